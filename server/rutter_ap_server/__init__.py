@@ -1,0 +1,1 @@
+"""The machinery behind the tools: everything in rutter-ap that does I/O."""

@@ -1,0 +1,38 @@
+"""The clock: one place that tells the time, so that a test can."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+
+class Clock:
+    """The machine's clock, in UTC."""
+
+    def now(self) -> datetime:
+        """This instant, aware, in UTC."""
+        return datetime.now(UTC)
+
+    def today(self) -> date:
+        """Today's date in UTC."""
+        return self.now().date()
+
+
+class FixedClock(Clock):
+    """A clock that stands until it is set: for tests and for recordings."""
+
+    def __init__(self, now: datetime) -> None:
+        self.instant = now
+
+    def now(self) -> datetime:
+        """The instant it was set to."""
+        return self.instant
+
+
+def stamp(instant: datetime) -> str:
+    """An instant as the store writes it: fixed width, so that texts sort as times do."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def unstamp(text: str) -> datetime:
+    """The instant a `stamp` stands for."""
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)

@@ -1,0 +1,227 @@
+"""Settings: the environment is read once, here, into a frozen value; one error names everything that is wrong."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
+
+from rutter_ap_tools.errors import OperatorError
+from rutter_ap_tools.toolsets import TOOLSETS
+
+Environment = Literal["embedded", "sandbox", "production"]
+BASE_URLS: dict[str, str] = {
+    # Rutter docs: Basics.
+    "sandbox": "https://sandbox.rutterapi.com/versioned",
+    "production": "https://production.rutterapi.com/versioned",
+}
+KNOWN = {
+    "RUTTER_CLIENT_ID": "Rutter's client id",
+    "RUTTER_CLIENT_SECRET": "Rutter's client secret",
+    "RUTTER_ACCESS_TOKEN": "access token of one connection, the quick way",
+    "RUTTER_ENVIRONMENT": "embedded (the default without credentials), sandbox or production",
+    "RUTTER_BASE_URL": "another address of the API, for tests",
+    "RUTTER_AP_HOME": "folder of the store, the policy and the keys",
+    "RUTTER_AP_DATABASE_URL": "where the store is; SQLite in the home by default",
+    "RUTTER_AP_POLICY": "the policy file; policy.toml in the home by default",
+    "RUTTER_AP_FILES": "folders from which files may be attached, parted by the system's path separator",
+    "RUTTER_AP_TOOLSETS": "tools to offer, by toolset, parted by commas; all of them by default",
+    "RUTTER_AP_READ_ONLY": "true: no tool that writes is offered, and none is obeyed",
+    "RUTTER_AP_APPROVALS_URL": "address of the approvals desk, shown where a person must release",
+    "RUTTER_AP_ENV_FILE": "a file of NAME=value lines with any of these",
+}
+
+
+class SettingsError(OperatorError):
+    """The settings cannot be used; the program ends with status 2."""
+
+    code = "settings"
+    default_next_step = "Correct the settings named above, then run `rutter-ap doctor`."
+
+
+class Secret:
+    """A string that shows itself only to whoever calls `reveal`."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The secret itself; call it as late as possible."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    __str__ = __repr__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything the operator decides, with secrets masked."""
+
+    environment: Environment
+    home: Path
+    base_url: str
+    client_id: str
+    client_secret: Secret
+    access_token: Secret | None
+    database_url: str
+    policy_file: Path
+    files: tuple[Path, ...] = ()
+    toolsets: frozenset[str] = frozenset()
+    read_only: bool = False
+    approvals_url: str = ""
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the Rutter behind this is the sandbox inside this process."""
+        return self.environment == "embedded"
+
+    @property
+    def sandbox_file(self) -> Path:
+        """Where the embedded company's books are kept, so that every process sees one company."""
+        return self.home / "sandbox.db"
+
+
+def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Reads `RUTTER_*` and `RUTTER_AP_*`.
+
+    Raises `SettingsError` naming every wrong variable at once; no value is echoed, since any could be a secret.
+    """
+    given = dict(os.environ if environ is None else environ)
+    problems: list[str] = []
+    given = _from_file(given, problems) | {k: v for k, v in given.items() if v}
+    environment = _environment(given, problems)
+    _credentials(given, environment, problems)
+    home = _home(given)
+    files = _files(given, problems)
+    read_only = _flag(given, "RUTTER_AP_READ_ONLY", problems)
+    toolsets = _toolsets(given, problems)
+    unknown = [name for name in given if name.startswith("RUTTER_AP_") and name not in KNOWN]
+    problems += [f"{name} is not a setting of this program" for name in sorted(unknown)]
+    if problems:
+        raise SettingsError("; ".join(problems))
+    return Settings(
+        environment=environment,
+        home=home,
+        base_url=given.get("RUTTER_BASE_URL") or BASE_URLS.get(environment, "http://embedded.invalid/versioned"),
+        client_id=given.get("RUTTER_CLIENT_ID", ""),
+        client_secret=Secret(given.get("RUTTER_CLIENT_SECRET", "")),
+        access_token=Secret(given["RUTTER_ACCESS_TOKEN"]) if given.get("RUTTER_ACCESS_TOKEN") else None,
+        database_url=given.get("RUTTER_AP_DATABASE_URL") or f"sqlite:///{home / 'rutter-ap.db'}",
+        policy_file=Path(given.get("RUTTER_AP_POLICY") or home / "policy.toml").expanduser(),
+        files=files,
+        toolsets=toolsets,
+        read_only=read_only,
+        approvals_url=given.get("RUTTER_AP_APPROVALS_URL", ""),
+    )
+
+
+def _from_file(given: dict[str, str], problems: list[str]) -> dict[str, str]:
+    name = given.get("RUTTER_AP_ENV_FILE")
+    if not name:
+        return {}
+    try:
+        lines = Path(name).expanduser().read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        problems.append("RUTTER_AP_ENV_FILE names a file that cannot be read")
+        return {}
+    found: dict[str, str] = {}
+    for number, line in enumerate(lines, start=1):
+        text = line.strip().removeprefix("export ")
+        if not text or text.startswith("#"):
+            continue
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip().isidentifier():
+            problems.append(f"line {number} of the file in RUTTER_AP_ENV_FILE is not NAME=value")
+            continue
+        found[key.strip()] = value.strip().strip("'\"")
+    return found
+
+
+def _environment(given: Mapping[str, str], problems: list[str]) -> Environment:
+    has_credentials = any(given.get(f"RUTTER_{name}") for name in ("CLIENT_ID", "CLIENT_SECRET", "ACCESS_TOKEN"))
+    value = given.get("RUTTER_ENVIRONMENT")
+    if value is None:
+        if has_credentials and "RUTTER_BASE_URL" not in given:
+            # Guessing between practice money and real money is not ours to do.
+            problems.append("RUTTER_ENVIRONMENT must be sandbox or production when credentials are set")
+        return "sandbox" if has_credentials else "embedded"
+    if value not in ("embedded", "sandbox", "production"):
+        problems.append("RUTTER_ENVIRONMENT must be embedded, sandbox or production")
+        return "embedded"
+    if value == "embedded" and has_credentials:
+        problems.append("RUTTER_ENVIRONMENT is embedded, which takes no RUTTER_CLIENT_ID, SECRET or ACCESS_TOKEN")
+    return cast("Environment", value)
+
+
+def _credentials(given: Mapping[str, str], environment: Environment, problems: list[str]) -> None:
+    if environment == "embedded":
+        if given.get("RUTTER_BASE_URL"):
+            problems.append("RUTTER_BASE_URL needs RUTTER_ENVIRONMENT=sandbox or production, and credentials")
+        return
+    for name in ("RUTTER_CLIENT_ID", "RUTTER_CLIENT_SECRET", "RUTTER_ACCESS_TOKEN"):
+        if not given.get(name):
+            problems.append(f"{name} is missing ({KNOWN[name]})")
+    base = given.get("RUTTER_BASE_URL", "")
+    local = base.startswith(("http://127.0.0.1:", "http://localhost:", "http://[::1]:"))
+    if base and not base.startswith("https://") and not local:
+        problems.append("RUTTER_BASE_URL must be https:// (http:// only for this machine)")
+
+
+def _home(given: Mapping[str, str]) -> Path:
+    if given.get("RUTTER_AP_HOME"):
+        return Path(given["RUTTER_AP_HOME"]).expanduser().absolute()
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("rutter-ap", appauthor=False))
+
+
+def _files(given: Mapping[str, str], problems: list[str]) -> tuple[Path, ...]:
+    folders = []
+    for part in given.get("RUTTER_AP_FILES", "").split(os.pathsep):
+        if not part.strip():
+            continue
+        folder = Path(part.strip()).expanduser()
+        if not folder.is_dir():
+            problems.append("RUTTER_AP_FILES names a folder that does not exist")
+            continue
+        folders.append(folder.resolve())
+    return tuple(dict.fromkeys(folders))
+
+
+def _flag(given: Mapping[str, str], name: str, problems: list[str]) -> bool:
+    value = given.get(name, "false").lower()
+    if value not in ("true", "false", "1", "0", "yes", "no"):
+        # Guessing that an unreadable read-only switch means "off" would fail open.
+        problems.append(f"{name} must be true or false")
+    return value in ("true", "1", "yes")
+
+
+def _toolsets(given: Mapping[str, str], problems: list[str]) -> frozenset[str]:
+    wanted = frozenset(part.strip() for part in given.get("RUTTER_AP_TOOLSETS", "").split(",") if part.strip())
+    if wanted - set(TOOLSETS):
+        problems.append(f"RUTTER_AP_TOOLSETS takes {', '.join(TOOLSETS)}")
+    return wanted
+
+
+def make_home(home: Path) -> None:
+    """Makes the home, readable by its owner alone.
+
+    Raises `SettingsError` when it cannot be made.
+    """
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        home.chmod(0o700)
+    except OSError:
+        raise SettingsError("RUTTER_AP_HOME cannot be made or is not ours to use") from None

@@ -1,0 +1,126 @@
+"""The error tree: every failure is one of ours, with a stable code, who can act on it, and what to do next.
+
+Split by who must act, because that is the only question a reader of an error has:
+
+    ApError
+    ├── AssistantError   the call can be corrected by whoever made it
+    │   ├── BadInput         an argument is wrong
+    │   ├── NotFound         nothing has that id or name
+    │   ├── Ambiguous        several things have that name; the candidates are listed
+    │   └── Refused          the guard refuses; the findings say why
+    ├── PersonError      a person must do something (sign in again, release, decide)
+    ├── OperatorError    whoever runs the server must do something (settings, policy, credentials)
+    └── RetryError       nothing is wrong with the call; the same one may be made again later
+        └── OutcomeUnknown   a write may or may not have happened; never simply sent again
+
+Messages are written by us. Upstream bodies, URLs, headers and exception texts never stand in one: they can carry
+secrets and injected instructions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from rutter_ap_tools.findings import Finding
+
+
+class Who(StrEnum):
+    """Who can act on an error."""
+
+    ASSISTANT = "assistant"
+    PERSON = "person"
+    OPERATOR = "operator"
+    RETRY = "retry"
+
+
+class ApError(Exception):
+    """The base of every error this project raises on purpose.
+
+    `code` is stable and may be matched by programs; `message` and `next_step` are sentences for whoever reads them.
+    """
+
+    code: ClassVar[str] = "error"
+    who: ClassVar[Who] = Who.OPERATOR
+    default_next_step: ClassVar[str] = ""
+
+    def __init__(self, message: str, *, code: str | None = None, next_step: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.error_code = code or self.code
+        self.next_step = next_step if next_step is not None else self.default_next_step
+
+
+class AssistantError(ApError):
+    """Whoever made the call can correct it."""
+
+    code = "bad_call"
+    who = Who.ASSISTANT
+
+
+class BadInput(AssistantError):
+    """An argument is wrong; the message names it and says what it must be."""
+
+    code = "bad_input"
+    default_next_step = "Correct the named argument and call again. Nothing was written."
+
+
+class NotFound(AssistantError):
+    """Nothing has that id or name in this company."""
+
+    code = "not_found"
+    default_next_step = "Look it up with list_bills or find_records and use the id shown there."
+
+
+class Ambiguous(AssistantError):
+    """Several records have that name. `candidates` holds `(id, name)` pairs, names already cleaned."""
+
+    code = "ambiguous"
+    default_next_step = "Ask the person which one is meant and call again with its id."
+
+    def __init__(self, message: str, *, candidates: Sequence[tuple[str, str]], next_step: str | None = None) -> None:
+        super().__init__(message, next_step=next_step)
+        self.candidates = tuple(candidates)
+
+
+class Refused(AssistantError):
+    """The guard refuses this write; nothing was sent."""
+
+    code = "refused"
+    default_next_step = "Nothing was written. Tell the person which rule refused it; do not try to work around it."
+
+    def __init__(self, message: str, *, findings: Sequence[Finding] = (), next_step: str | None = None) -> None:
+        super().__init__(message, next_step=next_step)
+        self.findings = tuple(findings)
+
+
+class PersonError(ApError):
+    """A person must do something before this can work."""
+
+    code = "needs_person"
+    who = Who.PERSON
+
+
+class OperatorError(ApError):
+    """Whoever runs the server must do something: settings, policy, credentials."""
+
+    code = "not_configured"
+    who = Who.OPERATOR
+    default_next_step = "Ask whoever runs this server to run `rutter-ap doctor`."
+
+
+class RetryError(ApError):
+    """Nothing is wrong with the call; it may be made again later."""
+
+    code = "try_again"
+    who = Who.RETRY
+    default_next_step = "Try again in a minute."
+
+
+class OutcomeUnknown(RetryError):
+    """A write left this machine and its outcome is not known. It is never simply sent again."""
+
+    code = "outcome_unknown"
+    default_next_step = "Do not send it again. Ask get_proposal for the outcome; a person can resolve it."

@@ -1,0 +1,135 @@
+"""Money: an exact decimal in one currency, in that currency's own number of digits, never a float."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+
+from rutter_ap_tools.errors import BadInput
+
+# ISO 4217 active codes, plus withdrawn ones that ledgers still hold. Two digits unless listed below.
+_TWO_DIGITS = """
+AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF CHW
+CNY COP COU CRC CUC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HRK HTG HUF
+IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL LTL LVL MAD MDL MGA MKD MMK MNT MOP MRO MRU MUR MVR MWK
+MXN MXV MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SLL
+SOS SRD SSP STD STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD USN USS UYU UZS VED VEF VES WST XCD YER ZAR
+ZMW ZWL
+"""
+_OTHER_DIGITS = {
+    0: "BIF BYR CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
+    3: "BHD IQD JOD KWD LYD OMR TND",
+    4: "CLF UYW",
+    8: "BTC",
+    18: "ETH",
+}
+EXPONENTS: dict[str, int] = dict.fromkeys(_TWO_DIGITS.split(), 2) | {
+    code: digits for digits, codes in _OTHER_DIGITS.items() for code in codes.split()
+}
+
+AMOUNT_PATTERN = r"^[0-9]{1,15}(\.[0-9]{1,18})?$"
+_AMOUNT = re.compile(AMOUNT_PATTERN)
+
+
+def exponent_of(currency: str) -> int:
+    """How many digits the currency has after the point (ISO 4217: USD 2, JPY 0, KWD 3).
+
+    Raises `BadInput` for a code that is not known: without its exponent an amount cannot be judged.
+    """
+    try:
+        return EXPONENTS[currency]
+    except KeyError:
+        raise BadInput(
+            "currency must be an ISO 4217 code in capitals, such as USD or EUR", code="currency.unknown"
+        ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class Money:
+    """An amount and its currency; `amount` always carries exactly the currency's digits ("12.30", not "12.3")."""
+
+    amount: Decimal
+    currency: str
+
+    def __post_init__(self) -> None:
+        digits = exponent_of(self.currency)
+        if not self.amount.is_finite():
+            raise BadInput("an amount must be a finite decimal", code="amount.not_a_number")
+        whole = self.amount.quantize(Decimal(1).scaleb(-digits))
+        if whole != self.amount:
+            raise BadInput(
+                f"an amount in {self.currency} has at most {digits} digits after the point",
+                code="amount.precision",
+            )
+        # A negative zero would print as "-0.00" and hash into another digest.
+        object.__setattr__(self, "amount", whole or abs(whole))
+
+    @classmethod
+    def parse(cls, text: str, currency: str) -> Money:
+        """Reads what an assistant writes: plain digits with an optional point, no sign, no exponent, no commas."""
+        if not isinstance(text, str) or not _AMOUNT.match(text):
+            raise BadInput(
+                'an amount must be a positive decimal in quotes, such as "1234.50"',
+                code="amount.not_a_number",
+            )
+        return cls(Decimal(text), currency)
+
+    @classmethod
+    def of(cls, amount: Decimal | str | int, currency: str) -> Money:
+        """Builds from an exact value; a float is refused because it has already lost digits."""
+        if isinstance(amount, float):
+            raise TypeError("money is never built from a float")
+        try:
+            return cls(Decimal(amount), currency)
+        except InvalidOperation:
+            raise BadInput("an amount must be a decimal", code="amount.not_a_number") from None
+
+    @classmethod
+    def zero(cls, currency: str) -> Money:
+        """Nothing, in that currency."""
+        return cls(Decimal(0), currency)
+
+    @classmethod
+    def total(cls, parts: Iterable[Money], currency: str) -> Money:
+        """The sum of parts that are all in `currency`."""
+        result = cls.zero(currency)
+        for part in parts:
+            result += part
+        return result
+
+    def _same(self, other: Money) -> None:
+        if self.currency != other.currency:
+            raise BadInput("amounts in different currencies cannot be compared", code="currency.mismatch")
+
+    def __add__(self, other: Money) -> Money:
+        self._same(other)
+        return Money(self.amount + other.amount, self.currency)
+
+    def __sub__(self, other: Money) -> Money:
+        self._same(other)
+        return Money(self.amount - other.amount, self.currency)
+
+    def __lt__(self, other: Money) -> bool:
+        self._same(other)
+        return self.amount < other.amount
+
+    def __le__(self, other: Money) -> bool:
+        self._same(other)
+        return self.amount <= other.amount
+
+    def __gt__(self, other: Money) -> bool:
+        return other < self
+
+    def __ge__(self, other: Money) -> bool:
+        return other <= self
+
+    @property
+    def text(self) -> str:
+        """The amount alone, as a plain decimal string: "1234.50"."""
+        return f"{self.amount:f}"
+
+    def __str__(self) -> str:
+        """For people: "1,234.50 USD"."""
+        return f"{self.amount:,f} {self.currency}"

@@ -1,0 +1,87 @@
+"""Reading a call: an assistant's JSON becomes typed arguments, or an error in our own words that echoes none of it."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from rutter_ap_tools.errors import BadInput
+from rutter_ap_tools.text import clean
+from rutter_ap_tools.wire import Arguments
+
+A = TypeVar("A", bound=Arguments)
+
+_AMOUNT_HELP = 'must be a positive decimal in quotes, such as "1234.50": no sign, no commas, never a number'
+_HELP = {
+    "missing": "is needed",
+    "bool_type": "must be true or false",
+    "int_type": "must be a whole number",
+    "list_type": "must be a list",
+    "model_type": "must be an object",
+    "dict_type": "must be an object",
+    "too_long": "has too many entries",
+    "too_short": "needs at least one entry",
+    "string_too_long": "is too long",
+    "string_too_short": "must not be empty",
+    "greater_than_equal": "is too small",
+    "less_than_equal": "is too large",
+}
+
+
+def read_arguments(model: type[A], given: object) -> A:
+    """The typed arguments, or `BadInput` naming every wrong argument at once. Values given are never echoed."""
+    if not isinstance(given, dict):
+        raise BadInput("arguments must be an object of names and values")
+    try:
+        return model.model_validate(given)
+    except ValidationError as error:
+        problems = list(dict.fromkeys(_say(model, e) for e in error.errors(include_url=False, include_input=False)))
+        raise BadInput("; ".join(problems[:8])) from None
+
+
+def _say(model: type[Arguments], error: Any) -> str:
+    path = [part for part in error["loc"] if not _is_arm(part)]
+    name = clean(".".join(str(part) for part in path), 80) or "arguments"
+    kind = error["type"]
+    if kind == "extra_forbidden":
+        return _unknown(model, path)
+    if kind == "value_error":
+        return f"`{name}` {error['ctx']['error']}"
+    if kind in ("string_pattern_mismatch", "string_type", "literal_error"):
+        return f"`{name}` {_text_help(path, error)}"
+    return f"`{name}` {_HELP.get(kind, 'is not of the right form')}"
+
+
+def _text_help(path: list[Any], error: Any) -> str:
+    last = str(path[-1]) if path else ""
+    if last in ("amount", "quantity", "unit_amount"):
+        return _AMOUNT_HELP
+    if last.endswith("date") or last.startswith("due_"):
+        return "must be a calendar date written YYYY-MM-DD"
+    if last == "currency":
+        return "must be an ISO 4217 code in capitals, such as USD"
+    expected = error.get("ctx", {}).get("expected")
+    if expected and error["type"] == "literal_error":
+        return f"must be one of {expected}"
+    return "must be text"
+
+
+def _unknown(model: type[Arguments], path: list[Any]) -> str:
+    name = clean(str(path[-1]), 60)
+    known = [field.alias or key for key, field in model.model_fields.items()]
+    if len(path) > 1:
+        return f"unknown argument `{name}` in `{clean(str(path[0]), 60)}`"
+    near = get_close_matches(name, known, n=1)
+    hint = f"; did you mean `{near[0]}`?" if near else ""
+    return (
+        f"unknown argument `{name}`{hint} It takes: {', '.join(known)}"
+        if hint
+        else (f"unknown argument `{name}`; it takes: {', '.join(known)}")
+    )
+
+
+def _is_arm(part: object) -> bool:
+    # A union's arms appear in pydantic's path under names of its own, which mean nothing to a caller.
+    return isinstance(part, str) and (part.startswith(("constrained", "literal[", "function-")) or part == "nullable")

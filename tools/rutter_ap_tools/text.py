@@ -1,0 +1,37 @@
+"""Text written by outsiders is data: made harmless to show before anyone, person or model, sees it."""
+
+from __future__ import annotations
+
+import unicodedata
+
+# Control, format (bidi, zero-width, tags), surrogate, private-use and unassigned characters can hide or reorder text.
+_HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
+_VARIATION_SELECTORS = frozenset([*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)])
+
+
+def clean(text: str | None, limit: int = 120) -> str:
+    """One line of visible characters, at most `limit` of them; what was cut off is shown by an ellipsis."""
+    if not text:
+        return ""
+    # A hostile field may be megabytes long; normalising a bounded head is enough to fill the limit.
+    head = unicodedata.normalize("NFC", text[: limit * 8])
+    seen = "".join(" " if c.isspace() else c for c in head if c.isspace() or not _is_hidden(c))
+    line = " ".join(seen.split())
+    if len(line) <= limit and len(text) <= limit * 8:
+        return line
+    return line[: limit - 1].rstrip() + "…"
+
+
+def quote(text: str | None, limit: int = 120) -> str:
+    """Cleaned text between marks that say it was written by outsiders: ‹…›. Empty text gives nothing."""
+    cleaned = clean(text, limit).replace("‹", "<").replace("›", ">")
+    return f"‹{cleaned}›" if cleaned else ""
+
+
+def fold(text: str | None) -> str:
+    """A name for comparing: cleaned, compatibility-normalised, without case or outer spaces."""
+    return unicodedata.normalize("NFKC", clean(text, 400)).casefold().strip()
+
+
+def _is_hidden(character: str) -> bool:
+    return unicodedata.category(character) in _HIDDEN or ord(character) in _VARIATION_SELECTORS

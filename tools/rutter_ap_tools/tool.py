@@ -1,0 +1,94 @@
+"""A tool is one value in one place: its name, words, risk, argument and result models, and handler."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel
+
+from rutter_ap_tools.port import Desk
+from rutter_ap_tools.toolsets import Toolset
+from rutter_ap_tools.wire import Arguments, Result
+
+A = TypeVar("A", bound=Arguments)
+R = TypeVar("R", bound=Result)
+
+
+class Risk(StrEnum):
+    """What a call can do; the annotations a client sees follow from it and are never written by hand."""
+
+    READS = "reads"
+    WRITES = "writes"
+    MOVES_MONEY = "moves money"
+
+
+@dataclass(frozen=True, slots=True)
+class Tool(Generic[A, R]):
+    """`say` renders a result as the few lines a model reads; the typed result travels beside them."""
+
+    name: str
+    title: str
+    description: str
+    risk: Risk
+    toolset: Toolset
+    arguments: type[A]
+    result: type[R]
+    handle: Callable[[Desk, A], Awaitable[R]]
+    say: Callable[[R], str]
+
+    @property
+    def annotations(self) -> dict[str, bool]:
+        """MCP tool annotations (MCP specification, server/tools): hints derived from the risk.
+
+        A write is not called idempotent, though the guard makes a repeat harmless: a host that retries by itself on
+        that hint would fill the approver's list. A payment is destructive: it can be voided but never undone.
+        """
+        return {
+            "read_only_hint": self.risk is Risk.READS,
+            "destructive_hint": self.risk is Risk.MOVES_MONEY,
+            "idempotent_hint": self.risk is Risk.READS,
+            "open_world_hint": True,
+        }
+
+    def input_schema(self) -> dict[str, Any]:
+        """JSON Schema of the arguments, with no `$ref`: some clients drop `$defs`."""
+        return plain_schema(self.arguments, mode="validation")
+
+    def output_schema(self) -> dict[str, Any]:
+        """JSON Schema of the structured result; absent fields are absent, never null."""
+        return plain_schema(self.result, mode="serialization")
+
+
+def plain_schema(model: type[BaseModel], *, mode: Any) -> dict[str, Any]:
+    """The model's schema with references inlined, titles dropped, and `null` arms removed."""
+    schema = model.model_json_schema(mode=mode)
+    flat = _inline(schema, schema.get("$defs", {}))
+    assert isinstance(flat, dict)
+    flat.pop("description", None)
+    return flat
+
+
+def _inline(node: Any, definitions: dict[str, Any]) -> Any:
+    if isinstance(node, list):
+        return [_inline(item, definitions) for item in node]
+    if not isinstance(node, dict):
+        return node
+    if "$ref" in node:
+        target = definitions[node["$ref"].rsplit("/", 1)[1]]
+        inlined = _inline({k: v for k, v in target.items() if k != "description"}, definitions)
+        return inlined | {k: v for k, v in node.items() if k != "$ref"}
+    if "anyOf" in node:
+        arms = [arm for arm in node["anyOf"] if arm != {"type": "null"}]
+        if len(arms) == 1:
+            rest = {k: v for k, v in node.items() if k not in ("anyOf", "default", "title")}
+            return _inline(arms[0] | rest, definitions)
+    return {
+        key: {name: _inline(value, definitions) for name, value in node[key].items()}
+        if key == "properties"
+        else _inline(node[key], definitions)
+        for key in node
+        if key not in ("$defs", "title")
+    }

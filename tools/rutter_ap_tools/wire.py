@@ -1,0 +1,126 @@
+"""The shapes every tool shares: strict arguments in, typed results out."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+
+from rutter_ap_tools.findings import Finding
+from rutter_ap_tools.money import AMOUNT_PATTERN, Money
+
+
+def _iso_date(value: object) -> object:
+    if isinstance(value, str) and value:
+        try:
+            if date.fromisoformat(value).isoformat() != value:
+                raise ValueError  # noqa: TRY301 - fromisoformat also reads 20260102, which the wire does not allow
+        except ValueError:
+            raise ValueError("must be a calendar date written YYYY-MM-DD") from None
+    return value
+
+
+# Left-out texts are empty strings rather than null: the schema stays a plain string, which every client can show.
+Amount = Annotated[str, StringConstraints(pattern=AMOUNT_PATTERN, max_length=40)]
+DateText = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$"), BeforeValidator(_iso_date)]
+OptionalAmount = Annotated[str, StringConstraints(pattern=AMOUNT_PATTERN.replace("^", "^(").replace("$", ")?$"))]
+OptionalDate = Annotated[str, StringConstraints(pattern=r"^(\d{4}-\d{2}-\d{2})?$"), BeforeValidator(_iso_date)]
+CurrencyText = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+ShortText = Annotated[str, StringConstraints(max_length=200)]
+LongText = Annotated[str, StringConstraints(max_length=1000)]
+
+
+class Arguments(BaseModel):
+    """The arguments of a tool: unknown names are refused, types are strict, and a null counts as left out."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_left_out(cls, data: Any) -> Any:
+        return {k: v for k, v in data.items() if v is not None} if isinstance(data, dict) else data
+
+
+class CompanyArguments(Arguments):
+    """Every call may name its company; a write must, once more than one is connected."""
+
+    company: ShortText = Field(
+        default="",
+        description="Company: a connection's name or id. Needed on writes once several are connected.",
+    )
+
+
+class WriteArguments(CompanyArguments):
+    """Every write can be tried first."""
+
+    dry_run: bool = Field(default=False, description="true: answer with the full verdict and change nothing.")
+
+
+class Result(BaseModel):
+    """What a tool answers; fields that are None are left out on the wire."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class MoneyShape(Result):
+    """Money on the wire to the assistant."""
+
+    amount: str = Field(description="Exact decimal string.")
+    currency: str
+
+    @classmethod
+    def of(cls, money: Money) -> MoneyShape:
+        return cls(amount=money.text, currency=money.currency)
+
+    @property
+    def money(self) -> Money:
+        return Money.of(self.amount, self.currency)
+
+
+class Named(Result):
+    """A record by id and, where known, its name (cleaned text from the ledger)."""
+
+    id: str
+    name: str | None = None
+
+
+class Answer(Result):
+    """Every answer says where it acted."""
+
+    company: Named
+    environment: Literal["embedded", "sandbox", "production"]
+
+
+class Record(Result):
+    """What a write left in the ledger, as it was read back."""
+
+    kind: str
+    id: str
+    document_number: str | None = None
+    vendor: Named | None = None
+    bill_id: str | None = None
+    amount: MoneyShape | None = None
+    bill_due: MoneyShape | None = Field(default=None, description="What is still due on the bill afterwards.")
+    bill_status: str | None = None
+    account: Named | None = None
+    role: str | None = None
+    file_name: str | None = None
+    sha256: str | None = None
+
+
+WriteStatus = Literal["posted", "held", "declined", "unknown", "dry_run"]
+
+
+class WriteResult(Answer):
+    """What became of a write."""
+
+    status: WriteStatus
+    verdict: Literal["allow", "ask", "approve", "refuse"]
+    proposal_id: str | None = None
+    summary: str
+    findings: list[Finding]
+    record: Record | None = None
+    release_url: str | None = None
+    next_step: str

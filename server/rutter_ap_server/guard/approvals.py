@@ -1,0 +1,195 @@
+"""Approvals: a named person releases or declines with a passcode the assistant is not given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio.to_thread
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from rutter_ap_server.guard import journal
+from rutter_ap_server.guard.dispatch import Dispatcher
+from rutter_ap_server.guard.frozen import thaw
+from rutter_ap_server.guard.kinds.registry import kind_named
+from rutter_ap_server.lookup.office import Office
+from rutter_ap_server.store.people import Approver
+from rutter_ap_server.store.proposals import Proposal
+from rutter_ap_tools.errors import BadInput, NotFound, PersonError
+from rutter_ap_tools.findings import Severity
+from rutter_ap_tools.text import clean
+
+if TYPE_CHECKING:
+    from rutter_ap_server.store.engine import Store, Tx
+
+PASSCODE_CHARACTERS_MIN = 8
+_LOCK_AFTER = 5
+_LOCK_SECONDS = 900
+# argon2id with the library's own parameters (RFC 9106, low-memory profile).
+_HASHER = PasswordHasher()
+# Checked when nobody has the name, so that the answer takes as long as for somebody who has.
+_NOBODY = "$argon2id$v=19$m=65536,t=3,p=4$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+
+
+class NotReleased(PersonError):
+    """A person tried to release or decline and could not."""
+
+    code = "approval.refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Approvals:
+    """What approvers do. Every method that changes something takes the approver's passcode."""
+
+    store: Store
+    dispatcher: Dispatcher
+
+    async def add_approver(self, name: str, passcode: str) -> None:
+        """Adds an approver, or gives a known one a new passcode. Only argon2id's hash is kept."""
+        named = clean(name, 100)
+        if not named or named != name or named in ("chat", "policy", "guard"):
+            raise BadInput("an approver's name must be plain visible text")
+        if len(passcode) < PASSCODE_CHARACTERS_MIN:
+            raise BadInput(f"the passcode must have at least {PASSCODE_CHARACTERS_MIN} characters")
+        hashed = await anyio.to_thread.run_sync(_HASHER.hash, passcode)
+
+        def add(tx: Tx) -> None:
+            tx.people.add_approver(named, hashed)
+            tx.audit.append("approver_added", actor="terminal", name=named)
+
+        await self.store.write(add)
+
+    async def remove_approver(self, name: str) -> None:
+        """Takes an approver's right away. Raises `NotFound`."""
+
+        def remove(tx: Tx) -> bool:
+            removed = tx.people.remove_approver(name)
+            if removed:
+                tx.audit.append("approver_removed", actor="terminal", name=name)
+            return removed
+
+        if not await self.store.write(remove):
+            raise NotFound("nobody of that name is an approver", next_step="See `rutter-ap approvers list`.")
+
+    async def verify(self, name: str, passcode: str) -> Approver:
+        """The approver, if the passcode is theirs. Wrong ones are counted and lock the approver for a while."""
+        known = {a.name: a for a in await self.store.read(lambda tx: tx.people.approvers())}
+        approver = known.get(name)
+        now = await self.store.read(lambda tx: tx.now)
+        if approver is not None and approver.locked_until is not None and approver.locked_until > now:
+            raise NotReleased(
+                "too many wrong passcodes: this approver is locked for a while",
+                code="approval.locked",
+                next_step="Wait a quarter of an hour, or let another approver do it.",
+            )
+        hashed = approver.passcode_hash if approver else _NOBODY
+        right = await anyio.to_thread.run_sync(_matches, hashed, passcode)
+        if approver is None or not right:
+            await self.store.write(lambda tx: _count_failure(tx, name))
+            raise NotReleased(
+                "the name or the passcode is wrong; nothing was released",
+                code="approval.wrong_passcode",
+                next_step="Try again; approvers are listed by `rutter-ap approvers list`.",
+            )
+        await self.store.write(lambda tx: tx.people.passcode_accepted(name))
+        return approver
+
+    async def look(self, proposal_id: str, office: Office) -> Proposal:
+        """The proposal, judged afresh, for showing to whoever is about to release it."""
+        return await self.dispatcher.rejudge(proposal_id, office)
+
+    async def approve(self, seen: Proposal, office: Office, *, name: str, passcode: str, channel: str) -> Proposal:
+        """Releases what the person saw; when enough people have, the proposal is sent at once.
+
+        `seen` is what `look` answered: if the facts moved since, nothing is released. Raises `NotReleased` for that and
+        when it does not wait for anybody, and whatever `ApError` says why it could not be sent.
+        """
+        approver = await self.verify(name, passcode)
+        await self.dispatcher.rejudge(seen.id, office)
+        released = await self.store.write(lambda tx: _approve(tx, seen, approver.name, channel))
+        if released.state == "released":
+            return await self.dispatcher.dispatch(seen.id, office)
+        return released
+
+    async def decline(self, proposal_id: str, *, name: str, passcode: str, channel: str) -> Proposal:
+        """Declines a held proposal for good."""
+        approver = await self.verify(name, passcode)
+
+        def decline(tx: Tx) -> Proposal:
+            if not tx.proposals.move(proposal_id, ["held"], "declined"):
+                raise _not_waiting(tx.proposals.get(proposal_id))
+            tx.audit.append("declined", actor=approver.name, proposal_id=proposal_id, channel=channel)
+            return journal.get(tx, proposal_id)
+
+        return await self.store.write(decline)
+
+    async def resolve(self, proposal_id: str, outcome: str, *, name: str, passcode: str, office: Office) -> Proposal:
+        """Settles an unknown outcome by a person who looked in the ledger: `posted` or `failed`."""
+        approver = await self.verify(name, passcode)
+        proposal = await self.store.read(lambda tx: journal.get(tx, proposal_id))
+        if proposal.state != "unknown":
+            raise _not_waiting(proposal)
+        if outcome == "failed":
+            words = f"{approver.name} looked in the ledger and found that it did not happen"
+            return await self.dispatcher.fail(proposal_id, "resolved.failed", words, actor=approver.name)
+        kind, frozen = kind_named(proposal.tool), thaw(proposal)
+        attempt = await self.store.read(lambda tx: tx.attempts.last(proposal_id))
+        record = await kind.find(frozen, office, attempt.before) if attempt else None
+        if record is None:
+            raise NotReleased(
+                "the ledger does not show it, so it cannot be settled as posted",
+                next_step="Look in the accounting platform; if it is not there, resolve it as failed.",
+            )
+        return await self.dispatcher.post(kind, frozen, proposal_id, record, job_id=None, actor=approver.name)
+
+
+def _matches(hashed: str, passcode: str) -> bool:
+    try:
+        return _HASHER.verify(hashed, passcode)
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+def _count_failure(tx: Tx, name: str) -> None:
+    tx.people.passcode_failed(name, lock_after=_LOCK_AFTER, lock_seconds=_LOCK_SECONDS)
+    tx.audit.append("passcode_wrong", actor="terminal", name=clean(name, 100))
+
+
+def _not_waiting(proposal: Proposal | None) -> NotReleased:
+    state = proposal.state if proposal else "missing"
+    return NotReleased(
+        f"the proposal is {state}, so there is nothing to release, decline or resolve", code="approval.not_waiting"
+    )
+
+
+def _approve(tx: Tx, seen: Proposal, approver: str, channel: str) -> Proposal:
+    proposal_id = seen.id
+    proposal = journal.get(tx, proposal_id)
+    if proposal.state != "held":
+        raise _not_waiting(proposal)
+    if proposal.fingerprint != seen.fingerprint:
+        raise NotReleased(
+            "the bill, the vendor or the account changed since you looked; nothing was released",
+            code="approval.facts_moved",
+            next_step="Look at the proposal again and release it if it is still right.",
+        )
+    if proposal.expires_at <= tx.now:
+        journal.expire(tx, proposal_id)
+        return journal.get(tx, proposal_id)
+    given = tx.proposals.approvals(proposal_id)
+    if any(a.approver == approver and a.channel != "chat" for a in given):
+        raise NotReleased(
+            "this approver has released it already; a second, different person is needed",
+            code="approval.same_person",
+            next_step="Another approver must release it.",
+        )
+    tx.proposals.approve(proposal_id, approver, channel, proposal.fingerprint)
+    tx.audit.append(
+        "approved", actor=approver, proposal_id=proposal_id, channel=channel, fingerprint=proposal.fingerprint
+    )
+    # A chat answer counts only where the verdict is `ask`, and there a single release is enough anyway.
+    people = {a.approver for a in given if a.channel != "chat"} | {approver}
+    if proposal.verdict is not Severity.REFUSE and len(people) >= max(1, proposal.approvals_needed):
+        journal.release(tx, proposal_id, actor=approver, channel=channel)
+    return journal.get(tx, proposal_id)

@@ -1,0 +1,66 @@
+"""The asker's port: how the guard puts a question to the person in the chat, whatever the protocol."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+class Answer(StrEnum):
+    """What came back. Only an explicit acceptance releases anything."""
+
+    ACCEPTED = "accepted"
+    DECLINED = "declined"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question about one proposal; `id` is single-use and lives in the store."""
+
+    id: str
+    text: str
+    timeout_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An answer to an earlier question, carried by the retry of a call (MCP 2026-07-28, multi-round-trip requests)."""
+
+    question_id: str
+    answer: Answer
+
+
+class Asker(Protocol):
+    """One call's way to its person."""
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether the client said it can show a question at all."""
+        ...
+
+    def answered(self) -> Answered | None:
+        """The answer this call brought along, if it did."""
+        ...
+
+    async def ask(self, question: Question) -> Answer:
+        """Puts the question and waits at most its time; `Answer.NONE` when nothing came.
+
+        Where the protocol answers in a later call this raises instead, and the call ends there.
+        """
+        ...
+
+
+class Silent:
+    """Nobody can be asked: a terminal, or a client without the capability."""
+
+    can_ask = False
+
+    def answered(self) -> Answered | None:
+        """There is never an answer."""
+        return None
+
+    async def ask(self, question: Question) -> Answer:
+        """There is never an answer."""
+        return Answer.NONE

@@ -1,0 +1,276 @@
+"""Dispatch: the one place from which a released write leaves. At every line, think: what if the power fails here?"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from rutter_ap_server.guard import journal
+from rutter_ap_server.guard.frozen import Frozen, thaw
+from rutter_ap_server.guard.judge import Judgement, judge
+from rutter_ap_server.guard.kinds.base import Facts, Kind, refuse
+from rutter_ap_server.guard.kinds.registry import kind_named
+from rutter_ap_server.guard.own_facts import over_limit, own_facts
+from rutter_ap_server.guard.policy import Policy, PolicyFile
+from rutter_ap_server.lookup.office import Office
+from rutter_ap_server.rutter.outcomes import Done, Rejected
+from rutter_ap_server.store.canonical import canonical
+from rutter_ap_server.store.proposals import Approval, Proposal
+from rutter_ap_tools.errors import ApError
+from rutter_ap_tools.findings import Severity
+from rutter_ap_tools.text import clean
+from rutter_ap_tools.wire import Record
+
+if TYPE_CHECKING:
+    from rutter_ap_server.store.engine import Store, Tx
+
+LEASE_SECONDS = 120
+_PASSING = ("bill.in_flight", "freeze.active", "amount.over_day_limit", "amount.over_vendor_limit")
+_LOOKS_SECONDS = (0.0, 0.3, 1.0, 2.0)
+
+
+class Dispatcher:
+    """Sends released proposals, each at most once, and records what became of them.
+
+    `owner` names this process in leases. `sleep` is given by tests so that they need no time.
+    """
+
+    def __init__(
+        self, store: Store, policy: PolicyFile, sleep: Callable[[float], Awaitable[None]] = anyio.sleep
+    ) -> None:
+        self._store = store
+        self._policy = policy
+        self._sleep = sleep
+        self.owner = str(uuid.uuid4())
+        self._in_flight = 0
+        self._idle: anyio.Event | None = None
+
+    async def idle(self) -> None:
+        """Returns once nothing is being sent."""
+        if self._idle is not None:
+            await self._idle.wait()
+
+    async def dispatch(self, proposal_id: str, office: Office) -> Proposal:
+        """Sends a released proposal, if nobody else does; answers what it is now.
+
+        Cancellation waits until the outcome is recorded: a call that is given up must not leave a payment unrecorded.
+        """
+        async with self.busy():
+            return await self._dispatch(proposal_id, office)
+        raise AssertionError("unreachable: nothing swallows what happens inside")
+
+    @asynccontextmanager
+    async def busy(self) -> AsyncIterator[None]:
+        """Work that must not be cut short: cancellation waits for it, and so does a process that is told to stop."""
+        with anyio.CancelScope(shield=True):
+            if self._in_flight == 0:
+                self._idle = anyio.Event()
+            self._in_flight += 1
+            try:
+                yield
+            finally:
+                self._in_flight -= 1
+                if self._in_flight == 0 and self._idle is not None:
+                    self._idle.set()
+
+    async def _dispatch(self, proposal_id: str, office: Office) -> Proposal:
+        if not await self._store.write(lambda tx: _claim(tx, proposal_id, self.owner)):
+            return await self._current(proposal_id)
+        proposal = await self._current(proposal_id)
+        kind, frozen = kind_named(proposal.tool), thaw(proposal)
+        try:
+            policy = self._policy.read()
+            facts = await kind.gather(frozen, office)
+        except ApError:
+            # Nothing left this machine. The release stands, and a later try may find Rutter or the policy well again.
+            await self._store.write(lambda tx: journal.postpone(tx, proposal_id))
+            raise
+        ready = await self._store.write(lambda tx: _commit(tx, kind, frozen, facts, policy, proposal_id))
+        if not ready:
+            return await self._current(proposal_id)
+        return await self.send(kind, frozen, office, proposal_id, facts.before)
+
+    async def rejudge(self, proposal_id: str, office: Office) -> Proposal:
+        """Judges a held proposal afresh, so that what a person releases is what is true now."""
+        proposal = await self._current(proposal_id)
+        if proposal.state != "held":
+            return proposal
+        kind, frozen, policy = kind_named(proposal.tool), thaw(proposal), self._policy.read()
+        facts = await kind.gather(frozen, office)
+
+        def note(tx: Tx) -> Proposal:
+            own = own_facts(tx, kind, frozen, policy, except_id=proposal_id)
+            judgement = judge(kind, frozen, facts, own, policy)
+            if journal.get(tx, proposal_id).state == "held":
+                journal.note_judgement(tx, proposal_id, judgement)
+                if _for_good(judgement):
+                    tx.proposals.move(proposal_id, ["held"], "refused")
+            return journal.get(tx, proposal_id)
+
+        return await self._store.write(note)
+
+    async def send(
+        self, kind: Kind, frozen: Frozen, office: Office, proposal_id: str, before: dict[str, Any]
+    ) -> Proposal:
+        """Sends what is journalled, under its key, and settles it. Also used to send the same thing again."""
+        try:
+            outcome = await kind.send(frozen, office, proposal_id)
+        except ApError as error:
+            # The client raises only before anything is sent.
+            return await self._fail(proposal_id, error, job_id=None)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the write may have left: it is unknown, never forgotten
+            return await self._unknown(proposal_id, None, None, f"an unexpected {type(error).__name__}")
+        if isinstance(outcome, Rejected):
+            return await self._fail(proposal_id, outcome.error, job_id=outcome.job_id)
+        if isinstance(outcome, Done):
+            return await self._read_back(kind, frozen, office, proposal_id, before, outcome)
+        return await self._unknown(proposal_id, None, outcome.job_id, outcome.reason)
+
+    async def _read_back(
+        self,
+        kind: Kind,
+        frozen: Frozen,
+        office: Office,
+        proposal_id: str,
+        before: dict[str, Any],
+        outcome: Done[Any],
+    ) -> Proposal:
+        """Posted is what the ledger shows, not what an answer said; a ledger may lag a moment behind its answer."""
+        for pause in _LOOKS_SECONDS:
+            if pause:
+                await self._sleep(pause)
+            try:
+                record = await kind.read_back(frozen, office, outcome.record, before)
+            except ApError:
+                continue
+            if record is not None:
+                return await self.post(kind, frozen, proposal_id, record, job_id=outcome.job_id)
+        upstream = getattr(outcome.record, "id", None)
+        return await self._unknown(proposal_id, upstream, outcome.job_id, "the ledger does not show it yet")
+
+    async def post(
+        self, kind: Kind, frozen: Frozen, proposal_id: str, record: Record, *, job_id: str | None, actor: str = "guard"
+    ) -> Proposal:
+        """Settles a write that the ledger shows."""
+        kept = record.model_dump(mode="json", exclude_none=True)
+
+        def settle(tx: Tx) -> None:
+            if tx.proposals.move(proposal_id, ["dispatching", "unknown"], "posted", record=canonical(kept)):
+                tx.attempts.settle(proposal_id, "posted", upstream_id=record.id, job_id=job_id, reason=None)
+                tx.spend.settle(proposal_id, "post")
+                kind.on_posted(tx, frozen, record)
+                tx.audit.append("posted", actor=actor, proposal_id=proposal_id, record=kept)
+
+        await self._store.write(settle)
+        return await self._current(proposal_id)
+
+    async def _fail(self, proposal_id: str, error: ApError, *, job_id: str | None) -> Proposal:
+        said = clean(getattr(error, "untrusted_detail", None), 200)
+        message = error.message.rstrip(".") + (f"; it says ‹{said}›" if said else "")
+        return await self.fail(proposal_id, error.error_code, message, job_id=job_id)
+
+    async def fail(
+        self, proposal_id: str, code: str, message: str, *, job_id: str | None = None, actor: str = "guard"
+    ) -> Proposal:
+        """Settles a write that did not happen, and frees what was reserved for it."""
+
+        def settle(tx: Tx) -> None:
+            current = tx.proposals.get(proposal_id)
+            assert current is not None
+            if tx.proposals.move(proposal_id, ["dispatching", "unknown"], "failed"):
+                tx.proposals.rejudge(
+                    proposal_id,
+                    findings=(refuse(code, message), *current.findings),
+                    verdict=Severity.REFUSE,
+                    needed=current.approvals_needed,
+                    fingerprint=current.fingerprint,
+                    policy=current.policy_version,
+                )
+                tx.attempts.settle(proposal_id, "failed", upstream_id=None, job_id=job_id, reason=code)
+                tx.spend.settle(proposal_id, "void")
+                tx.audit.append("failed", actor=actor, proposal_id=proposal_id, code=code)
+
+        await self._store.write(settle)
+        return await self._current(proposal_id)
+
+    async def _unknown(self, proposal_id: str, upstream_id: str | None, job_id: str | None, reason: str) -> Proposal:
+        """Keeps the reservation: what may have happened counts as if it had."""
+
+        def settle(tx: Tx) -> None:
+            tx.proposals.move(proposal_id, ["dispatching", "unknown"], "unknown", lease_owner=None, lease_until=None)
+            tx.attempts.settle(proposal_id, "unknown", upstream_id=upstream_id, job_id=job_id, reason=reason)
+            tx.audit.append("unknown", actor="guard", proposal_id=proposal_id, reason=reason, job=job_id)
+
+        await self._store.write(settle)
+        return await self._current(proposal_id)
+
+    async def _current(self, proposal_id: str) -> Proposal:
+        current = await self._store.read(lambda tx: tx.proposals.get(proposal_id))
+        assert current is not None
+        return current
+
+
+def sufficient(proposal: Proposal, judgement: Judgement, approvals: tuple[Approval, ...]) -> bool:
+    """Whether the releases given cover this judgement: enough distinct people, for these very facts.
+
+    A chat answer counts only where the verdict is `ask`.
+    """
+    if judgement.verdict is Severity.REFUSE:
+        return False
+    counted = {
+        approval.approver
+        for approval in approvals
+        if approval.fingerprint == judgement.fingerprint
+        and (approval.channel != "chat" or judgement.verdict is Severity.ASK)
+    }
+    return len(counted) >= judgement.approvals_needed
+
+
+def _claim(tx: Tx, proposal_id: str, owner: str) -> bool:
+    proposal = tx.proposals.get(proposal_id)
+    if proposal is None or proposal.state != "released":
+        return False
+    if proposal.expires_at <= tx.now:
+        journal.expire(tx, proposal_id)
+        return False
+    return tx.proposals.claim(proposal_id, owner, LEASE_SECONDS)
+
+
+def _commit(tx: Tx, kind: Kind, frozen: Frozen, facts: Facts[Any], policy: Policy, proposal_id: str) -> bool:
+    """The last judgement, the reservation and the journal entry, in one transaction; True when it may leave.
+
+    Done under the write lock, so that of two payments on one bill, or against one limit, the second sees the first.
+    """
+    proposal = tx.proposals.get(proposal_id)
+    assert proposal is not None
+    own = own_facts(tx, kind, frozen, policy, except_id=proposal_id)
+    judgement = judge(kind, frozen, facts, own, policy)
+    if kind.moves_money and not tx.spend.is_reserved(proposal_id):
+        broken = over_limit(tx, frozen, policy)
+        if broken is not None:
+            judgement = Judgement(
+                (refuse(*broken), *judgement.findings), judgement.policy_version, judgement.fingerprint
+            )
+    released = sufficient(proposal, judgement, tx.proposals.approvals(proposal_id))
+    state = "dispatching" if released else "refused" if _for_good(judgement) else "held"
+    journal.note_judgement(tx, proposal_id, judgement)
+    if state != "dispatching":
+        # The facts or the rules moved since a person looked: their release is void, and they are asked again.
+        tx.proposals.void_approvals(proposal_id)
+        tx.proposals.move(proposal_id, ["dispatching"], state, lease_owner=None, lease_until=None)
+        tx.audit.append("release_void", actor="guard", proposal_id=proposal_id, state=state)
+        return False
+    if kind.moves_money and frozen.money is not None and not tx.spend.is_reserved(proposal_id):
+        tx.spend.reserve(proposal_id, frozen.company_id, frozen.vendor_id or "", frozen.money)
+    tx.attempts.add(proposal_id, proposal_id, facts.before)
+    tx.audit.append("attempt", actor="guard", proposal_id=proposal_id, key=proposal_id, before=facts.before)
+    return True
+
+
+def _for_good(judgement: Judgement) -> bool:
+    """Whether a refusal will still stand later; a freeze, a full window or a busy bill passes."""
+    return any(f.severity is Severity.REFUSE and f.code not in _PASSING for f in judgement.findings)

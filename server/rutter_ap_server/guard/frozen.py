@@ -1,0 +1,72 @@
+"""A frozen intent: every field that matters, resolved to ids and exact amounts, and the digest that names it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from rutter_ap_server.store.canonical import digest as digest_of
+from rutter_ap_server.store.proposals import Proposal
+from rutter_ap_tools.money import Money
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frozen:
+    """What will be written, and nothing an assistant could still change. `fields` holds texts, lists and objects."""
+
+    tool: str
+    company_id: str
+    fields: dict[str, Any]
+    digest: str
+    summary: str
+    money: Money | None = None
+    vendor_id: str | None = None
+    vendor_name: str | None = None
+    bill_id: str | None = None
+
+
+def freeze(
+    *,
+    tool: str,
+    company_id: str,
+    fields: dict[str, Any],
+    summary: str,
+    defaulted: Collection[str] = (),
+    money: Money | None = None,
+    vendor_id: str | None = None,
+    vendor_name: str | None = None,
+    bill_id: str | None = None,
+) -> Frozen:
+    """Freezes an intent.
+
+    Fields in `defaulted` were filled in by us from the calendar. They are frozen like the rest but stay out of the
+    digest, so that the same call tomorrow still meets today's proposal instead of making a second one.
+    """
+    named = {name: value for name, value in fields.items() if name not in defaulted}
+    return Frozen(
+        tool=tool,
+        company_id=company_id,
+        fields=fields,
+        digest=digest_of({"tool": tool, "company": company_id, "fields": named}),
+        summary=summary,
+        money=money,
+        vendor_id=vendor_id,
+        vendor_name=vendor_name,
+        bill_id=bill_id,
+    )
+
+
+def thaw(proposal: Proposal) -> Frozen:
+    """The frozen intent of a stored proposal."""
+    return Frozen(
+        tool=proposal.tool,
+        company_id=proposal.company_id,
+        fields=proposal.fields,
+        digest=proposal.digest,
+        summary=proposal.summary,
+        money=proposal.money,
+        vendor_id=proposal.vendor_id,
+        vendor_name=proposal.vendor_name,
+        bill_id=proposal.bill_id,
+    )

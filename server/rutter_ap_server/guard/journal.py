@@ -1,0 +1,77 @@
+"""The guard's bookkeeping: each change of a proposal with its audit entry, in the caller's one transaction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rutter_ap_server.guard.judge import Judgement
+from rutter_ap_server.store.proposals import Proposal
+from rutter_ap_tools.errors import NotFound
+
+if TYPE_CHECKING:
+    from rutter_ap_server.store.engine import Tx
+
+
+def get(tx: Tx, proposal_id: str) -> Proposal:
+    """The proposal. Raises `NotFound`."""
+    found = tx.proposals.get(proposal_id)
+    if found is None:
+        raise NotFound("there is no such proposal", next_step="See `rutter-ap proposals list`.")
+    return found
+
+
+def note_judgement(tx: Tx, proposal_id: str, judgement: Judgement) -> None:
+    """Writes a newer judgement down; approvals given for other facts no longer count."""
+    tx.proposals.rejudge(
+        proposal_id,
+        findings=judgement.findings,
+        verdict=judgement.verdict,
+        needed=judgement.approvals_needed,
+        fingerprint=judgement.fingerprint,
+        policy=judgement.policy_version,
+    )
+    tx.audit.append("judged", actor="guard", proposal_id=proposal_id, **judged(judgement))
+
+
+def judged(judgement: Judgement) -> dict[str, Any]:
+    """A judgement as the audit chain keeps it."""
+    return {
+        "verdict": judgement.verdict.word,
+        "findings": [f.code for f in judgement.findings],
+        "fingerprint": judgement.fingerprint,
+        "policy": judgement.policy_version,
+    }
+
+
+def propose(tx: Tx, proposal: Proposal, judgement: Judgement) -> None:
+    """Writes a new proposal down, with everything that was frozen."""
+    tx.proposals.add(proposal)
+    tx.audit.append(
+        "proposed",
+        actor=proposal.preparer,
+        proposal_id=proposal.id,
+        tool=proposal.tool,
+        company=proposal.company_id,
+        environment=proposal.environment,
+        digest=proposal.digest,
+        fields=proposal.fields,
+        **judged(judgement),
+    )
+
+
+def expire(tx: Tx, proposal_id: str) -> None:
+    """Voids a proposal nobody released, or nobody sent, in time."""
+    if tx.proposals.move(proposal_id, ["held", "released"], "expired"):
+        tx.audit.append("expired", actor="guard", proposal_id=proposal_id)
+
+
+def release(tx: Tx, proposal_id: str, *, actor: str, channel: str) -> None:
+    """Opens the way for sending."""
+    if tx.proposals.move(proposal_id, ["held"], "released"):
+        tx.audit.append("released", actor=actor, proposal_id=proposal_id, channel=channel)
+
+
+def postpone(tx: Tx, proposal_id: str) -> None:
+    """Gives a claimed proposal back unsent; its release stands."""
+    if tx.proposals.move(proposal_id, ["dispatching"], "released", lease_owner=None, lease_until=None):
+        tx.audit.append("postponed", actor="guard", proposal_id=proposal_id)

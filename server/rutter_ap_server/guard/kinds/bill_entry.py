@@ -1,0 +1,297 @@
+"""Entering a bill from its document."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from rutter_ap_server.guard.frozen import Frozen, freeze
+from rutter_ap_server.guard.kinds.base import Facts, Kind, Links, Rule, approve, refuse
+from rutter_ap_server.guard.kinds.parties import AccountFact, VendorFact, account_fact, read_vendor
+from rutter_ap_server.guard.kinds.payment import midnight
+from rutter_ap_server.guard.policy import Policy
+from rutter_ap_server.lookup.amounts import ledger_money
+from rutter_ap_server.lookup.directory import vendor_name
+from rutter_ap_server.lookup.history import bills_of
+from rutter_ap_server.lookup.office import Office
+from rutter_ap_server.rutter.models.base import given
+from rutter_ap_server.rutter.models.bills import Bill, BillCreate, BillLineDraft, LineItemDraft, RefDraft
+from rutter_ap_server.rutter.outcomes import WriteOutcome
+from rutter_ap_server.store.engine import Tx
+from rutter_ap_tools.bills import CreateBill, NewBillLine
+from rutter_ap_tools.errors import BadInput
+from rutter_ap_tools.findings import Finding
+from rutter_ap_tools.money import Money
+from rutter_ap_tools.text import clean, fold
+from rutter_ap_tools.wire import MoneyShape, Named, Record
+
+_EXPENSE_TYPES = ("expense", "other_expense", "cost_of_goods_sold", "fixed_asset", "other_current_asset", "unknown")
+_SIMILAR_WITHIN = timedelta(days=14)
+_DIMENSIONS = ("tax_rate", "class", "department", "location", "customer", "project")
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierBill:
+    """A bill of the same vendor that is in the ledger already."""
+
+    id: str
+    number: str
+    total: Money
+    issue_date: str
+
+
+@dataclass(frozen=True, slots=True)
+class BillFacts:
+    """What the ledger shows about a bill to enter."""
+
+    vendor: VendorFact
+    accounts: tuple[AccountFact, ...]
+    earlier: tuple[EarlierBill, ...]
+
+
+def amount_not_positive(frozen: Frozen, facts: BillFacts, policy: Policy) -> Finding | None:
+    """A bill is of more than nothing."""
+    if frozen.money is None or frozen.money.amount <= 0:
+        return refuse("amount.not_positive", "the lines add up to nothing")
+    return None
+
+
+def bill_duplicate(frozen: Frozen, facts: BillFacts, policy: Policy) -> Finding | None:
+    """One vendor never gives two bills the same number."""
+    number = normal_number(frozen.fields.get("document_number"))
+    for bill in facts.earlier:
+        if number and normal_number(bill.number) == number:
+            return refuse(
+                "bill.duplicate",
+                f"this vendor's bill {clean(bill.number, 60)} of {bill.total} is in the ledger already, as {bill.id}",
+            )
+    return None
+
+
+def bill_similar(frozen: Frozen, facts: BillFacts, policy: Policy) -> Finding | None:
+    """The same vendor, amount and about the same date is often one bill entered twice."""
+    if frozen.money is None:
+        return None
+    day = midnight(frozen.fields["issue_date"])
+    for bill in facts.earlier:
+        if bill.total == frozen.money and abs(midnight(bill.issue_date) - day) <= _SIMILAR_WITHIN:
+            return approve(
+                "bill.similar",
+                f"a bill of the same vendor and amount, issued {bill.issue_date}, is in the ledger as {bill.id}",
+            )
+    return None
+
+
+def currency_mismatch(frozen: Frozen, facts: BillFacts, policy: Policy) -> Finding | None:
+    """A vendor bills in a currency the ledger knows it to use."""
+    currency = frozen.fields["currency"]
+    if facts.vendor.currencies and currency not in facts.vendor.currencies:
+        known = ", ".join(clean(code, 3) for code in facts.vendor.currencies)
+        return refuse("currency.mismatch", f"this vendor bills in {known}, not in {currency}")
+    return None
+
+
+def vendor_archived(frozen: Frozen, facts: BillFacts, policy: Policy) -> Finding | None:
+    """A bill of a vendor somebody archived needs a second look."""
+    if facts.vendor.status != "active":
+        return approve("vendor.archived", f"the vendor is {facts.vendor.status} in the ledger")
+    return None
+
+
+def account_not_for_expenses(frozen: Frozen, facts: BillFacts, policy: Policy) -> Finding | None:
+    """A line debits an expense or an asset that is in use, never the bank or accounts payable."""
+    for account in facts.accounts:
+        if account.type not in _EXPENSE_TYPES:
+            return refuse("account.wrong_type", f"a line cannot be booked to {account.name}, which is {account.type}")
+        if account.status != "active":
+            return refuse("account.inactive", f"the account {account.name} is {account.status}")
+    return None
+
+
+class BillEntryKind(Kind):
+    """`create_bill`."""
+
+    tool = "create_bill"
+    moves_money = False
+    rules: tuple[Rule[BillFacts], ...] = (
+        amount_not_positive,
+        bill_duplicate,
+        bill_similar,
+        currency_mismatch,
+        vendor_archived,
+        account_not_for_expenses,
+    )
+
+    async def freeze(self, intent: CreateBill, office: Office, links: Links) -> Frozen:
+        """Resolves vendor and accounts, checks every amount's digits, and adds the lines up."""
+        vendor = await office.directory.vendor(intent.vendor)
+        lines = [await self._line(line, intent.currency, office, links) for line in intent.lines]
+        total = Money.total((Money.parse(line["amount"], intent.currency) for line in lines), intent.currency)
+        if intent.due_date and intent.due_date < intent.issue_date:
+            raise BadInput("`due_date` is before `issue_date`")
+        payable = intent.accounts_payable_account
+        fields: dict[str, Any] = {
+            "vendor_id": vendor.id,
+            "issue_date": intent.issue_date,
+            "due_date": intent.due_date,
+            "currency": intent.currency,
+            "document_number": intent.document_number,
+            "memo": intent.memo,
+            "lines": lines,
+            "payment_terms": intent.payment_terms,
+            "accounts_payable_account": (await office.directory.account(payable)).id
+            if payable
+            else await links.account_id("accounts_payable") or "",
+            "subsidiary": intent.subsidiary,
+            "purchase_orders": list(intent.purchase_orders),
+        }
+        name = clean(vendor_name(vendor))
+        number = f" {clean(intent.document_number, 60)}" if intent.document_number else ""
+        return freeze(
+            tool=self.tool,
+            company_id=office.company.id,
+            fields=fields,
+            summary=f"Enter bill{number} of {total} from {name}, issued {intent.issue_date}",
+            money=total,
+            vendor_id=vendor.id,
+            vendor_name=name,
+        )
+
+    async def _line(self, line: NewBillLine, currency: str, office: Office, links: Links) -> dict[str, Any]:
+        amount = Money.parse(line.amount, currency)
+        account = (await office.directory.account(line.account)).id if line.account else ""
+        if not account and not line.item:
+            account = await links.account_id("expense") or ""
+            if not account:
+                raise BadInput(
+                    "`account` is needed on every line",
+                    code="account.not_linked",
+                    next_step="Pass an expense account on the line, or call link_account with role=expense once.",
+                )
+        if line.quantity and line.unit_amount:
+            _check_product(line, amount)
+        stated = line.model_dump(by_alias=True)
+        kept = {name: stated[name] for name in ("description", "item", "quantity", "unit_amount", *_DIMENSIONS)}
+        return {"amount": amount.text, "account": account} | {k: v for k, v in kept.items() if v}
+
+    async def gather(self, frozen: Frozen, office: Office) -> Facts[BillFacts]:
+        """The vendor and its bills afresh, and the accounts the lines name."""
+        vendor = await read_vendor(office, frozen.fields["vendor_id"])
+        named = {line["account"] for line in frozen.fields["lines"] if line["account"]}
+        accounts = [account_fact(await office.ledger.accounts.get(account_id)) for account_id in sorted(named)]
+        earlier = [
+            _earlier(bill) for bill in await bills_of(office, vendor.id) if bill.status not in ("void", "rejected")
+        ]
+        return Facts(
+            seen=BillFacts(vendor, tuple(accounts), tuple(earlier)),
+            binding={"vendor": vendor.binding, "accounts": [a.binding for a in accounts], "total": str(frozen.money)},
+            before={"bills": sorted(bill.id for bill in earlier)},
+        )
+
+    async def send(self, frozen: Frozen, office: Office, key: str) -> WriteOutcome[Any]:
+        """Creates the bill (Rutter docs: Bills)."""
+        fields = frozen.fields
+        draft = BillCreate(
+            vendor_id=fields["vendor_id"],
+            issue_date=midnight(fields["issue_date"]),
+            due_date=given(midnight(fields["due_date"]) if fields["due_date"] else None),
+            currency_code=fields["currency"],
+            document_number=given(fields["document_number"] or None),
+            memo=given(fields["memo"] or None),
+            payment_terms_id=given(fields["payment_terms"] or None),
+            account_id=given(fields["accounts_payable_account"] or None),
+            subsidiary_id=given(fields["subsidiary"] or None),
+            linked_purchase_orders=given(tuple(RefDraft(id=order) for order in fields["purchase_orders"]) or None),
+            line_items=tuple(_draft(line) for line in fields["lines"]),
+        )
+        return await office.ledger.bills.create(draft, idempotency_key=key)
+
+    async def read_back(self, frozen: Frozen, office: Office, sent: Any, before: dict[str, Any]) -> Record | None:
+        """Posted means: the ledger shows the bill, of this vendor and currency, owing at least what its lines say."""
+        bill = await office.ledger.bills.get(sent.id)
+        assert frozen.money is not None
+        total = ledger_money(bill.total_amount, bill.currency_code, "total of the bill")
+        if bill.vendor_id != frozen.vendor_id or total.currency != frozen.money.currency:
+            return None
+        return _record(bill, frozen)
+
+    async def find(self, frozen: Frozen, office: Office, before: dict[str, Any]) -> Record | None:
+        """A single new bill of this vendor with this number, issue date and total."""
+        assert frozen.vendor_id is not None
+        assert frozen.money is not None
+        wanted = normal_number(frozen.fields["document_number"])
+        fresh = [
+            bill
+            for bill in await bills_of(office, frozen.vendor_id)
+            if bill.id not in before["bills"]
+            and normal_number(bill.document_number) == wanted
+            and bill.issue_date == midnight(frozen.fields["issue_date"])
+            and bill.currency_code == frozen.money.currency
+            and frozen.money.amount in (bill.total_amount, bill.sub_total)
+        ]
+        return _record(fresh[0], frozen) if len(fresh) == 1 else None
+
+    async def outcome_of_job(self, office: Office, job_id: str) -> WriteOutcome[Any]:
+        """Rutter's job for it."""
+        return await office.ledger.bills.outcome(job_id)
+
+    def on_posted(self, tx: Tx, frozen: Frozen, record: Record) -> None:
+        """Nothing beyond the receipt."""
+
+
+def normal_number(number: str | None) -> str:
+    """A bill's number without case, spaces and punctuation: INV-007 and inv 007 are one number."""
+    return re.sub(r"[\W_]+", "", fold(number))
+
+
+def _check_product(line: NewBillLine, amount: Money) -> None:
+    product = Decimal(line.quantity) * Decimal(line.unit_amount)
+    if product.quantize(amount.amount) != amount.amount:
+        raise BadInput("`quantity` times `unit_amount` is not `amount`", code="bill.lines_do_not_add_up")
+
+
+def _draft(line: dict[str, Any]) -> BillLineDraft:
+    item = LineItemDraft(
+        id=given(line.get("item")),
+        quantity=given(Decimal(line["quantity"]) if "quantity" in line else None),
+        unit_amount=given(Decimal(line["unit_amount"]) if "unit_amount" in line else None),
+    )
+    return BillLineDraft(
+        total_amount=Decimal(line["amount"]),
+        account_id=given(line["account"] or None),
+        description=given(line.get("description")),
+        item=given(item if "item" in line else None),
+        tax_rate_id=given(line.get("tax_rate")),
+        class_id=given(line.get("class")),
+        department_id=given(line.get("department")),
+        location_id=given(line.get("location")),
+        customer_id=given(line.get("customer")),
+        project_id=given(line.get("project")),
+    )
+
+
+def _earlier(bill: Bill) -> EarlierBill:
+    return EarlierBill(
+        id=bill.id,
+        number=bill.document_number or "",
+        total=ledger_money(bill.total_amount, bill.currency_code, "total of an earlier bill"),
+        issue_date=bill.issue_date.date().isoformat() if bill.issue_date else "1970-01-01",
+    )
+
+
+def _record(bill: Bill, frozen: Frozen) -> Record:
+    total = ledger_money(bill.total_amount, bill.currency_code, "total of the bill")
+    due = ledger_money(bill.amount_due, bill.currency_code, "amount due on the bill")
+    return Record(
+        kind="bill",
+        id=bill.id,
+        document_number=clean(bill.document_number, 100) or None,
+        vendor=Named(id=frozen.vendor_id, name=frozen.vendor_name) if frozen.vendor_id else None,
+        bill_id=bill.id,
+        amount=MoneyShape.of(total),
+        bill_due=MoneyShape.of(due),
+        bill_status=bill.status,
+    )

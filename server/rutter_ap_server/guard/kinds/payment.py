@@ -1,0 +1,175 @@
+"""Recording a payment of a bill: the write this project exists to make safe."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time
+from decimal import Decimal
+from typing import Any
+
+from rutter_ap_server.guard.frozen import Frozen, freeze
+from rutter_ap_server.guard.kinds.base import Facts, Kind, Links
+from rutter_ap_server.guard.kinds.parties import bill_fact, bill_words, read_account, read_bill, read_vendor
+from rutter_ap_server.guard.kinds.payment_rules import RULES, PaymentFacts
+from rutter_ap_server.lookup.amounts import ledger_money
+from rutter_ap_server.lookup.history import HISTORY_PAGES_MAX, open_credits
+from rutter_ap_server.lookup.office import Office
+from rutter_ap_server.rutter.filters import equal
+from rutter_ap_server.rutter.models.payments import AllocationDraft, BillPaymentCreate
+from rutter_ap_server.rutter.outcomes import WriteOutcome
+from rutter_ap_server.store.engine import Tx
+from rutter_ap_tools.errors import AssistantError, BadInput
+from rutter_ap_tools.money import Money
+from rutter_ap_tools.payments import PayBill
+from rutter_ap_tools.wire import MoneyShape, Named, Record
+
+
+class PaymentKind(Kind):
+    """`pay_bill`."""
+
+    tool = "pay_bill"
+    moves_money = True
+    rules = RULES
+
+    async def freeze(self, intent: PayBill, office: Office, links: Links) -> Frozen:
+        """Fixes bill, payee, amount, currency, funding account and date."""
+        bill = await read_bill(office, intent.bill_id)
+        account_id = await self._funding(intent, office, links)
+        account = await read_account(office, account_id)
+        vendor = await read_vendor(office, bill.vendor_id) if bill.vendor_id else None
+        money = Money.parse(intent.amount, bill.due.currency) if intent.amount else bill.due
+        fields: dict[str, Any] = {
+            "bill_id": bill.id,
+            "vendor_id": bill.vendor_id,
+            "amount": money.text,
+            "currency": money.currency,
+            "account_id": account_id,
+            "date": intent.date or office.clock.today().isoformat(),
+            "memo": intent.memo,
+        }
+        payee = vendor.name if vendor else "an unnamed vendor"
+        return freeze(
+            tool=self.tool,
+            company_id=office.company.id,
+            fields=fields,
+            summary=f"Pay {money} to {payee} for {bill_words(bill)} from {account.name}",
+            defaulted=() if intent.date else ("date",),
+            money=money,
+            vendor_id=bill.vendor_id,
+            vendor_name=payee,
+            bill_id=bill.id,
+        )
+
+    async def _funding(self, intent: PayBill, office: Office, links: Links) -> str:
+        if intent.account:
+            return (await office.directory.account(intent.account)).id
+        linked = await links.account_id("funding")
+        if linked is None:
+            raise AssistantError(
+                "no funding account is linked for this company",
+                code="account.not_linked",
+                next_step="Ask the person which account pays; then link_account with role=funding, or pass account.",
+            )
+        return linked
+
+    async def gather(self, frozen: Frozen, office: Office) -> Facts[PaymentFacts]:
+        """Bill, vendor and account afresh; the vendor's open credits and whether it was ever paid."""
+        raw = await office.ledger.bills.get(frozen.fields["bill_id"])
+        bill = bill_fact(raw)
+        account = await read_account(office, frozen.fields["account_id"])
+        vendor = await read_vendor(office, bill.vendor_id) if bill.vendor_id else None
+        credit, paid_before = Money.zero(bill.due.currency), False
+        if vendor:
+            credit = await _open_credits(office, vendor.id, bill.due.currency)
+            paid_before = await _was_paid_before(office, vendor.id)
+        return Facts(
+            seen=PaymentFacts(bill=bill, vendor=vendor, account=account, open_credits=credit, paid_before=paid_before),
+            binding={
+                "bill": bill.binding,
+                "vendor": vendor.binding if vendor else None,
+                "account": account.binding,
+                "amount": str(frozen.money),
+            },
+            before={"payments": sorted(link.id or "" for link in raw.linked_payments), "due": bill.due.text},
+        )
+
+    async def send(self, frozen: Frozen, office: Office, key: str) -> WriteOutcome[Any]:
+        """Creates the bill payment (Rutter docs: Bill Payments)."""
+        fields = frozen.fields
+        draft = BillPaymentCreate(
+            account_id=fields["account_id"],
+            vendor_id=fields["vendor_id"],
+            currency_code=fields["currency"],
+            transaction_date=midnight(fields["date"]),
+            linked_bills=(AllocationDraft(id=fields["bill_id"], allocated_amount=Decimal(fields["amount"])),),
+            **({"memo": fields["memo"]} if fields["memo"] else {}),
+        )
+        return await office.ledger.bill_payments.create(draft, idempotency_key=key)
+
+    async def read_back(self, frozen: Frozen, office: Office, sent: Any, before: dict[str, Any]) -> Record | None:
+        """Posted means: the bill links a payment that was not there before, of exactly this amount."""
+        return await self._linked(frozen, office, before, expected_id=sent.id)
+
+    async def find(self, frozen: Frozen, office: Office, before: dict[str, Any]) -> Record | None:
+        """A single new payment of exactly this amount on the bill, made from this account."""
+        return await self._linked(frozen, office, before, expected_id=None)
+
+    async def _linked(
+        self, frozen: Frozen, office: Office, before: dict[str, Any], *, expected_id: str | None
+    ) -> Record | None:
+        bill = await office.ledger.bills.get(frozen.fields["bill_id"])
+        assert frozen.money is not None
+        fresh = [
+            link
+            for link in bill.linked_payments
+            if link.id and link.id not in before["payments"] and link.allocated_amount == frozen.money.amount
+        ]
+        if expected_id is not None:
+            fresh = [link for link in fresh if link.id == expected_id]
+        if len(fresh) != 1 or fresh[0].id is None:
+            return None
+        payment = await office.ledger.bill_payments.get(fresh[0].id)
+        if payment.account_id not in (None, frozen.fields["account_id"]):
+            return None
+        due = ledger_money(bill.amount_due, bill.currency_code, "amount due on the bill")
+        return Record(
+            kind="bill_payment",
+            id=payment.id,
+            vendor=Named(id=frozen.vendor_id, name=frozen.vendor_name) if frozen.vendor_id else None,
+            bill_id=bill.id,
+            amount=MoneyShape.of(frozen.money),
+            bill_due=MoneyShape.of(due),
+            bill_status=bill.status,
+        )
+
+    async def outcome_of_job(self, office: Office, job_id: str) -> WriteOutcome[Any]:
+        """Rutter's job for it."""
+        return await office.ledger.bill_payments.outcome(job_id)
+
+    def on_posted(self, tx: Tx, frozen: Frozen, record: Record) -> None:
+        """Nothing beyond the receipt."""
+
+
+def midnight(day: str) -> datetime:
+    """A calendar day as Rutter writes it: midnight UTC."""
+    try:
+        return datetime.combine(datetime.fromisoformat(day).date(), time(), tzinfo=UTC)
+    except ValueError:
+        raise BadInput("a date must be written YYYY-MM-DD") from None
+
+
+async def _open_credits(office: Office, vendor_id: str, currency: str) -> Money:
+    open_ones = await open_credits(office, vendor_id)
+    parts = (
+        ledger_money(credit.remaining_amount, currency, "remainder of a credit")
+        for credit in open_ones
+        if credit.currency_code == currency
+    )
+    return Money.total(parts, currency)
+
+
+async def _was_paid_before(office: Office, vendor_id: str) -> bool:
+    payments = office.ledger.bill_payments.walk(filter=equal("vendor_id", vendor_id), pages_max=HISTORY_PAGES_MAX)
+    async for payment in payments:
+        if payment.status != "void":
+            return True
+    return False

@@ -1,0 +1,68 @@
+"""What our own store knows about a write: the freeze, what is on its way, what was posted before."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from rutter_ap_server.guard.frozen import Frozen
+from rutter_ap_server.guard.kinds.base import Kind, OwnFacts
+from rutter_ap_server.guard.policy import Policy
+from rutter_ap_server.store.proposals import IN_FLIGHT_STATES
+from rutter_ap_tools.money import Money
+
+if TYPE_CHECKING:
+    from rutter_ap_server.store.engine import Store, Tx
+
+DAY_HOURS = 24
+
+
+def own_facts(tx: Tx, kind: Kind, frozen: Frozen, policy: Policy, except_id: str | None = None) -> OwnFacts:
+    """Read in one transaction; `except_id` is the proposal being judged, which is not in its own way."""
+    in_flight = repeats = ()  # type: tuple[str, ...]
+    if frozen.bill_id is not None and kind.tool in ("pay_bill", "apply_credit"):
+        on_the_way = tx.proposals.of_bill(frozen.company_id, frozen.bill_id, IN_FLIGHT_STATES)
+        in_flight = tuple(p.id for p in on_the_way if p.id != except_id and p.tool in ("pay_bill", "apply_credit"))
+    since = tx.now - timedelta(days=policy.proposals.repeat_days)
+    if kind.moves_money and frozen.bill_id is not None:
+        posted = tx.proposals.of_bill(frozen.company_id, frozen.bill_id, ["posted"])
+        repeats = tuple(
+            p.id for p in posted if p.tool == kind.tool and p.money == frozen.money and p.updated_at >= since
+        )
+    elif kind.tool != "link_account":
+        latest = tx.proposals.latest_with_digest(frozen.company_id, frozen.digest)
+        repeats = (latest.id,) if latest and latest.state == "posted" and latest.updated_at >= since else ()
+    return OwnFacts(frozen_by=tx.people.frozen(), in_flight=in_flight, repeats=repeats)
+
+
+def over_limit(tx: Tx, frozen: Frozen, policy: Policy) -> tuple[str, str] | None:
+    """The rolling limit this payment would break, as code and sentence; exact, as the caller holds the write lock."""
+    money = frozen.money
+    if money is None or frozen.vendor_id is None:
+        return None
+    checks = (
+        ("day_limit", "amount.over_day_limit", None, "this company's payments in 24 hours"),
+        ("vendor_day_limit", "amount.over_vendor_limit", frozen.vendor_id, "payments to this vendor in 24 hours"),
+    )
+    for name, code, vendor_id, words in checks:
+        limit = policy.limit(money.currency, name)
+        if limit is None:
+            continue
+        spent: Money = tx.spend.spent(frozen.company_id, money.currency, DAY_HOURS, vendor_id)
+        if spent + money > limit:
+            left = limit - spent if limit > spent else Money.zero(money.currency)
+            return code, f"{money} would pass the limit of {limit} for {words}; {left} is left"
+    return None
+
+
+class StoredLinks:
+    """The accounts linked to roles, from the store."""
+
+    def __init__(self, store: Store, company_id: str) -> None:
+        self._store = store
+        self._company_id = company_id
+
+    async def account_id(self, role: str) -> str | None:
+        """The account that plays a role, or None."""
+        link = await self._store.read(lambda tx: tx.people.linked(self._company_id, role))
+        return link.account_id if link else None

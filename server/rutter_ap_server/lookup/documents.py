@@ -1,0 +1,154 @@
+"""Documents on disk: which may be attached, and what they really are. Bytes are read once and named by their hash."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from rutter_ap_tools.errors import BadInput, OperatorError
+from rutter_ap_tools.text import clean
+
+BYTES_MAX = 20 * 1024 * 1024
+# What the first bytes must be, by the ending of the name (the formats' own specifications).
+_MAGIC: dict[str, tuple[bytes, ...]] = {
+    ".pdf": (b"%PDF-",),
+    ".png": (b"\x89PNG\r\n\x1a\n",),
+    ".jpg": (b"\xff\xd8\xff",),
+    ".jpeg": (b"\xff\xd8\xff",),
+}
+_HANDLE = re.compile(r"upload_[0-9a-f]{32}")
+_TEXT = (".csv", ".txt")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A file that may be attached: its bytes, its name, and the SHA-256 that names its content."""
+
+    path: Path
+    name: str
+    content: bytes
+    sha256: str
+
+
+class Documents:
+    """The folders from which files may be attached."""
+
+    def __init__(self, folders: tuple[Path, ...], uploads: Path) -> None:
+        self._folders = tuple(folder.resolve() for folder in folders)
+        self._uploads = uploads.resolve()
+
+    def read(self, path: str) -> Document:
+        """Reads a file below one of the folders; links are followed first, so that they cannot lead outside.
+
+        Raises `BadInput` for a path outside, a file that is not there, not a plain file, too large, or not what its
+        name says; `OperatorError` when no folder is allowed at all.
+        """
+        if not self._folders:
+            raise OperatorError(
+                "no folder is allowed for attachments",
+                code="files.none_allowed",
+                next_step="Ask whoever runs this server to name folders in RUTTER_AP_FILES.",
+            )
+        return _document(self._resolve(path))
+
+    def read_again(self, path: str) -> Document:
+        """Reads a file that was judged earlier; the caller compares its hash."""
+        resolved = Path(path)
+        if not any(resolved.is_relative_to(folder) for folder in (*self._folders, self._uploads)):
+            raise BadInput("the file is no longer below a folder that may be used", code="files.outside")
+        return _document(resolved)
+
+    def uploaded(self, handle: str) -> Document:
+        """The file a person put in under that handle. Raises `BadInput` for a handle that names nothing."""
+        if _HANDLE.fullmatch(handle):
+            found = sorted((self._uploads / handle).glob("*")) if (self._uploads / handle).is_dir() else []
+            if len(found) == 1:
+                return _document(found[0])
+        raise BadInput(
+            "`upload` is not the handle of an uploaded file",
+            code="files.no_such_upload",
+            next_step="Ask the person to run `rutter-ap upload FILE` and give you the handle it prints.",
+        )
+
+    def put_in(self, path: Path) -> str:
+        """Copies a person's file in and answers its handle, which names its content: the same file, the same handle."""
+        document = _document(path.resolve())
+        handle = f"upload_{document.sha256[:32]}"
+        folder = self._uploads / handle
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not any(folder.iterdir()):
+            partial = folder.with_suffix(".partial")
+            descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(document.content)
+            # Renamed into place whole: a crash before this line leaves no half file under the handle.
+            partial.rename(folder / document.name.replace("/", "_"))
+        return handle
+
+    def _resolve(self, path: str) -> Path:
+        outside = BadInput(
+            "`path` is not a file below a folder that may be used for attachments",
+            code="files.outside",
+            next_step="Ask the person to put the file into an allowed folder, or to run `rutter-ap upload FILE`.",
+        )
+        if not path or "\x00" in path:
+            raise outside
+        given = Path(path)
+        candidates = [given] if given.is_absolute() else [folder / given for folder in self._folders]
+        for candidate in candidates:
+            try:
+                resolved = candidate.resolve(strict=True)
+            except (OSError, RuntimeError, ValueError):
+                continue
+            if any(resolved.is_relative_to(folder) for folder in self._folders):
+                return resolved
+        # One answer for "not there" and "outside": an assistant must not learn which files exist elsewhere.
+        raise outside
+
+
+def _document(path: Path) -> Document:
+    content = _content(path)
+    check_kind(path.name, content)
+    return Document(path, clean(path.name, 200), content, hashlib.sha256(content).hexdigest())
+
+
+def check_kind(name: str, content: bytes) -> None:
+    """Raises `BadInput` unless the content is of the kind the name's ending promises."""
+    ending = Path(name).suffix.lower()
+    if ending in _MAGIC:
+        fits = content.startswith(_MAGIC[ending])
+    elif ending in _TEXT:
+        fits = _is_text(content)
+    else:
+        raise BadInput("the file must be a PDF, PNG, JPEG, CSV or text file", code="files.kind")
+    if not fits:
+        raise BadInput(f"the file is not what its name says: it is not a {ending[1:].upper()} file", code="files.kind")
+
+
+def _is_text(content: bytes) -> bool:
+    try:
+        return "\x00" not in content.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+
+
+def _content(path: Path) -> bytes:
+    try:
+        # Opened once and asked about through the handle: what was checked is what is read.
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with os.fdopen(descriptor, "rb") as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise BadInput("`path` is not a plain file", code="files.kind")
+            content = file.read(BYTES_MAX + 1)
+    except OSError:
+        raise BadInput("`path` cannot be read by this server", code="files.unreadable") from None
+    if not content:
+        raise BadInput("the file is empty", code="files.empty")
+    if len(content) > BYTES_MAX:
+        raise BadInput(f"the file is larger than {BYTES_MAX // 1024 // 1024} MB", code="files.too_large")
+    return content

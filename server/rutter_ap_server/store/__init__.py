@@ -1,0 +1,1 @@
+"""The store: durable state in whole transactions, SQLite on one machine."""

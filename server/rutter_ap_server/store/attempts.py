@@ -1,0 +1,77 @@
+"""Attempts: what was sent is journalled before it leaves, so that a crash at any line leaves a trace to follow."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from rutter_ap_server.clock import stamp, unstamp
+from rutter_ap_server.store.canonical import canonical
+from rutter_ap_server.store.schema import attempts
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One sending; `before` is what the ledger showed just before it, by which an unknown outcome is told."""
+
+    id: int
+    idempotency_key: str
+    before: dict[str, Any]
+    at: datetime
+    outcome: str | None
+    upstream_id: str | None
+    job_id: str | None
+    reason: str | None
+
+
+class Attempts:
+    """Reads and writes inside the caller's transaction."""
+
+    def __init__(self, connection: Connection, now: datetime) -> None:
+        self._connection = connection
+        self._now = now
+
+    def add(self, proposal_id: str, idempotency_key: str, before: dict[str, Any]) -> None:
+        """Journals a sending before it leaves."""
+        self._connection.execute(
+            insert(attempts).values(
+                proposal_id=proposal_id, idempotency_key=idempotency_key, before=canonical(before), at=stamp(self._now)
+            )
+        )
+
+    def last(self, proposal_id: str) -> Attempt | None:
+        """The newest sending of a proposal."""
+        query = select(attempts).where(attempts.c.proposal_id == proposal_id).order_by(attempts.c.id.desc()).limit(1)
+        row = self._connection.execute(query).first()
+        if row is None:
+            return None
+        return Attempt(
+            id=row.id,
+            idempotency_key=row.idempotency_key,
+            before=json.loads(row.before),
+            at=unstamp(row.at),
+            outcome=row.outcome,
+            upstream_id=row.upstream_id,
+            job_id=row.job_id,
+            reason=row.reason,
+        )
+
+    def settle(
+        self, proposal_id: str, outcome: str, *, upstream_id: str | None, job_id: str | None, reason: str | None
+    ) -> None:
+        """Writes what became of the newest sending; an id learnt earlier is kept."""
+        last = self.last(proposal_id)
+        if last is None:
+            return
+        values = {
+            "outcome": outcome,
+            "upstream_id": upstream_id or last.upstream_id,
+            "job_id": job_id or last.job_id,
+            "reason": reason,
+            "settled_at": stamp(self._now),
+        }
+        self._connection.execute(update(attempts).where(attempts.c.id == last.id).values(**values))

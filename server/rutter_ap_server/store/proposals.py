@@ -1,0 +1,265 @@
+"""Proposals and their approvals, as rows: what is frozen never changes, only its state does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from rutter_ap_server.clock import stamp, unstamp
+from rutter_ap_server.store.canonical import canonical
+from rutter_ap_server.store.schema import approvals, proposals
+from rutter_ap_tools.findings import Finding, Severity
+from rutter_ap_tools.money import Money
+
+OPEN_STATES = ("held", "released", "dispatching", "unknown")
+IN_FLIGHT_STATES = ("released", "dispatching", "unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """One person's release, bound to the facts it was given for."""
+
+    approver: str
+    channel: str
+    fingerprint: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A frozen intent and what became of it."""
+
+    id: str
+    digest: str
+    company_id: str
+    company_name: str
+    environment: str
+    tool: str
+    fields: dict[str, Any]
+    summary: str
+    state: str
+    verdict: Severity
+    approvals_needed: int
+    fingerprint: str
+    findings: tuple[Finding, ...]
+    policy_version: str
+    preparer: str
+    money: Money | None
+    vendor_id: str | None
+    vendor_name: str | None
+    bill_id: str | None
+    record: dict[str, Any] | None
+    created_at: datetime
+    updated_at: datetime
+    expires_at: datetime
+    lease_owner: str | None = None
+    lease_until: datetime | None = None
+
+
+class Proposals:
+    """Reads and writes inside the caller's transaction."""
+
+    def __init__(self, connection: Connection, now: datetime) -> None:
+        self._connection = connection
+        self._now = now
+
+    def add(self, proposal: Proposal) -> None:
+        """Writes a new proposal. The database refuses a second open one with the same digest."""
+        self._connection.execute(insert(proposals).values(**_row(proposal)))
+
+    def get(self, proposal_id: str) -> Proposal | None:
+        """The proposal with that id."""
+        return self._one(select(proposals).where(proposals.c.id == proposal_id))
+
+    def starting_with(self, prefix: str) -> list[Proposal]:
+        """The proposals whose id starts so: a person types the first characters."""
+        query = select(proposals).where(proposals.c.id.startswith(prefix, autoescape=True)).limit(5)
+        return self._many(query)
+
+    def open_with_digest(self, company_id: str, digest: str) -> Proposal | None:
+        """The open proposal for one intent, if there is one."""
+        query = select(proposals).where(
+            proposals.c.company_id == company_id, proposals.c.digest == digest, proposals.c.state.in_(OPEN_STATES)
+        )
+        return self._one(query)
+
+    def latest_with_digest(self, company_id: str, digest: str) -> Proposal | None:
+        """The newest proposal for one intent, open or closed."""
+        query = (
+            select(proposals)
+            .where(proposals.c.company_id == company_id, proposals.c.digest == digest)
+            .order_by(proposals.c.created_at.desc())
+            .limit(1)
+        )
+        return self._one(query)
+
+    def of_bill(self, company_id: str, bill_id: str, states: Collection[str]) -> list[Proposal]:
+        """The proposals on one bill that are in one of the states."""
+        query = select(proposals).where(
+            proposals.c.company_id == company_id, proposals.c.bill_id == bill_id, proposals.c.state.in_(states)
+        )
+        return self._many(query)
+
+    def in_states(self, states: Collection[str], limit: int = 200) -> list[Proposal]:
+        """Proposals in those states, newest first."""
+        query = select(proposals).where(proposals.c.state.in_(states)).order_by(proposals.c.created_at.desc())
+        return self._many(query.limit(limit))
+
+    def move(self, proposal_id: str, from_states: Collection[str], to: str, **values: Any) -> bool:
+        """Changes the state if it is one of `from_states`; False when somebody else was quicker."""
+        done = self._connection.execute(
+            update(proposals)
+            .where(proposals.c.id == proposal_id, proposals.c.state.in_(from_states))
+            .values(state=to, updated_at=stamp(self._now), **values)
+        )
+        return bool(done.rowcount)
+
+    def rejudge(
+        self,
+        proposal_id: str,
+        *,
+        findings: Collection[Finding],
+        verdict: Severity,
+        needed: int,
+        fingerprint: str,
+        policy: str,
+    ) -> None:
+        """Writes a newer judgement; approvals given for other facts no longer count."""
+        self._connection.execute(
+            update(proposals)
+            .where(proposals.c.id == proposal_id)
+            .values(
+                findings=_findings(findings),
+                verdict=verdict.word,
+                approvals_needed=needed,
+                fingerprint=fingerprint,
+                policy_version=policy,
+                updated_at=stamp(self._now),
+            )
+        )
+        self._connection.execute(
+            update(approvals)
+            .where(
+                approvals.c.proposal_id == proposal_id,
+                approvals.c.fingerprint != fingerprint,
+                approvals.c.voided_at.is_(None),
+            )
+            .values(voided_at=stamp(self._now))
+        )
+
+    def claim(self, proposal_id: str, owner: str, lease_seconds: int) -> bool:
+        """Takes a released proposal for sending; only one process ever gets True."""
+        until = stamp(self._now + timedelta(seconds=lease_seconds))
+        return self.move(proposal_id, ["released"], "dispatching", lease_owner=owner, lease_until=until)
+
+    def take_over(self, proposal_id: str, owner: str, lease_seconds: int) -> bool:
+        """Takes one whose outcome is open, for finding it out: unknown, or dispatching with a lease that ran out."""
+        until = stamp(self._now + timedelta(seconds=lease_seconds))
+        free = proposals.c.lease_until.is_(None) | (proposals.c.lease_until < stamp(self._now))
+        done = self._connection.execute(
+            update(proposals)
+            .where(proposals.c.id == proposal_id, proposals.c.state.in_(["dispatching", "unknown"]), free)
+            .values(lease_owner=owner, lease_until=until)
+        )
+        return bool(done.rowcount)
+
+    def approve(self, proposal_id: str, approver: str, channel: str, fingerprint: str) -> None:
+        """Records one person's release for the facts with that fingerprint."""
+        self._connection.execute(
+            insert(approvals).values(
+                proposal_id=proposal_id,
+                approver=approver,
+                channel=channel,
+                fingerprint=fingerprint,
+                at=stamp(self._now),
+            )
+        )
+
+    def approvals(self, proposal_id: str) -> tuple[Approval, ...]:
+        """The releases that still count."""
+        query = select(approvals).where(approvals.c.proposal_id == proposal_id, approvals.c.voided_at.is_(None))
+        rows = self._connection.execute(query.order_by(approvals.c.id))
+        return tuple(Approval(r.approver, r.channel, r.fingerprint, unstamp(r.at)) for r in rows)
+
+    def void_approvals(self, proposal_id: str) -> None:
+        """Takes every release back: the facts moved."""
+        self._connection.execute(
+            update(approvals)
+            .where(approvals.c.proposal_id == proposal_id, approvals.c.voided_at.is_(None))
+            .values(voided_at=stamp(self._now))
+        )
+
+    def _one(self, query: Any) -> Proposal | None:
+        row = self._connection.execute(query).first()
+        return _proposal(row) if row is not None else None
+
+    def _many(self, query: Any) -> list[Proposal]:
+        return [_proposal(row) for row in self._connection.execute(query)]
+
+
+def _findings(findings: Collection[Finding]) -> str:
+    return canonical([finding.model_dump(mode="json") for finding in findings])
+
+
+def _row(p: Proposal) -> dict[str, Any]:
+    return {
+        "id": p.id,
+        "digest": p.digest,
+        "company_id": p.company_id,
+        "company_name": p.company_name,
+        "environment": p.environment,
+        "tool": p.tool,
+        "fields": canonical(p.fields),
+        "summary": p.summary,
+        "state": p.state,
+        "verdict": p.verdict.word,
+        "approvals_needed": p.approvals_needed,
+        "fingerprint": p.fingerprint,
+        "findings": _findings(p.findings),
+        "policy_version": p.policy_version,
+        "preparer": p.preparer,
+        "amount": p.money.text if p.money else None,
+        "currency": p.money.currency if p.money else None,
+        "vendor_id": p.vendor_id,
+        "vendor_name": p.vendor_name,
+        "bill_id": p.bill_id,
+        "record": canonical(p.record) if p.record is not None else None,
+        "created_at": stamp(p.created_at),
+        "updated_at": stamp(p.updated_at),
+        "expires_at": stamp(p.expires_at),
+    }
+
+
+def _proposal(row: Row[Any]) -> Proposal:
+    return Proposal(
+        id=row.id,
+        digest=row.digest,
+        company_id=row.company_id,
+        company_name=row.company_name,
+        environment=row.environment,
+        tool=row.tool,
+        fields=json.loads(row.fields),
+        summary=row.summary,
+        state=row.state,
+        verdict=Severity[row.verdict.upper()],
+        approvals_needed=row.approvals_needed,
+        fingerprint=row.fingerprint,
+        findings=tuple(Finding(**finding) for finding in json.loads(row.findings)),
+        policy_version=row.policy_version,
+        preparer=row.preparer,
+        money=Money.of(row.amount, row.currency) if row.amount is not None else None,
+        vendor_id=row.vendor_id,
+        vendor_name=row.vendor_name,
+        bill_id=row.bill_id,
+        record=json.loads(row.record) if row.record is not None else None,
+        created_at=unstamp(row.created_at),
+        updated_at=unstamp(row.updated_at),
+        expires_at=unstamp(row.expires_at),
+        lease_owner=row.lease_owner,
+        lease_until=unstamp(row.lease_until) if row.lease_until else None,
+    )

@@ -1,0 +1,48 @@
+"""Questions asked in the chat: each is answered once, whoever repeats the answer and in whichever protocol."""
+
+from __future__ import annotations
+
+import secrets
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, insert, update
+
+from rutter_ap_server.clock import stamp
+from rutter_ap_server.store.schema import questions
+
+
+class Questions:
+    """Reads and writes inside the caller's transaction."""
+
+    def __init__(self, connection: Connection, now: datetime) -> None:
+        self._connection = connection
+        self._now = now
+
+    def ask(self, proposal_id: str, fingerprint: str, valid_seconds: int) -> str:
+        """Notes a question about a proposal as its facts stand; answers its unguessable id."""
+        question_id = secrets.token_urlsafe(24)
+        self._connection.execute(
+            insert(questions).values(
+                id=question_id,
+                proposal_id=proposal_id,
+                fingerprint=fingerprint,
+                asked_at=stamp(self._now),
+                expires_at=stamp(self._now + timedelta(seconds=valid_seconds)),
+            )
+        )
+        return question_id
+
+    def answer(self, question_id: str, proposal_id: str, fingerprint: str, answer: str) -> bool:
+        """Consumes an answer; False when it was answered before, ran out, or was asked about other facts."""
+        done = self._connection.execute(
+            update(questions)
+            .where(
+                questions.c.id == question_id,
+                questions.c.proposal_id == proposal_id,
+                questions.c.fingerprint == fingerprint,
+                questions.c.answered_at.is_(None),
+                questions.c.expires_at > stamp(self._now),
+            )
+            .values(answered_at=stamp(self._now), answer=answer)
+        )
+        return bool(done.rowcount)

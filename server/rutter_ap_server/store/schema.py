@@ -1,0 +1,144 @@
+"""The store's tables: one schema for every database. Amounts are decimal texts, times ISO 8601 UTC texts."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, String, Table, Text, text
+
+SCHEMA_VERSION = 1
+
+metadata = MetaData()
+
+meta = Table("meta", metadata, Column("key", String(40), primary_key=True), Column("value", Text, nullable=False))
+
+proposals = Table(
+    "proposals",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("digest", String(64), nullable=False),
+    Column("company_id", String(200), nullable=False),
+    Column("company_name", Text, nullable=False),
+    Column("environment", String(20), nullable=False),
+    Column("tool", String(40), nullable=False),
+    Column("fields", Text, nullable=False),
+    Column("summary", Text, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("verdict", String(10), nullable=False),
+    Column("approvals_needed", Integer, nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("findings", Text, nullable=False),
+    Column("policy_version", String(64), nullable=False),
+    Column("preparer", String(200), nullable=False),
+    Column("amount", String(60)),
+    Column("currency", String(3)),
+    Column("vendor_id", String(200)),
+    Column("vendor_name", Text),
+    Column("bill_id", String(200)),
+    Column("record", Text),
+    Column("created_at", String(32), nullable=False),
+    Column("updated_at", String(32), nullable=False),
+    Column("expires_at", String(32), nullable=False),
+    Column("lease_owner", String(60)),
+    Column("lease_until", String(32)),
+)
+# One open proposal per digest: the database itself refuses a second one.
+Index(
+    "one_open_proposal_per_digest",
+    proposals.c.company_id,
+    proposals.c.digest,
+    unique=True,
+    sqlite_where=text("state in ('held', 'released', 'dispatching', 'unknown')"),
+    postgresql_where=text("state in ('held', 'released', 'dispatching', 'unknown')"),
+)
+Index("proposals_by_bill", proposals.c.company_id, proposals.c.bill_id)
+Index("proposals_by_state", proposals.c.state, proposals.c.created_at)
+
+approvals = Table(
+    "approvals",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("proposal_id", String(36), ForeignKey("proposals.id"), nullable=False),
+    Column("approver", String(200), nullable=False),
+    Column("channel", String(20), nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("at", String(32), nullable=False),
+    Column("voided_at", String(32)),
+)
+Index("approvals_by_proposal", approvals.c.proposal_id)
+
+questions = Table(
+    "questions",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("proposal_id", String(36), ForeignKey("proposals.id"), nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("asked_at", String(32), nullable=False),
+    Column("expires_at", String(32), nullable=False),
+    Column("answered_at", String(32)),
+    Column("answer", String(20)),
+)
+
+spend = Table(
+    "spend",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("proposal_id", String(36), ForeignKey("proposals.id"), nullable=False),
+    Column("kind", String(10), nullable=False),
+    Column("company_id", String(200), nullable=False),
+    Column("vendor_id", String(200), nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("amount", String(60), nullable=False),
+    Column("at", String(32), nullable=False),
+)
+# A reservation is settled once: a second reserve, post or void of one proposal cannot be written.
+Index("spend_once", spend.c.proposal_id, spend.c.kind, unique=True)
+Index("spend_by_window", spend.c.company_id, spend.c.currency, spend.c.at)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("proposal_id", String(36), ForeignKey("proposals.id"), nullable=False),
+    Column("idempotency_key", String(100), nullable=False),
+    Column("before", Text, nullable=False),
+    Column("at", String(32), nullable=False),
+    Column("outcome", String(20)),
+    Column("upstream_id", String(200)),
+    Column("job_id", String(200)),
+    Column("reason", Text),
+    Column("settled_at", String(32)),
+)
+Index("attempts_by_proposal", attempts.c.proposal_id)
+
+approvers = Table(
+    "approvers",
+    metadata,
+    Column("name", String(200), primary_key=True),
+    Column("passcode_hash", Text, nullable=False),
+    Column("added_at", String(32), nullable=False),
+    Column("removed_at", String(32)),
+    Column("failures", Integer, nullable=False, default=0),
+    Column("locked_until", String(32)),
+)
+
+links = Table(
+    "links",
+    metadata,
+    Column("company_id", String(200), primary_key=True),
+    Column("role", String(30), primary_key=True),
+    Column("account_id", String(200), nullable=False),
+    Column("account_name", Text, nullable=False),
+    Column("at", String(32), nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("at", String(32), nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("proposal_id", String(36)),
+    Column("body", Text, nullable=False),
+    Column("previous", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+)

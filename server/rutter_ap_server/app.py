@@ -1,0 +1,187 @@
+"""The composition root: the only module that knows every part. Each is made on first use, so that starting is quick."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from rutter_ap_server.clock import Clock
+from rutter_ap_server.settings import Settings, make_home
+
+if TYPE_CHECKING:
+    from rutter_ap_server.guard.approvals import Approvals
+    from rutter_ap_server.guard.asker import Asker
+    from rutter_ap_server.guard.desk import Guard
+    from rutter_ap_server.guard.dispatch import Dispatcher
+    from rutter_ap_server.guard.policy import PolicyFile
+    from rutter_ap_server.guard.recover import Recovery
+    from rutter_ap_server.guard.views import Views
+    from rutter_ap_server.lookup.office import Office
+    from rutter_ap_server.offices import Offices
+    from rutter_ap_server.store.engine import Store, Tx
+    from rutter_ap_server.store.proposals import Proposal
+    from rutter_ap_tools.bills import BillDetail, BillList, GetBill, ListBills
+    from rutter_ap_tools.proposals import GetProposal, ProposalAnswer
+    from rutter_ap_tools.records import FindRecords, RecordList
+    from rutter_ap_tools.wire import WriteArguments, WriteResult
+
+
+class App:
+    """Everything one process works with."""
+
+    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+        self.settings = settings
+        self.clock = clock or Clock()
+
+    @cached_property
+    def store(self) -> Store:
+        """The store; opening it checks it."""
+        from rutter_ap_server.store.engine import Store
+
+        make_home(self.settings.home)
+        return Store(self.settings.database_url, self.clock)
+
+    @cached_property
+    def offices(self) -> Offices:
+        """The connected companies."""
+        from rutter_ap_server.offices import Offices
+
+        return Offices(self.settings, self.clock)
+
+    @cached_property
+    def policy(self) -> PolicyFile:
+        """Where the policy is read from."""
+        from rutter_ap_server.guard.policy import PolicyFile
+
+        return PolicyFile(self.settings.policy_file)
+
+    @cached_property
+    def dispatcher(self) -> Dispatcher:
+        """The one sender."""
+        from rutter_ap_server.guard.dispatch import Dispatcher
+
+        return Dispatcher(self.store, self.policy)
+
+    @cached_property
+    def views(self) -> Views:
+        """Shapes of answers."""
+        from rutter_ap_server.guard.views import Views
+
+        return Views(self.settings.approvals_url)
+
+    @cached_property
+    def guard(self) -> Guard:
+        """The order of judgement."""
+        from rutter_ap_server.guard.desk import Guard
+
+        return Guard(self.store, self.policy, self.dispatcher, self.views)
+
+    @cached_property
+    def recovery(self) -> Recovery:
+        """What finds out about open outcomes."""
+        from rutter_ap_server.guard.recover import Recovery
+
+        return Recovery(self.store, self.dispatcher)
+
+    @cached_property
+    def approvals(self) -> Approvals:
+        """What approvers do."""
+        from rutter_ap_server.guard.approvals import Approvals
+
+        return Approvals(self.store, self.dispatcher)
+
+    async def office_of(self, proposal: Proposal) -> Office:
+        """The office of a proposal's company."""
+        return await self.offices.named(proposal.company_id)
+
+    async def proposal(self, reference: str) -> Proposal:
+        """The proposal with that id, or whose id starts so. Raises `NotFound` or `Ambiguous`."""
+        from rutter_ap_tools.errors import Ambiguous, NotFound
+
+        found = await self.store.read(lambda tx: tx.proposals.starting_with(reference))
+        if len(found) == 1:
+            return await self._tended(found[0])
+        if found:
+            raise Ambiguous(
+                "several proposals start so",
+                candidates=[(p.id, p.summary) for p in found],
+                next_step="Type more of it.",
+            )
+        raise NotFound("there is no such proposal", next_step="Use the proposal_id a write answered with.")
+
+    async def _tended(self, proposal: Proposal) -> Proposal:
+        """Expires a held proposal whose time is up, so that nobody is told it still waits."""
+        from rutter_ap_server.guard import journal
+
+        if proposal.state != "held" or proposal.expires_at > self.clock.now():
+            return proposal
+
+        def expire(tx: Tx) -> Proposal:
+            journal.expire(tx, proposal.id)
+            return journal.get(tx, proposal.id)
+
+        return await self.store.write(expire)
+
+    async def recover(self) -> None:
+        """Takes up every proposal with an open outcome, once."""
+        from rutter_ap_tools.errors import ApError
+
+        for proposal in await self.recovery.waiting():
+            try:
+                await self.recovery.resolve(proposal, await self.office_of(proposal))
+            except ApError:
+                continue
+
+    async def aclose(self) -> None:
+        """Closes what was opened."""
+        if "offices" in self.__dict__:
+            await self.offices.aclose()
+        if "store" in self.__dict__:
+            self.store.close()
+
+
+@dataclass(frozen=True, slots=True)
+class AppDesk:
+    """The port's implementation for one call: who is asking, and how its person can be asked."""
+
+    app: App
+    preparer: str
+    asker: Asker
+
+    async def list_bills(self, ask: ListBills) -> BillList:
+        """A page of bills."""
+        from rutter_ap_server.lookup.bills import BillLists
+
+        return await BillLists(await self.app.offices.named(ask.company)).page(ask)
+
+    async def get_bill(self, ask: GetBill) -> BillDetail:
+        """One bill in full."""
+        from rutter_ap_server.lookup.bills import BillLists
+
+        return await BillLists(await self.app.offices.named(ask.company)).one(ask)
+
+    async def find_records(self, ask: FindRecords) -> RecordList:
+        """Records by part of their name."""
+        from rutter_ap_server.lookup.records import find_records
+
+        return await find_records(await self.app.offices.named(ask.company), ask)
+
+    async def get_proposal(self, ask: GetProposal) -> ProposalAnswer:
+        """A proposal; one whose outcome is open is looked into first."""
+        from rutter_ap_tools.errors import ApError
+
+        proposal = await self.app.proposal(ask.proposal_id)
+        if proposal.state in ("dispatching", "unknown"):
+            try:
+                proposal = await self.app.recovery.resolve(proposal, await self.app.office_of(proposal))
+            except ApError:
+                # What is known is still worth saying when Rutter is out of reach.
+                proposal = await self.app.proposal(proposal.id)
+        approvals = await self.app.store.read(lambda tx: tx.proposals.approvals(proposal.id))
+        return self.app.views.answer(proposal, approvals)
+
+    async def submit(self, intent: WriteArguments) -> WriteResult:
+        """Hands a write to the guard."""
+        office = await self.app.offices.named(intent.company)
+        return await self.app.guard.submit(intent, office, preparer=self.preparer, asker=self.asker)

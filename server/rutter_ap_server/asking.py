@@ -1,0 +1,104 @@
+"""Asking a person in the chat, in each protocol generation. Whatever is not a clear yes releases nothing.
+
+MCP 2026-07-28 (multi-round-trip requests): the call ends with the question, and the client repeats it with the answer.
+Earlier revisions: the question is a request of ours inside the open call, bounded by our own time, since some hosts
+never answer. In both, the answer is a convenience below a tier and never more: hosts exist that accept for the person.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import mcp_types as types
+from mcp.shared.exceptions import MCPError
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
+from rutter_ap_server.guard.asker import Answer, Answered, Asker, Question
+
+if TYPE_CHECKING:
+    from mcp.server.context import ServerRequestContext
+
+RELEASE = "release"
+_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "approve": {
+            "type": "boolean",
+            "title": "Record it in the ledger",
+            "description": "Tick only if you, the person, have checked payee and amount.",
+            "default": False,
+        }
+    },
+    "required": ["approve"],
+}
+
+
+class AskFirst(Exception):
+    """Ends a call with a question; the client repeats the call with the answer (MCP 2026-07-28)."""
+
+    def __init__(self, question: Question) -> None:
+        super().__init__("a person is asked first")
+        self.question = question
+
+    def result(self) -> types.InputRequiredResult:
+        """The question on the wire. The state is only the question's single-use id, which means nothing elsewhere."""
+        form = types.ElicitRequestFormParams(message=self.question.text, requested_schema=_SCHEMA)
+        return types.InputRequiredResult(
+            input_requests={RELEASE: types.ElicitRequest(params=form)}, request_state=self.question.id
+        )
+
+
+def asker_for(ctx: ServerRequestContext[Any, Any], params: types.CallToolRequestParams) -> Asker:
+    """The way to this call's person."""
+    capabilities = ctx.session.client_capabilities
+    elicitation = capabilities.elicitation if capabilities else None
+    # An empty elicitation capability means forms (MCP specification, client/elicitation).
+    can_ask = elicitation is not None and (elicitation.form is not None or elicitation.url is None)
+    if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:
+        return _InRounds(params, can_ask)
+    return _InTheCall(ctx, can_ask and ctx.session.can_send_request)
+
+
+def read_answer(result: object) -> Answer:
+    """What an elicitation result says; only an explicit, boolean yes is an acceptance."""
+    if not isinstance(result, types.ElicitResult):
+        return Answer.NONE
+    if result.action == "accept" and result.content is not None and result.content.get("approve") is True:
+        return Answer.ACCEPTED
+    return Answer.DECLINED
+
+
+class _InRounds:
+    def __init__(self, params: types.CallToolRequestParams, can_ask: bool) -> None:
+        self.can_ask = can_ask
+        self._params = params
+
+    def answered(self) -> Answered | None:
+        responses = self._params.input_responses or {}
+        if self._params.request_state is None or RELEASE not in responses:
+            return None
+        return Answered(self._params.request_state, read_answer(responses[RELEASE]))
+
+    async def ask(self, question: Question) -> Answer:
+        raise AskFirst(question)
+
+
+class _InTheCall:
+    def __init__(self, ctx: ServerRequestContext[Any, Any], can_ask: bool) -> None:
+        self.can_ask = can_ask
+        self._ctx = ctx
+
+    def answered(self) -> Answered | None:
+        return None
+
+    async def ask(self, question: Question) -> Answer:
+        with anyio.move_on_after(question.timeout_seconds):
+            try:
+                result = await self._ctx.session.elicit_form(
+                    question.text, _SCHEMA, related_request_id=self._ctx.request_id
+                )
+            except MCPError:
+                return Answer.NONE
+            return read_answer(result)
+        return Answer.NONE

@@ -1,0 +1,1 @@
+"""The commands: what each word of the command line does."""

@@ -1,0 +1,28 @@
+"""What many tests share: an event loop, and homes that nothing else uses."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """The loop the program itself runs on."""
+    return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A developer's own RUTTER_* settings must never reach a test."""
+    for name in list(os.environ):
+        if name.startswith("RUTTER_"):
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """A home of this test's own."""
+    return tmp_path / "home"

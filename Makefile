@@ -24,6 +24,7 @@ check: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python scripts/docs.py --check
 
 fix: $(READY)
 	$(BIN)/ruff check --fix .
@@ -36,3 +37,20 @@ lock:
 
 clean:
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+bench: $(READY)
+	$(BIN)/python benchmarks/run.py
+
+# From the sandbox over HTTP, or from Rutter itself when RUTTER_CLIENT_ID and its companions are set.
+record: $(READY)
+	$(BIN)/python -m pytest tests/cassettes --record
+
+conformance: $(READY)
+	$(BIN)/python tests/conformance/run.py
+
+bundle: $(READY)
+	$(BIN)/python scripts/bundle.py
+
+# Renews docs/reference.md from the program itself.
+docs: $(READY)
+	$(BIN)/python scripts/docs.py

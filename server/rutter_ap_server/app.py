@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from rutter_ap_server.clock import Clock
-from rutter_ap_server.settings import Settings, make_home
+from rutter_ap_server.settings import Settings, make_home, read_settings
 
 if TYPE_CHECKING:
     from rutter_ap_server.guard.approvals import Approvals
@@ -91,6 +91,10 @@ class App:
 
         return Approvals(self.store, self.dispatcher)
 
+    def desk(self, preparer: str, asker: Asker) -> AppDesk:
+        """The desk of one call."""
+        return AppDesk(self, preparer, asker)
+
     async def office_of(self, proposal: Proposal) -> Office:
         """The office of a proposal's company."""
         return await self.offices.named(proposal.company_id)
@@ -139,6 +143,11 @@ class App:
             await self.offices.aclose()
         if "store" in self.__dict__:
             self.store.close()
+
+
+def open_app() -> App:
+    """The app over the settings of this process. Raises `SettingsError`."""
+    return App(read_settings())
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
 
-from rutter_ap_server.settings import SettingsError, read_settings
+from rutter_ap_server.settings import SettingsError
 from rutter_ap_tools.errors import ApError
-
-if TYPE_CHECKING:
-    from rutter_ap_server.app import App
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -41,13 +37,6 @@ def _failed(error: ApError, status: int) -> int:
     return status
 
 
-def open_app() -> App:
-    """The app over the settings of this process."""
-    from rutter_ap_server.app import App
-
-    return App(read_settings())
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="rutter-ap",
@@ -58,6 +47,21 @@ def _parser() -> argparse.ArgumentParser:
     _people(commands)
     _operating(commands)
     return parser
+
+
+def command_words() -> list[tuple[str, str]]:
+    """Every command and what it does, for the reference page."""
+    return sorted(_words_of(_parser(), ""))
+
+
+def _words_of(parser: argparse.ArgumentParser, prefix: str) -> Iterator[tuple[str, str]]:
+    for action in parser._actions:
+        if not isinstance(action, argparse._SubParsersAction):
+            continue
+        helps = {choice.dest: choice.help or "" for choice in action._choices_actions}
+        for name, sub in action.choices.items():
+            inner = list(_words_of(sub, f"{prefix}{name} "))
+            yield from inner or [(f"{prefix}{name}", helps.get(name, ""))]
 
 
 def _serving(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -108,11 +112,14 @@ def _people(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
             one.add_argument("outcome", choices=["posted", "failed"])
         one.set_defaults(command=command)
     approvers = commands.add_parser("approvers", help="who may release").add_subparsers(metavar="ACTION", required=True)
-    for name, command in (("add", people.add_approver), ("remove", people.remove_approver)):
-        one = approvers.add_parser(name)
+    for name, command, words in (
+        ("add", people.add_approver, "let somebody release; asks for a passcode"),
+        ("remove", people.remove_approver, "no longer let them"),
+    ):
+        one = approvers.add_parser(name, help=words)
         one.add_argument("name")
         one.set_defaults(command=command)
-    approvers_list = approvers.add_parser("list")
+    approvers_list = approvers.add_parser("list", help="who may release now")
     approvers_list.add_argument("--json", action="store_true")
     approvers_list.set_defaults(command=people.list_approvers)
     upload = commands.add_parser("upload", help="put a file in for attach_file; prints its handle")
@@ -142,6 +149,7 @@ def _operating(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _stdio(_: argparse.Namespace) -> int:
     import anyio
 
+    from rutter_ap_server.app import open_app
     from rutter_ap_server.stdio import serve_stdio
 
     anyio.run(serve_stdio, open_app())

@@ -4,29 +4,34 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import mcp_types as types
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 
-from rutter_ap_prompts import instructions
-from rutter_ap_server.app import App, AppDesk
 from rutter_ap_tools.errors import Ambiguous, ApError, Refused
 from rutter_ap_tools.reading import read_arguments
 from rutter_ap_tools.say import say_error
 from rutter_ap_tools.text import clean
 from rutter_ap_tools.tool import Tool
 
+if TYPE_CHECKING:
+    from rutter_ap_server.guard.asker import Asker
+    from rutter_ap_tools.port import Desk
+
+    # Who is asking, and how its person can be asked, give the desk a call is handed to.
+    DeskFor = Callable[[str, Asker], Desk]
+
 NAME = "rutter-ap"
 logger = logging.getLogger("rutter_ap")
 
 
-def build_server(app: App, tools: Sequence[Tool[Any, Any]]) -> Server[Any]:
-    """The MCP server over an app; `tools` is the catalogue as the operator narrowed it."""
+def build_server(desk_for: DeskFor, tools: Sequence[Tool[Any, Any]], *, instructions: str) -> Server[Any]:
+    """The MCP server; `tools` is the catalogue as the operator narrowed it, `desk_for` gives each call its desk."""
     offered = {tool.name: tool for tool in tools}
     assert len(offered) == len(tools), "two tools share a name"
 
@@ -42,13 +47,13 @@ def build_server(app: App, tools: Sequence[Tool[Any, Any]]) -> Server[Any]:
         if tool is None:
             # A tool the operator hid and one that never was get the same answer.
             raise MCPError(code=types.INVALID_PARAMS, message=f"unknown tool: {clean(params.name, 60)}")
-        return await call(app, tool, ctx, params)
+        return await call(desk_for, tool, ctx, params)
 
     return Server(
         NAME,
         version=version("rutter-ap"),
         title="Accounts payable over Rutter",
-        instructions=instructions(),
+        instructions=instructions,
         on_list_tools=on_list_tools,
         on_call_tool=on_call_tool,
     )
@@ -67,14 +72,14 @@ def listed(tool: Tool[Any, Any]) -> types.Tool:
 
 
 async def call(
-    app: App, tool: Tool[Any, Any], ctx: ServerRequestContext[Any, Any], params: types.CallToolRequestParams
+    desk_for: DeskFor, tool: Tool[Any, Any], ctx: ServerRequestContext[Any, Any], params: types.CallToolRequestParams
 ) -> types.CallToolResult | types.InputRequiredResult:
     """One call: arguments read, the tool's own handler asked, the result said in text and typed."""
     from rutter_ap_server.asking import AskFirst, asker_for
 
     try:
         arguments = read_arguments(tool.arguments, params.arguments or {})
-        desk = AppDesk(app, preparer_of(ctx), asker_for(ctx, params))
+        desk = desk_for(preparer_of(ctx), asker_for(ctx, params))
         result = await tool.handle(desk, arguments)
     except AskFirst as first:
         return first.result()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from mcp.server.stdio import stdio_server
 
+from rutter_ap_prompts import instructions
 from rutter_ap_server.app import App
 from rutter_ap_server.mcp_server import build_server
 from rutter_ap_tools.catalogue import narrowed
@@ -29,7 +30,8 @@ async def serve_stdio(app: App) -> None:
     """Serves until the client closes stdin or the process is told to stop."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(name)s %(levelname)s %(message)s")
     settings = app.settings
-    server = build_server(app, narrowed(toolsets=settings.toolsets, read_only=settings.read_only))
+    tools = narrowed(toolsets=settings.toolsets, read_only=settings.read_only)
+    server = build_server(app.desk, tools, instructions=instructions())
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_stop_when_told, app)
         if not settings.read_only:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
@@ -42,11 +43,11 @@ def read_arguments(model: type[A], given: object) -> A:
 
 
 def _say(model: type[Arguments], error: Any) -> str:
-    path = [part for part in error["loc"] if not _is_arm(part)]
-    name = clean(".".join(str(part) for part in path), 80) or "arguments"
     kind = error["type"]
     if kind == "extra_forbidden":
-        return _unknown(model, path)
+        return _unknown(model, error["loc"])
+    path = [part for part in error["loc"] if not _is_arm(part)]
+    name = clean(".".join(str(part) for part in path), 80) or "arguments"
     if kind == "value_error":
         return f"`{name}` {error['ctx']['error']}"
     if kind in ("string_pattern_mismatch", "string_type", "literal_error"):
@@ -68,7 +69,7 @@ def _text_help(path: list[Any], error: Any) -> str:
     return "must be text"
 
 
-def _unknown(model: type[Arguments], path: list[Any]) -> str:
+def _unknown(model: type[Arguments], path: Sequence[Any]) -> str:
     name = clean(str(path[-1]), 60)
     known = [field.alias or key for key, field in model.model_fields.items()]
     if len(path) > 1:

@@ -6,7 +6,14 @@ import unicodedata
 
 # Control, format (bidi, zero-width, tags), surrogate, private-use and unassigned characters can hide or reorder text.
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
-_VARIATION_SELECTORS = frozenset([*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)])
+# Characters of other categories that show nothing: variation selectors, fillers, joiners, inherent vowels (Unicode's
+# Default_Ignorable_Code_Point), and the braille blank. With them two names can look alike and differ.
+_INVISIBLE = frozenset(
+    [
+        *(0x034F, 0x115F, 0x1160, 0x17B4, 0x17B5, 0x2800, 0x3164, 0xFFA0),
+        *(*range(0x180B, 0x1810), *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)),
+    ]
+)
 
 
 def clean(text: str | None, limit: int = 120) -> str:
@@ -14,9 +21,10 @@ def clean(text: str | None, limit: int = 120) -> str:
     if not text:
         return ""
     # A hostile field may be megabytes long; normalising a bounded head is enough to fill the limit.
-    head = unicodedata.normalize("NFC", text[: limit * 8])
+    head = text[: limit * 8]
     seen = "".join(" " if c.isspace() else c for c in head if c.isspace() or not _is_hidden(c))
-    line = " ".join(seen.split())
+    # Normalised last: a hidden character between a letter and its accent must not make a second spelling.
+    line = " ".join(unicodedata.normalize("NFC", seen).split())
     if len(line) <= limit and len(text) <= limit * 8:
         return line
     return line[: limit - 1].rstrip() + "…"
@@ -34,4 +42,4 @@ def fold(text: str | None) -> str:
 
 
 def _is_hidden(character: str) -> bool:
-    return unicodedata.category(character) in _HIDDEN or ord(character) in _VARIATION_SELECTORS
+    return unicodedata.category(character) in _HIDDEN or ord(character) in _INVISIBLE

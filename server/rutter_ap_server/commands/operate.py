@@ -121,7 +121,7 @@ def list_tools(arguments: argparse.Namespace) -> int:
 
 
 def _app() -> App:
-    from rutter_ap_server.cli import open_app
+    from rutter_ap_server.app import open_app
 
     return open_app()
 

@@ -150,7 +150,7 @@ def upload(arguments: argparse.Namespace) -> int:
 def _run(work: Callable[[App], Awaitable[int]]) -> int:
     import anyio
 
-    from rutter_ap_server.cli import open_app
+    from rutter_ap_server.app import open_app
 
     async def around() -> int:
         app = open_app()

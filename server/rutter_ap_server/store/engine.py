@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
 import anyio.to_thread
-from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select
+from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -24,6 +25,7 @@ from rutter_ap_server.store.spend import Spend
 from rutter_ap_tools.errors import OperatorError
 
 T = TypeVar("T")
+_NOT_OURS = "the store's file is not a database of this program, or is damaged"
 
 
 class StoreError(OperatorError):
@@ -76,7 +78,7 @@ class Store:
         try:
             with self._engine.connect().execution_options(rutter_ap_write=write) as connection, connection.begin():
                 return work(Tx(connection, self._clock))
-        except SQLAlchemyError:
+        except (SQLAlchemyError, sqlite3.Error):
             raise StoreError("the store could not be read or written") from None
 
     def close(self) -> None:
@@ -99,6 +101,11 @@ def _open(url: str) -> Engine:
         path.chmod(0o600)
     except OSError:
         raise StoreError("the store's file cannot be made or is not ours to use") from None
+    try:
+        # Looked at before anything is set or written: a file that is not ours is left as it is.
+        _check(path)
+    except sqlite3.Error:
+        raise StoreError(_NOT_OURS) from None
     engine = create_engine(parsed, connect_args={"timeout": 30})
     event.listen(engine, "connect", _on_connect)
     event.listen(engine, "begin", _on_begin)
@@ -106,8 +113,25 @@ def _open(url: str) -> Engine:
         _prepare(engine)
     except (SQLAlchemyError, sqlite3.Error):
         engine.dispose()
-        raise StoreError("the store's file is not a database of this program, or is damaged") from None
+        raise StoreError(_NOT_OURS) from None
     return engine
+
+
+def _check(path: Path) -> None:
+    with closing(sqlite3.connect(path, timeout=30)) as connection:
+        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if not tables:
+            return
+        if "meta" not in tables:
+            raise StoreError(_NOT_OURS)
+        row = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
+    if row is None:
+        raise StoreError(_NOT_OURS)
+    if row[0] != str(schema.SCHEMA_VERSION):
+        raise StoreError(
+            "the store was made by another version of this program",
+            next_step="Start the version that made it, or give this one an empty RUTTER_AP_HOME. Nothing was changed.",
+        )
 
 
 def _on_connect(connection: Any, _record: Any) -> None:
@@ -125,13 +149,7 @@ def _on_begin(connection: Connection) -> None:
 
 def _prepare(engine: Engine) -> None:
     with engine.begin() as connection:
+        # Asked again under the write lock: another process may have made the tables meanwhile.
         if not inspect(connection).has_table("meta"):
             schema.metadata.create_all(connection)
             connection.execute(insert(schema.meta).values(key="schema", value=str(schema.SCHEMA_VERSION)))
-            return
-        found = connection.execute(select(schema.meta.c.value).where(schema.meta.c.key == "schema")).scalar()
-    if found != str(schema.SCHEMA_VERSION):
-        raise StoreError(
-            "the store was made by another version of this program",
-            next_step="Start the version that made it, or give this one an empty RUTTER_AP_HOME. Nothing was changed.",
-        )

@@ -1,0 +1,172 @@
+"""Asking a person in the chat: every kind of client, in both protocol generations, on the real server and sandbox."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from mcp.client import Client
+from mcp.types import ElicitRequestParams, ElicitResult
+
+from serving import PASSCODE, answer, bill_numbered, done, failed, link_funding, over_stdio, serving
+
+pytestmark = pytest.mark.anyio
+BOTH = pytest.mark.parametrize("mode", ["auto", "legacy"], ids=["rounds", "in the call"])
+# Northwind has been paid before and has no open credit: paying this bill asks, and nothing more.
+BILL = "NW-2291"
+
+
+async def _payments(client: Client) -> list[dict[str, Any]]:
+    bill = await bill_numbered(client, BILL)
+    shown = await done(client, "get_bill", bill_id=bill["id"])
+    payments: list[dict[str, Any]] = shown["payments"]
+    return payments
+
+
+@BOTH
+async def test_a_person_who_accepts_releases_the_payment_and_the_ledger_shows_it(home: Path, mode: str) -> None:
+    async with serving(home, mode=mode, answering=answer("accept", approve=True)) as (client, _):
+        await link_funding(client)
+        bill = await bill_numbered(client, BILL)
+        paid = await done(client, "pay_bill", bill_id=bill["id"])
+        assert paid["status"] == "posted"
+        assert paid["record"]["amount"] == {"amount": "684.20", "currency": "USD"}
+        assert paid["record"]["bill_status"] == "paid"
+        assert [p["amount"]["amount"] for p in await _payments(client)] == ["684.20"]
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "person",
+    [
+        answer("accept", approve=False),
+        answer("accept"),
+        answer("accept", approve="yes"),
+        answer("accept", approve=1),
+        answer("decline"),
+        answer("cancel"),
+    ],
+    ids=["unticked", "empty", "a word for yes", "a number for yes", "declined", "dismissed"],
+)
+async def test_anything_but_a_clear_yes_leaves_the_payment_held(home: Path, mode: str, person: Any) -> None:
+    async with serving(home, mode=mode, answering=person) as (client, _):
+        await link_funding(client)
+        bill = await bill_numbered(client, BILL)
+        held = await done(client, "pay_bill", bill_id=bill["id"])
+        assert held["status"] == "held"
+        assert f"rutter-ap proposals approve {held['proposal_id']}" in held["next_step"]
+        assert await _payments(client) == []
+
+
+@BOTH
+async def test_a_client_that_cannot_ask_gets_a_held_payment_and_is_told_how_a_person_releases_it(
+    home: Path, mode: str
+) -> None:
+    async with serving(home, mode=mode) as (client, _):
+        await link_funding(client)
+        bill = await bill_numbered(client, BILL)
+        held = await done(client, "pay_bill", bill_id=bill["id"])
+        assert held["status"] == "held"
+        assert held["verdict"] == "ask"
+        again = await done(client, "pay_bill", bill_id=bill["id"])
+        assert again["proposal_id"] == held["proposal_id"], "the same call meets the same proposal"
+        assert await _payments(client) == []
+
+
+async def test_a_client_that_never_answers_is_waited_for_only_as_long_as_the_policy_says(home: Path) -> None:
+    home.mkdir(mode=0o700)
+    (home / "policy.toml").write_text("[asking]\ntimeout_seconds = 1\n")
+    asked = anyio.Event()
+
+    async def never(_context: Any, _params: ElicitRequestParams) -> ElicitResult:
+        asked.set()
+        await anyio.sleep_forever()
+        raise AssertionError("unreachable")
+
+    async with serving(home, mode="legacy", answering=never) as (client, _):
+        await link_funding(client)
+        bill = await bill_numbered(client, BILL)
+        held = await done(client, "pay_bill", bill_id=bill["id"])
+        assert asked.is_set()
+        assert held["status"] == "held"
+        assert await _payments(client) == []
+
+
+async def test_the_question_names_payee_amount_bill_account_and_company(home: Path) -> None:
+    asked: list[str] = []
+
+    async def person(_context: Any, params: ElicitRequestParams) -> ElicitResult:
+        asked.append(params.message)
+        return ElicitResult(action="decline")
+
+    async with serving(home, answering=person) as (client, _):
+        await link_funding(client)
+        bill = await bill_numbered(client, BILL)
+        await done(client, "pay_bill", bill_id=bill["id"])
+    assert asked == [
+        "Pay 684.20 USD to Northwind Utilities for bill NW-2291 from Operating Checking, "
+        "in the books of Harbor & Pine Ltd (embedded)?"
+    ]
+
+
+@BOTH
+async def test_a_payment_over_its_tier_is_never_asked_in_the_chat(home: Path, mode: str) -> None:
+    async def must_not(_context: Any, _params: ElicitRequestParams) -> ElicitResult:
+        raise AssertionError("a chat answer must not be asked for above its tier")
+
+    async with serving(home, mode=mode, answering=must_not) as (client, _):
+        await link_funding(client)
+        bill = await bill_numbered(client, "FT-778")
+        held = await done(client, "pay_bill", bill_id=bill["id"])
+        assert (held["status"], held["verdict"]) == ("held", "approve")
+
+
+@BOTH
+async def test_over_a_real_stdio_process_an_accepted_answer_pays_once_and_the_same_call_again_pays_nothing(
+    home: Path, mode: str
+) -> None:
+    async with over_stdio(home, mode=mode, answering=answer("accept", approve=True)) as client:
+        await link_funding(client)
+        bill = await bill_numbered(client, BILL)
+        paid = await done(client, "pay_bill", bill_id=bill["id"])
+        assert paid["status"] == "posted"
+        refused = await failed(client, "pay_bill", bill_id=bill["id"])
+        assert refused["code"] == "refused"
+        assert "bill.not_payable" in [f["code"] for f in refused["findings"]]
+        assert len(await _payments(client)) == 1
+
+
+async def test_the_same_accepted_answer_repeated_by_a_client_pays_once(home: Path) -> None:
+    async with serving(home) as (client, app):
+        await link_funding(client)
+        await app.approvals.add_approver("Dana", PASSCODE)
+        bill = await bill_numbered(client, BILL)
+        # A partial payment, so that the bill would still take another one.
+        arguments = {"bill_id": bill["id"], "amount": "100.00"}
+    async with serving(home, answering=answer("accept", approve=True)) as (client, _):
+        first = await client.session.call_tool("pay_bill", arguments, allow_input_required=True)
+        assert first.result_type == "input_required"
+        said_yes = {"release": ElicitResult(action="accept", content={"approve": True})}
+        state = first.request_state
+        results = []
+
+        async def replay() -> None:
+            results.append(
+                await client.session.call_tool(
+                    "pay_bill",
+                    arguments,
+                    input_responses=said_yes,
+                    request_state=state,
+                    allow_input_required=True,
+                )
+            )
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(10):
+                tasks.start_soon(replay)
+        for _ in range(10):
+            await replay()
+        payments = await _payments(client)
+        assert [p["amount"]["amount"] for p in payments] == ["100.00"]

@@ -54,3 +54,11 @@ bundle: $(READY)
 # Renews docs/reference.md from the program itself.
 docs: $(READY)
 	$(BIN)/python scripts/docs.py
+
+# Kills the server at random moments, 200 times, with faults on; the books must agree afterwards.
+crash: $(READY)
+	PYTHONPATH=tests $(BIN)/python tests/crash/campaign.py --kills 200
+
+# Many assistants at once for five minutes, with faults on; the books must agree afterwards.
+soak: $(READY)
+	PYTHONPATH=tests $(BIN)/python tests/soak/soak.py --seconds 300

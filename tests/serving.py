@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from mcp.client import Client
+from mcp.client.session import ElicitationFnT
 from mcp.client.stdio import StdioServerParameters
 from mcp.types import CallToolResult, ElicitRequestParams, ElicitResult, TextContent
 
@@ -19,20 +20,20 @@ from rutter_ap_server.settings import read_settings
 from rutter_ap_tools.catalogue import narrowed
 
 PASSCODE = "a passcode only Dana knows"
-Answering = Callable[[Any, ElicitRequestParams], Awaitable[ElicitResult]]
+Answering = ElicitationFnT
 
 
-def app_in(home: Path, **environ: str) -> App:
+def app_in(home: Path, environ: Mapping[str, str] | None = None) -> App:
     """An app over the embedded sandbox whose books and store are in `home`."""
-    return App(read_settings({"RUTTER_AP_HOME": str(home)} | environ))
+    return App(read_settings({"RUTTER_AP_HOME": str(home), **(environ or {})}))
 
 
 @asynccontextmanager
 async def serving(
-    home: Path, *, mode: str = "auto", answering: Answering | None = None, **environ: str
+    home: Path, *, mode: str = "auto", answering: Answering | None = None, environ: Mapping[str, str] | None = None
 ) -> AsyncIterator[tuple[Client, App]]:
     """A client connected in process to a server of its own."""
-    app = app_in(home, **environ)
+    app = app_in(home, environ)
     tools = narrowed(toolsets=app.settings.toolsets, read_only=app.settings.read_only)
     server = build_server(app.desk, tools, instructions=instructions())
     try:
@@ -59,8 +60,8 @@ async def over_stdio(
 def answer(action: str, **content: Any) -> Answering:
     """A person who always answers the same."""
 
-    async def answering(_context: Any, _params: ElicitRequestParams) -> ElicitResult:
-        return ElicitResult(action=action, content=content or None)  # type: ignore[arg-type]
+    async def answering(context: Any, params: ElicitRequestParams) -> ElicitResult:
+        return ElicitResult(action=action, content=content or None)
 
     return answering
 

@@ -13,6 +13,8 @@ import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
@@ -20,6 +22,7 @@ from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters
 from mcp.types import CallToolResult, Implementation, TextContent
 
+from rutter_ap_server.clock import Clock
 from rutter_ap_server.demo_invoice import INVOICE_NAME, Invoice, invoice_folder, read_invoice
 
 APPROVER = "Dana Reyes"
@@ -90,6 +93,7 @@ async def run_demo(as_json: bool, write: Callable[[str], object]) -> int:
     narrator = Narrator(as_json, write)
     with tempfile.TemporaryDirectory(prefix="rutter-ap-demo-") as home:
         try:
+            _open_company(Path(home))
             environment = {"RUTTER_AP_HOME": home, "RUTTER_AP_FILES": str(invoice_folder())}
             await _story(narrator, environment)
         except NotAsTold as error:
@@ -97,6 +101,19 @@ async def run_demo(as_json: bool, write: Callable[[str], object]) -> int:
             return 1
     narrator.end(None)
     return 0
+
+
+def _open_company(home: Path) -> None:
+    """Tells the practice company's story for the invoice's own time, however long ago that is when this runs.
+
+    Its books close a while behind the day it is told for, and an invoice of a closed period could not be entered.
+    """
+    from rutter_ap_server.sandbox import open_sandbox
+    from rutter_ap_server.settings import read_settings
+
+    issued = date.fromisoformat(read_invoice().issue_date)
+    told_for = min(Clock().today(), issued + timedelta(days=30))
+    open_sandbox(read_settings({"RUTTER_AP_HOME": str(home)}).sandbox_file, today=told_for).close()
 
 
 async def _story(narrator: Narrator, environment: dict[str, str]) -> None:

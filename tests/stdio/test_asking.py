@@ -8,9 +8,9 @@ from typing import Any
 import anyio
 import pytest
 from mcp.client import Client
-from mcp.types import ElicitRequestParams, ElicitResult
+from mcp.types import ElicitRequestParams, ElicitResult, InputRequiredResult, InputResponses
 
-from serving import PASSCODE, answer, bill_numbered, done, failed, link_funding, over_stdio, serving
+from serving import answer, bill_numbered, done, failed, link_funding, over_stdio, serving
 
 pytestmark = pytest.mark.anyio
 BOTH = pytest.mark.parametrize("mode", ["auto", "legacy"], ids=["rounds", "in the call"])
@@ -80,7 +80,7 @@ async def test_a_client_that_never_answers_is_waited_for_only_as_long_as_the_pol
     (home / "policy.toml").write_text("[asking]\ntimeout_seconds = 1\n")
     asked = anyio.Event()
 
-    async def never(_context: Any, _params: ElicitRequestParams) -> ElicitResult:
+    async def never(context: Any, params: ElicitRequestParams) -> ElicitResult:
         asked.set()
         await anyio.sleep_forever()
         raise AssertionError("unreachable")
@@ -97,7 +97,7 @@ async def test_a_client_that_never_answers_is_waited_for_only_as_long_as_the_pol
 async def test_the_question_names_payee_amount_bill_account_and_company(home: Path) -> None:
     asked: list[str] = []
 
-    async def person(_context: Any, params: ElicitRequestParams) -> ElicitResult:
+    async def person(context: Any, params: ElicitRequestParams) -> ElicitResult:
         asked.append(params.message)
         return ElicitResult(action="decline")
 
@@ -113,7 +113,7 @@ async def test_the_question_names_payee_amount_bill_account_and_company(home: Pa
 
 @BOTH
 async def test_a_payment_over_its_tier_is_never_asked_in_the_chat(home: Path, mode: str) -> None:
-    async def must_not(_context: Any, _params: ElicitRequestParams) -> ElicitResult:
+    async def must_not(context: Any, params: ElicitRequestParams) -> ElicitResult:
         raise AssertionError("a chat answer must not be asked for above its tier")
 
     async with serving(home, mode=mode, answering=must_not) as (client, _):
@@ -139,16 +139,15 @@ async def test_over_a_real_stdio_process_an_accepted_answer_pays_once_and_the_sa
 
 
 async def test_the_same_accepted_answer_repeated_by_a_client_pays_once(home: Path) -> None:
-    async with serving(home) as (client, app):
+    async with serving(home) as (client, _):
         await link_funding(client)
-        await app.approvals.add_approver("Dana", PASSCODE)
         bill = await bill_numbered(client, BILL)
         # A partial payment, so that the bill would still take another one.
         arguments = {"bill_id": bill["id"], "amount": "100.00"}
     async with serving(home, answering=answer("accept", approve=True)) as (client, _):
         first = await client.session.call_tool("pay_bill", arguments, allow_input_required=True)
-        assert first.result_type == "input_required"
-        said_yes = {"release": ElicitResult(action="accept", content={"approve": True})}
+        assert isinstance(first, InputRequiredResult)
+        said_yes: InputResponses = {"release": ElicitResult(action="accept", content={"approve": True})}
         state = first.request_state
         results = []
 

@@ -21,20 +21,19 @@ pytestmark = pytest.mark.anyio
 async def _ledger(app: App) -> dict[str, list[bytes | None]]:
     """Everything a write could have changed, byte for byte."""
     books = (await app.offices.named("")).ledger
-    kinds = {
-        "bills": books.bills,
-        "payments": books.bill_payments,
-        "credits": books.bill_credit_memos,
-        "accounts": books.accounts,
-        "vendors": books.vendors,
+    return {
+        "bills": [record.raw async for record in books.bills.walk()],
+        "payments": [record.raw async for record in books.bill_payments.walk()],
+        "credits": [record.raw async for record in books.bill_credit_memos.walk()],
+        "accounts": [record.raw async for record in books.accounts.walk()],
+        "vendors": [record.raw async for record in books.vendors.walk()],
     }
-    return {name: [record.raw async for record in kind.walk()] for name, kind in kinds.items()}
 
 
 @asynccontextmanager
-async def unchanged(home: Path, **environ: str) -> AsyncIterator[tuple[Client, App]]:
+async def unchanged(home: Path, environ: dict[str, str] | None = None) -> AsyncIterator[tuple[Client, App]]:
     """A company whose ledger must be the same afterwards."""
-    async with serving(home, **environ) as (client, app):
+    async with serving(home, environ=environ) as (client, app):
         await link_funding(client)
         before = await _ledger(app)
         yield client, app
@@ -145,7 +144,7 @@ async def test_a_file_is_attached_only_from_allowed_folders_and_only_if_it_is_wh
     (allowed / "empty.pdf").write_bytes(b"")
     (allowed / "good.pdf").write_bytes(b"%PDF-1.7 good")
     os.mkfifo(allowed / "pipe.pdf")
-    async with unchanged(home, RUTTER_AP_FILES=str(allowed)) as (client, _):
+    async with unchanged(home, {"RUTTER_AP_FILES": str(allowed)}) as (client, _):
         bill = await bill_numbered(client, "NW-2291")
         for path, code in (
             (str(outside / "secret.pdf"), "files.outside"),
@@ -198,7 +197,7 @@ async def test_frozen_writes_are_refused_and_say_who_stopped_them(home: Path) ->
 
 
 async def test_what_the_operator_hid_is_refused_like_a_tool_that_never_was(home: Path) -> None:
-    async with serving(home, RUTTER_AP_READ_ONLY="true") as (client, _):
+    async with serving(home, environ={"RUTTER_AP_READ_ONLY": "true"}) as (client, _):
         assert {tool.name for tool in (await client.list_tools()).tools} == {
             "list_bills",
             "get_bill",

@@ -91,9 +91,11 @@ def _open(url: str) -> Engine:
         parsed = make_url(url)
     except SQLAlchemyError:
         raise StoreError("RUTTER_AP_DATABASE_URL is not a database URL") from None
-    if parsed.get_backend_name() != "sqlite" or not parsed.database:
+    # A database in memory, or behind a URI with options of its own, would forget what was sent.
+    in_a_file = parsed.database and not parsed.query and not parsed.database.startswith((":", "file:"))
+    if parsed.get_backend_name() != "sqlite" or not in_a_file:
         raise StoreError("RUTTER_AP_DATABASE_URL must be sqlite:///PATH")
-    path = Path(parsed.database)
+    path = Path(str(parsed.database))
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # Created by us with its final mode, so that there is no moment in which others could open it.

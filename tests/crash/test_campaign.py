@@ -1,0 +1,14 @@
+"""A short crash campaign with every run of the suite; `make crash` is the long one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from crash.campaign import campaign
+
+
+def test_servers_killed_at_random_moments_leave_books_and_records_that_agree(tmp_path: Path) -> None:
+    outcome = campaign(kills=8, seed=20, folder=tmp_path)
+    assert outcome.problems == ()
+    assert outcome.posted > 0, "a campaign in which nothing was paid proves nothing"
+    assert outcome.open == 0

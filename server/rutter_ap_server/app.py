@@ -181,7 +181,7 @@ class AppDesk:
         from rutter_ap_tools.errors import ApError
 
         proposal = await self.app.proposal(ask.proposal_id)
-        if proposal.state in ("dispatching", "unknown"):
+        if proposal.state in ("released", "dispatching", "unknown"):
             try:
                 proposal = await self.app.recovery.resolve(proposal, await self.app.office_of(proposal))
             except ApError:

@@ -169,3 +169,30 @@ async def test_the_same_accepted_answer_repeated_by_a_client_pays_once(home: Pat
             await replay()
         payments = await _payments(client)
         assert [p["amount"]["amount"] for p in payments] == ["100.00"]
+
+
+async def test_several_bills_of_one_vendor_entered_at_once_are_all_entered_and_a_twin_is_not(home: Path) -> None:
+    async with serving(home) as (client, _):
+        answers: list[dict[str, Any]] = []
+
+        async def enter(number: str, amount: str) -> None:
+            result = await client.call_tool(
+                "create_bill",
+                {
+                    "vendor": "Granite Repairs",
+                    "issue_date": "2026-11-10",
+                    "currency": "USD",
+                    "document_number": number,
+                    "lines": [{"amount": amount, "account": "Repairs"}],
+                },
+            )
+            answers.append(result.structured_content or {})
+
+        async with anyio.create_task_group() as tasks:
+            for number, amount in (("G-1", "11.00"), ("G-2", "12.00"), ("G-3", "13.00"), ("g 3", "14.00")):
+                tasks.start_soon(enter, number, amount)
+        assert [a["status"] for a in answers if "status" in a].count("posted") == 3
+        found = await done(client, "list_bills", vendor="Granite Repairs", status="any", limit=200)
+        numbers = [b["document_number"] for b in found["bills"]]
+        assert {"G-1", "G-2"} <= set(numbers)
+        assert len([n for n in numbers if n.casefold().replace(" ", "-") == "g-3"]) == 1

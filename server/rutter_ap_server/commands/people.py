@@ -192,6 +192,9 @@ async def _show(app: App, proposal: Proposal, *, as_json: bool) -> int:
     if as_json:
         return _json(answer.model_dump(mode="json", exclude_none=True))
     _line(GET_PROPOSAL.say(answer))
+    attempt = await app.store.read(lambda tx: tx.attempts.last(proposal.id))
+    if attempt is not None and attempt.reason:
+        _line(f"about the sending: {attempt.reason}")
     return 0
 
 

@@ -78,11 +78,7 @@ class Approvals:
         approver = known.get(name)
         now = await self.store.read(lambda tx: tx.now)
         if approver is not None and approver.locked_until is not None and approver.locked_until > now:
-            raise NotReleased(
-                "too many wrong passcodes: this approver is locked for a while",
-                code="approval.locked",
-                next_step="Wait a quarter of an hour, or let another approver do it.",
-            )
+            raise _locked()
         hashed = approver.passcode_hash if approver else _NOBODY
         right = await anyio.to_thread.run_sync(_matches, hashed, passcode)
         if approver is None or not right:
@@ -92,7 +88,8 @@ class Approvals:
                 code="approval.wrong_passcode",
                 next_step="Try again; approvers are listed by `rutter-ap approvers list`.",
             )
-        await self.store.write(lambda tx: tx.people.passcode_accepted(name))
+        if not await self.store.write(lambda tx: _accepted(tx, name)):
+            raise _locked()
         return approver
 
     async def look(self, proposal_id: str, office: Office) -> Proposal:
@@ -156,6 +153,23 @@ def _count_failure(tx: Tx, name: str) -> None:
     tx.audit.append("passcode_wrong", actor="terminal", name=clean(name, 100))
 
 
+def _accepted(tx: Tx, name: str) -> bool:
+    """False when the approver was locked or removed while the passcode was checked: guesses can come in bursts."""
+    known = {a.name: a for a in tx.people.approvers()}
+    if name not in known or (known[name].locked_until or tx.now) > tx.now:
+        return False
+    tx.people.passcode_accepted(name)
+    return True
+
+
+def _locked() -> NotReleased:
+    return NotReleased(
+        "too many wrong passcodes: this approver is locked for a while",
+        code="approval.locked",
+        next_step="Wait a quarter of an hour, or let another approver do it.",
+    )
+
+
 def _not_waiting(proposal: Proposal | None) -> NotReleased:
     state = proposal.state if proposal else "missing"
     return NotReleased(
@@ -177,6 +191,14 @@ def _approve(tx: Tx, seen: Proposal, approver: str, channel: str) -> Proposal:
     if proposal.expires_at <= tx.now:
         journal.expire(tx, proposal_id)
         return journal.get(tx, proposal_id)
+    if proposal.verdict is Severity.REFUSE:
+        # It passes, or it would not be held any more. An approval kept now could not be given again afterwards.
+        severe = [f.message for f in proposal.findings if f.severity is Severity.REFUSE]
+        raise NotReleased(
+            f"it cannot be released now: {'; '.join(severe)}",
+            code="approval.refused_now",
+            next_step="Release it again once that is over. Nothing was released.",
+        )
     given = tx.proposals.approvals(proposal_id)
     if any(a.approver == approver and a.channel != "chat" for a in given):
         raise NotReleased(
@@ -190,6 +212,6 @@ def _approve(tx: Tx, seen: Proposal, approver: str, channel: str) -> Proposal:
     )
     # A chat answer counts only where the verdict is `ask`, and there a single release is enough anyway.
     people = {a.approver for a in given if a.channel != "chat"} | {approver}
-    if proposal.verdict is not Severity.REFUSE and len(people) >= max(1, proposal.approvals_needed):
+    if len(people) >= max(1, proposal.approvals_needed):
         journal.release(tx, proposal_id, actor=approver, channel=channel)
     return journal.get(tx, proposal_id)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rutter_ap_server.guard import journal
 from rutter_ap_server.guard.asker import Answer, Asker, Question
-from rutter_ap_server.guard.dispatch import Dispatcher
+from rutter_ap_server.guard.dispatch import Dispatcher, for_good
 from rutter_ap_server.guard.frozen import Frozen
 from rutter_ap_server.guard.judge import Judgement, judge
 from rutter_ap_server.guard.kinds.base import Kind
@@ -97,7 +97,7 @@ class Guard:
                 return fresh
             if existing.state == "held":
                 journal.note_judgement(tx, existing.id, judgement)
-                if judgement.verdict is Severity.REFUSE:
+                if for_good(judgement):
                     tx.proposals.move(existing.id, ["held"], "refused")
             return journal.get(tx, existing.id)
 

@@ -14,7 +14,7 @@ from rutter_ap_server.guard.frozen import Frozen, thaw
 from rutter_ap_server.guard.judge import Judgement, judge
 from rutter_ap_server.guard.kinds.base import Facts, Kind, refuse
 from rutter_ap_server.guard.kinds.registry import kind_named
-from rutter_ap_server.guard.own_facts import over_limit, own_facts
+from rutter_ap_server.guard.own_facts import SENDING_STATES, others_in_the_way, over_limit, own_facts
 from rutter_ap_server.guard.policy import Policy, PolicyFile
 from rutter_ap_server.lookup.office import Office
 from rutter_ap_server.rutter.outcomes import Done, Rejected
@@ -22,7 +22,7 @@ from rutter_ap_server.store.canonical import canonical
 from rutter_ap_server.store.proposals import Approval, Proposal
 from rutter_ap_tools.errors import ApError
 from rutter_ap_tools.findings import Severity
-from rutter_ap_tools.text import clean
+from rutter_ap_tools.text import quote
 from rutter_ap_tools.wire import Record
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 LEASE_SECONDS = 120
 _PASSING = ("bill.in_flight", "freeze.active", "amount.over_day_limit", "amount.over_vendor_limit")
+_WAITS_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 _LOOKS_SECONDS = (0.0, 0.3, 1.0, 2.0)
 
 
@@ -78,7 +79,9 @@ class Dispatcher:
                     self._idle.set()
 
     async def _dispatch(self, proposal_id: str, office: Office) -> Proposal:
-        if not await self._store.write(lambda tx: _claim(tx, proposal_id, self.owner)):
+        # A lease of this claim alone: once somebody took it over, whoever made the claim sends nothing under it.
+        lease = f"{self.owner}/{uuid.uuid4().hex[:16]}"
+        if not await self._claimed(proposal_id, lease):
             return await self._current(proposal_id)
         proposal = await self._current(proposal_id)
         kind, frozen = kind_named(proposal.tool), thaw(proposal)
@@ -87,12 +90,21 @@ class Dispatcher:
             facts = await kind.gather(frozen, office)
         except ApError:
             # Nothing left this machine. The release stands, and a later try may find Rutter or the policy well again.
-            await self._store.write(lambda tx: journal.postpone(tx, proposal_id))
+            await self._store.write(lambda tx: _give_back(tx, proposal_id, lease))
             raise
-        ready = await self._store.write(lambda tx: _commit(tx, kind, frozen, facts, policy, proposal_id))
+        ready = await self._store.write(lambda tx: _commit(tx, kind, frozen, facts, policy, proposal_id, lease))
         if not ready:
             return await self._current(proposal_id)
         return await self.send(kind, frozen, office, proposal_id, facts.before)
+
+    async def _claimed(self, proposal_id: str, lease: str) -> bool:
+        """Claims it, waiting a moment for others on the same bill: an assistant may well make several calls at once."""
+        for pause in (*_WAITS_SECONDS, None):
+            claimed, waits = await self._store.write(lambda tx: _claim(tx, proposal_id, lease))
+            if claimed or not waits or pause is None:
+                return claimed
+            await self._sleep(pause)
+        raise AssertionError("unreachable: the last round always answers")
 
     async def rejudge(self, proposal_id: str, office: Office) -> Proposal:
         """Judges a held proposal afresh, so that what a person releases is what is true now."""
@@ -107,7 +119,7 @@ class Dispatcher:
             judgement = judge(kind, frozen, facts, own, policy)
             if journal.get(tx, proposal_id).state == "held":
                 journal.note_judgement(tx, proposal_id, judgement)
-                if _for_good(judgement):
+                if for_good(judgement):
                     tx.proposals.move(proposal_id, ["held"], "refused")
             return journal.get(tx, proposal_id)
 
@@ -169,12 +181,19 @@ class Dispatcher:
         return await self._current(proposal_id)
 
     async def _fail(self, proposal_id: str, error: ApError, *, job_id: str | None) -> Proposal:
-        said = clean(getattr(error, "untrusted_detail", None), 200)
-        message = error.message.rstrip(".") + (f"; it says ‹{said}›" if said else "")
-        return await self.fail(proposal_id, error.error_code, message, job_id=job_id)
+        # What the platform itself said may hold anything: it is kept for a person, and never reaches the assistant.
+        said = quote(getattr(error, "untrusted_detail", None), 200)
+        return await self.fail(proposal_id, error.error_code, error.message.rstrip("."), said=said, job_id=job_id)
 
     async def fail(
-        self, proposal_id: str, code: str, message: str, *, job_id: str | None = None, actor: str = "guard"
+        self,
+        proposal_id: str,
+        code: str,
+        message: str,
+        *,
+        said: str = "",
+        job_id: str | None = None,
+        actor: str = "guard",
     ) -> Proposal:
         """Settles a write that did not happen, and frees what was reserved for it."""
 
@@ -190,7 +209,9 @@ class Dispatcher:
                     fingerprint=current.fingerprint,
                     policy=current.policy_version,
                 )
-                tx.attempts.settle(proposal_id, "failed", upstream_id=None, job_id=job_id, reason=code)
+                tx.attempts.settle(
+                    proposal_id, "failed", upstream_id=None, job_id=job_id, reason=f"{code} {said}".strip()
+                )
                 tx.spend.settle(proposal_id, "void")
                 tx.audit.append("failed", actor=actor, proposal_id=proposal_id, code=code)
 
@@ -201,9 +222,10 @@ class Dispatcher:
         """Keeps the reservation: what may have happened counts as if it had."""
 
         def settle(tx: Tx) -> None:
-            tx.proposals.move(proposal_id, ["dispatching", "unknown"], "unknown", lease_owner=None, lease_until=None)
-            tx.attempts.settle(proposal_id, "unknown", upstream_id=upstream_id, job_id=job_id, reason=reason)
-            tx.audit.append("unknown", actor="guard", proposal_id=proposal_id, reason=reason, job=job_id)
+            open_states = ["dispatching", "unknown"]
+            if tx.proposals.move(proposal_id, open_states, "unknown", lease_owner=None, lease_until=None):
+                tx.attempts.settle(proposal_id, "unknown", upstream_id=upstream_id, job_id=job_id, reason=reason)
+                tx.audit.append("unknown", actor="guard", proposal_id=proposal_id, reason=reason, job=job_id)
 
         await self._store.write(settle)
         return await self._current(proposal_id)
@@ -230,24 +252,42 @@ def sufficient(proposal: Proposal, judgement: Judgement, approvals: tuple[Approv
     return len(counted) >= judgement.approvals_needed
 
 
-def _claim(tx: Tx, proposal_id: str, owner: str) -> bool:
+def _claim(tx: Tx, proposal_id: str, lease: str) -> tuple[bool, bool]:
+    """Whether it was claimed; if not, whether another one is only in its way."""
     proposal = tx.proposals.get(proposal_id)
     if proposal is None or proposal.state != "released":
-        return False
+        return False, False
     if proposal.expires_at <= tx.now:
         journal.expire(tx, proposal_id)
-        return False
-    return tx.proposals.claim(proposal_id, owner, LEASE_SECONDS)
+        return False, False
+    if others_in_the_way(tx, proposal):
+        # It stays released, and is taken up again once the other one is settled: its facts must be read after that.
+        return False, True
+    return tx.proposals.claim(proposal_id, lease, LEASE_SECONDS), False
 
 
-def _commit(tx: Tx, kind: Kind, frozen: Frozen, facts: Facts[Any], policy: Policy, proposal_id: str) -> bool:
+def _give_back(tx: Tx, proposal_id: str, lease: str) -> None:
+    if journal.get(tx, proposal_id).lease_owner == lease:
+        journal.postpone(tx, proposal_id)
+
+
+def _commit(
+    tx: Tx,
+    kind: Kind,
+    frozen: Frozen,
+    facts: Facts[Any],
+    policy: Policy,
+    proposal_id: str,
+    lease: str,
+) -> bool:
     """The last judgement, the reservation and the journal entry, in one transaction; True when it may leave.
 
-    Done under the write lock, so that of two payments on one bill, or against one limit, the second sees the first.
+    Done under the write lock, so that of two payments against one limit the second sees the first.
     """
-    proposal = tx.proposals.get(proposal_id)
-    assert proposal is not None
-    own = own_facts(tx, kind, frozen, policy, except_id=proposal_id)
+    proposal = journal.get(tx, proposal_id)
+    if proposal.state != "dispatching" or proposal.lease_owner != lease:
+        return False
+    own = own_facts(tx, kind, frozen, policy, except_id=proposal_id, in_flight_states=SENDING_STATES)
     judgement = judge(kind, frozen, facts, own, policy)
     if kind.moves_money and not tx.spend.is_reserved(proposal_id):
         broken = over_limit(tx, frozen, policy)
@@ -256,7 +296,7 @@ def _commit(tx: Tx, kind: Kind, frozen: Frozen, facts: Facts[Any], policy: Polic
                 (refuse(*broken), *judgement.findings), judgement.policy_version, judgement.fingerprint
             )
     released = sufficient(proposal, judgement, tx.proposals.approvals(proposal_id))
-    state = "dispatching" if released else "refused" if _for_good(judgement) else "held"
+    state = "dispatching" if released else "refused" if for_good(judgement) else "held"
     journal.note_judgement(tx, proposal_id, judgement)
     if state != "dispatching":
         # The facts or the rules moved since a person looked: their release is void, and they are asked again.
@@ -271,6 +311,6 @@ def _commit(tx: Tx, kind: Kind, frozen: Frozen, facts: Facts[Any], policy: Polic
     return True
 
 
-def _for_good(judgement: Judgement) -> bool:
+def for_good(judgement: Judgement) -> bool:
     """Whether a refusal will still stand later; a freeze, a full window or a busy bill passes."""
     return any(f.severity is Severity.REFUSE and f.code not in _PASSING for f in judgement.findings)

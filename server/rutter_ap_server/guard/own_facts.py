@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from rutter_ap_server.guard.frozen import Frozen
 from rutter_ap_server.guard.kinds.base import Kind, OwnFacts
 from rutter_ap_server.guard.policy import Policy
-from rutter_ap_server.store.proposals import IN_FLIGHT_STATES
+from rutter_ap_server.store.proposals import IN_FLIGHT_STATES, Proposal
 from rutter_ap_tools.money import Money
 
 if TYPE_CHECKING:
     from rutter_ap_server.store.engine import Store, Tx
 
 DAY_HOURS = 24
+# Left this machine, or may have: of these one bill, or one vendor's new bills, has only one at a time.
+SENDING_STATES = ("dispatching", "unknown")
+_SETTLING = ("pay_bill", "apply_credit")
 
 
-def own_facts(tx: Tx, kind: Kind, frozen: Frozen, policy: Policy, except_id: str | None = None) -> OwnFacts:
+def own_facts(
+    tx: Tx,
+    kind: Kind,
+    frozen: Frozen,
+    policy: Policy,
+    *,
+    except_id: str | None = None,
+    in_flight_states: Collection[str] = IN_FLIGHT_STATES,
+) -> OwnFacts:
     """Read in one transaction; `except_id` is the proposal being judged, which is not in its own way."""
-    in_flight = repeats = ()  # type: tuple[str, ...]
-    if frozen.bill_id is not None and kind.tool in ("pay_bill", "apply_credit"):
-        on_the_way = tx.proposals.of_bill(frozen.company_id, frozen.bill_id, IN_FLIGHT_STATES)
-        in_flight = tuple(p.id for p in on_the_way if p.id != except_id and p.tool in ("pay_bill", "apply_credit"))
+    repeats: tuple[str, ...] = ()
+    in_flight = _on_its_way(tx, frozen, except_id, in_flight_states)
     since = tx.now - timedelta(days=policy.proposals.repeat_days)
     if kind.moves_money and frozen.bill_id is not None:
         posted = tx.proposals.of_bill(frozen.company_id, frozen.bill_id, ["posted"])
@@ -33,6 +43,29 @@ def own_facts(tx: Tx, kind: Kind, frozen: Frozen, policy: Policy, except_id: str
         latest = tx.proposals.latest_with_digest(frozen.company_id, frozen.digest)
         repeats = (latest.id,) if latest and latest.state == "posted" and latest.updated_at >= since else ()
     return OwnFacts(frozen_by=tx.people.frozen(), in_flight=in_flight, repeats=repeats)
+
+
+def others_in_the_way(tx: Tx, proposal: Proposal) -> bool:
+    """Whether a write that could change this one's facts is on its way: on the same bill, or a bill of the same vendor.
+
+    Facts are gathered after this says no, so that of two payments on one bill the second is judged on what the first
+    left, and of two bills with one number the second finds the first.
+    """
+    if proposal.tool in _SETTLING and proposal.bill_id is not None:
+        others = tx.proposals.of_bill(proposal.company_id, proposal.bill_id, SENDING_STATES)
+        return any(p.id != proposal.id and p.tool in _SETTLING for p in others)
+    if proposal.tool == "create_bill" and proposal.vendor_id is not None:
+        others = tx.proposals.of_vendor(proposal.company_id, proposal.vendor_id, SENDING_STATES)
+        return any(p.id != proposal.id and p.tool == "create_bill" for p in others)
+    return False
+
+
+def _on_its_way(tx: Tx, frozen: Frozen, except_id: str | None, states: Collection[str]) -> tuple[str, ...]:
+    """Other writes that lower what is due on the same bill and whose outcome is open."""
+    if frozen.bill_id is None or frozen.tool not in _SETTLING:
+        return ()
+    found = tx.proposals.of_bill(frozen.company_id, frozen.bill_id, states)
+    return tuple(p.id for p in found if p.id != except_id and p.tool in _SETTLING)
 
 
 def over_limit(tx: Tx, frozen: Frozen, policy: Policy) -> tuple[str, str] | None:

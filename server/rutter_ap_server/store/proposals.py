@@ -105,6 +105,13 @@ class Proposals:
         )
         return self._many(query)
 
+    def of_vendor(self, company_id: str, vendor_id: str, states: Collection[str]) -> list[Proposal]:
+        """The proposals for one vendor that are in one of the states."""
+        query = select(proposals).where(
+            proposals.c.company_id == company_id, proposals.c.vendor_id == vendor_id, proposals.c.state.in_(states)
+        )
+        return self._many(query)
+
     def in_states(self, states: Collection[str], limit: int = 200) -> list[Proposal]:
         """Proposals in those states, newest first."""
         query = select(proposals).where(proposals.c.state.in_(states)).order_by(proposals.c.created_at.desc())

@@ -50,6 +50,7 @@ Index(
     postgresql_where=text("state in ('held', 'released', 'dispatching', 'unknown')"),
 )
 Index("proposals_by_bill", proposals.c.company_id, proposals.c.bill_id)
+Index("proposals_by_vendor", proposals.c.company_id, proposals.c.vendor_id, proposals.c.state)
 Index("proposals_by_state", proposals.c.state, proposals.c.created_at)
 
 approvals = Table(

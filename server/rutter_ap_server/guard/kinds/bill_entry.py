@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from rutter_ap_server.guard.frozen import Frozen, freeze
@@ -24,7 +25,7 @@ from rutter_ap_server.store.engine import Tx
 from rutter_ap_tools.bills import CreateBill, NewBillLine
 from rutter_ap_tools.errors import BadInput
 from rutter_ap_tools.findings import Finding
-from rutter_ap_tools.money import Money
+from rutter_ap_tools.money import Money, exponent_of
 from rutter_ap_tools.text import clean, fold
 from rutter_ap_tools.wire import MoneyShape, Named, Record
 
@@ -248,8 +249,10 @@ def normal_number(number: str | None) -> str:
 
 
 def _check_product(line: NewBillLine, amount: Money) -> None:
-    product = Decimal(line.quantity) * Decimal(line.unit_amount)
-    if product.quantize(amount.amount) != amount.amount:
+    # As exact fractions: a product of two long decimals is more than Decimal keeps. Half a unit either way is rounding,
+    # whichever rule the vendor rounds by.
+    product = Fraction(line.quantity) * Fraction(line.unit_amount)
+    if abs(product - Fraction(amount.amount)) > Fraction(1, 2 * 10 ** exponent_of(amount.currency)):
         raise BadInput("`quantity` times `unit_amount` is not `amount`", code="bill.lines_do_not_add_up")
 
 

@@ -1,0 +1,187 @@
+"""Judging: every finding is kept, the severest one decides, and what a release covers is exact."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from guard.making import a_frozen, payment_facts, usd
+from rutter_ap_server.guard.dispatch import for_good, sufficient
+from rutter_ap_server.guard.judge import Judgement, judge
+from rutter_ap_server.guard.kinds.base import Facts, OwnFacts, Rule
+from rutter_ap_server.guard.kinds.payment import PaymentKind
+from rutter_ap_server.guard.kinds.registry import kind_named
+from rutter_ap_server.guard.policy import Policy, parse_policy
+from rutter_ap_server.store.proposals import Approval
+from rutter_ap_tools.findings import Finding, Severity, verdict
+from store.making import START, a_proposal
+
+FINGERPRINT, OTHER = "f" * 64, "e" * 64
+_SEVERITIES = st.sampled_from(list(Severity))
+_FINDINGS = st.lists(
+    st.builds(Finding, code=st.sampled_from(["a.b", "c.d", "e.f"]), severity=_SEVERITIES, message=st.just("it")),
+    max_size=6,
+)
+
+
+@dataclass
+class SomeRules(PaymentKind):
+    """A payment whose rules are given."""
+
+    rules: tuple[Rule[Any], ...] = field(default=())
+
+
+def saying(findings: list[Finding]) -> SomeRules:
+    def rule(finding: Finding) -> Rule[Any]:
+        return lambda _frozen, _facts, _policy: finding
+
+    return SomeRules(rules=tuple(rule(finding) for finding in findings))
+
+
+def judged(findings: list[Finding], missing: tuple[Finding, ...] = ()) -> Judgement:
+    facts = Facts(seen=payment_facts(), binding={"bill": "b1"}, missing=missing)
+    return judge(saying(findings), a_frozen(), facts, OwnFacts(), Policy())
+
+
+@given(_FINDINGS)
+def test_every_finding_is_reported_and_the_severest_is_the_verdict(findings: list[Finding]) -> None:
+    judgement = judged(findings)
+    base = Finding(code="policy.ask", severity=Severity.ASK, message="every call of this tool asks a person")
+
+    assert sorted(judgement.findings, key=str) == sorted([*findings, base], key=str)
+    assert judgement.verdict is max(f.severity for f in [*findings, base])
+    assert [f.severity for f in judgement.findings] == sorted((f.severity for f in judgement.findings), reverse=True)
+
+
+@given(_FINDINGS, _FINDINGS)
+def test_one_more_finding_never_lowers_the_verdict_or_the_approvals_needed(
+    findings: list[Finding], more: list[Finding]
+) -> None:
+    before, after = judged(findings), judged(findings + more)
+
+    assert after.verdict >= before.verdict
+    assert after.approvals_needed >= before.approvals_needed
+
+
+@given(_FINDINGS, _FINDINGS)
+def test_a_fact_that_could_not_be_had_counts_like_any_finding(findings: list[Finding], missing: list[Finding]) -> None:
+    assert judged(findings, tuple(missing)).verdict is judged(findings + missing).verdict
+
+
+def test_nothing_found_is_allowed_and_needs_nobody() -> None:
+    policy = parse_policy('[tools]\npay_bill = "allow"')
+    judgement = judge(saying([]), a_frozen(), Facts(payment_facts(), {}), OwnFacts(), policy)
+
+    assert (judgement.findings, judgement.verdict, judgement.approvals_needed) == ((), Severity.ALLOW, 0)
+    assert verdict([]) is Severity.ALLOW
+
+
+@pytest.mark.parametrize(
+    ("base", "code", "needed"),
+    [("ask", "policy.ask", 1), ("approve", "policy.approve", 1), ("refuse", "policy.refuse", 1)],
+)
+def test_the_policy_speaks_before_any_rule(base: str, code: str, needed: int) -> None:
+    policy = parse_policy(f'[tools]\npay_bill = "{base}"')
+    judgement = judge(saying([]), a_frozen(), Facts(payment_facts(), {}), OwnFacts(), policy)
+
+    assert [f.code for f in judgement.findings] == [code]
+    assert (judgement.verdict.word, judgement.approvals_needed) == (base, needed)
+    assert judgement.policy_version == policy.version
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        (OwnFacts(frozen_by="Ana at noon"), ("freeze.active", Severity.REFUSE)),
+        (OwnFacts(in_flight=("p1", "p2")), ("bill.in_flight", Severity.REFUSE)),
+        (OwnFacts(repeats=("p1",)), ("payment.repeat", Severity.APPROVE)),
+    ],
+)
+def test_what_our_own_store_knows_is_a_finding(own: OwnFacts, expected: tuple[str, Severity]) -> None:
+    judgement = judge(kind_named("pay_bill"), a_frozen(), Facts(payment_facts(), {}), own, Policy())
+
+    assert (judgement.findings[0].code, judgement.findings[0].severity) == expected
+
+
+def test_a_repeat_of_what_moves_no_money_only_asks() -> None:
+    facts = Facts(seen=None, binding={})
+    kind = replace(saying([]))
+    kind.moves_money, kind.tool = False, "apply_credit"
+    judgement = judge(kind, a_frozen(), facts, OwnFacts(repeats=("p1",)), Policy())
+
+    assert [(f.code, f.severity) for f in judgement.findings] == [("write.repeat", Severity.ASK)]
+
+
+def test_two_people_are_needed_only_above_the_upper_tier() -> None:
+    def needed(amount: str) -> int:
+        facts = Facts(payment_facts(), {})
+        return judge(kind_named("pay_bill"), a_frozen(usd(amount)), facts, OwnFacts(), Policy()).approvals_needed
+
+    assert [needed("1.00"), needed("1000.01"), needed("25000.00"), needed("25000.01")] == [1, 1, 1, 2]
+
+
+def test_a_judgement_is_bound_to_the_facts_and_not_to_what_was_before() -> None:
+    def fingerprint(binding: dict[str, Any], before: dict[str, Any]) -> str:
+        facts = Facts(payment_facts(), binding, before=before)
+        return judge(saying([]), a_frozen(), facts, OwnFacts(), Policy()).fingerprint
+
+    assert fingerprint({"due": "1"}, {"payments": ["a"]}) == fingerprint({"due": "1"}, {})
+    assert fingerprint({"due": "1"}, {}) != fingerprint({"due": "2"}, {})
+
+
+def a_judgement(severity: Severity, *, two: bool = False) -> Judgement:
+    findings = [Finding(code="a.b", severity=severity, message="it")] if severity else []
+    if two:
+        findings.append(Finding(code="amount.two_approvers", severity=Severity.APPROVE, message="two"))
+    return Judgement(tuple(findings), "p" * 64, FINGERPRINT)
+
+
+def by(name: str, fingerprint: str = FINGERPRINT, channel: str = "desk") -> Approval:
+    return Approval(name, "chat" if name == "chat" else channel, fingerprint, START)
+
+
+@pytest.mark.parametrize(
+    ("judgement", "approvals", "covered"),
+    [
+        (a_judgement(Severity.ALLOW), (), True),
+        (a_judgement(Severity.ASK), (), False),
+        (a_judgement(Severity.ASK), (by("chat"),), True),
+        (a_judgement(Severity.ASK), (by("chat", OTHER),), False),
+        (a_judgement(Severity.ASK), (by("Ana"),), True),
+        (a_judgement(Severity.APPROVE), (by("chat"),), False),
+        (a_judgement(Severity.APPROVE), (by("Ana"),), True),
+        (a_judgement(Severity.APPROVE), (by("Ana", channel="terminal"),), True),
+        (a_judgement(Severity.APPROVE), (by("Ana", OTHER),), False),
+        (a_judgement(Severity.APPROVE, two=True), (by("Ana"),), False),
+        (a_judgement(Severity.APPROVE, two=True), (by("Ana"), by("Ana")), False),
+        (a_judgement(Severity.APPROVE, two=True), (by("Ana"), by("chat")), False),
+        (a_judgement(Severity.APPROVE, two=True), (by("Ana"), by("Bo", OTHER)), False),
+        (a_judgement(Severity.APPROVE, two=True), (by("Ana"), by("Bo")), True),
+        (a_judgement(Severity.REFUSE), (by("Ana"), by("Bo"), by("chat")), False),
+        (a_judgement(Severity.REFUSE, two=True), (by("Ana"), by("Bo")), False),
+    ],
+)
+def test_a_release_covers_only_enough_distinct_people_for_these_very_facts(
+    judgement: Judgement, approvals: tuple[Approval, ...], covered: bool
+) -> None:
+    assert sufficient(a_proposal(), judgement, approvals) is covered
+
+
+@pytest.mark.parametrize(
+    ("codes", "lasting"),
+    [
+        (["freeze.active"], False),
+        (["bill.in_flight", "amount.over_day_limit", "amount.over_vendor_limit"], False),
+        (["freeze.active", "amount.over_balance"], True),
+        (["vendor.mismatch"], True),
+        ([], False),
+    ],
+)
+def test_a_refusal_that_passes_does_not_end_a_proposal(codes: list[str], lasting: bool) -> None:
+    findings = tuple(Finding(code=code, severity=Severity.REFUSE, message="it") for code in codes)
+
+    assert for_good(Judgement(findings, "p" * 64, FINGERPRINT)) is lasting

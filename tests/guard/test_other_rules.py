@@ -1,0 +1,221 @@
+"""Each rule of the writes that move no money, at its edges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from guard.making import a_bill, a_frozen, a_vendor, an_account, usd
+from rutter_ap_server.guard.frozen import Frozen
+from rutter_ap_server.guard.kinds import account_link, attachment, bill_entry, credit
+from rutter_ap_server.guard.kinds.account_link import LinkFacts
+from rutter_ap_server.guard.kinds.attachment import AttachmentFacts
+from rutter_ap_server.guard.kinds.base import Kind
+from rutter_ap_server.guard.kinds.bill_entry import BillFacts, EarlierBill
+from rutter_ap_server.guard.kinds.credit import CreditFacts
+from rutter_ap_server.guard.kinds.registry import kind_named
+from rutter_ap_server.guard.policy import Policy, ToolPolicy
+from rutter_ap_tools.bills import NewBillLine
+from rutter_ap_tools.errors import BadInput
+from rutter_ap_tools.findings import Finding
+from rutter_ap_tools.money import Money
+
+Rule = Callable[[Frozen, Any, Policy], Finding | None]
+eur = Money.parse("100.00", "EUR")
+zero = Money.zero("USD")
+
+
+def said(finding: Finding | None) -> str | None:
+    return f"{finding.severity.word} {finding.code}" if finding else None
+
+
+def entry(money: Money | None = None, **fields: str) -> Frozen:
+    named = {"document_number": "INV-7", "issue_date": "2026-03-01", "currency": "USD"} | fields
+    return a_frozen(money, tool="create_bill", fields=named)
+
+
+def entry_facts(*earlier: EarlierBill, **changed: Any) -> BillFacts:
+    made: dict[str, Any] = {"vendor": a_vendor(), "accounts": (an_account(type="expense"),), "earlier": earlier}
+    return BillFacts(**made | changed)
+
+
+def earlier(number: str = "INV-6", total: Money | None = None, issued: str = "2025-01-01") -> EarlierBill:
+    return EarlierBill("b0", number, total or usd("55.00"), issued)
+
+
+def credit_facts(**changed: Any) -> CreditFacts:
+    made: dict[str, Any] = {
+        "credit_vendor_id": "v1",
+        "credit_status": "open",
+        "remaining": usd("100.00"),
+        "bill": a_bill(),
+    }
+    return CreditFacts(**made | changed)
+
+
+def link(role: str, account_type: str | None = None) -> Frozen:
+    fields: dict[str, Any] = {"role": role}
+    if account_type:
+        fields["create"] = {"name": "New", "account_type": account_type}
+    return a_frozen(tool="link_account", fields=fields)
+
+
+@pytest.mark.parametrize(
+    ("rule", "frozen", "facts", "expected"),
+    [
+        (bill_entry.amount_not_positive, entry(usd("0.01")), entry_facts(), None),
+        (bill_entry.amount_not_positive, entry(zero), entry_facts(), "refuse amount.not_positive"),
+        (bill_entry.bill_duplicate, entry(), entry_facts(earlier()), None),
+        (bill_entry.bill_duplicate, entry(), entry_facts(earlier("INV-7")), "refuse bill.duplicate"),
+        (bill_entry.bill_duplicate, entry(), entry_facts(earlier(), earlier("inv 7")), "refuse bill.duplicate"),
+        (bill_entry.bill_duplicate, entry(), entry_facts(earlier("ＩＮＶ／７\u200b")), "refuse bill.duplicate"),
+        (bill_entry.bill_duplicate, entry(), entry_facts(earlier("INV-70")), None),
+        (bill_entry.bill_duplicate, entry(document_number=""), entry_facts(earlier("")), None),
+        (bill_entry.bill_duplicate, entry(document_number="---"), entry_facts(earlier("/")), None),
+        (
+            bill_entry.bill_similar,
+            entry(),
+            entry_facts(earlier(total=usd("100.00"), issued="2026-02-15")),
+            "approve bill.similar",
+        ),
+        (
+            bill_entry.bill_similar,
+            entry(),
+            entry_facts(earlier(total=usd("100.00"), issued="2026-03-15")),
+            "approve bill.similar",
+        ),
+        (bill_entry.bill_similar, entry(), entry_facts(earlier(total=usd("100.00"), issued="2026-02-14")), None),
+        (bill_entry.bill_similar, entry(), entry_facts(earlier(total=usd("100.01"), issued="2026-03-01")), None),
+        (bill_entry.bill_similar, entry(), entry_facts(earlier(total=eur, issued="2026-03-01")), None),
+        (bill_entry.currency_mismatch, entry(), entry_facts(vendor=a_vendor(currencies=())), None),
+        (bill_entry.currency_mismatch, entry(), entry_facts(vendor=a_vendor(currencies=("EUR", "USD"))), None),
+        (
+            bill_entry.currency_mismatch,
+            entry(),
+            entry_facts(vendor=a_vendor(currencies=("EUR",))),
+            "refuse currency.mismatch",
+        ),
+        (bill_entry.vendor_archived, entry(), entry_facts(), None),
+        (
+            bill_entry.vendor_archived,
+            entry(),
+            entry_facts(vendor=a_vendor(status="archived")),
+            "approve vendor.archived",
+        ),
+        (bill_entry.account_not_for_expenses, entry(), entry_facts(), None),
+        (bill_entry.account_not_for_expenses, entry(), entry_facts(accounts=()), None),
+        *(
+            (
+                bill_entry.account_not_for_expenses,
+                entry(),
+                entry_facts(accounts=(an_account(type="expense"), an_account(type=kind))),
+                "refuse account.wrong_type",
+            )
+            for kind in ("bank", "credit_card", "accounts_payable", "equity", "income")
+        ),
+        (
+            bill_entry.account_not_for_expenses,
+            entry(),
+            entry_facts(accounts=(an_account(type="expense", status="inactive"),)),
+            "refuse account.inactive",
+        ),
+        (credit.amount_not_positive, a_frozen(usd("0.01")), credit_facts(), None),
+        (credit.amount_not_positive, a_frozen(zero), credit_facts(), "refuse amount.not_positive"),
+        (credit.currency_mismatch, a_frozen(), credit_facts(), None),
+        (credit.currency_mismatch, a_frozen(), credit_facts(remaining=eur), "refuse currency.mismatch"),
+        (credit.currency_mismatch, a_frozen(), credit_facts(bill=a_bill(due=eur)), "refuse currency.mismatch"),
+        (credit.currency_mismatch, a_frozen(eur), credit_facts(), "refuse currency.mismatch"),
+        (credit.credit_other_vendor, a_frozen(), credit_facts(), None),
+        (credit.credit_other_vendor, a_frozen(), credit_facts(credit_vendor_id="v2"), "refuse credit.other_vendor"),
+        (
+            credit.credit_other_vendor,
+            a_frozen(),
+            credit_facts(credit_vendor_id=None, bill=a_bill(vendor_id=None)),
+            "refuse credit.other_vendor",
+        ),
+        (credit.credit_over_remaining, a_frozen(usd("100.00")), credit_facts(), None),
+        (credit.credit_over_remaining, a_frozen(usd("100.01")), credit_facts(), "refuse credit.over_remaining"),
+        (credit.credit_over_balance, a_frozen(), credit_facts(), None),
+        (credit.credit_over_balance, a_frozen(usd("100.01")), credit_facts(), "refuse credit.over_balance"),
+        (credit.credit_not_open, a_frozen(), credit_facts(credit_status="partially_paid"), None),
+        (credit.credit_not_open, a_frozen(), credit_facts(credit_status="paid"), "refuse credit.not_open"),
+        (credit.credit_not_open, a_frozen(), credit_facts(credit_status="draft"), "refuse credit.not_open"),
+        (credit.bill_not_payable, a_frozen(), credit_facts(), None),
+        (credit.bill_not_payable, a_frozen(), credit_facts(bill=a_bill(status="void")), "refuse bill.not_payable"),
+        (attachment.bill_void, a_frozen(), AttachmentFacts(a_bill()), None),
+        (attachment.bill_void, a_frozen(), AttachmentFacts(a_bill(status="paid")), None),
+        (attachment.bill_void, a_frozen(), AttachmentFacts(a_bill(status="void")), "refuse bill.void"),
+        (account_link.account_wrong_type, link("funding"), LinkFacts(an_account()), None),
+        (account_link.account_wrong_type, link("funding"), LinkFacts(an_account(type="credit_card")), None),
+        (
+            account_link.account_wrong_type,
+            link("funding"),
+            LinkFacts(an_account(type="expense")),
+            "refuse account.not_a_funding_source",
+        ),
+        (
+            account_link.account_wrong_type,
+            link("funding"),
+            LinkFacts(an_account(type="unknown")),
+            "approve account.type_unknown",
+        ),
+        (account_link.account_wrong_type, link("expense"), LinkFacts(an_account()), "refuse account.wrong_type"),
+        (account_link.account_wrong_type, link("expense", "cost_of_goods_sold"), LinkFacts(None), None),
+        (
+            account_link.account_wrong_type,
+            link("accounts_payable", "bank"),
+            LinkFacts(None),
+            "refuse account.wrong_type",
+        ),
+        (account_link.account_inactive, link("funding"), LinkFacts(an_account()), None),
+        (account_link.account_inactive, link("funding", "bank"), LinkFacts(None), None),
+        (
+            account_link.account_inactive,
+            link("funding"),
+            LinkFacts(an_account(status="inactive")),
+            "refuse account.inactive",
+        ),
+        (account_link.account_exists, link("funding", "bank"), LinkFacts(None), None),
+        (account_link.account_exists, link("funding", "bank"), LinkFacts(None, ("a9",)), "refuse account.exists"),
+        (account_link.account_exists, link("funding"), LinkFacts(an_account()), None),
+    ],
+)
+def test_a_rule_speaks_exactly_at_its_edge(rule: Rule, frozen: Frozen, facts: Any, expected: str | None) -> None:
+    assert said(rule(frozen, facts, Policy())) == expected
+
+
+@pytest.mark.parametrize("tool", list(ToolPolicy.model_fields))
+def test_every_write_has_a_kind_whose_rules_are_all_asked(tool: str) -> None:
+    kind: Kind = kind_named(tool)
+
+    assert kind.tool == tool
+    assert kind.moves_money == (tool == "pay_bill")
+    assert len(set(kind.rules)) == len(kind.rules) > 0
+
+
+@pytest.mark.parametrize(
+    ("quantity", "unit_amount", "amount", "fits"),
+    [
+        ("3", "26.67", "80.01", True),
+        ("3", "26.67", "80.00", False),
+        ("3", "0.335", "1.00", True),
+        ("3", "0.335", "1.01", True),
+        ("3", "0.335", "1.02", False),
+        ("0.5", "0.01", "0.01", True),
+        ("999999999999999", "999999999999999.99", "1.00", False),
+        ("0.000000000000000001", "100000000000000", "0.00", True),
+    ],
+)
+def test_quantity_times_price_is_the_lines_amount_but_for_rounding(
+    quantity: str, unit_amount: str, amount: str, fits: bool
+) -> None:
+    line = NewBillLine(amount=amount, quantity=quantity, unit_amount=unit_amount)
+
+    if fits:
+        bill_entry._check_product(line, usd(amount))
+    else:
+        with pytest.raises(BadInput) as refused:
+            bill_entry._check_product(line, usd(amount))
+        assert refused.value.error_code == "bill.lines_do_not_add_up"

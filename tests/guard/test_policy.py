@@ -1,0 +1,158 @@
+"""The policy: missing means the default, broken names its place and stops all, and its version is its content."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from rutter_ap_server.guard.policy import Policy, PolicyError, PolicyFile, parse_policy
+from rutter_ap_tools.errors import Who
+from rutter_ap_tools.findings import Severity
+
+USD = """
+[currencies.USD]
+approve_above = "500.00"
+two_approvers_above = "5000"
+single_limit = "10000"
+day_limit = "20000"
+vendor_day_limit = "15000"
+"""
+
+
+def broken(text: str) -> str:
+    with pytest.raises(PolicyError) as error:
+        parse_policy(text)
+    assert (error.value.error_code, error.value.who) == ("policy.broken", Who.OPERATOR)
+    return error.value.message
+
+
+def test_without_a_file_the_default_asks_for_payments_and_names_an_approver_above_a_thousand(tmp_path: Path) -> None:
+    policy = PolicyFile(tmp_path / "policy.toml").read()
+
+    assert policy == Policy() == parse_policy("")
+    assert {tool: policy.base(tool) for tool in policy.tools.model_dump()} == {
+        "create_bill": Severity.ALLOW,
+        "pay_bill": Severity.ASK,
+        "apply_credit": Severity.ALLOW,
+        "attach_file": Severity.ALLOW,
+        "link_account": Severity.ALLOW,
+    }
+    names = ("approve_above", "two_approvers_above", "single_limit", "day_limit", "vendor_day_limit")
+    assert [str(policy.limit("USD", name)) for name in names] == [
+        "1,000.00 USD",
+        "25,000.00 USD",
+        "100,000.00 USD",
+        "100,000.00 USD",
+        "50,000.00 USD",
+    ]
+    assert policy.limit("JPY", "approve_above") is None
+    assert (policy.asking.timeout_seconds, policy.asking.valid_seconds) == (120, 600)
+    assert (policy.proposals.expire_hours, policy.proposals.repeat_days) == (72, 30)
+
+
+def test_what_the_file_says_is_in_force_and_the_rest_keeps_its_default() -> None:
+    policy = parse_policy(USD + '[tools]\ncreate_bill = "approve"\n')
+
+    assert str(policy.limit("USD", "approve_above")) == "500.00 USD"
+    assert policy.limit("EUR", "approve_above") is None
+    assert (policy.base("create_bill"), policy.base("pay_bill")) == (Severity.APPROVE, Severity.ASK)
+
+
+def test_a_limit_is_read_in_its_currencys_own_digits() -> None:
+    policy = parse_policy(USD.replace("USD", "KWD").replace("500.00", "500.125"))
+
+    assert str(policy.limit("KWD", "approve_above")) == "500.125 KWD"
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("[currencies\n", "line 1"),
+        ("a = 1\n\nb = = 2", "line 3"),
+        ('a = "\x00"', "line 1"),
+        ("[tools]\npay_bill = 'ask'\npay_bill = 'allow'\n", "line 3"),
+        ("[tools]\npay_bil = 'refuse'", "tools.pay_bil is not a known field"),
+        ("single_limit = '5'", "single_limit is not a known field"),
+        ("[currencies.USD]\napprove_abov = '1'", "currencies.USD.approve_abov is not a known field"),
+        ("[currencies.USD]\napprove_above = '1'", "currencies.USD.two_approvers_above: Field required"),
+        (USD.replace('"500.00"', "500.00"), "currencies.USD.approve_above must be a decimal in quotes"),
+        (USD.replace('"500.00"', "500"), "currencies.USD.approve_above must be a decimal in quotes"),
+        (USD.replace('"500.00"', "true"), "currencies.USD.approve_above must be a decimal in quotes"),
+        (USD.replace('"500.00"', '"-1"'), "USD: an amount must be a positive decimal"),
+        (USD.replace('"500.00"', '"1e3"'), "USD: an amount must be a positive decimal"),
+        (USD.replace('"500.00"', '""'), "USD: an amount must be a positive decimal"),
+        (USD.replace('"500.00"', '"1.005"'), "USD: an amount in USD has at most 2 digits"),
+        (USD.replace("USD", "JPY").replace("500.00", "500.50"), "JPY: an amount in JPY has at most 0 digits"),
+        (USD.replace("USD", "usd"), "usd: currency must be an ISO 4217 code"),
+        (USD.replace("USD", "ZZZ"), "ZZZ: currency must be an ISO 4217 code"),
+        (USD.replace('"5000"', '"499.99"'), "USD: two_approvers_above is below approve_above"),
+        ("[tools]\npay_bill = 'sometimes'", "tools.pay_bill: Input should be 'allow', 'ask', 'approve' or 'refuse'"),
+        ("[tools]\npay_bill = 3", "tools.pay_bill"),
+        ("tools = 'allow'", "tools"),
+        ("[asking]\ntimeout_seconds = 0", "asking.timeout_seconds"),
+        ("[asking]\ntimeout_seconds = '120'", "asking.timeout_seconds"),
+        ("[asking]\nvalid_seconds = 86401", "asking.valid_seconds"),
+        ("[proposals]\nexpire_hours = 0", "proposals.expire_hours"),
+        ("[proposals]\nexpire_hours = 1.5", "proposals.expire_hours"),
+        ("[proposals]\nrepeat_days = -1", "proposals.repeat_days"),
+        ("[proposals]\nrepeat_days = inf", "proposals.repeat_days"),
+    ],
+)
+def test_a_broken_policy_names_the_line_or_the_field(text: str, where: str) -> None:
+    assert where in broken(text)
+
+
+def test_every_problem_is_named_at_once_and_hostile_names_are_shown_cleaned() -> None:
+    message = broken('[tools]\nfoo = 1\nbar = 2\n"a\\u202eb" = 3\n')
+
+    assert all(f"tools.{name} is not a known field" in message for name in ("foo", "bar", "ab"))
+    assert message.isprintable()
+
+
+def test_equal_tiers_are_fine_because_two_approvers_then_cover_one() -> None:
+    assert parse_policy(USD.replace('"5000"', '"500.00"')).limit("USD", "two_approvers_above") is not None
+
+
+def test_the_version_is_the_same_for_the_same_content_however_it_is_written() -> None:
+    shuffled = "\n".join(sorted(line for line in USD.splitlines() if "=" in line))
+
+    assert parse_policy(USD).version == parse_policy("# a comment\n[currencies.USD]\n" + shuffled).version
+    assert parse_policy("").version == Policy().version
+    assert len(Policy().version) == 64
+
+
+def test_the_version_changes_with_whatever_the_policy_says() -> None:
+    texts = [
+        "",
+        USD,
+        USD.replace("500.00", "500.01"),
+        '[tools]\npay_bill = "approve"',
+        "[asking]\ntimeout_seconds = 119",
+        "[asking]\nvalid_seconds = 599",
+        "[proposals]\nrepeat_days = 31",
+    ]
+
+    assert len({parse_policy(text).version for text in texts}) == len(texts)
+
+
+def test_a_change_of_the_file_holds_at_the_next_read(tmp_path: Path) -> None:
+    file = PolicyFile(tmp_path / "policy.toml")
+    assert file.read().base("pay_bill") is Severity.ASK
+
+    file.path.write_text('[tools]\npay_bill = "refuse"')
+    assert file.read().base("pay_bill") is Severity.REFUSE
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00", None])
+def test_a_file_that_is_there_and_cannot_be_read_is_broken_and_never_missing(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    path = tmp_path / "policy.toml"
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+
+    with pytest.raises(PolicyError, match="is there but cannot be read"):
+        PolicyFile(path).read()

@@ -1,0 +1,113 @@
+"""The bundle for Claude Desktop: it says what is inside, starts as a host starts it, and knows no machine or secret."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from install.speaking import hello_and_tools
+from rutter_ap_server.settings import KNOWN
+from rutter_ap_tools.catalogue import CATALOGUE
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheel and the bundle, built as `make bundle` builds them."""
+    folder = tmp_path_factory.mktemp("dist")
+    subprocess.run([sys.executable, ROOT / "scripts" / "bundle.py", folder], check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bundle(built: Path) -> dict[str, bytes]:
+    (path,) = built.glob("*.mcpb")
+    with zipfile.ZipFile(path) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def manifest_of(bundle: dict[str, bytes]) -> Any:
+    return json.loads(bundle["manifest.json"])
+
+
+def test_the_manifest_names_the_tools_of_the_catalogue_and_the_packages_version(bundle: dict[str, bytes]) -> None:
+    manifest = manifest_of(bundle)
+
+    assert manifest["manifest_version"] == "0.4"
+    assert manifest["version"] == version("rutter-ap")
+    assert [tool["name"] for tool in manifest["tools"]] == [tool.name for tool in CATALOGUE]
+    assert manifest["server"]["entry_point"] in bundle
+
+
+def test_every_field_a_person_fills_in_reaches_the_setting_it_is_for(bundle: dict[str, bytes]) -> None:
+    manifest = manifest_of(bundle)
+    environ, fields = manifest["server"]["mcp_config"]["env"], manifest["user_config"]
+
+    assert {name: f"${{user_config.{name.lower()}}}" for name in environ} == environ
+    assert [name.lower() for name in environ] == list(fields)
+    assert set(environ) <= set(KNOWN)
+    # A host hands an empty field on as it stands unless it has a value to begin with.
+    assert all("default" in field and field["required"] is False for field in fields.values())
+
+
+def test_what_is_secret_is_kept_by_the_host_as_a_secret(bundle: dict[str, bytes]) -> None:
+    fields = manifest_of(bundle)["user_config"]
+
+    secret = {name for name, field in fields.items() if field.get("sensitive")}
+    assert secret == {"rutter_client_id", "rutter_client_secret", "rutter_access_token"}
+    assert all(fields[name]["default"] == "" for name in secret)
+
+
+def test_dependencies_are_the_locks_own_pins_and_only_what_runs(bundle: dict[str, bytes]) -> None:
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    pins = tomllib.loads(bundle["pyproject.toml"].decode())["project"]["dependencies"]
+
+    assert all(re.search(rf"^{re.escape(pin)} \\$", lock, flags=re.MULTILINE) for pin in pins)
+    names = {pin.partition("==")[0] for pin in pins}
+    assert {"mcp", "httpx", "pydantic-core", "sqlalchemy"} <= names
+    assert not names & {"pytest", "mypy", "ruff", "fpdf2", "hatchling"}
+    requirements = bundle["requirements.txt"].decode()
+    assert [line.rstrip(" \\") for line in requirements.splitlines() if not line.startswith(" ")] == pins
+    assert requirements.count("--hash=sha256:") >= len(pins)
+
+
+def test_nothing_of_the_machine_that_built_it_is_inside(bundle: dict[str, bytes]) -> None:
+    here = [str(ROOT), str(Path.home()) + os.sep, sys.prefix, os.uname().nodename]
+    texts = [name.encode() + b"\n" + content for name, content in bundle.items()]
+
+    assert not [place for place in here if len(place) > 6 and any(place.encode() in text for text in texts)]
+    assert not [name for name in bundle if name.endswith((".pyc", ".env", ".db", ".so")) or name.startswith("/")]
+
+
+def test_two_builds_give_the_same_bytes(built: Path, tmp_path: Path) -> None:
+    subprocess.run([sys.executable, ROOT / "scripts" / "bundle.py", tmp_path], check=True, capture_output=True)
+
+    names = sorted(path.name for path in built.iterdir())
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    assert all((tmp_path / name).read_bytes() == (built / name).read_bytes() for name in names)
+
+
+def test_it_starts_as_a_host_starts_it_with_every_field_left_empty(bundle: dict[str, bytes], tmp_path: Path) -> None:
+    """The bundled code answers, not the repository's: only the dependencies are this environment's."""
+    for name, content in bundle.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "src" / "rutter_ap_prompts" / "instructions.md").write_text("From the bundle.", encoding="utf-8")
+    manifest = manifest_of(bundle)
+    environ = manifest["server"]["mcp_config"]["env"] | {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+    hello, tools = hello_and_tools([sys.executable, str(tmp_path / "src" / "server.py")], environ, tmp_path)
+
+    assert hello["instructions"] == "From the bundle."
+    assert hello["serverInfo"]["version"] == manifest["version"]
+    assert [tool["name"] for tool in tools] == [tool["name"] for tool in manifest["tools"]]

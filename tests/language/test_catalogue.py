@@ -1,0 +1,180 @@
+"""What an assistant sees: invariants of the whole catalogue, its price, and a snapshot of every tool.
+
+A change of a snapshot is accepted by `pytest tests/language --accept-snapshots`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rutter_ap_tools.catalogue import CATALOGUE, narrowed
+from rutter_ap_tools.tool import Risk, Tool
+from rutter_ap_tools.toolsets import TOOLSETS
+from rutter_ap_tools.wire import Answer, WriteArguments, WriteResult
+
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+BYTES_A_TOKEN = 4
+every_tool = pytest.mark.parametrize("tool", CATALOGUE, ids=lambda tool: tool.name)
+
+
+def shown(tool: Tool[Any, Any]) -> dict[str, Any]:
+    """A tool as it stands on the wire."""
+    annotations = tool.annotations
+    return {
+        "name": tool.name,
+        "title": tool.title,
+        "description": tool.description,
+        "annotations": {
+            "readOnlyHint": annotations["read_only_hint"],
+            "destructiveHint": annotations["destructive_hint"],
+            "idempotentHint": annotations["idempotent_hint"],
+            "openWorldHint": annotations["open_world_hint"],
+        },
+        "inputSchema": tool.input_schema(),
+        "outputSchema": tool.output_schema(),
+    }
+
+
+def nodes(schema: Any) -> Iterator[dict[str, Any]]:
+    """Every object inside a schema, itself included."""
+    if isinstance(schema, dict):
+        yield schema
+        for value in schema.values():
+            yield from nodes(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            yield from nodes(value)
+
+
+@every_tool
+def test_an_assistant_sees_of_a_tool_exactly_what_was_accepted(tool: Tool[Any, Any], accept_snapshots: bool) -> None:
+    file = SNAPSHOTS / f"{tool.name}.json"
+    now = json.dumps(shown(tool), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    if accept_snapshots:
+        file.write_text(now, encoding="utf-8")
+
+    assert file.exists(), f"{file.name} is missing: accept it with `pytest tests/language --accept-snapshots`"
+    assert file.read_text(encoding="utf-8") == now
+
+
+def test_no_snapshot_is_left_of_a_tool_that_is_gone() -> None:
+    assert {file.name for file in SNAPSHOTS.iterdir()} == {f"{tool.name}.json" for tool in CATALOGUE}
+
+
+def test_the_six_tools_the_project_is_named_for_are_there_and_no_two_share_a_name() -> None:
+    names = [tool.name for tool in CATALOGUE]
+
+    assert len(set(names)) == len(names)
+    assert {"list_bills", "create_bill", "pay_bill", "apply_credit", "attach_file", "link_account"} <= set(names)
+
+
+@every_tool
+def test_names_titles_and_descriptions_are_plain_and_bounded(tool: Tool[Any, Any]) -> None:
+    assert tool.name.isascii()
+    assert tool.name.replace("_", "").islower()
+    assert 0 < len(tool.title) <= 60
+    assert 0 < len(tool.description) <= 500
+    assert tool.description.endswith(".")
+    assert tool.description.isprintable()
+    assert tool.toolset in TOOLSETS
+
+
+@every_tool
+def test_every_argument_is_described_in_a_line(tool: Tool[Any, Any]) -> None:
+    for node in nodes(tool.input_schema()):
+        for name, argument in node.get("properties", {}).items():
+            assert argument.get("description"), name
+            assert len(argument["description"]) <= 160, name
+            assert argument["description"].isprintable(), name
+
+
+@every_tool
+def test_a_schema_is_one_closed_object_without_references_or_unions_at_its_root(tool: Tool[Any, Any]) -> None:
+    for schema in (tool.input_schema(), tool.output_schema()):
+        assert schema["type"] == "object"
+        assert not {"anyOf", "oneOf", "allOf", "not", "$defs", "definitions"} & set(schema)
+        assert all("$ref" not in node for node in nodes(schema))
+    for node in nodes(tool.input_schema()):
+        if "properties" in node and node.get("type") == "object":
+            assert node["additionalProperties"] is False
+
+
+@every_tool
+def test_every_argument_has_one_type_that_any_client_can_show(tool: Tool[Any, Any]) -> None:
+    for node in nodes(tool.input_schema()):
+        for name, argument in node.get("properties", {}).items():
+            assert argument["type"] in ("string", "integer", "boolean", "array", "object"), name
+            assert "anyOf" not in argument, name
+
+
+@every_tool
+def test_every_write_can_be_tried_first_and_answers_in_the_one_shape_of_writes(tool: Tool[Any, Any]) -> None:
+    if tool.risk is Risk.READS:
+        assert "dry_run" not in tool.input_schema()["properties"]
+        assert issubclass(tool.result, Answer)
+    else:
+        assert tool.input_schema()["properties"]["dry_run"]["default"] is False
+        assert issubclass(tool.arguments, WriteArguments)
+        assert tool.result is WriteResult
+
+
+@every_tool
+def test_every_answer_names_the_company_and_the_environment(tool: Tool[Any, Any]) -> None:
+    assert {"company", "environment"} <= set(tool.output_schema()["required"])
+
+
+@every_tool
+def test_annotations_follow_from_the_risk(tool: Tool[Any, Any]) -> None:
+    assert tool.annotations == {
+        Risk.READS: {"read_only_hint": True, "destructive_hint": False, "idempotent_hint": True},
+        Risk.WRITES: {"read_only_hint": False, "destructive_hint": False, "idempotent_hint": False},
+        Risk.MOVES_MONEY: {"read_only_hint": False, "destructive_hint": True, "idempotent_hint": False},
+    }[tool.risk] | {"open_world_hint": True}
+
+
+def test_only_paying_moves_money() -> None:
+    assert {tool.name for tool in CATALOGUE if tool.risk is Risk.MOVES_MONEY} == {"pay_bill"}
+
+
+def test_a_tool_that_records_a_payment_says_that_it_is_no_bank_transfer() -> None:
+    for tool in CATALOGUE:
+        if tool.risk is Risk.MOVES_MONEY:
+            assert "does not move money at a bank" in tool.description
+
+
+def test_a_reader_is_offered_reads_only() -> None:
+    assert {tool.risk for tool in narrowed(read_only=True)} == {Risk.READS}
+    assert [t.name for t in narrowed(read_only=True)] == [t.name for t in CATALOGUE if t.risk is Risk.READS]
+
+
+@pytest.mark.parametrize("toolset", TOOLSETS)
+@pytest.mark.parametrize("read_only", [True, False])
+def test_a_toolset_offers_its_own_tools_and_with_a_write_the_way_to_its_outcome(toolset: str, read_only: bool) -> None:
+    offered = narrowed(toolsets=[toolset], read_only=read_only)
+    others = [tool for tool in offered if tool.toolset != toolset]
+
+    assert others == [t for t in others if t.name == "get_proposal"]
+    assert bool(others) == (not read_only and any(t.risk is not Risk.READS for t in offered))
+    assert len(set(offered)) == len(offered)
+
+
+def test_naming_no_toolset_offers_all_and_naming_none_that_exists_offers_nothing() -> None:
+    assert narrowed() == CATALOGUE
+    assert narrowed(toolsets=list(TOOLSETS)) == CATALOGUE
+    assert narrowed(toolsets=["no such toolset"]) == ()
+
+
+def test_the_list_of_tools_keeps_to_its_price() -> None:
+    with_output = [shown(tool) for tool in CATALOGUE]
+    without = [{k: v for k, v in one.items() if k != "outputSchema"} for one in with_output]
+
+    def tokens(value: object) -> int:
+        return len(json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()) // BYTES_A_TOKEN
+
+    assert tokens(without) <= 4500
+    assert tokens(with_output) <= 9000

@@ -1,0 +1,219 @@
+"""The spend ledger: rows are only added, what is not voided counts, and no limit is passed by a cent."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from datetime import timedelta
+from fractions import Fraction
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rutter_ap_server.clock import FixedClock
+from rutter_ap_server.store.engine import Store, StoreError, Tx
+from rutter_ap_tools.money import Money
+from store.making import START, behind_its_back, put
+
+LIMIT = Money.parse("1000.00", "USD")
+
+
+def usd(text: str) -> Money:
+    return Money.parse(text, "USD")
+
+
+def reserve(store: Store, amount: str, *, vendor: str = "v1", company: str = "company-1", currency: str = "USD") -> str:
+    proposal = put(store)
+    money = Money.parse(amount, currency)
+    store.write_now(lambda tx: tx.spend.reserve(proposal.id, company, vendor, money))
+    return proposal.id
+
+
+def spent(store: Store, hours: int = 24, vendor: str | None = None, currency: str = "USD") -> str:
+    return store.read_now(lambda tx: tx.spend.spent("company-1", currency, hours, vendor)).text
+
+
+def test_nothing_is_spent_at_first(store: Store) -> None:
+    assert (spent(store), spent(store, currency="JPY"), spent(store, currency="KWD")) == ("0.00", "0", "0.000")
+
+
+def test_what_is_reserved_counts_at_once_and_posting_changes_nothing(store: Store) -> None:
+    first = reserve(store, "100.10")
+    reserve(store, "0.01")
+    assert spent(store) == "100.11"
+
+    store.write_now(lambda tx: tx.spend.settle(first, "post"))
+    assert spent(store) == "100.11"
+
+
+def test_what_is_voided_counts_no_more(store: Store) -> None:
+    first = reserve(store, "100.10")
+    reserve(store, "0.01")
+    store.write_now(lambda tx: tx.spend.settle(first, "void"))
+
+    assert spent(store) == "0.01"
+    assert store.read_now(lambda tx: tx.spend.is_reserved(first))
+
+
+def test_companies_vendors_and_currencies_are_counted_apart(store: Store) -> None:
+    reserve(store, "1.00")
+    reserve(store, "2.00", vendor="v2")
+    reserve(store, "4.00", company="company-2")
+    reserve(store, "8.00", currency="EUR")
+    reserve(store, "16", currency="JPY")
+
+    assert [spent(store), spent(store, vendor="v1"), spent(store, vendor="v2"), spent(store, vendor="v3")] == [
+        "3.00",
+        "1.00",
+        "2.00",
+        "0.00",
+    ]
+    assert (spent(store, currency="EUR"), spent(store, currency="JPY")) == ("8.00", "16")
+
+
+def test_a_proposal_is_reserved_once_and_settled_once(store: Store) -> None:
+    proposal_id = reserve(store, "5.00")
+
+    with pytest.raises(StoreError):
+        store.write_now(lambda tx: tx.spend.reserve(proposal_id, "company-1", "v1", usd("5.00")))
+    store.write_now(lambda tx: tx.spend.settle(proposal_id, "post"))
+    store.write_now(lambda tx: tx.spend.settle(proposal_id, "void"))
+    store.write_now(lambda tx: tx.spend.settle(proposal_id, "post"))
+    assert spent(store) == "5.00"
+
+
+def test_settling_what_was_never_reserved_changes_nothing(store: Store) -> None:
+    proposal = put(store)
+    store.write_now(lambda tx: tx.spend.settle(proposal.id, "post"))
+    store.write_now(lambda tx: tx.spend.settle(proposal.id, "void"))
+
+    assert spent(store) == "0.00"
+    assert not store.read_now(lambda tx: tx.spend.is_reserved(proposal.id))
+
+
+def test_an_amount_leaves_a_rolling_window_to_the_microsecond(store: Store, clock: FixedClock) -> None:
+    reserve(store, "5.00")
+
+    clock.instant = START + timedelta(hours=24)
+    assert spent(store) == "5.00"
+    clock.instant = START + timedelta(hours=24, microseconds=1)
+    assert (spent(store), spent(store, hours=25)) == ("0.00", "5.00")
+
+
+def test_a_clock_set_back_frees_nothing(store: Store, clock: FixedClock) -> None:
+    reserve(store, "5.00")
+
+    clock.instant = START - timedelta(days=400)
+    assert spent(store) == "5.00"
+
+
+def test_rows_are_only_ever_added(store: Store) -> None:
+    first, second = reserve(store, "1.00"), reserve(store, "2.00")
+    store.write_now(lambda tx: tx.spend.settle(first, "post"))
+    store.write_now(lambda tx: tx.spend.settle(second, "void"))
+
+    with store._engine.connect() as connection:
+        rows = connection.exec_driver_sql("SELECT proposal_id, kind, amount FROM spend ORDER BY id").all()
+    assert [tuple(row) for row in rows] == [
+        (first, "reserve", "1.00"),
+        (second, "reserve", "2.00"),
+        (first, "post", "1.00"),
+        (second, "void", "2.00"),
+    ]
+
+
+def test_an_amount_that_was_made_unreadable_stops_the_sum_instead_of_being_left_out(
+    store: Store, store_url: str
+) -> None:
+    reserve(store, "1.00")
+    behind_its_back(store_url, "UPDATE spend SET amount = 'a lot'")
+
+    with pytest.raises(Exception, match="amount"):
+        spent(store)
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.integers(min_value=1, max_value=10**15 - 1), max_size=8), st.sampled_from(["USD", "KWD", "ETH"]))
+def test_a_sum_is_exact_to_the_last_digit(store: Store, cents: list[int], currency: str) -> None:
+    digits = {"USD": 2, "KWD": 3, "ETH": 18}[currency]
+    amounts = [Money.of(f"{n}e-{digits}", currency) for n in cents]
+    ids = [put(store).id for _ in amounts]
+
+    def reserve_all(tx: Tx) -> Money:
+        before = tx.spend.spent("company-1", currency, 24)
+        for proposal_id, money in zip(ids, amounts, strict=True):
+            tx.spend.reserve(proposal_id, "company-1", "v1", money)
+        return tx.spend.spent("company-1", currency, 24) - before
+
+    grown = store.write_now(reserve_all)
+    assert Fraction(grown.text) == sum((Fraction(n, 10**digits) for n in cents), Fraction(0))
+
+
+def reserve_within_limit(tx: Tx, proposal_id: str, money: Money) -> bool:
+    if tx.spend.spent("company-1", "USD", 24) + money > LIMIT:
+        return False
+    tx.spend.reserve(proposal_id, "company-1", "v1", money)
+    return True
+
+
+def test_fifty_at_once_never_pass_a_limit_by_a_cent(store: Store) -> None:
+    money = usd("33.34")
+    ids = [put(store).id for _ in range(50)]
+    together = threading.Barrier(50)
+    granted: list[str] = []
+
+    def work(proposal_id: str) -> None:
+        together.wait()
+        if store.write_now(lambda tx: reserve_within_limit(tx, proposal_id, money)):
+            granted.append(proposal_id)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in ids]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(granted) == 29
+    assert spent(store) == "966.86"
+
+
+_RESERVE_ALL = """
+import sys
+from rutter_ap_server.clock import FixedClock
+from rutter_ap_server.store.engine import Store
+from store.making import START
+from store.test_spend import reserve_within_limit, usd
+url, ids = sys.argv[1], sys.argv[2].split(",")
+store = Store(url, FixedClock(START))
+print("ready", flush=True)
+sys.stdin.readline()
+print(sum(store.write_now(lambda tx: reserve_within_limit(tx, i, usd("33.34"))) for i in ids))
+store.close()
+"""
+
+
+def test_two_processes_against_one_limit_never_pass_it_by_a_cent(store: Store, store_url: str) -> None:
+    ids = [put(store).id for _ in range(40)]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", _RESERVE_ALL, store_url, ",".join(half)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={"PYTHONPATH": ":".join(sys.path)},
+        )
+        for half in (ids[:20], ids[20:])
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    granted = sum(int(process.communicate(timeout=30)[0]) for process in processes)
+
+    assert granted == 29
+    assert spent(store) == "966.86"

@@ -32,7 +32,7 @@ fix: $(READY)
 
 # Renews the pins from pyproject.toml; needs uv on the PATH. The lock names no index, only hashes.
 lock:
-	uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --generate-hashes \
+	uv pip compile pyproject.toml --group dev --extra postgres --universal --python-version 3.11 --generate-hashes \
 	  --upgrade --no-header --no-annotate --no-emit-index-url --no-emit-find-links --quiet --output-file requirements.lock
 
 clean:

@@ -149,9 +149,9 @@ def add_entry(path: Path, key: str, entry: dict[str, Any]) -> Added:
 
     Raises `ClientFileError`, and then the file is as it was.
     """
-    # A configuration kept elsewhere and linked here stays a link.
-    path = path.resolve()
     try:
+        # A configuration kept elsewhere and linked here stays a link.
+        path = path.resolve()
         before = path.read_bytes() if path.exists() else None
         content = _parsed(before, path, key)
         if content.get(key, {}).get(NAME) == entry:
@@ -161,7 +161,7 @@ def add_entry(path: Path, key: str, entry: dict[str, Any]) -> Added:
         mode = stat.S_IMODE(path.stat().st_mode) if before is not None else 0o600
         backup = _keep(path, before, mode) if before is not None else None
         _replace(path, _as_text(content), mode, before)
-    except OSError:
+    except (OSError, RuntimeError):  # the latter for links that lead in a circle
         raise ClientFileError(
             f"{path} cannot be read or written",
             next_step="Check who owns the file and its folder, or add what `--print` shows by hand.",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from rutter_ap_server.rutter import RutterClient
     from rutter_ap_server.sandbox import Sandbox
+    from rutter_ap_server.secret import Secret
 
 
 class Offices:
@@ -72,11 +73,13 @@ class Offices:
         if settings.embedded:
             sandbox = self._open_sandbox()
             credentials = Credentials(sandbox.client_id, sandbox.client_secret)
-            token: object = sandbox.connections[0].access_token
+            token: str | Secret | None = sandbox.connections[0].access_token
             transport: httpx.AsyncBaseTransport | None = _in_process(sandbox)
         else:
             credentials = Credentials(settings.client_id, settings.client_secret)
             token, transport = settings.access_token, None
+        # The settings refuse credentials without a token.
+        assert token is not None
         client = RutterClient(credentials, base_url=settings.base_url, transport=transport)
         self._stack.push_async_callback(client.aclose)
         return (await self._office(client, token),)
@@ -89,8 +92,8 @@ class Offices:
         self._stack.callback(sandbox.close)
         return sandbox
 
-    async def _office(self, client: RutterClient, token: object) -> Office:
-        books = client.connection(token)  # type: ignore[arg-type]
+    async def _office(self, client: RutterClient, token: str | Secret) -> Office:
+        books = client.connection(token)
         detail = await books.detail()
         name = detail.store_name or (await books.company_info()).name or detail.id
         company = Company(

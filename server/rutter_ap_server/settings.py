@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
+from rutter_ap_server.secret import Secret
 from rutter_ap_tools.errors import OperatorError
 from rutter_ap_tools.toolsets import TOOLSETS
 
@@ -39,30 +40,6 @@ class SettingsError(OperatorError):
 
     code = "settings"
     default_next_step = "Correct the settings named above, then run `rutter-ap doctor`."
-
-
-class Secret:
-    """A string that shows itself only to whoever calls `reveal`."""
-
-    __slots__ = ("_value",)
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        """The secret itself; call it as late as possible."""
-        return self._value
-
-    def __repr__(self) -> str:
-        return "Secret(***)"
-
-    __str__ = __repr__
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and other._value == self._value
-
-    def __hash__(self) -> int:
-        return hash(self._value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -167,6 +167,13 @@ def test_a_linked_configuration_stays_a_link(tmp_path: Path) -> None:
     assert "rutter-ap" in read(kept)["mcpServers"]
 
 
+def test_links_that_lead_in_a_circle_are_said_so(tmp_path: Path) -> None:
+    (tmp_path / ".claude.json").symlink_to(tmp_path / ".claude.json")
+
+    with pytest.raises(ClientFileError, match="cannot be read or written"):
+        run("claude-code", tmp_path)
+
+
 def test_a_file_that_cannot_be_written_is_said_so(tmp_path: Path) -> None:
     (tmp_path / ".cursor").write_text("a file where a folder should be", encoding="utf-8")
 

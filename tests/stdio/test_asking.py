@@ -196,3 +196,20 @@ async def test_several_bills_of_one_vendor_entered_at_once_are_all_entered_and_a
         numbers = [b["document_number"] for b in found["bills"]]
         assert {"G-1", "G-2"} <= set(numbers)
         assert len([n for n in numbers if n.casefold().replace(" ", "-") == "g-3"]) == 1
+
+
+async def test_the_same_file_sent_many_times_at_once_is_attached_once(home: Path, tmp_path: Path) -> None:
+    files = tmp_path / "files"
+    files.mkdir()
+    (files / "note.txt").write_text("Paid by phone.\n")
+    async with serving(home, environ={"RUTTER_AP_FILES": str(files)}) as (client, _):
+        bill = await bill_numbered(client, BILL)
+
+        async def attach() -> None:
+            await client.call_tool("attach_file", {"bill_id": bill["id"], "path": "note.txt"})
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(6):
+                tasks.start_soon(attach)
+        shown = await done(client, "get_bill", bill_id=bill["id"])
+        assert len(shown["attachments"]) == 1

@@ -40,8 +40,7 @@ def own_facts(
             p.id for p in posted if p.tool == kind.tool and p.money == frozen.money and p.updated_at >= since
         )
     elif kind.tool != "link_account":
-        latest = tx.proposals.latest_with_digest(frozen.company_id, frozen.digest)
-        repeats = (latest.id,) if latest and latest.state == "posted" and latest.updated_at >= since else ()
+        repeats = tuple(p.id for p in tx.proposals.posted_with_digest(frozen.company_id, frozen.digest, since))
     return OwnFacts(frozen_by=tx.people.frozen(), in_flight=in_flight, repeats=repeats)
 
 

@@ -98,6 +98,16 @@ class Proposals:
         )
         return self._one(query)
 
+    def posted_with_digest(self, company_id: str, digest: str, since: datetime) -> list[Proposal]:
+        """The proposals for one intent that were posted since then."""
+        query = select(proposals).where(
+            proposals.c.company_id == company_id,
+            proposals.c.digest == digest,
+            proposals.c.state == "posted",
+            proposals.c.updated_at >= stamp(since),
+        )
+        return self._many(query)
+
     def of_bill(self, company_id: str, bill_id: str, states: Collection[str]) -> list[Proposal]:
         """The proposals on one bill that are in one of the states."""
         query = select(proposals).where(

@@ -147,12 +147,19 @@ def _operating(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _stdio(_: argparse.Namespace) -> int:
+    import gc
+
+    # Importing makes hundreds of thousands of objects that all stay: collecting among them only slows the start.
+    gc.disable()
     import anyio
 
     from rutter_ap_server.app import open_app
     from rutter_ap_server.stdio import serve_stdio
 
-    anyio.run(serve_stdio, open_app())
+    app = open_app()
+    gc.freeze()
+    gc.enable()
+    anyio.run(serve_stdio, app)
     return 0
 
 

@@ -33,7 +33,9 @@ async def serve_stdio(app: App) -> None:
     tools = narrowed(toolsets=settings.toolsets, read_only=settings.read_only)
     server = build_server(app.desk, tools, instructions=instructions())
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_stop_when_told, app)
+        if sys.platform != "win32":
+            # Windows has no signals to receive: there a client closes stdin, and what is on its way is still recorded.
+            tasks.start_soon(_stop_when_told, app)
         if not settings.read_only:
             tasks.start_soon(_recover_now_and_then, app)
         await _run(server)

@@ -129,7 +129,7 @@ class Approvals:
             raise _not_waiting(proposal)
         if outcome == "failed":
             words = f"{approver.name} looked in the ledger and found that it did not happen"
-            return await self.dispatcher.fail(proposal_id, "resolved.failed", words, actor=approver.name)
+            return await self.dispatcher.settler.fail(proposal_id, "resolved.failed", words, actor=approver.name)
         kind, frozen = kind_named(proposal.tool), thaw(proposal)
         attempt = await self.store.read(lambda tx: tx.attempts.last(proposal_id))
         record = await kind.find(frozen, office, attempt.before) if attempt else None
@@ -138,7 +138,7 @@ class Approvals:
                 "the ledger does not show it, so it cannot be settled as posted",
                 next_step="Look in the accounting platform; if it is not there, resolve it as failed.",
             )
-        return await self.dispatcher.post(kind, frozen, proposal_id, record, job_id=None, actor=approver.name)
+        return await self.dispatcher.settler.post(kind, frozen, proposal_id, record, job_id=None, actor=approver.name)
 
 
 def _matches(hashed: str, passcode: str) -> bool:

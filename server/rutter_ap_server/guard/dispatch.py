@@ -16,14 +16,13 @@ from rutter_ap_server.guard.kinds.base import Facts, Kind, refuse
 from rutter_ap_server.guard.kinds.registry import kind_named
 from rutter_ap_server.guard.own_facts import SENDING_STATES, others_in_the_way, over_limit, own_facts
 from rutter_ap_server.guard.policy import Policy, PolicyFile
+from rutter_ap_server.guard.settle import Settler
 from rutter_ap_server.lookup.office import Office
 from rutter_ap_server.rutter.outcomes import Done, Rejected
-from rutter_ap_server.store.canonical import canonical
 from rutter_ap_server.store.proposals import Approval, Proposal
 from rutter_ap_tools.errors import ApError
 from rutter_ap_tools.findings import Severity
 from rutter_ap_tools.text import quote
-from rutter_ap_tools.wire import Record
 
 if TYPE_CHECKING:
     from rutter_ap_server.store.engine import Store, Tx
@@ -44,6 +43,7 @@ class Dispatcher:
         self, store: Store, policy: PolicyFile, sleep: Callable[[float], Awaitable[None]] = anyio.sleep
     ) -> None:
         self._store = store
+        self.settler = Settler(store)
         self._policy = policy
         self._sleep = sleep
         self.owner = str(uuid.uuid4())
@@ -126,21 +126,33 @@ class Dispatcher:
         return await self._store.write(note)
 
     async def send(
-        self, kind: Kind, frozen: Frozen, office: Office, proposal_id: str, before: dict[str, Any]
+        self,
+        kind: Kind,
+        frozen: Frozen,
+        office: Office,
+        proposal_id: str,
+        before: dict[str, Any],
+        *,
+        again: bool = False,
     ) -> Proposal:
-        """Sends what is journalled, under its key, and settles it. Also used to send the same thing again."""
+        """Sends what is journalled, under its key, and settles it. `again`: the same was sent before, outcome lost."""
         try:
-            outcome = await kind.send(frozen, office, proposal_id)
+            outcome = await kind.send(frozen, office, proposal_id, again=again)
         except ApError as error:
+            if again:
+                # It did not leave now, which says nothing about the first time.
+                return await self.settler.unknown(
+                    proposal_id, None, None, f"it could not be sent again: {error.error_code}"
+                )
             # The client raises only before anything is sent.
             return await self._fail(proposal_id, error, job_id=None)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the write may have left: it is unknown, never forgotten
-            return await self._unknown(proposal_id, None, None, f"an unexpected {type(error).__name__}")
+        except Exception as error:  # noqa: BLE001 - whatever it is, the write may have left: unknown, never forgotten
+            return await self.settler.unknown(proposal_id, None, None, f"an unexpected {type(error).__name__}")
         if isinstance(outcome, Rejected):
             return await self._fail(proposal_id, outcome.error, job_id=outcome.job_id)
         if isinstance(outcome, Done):
             return await self._read_back(kind, frozen, office, proposal_id, before, outcome)
-        return await self._unknown(proposal_id, None, outcome.job_id, outcome.reason)
+        return await self.settler.unknown(proposal_id, None, outcome.job_id, outcome.reason)
 
     async def _read_back(
         self,
@@ -160,75 +172,16 @@ class Dispatcher:
             except ApError:
                 continue
             if record is not None:
-                return await self.post(kind, frozen, proposal_id, record, job_id=outcome.job_id)
+                return await self.settler.post(kind, frozen, proposal_id, record, job_id=outcome.job_id)
         upstream = getattr(outcome.record, "id", None)
-        return await self._unknown(proposal_id, upstream, outcome.job_id, "the ledger does not show it yet")
-
-    async def post(
-        self, kind: Kind, frozen: Frozen, proposal_id: str, record: Record, *, job_id: str | None, actor: str = "guard"
-    ) -> Proposal:
-        """Settles a write that the ledger shows."""
-        kept = record.model_dump(mode="json", exclude_none=True)
-
-        def settle(tx: Tx) -> None:
-            if tx.proposals.move(proposal_id, ["dispatching", "unknown"], "posted", record=canonical(kept)):
-                tx.attempts.settle(proposal_id, "posted", upstream_id=record.id, job_id=job_id, reason=None)
-                tx.spend.settle(proposal_id, "post")
-                kind.on_posted(tx, frozen, record)
-                tx.audit.append("posted", actor=actor, proposal_id=proposal_id, record=kept)
-
-        await self._store.write(settle)
-        return await self._current(proposal_id)
+        return await self.settler.unknown(proposal_id, upstream, outcome.job_id, "the ledger does not show it yet")
 
     async def _fail(self, proposal_id: str, error: ApError, *, job_id: str | None) -> Proposal:
         # What the platform itself said may hold anything: it is kept for a person, and never reaches the assistant.
         said = quote(getattr(error, "untrusted_detail", None), 200)
-        return await self.fail(proposal_id, error.error_code, error.message.rstrip("."), said=said, job_id=job_id)
-
-    async def fail(
-        self,
-        proposal_id: str,
-        code: str,
-        message: str,
-        *,
-        said: str = "",
-        job_id: str | None = None,
-        actor: str = "guard",
-    ) -> Proposal:
-        """Settles a write that did not happen, and frees what was reserved for it."""
-
-        def settle(tx: Tx) -> None:
-            current = tx.proposals.get(proposal_id)
-            assert current is not None
-            if tx.proposals.move(proposal_id, ["dispatching", "unknown"], "failed"):
-                tx.proposals.rejudge(
-                    proposal_id,
-                    findings=(refuse(code, message), *current.findings),
-                    verdict=Severity.REFUSE,
-                    needed=current.approvals_needed,
-                    fingerprint=current.fingerprint,
-                    policy=current.policy_version,
-                )
-                tx.attempts.settle(
-                    proposal_id, "failed", upstream_id=None, job_id=job_id, reason=f"{code} {said}".strip()
-                )
-                tx.spend.settle(proposal_id, "void")
-                tx.audit.append("failed", actor=actor, proposal_id=proposal_id, code=code)
-
-        await self._store.write(settle)
-        return await self._current(proposal_id)
-
-    async def _unknown(self, proposal_id: str, upstream_id: str | None, job_id: str | None, reason: str) -> Proposal:
-        """Keeps the reservation: what may have happened counts as if it had."""
-
-        def settle(tx: Tx) -> None:
-            open_states = ["dispatching", "unknown"]
-            if tx.proposals.move(proposal_id, open_states, "unknown", lease_owner=None, lease_until=None):
-                tx.attempts.settle(proposal_id, "unknown", upstream_id=upstream_id, job_id=job_id, reason=reason)
-                tx.audit.append("unknown", actor="guard", proposal_id=proposal_id, reason=reason, job=job_id)
-
-        await self._store.write(settle)
-        return await self._current(proposal_id)
+        return await self.settler.fail(
+            proposal_id, error.error_code, error.message.rstrip("."), said=said, job_id=job_id
+        )
 
     async def _current(self, proposal_id: str) -> Proposal:
         current = await self._store.read(lambda tx: tx.proposals.get(proposal_id))

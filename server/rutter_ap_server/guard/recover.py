@@ -66,21 +66,21 @@ class Recovery:
             return
         record = await kind.find(frozen, office, attempt.before)
         if record is not None:
-            await self._dispatcher.post(kind, frozen, proposal.id, record, job_id=attempt.job_id)
+            await self._dispatcher.settler.post(kind, frozen, proposal.id, record, job_id=attempt.job_id)
             return
         if await self._may_send_again(kind, frozen, proposal, office, attempt):
-            await self._dispatcher.send(kind, frozen, office, proposal.id, attempt.before)
+            await self._dispatcher.send(kind, frozen, office, proposal.id, attempt.before, again=True)
 
     async def _by_job(self, kind: Kind, frozen: Frozen, proposal: Proposal, office: Office, attempt: Attempt) -> bool:
         assert attempt.job_id is not None
         outcome: Any = await kind.outcome_of_job(office, attempt.job_id)
         if isinstance(outcome, Rejected):
-            await self._dispatcher.fail(proposal.id, outcome.error.error_code, outcome.error.message)
+            await self._dispatcher.settler.fail(proposal.id, outcome.error.error_code, outcome.error.message)
             return True
         if isinstance(outcome, Done):
             record = await kind.read_back(frozen, office, outcome.record, attempt.before)
             if record is not None:
-                await self._dispatcher.post(kind, frozen, proposal.id, record, job_id=attempt.job_id)
+                await self._dispatcher.settler.post(kind, frozen, proposal.id, record, job_id=attempt.job_id)
                 return True
         return False
 

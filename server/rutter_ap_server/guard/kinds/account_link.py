@@ -101,7 +101,7 @@ class AccountLinkKind(Kind):
             before={"accounts": sorted(accounts)},
         )
 
-    async def send(self, frozen: Frozen, office: Office, key: str) -> WriteOutcome[Any]:
+    async def send(self, frozen: Frozen, office: Office, key: str, *, again: bool) -> WriteOutcome[Any]:
         """Creates the account (Rutter docs: Accounts); for an existing one nothing leaves this machine."""
         if "account_id" in frozen.fields:
             return Done(await office.ledger.accounts.get(frozen.fields["account_id"]))
@@ -114,7 +114,7 @@ class AccountLinkKind(Kind):
             nominal_code=given(new["nominal_code"] or None),
             additional_fields=given(AccountExtras(bank_account_number=number) if number else None),
         )
-        outcome = await office.ledger.accounts.create(draft, idempotency_key=key)
+        outcome = await office.ledger.accounts.create(draft, idempotency_key=key, again=again)
         office.directory.forget()
         return outcome
 

@@ -78,14 +78,14 @@ class AttachmentKind(Kind):
             before={"attachments": sorted(a.id for a in attached)},
         )
 
-    async def send(self, frozen: Frozen, office: Office, key: str) -> WriteOutcome[Any]:
+    async def send(self, frozen: Frozen, office: Office, key: str, *, again: bool) -> WriteOutcome[Any]:
         """Uploads the file (Rutter docs: Bill Attachments), if it is still the one that was judged."""
         fields = frozen.fields
         document = office.documents.read_again(fields["path"])
         if document.sha256 != fields["sha256"]:
             raise BadInput("the file changed since it was proposed; nothing was attached", code="files.changed")
         return await office.ledger.attachments.upload(
-            fields["bill_id"], fields["file_name"], document.content, idempotency_key=key
+            fields["bill_id"], fields["file_name"], document.content, idempotency_key=key, again=again
         )
 
     async def read_back(self, frozen: Frozen, office: Office, sent: Any, before: dict[str, Any]) -> Record | None:

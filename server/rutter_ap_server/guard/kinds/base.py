@@ -65,8 +65,11 @@ class Kind(Protocol):
         """Reads the facts afresh from the ledger."""
         ...
 
-    async def send(self, frozen: Frozen, office: Office, key: str) -> WriteOutcome[Any]:
-        """Sends the write under an idempotency key."""
+    async def send(self, frozen: Frozen, office: Office, key: str, *, again: bool) -> WriteOutcome[Any]:
+        """Sends the write under an idempotency key; `again` when the same was sent before and its outcome was lost.
+
+        Sent again, being turned away says nothing about the first time, and the answer is then unknown.
+        """
         ...
 
     async def read_back(self, frozen: Frozen, office: Office, sent: Any, before: dict[str, Any]) -> Record | None:

@@ -192,7 +192,7 @@ class BillEntryKind(Kind):
             before={"bills": sorted(bill.id for bill in earlier)},
         )
 
-    async def send(self, frozen: Frozen, office: Office, key: str) -> WriteOutcome[Any]:
+    async def send(self, frozen: Frozen, office: Office, key: str, *, again: bool) -> WriteOutcome[Any]:
         """Creates the bill (Rutter docs: Bills)."""
         fields = frozen.fields
         draft = BillCreate(
@@ -208,7 +208,7 @@ class BillEntryKind(Kind):
             linked_purchase_orders=given(tuple(RefDraft(id=order) for order in fields["purchase_orders"]) or None),
             line_items=tuple(_draft(line) for line in fields["lines"]),
         )
-        return await office.ledger.bills.create(draft, idempotency_key=key)
+        return await office.ledger.bills.create(draft, idempotency_key=key, again=again)
 
     async def read_back(self, frozen: Frozen, office: Office, sent: Any, before: dict[str, Any]) -> Record | None:
         """Posted means: the ledger shows the bill, of this vendor and currency, owing at least what its lines say."""

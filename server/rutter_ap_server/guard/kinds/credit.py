@@ -156,7 +156,7 @@ class CreditKind(Kind):
             before={"applied": f"{_applied(raw, credit.id):f}"},
         )
 
-    async def send(self, frozen: Frozen, office: Office, key: str) -> WriteOutcome[Any]:
+    async def send(self, frozen: Frozen, office: Office, key: str, *, again: bool) -> WriteOutcome[Any]:
         """Applies the credit (Rutter docs: Bill Credit Applications)."""
         fields = frozen.fields
         draft = BillCreditApplicationCreate(
@@ -166,7 +166,7 @@ class CreditKind(Kind):
             transaction_date=midnight(fields["date"]),
             linked_bills=(AllocationDraft(id=fields["bill_id"], allocated_amount=Decimal(fields["amount"])),),
         )
-        return await office.ledger.bill_credit_applications.apply(draft, idempotency_key=key)
+        return await office.ledger.bill_credit_applications.apply(draft, idempotency_key=key, again=again)
 
     async def read_back(self, frozen: Frozen, office: Office, sent: Any, before: dict[str, Any]) -> Record | None:
         """Posted means: the bill shows this much more of this credit than it did before."""

@@ -92,7 +92,7 @@ class PaymentKind(Kind):
             before={"payments": sorted(link.id or "" for link in raw.linked_payments), "due": bill.due.text},
         )
 
-    async def send(self, frozen: Frozen, office: Office, key: str) -> WriteOutcome[Any]:
+    async def send(self, frozen: Frozen, office: Office, key: str, *, again: bool) -> WriteOutcome[Any]:
         """Creates the bill payment (Rutter docs: Bill Payments)."""
         fields = frozen.fields
         draft = BillPaymentCreate(
@@ -103,7 +103,7 @@ class PaymentKind(Kind):
             linked_bills=(AllocationDraft(id=fields["bill_id"], allocated_amount=Decimal(fields["amount"])),),
             **({"memo": fields["memo"]} if fields["memo"] else {}),
         )
-        return await office.ledger.bill_payments.create(draft, idempotency_key=key)
+        return await office.ledger.bill_payments.create(draft, idempotency_key=key, again=again)
 
     async def read_back(self, frozen: Frozen, office: Office, sent: Any, before: dict[str, Any]) -> Record | None:
         """Posted means: the bill links a payment that was not there before, of exactly this amount."""

@@ -1,0 +1,85 @@
+"""Settling: writes down what became of a sending, each outcome in one transaction with all that follows from it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rutter_ap_server.guard import journal
+from rutter_ap_server.guard.frozen import Frozen
+from rutter_ap_server.guard.kinds.base import Kind, refuse
+from rutter_ap_server.store.canonical import canonical
+from rutter_ap_server.store.proposals import Proposal
+from rutter_ap_tools.findings import Severity
+from rutter_ap_tools.wire import Record
+
+if TYPE_CHECKING:
+    from rutter_ap_server.store.engine import Store, Tx
+
+
+_OPEN = ("dispatching", "unknown")
+
+
+class Settler:
+    """Moves a proposal to what became of it. Each method answers the proposal as it is then."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def post(
+        self, kind: Kind, frozen: Frozen, proposal_id: str, record: Record, *, job_id: str | None, actor: str = "guard"
+    ) -> Proposal:
+        """Settles a write that the ledger shows."""
+        kept = record.model_dump(mode="json", exclude_none=True)
+
+        def settle(tx: Tx) -> Proposal:
+            if tx.proposals.move(proposal_id, _OPEN, "posted", record=canonical(kept)):
+                tx.attempts.settle(proposal_id, "posted", upstream_id=record.id, job_id=job_id, reason=None)
+                tx.spend.settle(proposal_id, "post")
+                kind.on_posted(tx, frozen, record)
+                tx.audit.append("posted", actor=actor, proposal_id=proposal_id, record=kept)
+            return journal.get(tx, proposal_id)
+
+        return await self._store.write(settle)
+
+    async def fail(
+        self,
+        proposal_id: str,
+        code: str,
+        message: str,
+        *,
+        said: str = "",
+        job_id: str | None = None,
+        actor: str = "guard",
+    ) -> Proposal:
+        """Settles a write that did not happen, and frees what was reserved for it."""
+
+        def settle(tx: Tx) -> Proposal:
+            current = journal.get(tx, proposal_id)
+            if tx.proposals.move(proposal_id, _OPEN, "failed"):
+                tx.proposals.rejudge(
+                    proposal_id,
+                    findings=(refuse(code, message), *current.findings),
+                    verdict=Severity.REFUSE,
+                    needed=current.approvals_needed,
+                    fingerprint=current.fingerprint,
+                    policy=current.policy_version,
+                )
+                tx.attempts.settle(
+                    proposal_id, "failed", upstream_id=None, job_id=job_id, reason=f"{code} {said}".strip()
+                )
+                tx.spend.settle(proposal_id, "void")
+                tx.audit.append("failed", actor=actor, proposal_id=proposal_id, code=code)
+            return journal.get(tx, proposal_id)
+
+        return await self._store.write(settle)
+
+    async def unknown(self, proposal_id: str, upstream_id: str | None, job_id: str | None, reason: str) -> Proposal:
+        """Keeps the reservation: what may have happened counts as if it had."""
+
+        def settle(tx: Tx) -> Proposal:
+            if tx.proposals.move(proposal_id, _OPEN, "unknown", lease_owner=None, lease_until=None):
+                tx.attempts.settle(proposal_id, "unknown", upstream_id=upstream_id, job_id=job_id, reason=reason)
+                tx.audit.append("unknown", actor="guard", proposal_id=proposal_id, reason=reason, job=job_id)
+            return journal.get(tx, proposal_id)
+
+        return await self._store.write(settle)

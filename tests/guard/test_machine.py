@@ -1,0 +1,261 @@
+"""Two processes, people, faults and time in any order: whatever happens, nothing is paid twice or past a limit."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Coroutine
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, TypeVar
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from guard.bench import PASSCODE, START, Answering, Bench, PowerCut, codes
+from rutter_ap_server.clock import FixedClock
+from rutter_ap_server.guard.approvals import NotReleased
+from rutter_ap_server.guard.asker import Answer
+from rutter_ap_server.guard.dispatch import LEASE_SECONDS
+from rutter_ap_server.rutter.models.vendors import VendorUpdate
+from rutter_ap_server.sandbox import open_sandbox
+from rutter_ap_server.store.proposals import Proposal
+from rutter_ap_tools.errors import ApError, Refused
+from rutter_ap_tools.findings import Severity
+from rutter_ap_tools.money import Money
+
+T = TypeVar("T")
+POLICY = """
+[currencies.USD]
+approve_above = "300"
+two_approvers_above = "1000"
+single_limit = "1000"
+day_limit = "1500"
+vendor_day_limit = "1500"
+"""
+DAY_LIMIT = Decimal(1500)
+BILLS = ("NW-2291", "NW-2304", "GR-88")
+VENDORS = ("Northwind Utilities", "Granite Repairs")
+AMOUNTS = ("", "100.00", "250.01", "400.00")
+ALL_HOURS = 24 * 365
+FAULTS = ("none",) * 4 + (
+    "lost before",
+    "lost after",
+    "cut off after",
+    "power cut before",
+    "power cut after",
+    "error after",
+)
+COUNTED = ("dispatching", "unknown", "posted")
+
+bills = st.sampled_from(BILLS)
+faults = st.lists(st.sampled_from(FAULTS), min_size=1, max_size=2)
+which = st.integers(min_value=0, max_value=1)
+nth = st.integers(min_value=0, max_value=7)
+
+
+@dataclass
+class World:
+    """What is true outside: the books as somebody sees them whose wire is never cut."""
+
+    observer: Bench
+    by_hand: set[str] = field(default_factory=set)
+
+    async def payments(self) -> dict[str, dict[str, Decimal]]:
+        """The payments on each bill, by id."""
+        found = {}
+        for number in BILLS:
+            bill = await self.observer.bill(number)
+            assert bill.amount_due is not None
+            assert bill.amount_due >= 0
+            found[number] = {link.id or "": link.allocated_amount for link in bill.linked_payments}
+        return found
+
+
+class PayingIsSafe(RuleBasedStateMachine):
+    """Invariants are checked after every step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runner = asyncio.Runner()
+        self.home = Path(tempfile.mkdtemp(prefix="rutter-ap-machine-"))
+        (self.home / "policy.toml").write_text(POLICY)
+        self.sandbox = open_sandbox(None, today=START.date())
+        self.clock = FixedClock(START)
+        self.processes = [self.run(self._open()) for _ in range(2)]
+        self.world = World(self.run(self._open()))
+        self.run(self.world.observer.approver("Ana"))
+        self.keys = 0
+        self.frozen = False
+
+    async def _open(self) -> Bench:
+        return Bench(self.home, self.sandbox, self.clock)
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Runs to its end, or to the power cut."""
+        return self.runner.run(work)
+
+    def held(self) -> list[Proposal]:
+        """What waits for a person, in a settled order."""
+        found = [p for p in self.run(self.world.observer.proposals()) if p.state == "held"]
+        return sorted(found, key=lambda p: (p.created_at, p.summary, p.id))
+
+    @rule(process=which, number=bills, amount=st.sampled_from(AMOUNTS), answer=st.sampled_from(Answer), faults=faults)
+    def propose(self, process: int, number: str, amount: str, answer: Answer, faults: list[str]) -> None:
+        """An assistant asks for a payment, and somebody in the chat says something."""
+        bench = self.processes[process]
+        bench.wire.faults = list(faults)
+        with suppress(ApError, PowerCut):
+            self.run(bench.pay(number, amount, Answering(answer)))
+        bench.wire.faults = []
+
+    @precondition(lambda self: self.held())
+    @rule(process=which, pick=nth, faults=faults)
+    def approve(self, process: int, pick: int, faults: list[str]) -> None:
+        """An approver releases something, though never what looks like a repeat."""
+        bench, held = self.processes[process], self.held()
+        proposal = held[pick % len(held)]
+        bench.wire.faults = list(faults)
+
+        async def look_and_approve() -> None:
+            seen = await bench.app.approvals.look(proposal.id, bench.office)
+            if "payment.repeat" in codes(seen):
+                assert seen.verdict >= Severity.APPROVE
+                return
+            await bench.app.approvals.approve(seen, bench.office, name="Ana", passcode=PASSCODE, channel="terminal")
+
+        with suppress(ApError, PowerCut):
+            self.run(look_and_approve())
+        bench.wire.faults = []
+
+    @precondition(lambda self: self.held())
+    @rule(pick=nth)
+    def decline(self, pick: int) -> None:
+        """An approver declines something."""
+        held = self.held()
+        approvals = self.world.observer.app.approvals
+        proposal = held[pick % len(held)]
+        with suppress(NotReleased):
+            self.run(approvals.decline(proposal.id, name="Ana", passcode=PASSCODE, channel="terminal"))
+
+    @rule(process=which, faults=faults)
+    def recover(self, process: int, faults: list[str]) -> None:
+        """A process takes up what is open."""
+        bench = self.processes[process]
+        bench.wire.faults = list(faults)
+        with suppress(PowerCut):
+            self.run(bench.app.recover())
+        bench.wire.faults = []
+
+    @rule(process=which)
+    def rutter_goes_away_or_comes_back(self, process: int) -> None:
+        """The wire of one process is cut, or mended."""
+        wire = self.processes[process].wire
+        wire.is_down = not wire.is_down
+
+    @rule(number=bills, amount=st.sampled_from(["50.00", "100.00"]))
+    def somebody_pays_by_hand(self, number: str, amount: str) -> None:
+        """A payment is entered in the accounting platform itself."""
+        observer = self.world.observer
+        if self.run(observer.bill(number)).amount_due >= Decimal(amount):
+            self.keys += 1
+            self.world.by_hand.add(self.run(observer.pay_by_hand(number, amount, f"by-hand-{self.keys}")))
+
+    @rule(name=st.sampled_from(VENDORS))
+    def a_vendor_changes(self, name: str) -> None:
+        """A vendor's details change in the ledger."""
+        self.keys += 1
+        key, ledger = f"change-{self.keys}", self.world.observer.office.ledger
+        vendor = self.run(self.world.observer.office.directory.vendor(name))
+        self.run(ledger.vendors.update(vendor.id, VendorUpdate(email=f"{key}@example.com"), idempotency_key=key))
+
+    @rule(seconds=st.sampled_from([1, LEASE_SECONDS + 1, 3600 * 13, 3600 * 25, -3600]))
+    def time_passes(self, seconds: int) -> None:
+        """Or is set back."""
+        self.clock.instant += timedelta(seconds=seconds)
+
+    @rule()
+    def somebody_freezes_or_unfreezes(self) -> None:
+        """All writes stop, or go on."""
+        self.frozen = not self.frozen
+        store = self.world.observer.app.store
+        if self.frozen:
+            store.write_now(lambda tx: tx.people.freeze("Ana"))
+        else:
+            store.write_now(lambda tx: tx.people.unfreeze())
+
+    @invariant()
+    def the_books_and_our_records_agree(self) -> None:
+        """Checked after every step."""
+        proposals = self.run(self.world.observer.proposals())
+        payments = self.run(self.world.payments())
+        carried = {key for bench in self.processes for key in bench.wire.carried_out if key.count("-") == 4}
+        by_id = {p.id: p for p in proposals}
+
+        # One payment a key, and one key an intent: nobody here releases what looks like a repeat.
+        assert sum(len(found) for found in payments.values()) == len(carried) + len(self.world.by_hand)
+        digests = [by_id[key].digest for key in carried]
+        assert len(set(digests)) == len(digests)
+        # What we call posted is in the ledger, each its own payment, of that amount.
+        booked = {key: amount for found in payments.values() for key, amount in found.items()}
+        posted = [p for p in proposals if p.state == "posted"]
+        ids = [(p.record or {})["id"] for p in posted]
+        assert len(set(ids)) == len(ids)
+        assert [booked[i] for i in ids] == [p.money.amount for p in posted if p.money]
+        # What left is counted, what did not is not, and no limit is passed.
+        counted = Money.total((p.money for p in proposals if p.state in COUNTED and p.money), "USD")
+        spent, day = self.run(self._spent(ALL_HOURS)), self.run(self._spent(24))
+        assert spent == counted
+        assert day.amount <= DAY_LIMIT
+        assert {by_id[key].state for key in carried} <= set(COUNTED)
+        # The platform never had to refuse what the guard let through.
+        assert not [p for p in proposals if p.state == "failed"]
+        # Nothing left without its release.
+        for proposal in (by_id[key] for key in carried):
+            assert proposal.money is not None
+            approvers = self.run(self._approvers(proposal.id))
+            assert approvers
+            assert proposal.money.amount <= 300 or "Ana" in approvers
+        assert self.run(self.world.observer.chain_holds())
+
+    async def _spent(self, hours: int) -> Money:
+        company = self.world.observer.office.company.id
+        return await self.world.observer.app.store.read(lambda tx: tx.spend.spent(company, "USD", hours))
+
+    async def _approvers(self, proposal_id: str) -> set[str]:
+        found = await self.world.observer.app.store.read(lambda tx: tx.proposals.approvals(proposal_id))
+        return {approval.approver for approval in found}
+
+    def teardown(self) -> None:
+        """Once everything works again, nothing is left half done but what only a person can tell."""
+        try:
+            self.clock.instant += timedelta(seconds=LEASE_SECONDS + 3601)
+            self.world.observer.app.store.write_now(lambda tx: tx.people.unfreeze())
+            for bench in self.processes:
+                bench.wire.is_down, bench.wire.faults = False, []
+            for _ in range(3):
+                for bench in self.processes:
+                    with suppress(Refused):
+                        self.run(bench.app.recover())
+            self.the_books_and_our_records_agree()
+            proposals = self.run(self.world.observer.proposals())
+            doubtful = {p.bill_id for p in proposals if p.state == "unknown"}
+            assert not [p for p in proposals if p.state == "dispatching"]
+            assert not [p for p in proposals if p.state == "released" and p.bill_id not in doubtful]
+        finally:
+            for bench in (*self.processes, self.world.observer):
+                self.run(bench.app.aclose())
+            self.runner.close()
+            self.sandbox.close()
+            shutil.rmtree(self.home)
+
+
+PayingIsSafe.TestCase.settings = settings(
+    max_examples=25, stateful_step_count=14, deadline=None, suppress_health_check=list(HealthCheck)
+)
+TestPayingIsSafe = PayingIsSafe.TestCase

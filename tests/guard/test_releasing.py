@@ -1,0 +1,546 @@
+"""The assistant proposes, the guard judges, a person releases: with a real store, client and practice Rutter."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+
+import anyio
+import pytest
+
+from guard.bench import (
+    PASSCODE,
+    Answering,
+    Asked,
+    InRounds,
+    a_bench,
+    accepts,
+    codes,
+    declines,
+    never_answers,
+)
+from rutter_ap_server.guard.approvals import NotReleased, _accepted
+from rutter_ap_server.guard.asker import Answer
+from rutter_ap_server.guard.policy import PolicyError
+from rutter_ap_server.rutter.models.vendors import VendorUpdate
+from rutter_ap_tools.bills import ListBills
+from rutter_ap_tools.errors import ApError, BadInput, Refused
+from rutter_ap_tools.payments import PayBill
+from rutter_ap_tools.proposals import GetProposal
+
+ALLOW = '[tools]\npay_bill = "allow"\n'
+
+
+async def test_more_than_is_due_is_refused_and_nothing_leaves(home: Path) -> None:
+    async with a_bench(home) as bench:
+        with pytest.raises(Refused) as refused:
+            await bench.pay("NW-2291", "684.21", accepts())
+
+        assert [f.code for f in refused.value.findings] == ["amount.over_balance", "policy.ask"]
+        assert refused.value.message == "684.21 USD is more than the 684.20 USD still due"
+        assert [p.state for p in await bench.proposals()] == ["refused"]
+        assert (bench.wire.writes, await bench.spent()) == ([], "0.00")
+
+
+async def test_a_small_payment_the_person_accepts_in_the_chat_is_posted_once(home: Path) -> None:
+    async with a_bench(home) as bench:
+        person = accepts()
+        result = await bench.pay("NW-2291", "684.20", person)
+
+        assert (result.status, result.verdict, codes(result)) == ("posted", "ask", ["policy.ask"])
+        assert result.record is not None
+        assert result.record.bill_due is not None
+        assert (result.record.bill_status, result.record.bill_due.amount) == ("paid", "0.00")
+        assert [q.text for q in person.questions] == [
+            "Pay 684.20 USD to Northwind Utilities for bill NW-2291 from Operating Checking, "
+            "in the books of Harbor & Pine (embedded)?"
+        ]
+        assert await bench.paid("NW-2291") == [Decimal("684.20")]
+        assert bench.wire.payments_sent == [result.proposal_id]
+        assert await bench.spent() == "684.20"
+
+
+@pytest.mark.parametrize("person", [declines(), never_answers(), None])
+async def test_whatever_is_not_a_yes_leaves_the_payment_held(home: Path, person: Answering | None) -> None:
+    async with a_bench(home) as bench:
+        result = await bench.pay("NW-2291", "", person)
+        again = await bench.pay("NW-2291", "684.20", person)
+
+        assert (result.status, result.record) == ("held", None)
+        assert "Held: nothing was written." in result.next_step
+        assert again.proposal_id == result.proposal_id
+        assert bench.wire.writes == []
+
+
+async def test_what_the_policy_allows_asks_nobody(home: Path) -> None:
+    async with a_bench(home, ALLOW) as bench:
+        result = await bench.pay("NW-2291", "100.00")
+
+        assert (result.status, result.verdict, result.findings) == ("posted", "allow", [])
+        assert await bench.paid("NW-2291") == [Decimal("100.00")]
+
+
+async def test_a_dry_run_says_the_verdict_and_changes_nothing(home: Path) -> None:
+    async with a_bench(home, ALLOW) as bench:
+        results = [
+            await bench.pay(number, "", accepts(), dry_run=True) for number in ("NW-2291", "FT-778", "FT-802", "LS-001")
+        ]
+
+        assert [(r.status, r.verdict, codes(r), r.proposal_id) for r in results] == [
+            ("dry_run", "allow", [], None),
+            ("dry_run", "approve", ["amount.approver"], None),
+            ("dry_run", "approve", ["amount.two_approvers"], None),
+            ("dry_run", "approve", ["amount.approver", "vendor.first_payment"], None),
+        ]
+        assert "two different approvers" in results[2].next_step
+        assert (await bench.proposals(), bench.wire.writes) == ([], [])
+
+
+async def test_above_the_tier_a_chat_answer_is_not_even_asked_for_and_an_approver_posts_it_once(home: Path) -> None:
+    async with a_bench(home) as bench:
+        person = accepts()
+        held = await bench.pay("FT-778", "", person)
+        assert (held.status, person.questions, bench.wire.writes) == ("held", [], [])
+        await bench.approver("Ana")
+
+        posted = await bench.approve(held.proposal_id)
+
+        assert posted.state == "posted"
+        assert (await bench.bill("FT-778")).status == "paid"
+        assert await bench.paid("FT-778") == [Decimal("12480.00")]
+        assert bench.wire.payments_sent == [held.proposal_id]
+        with pytest.raises(NotReleased):
+            await bench.approve(held.proposal_id)
+        answer = await bench.desk().get_proposal(GetProposal(proposal_id=held.proposal_id or ""))
+        assert [(a.approver, a.channel) for a in answer.proposal.approvals] == [("Ana", "terminal")]
+
+
+async def test_the_upper_tier_takes_two_different_people(home: Path) -> None:
+    async with a_bench(home) as bench:
+        held = await bench.pay("FT-802")
+        await bench.approver("Ana", "Bo")
+
+        assert (await bench.approve(held.proposal_id, "Ana")).state == "held"
+        with pytest.raises(NotReleased) as twice:
+            await bench.approve(held.proposal_id, "Ana")
+        assert twice.value.error_code == "approval.same_person"
+        assert bench.wire.writes == []
+        assert (await bench.approve(held.proposal_id, "Bo")).state == "posted"
+        assert await bench.paid("FT-802") == [Decimal("27350.00")]
+
+
+async def test_two_people_at_the_same_moment_post_once(home: Path) -> None:
+    async with a_bench(home) as bench:
+        held = await bench.pay("FT-778")
+        await bench.approver("Ana", "Bo")
+        refused: list[NotReleased] = []
+
+        async def approve(name: str) -> None:
+            try:
+                await bench.approve(held.proposal_id, name)
+            except NotReleased as error:
+                refused.append(error)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(approve, "Ana")
+            tasks.start_soon(approve, "Bo")
+        assert len(bench.wire.payments_sent) == 1
+        assert await bench.paid("FT-778") == [Decimal("12480.00")]
+
+
+async def test_a_wrong_passcode_releases_nothing_and_the_fifth_locks_the_right_one_out_too(home: Path) -> None:
+    async with a_bench(home) as bench:
+        held = await bench.pay("FT-778")
+        await bench.approver("Ana")
+
+        async def attempt(name: str, passcode: str) -> str:
+            seen = await bench.proposal(held.proposal_id)
+            with pytest.raises(NotReleased) as error:
+                await bench.app.approvals.approve(seen, bench.office, name=name, passcode=passcode, channel="desk")
+            return error.value.error_code
+
+        assert [await attempt("Ana", "wrong passcode") for _ in range(5)] == ["approval.wrong_passcode"] * 5
+        assert await attempt("Ana", PASSCODE) == "approval.locked"
+        assert await attempt("Nobody", PASSCODE) == "approval.wrong_passcode"
+        assert (await bench.proposal(held.proposal_id)).state == "held"
+        bench.clock.instant += timedelta(seconds=901)
+        assert (await bench.approve(held.proposal_id)).state == "posted"
+
+
+async def test_a_right_guess_in_a_burst_that_locked_its_approver_meanwhile_does_not_count(home: Path) -> None:
+    async with a_bench(home) as bench:
+        await bench.approver("Ana", "Bo")
+        store = bench.app.store
+        await store.write(lambda tx: tx.people.passcode_failed("Ana", lock_after=1, lock_seconds=900))
+        await store.write(lambda tx: tx.people.remove_approver("Bo"))
+
+        # What the last step of checking a passcode finds, when the first step still found nothing in its way.
+        assert not await store.write(lambda tx: _accepted(tx, "Ana"))
+        assert not await store.write(lambda tx: _accepted(tx, "Bo"))
+        bench.clock.instant += timedelta(seconds=900)
+        assert await store.write(lambda tx: _accepted(tx, "Ana"))
+
+
+async def test_an_approver_who_was_removed_releases_nothing(home: Path) -> None:
+    async with a_bench(home) as bench:
+        held = await bench.pay("FT-778")
+        await bench.approver("Ana")
+        await bench.app.approvals.remove_approver("Ana")
+
+        with pytest.raises(NotReleased):
+            await bench.approve(held.proposal_id)
+        assert bench.wire.writes == []
+
+
+@pytest.mark.parametrize("name", ["", "chat", "policy", "guard", "A\u202ena", " Ana", "x" * 101])
+async def test_an_approver_cannot_have_a_name_that_hides_or_means_something_else(home: Path, name: str) -> None:
+    async with a_bench(home) as bench:
+        with pytest.raises(BadInput):
+            await bench.approver(name)
+        with pytest.raises(BadInput):
+            await bench.app.approvals.add_approver("Ana", "short")
+
+
+async def test_the_same_accepted_answer_pays_once_when_it_is_replayed_one_after_another(home: Path) -> None:
+    async with a_bench(home) as bench:
+        with pytest.raises(Asked) as asked:
+            await bench.pay("NW-2291", "100.00", InRounds())
+
+        answers = [await bench.pay("NW-2291", "100.00", InRounds(asked.value.question.id)) for _ in range(20)]
+
+        assert [a.status for a in answers] == ["posted"] + ["held"] * 19
+        assert {a.proposal_id for a in answers[1:]} == {answers[1].proposal_id}
+        assert codes(answers[1]) == ["payment.repeat", "policy.ask"]
+        assert await bench.paid("NW-2291") == [Decimal("100.00")]
+        assert bench.wire.payments_sent == [answers[0].proposal_id]
+
+
+async def test_the_same_accepted_answer_pays_once_when_it_is_replayed_all_at_once(home: Path) -> None:
+    async with a_bench(home) as bench:
+        with pytest.raises(Asked) as asked:
+            await bench.pay("NW-2291", "100.00", InRounds())
+        statuses: list[str] = []
+
+        async def replay() -> None:
+            try:
+                result = await bench.pay("NW-2291", "100.00", InRounds(asked.value.question.id))
+            except Asked:
+                statuses.append("asked")
+            except Refused as error:
+                statuses.append(error.findings[0].code)
+            else:
+                statuses.append(result.status)
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(20):
+                tasks.start_soon(replay)
+        assert len(statuses) == 20
+        assert statuses.count("posted") >= 1
+        # One that was judged before the first was posted may ask again; its answer is judged on what is true then.
+        assert set(statuses) <= {"posted", "unknown", "held", "bill.in_flight", "asked"}
+        assert await bench.paid("NW-2291") == [Decimal("100.00")]
+        assert len(bench.wire.payments_sent) == 1
+
+
+async def test_an_answer_to_one_payment_releases_no_other(home: Path) -> None:
+    async with a_bench(home) as bench:
+        with pytest.raises(Asked) as asked:
+            await bench.pay("NW-2291", "1.00", InRounds())
+
+        with pytest.raises(Asked) as again:
+            await bench.pay("NW-2291", "600.00", InRounds(asked.value.question.id))
+        assert again.value.question.id != asked.value.question.id
+        assert bench.wire.writes == []
+
+
+async def test_a_declined_answer_is_used_up_and_a_late_one_is_asked_again(home: Path) -> None:
+    async with a_bench(home) as bench:
+        with pytest.raises(Asked) as asked:
+            await bench.pay("NW-2291", "1.00", InRounds())
+        question = asked.value.question.id
+        held = await bench.pay("NW-2291", "1.00", InRounds(question, Answer.DECLINED))
+        assert held.status == "held"
+        with pytest.raises(Asked) as second:
+            await bench.pay("NW-2291", "1.00", InRounds(question))
+
+        bench.clock.instant += timedelta(seconds=600)
+        with pytest.raises(Asked):
+            await bench.pay("NW-2291", "1.00", InRounds(second.value.question.id))
+        assert bench.wire.writes == []
+
+
+async def test_two_payments_of_one_bill_released_at_once_never_pay_more_than_is_due(home: Path) -> None:
+    async with a_bench(home, ALLOW) as bench:
+        outcomes: list[str] = []
+
+        async def pay(amount: str) -> None:
+            try:
+                outcomes.append((await bench.pay("NW-2291", amount)).status)
+            except Refused as error:
+                outcomes.append(error.findings[0].code)
+
+        async with anyio.create_task_group() as tasks:
+            for amount in ("400.00", "500.00", "600.00", "684.20"):
+                tasks.start_soon(pay, amount)
+        await bench.app.recover()
+        await bench.app.recover()
+
+        assert set(outcomes) <= {"posted", "held", "unknown", "bill.in_flight", "amount.over_balance"}
+        assert len(await bench.paid("NW-2291")) == len(bench.wire.payments_sent) == 1
+        assert Counter(p.state for p in await bench.proposals()) == {"posted": 1, "refused": 3}
+        assert await bench.paid("NW-2291") == [Decimal(await bench.spent())]
+
+
+async def test_a_payment_released_while_another_one_of_its_bill_is_on_its_way_is_judged_on_what_that_one_left(
+    home: Path,
+) -> None:
+    async with a_bench(home) as bench:
+        first_leaves = bench.wire.gate(lambda request: request.method == "POST")
+        results: dict[str, str] = {}
+
+        async def pay(amount: str, person: Answering) -> None:
+            results[amount] = (await bench.pay("NW-2291", amount, person)).status
+
+        second_asked, second_may = anyio.Event(), anyio.Event()
+
+        async def wait() -> None:
+            second_asked.set()
+            await second_may.wait()
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(pay, "500.00", accepts(wait))
+            await second_asked.wait()
+            tasks.start_soon(pay, "400.00", accepts())
+            await first_leaves.reached.wait()
+            second_may.set()
+            while "500.00" not in results:
+                await anyio.lowlevel.checkpoint()
+            first_leaves.go.set()
+
+        assert results == {"400.00": "posted", "500.00": "unknown"}
+        await bench.app.recover()
+        assert {str(p.money): p.state for p in await bench.proposals()} == {
+            "400.00 USD": "posted",
+            "500.00 USD": "refused",
+        }
+        assert await bench.paid("NW-2291") == [Decimal("400.00")]
+        assert (len(bench.wire.payments_sent), await bench.spent()) == (1, "400.00")
+
+
+async def test_facts_that_changed_after_the_release_void_it_and_a_person_is_asked_again(home: Path) -> None:
+    async with a_bench(home) as bench:
+
+        async def swindle() -> None:
+            vendor = await bench.office.directory.vendor("Northwind Utilities")
+            change = VendorUpdate(email="payments@swindle.example")
+            await bench.office.ledger.vendors.update(vendor.id, change, idempotency_key="swindle")
+
+        result = await bench.pay("NW-2291", "", accepts(swindle))
+
+        assert (result.status, bench.wire.payments_sent) == ("held", [])
+        held = await bench.proposal(result.proposal_id)
+        assert (held.state, held.lease_owner) == ("held", None)
+        assert await bench.app.store.read(lambda tx: tx.proposals.approvals(held.id)) == ()
+        kinds = await bench.app.store.read(lambda tx: [e.kind for e in tx.audit.entries(held.id)])
+        assert kinds == ["proposed", "answered", "released", "judged", "release_void"]
+        await bench.approver("Ana")
+        assert (await bench.approve(held.id)).state == "posted"
+
+
+async def test_a_bill_paid_elsewhere_after_the_release_is_refused_for_good(home: Path) -> None:
+    async with a_bench(home) as bench:
+
+        async def somebody_pays() -> None:
+            await bench.pay_by_hand("NW-2291", "684.20")
+
+        with pytest.raises(Refused, match="already paid"):
+            await bench.pay("NW-2291", "", accepts(somebody_pays))
+        assert [p.state for p in await bench.proposals()] == ["refused"]
+        assert (bench.wire.payments_sent, await bench.spent()) == ([], "0.00")
+
+
+async def test_a_declined_payment_stays_declined_until_its_time_is_over(home: Path) -> None:
+    async with a_bench(home) as bench:
+        held = await bench.pay("NW-2291")
+        await bench.approver("Ana")
+        await bench.app.approvals.decline(held.proposal_id or "", name="Ana", passcode=PASSCODE, channel="terminal")
+
+        again = [await bench.pay("NW-2291", "684.20", accepts()) for _ in range(3)]
+        assert {(a.status, a.proposal_id) for a in again} == {("declined", held.proposal_id)}
+        with pytest.raises(NotReleased):
+            await bench.approve(held.proposal_id)
+        bench.clock.instant += timedelta(hours=72)
+        assert (await bench.pay("NW-2291")).proposal_id != held.proposal_id
+        assert bench.wire.writes == []
+
+
+async def test_a_payment_nobody_released_in_time_is_void(home: Path) -> None:
+    async with a_bench(home) as bench:
+        held = await bench.pay("FT-778")
+        await bench.approver("Ana")
+        bench.clock.instant += timedelta(hours=72)
+
+        assert (await bench.approve(held.proposal_id)).state == "expired"
+        fresh = await bench.pay("FT-778")
+        assert (fresh.status, fresh.proposal_id == held.proposal_id) == ("held", False)
+        assert bench.wire.writes == []
+
+
+async def test_a_released_payment_that_could_not_leave_in_time_is_void(home: Path) -> None:
+    async with a_bench(home) as bench:
+
+        async def goes_down() -> None:
+            bench.wire.is_down = True
+
+        with pytest.raises(ApError):
+            await bench.pay("NW-2291", "", accepts(goes_down))
+        bench.wire.is_down = False
+        bench.clock.instant += timedelta(hours=72)
+        await bench.app.recover()
+
+        assert [p.state for p in await bench.proposals()] == ["expired"]
+        assert bench.wire.writes == []
+
+
+async def test_a_release_stands_while_rutter_is_out_of_reach_and_is_sent_later_once(home: Path) -> None:
+    async with a_bench(home) as bench:
+
+        async def goes_down() -> None:
+            bench.wire.is_down = True
+
+        with pytest.raises(ApError):
+            await bench.pay("NW-2291", "", accepts(goes_down))
+        assert [p.state for p in await bench.proposals()] == ["released"]
+        await bench.app.recover()
+        assert [p.state for p in await bench.proposals()] == ["released"]
+        bench.wire.is_down = False
+
+        assert (await bench.pay("NW-2291", "684.20", declines())).status == "posted"
+        await bench.app.recover()
+        assert await bench.paid("NW-2291") == [Decimal("684.20")]
+
+
+async def test_a_freeze_stops_every_write_and_what_was_held_can_be_released_afterwards(home: Path) -> None:
+    async with a_bench(home) as bench:
+        held = await bench.pay("FT-778")
+        await bench.approver("Ana")
+        await bench.app.store.write(lambda tx: tx.people.freeze("Bo"))
+
+        with pytest.raises(Refused) as refused:
+            await bench.pay("NW-2291", "", accepts())
+        assert refused.value.findings[0].code == "freeze.active"
+        with pytest.raises(Refused):
+            await bench.pay("FT-778")
+        with pytest.raises(NotReleased) as not_now:
+            await bench.approve(held.proposal_id)
+        assert not_now.value.error_code == "approval.refused_now"
+        assert bench.wire.writes == []
+        assert len((await bench.desk().list_bills(ListBills())).bills) > 0
+
+        await bench.app.store.write(lambda tx: tx.people.unfreeze())
+        assert (await bench.approve(held.proposal_id)).state == "posted"
+
+
+async def test_a_freeze_between_release_and_sending_holds_the_payment_back(home: Path) -> None:
+    async with a_bench(home) as bench:
+
+        async def freezes() -> None:
+            await bench.app.store.write(lambda tx: tx.people.freeze("Bo"))
+
+        result = await bench.pay("NW-2291", "", accepts(freezes))
+        assert (result.status, codes(result)[0], bench.wire.writes) == ("held", "freeze.active", [])
+
+
+async def test_a_broken_policy_stops_writes_while_reads_go_on(home: Path) -> None:
+    async with a_bench(home, "[tools]\npay_bil = 'allow'") as bench:
+        with pytest.raises(PolicyError, match=r"tools\.pay_bil is not a known field"):
+            await bench.submit(PayBill(bill_id="b1"))
+
+        assert len((await bench.desk().list_bills(ListBills())).bills) > 0
+        assert (await bench.proposals(), bench.wire.writes) == ([], [])
+
+
+async def test_a_policy_broken_after_the_release_lets_nothing_leave(home: Path) -> None:
+    async with a_bench(home) as bench:
+
+        async def breaks() -> None:
+            bench.policy("nonsense")
+
+        with pytest.raises(PolicyError):
+            await bench.pay("NW-2291", "", accepts(breaks))
+        assert ([p.state for p in await bench.proposals()], bench.wire.writes) == (["released"], [])
+        bench.policy("")
+        await bench.app.recover()
+        assert [p.state for p in await bench.proposals()] == ["posted"]
+
+
+async def test_a_policy_made_stricter_after_the_release_takes_the_chat_answer_back(home: Path) -> None:
+    async with a_bench(home) as bench:
+
+        async def tightens() -> None:
+            bench.policy('[tools]\npay_bill = "approve"')
+
+        result = await bench.pay("NW-2291", "", accepts(tightens))
+        assert (result.status, result.verdict, bench.wire.writes) == ("held", "approve", [])
+
+
+LIMITS = """
+[tools]
+pay_bill = "allow"
+[currencies.USD]
+approve_above = "1000"
+two_approvers_above = "1000"
+single_limit = "1000"
+day_limit = "{day}"
+vendor_day_limit = "{vendor}"
+"""
+
+
+@pytest.mark.parametrize(
+    ("day", "vendor", "code"),
+    [("933.19", "900", "amount.over_day_limit"), ("10000", "684.19", "amount.over_vendor_limit")],
+)
+async def test_a_rolling_limit_is_not_passed_by_a_cent_and_opens_again_with_time(
+    home: Path, day: str, vendor: str, code: str
+) -> None:
+    async with a_bench(home, LIMITS.format(day=day, vendor=vendor)) as bench:
+        assert (await bench.pay("BH-5520", "249.00")).status == "posted"
+        held = await bench.pay("NW-2291", "684.20")
+        if code == "amount.over_day_limit":
+            assert f"{day.removesuffix('.19')}.19 USD" in held.findings[0].message
+        assert (held.status, codes(held)[0], held.verdict) == ("held", code, "refuse")
+        assert await bench.spent() == "249.00"
+
+        bench.policy(LIMITS.format(day="933.20", vendor="684.20"))
+        assert (await bench.pay("NW-2291", "684.20")).status == "posted"
+        assert await bench.spent() == "933.20"
+        bench.clock.instant += timedelta(hours=24, microseconds=1)
+        assert await bench.spent() == "0.00"
+
+
+async def test_many_payments_at_once_never_pass_the_days_limit(home: Path) -> None:
+    async with a_bench(home, LIMITS.format(day="1300.00", vendor="1300.00")) as bench:
+        numbers = ["NW-2291", "NW-2304", "AP-310", "BH-5520", "INV-1043", "BH-5533"]
+
+        async def pay(number: str) -> None:
+            await bench.pay(number)
+
+        async with anyio.create_task_group() as tasks:
+            for number in numbers:
+                tasks.start_soon(pay, number)
+        paid = [amount for number in numbers for amount in await bench.paid(number)]
+        assert sum(paid) == Decimal(await bench.spent()) <= Decimal("1300.00")
+        assert len(paid) >= 1
+
+
+async def test_what_the_platform_refuses_is_failed_and_frees_what_was_reserved(home: Path) -> None:
+    async with a_bench(home, ALLOW) as bench:
+        with pytest.raises(Refused):
+            await bench.pay("NW-2291", "100.00", date="2020-01-01")
+
+        [failed] = await bench.proposals()
+        assert (failed.state, failed.verdict.word) == ("failed", "refuse")
+        assert await bench.spent() == "0.00"
+        assert await bench.paid("NW-2291") == []

@@ -128,7 +128,7 @@ def _people(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 
 def _operating(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    from rutter_ap_server.commands import operate
+    from rutter_ap_server.commands import evidence, operate
 
     policy = commands.add_parser("policy", help="the policy in force").add_subparsers(metavar="ACTION", required=True)
     show = policy.add_parser("show", help="the policy in force, and its version")
@@ -144,6 +144,11 @@ def _operating(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     verify.add_argument("--json", action="store_true")
     verify.set_defaults(command=operate.verify_audit)
     audit.add_parser("export", help="the chain as JSON lines").set_defaults(command=operate.export_audit)
+    gather = commands.add_parser("evidence", help="one payment's whole file, as JSON and as a page")
+    gather.add_argument("proposal", help="its id, or the first characters of it")
+    gather.add_argument("--out", default=".", help="the folder to write into; this one when left out")
+    gather.add_argument("--json", action="store_true", help="only the JSON, on stdout")
+    gather.set_defaults(command=evidence.evidence)
 
 
 def _stdio(_: argparse.Namespace) -> int:

@@ -206,3 +206,28 @@ def test_an_uploaded_file_gets_a_handle_that_names_its_content(home: Path, tmp_p
     assert first.stdout.startswith("upload_")
     nothing = rutter_ap(home, "upload", str(tmp_path / "missing.pdf"))
     assert (nothing.returncode, "files.unreadable" in nothing.stderr) == (1, True)
+
+
+@pytest.mark.anyio
+async def test_evidence_gathers_one_payments_whole_file_as_json_and_as_an_escaped_page(
+    home: Path, tmp_path: Path
+) -> None:
+    proposal_id = await held_payment(home, memo="<script>alert(1)</script>")
+    rutter_ap(home, "approvers", "add", "Dana", passcode=PASSCODE)
+    assert rutter_ap(home, "proposals", "approve", proposal_id, passcode=PASSCODE).returncode == 0
+    written = rutter_ap(home, "evidence", proposal_id, "--out", str(tmp_path))
+    assert written.returncode == 0, written.stderr
+    gathered = json.loads((tmp_path / f"evidence-{proposal_id}.json").read_text())
+    assert gathered["proposal"]["state"] == "posted"
+    assert gathered["proposal"]["amount"] == {"amount": "684.20", "currency": "USD"}
+    assert [a["approver"] for a in gathered["approvals"]] == ["Dana"]
+    assert gathered["sending"]["idempotency_key"] == proposal_id
+    assert gathered["record"]["id"] == gathered["bill_now"]["payments"][0]["id"]
+    assert gathered["chain"]["holds"]
+    assert all(entry["hash_is_right"] for entry in gathered["audit"])
+    kinds = [entry["kind"] for entry in gathered["audit"]]
+    assert kinds.index("proposed") < kinds.index("approved") < kinds.index("attempt") < kinds.index("posted")
+    shown = (tmp_path / f"evidence-{proposal_id}.html").read_text()
+    assert "&lt;script&gt;" in shown
+    assert "<script" not in shown
+    assert (tmp_path / f"evidence-{proposal_id}.html").stat().st_mode & 0o777 == 0o600

@@ -1,4 +1,4 @@
-"""Stopping a real server process in the middle of a payment: the outcome is recorded, or found out, never paid again."""
+"""Stopping a server process in the middle of a payment: the outcome is recorded or found out, never paid again."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 import anyio
 import pytest
+
 from crash.campaign import POLICY, compare, payable_bills, sandbox, set_faults, settings_of
 
 pytestmark = pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL], ids=lambda s: s.name)

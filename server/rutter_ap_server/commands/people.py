@@ -34,7 +34,7 @@ def list_proposals(arguments: argparse.Namespace) -> int:
             _line("Nothing waits.")
         return 0
 
-    return _run(work)
+    return run(work)
 
 
 def show(arguments: argparse.Namespace) -> int:
@@ -43,7 +43,7 @@ def show(arguments: argparse.Namespace) -> int:
     async def work(app: App) -> int:
         return await _show(app, await app.proposal(arguments.proposal), as_json=arguments.json)
 
-    return _run(work)
+    return run(work)
 
 
 def approve(arguments: argparse.Namespace) -> int:
@@ -63,7 +63,7 @@ def approve(arguments: argparse.Namespace) -> int:
         # Released but held for a second person is a success; an outcome that is not posted is not.
         return 0 if done.state in ("posted", "held") else 1
 
-    return _run(work)
+    return run(work)
 
 
 def decline(arguments: argparse.Namespace) -> int:
@@ -76,7 +76,7 @@ def decline(arguments: argparse.Namespace) -> int:
         done = await app.approvals.decline(proposal.id, name=name, passcode=passcode, channel="terminal")
         return await _show(app, done, as_json=arguments.json)
 
-    return _run(work)
+    return run(work)
 
 
 def resolve(arguments: argparse.Namespace) -> int:
@@ -90,7 +90,7 @@ def resolve(arguments: argparse.Namespace) -> int:
         done = await app.approvals.resolve(proposal.id, arguments.outcome, name=name, passcode=passcode, office=office)
         return await _show(app, done, as_json=arguments.json)
 
-    return _run(work)
+    return run(work)
 
 
 def add_approver(arguments: argparse.Namespace) -> int:
@@ -104,7 +104,7 @@ def add_approver(arguments: argparse.Namespace) -> int:
         _line(f"{clean(arguments.name)} may release now.")
         return 0
 
-    return _run(work)
+    return run(work)
 
 
 def remove_approver(arguments: argparse.Namespace) -> int:
@@ -115,7 +115,7 @@ def remove_approver(arguments: argparse.Namespace) -> int:
         _line(f"{clean(arguments.name)} may no longer release.")
         return 0
 
-    return _run(work)
+    return run(work)
 
 
 def list_approvers(arguments: argparse.Namespace) -> int:
@@ -131,7 +131,7 @@ def list_approvers(arguments: argparse.Namespace) -> int:
             _line("Nobody yet: rutter-ap approvers add NAME")
         return 0
 
-    return _run(work)
+    return run(work)
 
 
 def upload(arguments: argparse.Namespace) -> int:
@@ -144,10 +144,11 @@ def upload(arguments: argparse.Namespace) -> int:
         _line(documents.put_in(Path(arguments.file)))
         return 0
 
-    return _run(work)
+    return run(work)
 
 
-def _run(work: Callable[[App], Awaitable[int]]) -> int:
+def run(work: Callable[[App], Awaitable[int]]) -> int:
+    """Runs a command on an app of its own and closes it."""
     import anyio
 
     from rutter_ap_server.app import open_app

@@ -1,0 +1,87 @@
+"""What the doctor's tests examine: homes with something in them, a served sandbox, and what is not Rutter at all."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+from rutter_ap_server.app import App
+from rutter_ap_server.clock import Clock
+from rutter_ap_server.settings import read_settings
+from rutter_ap_server.store.engine import Tx
+
+
+def in_store(home: Path, work: Callable[[Tx], None], clock: Clock | None = None) -> None:
+    """Writes into the store of that home, as the program does."""
+    app = App(read_settings({"RUTTER_AP_HOME": str(home)}), clock)
+    app.store.write_now(work)
+    app.store.close()
+
+
+def with_approvers(home: Path, *names: str) -> None:
+    for name in names:
+        in_store(home, partial(_add_approver, name))
+
+
+def _add_approver(name: str, tx: Tx) -> None:
+    tx.people.add_approver(name, "hash-of-a-passcode")
+
+
+def in_sandbox(home: Path, statement: str) -> None:
+    with sqlite3.connect(home / "sandbox.db") as connection:
+        connection.execute(statement)
+    connection.close()
+
+
+@contextmanager
+def upstream(status: int, body: str) -> Iterator[str]:
+    """Something that is not Rutter, and answers everything alike."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/versioned"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@contextmanager
+def served_sandbox() -> Iterator[dict[str, Any]]:
+    """The sandbox in a process of its own, with what it says of itself."""
+    command = [sys.executable, "-m", "rutter_ap_server", "sandbox"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield json.loads(process.stdout.readline())
+        process.terminate()
+        process.communicate()
+
+
+def credentials(base_url: str) -> dict[str, str]:
+    return {
+        "RUTTER_ENVIRONMENT": "sandbox",
+        "RUTTER_BASE_URL": base_url,
+        "RUTTER_CLIENT_ID": "id-4711",
+        "RUTTER_CLIENT_SECRET": "hush-4711",
+        "RUTTER_ACCESS_TOKEN": "token-4711",
+    }

@@ -1,0 +1,113 @@
+"""From an exchange to what was asked for, or to an error; for every call that is not a write to the books."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import msgspec
+
+from rutter_ap_server.rutter import wire
+from rutter_ap_server.rutter.calls import Answer, Call, NoAnswer, Outcome
+from rutter_ap_server.rutter.errors import RutterError, UpstreamNonsense, UpstreamUnavailable, WriteOutcomeUnknown
+from rutter_ap_server.rutter.exchange import Exchange
+from rutter_ap_server.rutter.refusals import Refusal, error_for
+
+T = TypeVar("T")
+
+
+async def read(exchange: Exchange, call: Call) -> Answer:
+    """One read that succeeded. Raises `RutterError`."""
+    outcome = await exchange.send(call)
+    if isinstance(outcome, NoAnswer) or not outcome.is_success or outcome.is_html:
+        raise error_of(outcome, on_object=call.on_object)
+    return outcome
+
+
+async def change(exchange: Exchange, call: Call) -> Answer:
+    """One change that has no idempotency key: sent again only when it cannot have arrived. Raises `RutterError`."""
+    outcome, _ = await exchange.send_write(call)
+    if isinstance(outcome, Answer) and outcome.is_success and not outcome.is_html:
+        return outcome
+    raise _failure(outcome, on_object=call.on_object)
+
+
+def _failure(outcome: Outcome, *, on_object: bool) -> RutterError:
+    lost = outcome.sent if isinstance(outcome, NoAnswer) else outcome.status >= 500 and outcome.status != 501
+    if not lost:
+        return error_of(outcome, on_object=on_object)
+    return WriteOutcomeUnknown("The request was sent to Rutter, and no answer says whether it was carried out.")
+
+
+def read_body(answer: Answer, kind: type[T]) -> T:
+    """The whole body as one object. Raises `UpstreamNonsense`."""
+    try:
+        return wire.decode(answer.body, kind)
+    except wire.NotReadable:
+        pass
+    raise nonsense(answer)
+
+
+def read_list(answer: Answer, key: str, kind: type[T]) -> tuple[T, ...]:
+    """Every object under a plural key, where there are no pages. Raises `UpstreamNonsense`."""
+    try:
+        items = wire.decode_envelope(answer.body, key).items
+        return tuple(wire.decode(raw, kind) for raw in (items if isinstance(items, list) else ()))
+    except wire.NotReadable:
+        pass
+    raise nonsense(answer)
+
+
+def read_key(answer: Answer, key: str, kind: type[T]) -> T:
+    """The object under a key of an answer. Raises `UpstreamNonsense`."""
+    try:
+        raw = wire.decode_members(answer.body).get(key)
+        if raw is not None:
+            return wire.decode(raw, kind)
+    except wire.NotReadable:
+        pass
+    raise nonsense(answer)
+
+
+class _Success(msgspec.Struct):
+    success: bool
+
+
+def read_success(answer: Answer) -> None:
+    """Returns when the answer says success. Raises `UpstreamNonsense`."""
+    try:
+        if wire.decode(answer.body, _Success).success:
+            return
+    except wire.NotReadable:
+        pass
+    raise nonsense(answer)
+
+
+def error_of(outcome: Outcome, *, on_object: bool) -> RutterError:
+    """The error for an exchange that did not end in a usable answer, for calls after which nothing can have changed."""
+    if isinstance(outcome, Answer):
+        return error_for(
+            Refusal(
+                status=outcome.status,
+                body=outcome.body,
+                request_id=outcome.request_id,
+                retry_after_seconds=outcome.retry_after_seconds,
+                is_html=outcome.is_html,
+                on_object=on_object,
+            )
+        )
+    if outcome.reason == "too_large":
+        return UpstreamNonsense("Rutter's answer is larger than any that is accepted.", code="upstream_too_large")
+    if outcome.reason == "not_readable":
+        return UpstreamNonsense("Rutter's answer could not be decompressed.")
+    words = {"not_reachable": "Rutter could not be reached.", "timeout": "Rutter did not answer in time."}
+    return UpstreamUnavailable(words.get(outcome.reason, "The connection to Rutter broke off."))
+
+
+def nonsense(answer: Answer | None = None) -> UpstreamNonsense:
+    """The error for a success whose body is not what Rutter documents."""
+    reference = f" (request {answer.request_id})" if answer and answer.request_id else ""
+    return UpstreamNonsense(
+        f"Rutter's answer is not of the documented shape{reference}.",
+        status=answer.status if answer else None,
+        request_id=answer.request_id if answer else None,
+    )

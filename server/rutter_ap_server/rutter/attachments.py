@@ -1,0 +1,94 @@
+"""Files on a bill: listed, uploaded, and downloaded as a bounded stream (Rutter docs: Bill Attachments)."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Final
+
+import httpx
+
+from rutter_ap_server.rutter.answers import error_of, read_list
+from rutter_ap_server.rutter.calls import Call, NoAnswer
+from rutter_ap_server.rutter.exchange import bounded_chunks, close_quietly
+from rutter_ap_server.rutter.ids import path_of, quoted_id
+from rutter_ap_server.rutter.models.attachments import Attachment, AttachmentCreate
+from rutter_ap_server.rutter.outcomes import WriteOutcome
+from rutter_ap_server.rutter.resources import Seat
+from rutter_ap_server.rutter.writing import found_under, send_write
+from rutter_ap_tools.errors import BadInput
+
+FILE_NAME_CHARACTERS_MAX: Final = 255
+
+
+class Download:
+    """An open file. Iterate over it once for its bytes; `content_type` is what the sender says, untrusted."""
+
+    def __init__(self, response: httpx.Response, bytes_max: int) -> None:
+        self._response = response
+        self._bytes_max = bytes_max
+        self.content_type: str = response.headers.get("content-type", "application/octet-stream")[:100]
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for chunk in bounded_chunks(self._response, self._bytes_max):
+            if isinstance(chunk, NoAnswer):
+                raise error_of(chunk, on_object=True)
+            yield chunk
+
+    async def read(self) -> bytes:
+        """All of it, within the bound."""
+        return b"".join([chunk async for chunk in self])
+
+
+class Attachments:
+    """`/accounting/bills/{id}/attachments` (Rutter docs: Bill Attachments)"""
+
+    def __init__(self, seat: Seat) -> None:
+        self._seat = seat
+
+    @staticmethod
+    def _path(bill_id: str, *rest: str) -> tuple[str, ...]:
+        return ("accounting", "bills", quoted_id(bill_id, "The bill's id"), "attachments", *rest)
+
+    async def list(self, bill_id: str, *, force_fetch: bool = False) -> tuple[Attachment, ...]:
+        """Every file on a bill; there are no pages. Outside Xero, only those uploaded through Rutter."""
+        query = {"force_fetch": "true"} if force_fetch else {}
+        answer = await self._seat.read(*self._path(bill_id), query=query, on_object=True)
+        return read_list(answer, "attachments", Attachment)
+
+    async def upload(
+        self, bill_id: str, file_name: str, content: bytes, *, idempotency_key: str, again: bool = False
+    ) -> WriteOutcome[Attachment]:
+        """Attaches a file. Its kind is told by its name; at most `Limits.attachment_bytes_max` bytes."""
+        bytes_max = self._seat.exchange.limits.attachment_bytes_max
+        if not content:
+            raise BadInput("The file is empty.")
+        if len(content) > bytes_max:
+            raise BadInput(f"The file is larger than {bytes_max} bytes.")
+        if not file_name.strip() or len(file_name) > FILE_NAME_CHARACTERS_MAX or not file_name.isprintable():
+            raise BadInput(f"The file name must be 1 to {FILE_NAME_CHARACTERS_MAX} printable characters.")
+        draft = AttachmentCreate(file=base64.b64encode(content).decode("ascii"), file_name=file_name)
+        return await send_write(
+            self._seat,
+            "POST",
+            self._path(bill_id),
+            {"file": draft.file, "file_name": draft.file_name},
+            idempotency_key=idempotency_key,
+            again=again,
+            find=found_under(Attachment, "attachment", "attachments"),
+            on_object=True,
+        )
+
+    @asynccontextmanager
+    async def download(self, bill_id: str, attachment_id: str) -> AsyncIterator[Download]:
+        """The bytes of a file: `async with … as file`, then `async for chunk in file` or `await file.read()`."""
+        segments = self._path(bill_id, quoted_id(attachment_id, "The attachment's id"), "file")
+        call = Call("GET", path_of(*segments), token=self._seat.token, on_object=True)
+        opened = await self._seat.exchange.open(call)
+        if not isinstance(opened, httpx.Response):
+            raise error_of(opened, on_object=True)
+        try:
+            yield Download(opened, self._seat.exchange.limits.attachment_bytes_max)
+        finally:
+            await close_quietly(opened)

@@ -1,0 +1,97 @@
+"""The values an exchange is made of: bounds, a request without credentials, and what came back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import httpx
+
+from rutter_ap_server.rutter.credentials import Secret
+from rutter_ap_server.rutter.refusals import safe_id
+
+API_VERSION: Final = "2024-08-31"
+PRODUCTION_URL: Final = "https://production.rutterapi.com/versioned"
+SANDBOX_URL: Final = "https://sandbox.rutterapi.com/versioned"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Every bound of the client. Rutter itself waits up to 30 s for a platform before it answers with a job."""
+
+    connect_seconds: float = 10.0
+    read_seconds: float = 45.0
+    write_seconds: float = 30.0
+    pool_seconds: float = 30.0
+    attempt_seconds: float = 90.0
+    attempts_max: int = 4
+    write_attempts_max: int = 3
+    backoff_first_seconds: float = 0.5
+    backoff_max_seconds: float = 8.0
+    retry_after_max_seconds: float = 30.0
+    job_wait_seconds: float = 90.0
+    body_bytes_max: int = 32 * 1024 * 1024
+    attachment_bytes_max: int = 20 * 1024 * 1024
+    concurrency: int = 4
+    requests_max: int = 500
+    window_seconds: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request before it has credentials. `path` starts with a slash and is quoted already (`path_of`)."""
+
+    method: str
+    path: str = field(repr=False)
+    query: Mapping[str, str] = field(default_factory=dict, repr=False)
+    token: Secret | None = None
+    body: bytes | None = field(default=None, repr=False)
+    idempotency_key: str | None = None
+    on_object: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back. `body` is untrusted and in no repr."""
+
+    status: int
+    body: bytes = field(repr=False)
+    request_id: str | None
+    job_id: str | None
+    retry_after_seconds: float | None
+    is_html: bool
+
+    @property
+    def is_success(self) -> bool:
+        return 200 <= self.status < 300
+
+
+@dataclass(frozen=True, slots=True)
+class NoAnswer:
+    """Why nothing usable came back, in a word of ours. `sent`: the request may have reached Rutter."""
+
+    reason: str
+    sent: bool
+
+
+Outcome = Answer | NoAnswer
+
+
+def read_answer(response: httpx.Response, body: bytes) -> Answer:
+    headers = response.headers
+    return Answer(
+        status=response.status_code,
+        body=body,
+        request_id=safe_id(headers.get("x-rutter-request-id")),
+        job_id=safe_id(headers.get("x-rutter-job-id")),
+        retry_after_seconds=_retry_after_seconds(headers.get("retry-after")),
+        is_html="html" in headers.get("content-type", "").lower(),
+    )
+
+
+def _retry_after_seconds(text: str | None) -> float | None:
+    # Rutter documents no such header; a gateway before it may send one. Its date form is left to the backoff.
+    if text is None or not text.strip().isascii() or not text.strip().isdigit():
+        return None
+    return float(text.strip()[:9])

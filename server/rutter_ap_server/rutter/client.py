@@ -1,0 +1,96 @@
+"""The shared client of Rutter: one per process, for every company. READ FIRST, then `company.py` and `books.py`."""
+
+from __future__ import annotations
+
+import time
+from functools import cached_property
+from types import TracebackType
+from typing import Self
+
+import anyio
+import httpx
+
+from rutter_ap_server.rutter.answers import read, read_body
+from rutter_ap_server.rutter.calls import PRODUCTION_URL, Call, Limits
+from rutter_ap_server.rutter.company import Company
+from rutter_ap_server.rutter.connections import Connections, exchange_public_token
+from rutter_ap_server.rutter.credentials import Credentials, Revealing
+from rutter_ap_server.rutter.exchange import Exchange
+from rutter_ap_server.rutter.ids import path_of, quoted_id
+from rutter_ap_server.rutter.jobs import read_job
+from rutter_ap_server.rutter.limiter import Clock, Sleep
+from rutter_ap_server.rutter.models.connections import ExchangedToken
+from rutter_ap_server.rutter.models.events import WebhookConfig
+from rutter_ap_server.rutter.models.jobs import Job
+
+
+class RutterClient:
+    """Speaks Rutter's version 2024-08-31 for one organisation.
+
+    `transport` is the one seam: hand it `httpx.ASGITransport` of a sandbox, or leave it out for the network. `sleep`
+    and `clock` are what retries, job polling and the rate limit wait by. Use as an async context manager or `aclose()`.
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        *,
+        base_url: str = PRODUCTION_URL,
+        transport: httpx.AsyncBaseTransport | None = None,
+        limits: Limits | None = None,
+        proxy: str | None = None,
+        sleep: Sleep = anyio.sleep,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self._credentials = credentials
+        self._exchange = Exchange(
+            credentials,
+            base_url=base_url,
+            transport=transport,
+            limits=limits or Limits(),
+            proxy=proxy,
+            sleep=sleep,
+            clock=clock,
+        )
+
+    def __repr__(self) -> str:
+        return "RutterClient(…)"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Closes the connections to Rutter."""
+        await self._exchange.aclose()
+
+    def connection(self, access_token: str | Revealing) -> Company:
+        """The company behind an access token. Costs nothing and sends nothing."""
+        return Company(self._exchange, access_token)
+
+    @cached_property
+    def connections(self) -> Connections:
+        """The organisation's connections."""
+        return Connections(self._exchange)
+
+    async def exchange_public_token(self, public_token: str | Revealing) -> ExchangedToken:
+        """The access token for the public token that Rutter Link handed to the page. Raises `RutterError`."""
+        return await exchange_public_token(self._exchange, self._credentials, public_token)
+
+    async def job(self, job_id: str) -> Job:
+        """One look at a job: its `state`, and Rutter's answer once it ended. Raises `RutterError`."""
+        return await read_job(self._exchange, job_id)
+
+    async def webhook_configs(self) -> tuple[WebhookConfig, ...]:
+        """Where Rutter sends events. Raises `RutterError`."""
+        answer = await read(self._exchange, Call("GET", path_of("configs", "webhooks")))
+        return read_body(answer, tuple[WebhookConfig, ...])
+
+    async def webhook_config(self, id: str) -> WebhookConfig:  # noqa: A002 - Rutter's own name
+        """One place where Rutter sends events. Raises `RutterError`."""
+        path = path_of("configs", "webhooks", quoted_id(id))
+        return read_body(await read(self._exchange, Call("GET", path, on_object=True)), WebhookConfig)

@@ -1,0 +1,216 @@
+"""One company behind one access token: its books, its health, its synchronisation."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import date, datetime
+from functools import cached_property
+
+from rutter_ap_server.rutter import books, masters
+from rutter_ap_server.rutter.answers import change, read_key, read_success
+from rutter_ap_server.rutter.attachments import Attachments
+from rutter_ap_server.rutter.calls import Answer, Call
+from rutter_ap_server.rutter.credentials import Revealing, Secret
+from rutter_ap_server.rutter.exchange import Exchange
+from rutter_ap_server.rutter.ids import path_of
+from rutter_ap_server.rutter.models.company import CompanyInfo
+from rutter_ap_server.rutter.models.connections import ConnectionDetail, ConnectionStatus
+from rutter_ap_server.rutter.models.events import OBJECT_DELETED, Event
+from rutter_ap_server.rutter.paging import PAGE_OBJECTS_MAX, PAGES_MAX, Page, RawPage, walk
+from rutter_ap_server.rutter.resources import Seat, fetch_page, list_query
+from rutter_ap_server.rutter.wire import encode_body
+from rutter_ap_tools.errors import BadInput
+
+
+class Company:
+    """Everything that can be done with one company's books. Cheap: it holds a token and makes nothing until asked."""
+
+    def __init__(self, exchange: Exchange, access_token: str | Revealing) -> None:
+        self._seat = Seat(exchange, Secret.of(access_token))
+
+    def __repr__(self) -> str:
+        return "Company(access_token=********)"
+
+    @cached_property
+    def bills(self) -> books.Bills:
+        return books.Bills(self._seat)
+
+    @cached_property
+    def bill_payments(self) -> books.BillPayments:
+        return books.BillPayments(self._seat)
+
+    @cached_property
+    def bill_credit_memos(self) -> books.BillCreditMemos:
+        return books.BillCreditMemos(self._seat)
+
+    @cached_property
+    def bill_credit_applications(self) -> books.BillCreditApplications:
+        return books.BillCreditApplications(self._seat)
+
+    @cached_property
+    def attachments(self) -> Attachments:
+        return Attachments(self._seat)
+
+    @cached_property
+    def accounts(self) -> books.Accounts:
+        return books.Accounts(self._seat)
+
+    @cached_property
+    def vendors(self) -> books.Vendors:
+        return books.Vendors(self._seat)
+
+    @cached_property
+    def customers(self) -> masters.Customers:
+        return masters.Customers(self._seat)
+
+    @cached_property
+    def items(self) -> masters.Items:
+        return masters.Items(self._seat)
+
+    @cached_property
+    def classes(self) -> masters.Classes:
+        return masters.Classes(self._seat)
+
+    @cached_property
+    def departments(self) -> masters.Departments:
+        return masters.Departments(self._seat)
+
+    @cached_property
+    def locations(self) -> masters.Locations:
+        return masters.Locations(self._seat)
+
+    @cached_property
+    def projects(self) -> masters.Projects:
+        return masters.Projects(self._seat)
+
+    @cached_property
+    def tasks(self) -> masters.Tasks:
+        return masters.Tasks(self._seat)
+
+    @cached_property
+    def tax_rates(self) -> masters.TaxRates:
+        return masters.TaxRates(self._seat)
+
+    @cached_property
+    def payment_terms(self) -> masters.PaymentTerms:
+        return masters.PaymentTerms(self._seat)
+
+    @cached_property
+    def payment_methods(self) -> masters.PaymentMethods:
+        return masters.PaymentMethods(self._seat)
+
+    @cached_property
+    def subsidiaries(self) -> masters.Subsidiaries:
+        return masters.Subsidiaries(self._seat)
+
+    @cached_property
+    def purchase_orders(self) -> masters.PurchaseOrders:
+        return masters.PurchaseOrders(self._seat)
+
+    @cached_property
+    def currencies(self) -> masters.Currencies:
+        return masters.Currencies(self._seat)
+
+    async def company_info(self, *, expand: bool = False, force_fetch: bool = False) -> CompanyInfo:
+        """The company itself. Raises `RutterError`."""
+        query = {"expand": "platform_data"} if expand else {}
+        if force_fetch:
+            query["force_fetch"] = "true"
+        return await self._seat.read_one(
+            CompanyInfo, "company_info", "accounting", "company_info", query=query, on_object=False
+        )
+
+    async def status(self) -> ConnectionStatus:
+        """The health of the connection. Raises `RutterError`."""
+        return await self._seat.read_one(ConnectionStatus, "status", "connections", "status", on_object=False)
+
+    async def detail(self) -> ConnectionDetail:
+        """The connection as its own token sees it. Raises `RutterError`."""
+        return await self._seat.read_one(ConnectionDetail, "connection", "connections", "access_token", on_object=False)
+
+    async def events(
+        self,
+        *,
+        type: str = OBJECT_DELETED,  # noqa: A002 - Rutter's own name
+        resources: Sequence[str] = (),
+        last_synced_at_min: datetime | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+    ) -> Page[Event]:
+        """One page of events; the only documented type tells what was deleted. `resources`: some of EVENT_RESOURCES."""
+        query = self._events_query(type, resources, last_synced_at_min, limit)
+        return (await self._events_page(query, cursor)).page()
+
+    def walk_events(
+        self,
+        *,
+        type: str = OBJECT_DELETED,  # noqa: A002 - Rutter's own name
+        resources: Sequence[str] = (),
+        last_synced_at_min: datetime | None = None,
+        page_size: int = PAGE_OBJECTS_MAX,
+        pages_max: int = PAGES_MAX,
+    ) -> AsyncIterator[Event]:
+        """Every event of a type. Raises `WalkTooLong` when `pages_max` is not enough."""
+        query = self._events_query(type, resources, last_synced_at_min, page_size)
+        return walk(lambda cursor: self._events_page(query, cursor), pages_max=pages_max)
+
+    @staticmethod
+    def _events_query(
+        type: str,  # noqa: A002 - Rutter's own name
+        resources: Sequence[str],
+        last_synced_at_min: datetime | None,
+        limit: int | None,
+    ) -> dict[str, str]:
+        chosen = ",".join(resources) or None
+        return list_query(type=type, resources=chosen, last_synced_at_min=last_synced_at_min, limit=limit)
+
+    async def _events_page(self, query: dict[str, str], cursor: str | None) -> RawPage[Event]:
+        return await fetch_page(self._seat, ("events",), key="events", kind=Event, query=query, cursor=cursor)
+
+    async def incremental_sync(self, object_types: Sequence[str] | None = None) -> None:
+        """Queues a synchronisation of some of SYNC_OBJECT_TYPES, or of all that are configured.
+
+        It is done when `detail().last_sync_completed_at` moves on. Raises `RutterError`.
+        """
+        if object_types is not None and not object_types:
+            raise BadInput("No object types means that nothing is synchronised; leave them out for all.")
+        body = {} if object_types is None else {"object_types": list(object_types)}
+        read_success(await self._post("incremental_sync", body=body))
+
+    async def backfill(
+        self,
+        *,
+        start_date: date,
+        object_types: Sequence[str],
+        end_date: date | None = None,
+        include_webhooks: bool = False,
+        remarks: str | None = None,
+    ) -> None:
+        """Queues the fetching of older data, at most five years back. Raises `RutterError`."""
+        body: dict[str, object] = {
+            "start_date": _day(start_date),
+            "object_types": list(object_types),
+            "include_webhooks": include_webhooks,
+        }
+        if end_date is not None:
+            body["end_date"] = _day(end_date)
+        if remarks is not None:
+            body["remarks"] = remarks
+        read_success(await self._post("backfill", body=body))
+
+    async def rotate_token(self) -> Secret:
+        """A new access token; the old one, and with it this object, stops working. Keep the new one at once.
+
+        Raises `WriteOutcomeUnknown` when no answer came: the old token may be gone, and `connections.list` has the new.
+        """
+        return read_key(await self._post("access_token", "invalidate"), "new_access_token", Secret)
+
+    async def _post(self, *segments: str, body: Mapping[str, object] | None = None) -> Answer:
+        content = None if body is None else encode_body(body)
+        call = Call("POST", path_of("connections", *segments), token=self._seat.token, body=content)
+        return await change(self._seat.exchange, call)
+
+
+def _day(moment: date) -> str:
+    # A datetime is a date too, and would bring its time along.
+    return date(moment.year, moment.month, moment.day).isoformat()

@@ -1,0 +1,75 @@
+"""The organisation's connections and Rutter Link: made, listed, renamed, deleted (Rutter docs: Connections).
+
+These calls change no books and know no idempotency keys: they raise, and where a call left without an answer they raise
+`WriteOutcomeUnknown`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from rutter_ap_server.rutter import wire
+from rutter_ap_server.rutter.answers import change, read, read_body, read_key, read_list, read_success
+from rutter_ap_server.rutter.calls import Call
+from rutter_ap_server.rutter.credentials import Credentials, Revealing, Secret
+from rutter_ap_server.rutter.exchange import Exchange
+from rutter_ap_server.rutter.ids import path_of, quoted_id
+from rutter_ap_server.rutter.models.connections import CONNECTION_STATUSES, ConnectionEntry, ExchangedToken
+from rutter_ap_tools.errors import BadInput
+
+NAME_CHARACTERS_MAX: Final = 30
+
+
+class Connections:
+    """`/connections` (Rutter docs: Connections)"""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    async def list(self, *, status: str | None = None) -> tuple[ConnectionEntry, ...]:
+        """Every connection; without `status` those that are active, unhealthy or not ready. `any` means all."""
+        if status is not None and status not in {*CONNECTION_STATUSES, "any"}:
+            raise BadInput(f"The status is one of: {', '.join(CONNECTION_STATUSES)}, any.")
+        query = {"status": status} if status else {}
+        answer = await read(self._exchange, Call("GET", path_of("connections"), query=query))
+        return read_list(answer, "connections", ConnectionEntry)
+
+    async def create(self, platform: str | None = None, **credentials: object) -> ConnectionEntry:
+        """A new connection; a person opens its `link_url` to sign in. With credentials that step is skipped.
+
+        Texts among `credentials` may be `Secret`s. Their names differ by platform (Rutter docs: Create a Connection).
+        """
+        if credentials and platform is None:
+            raise BadInput("Credentials need a platform.")
+        body = {"platform": platform, **credentials} if platform else {}
+        call = Call("POST", path_of("connections", "create"), body=wire.encode_body(body))
+        return read_key(await change(self._exchange, call), "connection", ConnectionEntry)
+
+    async def rename(self, id: str, name: str) -> ConnectionEntry:  # noqa: A002 - Rutter's own name
+        """Gives a connection a name of 1 to 30 characters, unique in the organisation."""
+        if not name.strip() or len(name) > NAME_CHARACTERS_MAX:
+            raise BadInput(f"A connection's name has 1 to {NAME_CHARACTERS_MAX} characters.")
+        call = Call(
+            "PATCH", path_of("connections", quoted_id(id)), body=wire.encode_body({"name": name}), on_object=True
+        )
+        return read_key(await change(self._exchange, call), "connection", ConnectionEntry)
+
+    async def delete(self, id: str) -> None:  # noqa: A002 - Rutter's own name
+        """Removes a connection at Rutter. The company's books are not touched; a person must link it anew."""
+        call = Call("DELETE", path_of("connections", quoted_id(id)), on_object=True)
+        read_success(await change(self._exchange, call))
+
+
+async def exchange_public_token(
+    exchange: Exchange, credentials: Credentials, public_token: str | Revealing
+) -> ExchangedToken:
+    """The access token for the public token that Rutter Link handed to the page. Once only."""
+    body: Mapping[str, object] = {
+        "client_id": credentials.client_id,
+        "secret": credentials.client_secret,
+        "public_token": Secret.of(public_token),
+    }
+    path = path_of("item", "public_token", "exchange")
+    answer = await change(exchange, Call("POST", path, body=wire.encode_body(body)))
+    return read_body(answer, ExchangedToken)

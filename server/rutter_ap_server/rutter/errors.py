@@ -1,0 +1,152 @@
+"""What can go wrong upstream, as one class per way to act; the map from Rutter's answers to them is `refusals.py`.
+
+    RutterError
+    ├── assistant   BadRequest, NotFoundUpstream, NotSupportedHere, Conflict, PlatformRejected, WalkTooLong
+    ├── person      NeedsReauth, ConnectionDisabled
+    ├── operator    CredentialsRejected, UpstreamNonsense
+    └── retry       NotReady, RateLimited, PlatformRateLimited, UpstreamUnavailable, WriteOutcomeUnknown
+
+Each also inherits the class of `rutter_ap_tools.errors` for whoever can act, so that a caller may catch either.
+"""
+
+from __future__ import annotations
+
+from rutter_ap_tools.errors import (
+    ApError,
+    AssistantError,
+    NotFound,
+    OperatorError,
+    OutcomeUnknown,
+    PersonError,
+    RetryError,
+)
+
+
+class RutterError(ApError):
+    """An answer of Rutter's, or its absence, in our words.
+
+    `status` is the HTTP status, `rutter_code` Rutter's error code, `request_id` what Rutter's support asks for; each is
+    None when unknown. `untrusted_detail` is the upstream's own sentence: it may hold anything, including instructions,
+    and is therefore in no message, repr or args.
+    """
+
+    code = "rutter_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        next_step: str | None = None,
+        status: int | None = None,
+        rutter_code: str | None = None,
+        request_id: str | None = None,
+        retry_after_seconds: float | None = None,
+        untrusted_detail: str | None = None,
+    ) -> None:
+        super().__init__(message, code=code, next_step=next_step)
+        self.status = status
+        self.rutter_code = rutter_code
+        self.request_id = request_id
+        self.retry_after_seconds = retry_after_seconds
+        self.untrusted_detail = untrusted_detail
+
+
+class BadRequest(RutterError, AssistantError):
+    """Rutter refused the input: 400, 413, 422."""
+
+    code = "rutter_bad_request"
+    default_next_step = "Correct the fields and call again. Nothing was written."
+
+
+class NotFoundUpstream(RutterError, NotFound):
+    """Nothing in this company has that id: 410, or 404 on an object."""
+
+    code = "rutter_not_found"
+
+
+class NotSupportedHere(RutterError, AssistantError):
+    """The accounting platform or the plan of this connection does not offer it."""
+
+    code = "rutter_not_supported"
+    default_next_step = "Do not try again: this company's accounting platform or plan does not offer it."
+
+
+class Conflict(RutterError, AssistantError):
+    """The idempotency key was used before with other content, or an equal record exists: 409."""
+
+    code = "rutter_conflict"
+    default_next_step = "Look at what exists already; start anew only if it is something else."
+
+
+class PlatformRejected(RutterError, AssistantError):
+    """The accounting platform said no: 450, or a write's job that failed."""
+
+    code = "platform_rejected"
+    default_next_step = "Nothing was written. Correct what the platform refuses, or ask the person to look there."
+
+
+class WalkTooLong(RutterError, AssistantError):
+    """A walk met its bound before the end; what it yielded is not everything."""
+
+    code = "walk_too_long"
+    default_next_step = "Narrow the filter, or raise the bound."
+
+
+class NeedsReauth(RutterError, PersonError):
+    """A person must sign in to the accounting platform again, through the connection's link."""
+
+    code = "connection_needs_sign_in"
+    default_next_step = "A person must sign in to the accounting platform again through the connection's link."
+
+
+class ConnectionDisabled(RutterError, PersonError):
+    """The connection is disabled at Rutter."""
+
+    code = "connection_disabled"
+    default_next_step = "A person must enable or renew the connection at Rutter."
+
+
+class CredentialsRejected(RutterError, OperatorError):
+    """Rutter does not accept the client credentials or the access token: 401, 403."""
+
+    code = "credentials_rejected"
+
+
+class UpstreamNonsense(RutterError, OperatorError):
+    """The answer is not one of Rutter's: malformed, HTML, too large, a redirect, a cursor that repeats."""
+
+    code = "upstream_nonsense"
+    default_next_step = "Ask whoever runs this server to check Rutter's base URL and status page."
+
+
+class NotReady(RutterError, RetryError):
+    """The first synchronisation of this connection has not ended."""
+
+    code = "connection_not_ready"
+    default_next_step = "Try again later: the first synchronisation can take hours."
+
+
+class RateLimited(RutterError, RetryError):
+    """Rutter's own limit of requests: 429."""
+
+    code = "rate_limited"
+
+
+class PlatformRateLimited(RutterError, RetryError):
+    """The accounting platform's limit of requests: 452."""
+
+    code = "platform_rate_limited"
+
+
+class UpstreamUnavailable(RutterError, RetryError):
+    """No usable answer: not reachable, too slow, cut off, or 5xx. Only ever raised where nothing can have changed."""
+
+    code = "rutter_unavailable"
+
+
+class WriteOutcomeUnknown(RutterError, OutcomeUnknown):
+    """A call outside the books (a connection, a token) left this machine, and no usable answer came back."""
+
+    code = "rutter_outcome_unknown"
+    default_next_step = "Do not send it again before looking at list_connections."

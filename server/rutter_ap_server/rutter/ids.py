@@ -1,0 +1,40 @@
+"""Ids and keys on their way into a URL or a header. What could point elsewhere is refused before anything is sent."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from rutter_ap_tools.errors import BadInput
+
+ID_CHARACTERS_MAX = 300
+KEY_CHARACTERS_MAX = 100
+
+
+def path_of(*segments: str) -> str:
+    """A path of literal segments and already quoted ids."""
+    return "/" + "/".join(segments)
+
+
+def quoted_id(text: str, what: str = "The id") -> str:
+    """An id as one path segment. Slashes, percent signs and the like are escaped; dots alone are refused."""
+    if not isinstance(text, str) or not text.strip():
+        raise BadInput(f"{what} is empty.")
+    if text in {".", ".."}:
+        raise BadInput(f"{what} is not an id.")
+    if len(text) > ID_CHARACTERS_MAX:
+        raise BadInput(f"{what} is longer than {ID_CHARACTERS_MAX} characters.")
+    if not text.isprintable():
+        # Control characters, line breaks, and halves of characters that have no bytes at all.
+        raise BadInput(f"{what} holds characters that cannot be printed.")
+    return quote(text, safe="")
+
+
+def checked_key(key: str) -> str:
+    """An idempotency key: 1 to 100 printable ASCII characters (Rutter docs: Making Idempotent Requests)."""
+    if not isinstance(key, str) or not key.strip():
+        raise BadInput("The idempotency key is empty.")
+    if len(key) > KEY_CHARACTERS_MAX:
+        raise BadInput(f"The idempotency key is longer than {KEY_CHARACTERS_MAX} characters.")
+    if not (key.isascii() and key.isprintable()):
+        raise BadInput("The idempotency key holds characters other than printable ASCII.")
+    return key

@@ -1,0 +1,153 @@
+"""From the answer to a write to what is known of it, jobs followed to their end (Rutter docs: Asynchronous Operations).
+
+The order of reading: the object under its key, then `async_response`, then an error. The rule throughout: `Rejected`
+only when Rutter is known to have refused, `Done` only with the object in hand, otherwise `Unknown`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
+
+import msgspec
+
+from rutter_ap_server.rutter import wire
+from rutter_ap_server.rutter.answers import error_of, read, read_body
+from rutter_ap_server.rutter.calls import Answer, Call, NoAnswer, Outcome
+from rutter_ap_server.rutter.errors import Conflict, RutterError
+from rutter_ap_server.rutter.exchange import Exchange
+from rutter_ap_server.rutter.ids import path_of, quoted_id
+from rutter_ap_server.rutter.models.jobs import Job
+from rutter_ap_server.rutter.outcomes import Done, Rejected, Unknown, UnknownReason, WriteOutcome
+from rutter_ap_server.rutter.refusals import KNOWN_REFUSALS, read_error_body, safe_id
+
+R = TypeVar("R")
+POLL_SECONDS = (1.0, 2.0, 5.0)
+
+
+class _Ticket(msgspec.Struct):
+    id: str
+    status: str | None = None
+
+
+Find = Callable[[dict[str, msgspec.Raw]], tuple[R, ...]]
+"""Finds the written objects among the members of an answer; () when there are none. May raise `NotReadable`."""
+
+
+async def read_job(exchange: Exchange, job_id: str) -> Job:
+    """One look at a job. Raises `RutterError`."""
+    path = path_of("jobs", quoted_id(job_id, "The job id"))
+    return read_body(await read(exchange, Call("GET", path, on_object=True)), Job)
+
+
+class Verdicts(Generic[R]):
+    """Reads what became of one write."""
+
+    def __init__(self, exchange: Exchange, find: Find[R], *, on_object: bool) -> None:
+        self._exchange = exchange
+        self._find = find
+        self._on_object = on_object
+
+    async def of(self, outcome: Outcome, *, doubt: bool) -> WriteOutcome[R]:
+        """The verdict on an exchange. `doubt`: an earlier attempt under the same key may have been carried out."""
+        if isinstance(outcome, NoAnswer):
+            if not outcome.sent and not doubt:
+                raise error_of(outcome, on_object=self._on_object)
+            return Unknown(None, _reason(outcome) if outcome.sent else "doubtful_retry")
+        verdict = self._of_answer(outcome)
+        if isinstance(verdict, Unknown) and verdict.job_id is not None:
+            return await self.of_job(verdict.job_id)
+        if isinstance(verdict, Rejected) and doubt and not _is_of_the_first(verdict):
+            return Unknown(None, "doubtful_retry")
+        return verdict
+
+    async def of_job(self, job_id: str, *, wait: bool = True) -> WriteOutcome[R]:
+        """The verdict of a job, asked after 1, 2, then every 5 seconds until it ends or the bound is reached."""
+        for pause_seconds in self._pauses() if wait else (0.0,):
+            if pause_seconds:
+                await self._exchange.sleep(pause_seconds)
+            try:
+                job = await read_job(self._exchange, job_id)
+            except RutterError:
+                return Unknown(job_id, "job_unreadable")
+            if not job.is_running:
+                return self._of_finished(job, job_id)
+        return Unknown(job_id, "still_running")
+
+    def _pauses(self) -> Iterator[float]:
+        wait_seconds = self._exchange.limits.job_wait_seconds
+        deadline = self._exchange.clock() + wait_seconds
+        # Bounded by number too, for a clock that stands still.
+        for poll in range(int(wait_seconds) + 1):
+            pause_seconds = POLL_SECONDS[min(poll, len(POLL_SECONDS) - 1)]
+            if self._exchange.clock() + pause_seconds > deadline:
+                return
+            yield pause_seconds
+
+    def _of_finished(self, job: Job, job_id: str) -> WriteOutcome[R]:
+        if job.response is None:
+            return Unknown(job_id, "job_unreadable")
+        answer = Answer(
+            status=job.response.http_status,
+            body=bytes(job.response.body),
+            request_id=None,
+            job_id=job_id,
+            retry_after_seconds=None,
+            is_html=False,
+        )
+        return self._of_answer(answer)
+
+    def _of_answer(self, answer: Answer) -> WriteOutcome[R]:
+        if not answer.is_success:
+            return self._of_failure(answer)
+        try:
+            members = wire.decode_members(answer.body)
+            records = self._find(members)
+        except wire.NotReadable:
+            # It was very likely done, but "very likely" is not a word for money.
+            return Unknown(answer.job_id, "unreadable_answer")
+        if records:
+            return Done(records[0], answer.job_id, answer.request_id, records)
+        ticket = _ticket_in(members)
+        if ticket is not None:
+            return Unknown(ticket, "still_running")
+        body = read_error_body(answer.body)
+        if body is not None and body.is_error:
+            return Rejected(self._error(answer), answer.job_id)
+        return Unknown(answer.job_id, "unreadable_answer")
+
+    def _of_failure(self, answer: Answer) -> WriteOutcome[R]:
+        known = answer.status in KNOWN_REFUSALS or answer.status in {301, 302, 307, 308, 501}
+        if known:
+            return Rejected(self._error(answer), answer.job_id)
+        reason: UnknownReason = "server_error" if answer.status >= 500 else "undocumented_status"
+        return Unknown(answer.job_id, reason)
+
+    def _error(self, answer: Answer) -> RutterError:
+        return error_of(answer, on_object=self._on_object)
+
+
+def _is_of_the_first(verdict: Rejected) -> bool:
+    # A job id says that this is the stored answer to the first attempt. Anything else, such as an expired sign-in or a
+    # conflict of keys, was said to this attempt alone and tells nothing of the first.
+    return verdict.job_id is not None and not isinstance(verdict.error, Conflict)
+
+
+def _reason(outcome: NoAnswer) -> UnknownReason:
+    match outcome.reason:
+        case "timeout":
+            return "timeout"
+        case "too_large" | "not_readable":
+            return "unreadable_answer"
+        case _:
+            return "cut_off"
+
+
+def _ticket_in(members: dict[str, msgspec.Raw]) -> str | None:
+    raw = members.get("async_response")
+    if raw is None:
+        return None
+    try:
+        return safe_id(wire.decode(raw, _Ticket).id)
+    except wire.NotReadable:
+        return None

@@ -1,0 +1,34 @@
+"""Rutter's limit of 500 requests in 10 seconds, kept on our side so that it is never met (Rutter docs: Rate Limits)."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Awaitable, Callable
+
+import anyio
+
+Sleep = Callable[[float], Awaitable[None]]
+Clock = Callable[[], float]
+
+
+class RateLimiter:
+    """Lets at most `requests_max` calls through in any `window_seconds`; later ones wait their turn."""
+
+    def __init__(self, requests_max: int, window_seconds: float, *, clock: Clock, sleep: Sleep) -> None:
+        self._window_seconds = window_seconds
+        self._requests_max = requests_max
+        self._passed: deque[float] = deque()
+        self._clock = clock
+        self._sleep = sleep
+        self._turn = anyio.Lock()
+
+    async def acquire(self) -> None:
+        """Returns when one more request may leave."""
+        async with self._turn:
+            while len(self._passed) >= self._requests_max:
+                wait_seconds = self._passed[0] + self._window_seconds - self._clock()
+                if wait_seconds <= 0:
+                    self._passed.popleft()
+                else:
+                    await self._sleep(wait_seconds)
+            self._passed.append(self._clock())

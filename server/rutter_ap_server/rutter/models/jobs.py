@@ -1,0 +1,42 @@
+"""Jobs: every write runs as one (Rutter docs: Asynchronous Operations, Jobs)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from rutter_ap_server.rutter.models.base import Part
+
+JOB_STATES: Final = ("prequeued", "pending", "success", "failure", "partial_success")
+JOB_STATES_RUNNING: Final = frozenset({"prequeued", "pending"})
+
+
+class JobRequest(Part, frozen=True, kw_only=True):
+    """What the job was asked. The URL and the body are not kept: the one holds a token, the other the books."""
+
+    method: str | None = None
+    idempotency_key: str | None = None
+
+
+class JobResponse(Part, frozen=True, kw_only=True):
+    """What the write would have answered, had it waited."""
+
+    http_status: int
+    body: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class Job(Part, frozen=True, kw_only=True):
+    """A write on its way. `state` is one of JOB_STATES or a later one."""
+
+    id: str
+    state: str = msgspec.field(name="status")
+    request: JobRequest = JobRequest()
+    response: JobResponse | None = None
+
+    @property
+    def is_running(self) -> bool:
+        return self.state in JOB_STATES_RUNNING
+
+    def __repr__(self) -> str:
+        return f"Job(id={self.id!r}, state={self.state!r})"

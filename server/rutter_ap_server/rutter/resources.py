@@ -1,0 +1,223 @@
+"""What can be done with a kind of object, one class per verb: a collection is put together from those it has.
+
+Reads raise `RutterError`; writes answer with a `WriteOutcome` and raise only before anything was sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Generic, Literal, TypeVar
+
+import msgspec
+
+from rutter_ap_server.rutter import wire
+from rutter_ap_server.rutter.abilities import ignores_filters
+from rutter_ap_server.rutter.answers import nonsense, read, read_key
+from rutter_ap_server.rutter.calls import Answer, Call
+from rutter_ap_server.rutter.credentials import Secret
+from rutter_ap_server.rutter.errors import NotSupportedHere
+from rutter_ap_server.rutter.exchange import Exchange
+from rutter_ap_server.rutter.filters import Filter, Term, filter_text, sort_text
+from rutter_ap_server.rutter.ids import path_of, quoted_id
+from rutter_ap_server.rutter.models.base import Draft
+from rutter_ap_server.rutter.models.connections import PageConnection
+from rutter_ap_server.rutter.paging import PAGE_OBJECTS_MAX, PAGES_MAX, Page, RawPage, checked_limit, walk
+
+R = TypeVar("R")
+C = TypeVar("C", bound=Draft)
+U = TypeVar("U", bound=Draft)
+IdType = Literal["rutter", "platform"]
+ResponseMode = Literal["prefer_sync", "async"]
+TIMESTAMPS = frozenset({"created_at", "updated_at", "last_synced_at"})
+
+
+class DeleteResult(msgspec.Struct, frozen=True):
+    """What a DELETE found. `code`: "deleted", or "not_found" when it was gone already, which is no error."""
+
+    code: str | None = None
+    success: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[R]):
+    """Where one kind of object lives. `fields` are those to filter and sort by; None where Rutter does not say."""
+
+    one: str
+    many: str
+    record: type[R]
+    fields: frozenset[str] | None = None
+
+    @property
+    def allowed(self) -> frozenset[str] | None:
+        return None if self.fields is None else self.fields | TIMESTAMPS
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A place at one company's books: the way to Rutter and the token that names the company."""
+
+    exchange: Exchange
+    token: Secret
+
+    async def read(self, *segments: str, query: Mapping[str, str] | None = None, on_object: bool = False) -> Answer:
+        """One read that succeeded. Raises `RutterError`."""
+        call = Call("GET", path_of(*segments), query=query or {}, token=self.token, on_object=on_object)
+        return await read(self.exchange, call)
+
+    async def read_one(
+        self, kind: type[R], key: str, *segments: str, query: Mapping[str, str] | None = None, on_object: bool = True
+    ) -> R:
+        """One object under its key. Raises `RutterError`."""
+        answer = await self.read(*segments, query=query, on_object=on_object)
+        return read_key(answer, key, kind)
+
+
+class Collection(Generic[R]):
+    """A kind of object in one company's books."""
+
+    _kind: Kind[R]
+
+    def __init__(self, seat: Seat) -> None:
+        self._seat = seat
+
+    def _path(self, *rest: str) -> tuple[str, ...]:
+        return ("accounting", self._kind.many, *rest)
+
+
+class Reads(Collection[R]):
+    """A kind that can be listed and fetched."""
+
+    async def list(
+        self,
+        *,
+        filter: Filter | str | None = None,  # noqa: A002 - Rutter's own name
+        sort: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+        expand: bool = False,
+        force_fetch: bool = False,
+        updated_at_min: datetime | None = None,
+        updated_at_max: datetime | None = None,
+        last_synced_at_min: datetime | None = None,
+        match: Mapping[str, str] | None = None,
+    ) -> Page[R]:
+        """One page: 50 objects unless `limit` (1 to 500) says otherwise, newest change first unless `sort` does.
+
+        The three timestamps are the older way to filter, and the only one on Sage Intacct and Sage Business Cloud,
+        which ignore filters: there a built `filter` and `match` are applied to the page here, and a `filter` in text is
+        refused. `match` holds Rutter's older exact-match parameters, such as `document_number` of bills.
+        """
+        query = list_query(
+            filter=None if filter is None else filter_text(filter, self._kind.allowed),
+            sort=None if sort is None else sort_text(sort, self._kind.allowed),
+            limit=limit,
+            expand=expand,
+            force_fetch=force_fetch,
+            updated_at_min=updated_at_min,
+            updated_at_max=updated_at_max,
+            last_synced_at_min=last_synced_at_min,
+            match=match,
+        )
+        return (await self._fetch(query, cursor, filter, match)).page()
+
+    def walk(
+        self,
+        *,
+        filter: Filter | str | None = None,  # noqa: A002 - Rutter's own name
+        sort: str = "updated_at ASC",
+        page_size: int = PAGE_OBJECTS_MAX,
+        pages_max: int = PAGES_MAX,
+        expand: bool = False,
+        force_fetch: bool = False,
+        updated_at_min: datetime | None = None,
+        updated_at_max: datetime | None = None,
+        last_synced_at_min: datetime | None = None,
+        match: Mapping[str, str] | None = None,
+    ) -> AsyncIterator[R]:
+        """Every object, one page in memory at a time, oldest change first.
+
+        In that order nothing is lost when objects change during the walk: a changed one comes again at the end, so the
+        same id may be yielded twice and the later one counts. Raises `WalkTooLong` when `pages_max` is not enough.
+        """
+        query = list_query(
+            filter=None if filter is None else filter_text(filter, self._kind.allowed),
+            sort=sort_text(sort, self._kind.allowed),
+            limit=page_size,
+            expand=expand,
+            force_fetch=force_fetch,
+            updated_at_min=updated_at_min,
+            updated_at_max=updated_at_max,
+            last_synced_at_min=last_synced_at_min,
+            match=match,
+        )
+        return walk(lambda cursor: self._fetch(query, cursor, filter, match), pages_max=pages_max)
+
+    async def get(self, id: str, *, id_type: IdType | None = None, force_fetch: bool = False) -> R:  # noqa: A002
+        """One object by its Rutter id, or by the platform's with `id_type="platform"`. Raises `NotFoundUpstream`."""
+        query: dict[str, str] = {"id_type": id_type} if id_type else {}
+        if force_fetch:
+            query["force_fetch"] = "true"
+        kind = self._kind
+        return await self._seat.read_one(kind.record, kind.one, *self._path(quoted_id(id)), query=query)
+
+    async def _fetch(
+        self, query: Mapping[str, str], cursor: str | None, chosen: Filter | str | None, match: Mapping[str, str] | None
+    ) -> RawPage[R]:
+        kind = self._kind
+        page = await fetch_page(self._seat, self._path(), key=kind.many, kind=kind.record, query=query, cursor=cursor)
+        if not ignores_filters(page.connection.platform):
+            return page
+        if isinstance(chosen, str):
+            raise NotSupportedHere("This company's accounting platform ignores filters; use the timestamps instead.")
+        terms = (chosen.terms if chosen else ()) + tuple(Term(name, "=", text) for name, text in (match or {}).items())
+        return replace(page, keep=Filter(terms).matches) if terms else page
+
+
+async def fetch_page(
+    seat: Seat, segments: tuple[str, ...], *, key: str, kind: type[R], query: Mapping[str, str], cursor: str | None
+) -> RawPage[R]:
+    """One page under its plural key. Raises `RutterError`."""
+    answer = await seat.read(*segments, query=query if cursor is None else {**query, "cursor": cursor})
+    try:
+        envelope = wire.decode_envelope(answer.body, key)
+    except wire.NotReadable:
+        envelope = None
+    if envelope is None:
+        raise nonsense(answer)
+    items = envelope.items if isinstance(envelope.items, list) else []
+    if len(items) > PAGE_OBJECTS_MAX:
+        raise nonsense(answer)
+    return RawPage(items, kind, envelope.next_cursor, envelope.connection or PageConnection())
+
+
+def list_query(
+    *,
+    limit: int | None = None,
+    expand: bool = False,
+    force_fetch: bool = False,
+    match: Mapping[str, str] | None = None,
+    **options: str | datetime | None,
+) -> dict[str, str]:
+    """The query of a list. Moments become Unix milliseconds, which is how the older parameters take them."""
+    query: dict[str, str] = dict(match or {})
+    for name, value in options.items():
+        if isinstance(value, datetime):
+            query[name] = str(milliseconds(value))
+        elif value is not None:
+            query[name] = value
+    if limit is not None:
+        query["limit"] = str(checked_limit(limit))
+    if expand:
+        query["expand"] = "platform_data"
+    if force_fetch:
+        query["force_fetch"] = "true"
+    return query
+
+
+def milliseconds(moment: datetime) -> int:
+    """A moment in Unix milliseconds, exactly. Raises `BadInput` for one without a time zone."""
+    wire.instant_text(moment)
+    seconds = int(moment.replace(microsecond=0).timestamp())
+    return seconds * 1000 + moment.microsecond // 1000

@@ -1,0 +1,208 @@
+"""Bytes to objects and back, exactly: no amount is ever a float, no null is ever sent.
+
+Reading tries the fast path first. Only when an object does not fit is it decoded again without types and repaired in
+the few ways Rutter's platforms are known to differ: a date without a time, an empty date, a null list.
+"""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import msgspec
+
+from rutter_ap_server.rutter.credentials import Secret
+from rutter_ap_server.rutter.models.base import Draft, Record, decode_exact, is_sane
+from rutter_ap_server.rutter.models.connections import PageConnection
+from rutter_ap_tools.errors import BadInput
+
+T = TypeVar("T")
+NESTING_MAX = 40
+
+_encoder = msgspec.json.Encoder(decimal_format="number")
+
+
+class NotReadable(Exception):
+    """The bytes are not what was expected. Says nothing about their content, on purpose."""
+
+
+# --- out ---------------------------------------------------------------------------------------------------------
+
+
+def instant_text(value: date) -> str:
+    """A moment as Rutter writes them: ISO 8601, UTC, milliseconds. A date alone is midnight UTC."""
+    if isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise BadInput("A date with a time needs a time zone.")
+        return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+    return f"{value.isoformat()}T00:00:00.000Z"
+
+
+def encode_body(body: Mapping[str, object]) -> bytes:
+    """A request body. Raises `BadInput` for a null, a float, or a number books cannot hold."""
+    return _encoder.encode(_plain(body, "body"))
+
+
+def _plain(value: object, path: str) -> object:
+    if isinstance(value, Draft):
+        fields = ((name, getattr(value, name)) for name in value.__struct_fields__)
+        return {name: _plain(part, f"{path}.{name}") for name, part in fields if part is not msgspec.UNSET}
+    if isinstance(value, Mapping):
+        return {name: _plain(part, f"{path}.{name}") for name, part in value.items() if part is not msgspec.UNSET}
+    if isinstance(value, list | tuple):
+        return [_plain(part, f"{path}[]") for part in value]
+    return _plain_leaf(value, path)
+
+
+def _plain_leaf(value: object, path: str) -> object:
+    if isinstance(value, Decimal):
+        if not is_sane(value):
+            raise BadInput(f"{path} is not a number that books can hold.")
+        # 1E+3 is legal JSON, but not every reader of amounts knows it.
+        return Decimal(format(value, "f"))
+    if isinstance(value, date):
+        return instant_text(value)
+    if isinstance(value, Secret):
+        return value.reveal()
+    if isinstance(value, str):
+        if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+            raise BadInput(f"{path} holds half a character.")
+        return value
+    if isinstance(value, bool | int):
+        return value
+    if value is None:
+        raise BadInput(f"{path} is null. Rutter refuses nulls: leave it out instead.")
+    if isinstance(value, float):
+        raise BadInput(f"{path} is a float. Amounts are decimals.")
+    raise BadInput(f"{path} is of a kind that cannot be sent.")
+
+
+# --- in ----------------------------------------------------------------------------------------------------------
+
+
+def _dec_hook(kind: type, value: object) -> object:
+    if kind is Secret and isinstance(value, str):
+        return Secret(value)
+    raise ValueError("not of the expected kind")
+
+
+@lru_cache(maxsize=256)
+def _decoder(kind: type[Any]) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(kind, dec_hook=_dec_hook)
+
+
+_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+
+def decode(raw: bytes | msgspec.Raw, kind: type[T]) -> T:
+    """One object. A `Record` keeps a copy of its bytes. Raises `NotReadable`."""
+    record: T | None
+    try:
+        record = _decoder(kind).decode(raw)  # type: ignore[arg-type] # every class can be hashed
+    except _UNREADABLE:
+        record = None
+    if record is None:
+        record = _repaired(raw, kind)
+    if isinstance(record, Record):
+        # A copy: a view would keep the whole page alive for as long as one of its objects.
+        record.__dict__["raw_json"] = bytes(raw)
+    return record
+
+
+def _repaired(raw: bytes | msgspec.Raw, kind: type[T]) -> T:
+    with suppress(*_UNREADABLE, ValueError):
+        plain = _repair(decode_exact(bytes(raw)), kind, NESTING_MAX)
+        record: T = msgspec.convert(plain, kind, dec_hook=_dec_hook)
+        return record
+    # Raised outside of any handler, so that nothing of the content hangs on it.
+    raise NotReadable
+
+
+class Envelope(msgspec.Struct):
+    """The outer object of a list. The items stay undecoded until they are asked for."""
+
+    items: list[msgspec.Raw] | msgspec.UnsetType | None = msgspec.UNSET
+    next_cursor: str | None = None
+    connection: PageConnection | None = None
+
+
+@lru_cache(maxsize=64)
+def _envelope_decoder(plural: str) -> msgspec.json.Decoder[Envelope]:
+    kind = msgspec.defstruct(
+        "Envelope",
+        [("items", list[msgspec.Raw] | msgspec.UnsetType | None, msgspec.field(default=msgspec.UNSET, name=plural))],
+        bases=(Envelope,),
+    )
+    return msgspec.json.Decoder(kind)
+
+
+def decode_envelope(raw: bytes, plural: str) -> Envelope:
+    """The outer object of a list under its plural key. Raises `NotReadable` when that key is missing."""
+    try:
+        envelope = _envelope_decoder(plural).decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        envelope = Envelope()
+    if envelope.items is msgspec.UNSET:
+        raise NotReadable
+    return envelope
+
+
+def decode_members(raw: bytes | msgspec.Raw) -> dict[str, msgspec.Raw]:
+    """The members of a JSON object, undecoded. Raises `NotReadable` when the bytes are no object."""
+    try:
+        return _members.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        members = None
+    if members is None:
+        raise NotReadable
+    return members
+
+
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+# --- repair ------------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=256)
+def _hints(kind: type) -> dict[str, Any]:
+    hints = typing.get_type_hints(kind, include_extras=False)
+    names = dict(zip(kind.__struct_fields__, kind.__struct_encode_fields__, strict=True))  # type: ignore[attr-defined]
+    return {names[name]: hint for name, hint in hints.items() if name in names}
+
+
+def _repair(value: Any, hint: Any, depth: int) -> Any:
+    if depth == 0:
+        raise ValueError("nested too deeply")
+    options = typing.get_args(hint) if typing.get_origin(hint) in {types.UnionType, typing.Union} else (hint,)
+    if datetime in options:
+        return _repair_instant(value, optional=type(None) in options)
+    for option in options:
+        if isinstance(value, dict) and isinstance(option, type) and issubclass(option, msgspec.Struct):
+            return _repair_struct(value, option, depth)
+        if typing.get_origin(option) is tuple:
+            inner = typing.get_args(option)[0]
+            return [_repair(part, inner, depth - 1) for part in value] if isinstance(value, list) else value or ()
+        if value == "" and option is Decimal and type(None) in options:
+            return None
+    return value
+
+
+def _repair_struct(value: dict[str, Any], kind: type, depth: int) -> dict[str, Any]:
+    hints = _hints(kind)
+    return {name: _repair(part, hints[name], depth - 1) for name, part in value.items() if name in hints}
+
+
+def _repair_instant(value: Any, *, optional: bool) -> Any:
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    if not text:
+        return None if optional else value
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

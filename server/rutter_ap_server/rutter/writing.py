@@ -1,0 +1,143 @@
+"""The verbs that change the books: create, update, delete, each ending in a `WriteOutcome`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Generic, TypeVar
+
+import msgspec
+
+from rutter_ap_server.rutter import wire
+from rutter_ap_server.rutter.calls import Call, NoAnswer
+from rutter_ap_server.rutter.ids import checked_key, path_of, quoted_id
+from rutter_ap_server.rutter.jobs import Find, Verdicts
+from rutter_ap_server.rutter.models.base import Draft
+from rutter_ap_server.rutter.outcomes import Done, WriteOutcome
+from rutter_ap_server.rutter.resources import C, Collection, DeleteResult, R, ResponseMode, Seat, U
+
+W = TypeVar("W")
+
+
+def found_under(kind: type[W], one: str, many: str | None = None) -> Find[W]:
+    """Finds the written objects of an answer under the singular key or, where a platform split them, the plural."""
+
+    def find(members: dict[str, msgspec.Raw]) -> tuple[W, ...]:
+        single = members.get(one)
+        if single is not None and bytes(single) != b"null":
+            return (wire.decode(single, kind),)
+        several = members.get(many) if many else None
+        if several is not None and bytes(several) != b"null":
+            return tuple(wire.decode(raw, kind) for raw in wire.decode(several, list[msgspec.Raw]))
+        return ()
+
+    return find
+
+
+async def send_write(
+    seat: Seat,
+    method: str,
+    segments: tuple[str, ...],
+    body: Mapping[str, object],
+    *,
+    idempotency_key: str,
+    again: bool,
+    find: Find[W],
+    on_object: bool,
+) -> WriteOutcome[W]:
+    """One POST or PATCH under the caller's key, followed to its end. Raises only before anything was sent."""
+    call = Call(
+        method,
+        path_of(*segments),
+        token=seat.token,
+        body=wire.encode_body(body),
+        idempotency_key=checked_key(idempotency_key),
+        on_object=on_object,
+    )
+    outcome, doubt = await seat.exchange.send_write(call)
+    return await Verdicts(seat.exchange, find, on_object=on_object).of(outcome, doubt=doubt or again)
+
+
+class _Writes(Collection[R]):
+    def _find(self) -> Find[R]:
+        return found_under(self._kind.record, self._kind.one, self._kind.many)
+
+    async def outcome(self, job_id: str, *, wait: bool = False) -> WriteOutcome[R]:
+        """What became of a create or update whose job id is known. Looks once, or follows the job with `wait`."""
+        return await Verdicts(self._seat.exchange, self._find(), on_object=True).of_job(job_id, wait=wait)
+
+    async def _write(
+        self, method: str, rest: tuple[str, ...], draft: Draft, *, key: str, mode: ResponseMode | None, again: bool
+    ) -> WriteOutcome[R]:
+        body: dict[str, object] = {self._kind.one: draft}
+        if mode is not None:
+            body["response_mode"] = mode
+        return await send_write(
+            self._seat,
+            method,
+            self._path(*rest),
+            body,
+            idempotency_key=key,
+            again=again,
+            find=self._find(),
+            on_object=bool(rest),
+        )
+
+
+class Creates(_Writes[R], Generic[R, C]):
+    """A kind that can be created."""
+
+    async def create(
+        self, draft: C, *, idempotency_key: str, again: bool = False, response_mode: ResponseMode | None = None
+    ) -> WriteOutcome[R]:
+        """A new object. Never raises for what became of it; raises only before anything was sent.
+
+        The same key with the same content is answered with the first result, success or refusal, for ever. Say `again`
+        when an earlier call under this key ended in `Unknown`: then only what Rutter stored of that one is believed;
+        a call that cannot leave, or is turned away at the door, is `Unknown` too.
+        """
+        return await self._write("POST", (), draft, key=idempotency_key, mode=response_mode, again=again)
+
+
+class Updates(_Writes[R], Generic[R, U]):
+    """A kind that can be changed. What the draft leaves out stays; arrays are replaced as a whole."""
+
+    async def update(
+        self,
+        id: str,  # noqa: A002 - Rutter's own name
+        draft: U,
+        *,
+        idempotency_key: str,
+        again: bool = False,
+        response_mode: ResponseMode | None = None,
+    ) -> WriteOutcome[R]:
+        """A change to an object. Never raises for what became of it; raises only before anything was sent.
+
+        `again`: an earlier call under this key ended in `Unknown` (see `create`).
+        """
+        rest = (quoted_id(id),)
+        return await self._write("PATCH", rest, draft, key=idempotency_key, mode=response_mode, again=again)
+
+
+class Deletes(Collection[R]):
+    """A kind that can be deleted. Deleting twice is no error: the second answer says "not_found"."""
+
+    async def delete(self, id: str) -> WriteOutcome[DeleteResult]:  # noqa: A002 - Rutter's own name
+        """Deletes an object. Safe to repeat, and repeated here after anything that may pass."""
+        call = Call("DELETE", path_of(*self._path(quoted_id(id))), token=self._seat.token, on_object=True)
+        outcome, doubt = await self._seat.exchange.send_idempotent(call)
+        if not isinstance(outcome, NoAnswer) and outcome.status == 410:
+            return Done(DeleteResult(code="not_found", success=True), outcome.job_id, outcome.request_id)
+        return await Verdicts(self._seat.exchange, _deleted, on_object=True).of(outcome, doubt=doubt)
+
+
+def _deleted(members: dict[str, msgspec.Raw]) -> tuple[DeleteResult, ...]:
+    # Version 2023-03-14 answers to the deletion of a bill under a key of its own.
+    inner = members.get("deleted_bill")
+    if inner is not None:
+        members = wire.decode_members(inner)
+    if "success" not in members:
+        return ()
+    code = wire.decode(members["code"], str) if "code" in members else None
+    success = wire.decode(members["success"], bool)
+    # Gone already is what was asked for, whatever `success` says to it.
+    return (DeleteResult(code=code, success=success),) if success or code == "not_found" else ()

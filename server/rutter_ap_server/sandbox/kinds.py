@@ -1,0 +1,178 @@
+"""The objects of the wire, one row each: names, filterable fields, and who can do what with them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+QUICKBOOKS, XERO, NETSUITE, INTACCT = "QUICKBOOKS", "XERO", "NETSUITE", "SAGE_INTACCT"
+PLATFORMS = (QUICKBOOKS, XERO, NETSUITE, INTACCT)
+_ALL = frozenset(PLATFORMS)
+_NONE: frozenset[str] = frozenset()
+
+# Only Sage Intacct among ours ignores filter, sort and id_type (Rutter docs: Filtering objects).
+PLATFORMS_WITHOUT_FILTERS = frozenset({INTACCT})
+
+_MOMENTS = {"created_at": "created_at", "updated_at": "updated_at", "last_synced_at": "last_synced_at"}
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One noun. `filters` maps a wire field to its column; the verbs hold the platforms that support them."""
+
+    name: str
+    plural: str
+    read: frozenset[str] = _ALL
+    create: frozenset[str] = _NONE
+    update: frozenset[str] = _NONE
+    delete: frozenset[str] = _NONE
+    filters: dict[str, str] = field(default_factory=dict)
+    old_parameter: str = ""
+    has_platform_url: bool = True
+    resource: str = ""
+
+    @property
+    def columns(self) -> dict[str, str]:
+        return self.filters | _MOMENTS
+
+    @property
+    def label(self) -> str:
+        return self.name.replace("_", " ")
+
+
+def _on(*platforms: str) -> frozenset[str]:
+    return frozenset(platforms)
+
+
+# Support per platform: Rutter docs: the platform marks of each object's page, read widely where they are silent.
+_KINDS = (
+    Kind(
+        "bill",
+        "bills",
+        create=_ALL,
+        update=_ALL,
+        delete=_on(QUICKBOOKS, NETSUITE),
+        filters={
+            "document_number": "document_number",
+            "vendor_id": "vendor_id",
+            "due_date": "due_date",
+            "status": "status",
+        },
+        old_parameter="document_number",
+    ),
+    Kind(
+        "bill_payment",
+        "bill_payments",
+        create=_ALL,
+        update=_on(QUICKBOOKS, NETSUITE),
+        delete=_on(QUICKBOOKS, NETSUITE),
+        filters={"account_id": "account_id", "vendor_id": "vendor_id", "reference": "reference"},
+    ),
+    Kind(
+        "bill_credit_memo",
+        "bill_credit_memos",
+        create=_ALL,
+        update=_on(QUICKBOOKS, XERO),
+        delete=_on(QUICKBOOKS, NETSUITE),
+        filters={"vendor_id": "vendor_id", "document_number": "document_number"},
+    ),
+    Kind(
+        "account",
+        "accounts",
+        create=_ALL,
+        update=_ALL,
+        filters={
+            "account_type": "account_type",
+            "status": "status",
+            "balance": "balance_minor",
+            "name": "name",
+            "nominal_code": "nominal_code",
+        },
+        old_parameter="account_type",
+    ),
+    Kind(
+        "vendor",
+        "vendors",
+        create=_ALL,
+        update=_ALL,
+        delete=_on(QUICKBOOKS, NETSUITE, INTACCT),
+        filters={"vendor_name": "name"},
+        old_parameter="vendor_name",
+    ),
+    Kind(
+        "customer",
+        "customers",
+        create=_ALL,
+        update=_ALL,
+        filters={"customer_name": "name"},
+        old_parameter="customer_name",
+        resource="ACCOUNTING_CUSTOMER",
+    ),
+    Kind(
+        "item",
+        "items",
+        create=_ALL,
+        update=_ALL,
+        delete=_on(QUICKBOOKS, NETSUITE, INTACCT),
+        filters={"name": "name"},
+        old_parameter="name",
+        has_platform_url=False,
+        resource="ITEMS",
+    ),
+    Kind(
+        "class",
+        "classes",
+        create=_ALL,
+        filters={"name": "name", "status": "status"},
+        has_platform_url=False,
+    ),
+    Kind(
+        "department",
+        "departments",
+        read=_on(QUICKBOOKS, NETSUITE, INTACCT),
+        create=_on(QUICKBOOKS, NETSUITE, INTACCT),
+    ),
+    Kind("location", "locations", read=_on(NETSUITE, INTACCT), has_platform_url=False),
+    Kind("project", "projects", read=_on(INTACCT)),
+    Kind("task", "tasks", read=_on(INTACCT)),
+    Kind("tax_rate", "tax_rates", create=_ALL, has_platform_url=False, resource="TAX_RATES"),
+    Kind(
+        "payment_term",
+        "payment_terms",
+        read=_on(QUICKBOOKS, NETSUITE),
+        create=_on(QUICKBOOKS, NETSUITE),
+        delete=_on(QUICKBOOKS, NETSUITE),
+        has_platform_url=False,
+    ),
+    Kind("payment_method", "payment_methods", read=_on(QUICKBOOKS, NETSUITE), has_platform_url=False),
+    Kind("subsidiary", "subsidiaries", read=_on(NETSUITE, INTACCT), has_platform_url=False),
+    Kind(
+        "purchase_order",
+        "purchase_orders",
+        read=_on(QUICKBOOKS, XERO, NETSUITE),
+        create=_on(QUICKBOOKS, XERO, NETSUITE),
+        update=_on(QUICKBOOKS, XERO, NETSUITE),
+        delete=_on(QUICKBOOKS, NETSUITE),
+        filters={"vendor_id": "vendor_id"},
+    ),
+    Kind(
+        "currency",
+        "currencies",
+        read=_on(QUICKBOOKS, XERO, NETSUITE),
+        has_platform_url=False,
+        resource="CURRENCIES",
+    ),
+    Kind("company_info", "company_info", has_platform_url=False),
+)
+
+KINDS = {kind.name: kind for kind in _KINDS}
+KINDS_BY_PLURAL = {kind.plural: kind for kind in _KINDS if kind.name != "company_info"}
+
+APPLICATIONS_ON = _ALL
+"""Credit applications and their removal."""
+
+ATTACHMENTS_ON = _ALL
+
+
+def resource_of(kind: Kind) -> str:
+    """The name that deletion events give this object (Rutter docs: Monitoring deleted objects)."""
+    return kind.resource or kind.name.upper()

@@ -1,0 +1,42 @@
+"""Making connections: an empty one first, and its books as soon as a platform is known."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from rutter_ap_server.sandbox import hooks, story_others
+from rutter_ap_server.sandbox.database import Transaction
+from rutter_ap_server.sandbox.kinds import NETSUITE, QUICKBOOKS, XERO
+from rutter_ap_server.sandbox.records import Books, Company, company_by
+
+CREATABLE = (QUICKBOOKS, XERO, NETSUITE)
+"""The platforms that may be named when a connection is created; Link itself offers all that the sandbox plays."""
+
+
+def new_connection(tx: Transaction) -> Company:
+    """A connection that nobody has linked yet: it has a token, and no platform and no books."""
+    connection_id, token = tx.new_id(), f"access-sandbox-{tx.new_id()}"
+    query = """INSERT INTO companies (id, access_token, status, currency, created_at, updated_at)
+        VALUES (?, ?, 'not_ready', 'USD', ?, ?)"""
+    tx.sql.execute(query, (connection_id, token, tx.now, tx.now))
+    return _reread(tx, connection_id)
+
+
+def start_books(tx: Transaction, company: Company, platform: str, today: date) -> Company:
+    """Give a linked connection its platform and a small set of books. It is ready at once."""
+    now, store = tx.now, f"Linked {platform.replace('_', ' ').title()} Company {company.number}"
+    query = """UPDATE companies SET platform = ?, store_name = ?, status = 'active', updated_at = ?,
+        last_sync_started_at = ?, last_sync_completed_at = ?, next_platform_id = 100 WHERE number = ?"""
+    tx.sql.execute(query, (platform, store, now, now, now, company.number))
+    company = _reread(tx, company.id)
+    story_others.start_linked_company(Books(tx, company), today)
+    tx.now = now
+    hooks.emit_connection(tx, company, "INITIAL_UPDATE")
+    return company
+
+
+def _reread(tx: Transaction, connection_id: str) -> Company:
+    company = company_by(tx.sql, "id", connection_id)
+    if company is None:
+        raise AssertionError("A connection that was just written is not there.")
+    return company

@@ -1,0 +1,52 @@
+"""Where Rutter's own pages and machine-readable spec lie when they are at hand; they are not part of the project."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SHARED = Path(__file__).resolve().parents[3] / "shared"
+SPEC = SHARED / "rutter" / "openapi-2024-08-31.json"
+SEEDS = SHARED / "seeds"
+
+
+def spec() -> dict[str, Any]:
+    """The machine-readable spec, or a skip that says what is missing."""
+    if not SPEC.is_file():
+        pytest.skip(f"Rutter's machine-readable spec is not at {SPEC}")
+    whole: dict[str, Any] = json.loads(SPEC.read_text())
+    return whole
+
+
+def spec_schemas() -> dict[str, Any]:
+    """The schemas of the spec, or a skip that says what is missing."""
+    schemas: dict[str, Any] = spec()["components"]["schemas"]
+    return schemas
+
+
+def printed_examples() -> list[bytes]:
+    """Every JSON object printed in the pages, or a skip that says what is missing."""
+    pages = sorted(SEEDS.glob("*.txt")) if SEEDS.is_dir() else []
+    if not pages:
+        pytest.skip(f"Rutter's pages are not at {SEEDS}")
+    return [example for page in pages for example in _objects(page.read_text())]
+
+
+def _objects(text: str) -> list[bytes]:
+    # One page prints a line number before every line of its examples.
+    text = re.sub(r"(?m)^\d+(?=[\s{}\]])", "", text)
+    found: list[bytes] = []
+    decoder, at = json.JSONDecoder(), text.find("{")
+    while at >= 0:
+        try:
+            _, end = decoder.raw_decode(text, at)
+        except ValueError:
+            end = at + 1
+        else:
+            found.append(text[at:end].encode())
+        at = text.find("{", end)
+    return found

@@ -1,0 +1,59 @@
+"""What a platform can do is known before a write, and says when it is not known."""
+
+from __future__ import annotations
+
+import pytest
+
+from rutter_ap_server.rutter import Support, abilities_of
+from rutter_ap_server.rutter.abilities import DOCUMENTED, PLATFORMS
+
+
+@pytest.mark.parametrize(
+    ("platform", "collection", "verb", "support"),
+    [
+        ("QUICKBOOKS", "bills", "delete", Support.YES),
+        ("NETSUITE", "bills", "delete", Support.YES),
+        ("XERO", "bills", "delete", Support.UNSURE),
+        ("XERO", "bills", "attach", Support.YES),
+        ("QUICKBOOKS_DESKTOP", "bills", "attach", Support.UNSURE),
+        ("NETSUITE", "bill_payments", "void", Support.YES),
+        ("XERO", "bill_payments", "void", Support.UNSURE),
+        ("SAGE_INTACCT", "bill_credit_memos", "apply", Support.UNSURE),
+        ("DYNAMICS365", "bill_credit_memos", "create", Support.NO),
+        ("FRESHBOOKS", "bills", "create", Support.NO),
+        ("SOMETHING_NEW", "bills", "create", Support.UNSURE),
+    ],
+)
+def test_an_ability_is_documented_unsure_or_absent(platform: str, collection: str, verb: str, support: Support) -> None:
+    assert abilities_of(platform).support(collection, verb) is support
+
+
+def test_what_the_connection_does_not_offer_is_absent() -> None:
+    abilities = abilities_of("QUICKBOOKS", ["bill_payment", "ITEMS"])
+    assert abilities.void_payment is Support.NO
+    assert abilities.support("items", "read") is Support.NO
+    assert abilities.delete_bill is Support.YES
+
+
+def test_xero_pays_one_bill_at_a_time() -> None:
+    assert abilities_of("XERO").pay_several_bills_at_once is Support.NO
+    assert abilities_of("QUICKBOOKS").pay_several_bills_at_once is Support.YES
+
+
+def test_the_quirks_are_known() -> None:
+    assert [name for name in sorted(PLATFORMS) if not abilities_of(name).filters] == [
+        "SAGE_BUSINESS_CLOUD",
+        "SAGE_INTACCT",
+    ]
+    assert abilities_of("quickbooks").every_line_needs_an_account
+    assert not abilities_of("XERO").every_line_needs_an_account
+    assert abilities_of("FREEAGENT").credit_application_wants_an_account
+
+
+def test_a_call_that_rutter_does_not_have_is_a_mistake() -> None:
+    with pytest.raises(KeyError):
+        abilities_of("QUICKBOOKS").support("locations", "create")
+
+
+def test_every_row_names_platforms_that_exist() -> None:
+    assert all(platforms <= PLATFORMS for platforms in DOCUMENTED.values())

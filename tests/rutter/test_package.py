@@ -1,0 +1,135 @@
+"""The package: light to import, and every public name where it is promised."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import rutter_ap_server.rutter as package
+from rutter.raw_server import http, raw_server
+from rutter_ap_server.rutter import Credentials, RutterClient, Secret, company
+from rutter_ap_server.rutter.credentials import Revealing
+from rutter_ap_tools.errors import OperatorError
+
+NAMES = [
+    "Abilities",
+    "Company",
+    "Credentials",
+    "Done",
+    "Limits",
+    "PRODUCTION_URL",
+    "Page",
+    "Rejected",
+    "RutterClient",
+    "RutterError",
+    "SANDBOX_URL",
+    "Secret",
+    "Support",
+    "Unknown",
+    "WriteOutcome",
+    "abilities_of",
+    "above",
+    "ascending",
+    "contains",
+    "descending",
+    "equal",
+    "given",
+]
+
+
+def test_the_public_names_are_these() -> None:
+    assert package.__all__ == NAMES
+    assert all(getattr(package, name) is not None for name in NAMES)
+    assert set(NAMES) <= set(dir(package))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        package.nothing  # noqa: B018 - reading it is the test
+
+
+def test_importing_the_package_loads_nothing_and_a_client_loads_no_retry_library() -> None:
+    program = """
+import sys
+import rutter_ap_server.rutter as rutter
+early = {"httpx", "msgspec", "anyio", "tenacity"} & set(sys.modules)
+assert not early, early
+client = rutter.RutterClient(rutter.Credentials("a", "b"))
+client.connection("t").bills
+late = {"tenacity", "stamina", "pydantic", "mcp"} & set(sys.modules)
+assert not late, late
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_every_call_of_a_company_exists_under_its_documented_name() -> None:
+    calls = {name for name in vars(company.Company) if not name.startswith("_")}
+    assert calls == {
+        "accounts",
+        "attachments",
+        "backfill",
+        "bill_credit_applications",
+        "bill_credit_memos",
+        "bill_payments",
+        "bills",
+        "classes",
+        "company_info",
+        "currencies",
+        "customers",
+        "departments",
+        "detail",
+        "events",
+        "incremental_sync",
+        "items",
+        "locations",
+        "payment_methods",
+        "payment_terms",
+        "projects",
+        "purchase_orders",
+        "rotate_token",
+        "status",
+        "subsidiaries",
+        "tasks",
+        "tax_rates",
+        "vendors",
+        "walk_events",
+    }
+
+
+def test_a_secret_of_another_making_is_taken() -> None:
+    class Vault:
+        def reveal(self) -> str:
+            return "hidden"
+
+    assert isinstance(Vault(), Revealing)
+    credentials = Credentials("id", Vault())
+    assert credentials.client_secret == Secret("hidden")
+    assert credentials.authorization() == "Basic aWQ6aGlkZGVu"
+
+
+@pytest.mark.parametrize(
+    "base_url",
+    [
+        "",
+        "rutter.test",
+        "ftp://rutter.test",
+        "https://",
+        "https://user:pass@rutter.test",
+        "https://rutter.test/?a=b",
+        "https://rutter.test/#a",
+        "https://\x00",
+    ],
+)
+def test_a_base_url_that_is_none_is_refused_at_once(base_url: str) -> None:
+    with pytest.raises(OperatorError):
+        RutterClient(Credentials("a", "b"), base_url=base_url)
+
+
+async def test_a_proxy_is_used_when_given() -> None:
+    async with (
+        raw_server(http("200 OK", b'{"connections": []}')) as proxy,
+        RutterClient(
+            Credentials("a", "b"), base_url="http://rutter.test/versioned", proxy=f"http://127.0.0.1:{proxy.port}"
+        ) as client,
+    ):
+        assert await client.connections.list() == ()
+    assert proxy.lines == [b"GET http://rutter.test/versioned/connections HTTP/1.1"]

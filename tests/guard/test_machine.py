@@ -19,11 +19,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from guard.bench import PASSCODE, START, Answering, Bench, PowerCut, codes
 from rutter_ap_server.clock import FixedClock
-from rutter_ap_server.guard.approvals import NotReleased
 from rutter_ap_server.guard.asker import Answer
 from rutter_ap_server.guard.dispatch import LEASE_SECONDS
 from rutter_ap_server.rutter.models.vendors import VendorUpdate
 from rutter_ap_server.sandbox import open_sandbox
+from rutter_ap_server.store.engine import Tx
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.errors import ApError, Refused
 from rutter_ap_tools.findings import Severity
@@ -56,6 +56,7 @@ COUNTED = ("dispatching", "unknown", "posted")
 bills = st.sampled_from(BILLS)
 faults = st.lists(st.sampled_from(FAULTS), min_size=1, max_size=2)
 which = st.integers(min_value=0, max_value=1)
+answers = st.sampled_from([*[Answer.ACCEPTED] * 4, Answer.DECLINED, Answer.NONE])
 nth = st.integers(min_value=0, max_value=7)
 
 
@@ -75,6 +76,14 @@ class World:
             assert bill.amount_due >= 0
             found[number] = {link.id or "": link.allocated_amount for link in bill.linked_payments}
         return found
+
+
+def _freeze(tx: Tx) -> None:
+    tx.people.freeze("Ana")
+
+
+def _unfreeze(tx: Tx) -> None:
+    tx.people.unfreeze()
 
 
 class PayingIsSafe(RuleBasedStateMachine):
@@ -105,7 +114,7 @@ class PayingIsSafe(RuleBasedStateMachine):
         found = [p for p in self.run(self.world.observer.proposals()) if p.state == "held"]
         return sorted(found, key=lambda p: (p.created_at, p.summary, p.id))
 
-    @rule(process=which, number=bills, amount=st.sampled_from(AMOUNTS), answer=st.sampled_from(Answer), faults=faults)
+    @rule(process=which, number=bills, amount=st.sampled_from(AMOUNTS), answer=answers, faults=faults)
     def propose(self, process: int, number: str, amount: str, answer: Answer, faults: list[str]) -> None:
         """An assistant asks for a payment, and somebody in the chat says something."""
         bench = self.processes[process]
@@ -115,33 +124,26 @@ class PayingIsSafe(RuleBasedStateMachine):
         bench.wire.faults = []
 
     @precondition(lambda self: self.held())
-    @rule(process=which, pick=nth, faults=faults)
-    def approve(self, process: int, pick: int, faults: list[str]) -> None:
-        """An approver releases something, though never what looks like a repeat."""
+    @rule(process=which, pick=nth, yes=st.sampled_from([True, True, True, False]), faults=faults)
+    def decide(self, process: int, pick: int, yes: bool, faults: list[str]) -> None:
+        """An approver releases something, though never what looks like a repeat, or declines it."""
         bench, held = self.processes[process], self.held()
         proposal = held[pick % len(held)]
         bench.wire.faults = list(faults)
 
-        async def look_and_approve() -> None:
-            seen = await bench.app.approvals.look(proposal.id, bench.office)
+        async def look_and_decide() -> None:
+            approvals = bench.app.approvals
+            seen = await approvals.look(proposal.id, bench.office)
             if "payment.repeat" in codes(seen):
                 assert seen.verdict >= Severity.APPROVE
-                return
-            await bench.app.approvals.approve(seen, bench.office, name="Ana", passcode=PASSCODE, channel="terminal")
+            elif yes:
+                await approvals.approve(seen, bench.office, name="Ana", passcode=PASSCODE, channel="terminal")
+            else:
+                await approvals.decline(proposal.id, name="Ana", passcode=PASSCODE, channel="terminal")
 
         with suppress(ApError, PowerCut):
-            self.run(look_and_approve())
+            self.run(look_and_decide())
         bench.wire.faults = []
-
-    @precondition(lambda self: self.held())
-    @rule(pick=nth)
-    def decline(self, pick: int) -> None:
-        """An approver declines something."""
-        held = self.held()
-        approvals = self.world.observer.app.approvals
-        proposal = held[pick % len(held)]
-        with suppress(NotReleased):
-            self.run(approvals.decline(proposal.id, name="Ana", passcode=PASSCODE, channel="terminal"))
 
     @rule(process=which, faults=faults)
     def recover(self, process: int, faults: list[str]) -> None:
@@ -152,42 +154,37 @@ class PayingIsSafe(RuleBasedStateMachine):
             self.run(bench.app.recover())
         bench.wire.faults = []
 
-    @rule(process=which)
-    def rutter_goes_away_or_comes_back(self, process: int) -> None:
-        """The wire of one process is cut, or mended."""
-        wire = self.processes[process].wire
-        wire.is_down = not wire.is_down
+    @rule(event=st.sampled_from(["wire", "by hand", "vendor", "freeze", "later", "later", "later"]), choice=nth)
+    def meanwhile(self, event: str, choice: int) -> None:
+        """The world outside goes on."""
+        match event:
+            case "wire":
+                wire = self.processes[choice % 2].wire
+                wire.is_down = not wire.is_down
+            case "by hand":
+                self.run(self._pay_by_hand(BILLS[choice % 3], ("50.00", "100.00", "250.01")[choice % 3]))
+            case "vendor":
+                self.run(self._change_vendor(VENDORS[choice % 2]))
+            case "freeze":
+                self.frozen = not self.frozen
+                self.world.observer.app.store.write_now(_freeze if self.frozen else _unfreeze)
+            case "later":
+                seconds = (1, LEASE_SECONDS + 1, LEASE_SECONDS + 1, 3600 * 13, 3600 * 25, -60)[choice % 6]
+                self.clock.instant += timedelta(seconds=seconds)
 
-    @rule(number=bills, amount=st.sampled_from(["50.00", "100.00"]))
-    def somebody_pays_by_hand(self, number: str, amount: str) -> None:
-        """A payment is entered in the accounting platform itself."""
+    async def _pay_by_hand(self, number: str, amount: str) -> None:
         observer = self.world.observer
-        if self.run(observer.bill(number)).amount_due >= Decimal(amount):
+        due = (await observer.bill(number)).amount_due
+        if due is not None and due >= Decimal(amount):
             self.keys += 1
-            self.world.by_hand.add(self.run(observer.pay_by_hand(number, amount, f"by-hand-{self.keys}")))
+            self.world.by_hand.add(await observer.pay_by_hand(number, amount, f"by hand {self.keys}"))
 
-    @rule(name=st.sampled_from(VENDORS))
-    def a_vendor_changes(self, name: str) -> None:
-        """A vendor's details change in the ledger."""
+    async def _change_vendor(self, name: str) -> None:
         self.keys += 1
-        key, ledger = f"change-{self.keys}", self.world.observer.office.ledger
-        vendor = self.run(self.world.observer.office.directory.vendor(name))
-        self.run(ledger.vendors.update(vendor.id, VendorUpdate(email=f"{key}@example.com"), idempotency_key=key))
-
-    @rule(seconds=st.sampled_from([1, LEASE_SECONDS + 1, 3600 * 13, 3600 * 25, -3600]))
-    def time_passes(self, seconds: int) -> None:
-        """Or is set back."""
-        self.clock.instant += timedelta(seconds=seconds)
-
-    @rule()
-    def somebody_freezes_or_unfreezes(self) -> None:
-        """All writes stop, or go on."""
-        self.frozen = not self.frozen
-        store = self.world.observer.app.store
-        if self.frozen:
-            store.write_now(lambda tx: tx.people.freeze("Ana"))
-        else:
-            store.write_now(lambda tx: tx.people.unfreeze())
+        office = self.world.observer.office
+        vendor = await office.directory.vendor(name)
+        change = VendorUpdate(email=f"change-{self.keys}@example.com")
+        await office.ledger.vendors.update(vendor.id, change, idempotency_key=f"change {self.keys}")
 
     @invariant()
     def the_books_and_our_records_agree(self) -> None:
@@ -235,7 +232,7 @@ class PayingIsSafe(RuleBasedStateMachine):
         """Once everything works again, nothing is left half done but what only a person can tell."""
         try:
             self.clock.instant += timedelta(seconds=LEASE_SECONDS + 3601)
-            self.world.observer.app.store.write_now(lambda tx: tx.people.unfreeze())
+            self.world.observer.app.store.write_now(_unfreeze)
             for bench in self.processes:
                 bench.wire.is_down, bench.wire.faults = False, []
             for _ in range(3):
@@ -256,6 +253,6 @@ class PayingIsSafe(RuleBasedStateMachine):
 
 
 PayingIsSafe.TestCase.settings = settings(
-    max_examples=25, stateful_step_count=14, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=25, stateful_step_count=16, deadline=None, suppress_health_check=list(HealthCheck)
 )
 TestPayingIsSafe = PayingIsSafe.TestCase

@@ -116,6 +116,19 @@ async def test_a_payment_somebody_entered_by_hand_meanwhile_is_taken_for_ours_an
         assert len(bench.wire.payments_sent) == 1
 
 
+async def test_a_payment_that_was_there_before_is_never_taken_for_ours(home: Path) -> None:
+    async with a_bench(home, ALLOW) as bench:
+        by_hand = await bench.pay_by_hand("NW-2291", "100.00")
+        bench.wire.faults = ["lost before"]
+        result = await bench.pay("NW-2291", "100.00")
+        assert result.status == "unknown"
+
+        await bench.app.recover()
+        found = await bench.proposal(result.proposal_id)
+        assert (found.state, (found.record or {})["id"] == by_hand) == ("posted", False)
+        assert await bench.paid("NW-2291") == [Decimal("100.00")] * 2
+
+
 async def test_a_bill_that_changed_meanwhile_leaves_the_outcome_to_a_person(home: Path) -> None:
     async with a_bench(home, ALLOW) as bench:
         bench.wire.faults = ["lost before"]
@@ -266,8 +279,9 @@ async def test_a_process_so_slow_that_its_claim_was_taken_over_sends_nothing_und
             tasks.start_soon(other.app.recover)
             await leaving.reached.wait()
             slow.go.set()
-            while not results:
-                await anyio.lowlevel.checkpoint()
+            with anyio.fail_after(20):
+                while not results:
+                    await anyio.lowlevel.checkpoint()
             assert (await bench.proposal(claimed.id)).state == "dispatching"
             leaving.go.set()
 

@@ -315,8 +315,9 @@ async def test_a_payment_released_while_another_one_of_its_bill_is_on_its_way_is
             tasks.start_soon(pay, "400.00", accepts())
             await first_leaves.reached.wait()
             second_may.set()
-            while "500.00" not in results:
-                await anyio.lowlevel.checkpoint()
+            with anyio.fail_after(20):
+                while "500.00" not in results:
+                    await anyio.lowlevel.checkpoint()
             first_leaves.go.set()
 
         assert results == {"400.00": "posted", "500.00": "unknown"}
@@ -388,6 +389,17 @@ async def test_a_payment_nobody_released_in_time_is_void(home: Path) -> None:
         assert bench.wire.writes == []
 
 
+async def test_an_answer_in_the_chat_comes_too_late_for_a_payment_whose_time_is_up(home: Path) -> None:
+    async with a_bench(home) as bench:
+        held = await bench.pay("NW-2291")
+        bench.clock.instant += timedelta(hours=72)
+        posted = await bench.pay("NW-2291", "", accepts())
+
+        assert (posted.status, posted.proposal_id == held.proposal_id) == ("posted", False)
+        assert (await bench.proposal(held.proposal_id)).state == "expired"
+        assert await bench.paid("NW-2291") == [Decimal("684.20")]
+
+
 async def test_a_released_payment_that_could_not_leave_in_time_is_void(home: Path) -> None:
     async with a_bench(home) as bench:
 
@@ -451,6 +463,8 @@ async def test_a_freeze_between_release_and_sending_holds_the_payment_back(home:
 
         result = await bench.pay("NW-2291", "", accepts(freezes))
         assert (result.status, codes(result)[0], bench.wire.writes) == ("held", "freeze.active", [])
+        held = await bench.proposal(result.proposal_id)
+        assert await bench.app.store.read(lambda tx: tx.proposals.approvals(held.id)) == ()
 
 
 async def test_a_broken_policy_stops_writes_while_reads_go_on(home: Path) -> None:

@@ -1,0 +1,257 @@
+"""What our own store knows about a write, and the rolling limits, at their edges."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from guard.making import a_frozen, usd
+from rutter_ap_server.clock import FixedClock
+from rutter_ap_server.guard.frozen import Frozen, freeze, thaw
+from rutter_ap_server.guard.kinds.base import OwnFacts
+from rutter_ap_server.guard.kinds.registry import kind_named
+from rutter_ap_server.guard.own_facts import SENDING_STATES, others_in_the_way, over_limit, own_facts
+from rutter_ap_server.guard.policy import Policy, parse_policy
+from rutter_ap_server.store.engine import Store
+from rutter_ap_tools.money import Money
+from store.making import START, put
+
+LIMITS = parse_policy(
+    """
+    [currencies.USD]
+    approve_above = "100"
+    two_approvers_above = "100"
+    single_limit = "100"
+    day_limit = "100"
+    vendor_day_limit = "60"
+    """
+)
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    """A clock that stands until the test moves it."""
+    return FixedClock(START)
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: FixedClock) -> Iterator[Store]:
+    """An open store."""
+    opened = Store(f"sqlite:///{tmp_path / 'ap.db'}", clock)
+    yield opened
+    opened.close()
+
+
+def known(store: Store, frozen: Frozen, **options: object) -> OwnFacts:
+    kind = kind_named(frozen.tool)
+    return store.read_now(lambda tx: own_facts(tx, kind, frozen, Policy(), **options))  # type: ignore[arg-type]
+
+
+def test_nothing_is_known_at_first(store: Store) -> None:
+    assert known(store, a_frozen()) == OwnFacts()
+
+
+def test_a_freeze_is_known_to_every_write(store: Store) -> None:
+    store.write_now(lambda tx: tx.people.freeze("Ana"))
+
+    for tool in ("pay_bill", "create_bill", "apply_credit", "attach_file", "link_account"):
+        assert known(store, a_frozen(tool=tool)).frozen_by == "Ana at 2026-03-02T09:30:00.000000Z"
+
+
+@pytest.mark.parametrize(
+    ("state", "tool", "bill", "company", "in_the_way"),
+    [
+        ("released", "pay_bill", "b1", "company-1", True),
+        ("dispatching", "pay_bill", "b1", "company-1", True),
+        ("unknown", "pay_bill", "b1", "company-1", True),
+        ("unknown", "apply_credit", "b1", "company-1", True),
+        ("held", "pay_bill", "b1", "company-1", False),
+        ("posted", "pay_bill", "b1", "company-1", False),
+        ("failed", "pay_bill", "b1", "company-1", False),
+        ("unknown", "attach_file", "b1", "company-1", False),
+        ("unknown", "pay_bill", "b2", "company-1", False),
+        ("unknown", "pay_bill", "b1", "company-2", False),
+    ],
+)
+def test_a_write_on_the_same_bill_whose_outcome_is_open_is_in_the_way(
+    store: Store, state: str, tool: str, bill: str, company: str, in_the_way: bool
+) -> None:
+    other = put(store, state=state, tool=tool, bill_id=bill, company_id=company, money=usd("1.00"))
+
+    assert known(store, a_frozen()).in_flight == ((other.id,) if in_the_way else ())
+    assert known(store, a_frozen(tool="apply_credit")).in_flight == ((other.id,) if in_the_way else ())
+    assert known(store, a_frozen(), except_id=other.id).in_flight == ()
+    assert known(store, a_frozen(tool="attach_file")).in_flight == ()
+
+
+def test_before_sending_only_what_may_have_left_is_in_the_way(store: Store) -> None:
+    put(store, state="released", money=usd("1.00"))
+    assert known(store, a_frozen(), in_flight_states=SENDING_STATES).in_flight == ()
+
+    unknown = put(store, state="unknown", money=usd("2.00"))
+    assert known(store, a_frozen(), in_flight_states=SENDING_STATES).in_flight == (unknown.id,)
+
+
+@pytest.mark.parametrize(
+    ("mine", "other", "waits"),
+    [
+        ("pay_bill", {"tool": "pay_bill", "state": "dispatching"}, True),
+        ("pay_bill", {"tool": "apply_credit", "state": "unknown"}, True),
+        ("pay_bill", {"tool": "pay_bill", "state": "released"}, False),
+        ("pay_bill", {"tool": "pay_bill", "state": "unknown", "bill_id": "b2"}, False),
+        ("create_bill", {"tool": "create_bill", "state": "dispatching", "bill_id": None}, True),
+        ("create_bill", {"tool": "create_bill", "state": "dispatching", "bill_id": None, "vendor_id": "v2"}, False),
+        ("create_bill", {"tool": "pay_bill", "state": "dispatching"}, False),
+        ("link_account", {"tool": "link_account", "state": "unknown"}, False),
+    ],
+)
+def test_a_write_waits_for_another_one_that_could_change_its_facts(
+    store: Store, mine: str, other: dict[str, str | None], waits: bool
+) -> None:
+    proposal = put(store, tool=mine, state="released", bill_id=None if mine == "create_bill" else "b1")
+    assert not store.read_now(lambda tx: others_in_the_way(tx, proposal))
+    put(store, **other)
+
+    assert store.read_now(lambda tx: others_in_the_way(tx, proposal)) is waits
+
+
+@pytest.mark.parametrize(
+    ("state", "amount", "days_ago", "repeats"),
+    [
+        ("posted", "100.00", 0, True),
+        ("posted", "100.00", 30, True),
+        ("posted", "100.00", 31, False),
+        ("posted", "100.00", -5, True),
+        ("posted", "100.01", 0, False),
+        ("held", "100.00", 0, False),
+        ("failed", "100.00", 0, False),
+        ("declined", "100.00", 0, False),
+    ],
+)
+def test_a_posted_payment_of_the_same_amount_on_the_same_bill_is_a_repeat_for_a_while(
+    store: Store, state: str, amount: str, days_ago: int, repeats: bool
+) -> None:
+    at = START - timedelta(days=days_ago)
+    other = put(store, state=state, money=usd(amount), created_at=at, updated_at=at)
+
+    assert known(store, a_frozen()).repeats == ((other.id,) if repeats else ())
+
+
+def test_a_repeat_is_known_though_memo_account_or_date_were_changed(store: Store) -> None:
+    other = put(store, state="posted", digest="1" * 64)
+    changed = a_frozen(fields={"bill_id": "b1", "memo": "another memo"})
+
+    assert changed.digest != other.digest
+    assert known(store, changed).repeats == (other.id,)
+
+
+def test_a_write_that_moves_no_money_is_a_repeat_only_when_it_is_the_same_in_every_field(store: Store) -> None:
+    frozen = a_frozen(tool="create_bill", bill_id=None)
+    other = put(store, tool="create_bill", state="posted", digest=frozen.digest, bill_id=None)
+
+    assert known(store, frozen).repeats == (other.id,)
+    assert known(store, a_frozen(tool="create_bill", bill_id=None, fields={"memo": "x"})).repeats == ()
+
+
+def test_linking_an_account_again_is_no_repeat(store: Store) -> None:
+    frozen = a_frozen(tool="link_account", bill_id=None)
+    put(store, tool="link_account", state="posted", digest=frozen.digest)
+
+    assert known(store, frozen).repeats == ()
+
+
+def broken(store: Store, amount: str, *, vendor: str = "v1", currency: str = "USD") -> tuple[str, str] | None:
+    frozen = a_frozen(Money.parse(amount, currency), vendor_id=vendor)
+    return store.read_now(lambda tx: over_limit(tx, frozen, LIMITS))
+
+
+def reserve(store: Store, amount: str, vendor: str = "v1") -> str:
+    proposal = put(store)
+    store.write_now(lambda tx: tx.spend.reserve(proposal.id, "company-1", vendor, usd(amount)))
+    return proposal.id
+
+
+def test_a_limit_holds_to_the_cent_and_says_how_much_is_left(store: Store) -> None:
+    reserve(store, "30.00")
+    reserve(store, "40.00", vendor="v2")
+
+    assert broken(store, "30.00") is None
+    assert broken(store, "30.01") == (
+        "amount.over_day_limit",
+        "30.01 USD would pass the limit of 100.00 USD for this company's payments in 24 hours; 30.00 USD is left",
+    )
+    assert broken(store, "20.01", vendor="v2") == (
+        "amount.over_vendor_limit",
+        "20.01 USD would pass the limit of 60.00 USD for payments to this vendor in 24 hours; 20.00 USD is left",
+    )
+    assert broken(store, "20.00", vendor="v2") is None
+
+
+def test_a_limit_that_is_passed_already_has_nothing_left(store: Store) -> None:
+    reserve(store, "150.00", vendor="v2")
+
+    found = broken(store, "0.01")
+    assert found is not None
+    assert found[1].endswith("; 0.00 USD is left")
+
+
+def test_a_limit_opens_again_when_a_payment_turns_out_not_to_have_happened_or_grows_old(
+    store: Store, clock: FixedClock
+) -> None:
+    first = reserve(store, "60.00")
+    assert broken(store, "0.01") is not None
+    store.write_now(lambda tx: tx.spend.settle(first, "void"))
+    assert broken(store, "60.00") is None
+
+    reserve(store, "60.00")
+    clock.instant = START + timedelta(hours=24, microseconds=1)
+    assert broken(store, "60.00") is None
+
+
+def test_limits_of_one_currency_do_not_count_another(store: Store) -> None:
+    reserve(store, "100.00")
+
+    assert broken(store, "1000000.00", currency="EUR") is None
+
+
+def test_the_same_intent_has_one_digest_and_every_field_is_in_it() -> None:
+    base = a_frozen(fields={"bill_id": "b1", "amount": "1.00", "memo": ""})
+    same = a_frozen(fields={"memo": "", "amount": "1.00", "bill_id": "b1"}, summary="other words")
+    others = [
+        a_frozen(fields={"bill_id": "b1", "amount": "1.00", "memo": "x"}),
+        a_frozen(fields={"bill_id": "b1", "amount": "1.01", "memo": ""}),
+        a_frozen(fields={"bill_id": "b1", "amount": "1.00", "memo": ""}, company_id="company-2"),
+        a_frozen(fields={"bill_id": "b1", "amount": "1.00", "memo": ""}, tool="apply_credit"),
+    ]
+
+    assert base.digest == same.digest
+    assert len({base.digest, *(other.digest for other in others)}) == 5
+
+
+def test_a_date_we_filled_in_is_frozen_but_does_not_make_another_intent_tomorrow() -> None:
+    def on(date: str, *defaulted: str) -> Frozen:
+        fields = {"bill_id": "b1", "date": date}
+        return freeze(tool="pay_bill", company_id="c", fields=fields, summary="Pay", defaulted=defaulted)
+
+    assert on("2026-03-02", "date").digest == on("2026-03-03", "date").digest
+    assert on("2026-03-02").digest != on("2026-03-03").digest
+    assert on("2026-03-02", "date").fields["date"] == "2026-03-02"
+
+
+def test_a_stored_proposal_is_thawed_to_what_was_frozen(store: Store) -> None:
+    frozen = a_frozen(fields={"bill_id": "b1", "lines": [{"a": "1"}]})
+    proposal = put(
+        store,
+        tool=frozen.tool,
+        digest=frozen.digest,
+        fields=frozen.fields,
+        summary=frozen.summary,
+        money=frozen.money,
+    )
+
+    stored = store.read_now(lambda tx: tx.proposals.get(proposal.id))
+    assert stored is not None
+    assert thaw(stored) == frozen

@@ -71,6 +71,7 @@ def _serving(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     sandbox.add_argument("--port", type=int, default=0, help="a free one when left out")
     sandbox.add_argument("--bills", type=int, default=0, help="that many more bills, for load")
     sandbox.add_argument("--file", help="keep the books in this file instead of in memory")
+    sandbox.add_argument("--admin", action="store_true", help="open the endpoints that switch faults on")
     sandbox.set_defaults(command=_sandbox)
     demo = commands.add_parser("demo", help="the story, end to end, narrated")
     demo.add_argument("--json", action="store_true", help="one JSON object per step")
@@ -174,7 +175,7 @@ def _sandbox(arguments: argparse.Namespace) -> int:
     from rutter_ap_server.sandbox.serve import serve
 
     file = Path(arguments.file) if arguments.file else None
-    return serve(port=arguments.port, bills=arguments.bills, file=file)
+    return serve(port=arguments.port, bills=arguments.bills, file=file, admin=arguments.admin)
 
 
 def _demo(arguments: argparse.Namespace) -> int:

@@ -7,7 +7,11 @@ import os
 import pytest
 
 # Read before any fixture clears them: recording from Rutter itself needs its credentials.
-OUTSIDE = {name: value for name, value in os.environ.items() if name.startswith("RUTTER_")}
+OUTSIDE = {
+    name: value
+    for name, value in os.environ.items()
+    if name.startswith("RUTTER_") and not name.startswith("RUTTER_AP_")
+}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rutter_ap_server.lookup.amounts import LedgerDataError, ledger_money
 from rutter_ap_server.lookup.directory import account_name, vendor_name
 from rutter_ap_server.lookup.office import Office
+from rutter_ap_server.rutter.abilities import ignores_filters
 from rutter_ap_server.rutter.filters import Filter, above, equal
 from rutter_ap_server.store.canonical import digest
 from rutter_ap_tools.bills import (
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 UNPAID = ("open", "partially_paid")
 _PAGES_MAX = 20
 _PAGE_SIZE = 200
+_WALK_PAGES_MAX = 40
 
 
 @dataclass(slots=True)
@@ -84,7 +86,11 @@ class BillLists:
         office = self._office
         vendor_id = (await office.directory.vendor(ask.vendor)).id if ask.vendor else None
         wanted = _Wanted.of(ask, vendor_id, office.clock.today())
-        streams = _resume(ask, wanted)
+        if ignores_filters(office.company.platform):
+            (resumed,) = _resume(ask.cursor, wanted, (None,))
+            streams = [await self._sorted_here(resumed.skip, wanted)]
+        else:
+            streams = _resume(ask.cursor, wanted, wanted.statuses)
         names = await office.directory.vendors()
         rows: list[BillRow] = []
         notes: list[str] = []
@@ -118,6 +124,13 @@ class BillLists:
             notes=notes,
             next_cursor=None if all(stream.ended for stream in streams) else _pack(wanted, streams),
         )
+
+    async def _sorted_here(self, used: int, wanted: _Wanted) -> _Stream:
+        """One stream of everything that fits, for a platform that ignores filters and sorting: both are done here."""
+        found = {bill.id: bill async for bill in self._office.ledger.bills.walk(pages_max=_WALK_PAGES_MAX)}
+        fitting = [bill for bill in found.values() if wanted.matches(bill, None)]
+        fitting.sort(key=wanted.order, reverse=wanted.latest_first)
+        return _Stream(None, skip=used, page=tuple(fitting), ended=used >= len(fitting))
 
     async def one(self, ask: GetBill) -> BillDetail:
         """One bill in full, with names."""
@@ -211,7 +224,7 @@ class _Wanted:
     def matches(self, bill: Bill, status: str | None) -> bool:
         due = bill.due_date.date() if bill.due_date else None
         return (
-            (status is None or bill.status == status)
+            (bill.status == status if status is not None else self.statuses == (None,) or bill.status in self.statuses)
             and (self.vendor_id is None or bill.vendor_id == self.vendor_id)
             and (not self.number or bill.document_number == self.number)
             and (self.due_from is None or (due is not None and due >= self.due_from))
@@ -228,12 +241,12 @@ class _Wanted:
 
     def first(self, streams: list[_Stream]) -> _Stream | None:
         """The stream whose next bill comes first."""
-        ready = [(self._order(stream.head), number) for number, stream in enumerate(streams) if stream.head is not None]
+        ready = [(self.order(stream.head), number) for number, stream in enumerate(streams) if stream.head is not None]
         if not ready:
             return None
         return streams[(max if self.latest_first else min)(ready)[1]]
 
-    def _order(self, bill: Bill) -> tuple[datetime, str]:
+    def order(self, bill: Bill) -> tuple[datetime, str]:
         moment: datetime | None = bill.due_date if self.key == "due_date" else bill.updated_at
         return (moment or datetime.min.replace(tzinfo=UTC), bill.id)
 
@@ -281,11 +294,11 @@ def _pack(wanted: _Wanted, streams: list[_Stream]) -> str:
     return base64.urlsafe_b64encode(json.dumps(value, separators=(",", ":")).encode()).decode().rstrip("=")
 
 
-def _resume(ask: ListBills, wanted: _Wanted) -> list[_Stream]:
-    streams = [_Stream(status) for status in wanted.statuses]
-    if not ask.cursor:
+def _resume(cursor: str, wanted: _Wanted, statuses: tuple[str | None, ...]) -> list[_Stream]:
+    streams = [_Stream(status) for status in statuses]
+    if not cursor:
         return streams
-    positions = _unpack(ask.cursor, wanted)
+    positions = _unpack(cursor, wanted)
     if positions is None or len(positions) != len(streams):
         raise BadInput("`cursor` does not belong to this question; leave it out to start again")
     for stream, (at, skip, ended) in zip(streams, positions, strict=True):
@@ -300,7 +313,7 @@ def _unpack(cursor: str, wanted: _Wanted) -> list[tuple[str | None, int, bool]] 
     except (ValueError, TypeError):
         return None
     fits = all(
-        isinstance(at, str | None) and type(skip) is int and 0 <= skip <= _PAGE_SIZE and isinstance(ended, bool)
+        isinstance(at, str | None) and type(skip) is int and skip >= 0 and isinstance(ended, bool)
         for at, skip, ended in read
     )
     return read if fits and named == wanted.digest else None

@@ -12,7 +12,7 @@ from rutter_ap_server.lookup.directory import Directory
 from rutter_ap_server.lookup.documents import Documents
 from rutter_ap_server.lookup.office import Company, Office
 from rutter_ap_server.settings import Settings, make_home
-from rutter_ap_tools.errors import NotFound
+from rutter_ap_tools.errors import NotFound, OperatorError
 from rutter_ap_tools.text import clean, fold
 
 if TYPE_CHECKING:
@@ -88,7 +88,14 @@ class Offices:
         from rutter_ap_server.sandbox import open_sandbox
 
         make_home(self._settings.home)
-        sandbox = open_sandbox(self._settings.sandbox_file)
+        try:
+            sandbox = open_sandbox(self._settings.sandbox_file)
+        except RuntimeError:
+            raise OperatorError(
+                "the practice company's books were made by another version of this program",
+                code="sandbox.other_version",
+                next_step="Remove sandbox.db from RUTTER_AP_HOME: the practice company is made anew.",
+            ) from None
         self._stack.callback(sandbox.close)
         return sandbox
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rutter_ap_server.sandbox import attachments, jobs, reads, shape_tables, vendor_credits
+from rutter_ap_server.sandbox import attachments, jobs, reads, shape_tables, stale, vendor_credits
 from rutter_ap_server.sandbox.database import Database, Transaction
 from rutter_ap_server.sandbox.errors import (
     JsonObject,
@@ -36,25 +36,41 @@ def company_of(tx: Transaction, call: Call) -> Company:
 
 def open_books(tx: Transaction, call: Call) -> Books:
     """The books behind the access token, unless the connection's state forbids looking."""
-    company = company_of(tx, call)
-    if company.status == "disabled":
-        raise connection_refuses("CONNECTION_DISABLED", "The connection is disabled.")
-    if company.status == "needs_reauth":
-        raise connection_refuses("NEEDS_UPDATE", "The user must sign in to the platform again.")
+    company = reachable_company_of(tx, call)
     if company.status == "not_ready" and not truth_of(call, "force_fetch"):
         raise connection_refuses("PRODUCT_NOT_READY", "The first sync of this connection is not finished.")
     return Books(tx, company)
 
 
+def reachable_company_of(tx: Transaction, call: Call) -> Company:
+    """The company behind the access token, unless its platform may not be called."""
+    company = company_of(tx, call)
+    if company.status == "disabled":
+        raise connection_refuses("CONNECTION_DISABLED", "The connection is disabled.")
+    if company.status == "needs_reauth":
+        raise connection_refuses("NEEDS_UPDATE", "The user must sign in to the platform again.")
+    return company
+
+
 def answer(database: Database, call: Call, rest: list[str]) -> Answer:
     """Answer a call to `/accounting/<rest>`."""
     if call.method == "GET":
+        if call.fault == "stale_read":
+            return _read_stale(database, call, rest)
         with database.reading() as tx:
             return _read(open_books(tx, call), call, rest)
     if call.method in {"POST", "PATCH", "DELETE"}:
         with database.writing() as tx:
+            tx.fault = call.fault
             return _write(open_books(tx, call), call, rest)
     raise _no_such_endpoint()
+
+
+def _read_stale(database: Database, call: Call, rest: list[str]) -> Answer:
+    with database.discarding() as tx:
+        books = open_books(tx, call)
+        stale.take_back_last_write(books)
+        return _read(books, call, rest)
 
 
 def _no_such_endpoint() -> Exception:

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
-import logging
 import uuid
 from collections import deque
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
 
-from rutter_ap_server.sandbox import accounting, connections, jobs
+from rutter_ap_server.sandbox import accounting, admin, asgi, connections, events, faults, jobs, pages
 from rutter_ap_server.sandbox.database import Database, named_id
 from rutter_ap_server.sandbox.errors import Refusal, bad_request, not_implemented
-from rutter_ap_server.sandbox.wire import Answer, Call, authenticate, query_of, refused, require_version
+from rutter_ap_server.sandbox.wire import Answer, Call, authenticate, refused, require_version
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
-BODY_BYTES_MAX = 32 * 1024 * 1024
 _SEEN_MAX = 50
-_log = logging.getLogger(__name__)
+_PATH_KEPT_MAX = 200
 
 
 class App:
@@ -29,26 +22,67 @@ class App:
     def __init__(self, database: Database, *, admin: bool) -> None:
         self.database = database
         self.admin = admin
+        self.faults = faults.Faults()
         self.seen: deque[tuple[str, str, int]] = deque(maxlen=_SEEN_MAX)
         self._numbers = itertools.count(1)
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
         if scope["type"] == "lifespan":
-            await _lifespan(receive, send)
+            await asgi.lifespan(receive, send)
         elif scope["type"] == "http":
-            call = await _read_call(scope, receive)
-            await _send(send, self.answer(call))
+            await self._serve(scope, receive, send)
+
+    async def _serve(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
+        try:
+            call = await asgi.read_call(scope, receive)
+            await self._respond(call, receive, send)
+        except asgi.ClientLeft:
+            return
+        except asyncio.CancelledError:
+            # The server stops while a fault keeps this call waiting. In process it is the caller who stops waiting.
+            if not await asgi.hang_up(receive, send):
+                raise
+
+    async def _respond(self, call: Call, receive: asgi.Receive, send: asgi.Send) -> None:
+        """Answer over the socket, or do to the socket what the call's fault says."""
+        try:
+            call.fault = self.faults.choose(call) if call.path.startswith("/versioned/") else ""
+        except Refusal as refusal:
+            await asgi.send_answer(send, self._stamped(call, refused(refusal)))
+            return
+        fault = call.fault.partition("=")[0]
+        seconds = faults.seconds_of(call.fault)
+        if fault in faults.BEFORE:
+            self._note(call, 0)
+            await asgi.vanish(receive, send, seconds)
+            return
+        answer = self.answer(call)
+        if fault == "slow":
+            await asgi.delay(receive, send, seconds)
+        if fault in faults.AFTER:
+            await asgi.vanish(receive, send, seconds)
+        elif fault == faults.CUT_MID_BODY:
+            await asgi.send_half(receive, send, answer)
+        else:
+            await asgi.send_answer(send, answer)
 
     def answer(self, call: Call) -> Answer:
         """Answer one call. Nothing is awaited here, so a request never interleaves with another's transaction."""
         try:
-            answer = self._route(call)
+            answer = faults.instead(call.fault) or faults.afterwards(call.fault, self._route(call))
         except Refusal as refusal:
             answer = refused(refusal)
+        return self._stamped(call, answer)
+
+    def _stamped(self, call: Call, answer: Answer) -> Answer:
         answer.headers["X-Rutter-Request-ID"] = self._request_id()
         answer.headers["X-Rutter-Sandbox"] = "true"
-        self.seen.append((call.method, call.path, answer.status))
+        self._note(call, answer.status)
         return answer
+
+    def _note(self, call: Call, status: int) -> None:
+        """Remember a call for the page; status 0 stands for a call that was never answered."""
+        self.seen.append((call.method, call.path[:_PATH_KEPT_MAX], status))
 
     def _request_id(self) -> str:
         if self.database.is_repeatable:
@@ -56,11 +90,17 @@ class App:
         return str(uuid.uuid4())
 
     def _route(self, call: Call) -> Answer:
-        if len(call.body) > BODY_BYTES_MAX:
+        if len(call.body) > asgi.BODY_BYTES_MAX:
             raise bad_request("The request is too large.")
         match call.segments:
             case ["versioned", *rest]:
                 return self._versioned(call, rest)
+            case [""] if call.method == "GET":
+                return pages.home(self.database, list(self.seen))
+            case ["link", "connection", company_id] if call.method in {"GET", "POST"}:
+                return pages.link(self.database, call, company_id)
+            case ["sandbox", *rest] if self.admin:
+                return admin.answer(self.database, self.faults, call, rest)
         raise not_implemented("No such page. The API is under /versioned.")
 
     def _versioned(self, call: Call, rest: list[str]) -> Answer:
@@ -75,36 +115,9 @@ class App:
             case ["connections", *noun]:
                 return connections.answer(self.database, call, noun)
             case ["jobs", job_id] if call.method == "GET":
-                with self.database.writing() as tx:
-                    return jobs.read_job(tx, job_id)
+                return jobs.read_job(self.database, job_id)
+            case ["events"] if call.method == "GET":
+                return events.list_events(self.database, call)
+            case ["configs", "webhooks", *config_id] if call.method == "GET" and len(config_id) <= 1:
+                return events.read_configs(self.database, config_id[0] if config_id else None)
         raise not_implemented("No such endpoint.")
-
-
-async def _lifespan(receive: Receive, send: Send) -> None:
-    while True:
-        message = await receive()
-        await send({"type": f"{message['type']}.complete"})
-        if message["type"] == "lifespan.shutdown":
-            return
-
-
-async def _read_call(scope: Scope, receive: Receive) -> Call:
-    parts, size, more = [], 0, True
-    while more:
-        message = await receive()
-        parts.append(message.get("body", b"") if size <= BODY_BYTES_MAX else b"")
-        size += len(parts[-1])
-        more = message.get("more_body", False)
-    headers: dict[str, str] = {}
-    for name, value in scope["headers"]:
-        headers.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
-    origin = f"{scope.get('scheme', 'http')}://{headers.get('host', 'localhost')}"
-    query = query_of(scope.get("query_string", b""))
-    return Call(scope["method"], scope["path"], query, headers, b"".join(parts), origin)
-
-
-async def _send(send: Send, answer: Answer) -> None:
-    headers = [(b"content-type", answer.content_type.encode()), (b"content-length", str(len(answer.body)).encode())]
-    headers += [(name.lower().encode(), value.encode()) for name, value in answer.headers.items()]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body})

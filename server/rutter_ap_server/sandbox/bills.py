@@ -86,6 +86,8 @@ def update_bill(books: Books, bill: JsonObject, given: JsonObject) -> JsonObject
     if "vendor_id" in given and given["vendor_id"] != bill["vendor_id"]:
         _refuse_allocated(books, bill, "The vendor of a bill with payments or credits cannot be changed.")
         active_vendor(books, given["vendor_id"], bill["currency_code"])
+        if bill["linked_purchase_orders"]:
+            raise PlatformRefusal("VENDOR_MISMATCH", "The purchase order belongs to another vendor.")
     if "account_id" in given:
         given = given | {"account_id": payables_account(books, given["account_id"])}
     ledger.reverse(books, bill["id"])
@@ -93,7 +95,7 @@ def update_bill(books: Books, bill: JsonObject, given: JsonObject) -> JsonObject
     plain = ("account_id", "vendor_id", "due_date", "issue_date", "document_number", "memo")
     bill |= {name: given[name] for name in plain if name in given}
     if "currency_rate" in given:
-        bill["currency_rate"] = str(given["currency_rate"])
+        bill["currency_rate"] = ledger.rate_text(books, bill["currency_code"], given["currency_rate"])
     if "reference" in given.get("additional_fields", {}):
         bill["additional_fields"] = {"reference": given["additional_fields"]["reference"]}
     if "line_items" in given:

@@ -36,7 +36,10 @@ def parse_moment(text: str) -> str:
     if not text or not text[0].isdigit() or "W" in text:
         raise ValueError(text)
     moment = datetime.fromisoformat(text)
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    try:
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(text) from None
     if not 1970 <= moment.year <= 2199:
         raise ValueError(text)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"

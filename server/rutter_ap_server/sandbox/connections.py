@@ -5,18 +5,24 @@ from __future__ import annotations
 from datetime import date
 
 from rutter_ap_server.sandbox import clock, hooks, shapes
-from rutter_ap_server.sandbox.accounting import body_of, company_of
+from rutter_ap_server.sandbox.accounting import body_of, company_of, reachable_company_of
 from rutter_ap_server.sandbox.database import Database, Transaction
 from rutter_ap_server.sandbox.errors import JsonObject, bad_request, gone, not_implemented, unauthorized
 from rutter_ap_server.sandbox.jsons import decode
 from rutter_ap_server.sandbox.kinds import KINDS
-from rutter_ap_server.sandbox.linking import CREATABLE, new_connection, start_books
+from rutter_ap_server.sandbox.linking import (
+    CREATABLE,
+    STATUSES,
+    link_url,
+    new_connection,
+    start_books,
+    store_unique_id,
+)
 from rutter_ap_server.sandbox.reads import connection_of
 from rutter_ap_server.sandbox.records import Company, company_by
 from rutter_ap_server.sandbox.shapes import Shape, choice, flag, listing, moment, optional, required, text
 from rutter_ap_server.sandbox.wire import CLIENT_ID, CLIENT_SECRET, Answer, Call, ok
 
-STATUSES = ("active", "unhealthy", "not_ready", "needs_reauth", "disabled")
 _SHOWN_BY_DEFAULT = ("active", "not_ready", "unhealthy")
 _NAME_MAX = 30
 _BACKFILL_YEARS_MAX = 5
@@ -40,6 +46,7 @@ def answer(database: Database, call: Call, rest: list[str]) -> Answer:
         with database.reading() as tx:
             return _read(tx, call, rest)
     with database.writing() as tx:
+        tx.fault = call.fault
         return _write(tx, call, rest)
 
 
@@ -61,9 +68,9 @@ def _write(tx: Transaction, call: Call, rest: list[str]) -> Answer:
         case "POST", ["access_token", "invalidate"]:
             return ok(_invalidate(tx, company_of(tx, call)))
         case "POST", ["incremental_sync"]:
-            return ok(_incremental_sync(tx, call, company_of(tx, call)))
+            return ok(_incremental_sync(tx, call, reachable_company_of(tx, call)))
         case "POST", ["backfill"]:
-            return ok(_backfill(tx, call, company_of(tx, call)))
+            return ok(_backfill(tx, call, reachable_company_of(tx, call)))
         case "PATCH", [connection_id]:
             return ok(_rename(tx, call, _company(tx, connection_id)))
         case "DELETE", [connection_id]:
@@ -78,10 +85,6 @@ def _company(tx: Transaction, connection_id: str) -> Company:
     return company
 
 
-def link_url(call: Call, company_id: str) -> str:
-    return f"{call.origin}/link/connection/{company_id}"
-
-
 def _list(tx: Transaction, call: Call) -> Answer:
     wanted = call.query.get("status", "")
     if wanted not in {"", "any", *STATUSES}:
@@ -92,7 +95,11 @@ def _list(tx: Transaction, call: Call) -> Answer:
     names = ("id", "access_token", "platform", "status", "name", "created_at", "updated_at")
     rows = [dict(zip(names, row, strict=True)) for row in tx.sql.execute(query)]
     return ok(
-        {"connections": [row | {"link_url": link_url(call, row["id"])} for row in rows if row["status"] in shown]}
+        {
+            "connections": [
+                row | {"link_url": link_url(call.origin, row["id"])} for row in rows if row["status"] in shown
+            ]
+        }
     )
 
 
@@ -106,11 +113,11 @@ def _detail(tx: Transaction, call: Call, company: Company) -> JsonObject:
     started, completed, created = _stamps(tx, company)
     return {
         "id": company.id,
-        "store_unique_id": f"sandbox-{company.number}",
+        "store_unique_id": store_unique_id(company),
         "last_sync_completed_at": completed,
         "last_sync_started_at": started,
         "disabled": company.status == "disabled",
-        "link_url": link_url(call, company.id),
+        "link_url": link_url(call.origin, company.id),
         "needs_update": company.status == "needs_reauth",
         "platform": company.platform,
         "store_domain": None,
@@ -131,7 +138,7 @@ def _status(tx: Transaction, call: Call, company: Company) -> JsonObject:
         "last_sync_completed_at": completed,
         "is_healthy": company.status == "active",
         "is_ready": ready,
-        "link_url": link_url(call, company.id),
+        "link_url": link_url(call.origin, company.id),
         "platform": company.platform,
         "needs_update_status": {"needs_update": company.status == "needs_reauth"},
         "disabled_status": {"is_disabled": company.status == "disabled", "disabled_reason": reason},
@@ -172,7 +179,7 @@ def _create(tx: Transaction, call: Call) -> JsonObject:
 
 def _named(call: Call, company: Company) -> JsonObject:
     fields = {"id": company.id, "access_token": company.access_token, "name": company.name}
-    return {"connection": fields | {"link_url": link_url(call, company.id)}}
+    return {"connection": fields | {"link_url": link_url(call.origin, company.id)}}
 
 
 def _rename(tx: Transaction, call: Call, company: Company) -> JsonObject:
@@ -203,7 +210,9 @@ def _invalidate(tx: Transaction, company: Company) -> JsonObject:
 
 def _incremental_sync(tx: Transaction, call: Call, company: Company) -> JsonObject:
     """The stored books are always in step, so a sync is over as soon as it is asked for."""
-    shapes.checked(_SYNC, body_of(call) if call.body else {}, "body", lambda *_: False)
+    given = shapes.checked(_SYNC, body_of(call) if call.body else {}, "body", lambda *_: False)
+    if given.get("object_types") == []:
+        return {"success": True}
     query = "UPDATE companies SET last_sync_started_at = ?, last_sync_completed_at = ? WHERE number = ?"
     tx.sql.execute(query, (tx.now, tx.now, company.number))
     hooks.emit_connection(tx, company, "INCREMENTAL_SYNC_COMPLETED")

@@ -30,6 +30,7 @@ class Transaction:
     sql: sqlite3.Connection
     now: str
     salt: str
+    fault: str = ""
 
     def new_id(self) -> str:
         """A fresh id that the same requests against the same database produce again."""
@@ -68,11 +69,30 @@ class Database:
     def writing(self) -> Iterator[Transaction]:
         """All or nothing, under the write lock of every process that has this file open."""
         with self._lock, _transaction(self._connection, "BEGIN IMMEDIATE") as sql:
-            if sql.execute("PRAGMA user_version").fetchone()[0] == 0:
+            version = sql.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
                 self._create(sql)
+            elif version != schema.SCHEMA_VERSION:
+                raise RuntimeError("These books were written by another version of the sandbox; remove the file.")
             moment = self._next_moment(sql)
             salt = sql.execute("SELECT value FROM meta WHERE key = 'salt'").fetchone()[0]
             yield Transaction(sql, clock.stamp(moment), salt)
+
+    @contextmanager
+    def discarding(self) -> Iterator[Transaction]:
+        """A transaction for a look at what might have been: everything written in it is thrown away."""
+        with self._lock:
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield Transaction(self._connection, clock.stamp(self._last_moment(self._connection)), "")
+            finally:
+                self._connection.execute("ROLLBACK")
+
+    @contextmanager
+    def noting(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing for what is no part of any company's books: the sandbox's own time stands still."""
+        with self._lock, _transaction(self._connection, "BEGIN IMMEDIATE") as sql:
+            yield sql
 
     def _create(self, sql: sqlite3.Connection) -> None:
         schema.create(sql)

@@ -15,6 +15,9 @@ from rutter_ap_server.sandbox.records import Books
 # A document in one of these states keeps it whatever is paid; and none of them is in the ledger.
 STICKY = frozenset({"draft", "submitted", "pending_approval", "rejected", "void", "unknown"})
 
+# Thousands of documents of this size still add up within the whole numbers of the database.
+_TOTAL_MINOR_MAX = 10**15
+
 
 @dataclass(frozen=True, slots=True)
 class Priced:
@@ -49,6 +52,8 @@ def price_lines(books: Books, document_id: str, lines: list[JsonObject], currenc
             "total_amount": from_minor(stated, currency),
         }
         shown.append(_line(f"{document_id[:8]}-{position}", line, amounts))
+    if abs(net + tax) > _TOTAL_MINOR_MAX:
+        raise PlatformRefusal("INVALID_AMOUNT", "The total is more than the platform can hold.")
     return Priced(shown, net, tax, discount)
 
 

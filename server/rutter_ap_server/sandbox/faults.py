@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from rutter_ap_server.sandbox.errors import JsonObject, Refusal, bad_request
 from rutter_ap_server.sandbox.shapes import Shape, checked, choice, listing, optional, record, required, text
@@ -11,16 +12,17 @@ from rutter_ap_server.sandbox.shapes import amount as number
 from rutter_ap_server.sandbox.wire import Answer, Call, refused
 
 HEADER = "x-sandbox-fault"
-SLOW_SECONDS = 1
-"""How long a slow answer takes, unless the header says `slow=<seconds>`."""
-_SLOW_SECONDS_MAX = 30
+SECONDS_MAX = 120
+"""A slow answer and a silence take so long at most; `slow=<seconds>` and the like say how long."""
 
 # The request is never looked at: nothing is committed.
 NO_ANSWER_BEFORE, CUT_BEFORE = "no_answer_before_commit", "cut_before_commit"
 # The request is carried out in full, and the client does not learn it.
 NO_ANSWER_AFTER, CUT_AFTER, CUT_MID_BODY = "no_answer_after_commit", "cut_after_commit", "cut_mid_body"
+BEFORE, AFTER = frozenset({NO_ANSWER_BEFORE, CUT_BEFORE}), frozenset({NO_ANSWER_AFTER, CUT_AFTER})
+_SECONDS = {"slow": 1, NO_ANSWER_BEFORE: 2, NO_ANSWER_AFTER: 2}
 # The socket misbehaves; the app sends these itself.
-ON_THE_SOCKET = frozenset({NO_ANSWER_BEFORE, CUT_BEFORE, NO_ANSWER_AFTER, CUT_AFTER, CUT_MID_BODY, "slow"})
+ON_THE_SOCKET = BEFORE | AFTER | {CUT_MID_BODY, "slow"}
 
 _STATUSES_BEFORE = {"status_429": 429, "status_452": 452} | {
     f"status_{status}_before_commit": status for status in (500, 502, 503, 504)
@@ -28,11 +30,12 @@ _STATUSES_BEFORE = {"status_429": 429, "status_452": 452} | {
 _STATUSES_AFTER = {f"status_{status}_after_commit": status for status in (500, 502, 503, 504)}
 _BODIES = frozenset({"malformed_json", "truncated_json", "html"})
 # Carried out deeper down, where lists, jobs and webhooks are made.
-_DEEP = frozenset({"repeated_cursor", "stale_read", "job_never_ends", "job_fails"}) | frozenset(
-    {"duplicate_webhooks", "reordered_webhooks"}
-)
+_LISTS_AND_JOBS = frozenset({"repeated_cursor", "stale_read", "job_never_ends", "job_fails"})
+_WEBHOOKS = frozenset({"duplicate_webhooks", "reordered_webhooks"})
+_DEEP = _LISTS_AND_JOBS | _WEBHOOKS
 NAMES = tuple(sorted(ON_THE_SOCKET | set(_STATUSES_BEFORE) | set(_STATUSES_AFTER) | _BODIES | _DEEP))
 
+_WHOLE = 1_000_000
 _HTML = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 
 _RULE: Shape = {
@@ -53,7 +56,7 @@ class Rule:
     method: str = ""
     path: str = ""
     times: int | None = None
-    rate_percent: int = 100
+    rate_millionths: int = _WHOLE
     struck: int = 0
 
     def fits(self, call: Call) -> bool:
@@ -71,8 +74,8 @@ class Faults:
     def replace(self, body: JsonObject) -> None:
         """Take `{"seed"?, "rules": [{"fault", "method"?, "path"?, "times"?, "rate"?}]}`; a rate lies in 0 to 1."""
         plan = checked(_PLAN, body, "body", lambda *_: False)
-        self.chance = random.Random(int(plan.get("seed", 0)))  # noqa: S311 - repeatable, not secret
-        self.rules = [_rule(row) for row in plan["rules"]]
+        seed, rules = _whole(Decimal(plan.get("seed", 0)), "seed"), [_rule(row) for row in plan["rules"]]
+        self.chance, self.rules = random.Random(seed), rules  # noqa: S311 - repeatable, not secret
 
     def choose(self, call: Call) -> str:
         """The fault this call meets: the one its header names, or that of the first rule to strike."""
@@ -80,28 +83,37 @@ class Faults:
         if named is not None:
             return _named(named)
         for rule in self.rules:
-            if rule.fits(call) and self.chance.randrange(100) < rule.rate_percent:
+            if rule.fits(call) and self.chance.randrange(_WHOLE) < rule.rate_millionths:
                 rule.struck += 1
                 return rule.fault
         return ""
 
 
 def _rule(row: JsonObject) -> Rule:
-    times = int(row["times"]) if "times" in row else None
-    percent = int(row.get("rate", 1) * 100)
-    return Rule(row["fault"], row.get("method", ""), row.get("path", ""), times, percent)
+    times = _whole(row["times"], "times") if "times" in row else None
+    rate = Decimal(row.get("rate", 1))
+    if not 0 <= rate <= 1:
+        raise bad_request("rate must lie in 0 to 1.")
+    return Rule(row["fault"], row.get("method", ""), row.get("path", ""), times, int(rate * _WHOLE))
+
+
+def _whole(value: Decimal, name: str) -> int:
+    if value < 0 or value != int(value):
+        raise bad_request(f"{name} must be a whole number from 0 up.")
+    return int(value)
 
 
 def _named(header: str) -> str:
     name, _, seconds = header.partition("=")
-    if name not in NAMES or (seconds and (name != "slow" or not seconds.isdecimal())):
+    if name not in NAMES or (seconds and (name not in _SECONDS or not (seconds.isascii() and seconds.isdecimal()))):
         raise bad_request(f"There is no fault of this name. Known: {', '.join(NAMES)}.", "UNKNOWN_FAULT")
     return header
 
 
-def slow_seconds(fault: str) -> int:
-    seconds = fault.partition("=")[2]
-    return min(int(seconds), _SLOW_SECONDS_MAX) if seconds else SLOW_SECONDS
+def seconds_of(fault: str) -> int:
+    """How long the fault takes: what its header says after the `=`, or its default; 0 for what happens at once."""
+    name, _, seconds = fault.partition("=")
+    return min(int(seconds[:6]), SECONDS_MAX) if seconds else _SECONDS.get(name, 0)
 
 
 def instead(fault: str) -> Answer | None:

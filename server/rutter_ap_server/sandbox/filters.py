@@ -9,6 +9,7 @@ from decimal import Decimal
 from rutter_ap_server.sandbox import clock
 from rutter_ap_server.sandbox.errors import bad_request
 from rutter_ap_server.sandbox.kinds import Kind
+from rutter_ap_server.sandbox.money import in_thousandths
 
 FILTER_MAX = 4000
 _COMPARISON = re.compile(
@@ -69,10 +70,10 @@ def _condition(kind: Kind, match: re.Match[str]) -> Condition:
 
 def _compare(column: str, operator: str, value: str, field: str) -> Condition:
     if operator == "~":
-        if column == "balance_minor" or field in _MOMENTS:
+        if column == "balance_thousandths" or field in _MOMENTS:
             raise bad_request(f"{field} cannot be matched in part.", "INVALID_FILTER")
         return Condition(f"instr({column}, ?) > 0", (value,))
-    if column == "balance_minor":
+    if column == "balance_thousandths":
         return _compare_balance(operator, value)
     if field in _MOMENTS:
         return _compare_moment(column, operator, value, field)
@@ -88,10 +89,10 @@ def _compare_moment(column: str, operator: str, value: str, field: str) -> Condi
 
 
 def _compare_balance(operator: str, value: str) -> Condition:
-    """Balances are compared in minor units; every currency here that an account is held in has two decimals."""
-    if not re.fullmatch(r"-?[0-9]{1,13}(\.[0-9]{1,2})?", value):
+    """Balances are compared in thousandths, which hold every currency exactly, whatever its decimals."""
+    if not re.fullmatch(r"-?[0-9]{1,13}(\.[0-9]{1,3})?", value):
         raise bad_request("balance must be compared with a number.", "INVALID_FILTER")
-    return Condition(f"balance_minor {operator} ?", (int(Decimal(value).scaleb(2)),))
+    return Condition(f"balance_thousandths {operator} ?", (in_thousandths(Decimal(value)),))
 
 
 def parse_sort(kind: Kind, expression: str) -> Order:

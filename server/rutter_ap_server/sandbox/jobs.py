@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from rutter_ap_server.sandbox import hooks
-from rutter_ap_server.sandbox.database import Transaction
+from rutter_ap_server.sandbox.database import Database, Transaction
 from rutter_ap_server.sandbox.errors import (
     JsonObject,
     PlatformRefusal,
@@ -29,7 +29,7 @@ Run = Callable[[Books], JsonObject]
 
 def mode_of(body: JsonObject) -> str:
     mode = body.get("response_mode", "prefer_sync")
-    if mode not in {"prefer_sync", "async"}:
+    if mode not in ("prefer_sync", "async"):
         raise bad_request("response_mode must be prefer_sync or async.")
     return str(mode)
 
@@ -107,16 +107,23 @@ def _answer_of(tx: Transaction, call: Call, job_id: str) -> Answer:
     return Answer(status, response, {JOB_HEADER: job_id})
 
 
-def read_job(tx: Transaction, job_id: str) -> Answer:
+def read_job(database: Database, job_id: str) -> Answer:
     """The job as it stands. Being asked is what moves an asynchronous job on, so no clock is needed."""
-    job = _job_body(tx, job_id)
+    with database.reading() as tx:
+        job = _job_body(tx, job_id)
+    if "response" not in job:
+        with database.writing() as tx:
+            _move_on(tx, job_id)
+    return Answer(200, encode(job))
+
+
+def _move_on(tx: Transaction, job_id: str) -> None:
     moved = tx.sql.execute("UPDATE jobs SET polls_left = polls_left - 1 WHERE id = ? AND polls_left > 0", (job_id,))
     if moved.rowcount and "response" in _job_body(tx, job_id):
         number = tx.sql.execute("SELECT company FROM jobs WHERE id = ?", (job_id,)).fetchone()[0]
         company = company_by(tx.sql, "number", number)
         if company:
             _announce(tx, company, job_id)
-    return Answer(200, encode(job))
 
 
 def _job_body(tx: Transaction, job_id: str) -> JsonObject:

@@ -83,7 +83,7 @@ _KINDS = (
         filters={
             "account_type": "account_type",
             "status": "status",
-            "balance": "balance_minor",
+            "balance": "balance_thousandths",
             "name": "name",
             "nominal_code": "nominal_code",
         },

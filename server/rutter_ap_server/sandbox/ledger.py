@@ -62,7 +62,16 @@ def show_balance(books: Books, account_id: str) -> None:
 
 
 # Fixed rates to the US dollar: enough to show a foreign entry in a home-currency balance.
-_DOLLARS = {"USD": "1", "EUR": "1.10", "GBP": "1.25", "NOK": "0.095", "CAD": "0.74", "SEK": "0.096", "JPY": "0.0067"}
+_DOLLARS = {
+    "USD": "1",
+    "EUR": "1.10",
+    "GBP": "1.25",
+    "NOK": "0.095",
+    "CAD": "0.74",
+    "SEK": "0.096",
+    "JPY": "0.0067",
+    "KWD": "3.25",
+}
 
 
 def cross_rate(currency: str, target: str) -> Decimal:
@@ -72,7 +81,9 @@ def cross_rate(currency: str, target: str) -> Decimal:
 def rate_text(books: Books, currency: str, given: Decimal | int | None = None) -> str | None:
     """The exchange rate as the wire shows it: a string, and null in the company's own currency."""
     if given is not None:
-        return str(given)
+        if given <= 0:
+            raise PlatformRefusal("INVALID_RATE", "An exchange rate must be above zero.")
+        return f"{given:f}"
     if currency == books.company.currency:
         return None
     return str(cross_rate(currency, books.company.currency).quantize(Decimal("0.000001")).normalize())

@@ -1,4 +1,4 @@
-"""Making connections: an empty one first, and its books as soon as a platform is known."""
+"""The life of a connection: made empty, given books when a person links it, and signed in again when it must be."""
 
 from __future__ import annotations
 
@@ -11,6 +11,16 @@ from rutter_ap_server.sandbox.records import Books, Company, company_by
 
 CREATABLE = (QUICKBOOKS, XERO, NETSUITE)
 """The platforms that may be named when a connection is created; Link itself offers all that the sandbox plays."""
+
+STATUSES = ("active", "unhealthy", "not_ready", "needs_reauth", "disabled")
+
+
+def link_url(origin: str, company_id: str) -> str:
+    return f"{origin}/link/connection/{company_id}"
+
+
+def store_unique_id(company: Company) -> str:
+    return f"sandbox-{company.number}"
 
 
 def new_connection(tx: Transaction) -> Company:
@@ -33,6 +43,27 @@ def start_books(tx: Transaction, company: Company, platform: str, today: date) -
     tx.now = now
     hooks.emit_connection(tx, company, "INITIAL_UPDATE")
     return company
+
+
+def change_status(tx: Transaction, company: Company, status: str, origin: str, reason: str | None = None) -> None:
+    """Put a linked connection into a state, and tell subscribers in the way that is documented for it."""
+    query = "UPDATE companies SET status = ?, disabled_reason = ?, updated_at = ? WHERE number = ?"
+    tx.sql.execute(query, (status, reason, tx.now, company.number))
+    if status == "needs_reauth":
+        hooks.emit_connection(tx, company, "CONNECTION_NEEDS_UPDATE", update_url=link_url(origin, company.id))
+    elif status == "disabled":
+        hooks.emit_connection(tx, company, "CONNECTION_DISABLED")
+    elif status == "active" and company.status == "not_ready":
+        hooks.emit_connection(tx, company, "INITIAL_UPDATE")
+    elif status == "active":
+        hooks.emit_connection(tx, company, "CONNECTION_UPDATED", store_unique_id=store_unique_id(company))
+
+
+def new_public_token(tx: Transaction, company: Company) -> str:
+    """What a person brings back from Link, to be exchanged once."""
+    public_token = f"public-sandbox-{tx.new_id()}"
+    tx.sql.execute("UPDATE companies SET public_token = ? WHERE number = ?", (public_token, company.number))
+    return public_token
 
 
 def _reread(tx: Transaction, connection_id: str) -> Company:

@@ -194,7 +194,7 @@ def _item_side(given: JsonObject | None, old: JsonObject | None = None) -> JsonO
     if given and "description" in given:
         side["description"] = given["description"]
     if given and "unit_price" in given:
-        side["unit_price"] = str(given["unit_price"])
+        side["unit_price"] = f"{given['unit_price']:f}"
     return side
 
 

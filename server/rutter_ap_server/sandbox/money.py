@@ -37,6 +37,11 @@ def from_minor(minor: int, currency: str) -> Decimal:
     return Decimal(minor).scaleb(-exponent_of(currency))
 
 
+def in_thousandths(amount: Decimal | int) -> int:
+    """One scale for amounts of every currency, for comparing and sorting them only."""
+    return int(Decimal(amount).scaleb(3))
+
+
 def tax_on_net(net_minor: int, rate_percent: Decimal) -> int:
     return _rounded(net_minor * rate_percent / 100)
 

@@ -90,7 +90,7 @@ def update_payment(books: Books, payment: JsonObject, given: JsonObject) -> Json
     if "currency_rate" in given:
         if books.company.platform != QUICKBOOKS:
             raise PlatformRefusal("RATE_NOT_SETTABLE", "The rate of a payment cannot be changed on this platform.")
-        payment["currency_rate"] = str(given["currency_rate"])
+        payment["currency_rate"] = ledger.rate_text(books, payment["currency_code"], given["currency_rate"])
     if given.get("status") == "void":
         _undo(books, payment)
         payment |= {"status": "void", "total_amount": from_minor(0, payment["currency_code"]), "linked_bills": []}

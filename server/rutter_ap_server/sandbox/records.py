@@ -11,7 +11,7 @@ from rutter_ap_server.sandbox.database import Transaction, named_id
 from rutter_ap_server.sandbox.errors import JsonObject, gone
 from rutter_ap_server.sandbox.jsons import decode, encode
 from rutter_ap_server.sandbox.kinds import KINDS, XERO, resource_of
-from rutter_ap_server.sandbox.money import to_minor
+from rutter_ap_server.sandbox.money import in_thousandths
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +105,8 @@ class Books:
         """Delete an object and leave the event by which others learn of it."""
         query = "DELETE FROM objects WHERE company = ? AND kind = ? AND id = ?"
         self.sql.execute(query, (self.company.number, kind, record["id"]))
-        event = "INSERT INTO deletions (company, id, resource, object_id, last_synced_at) VALUES (?, ?, ?, ?, ?)"
-        resource = resource_of(KINDS[kind])
-        self.sql.execute(event, (self.company.number, self.tx.new_id(), resource, record["id"], self.now))
+        event = "INSERT INTO deletions (company, resource, object_id, last_synced_at) VALUES (?, ?, ?, ?)"
+        self.sql.execute(event, (self.company.number, resource_of(KINDS[kind]), record["id"], self.now))
         hooks.emit_change(self.tx, self.company, kind, "DELETED", {"id": record["id"]})
 
     def next_platform_id(self, kind: str, record_id: str) -> str:
@@ -125,14 +124,14 @@ class Books:
 
 STORE = """
 INSERT INTO objects (company, kind, id, platform_id, created_at, updated_at, last_synced_at, name, status, vendor_id,
-    account_id, document_number, due_date, account_type, nominal_code, reference, balance_minor, body)
+    account_id, document_number, due_date, account_type, nominal_code, reference, balance_thousandths, body)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (company, kind, id) DO UPDATE SET updated_at = excluded.updated_at,
     last_synced_at = excluded.last_synced_at, name = excluded.name, status = excluded.status,
     vendor_id = excluded.vendor_id, account_id = excluded.account_id,
     document_number = excluded.document_number, due_date = excluded.due_date,
     account_type = excluded.account_type, nominal_code = excluded.nominal_code, reference = excluded.reference,
-    balance_minor = excluded.balance_minor, body = excluded.body,
+    balance_thousandths = excluded.balance_thousandths, body = excluded.body,
     previous = CASE WHEN updated_at = excluded.updated_at THEN previous ELSE body END
 """
 
@@ -161,11 +160,11 @@ def row_of(company: int, kind: str, record: JsonObject) -> tuple[object, ...]:
         column("account_type"),
         column("nominal_code"),
         column("reference"),
-        _balance_minor(record),
+        _balance_column(record),
         encode(record),
     )
 
 
-def _balance_minor(record: JsonObject) -> int:
+def _balance_column(record: JsonObject) -> int:
     balance = record.get("balance")
-    return to_minor(balance, str(record["currency_code"])) if isinstance(balance, (int, Decimal)) else 0
+    return in_thousandths(balance) if isinstance(balance, (int, Decimal)) else 0

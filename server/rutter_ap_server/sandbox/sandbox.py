@@ -9,6 +9,7 @@ from pathlib import Path
 from rutter_ap_server.sandbox import load, story, story_others
 from rutter_ap_server.sandbox.app import App
 from rutter_ap_server.sandbox.database import Database
+from rutter_ap_server.sandbox.webhooks import Courier
 from rutter_ap_server.sandbox.wire import CLIENT_ID, CLIENT_SECRET
 
 
@@ -31,6 +32,7 @@ class Sandbox:
     def __init__(self, database: Database, *, admin: bool) -> None:
         self._database = database
         self.asgi = App(database, admin=admin)
+        self.courier = Courier(database)
 
     @classmethod
     def open(cls, file: Path | None, *, today: date | None, bills: int, admin: bool) -> Sandbox:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 # Filter columns are NOT NULL with '' for absent, so that a keyset over (column, id) is a plain row comparison.
 OBJECTS = """
@@ -25,7 +25,7 @@ CREATE TABLE objects (
     account_type TEXT NOT NULL DEFAULT '',
     nominal_code TEXT NOT NULL DEFAULT '',
     reference TEXT NOT NULL DEFAULT '',
-    balance_minor INTEGER NOT NULL DEFAULT 0,
+    balance_thousandths INTEGER NOT NULL DEFAULT 0,
     body BLOB NOT NULL,
     previous BLOB
 )
@@ -122,12 +122,11 @@ _TABLES = (
     """CREATE TABLE deletions (
         number INTEGER PRIMARY KEY,
         company INTEGER NOT NULL,
-        id TEXT NOT NULL,
         resource TEXT NOT NULL,
         object_id TEXT NOT NULL,
         last_synced_at TEXT NOT NULL
     )""",
-    "CREATE INDEX deletions_synced ON deletions (company, last_synced_at, id)",
+    "CREATE INDEX deletions_company ON deletions (company, number)",
     """CREATE TABLE webhook_configs (
         id TEXT PRIMARY KEY,
         url TEXT NOT NULL,

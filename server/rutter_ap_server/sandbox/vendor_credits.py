@@ -67,8 +67,9 @@ def update_credit(books: Books, credit: JsonObject, given: JsonObject) -> JsonOb
     fixed = [name for name in ("vendor_id", "currency_code") if given.get(name, credit[name]) != credit[name]]
     if fixed or given.get("status") == "void":
         _refuse_applied(books, credit)
-    if "vendor_id" in fixed:
-        active_vendor(books, given["vendor_id"], credit["currency_code"])
+    if fixed:
+        merged = credit | given
+        active_vendor(books, merged["vendor_id"], merged["currency_code"])
     if "currency_code" in fixed and "line_items" not in given:
         raise PlatformRefusal("CURRENCY_MISMATCH", "A new currency needs new lines.")
     if "account_id" in given:

@@ -1,0 +1,217 @@
+"""Where the four platforms differ, they differ as documented; where Rutter says no, a platform is never asked."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from sandbox.asking import bill_fields, payment_fields, refused
+from sandbox.conftest import On
+from sandbox.driving import Json, Wire
+
+UNSUPPORTED = [
+    ("XERO", "DELETE", "bills/x"),
+    ("XERO", "PATCH", "bill_payments/x"),
+    ("XERO", "GET", "departments"),
+    ("XERO", "GET", "locations"),
+    ("XERO", "GET", "subsidiaries"),
+    ("XERO", "GET", "payment_terms"),
+    ("QUICKBOOKS", "GET", "locations"),
+    ("QUICKBOOKS", "GET", "projects"),
+    ("QUICKBOOKS", "GET", "tasks/x"),
+    ("QUICKBOOKS", "GET", "subsidiaries"),
+    ("NETSUITE", "GET", "projects"),
+    ("SAGE_INTACCT", "GET", "purchase_orders"),
+    ("SAGE_INTACCT", "POST", "purchase_orders"),
+    ("SAGE_INTACCT", "DELETE", "bills/x"),
+    ("SAGE_INTACCT", "GET", "currencies"),
+]
+
+
+@pytest.mark.parametrize(("platform", "method", "path"), UNSUPPORTED)
+def test_what_a_platform_does_not_have_is_not_found(on: On, platform: str, method: str, path: str) -> None:
+    refused(on(platform).call(method, f"/accounting/{path}", None if method == "GET" else {}), 404)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/accounting/invoices"),
+        ("GET", "/accounting"),
+        ("GET", "/accounting/"),
+        ("PUT", "/accounting/bills"),
+        ("PATCH", "/accounting/bills"),
+        ("DELETE", "/accounting/bills"),
+        ("POST", "/accounting/bills/x"),
+        ("PATCH", "/accounting/company_info"),
+        ("POST", "/accounting/company_info"),
+        ("DELETE", "/accounting/accounts/x"),
+        ("POST", "/accounting/locations"),
+        ("GET", "/accounting/bill_credit_applications"),
+        ("GET", "/accounting/bills/x/y/z"),
+        ("POST", "/jobs/x"),
+        ("GET", "/nothing"),
+        ("OPTIONS", "/accounting/bills"),
+    ],
+)
+def test_an_endpoint_that_does_not_exist_is_not_found(wire: Wire, method: str, path: str) -> None:
+    refused(wire.call(method, path, None if method == "GET" else {}), 404)
+
+
+def test_xero_makes_one_payment_per_bill_or_none_at_all(on: On) -> None:
+    wire = on("XERO")
+    bills = [wire.by_number(number) for number in ("PP-2", "PP-3")]
+    made = wire.send("POST", "bill_payments", payment_fields(wire, *bills)).json
+    assert [len(one["linked_bills"]) for one in made["bill_payments"]] == [1, 1]
+    assert made["bill_payment"] == made["bill_payments"][0]
+    before = wire.books()
+    given = payment_fields(wire, *bills)
+    given["linked_bills"][1]["allocated_amount"] = 99999
+    refused(wire.send("POST", "bill_payments", given), 450, "OVER_ALLOCATED")
+    assert wire.books() == before
+
+
+def test_quickbooks_pays_several_bills_with_one_payment(on: On) -> None:
+    wire = on("QUICKBOOKS")
+    bills = [wire.by_number(number) for number in ("FT-778", "FT-802")]
+    made = wire.send("POST", "bill_payments", payment_fields(wire, *bills, amount="5.00")).json
+    assert list(made) == ["bill_payment"]
+    assert made["bill_payment"]["total_amount"] == 10
+
+
+def test_quickbooks_wants_an_account_on_every_line(wire: Wire) -> None:
+    given = bill_fields(wire, line_items=[{"total_amount": 1}])
+    refused(wire.send("POST", "bills", given), 450, "MISSING_ACCOUNT")
+
+
+def test_netsuite_takes_an_account_or_an_item_on_a_line_and_never_both(on: On) -> None:
+    wire = on("NETSUITE")
+    account, item = wire.of_type("expense")["id"], wire.named("items", "Consulting hour")["id"]
+    stocked, location = wire.named("items", "Bearing 6204")["id"], wire.every("locations")[0]["id"]
+
+    def enter(**line: object) -> Json:
+        answered = wire.send("POST", "bills", bill_fields(wire, line_items=[{"total_amount": Decimal(5), **line}]))
+        answer: Json = answered.json | {"status": answered.status}
+        return answer
+
+    assert enter(account_id=account)["status"] == 200
+    assert enter(item={"id": item})["status"] == 200
+    assert enter(account_id=account, item={"id": item})["error_code"] == "INVALID_LINE"
+    assert enter()["error_code"] == "INVALID_LINE"
+    assert enter(item={"id": stocked})["error_code"] == "MISSING_LOCATION"
+    assert enter(item={"id": stocked}, location_id=location)["status"] == 200
+
+
+def test_netsuite_puts_a_document_into_the_root_subsidiary_unless_told_otherwise(on: On) -> None:
+    wire = on("NETSUITE")
+    by_parent = {one["parent_id"] is None: one["id"] for one in wire.every("subsidiaries")}
+    assert wire.create("bills", **bill_fields(wire))["subsidiary_id"] == by_parent[True]
+    given = bill_fields(wire, subsidiary_id=by_parent[False])
+    assert wire.create("bills", **given)["subsidiary_id"] == by_parent[False]
+    vendor = wire.create("vendors", vendor_name="V", contact_name="ignored", currency_code="USD")
+    assert vendor["contact_name"] is None
+    assert [(one["id"], one["primary"]) for one in vendor["subsidiaries"]] == [(by_parent[True], True)]
+
+
+def test_intacct_ignores_filter_sort_and_id_type(on: On) -> None:
+    wire = on("SAGE_INTACCT")
+    plain = wire.every("bills")
+    for query in ({"filter": 'status="paid"'}, {"filter": "garbage ("}, {"sort": "due_date"}, {"document_number": "x"}):
+        assert wire.every("bills", **query) == plain
+    assert wire.get(f"/accounting/bills/{plain[0]['id']}", id_type="platform")["bill"] == plain[0]
+    # What it does understand are the older bounds.
+    stamp = plain[0]["updated_at"]
+    assert len(plain) > 1
+    assert stamp == max(one["updated_at"] for one in plain)
+
+
+def test_intacct_payments_have_no_status(on: On) -> None:
+    wire = on("SAGE_INTACCT")
+    assert {one["status"] for one in wire.every("bill_payments")} == {None}
+
+
+@pytest.mark.parametrize("platform", ["QUICKBOOKS", "SAGE_INTACCT"])
+def test_the_status_of_a_bill_cannot_be_set_everywhere(on: On, platform: str) -> None:
+    wire = on(platform)
+    bill = next(one for one in wire.every("bills") if one["status"] == "open")
+    refused(wire.send("PATCH", f"bills/{bill['id']}", {"status": "submitted"}), 450, "STATUS_NOT_SETTABLE")
+
+
+def test_a_draft_on_xero_is_opened_and_only_then_paid(on: On) -> None:
+    wire = on("XERO")
+    draft = wire.by_number("PP-4")
+    payables = wire.of_type("accounts_payable")["balance"]
+    refused(wire.send("POST", "bill_payments", payment_fields(wire, draft)), 450, "BILL_NOT_PAYABLE")
+    opened = wire.send("PATCH", f"bills/{draft['id']}", {"status": "open"}).json["bill"]
+    assert (opened["status"], opened["amount_due"]) == ("open", 96)
+    assert wire.of_type("accounts_payable")["balance"] == payables + 96
+    assert wire.send("POST", "bill_payments", payment_fields(wire, draft)).status == 200
+
+
+def test_the_void_status_of_a_bill_cannot_be_set(on: On) -> None:
+    wire = on("NETSUITE")
+    bill = wire.every("bills")[0]
+    refused(wire.send("PATCH", f"bills/{bill['id']}", {"status": "void"}), 400)
+
+
+def test_a_closed_period_is_the_platforms_refusal(wire: Wire) -> None:
+    before = wire.books()
+    refused(wire.send("POST", "bills", bill_fields(wire, issue_date="2025-01-01")), 450, "CLOSED_PERIOD")
+    given = payment_fields(wire, wire.by_number("FT-802")) | {"transaction_date": "2025-10-17"}
+    refused(wire.send("POST", "bill_payments", given), 450, "CLOSED_PERIOD")
+    assert wire.books() == before
+
+
+def test_money_of_the_wrong_kind_pays_nothing(wire: Wire) -> None:
+    bill, euros = wire.by_number("FT-802"), wire.by_number("KF-2039")
+    expense, euro = wire.of_type("expense")["id"], wire.named("accounts", "Euro Account")["id"]
+    given, before = payment_fields(wire, bill), wire.books()
+    for change, code in (
+        ({"account_id": expense}, "INVALID_ACCOUNT"),
+        ({"account_id": euro}, "CURRENCY_MISMATCH"),
+        ({"currency_code": "EUR"}, "CURRENCY_MISMATCH"),
+        ({"vendor_id": euros["vendor_id"]}, "VENDOR_MISMATCH"),
+        ({"linked_bills": [{"id": one["id"], "allocated_amount": 1} for one in (bill, euros)]}, "VENDOR_MISMATCH"),
+        ({"linked_bills": [{"id": bill["id"], "allocated_amount": 0}]}, "INVALID_AMOUNT"),
+        ({"linked_bills": [{"id": bill["id"], "allocated_amount": Decimal("0.001")}]}, "INVALID_AMOUNT"),
+        ({"linked_bills": [{"id": wire.by_number("AP-317")["id"], "allocated_amount": 1}]}, "BILL_NOT_PAYABLE"),
+        ({"currency_rate": 0}, "INVALID_RATE"),
+    ):
+        refused(wire.send("POST", "bill_payments", given | change), 450, code)
+    assert wire.books() == before
+
+
+def test_a_bill_from_an_order_closes_it_and_its_deletion_opens_it_again(wire: Wire) -> None:
+    order = next(one for one in wire.every("purchase_orders") if one["document_number"] == "PO-204")
+    assert (order["status"], order["total_amount"]) == ("open", 740)
+    line = {"account_id": wire.of_type("expense")["id"], "total_amount": 740}
+    links = {"linked_purchase_orders": [{"id": order["id"]}], "vendor_id": order["vendor_id"], "line_items": [line]}
+    bill = wire.create("bills", **bill_fields(wire) | links)
+    assert bill["linked_purchase_orders"] == [{"id": order["id"]}]
+    assert wire.get(f"/accounting/purchase_orders/{order['id']}")["purchase_order"]["status"] == "closed"
+    refused(wire.call("DELETE", f"/accounting/purchase_orders/{order['id']}"), 450, "ORDER_BILLED")
+    other = wire.by_number("FT-802")["vendor_id"]
+    refused(wire.send("PATCH", f"bills/{bill['id']}", {"vendor_id": other}), 450, "VENDOR_MISMATCH")
+    assert wire.call("DELETE", f"/accounting/bills/{bill['id']}").json["code"] == "deleted"
+    assert wire.get(f"/accounting/purchase_orders/{order['id']}")["purchase_order"]["status"] == "open"
+
+
+def test_a_credit_cannot_move_to_a_currency_its_vendor_is_not_billed_in(wire: Wire) -> None:
+    credit = wire.every("bill_credit_memos")[0]
+    line = {"account_id": wire.of_type("expense")["id"], "total_amount": 10}
+    change = {"currency_code": "EUR", "line_items": [line]}
+    refused(wire.send("PATCH", f"bill_credit_memos/{credit['id']}", change), 450, "CURRENCY_MISMATCH")
+    assert wire.every("bill_credit_memos") == [credit]
+
+
+def test_an_attachment_comes_back_byte_for_byte(wire: Wire) -> None:
+    path = f"/accounting/bills/{wire.by_number('FT-802')['id']}/attachments"
+    sent = wire.call("POST", path, {"file": "AAEC/w==", "file_name": "über.pdf"}).json["attachment"]
+    assert wire.get(path)["attachments"] == [sent]
+    file = wire.call("GET", f"{path}/{sent['id']}/file")
+    assert (file.raw, file.headers["content-type"]) == (b"\x00\x01\x02\xff", "application/pdf")
+    for file_field in ("not base64", "", "AAEC/w", 5, None):
+        refused(wire.call("POST", path, {"file": file_field, "file_name": "a.pdf"}), 400)
+    refused(wire.call("POST", path, {"file": "AAEC", "file_name": "a.exe"}), 450)
+    refused(wire.call("GET", f"{path}/unknown/file"), 410)

@@ -10,13 +10,25 @@ import pytest
 from rutter_ap_server.clock import FixedClock
 from rutter_ap_server.store.engine import Store
 from store.making import START
+from store.postgres import Postgres, running_postgres
 
 
-@pytest.fixture(params=["sqlite"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server, one for each process that runs tests."""
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The address of an empty store of this test's own."""
-    assert request.param == "sqlite"
-    return f"sqlite:///{tmp_path / 'home' / 'rutter-ap.db'}"
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'home' / 'rutter-ap.db'}"
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    with server.store_url() as url:
+        yield url
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import create_engine
+from sqlalchemy import Engine, create_engine
 
 from rutter_ap_server.store.engine import Store
 from rutter_ap_server.store.proposals import Proposal
@@ -53,9 +53,23 @@ def put(store: Store, **changed: Any) -> Proposal:
     return proposal
 
 
+def outside(url: str) -> Engine:
+    """A plain engine on the store's database, with nothing of ours in it."""
+    return create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1))
+
+
+def seen_from_outside(url: str, query: str) -> list[tuple[Any, ...]]:
+    """The rows of a query, as somebody with the file would see them."""
+    engine = outside(url)
+    with engine.connect() as connection:
+        rows = [tuple(row) for row in connection.exec_driver_sql(query)]
+    engine.dispose()
+    return rows
+
+
 def behind_its_back(url: str, *statements: str) -> None:
     """Runs SQL on the store's tables as somebody with the file would."""
-    engine = create_engine(url)
+    engine = outside(url)
     with engine.begin() as connection:
         for statement in statements:
             connection.exec_driver_sql(statement)

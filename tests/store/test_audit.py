@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 
 from rutter_ap_server.clock import FixedClock
-from rutter_ap_server.store.audit import GENESIS, Entry, Verification
+from rutter_ap_server.store.audit import GENESIS, PAGE_ENTRIES, Anchor, Entry, Verification
 from rutter_ap_server.store.canonical import canonical
-from rutter_ap_server.store.engine import Store, Tx
+from rutter_ap_server.store.engine import Store, StoreError, Tx
 from store.making import START, behind_its_back
 
 
@@ -182,3 +182,89 @@ def test_entries_written_from_many_threads_still_make_one_chain(store: Store) ->
 
     found = verify(store)
     assert (found.holds, found.entries) == (True, 40)
+
+
+def anchored(store: Store, anchor: Anchor) -> Verification:
+    return store.read_now(lambda tx: tx.audit.verify(anchor))
+
+
+def test_an_anchor_is_the_end_of_the_chain_when_it_was_taken(store: Store, clock: FixedClock) -> None:
+    empty = store.read_now(lambda tx: tx.audit.anchor())
+    five_entries(store)
+    clock.instant = START + timedelta(hours=1)
+    anchor = store.read_now(lambda tx: tx.audit.anchor())
+
+    assert empty == Anchor(0, "0" * 64, "2026-03-02T09:30:00.000000Z")
+    assert anchor == Anchor(5, entries(store)[-1].hash, "2026-03-02T10:30:00.000000Z")
+    assert anchored(store, empty) == anchored(store, anchor) == verify(store)
+
+
+def test_a_chain_that_grew_since_its_anchor_holds(store: Store) -> None:
+    five_entries(store)
+    anchor = store.read_now(lambda tx: tx.audit.anchor())
+    five_entries(store)
+
+    assert (anchored(store, anchor).holds, anchored(store, anchor).entries) == (True, 10)
+
+
+@pytest.mark.parametrize("left", [0, 1, 4])
+def test_an_anchor_shows_that_the_tail_was_cut(store: Store, store_url: str, left: int) -> None:
+    five_entries(store)
+    anchor = store.read_now(lambda tx: tx.audit.anchor())
+    behind_its_back(store_url, f"DELETE FROM audit WHERE seq > {left}")
+
+    assert verify(store).holds
+    found = anchored(store, anchor)
+    assert (found.entries, found.broken_at) == (left, left + 1)
+    assert found.reason == "the chain ends before its anchor: the newest entries were cut off"
+
+
+def test_an_anchor_shows_that_a_cut_tail_was_written_anew(store: Store, store_url: str) -> None:
+    five_entries(store)
+    anchor = store.read_now(lambda tx: tx.audit.anchor())
+    behind_its_back(store_url, "DELETE FROM audit WHERE seq > 3")
+    for _ in range(4):
+        store.write_now(lambda tx: tx.audit.append("declined", actor="Mallory"))
+
+    assert verify(store).holds
+    found = anchored(store, anchor)
+    assert (found.broken_at, found.reason) == (5, "another entry stands where the anchor was taken")
+
+
+def test_several_entries_of_one_transaction_follow_one_another(store: Store) -> None:
+    def work(tx: Tx) -> Anchor:
+        for n in range(3):
+            tx.audit.append("judged", actor="guard", n=n)
+        return tx.audit.anchor()
+
+    anchor = store.write_now(work)
+    assert anchor.seq == 3
+    assert anchored(store, anchor).holds
+
+
+def test_a_long_chain_is_walked_page_by_page_to_its_end(store: Store) -> None:
+    def work(tx: Tx) -> None:
+        for n in range(2 * PAGE_ENTRIES):
+            tx.audit.append("judged", actor="guard", proposal_id="p1" if n % 2 else None, n=n)
+
+    store.write_now(work)
+    assert verify(store).entries == 2 * PAGE_ENTRIES
+    of_one = store.read_now(lambda tx: [e.seq for e in tx.audit.entries("p1")])
+    assert of_one == list(range(2, 2 * PAGE_ENTRIES + 1, 2))
+
+
+def test_an_anchor_is_kept_as_a_line_of_json(store: Store) -> None:
+    five_entries(store)
+    anchor = store.read_now(lambda tx: tx.audit.anchor())
+
+    assert "\n" not in anchor.json
+    assert Anchor.from_json(anchor.json) == anchor
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "null", "[]", "{}", "{", '{"seq":"5","hash":"0","at":""}', '{"seq":5,"hash":"x","at":""}', "[" * 5],
+)
+def test_a_line_that_is_no_anchor_never_passes_for_one(text: str) -> None:
+    with pytest.raises(StoreError, match="anchor cannot be read"):
+        Anchor.from_json(text)

@@ -1,1 +1,1 @@
-"""The store: durable state in whole transactions, SQLite on one machine."""
+"""The store: durable state in whole transactions, SQLite on one machine, PostgreSQL for many."""

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, select
 
-from rutter_ap_server.clock import stamp
+from rutter_ap_server.clock import stamp, unstamp
+from rutter_ap_server.store import statements as say
 from rutter_ap_server.store.canonical import canonical, digest
+from rutter_ap_server.store.errors import StoreError
 from rutter_ap_server.store.schema import audit
 
 GENESIS = "0" * 64
+PAGE_ENTRIES = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,38 +54,120 @@ class Verification:
         return self.broken_at is None
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The end of the chain as a transaction found it; `at` is None for an empty one."""
+
+    seq: int
+    hash: str
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Anchor:
+    """The end of the chain at one moment, to be kept where nobody who can change the store can change it.
+
+    `at` is when it was taken. Whoever cuts the newest entries off leaves a chain that holds; only an anchor tells.
+    """
+
+    seq: int
+    hash: str
+    at: str
+
+    @property
+    def json(self) -> str:
+        """The anchor as a line to keep."""
+        return canonical({"seq": self.seq, "hash": self.hash, "at": self.at})
+
+    @classmethod
+    def from_json(cls, text: str) -> Anchor:
+        """The anchor in a line that was kept. Raises `StoreError`: what cannot be read must not pass for no anchor."""
+        try:
+            kept = json.loads(text)
+            anchor = cls(kept["seq"], kept["hash"], kept["at"])
+        except (ValueError, TypeError, KeyError):
+            raise _no_anchor() from None
+        if type(anchor.seq) is not int or anchor.seq < 0 or not re.fullmatch("[0-9a-f]{64}", str(anchor.hash)):
+            raise _no_anchor()
+        return anchor
+
+
 class AuditLog:
     """Appends inside the caller's transaction, so that no state changes without its entry."""
 
-    def __init__(self, connection: Connection, now: datetime) -> None:
+    def __init__(self, connection: Connection, now: datetime, head: Head) -> None:
         self._connection = connection
         self._now = now
+        # The caller holds the write lock, so nobody else can move it.
+        self._head = head
 
     def append(self, kind: str, *, actor: str, proposal_id: str | None = None, **body: Any) -> None:
-        """Adds an entry; `body` is JSON without floats. The caller holds the write lock, so the head cannot move."""
-        last = self._connection.execute(select(audit.c.seq, audit.c.hash).order_by(audit.c.seq.desc()).limit(1)).first()
-        seq, previous = (last.seq + 1, last.hash) if last else (1, GENESIS)
-        entry = Entry(seq, stamp(self._now), kind, actor, proposal_id, canonical(body), previous, "")
+        """Adds an entry; `body` is JSON without floats."""
+        head = self._head
+        entry = Entry(head.seq + 1, stamp(self._now), kind, actor, proposal_id, canonical(body), head.hash, "")
         values = {name: getattr(entry, name) for name in Entry.__slots__} | {"hash": entry.computed()}
-        self._connection.execute(insert(audit).values(**values))
+        self._connection.execute(say.ADD_ENTRY, values)
+        self._head = Head(entry.seq, values["hash"], self._now)
+
+    def anchor(self) -> Anchor:
+        """The end of the chain as it is now."""
+        return Anchor(self._head.seq, self._head.hash, stamp(self._now))
 
     def entries(self, proposal_id: str | None = None) -> Iterator[Entry]:
         """Every entry in order, or those of one proposal."""
-        query = select(audit).order_by(audit.c.seq)
+        query = select(audit).order_by(audit.c.seq).limit(PAGE_ENTRIES)
         if proposal_id is not None:
             query = query.where(audit.c.proposal_id == proposal_id)
-        for row in self._connection.execute(query.execution_options(yield_per=500)):
-            yield Entry(**row._mapping)
+        # Page by page, since a cursor of the database's own would stay open behind a reader that stops early.
+        last: Entry | None = None
+        while True:
+            page = query if last is None else query.where(audit.c.seq > last.seq)
+            rows = self._connection.execute(page).all()
+            for row in rows:
+                last = Entry(**row._mapping)
+                yield last
+            if len(rows) < PAGE_ENTRIES:
+                return
 
-    def verify(self) -> Verification:
-        """Walks the whole chain."""
+    def verify(self, anchor: Anchor | None = None) -> Verification:
+        """Walks the whole chain; with an anchor it also finds a tail that was cut, or written anew."""
         expected_seq, previous = 1, GENESIS
         for entry in self.entries():
-            if entry.seq != expected_seq:
-                return Verification(expected_seq - 1, previous, expected_seq, "an entry is missing")
-            if entry.previous != previous:
-                return Verification(expected_seq - 1, previous, entry.seq, "it does not follow the entry before it")
-            if entry.computed() != entry.hash:
-                return Verification(expected_seq - 1, previous, entry.seq, "its content was changed")
+            reason = _misfit(entry, expected_seq, previous, anchor)
+            if reason:
+                return Verification(expected_seq - 1, previous, expected_seq, reason)
             expected_seq, previous = expected_seq + 1, entry.hash
+        if anchor is not None and anchor.seq >= expected_seq:
+            reason = "the chain ends before its anchor: the newest entries were cut off"
+            return Verification(expected_seq - 1, previous, expected_seq, reason)
         return Verification(expected_seq - 1, previous)
+
+
+def head_of(connection: Connection) -> Head:
+    """The end of the chain."""
+    last = connection.execute(say.HEAD).first()
+    return Head(last.seq, last.hash, _instant(last.at)) if last else Head(0, GENESIS, None)
+
+
+def _instant(text: str) -> datetime | None:
+    try:
+        return unstamp(text)
+    except ValueError:
+        # Somebody wrote into the newest entry. That is for `verify` to say, which must not be stopped by it.
+        return None
+
+
+def _no_anchor() -> StoreError:
+    return StoreError("the anchor cannot be read", next_step="Give the line that was written when it was taken.")
+
+
+def _misfit(entry: Entry, expected_seq: int, previous: str, anchor: Anchor | None) -> str:
+    if entry.seq != expected_seq:
+        return "an entry is missing"
+    if entry.previous != previous:
+        return "it does not follow the entry before it"
+    if entry.computed() != entry.hash:
+        return "its content was changed"
+    if anchor is not None and anchor.seq == entry.seq and anchor.hash != entry.hash:
+        return "another entry stands where the anchor was taken"
+    return ""

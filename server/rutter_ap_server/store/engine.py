@@ -1,51 +1,49 @@
-"""Opening the store: a durable SQLite file, checked before use, and whole transactions run off the event loop."""
+"""The store: whole transactions over a durable database, run off the event loop; SQLite or PostgreSQL by its URL."""
 
 from __future__ import annotations
 
-import os
 import sqlite3
 from collections.abc import Callable
-from contextlib import closing
-from pathlib import Path
-from typing import Any, TypeVar
+from datetime import datetime, timedelta
+from typing import TypeVar
 
 import anyio.to_thread
-from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect
+from sqlalchemy import Connection, Engine
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from rutter_ap_server.clock import Clock
-from rutter_ap_server.store import schema
 from rutter_ap_server.store.attempts import Attempts
-from rutter_ap_server.store.audit import AuditLog
+from rutter_ap_server.store.audit import AuditLog, Head, head_of
+from rutter_ap_server.store.errors import StoreError
+from rutter_ap_server.store.memory import Memory
+from rutter_ap_server.store.modes import Mode, begin_as
 from rutter_ap_server.store.people import People
 from rutter_ap_server.store.proposals import Proposals
 from rutter_ap_server.store.questions import Questions
+from rutter_ap_server.store.secrets import Secrets
 from rutter_ap_server.store.spend import Spend
-from rutter_ap_tools.errors import OperatorError
+
+__all__ = ["Store", "StoreError", "Tx"]
 
 T = TypeVar("T")
-_NOT_OURS = "the store's file is not a database of this program, or is damaged"
-
-
-class StoreError(OperatorError):
-    """The store cannot be opened or written; no write leaves this machine without it."""
-
-    code = "store"
-    default_next_step = "Run `rutter-ap doctor`; nothing was sent."
+TRIES_MAX = 3
+_TRY_AGAIN = ("40001", "40P01")  # PostgreSQL's serialization_failure and deadlock_detected: nothing of it was kept.
 
 
 class Tx:
     """One transaction: what the guard reads and writes together, or not at all."""
 
-    def __init__(self, connection: Connection, clock: Clock) -> None:
-        self.now = clock.now()
+    def __init__(self, connection: Connection, now: datetime, head: Head) -> None:
+        self.now = now
         self.proposals = Proposals(connection, self.now)
         self.attempts = Attempts(connection, self.now)
         self.questions = Questions(connection, self.now)
         self.spend = Spend(connection, self.now)
         self.people = People(connection, self.now)
-        self.audit = AuditLog(connection, self.now)
+        self.memory = Memory(connection, self.now)
+        self.secrets = Secrets(connection, self.now)
+        self.audit = AuditLog(connection, self.now, head)
 
 
 class Store:
@@ -53,6 +51,7 @@ class Store:
 
     def __init__(self, url: str, clock: Clock) -> None:
         self._clock = clock
+        self._ahead = timedelta()
         self._engine = _open(url)
 
     async def read(self, work: Callable[[Tx], T]) -> T:
@@ -62,24 +61,44 @@ class Store:
     async def write(self, work: Callable[[Tx], T]) -> T:
         """Runs `work` in one transaction that is durable once this returns.
 
-        A cancellation that arrives meanwhile waits: a transaction is never left half done.
+        A cancellation that arrives meanwhile waits: a transaction is never left half done. What `work` does outside
+        of its transaction must bear being done again: a database may ask for another try.
         """
         return await anyio.to_thread.run_sync(self.write_now, work)
 
     def read_now(self, work: Callable[[Tx], T]) -> T:
         """`read`, for code that has no event loop."""
-        return self._run(work, write=False)
+        return self._run(work, "read")
 
     def write_now(self, work: Callable[[Tx], T]) -> T:
         """`write`, for code that has no event loop."""
-        return self._run(work, write=True)
+        return self._run(work, "write")
 
-    def _run(self, work: Callable[[Tx], T], *, write: bool) -> T:
-        try:
-            with self._engine.connect().execution_options(rutter_ap_write=write) as connection, connection.begin():
-                return work(Tx(connection, self._clock))
-        except (SQLAlchemyError, sqlite3.Error):
-            raise StoreError("the store could not be read or written") from None
+    def _run(self, work: Callable[[Tx], T], mode: Mode) -> T:
+        for tries_left in range(TRIES_MAX - 1, -1, -1):
+            try:
+                with begin_as(self._engine.connect(), mode) as connection, connection.begin():
+                    head = head_of(connection)
+                    return work(Tx(connection, self._now(head), head))
+            except (SQLAlchemyError, sqlite3.Error) as error:
+                if not (tries_left and _to_try_again(error)):
+                    raise StoreError("the store could not be read or written") from None
+        raise AssertionError("unreachable: the last try answers or raises")
+
+    def _now(self, head: Head) -> datetime:
+        """The clock, or the store's own time where the clock is behind the newest entry of the audit chain.
+
+        A clock set back would revive questions and proposals that had run out, and make the latest proposal of an
+        intent look older than one before it; so would a replica whose clock is slow. The store's time therefore never
+        goes back. It does not stand still either, which would keep leases and questions alive: it goes on from the
+        newest entry at the clock's own pace, until the clock has caught up.
+        """
+        now = self._clock.now()
+        if head.at is None or now >= head.at:
+            self._ahead = timedelta()
+            return now
+        self._ahead = max(self._ahead, head.at - now)
+        return now + self._ahead
 
     def close(self) -> None:
         """Closes every connection; the write-ahead log is folded into the file by the last one."""
@@ -91,67 +110,18 @@ def _open(url: str) -> Engine:
         parsed = make_url(url)
     except SQLAlchemyError:
         raise StoreError("RUTTER_AP_DATABASE_URL is not a database URL") from None
-    # A database in memory, or behind a URI with options of its own, would forget what was sent.
-    in_a_file = parsed.database and not parsed.query and not parsed.database.startswith((":", "file:"))
-    if parsed.get_backend_name() != "sqlite" or not in_a_file:
-        raise StoreError("RUTTER_AP_DATABASE_URL must be sqlite:///PATH")
-    path = Path(str(parsed.database))
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Created by us with its final mode, so that there is no moment in which others could open it.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        path.chmod(0o600)
-    except OSError:
-        raise StoreError("the store's file cannot be made or is not ours to use") from None
-    try:
-        # Looked at before anything is set or written: a file that is not ours is left as it is.
-        _check(path)
-    except sqlite3.Error:
-        raise StoreError(_NOT_OURS) from None
-    engine = create_engine(parsed, connect_args={"timeout": 30})
-    event.listen(engine, "connect", _on_connect)
-    event.listen(engine, "begin", _on_begin)
-    try:
-        _prepare(engine)
-    except (SQLAlchemyError, sqlite3.Error):
-        engine.dispose()
-        raise StoreError(_NOT_OURS) from None
-    return engine
+    backend = parsed.drivername.partition("+")[0]
+    if backend == "sqlite":
+        from rutter_ap_server.store import sqlite
+
+        return sqlite.open_engine(parsed)
+    if backend in ("postgresql", "postgres"):
+        from rutter_ap_server.store import postgres
+
+        return postgres.open_engine(parsed)
+    raise StoreError("RUTTER_AP_DATABASE_URL must be sqlite:///PATH or postgresql://HOST/DATABASE")
 
 
-def _check(path: Path) -> None:
-    with closing(sqlite3.connect(path, timeout=30)) as connection:
-        tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        if not tables:
-            return
-        if "meta" not in tables:
-            raise StoreError(_NOT_OURS)
-        row = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
-    if row is None:
-        raise StoreError(_NOT_OURS)
-    if row[0] != str(schema.SCHEMA_VERSION):
-        raise StoreError(
-            "the store was made by another version of this program",
-            next_step="Start the version that made it, or give this one an empty RUTTER_AP_HOME. Nothing was changed.",
-        )
-
-
-def _on_connect(connection: Any, _record: Any) -> None:
-    # The driver's own transactions are switched off: BEGIN is ours, because only BEGIN IMMEDIATE makes a
-    # read-then-write exact under concurrency (SQLite docs: Transactions).
-    connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "fullfsync=ON"):
-        connection.execute(f"PRAGMA {pragma}")
-
-
-def _on_begin(connection: Connection) -> None:
-    write = connection.get_execution_options().get("rutter_ap_write", True)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
-
-
-def _prepare(engine: Engine) -> None:
-    with engine.begin() as connection:
-        # Asked again under the write lock: another process may have made the tables meanwhile.
-        if not inspect(connection).has_table("meta"):
-            schema.metadata.create_all(connection)
-            connection.execute(insert(schema.meta).values(key="schema", value=str(schema.SCHEMA_VERSION)))
+def _to_try_again(error: Exception) -> bool:
+    """Whether a transaction failed only because of another one at the same time."""
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlstate", None) in _TRY_AGAIN

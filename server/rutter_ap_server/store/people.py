@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, delete, insert, select, update
 
 from rutter_ap_server.clock import stamp, unstamp
+from rutter_ap_server.store import statements as say
 from rutter_ap_server.store.schema import approvers, links, meta
 
 
@@ -89,7 +90,7 @@ class People:
 
     def frozen(self) -> str | None:
         """Who froze all writes and when, or None."""
-        return self._connection.execute(select(meta.c.value).where(meta.c.key == "freeze")).scalar()
+        return self._connection.execute(say.FREEZE).scalar()
 
     def freeze(self, by: str) -> None:
         """Stops every write at once."""

@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, Select, select, update
 
 from rutter_ap_server.clock import stamp, unstamp
+from rutter_ap_server.store import statements as say
 from rutter_ap_server.store.canonical import canonical
-from rutter_ap_server.store.schema import approvals, proposals
+from rutter_ap_server.store.schema import proposals
 from rutter_ap_tools.findings import Finding, Severity
 from rutter_ap_tools.money import Money
 
-OPEN_STATES = ("held", "released", "dispatching", "unknown")
+OPEN_STATES = say.OPEN_STATES
 IN_FLIGHT_STATES = ("released", "dispatching", "unknown")
 
 
@@ -70,11 +71,11 @@ class Proposals:
 
     def add(self, proposal: Proposal) -> None:
         """Writes a new proposal. The database refuses a second open one with the same digest."""
-        self._connection.execute(insert(proposals).values(**_row(proposal)))
+        self._connection.execute(say.ADD_PROPOSAL, _row(proposal))
 
     def get(self, proposal_id: str) -> Proposal | None:
         """The proposal with that id."""
-        return self._one(select(proposals).where(proposals.c.id == proposal_id))
+        return self._one(say.PROPOSAL, id_=proposal_id)
 
     def starting_with(self, prefix: str) -> list[Proposal]:
         """The proposals whose id starts so: a person types the first characters."""
@@ -83,44 +84,23 @@ class Proposals:
 
     def open_with_digest(self, company_id: str, digest: str) -> Proposal | None:
         """The open proposal for one intent, if there is one."""
-        query = select(proposals).where(
-            proposals.c.company_id == company_id, proposals.c.digest == digest, proposals.c.state.in_(OPEN_STATES)
-        )
-        return self._one(query)
+        return self._one(say.OPEN_WITH_DIGEST, company_=company_id, digest_=digest)
 
     def latest_with_digest(self, company_id: str, digest: str) -> Proposal | None:
         """The newest proposal for one intent, open or closed."""
-        query = (
-            select(proposals)
-            .where(proposals.c.company_id == company_id, proposals.c.digest == digest)
-            .order_by(proposals.c.created_at.desc())
-            .limit(1)
-        )
-        return self._one(query)
+        return self._one(say.LATEST_WITH_DIGEST, company_=company_id, digest_=digest)
 
     def posted_with_digest(self, company_id: str, digest: str, since: datetime) -> list[Proposal]:
         """The proposals for one intent that were posted since then."""
-        query = select(proposals).where(
-            proposals.c.company_id == company_id,
-            proposals.c.digest == digest,
-            proposals.c.state == "posted",
-            proposals.c.updated_at >= stamp(since),
-        )
-        return self._many(query)
+        return self._many(say.POSTED_WITH_DIGEST, company_=company_id, digest_=digest, since_=stamp(since))
 
     def of_bill(self, company_id: str, bill_id: str, states: Collection[str]) -> list[Proposal]:
         """The proposals on one bill that are in one of the states."""
-        query = select(proposals).where(
-            proposals.c.company_id == company_id, proposals.c.bill_id == bill_id, proposals.c.state.in_(states)
-        )
-        return self._many(query)
+        return self._many(say.OF_BILL, company_=company_id, bill_=bill_id, states_=list(states))
 
     def of_vendor(self, company_id: str, vendor_id: str, states: Collection[str]) -> list[Proposal]:
         """The proposals for one vendor that are in one of the states."""
-        query = select(proposals).where(
-            proposals.c.company_id == company_id, proposals.c.vendor_id == vendor_id, proposals.c.state.in_(states)
-        )
-        return self._many(query)
+        return self._many(say.OF_VENDOR, company_=company_id, vendor_=vendor_id, states_=list(states))
 
     def in_states(self, states: Collection[str], limit: int = 200) -> list[Proposal]:
         """Proposals in those states, newest first."""
@@ -129,11 +109,9 @@ class Proposals:
 
     def move(self, proposal_id: str, from_states: Collection[str], to: str, **values: Any) -> bool:
         """Changes the state if it is one of `from_states`; False when somebody else was quicker."""
-        done = self._connection.execute(
-            update(proposals)
-            .where(proposals.c.id == proposal_id, proposals.c.state.in_(from_states))
-            .values(state=to, updated_at=stamp(self._now), **values)
-        )
+        where = {"id_": proposal_id, "states_": list(from_states)}
+        changed = {"state": to, "updated_at": stamp(self._now), **values}
+        done = self._connection.execute(say.MOVE, where | changed)
         return bool(done.rowcount)
 
     def rejudge(
@@ -147,32 +125,34 @@ class Proposals:
         policy: str,
     ) -> None:
         """Writes a newer judgement; approvals given for other facts no longer count."""
-        self._connection.execute(
-            update(proposals)
-            .where(proposals.c.id == proposal_id)
-            .values(
-                findings=_findings(findings),
-                verdict=verdict.word,
-                approvals_needed=needed,
-                fingerprint=fingerprint,
-                policy_version=policy,
-                updated_at=stamp(self._now),
-            )
-        )
-        self._connection.execute(
-            update(approvals)
-            .where(
-                approvals.c.proposal_id == proposal_id,
-                approvals.c.fingerprint != fingerprint,
-                approvals.c.voided_at.is_(None),
-            )
-            .values(voided_at=stamp(self._now))
-        )
+        judged = {
+            "findings": _findings(findings),
+            "verdict": verdict.word,
+            "approvals_needed": needed,
+            "fingerprint": fingerprint,
+            "policy_version": policy,
+            "updated_at": stamp(self._now),
+        }
+        self._connection.execute(say.REJUDGE, {"id_": proposal_id} | judged)
+        others = {"id_": proposal_id, "fingerprint_": fingerprint, "voided_at": stamp(self._now)}
+        self._connection.execute(say.VOID_OTHER_APPROVALS, others)
 
     def claim(self, proposal_id: str, owner: str, lease_seconds: int) -> bool:
         """Takes a released proposal for sending; only one process ever gets True."""
         until = stamp(self._now + timedelta(seconds=lease_seconds))
         return self.move(proposal_id, ["released"], "dispatching", lease_owner=owner, lease_until=until)
+
+    def renew(self, proposal_id: str, lease_seconds: int) -> None:
+        """Prolongs the lease of whoever is sending it, if somebody is."""
+        self._connection.execute(
+            update(proposals)
+            .where(
+                proposals.c.id == proposal_id,
+                proposals.c.state.in_(["dispatching", "unknown"]),
+                proposals.c.lease_owner.is_not(None),
+            )
+            .values(lease_until=stamp(self._now + timedelta(seconds=lease_seconds)))
+        )
 
     def take_over(self, proposal_id: str, owner: str, lease_seconds: int) -> bool:
         """Takes one whose outcome is open, for finding it out: unknown, or dispatching with a lease that ran out."""
@@ -187,36 +167,24 @@ class Proposals:
 
     def approve(self, proposal_id: str, approver: str, channel: str, fingerprint: str) -> None:
         """Records one person's release for the facts with that fingerprint."""
-        self._connection.execute(
-            insert(approvals).values(
-                proposal_id=proposal_id,
-                approver=approver,
-                channel=channel,
-                fingerprint=fingerprint,
-                at=stamp(self._now),
-            )
-        )
+        approval = {"approver": approver, "channel": channel, "fingerprint": fingerprint, "at": stamp(self._now)}
+        self._connection.execute(say.ADD_APPROVAL, {"proposal_id": proposal_id} | approval)
 
     def approvals(self, proposal_id: str) -> tuple[Approval, ...]:
         """The releases that still count."""
-        query = select(approvals).where(approvals.c.proposal_id == proposal_id, approvals.c.voided_at.is_(None))
-        rows = self._connection.execute(query.order_by(approvals.c.id))
+        rows = self._connection.execute(say.APPROVALS, {"id_": proposal_id})
         return tuple(Approval(r.approver, r.channel, r.fingerprint, unstamp(r.at)) for r in rows)
 
     def void_approvals(self, proposal_id: str) -> None:
         """Takes every release back: the facts moved."""
-        self._connection.execute(
-            update(approvals)
-            .where(approvals.c.proposal_id == proposal_id, approvals.c.voided_at.is_(None))
-            .values(voided_at=stamp(self._now))
-        )
+        self._connection.execute(say.VOID_APPROVALS, {"id_": proposal_id, "voided_at": stamp(self._now)})
 
-    def _one(self, query: Any) -> Proposal | None:
-        row = self._connection.execute(query).first()
+    def _one(self, query: Select[Any], **values: Any) -> Proposal | None:
+        row = self._connection.execute(query, values).first()
         return _proposal(row) if row is not None else None
 
-    def _many(self, query: Any) -> list[Proposal]:
-        return [_proposal(row) for row in self._connection.execute(query)]
+    def _many(self, query: Select[Any], **values: Any) -> list[Proposal]:
+        return [_proposal(row) for row in self._connection.execute(query, values)]
 
 
 def _findings(findings: Collection[Finding]) -> str:

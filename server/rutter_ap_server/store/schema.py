@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, String, Table, Text, text
 
-SCHEMA_VERSION = 1
+# The newest step in migrations/, kept here too so that opening a store that needs none does not import Alembic.
+REVISION = "2"
+STAMP_KEY = "schema"
 
 metadata = MetaData()
 
@@ -49,6 +51,7 @@ Index(
     sqlite_where=text("state in ('held', 'released', 'dispatching', 'unknown')"),
     postgresql_where=text("state in ('held', 'released', 'dispatching', 'unknown')"),
 )
+Index("proposals_by_digest", proposals.c.company_id, proposals.c.digest, proposals.c.created_at)
 Index("proposals_by_bill", proposals.c.company_id, proposals.c.bill_id)
 Index("proposals_by_vendor", proposals.c.company_id, proposals.c.vendor_id, proposals.c.state)
 Index("proposals_by_state", proposals.c.state, proposals.c.created_at)
@@ -142,4 +145,15 @@ audit = Table(
     Column("body", Text, nullable=False),
     Column("previous", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
+)
+Index("audit_by_proposal", audit.c.proposal_id)
+
+# Values are sealed before they come here; the database never sees one in the clear.
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("company_id", String(200), primary_key=True),
+    Column("name", String(60), primary_key=True),
+    Column("sealed", Text, nullable=False),
+    Column("at", String(32), nullable=False),
 )

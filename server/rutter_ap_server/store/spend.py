@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection
 
 from rutter_ap_server.clock import stamp
-from rutter_ap_server.store.schema import spend
+from rutter_ap_server.store import statements as say
 from rutter_ap_tools.money import Money
 
 
@@ -25,43 +25,35 @@ class Spend:
     def settle(self, proposal_id: str, kind: str) -> None:
         """Posts (the money is booked) or voids (it never left) a reservation, if there is one and it is still open."""
         assert kind in ("post", "void")
-        rows = list(self._connection.execute(select(spend).where(spend.c.proposal_id == proposal_id)))
+        rows = self._connection.execute(say.SPEND_OF, {"id_": proposal_id}).all()
         if len(rows) == 1:
             row = rows[0]
             self._add(proposal_id, kind, row.company_id, row.vendor_id, Money.of(row.amount, row.currency))
 
     def is_reserved(self, proposal_id: str) -> bool:
         """Whether the proposal has a reservation, settled or not."""
-        query = select(spend.c.id).where(spend.c.proposal_id == proposal_id, spend.c.kind == "reserve")
-        return self._connection.execute(query).first() is not None
+        return self._connection.execute(say.RESERVED, {"id_": proposal_id}).first() is not None
 
     def spent(self, company_id: str, currency: str, hours: int, vendor_id: str | None = None) -> Money:
         """What was reserved in the last `hours` and not voided: reserved, posted and unknown alike.
 
         Entries from the future count too, so that a clock set back frees nothing.
         """
-        since = stamp(self._now - timedelta(hours=hours))
-        voided = select(spend.c.proposal_id).where(spend.c.kind == "void")
-        query = select(spend.c.amount).where(
-            spend.c.company_id == company_id,
-            spend.c.currency == currency,
-            spend.c.kind == "reserve",
-            spend.c.at >= since,
-            spend.c.proposal_id.not_in(voided),
-        )
-        if vendor_id is not None:
-            query = query.where(spend.c.vendor_id == vendor_id)
-        return Money.total((Money.of(row.amount, currency) for row in self._connection.execute(query)), currency)
+        window = {"company_": company_id, "currency_": currency, "since_": stamp(self._now - timedelta(hours=hours))}
+        if vendor_id is None:
+            rows = self._connection.execute(say.SPENT, window)
+        else:
+            rows = self._connection.execute(say.SPENT_ON_VENDOR, window | {"vendor_": vendor_id})
+        return Money.total((Money.of(row.amount, currency) for row in rows), currency)
 
     def _add(self, proposal_id: str, kind: str, company_id: str, vendor_id: str, money: Money) -> None:
-        self._connection.execute(
-            insert(spend).values(
-                proposal_id=proposal_id,
-                kind=kind,
-                company_id=company_id,
-                vendor_id=vendor_id,
-                currency=money.currency,
-                amount=money.text,
-                at=stamp(self._now),
-            )
-        )
+        values = {
+            "proposal_id": proposal_id,
+            "kind": kind,
+            "company_id": company_id,
+            "vendor_id": vendor_id,
+            "currency": money.currency,
+            "amount": money.text,
+            "at": stamp(self._now),
+        }
+        self._connection.execute(say.ADD_SPEND, values)

@@ -1,0 +1,71 @@
+"""Bringing a store to this program's revision, each step once. Alembic is imported only when there is work to do."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, delete, insert, inspect, select
+
+from rutter_ap_server.store import schema
+from rutter_ap_server.store.errors import StoreError, from_elsewhere
+
+if TYPE_CHECKING:
+    from alembic.script import ScriptDirectory
+
+STAMP = select(schema.meta.c.value).where(schema.meta.c.key == schema.STAMP_KEY)
+
+
+def current(stamp: str | None) -> bool:
+    """Whether a store with that stamp needs nothing; False for an empty or an older one.
+
+    Raises `StoreError` for a newer or unknown revision: only the program that made such a store knows what is in it.
+    """
+    if stamp == schema.REVISION:
+        return True
+    if stamp is not None and stamp not in {script.revision for script in scripts().walk_revisions()}:
+        raise from_elsewhere()
+    return False
+
+
+def stamp_of(connection: Connection, not_ours: str) -> str | None:
+    """The revision of the store behind a connection; None when there is nothing at all yet.
+
+    Raises `StoreError` saying `not_ours` where there are tables, but no stamp.
+    """
+    tables = inspect(connection).get_table_names()
+    if not tables:
+        return None
+    row = connection.execute(STAMP).first() if schema.meta.name in tables else None
+    if row is None:
+        raise StoreError(not_ours)
+    return str(row.value)
+
+
+def upgrade(connection: Connection, not_ours: str) -> None:
+    """Makes or upgrades the tables, in the caller's transaction.
+
+    The caller holds the lock that keeps every other process out. The stamp is read again under it, since another
+    process may have done the work meanwhile; tables and stamp change together or not at all.
+    """
+    stamp = stamp_of(connection, not_ours)
+    if current(stamp):
+        return
+    from alembic.operations import Operations
+    from alembic.runtime.migration import MigrationContext
+
+    operations = Operations(MigrationContext.configure(connection))
+    for script in reversed(list(scripts().iterate_revisions(schema.REVISION, stamp or "base"))):
+        script.module.upgrade(operations)
+    connection.execute(delete(schema.meta).where(schema.meta.c.key == schema.STAMP_KEY))
+    connection.execute(insert(schema.meta).values(key=schema.STAMP_KEY, value=schema.REVISION))
+
+
+@cache
+def scripts() -> ScriptDirectory:
+    """The steps, as Alembic orders them."""
+    from alembic.script import ScriptDirectory
+
+    folder = str(Path(__file__).parent / "migrations")
+    return ScriptDirectory(folder, version_locations=[folder])

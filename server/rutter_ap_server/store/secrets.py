@@ -1,0 +1,189 @@
+"""Secrets at rest: sealed before they reach the database, each bound to its company and name, under keys kept apart."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import NewType
+
+from sqlalchemy import Connection, delete, insert, select
+
+from rutter_ap_server.clock import stamp
+from rutter_ap_server.secret import MASK, Secret
+from rutter_ap_server.store.errors import StoreError
+from rutter_ap_server.store.schema import secrets
+
+Sealed = NewType("Sealed", str)
+KEY_BYTES = 32
+_NONCE_BYTES = 12
+_TAG_BYTES = 16
+_FORM = "1."  # AES-256-GCM, nonce first
+
+
+class SecretBox:
+    """Seals and opens with AES-256-GCM. The first key seals, every key opens, so a new one is put before the old.
+
+    What is sealed is bound to the company and the name it is for, so that whoever can write to the database still
+    cannot hand one company's token to another.
+    """
+
+    def __init__(self, keys: Sequence[Secret]) -> None:
+        if not keys:
+            raise StoreError("there is no key for secrets", next_step=_SAY_KEYS)
+        self._keys = tuple(_raw(key) for key in keys)
+
+    def seal(self, secret: Secret, *, company_id: str, name: str) -> Sealed:
+        """The secret as the database may keep it; never the same twice."""
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        nonce = os.urandom(_NONCE_BYTES)
+        hidden = AESGCM(self._keys[0]).encrypt(nonce, secret.reveal().encode(), _bound_to(company_id, name))
+        return Sealed(_FORM + base64.urlsafe_b64encode(nonce + hidden).decode("ascii"))
+
+    def open(self, sealed: Sealed, *, company_id: str, name: str) -> Secret:
+        """The secret. Raises `StoreError` when no key opens it, or it was sealed for something else."""
+        from cryptography.exceptions import InvalidTag
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+        kept = _unpacked(sealed)
+        for key in self._keys:
+            try:
+                text = AESGCM(key).decrypt(kept[:_NONCE_BYTES], kept[_NONCE_BYTES:], _bound_to(company_id, name))
+            except InvalidTag:
+                continue
+            return Secret(text.decode())
+        raise _cannot_open()
+
+    def __repr__(self) -> str:
+        return f"SecretBox({MASK!r})"
+
+    def __reduce__(self) -> str | tuple[object, ...]:
+        raise TypeError("keys are not copied into other processes")
+
+
+class Secrets:
+    """Sealed values, read and written inside the caller's transaction."""
+
+    def __init__(self, connection: Connection, now: datetime) -> None:
+        self._connection = connection
+        self._now = now
+
+    def put(self, company_id: str, name: str, sealed: Sealed) -> None:
+        """Keeps a sealed value in the place of any before it."""
+        self.delete(company_id, name)
+        values = {"company_id": company_id, "name": name, "sealed": sealed, "at": stamp(self._now)}
+        self._connection.execute(insert(secrets).values(**values))
+
+    def get(self, company_id: str, name: str) -> Sealed | None:
+        """The sealed value, or None."""
+        query = select(secrets.c.sealed).where(secrets.c.company_id == company_id, secrets.c.name == name)
+        row = self._connection.execute(query).first()
+        return Sealed(row.sealed) if row else None
+
+    def delete(self, company_id: str, name: str) -> bool:
+        """Forgets a value; False when there was none."""
+        query = delete(secrets).where(secrets.c.company_id == company_id, secrets.c.name == name)
+        return bool(self._connection.execute(query).rowcount)
+
+    def names(self) -> list[tuple[str, str]]:
+        """Company and name of every value, for sealing all of them under a new key."""
+        rows = self._connection.execute(select(secrets.c.company_id, secrets.c.name))
+        return sorted((row.company_id, row.name) for row in rows)
+
+    def reseal(self, box: SecretBox) -> int:
+        """Seals every value anew under the box's first key, after which older keys can go; answers how many."""
+        names = self.names()
+        for company_id, name in names:
+            sealed = self.get(company_id, name)
+            assert sealed is not None
+            secret = box.open(sealed, company_id=company_id, name=name)
+            self.put(company_id, name, box.seal(secret, company_id=company_id, name=name))
+        return len(names)
+
+
+def new_key() -> Secret:
+    """A key, as `RUTTER_AP_SECRET_KEYS` takes it: 32 random bytes in URL-safe base64."""
+    return Secret(base64.urlsafe_b64encode(os.urandom(KEY_BYTES)).decode("ascii"))
+
+
+def key_in_file(path: Path) -> Secret:
+    """The key in a file that only its owner may read; made on first use. Two who make it at once get the same one."""
+    try:
+        if not path.exists():
+            _make_key_file(path)
+        path.chmod(0o600)
+        return Secret(path.read_text(encoding="ascii").strip())
+    except (OSError, UnicodeDecodeError):
+        raise StoreError("the file of the key for secrets cannot be made or is not ours to use") from None
+
+
+def _make_key_file(path: Path) -> None:
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Written in full under another name first: nobody ever reads half a key, and of two makers one name wins.
+    draft = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "w", encoding="ascii") as file:
+            file.write(new_key().reveal() + "\n")
+            file.flush()
+            # Lost with the power, it would take every secret sealed under it along.
+            os.fsync(file.fileno())
+        _link(draft, path)
+    finally:
+        draft.unlink()
+
+
+def _link(draft: Path, path: Path) -> None:
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        return
+    if os.name == "posix":  # Windows gives no handle on a folder.
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+_SAY_KEYS = "Set RUTTER_AP_SECRET_KEYS to one or more keys, the newest first, each 32 random bytes in URL-safe base64."
+
+
+def _raw(key: Secret) -> bytes:
+    try:
+        raw = base64.b64decode(key.reveal().encode("ascii"), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raw = b""
+    if len(raw) != KEY_BYTES:
+        raise StoreError("a key for secrets is not 32 bytes in URL-safe base64", next_step=_SAY_KEYS)
+    return raw
+
+
+def _unpacked(sealed: Sealed) -> bytes:
+    if not sealed.startswith(_FORM):
+        raise _cannot_open()
+    text = sealed.removeprefix(_FORM)
+    try:
+        kept = base64.b64decode(text.encode("ascii"), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raise _cannot_open() from None
+    # One value has one spelling: base64 itself would look past a few changed bits at the end.
+    if len(kept) < _NONCE_BYTES + _TAG_BYTES or base64.urlsafe_b64encode(kept).decode("ascii") != text:
+        raise _cannot_open()
+    return kept
+
+
+def _bound_to(company_id: str, name: str) -> bytes:
+    # The length keeps ("ab", "c") and ("a", "bc") apart.
+    return f"{len(company_id)}:{company_id}{name}".encode()
+
+
+def _cannot_open() -> StoreError:
+    return StoreError(
+        "a stored secret cannot be opened with the keys given",
+        next_step="Put the key it was sealed under back into RUTTER_AP_SECRET_KEYS, after the newest.",
+    )

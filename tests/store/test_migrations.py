@@ -1,0 +1,202 @@
+"""Migrations: every store this program ever made becomes one of today's, once; any other is left as it is."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import inspect, text
+
+from rutter_ap_server.clock import FixedClock
+from rutter_ap_server.store import engine as _whole_schema
+from rutter_ap_server.store import migrate, schema
+from rutter_ap_server.store.engine import Store, StoreError
+from rutter_ap_server.store.proposals import Proposal
+from rutter_ap_tools.money import Money
+from store.making import START, a_proposal, behind_its_back, outside, put, seen_from_outside
+from store.postgres import Postgres
+
+# Written by the first release itself, and dumped by SQLite.
+FIRST_RELEASE = (Path(__file__).parent / "first_release.sql").read_text(encoding="utf-8")
+KNOWN_ID = "11111111-1111-4111-8111-111111111111"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of a database in which there is nothing at all."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'ap.db'}"
+        return
+    server: Postgres = request.getfixturevalue("postgres")
+    with server.database() as url:
+        yield url
+
+
+@pytest.fixture
+def old_url(empty_url: str) -> str:
+    """A store as the first release left it, with a posted payment in it."""
+    statements = [statement.strip() for statement in FIRST_RELEASE.split(";\n") if statement.strip()]
+    if empty_url.startswith("sqlite"):
+        behind_its_back(empty_url, *(s for s in statements if s not in ("BEGIN TRANSACTION", "COMMIT")))
+        return empty_url
+    engine = outside(empty_url)
+    with engine.begin() as connection:
+        step = migrate.scripts().get_revision("1")
+        assert step is not None
+        step.module.upgrade(Operations(MigrationContext.configure(connection)))
+        for table in ("proposals", "audit", "links", "meta"):
+            for statement in statements:
+                if statement.startswith(f'INSERT INTO "{table}"'):
+                    connection.exec_driver_sql(statement)
+    engine.dispose()
+    return empty_url
+
+
+def tables_of(url: str) -> dict[str, list[str]]:
+    engine = outside(url)
+    found = {t: [c["name"] for c in inspect(engine).get_columns(t)] for t in inspect(engine).get_table_names()}
+    engine.dispose()
+    return found
+
+
+def test_the_revision_we_expect_is_the_newest_step() -> None:
+    assert list(migrate.scripts().get_heads()) == [schema.REVISION]
+
+
+def differences(url: str) -> list[object]:
+    database = outside(url)
+    with database.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        found = compare_metadata(context, schema.metadata)
+    database.dispose()
+    return list(found)
+
+
+def test_the_steps_make_exactly_the_tables_the_program_uses(store: Store, store_url: str) -> None:
+    assert _whole_schema.Store is Store  # Importing the store is what completes the schema.
+
+    assert differences(store_url) == []
+
+
+def test_an_upgraded_store_has_exactly_the_tables_and_indexes_of_a_new_one(old_url: str) -> None:
+    Store(old_url, FixedClock(START)).close()
+
+    assert differences(old_url) == []
+
+
+def test_what_the_first_release_stored_is_all_there_after_the_upgrade(old_url: str) -> None:
+    store = Store(old_url, FixedClock(START))
+    found = store.read_now(
+        lambda tx: (tx.proposals.get(KNOWN_ID), tx.audit.verify(), tx.people.linked("company-1", "funding"))
+    )
+    fresh = put(store)
+    store.write_now(lambda tx: tx.audit.append("proposed", actor="assistant", proposal_id=fresh.id))
+    verified = store.read_now(lambda tx: tx.audit.verify())
+    store.close()
+
+    kept, before, link = found
+    assert isinstance(kept, Proposal)
+    assert kept == a_proposal(id=KNOWN_ID, state="posted", money=Money.parse("100.00", "USD"))
+    assert (before.entries, before.holds, verified.entries, verified.holds) == (2, True, 3, True)
+    assert link is not None
+    assert seen_from_outside(old_url, "SELECT value FROM meta WHERE key = 'schema'") == [(schema.REVISION,)]
+
+
+_OPEN = """
+import sys
+from rutter_ap_server.clock import Clock
+from rutter_ap_server.store.engine import Store
+print("ready", flush=True)
+sys.stdin.readline()
+store = Store(sys.argv[1], Clock())
+print(store.read_now(lambda tx: tx.audit.verify().entries))
+store.close()
+"""
+
+
+def opened_by_processes_at_once(url: str) -> list[str]:
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", _OPEN, url],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={"PYTHONPATH": ":".join(sys.path)},
+        )
+        for _ in range(2)
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    return [process.communicate(timeout=60)[0] for process in processes]
+
+
+def test_processes_that_open_an_old_store_at_once_upgrade_it_once(old_url: str) -> None:
+    assert opened_by_processes_at_once(old_url) == ["2\n"] * 2
+
+
+def test_processes_that_open_an_empty_database_at_once_make_one_store(empty_url: str) -> None:
+    assert opened_by_processes_at_once(empty_url) == ["0\n"] * 2
+
+
+def test_a_step_that_fails_leaves_the_store_as_it_was(old_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = tables_of(old_url)
+    step = migrate.scripts().get_revision("2")
+    assert step is not None
+    whole = step.module.upgrade
+
+    def halfway(op: Operations) -> None:
+        whole(op)
+        op.get_bind().execute(text("INSERT INTO no_such_table VALUES (1)"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(step.module, "upgrade", halfway)
+        with pytest.raises(StoreError):
+            Store(old_url, FixedClock(START))
+    assert tables_of(old_url) == before
+
+    Store(old_url, FixedClock(START)).close()
+    assert "secrets" in tables_of(old_url)
+
+
+@pytest.mark.parametrize("stamp", ["3", "99", "one", ""])
+def test_a_newer_or_unknown_store_is_left_as_it_is_and_says_what_to_run(store_url: str, stamp: str) -> None:
+    Store(store_url, FixedClock(START)).close()
+    behind_its_back(store_url, f"UPDATE meta SET value = '{stamp}' WHERE key = 'schema'", "DROP TABLE secrets")
+    before = tables_of(store_url)
+
+    with pytest.raises(StoreError) as error:
+        Store(store_url, FixedClock(START))
+    assert error.value.message == "the store was made by another version of this program"
+    assert "pip install --upgrade rutter-ap" in error.value.next_step
+    assert "Nothing was changed" in error.value.next_step
+    assert tables_of(store_url) == before
+    assert seen_from_outside(store_url, "SELECT value FROM meta WHERE key = 'schema'") == [(stamp,)]
+
+
+_OPEN_AND_NAME = """
+import sys
+from rutter_ap_server.clock import Clock
+from rutter_ap_server.store.engine import Store
+Store(sys.argv[1], Clock()).close()
+print("alembic" in sys.modules)
+"""
+
+
+def test_a_store_that_needs_nothing_is_opened_without_alembic(store: Store, store_url: str) -> None:
+    environ = {"PYTHONPATH": ":".join(sys.path)}
+    done = subprocess.run(
+        [sys.executable, "-c", _OPEN_AND_NAME, store_url], check=False, capture_output=True, text=True, env=environ
+    )
+
+    assert (done.stdout, done.stderr) == ("False\n", "")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rutter_ap_server.cli import command_words
+from rutter_ap_server.guard.policy.codes import CODES
 from rutter_ap_server.settings import KNOWN
 from rutter_ap_tools.catalogue import CATALOGUE
 
@@ -41,6 +42,10 @@ def reference() -> str:
         parts.append("")
     parts += ["## Settings", "", "| variable | |", "| --- | --- |"]
     parts += [f"| `{name}` | {_cell(words)} |" for name, words in KNOWN.items()]
+    parts += ["", "## Rules", "", "| code | at least | may be switched off |", "| --- | --- | --- |"]
+    parts += [
+        f"| `{c}` | {code.least.word} | {'yes' if code.may_be_off else 'no'} |" for c, code in sorted(CODES.items())
+    ]
     parts += ["", "## Commands", "", "| command | does |", "| --- | --- |"]
     parts += [f"| `rutter-ap {words}` | {_cell(does)} |" for words, does in command_words()]
     return "\n".join(parts) + "\n"

@@ -40,7 +40,7 @@ class App:
         from rutter_ap_server.store.engine import Store
 
         make_home(self.settings.home)
-        return Store(self.settings.database_url, self.clock)
+        return Store(self.settings.database_url.reveal(), self.clock)
 
     @cached_property
     def offices(self) -> Offices:
@@ -54,7 +54,7 @@ class App:
         """Where the policy is read from."""
         from rutter_ap_server.guard.policy import PolicyFile
 
-        return PolicyFile(self.settings.policy_file)
+        return PolicyFile(self.settings.policy_file, named=self.settings.policy_named)
 
     @cached_property
     def dispatcher(self) -> Dispatcher:
@@ -165,10 +165,24 @@ class AppDesk:
         return await BillLists(await self.app.offices.named(ask.company)).page(ask)
 
     async def get_bill(self, ask: GetBill) -> BillDetail:
-        """One bill in full."""
+        """One bill in full. What outsiders wrote on it is remembered: a write may repeat it."""
+        from rutter_ap_server.guard.own_facts import remember_texts
         from rutter_ap_server.lookup.bills import BillLists
+        from rutter_ap_tools.errors import ApError
 
-        return await BillLists(await self.app.offices.named(ask.company)).one(ask)
+        office = await self.app.offices.named(ask.company)
+        found = await BillLists(office).one(ask)
+        name = f"bill {found.bill.document_number or found.bill.id}"
+        texts = [
+            (f"the memo of {name}", found.memo),
+            *((f"a line of {name}", line.description) for line in found.lines),
+        ]
+        try:
+            await remember_texts(self.app.store, office.company.id, [(where, text) for where, text in texts if text])
+        except ApError:
+            # A store that is out of order stops writes; what is in the ledger can still be read.
+            return found
+        return found
 
     async def find_records(self, ask: FindRecords) -> RecordList:
         """Records by part of their name."""

@@ -129,22 +129,19 @@ def _people(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 
 def _operating(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    from rutter_ap_server.commands import evidence, operate
+    from rutter_ap_server.commands import evidence, operate, policy
 
-    policy = commands.add_parser("policy", help="the policy in force").add_subparsers(metavar="ACTION", required=True)
-    show = policy.add_parser("show", help="the policy in force, and its version")
-    show.add_argument("--json", action="store_true")
-    show.set_defaults(command=operate.show_policy)
-    check = policy.add_parser("check", help="a policy file's errors")
-    check.add_argument("file", nargs="?", default="")
-    check.set_defaults(command=operate.check_policy)
+    policy.add_commands(commands)
     commands.add_parser("freeze", help="stop all writes").set_defaults(command=operate.freeze)
     commands.add_parser("unfreeze", help="allow writes again").set_defaults(command=operate.unfreeze)
     audit = commands.add_parser("audit", help="the chain of records").add_subparsers(metavar="ACTION", required=True)
     verify = audit.add_parser("verify", help="the chain holds, or where it breaks")
     verify.add_argument("--json", action="store_true")
+    verify.add_argument("--anchor", help="a file with an anchor: finds a cut tail as well")
     verify.set_defaults(command=operate.verify_audit)
-    audit.add_parser("export", help="the chain as JSON lines").set_defaults(command=operate.export_audit)
+    export = audit.add_parser("export", help="the chain as JSON lines")
+    export.add_argument("--anchor", action="store_true", help="only the head, to be kept elsewhere")
+    export.set_defaults(command=operate.export_audit)
     gather = commands.add_parser("evidence", help="one payment's whole file, as JSON and as a page")
     gather.add_argument("proposal", help="its id, or the first characters of it")
     gather.add_argument("--out", default=".", help="the folder to write into; this one when left out")

@@ -25,7 +25,7 @@ KNOWN = {
     "RUTTER_ENVIRONMENT": "embedded (the default without credentials), sandbox or production",
     "RUTTER_BASE_URL": "another address of the API, for tests",
     "RUTTER_AP_HOME": "folder of the store, the policy and the keys",
-    "RUTTER_AP_DATABASE_URL": "where the store is; SQLite in the home by default",
+    "RUTTER_AP_DATABASE_URL": "where the store is: SQLite in the home by default, postgresql://… for many replicas",
     "RUTTER_AP_POLICY": "the policy file; policy.toml in the home by default",
     "RUTTER_AP_FILES": "folders from which files may be attached, parted by the system's path separator",
     "RUTTER_AP_TOOLSETS": "tools to offer, by toolset, parted by commas; all of them by default",
@@ -52,8 +52,9 @@ class Settings:
     client_id: str
     client_secret: Secret
     access_token: Secret | None
-    database_url: str
+    database_url: Secret
     policy_file: Path
+    policy_named: bool = False
     files: tuple[Path, ...] = ()
     toolsets: frozenset[str] = frozenset()
     read_only: bool = False
@@ -95,8 +96,10 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         client_id=given.get("RUTTER_CLIENT_ID", ""),
         client_secret=Secret(given.get("RUTTER_CLIENT_SECRET", "")),
         access_token=Secret(given["RUTTER_ACCESS_TOKEN"]) if given.get("RUTTER_ACCESS_TOKEN") else None,
-        database_url=given.get("RUTTER_AP_DATABASE_URL") or f"sqlite:///{home / 'rutter-ap.db'}",
+        # The address of a PostgreSQL store holds its password.
+        database_url=Secret(given.get("RUTTER_AP_DATABASE_URL") or f"sqlite:///{home / 'rutter-ap.db'}"),
         policy_file=Path(given.get("RUTTER_AP_POLICY") or home / "policy.toml").expanduser(),
+        policy_named=bool(given.get("RUTTER_AP_POLICY")),
         files=files,
         toolsets=toolsets,
         read_only=read_only,

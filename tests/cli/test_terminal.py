@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import sqlite3
 import subprocess
 import sys
 import time
@@ -231,3 +232,43 @@ async def test_evidence_gathers_one_payments_whole_file_as_json_and_as_an_escape
     assert "&lt;script&gt;" in shown
     assert "<script" not in shown
     assert (tmp_path / f"evidence-{proposal_id}.html").stat().st_mode & 0o777 == 0o600
+
+
+def test_an_anchor_kept_elsewhere_finds_a_tail_that_was_cut_off(home: Path, tmp_path: Path) -> None:
+    rutter_ap(home, "freeze")
+    rutter_ap(home, "unfreeze")
+    anchor = tmp_path / "anchor.json"
+    anchor.write_text(rutter_ap(home, "audit", "export", "--anchor").stdout)
+    assert rutter_ap(home, "audit", "verify", "--anchor", str(anchor)).returncode == 0
+    with sqlite3.connect(home / "rutter-ap.db") as database:
+        database.execute("delete from audit where seq = 2")
+    assert rutter_ap(home, "audit", "verify").returncode == 0, "without the anchor a shorter chain still holds"
+    cut = rutter_ap(home, "audit", "verify", "--anchor", str(anchor))
+    assert (cut.returncode, "cut off" in cut.stdout) == (1, True)
+
+
+def test_a_policy_that_was_named_and_is_not_there_stops_writes_instead_of_meaning_the_default(home: Path) -> None:
+    missing = subprocess.run(
+        [sys.executable, "-m", "rutter_ap_server", "policy", "show"],
+        env=os.environ | {"RUTTER_AP_HOME": str(home), "RUTTER_AP_POLICY": str(home / "moved-away.toml")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (missing.returncode, "policy.broken" in missing.stderr) == (1, True)
+
+
+@pytest.mark.anyio
+async def test_a_release_of_somebody_who_was_removed_meanwhile_no_longer_counts(home: Path) -> None:
+    proposal_id = await held_payment(home, "FT-802")
+    rutter_ap(home, "approvers", "add", "Dana", passcode=PASSCODE)
+    rutter_ap(home, "approvers", "add", "Sam", passcode="another long passcode")
+    rutter_ap(home, "proposals", "approve", proposal_id, "--as", "Dana", passcode=PASSCODE)
+    rutter_ap(home, "approvers", "remove", "Dana")
+    second = rutter_ap(
+        home, "proposals", "approve", proposal_id, "--as", "Sam", "--json", passcode="another long passcode"
+    )
+    assert json.loads(second.stdout)["proposal"]["state"] == "held"
+    async with serving(home) as (client, _):
+        bill = await bill_numbered(client, "FT-802")
+        assert (await done(client, "get_bill", bill_id=bill["id"]))["payments"] == []

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
+from rutter_ap_server.guard.policy import parse_policy
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = [
@@ -86,3 +88,11 @@ def test_every_dependency_is_bounded_above() -> None:
     assert len(listed) > 15
     unbounded = [one for one in listed if not any(s.operator == "<" for s in Requirement(one).specifier)]
     assert unbounded == []
+
+
+def test_the_policy_on_its_page_is_one_that_can_be_used() -> None:
+    page = (ROOT / "docs" / "policy.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```toml\n(.*?)```", page, flags=re.DOTALL)
+    assert len(blocks) == 1
+    policy = parse_policy(blocks[0])
+    assert str(policy.limit("USD", "single_limit")) == "50,000.00 USD"

@@ -9,11 +9,11 @@ import pytest
 
 from guard.making import a_bill, a_frozen, a_vendor, an_account, usd
 from rutter_ap_server.guard.frozen import Frozen
-from rutter_ap_server.guard.kinds import account_link, attachment, bill_entry, credit
+from rutter_ap_server.guard.kinds import account_link, attachment, bill_entry, bill_rules, credit
 from rutter_ap_server.guard.kinds.account_link import LinkFacts
 from rutter_ap_server.guard.kinds.attachment import AttachmentFacts
 from rutter_ap_server.guard.kinds.base import Kind
-from rutter_ap_server.guard.kinds.bill_entry import BillFacts, EarlierBill
+from rutter_ap_server.guard.kinds.bill_rules import BillFacts, EarlierBill
 from rutter_ap_server.guard.kinds.credit import CreditFacts
 from rutter_ap_server.guard.kinds.registry import kind_named
 from rutter_ap_server.guard.policy import Policy, ToolPolicy
@@ -65,50 +65,50 @@ def link(role: str, account_type: str | None = None) -> Frozen:
 @pytest.mark.parametrize(
     ("rule", "frozen", "facts", "expected"),
     [
-        (bill_entry.amount_not_positive, entry(usd("0.01")), entry_facts(), None),
-        (bill_entry.amount_not_positive, entry(zero), entry_facts(), "refuse amount.not_positive"),
-        (bill_entry.bill_duplicate, entry(), entry_facts(earlier()), None),
-        (bill_entry.bill_duplicate, entry(), entry_facts(earlier("INV-7")), "refuse bill.duplicate"),
-        (bill_entry.bill_duplicate, entry(), entry_facts(earlier(), earlier("inv 7")), "refuse bill.duplicate"),
-        (bill_entry.bill_duplicate, entry(), entry_facts(earlier("ＩＮＶ／７\u200b")), "refuse bill.duplicate"),
-        (bill_entry.bill_duplicate, entry(), entry_facts(earlier("INV-70")), None),
-        (bill_entry.bill_duplicate, entry(document_number=""), entry_facts(earlier("")), None),
-        (bill_entry.bill_duplicate, entry(document_number="---"), entry_facts(earlier("/")), None),
+        (bill_rules.amount_not_positive, entry(usd("0.01")), entry_facts(), None),
+        (bill_rules.amount_not_positive, entry(zero), entry_facts(), "refuse amount.not_positive"),
+        (bill_rules.bill_duplicate, entry(), entry_facts(earlier()), None),
+        (bill_rules.bill_duplicate, entry(), entry_facts(earlier("INV-7")), "refuse bill.duplicate"),
+        (bill_rules.bill_duplicate, entry(), entry_facts(earlier(), earlier("inv 7")), "refuse bill.duplicate"),
+        (bill_rules.bill_duplicate, entry(), entry_facts(earlier("ＩＮＶ／７\u200b")), "refuse bill.duplicate"),
+        (bill_rules.bill_duplicate, entry(), entry_facts(earlier("INV-70")), None),
+        (bill_rules.bill_duplicate, entry(document_number=""), entry_facts(earlier("")), None),
+        (bill_rules.bill_duplicate, entry(document_number="---"), entry_facts(earlier("/")), None),
         (
-            bill_entry.bill_similar,
+            bill_rules.bill_similar,
             entry(),
             entry_facts(earlier(total=usd("100.00"), issued="2026-02-15")),
             "approve bill.similar",
         ),
         (
-            bill_entry.bill_similar,
+            bill_rules.bill_similar,
             entry(),
             entry_facts(earlier(total=usd("100.00"), issued="2026-03-15")),
             "approve bill.similar",
         ),
-        (bill_entry.bill_similar, entry(), entry_facts(earlier(total=usd("100.00"), issued="2026-02-14")), None),
-        (bill_entry.bill_similar, entry(), entry_facts(earlier(total=usd("100.01"), issued="2026-03-01")), None),
-        (bill_entry.bill_similar, entry(), entry_facts(earlier(total=eur, issued="2026-03-01")), None),
-        (bill_entry.currency_mismatch, entry(), entry_facts(vendor=a_vendor(currencies=())), None),
-        (bill_entry.currency_mismatch, entry(), entry_facts(vendor=a_vendor(currencies=("EUR", "USD"))), None),
+        (bill_rules.bill_similar, entry(), entry_facts(earlier(total=usd("100.00"), issued="2026-02-14")), None),
+        (bill_rules.bill_similar, entry(), entry_facts(earlier(total=usd("100.01"), issued="2026-03-01")), None),
+        (bill_rules.bill_similar, entry(), entry_facts(earlier(total=eur, issued="2026-03-01")), None),
+        (bill_rules.currency_mismatch, entry(), entry_facts(vendor=a_vendor(currencies=())), None),
+        (bill_rules.currency_mismatch, entry(), entry_facts(vendor=a_vendor(currencies=("EUR", "USD"))), None),
         (
-            bill_entry.currency_mismatch,
+            bill_rules.currency_mismatch,
             entry(),
             entry_facts(vendor=a_vendor(currencies=("EUR",))),
             "refuse currency.mismatch",
         ),
-        (bill_entry.vendor_archived, entry(), entry_facts(), None),
+        (bill_rules.vendor_archived, entry(), entry_facts(), None),
         (
-            bill_entry.vendor_archived,
+            bill_rules.vendor_archived,
             entry(),
             entry_facts(vendor=a_vendor(status="archived")),
             "approve vendor.archived",
         ),
-        (bill_entry.account_not_for_expenses, entry(), entry_facts(), None),
-        (bill_entry.account_not_for_expenses, entry(), entry_facts(accounts=()), None),
+        (bill_rules.account_not_for_expenses, entry(), entry_facts(), None),
+        (bill_rules.account_not_for_expenses, entry(), entry_facts(accounts=()), None),
         *(
             (
-                bill_entry.account_not_for_expenses,
+                bill_rules.account_not_for_expenses,
                 entry(),
                 entry_facts(accounts=(an_account(type="expense"), an_account(type=kind))),
                 "refuse account.wrong_type",
@@ -116,7 +116,7 @@ def link(role: str, account_type: str | None = None) -> Frozen:
             for kind in ("bank", "credit_card", "accounts_payable", "equity", "income")
         ),
         (
-            bill_entry.account_not_for_expenses,
+            bill_rules.account_not_for_expenses,
             entry(),
             entry_facts(accounts=(an_account(type="expense", status="inactive"),)),
             "refuse account.inactive",

@@ -119,9 +119,11 @@ async def test_a_payment_somebody_entered_by_hand_meanwhile_is_taken_for_ours_an
 async def test_a_payment_that_was_there_before_is_never_taken_for_ours(home: Path) -> None:
     async with a_bench(home, ALLOW) as bench:
         by_hand = await bench.pay_by_hand("NW-2291", "100.00")
-        bench.wire.faults = ["lost before"]
+        bench.policy("")
+        await bench.approver("Ana")
         result = await bench.pay("NW-2291", "100.00")
-        assert result.status == "unknown"
+        bench.wire.faults = ["lost before"]
+        assert (await bench.approve(result.proposal_id)).state == "unknown"
 
         await bench.app.recover()
         found = await bench.proposal(result.proposal_id)
@@ -289,6 +291,30 @@ async def test_a_process_so_slow_that_its_claim_was_taken_over_sends_nothing_und
         assert (await bench.proposal(claimed.id)).state == "posted"
         assert (bench.wire.payments_sent, other.wire.payments_sent) == ([], [claimed.id])
         assert await bench.paid("NW-2291") == [Decimal("100.00")]
+        await other.app.aclose()
+
+
+async def test_a_request_that_outlasted_its_lease_and_the_one_sent_in_its_stead_make_one_payment(home: Path) -> None:
+    async with a_bench(home, ALLOW) as bench:
+        other = bench.another()
+        leaving = bench.wire.gate(lambda request: request.method == "POST")
+        results: list[str] = []
+
+        async def pay() -> None:
+            results.append((await bench.pay("NW-2291", "100.00")).status)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(pay)
+            await leaving.reached.wait()
+            bench.clock.instant += timedelta(seconds=LEASE_SECONDS + 1)
+            await other.app.recover()
+            leaving.go.set()
+
+        [posted] = await bench.proposals()
+        assert (posted.state, results) == ("posted", ["posted"])
+        assert (bench.wire.payments_sent, other.wire.payments_sent) == ([posted.id], [posted.id])
+        assert await bench.paid("NW-2291") == [Decimal("100.00")]
+        assert await bench.spent() == "100.00"
         await other.app.aclose()
 
 

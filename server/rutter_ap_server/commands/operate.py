@@ -1,4 +1,4 @@
-"""Commands for whoever runs the server: policy, freeze, the audit chain, the catalogue."""
+"""Commands for whoever runs the server: freeze, the audit chain, the catalogue."""
 
 from __future__ import annotations
 
@@ -11,33 +11,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rutter_ap_server.app import App
     from rutter_ap_server.store.engine import Tx
-
-
-def show_policy(arguments: argparse.Namespace) -> int:
-    """The policy in force and its version. Raises `PolicyError` for a broken file."""
-    app = _app()
-    policy = app.policy.read()
-    source = str(app.policy.path) if app.policy.path.exists() else "the built-in default"
-    shown = {"source": source, "version": policy.version, "policy": policy.model_dump(mode="json")}
-    if arguments.json:
-        _line(json.dumps(shown, indent=2))
-        return 0
-    _line(f"# {source}, version {policy.version}")
-    for section, values in shown["policy"].items():  # type: ignore[attr-defined]
-        _toml(section, values)
-    return 0
-
-
-def check_policy(arguments: argparse.Namespace) -> int:
-    """Whether a policy file can be used; the error names the line or field."""
-    from rutter_ap_server.guard.policy import PolicyError, PolicyFile
-
-    path = Path(arguments.file) if arguments.file else _app().policy.path
-    if arguments.file and not path.is_file():
-        raise PolicyError("there is no such policy file", next_step="Check the path.")
-    policy = PolicyFile(path).read()
-    _line(f"The policy can be used; version {policy.version}.")
-    return 0
 
 
 def freeze(_: argparse.Namespace) -> int:
@@ -65,10 +38,13 @@ def unfreeze(_: argparse.Namespace) -> int:
 
 
 def verify_audit(arguments: argparse.Namespace) -> int:
-    """Walks the chain; exit 1 when it does not hold."""
+    """Walks the chain; exit 1 when it does not hold, or is not the one an anchor kept elsewhere was taken from."""
+    from rutter_ap_server.store.audit import Anchor
+
     app = _app()
     try:
-        found = app.store.read_now(lambda tx: tx.audit.verify())
+        anchor = Anchor.from_json(_read(arguments.anchor)) if arguments.anchor else None
+        found = app.store.read_now(lambda tx: tx.audit.verify(anchor))
     finally:
         app.store.close()
     if arguments.json:
@@ -85,11 +61,14 @@ def verify_audit(arguments: argparse.Namespace) -> int:
     return 0 if found.holds else 1
 
 
-def export_audit(_: argparse.Namespace) -> int:
-    """The chain as JSON lines, one entry each."""
+def export_audit(arguments: argparse.Namespace) -> int:
+    """The chain as JSON lines, one entry each; or only its head, to be kept where this machine cannot change it."""
     app = _app()
 
     def export(tx: Tx) -> None:
+        if arguments.anchor:
+            _line(tx.audit.anchor().json)
+            return
         for entry in tx.audit.entries():
             shown = {name: getattr(entry, name) for name in entry.__slots__} | {"body": json.loads(entry.body)}
             _line(json.dumps(shown, sort_keys=True))
@@ -120,6 +99,15 @@ def list_tools(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _read(path: str) -> str:
+    from rutter_ap_tools.errors import BadInput
+
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        raise BadInput("the anchor's file cannot be read", next_step="Check the path.") from None
+
+
 def _app() -> App:
     from rutter_ap_server.app import open_app
 
@@ -132,17 +120,6 @@ def _store(work: Any) -> None:
         app.store.write_now(work)
     finally:
         app.store.close()
-
-
-def _toml(section: str, values: dict[str, Any]) -> None:
-    nested = {key: value for key, value in values.items() if isinstance(value, dict)}
-    flat = {key: value for key, value in values.items() if not isinstance(value, dict)}
-    if flat:
-        _line(f"\n[{section}]")
-        for key, value in flat.items():
-            _line(f"{key} = {json.dumps(value)}")
-    for key, value in nested.items():
-        _toml(f"{section}.{key}", value)
 
 
 def _line(text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,12 +14,13 @@ from rutter_ap_server.guard import journal
 from rutter_ap_server.guard.dispatch import Dispatcher
 from rutter_ap_server.guard.frozen import thaw
 from rutter_ap_server.guard.kinds.registry import kind_named
+from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.lookup.office import Office
 from rutter_ap_server.store.people import Approver
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.errors import BadInput, NotFound, PersonError
 from rutter_ap_tools.findings import Severity
-from rutter_ap_tools.text import clean
+from rutter_ap_tools.text import clean, fold
 
 if TYPE_CHECKING:
     from rutter_ap_server.store.engine import Store, Tx
@@ -104,7 +106,8 @@ class Approvals:
         """
         approver = await self.verify(name, passcode)
         await self.dispatcher.rejudge(seen.id, office)
-        released = await self.store.write(lambda tx: _approve(tx, seen, approver.name, channel))
+        policy = self.dispatcher.policy.read()
+        released = await self.store.write(lambda tx: _approve(tx, seen, approver.name, channel, policy))
         if released.state == "released":
             return await self.dispatcher.dispatch(seen.id, office)
         return released
@@ -177,7 +180,31 @@ def _not_waiting(proposal: Proposal | None) -> NotReleased:
     )
 
 
-def _approve(tx: Tx, seen: Proposal, approver: str, channel: str) -> Proposal:
+def _check_person(proposal: Proposal, approver: str, policy: Policy) -> None:
+    """Raises `NotReleased` when this person may not release this write, whatever the others say."""
+    if not policy.preparer_may_approve and prepared_by(proposal.preparer, approver):
+        raise NotReleased(
+            "whoever prepared a write may not release it; nothing was released",
+            code="approver.is_preparer",
+            next_step="Another approver must release it.",
+        )
+    reason = policy.may_release(approver, proposal.tool, proposal.money)
+    if reason is not None:
+        raise NotReleased(
+            f"{reason}; nothing was released",
+            code="approval.not_theirs",
+            next_step="Another approver must release it, or the operator changes the policy's [approvers].",
+        )
+
+
+def prepared_by(preparer: str, approver: str) -> bool:
+    """Whether both names are one person's: the preparer's own, or the one a client gave for itself in brackets."""
+    inner = re.fullmatch(r"assistant \((.*)\)", preparer)
+    names = {fold(preparer), fold(inner.group(1)) if inner else ""} - {""}
+    return fold(approver) in names
+
+
+def _approve(tx: Tx, seen: Proposal, approver: str, channel: str, policy: Policy) -> Proposal:
     proposal_id = seen.id
     proposal = journal.get(tx, proposal_id)
     if proposal.state != "held":
@@ -199,6 +226,7 @@ def _approve(tx: Tx, seen: Proposal, approver: str, channel: str) -> Proposal:
             code="approval.refused_now",
             next_step="Release it again once that is over. Nothing was released.",
         )
+    _check_person(proposal, approver, policy)
     given = tx.proposals.approvals(proposal_id)
     if any(a.approver == approver and a.channel != "chat" for a in given):
         raise NotReleased(

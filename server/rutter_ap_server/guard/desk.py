@@ -51,7 +51,7 @@ class Guard:
                 # Released before, but Rutter was out of reach: the release stands, so it is tried again.
                 earlier = await self.dispatcher.dispatch(earlier.id, office)
             return self.views.result(earlier)
-        judgement = await self._judge(kind, frozen, office, policy)  # 2. facts  3. judge
+        judgement = await self._judge(kind, frozen, office, policy, with_limits=intent.dry_run)  # 2. facts  3. judge
         if intent.dry_run:
             return self.views.dry_run(office.company, frozen, judgement)
         proposal = await self._hold(frozen, judgement, office, policy, preparer)
@@ -76,9 +76,13 @@ class Guard:
 
         return await self.store.read(look)
 
-    async def _judge(self, kind: Kind, frozen: Frozen, office: Office, policy: Policy) -> Judgement:
-        facts = await kind.gather(frozen, office)
-        own = await self.store.read(lambda tx: own_facts(tx, kind, frozen, policy))
+    async def _judge(
+        self, kind: Kind, frozen: Frozen, office: Office, policy: Policy, *, with_limits: bool
+    ) -> Judgement:
+        facts = await kind.gather(frozen, office, policy)
+        own = await self.store.read(
+            lambda tx: own_facts(tx, kind, frozen, policy, facts=facts, with_limits=with_limits)
+        )
         return judge(kind, frozen, facts, own, policy)
 
     async def _hold(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -15,7 +15,7 @@ from rutter_ap_server.guard.judge import Judgement, judge
 from rutter_ap_server.guard.kinds.base import Facts, Kind, refuse
 from rutter_ap_server.guard.kinds.registry import kind_named
 from rutter_ap_server.guard.own_facts import SENDING_STATES, others_in_the_way, over_limit, own_facts
-from rutter_ap_server.guard.policy import Policy, PolicyFile
+from rutter_ap_server.guard.policy import WINDOWS, Policy, PolicyFile
 from rutter_ap_server.guard.settle import Settler
 from rutter_ap_server.lookup.office import Office
 from rutter_ap_server.rutter.outcomes import Done, Rejected
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from rutter_ap_server.store.engine import Store, Tx
 
 LEASE_SECONDS = 120
-_PASSING = ("bill.in_flight", "freeze.active", "amount.over_day_limit", "amount.over_vendor_limit")
+_PASSING = ("bill.in_flight", "freeze.active", *{window.code: None for window in WINDOWS})
 _WAITS_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 _LOOKS_SECONDS = (0.0, 0.3, 1.0, 2.0)
 
@@ -44,7 +44,7 @@ class Dispatcher:
     ) -> None:
         self._store = store
         self.settler = Settler(store)
-        self._policy = policy
+        self.policy = policy
         self._sleep = sleep
         self.owner = str(uuid.uuid4())
         self._in_flight = 0
@@ -86,8 +86,8 @@ class Dispatcher:
         proposal = await self._current(proposal_id)
         kind, frozen = kind_named(proposal.tool), thaw(proposal)
         try:
-            policy = self._policy.read()
-            facts = await kind.gather(frozen, office)
+            policy = self.policy.read()
+            facts = await kind.gather(frozen, office, policy)
         except ApError:
             # Nothing left this machine. The release stands, and a later try may find Rutter or the policy well again.
             await self._store.write(lambda tx: _give_back(tx, proposal_id, lease))
@@ -111,11 +111,11 @@ class Dispatcher:
         proposal = await self._current(proposal_id)
         if proposal.state != "held":
             return proposal
-        kind, frozen, policy = kind_named(proposal.tool), thaw(proposal), self._policy.read()
-        facts = await kind.gather(frozen, office)
+        kind, frozen, policy = kind_named(proposal.tool), thaw(proposal), self.policy.read()
+        facts = await kind.gather(frozen, office, policy)
 
         def note(tx: Tx) -> Proposal:
-            own = own_facts(tx, kind, frozen, policy, except_id=proposal_id)
+            own = own_facts(tx, kind, frozen, policy, except_id=proposal_id, facts=facts)
             judgement = judge(kind, frozen, facts, own, policy)
             if journal.get(tx, proposal_id).state == "held":
                 journal.note_judgement(tx, proposal_id, judgement)
@@ -135,7 +135,40 @@ class Dispatcher:
         *,
         again: bool = False,
     ) -> Proposal:
-        """Sends what is journalled, under its key, and settles it. `again`: the same was sent before, outcome lost."""
+        """Sends what is journalled, under its key, and settles it. `again`: the same was sent before, outcome lost.
+
+        The lease is renewed meanwhile: Rutter may take minutes, and nobody may take this for given up before it is.
+        """
+        failure: BaseException | None = None
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._keep_lease, proposal_id)
+            try:
+                settled = await self._send(kind, frozen, office, proposal_id, before, again=again)
+            except anyio.get_cancelled_exc_class():
+                raise
+            except BaseException as error:  # noqa: BLE001 - carried out of the group, which would wrap it
+                failure = error
+            tasks.cancel_scope.cancel()
+        if failure is not None:
+            raise failure
+        return settled
+
+    async def _keep_lease(self, proposal_id: str) -> None:
+        while True:
+            await anyio.sleep(LEASE_SECONDS / 4)
+            with suppress(ApError):
+                await self._store.write(lambda tx: tx.proposals.renew(proposal_id, LEASE_SECONDS))
+
+    async def _send(
+        self,
+        kind: Kind,
+        frozen: Frozen,
+        office: Office,
+        proposal_id: str,
+        before: dict[str, Any],
+        *,
+        again: bool,
+    ) -> Proposal:
         try:
             outcome = await kind.send(frozen, office, proposal_id, again=again)
         except ApError as error:
@@ -205,6 +238,13 @@ def sufficient(proposal: Proposal, judgement: Judgement, approvals: tuple[Approv
     return len(counted) >= judgement.approvals_needed
 
 
+def _still_theirs(tx: Tx, proposal_id: str) -> tuple[Approval, ...]:
+    """The releases of people who may still release: whoever was removed meanwhile no longer counts."""
+    known = {approver.name for approver in tx.people.approvers()}
+    given = tx.proposals.approvals(proposal_id)
+    return tuple(approval for approval in given if approval.channel == "chat" or approval.approver in known)
+
+
 def _claim(tx: Tx, proposal_id: str, lease: str) -> tuple[bool, bool]:
     """Whether it was claimed; if not, whether another one is only in its way."""
     proposal = tx.proposals.get(proposal_id)
@@ -240,15 +280,18 @@ def _commit(
     proposal = journal.get(tx, proposal_id)
     if proposal.state != "dispatching" or proposal.lease_owner != lease:
         return False
-    own = own_facts(tx, kind, frozen, policy, except_id=proposal_id, in_flight_states=SENDING_STATES)
+    own = own_facts(tx, kind, frozen, policy, except_id=proposal_id, in_flight_states=SENDING_STATES, facts=facts)
     judgement = judge(kind, frozen, facts, own, policy)
     if kind.moves_money and not tx.spend.is_reserved(proposal_id):
         broken = over_limit(tx, frozen, policy)
         if broken is not None:
             judgement = Judgement(
-                (refuse(*broken), *judgement.findings), judgement.policy_version, judgement.fingerprint
+                (refuse(*broken), *judgement.findings),
+                judgement.policy_version,
+                judgement.fingerprint,
+                judgement.remembered,
             )
-    released = sufficient(proposal, judgement, tx.proposals.approvals(proposal_id))
+    released = sufficient(proposal, judgement, _still_theirs(tx, proposal_id))
     state = "dispatching" if released else "refused" if for_good(judgement) else "held"
     journal.note_judgement(tx, proposal_id, judgement)
     if state != "dispatching":

@@ -31,6 +31,19 @@ def note_judgement(tx: Tx, proposal_id: str, judgement: Judgement) -> None:
         policy=judgement.policy_version,
     )
     tx.audit.append("judged", actor="guard", proposal_id=proposal_id, **judged(judgement))
+    _remember(tx, get(tx, proposal_id).company_id, judgement)
+
+
+def _remember(tx: Tx, company_id: str, judgement: Judgement) -> None:
+    """Keeps what a later judgement is measured by. A vendor's look is kept when it is first seen, not when it is paid:
+
+    what is put in place between the two is then a change.
+    """
+    kept = judgement.remembered
+    if kept.vendor_id is not None:
+        tx.memory.see_vendor(company_id, kept.vendor_id, kept.details, dict(kept.parts))
+    for where, keys in kept.heard:
+        tx.memory.hear(company_id, where, sorted(keys))
 
 
 def judged(judgement: Judgement) -> dict[str, Any]:
@@ -46,6 +59,7 @@ def judged(judgement: Judgement) -> dict[str, Any]:
 def propose(tx: Tx, proposal: Proposal, judgement: Judgement) -> None:
     """Writes a new proposal down, with everything that was frozen."""
     tx.proposals.add(proposal)
+    _remember(tx, proposal.company_id, judgement)
     tx.audit.append(
         "proposed",
         actor=proposal.preparer,

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from rutter_ap_server.guard.frozen import Frozen
-from rutter_ap_server.guard.kinds.base import Facts, Kind, OwnFacts, approve, ask, finding, refuse
+from rutter_ap_server.guard.kinds.base import Facts, Kind, OwnFacts, finding
+from rutter_ap_server.guard.own_rules import SHARED_RULES
 from rutter_ap_server.guard.policy import Policy
+from rutter_ap_server.guard.untrusted import worth_remembering
 from rutter_ap_tools.findings import Finding, Severity, verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """What is worth keeping of the facts of one judgement: how the vendor looked, and what text from outside named."""
+
+    vendor_id: str | None = None
+    details: str = ""
+    parts: tuple[tuple[str, str], ...] = ()
+    heard: tuple[tuple[str, frozenset[str]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +31,7 @@ class Judgement:
     findings: tuple[Finding, ...]
     policy_version: str
     fingerprint: str
+    remembered: Remembered = Remembered()
 
     @property
     def verdict(self) -> Severity:
@@ -34,35 +48,37 @@ class Judgement:
 
 def judge(kind: Kind, frozen: Frozen, facts: Facts[Any], own: OwnFacts, policy: Policy) -> Judgement:
     """Asks every rule. Pure: the same intent, facts and policy always get the same judgement."""
-    spoken = [rule(frozen, facts.seen, policy) for rule in kind.rules]
-    findings = [found for found in (*spoken, *_own(kind, own), _base(kind, policy)) if found is not None]
-    findings += facts.missing
-    ordered = tuple(sorted(findings, key=lambda f: (-f.severity, f.code)))
-    return Judgement(ordered, policy.version, facts.fingerprint)
+    company = policy.of(frozen.company_id)
+    spoken = [rule(frozen, facts.seen, company) for rule in kind.rules]
+    found = [one for one in spoken if one is not None]
+    for shared in SHARED_RULES:
+        found += shared(kind, frozen, facts, own, company)
+    found += facts.missing
+    heeded = [*_heeded(found, company), *_base(kind, company)]
+    ordered = tuple(sorted(heeded, key=lambda f: (-f.severity, f.code)))
+    return Judgement(ordered, policy.version, facts.fingerprint, _remembered(facts))
 
 
-def _base(kind: Kind, policy: Policy) -> Finding | None:
+def _heeded(found: Iterable[Finding], policy: Policy) -> Iterable[Finding]:
+    """The findings as severe as the operator wants them, without what is switched off."""
+    adjusted = (policy.adjusted(one) for one in found)
+    return (one for one in adjusted if one is not None)
+
+
+def _base(kind: Kind, policy: Policy) -> list[Finding]:
     severity = policy.base(kind.tool)
     if severity is Severity.ALLOW:
-        return None
+        return []
     words = {
         Severity.ASK: "every call of this tool asks a person",
         Severity.APPROVE: "every call of this tool needs a named approver",
         Severity.REFUSE: "the policy does not allow this tool",
     }
-    return finding(f"policy.{severity.word}", severity, words[severity])
+    return [finding(f"policy.{severity.word}", severity, words[severity])]
 
 
-def _own(kind: Kind, own: OwnFacts) -> list[Finding]:
-    found = []
-    if own.frozen_by is not None:
-        found.append(refuse("freeze.active", f"all writes are stopped, by {own.frozen_by}"))
-    if own.in_flight:
-        found.append(
-            refuse("bill.in_flight", f"a write on this bill is on its way as proposal {own.in_flight[0]}; wait for it")
-        )
-    if own.repeats:
-        code = "payment.repeat" if kind.moves_money else "write.repeat"
-        severe = approve if kind.moves_money else ask
-        found.append(severe(code, f"the same was posted before, as proposal {own.repeats[0]}"))
-    return found
+def _remembered(facts: Facts[Any]) -> Remembered:
+    heard = worth_remembering(facts.texts)
+    if facts.vendor is None:
+        return Remembered(heard=heard)
+    return Remembered(facts.vendor.id, facts.vendor.details, facts.vendor.parts, heard)

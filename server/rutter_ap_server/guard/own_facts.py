@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rutter_ap_server.guard.frozen import Frozen
-from rutter_ap_server.guard.kinds.base import Kind, OwnFacts
-from rutter_ap_server.guard.policy import Policy
+from rutter_ap_server.guard.kinds.base import Facts, Kind, OwnFacts
+from rutter_ap_server.guard.policy import WINDOWS, Policy, Window
+from rutter_ap_server.guard.untrusted import worth_remembering
 from rutter_ap_server.store.proposals import IN_FLIGHT_STATES, Proposal
 from rutter_ap_tools.money import Money
 
 if TYPE_CHECKING:
     from rutter_ap_server.store.engine import Store, Tx
 
-DAY_HOURS = 24
 # Left this machine, or may have: of these one bill, or one vendor's new bills, has only one at a time.
 SENDING_STATES = ("dispatching", "unknown")
 _SETTLING = ("pay_bill", "apply_credit")
@@ -29,8 +29,14 @@ def own_facts(
     *,
     except_id: str | None = None,
     in_flight_states: Collection[str] = IN_FLIGHT_STATES,
+    facts: Facts[Any] | None = None,
+    with_limits: bool = False,
 ) -> OwnFacts:
-    """Read in one transaction; `except_id` is the proposal being judged, which is not in its own way."""
+    """Read in one transaction; `except_id` is the proposal being judged, which is not in its own way.
+
+    `facts` name the arguments that text from outside may have named; `with_limits` also asks which rolling limits
+    would break, for whoever only wants to know.
+    """
     repeats: tuple[str, ...] = ()
     in_flight = _on_its_way(tx, frozen, except_id, in_flight_states)
     since = tx.now - timedelta(days=policy.proposals.repeat_days)
@@ -41,7 +47,19 @@ def own_facts(
         )
     elif kind.tool != "link_account":
         repeats = tuple(p.id for p in tx.proposals.posted_with_digest(frozen.company_id, frozen.digest, since))
-    return OwnFacts(frozen_by=tx.people.frozen(), in_flight=in_flight, repeats=repeats)
+    sha256 = frozen.fields.get("sha256")
+    keys = {key for argument in facts.arguments for key in argument.keys} if facts is not None else set()
+    heard = tx.memory.heard(frozen.company_id, keys, policy.rules.untrusted_days) if keys else {}
+    company = policy.of(frozen.company_id)
+    return OwnFacts(
+        frozen_by=tx.people.frozen(),
+        in_flight=in_flight,
+        repeats=repeats,
+        sightings=tx.memory.sightings(frozen.company_id, frozen.vendor_id) if frozen.vendor_id else (),
+        documents=tx.memory.bills_with_document(frozen.company_id, sha256) if sha256 else (),
+        heard=tuple(sorted(heard.items())),
+        over_limits=tuple(_broken(tx, frozen, company)) if with_limits and kind.moves_money else (),
+    )
 
 
 def others_in_the_way(tx: Tx, proposal: Proposal) -> bool:
@@ -69,22 +87,47 @@ def _on_its_way(tx: Tx, frozen: Frozen, except_id: str | None, states: Collectio
 
 def over_limit(tx: Tx, frozen: Frozen, policy: Policy) -> tuple[str, str] | None:
     """The rolling limit this payment would break, as code and sentence; exact, as the caller holds the write lock."""
+    return next(_broken(tx, frozen, policy.of(frozen.company_id)), None)
+
+
+def window_of(tx: Tx, frozen: Frozen, window: Window) -> Money:
+    """What counts against a window for a payment like this one: reserved, posted and unknown alike."""
+    assert frozen.money is not None
+    vendor_id = frozen.vendor_id if window.per_vendor else None
+    spent: Money = tx.spend.spent(frozen.company_id, frozen.money.currency, window.hours, vendor_id)
+    return spent
+
+
+def _broken(tx: Tx, frozen: Frozen, policy: Policy) -> Iterator[tuple[str, str]]:
+    """Every rolling limit that payment would break, the policy being that of its company."""
     money = frozen.money
     if money is None or frozen.vendor_id is None:
-        return None
-    checks = (
-        ("day_limit", "amount.over_day_limit", None, "this company's payments in 24 hours"),
-        ("vendor_day_limit", "amount.over_vendor_limit", frozen.vendor_id, "payments to this vendor in 24 hours"),
-    )
-    for name, code, vendor_id, words in checks:
-        limit = policy.limit(money.currency, name)
+        return
+    for window in WINDOWS:
+        limit = policy.limit(money.currency, window.limit)
         if limit is None:
             continue
-        spent: Money = tx.spend.spent(frozen.company_id, money.currency, DAY_HOURS, vendor_id)
+        spent = window_of(tx, frozen, window)
         if spent + money > limit:
             left = limit - spent if limit > spent else Money.zero(money.currency)
-            return code, f"{money} would pass the limit of {limit} for {words}; {left} is left"
-    return None
+            yield window.code, f"{money} would pass the limit of {limit} for {window.words}; {left} is left"
+
+
+async def remember_texts(store: Store, company_id: str, texts: Iterable[tuple[str, str]]) -> None:
+    """Keeps what text from outside named when an assistant reads it, so that it is known when a write repeats it.
+
+    `texts` come with the words for their place. Nothing is written when nothing in them is new.
+    """
+    worth = worth_remembering(texts)
+    keys = {key for _, found in worth for key in found}
+    if not keys or not await store.read(lambda tx: tx.memory.unheard(company_id, keys)):
+        return
+
+    def remember(tx: Tx) -> None:
+        for where, found in worth:
+            tx.memory.hear(company_id, where, found)
+
+    await store.write(remember)
 
 
 class StoredLinks:

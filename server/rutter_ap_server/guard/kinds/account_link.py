@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from rutter_ap_server.guard.frozen import Frozen, freeze
-from rutter_ap_server.guard.kinds.base import Facts, Kind, Links, Rule, approve, refuse
+from rutter_ap_server.guard.kinds.base import Facts, Kind, Links, Rule, ability, approve, refuse
 from rutter_ap_server.guard.kinds.parties import FUNDING_TYPES, AccountFact, account_fact
 from rutter_ap_server.guard.policy import Policy
+from rutter_ap_server.guard.untrusted import account_argument
 from rutter_ap_server.lookup.directory import account_name
 from rutter_ap_server.lookup.office import Office
 from rutter_ap_server.rutter.models.accounts import Account, AccountCreate, AccountExtras
@@ -87,7 +88,7 @@ class AccountLinkKind(Kind):
             words = f"Link {clean(account_name(account))} as {intent.role}"
         return freeze(tool=self.tool, company_id=office.company.id, fields=fields, summary=words)
 
-    async def gather(self, frozen: Frozen, office: Office) -> Facts[LinkFacts]:
+    async def gather(self, frozen: Frozen, office: Office, policy: Policy | None = None) -> Facts[LinkFacts]:
         """The account afresh, or whether its name is taken."""
         if "account_id" in frozen.fields:
             fact = account_fact(await office.ledger.accounts.get(frozen.fields["account_id"]))
@@ -99,6 +100,13 @@ class AccountLinkKind(Kind):
             seen=LinkFacts(None, tuple(namesakes)),
             binding={"create": frozen.fields["create"], "namesakes": namesakes},
             before={"accounts": sorted(accounts)},
+            now=office.clock.now(),
+            ability=ability(
+                office, "accounts", "create", "create an account", "a person can create it there, then link it by name"
+            ),
+            arguments=(
+                account_argument(frozen.fields["create"]["name"], frozen.fields["create"]["bank_account_number"]),
+            ),
         )
 
     async def send(self, frozen: Frozen, office: Office, key: str, *, again: bool) -> WriteOutcome[Any]:

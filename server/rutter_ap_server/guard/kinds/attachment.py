@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from rutter_ap_server.guard.frozen import Frozen, freeze
-from rutter_ap_server.guard.kinds.base import Facts, Kind, Links, Rule, refuse
-from rutter_ap_server.guard.kinds.parties import BillFact, bill_fact, bill_words
+from rutter_ap_server.guard.kinds.base import Facts, Kind, Links, Rule, ability, approve, refuse
+from rutter_ap_server.guard.kinds.parties import BillFact, bill_fact, bill_texts, bill_words, normal_number
+from rutter_ap_server.guard.pdf_text import pdf_pages
 from rutter_ap_server.guard.policy import Policy
+from rutter_ap_server.guard.untrusted import amounts_in, path_argument
 from rutter_ap_server.lookup.documents import check_kind
 from rutter_ap_server.lookup.office import Office
 from rutter_ap_server.rutter.models.attachments import Attachment
@@ -24,9 +26,10 @@ from rutter_ap_tools.wire import Record
 
 @dataclass(frozen=True, slots=True)
 class AttachmentFacts:
-    """The bill, and the names of the files it has."""
+    """The bill, and the pages of the file as text: none where it is no PDF, or one without text, such as a scan."""
 
     bill: BillFact
+    pages: tuple[str, ...] = ()
 
 
 def bill_void(frozen: Frozen, facts: AttachmentFacts, policy: Policy) -> Finding | None:
@@ -36,12 +39,28 @@ def bill_void(frozen: Frozen, facts: AttachmentFacts, policy: Policy) -> Finding
     return None
 
 
+def document_mismatch(frozen: Frozen, facts: AttachmentFacts, policy: Policy) -> Finding | None:
+    """A bill's document says its number and its total; one whose text does not may belong to another bill."""
+    text = "\n".join(facts.pages)
+    if not text.strip():
+        return None
+    number = normal_number(facts.bill.number)
+    lacks = []
+    if number and number not in normal_number(text, limit=len(text)):
+        lacks.append(f"the number {facts.bill.number}")
+    if facts.bill.total.amount not in amounts_in(text):
+        lacks.append(f"the total {facts.bill.total}")
+    if not lacks:
+        return None
+    return approve("document.mismatch", f"the text of the PDF does not show {' or '.join(lacks)} of its bill")
+
+
 class AttachmentKind(Kind):
     """`attach_file`."""
 
     tool = "attach_file"
     moves_money = False
-    rules: tuple[Rule[AttachmentFacts], ...] = (bill_void,)
+    rules: tuple[Rule[AttachmentFacts], ...] = (bill_void, document_mismatch)
 
     async def freeze(self, intent: AttachFile, office: Office, links: Links) -> Frozen:
         """Reads the file once, checks what it is, and freezes its hash."""
@@ -68,14 +87,23 @@ class AttachmentKind(Kind):
             bill_id=bill.id,
         )
 
-    async def gather(self, frozen: Frozen, office: Office) -> Facts[AttachmentFacts]:
-        """The bill afresh, and what is attached to it now."""
-        bill = bill_fact(await office.ledger.bills.get(frozen.fields["bill_id"]))
+    async def gather(self, frozen: Frozen, office: Office, policy: Policy | None = None) -> Facts[AttachmentFacts]:
+        """The bill afresh, what is attached to it now, and what the file says."""
+        raw = await office.ledger.bills.get(frozen.fields["bill_id"])
+        bill = bill_fact(raw)
         attached = await office.ledger.attachments.list(bill.id)
+        pages = await pdf_pages(office.documents, frozen.fields["path"], frozen.fields["sha256"])
         return Facts(
-            seen=AttachmentFacts(bill),
+            seen=AttachmentFacts(bill, pages),
             binding={"bill": bill.id, "sha256": frozen.fields["sha256"]},
             before={"attachments": sorted(a.id for a in attached)},
+            now=office.clock.now(),
+            ability=ability(office, "bills", "attach", "attach a file to a bill", "a person can attach it there"),
+            texts=(
+                *bill_texts(raw),
+                *((f"page {number} of the file", page) for number, page in enumerate(pages, start=1)),
+            ),
+            arguments=(path_argument(frozen.fields["path"], frozen.fields["file_name"]),),
         )
 
     async def send(self, frozen: Frozen, office: Office, key: str, *, again: bool) -> WriteOutcome[Any]:
@@ -104,7 +132,9 @@ class AttachmentKind(Kind):
         return Unknown(job_id, "job_unreadable")
 
     def on_posted(self, tx: Tx, frozen: Frozen, record: Record) -> None:
-        """Nothing beyond the receipt."""
+        """Remembers which bill the file belongs to."""
+        fields = frozen.fields
+        tx.memory.use_document(frozen.company_id, fields["sha256"], fields["bill_id"], fields["file_name"])
 
 
 def _record(found: Sequence[Attachment], frozen: Frozen) -> Record | None:

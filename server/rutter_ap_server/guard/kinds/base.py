@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from rutter_ap_server.guard.frozen import Frozen
 from rutter_ap_server.guard.policy import Policy
+from rutter_ap_server.guard.untrusted import Argument
 from rutter_ap_server.lookup.office import Office
+from rutter_ap_server.rutter.abilities import Support, abilities_of
 from rutter_ap_server.store.canonical import digest
 from rutter_ap_tools.findings import Finding, Severity
 from rutter_ap_tools.wire import Record
 
 if TYPE_CHECKING:
+    from rutter_ap_server.guard.kinds.parties import VendorFact
     from rutter_ap_server.rutter.outcomes import WriteOutcome
     from rutter_ap_server.store.engine import Tx
+    from rutter_ap_server.store.memory import Sighting
 
 F = TypeVar("F")
 Rule = Callable[[Frozen, F, Policy], Finding | None]
@@ -23,11 +28,36 @@ Rule = Callable[[Frozen, F, Policy], Finding | None]
 
 @dataclass(frozen=True, slots=True)
 class OwnFacts:
-    """What our store knows about a write: the same for every kind. Amounts as texts would be for the wire only."""
+    """What our store knows about a write: the same for every kind.
+
+    `sightings` are how its vendor was seen to look, the oldest first; `documents` the bills its file is attached to;
+    `heard` which of its arguments text from outside named earlier, and where; `over_limits` the rolling limits it would
+    break, as code and sentence, where somebody asked.
+    """
 
     frozen_by: str | None = None
     in_flight: tuple[str, ...] = ()
     repeats: tuple[str, ...] = ()
+    sightings: tuple[Sighting, ...] = ()
+    documents: tuple[str, ...] = ()
+    heard: tuple[tuple[str, str], ...] = ()
+    over_limits: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ability:
+    """Whether the platform does what this write needs: "cannot `words`: `instead`"."""
+
+    platform: str
+    support: Support
+    words: str
+    instead: str
+
+
+def ability(office: Office, collection: str, verb: str, words: str, instead: str) -> Ability:
+    """What the office's platform is documented to do (Rutter docs: supported platforms)."""
+    platform = office.company.platform
+    return Ability(platform, abilities_of(platform).support(collection, verb), words, instead)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +67,20 @@ class Facts(Generic[F]):
     `seen` is what the rules of the kind read. `binding` is the part an approval is bound to: when it changes, the
     approval no longer counts. `before` is what the ledger shows now, by which an unknown outcome is recognised later.
     `missing` are facts that could not be had, already as findings.
+
+    What the rules shared by all kinds read: `now`; the `vendor` as it looks; what the platform can do; `texts` from
+    outside, each with the words for its place; and the `arguments` an assistant chose that such text may have named.
     """
 
     seen: F
     binding: dict[str, Any]
     before: dict[str, Any] = field(default_factory=dict)
     missing: tuple[Finding, ...] = ()
+    now: datetime | None = None
+    vendor: VendorFact | None = None
+    ability: Ability | None = None
+    texts: tuple[tuple[str, str], ...] = ()
+    arguments: tuple[Argument, ...] = ()
 
     @property
     def fingerprint(self) -> str:
@@ -61,8 +99,11 @@ class Kind(Protocol):
         """Resolves names, fills in what was left out, and freezes."""
         ...
 
-    async def gather(self, frozen: Frozen, office: Office) -> Facts[Any]:
-        """Reads the facts afresh from the ledger."""
+    async def gather(self, frozen: Frozen, office: Office, policy: Policy | None = None) -> Facts[Any]:
+        """Reads the facts afresh from the ledger.
+
+        Facts that only some policies ask about are read where `policy` does; nothing an approval is bound to is.
+        """
         ...
 
     async def send(self, frozen: Frozen, office: Office, key: str, *, again: bool) -> WriteOutcome[Any]:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-from datetime import timedelta
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
 from rutter_ap_server.guard.frozen import Frozen, freeze
-from rutter_ap_server.guard.kinds.base import Facts, Kind, Links, Rule, approve, refuse
-from rutter_ap_server.guard.kinds.parties import AccountFact, VendorFact, account_fact, read_vendor
-from rutter_ap_server.guard.kinds.payment import midnight
+from rutter_ap_server.guard.kinds.base import Facts, Kind, Links, ability
+from rutter_ap_server.guard.kinds.bill_rules import RULES, BillFacts, EarlierBill
+from rutter_ap_server.guard.kinds.parties import account_fact, midnight, normal_number, read_vendor
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.lookup.amounts import ledger_money
 from rutter_ap_server.lookup.directory import vendor_name
@@ -24,92 +21,11 @@ from rutter_ap_server.rutter.outcomes import WriteOutcome
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_tools.bills import CreateBill, NewBillLine
 from rutter_ap_tools.errors import BadInput
-from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.money import Money, exponent_of
-from rutter_ap_tools.text import clean, fold
+from rutter_ap_tools.text import clean
 from rutter_ap_tools.wire import MoneyShape, Named, Record
 
-_EXPENSE_TYPES = ("expense", "other_expense", "cost_of_goods_sold", "fixed_asset", "other_current_asset", "unknown")
-_SIMILAR_WITHIN = timedelta(days=14)
 _DIMENSIONS = ("tax_rate", "class", "department", "location", "customer", "project")
-
-
-@dataclass(frozen=True, slots=True)
-class EarlierBill:
-    """A bill of the same vendor that is in the ledger already."""
-
-    id: str
-    number: str
-    total: Money
-    issue_date: str
-
-
-@dataclass(frozen=True, slots=True)
-class BillFacts:
-    """What the ledger shows about a bill to enter."""
-
-    vendor: VendorFact
-    accounts: tuple[AccountFact, ...]
-    earlier: tuple[EarlierBill, ...]
-
-
-def amount_not_positive(frozen: Frozen, facts: BillFacts, policy: Policy) -> Finding | None:
-    """A bill is of more than nothing."""
-    if frozen.money is None or frozen.money.amount <= 0:
-        return refuse("amount.not_positive", "the lines add up to nothing")
-    return None
-
-
-def bill_duplicate(frozen: Frozen, facts: BillFacts, policy: Policy) -> Finding | None:
-    """One vendor never gives two bills the same number."""
-    number = normal_number(frozen.fields.get("document_number"))
-    for bill in facts.earlier:
-        if number and normal_number(bill.number) == number:
-            return refuse(
-                "bill.duplicate",
-                f"this vendor's bill {clean(bill.number, 60)} of {bill.total} is in the ledger already, as {bill.id}",
-            )
-    return None
-
-
-def bill_similar(frozen: Frozen, facts: BillFacts, policy: Policy) -> Finding | None:
-    """The same vendor, amount and about the same date is often one bill entered twice."""
-    if frozen.money is None:
-        return None
-    day = midnight(frozen.fields["issue_date"])
-    for bill in facts.earlier:
-        if bill.total == frozen.money and abs(midnight(bill.issue_date) - day) <= _SIMILAR_WITHIN:
-            return approve(
-                "bill.similar",
-                f"a bill of the same vendor and amount, issued {bill.issue_date}, is in the ledger as {bill.id}",
-            )
-    return None
-
-
-def currency_mismatch(frozen: Frozen, facts: BillFacts, policy: Policy) -> Finding | None:
-    """A vendor bills in a currency the ledger knows it to use."""
-    currency = frozen.fields["currency"]
-    if facts.vendor.currencies and currency not in facts.vendor.currencies:
-        known = ", ".join(clean(code, 3) for code in facts.vendor.currencies)
-        return refuse("currency.mismatch", f"this vendor bills in {known}, not in {currency}")
-    return None
-
-
-def vendor_archived(frozen: Frozen, facts: BillFacts, policy: Policy) -> Finding | None:
-    """A bill of a vendor somebody archived needs a second look."""
-    if facts.vendor.status != "active":
-        return approve("vendor.archived", f"the vendor is {facts.vendor.status} in the ledger")
-    return None
-
-
-def account_not_for_expenses(frozen: Frozen, facts: BillFacts, policy: Policy) -> Finding | None:
-    """A line debits an expense or an asset that is in use, never the bank or accounts payable."""
-    for account in facts.accounts:
-        if account.type not in _EXPENSE_TYPES:
-            return refuse("account.wrong_type", f"a line cannot be booked to {account.name}, which is {account.type}")
-        if account.status != "active":
-            return refuse("account.inactive", f"the account {account.name} is {account.status}")
-    return None
 
 
 class BillEntryKind(Kind):
@@ -117,14 +33,7 @@ class BillEntryKind(Kind):
 
     tool = "create_bill"
     moves_money = False
-    rules: tuple[Rule[BillFacts], ...] = (
-        amount_not_positive,
-        bill_duplicate,
-        bill_similar,
-        currency_mismatch,
-        vendor_archived,
-        account_not_for_expenses,
-    )
+    rules = RULES
 
     async def freeze(self, intent: CreateBill, office: Office, links: Links) -> Frozen:
         """Resolves vendor and accounts, checks every amount's digits, and adds the lines up."""
@@ -178,7 +87,7 @@ class BillEntryKind(Kind):
         kept = {name: stated[name] for name in ("description", "item", "quantity", "unit_amount", *_DIMENSIONS)}
         return {"amount": amount.text, "account": account} | {k: v for k, v in kept.items() if v}
 
-    async def gather(self, frozen: Frozen, office: Office) -> Facts[BillFacts]:
+    async def gather(self, frozen: Frozen, office: Office, policy: Policy | None = None) -> Facts[BillFacts]:
         """The vendor and its bills afresh, and the accounts the lines name."""
         vendor = await read_vendor(office, frozen.fields["vendor_id"])
         named = {line["account"] for line in frozen.fields["lines"] if line["account"]}
@@ -187,9 +96,13 @@ class BillEntryKind(Kind):
             _earlier(bill) for bill in await bills_of(office, vendor.id) if bill.status not in ("void", "rejected")
         ]
         return Facts(
-            seen=BillFacts(vendor, tuple(accounts), tuple(earlier)),
+            seen=BillFacts(vendor, tuple(accounts), tuple(earlier), office.clock.today()),
             binding={"vendor": vendor.binding, "accounts": [a.binding for a in accounts], "total": str(frozen.money)},
             before={"bills": sorted(bill.id for bill in earlier)},
+            now=office.clock.now(),
+            vendor=vendor,
+            ability=ability(office, "bills", "create", "enter a bill", "a person can enter it there"),
+            texts=_texts(frozen),
         )
 
     async def send(self, frozen: Frozen, office: Office, key: str, *, again: bool) -> WriteOutcome[Any]:
@@ -215,7 +128,7 @@ class BillEntryKind(Kind):
         bill = await office.ledger.bills.get(sent.id)
         assert frozen.money is not None
         total = ledger_money(bill.total_amount, bill.currency_code, "total of the bill")
-        if bill.vendor_id != frozen.vendor_id or total.currency != frozen.money.currency:
+        if bill.vendor_id != frozen.vendor_id or total.currency != frozen.money.currency or total < frozen.money:
             return None
         return _record(bill, frozen)
 
@@ -243,17 +156,20 @@ class BillEntryKind(Kind):
         """Nothing beyond the receipt."""
 
 
-def normal_number(number: str | None) -> str:
-    """A bill's number without case, spaces and punctuation: INV-007 and inv 007 are one number."""
-    return re.sub(r"[\W_]+", "", fold(number))
-
-
 def _check_product(line: NewBillLine, amount: Money) -> None:
     # As exact fractions: a product of two long decimals is more than Decimal keeps. Half a unit either way is rounding,
     # whichever rule the vendor rounds by.
     product = Fraction(line.quantity) * Fraction(line.unit_amount)
     if abs(product - Fraction(amount.amount)) > Fraction(1, 2 * 10 ** exponent_of(amount.currency)):
         raise BadInput("`quantity` times `unit_amount` is not `amount`", code="bill.lines_do_not_add_up")
+
+
+def _texts(frozen: Frozen) -> tuple[tuple[str, str], ...]:
+    """What an assistant took from the document: a document can hold words that are meant for it."""
+    fields = frozen.fields
+    lines = (("a line of the new bill", line.get("description", "")) for line in fields["lines"])
+    texts = (("the memo of the new bill", fields["memo"]), ("the number of the new bill", fields["document_number"]))
+    return tuple((where, text) for where, text in (*texts, *lines) if text)
 
 
 def _draft(line: dict[str, Any]) -> BillLineDraft:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from rutter_ap_server.guard.frozen import Frozen, freeze
-from rutter_ap_server.guard.kinds.base import Facts, Kind, Links, Rule, refuse
-from rutter_ap_server.guard.kinds.parties import PAYABLE, BillFact, bill_fact, bill_words
-from rutter_ap_server.guard.kinds.payment import midnight
+from rutter_ap_server.guard.kinds.base import Facts, Kind, Links, Rule, ability, refuse
+from rutter_ap_server.guard.kinds.parties import PAYABLE, BillFact, bill_fact, bill_texts, bill_words, midnight
 from rutter_ap_server.guard.policy import Policy
+from rutter_ap_server.guard.untrusted import amount_argument
 from rutter_ap_server.lookup.amounts import ledger_money
 from rutter_ap_server.lookup.office import Office
 from rutter_ap_server.rutter.models.bills import Bill
@@ -93,6 +94,14 @@ def bill_not_payable(frozen: Frozen, facts: CreditFacts, policy: Policy) -> Find
     return None
 
 
+def bill_closed_period(frozen: Frozen, facts: CreditFacts, policy: Policy) -> Finding | None:
+    """Nothing is booked into a closed period."""
+    day, closed = date.fromisoformat(frozen.fields["date"]), policy.closing_date
+    if closed is None or day > closed:
+        return None
+    return refuse("bill.closed_period", f"the application is dated {day}, and the books are closed up to {closed}")
+
+
 class CreditKind(Kind):
     """`apply_credit`."""
 
@@ -106,6 +115,7 @@ class CreditKind(Kind):
         credit_over_balance,
         credit_not_open,
         bill_not_payable,
+        bill_closed_period,
     )
 
     async def freeze(self, intent: ApplyCredit, office: Office, links: Links) -> Frozen:
@@ -141,11 +151,12 @@ class CreditKind(Kind):
             bill_id=bill.id,
         )
 
-    async def gather(self, frozen: Frozen, office: Office) -> Facts[CreditFacts]:
+    async def gather(self, frozen: Frozen, office: Office, policy: Policy | None = None) -> Facts[CreditFacts]:
         """Credit and bill afresh."""
         credit, raw = await self._read(office, frozen.fields["credit_id"], frozen.fields["bill_id"])
         bill = bill_fact(raw)
         seen = CreditFacts(credit.vendor_id, credit.status, _remaining(credit, raw), bill)
+        usual = (seen.remaining, bill.due)
         return Facts(
             seen=seen,
             binding={
@@ -154,6 +165,12 @@ class CreditKind(Kind):
                 "amount": str(frozen.money),
             },
             before={"applied": f"{_applied(raw, credit.id):f}"},
+            now=office.clock.now(),
+            ability=ability(
+                office, "bill_credit_memos", "apply", "apply a credit to a bill", "a person can apply it there"
+            ),
+            texts=bill_texts(raw),
+            arguments=() if frozen.money in usual else (amount_argument(_money(frozen)),),
         )
 
     async def send(self, frozen: Frozen, office: Office, key: str, *, again: bool) -> WriteOutcome[Any]:

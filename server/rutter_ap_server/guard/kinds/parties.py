@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Any
 
 from rutter_ap_server.lookup.amounts import ledger_money
 from rutter_ap_server.lookup.directory import account_name, vendor_name
 from rutter_ap_server.lookup.office import Office
 from rutter_ap_server.store.canonical import digest
+from rutter_ap_tools.errors import BadInput
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.text import clean
 
@@ -31,6 +35,7 @@ class BillFact:
     vendor_id: str | None
     total: Money
     due: Money
+    issued: date | None = None
 
     @property
     def binding(self) -> dict[str, Any]:
@@ -47,13 +52,20 @@ class BillFact:
 
 @dataclass(frozen=True, slots=True)
 class VendorFact:
-    """A vendor as the ledger shows it now. `details` is the hash of what a swindler would change."""
+    """A vendor as the ledger shows it now.
+
+    `details` is the hash of what a swindler would change, `parts` the same one by one; `updated_at` is when the ledger
+    says that anything of it changed.
+    """
 
     id: str
     name: str
     status: str
     currencies: tuple[str, ...]
     details: str
+    parts: tuple[tuple[str, str], ...] = ()
+    shows_bank_account: bool = False
+    updated_at: datetime | None = None
 
     @property
     def binding(self) -> dict[str, Any]:
@@ -86,6 +98,7 @@ def bill_fact(bill: Bill) -> BillFact:
         vendor_id=bill.vendor_id,
         total=ledger_money(bill.total_amount, bill.currency_code, "total of the bill"),
         due=ledger_money(bill.amount_due, bill.currency_code, "amount due on the bill"),
+        issued=bill.issue_date.date() if bill.issue_date else None,
     )
 
 
@@ -101,6 +114,14 @@ def vendor_fact(vendor: Vendor) -> VendorFact:
         status=vendor.status or "unknown",
         currencies=tuple(vendor.currency_codes),
         details=digest([vendor.vendor_name, vendor.email, vendor.bank_account_number, addresses]),
+        parts=(
+            ("name", digest(vendor.vendor_name)),
+            ("e-mail", digest(vendor.email)),
+            ("bank account number", digest(vendor.bank_account_number)),
+            ("addresses", digest(addresses)),
+        ),
+        shows_bank_account=vendor.bank_account_number is not None,
+        updated_at=vendor.updated_at,
     )
 
 
@@ -128,6 +149,27 @@ async def read_vendor(office: Office, vendor_id: str) -> VendorFact:
 async def read_account(office: Office, account_id: str) -> AccountFact:
     """The account, read afresh."""
     return account_fact(await office.ledger.accounts.get(account_id))
+
+
+def bill_texts(bill: Bill) -> tuple[tuple[str, str], ...]:
+    """What outsiders wrote on a bill, each text with the words for its place."""
+    name = bill_words(bill_fact(bill))
+    lines = (line.description for line in bill.line_items)
+    texts = ((f"the memo of {name}", bill.memo), *((f"a line of {name}", words) for words in lines))
+    return tuple((where, text) for where, text in (*texts, (f"the number of {name}", bill.document_number)) if text)
+
+
+def normal_number(number: str | None, limit: int = 400) -> str:
+    """A bill's number without case, spaces and punctuation: INV-007 and inv 007 are one number."""
+    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", clean(number, limit)).casefold())
+
+
+def midnight(day: str) -> datetime:
+    """A calendar day as Rutter writes it: midnight UTC."""
+    try:
+        return datetime.combine(datetime.fromisoformat(day).date(), time(), tzinfo=UTC)
+    except ValueError:
+        raise BadInput("a date must be written YYYY-MM-DD") from None
 
 
 def bill_words(bill: BillFact) -> str:

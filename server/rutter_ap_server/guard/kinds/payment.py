@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from rutter_ap_server.guard.frozen import Frozen, freeze
-from rutter_ap_server.guard.kinds.base import Facts, Kind, Links
-from rutter_ap_server.guard.kinds.parties import bill_fact, bill_words, read_account, read_bill, read_vendor
+from rutter_ap_server.guard.kinds.base import Facts, Kind, Links, ability
+from rutter_ap_server.guard.kinds.parties import (
+    bill_fact,
+    bill_texts,
+    bill_words,
+    midnight,
+    read_account,
+    read_bill,
+    read_vendor,
+)
+from rutter_ap_server.guard.kinds.payment_facts import (
+    VendorPast,
+    bills_of_number,
+    files_on,
+    line_sums,
+    paid_on,
+    vendor_past,
+)
 from rutter_ap_server.guard.kinds.payment_rules import RULES, PaymentFacts
+from rutter_ap_server.guard.kinds.payment_signals import SIGNALS
+from rutter_ap_server.guard.policy import Policy
+from rutter_ap_server.guard.untrusted import account_argument, amount_argument
 from rutter_ap_server.lookup.amounts import ledger_money
-from rutter_ap_server.lookup.history import HISTORY_PAGES_MAX, open_credits
 from rutter_ap_server.lookup.office import Office
-from rutter_ap_server.rutter.filters import equal
 from rutter_ap_server.rutter.models.payments import AllocationDraft, BillPaymentCreate
 from rutter_ap_server.rutter.outcomes import WriteOutcome
 from rutter_ap_server.store.engine import Tx
-from rutter_ap_tools.errors import AssistantError, BadInput
+from rutter_ap_tools.errors import AssistantError
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.payments import PayBill
 from rutter_ap_tools.wire import MoneyShape, Named, Record
@@ -28,7 +45,7 @@ class PaymentKind(Kind):
 
     tool = "pay_bill"
     moves_money = True
-    rules = RULES
+    rules = (*RULES, *SIGNALS)
 
     async def freeze(self, intent: PayBill, office: Office, links: Links) -> Frozen:
         """Fixes bill, payee, amount, currency, funding account and date."""
@@ -71,18 +88,32 @@ class PaymentKind(Kind):
             )
         return linked
 
-    async def gather(self, frozen: Frozen, office: Office) -> Facts[PaymentFacts]:
-        """Bill, vendor and account afresh; the vendor's open credits and whether it was ever paid."""
+    async def gather(self, frozen: Frozen, office: Office, policy: Policy | None = None) -> Facts[PaymentFacts]:
+        """Bill, vendor and account afresh; what the vendor was paid and owes, and what the bill looks like."""
+        assert frozen.money is not None
         raw = await office.ledger.bills.get(frozen.fields["bill_id"])
         bill = bill_fact(raw)
         account = await read_account(office, frozen.fields["account_id"])
         vendor = await read_vendor(office, bill.vendor_id) if bill.vendor_id else None
-        credit, paid_before = Money.zero(bill.due.currency), False
+        past = VendorPast(Money.zero(bill.due.currency))
         if vendor:
-            credit = await _open_credits(office, vendor.id, bill.due.currency)
-            paid_before = await _was_paid_before(office, vendor.id)
+            past = await vendor_past(office, vendor.id, bill.due.currency)
+        chosen = () if frozen.money == bill.due else (amount_argument(frozen.money),)
         return Facts(
-            seen=PaymentFacts(bill=bill, vendor=vendor, account=account, open_credits=credit, paid_before=paid_before),
+            seen=PaymentFacts(
+                bill=bill,
+                vendor=vendor,
+                account=account,
+                open_credits=past.open_credits,
+                paid_before=past.paid_before,
+                earlier_payments=past.earlier_payments,
+                other_bills=await bills_of_number(office, bill),
+                paid_on_bill=paid_on(raw),
+                line_sums=line_sums(raw, bill.total),
+                attached=await files_on(office, bill.id, frozen.money, policy),
+                pays_on=date.fromisoformat(frozen.fields["date"]),
+                today=office.clock.today(),
+            ),
             binding={
                 "bill": bill.binding,
                 "vendor": vendor.binding if vendor else None,
@@ -90,6 +121,11 @@ class PaymentKind(Kind):
                 "amount": str(frozen.money),
             },
             before={"payments": sorted(link.id or "" for link in raw.linked_payments), "due": bill.due.text},
+            now=office.clock.now(),
+            vendor=vendor,
+            ability=ability(office, "bill_payments", "create", "record a payment", "a person can enter it there"),
+            texts=(*bill_texts(raw), *((("the vendor's name", vendor.name),) if vendor else ())),
+            arguments=(*chosen, account_argument(account.name)),
         )
 
     async def send(self, frozen: Frozen, office: Office, key: str, *, again: bool) -> WriteOutcome[Any]:
@@ -147,29 +183,3 @@ class PaymentKind(Kind):
 
     def on_posted(self, tx: Tx, frozen: Frozen, record: Record) -> None:
         """Nothing beyond the receipt."""
-
-
-def midnight(day: str) -> datetime:
-    """A calendar day as Rutter writes it: midnight UTC."""
-    try:
-        return datetime.combine(datetime.fromisoformat(day).date(), time(), tzinfo=UTC)
-    except ValueError:
-        raise BadInput("a date must be written YYYY-MM-DD") from None
-
-
-async def _open_credits(office: Office, vendor_id: str, currency: str) -> Money:
-    open_ones = await open_credits(office, vendor_id)
-    parts = (
-        ledger_money(credit.remaining_amount, currency, "remainder of a credit")
-        for credit in open_ones
-        if credit.currency_code == currency
-    )
-    return Money.total(parts, currency)
-
-
-async def _was_paid_before(office: Office, vendor_id: str) -> bool:
-    payments = office.ledger.bill_payments.walk(filter=equal("vendor_id", vendor_id), pages_max=HISTORY_PAGES_MAX)
-    async for payment in payments:
-        if payment.status != "void":
-            return True
-    return False

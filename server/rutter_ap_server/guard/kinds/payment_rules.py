@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 
 from rutter_ap_server.guard.frozen import Frozen
 from rutter_ap_server.guard.kinds.base import Rule, approve, ask, refuse
@@ -14,13 +15,34 @@ from rutter_ap_tools.money import Money
 
 @dataclass(frozen=True, slots=True)
 class PaymentFacts:
-    """What the ledger shows about a payment's parties."""
+    """What the ledger shows about a payment's parties, and what came before.
+
+    `earlier_payments` are what the vendor was paid; `other_bills` those with this bill's number; `paid_on_bill` what
+    was paid on it already, and when; `line_sums` what its lines may add up to, empty where they do not say; `attached`
+    how many files it has, None where that could not be read or nobody asked.
+    """
 
     bill: BillFact
     vendor: VendorFact | None
     account: AccountFact
     open_credits: Money
     paid_before: bool
+    earlier_payments: tuple[Money, ...] = ()
+    other_bills: tuple[OtherBill, ...] = ()
+    paid_on_bill: tuple[tuple[Money, date | None], ...] = ()
+    line_sums: tuple[Money, ...] = ()
+    attached: int | None = None
+    pays_on: date | None = None
+    today: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OtherBill:
+    """Another bill of the vendor that has this bill's number, however it is spelled."""
+
+    id: str
+    status: str
+    total: Money
 
 
 def _money(frozen: Frozen) -> Money:

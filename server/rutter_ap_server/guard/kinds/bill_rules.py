@@ -1,0 +1,123 @@
+"""The rules of entering a bill: once each, for a vendor and accounts that fit, in a period that is open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from rutter_ap_server.guard.frozen import Frozen
+from rutter_ap_server.guard.kinds.base import Rule, approve, refuse
+from rutter_ap_server.guard.kinds.parties import AccountFact, VendorFact, midnight, normal_number
+from rutter_ap_server.guard.policy import Policy
+from rutter_ap_tools.findings import Finding
+from rutter_ap_tools.money import Money
+from rutter_ap_tools.text import clean
+
+_EXPENSE_TYPES = ("expense", "other_expense", "cost_of_goods_sold", "fixed_asset", "other_current_asset", "unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierBill:
+    """A bill of the same vendor that is in the ledger already."""
+
+    id: str
+    number: str
+    total: Money
+    issue_date: str
+
+
+@dataclass(frozen=True, slots=True)
+class BillFacts:
+    """What the ledger shows about a bill to enter."""
+
+    vendor: VendorFact
+    accounts: tuple[AccountFact, ...]
+    earlier: tuple[EarlierBill, ...]
+    today: date | None = None
+
+
+def amount_not_positive(frozen: Frozen, facts: BillFacts, policy: Policy) -> Finding | None:
+    """A bill is of more than nothing."""
+    if frozen.money is None or frozen.money.amount <= 0:
+        return refuse("amount.not_positive", "the lines add up to nothing")
+    return None
+
+
+def bill_duplicate(frozen: Frozen, facts: BillFacts, policy: Policy) -> Finding | None:
+    """One vendor never gives two bills the same number."""
+    number = normal_number(frozen.fields.get("document_number"))
+    for bill in facts.earlier:
+        if number and normal_number(bill.number) == number:
+            return refuse(
+                "bill.duplicate",
+                f"this vendor's bill {clean(bill.number, 60)} of {bill.total} is in the ledger already, as {bill.id}",
+            )
+    return None
+
+
+def bill_similar(frozen: Frozen, facts: BillFacts, policy: Policy) -> Finding | None:
+    """The same vendor, amount and about the same date is often one bill entered twice."""
+    if frozen.money is None:
+        return None
+    day, near = midnight(frozen.fields["issue_date"]), timedelta(days=policy.rules.similar_days)
+    for bill in facts.earlier:
+        if bill.total == frozen.money and abs(midnight(bill.issue_date) - day) <= near:
+            return approve(
+                "bill.similar",
+                f"a bill of the same vendor and amount, issued {bill.issue_date}, is in the ledger as {bill.id}",
+            )
+    return None
+
+
+def currency_mismatch(frozen: Frozen, facts: BillFacts, policy: Policy) -> Finding | None:
+    """A vendor bills in a currency the ledger knows it to use."""
+    currency = frozen.fields["currency"]
+    if facts.vendor.currencies and currency not in facts.vendor.currencies:
+        known = ", ".join(clean(code, 3) for code in facts.vendor.currencies)
+        return refuse("currency.mismatch", f"this vendor bills in {known}, not in {currency}")
+    return None
+
+
+def vendor_archived(frozen: Frozen, facts: BillFacts, policy: Policy) -> Finding | None:
+    """A bill of a vendor somebody archived needs a second look."""
+    if facts.vendor.status != "active":
+        return approve("vendor.archived", f"the vendor is {facts.vendor.status} in the ledger")
+    return None
+
+
+def account_not_for_expenses(frozen: Frozen, facts: BillFacts, policy: Policy) -> Finding | None:
+    """A line debits an expense or an asset that is in use, never the bank or accounts payable."""
+    for account in facts.accounts:
+        if account.type not in _EXPENSE_TYPES:
+            return refuse("account.wrong_type", f"a line cannot be booked to {account.name}, which is {account.type}")
+        if account.status != "active":
+            return refuse("account.inactive", f"the account {account.name} is {account.status}")
+    return None
+
+
+def bill_future_dated(frozen: Frozen, facts: BillFacts, policy: Policy) -> Finding | None:
+    """A bill from the future has a wrong date, or is not one yet."""
+    issued = date.fromisoformat(frozen.fields["issue_date"])
+    if facts.today is None or issued - facts.today <= timedelta(days=policy.rules.future_days):
+        return None
+    return approve("bill.future_dated", f"the bill is dated {issued}, which is still to come")
+
+
+def bill_closed_period(frozen: Frozen, facts: BillFacts, policy: Policy) -> Finding | None:
+    """Nothing is booked into a closed period."""
+    issued, closed = date.fromisoformat(frozen.fields["issue_date"]), policy.closing_date
+    if closed is None or issued > closed:
+        return None
+    return refuse("bill.closed_period", f"the bill is dated {issued}, and the books are closed up to {closed}")
+
+
+RULES: tuple[Rule[BillFacts], ...] = (
+    amount_not_positive,
+    bill_duplicate,
+    bill_similar,
+    currency_mismatch,
+    vendor_archived,
+    account_not_for_expenses,
+    bill_future_dated,
+    bill_closed_period,
+)

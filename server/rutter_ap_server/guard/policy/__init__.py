@@ -1,0 +1,39 @@
+"""The policy: what the operator allows, as a typed file. Missing means the default; broken stops every write."""
+
+from __future__ import annotations
+
+from rutter_ap_server.guard.policy.codes import CODES, Code
+from rutter_ap_server.guard.policy.file import PolicyError, PolicyFile, parse_policy
+from rutter_ap_server.guard.policy.model import Policy
+from rutter_ap_server.guard.policy.tables import (
+    ApproverPolicy,
+    Asking,
+    CompanyPolicy,
+    CurrencyPolicy,
+    ProposalPolicy,
+    QuietHours,
+    RulePolicy,
+    ToolPolicy,
+    VendorPolicy,
+)
+from rutter_ap_server.guard.policy.windows import WINDOWS, Window
+
+__all__ = [
+    "CODES",
+    "WINDOWS",
+    "ApproverPolicy",
+    "Asking",
+    "Code",
+    "CompanyPolicy",
+    "CurrencyPolicy",
+    "Policy",
+    "PolicyError",
+    "PolicyFile",
+    "ProposalPolicy",
+    "QuietHours",
+    "RulePolicy",
+    "ToolPolicy",
+    "VendorPolicy",
+    "Window",
+    "parse_policy",
+]

@@ -1,0 +1,47 @@
+"""Every code a rule can speak, how severe it is at least, and whether an operator may switch it off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rutter_ap_tools.findings import Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """A policy may raise any code above `least`; only one that `may_be_off` can be silenced."""
+
+    least: Severity
+    may_be_off: bool = False
+
+
+_REFUSED = """
+account.exists account.inactive account.not_a_funding_source account.wrong_type amount.not_positive
+amount.over_balance amount.over_day_limit amount.over_month_limit amount.over_single_limit amount.over_vendor_limit
+amount.over_week_limit bill.closed_period bill.in_flight bill.not_payable bill.void credit.not_open
+credit.other_vendor credit.over_balance credit.over_remaining currency.mismatch freeze.active platform.unsupported
+vendor.blocked vendor.mismatch
+"""
+# A fact that cannot be had, a new or changed payee, a repeat, anything that smells: never to be silenced.
+_APPROVED = """
+account.type_unknown amount.approver amount.no_tier amount.two_approvers argument.from_text bill.no_document
+currency.unknown payment.repeat text.suspicious vendor.archived vendor.changed vendor.first_payment
+"""
+# Signals that weigh rather than prove, and what an operator only gets by asking for it.
+_OPTIONAL = """
+amount.just_under_limit amount.unusual_for_vendor bill.future_dated bill.lines_do_not_add_up bill.similar
+document.mismatch document.reused payment.quiet_hours
+"""
+
+CODES: dict[str, Code] = (
+    dict.fromkeys(_REFUSED.split(), Code(Severity.REFUSE))
+    | dict.fromkeys(_APPROVED.split(), Code(Severity.APPROVE))
+    | dict.fromkeys(_OPTIONAL.split(), Code(Severity.APPROVE, may_be_off=True))
+    # In the ledger already, a duplicate is a person's call; about to be entered, it is refused.
+    | {
+        "bill.duplicate": Code(Severity.APPROVE),
+        "credit.available": Code(Severity.ASK, may_be_off=True),
+        "platform.undocumented": Code(Severity.ASK, may_be_off=True),
+        "write.repeat": Code(Severity.ASK),
+    }
+)

@@ -1,0 +1,123 @@
+"""The whole policy as one typed value, and what rules ask of it."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from pydantic import Field, field_validator
+
+from rutter_ap_server.guard.policy.tables import (
+    ApproverPolicy,
+    Asking,
+    CompanyPolicy,
+    CurrencyPolicy,
+    ProposalPolicy,
+    QuietHours,
+    RulePolicy,
+    Table,
+    ToolPolicy,
+    VendorPolicy,
+    fitting,
+)
+from rutter_ap_server.store.canonical import digest
+from rutter_ap_tools.findings import Finding, Severity
+from rutter_ap_tools.money import Money
+from rutter_ap_tools.text import clean, fold
+
+_DEFAULT_CURRENCY = CurrencyPolicy(
+    approve_above="1000",
+    two_approvers_above="25000",
+    single_limit="100000",
+    day_limit="100000",
+    vendor_day_limit="50000",
+)
+
+
+class Policy(Table):
+    """The whole policy. A currency without a table of its own has no tier that a chat answer could release.
+
+    `approvers` bounds those it names; once it names anybody, nobody else may release. Whoever prepared a write may not
+    release it unless `preparer_may_approve`. Nothing is booked on or before `closing_date`.
+    """
+
+    currencies: dict[str, CurrencyPolicy] = Field(
+        default_factory=lambda: dict.fromkeys(("AUD", "CAD", "CHF", "EUR", "GBP", "NZD", "USD"), _DEFAULT_CURRENCY)
+    )
+    tools: ToolPolicy = ToolPolicy()
+    asking: Asking = Asking()
+    proposals: ProposalPolicy = ProposalPolicy()
+    rules: RulePolicy = RulePolicy()
+    vendors: VendorPolicy = VendorPolicy()
+    quiet_hours: QuietHours = QuietHours()
+    approvers: dict[str, ApproverPolicy] = Field(default_factory=dict)
+    companies: dict[str, CompanyPolicy] = Field(default_factory=dict)
+    preparer_may_approve: bool = False
+    closing_date: date | None = None
+
+    @field_validator("currencies")
+    @classmethod
+    def _amounts_fit(cls, value: dict[str, CurrencyPolicy]) -> dict[str, CurrencyPolicy]:
+        return fitting(value)
+
+    @field_validator("quiet_hours")
+    @classmethod
+    def _window_is_whole(cls, value: QuietHours) -> QuietHours:
+        if value.is_half:
+            raise ValueError("quiet_hours: a window needs both starts and ends")
+        return value
+
+    @property
+    def version(self) -> str:
+        """The hash of what the policy says; it stands in every record."""
+        return digest(self.model_dump(mode="json"))
+
+    def of(self, company_id: str) -> Policy:
+        """The policy as it holds for one company. Its version is not the file's: that one stands in records."""
+        own = self.companies.get(company_id)
+        if own is None:
+            return self
+        changed = {"currencies": self.currencies | own.currencies}
+        closing = own.closing_date or self.closing_date
+        return self.model_copy(update={**changed, "closing_date": closing})
+
+    def base(self, tool: str) -> Severity:
+        """What a write of this tool asks for before any rule has spoken."""
+        return Severity[getattr(self.tools, tool).upper()]
+
+    def limit(self, currency: str, name: str) -> Money | None:
+        """One of a currency's amounts, or None when the currency has no table or the table no such limit."""
+        table = self.currencies.get(currency)
+        text = getattr(table, name) if table else None
+        return Money.parse(text, currency) if text is not None else None
+
+    def document_required_above(self, currency: str) -> Money | None:
+        """Above which amount a bill must have its document attached before it is paid, if at all."""
+        text = self.rules.document_required_above.get(currency)
+        return Money.parse(text, currency) if text is not None else None
+
+    def adjusted(self, found: Finding) -> Finding | None:
+        """A finding as severe as the operator wants its code to be; None for one that is switched off."""
+        setting = self.rules.severity.get(found.code)
+        if setting == "off":
+            return None
+        if setting is None or Severity[setting.upper()] <= found.severity:
+            return found
+        return found.model_copy(update={"severity": Severity[setting.upper()]})
+
+    def may_release(self, approver: str, tool: str, money: Money | None) -> str | None:
+        """None when that approver may release such a write; else the sentence that says why not."""
+        if not self.approvers:
+            return None
+        own = {fold(name): table for name, table in self.approvers.items()}.get(fold(approver))
+        who = clean(approver, 100)
+        if own is None:
+            return f"the policy does not name {who} among those who may release"
+        if own.tools is not None and tool not in own.tools:
+            return f"the policy does not let {who} release {tool}"
+        if money is None or own.max is None:
+            return None
+        most = own.max.get(money.currency)
+        if most is None:
+            return f"the policy does not let {who} release payments in {money.currency}"
+        limit = Money.parse(most, money.currency)
+        return f"the policy lets {who} release at most {limit}, and this is {money}" if money > limit else None

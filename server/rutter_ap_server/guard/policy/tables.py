@@ -1,0 +1,229 @@
+"""The tables of the policy file, typed: an unknown field is an error, amounts are decimals in quotes."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time
+from fractions import Fraction
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+
+from rutter_ap_server.guard.policy.codes import CODES
+from rutter_ap_tools.errors import BadInput
+from rutter_ap_tools.findings import Severity
+from rutter_ap_tools.money import Money, exponent_of
+from rutter_ap_tools.text import clean, fold
+
+Base = Literal["allow", "ask", "approve", "refuse"]
+Setting = Literal["off", "ask", "approve", "refuse"]
+Tool = Literal["create_bill", "pay_bill", "apply_credit", "attach_file", "link_account"]
+Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+ClockTime = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+class Table(BaseModel):
+    """What all tables share."""
+
+    # An unknown field may be a limit with a slip of the pen in its name: it is an error, never ignored.
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class CurrencyPolicy(Table):
+    """Tiers and limits for payments in one currency, as decimal texts in that currency.
+
+    Above `approve_above` a named approver releases, above `two_approvers_above` two distinct ones. `single_limit`
+    bounds one payment; `day_limit`, `week_limit` and `month_limit` bound the company's payments in any 24 hours, 7 days
+    and 30 days; `vendor_day_limit` and `vendor_month_limit` those to one vendor. A limit left out does not exist.
+    """
+
+    approve_above: str
+    two_approvers_above: str
+    single_limit: str
+    day_limit: str
+    vendor_day_limit: str
+    week_limit: str | None = None
+    month_limit: str | None = None
+    vendor_month_limit: str | None = None
+
+
+class ToolPolicy(Table):
+    """What each write asks for before any rule has spoken."""
+
+    create_bill: Base = "allow"
+    pay_bill: Base = "ask"
+    apply_credit: Base = "allow"
+    attach_file: Base = "allow"
+    link_account: Base = "allow"
+
+
+class Asking(Table):
+    """Asking a person in the chat."""
+
+    timeout_seconds: int = Field(default=120, ge=1, le=3600)
+    valid_seconds: int = Field(default=600, ge=1, le=86400)
+
+
+class ProposalPolicy(Table):
+    """How long a held proposal waits, and how long a posted payment counts as one that may be repeated by mistake."""
+
+    expire_hours: int = Field(default=72, ge=1, le=24 * 90)
+    repeat_days: int = Field(default=30, ge=0, le=366)
+
+
+class RulePolicy(Table):
+    """What rules measure by, and how severe they are.
+
+    A payment is unusual when it is more than `unusual_factor` times the median of at least `unusual_after` earlier ones
+    to its vendor. `severity` raises a code, or turns one "off" that may be; nothing is ever made milder.
+    """
+
+    unusual_factor: str = "3"
+    unusual_after: int = Field(default=3, ge=1, le=1000)
+    similar_days: int = Field(default=14, ge=0, le=366)
+    cooling_days: int = Field(default=14, ge=1, le=366)
+    just_under_percent: int = Field(default=3, ge=0, le=50)
+    # One day, since in some places it is tomorrow already when it is today in UTC.
+    future_days: int = Field(default=1, ge=0, le=366)
+    untrusted_days: int = Field(default=30, ge=1, le=366)
+    document_required_above: dict[str, str] = Field(default_factory=dict)
+    severity: dict[str, Setting] = Field(default_factory=dict)
+
+    @field_validator("unusual_factor")
+    @classmethod
+    def _factor_fits(cls, value: str) -> str:
+        try:
+            factor = Money.parse(value, "UYW").amount
+        except BadInput:
+            raise ValueError('unusual_factor must be a decimal in quotes, such as "3" or "2.5"') from None
+        if factor < 1:
+            raise ValueError("unusual_factor must be at least 1")
+        return value
+
+    @field_validator("document_required_above")
+    @classmethod
+    def _amounts_fit(cls, value: dict[str, str]) -> dict[str, str]:
+        for code, text in value.items():
+            amount_of(text, code)
+        return value
+
+    @field_validator("severity")
+    @classmethod
+    def _codes_fit(cls, value: dict[str, Setting]) -> dict[str, Setting]:
+        for name, setting in value.items():
+            code = CODES.get(name)
+            if code is None:
+                raise ValueError(f"rules.severity: {clean(name, 60)} is not a code of a rule")
+            if setting == "off" and not code.may_be_off:
+                raise ValueError(f"rules.severity: {name} keeps the books safe and cannot be switched off")
+            if setting != "off" and Severity[setting.upper()] < code.least:
+                raise ValueError(f"rules.severity: {name} is at least {code.least.word}; a rule is only made stricter")
+        return value
+
+    @property
+    def factor(self) -> Fraction:
+        """`unusual_factor`, exactly."""
+        return Fraction(self.unusual_factor)
+
+
+class VendorPolicy(Table):
+    """Vendors by Rutter id or by exact name, whose case does not matter.
+
+    Nothing is paid to, and no bill entered for, a blocked vendor. A trusted one is spared the two signals that weigh
+    amounts, `amount.unusual_for_vendor` and `amount.just_under_limit`, and nothing else: tiers, limits, a first payment
+    and a change of its details are judged as for everybody.
+    """
+
+    blocked: list[str] = Field(default_factory=list)
+    trusted: list[str] = Field(default_factory=list)
+
+    def is_blocked(self, vendor_id: str | None, name: str | None) -> bool:
+        """Whether the policy names this vendor as blocked."""
+        return _named_in(self.blocked, vendor_id, name)
+
+    def is_trusted(self, vendor_id: str | None, name: str | None) -> bool:
+        """Whether the policy names this vendor as trusted, and not also as blocked."""
+        return _named_in(self.trusted, vendor_id, name) and not self.is_blocked(vendor_id, name)
+
+
+class QuietHours(Table):
+    """When payments need an approver, in UTC: each day from `starts` up to `ends`, and all day on `days`.
+
+    A window may pass midnight; one that starts when it ends is the whole day.
+    """
+
+    starts: ClockTime | None = None
+    ends: ClockTime | None = None
+    days: list[Weekday] = Field(default_factory=list)
+
+    @property
+    def is_half(self) -> bool:
+        """Whether only one end of the window is given."""
+        return (self.starts is None) != (self.ends is None)
+
+    def hold(self, moment: datetime) -> bool:
+        """Whether it is quiet at that moment."""
+        if _WEEKDAYS[moment.weekday()] in self.days:
+            return True
+        if self.starts is None or self.ends is None:
+            return False
+        starts, ends, at = time.fromisoformat(self.starts), time.fromisoformat(self.ends), moment.time()
+        return starts <= at < ends if starts < ends else at >= starts or at < ends
+
+
+class ApproverPolicy(Table):
+    """What one approver may release: these tools, and payments up to `max` in the currencies named there.
+
+    A field left out bounds nothing; a currency that is missing from a `max` that is given may not be released at all.
+    """
+
+    tools: list[Tool] | None = None
+    max: dict[str, str] | None = None
+
+    @field_validator("max")
+    @classmethod
+    def _amounts_fit(cls, value: dict[str, str] | None) -> dict[str, str] | None:
+        for code, text in (value or {}).items():
+            amount_of(text, code)
+        return value
+
+
+class CompanyPolicy(Table):
+    """What differs for one company, named by its Rutter id: whole tables of currencies, and its closing date."""
+
+    currencies: dict[str, CurrencyPolicy] = Field(default_factory=dict)
+    closing_date: date | None = None
+
+    @field_validator("currencies")
+    @classmethod
+    def _amounts_fit(cls, value: dict[str, CurrencyPolicy]) -> dict[str, CurrencyPolicy]:
+        return fitting(value)
+
+
+def amount_of(text: str, currency: str) -> Money:
+    """An amount of the policy. Raises `ValueError` that names the currency, as pydantic wants it."""
+    try:
+        exponent_of(currency)
+        return Money.parse(text, currency)
+    except BadInput as error:
+        raise ValueError(f"{clean(currency, 10)}: {error.message}") from None
+
+
+def fitting(value: dict[str, CurrencyPolicy]) -> dict[str, CurrencyPolicy]:
+    """The tables, each amount of which fits its currency. Raises `ValueError`."""
+    for code, table in value.items():
+        amounts = {
+            name: amount_of(text, code)
+            for name, text in table.model_dump().items()
+            if text is not None or name in ("approve_above", "two_approvers_above")
+        }
+        if amounts["two_approvers_above"] < amounts["approve_above"]:
+            raise ValueError(f"{code}: two_approvers_above is below approve_above")
+    return value
+
+
+def _named_in(names: list[str], vendor_id: str | None, name: str | None) -> bool:
+    if vendor_id is not None and vendor_id in names:
+        return True
+    folded = fold(name)
+    return bool(folded) and folded in {fold(one) for one in names}

@@ -1,0 +1,194 @@
+"""Text from outside, read with suspicion: does it try to instruct, and does it name what is about to be paid or used?
+
+Patterns rather than a model: each can be explained in one sentence, and an operator can see why it spoke. They add a
+person's look and never take one away, so that what they miss is no worse than before.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from rutter_ap_tools.money import Money
+from rutter_ap_tools.text import clean, quote
+
+TEXT_CHARACTERS_MAX = 20_000
+# A text with more values than this is a table of figures, and would fill the store.
+KEYS_MAX = 1000
+_NAME_CHARACTERS_MIN = 6
+_DIGITS_MIN = 6
+_WHO = r"(?:ai|a\.i\.|llm|language model|chatgpt|gpt|claude|copilot|gemini)"
+_RULES = r"(?:instructions?|rules?|prompts?|guidelines?|polic(?:y|ies)|limits?|checks?|safeguards?)"
+_PEOPLE = r"(?:any(?:one|body)|the (?:user|person|human|owner|operator|manager|approver)|a (?:human|person)|your user)"
+
+# What the text does, in words for people, and how it is recognised in folded text.
+_PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
+    (
+        "speaks to an assistant",
+        re.compile(
+            rf"\b{_WHO}[ -]?(?:assistants?|agents?|models?|systems?|bots?)\b(?=:| (?:must|should|please|only)\b)"
+            rf"|\bdear {_WHO}\b"
+            r"|\b(?:note|message|instructions?|attention) (?:to|for) (?:all |any |the |your )*"
+            rf"(?:{_WHO}\b|assistants?\b|language models?\b|bots?\b)"
+            r"|\byou are (?:now )?(?:an? |the )?(?:ai|assistant|language model|agent)\b"
+            r"|<\|?/?(?:system|im_start|im_end|assistant|tool_call)\b|\[/?inst\]|\bsystem prompt\b"
+        ),
+    ),
+    (
+        "tells its reader to ignore instructions",
+        re.compile(
+            r"\b(?:ignore|disregard|forget|override|bypass)\b"
+            rf"(?: (?:all|any|the|your|of|my|previous|prior|above|earlier|other|safety|these|those))* {_RULES}\b"
+        ),
+    ),
+    (
+        "asks that people be kept out of it",
+        re.compile(
+            rf"\bwithout (?:asking|telling|notifying|informing|confirming with|checking with|consulting) {_PEOPLE}\b"
+            rf"|\b(?:do not|don't|never) (?:tell|ask|inform|notify|alert|involve|wait for) {_PEOPLE}\b"
+            r"|\b(?:do not|don't|never) (?:mention|reveal|disclose|report|repeat) "
+            r"(?:this|these|the above) (?:note|message|instructions?|text|memo)\b"
+            r"|\bno (?:human |further )?(?:approval|confirmation) (?:is )?(?:needed|required|necessary)\b"
+        ),
+    ),
+    (
+        "says that bank details changed",
+        re.compile(
+            r"\b(?:bank(?:ing)?|account|payment|remittance|wire|beneficiary) "
+            r"(?:details|information|instructions|number) "
+            r"(?:(?:has|have) (?:been )?|were |was )(?:changed|updated|replaced)\b"
+            r"|\b(?:new|changed|updated|different) (?:bank(?:ing)?|beneficiary|remittance|wire) "
+            r"(?:account|details|information|instructions)\b"
+        ),
+    ),
+    (
+        "names a tool of this server",
+        re.compile(
+            r"\b(?:pay_bill|create_bill|apply_credit|attach_file|link_account|get_proposal|list_bills|find_records)\b"
+        ),
+    ),
+)
+_NUMBER = re.compile(r"\d[\d.,'’]*\d|\d")
+# Digits in groups, or an IBAN: its country, check digits and bank, then groups that each hold a digit.
+_ACCOUNT_NUMBER = re.compile(
+    r"(?<![\w.,])(?:\d(?:[ -]?\d){5,33}|[a-z]{2}\d{2} ?[a-z0-9]{4}(?: ?(?=[a-z]{0,3}\d)[a-z0-9]{4}){1,6}"
+    r"(?: ?[a-z0-9]{1,3})?)(?!\w)"
+)
+_PATH = re.compile(r"[\w.~/\\-]*[\w-]\.(?:pdf|png|jpe?g|csv|txt)\b|(?:~|\.{0,2})/[\w./-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """What an assistant chose of a write: how people call it, and by which keys or name text would give it away."""
+
+    what: str
+    shown: str
+    keys: frozenset[str] = frozenset()
+    name: str = ""
+
+
+def amount_argument(money: Money) -> Argument:
+    """An amount that does not follow from the books."""
+    return Argument("amount", str(money), frozenset({_amount_key(money.amount)}))
+
+
+def account_argument(name: str, number: str = "") -> Argument:
+    """An account, by its name and, where there is one, its number."""
+    keys = frozenset({f"number:{_squeezed(number)}"}) if len(_squeezed(number)) >= _DIGITS_MIN else frozenset()
+    return Argument("account", quote(name or number, 60), keys, folded(name))
+
+
+def path_argument(path: str, file_name: str) -> Argument:
+    """A file's place."""
+    keys = {f"path:{folded(path)}", f"path:{folded(file_name)}"} - {"path:"}
+    return Argument("file", quote(file_name, 80), frozenset(keys))
+
+
+def suspicion(text: str) -> str | None:
+    """What the text does that only an instruction would, with the words it does it in; None for ordinary text."""
+    if _hides(text[:TEXT_CHARACTERS_MAX]):
+        return f"hides characters that no reader sees: {quote(text, 60)}"
+    plain = folded(text)
+    for does, pattern in _PATTERNS:
+        found = pattern.search(plain)
+        if found is not None:
+            return f"{does}: {quote(found.group(), 80)}"
+    return None
+
+
+def names(text: str, argument: Argument) -> bool:
+    """Whether the text names that argument."""
+    return bool(argument.keys & keys_in(text)) or _names_account(folded(text), argument.name)
+
+
+def keys_in(text: str) -> frozenset[str]:
+    """The amounts, account numbers and files a text names, in one spelling each."""
+    plain = folded(text)
+    amounts = {_amount_key(amount) for token in _NUMBER.findall(plain) for amount in _amounts(token)}
+    numbers = {f"number:{_squeezed(token)}" for token in _ACCOUNT_NUMBER.findall(plain)}
+    paths = {f"path:{name}" for token in _PATH.findall(plain) for name in (token, _last(token)) if name}
+    return frozenset(amounts | numbers | paths)
+
+
+def amounts_in(text: str) -> frozenset[Decimal]:
+    """Every amount a whole document names, in any reading of its separators."""
+    plain = unicodedata.normalize("NFKC", text)
+    return frozenset(amount for token in _NUMBER.findall(plain) for amount in _amounts(token))
+
+
+def worth_remembering(texts: Iterable[tuple[str, str]]) -> tuple[tuple[str, frozenset[str]], ...]:
+    """Of texts with their places, what another write could be steered by: no bare small numbers."""
+    kept = []
+    for where, text in texts:
+        keys = sorted(key for key in keys_in(text) if not re.fullmatch(r"amount:\d{1,3}", key))
+        if keys:
+            kept.append((where, frozenset(keys[:KEYS_MAX])))
+    return tuple(kept)
+
+
+def folded(text: str | None) -> str:
+    """Text for searching: visible characters on one line, without case or compatibility forms."""
+    return unicodedata.normalize("NFKC", clean(text, TEXT_CHARACTERS_MAX)).casefold()
+
+
+def _names_account(plain: str, name: str) -> bool:
+    """Whether text names an account: by more than one word, or as an account; "checking" alone is only a word."""
+    if len(name) < _NAME_CHARACTERS_MIN:
+        return False
+    if " " in name:
+        return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", plain) is not None
+    as_account = rf"(?:from|to|account|acct\.?)\W+(?:the |our |your |my )?{re.escape(name)}(?!\w)|{re.escape(name)} acc"
+    return re.search(rf"(?<!\w)(?:{as_account})", plain) is not None
+
+
+def _amounts(token: str) -> list[Decimal]:
+    """What a number may mean: separators are thousands or the decimal point, depending on who writes."""
+    readings = []
+    for point, others in ((".", ",'’"), (",", ".'’")):
+        text = token
+        for other in others:
+            text = text.replace(other, "")
+        text = text.replace(point, ".")
+        if text.count(".") <= 1 and len(text) <= 24:
+            readings.append(Decimal(text))
+    return readings
+
+
+def _last(path: str) -> str:
+    return re.split(r"[/\\]", path)[-1]
+
+
+def _amount_key(amount: Decimal) -> str:
+    return f"amount:{amount.normalize():f}"
+
+
+def _squeezed(text: str) -> str:
+    return re.sub(r"[\W_]+", "", folded(text))
+
+
+def _hides(text: str) -> bool:
+    # Tag characters spell whole sentences unseen; the two overrides show text in another order than it is read.
+    return any(0xE0000 <= ord(c) <= 0xE007F or c in "\u202d\u202e" for c in text)

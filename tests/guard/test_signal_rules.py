@@ -1,0 +1,259 @@
+"""The rules that only weigh: repeats, odd amounts, missing papers, wrong dates, each at its edge."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from typing import Any
+
+import pytest
+
+from guard.making import a_bill, a_frozen, a_vendor, an_account, payment_facts, usd
+from rutter_ap_server.guard.frozen import Frozen
+from rutter_ap_server.guard.kinds import attachment, bill_rules, credit
+from rutter_ap_server.guard.kinds import payment_signals as rules
+from rutter_ap_server.guard.kinds.attachment import AttachmentFacts
+from rutter_ap_server.guard.kinds.bill_rules import BillFacts
+from rutter_ap_server.guard.kinds.credit import CreditFacts
+from rutter_ap_server.guard.kinds.payment_facts import line_sums
+from rutter_ap_server.guard.kinds.payment_rules import OtherBill
+from rutter_ap_server.guard.policy import Policy, parse_policy
+from rutter_ap_server.rutter.models.bills import Bill, BillLine
+from rutter_ap_tools.findings import Finding
+from rutter_ap_tools.money import Money
+
+Rule = Callable[[Frozen, Any, Policy], Finding | None]
+DAY = date(2026, 3, 2)
+EUR = Money.parse("100.00", "EUR")
+CLOSED = "closing_date = 2026-03-01"
+PAPER = '[rules.document_required_above]\nUSD = "100.00"'
+TRUSTED = '[vendors]\ntrusted = ["v1"]'
+REPEATS_ARE_FINE = "[proposals]\nrepeat_days = 0"
+
+
+def said(finding: Finding | None) -> str | None:
+    return f"{finding.severity.word} {finding.code}" if finding else None
+
+
+def paid(*amounts: str) -> Any:
+    return payment_facts(earlier_payments=tuple(usd(amount) for amount in amounts))
+
+
+def entered(issued: str) -> Frozen:
+    return a_frozen(tool="create_bill", fields={"issue_date": issued, "currency": "USD"})
+
+
+def entry_facts() -> BillFacts:
+    return BillFacts(a_vendor(), (an_account(type="expense"),), (), DAY)
+
+
+def attached(*pages: str) -> AttachmentFacts:
+    return AttachmentFacts(a_bill(number="INV-7", total=usd("1234.50")), pages)
+
+
+def test_no_signal_speaks_of_an_ordinary_payment() -> None:
+    facts = payment_facts(
+        earlier_payments=(usd("90.00"),) * 5,
+        bill=a_bill(issued=DAY),
+        line_sums=(usd("100.00"),),
+        pays_on=DAY,
+        today=DAY,
+    )
+
+    assert [said(rule(a_frozen(), facts, Policy())) for rule in rules.SIGNALS] == [None] * len(rules.SIGNALS)
+
+
+@pytest.mark.parametrize(
+    ("rule", "frozen", "facts", "policy", "expected"),
+    [
+        (rules.amount_just_under_limit, a_frozen(usd("970.00")), payment_facts(), "", None),
+        (rules.amount_just_under_limit, a_frozen(usd("970.01")), payment_facts(), "", "approve"),
+        (rules.amount_just_under_limit, a_frozen(usd("1000.00")), payment_facts(), "", "approve"),
+        (rules.amount_just_under_limit, a_frozen(usd("1000.01")), payment_facts(), "", None),
+        (rules.amount_just_under_limit, a_frozen(usd("24999.99")), payment_facts(), "", "approve"),
+        (rules.amount_just_under_limit, a_frozen(usd("99999.99")), payment_facts(), "", "approve"),
+        (
+            rules.amount_just_under_limit,
+            a_frozen(usd("999.99")),
+            payment_facts(),
+            "[rules]\njust_under_percent = 0",
+            None,
+        ),
+        (rules.amount_just_under_limit, a_frozen(usd("999.99")), payment_facts(), TRUSTED, None),
+        (rules.amount_just_under_limit, a_frozen(Money.parse("999", "JPY")), payment_facts(), "", None),
+        (rules.amount_unusual_for_vendor, a_frozen(usd("300.00")), paid("100.00", "90.00", "110.00"), "", None),
+        (rules.amount_unusual_for_vendor, a_frozen(usd("300.01")), paid("100.00", "90.00", "110.00"), "", "approve"),
+        (rules.amount_unusual_for_vendor, a_frozen(usd("300.01")), paid("100.00", "90.00"), "", None),
+        (rules.amount_unusual_for_vendor, a_frozen(usd("300.01")), paid("100.00", "90.00", "110.00"), TRUSTED, None),
+        (rules.amount_unusual_for_vendor, a_frozen(usd("15.05")), paid("0.01", "5.00", "5.03", "90.00"), "", "approve"),
+        (rules.amount_unusual_for_vendor, a_frozen(usd("15.04")), paid("0.01", "5.00", "5.03", "90.00"), "", None),
+        (
+            rules.amount_unusual_for_vendor,
+            a_frozen(usd("250.01")),
+            paid("100.00"),
+            '[rules]\nunusual_factor = "2.5"\nunusual_after = 1',
+            "approve",
+        ),
+        (
+            rules.amount_unusual_for_vendor,
+            a_frozen(usd("999.00")),
+            payment_facts(earlier_payments=(Money.parse("1.00", "EUR"),) * 9),
+            "",
+            None,
+        ),
+        (rules.bill_duplicate, a_frozen(), payment_facts(), "", None),
+        (
+            rules.bill_duplicate,
+            a_frozen(),
+            payment_facts(other_bills=(OtherBill("b9", "paid", usd("100.00")),)),
+            "",
+            "approve",
+        ),
+        (rules.payment_repeat, a_frozen(), payment_facts(paid_on_bill=((usd("99.99"), DAY),), today=DAY), "", None),
+        (rules.payment_repeat, a_frozen(), payment_facts(paid_on_bill=((EUR, DAY),), today=DAY), "", None),
+        (
+            rules.payment_repeat,
+            a_frozen(),
+            payment_facts(paid_on_bill=((usd("100.00"), date(2026, 1, 31)),), today=DAY),
+            "",
+            "approve",
+        ),
+        (
+            rules.payment_repeat,
+            a_frozen(),
+            payment_facts(paid_on_bill=((usd("100.00"), date(2026, 1, 30)),), today=DAY),
+            "",
+            None,
+        ),
+        (rules.payment_repeat, a_frozen(), payment_facts(paid_on_bill=((usd("100.00"), None),)), "", "approve"),
+        (
+            rules.payment_repeat,
+            a_frozen(),
+            payment_facts(paid_on_bill=((usd("100.00"), DAY),), today=DAY),
+            REPEATS_ARE_FINE,
+            None,
+        ),
+        (rules.bill_lines_do_not_add_up, a_frozen(), payment_facts(line_sums=()), "", None),
+        (rules.bill_lines_do_not_add_up, a_frozen(), payment_facts(line_sums=(usd("99.99"),)), "", "approve"),
+        (
+            rules.bill_lines_do_not_add_up,
+            a_frozen(),
+            payment_facts(line_sums=(usd("90.00"), usd("100.00"))),
+            "",
+            None,
+        ),
+        (rules.bill_no_document, a_frozen(usd("100.01")), payment_facts(attached=0), "", None),
+        (rules.bill_no_document, a_frozen(usd("100.00")), payment_facts(attached=0), PAPER, None),
+        (rules.bill_no_document, a_frozen(usd("100.01")), payment_facts(attached=0), PAPER, "approve"),
+        (rules.bill_no_document, a_frozen(usd("100.01")), payment_facts(attached=None), PAPER, "approve"),
+        (rules.bill_no_document, a_frozen(usd("100.01")), payment_facts(attached=1), PAPER, None),
+        (rules.bill_no_document, a_frozen(EUR), payment_facts(attached=0), PAPER, None),
+        (rules.bill_future_dated, a_frozen(), payment_facts(bill=a_bill(issued=DAY), today=DAY), "", None),
+        (
+            rules.bill_future_dated,
+            a_frozen(),
+            payment_facts(bill=a_bill(issued=date(2026, 3, 4)), today=DAY),
+            "",
+            "approve",
+        ),
+        (
+            rules.bill_future_dated,
+            a_frozen(),
+            payment_facts(bill=a_bill(issued=date(2026, 3, 3)), today=DAY),
+            "",
+            None,
+        ),
+        (
+            rules.bill_future_dated,
+            a_frozen(),
+            payment_facts(bill=a_bill(issued=date(2026, 3, 3)), today=DAY),
+            "[rules]\nfuture_days = 0",
+            "approve",
+        ),
+        (rules.bill_closed_period, a_frozen(), payment_facts(pays_on=date(2026, 3, 1)), "", None),
+        (rules.bill_closed_period, a_frozen(), payment_facts(pays_on=date(2026, 3, 1)), CLOSED, "refuse"),
+        (rules.bill_closed_period, a_frozen(), payment_facts(pays_on=DAY), CLOSED, None),
+        (bill_rules.bill_future_dated, entered("2026-03-03"), entry_facts(), "", None),
+        (bill_rules.bill_future_dated, entered("2026-03-04"), entry_facts(), "", "approve"),
+        (bill_rules.bill_closed_period, entered("2026-03-02"), entry_facts(), CLOSED, None),
+        (bill_rules.bill_closed_period, entered("2026-03-01"), entry_facts(), CLOSED, "refuse"),
+        (bill_rules.bill_closed_period, entered("1999-03-01"), entry_facts(), "", None),
+        (
+            credit.bill_closed_period,
+            a_frozen(fields={"date": "2026-03-01"}),
+            CreditFacts("v1", "open", usd("1.00"), a_bill()),
+            CLOSED,
+            "refuse",
+        ),
+        (
+            credit.bill_closed_period,
+            a_frozen(fields={"date": "2026-03-02"}),
+            CreditFacts("v1", "open", usd("1.00"), a_bill()),
+            CLOSED,
+            None,
+        ),
+        (attachment.document_mismatch, a_frozen(), attached(), "", None),
+        (attachment.document_mismatch, a_frozen(), attached(" \n"), "", None),
+        (attachment.document_mismatch, a_frozen(), attached("Invoice inv 7", "Total 1,234.50 USD"), "", None),
+        (attachment.document_mismatch, a_frozen(), attached("Rechnung INV-7: 1.234,50"), "", None),
+        (attachment.document_mismatch, a_frozen(), attached("Invoice INV-8, total 1,234.50"), "", "approve"),
+        (attachment.document_mismatch, a_frozen(), attached("Invoice INV-7, total 1,234.05"), "", "approve"),
+    ],
+)
+def test_a_rule_speaks_exactly_at_its_edge(
+    rule: Rule, frozen: Frozen, facts: Any, policy: str, expected: str | None
+) -> None:
+    found = said(rule(frozen, facts, parse_policy(policy)))
+
+    wanted = "document.mismatch" if rule is attachment.document_mismatch else None
+    wanted = wanted or rule.__name__.replace("_", ".", 1)
+    assert found == (f"{expected} {wanted}" if expected else None)
+
+
+def test_what_is_unusual_is_said_in_one_sentence_with_its_figures() -> None:
+    finding = rules.amount_unusual_for_vendor(a_frozen(usd("950.00")), paid("100.00", "90.00", "111.01"), Policy())
+
+    assert finding is not None
+    assert finding.message == (
+        "950.00 USD is more than 3 times what this vendor is usually paid: the middle of 3 earlier payments is "
+        "100.00 USD"
+    )
+
+
+def a_ledger_bill(total: str, *lines: tuple[str, str], **more: Any) -> Bill:
+    built = tuple(BillLine(total_amount=usd(amount).amount, tax_amount=usd(tax).amount) for amount, tax in lines)
+    whole = usd(total).amount
+    return Bill(
+        id="b1", amount_due=whole, currency_code="USD", status="open", total_amount=whole, line_items=built, **more
+    )
+
+
+@pytest.mark.parametrize(
+    ("bill", "adds_up"),
+    [
+        (a_ledger_bill("100.00", ("60.00", "0.00"), ("40.00", "0.00")), True),
+        (a_ledger_bill("105.00", ("60.00", "3.00"), ("40.00", "2.00")), True),
+        (a_ledger_bill("105.00", ("100.00", "0.00"), tax_amount=usd("5.00").amount), True),
+        (a_ledger_bill("90.00", ("100.00", "0.00"), total_discount=usd("10.00").amount), True),
+        (a_ledger_bill("100.01", ("100.00", "0.00")), True),
+        (a_ledger_bill("100.02", ("100.00", "0.00")), False),
+        (a_ledger_bill("1000.00", ("60.00", "0.00"), ("40.00", "0.00")), False),
+    ],
+)
+def test_lines_add_up_with_or_without_their_tax_and_discount(bill: Bill, adds_up: bool) -> None:
+    total = Money.of(bill.total_amount, "USD")
+
+    assert (total in line_sums(bill, total)) is adds_up
+
+
+def test_a_bill_that_shows_no_lines_or_a_line_without_an_amount_is_not_doubted() -> None:
+    unsaid = Bill(
+        id="b1",
+        amount_due=usd("1.00").amount,
+        currency_code="USD",
+        status="open",
+        total_amount=usd("1.00").amount,
+        line_items=(BillLine(),),
+    )
+
+    assert line_sums(unsaid, usd("1.00")) == line_sums(a_ledger_bill("1.00"), usd("1.00")) == ()

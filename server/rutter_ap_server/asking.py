@@ -32,6 +32,11 @@ _SCHEMA: dict[str, Any] = {
     },
     "required": ["approve"],
 }
+_TYPED = {
+    "type": "string",
+    "title": "Amount",
+    "description": "Type the amount, as the question shows it, without the currency.",
+}
 
 
 class AskFirst(Exception):
@@ -43,10 +48,17 @@ class AskFirst(Exception):
 
     def result(self) -> types.InputRequiredResult:
         """The question on the wire. The state is only the question's single-use id, which means nothing elsewhere."""
-        form = types.ElicitRequestFormParams(message=self.question.text, requested_schema=_SCHEMA)
+        form = types.ElicitRequestFormParams(message=self.question.text, requested_schema=form_for(self.question))
         return types.InputRequiredResult(
             input_requests={RELEASE: types.ElicitRequest(params=form)}, request_state=self.question.id
         )
+
+
+def form_for(question: Question) -> dict[str, Any]:
+    """The form of a question: a tick, and above a set amount the amount itself."""
+    if question.amount is None:
+        return _SCHEMA
+    return _SCHEMA | {"properties": _SCHEMA["properties"] | {"amount": _TYPED}, "required": ["approve", "amount"]}
 
 
 def asker_for(ctx: ServerRequestContext[Any, Any], params: types.CallToolRequestParams) -> Asker:
@@ -69,6 +81,13 @@ def read_answer(result: object) -> Answer:
     return Answer.DECLINED
 
 
+def typed_in(result: object) -> str:
+    """What the person typed as the amount, or nothing."""
+    content = result.content if isinstance(result, types.ElicitResult) else None
+    typed = (content or {}).get("amount")
+    return typed[:60] if isinstance(typed, str) else ""
+
+
 class _InRounds:
     def __init__(self, params: types.CallToolRequestParams, can_ask: bool) -> None:
         self.can_ask = can_ask
@@ -78,7 +97,8 @@ class _InRounds:
         responses = self._params.input_responses or {}
         if self._params.request_state is None or RELEASE not in responses:
             return None
-        return Answered(self._params.request_state, read_answer(responses[RELEASE]))
+        response = responses[RELEASE]
+        return Answered(self._params.request_state, read_answer(response), typed_in(response))
 
     async def ask(self, question: Question) -> Answer:
         raise AskFirst(question)
@@ -96,9 +116,10 @@ class _InTheCall:
         with anyio.move_on_after(question.timeout_seconds):
             try:
                 result = await self._ctx.session.elicit_form(
-                    question.text, _SCHEMA, related_request_id=self._ctx.request_id
+                    question.text, form_for(question), related_request_id=self._ctx.request_id
                 )
             except MCPError:
                 return Answer.NONE
-            return read_answer(result)
+            answer = read_answer(result)
+            return answer if answer is not Answer.ACCEPTED or question.accepts(typed_in(result)) else Answer.DECLINED
         return Answer.NONE

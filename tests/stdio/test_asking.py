@@ -213,3 +213,51 @@ async def test_the_same_file_sent_many_times_at_once_is_attached_once(home: Path
                 tasks.start_soon(attach)
         shown = await done(client, "get_bill", bill_id=bill["id"])
         assert len(shown["attachments"]) == 1
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("typed", "status"),
+    [("684.20", "posted"), (" 684.2 ", "posted"), ("684.21", "held"), ("", "held"), ("yes", "held")],
+)
+async def test_above_a_set_amount_the_person_types_it_and_a_wrong_one_releases_nothing(
+    home: Path, mode: str, typed: str, status: str
+) -> None:
+    home.mkdir(mode=0o700)
+    (home / "policy.toml").write_text('[asking]\ntype_amount_above = { USD = "500.00" }\n')
+    async with serving(home, mode=mode, answering=answer("accept", approve=True, amount=typed)) as (client, _):
+        await link_funding(client)
+        bill = await bill_numbered(client, BILL)
+        assert (await done(client, "pay_bill", bill_id=bill["id"]))["status"] == status
+
+
+@BOTH
+@pytest.mark.parametrize("at_once", [True, False], ids=["at once", "one after the other"])
+async def test_a_client_that_says_yes_to_the_same_call_twenty_times_pays_once(
+    home: Path, mode: str, at_once: bool
+) -> None:
+    async with serving(home, mode=mode, answering=answer("accept", approve=True)) as (client, _):
+        await link_funding(client)
+        bill = await bill_numbered(client, BILL)
+
+        async def pay() -> None:
+            await client.call_tool("pay_bill", {"bill_id": bill["id"], "amount": "100.00"})
+
+        if at_once:
+            async with anyio.create_task_group() as tasks:
+                for _ in range(20):
+                    tasks.start_soon(pay)
+        else:
+            for _ in range(20):
+                await pay()
+        assert [p["amount"]["amount"] for p in await _payments(client)] == ["100.00"]
+
+
+async def test_a_change_of_policy_stands_in_the_audit_chain(home: Path) -> None:
+    async with serving(home) as (client, app):
+        await link_funding(client)
+        (home / "policy.toml").write_text('[tools]\nlink_account = "approve"\n')
+        await done(client, "link_account", role="expense", account="Utilities")
+        entries = app.store.read_now(lambda tx: [e for e in tx.audit.entries() if e.kind == "policy_changed"])
+        assert len(entries) == 2
+        assert app.policy.read().version in entries[1].body

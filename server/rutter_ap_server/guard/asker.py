@@ -6,6 +6,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
+from rutter_ap_tools.errors import BadInput
+from rutter_ap_tools.money import Money
+
+
+def is_amount(typed: str, money: Money) -> bool:
+    """Whether a person typed exactly this amount; thousands may be parted by commas, as the question shows them."""
+    try:
+        return Money.parse(typed.strip().replace(",", ""), money.currency) == money
+    except BadInput:
+        return False
+
 
 class Answer(StrEnum):
     """What came back. Only an explicit acceptance releases anything."""
@@ -22,6 +33,12 @@ class Question:
     id: str
     text: str
     timeout_seconds: int
+    # The amount the person must type for an acceptance to count, where a tick alone is not enough.
+    amount: Money | None = None
+
+    def accepts(self, typed: str) -> bool:
+        """Whether what was typed is the amount, or nothing had to be."""
+        return self.amount is None or is_amount(typed, self.amount)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +47,7 @@ class Answered:
 
     question_id: str
     answer: Answer
+    typed: str = ""
 
 
 class Asker(Protocol):

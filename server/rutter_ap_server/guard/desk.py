@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from rutter_ap_server.guard import journal
-from rutter_ap_server.guard.asker import Answer, Asker, Question
+from rutter_ap_server.guard.asker import Answer, Asker, Question, is_amount
 from rutter_ap_server.guard.dispatch import Dispatcher, for_good
 from rutter_ap_server.guard.frozen import Frozen
 from rutter_ap_server.guard.judge import Judgement, judge
@@ -119,14 +119,19 @@ class Guard:
             return proposal
         brought = asker.answered()
         if brought is not None:
-            consumed, current = await self._consume(proposal, brought.question_id, brought.answer)
+            answer = brought.answer
+            if policy.asking.must_be_typed(proposal.money) and answer is Answer.ACCEPTED:
+                assert proposal.money is not None
+                answer = answer if is_amount(brought.typed, proposal.money) else Answer.DECLINED
+            consumed, current = await self._consume(proposal, brought.question_id, answer)
             if consumed:
                 return current
             if current.state != "held":
                 return current
         valid = policy.asking.valid_seconds
         question_id = await self.store.write(lambda tx: tx.questions.ask(proposal.id, proposal.fingerprint, valid))
-        question = Question(question_id, _question(proposal), policy.asking.timeout_seconds)
+        typed = proposal.money if policy.asking.must_be_typed(proposal.money) else None
+        question = Question(question_id, _question(proposal), policy.asking.timeout_seconds, typed)
         answer = await asker.ask(question)
         _, current = await self._consume(proposal, question_id, answer)
         return current

@@ -30,8 +30,17 @@ def note_judgement(tx: Tx, proposal_id: str, judgement: Judgement) -> None:
         fingerprint=judgement.fingerprint,
         policy=judgement.policy_version,
     )
+    _note_policy(tx, judgement)
     tx.audit.append("judged", actor="guard", proposal_id=proposal_id, **judged(judgement))
     _remember(tx, get(tx, proposal_id).company_id, judgement)
+
+
+def _note_policy(tx: Tx, judgement: Judgement) -> None:
+    """Records that another policy came into force, the first time anything is judged by it."""
+    before = tx.people.policy_version()
+    if before != judgement.policy_version:
+        tx.people.set_policy_version(judgement.policy_version)
+        tx.audit.append("policy_changed", actor="operator", version=judgement.policy_version, before=before)
 
 
 def _remember(tx: Tx, company_id: str, judgement: Judgement) -> None:
@@ -58,6 +67,7 @@ def judged(judgement: Judgement) -> dict[str, Any]:
 
 def propose(tx: Tx, proposal: Proposal, judgement: Judgement) -> None:
     """Writes a new proposal down, with everything that was frozen."""
+    _note_policy(tx, judgement)
     tx.proposals.add(proposal)
     _remember(tx, proposal.company_id, judgement)
     tx.audit.append(

@@ -88,6 +88,15 @@ class People:
             update(approvers).where(approvers.c.name == name).values(failures=0, locked_until=None)
         )
 
+    def policy_version(self) -> str | None:
+        """The policy by which anything was judged last."""
+        return self._connection.execute(select(meta.c.value).where(meta.c.key == "policy")).scalar()
+
+    def set_policy_version(self, version: str) -> None:
+        """Remembers by which policy something was judged."""
+        self._connection.execute(delete(meta).where(meta.c.key == "policy"))
+        self._connection.execute(insert(meta).values(key="policy", value=version))
+
     def frozen(self) -> str | None:
         """Who froze all writes and when, or None."""
         return self._connection.execute(say.FREEZE).scalar()

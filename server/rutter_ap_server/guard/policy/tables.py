@@ -58,10 +58,27 @@ class ToolPolicy(Table):
 
 
 class Asking(Table):
-    """Asking a person in the chat."""
+    """Asking a person in the chat.
+
+    Above `type_amount_above` in a currency a tick is not enough: the person types the amount, so that a habit of
+    ticking does not release what was not read.
+    """
 
     timeout_seconds: int = Field(default=120, ge=1, le=3600)
     valid_seconds: int = Field(default=600, ge=1, le=86400)
+    type_amount_above: dict[str, str] = Field(default_factory=dict)
+
+    @field_validator("type_amount_above")
+    @classmethod
+    def _amounts_fit(cls, value: dict[str, str]) -> dict[str, str]:
+        for code, text in value.items():
+            amount_of(text, code)
+        return value
+
+    def must_be_typed(self, money: Money | None) -> bool:
+        """Whether the person types this amount instead of only ticking."""
+        text = self.type_amount_above.get(money.currency) if money else None
+        return money is not None and text is not None and money > Money.parse(text, money.currency)
 
 
 class ProposalPolicy(Table):

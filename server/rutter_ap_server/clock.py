@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 
+STAMP_CHARACTERS = 27
+
 
 class Clock:
     """The machine's clock, in UTC."""
@@ -30,9 +32,11 @@ class FixedClock(Clock):
 
 def stamp(instant: datetime) -> str:
     """An instant as the store writes it: fixed width, so that texts sort as times do."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return instant.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def unstamp(text: str) -> datetime:
     """The instant a `stamp` stands for."""
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+    if len(text) != STAMP_CHARACTERS or text[-1] != "Z":
+        raise ValueError("not a stamp")
+    return datetime.fromisoformat(text)

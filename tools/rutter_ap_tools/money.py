@@ -100,14 +100,16 @@ class Money:
     @classmethod
     def total(cls, parts: Iterable[Money], currency: str) -> Money:
         """The sum of parts that are all in `currency`."""
-        result = cls.zero(currency)
+        result = Decimal(0)
         for part in parts:
-            result += part
-        return result
+            if part.currency != currency:
+                raise _mixed()
+            result = _EXACT.add(result, part.amount)
+        return cls(result, currency)
 
     def _same(self, other: Money) -> None:
         if self.currency != other.currency:
-            raise BadInput("amounts in different currencies cannot be compared", code="currency.mismatch")
+            raise _mixed()
 
     def __add__(self, other: Money) -> Money:
         self._same(other)
@@ -139,3 +141,7 @@ class Money:
     def __str__(self) -> str:
         """For people: "1,234.50 USD"."""
         return f"{self.amount:,f} {self.currency}"
+
+
+def _mixed() -> BadInput:
+    return BadInput("amounts in different currencies cannot be compared", code="currency.mismatch")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 # Control, format (bidi, zero-width, tags), surrogate, private-use and unassigned characters can hide or reorder text.
@@ -22,9 +23,13 @@ def clean(text: str | None, limit: int = 120) -> str:
         return ""
     # A hostile field may be megabytes long; normalising a bounded head is enough to fill the limit.
     head = text[: limit * 8]
-    seen = "".join(" " if c.isspace() else c for c in head if c.isspace() or not _is_hidden(c))
-    # Normalised last: a hidden character between a letter and its accent must not make a second spelling.
-    line = " ".join(unicodedata.normalize("NFC", seen).split())
+    if head.isascii() and head.isprintable():
+        # Most text by far: nothing in it is hidden, and it has one spelling only.
+        line = " ".join(head.split())
+    else:
+        seen = "".join(" " if c.isspace() else c for c in head if c.isspace() or not _is_hidden(c))
+        # Normalised last: a hidden character between a letter and its accent must not make a second spelling.
+        line = " ".join(unicodedata.normalize("NFC", seen).split())
     if len(line) <= limit and len(text) <= limit * 8:
         return line
     return line[: limit - 1].rstrip() + "…"
@@ -39,6 +44,11 @@ def quote(text: str | None, limit: int = 120) -> str:
 def fold(text: str | None) -> str:
     """A name for comparing: cleaned, compatibility-normalised, without case or outer spaces."""
     return unicodedata.normalize("NFKC", clean(text, 400)).casefold().strip()
+
+
+def normal_number(number: str | None, limit: int = 400) -> str:
+    """A document's number without case, spaces and punctuation: INV-007 and inv 007 are one number."""
+    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", clean(number, limit)).casefold())
 
 
 def _is_hidden(character: str) -> bool:

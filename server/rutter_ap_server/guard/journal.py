@@ -32,7 +32,9 @@ def note_judgement(tx: Tx, proposal_id: str, judgement: Judgement) -> None:
     )
     _note_policy(tx, judgement)
     tx.audit.append("judged", actor="guard", proposal_id=proposal_id, **judged(judgement))
-    _remember(tx, get(tx, proposal_id).company_id, judgement)
+    kept = judgement.remembered
+    if kept.vendor_id is not None or kept.heard:
+        _remember(tx, get(tx, proposal_id).company_id, judgement)
 
 
 def _note_policy(tx: Tx, judgement: Judgement) -> None:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 # Left this machine, or may have: of these one bill, or one vendor's new bills, has only one at a time.
 SENDING_STATES = ("dispatching", "unknown")
-_SETTLING = ("pay_bill", "apply_credit")
+# What one bill has only one of on its way: each changes what the others were judged by.
+_SETTLING = ("pay_bill", "void_payment", "apply_credit", "remove_credit", "update_bill", "delete_bill")
 
 
 def own_facts(
@@ -78,7 +79,7 @@ def others_in_the_way(tx: Tx, proposal: Proposal) -> bool:
 
 
 def _on_its_way(tx: Tx, frozen: Frozen, except_id: str | None, states: Collection[str]) -> tuple[str, ...]:
-    """Other writes that lower what is due on the same bill and whose outcome is open."""
+    """Other writes that change the same bill, or what is due on it, and whose outcome is open."""
     if frozen.bill_id is None or frozen.tool not in _SETTLING:
         return ()
     found = tx.proposals.of_bill(frozen.company_id, frozen.bill_id, states)
@@ -103,11 +104,13 @@ def _broken(tx: Tx, frozen: Frozen, policy: Policy) -> Iterator[tuple[str, str]]
     money = frozen.money
     if money is None or frozen.vendor_id is None:
         return
-    for window in WINDOWS:
-        limit = policy.limit(money.currency, window.limit)
+    limits = [(window, policy.limit(money.currency, window.limit)) for window in WINDOWS]
+    hours = max((window.hours for window, limit in limits if limit is not None), default=0)
+    counted = tx.spend.counted(frozen.company_id, money.currency, hours)
+    for window, limit in limits:
         if limit is None:
             continue
-        spent = window_of(tx, frozen, window)
+        spent = counted.within(window.hours, frozen.vendor_id if window.per_vendor else None)
         if spent + money > limit:
             left = limit - spent if limit > spent else Money.zero(money.currency)
             yield window.code, f"{money} would pass the limit of {limit} for {window.words}; {left} is left"

@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.text import clean, quote
@@ -18,6 +19,8 @@ from rutter_ap_tools.text import clean, quote
 TEXT_CHARACTERS_MAX = 20_000
 # A text with more values than this is a table of figures, and would fill the store.
 KEYS_MAX = 1000
+# A payment's texts are read when it is proposed, released and sent: what they say is the same each time.
+_TEXTS_KEPT_MAX = 256
 _NAME_CHARACTERS_MIN = 6
 _DIGITS_MIN = 6
 _WHO = r"(?:ai|a\.i\.|llm|language model|chatgpt|gpt|claude|copilot|gemini)"
@@ -107,6 +110,7 @@ def path_argument(path: str, file_name: str) -> Argument:
     return Argument("file", quote(file_name, 80), frozenset(keys))
 
 
+@lru_cache(_TEXTS_KEPT_MAX)
 def suspicion(text: str) -> str | None:
     """What the text does that only an instruction would, with the words it does it in; None for ordinary text."""
     if _hides(text[:TEXT_CHARACTERS_MAX]):
@@ -124,6 +128,7 @@ def names(text: str, argument: Argument) -> bool:
     return bool(argument.keys & keys_in(text)) or _names_account(folded(text), argument.name)
 
 
+@lru_cache(_TEXTS_KEPT_MAX)
 def keys_in(text: str) -> frozenset[str]:
     """The amounts, account numbers and files a text names, in one spelling each."""
     plain = folded(text)
@@ -149,6 +154,7 @@ def worth_remembering(texts: Iterable[tuple[str, str]]) -> tuple[tuple[str, froz
     return tuple(kept)
 
 
+@lru_cache(_TEXTS_KEPT_MAX)
 def folded(text: str | None) -> str:
     """Text for searching: visible characters on one line, without case or compatibility forms."""
     return unicodedata.normalize("NFKC", clean(text, TEXT_CHARACTERS_MAX)).casefold()

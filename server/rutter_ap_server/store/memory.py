@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Column, Connection, Index, String, Table, Text, insert, select, update
+from sqlalchemy import Column, Connection, Index, String, Table, Text, bindparam, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store.canonical import canonical
+from rutter_ap_server.store.driver import run
 from rutter_ap_server.store.schema import metadata, spend
 from rutter_ap_tools.money import Money
 
@@ -50,6 +51,19 @@ untrusted_values = Table(
 Index("untrusted_values_by_age", untrusted_values.c.company_id, untrusted_values.c.first_seen_at)
 
 
+_OF_VENDOR = (
+    vendor_sightings.c.company_id == bindparam("company_"),
+    vendor_sightings.c.vendor_id == bindparam("vendor_"),
+)
+_SEEN_AGAIN = update(vendor_sightings).where(*_OF_VENDOR, vendor_sightings.c.fingerprint == bindparam("fingerprint_"))
+_SIGHTINGS = select(vendor_sightings).where(*_OF_VENDOR).order_by(vendor_sightings.c.first_seen_at)
+_KNOWN = select(untrusted_values).where(
+    untrusted_values.c.company_id == bindparam("company_"),
+    untrusted_values.c.value.in_(bindparam("values_", expanding=True)),
+)
+_HEARD = _KNOWN.where(untrusted_values.c.first_seen_at >= bindparam("since_"))
+
+
 @dataclass(frozen=True, slots=True)
 class Sighting:
     """How a vendor looked at some time. `parts` are hashes by name, so that a change can be named and not told."""
@@ -69,13 +83,8 @@ class Memory:
 
     def see_vendor(self, company_id: str, vendor_id: str, fingerprint: str, parts: Mapping[str, str]) -> None:
         """Remembers how a vendor looks now."""
-        key = (
-            (vendor_sightings.c.company_id == company_id)
-            & (vendor_sightings.c.vendor_id == vendor_id)
-            & (vendor_sightings.c.fingerprint == fingerprint)
-        )
-        seen = self._connection.execute(update(vendor_sightings).where(key).values(last_seen_at=stamp(self._now)))
-        if not seen.rowcount:
+        key = {"company_": company_id, "vendor_": vendor_id, "fingerprint_": fingerprint}
+        if not run(self._connection, _SEEN_AGAIN, key | {"last_seen_at": stamp(self._now)}).count:
             self._once(
                 vendor_sightings,
                 company_id=company_id,
@@ -88,10 +97,7 @@ class Memory:
 
     def sightings(self, company_id: str, vendor_id: str) -> tuple[Sighting, ...]:
         """Every way the vendor was seen to look, the oldest first."""
-        query = select(vendor_sightings).where(
-            vendor_sightings.c.company_id == company_id, vendor_sightings.c.vendor_id == vendor_id
-        )
-        rows = self._connection.execute(query.order_by(vendor_sightings.c.first_seen_at))
+        rows = run(self._connection, _SIGHTINGS, {"company_": company_id, "vendor_": vendor_id})
         return tuple(
             Sighting(
                 r.fingerprint,
@@ -134,20 +140,19 @@ class Memory:
     def unheard(self, company_id: str, values: Iterable[str]) -> list[str]:
         """Which of the values no text from outside named yet, as they would be kept."""
         wanted = {value[:VALUE_CHARACTERS_MAX] for value in values}
-        query = select(untrusted_values.c.value).where(
-            untrusted_values.c.company_id == company_id, untrusted_values.c.value.in_(wanted)
-        )
-        return sorted(wanted - {row.value for row in self._connection.execute(query)})
+        if not wanted:
+            return []
+        rows = run(self._connection, _KNOWN, {"company_": company_id, "values_": sorted(wanted)})
+        return sorted(wanted - {row.value for row in rows})
 
     def heard(self, company_id: str, values: Iterable[str], days: int) -> dict[str, str]:
         """Which of the values text from outside named in the last days, and where."""
+        wanted = sorted({value[:VALUE_CHARACTERS_MAX] for value in values})
+        if not wanted:
+            return {}
         since = stamp(self._now - timedelta(days=days))
-        query = select(untrusted_values).where(
-            untrusted_values.c.company_id == company_id,
-            untrusted_values.c.value.in_([value[:VALUE_CHARACTERS_MAX] for value in values]),
-            untrusted_values.c.first_seen_at >= since,
-        )
-        return {row.value: row.source for row in self._connection.execute(query)}
+        rows = run(self._connection, _HEARD, {"company_": company_id, "values_": wanted, "since_": since})
+        return {row.value: row.source for row in rows}
 
     def posted(self, company_id: str, currency: str, hours: int, vendor_id: str | None = None) -> Money:
         """Of what counts against a window, the part the ledger is known to show; the rest is only reserved."""

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 
 from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store import statements as say
+from rutter_ap_server.store.driver import run
 from rutter_ap_server.store.schema import approvers, links, meta
 
 
@@ -60,9 +61,7 @@ class People:
 
     def approvers(self) -> list[Approver]:
         """Everyone who may release now."""
-        rows = self._connection.execute(
-            select(approvers).where(approvers.c.removed_at.is_(None)).order_by(approvers.c.name)
-        )
+        rows = run(self._connection, say.APPROVERS)
         return [
             Approver(
                 row.name,
@@ -90,7 +89,8 @@ class People:
 
     def policy_version(self) -> str | None:
         """The policy by which anything was judged last."""
-        return self._connection.execute(select(meta.c.value).where(meta.c.key == "policy")).scalar()
+        row = run(self._connection, say.POLICY).first()
+        return row.value if row is not None else None
 
     def set_policy_version(self, version: str) -> None:
         """Remembers by which policy something was judged."""
@@ -99,7 +99,8 @@ class People:
 
     def frozen(self) -> str | None:
         """Who froze all writes and when, or None."""
-        return self._connection.execute(say.FREEZE).scalar()
+        row = run(self._connection, say.FREEZE).first()
+        return row.value if row is not None else None
 
     def freeze(self, by: str) -> None:
         """Stops every write at once."""

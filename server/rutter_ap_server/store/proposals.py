@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, Select, select, update
 from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store import statements as say
 from rutter_ap_server.store.canonical import canonical
+from rutter_ap_server.store.driver import run
 from rutter_ap_server.store.schema import proposals
 from rutter_ap_tools.findings import Finding, Severity
 from rutter_ap_tools.money import Money
@@ -71,7 +72,7 @@ class Proposals:
 
     def add(self, proposal: Proposal) -> None:
         """Writes a new proposal. The database refuses a second open one with the same digest."""
-        self._connection.execute(say.ADD_PROPOSAL, _row(proposal))
+        run(self._connection, say.ADD_PROPOSAL, _row(proposal))
 
     def get(self, proposal_id: str) -> Proposal | None:
         """The proposal with that id."""
@@ -111,8 +112,7 @@ class Proposals:
         """Changes the state if it is one of `from_states`; False when somebody else was quicker."""
         where = {"id_": proposal_id, "states_": list(from_states)}
         changed = {"state": to, "updated_at": stamp(self._now), **values}
-        done = self._connection.execute(say.MOVE, where | changed)
-        return bool(done.rowcount)
+        return bool(run(self._connection, say.MOVE, where | changed).count)
 
     def rejudge(
         self,
@@ -133,9 +133,9 @@ class Proposals:
             "policy_version": policy,
             "updated_at": stamp(self._now),
         }
-        self._connection.execute(say.REJUDGE, {"id_": proposal_id} | judged)
+        run(self._connection, say.REJUDGE, {"id_": proposal_id} | judged)
         others = {"id_": proposal_id, "fingerprint_": fingerprint, "voided_at": stamp(self._now)}
-        self._connection.execute(say.VOID_OTHER_APPROVALS, others)
+        run(self._connection, say.VOID_OTHER_APPROVALS, others)
 
     def claim(self, proposal_id: str, owner: str, lease_seconds: int) -> bool:
         """Takes a released proposal for sending; only one process ever gets True."""
@@ -168,23 +168,25 @@ class Proposals:
     def approve(self, proposal_id: str, approver: str, channel: str, fingerprint: str) -> None:
         """Records one person's release for the facts with that fingerprint."""
         approval = {"approver": approver, "channel": channel, "fingerprint": fingerprint, "at": stamp(self._now)}
-        self._connection.execute(say.ADD_APPROVAL, {"proposal_id": proposal_id} | approval)
+        run(self._connection, say.ADD_APPROVAL, {"proposal_id": proposal_id} | approval)
 
     def approvals(self, proposal_id: str) -> tuple[Approval, ...]:
         """The releases that still count."""
-        rows = self._connection.execute(say.APPROVALS, {"id_": proposal_id})
+        rows = run(self._connection, say.APPROVALS, {"id_": proposal_id})
         return tuple(Approval(r.approver, r.channel, r.fingerprint, unstamp(r.at)) for r in rows)
 
     def void_approvals(self, proposal_id: str) -> None:
         """Takes every release back: the facts moved."""
-        self._connection.execute(say.VOID_APPROVALS, {"id_": proposal_id, "voided_at": stamp(self._now)})
+        run(self._connection, say.VOID_APPROVALS, {"id_": proposal_id, "voided_at": stamp(self._now)})
 
     def _one(self, query: Select[Any], **values: Any) -> Proposal | None:
-        row = self._connection.execute(query, values).first()
+        row = run(self._connection, query, values).first()
         return _proposal(row) if row is not None else None
 
     def _many(self, query: Select[Any], **values: Any) -> list[Proposal]:
-        return [_proposal(row) for row in self._connection.execute(query, values)]
+        # A statement with named parameters is one of `statements`; the others are built where they are used.
+        rows = run(self._connection, query, values) if values else self._connection.execute(query)
+        return [_proposal(row) for row in rows]
 
 
 def _findings(findings: Collection[Finding]) -> str:

@@ -2,13 +2,39 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Context, Decimal, Inexact, InvalidOperation, localcontext
 
 from sqlalchemy import Connection
 
 from rutter_ap_server.clock import stamp
 from rutter_ap_server.store import statements as say
+from rutter_ap_server.store.driver import run
+from rutter_ap_tools.errors import BadInput
 from rutter_ap_tools.money import Money
+
+# Long enough for any sum of amounts; a sum that were not exact would be an error, never a rounding.
+_EXACT = Context(prec=80, traps=[Inexact])
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What was reserved and not voided: when, for which vendor, and how much."""
+
+    currency: str
+    now: datetime
+    parts: tuple[tuple[str, str, Decimal], ...]
+
+    def within(self, hours: int, vendor_id: str | None = None) -> Money:
+        """The sum of the last `hours`, of one vendor or of all."""
+        since = stamp(self.now - timedelta(hours=hours))
+        with localcontext(_EXACT):
+            if vendor_id is None:
+                total = sum((amount for at, _, amount in self.parts if at >= since), Decimal(0))
+            else:
+                total = sum((amount for at, of, amount in self.parts if of == vendor_id and at >= since), Decimal(0))
+        return Money.of(total, self.currency)
 
 
 class Spend:
@@ -25,26 +51,36 @@ class Spend:
     def settle(self, proposal_id: str, kind: str) -> None:
         """Posts (the money is booked) or voids (it never left) a reservation, if there is one and it is still open."""
         assert kind in ("post", "void")
-        rows = self._connection.execute(say.SPEND_OF, {"id_": proposal_id}).all()
+        rows = list(run(self._connection, say.SPEND_OF, {"id_": proposal_id}))
         if len(rows) == 1:
             row = rows[0]
             self._add(proposal_id, kind, row.company_id, row.vendor_id, Money.of(row.amount, row.currency))
 
     def is_reserved(self, proposal_id: str) -> bool:
         """Whether the proposal has a reservation, settled or not."""
-        return self._connection.execute(say.RESERVED, {"id_": proposal_id}).first() is not None
+        return run(self._connection, say.RESERVED, {"id_": proposal_id}).first() is not None
 
     def spent(self, company_id: str, currency: str, hours: int, vendor_id: str | None = None) -> Money:
         """What was reserved in the last `hours` and not voided: reserved, posted and unknown alike.
 
         Entries from the future count too, so that a clock set back frees nothing.
         """
+        return self.counted(company_id, currency, hours).within(hours, vendor_id)
+
+    def counted(self, company_id: str, currency: str, hours: int) -> Counted:
+        """All that counts in the last `hours`, read once for however many windows lie within them."""
         window = {"company_": company_id, "currency_": currency, "since_": stamp(self._now - timedelta(hours=hours))}
-        if vendor_id is None:
-            rows = self._connection.execute(say.SPENT, window)
-        else:
-            rows = self._connection.execute(say.SPENT_ON_VENDOR, window | {"vendor_": vendor_id})
-        return Money.total((Money.of(row.amount, currency) for row in rows), currency)
+        try:
+            rows = run(self._connection, say.COUNTED, window).tuples()
+            voided = {proposal_id for _, _, _, kind, proposal_id in rows if kind == "void"}
+            parts = tuple(
+                (at, vendor_id, Decimal(amount))
+                for at, vendor_id, amount, kind, proposal_id in rows
+                if kind == "reserve" and proposal_id not in voided
+            )
+        except InvalidOperation:
+            raise BadInput("an amount must be a decimal", code="amount.not_a_number") from None
+        return Counted(currency, self._now, parts)
 
     def _add(self, proposal_id: str, kind: str, company_id: str, vendor_id: str, money: Money) -> None:
         values = {
@@ -56,4 +92,4 @@ class Spend:
             "amount": money.text,
             "at": stamp(self._now),
         }
-        self._connection.execute(say.ADD_SPEND, values)
+        run(self._connection, say.ADD_SPEND, values)

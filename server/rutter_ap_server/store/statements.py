@@ -5,9 +5,9 @@ Their parameters end in an underscore, so that in an update they are not taken f
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, exists, insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 
-from rutter_ap_server.store.schema import approvals, attempts, audit, meta, proposals, spend
+from rutter_ap_server.store.schema import approvals, approvers, attempts, audit, meta, proposals, spend
 
 OPEN_STATES = ("held", "released", "dispatching", "unknown")
 
@@ -42,17 +42,13 @@ VOID_OTHER_APPROVALS = VOID_APPROVALS.where(approvals.c.fingerprint != bindparam
 ADD_SPEND = insert(spend)
 SPEND_OF = select(spend).where(_s.proposal_id == bindparam("id_"))
 RESERVED = select(_s.id).where(_s.proposal_id == bindparam("id_"), _s.kind == "reserve")
-# Looked up for each row in its window, so that it costs the same however much was ever voided.
-_void = spend.alias()
-_voided = exists().where(_void.c.proposal_id == _s.proposal_id, _void.c.kind == "void")
-SPENT = select(_s.amount).where(
+# A void is never older than what it voids, since the store's time does not go back: it is in every window that is.
+COUNTED = select(_s.at, _s.vendor_id, _s.amount, _s.kind, _s.proposal_id).where(
     _s.company_id == bindparam("company_"),
     _s.currency == bindparam("currency_"),
-    _s.kind == "reserve",
     _s.at >= bindparam("since_"),
-    ~_voided,
+    _s.kind.in_(["reserve", "void"]),
 )
-SPENT_ON_VENDOR = SPENT.where(_s.vendor_id == bindparam("vendor_"))
 
 ADD_ATTEMPT = insert(attempts)
 LAST_ATTEMPT = (
@@ -63,3 +59,5 @@ ADD_ENTRY = insert(audit)
 HEAD = select(audit.c.seq, audit.c.hash, audit.c.at).order_by(audit.c.seq.desc()).limit(1)
 
 FREEZE = select(meta.c.value).where(meta.c.key == "freeze")
+POLICY = select(meta.c.value).where(meta.c.key == "policy")
+APPROVERS = select(approvers).where(approvers.c.removed_at.is_(None)).order_by(approvers.c.name)

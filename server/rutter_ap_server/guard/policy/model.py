@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from functools import cached_property
 
 from pydantic import Field, field_validator
 
@@ -66,7 +67,7 @@ class Policy(Table):
             raise ValueError("quiet_hours: a window needs both starts and ends")
         return value
 
-    @property
+    @cached_property
     def version(self) -> str:
         """The hash of what the policy says; it stands in every record."""
         return digest(self.model_dump(mode="json"))
@@ -78,7 +79,9 @@ class Policy(Table):
             return self
         changed = {"currencies": self.currencies | own.currencies}
         closing = own.closing_date or self.closing_date
-        return self.model_copy(update={**changed, "closing_date": closing})
+        copied = self.model_copy(update={**changed, "closing_date": closing})
+        copied.__dict__.pop("version", None)
+        return copied
 
     def base(self, tool: str) -> Severity:
         """What a write of this tool asks for before any rule has spoken."""

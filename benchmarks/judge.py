@@ -29,7 +29,7 @@ from typing import Any
 import anyio
 
 from rutter_ap_server.app import App
-from rutter_ap_server.guard import dispatch, journal
+from rutter_ap_server.guard import commit, journal
 from rutter_ap_server.guard.frozen import Frozen, freeze
 from rutter_ap_server.guard.judge import Judgement, judge
 from rutter_ap_server.guard.kinds.base import Facts, Kind
@@ -140,11 +140,11 @@ def release(tx: Tx, world: World, payment: Payment) -> None:
 
 
 def claim(tx: Tx, world: World, payment: Payment) -> None:
-    assert dispatch._claim(tx, payment.proposal.id, LEASE) == (True, False)
+    assert commit.claim(tx, payment.proposal.id, LEASE) == (True, False)
 
 
 def judge_and_reserve(tx: Tx, world: World, payment: Payment) -> None:
-    assert dispatch._commit(tx, world.kind, payment.frozen, world.facts, world.policy, payment.proposal.id, LEASE)
+    assert commit.commit(tx, world.kind, payment.frozen, world.facts, world.policy, payment.proposal.id, LEASE)
 
 
 def settle(tx: Tx, payment: Payment) -> None:

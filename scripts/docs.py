@@ -13,6 +13,7 @@ from rutter_ap_server.cli import command_words
 from rutter_ap_server.guard.policy.codes import CODES
 from rutter_ap_server.settings import KNOWN
 from rutter_ap_tools.catalogue import CATALOGUE
+from rutter_ap_tools.tool import plain_schema
 
 TARGET = Path(__file__).parents[1] / "docs" / "reference.md"
 
@@ -35,7 +36,8 @@ def reference() -> str:
     for tool in CATALOGUE:
         parts += [f"### `{tool.name}`", "", f"{tool.title}. Risk: {tool.risk.value}. Toolset: {tool.toolset}.", ""]
         parts += [tool.description, "", "| argument | type | |", "| --- | --- | --- |"]
-        schema = tool.input_schema()
+        # Whole, with the bounds that an assistant is spared.
+        schema = plain_schema(tool.arguments, mode="validation")
         for name, field in schema["properties"].items():
             needed = " **needed**" if name in schema.get("required", []) else ""
             parts.append(f"| `{name}` | {_type(field)}{needed} | {_cell(field.get('description', ''))} |")
@@ -57,7 +59,13 @@ def _type(field: dict[str, Any]) -> str:
     if field.get("type") == "array":
         return f"list of {_type(field['items'])}"
     if field.get("type") == "object":
-        return "object: " + ", ".join(f"`{name}`" for name in field["properties"])
+        return (
+            "object"
+            + (": " if "properties" in field else "")
+            + ", ".join(f"`{n}`" for n in field.get("properties", {}))
+        )
+    if "maximum" in field:
+        return f"{field['type']}, {field.get('minimum', 0)} to {field['maximum']}"
     return str(field.get("type", "any"))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from rutter_ap_server.clock import Clock
 from rutter_ap_server.settings import Settings, make_home, read_settings
 
 if TYPE_CHECKING:
+    from rutter_ap_server.desk import AppDesk
     from rutter_ap_server.guard.approvals import Approvals
     from rutter_ap_server.guard.asker import Asker
     from rutter_ap_server.guard.desk import Guard
@@ -17,14 +17,13 @@ if TYPE_CHECKING:
     from rutter_ap_server.guard.policy import PolicyFile
     from rutter_ap_server.guard.recover import Recovery
     from rutter_ap_server.guard.views import Views
+    from rutter_ap_server.linking import Linking
     from rutter_ap_server.lookup.office import Office
+    from rutter_ap_server.mcp_sources import Sources
     from rutter_ap_server.offices import Offices
     from rutter_ap_server.store.engine import Store, Tx
     from rutter_ap_server.store.proposals import Proposal
-    from rutter_ap_tools.bills import BillDetail, BillList, GetBill, ListBills
-    from rutter_ap_tools.proposals import GetProposal, ProposalAnswer
-    from rutter_ap_tools.records import FindRecords, RecordList
-    from rutter_ap_tools.wire import WriteArguments, WriteResult
+    from rutter_ap_server.store.secrets import SecretBox
 
 
 class App:
@@ -45,9 +44,25 @@ class App:
     @cached_property
     def offices(self) -> Offices:
         """The connected companies."""
-        from rutter_ap_server.offices import Offices
+        from rutter_ap_server.offices import Kept, Offices
 
-        return Offices(self.settings, self.clock)
+        return Offices(self.settings, self.clock, Kept(lambda: self.store, lambda: self.secret_box))
+
+    @cached_property
+    def secret_box(self) -> SecretBox:
+        """What seals stored access tokens and opens them."""
+        from rutter_ap_server.store.secrets import box_of
+
+        settings = self.settings
+        return box_of(settings.secret_keys, settings.key_file, shared=settings.shared_store)
+
+    @cached_property
+    def linking(self) -> Linking:
+        """What links companies and keeps them."""
+        from rutter_ap_server.linking import Joining, Keeping, Linking
+
+        keeping = Keeping(self.store, self.offices, lambda: self.secret_box, self.settings.environment)
+        return Linking(keeping, Joining(keeping))
 
     @cached_property
     def policy(self) -> PolicyFile:
@@ -93,7 +108,16 @@ class App:
 
     def desk(self, preparer: str, asker: Asker) -> AppDesk:
         """The desk of one call."""
+        from rutter_ap_server.desk import AppDesk
+
         return AppDesk(self, preparer, asker)
+
+    def sources(self) -> Sources:
+        """What resources show and completion offers."""
+        from rutter_ap_server.mcp_sources import Sources
+
+        offices = self.offices
+        return Sources(offices.all, offices.broken, offices.named, lambda: self.store, lambda: self.policy)
 
     async def office_of(self, proposal: Proposal) -> Office:
         """The office of a proposal's company."""
@@ -148,63 +172,3 @@ class App:
 def open_app() -> App:
     """The app over the settings of this process. Raises `SettingsError`."""
     return App(read_settings())
-
-
-@dataclass(frozen=True, slots=True)
-class AppDesk:
-    """The port's implementation for one call: who is asking, and how its person can be asked."""
-
-    app: App
-    preparer: str
-    asker: Asker
-
-    async def list_bills(self, ask: ListBills) -> BillList:
-        """A page of bills."""
-        from rutter_ap_server.lookup.bills import BillLists
-
-        return await BillLists(await self.app.offices.named(ask.company)).page(ask)
-
-    async def get_bill(self, ask: GetBill) -> BillDetail:
-        """One bill in full. What outsiders wrote on it is remembered: a write may repeat it."""
-        from rutter_ap_server.guard.own_facts import remember_texts
-        from rutter_ap_server.lookup.bills import BillLists
-        from rutter_ap_tools.errors import ApError
-
-        office = await self.app.offices.named(ask.company)
-        found = await BillLists(office).one(ask)
-        name = f"bill {found.bill.document_number or found.bill.id}"
-        texts = [
-            (f"the memo of {name}", found.memo),
-            *((f"a line of {name}", line.description) for line in found.lines),
-        ]
-        try:
-            await remember_texts(self.app.store, office.company.id, [(where, text) for where, text in texts if text])
-        except ApError:
-            # A store that is out of order stops writes; what is in the ledger can still be read.
-            return found
-        return found
-
-    async def find_records(self, ask: FindRecords) -> RecordList:
-        """Records by part of their name."""
-        from rutter_ap_server.lookup.records import find_records
-
-        return await find_records(await self.app.offices.named(ask.company), ask)
-
-    async def get_proposal(self, ask: GetProposal) -> ProposalAnswer:
-        """A proposal; one whose outcome is open is looked into first."""
-        from rutter_ap_tools.errors import ApError
-
-        proposal = await self.app.proposal(ask.proposal_id)
-        if proposal.state in ("released", "dispatching", "unknown"):
-            try:
-                proposal = await self.app.recovery.resolve(proposal, await self.app.office_of(proposal))
-            except ApError:
-                # What is known is still worth saying when Rutter is out of reach.
-                proposal = await self.app.proposal(proposal.id)
-        approvals = await self.app.store.read(lambda tx: tx.proposals.approvals(proposal.id))
-        return self.app.views.answer(proposal, approvals)
-
-    async def submit(self, intent: WriteArguments) -> WriteResult:
-        """Hands a write to the guard."""
-        office = await self.app.offices.named(intent.company)
-        return await self.app.guard.submit(intent, office, preparer=self.preparer, asker=self.asker)

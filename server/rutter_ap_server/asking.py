@@ -3,10 +3,13 @@
 MCP 2026-07-28 (multi-round-trip requests): the call ends with the question, and the client repeats it with the answer.
 Earlier revisions: the question is a request of ours inside the open call, bounded by our own time, since some hosts
 never answer. In both, the answer is a convenience below a tier and never more: hosts exist that accept for the person.
+
+A link is handed over in the same two ways (URL elicitation). That it was accepted says only that somebody opened it.
 """
 
 from __future__ import annotations
 
+import uuid
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -15,11 +18,13 @@ from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from rutter_ap_server.guard.asker import Answer, Answered, Asker, Question
+from rutter_ap_server.guard.opener import LinkToOpen, Opened
 
 if TYPE_CHECKING:
     from mcp.server.context import ServerRequestContext
 
 RELEASE = "release"
+OPEN = "open"
 _SCHEMA: dict[str, Any] = {
     "type": "object",
     "properties": {
@@ -54,6 +59,21 @@ class AskFirst(Exception):
         )
 
 
+class OpenFirst(AskFirst):
+    """Ends a call with a link to open; the client repeats the call once it was opened, or not (MCP 2026-07-28)."""
+
+    def __init__(self, link: LinkToOpen) -> None:
+        Exception.__init__(self, "a person opens a link first")
+        self.link = link
+
+    def result(self) -> types.InputRequiredResult:
+        """The link on the wire. The state names what is linked, so that an answer counts for nothing else."""
+        form = types.ElicitRequestURLParams(message=self.link.text, url=self.link.url)
+        return types.InputRequiredResult(
+            input_requests={OPEN: types.ElicitRequest(params=form)}, request_state=self.link.id
+        )
+
+
 def form_for(question: Question) -> dict[str, Any]:
     """The form of a question: a tick, and above a set amount the amount itself."""
     if question.amount is None:
@@ -67,9 +87,11 @@ def asker_for(ctx: ServerRequestContext[Any, Any], params: types.CallToolRequest
     elicitation = capabilities.elicitation if capabilities else None
     # An empty elicitation capability means forms (MCP specification, client/elicitation).
     can_ask = elicitation is not None and (elicitation.form is not None or elicitation.url is None)
+    can_open = elicitation is not None and elicitation.url is not None
     if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:
-        return _InRounds(params, can_ask)
-    return _InTheCall(ctx, can_ask and ctx.session.can_send_request)
+        return _InRounds(ctx, params, can_ask, can_open)
+    can_send = ctx.session.can_send_request
+    return _InTheCall(ctx, can_ask and can_send, can_open and can_send)
 
 
 def read_answer(result: object) -> Answer:
@@ -88,9 +110,29 @@ def typed_in(result: object) -> str:
     return typed[:60] if isinstance(typed, str) else ""
 
 
-class _InRounds:
-    def __init__(self, params: types.CallToolRequestParams, can_ask: bool) -> None:
+def read_opened(result: object) -> Opened:
+    """What is known of a link after its elicitation result."""
+    accepted = isinstance(result, types.ElicitResult) and result.action == "accept"
+    return Opened.OPENED if accepted else Opened.NOT_OPENED
+
+
+class _OfACall:
+    """What is the same in every generation: progress is told to whoever asked for it, and to nobody else."""
+
+    def __init__(self, ctx: ServerRequestContext[Any, Any], can_ask: bool, can_open: bool) -> None:
         self.can_ask = can_ask
+        self._ctx = ctx
+        self._can_open = can_open
+
+    async def report_progress(self, done: float, total: float, message: str) -> None:
+        await self._ctx.session.report_progress(done, total, message)
+
+
+class _InRounds(_OfACall):
+    def __init__(
+        self, ctx: ServerRequestContext[Any, Any], params: types.CallToolRequestParams, can_ask: bool, can_open: bool
+    ) -> None:
+        super().__init__(ctx, can_ask, can_open)
         self._params = params
 
     def answered(self) -> Answered | None:
@@ -103,11 +145,20 @@ class _InRounds:
     async def ask(self, question: Question) -> Answer:
         raise AskFirst(question)
 
+    async def open_link(self, link: LinkToOpen) -> Opened:
+        if not self._can_open:
+            return Opened.CANNOT_ASK
+        response = (self._params.input_responses or {}).get(OPEN)
+        if response is None or self._params.request_state != link.id:
+            raise OpenFirst(link)
+        return read_opened(response)
 
-class _InTheCall:
-    def __init__(self, ctx: ServerRequestContext[Any, Any], can_ask: bool) -> None:
-        self.can_ask = can_ask
-        self._ctx = ctx
+    async def link_done(self, link: LinkToOpen) -> None:
+        """Nothing is open between two rounds."""
+
+
+class _InTheCall(_OfACall):
+    _elicitation_id = ""
 
     def answered(self) -> Answered | None:
         return None
@@ -123,3 +174,22 @@ class _InTheCall:
             answer = read_answer(result)
             return answer if answer is not Answer.ACCEPTED or question.accepts(typed_in(result)) else Answer.DECLINED
         return Answer.NONE
+
+    async def open_link(self, link: LinkToOpen) -> Opened:
+        if not self._can_open:
+            return Opened.CANNOT_ASK
+        # One of its own each time: a client takes two alike for the same request.
+        self._elicitation_id = str(uuid.uuid4())
+        with anyio.move_on_after(link.timeout_seconds):
+            try:
+                result = await self._ctx.session.elicit_url(
+                    link.text, link.url, self._elicitation_id, related_request_id=self._ctx.request_id
+                )
+            except MCPError:
+                return Opened.CANNOT_ASK
+            return read_opened(result)
+        return Opened.NOT_OPENED
+
+    async def link_done(self, link: LinkToOpen) -> None:
+        if self._elicitation_id:
+            await self._ctx.session.send_elicit_complete(self._elicitation_id, related_request_id=self._ctx.request_id)

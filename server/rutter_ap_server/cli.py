@@ -129,8 +129,9 @@ def _people(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 
 def _operating(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    from rutter_ap_server.commands import evidence, operate, policy
+    from rutter_ap_server.commands import connections, evidence, operate, policy
 
+    connections.add_commands(commands)
     policy.add_commands(commands)
     commands.add_parser("freeze", help="stop all writes").set_defaults(command=operate.freeze)
     commands.add_parser("unfreeze", help="allow writes again").set_defaults(command=operate.unfreeze)

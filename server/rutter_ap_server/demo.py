@@ -231,9 +231,9 @@ async def _pay_again(narrator: Narrator, assistant: Assistant, bill_id: str) -> 
 
 
 async def _credit(narrator: Narrator, assistant: Assistant) -> None:
-    found, _ = await assistant.done("find_records", kind="credit", vendor="Acme Office Supply")
-    _expect(bool(found["records"]), "there should be an open credit")
-    credit = found["records"][0]
+    found, _ = await assistant.done("list_credits", vendor="Acme Office Supply")
+    _expect(bool(found["credits"]), "there should be an open credit")
+    credit = found["credits"][0]
     bills, _ = await assistant.done("list_bills", vendor="Acme Office Supply")
     fitting = [b for b in bills["bills"] if b["due"]["currency"] == credit["remaining"]["currency"]]
     _expect(bool(fitting), "there should be an open bill of the same vendor")

@@ -9,10 +9,12 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import mcp_types as types
+from mcp.server.caching import CacheableMethod, CacheHint
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 
+from rutter_ap_server.mcp_extras import Context, Extras, life
 from rutter_ap_tools.errors import Ambiguous, ApError, Refused
 from rutter_ap_tools.reading import read_arguments
 from rutter_ap_tools.say import say_error
@@ -21,42 +23,90 @@ from rutter_ap_tools.tool import Tool
 
 if TYPE_CHECKING:
     from rutter_ap_server.guard.asker import Asker
+    from rutter_ap_server.mcp_sources import Sources
     from rutter_ap_tools.port import Desk
 
     # Who is asking, and how its person can be asked, give the desk a call is handed to.
     DeskFor = Callable[[str, Asker], Desk]
 
+# What of the catalogue one caller may see: a transport whose callers carry tokens narrows it further by their scopes.
+Allowed = Callable[[Context], Callable[[Tool[Any, Any]], bool]]
+
 NAME = "rutter-ap"
+# How long a client may keep a list. A caller's list is its own: scopes narrow it, so nothing shared may hold it.
+_LISTS = CacheHint(ttl_ms=60_000, scope="private")
+_HINTS: dict[CacheableMethod, CacheHint] = dict.fromkeys(
+    ("tools/list", "prompts/list", "resources/list", "resources/templates/list"), _LISTS
+)
 logger = logging.getLogger("rutter_ap")
 
 
-def build_server(desk_for: DeskFor, tools: Sequence[Tool[Any, Any]], *, instructions: str) -> Server[Any]:
-    """The MCP server; `tools` is the catalogue as the operator narrowed it, `desk_for` gives each call its desk."""
+def everything(ctx: Context) -> Callable[[Tool[Any, Any]], bool]:
+    """Where no caller carries a token, each is offered all that the operator offers."""
+    return lambda tool: True
+
+
+def build_server(
+    desk_for: DeskFor,
+    tools: Sequence[Tool[Any, Any]],
+    *,
+    instructions: str,
+    sources: Callable[[], Sources] | None = None,
+    allowed: Allowed = everything,
+) -> Server[Any]:
+    """The MCP server; `tools` is the catalogue as the operator narrowed it, `desk_for` gives each call its desk.
+
+    `allowed` narrows it once more by who calls; what it hides is refused like a tool that never was, and so are the
+    prompts and resources that stand on it. Without `sources` there are no resources and no completion.
+    """
     offered = {tool.name: tool for tool in tools}
     assert len(offered) == len(tools), "two tools share a name"
 
-    async def on_list_tools(
-        ctx: ServerRequestContext[Any, Any], params: types.PaginatedRequestParams | None
-    ) -> types.ListToolsResult:
-        return types.ListToolsResult(tools=[listed(tool) for tool in tools])
+    def offered_to(ctx: Context) -> dict[str, Tool[Any, Any]]:
+        is_allowed = allowed(ctx)
+        return {name: tool for name, tool in offered.items() if is_allowed(tool)}
+
+    async def on_list_tools(ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
+        return types.ListToolsResult(tools=[listed(tool) for tool in offered_to(ctx).values()])
 
     async def on_call_tool(
-        ctx: ServerRequestContext[Any, Any], params: types.CallToolRequestParams
+        ctx: Context, params: types.CallToolRequestParams
     ) -> types.CallToolResult | types.InputRequiredResult:
-        tool = offered.get(params.name)
+        tool = offered_to(ctx).get(params.name)
         if tool is None:
             # A tool the operator hid and one that never was get the same answer.
             raise MCPError(code=types.INVALID_PARAMS, message=f"unknown tool: {clean(params.name, 60)}")
         return await call(desk_for, tool, ctx, params)
 
-    return Server(
+    def reading_desk(ctx: Context) -> Desk:
+        from rutter_ap_server.guard.asker import Silent
+
+        # A read asks nobody anything.
+        return desk_for(preparer_of(ctx), Silent())
+
+    extras = Extras(offered_to, reading_desk, sources)
+    return _Server(
         NAME,
         version=version("rutter-ap"),
         title="Accounts payable over Rutter",
         instructions=instructions,
+        cache_hints=_HINTS,
+        lifespan=life,
         on_list_tools=on_list_tools,
         on_call_tool=on_call_tool,
+        **extras.handlers(),
     )
+
+
+class _Server(Server[Any]):
+    """The SDK's server, with what it promises cut down to what it does: no list of ours changes while it runs."""
+
+    def get_capabilities(self, *arguments: Any, **named: Any) -> types.ServerCapabilities:
+        capabilities = super().get_capabilities(*arguments, **named)
+        for one in (capabilities.tools, capabilities.prompts, capabilities.resources):
+            if one is not None:
+                one.list_changed = False
+        return capabilities
 
 
 def listed(tool: Tool[Any, Any]) -> types.Tool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,7 @@ BASE_URLS: dict[str, str] = {
 KNOWN = {
     "RUTTER_CLIENT_ID": "Rutter's client id",
     "RUTTER_CLIENT_SECRET": "Rutter's client secret",
-    "RUTTER_ACCESS_TOKEN": "access token of one connection, the quick way",
+    "RUTTER_ACCESS_TOKEN": "access token of one connection, the quick way; others are linked by `rutter-ap connect`",
     "RUTTER_ENVIRONMENT": "embedded (the default without credentials), sandbox or production",
     "RUTTER_BASE_URL": "another address of the API, for tests",
     "RUTTER_AP_HOME": "folder of the store, the policy and the keys",
@@ -30,9 +31,13 @@ KNOWN = {
     "RUTTER_AP_FILES": "folders from which files may be attached, parted by the system's path separator",
     "RUTTER_AP_TOOLSETS": "tools to offer, by toolset, parted by commas; all of them by default",
     "RUTTER_AP_READ_ONLY": "true: no tool that writes is offered, and none is obeyed",
+    "RUTTER_AP_SECRET_KEYS": "keys that seal stored access tokens, parted by commas: the first seals, every one opens",
     "RUTTER_AP_APPROVALS_URL": "address of the approvals desk, shown where a person must release",
     "RUTTER_AP_ENV_FILE": "a file of NAME=value lines with any of these",
 }
+
+# 32 bytes in URL-safe base64.
+_KEY = re.compile(r"[A-Za-z0-9_-]{43}=")
 
 
 class SettingsError(OperatorError):
@@ -59,6 +64,17 @@ class Settings:
     toolsets: frozenset[str] = frozenset()
     read_only: bool = False
     approvals_url: str = ""
+    secret_keys: tuple[Secret, ...] = ()
+
+    @property
+    def shared_store(self) -> bool:
+        """Whether several servers may work on the store: on this machine alone a key in the home is enough."""
+        return self.database_url.reveal().startswith("postgres")
+
+    @property
+    def key_file(self) -> Path:
+        """Where the key of this machine's own store is, unless keys are given."""
+        return self.home / "secret.key"
 
     @property
     def embedded(self) -> bool:
@@ -85,6 +101,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     files = _files(given, problems)
     read_only = _flag(given, "RUTTER_AP_READ_ONLY", problems)
     toolsets = _toolsets(given, problems)
+    secret_keys = _secret_keys(given, problems)
     unknown = [name for name in given if name.startswith("RUTTER_AP_") and name not in KNOWN]
     problems += [f"{name} is not a setting of this program" for name in sorted(unknown)]
     if problems:
@@ -104,6 +121,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         toolsets=toolsets,
         read_only=read_only,
         approvals_url=given.get("RUTTER_AP_APPROVALS_URL", ""),
+        secret_keys=secret_keys,
     )
 
 
@@ -150,7 +168,7 @@ def _credentials(given: Mapping[str, str], environment: Environment, problems: l
         if given.get("RUTTER_BASE_URL"):
             problems.append("RUTTER_BASE_URL needs RUTTER_ENVIRONMENT=sandbox or production, and credentials")
         return
-    for name in ("RUTTER_CLIENT_ID", "RUTTER_CLIENT_SECRET", "RUTTER_ACCESS_TOKEN"):
+    for name in ("RUTTER_CLIENT_ID", "RUTTER_CLIENT_SECRET"):
         if not given.get(name):
             problems.append(f"{name} is missing ({KNOWN[name]})")
     base = given.get("RUTTER_BASE_URL", "")
@@ -193,6 +211,17 @@ def _toolsets(given: Mapping[str, str], problems: list[str]) -> frozenset[str]:
     if wanted - set(TOOLSETS):
         problems.append(f"RUTTER_AP_TOOLSETS takes {', '.join(TOOLSETS)}")
     return wanted
+
+
+def _secret_keys(given: Mapping[str, str], problems: list[str]) -> tuple[Secret, ...]:
+    value = given.get("RUTTER_AP_SECRET_KEYS", "")
+    keys = [part.strip() for part in value.split(",")] if value.strip() else []
+    wrong = [str(number) for number, key in enumerate(keys, start=1) if not _KEY.fullmatch(key)]
+    if wrong:
+        # By its place alone: half of a key is still half a secret.
+        which = f"key {wrong[0]}" if len(wrong) == 1 else f"keys {', '.join(wrong)}"
+        problems.append(f"RUTTER_AP_SECRET_KEYS: {which} of {len(keys)} must be 32 random bytes in URL-safe base64")
+    return tuple(Secret(key) for key in keys)
 
 
 def make_home(home: Path) -> None:

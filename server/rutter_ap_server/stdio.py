@@ -31,7 +31,7 @@ async def serve_stdio(app: App) -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(name)s %(levelname)s %(message)s")
     settings = app.settings
     tools = narrowed(toolsets=settings.toolsets, read_only=settings.read_only)
-    server = build_server(app.desk, tools, instructions=instructions())
+    server = build_server(app.desk, tools, instructions=instructions(), sources=app.sources)
     async with anyio.create_task_group() as tasks:
         if sys.platform != "win32":
             # Windows has no signals to receive: there a client closes stdin, and what is on its way is still recorded.
@@ -54,7 +54,7 @@ async def _stop_when_told(app: App) -> None:
         async for _ in told:
             with anyio.move_on_after(_DRAIN_SECONDS):
                 if "dispatcher" in app.__dict__:
-                    await app.dispatcher.idle()
+                    await app.dispatcher.drain()
             os._exit(0)
 
 

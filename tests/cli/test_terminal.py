@@ -135,11 +135,7 @@ def test_on_a_real_terminal_the_passcode_is_asked_for_and_never_shown(home: Path
     ("environ", "status", "words"),
     [
         ({"RUTTER_CLIENT_ID": "id-9f3"}, 2, "RUTTER_CLIENT_SECRET is missing"),
-        (
-            {"RUTTER_CLIENT_ID": "a", "RUTTER_CLIENT_SECRET": "s3cr3t-9f3", "RUTTER_ENVIRONMENT": "sandbox"},
-            2,
-            "RUTTER_ACCESS_TOKEN is missing",
-        ),
+        ({"RUTTER_AP_SECRET_KEYS": "k3y-9f3"}, 2, "RUTTER_AP_SECRET_KEYS: key 1 of 1"),
         ({"RUTTER_ENVIRONMENT": "moon"}, 2, "embedded, sandbox or production"),
         ({"RUTTER_AP_FILES": "/nowhere/at/all"}, 2, "RUTTER_AP_FILES names a folder that does not exist"),
         ({"RUTTER_AP_READ_ONLY": "perhaps"}, 2, "RUTTER_AP_READ_ONLY must be true or false"),
@@ -157,7 +153,7 @@ def test_on_a_real_terminal_the_passcode_is_asked_for_and_never_shown(home: Path
             "RUTTER_BASE_URL must be https://",
         ),
     ],
-    ids=["no secret", "no token", "no such place", "no folder", "half a switch", "a slip", "no file", "not https"],
+    ids=["no secret", "no key", "no such place", "no folder", "half a switch", "a slip", "no file", "not https"],
 )
 def test_settings_that_cannot_be_used_end_the_program_with_one_clear_error(
     environ: dict[str, str], status: int, words: str, home: Path

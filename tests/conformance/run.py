@@ -13,12 +13,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 # The suite needs a newer Node than many systems have, and npm brings it along.
 SUITE = ["-y", "-p", "node@22", "-p", "@modelcontextprotocol/conformance@0.2.0-alpha.12", "--", "conformance"]
@@ -53,14 +51,6 @@ FIXTURES = {
     "sep-2575-http-server-no-independent-requests-on-stream": "test_streaming_elicitation",
     "sep-2575-server-no-log-without-loglevel": "test_logging_tool",
 }
-# Checks of a capability, which fail for a server that does not declare it.
-OPTIONAL = {
-    "prompts-list": "prompts",
-    "sep-2549-prompts-list-caching-hints": "prompts",
-    "resources-list": "resources",
-    "sep-2549-resources-list-caching-hints": "resources",
-    "sep-2549-resources-templates-list-caching-hints": "resources",
-}
 _SECONDS_MAX = 180
 
 
@@ -85,13 +75,12 @@ def main() -> int:
         _say("The conformance suite needs Node and npm: there is no npx on the PATH.")
         return 1
     with tempfile.TemporaryDirectory() as folder, served(Path(folder)) as url:
-        offered = capabilities(url)
         results = [
             run(npx, url, revision, scenario, Path(folder) / f"{revision}-{scenario}")
             for revision, scenarios in SCENARIOS.items()
             for scenario in scenarios
         ]
-    problems = [problem for result in results for problem in problems_of(result, offered)]
+    problems = [problem for result in results for problem in problems_of(result)]
     _say("\n".join(problems) if problems else "Conformant, but for what is exempt above.")
     return 1 if problems else 0
 
@@ -109,19 +98,6 @@ def served(folder: Path) -> Iterator[str]:
             yield url
         finally:
             process.terminate()
-
-
-def capabilities(url: str) -> set[str]:
-    """What the server says it can do."""
-    info = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "conformance", "version": "1"}}
-    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": info}).encode()
-    headers = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream"}
-    request = urllib.request.Request(url, data=body, headers=headers)
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        lines = answer.read().decode().splitlines()
-    (message,) = [line.removeprefix("data:") for line in lines if '"result"' in line]
-    declared: dict[str, Any] = json.loads(message)["result"]["capabilities"]
-    return {name for name, value in declared.items() if value is not None}
 
 
 def run(npx: str, url: str, revision: str, scenario: str, folder: Path) -> Result:
@@ -148,13 +124,13 @@ def run(npx: str, url: str, revision: str, scenario: str, folder: Path) -> Resul
     return result
 
 
-def problems_of(result: Result, offered: set[str]) -> Iterator[str]:
+def problems_of(result: Result) -> Iterator[str]:
     """What is wrong with a result, in a line each; what is exempt is said and passed over."""
     named = f"{result.revision} {result.scenario}"
     if not result.checks:
         yield f"{named} did not run: {result.trouble}"
     for check, status in result.checks:
-        reason = exemption(check, offered)
+        reason = exemption(check)
         if status == "FAILURE" and not reason:
             yield f"{named} failed: {check}"
         elif status == "FAILURE":
@@ -163,13 +139,9 @@ def problems_of(result: Result, offered: set[str]) -> Iterator[str]:
             yield f"{named}: {check} passes now, so it is no longer exempt: take it out of FIXTURES"
 
 
-def exemption(check: str, offered: set[str]) -> str:
+def exemption(check: str) -> str:
     """Why a check may fail, or nothing."""
-    if check in FIXTURES:
-        return f"it needs the suite's own tool {FIXTURES[check]}"
-    if check in OPTIONAL and OPTIONAL[check] not in offered:
-        return f"the server declares no {OPTIONAL[check]}"
-    return ""
+    return f"it needs the suite's own tool {FIXTURES[check]}" if check in FIXTURES else ""
 
 
 def _say(words: str) -> None:

@@ -33,7 +33,7 @@ def app_at(port: int, home: str) -> Starlette:
         allowed_hosts=hosts,
         allowed_origins=[f"http://{host}" for host in hosts],
     )
-    server = build_server(app.desk, CATALOGUE, instructions=instructions())
+    server = build_server(app.desk, CATALOGUE, instructions=instructions(), sources=app.sources)
     return server.streamable_http_app(transport_security=security)
 
 

@@ -33,6 +33,7 @@ from rutter_ap_server.settings import read_settings
 POLICY = """
 [tools]
 pay_bill = "allow"
+propose_payment_run = "allow"
 [currencies.USD]
 approve_above = "1000000"
 two_approvers_above = "1000000"
@@ -41,6 +42,8 @@ day_limit = "100000000"
 vendor_day_limit = "100000000"
 [proposals]
 repeat_days = 0
+[rules.severity]
+"amount.unusual_for_vendor" = "off"
 """
 FAULTS: dict[str, Any] = {
     "rules": [
@@ -63,6 +66,7 @@ class Outcome:
 
     kills: int
     posted: int
+    in_runs: int
     booked: int
     open: int
     problems: tuple[str, ...]
@@ -81,7 +85,8 @@ def campaign(kills: int, seed: int, folder: Path) -> Outcome:
         for kill in range(kills):
             # Every other server is let live until its first payment was answered: on a slow machine, too, some are.
             answers, seconds = (1, chance.uniform(0.1, 2.6)) if kill % 2 else (2, chance.uniform(0.0, 1.0))
-            _pay_and_be_killed(environ, chance.sample(payable, 6), answers, seconds)
+            # Every third server is given a run; the others pay one by one, some of the same bills too.
+            _pay_and_be_killed(environ, _requests(chance.sample(payable, 6), as_run=kill % 3 == 0), answers, seconds)
         set_faults(found, {"rules": []})
         return anyio.run(compare, environ, kills)
 
@@ -137,9 +142,7 @@ async def payable_bills(environ: dict[str, str]) -> list[tuple[str, str]]:
         await app.aclose()
 
 
-def _pay_and_be_killed(
-    environ: dict[str, str], bills: list[tuple[str, str]], answers: int, after_seconds: float
-) -> None:
+def _pay_and_be_killed(environ: dict[str, str], requests: Iterator[bytes], answers: int, after_seconds: float) -> None:
     process = subprocess.Popen(
         [sys.executable, "-m", "rutter_ap_server", "stdio"],
         stdin=subprocess.PIPE,
@@ -150,7 +153,7 @@ def _pay_and_be_killed(
     assert process.stdin is not None
     assert process.stdout is not None
     with process.stdin, process.stdout:
-        process.stdin.write(b"".join(_requests(bills)))
+        process.stdin.write(b"".join(requests))
         process.stdin.flush()
         # Counted from an answer, so that on a slow machine not every kill comes too early; and never waited for long.
         latest = threading.Timer(_LIFE_SECONDS_MAX, process.kill)
@@ -164,8 +167,8 @@ def _pay_and_be_killed(
         process.wait()
 
 
-def _requests(bills: list[tuple[str, str]]) -> Iterator[bytes]:
-    """A handshake, then a whole payment, half a payment and the same half again for each bill."""
+def _requests(bills: list[tuple[str, str]], *, as_run: bool) -> Iterator[bytes]:
+    """A handshake, then a run of all the bills, twice; or half of each, the same half again, and the whole of it."""
     hello = {
         "protocolVersion": "2025-11-25",
         "capabilities": {},
@@ -174,6 +177,12 @@ def _requests(bills: list[tuple[str, str]]) -> Iterator[bytes]:
     yield _line({"id": 0, "method": "initialize", "params": hello})
     yield _line({"method": "notifications/initialized"})
     number = 0
+    if as_run:
+        arguments: dict[str, Any] = {"bill_ids": [bill_id for bill_id, _ in bills]}
+        run = {"name": "propose_payment_run", "arguments": arguments}
+        for number in (1, 2):
+            yield _line({"id": number, "method": "tools/call", "params": run})
+        return
     for bill_id, due in bills:
         half = f"{(Decimal(due) / 2).quantize(Decimal('0.01')):f}"
         for amount in (half, half, due):
@@ -219,17 +228,30 @@ async def _outcome(app: App, kills: int) -> Outcome:
             problems.append(f"bill {bill.id}: booked {booked[bill.id]}, posted {posted.get(bill.id, Decimal(0))}")
         if bill.amount_due < 0 or booked[bill.id] > bill.total_amount:
             problems.append(f"bill {bill.id} is over-paid")
-    still_open = [p for p in payments if p.state in ("released", "dispatching", "unknown")]
+    runs = [p for p in proposals if p.tool == "propose_payment_run"]
+    still_open = [p for p in (*payments, *runs) if p.state in ("released", "dispatching", "unknown")]
     problems += [f"proposal {p.id} is stuck as {p.state}" for p in still_open]
     chain = app.store.read_now(lambda tx: tx.audit.verify())
     if not chain.holds:
         problems.append(f"the audit chain is broken at {chain.broken_at}")
     count = sum(1 for p in payments if p.state == "posted")
     bookings = sum(1 for total in booked.values() if total)
-    return Outcome(kills, count, bookings, len(still_open), tuple(problems))
+    in_runs = sum(1 for p in payments if p.state == "posted" and p.run_id is not None)
+    return Outcome(kills, count, in_runs, bookings, len(still_open), tuple(problems))
 
 
-_ALL_STATES = ("held", "released", "dispatching", "unknown", "posted", "refused", "declined", "expired", "failed")
+_ALL_STATES = (
+    "held",
+    "superseded",
+    "released",
+    "dispatching",
+    "unknown",
+    "posted",
+    "refused",
+    "declined",
+    "expired",
+    "failed",
+)
 
 
 def main() -> int:
@@ -240,7 +262,8 @@ def main() -> int:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="rutter-ap-crash-") as folder:
         outcome = campaign(arguments.kills, arguments.seed, Path(folder))
-    sys.stdout.write(f"{outcome.kills} kills, {outcome.posted} payments posted, {outcome.booked} bills with payments\n")
+    paid = f"{outcome.posted} payments posted, {outcome.in_runs} of them in runs"
+    sys.stdout.write(f"{outcome.kills} kills, {paid}, {outcome.booked} bills with payments\n")
     for problem in outcome.problems:
         sys.stdout.write(f"PROBLEM: {problem}\n")
     return 1 if outcome.problems or not outcome.posted else 0

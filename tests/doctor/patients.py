@@ -16,7 +16,9 @@ from typing import Any
 
 from rutter_ap_server.app import App
 from rutter_ap_server.clock import Clock
+from rutter_ap_server.secret import Secret
 from rutter_ap_server.settings import read_settings
+from rutter_ap_server.store.connections import ACCESS_TOKEN
 from rutter_ap_server.store.engine import Tx
 
 
@@ -85,3 +87,17 @@ def credentials(base_url: str) -> dict[str, str]:
         "RUTTER_CLIENT_SECRET": "hush-4711",
         "RUTTER_ACCESS_TOKEN": "token-4711",
     }
+
+
+def keep_company(home: Path, connection_id: str, name: str, token: str) -> None:
+    """A connected company in the store of that home, whatever Rutter thinks of its token."""
+    app = App(read_settings({"RUTTER_AP_HOME": str(home)}))
+    sealed = app.secret_box.seal(Secret(token), company_id=connection_id, name=ACCESS_TOKEN)
+
+    def keep(tx: Tx) -> None:
+        tx.connections.begin(connection_id, environment="embedded", name=name)
+        tx.connections.activate(connection_id, name=name, platform="XERO")
+        tx.secrets.put(connection_id, ACCESS_TOKEN, sealed)
+
+    app.store.write_now(keep)
+    app.store.close()

@@ -10,11 +10,12 @@ from pathlib import Path
 import anyio
 import pytest
 
-from doctor.patients import credentials, in_sandbox, in_store, served_sandbox, upstream, with_approvers
+from doctor.patients import credentials, in_sandbox, in_store, keep_company, served_sandbox, upstream, with_approvers
 from rutter_ap_server.clock import FixedClock, unstamp
 from rutter_ap_server.doctor import Check, examine, report
+from rutter_ap_server.store.secrets import new_key
 
-NAMES = ["settings", "home", "store", "policy", "connection", "clock", "approvers", "files", "freeze"]
+NAMES = ["settings", "home", "store", "policy", "keys", "connection", "clock", "approvers", "files", "freeze"]
 
 
 def looked(home: Path, **environ: str) -> dict[str, Check]:
@@ -264,3 +265,45 @@ def test_the_report_is_lines_for_a_person_and_stable_json_for_a_program() -> Non
         ],
         "ok": False,
     }
+
+
+def test_each_connected_company_has_a_line_of_its_own_and_one_that_fails_hides_no_other(home: Path) -> None:
+    looked(home)
+    keep_company(home, "c1", "Second", "no-such-token-4711")
+
+    checks = anyio.run(examine, {"RUTTER_AP_HOME": str(home)})
+
+    lines = [check for check in checks if check.name == "connection"]
+    assert [(check.status, check.detail.partition(" (")[0]) for check in lines] == [
+        ("ok", "Harbor & Pine Ltd"),
+        ("fail", "Second"),
+    ]
+    assert "4711" not in lines[1].detail + lines[1].next_step
+    said: list[str] = []
+    assert report(checks, False, said.append) == 1
+    assert said[-1] == "Something is wrong: connection.\n"
+
+
+def test_a_key_that_others_can_read_fails_and_says_what_to_do(home: Path) -> None:
+    assert looked(home)["keys"].status == "ok"
+    keep_company(home, "c1", "Second", "token-4711")
+    checks = anyio.run(examine, {"RUTTER_AP_HOME": str(home)})
+    assert [check.status for check in checks if check.name == "keys"] == ["ok"]
+
+    (home / "secret.key").chmod(0o644)
+    (check,) = (one for one in anyio.run(examine, {"RUTTER_AP_HOME": str(home)}) if one.name == "keys")
+    assert (check.status, "mode 0644" in check.detail) == ("fail", True)
+    assert check.next_step.startswith(f"chmod 600 {home / 'secret.key'}")
+
+
+def test_stored_tokens_that_no_key_opens_are_counted(home: Path) -> None:
+    keep_company(home, "c1", "Second", "token-4711")
+    (home / "secret.key").unlink()
+    other = {"RUTTER_AP_HOME": str(home), "RUTTER_AP_SECRET_KEYS": new_key().reveal()}
+
+    checks = {check.name: check for check in anyio.run(examine, other)}
+
+    assert checks["keys"].status == "fail"
+    assert "1 of 1 stored secrets cannot be opened" in checks["keys"].detail
+    assert "RUTTER_AP_SECRET_KEYS" in checks["keys"].next_step
+    assert other["RUTTER_AP_SECRET_KEYS"] not in str(checks)

@@ -14,8 +14,9 @@ import anyio
 import anyio.lowlevel
 import httpx
 
-from rutter_ap_server.app import App, AppDesk
+from rutter_ap_server.app import App
 from rutter_ap_server.clock import FixedClock
+from rutter_ap_server.desk import AppDesk
 from rutter_ap_server.guard.asker import Answer, Answered, Asker, Question, Silent
 from rutter_ap_server.guard.dispatch import Dispatcher
 from rutter_ap_server.lookup.directory import Directory
@@ -117,14 +118,14 @@ class OneOffice(Offices):
 
     def __init__(self, app: App, client: RutterClient, office: Office) -> None:
         super().__init__(app.settings, app.clock)
-        self._client = client
+        self._client_of_bench = client
         self._office_of_bench = office
 
     async def all(self) -> tuple[Office, ...]:
         return (self._office_of_bench,)
 
     async def aclose(self) -> None:
-        await self._client.aclose()
+        await self._client_of_bench.aclose()
 
 
 class Bench:

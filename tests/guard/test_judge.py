@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from guard.making import a_frozen, payment_facts, usd
-from rutter_ap_server.guard.dispatch import for_good, sufficient
+from rutter_ap_server.guard.commit import for_good, sufficient
 from rutter_ap_server.guard.judge import Judgement, judge
 from rutter_ap_server.guard.kinds.base import Facts, OwnFacts, Rule
 from rutter_ap_server.guard.kinds.payment import PaymentKind

@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from guard.bench import PASSCODE, START, Answering, Bench, PowerCut, codes
 from rutter_ap_server.clock import FixedClock
 from rutter_ap_server.guard.asker import Answer
-from rutter_ap_server.guard.dispatch import LEASE_SECONDS
+from rutter_ap_server.guard.commit import LEASE_SECONDS
 from rutter_ap_server.rutter.models.vendors import VendorUpdate
 from rutter_ap_server.sandbox import open_sandbox
 from rutter_ap_server.store.engine import Tx

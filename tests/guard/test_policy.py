@@ -33,9 +33,16 @@ def test_without_a_file_the_default_asks_for_payments_and_names_an_approver_abov
     assert policy == Policy() == parse_policy("")
     assert {tool: policy.base(tool) for tool in policy.tools.model_dump()} == {
         "create_bill": Severity.ALLOW,
+        "update_bill": Severity.ALLOW,
+        "delete_bill": Severity.APPROVE,
         "pay_bill": Severity.ASK,
+        "void_payment": Severity.APPROVE,
+        "propose_payment_run": Severity.ASK,
+        "create_credit": Severity.ASK,
         "apply_credit": Severity.ALLOW,
+        "remove_credit": Severity.ASK,
         "attach_file": Severity.ALLOW,
+        "save_vendor": Severity.ASK,
         "link_account": Severity.ALLOW,
     }
     names = ("approve_above", "two_approvers_above", "single_limit", "day_limit", "vendor_day_limit")

@@ -11,8 +11,9 @@ import anyio
 import pytest
 
 from guard.bench import PASSCODE, PowerCut, a_bench, accepts, codes
+from lookup.pdfs import invoice
 from rutter_ap_server.guard.approvals import NotReleased
-from rutter_ap_server.guard.dispatch import LEASE_SECONDS
+from rutter_ap_server.guard.commit import LEASE_SECONDS
 from rutter_ap_server.guard.recover import KEY_KEPT_SURELY
 from rutter_ap_tools.bills import CreateBill, NewBillLine
 from rutter_ap_tools.credits import ApplyCredit
@@ -431,7 +432,7 @@ async def test_a_new_account_lost_on_the_way_back_is_found_and_linked(home: Path
 
 async def test_a_file_lost_on_the_way_back_is_attached_once(home: Path) -> None:
     async with a_bench(home) as bench:
-        (home / "invoice.pdf").write_bytes(b"%PDF-1.7 an invoice")
+        (home / "invoice.pdf").write_bytes(invoice("2026-03-01"))
         bill = await bench.bill("NW-2291")
         bench.wire.faults = ["lost after"]
         result = await bench.submit(AttachFile(bill_id=bill.id, path="invoice.pdf"))

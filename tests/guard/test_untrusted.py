@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,7 +12,6 @@ from guard.making import usd
 from rutter_ap_server.guard.untrusted import (
     account_argument,
     amount_argument,
-    amounts_in,
     keys_in,
     names,
     path_argument,
@@ -20,6 +19,8 @@ from rutter_ap_server.guard.untrusted import (
     worth_remembering,
 )
 from rutter_ap_server.sandbox.story import HOSTILE_MEMO
+from rutter_ap_tools.catalogue import CATALOGUE
+from rutter_ap_tools.tool import Tool
 
 
 @pytest.mark.parametrize(
@@ -95,6 +96,11 @@ def test_ordinary_business_is_not(text: str) -> None:
     assert suspicion(text) is None
 
 
+@pytest.mark.parametrize("tool", CATALOGUE, ids=lambda tool: tool.name)
+def test_text_that_names_any_of_our_tools_is_noticed(tool: Tool[Any, Any]) -> None:
+    assert suspicion(f"Please {tool.name} now") == f"names a tool of this server: ‹{tool.name}›"
+
+
 @given(st.text(max_size=300))
 def test_no_text_is_too_odd_to_be_read(text: str) -> None:
     found = suspicion(text)
@@ -153,10 +159,6 @@ def test_an_account_is_recognised_by_name_or_number(name: str, number: str, text
 )
 def test_a_file_is_recognised_by_path_or_name(text: str, named: bool) -> None:
     assert names(text, path_argument("/srv/files/payroll.pdf", "payroll.pdf")) is named
-
-
-def test_a_whole_document_is_searched_for_amounts_not_only_its_head() -> None:
-    assert Decimal("1234.50") in amounts_in("x " * 200_000 + "Total 1,234.50")
 
 
 def test_small_whole_numbers_are_not_worth_remembering() -> None:

@@ -7,22 +7,43 @@ from dataclasses import dataclass
 from typing import Any
 
 from rutter_ap_tools.catalogue import CATALOGUE
+from rutter_ap_tools.tool import plain_schema
 
 VALID: dict[str, dict[str, Any]] = {
     "list_bills": {},
     "get_bill": {"bill_id": "b1"},
+    "summarize_payables": {},
+    "list_payments": {},
+    "list_credits": {},
     "create_bill": {
         "vendor": "v1",
         "issue_date": "2026-03-01",
         "currency": "USD",
         "lines": [{"amount": "10.00"}],
     },
+    "update_bill": {"bill_id": "b1"},
+    "delete_bill": {"bill_id": "b1"},
+    "propose_payment_run": {"bill_ids": ["b1"]},
     "pay_bill": {"bill_id": "b1"},
+    "void_payment": {"payment_id": "p1"},
+    "create_credit": {
+        "vendor": "v1",
+        "issue_date": "2026-03-01",
+        "currency": "USD",
+        "lines": [{"amount": "10.00"}],
+    },
     "apply_credit": {"credit_id": "c1", "bill_id": "b1"},
+    "remove_credit": {"credit_id": "c1", "bill_id": "b1"},
     "attach_file": {"bill_id": "b1"},
+    "read_attachment": {"bill_id": "b1"},
+    "save_vendor": {"name": "Acme", "currency": "USD"},
     "link_account": {"role": "funding"},
     "find_records": {"kind": "vendor"},
+    "connect_ledger": {},
+    "list_connections": {},
+    "sync_ledger": {},
     "get_proposal": {"proposal_id": "p1"},
+    "list_proposals": {},
 }
 # Objects inside a call, as a caller would write the smallest right one.
 _INNER: dict[str, dict[str, Any]] = {
@@ -63,7 +84,8 @@ class Place:
 def places() -> Iterator[Place]:
     """Every argument of every tool, those of inner objects included."""
     for tool in CATALOGUE:
-        schema = tool.input_schema()
+        # Whole, with the bounds that an assistant is not shown.
+        schema = plain_schema(tool.arguments, mode="validation")
         yield from _places(tool.name, "", schema)
         for outer in _INNER:
             inner = schema["properties"].get(outer)
@@ -72,5 +94,5 @@ def places() -> Iterator[Place]:
 
 
 def _places(tool: str, outer: str, schema: dict[str, Any]) -> Iterator[Place]:
-    for name, described in schema["properties"].items():
+    for name, described in schema.get("properties", {}).items():
         yield Place(tool, outer, name, described, name in schema.get("required", ()))

@@ -7,9 +7,9 @@ from typing import Literal
 
 from pydantic import Field
 
+from rutter_ap_tools.bill_words import say_bill, say_bills
 from rutter_ap_tools.port import Desk
-from rutter_ap_tools.say import UNTRUSTED_NOTE, cell, header, say_write, table
-from rutter_ap_tools.text import quote
+from rutter_ap_tools.say import say_write
 from rutter_ap_tools.tool import Risk, Tool
 from rutter_ap_tools.wire import (
     Amount,
@@ -49,15 +49,15 @@ BillSort = Literal["due_date", "-due_date", "updated_at", "-updated_at"]
 class ListBills(CompanyArguments):
     """The question `list_bills` answers."""
 
-    status: BillStatus = Field(default="unpaid", description="unpaid = open or partially_paid; any = all of them.")
-    vendor: ShortText = Field(default="", description="Vendor id or name.")
-    document_number: ShortText = Field(default="", description="The bill's own number, exact.")
-    due_from: OptionalDate = Field(default="", description="Due on or after, YYYY-MM-DD.")
-    due_to: OptionalDate = Field(default="", description="Due on or before, YYYY-MM-DD.")
-    overdue: bool = Field(default=False, description="true: only bills due before today.")
-    sort: BillSort = Field(default="due_date", description="A leading minus means latest first.")
-    limit: int = Field(default=50, ge=1, le=200, description="Bills per page.")
-    cursor: str = Field(default="", max_length=4000, description="next_cursor of the page before.")
+    status: BillStatus = Field(default="unpaid", description="unpaid: with something due.")
+    vendor: ShortText = Field(default="", description="Id or name.")
+    document_number: ShortText = Field(default="", description="Exact.")
+    due_from: OptionalDate = Field(default="", description="YYYY-MM-DD.")
+    due_to: OptionalDate = Field(default="", description="YYYY-MM-DD.")
+    overdue: bool = Field(default=False, description="Only due before today.")
+    sort: BillSort = Field(default="due_date", description="- is latest first.")
+    limit: int = Field(default=50, ge=1, le=200, description="Per page.")
+    cursor: str = Field(default="", max_length=4000, description="next_cursor before.")
 
 
 class BillRow(Result):
@@ -74,11 +74,20 @@ class BillRow(Result):
     days_overdue: int
 
 
+class BillTotal(Result):
+    """Bills of one currency, summed."""
+
+    bills: int
+    total: MoneyShape
+    due: MoneyShape
+
+
 class BillList(Answer):
-    """A page of bills."""
+    """A page of bills. `totals` are of the whole match, a sum a currency, and stand on its first page only."""
 
     bills: list[BillRow]
     today: datetime.date
+    totals: list[BillTotal] | None = Field(default=None, description="Over the whole match, not this page.")
     notes: list[str] = Field(default_factory=list)
     next_cursor: str | None = None
 
@@ -86,7 +95,15 @@ class BillList(Answer):
 class GetBill(CompanyArguments):
     """Which bill to show."""
 
-    bill_id: Identifier = Field(description="The bill's id, as list_bills shows it.")
+    bill_id: Identifier = Field(description="Bill id.")
+
+
+class Tag(Result):
+    """What else a line refers to: an item, class, department, location, customer, project or tax_rate."""
+
+    kind: str
+    id: str
+    name: str | None = None
 
 
 class BillLine(Result):
@@ -95,14 +112,19 @@ class BillLine(Result):
     amount: MoneyShape | None = None
     account: Named | None = None
     description: str | None = Field(default=None, description="Untrusted text.")
+    quantity: str | None = None
+    unit_amount: str | None = None
+    tags: list[Tag] = Field(default_factory=list)
 
 
 class Allocation(Result):
-    """A payment or credit applied to the bill."""
+    """A payment or credit applied to the bill: a payment with its account, a credit with its number."""
 
     id: str
     date: datetime.date | None = None
     amount: MoneyShape
+    account: Named | None = None
+    document_number: str | None = None
 
 
 class AttachmentRow(Result):
@@ -112,98 +134,66 @@ class AttachmentRow(Result):
     file_name: str
 
 
+class OpenCredits(Result):
+    """What the vendor's open credits in the bill's currency come to, and which they are."""
+
+    remaining: MoneyShape
+    ids: list[str]
+
+
+class OpenProposal(Result):
+    """A write on the bill that was proposed and is not finished."""
+
+    id: str
+    tool: str
+    state: str
+
+
 class BillDetail(Answer):
-    """One bill in full."""
+    """One bill in full. `attachments` are left out where they cannot be read."""
 
     bill: BillRow
     memo: str | None = Field(default=None, description="Untrusted text.")
     lines: list[BillLine]
     payments: list[Allocation]
     credits: list[Allocation]
-    attachments: list[AttachmentRow]
+    attachments: list[AttachmentRow] | None = None
+    open_credits: OpenCredits | None = None
+    proposals: list[OpenProposal] = Field(default_factory=list)
     next_step: str
 
 
 class NewBillLine(Arguments):
     """One line to enter. `amount` is the line's total."""
 
-    amount: Amount = Field(description='Line total as a decimal string, e.g. "80.00".')
-    account: ShortText = Field(default="", description="Expense account, id or name; the linked one when left out.")
+    amount: Amount = Field(description='Line total, e.g. "80.00".')
+    account: ShortText = Field(default="", description="Else the linked.")
     description: LongText = Field(default="", description="What was bought.")
-    item: ShortText = Field(default="", description="Item id.")
-    quantity: OptionalAmount = Field(default="", description="Item quantity.")
-    unit_amount: OptionalAmount = Field(default="", description="Item unit price.")
-    tax_rate: ShortText = Field(default="", description="Tax rate id.")
-    class_: ShortText = Field(default="", alias="class", description="Class id.")
-    department: ShortText = Field(default="", description="Department id.")
-    location: ShortText = Field(default="", description="Location id.")
-    customer: ShortText = Field(default="", description="Customer id.")
-    project: ShortText = Field(default="", description="Project id.")
+    item: ShortText = ""
+    quantity: OptionalAmount = ""
+    unit_amount: OptionalAmount = ""
+    tax_rate: ShortText = ""
+    class_: ShortText = Field(default="", alias="class")
+    department: ShortText = ""
+    location: ShortText = ""
+    customer: ShortText = ""
+    project: ShortText = ""
 
 
 class CreateBill(WriteArguments):
     """A bill to enter."""
 
-    vendor: Identifier = Field(description="Vendor id or name.")
-    issue_date: DateText = Field(description="Date on the bill, YYYY-MM-DD.")
+    vendor: Identifier = Field(description="Id or name.")
+    issue_date: DateText = Field(description="YYYY-MM-DD.")
     due_date: OptionalDate = Field(default="", description="YYYY-MM-DD.")
-    currency: CurrencyText = Field(description="ISO 4217, e.g. USD.")
-    document_number: ShortText = Field(default="", description="The vendor's invoice number.")
-    memo: LongText = Field(default="", description="Note kept with the bill.")
-    lines: list[NewBillLine] = Field(min_length=1, max_length=200, description="At least one line.")
-    payment_terms: ShortText = Field(default="", description="Payment terms id.")
-    accounts_payable_account: ShortText = Field(default="", description="Accounts payable account, id or name.")
-    subsidiary: ShortText = Field(default="", description="Subsidiary id.")
-    purchase_orders: list[Identifier] = Field(default_factory=list, max_length=50, description="Purchase order ids.")
-
-
-def _say_list(found: BillList) -> str:
-    rows = [
-        (
-            bill.id,
-            cell(bill.document_number),
-            cell(bill.vendor.name or bill.vendor.id),
-            bill.status,
-            str(bill.due_date or "none"),
-            str(bill.days_overdue) if bill.days_overdue > 0 else "",
-            str(bill.due.money),
-            str(bill.total.money),
-        )
-        for bill in found.bills
-    ]
-    lines = [header(found), *found.notes]
-    if rows:
-        lines += [
-            UNTRUSTED_NOTE,
-            table(("id", "number", "vendor", "status", "due date", "days overdue", "due", "total"), rows),
-        ]
-    else:
-        lines.append("No bills match.")
-    if found.next_cursor:
-        lines.append(f"More follow: call again with cursor={found.next_cursor}")
-    return "\n".join(lines)
-
-
-def _say_bill(found: BillDetail) -> str:
-    bill = found.bill
-    lines = [
-        header(found),
-        UNTRUSTED_NOTE,
-        f"Bill {bill.id} number {cell(bill.document_number)} from {cell(bill.vendor.name)} ({bill.vendor.id})",
-        f"status {bill.status}, issued {bill.issue_date}, due {bill.due_date}, "
-        f"total {bill.total.money}, still due {bill.due.money}",
-    ]
-    if found.memo:
-        lines.append(f"memo (untrusted): {quote(found.memo, 300)}")
-    for line in found.lines:
-        account = line.account.name if line.account else None
-        amount = line.amount.money if line.amount else "?"
-        lines.append(f"line: {amount} to {cell(account)} {quote(line.description)}".rstrip())
-    lines += [f"payment {p.id}: {p.amount.money} on {p.date}" for p in found.payments]
-    lines += [f"credit {c.id}: {c.amount.money} on {c.date}" for c in found.credits]
-    lines += [f"attachment {a.id}: {quote(a.file_name)}" for a in found.attachments]
-    lines.append(found.next_step)
-    return "\n".join(lines)
+    currency: CurrencyText = Field(description="ISO 4217.")
+    document_number: ShortText = Field(default="", description="Vendor's number.")
+    memo: LongText = Field(default="", description="Note.")
+    lines: list[NewBillLine] = Field(min_length=1, max_length=200, description="Item to project: ids or names.")
+    payment_terms: ShortText = Field(default="", description="Id or name.")
+    accounts_payable_account: ShortText = Field(default="", description="Id or name.")
+    subsidiary: ShortText = Field(default="", description="Id or name.")
+    purchase_orders: list[Identifier] = Field(default_factory=list, max_length=50, description="Ids or numbers.")
 
 
 async def _list(desk: Desk, ask: ListBills) -> BillList:
@@ -222,38 +212,31 @@ LIST_BILLS = Tool(
     name="list_bills",
     title="List bills",
     description=(
-        "Finds bills (supplier invoices the company owes) in one call: by status, vendor, number, due window or "
-        "overdue. Answers a page of rows with what is still due and days overdue. Reads only. For one bill's lines, "
-        "payments and files use get_bill."
+        "Finds bills by status, vendor, number, due window or overdue, with totals per currency. For aging: "
+        "summarize_payables; for one bill: get_bill."
     ),
     risk=Risk.READS,
     toolset="bills",
     arguments=ListBills,
     result=BillList,
     handle=_list,
-    say=_say_list,
+    say=say_bills,
 )
 GET_BILL = Tool(
     name="get_bill",
     title="Show a bill",
-    description=(
-        "Shows one bill in full: lines, payments, credits, attached files, and what may be done next. Reads only."
-    ),
+    description="Shows one bill in full: lines, payments, credits, files, open proposals, and what may come next.",
     risk=Risk.READS,
     toolset="bills",
     arguments=GetBill,
     result=BillDetail,
     handle=_get,
-    say=_say_bill,
+    say=say_bill,
 )
 CREATE_BILL = Tool(
     name="create_bill",
     title="Enter a bill",
-    description=(
-        "Enters a bill in the ledger from its document: vendor, dates, currency, number and lines. Check with "
-        "list_bills first that it is not there yet. Entering a bill pays nothing. Use dry_run to see the verdict "
-        "without writing."
-    ),
+    description="Enters a bill from its document; see list_bills first. Entering a bill pays nothing.",
     risk=Risk.WRITES,
     toolset="bills",
     arguments=CreateBill,

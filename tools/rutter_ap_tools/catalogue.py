@@ -5,25 +5,50 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from rutter_ap_tools.attachments import READ_ATTACHMENT
+from rutter_ap_tools.bill_changes import DELETE_BILL, UPDATE_BILL
 from rutter_ap_tools.bills import CREATE_BILL, GET_BILL, LIST_BILLS
+from rutter_ap_tools.connections import CONNECT_LEDGER, LIST_CONNECTIONS, SYNC_LEDGER
+from rutter_ap_tools.credit_lists import LIST_CREDITS
+from rutter_ap_tools.credit_writes import CREATE_CREDIT, REMOVE_CREDIT
 from rutter_ap_tools.credits import APPLY_CREDIT
 from rutter_ap_tools.files import ATTACH_FILE
 from rutter_ap_tools.ledger import LINK_ACCOUNT
+from rutter_ap_tools.payment_lists import LIST_PAYMENTS
+from rutter_ap_tools.payment_runs import PROPOSE_PAYMENT_RUN
+from rutter_ap_tools.payment_voids import VOID_PAYMENT
 from rutter_ap_tools.payments import PAY_BILL
-from rutter_ap_tools.proposals import GET_PROPOSAL
+from rutter_ap_tools.proposals import GET_PROPOSAL, LIST_PROPOSALS
 from rutter_ap_tools.records import FIND_RECORDS
+from rutter_ap_tools.summaries import SUMMARIZE_PAYABLES
 from rutter_ap_tools.tool import Risk, Tool
+from rutter_ap_tools.vendors import SAVE_VENDOR
 
 CATALOGUE: tuple[Tool[Any, Any], ...] = (
     LIST_BILLS,
     GET_BILL,
+    SUMMARIZE_PAYABLES,
     CREATE_BILL,
+    UPDATE_BILL,
+    DELETE_BILL,
     PAY_BILL,
+    VOID_PAYMENT,
+    LIST_PAYMENTS,
+    PROPOSE_PAYMENT_RUN,
+    LIST_CREDITS,
+    CREATE_CREDIT,
     APPLY_CREDIT,
+    REMOVE_CREDIT,
     ATTACH_FILE,
-    LINK_ACCOUNT,
+    READ_ATTACHMENT,
     FIND_RECORDS,
+    SAVE_VENDOR,
+    LINK_ACCOUNT,
+    CONNECT_LEDGER,
+    LIST_CONNECTIONS,
+    SYNC_LEDGER,
     GET_PROPOSAL,
+    LIST_PROPOSALS,
 )
 
 

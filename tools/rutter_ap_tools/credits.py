@@ -13,12 +13,10 @@ from rutter_ap_tools.wire import Identifier, OptionalAmount, OptionalDate, Write
 class ApplyCredit(WriteArguments):
     """A credit memo to apply to a bill of the same vendor."""
 
-    credit_id: Identifier = Field(description="Id of the bill credit memo (find_records kind=credit lists open ones).")
-    bill_id: Identifier = Field(description="Id of the bill it reduces.")
-    amount: OptionalAmount = Field(
-        default="", description="Decimal string; the smaller of what remains and what is due when left out."
-    )
-    date: OptionalDate = Field(default="", description="YYYY-MM-DD; today when left out.")
+    credit_id: Identifier = Field(description="Credit id, from list_credits.")
+    bill_id: Identifier = Field(description="Bill id.")
+    amount: OptionalAmount = Field(default="", description="Else all that fits.")
+    date: OptionalDate = Field(default="", description="YYYY-MM-DD; else today.")
 
 
 async def _apply(desk: Desk, intent: ApplyCredit) -> WriteResult:
@@ -27,10 +25,10 @@ async def _apply(desk: Desk, intent: ApplyCredit) -> WriteResult:
 
 APPLY_CREDIT = Tool(
     name="apply_credit",
-    title="Apply a credit to a bill",
+    title="Apply a credit",
     description=(
-        "Applies an open bill credit memo, whole or part, to a bill of the same vendor and currency, which lowers "
-        "what is due. It pays nothing from a bank account. Do this before pay_bill."
+        "Applies an open credit, whole or part, to a bill of the same vendor and currency. No account pays. "
+        "Do this before pay_bill."
     ),
     risk=Risk.WRITES,
     toolset="credits",

@@ -13,10 +13,10 @@ from rutter_ap_tools.wire import Identifier, ShortText, WriteArguments, WriteRes
 class AttachFile(WriteArguments):
     """A file to attach to a bill: exactly one of `path` and `upload`."""
 
-    bill_id: Identifier = Field(description="Id of the bill.")
-    path: str = Field(default="", max_length=1000, description="A file below an allowed folder of the server.")
-    upload: ShortText = Field(default="", description="Handle printed by `rutter-ap upload FILE`.")
-    file_name: ShortText = Field(default="", description="Name to show; the file's own when left out.")
+    bill_id: Identifier = Field(description="Bill id.")
+    path: str = Field(default="", max_length=1000, description="File in an allowed folder.")
+    upload: ShortText = Field(default="", description="Or an upload's handle.")
+    file_name: ShortText = Field(default="", description="Name to show.")
 
 
 async def _attach(desk: Desk, intent: AttachFile) -> WriteResult:
@@ -25,10 +25,10 @@ async def _attach(desk: Desk, intent: AttachFile) -> WriteResult:
 
 ATTACH_FILE = Tool(
     name="attach_file",
-    title="Attach a file to a bill",
+    title="Attach a file",
     description=(
-        "Attaches a document (PDF, PNG, JPEG, CSV or text) to a bill, by a path the operator allows or by the handle "
-        "of a file a person uploaded. Never send file contents. The type is checked by content, not by name."
+        "Attaches a document (PDF, PNG, JPEG, CSV, text) to a bill, by an allowed path or a `rutter-ap "
+        "upload` handle. Never send file contents."
     ),
     risk=Risk.WRITES,
     toolset="files",

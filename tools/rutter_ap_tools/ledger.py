@@ -17,21 +17,21 @@ Role = Literal["accounts_payable", "funding", "expense"]
 class NewAccount(Arguments):
     """An account to create."""
 
-    name: Identifier = Field(description="Name in the chart of accounts.")
+    name: Identifier = Field(description="Account name.")
     account_type: Literal["bank", "credit_card", "accounts_payable", "expense", "cost_of_goods_sold"] = Field(
-        description="Must fit the role."
+        description="Fits the role."
     )
-    currency: CurrencyText = Field(description="ISO 4217, e.g. USD.")
-    nominal_code: ShortText = Field(default="", description="Account number, where the ledger uses them.")
-    bank_account_number: ShortText = Field(default="", description="Xero needs it for bank accounts.")
+    currency: CurrencyText = Field(description="ISO 4217.")
+    nominal_code: ShortText = Field(default="", description="Account number.")
+    bank_account_number: ShortText = Field(default="", description="For Xero.")
 
 
 class LinkAccount(WriteArguments):
     """Which account plays a role: exactly one of `account` and `create`."""
 
-    role: Role = Field(description="accounts_payable, funding (pays bills) or expense (default for bill lines).")
-    account: ShortText = Field(default="", description="Id or name of an existing account.")
-    create: NewAccount | None = Field(default=None, description="Or an account to create.")
+    role: Role = Field(description="funding pays bills.")
+    account: ShortText = Field(default="", description="Id or name.")
+    create: NewAccount | None = Field(default=None, description="Or a new one.")
 
 
 async def _link(desk: Desk, intent: LinkAccount) -> WriteResult:
@@ -40,10 +40,10 @@ async def _link(desk: Desk, intent: LinkAccount) -> WriteResult:
 
 LINK_ACCOUNT = Tool(
     name="link_account",
-    title="Link a ledger account to a role",
+    title="Link an account",
     description=(
-        "Finds or creates the ledger account for a role (accounts payable, funding, expense) and remembers it, so "
-        "that later calls may leave it out. It moves no money. Look accounts up with find_records."
+        "Finds or creates the ledger account for a role and remembers it, so that calls may leave it out. "
+        "Moves no money."
     ),
     risk=Risk.WRITES,
     toolset="ledger",

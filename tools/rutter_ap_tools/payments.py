@@ -21,14 +21,14 @@ from rutter_ap_tools.wire import (
 class PayBill(WriteArguments):
     """A payment to record against one bill."""
 
-    bill_id: Identifier = Field(description="The bill's id, as list_bills shows it.")
+    bill_id: Identifier = Field(description="Bill id.")
     amount: OptionalAmount = Field(
         default="",
-        description='Decimal string in the bill\'s currency, e.g. "250.00"; all that is due when left out.',
+        description='Such as "250.00"; else all due.',
     )
-    account: ShortText = Field(default="", description="Funding account, id or name; the linked one when left out.")
-    date: OptionalDate = Field(default="", description="Payment date, YYYY-MM-DD; today when left out.")
-    memo: LongText = Field(default="", description="Note kept with the payment.")
+    account: ShortText = Field(default="", description="Id or name; else the linked.")
+    date: OptionalDate = Field(default="", description="YYYY-MM-DD; else today.")
+    memo: LongText = Field(default="", description="Note.")
 
 
 async def _pay(desk: Desk, intent: PayBill) -> WriteResult:
@@ -37,11 +37,10 @@ async def _pay(desk: Desk, intent: PayBill) -> WriteResult:
 
 PAY_BILL = Tool(
     name="pay_bill",
-    title="Record a bill payment",
+    title="Record a payment",
     description=(
-        "Records a payment of one bill, whole or part, in the ledger. It does not move money at a bank. The guard "
-        "judges it; most payments are held until a person releases them: tell the person what the answer says, then "
-        "ask get_proposal. Calling again with the same arguments never pays twice. Apply open credits first."
+        "Records a payment of a bill, whole or part; it does not move money at a bank. Most wait for a "
+        "person: say so, then ask get_proposal. A repeat pays nothing twice. Apply open credits first."
     ),
     risk=Risk.MOVES_MONEY,
     toolset="payments",

@@ -5,9 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from rutter_ap_tools.attachments import AttachmentText, ReadAttachment
     from rutter_ap_tools.bills import BillDetail, BillList, GetBill, ListBills
-    from rutter_ap_tools.proposals import GetProposal, ProposalAnswer
+    from rutter_ap_tools.connections import (
+        ConnectionList,
+        ConnectLedger,
+        ConnectResult,
+        ListConnections,
+        SyncLedger,
+        SyncResult,
+    )
+    from rutter_ap_tools.credit_lists import CreditList, ListCredits
+    from rutter_ap_tools.payment_lists import ListPayments, PaymentList
+    from rutter_ap_tools.payment_runs import ProposePaymentRun, RunResult
+    from rutter_ap_tools.proposals import GetProposal, ListProposals, ProposalAnswer, ProposalList
     from rutter_ap_tools.records import FindRecords, RecordList
+    from rutter_ap_tools.summaries import PayablesSummary, SummarizePayables
     from rutter_ap_tools.wire import WriteArguments, WriteResult
 
 
@@ -21,8 +34,26 @@ class Desk(Protocol):
 
     async def get_bill(self, ask: GetBill) -> BillDetail: ...
 
+    async def summarize_payables(self, ask: SummarizePayables) -> PayablesSummary: ...
+
+    async def list_payments(self, ask: ListPayments) -> PaymentList: ...
+
+    async def list_credits(self, ask: ListCredits) -> CreditList: ...
+
+    async def read_attachment(self, ask: ReadAttachment) -> AttachmentText: ...
+
     async def find_records(self, ask: FindRecords) -> RecordList: ...
 
     async def get_proposal(self, ask: GetProposal) -> ProposalAnswer: ...
+
+    async def list_proposals(self, ask: ListProposals) -> ProposalList: ...
+
+    async def list_connections(self, ask: ListConnections) -> ConnectionList: ...
+
+    async def connect_ledger(self, ask: ConnectLedger) -> ConnectResult: ...
+
+    async def sync_ledger(self, ask: SyncLedger) -> SyncResult: ...
+
+    async def propose_payment_run(self, intent: ProposePaymentRun) -> RunResult: ...
 
     async def submit(self, intent: WriteArguments) -> WriteResult: ...

@@ -1,22 +1,46 @@
-"""Proposals: what became of a write."""
+"""Proposals: what became of a write, what waits for a person, and what is left of each limit."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
 from pydantic import Field
 
 from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.port import Desk
-from rutter_ap_tools.say import header
+from rutter_ap_tools.say import UNTRUSTED_NOTE, header, table
+from rutter_ap_tools.text import clean
 from rutter_ap_tools.tool import Risk, Tool
-from rutter_ap_tools.wire import Answer, Arguments, Identifier, MoneyShape, Named, Record, Result
+from rutter_ap_tools.wire import (
+    Answer,
+    Arguments,
+    CompanyArguments,
+    Identifier,
+    MoneyShape,
+    Named,
+    Record,
+    Result,
+    ShortText,
+)
+
+ProposalState = Literal[
+    "open",
+    "any",
+    "held",
+    "unknown",
+    "posted",
+    "failed",
+    "refused",
+    "declined",
+    "expired",
+]
 
 
 class GetProposal(Arguments):
     """Which proposal to show."""
 
-    proposal_id: Identifier = Field(description="The proposal_id a write answered with.")
+    proposal_id: Identifier = Field(description="From a write's answer.")
 
 
 class Approval(Result):
@@ -46,10 +70,20 @@ class ProposalShape(Result):
     record: Record | None = None
 
 
+class LimitLeft(Result):
+    """A rolling limit of the policy and what is left of it now; "vendor" limits count one vendor's payments."""
+
+    name: str
+    hours: int
+    limit: MoneyShape
+    left: MoneyShape
+
+
 class ProposalAnswer(Answer):
-    """The proposal and what to do next."""
+    """The proposal and what to do next; for a payment that waits, what is left of the limits it counts against."""
 
     proposal: ProposalShape
+    limits: list[LimitLeft] = Field(default_factory=list)
     release_url: str | None = None
     next_step: str
 
@@ -63,10 +97,84 @@ def _say(answer: ProposalAnswer) -> str:
     lines += [f"released by {a.approver} ({a.channel}) at {a.at:%Y-%m-%d %H:%M} UTC" for a in one.approvals]
     if one.record:
         lines.append(f"record: {one.record.kind} {one.record.id}")
+    lines += _limit_lines(answer.limits)
     if answer.release_url:
         lines.append(f"A person releases it at {answer.release_url}")
     lines.append(answer.next_step)
     return "\n".join(lines)
+
+
+def _limit_lines(limits: list[LimitLeft]) -> list[str]:
+    """A line for each limit that is used; those that are whole on one line together."""
+    used = [one for one in limits if one.left != one.limit]
+    whole = [one for one in limits if one.left == one.limit]
+    lines = [f"left of {one.name} ({one.hours} h): {one.left.money} of {one.limit.money}" for one in used]
+    if whole:
+        lines.append(f"unused: {', '.join(f'{one.name} {one.limit.money}' for one in whole)}")
+    return lines
+
+
+class ListProposals(CompanyArguments):
+    """The question `list_proposals` answers."""
+
+    state: ProposalState = Field(default="open", description="open: not finished.")
+    bill_id: ShortText = Field(default="", description="Only on this bill.")
+    limit: int = Field(default=50, ge=1, le=200, description="Per page.")
+    cursor: str = Field(default="", max_length=4000, description="next_cursor before.")
+
+
+class ProposalRow(Result):
+    """One proposal in a list."""
+
+    id: str
+    tool: str
+    state: str
+    verdict: str
+    summary: str
+    amount: MoneyShape | None = None
+    vendor: Named | None = None
+    approvals: int
+    approvals_needed: int
+    created_at: datetime
+    expires_at: datetime
+
+
+class ProposalList(Answer):
+    """A page of proposals, newest first, and what is left of the company's limits."""
+
+    proposals: list[ProposalRow]
+    limits: list[LimitLeft]
+    notes: list[str] = Field(default_factory=list)
+    next_cursor: str | None = None
+
+
+def _say_list(found: ProposalList) -> str:
+    lines = [header(found), *found.notes]
+    if found.proposals:
+        heads = ("id", "tool", "state", "what", "approvals", "created (UTC)", "expires (UTC)")
+        lines += [UNTRUSTED_NOTE, table(heads, [_cells(row) for row in found.proposals])]
+    else:
+        lines.append("No proposals match.")
+    lines += _limit_lines(found.limits)
+    if found.next_cursor:
+        lines.append(f"More follow: call again with cursor={found.next_cursor}")
+    return "\n".join(lines)
+
+
+def _cells(row: ProposalRow) -> tuple[str, ...]:
+    return (
+        row.id,
+        row.tool,
+        row.state,
+        clean(row.summary, 160).replace("|", "/"),
+        f"{row.approvals} of {row.approvals_needed}" if row.approvals_needed else "",
+        f"{row.created_at:%Y-%m-%d %H:%M}",
+        f"{row.expires_at:%Y-%m-%d %H:%M}" if row.state == "held" else "",
+    )
+
+
+async def _list(desk: Desk, ask: ListProposals) -> ProposalList:
+    return await desk.list_proposals(ask)
 
 
 async def _get(desk: Desk, ask: GetProposal) -> ProposalAnswer:
@@ -76,14 +184,25 @@ async def _get(desk: Desk, ask: GetProposal) -> ProposalAnswer:
 GET_PROPOSAL = Tool(
     name="get_proposal",
     title="Show a proposal",
-    description=(
-        "Shows what became of a write: held for a person, posted, declined, failed or unknown, with the guard's "
-        "findings and who released it. Ask this instead of sending a write again. Reads only; it releases nothing."
-    ),
+    description="Shows what became of a write, and why. Ask this; do not send a write again. Releases nothing.",
     risk=Risk.READS,
     toolset="reports",
     arguments=GetProposal,
     result=ProposalAnswer,
     handle=_get,
     say=_say,
+)
+LIST_PROPOSALS = Tool(
+    name="list_proposals",
+    title="List proposals",
+    description=(
+        "Lists writes that are not finished, and what is left of each limit. Releases nothing. For one in "
+        "full: get_proposal."
+    ),
+    risk=Risk.READS,
+    toolset="reports",
+    arguments=ListProposals,
+    result=ProposalList,
+    handle=_list,
+    say=_say_list,
 )

@@ -8,68 +8,90 @@ from pydantic import Field
 
 from rutter_ap_tools.port import Desk
 from rutter_ap_tools.say import UNTRUSTED_NOTE, cell, header, table
+from rutter_ap_tools.text import quote
 from rutter_ap_tools.tool import Risk, Tool
 from rutter_ap_tools.wire import Answer, CompanyArguments, MoneyShape, Named, Result, ShortText
 
-RecordKind = Literal["vendor", "account", "credit"]
+RecordKind = Literal[
+    "vendor",
+    "account",
+    "customer",
+    "item",
+    "class",
+    "department",
+    "location",
+    "project",
+    "tax_rate",
+    "payment_terms",
+    "subsidiary",
+    "purchase_order",
+    "currency",
+]
 
 
 class FindRecords(CompanyArguments):
     """What to look up."""
 
-    kind: RecordKind = Field(description="vendor, account, or credit (open bill credit memos).")
-    name: ShortText = Field(default="", description="Part of the name or number, any case; all when left out.")
-    account_type: ShortText = Field(
-        default="", description="For accounts: bank, credit_card, expense, accounts_payable …"
-    )
-    vendor: ShortText = Field(default="", description="For credits: vendor id or name.")
-    limit: int = Field(default=50, ge=1, le=200, description="Records at most.")
+    kind: RecordKind = Field(description="Kind.")
+    name: ShortText = Field(default="", description="Part of it.")
+    account_type: ShortText = Field(default="", description="bank, expense…")
+    vendor: ShortText = Field(default="", description="For purchase orders.")
+    limit: int = Field(default=50, ge=1, le=200, description="At most.")
 
 
 class RecordRow(Result):
-    """One record; which fields it has depends on its kind."""
+    """One record; which fields it has depends on its kind. Names and codes are cleaned text from the ledger."""
 
     id: str
     name: str | None = None
+    code: str | None = Field(default=None, description="Code or number.")
     status: str | None = None
     account_type: str | None = None
     currency: str | None = None
     vendor: Named | None = None
-    remaining: MoneyShape | None = None
+    total: MoneyShape | None = None
+    rate: str | None = Field(default=None, description="Percent, exact.")
 
 
 class RecordList(Answer):
-    """What was found."""
+    """What was found; when a name matches nothing, the `nearest` records."""
 
     kind: RecordKind
     records: list[RecordRow]
-    more: bool = Field(description="true: there are more than were asked for; narrow the name.")
+    nearest: list[Named] = Field(default_factory=list, description="Near misses, when nothing matches.")
+    more: bool = Field(description="true: there are more; narrow the name.")
+    notes: list[str] = Field(default_factory=list)
 
 
 def _say(found: RecordList) -> str:
-    if not found.records:
-        return f"{header(found)}\nNo {found.kind} matches."
-    rows = [
-        (
-            row.id,
-            cell(row.name),
-            row.account_type or (cell(row.vendor.name) if row.vendor else ""),
-            row.status or "",
-            str(row.remaining.money) if row.remaining else (row.currency or ""),
-        )
-        for row in found.records
-    ]
-    heads = (
-        "id",
-        "number" if found.kind == "credit" else "name",
-        "type or vendor",
-        "status",
-        "currency or remaining",
-    )
-    lines = [header(found), UNTRUSTED_NOTE, table(heads, rows)]
+    words = found.kind.replace("_", " ")
+    lines = [header(found), *found.notes]
+    if found.records:
+        lines += [UNTRUSTED_NOTE, _table(found)]
+    else:
+        lines.append(f"No {words} matches.")
+    if found.nearest:
+        lines.append(f"Nearest: {', '.join(f'{quote(one.name, 60)} ({one.id})' for one in found.nearest)}")
     if found.more:
         lines.append("There are more; narrow the name.")
     return "\n".join(lines)
+
+
+def _table(found: RecordList) -> str:
+    """Only the columns that any of the records fills."""
+    columns: dict[str, list[str | None]] = {
+        "id": [row.id for row in found.records],
+        "name": [row.name and cell(row.name) for row in found.records],
+        "number" if found.kind == "purchase_order" else "code": [row.code and cell(row.code) for row in found.records],
+        "type": [row.account_type for row in found.records],
+        "vendor": [cell(row.vendor.name or row.vendor.id) if row.vendor else None for row in found.records],
+        "status": [row.status for row in found.records],
+        "currency": [row.currency for row in found.records],
+        "total": [str(row.total.money) if row.total else None for row in found.records],
+        "rate %": [row.rate for row in found.records],
+    }
+    filled = {head: [text or "" for text in texts] for head, texts in columns.items() if any(texts)}
+    return table(list(filled), list(zip(*filled.values(), strict=True)))
 
 
 async def _find(desk: Desk, ask: FindRecords) -> RecordList:
@@ -78,10 +100,10 @@ async def _find(desk: Desk, ask: FindRecords) -> RecordList:
 
 FIND_RECORDS = Tool(
     name="find_records",
-    title="Look up vendors, accounts and credits",
+    title="Find records",
     description=(
-        "Looks up vendors, ledger accounts or open bill credit memos by part of their name, to get the id other tools "
-        "take. Reads only."
+        "Looks up what bills refer to by part of a name, number or code. For bills and credits: list_bills, "
+        "list_credits."
     ),
     risk=Risk.READS,
     toolset="ledger",

@@ -22,6 +22,7 @@ class Risk(StrEnum):
 
     READS = "reads"
     WRITES = "writes"
+    DESTROYS = "destroys"
     MOVES_MONEY = "moves money"
 
 
@@ -43,23 +44,65 @@ class Tool(Generic[A, R]):
     def annotations(self) -> dict[str, bool]:
         """MCP tool annotations (MCP specification, server/tools): hints derived from the risk.
 
+        Only what differs from the specification's defaults is said: open-world is one of them, and the other two mean
+        nothing of a tool that only reads.
+
         A write is not called idempotent, though the guard makes a repeat harmless: a host that retries by itself on
-        that hint would fill the approver's list. A payment is destructive: it can be voided but never undone.
+        that hint would fill the approver's list. A payment is destructive: it can be voided but never undone. So is
+        what takes a record out of the books.
         """
-        return {
-            "read_only_hint": self.risk is Risk.READS,
-            "destructive_hint": self.risk is Risk.MOVES_MONEY,
-            "idempotent_hint": self.risk is Risk.READS,
-            "open_world_hint": True,
-        }
+        if self.risk is Risk.READS:
+            return {"read_only_hint": True}
+        return {"read_only_hint": False, "destructive_hint": self.risk in (Risk.MOVES_MONEY, Risk.DESTROYS)}
 
     def input_schema(self) -> dict[str, Any]:
         """JSON Schema of the arguments, with no `$ref`: some clients drop `$defs`."""
-        return plain_schema(self.arguments, mode="validation")
+        return brief_input(plain_schema(self.arguments, mode="validation"))
 
     def output_schema(self) -> dict[str, Any]:
         """JSON Schema of the structured result; absent fields are absent, never null."""
-        return plain_schema(self.result, mode="serialization")
+        return brief_output(plain_schema(self.result, mode="serialization"))
+
+
+# What a model needs not to write a call, or learns from the error: schemas are read in every conversation.
+_UNSAID_IN = ("maxLength", "minLength", "pattern", "maxItems", "minItems", "maximum", "minimum")
+
+
+def brief_input(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema without bounds and without defaults that mean "left out". Calls are still read by all of them."""
+    return {**schema, "properties": {name: _brief_argument(value) for name, value in schema["properties"].items()}}
+
+
+def _brief_argument(argument: dict[str, Any]) -> dict[str, Any]:
+    kept = {key: value for key, value in argument.items() if key not in (*_UNSAID_IN, "additionalProperties")}
+    if kept.get("default", True) in ("", False, []):
+        del kept["default"]
+    if "items" in kept:
+        kept["items"] = _brief_argument(kept["items"])
+    if "properties" in kept:
+        kept["properties"] = {name: _brief_argument(value) for name, value in kept["properties"].items()}
+    return kept
+
+
+def brief_output(schema: dict[str, Any]) -> dict[str, Any]:
+    """What a result holds by name and type, down to the rows of its lists; what a row's own objects hold is not said.
+
+    Nothing is required: an error answers in structured content as well, and there are clients, the official Inspector
+    among them, that hold it against the same schema.
+    """
+    return {"type": "object", "properties": {name: _brief_field(value) for name, value in schema["properties"].items()}}
+
+
+def _brief_field(field: dict[str, Any]) -> dict[str, Any]:
+    items = field.get("items", {})
+    if field.get("type") == "array" and "properties" in items:
+        rows = {name: _typed(value) for name, value in items["properties"].items()}
+        return {"type": "array", "items": {"type": "object", "properties": rows}}
+    return _typed(field)
+
+
+def _typed(field: dict[str, Any]) -> dict[str, Any]:
+    return {"type": field["type"]} if "type" in field else {}
 
 
 def plain_schema(model: type[BaseModel], *, mode: Any) -> dict[str, Any]:

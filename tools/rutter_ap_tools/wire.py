@@ -48,14 +48,14 @@ class CompanyArguments(Arguments):
 
     company: ShortText = Field(
         default="",
-        description="Company: a connection's name or id. Needed on writes once several are connected.",
+        description="Which, if several.",
     )
 
 
 class WriteArguments(CompanyArguments):
     """Every write can be tried first."""
 
-    dry_run: bool = Field(default=False, description="true: answer with the full verdict and change nothing.")
+    dry_run: bool = Field(default=False, description="Only judge it.")
 
 
 class Result(BaseModel):

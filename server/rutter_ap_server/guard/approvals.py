@@ -130,6 +130,12 @@ class Approvals:
         proposal = await self.store.read(lambda tx: journal.get(tx, proposal_id))
         if proposal.state != "unknown":
             raise _not_waiting(proposal)
+        if kind_named(proposal.tool).lines(thaw(proposal)):
+            raise NotReleased(
+                "a run is settled by its lines; resolve each payment whose outcome is unknown",
+                code="approval.resolve_lines",
+                next_step="`rutter-ap proposals show` names them.",
+            )
         if outcome == "failed":
             words = f"{approver.name} looked in the ledger and found that it did not happen"
             return await self.dispatcher.settler.fail(proposal_id, "resolved.failed", words, actor=approver.name)

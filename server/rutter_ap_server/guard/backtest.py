@@ -21,7 +21,6 @@ from rutter_ap_server.guard.kinds.parties import (
     account_fact,
     bill_fact,
     bill_texts,
-    normal_number,
     vendor_fact,
 )
 from rutter_ap_server.guard.kinds.payment_facts import files_on, line_sums, paid_amount
@@ -32,6 +31,7 @@ from rutter_ap_server.lookup.amounts import LedgerDataError
 from rutter_ap_server.lookup.office import Office
 from rutter_ap_tools.findings import Finding, Severity, verdict
 from rutter_ap_tools.money import Money
+from rutter_ap_tools.text import normal_number
 from rutter_ap_tools.wire import MoneyShape
 
 if TYPE_CHECKING:

@@ -9,15 +9,19 @@ from typing import TYPE_CHECKING
 
 from rutter_ap_server.guard import journal
 from rutter_ap_server.guard.asker import Answer, Asker, Question, is_amount
-from rutter_ap_server.guard.dispatch import Dispatcher, for_good
-from rutter_ap_server.guard.frozen import Frozen
-from rutter_ap_server.guard.judge import Judgement, judge
+from rutter_ap_server.guard.assess import assess
+from rutter_ap_server.guard.commit import for_good
+from rutter_ap_server.guard.dispatch import Dispatcher
+from rutter_ap_server.guard.frozen import Frozen, thaw
+from rutter_ap_server.guard.judge import Judgement
 from rutter_ap_server.guard.kinds.base import Kind
-from rutter_ap_server.guard.kinds.registry import kind_of
-from rutter_ap_server.guard.own_facts import StoredLinks, own_facts
+from rutter_ap_server.guard.kinds.registry import kind_named, kind_of
+from rutter_ap_server.guard.own_facts import StoredLinks
 from rutter_ap_server.guard.policy import Policy, PolicyFile
+from rutter_ap_server.guard.run_view import nothing_recorded, run_result
 from rutter_ap_server.guard.views import Views
 from rutter_ap_server.lookup.office import Office
+from rutter_ap_server.lookup.syncing import Reporter
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.errors import Refused
 from rutter_ap_tools.findings import Severity
@@ -36,8 +40,16 @@ class Guard:
     dispatcher: Dispatcher
     views: Views
 
-    async def submit(self, intent: WriteArguments, office: Office, *, preparer: str, asker: Asker) -> WriteResult:
-        """The way of every write.
+    async def submit(
+        self,
+        intent: WriteArguments,
+        office: Office,
+        *,
+        preparer: str,
+        asker: Asker,
+        reporter: Reporter | None = None,
+    ) -> WriteResult:
+        """The way of every write; `reporter` is told how far one of many lines is.
 
         Raises `Refused` when a rule refuses it or the platform does, `PolicyError` for a broken policy, and whatever
         `ApError` says why the facts could not be had; in each of these cases nothing was written.
@@ -49,18 +61,28 @@ class Guard:
         if earlier is not None and not intent.dry_run:
             if earlier.state == "released":
                 # Released before, but Rutter was out of reach: the release stands, so it is tried again.
-                earlier = await self.dispatcher.dispatch(earlier.id, office)
-            return self.views.result(earlier)
+                earlier = await self.dispatcher.dispatch(earlier.id, office, reporter)
+            return await self._answer(earlier)
         judgement = await self._judge(kind, frozen, office, policy, with_limits=intent.dry_run)  # 2. facts  3. judge
         if intent.dry_run:
-            return self.views.dry_run(office.company, frozen, judgement)
+            tried = self.views.dry_run(office.company, frozen, judgement)
+            return run_result(tried, frozen.fields, ()) if kind.lines(frozen) else tried
         proposal = await self._hold(frozen, judgement, office, policy, preparer)
         if proposal.state == "held":
             proposal = await self._release(proposal, policy, asker)  # 4. release
         if proposal.state == "released":
             # 5. reserve  6. dispatch  7. read back  8. settle; 9. audit stands in every step's own transaction.
-            proposal = await self.dispatcher.dispatch(proposal.id, office)
-        return self.views.result(proposal)
+            proposal = await self.dispatcher.dispatch(proposal.id, office, reporter)
+        return await self._answer(proposal)
+
+    async def _answer(self, proposal: Proposal) -> WriteResult:
+        """What became of it, and of each of its lines."""
+        if not kind_named(proposal.tool).lines(thaw(proposal)):
+            return self.views.result(proposal)
+        lines = await self.store.read(lambda tx: tx.proposals.of_run(proposal.id))
+        if proposal.state == "failed":
+            raise nothing_recorded(proposal, lines)
+        return run_result(self.views.result(proposal), proposal.fields, lines)
 
     async def _settled_or_on_its_way(self, frozen: Frozen, policy: Policy) -> Proposal | None:
         """The same intent when it needs no new judgement: it is being sent, or a person declined it lately."""
@@ -80,10 +102,7 @@ class Guard:
         self, kind: Kind, frozen: Frozen, office: Office, policy: Policy, *, with_limits: bool
     ) -> Judgement:
         facts = await kind.gather(frozen, office, policy)
-        own = await self.store.read(
-            lambda tx: own_facts(tx, kind, frozen, policy, facts=facts, with_limits=with_limits)
-        )
-        return judge(kind, frozen, facts, own, policy)
+        return await self.store.read(lambda tx: assess(tx, kind, frozen, facts, policy, with_limits=with_limits))
 
     async def _hold(
         self, frozen: Frozen, judgement: Judgement, office: Office, policy: Policy, preparer: str

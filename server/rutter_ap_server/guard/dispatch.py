@@ -10,25 +10,24 @@ from typing import TYPE_CHECKING, Any
 import anyio
 
 from rutter_ap_server.guard import journal
+from rutter_ap_server.guard.assess import assess
+from rutter_ap_server.guard.commit import LEASE_SECONDS, claim, commit, for_good, give_back
 from rutter_ap_server.guard.frozen import Frozen, thaw
-from rutter_ap_server.guard.judge import Judgement, judge
-from rutter_ap_server.guard.kinds.base import Facts, Kind, refuse
+from rutter_ap_server.guard.kinds.base import Kind
 from rutter_ap_server.guard.kinds.registry import kind_named
-from rutter_ap_server.guard.own_facts import SENDING_STATES, others_in_the_way, over_limit, own_facts
-from rutter_ap_server.guard.policy import WINDOWS, Policy, PolicyFile
+from rutter_ap_server.guard.line_sending import send_lines
+from rutter_ap_server.guard.policy import PolicyFile
 from rutter_ap_server.guard.settle import Settler
 from rutter_ap_server.lookup.office import Office
+from rutter_ap_server.lookup.syncing import NoReporter, Reporter
 from rutter_ap_server.rutter.outcomes import Done, Rejected
-from rutter_ap_server.store.proposals import Approval, Proposal
+from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.errors import ApError
-from rutter_ap_tools.findings import Severity
 from rutter_ap_tools.text import quote
 
 if TYPE_CHECKING:
     from rutter_ap_server.store.engine import Store, Tx
 
-LEASE_SECONDS = 120
-_PASSING = ("bill.in_flight", "freeze.active", *{window.code: None for window in WINDOWS})
 _WAITS_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 _LOOKS_SECONDS = (0.0, 0.3, 1.0, 2.0)
 
@@ -42,26 +41,33 @@ class Dispatcher:
     def __init__(
         self, store: Store, policy: PolicyFile, sleep: Callable[[float], Awaitable[None]] = anyio.sleep
     ) -> None:
-        self._store = store
+        self.store = store
         self.settler = Settler(store)
         self.policy = policy
         self._sleep = sleep
         self.owner = str(uuid.uuid4())
+        self.is_stopping = False
         self._in_flight = 0
         self._idle: anyio.Event | None = None
+
+    async def drain(self) -> None:
+        """Returns once nothing is being sent, for good: a run that is under way stops after its present line."""
+        self.is_stopping = True
+        await self.idle()
 
     async def idle(self) -> None:
         """Returns once nothing is being sent."""
         if self._idle is not None:
             await self._idle.wait()
 
-    async def dispatch(self, proposal_id: str, office: Office) -> Proposal:
+    async def dispatch(self, proposal_id: str, office: Office, reporter: Reporter | None = None) -> Proposal:
         """Sends a released proposal, if nobody else does; answers what it is now.
 
-        Cancellation waits until the outcome is recorded: a call that is given up must not leave a payment unrecorded.
+        One of many lines is sent line by line, and `reporter` is told how far it is. Cancellation waits until the
+        outcome is recorded: a call that is given up must not leave a payment unrecorded.
         """
         async with self.busy():
-            return await self._dispatch(proposal_id, office)
+            return await self._dispatch(proposal_id, office, reporter or NoReporter())
         raise AssertionError("unreachable: nothing swallows what happens inside")
 
     @asynccontextmanager
@@ -78,7 +84,7 @@ class Dispatcher:
                 if self._in_flight == 0 and self._idle is not None:
                     self._idle.set()
 
-    async def _dispatch(self, proposal_id: str, office: Office) -> Proposal:
+    async def _dispatch(self, proposal_id: str, office: Office, reporter: Reporter) -> Proposal:
         # A lease of this claim alone: once somebody took it over, whoever made the claim sends nothing under it.
         lease = f"{self.owner}/{uuid.uuid4().hex[:16]}"
         if not await self._claimed(proposal_id, lease):
@@ -90,17 +96,19 @@ class Dispatcher:
             facts = await kind.gather(frozen, office, policy)
         except ApError:
             # Nothing left this machine. The release stands, and a later try may find Rutter or the policy well again.
-            await self._store.write(lambda tx: _give_back(tx, proposal_id, lease))
+            await self.store.write(lambda tx: give_back(tx, proposal_id, lease))
             raise
-        ready = await self._store.write(lambda tx: _commit(tx, kind, frozen, facts, policy, proposal_id, lease))
+        ready = await self.store.write(lambda tx: commit(tx, kind, frozen, facts, policy, proposal_id, lease))
         if not ready:
             return await self._current(proposal_id)
+        if kind.lines(frozen):
+            return await send_lines(self, proposal_id, office, reporter)
         return await self.send(kind, frozen, office, proposal_id, facts.before)
 
     async def _claimed(self, proposal_id: str, lease: str) -> bool:
         """Claims it, waiting a moment for others on the same bill: an assistant may well make several calls at once."""
         for pause in (*_WAITS_SECONDS, None):
-            claimed, waits = await self._store.write(lambda tx: _claim(tx, proposal_id, lease))
+            claimed, waits = await self.store.write(lambda tx: claim(tx, proposal_id, lease))
             if claimed or not waits or pause is None:
                 return claimed
             await self._sleep(pause)
@@ -115,15 +123,14 @@ class Dispatcher:
         facts = await kind.gather(frozen, office, policy)
 
         def note(tx: Tx) -> Proposal:
-            own = own_facts(tx, kind, frozen, policy, except_id=proposal_id, facts=facts)
-            judgement = judge(kind, frozen, facts, own, policy)
+            judgement = assess(tx, kind, frozen, facts, policy, except_id=proposal_id)
             if journal.get(tx, proposal_id).state == "held":
                 journal.note_judgement(tx, proposal_id, judgement)
                 if for_good(judgement):
                     tx.proposals.move(proposal_id, ["held"], "refused")
             return journal.get(tx, proposal_id)
 
-        return await self._store.write(note)
+        return await self.store.write(note)
 
     async def send(
         self,
@@ -157,7 +164,7 @@ class Dispatcher:
         while True:
             await anyio.sleep(LEASE_SECONDS / 4)
             with suppress(ApError):
-                await self._store.write(lambda tx: tx.proposals.renew(proposal_id, LEASE_SECONDS))
+                await self.store.write(lambda tx: tx.proposals.renew(proposal_id, LEASE_SECONDS))
 
     async def _send(
         self,
@@ -217,96 +224,6 @@ class Dispatcher:
         )
 
     async def _current(self, proposal_id: str) -> Proposal:
-        current = await self._store.read(lambda tx: tx.proposals.get(proposal_id))
+        current = await self.store.read(lambda tx: tx.proposals.get(proposal_id))
         assert current is not None
         return current
-
-
-def sufficient(proposal: Proposal, judgement: Judgement, approvals: tuple[Approval, ...]) -> bool:
-    """Whether the releases given cover this judgement: enough distinct people, for these very facts.
-
-    A chat answer counts only where the verdict is `ask`.
-    """
-    if judgement.verdict is Severity.REFUSE:
-        return False
-    counted = {
-        approval.approver
-        for approval in approvals
-        if approval.fingerprint == judgement.fingerprint
-        and (approval.channel != "chat" or judgement.verdict is Severity.ASK)
-    }
-    return len(counted) >= judgement.approvals_needed
-
-
-def _still_theirs(tx: Tx, proposal_id: str) -> tuple[Approval, ...]:
-    """The releases of people who may still release: whoever was removed meanwhile no longer counts."""
-    known = {approver.name for approver in tx.people.approvers()}
-    given = tx.proposals.approvals(proposal_id)
-    return tuple(approval for approval in given if approval.channel == "chat" or approval.approver in known)
-
-
-def _claim(tx: Tx, proposal_id: str, lease: str) -> tuple[bool, bool]:
-    """Whether it was claimed; if not, whether another one is only in its way."""
-    proposal = tx.proposals.get(proposal_id)
-    if proposal is None or proposal.state != "released":
-        return False, False
-    if proposal.expires_at <= tx.now:
-        journal.expire(tx, proposal_id)
-        return False, False
-    if others_in_the_way(tx, proposal):
-        # It stays released, and is taken up again once the other one is settled: its facts must be read after that.
-        return False, True
-    return tx.proposals.claim(proposal_id, lease, LEASE_SECONDS), False
-
-
-def _give_back(tx: Tx, proposal_id: str, lease: str) -> None:
-    if journal.get(tx, proposal_id).lease_owner == lease:
-        journal.postpone(tx, proposal_id)
-
-
-def _commit(
-    tx: Tx,
-    kind: Kind,
-    frozen: Frozen,
-    facts: Facts[Any],
-    policy: Policy,
-    proposal_id: str,
-    lease: str,
-) -> bool:
-    """The last judgement, the reservation and the journal entry, in one transaction; True when it may leave.
-
-    Done under the write lock, so that of two payments against one limit the second sees the first.
-    """
-    proposal = journal.get(tx, proposal_id)
-    if proposal.state != "dispatching" or proposal.lease_owner != lease:
-        return False
-    own = own_facts(tx, kind, frozen, policy, except_id=proposal_id, in_flight_states=SENDING_STATES, facts=facts)
-    judgement = judge(kind, frozen, facts, own, policy)
-    if kind.moves_money and not tx.spend.is_reserved(proposal_id):
-        broken = over_limit(tx, frozen, policy)
-        if broken is not None:
-            judgement = Judgement(
-                (refuse(*broken), *judgement.findings),
-                judgement.policy_version,
-                judgement.fingerprint,
-                judgement.remembered,
-            )
-    released = sufficient(proposal, judgement, _still_theirs(tx, proposal_id))
-    state = "dispatching" if released else "refused" if for_good(judgement) else "held"
-    journal.note_judgement(tx, proposal_id, judgement)
-    if state != "dispatching":
-        # The facts or the rules moved since a person looked: their release is void, and they are asked again.
-        tx.proposals.void_approvals(proposal_id)
-        tx.proposals.move(proposal_id, ["dispatching"], state, lease_owner=None, lease_until=None)
-        tx.audit.append("release_void", actor="guard", proposal_id=proposal_id, state=state)
-        return False
-    if kind.moves_money and frozen.money is not None and not tx.spend.is_reserved(proposal_id):
-        tx.spend.reserve(proposal_id, frozen.company_id, frozen.vendor_id or "", frozen.money)
-    tx.attempts.add(proposal_id, proposal_id, facts.before)
-    tx.audit.append("attempt", actor="guard", proposal_id=proposal_id, key=proposal_id, before=facts.before)
-    return True
-
-
-def for_good(judgement: Judgement) -> bool:
-    """Whether a refusal will still stand later; a freeze, a full window or a busy bill passes."""
-    return any(f.severity is Severity.REFUSE and f.code not in _PASSING for f in judgement.findings)

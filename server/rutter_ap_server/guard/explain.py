@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from rutter_ap_server.guard.assess import assess
 from rutter_ap_server.guard.frozen import Frozen, thaw
-from rutter_ap_server.guard.judge import Judgement, judge
+from rutter_ap_server.guard.judge import Judgement
 from rutter_ap_server.guard.kinds.base import Kind
 from rutter_ap_server.guard.kinds.registry import kind_named, kind_of
-from rutter_ap_server.guard.own_facts import StoredLinks, own_facts, window_of
+from rutter_ap_server.guard.own_facts import StoredLinks, window_of
 from rutter_ap_server.guard.policy import WINDOWS, Policy, Window
 from rutter_ap_server.lookup.office import Office
 from rutter_ap_server.store.proposals import Proposal
@@ -84,9 +85,9 @@ async def _explain(
     def look(tx: Tx) -> Explanation:
         # A proposal that has its reservation counts in the windows already: it would be told to be over them by itself.
         counted = except_id is not None and tx.spend.is_reserved(except_id)
-        own = own_facts(tx, kind, frozen, policy, except_id=except_id, facts=facts, with_limits=not counted)
+        judgement = assess(tx, kind, frozen, facts, policy, except_id=except_id, with_limits=not counted)
         states = window_states(tx, frozen, policy) if kind.moves_money else ()
-        return Explanation(frozen, judge(kind, frozen, facts, own, policy), states)
+        return Explanation(frozen, judgement, states)
 
     return await store.read(look)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rutter_ap_server.guard.judge import Judgement
+from rutter_ap_server.guard.judge import Judgement, Remembered
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.errors import NotFound
 
@@ -32,8 +32,7 @@ def note_judgement(tx: Tx, proposal_id: str, judgement: Judgement) -> None:
     )
     _note_policy(tx, judgement)
     tx.audit.append("judged", actor="guard", proposal_id=proposal_id, **judged(judgement))
-    kept = judgement.remembered
-    if kept.vendor_id is not None or kept.heard:
+    if any(one.remembered != Remembered() for one in _all_of(judgement)):
         _remember(tx, get(tx, proposal_id).company_id, judgement)
 
 
@@ -50,11 +49,16 @@ def _remember(tx: Tx, company_id: str, judgement: Judgement) -> None:
 
     what is put in place between the two is then a change.
     """
-    kept = judgement.remembered
-    if kept.vendor_id is not None:
-        tx.memory.see_vendor(company_id, kept.vendor_id, kept.details, dict(kept.parts))
-    for where, keys in kept.heard:
-        tx.memory.hear(company_id, where, sorted(keys))
+    for kept in (one.remembered for one in _all_of(judgement)):
+        if kept.vendor_id is not None:
+            tx.memory.see_vendor(company_id, kept.vendor_id, kept.details, dict(kept.parts))
+        for where, keys in kept.heard:
+            tx.memory.hear(company_id, where, sorted(keys))
+
+
+def _all_of(judgement: Judgement) -> tuple[Judgement, ...]:
+    """The judgement, and those of its lines where it has some."""
+    return (judgement, *(part for _, part in judgement.parts))
 
 
 def judged(judgement: Judgement) -> dict[str, Any]:

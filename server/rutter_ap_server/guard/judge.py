@@ -26,12 +26,16 @@ class Remembered:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What the guard thinks of a write, under which policy, and for which facts."""
+    """What the guard thinks of a write, under which policy, and for which facts.
+
+    `parts` are the judgements of its lines, where it is a write of many.
+    """
 
     findings: tuple[Finding, ...]
     policy_version: str
     fingerprint: str
     remembered: Remembered = Remembered()
+    parts: tuple[tuple[Frozen, Judgement], ...] = ()
 
     @property
     def verdict(self) -> Severity:
@@ -54,18 +58,19 @@ def judge(kind: Kind, frozen: Frozen, facts: Facts[Any], own: OwnFacts, policy: 
     for shared in SHARED_RULES:
         found += shared(kind, frozen, facts, own, company)
     found += facts.missing
-    heeded = [*_heeded(found, company), *_base(kind, company)]
-    ordered = tuple(sorted(heeded, key=lambda f: (-f.severity, f.code)))
+    adjusted = [*heeded(found, company), *base_findings(kind, company)]
+    ordered = tuple(sorted(adjusted, key=lambda f: (-f.severity, f.code)))
     return Judgement(ordered, policy.version, facts.fingerprint, _remembered(facts))
 
 
-def _heeded(found: Iterable[Finding], policy: Policy) -> Iterable[Finding]:
+def heeded(found: Iterable[Finding], policy: Policy) -> Iterable[Finding]:
     """The findings as severe as the operator wants them, without what is switched off."""
     adjusted = (policy.adjusted(one) for one in found)
     return (one for one in adjusted if one is not None)
 
 
-def _base(kind: Kind, policy: Policy) -> list[Finding]:
+def base_findings(kind: Kind, policy: Policy) -> list[Finding]:
+    """What the policy asks of every call of this tool."""
     severity = policy.base(kind.tool)
     if severity is Severity.ALLOW:
         return []

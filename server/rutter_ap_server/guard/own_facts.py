@@ -21,6 +21,9 @@ SENDING_STATES = ("dispatching", "unknown")
 # What one bill has only one of on its way: each changes what the others were judged by.
 _SETTLING = ("pay_bill", "void_payment", "apply_credit", "remove_credit", "update_bill", "delete_bill")
 
+# Two of these for one vendor may be the same document twice.
+_NEW_OF_A_VENDOR = ("create_bill", "create_credit")
+
 
 def own_facts(
     tx: Tx,
@@ -43,9 +46,9 @@ def own_facts(
     since = tx.now - timedelta(days=policy.proposals.repeat_days)
     if kind.moves_money and frozen.bill_id is not None:
         posted = tx.proposals.of_bill(frozen.company_id, frozen.bill_id, ["posted"])
-        repeats = tuple(
-            p.id for p in posted if p.tool == kind.tool and p.money == frozen.money and p.updated_at >= since
-        )
+        # Paying again what was voided is a repeat too, whoever had paid it first.
+        same = (kind.tool, "void_payment")
+        repeats = tuple(p.id for p in posted if p.tool in same and p.money == frozen.money and p.updated_at >= since)
     elif kind.tool != "link_account":
         repeats = tuple(p.id for p in tx.proposals.posted_with_digest(frozen.company_id, frozen.digest, since))
     sha256 = frozen.fields.get("sha256")
@@ -64,18 +67,25 @@ def own_facts(
 
 
 def others_in_the_way(tx: Tx, proposal: Proposal) -> bool:
-    """Whether a write that could change this one's facts is on its way: on the same bill, or a bill of the same vendor.
+    """Whether a write that could change this one's facts is on its way: on the same bill, or a new one like it.
 
     Facts are gathered after this says no, so that of two payments on one bill the second is judged on what the first
-    left, and of two bills with one number the second finds the first.
+    left, and of two bills with one number, or two vendors of one name, the second finds the first.
     """
     if proposal.tool in _SETTLING and proposal.bill_id is not None:
         others = tx.proposals.of_bill(proposal.company_id, proposal.bill_id, SENDING_STATES)
         return any(p.id != proposal.id and p.tool in _SETTLING for p in others)
-    if proposal.tool == "create_bill" and proposal.vendor_id is not None:
+    if proposal.tool in _NEW_OF_A_VENDOR and proposal.vendor_id is not None:
         others = tx.proposals.of_vendor(proposal.company_id, proposal.vendor_id, SENDING_STATES)
-        return any(p.id != proposal.id and p.tool == "create_bill" for p in others)
+        return any(p.id != proposal.id and p.tool == proposal.tool for p in others)
+    if proposal.tool == "save_vendor":
+        others = tx.proposals.in_states(SENDING_STATES)
+        return any(p.id != proposal.id and _same_work(p, proposal) for p in others)
     return False
+
+
+def _same_work(one: Proposal, other: Proposal) -> bool:
+    return (one.company_id, one.tool) == (other.company_id, other.tool)
 
 
 def _on_its_way(tx: Tx, frozen: Frozen, except_id: str | None, states: Collection[str]) -> tuple[str, ...]:
@@ -91,6 +101,28 @@ def over_limit(tx: Tx, frozen: Frozen, policy: Policy) -> tuple[str, str] | None
     return next(_broken(tx, frozen, policy.of(frozen.company_id)), None)
 
 
+def windows_broken(
+    tx: Tx, company_id: str, money: Money, vendor_id: str | None, policy: Policy
+) -> Iterator[tuple[str, str]]:
+    """Every rolling limit that so much more would break; without a vendor, only the company's own windows.
+
+    The policy is that of the company.
+    """
+    windows = [window for window in WINDOWS if vendor_id is not None or not window.per_vendor]
+    limits = [(window, policy.limit(money.currency, window.limit)) for window in windows]
+    hours = max((window.hours for window, limit in limits if limit is not None), default=0)
+    if not hours:
+        return
+    counted = tx.spend.counted(company_id, money.currency, hours)
+    for window, limit in limits:
+        if limit is None:
+            continue
+        spent = counted.within(window.hours, vendor_id if window.per_vendor else None)
+        if spent + money > limit:
+            left = limit - spent if limit > spent else Money.zero(money.currency)
+            yield window.code, f"{money} would pass the limit of {limit} for {window.words}; {left} is left"
+
+
 def window_of(tx: Tx, frozen: Frozen, window: Window) -> Money:
     """What counts against a window for a payment like this one: reserved, posted and unknown alike."""
     assert frozen.money is not None
@@ -104,16 +136,7 @@ def _broken(tx: Tx, frozen: Frozen, policy: Policy) -> Iterator[tuple[str, str]]
     money = frozen.money
     if money is None or frozen.vendor_id is None:
         return
-    limits = [(window, policy.limit(money.currency, window.limit)) for window in WINDOWS]
-    hours = max((window.hours for window, limit in limits if limit is not None), default=0)
-    counted = tx.spend.counted(frozen.company_id, money.currency, hours)
-    for window, limit in limits:
-        if limit is None:
-            continue
-        spent = counted.within(window.hours, frozen.vendor_id if window.per_vendor else None)
-        if spent + money > limit:
-            left = limit - spent if limit > spent else Money.zero(money.currency)
-            yield window.code, f"{money} would pass the limit of {limit} for {window.words}; {left} is left"
+    yield from windows_broken(tx, frozen.company_id, money, frozen.vendor_id, policy)
 
 
 async def remember_texts(store: Store, company_id: str, texts: Iterable[tuple[str, str]]) -> None:

@@ -12,14 +12,17 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from rutter_ap_server.guard import journal
-from rutter_ap_server.guard.dispatch import LEASE_SECONDS, Dispatcher
+from rutter_ap_server.guard.commit import LEASE_SECONDS
+from rutter_ap_server.guard.dispatch import Dispatcher
 from rutter_ap_server.guard.frozen import Frozen, thaw
 from rutter_ap_server.guard.kinds.base import Kind
 from rutter_ap_server.guard.kinds.registry import kind_named
+from rutter_ap_server.guard.line_sending import in_order
+from rutter_ap_server.guard.lines import settle_run
 from rutter_ap_server.lookup.office import Office
 from rutter_ap_server.rutter.outcomes import Done, Rejected
 from rutter_ap_server.store.attempts import Attempt
-from rutter_ap_server.store.proposals import Proposal
+from rutter_ap_server.store.proposals import IN_FLIGHT_STATES, Proposal
 from rutter_ap_tools.errors import ApError
 
 if TYPE_CHECKING:
@@ -57,6 +60,9 @@ class Recovery:
 
     async def _resolve(self, proposal: Proposal, office: Office) -> None:
         kind, frozen = kind_named(proposal.tool), thaw(proposal)
+        if kind.lines(frozen):
+            await self._resume(proposal, office)
+            return
         attempt = await self._store.read(lambda tx: tx.attempts.last(proposal.id))
         if attempt is None:
             # The process died between taking it and journalling an attempt: nothing can have left.
@@ -70,6 +76,21 @@ class Recovery:
             return
         if await self._may_send_again(kind, frozen, proposal, office, attempt):
             await self._dispatcher.send(kind, frozen, office, proposal.id, attempt.before, again=True)
+
+    async def _resume(self, run: Proposal, office: Office) -> None:
+        """Takes up each line whose outcome is open, as any other; the run's own follows from theirs."""
+        lines = await self._store.read(lambda tx: tx.proposals.of_run(run.id))
+        if not lines:
+            # The process died between taking it and opening its lines: nothing can have left.
+            await self._store.write(lambda tx: journal.postpone(tx, run.id))
+            return
+        for line in in_order(run, lines):
+            if line.state in IN_FLIGHT_STATES and not self._dispatcher.is_stopping:
+                try:
+                    await self.resolve(line, office)
+                except ApError:
+                    break
+        await self._store.write(lambda tx: settle_run(tx, run.id))
 
     async def _by_job(self, kind: Kind, frozen: Frozen, proposal: Proposal, office: Office, attempt: Attempt) -> bool:
         assert attempt.job_id is not None

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 
+from rutter_ap_tools.catalogue import CATALOGUE
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.text import clean, quote
 
@@ -69,9 +70,7 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ),
     (
         "names a tool of this server",
-        re.compile(
-            r"\b(?:pay_bill|create_bill|apply_credit|attach_file|link_account|get_proposal|list_bills|find_records)\b"
-        ),
+        re.compile(rf"\b(?:{'|'.join(tool.name for tool in CATALOGUE)})\b"),
     ),
 )
 _NUMBER = re.compile(r"\d[\d.,'’]*\d|\d")
@@ -136,12 +135,6 @@ def keys_in(text: str) -> frozenset[str]:
     numbers = {f"number:{_squeezed(token)}" for token in _ACCOUNT_NUMBER.findall(plain)}
     paths = {f"path:{name}" for token in _PATH.findall(plain) for name in (token, _last(token)) if name}
     return frozenset(amounts | numbers | paths)
-
-
-def amounts_in(text: str) -> frozenset[Decimal]:
-    """Every amount a whole document names, in any reading of its separators."""
-    plain = unicodedata.normalize("NFKC", text)
-    return frozenset(amount for token in _NUMBER.findall(plain) for amount in _amounts(token))
 
 
 def worth_remembering(texts: Iterable[tuple[str, str]]) -> tuple[tuple[str, frozenset[str]], ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rutter_ap_server.guard.frozen import Frozen
 from rutter_ap_server.guard.judge import Judgement
 from rutter_ap_server.lookup.office import Company
@@ -92,12 +94,15 @@ class Views:
             record=Record(**proposal.record) if proposal.record else None,
         )
 
-    def answer(self, proposal: Proposal, approvals: tuple[Approval, ...]) -> shapes.ProposalAnswer:
+    def answer(
+        self, proposal: Proposal, approvals: tuple[Approval, ...], limits: Sequence[shapes.LimitLeft] = ()
+    ) -> shapes.ProposalAnswer:
         """What `get_proposal` answers."""
         return shapes.ProposalAnswer(
             company=Named(id=proposal.company_id, name=proposal.company_name or None),
             environment=proposal.environment,
             proposal=self.shape(proposal, approvals),
+            limits=list(limits),
             release_url=self.release_url(proposal),
             next_step=self.next_step(proposal),
         )

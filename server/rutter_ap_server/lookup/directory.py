@@ -1,14 +1,16 @@
-"""The directory: vendors and accounts by name. A name that means several records is never guessed at."""
+"""The directory: records by id or name. A name that means several records is never guessed at."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from rutter_ap_server.clock import Clock
-from rutter_ap_tools.errors import Ambiguous, NotFound
+from rutter_ap_server.lookup.nouns import NOUNS, NotOffered, Noun
+from rutter_ap_server.rutter.errors import NotFoundUpstream, NotSupportedHere, WalkTooLong
+from rutter_ap_tools.errors import Ambiguous, BadInput, NotFound
 from rutter_ap_tools.text import clean, fold
 
 if TYPE_CHECKING:
@@ -16,18 +18,21 @@ if TYPE_CHECKING:
     from rutter_ap_server.rutter.models.accounts import Account
     from rutter_ap_server.rutter.models.vendors import Vendor
 
-R = TypeVar("R")
 _FRESH = timedelta(minutes=5)
 _PAGES_MAX = 40
 _CANDIDATES_MAX = 8
 
 
 @dataclass(frozen=True, slots=True)
-class _Shelf(Generic[R]):
-    """Everything of one kind, as read at one moment."""
+class Shelf:
+    """The records of one kind by id, as read at one moment; not `whole` when there were more than are looked through.
+
+    Half a shelf is good for showing names and finding some records; that a name is nowhere else it cannot tell.
+    """
 
     read_at: datetime
-    by_id: dict[str, R]
+    by_id: dict[str, Any]
+    whole: bool
 
 
 class Directory:
@@ -36,15 +41,15 @@ class Directory:
     def __init__(self, ledger: Books, clock: Clock) -> None:
         self._ledger = ledger
         self._clock = clock
-        self._shelves: dict[str, _Shelf[Any]] = {}
+        self._shelves: dict[str, Shelf] = {}
 
     async def vendors(self, *, afresh: bool = False) -> dict[str, Vendor]:
-        """Every vendor by id."""
-        return await self._shelf("vendors", self._ledger.vendors, afresh=afresh)
+        """Every vendor by id. Raises `WalkTooLong` when there are too many."""
+        return await self._every("vendor", afresh=afresh)
 
     async def accounts(self, *, afresh: bool = False) -> dict[str, Account]:
-        """Every ledger account by id."""
-        return await self._shelf("accounts", self._ledger.accounts, afresh=afresh)
+        """Every ledger account by id. Raises `WalkTooLong` when there are too many."""
+        return await self._every("account", afresh=afresh)
 
     def forget(self) -> None:
         """Drops what was read: something was written."""
@@ -52,52 +57,96 @@ class Directory:
 
     async def vendor(self, reference: str) -> Vendor:
         """The one vendor with that id or exactly that name; names are compared without case."""
-        found: Vendor = await self._resolve("vendor", reference, vendor_name)
+        found: Vendor = await self.one("vendor", reference)
         return found
 
     async def account(self, reference: str) -> Account:
-        """The one account with that id or exactly that name."""
-        found: Account = await self._resolve("account", reference, account_name)
+        """The one account with that id, or exactly that name or number."""
+        found: Account = await self.one("account", reference)
         return found
 
-    async def _shelf(self, kind: str, endpoint: Any, *, afresh: bool) -> dict[str, Any]:
-        shelf = self._shelves.get(kind)
-        now = self._clock.now()
-        if shelf is None or afresh or not timedelta(0) <= now - shelf.read_at < _FRESH:
-            by_id = {record.id: record async for record in endpoint.walk(pages_max=_PAGES_MAX)}
-            shelf = self._shelves[kind] = _Shelf(now, by_id)
-        return shelf.by_id
+    async def one(self, kind: str, reference: str) -> Any:
+        """The one record of a kind (see `NOUNS`) with that id, or exactly that name, number or code.
 
-    async def _resolve(self, kind: str, reference: str, name_of: Any) -> Any:
-        read = self.vendors if kind == "vendor" else self.accounts
+        Raises `Ambiguous` for a name of several or only a part of one, `NotFound` for a name of none, and `NotOffered`
+        where the platform has no such records.
+        """
+        noun = NOUNS[kind]
+        wanted = fold(reference)
+        records: dict[str, Any] = {}
         for afresh in (False, True):
-            records: dict[str, Any] = await read(afresh=afresh)
+            shelf = await self.shelf(kind, afresh=afresh)
+            records = shelf.by_id
             if reference in records:
                 return records[reference]
-            wanted = fold(reference)
-            exact = [r for r in records.values() if fold(name_of(r)) == wanted]
+            if not shelf.whole:
+                return await self._by_id_alone(kind, reference)
+            exact = [r for r in records.values() if wanted and wanted in map(fold, noun.names(r))]
             if len(exact) == 1:
                 return exact[0]
             if exact:
-                raise Ambiguous(f"several {kind}s have that name", candidates=_candidates(exact, name_of))
-        near = [r for r in records.values() if wanted and wanted in fold(name_of(r))]
+                raise Ambiguous(f"several {noun.plural} have that name", candidates=_candidates(exact, noun))
+        near = [r for r in records.values() if wanted and any(wanted in fold(text) for text in noun.names(r))]
         if near:
-            raise Ambiguous(f"no {kind} has exactly that name; these contain it", candidates=_candidates(near, name_of))
-        raise NotFound(f"no {kind} of this company has that id or name", next_step=_look_up(kind))
+            raise Ambiguous(
+                f"no {_words(kind)} has exactly that name; these contain it", candidates=_candidates(near, noun)
+            )
+        raise NotFound(f"no {_words(kind)} of this company has that id or name", next_step=_look_up(kind))
+
+    async def shelf(self, kind: str, *, afresh: bool = False) -> Shelf:
+        """The records of a kind, at most 20,000 of them. Raises `NotOffered` where the platform has none."""
+        shelf = self._shelves.get(kind)
+        now = self._clock.now()
+        if shelf is None or afresh or not timedelta(0) <= now - shelf.read_at < _FRESH:
+            by_id: dict[str, Any] = {}
+            whole = True
+            try:
+                async for record in self._endpoint(kind).walk(pages_max=_PAGES_MAX):
+                    by_id[record.id] = record
+            except WalkTooLong:
+                whole = False
+            except NotSupportedHere:
+                raise NotOffered(NOUNS[kind]) from None
+            shelf = self._shelves[kind] = Shelf(now, by_id, whole)
+        return shelf
+
+    async def _every(self, kind: str, *, afresh: bool) -> dict[str, Any]:
+        shelf = await self.shelf(kind, afresh=afresh)
+        if not shelf.whole:
+            raise WalkTooLong(f"This company has more {NOUNS[kind].plural} than can be looked through.")
+        return shelf.by_id
+
+    async def _by_id_alone(self, kind: str, reference: str) -> Any:
+        """Past the bound a name cannot be known to be the only one: an id still can."""
+        try:
+            return await self._endpoint(kind).get(reference)
+        except (NotFoundUpstream, BadInput):
+            raise NotFound(
+                f"no {_words(kind)} of this company has that id, and there are too many to find one by its name",
+                next_step=_look_up(kind),
+            ) from None
+
+    def _endpoint(self, kind: str) -> Any:
+        return getattr(self._ledger, NOUNS[kind].collection)
 
 
 def vendor_name(vendor: Vendor) -> str:
     """What a vendor is called."""
-    return vendor.vendor_name or vendor.contact_name or ""
+    return NOUNS["vendor"].name(vendor)
 
 
 def account_name(account: Account) -> str:
     """What an account is called."""
-    return account.name or ""
+    return NOUNS["account"].name(account)
 
 
-def _candidates(records: Iterable[Any], name_of: Any) -> list[tuple[str, str]]:
-    return sorted(((r.id, clean(name_of(r))) for r in records), key=lambda pair: pair[1])[:_CANDIDATES_MAX]
+def _candidates(records: Iterable[Any], noun: Noun) -> list[tuple[str, str]]:
+    named = ((r.id, clean(", ".join(noun.names(r)))) for r in records)
+    return sorted(named, key=lambda pair: pair[1])[:_CANDIDATES_MAX]
+
+
+def _words(kind: str) -> str:
+    return kind.replace("_", " ")
 
 
 def _look_up(kind: str) -> str:

@@ -13,15 +13,27 @@ from rutter_ap_tools.errors import BadInput, OperatorError
 from rutter_ap_tools.text import clean
 
 BYTES_MAX = 20 * 1024 * 1024
-# What the first bytes must be, by the ending of the name (the formats' own specifications).
-_MAGIC: dict[str, tuple[bytes, ...]] = {
-    ".pdf": (b"%PDF-",),
-    ".png": (b"\x89PNG\r\n\x1a\n",),
-    ".jpg": (b"\xff\xd8\xff",),
-    ".jpeg": (b"\xff\xd8\xff",),
+# What the first bytes say a file is (the formats' own specifications).
+_MAGIC = (
+    (b"%PDF-", "application/pdf"),
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF87a", "image/gif"),
+    (b"GIF89a", "image/gif"),
+    (b"II*\x00", "image/tiff"),
+    (b"MM\x00*", "image/tiff"),
+    (b"PK\x03\x04", "application/zip"),
+)
+# What may be attached, by the ending of its name.
+_ENDINGS = {
+    ".pdf": "application/pdf",
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".jpeg": "image/jpeg",
+    ".csv": "text/plain",
+    ".txt": "text/plain",
 }
 _HANDLE = re.compile(r"upload_[0-9a-f]{32}")
-_TEXT = (".csv", ".txt")
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,14 +131,18 @@ def _document(path: Path) -> Document:
 def check_kind(name: str, content: bytes) -> None:
     """Raises `BadInput` unless the content is of the kind the name's ending promises."""
     ending = Path(name).suffix.lower()
-    if ending in _MAGIC:
-        fits = content.startswith(_MAGIC[ending])
-    elif ending in _TEXT:
-        fits = _is_text(content)
-    else:
+    if ending not in _ENDINGS:
         raise BadInput("the file must be a PDF, PNG, JPEG, CSV or text file", code="files.kind")
-    if not fits:
+    if content_type_of(content) != _ENDINGS[ending]:
         raise BadInput(f"the file is not what its name says: it is not a {ending[1:].upper()} file", code="files.kind")
+
+
+def content_type_of(content: bytes) -> str:
+    """What a file is by its content: the name and the sender may say anything."""
+    for magic, content_type in _MAGIC:
+        if content.startswith(magic):
+            return content_type
+    return "text/plain" if content and _is_text(content) else "application/octet-stream"
 
 
 def _is_text(content: bytes) -> bool:

@@ -97,7 +97,7 @@ class NeedsReauth(RutterError, PersonError):
     """A person must sign in to the accounting platform again, through the connection's link."""
 
     code = "connection_needs_sign_in"
-    default_next_step = "A person must sign in to the accounting platform again through the connection's link."
+    default_next_step = "A person must sign in to the accounting platform again: connect_ledger answers the link."
 
 
 class ConnectionDisabled(RutterError, PersonError):

@@ -114,6 +114,11 @@ class AuditLog:
         """The end of the chain as it is now."""
         return Anchor(self._head.seq, self._head.hash, stamp(self._now))
 
+    def recent(self, limit: int) -> list[Entry]:
+        """The newest entries, newest first."""
+        rows = self._connection.execute(select(audit).order_by(audit.c.seq.desc()).limit(limit))
+        return [Entry(**row._mapping) for row in rows]
+
     def entries(self, proposal_id: str | None = None) -> Iterator[Entry]:
         """Every entry in order, or those of one proposal."""
         query = select(audit).order_by(audit.c.seq).limit(PAGE_ENTRIES)

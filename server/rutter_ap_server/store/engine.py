@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from rutter_ap_server.clock import Clock
 from rutter_ap_server.store.attempts import Attempts
 from rutter_ap_server.store.audit import AuditLog, Head, head_of
+from rutter_ap_server.store.connections import Connections
 from rutter_ap_server.store.errors import StoreError
 from rutter_ap_server.store.memory import Memory
 from rutter_ap_server.store.modes import Mode, begin_as
@@ -43,6 +44,7 @@ class Tx:
         self.people = People(connection, self.now)
         self.memory = Memory(connection, self.now)
         self.secrets = Secrets(connection, self.now)
+        self.connections = Connections(connection, self.now)
         self.audit = AuditLog(connection, self.now, head)
 
 

@@ -61,6 +61,8 @@ class Proposal:
     expires_at: datetime
     lease_owner: str | None = None
     lease_until: datetime | None = None
+    # The payment run this is a line of.
+    run_id: str | None = None
 
 
 class Proposals:
@@ -103,10 +105,38 @@ class Proposals:
         """The proposals for one vendor that are in one of the states."""
         return self._many(say.OF_VENDOR, company_=company_id, vendor_=vendor_id, states_=list(states))
 
+    def of_run(self, run_id: str) -> list[Proposal]:
+        """The lines of a payment run, in no order."""
+        return self._many(say.OF_RUN, run_=run_id)
+
     def in_states(self, states: Collection[str], limit: int = 200) -> list[Proposal]:
         """Proposals in those states, newest first."""
         query = select(proposals).where(proposals.c.state.in_(states)).order_by(proposals.c.created_at.desc())
         return self._many(query.limit(limit))
+
+    def listed(
+        self,
+        company_id: str,
+        states: Collection[str],
+        *,
+        bill_id: str = "",
+        after: tuple[str, str] | None = None,
+        limit: int,
+    ) -> list[Proposal]:
+        """A company's proposals in those states, newest first; `after` is the stamp and id of the last one before.
+
+        One whose time is up while it is held counts as expired, though nobody has written that down yet.
+        """
+        c, now = proposals.c, stamp(self._now)
+        chosen = c.state.in_(list(states)) & ((c.state != "held") | (c.expires_at > now))
+        if "expired" in states:
+            chosen = chosen | ((c.state == "held") & (c.expires_at <= now))
+        query = select(proposals).where(c.company_id == company_id, chosen)
+        if bill_id:
+            query = query.where(c.bill_id == bill_id)
+        if after is not None:
+            query = query.where((c.created_at < after[0]) | ((c.created_at == after[0]) & (c.id < after[1])))
+        return self._many(query.order_by(c.created_at.desc(), c.id.desc()).limit(limit))
 
     def move(self, proposal_id: str, from_states: Collection[str], to: str, **values: Any) -> bool:
         """Changes the state if it is one of `from_states`; False when somebody else was quicker."""
@@ -219,6 +249,7 @@ def _row(p: Proposal) -> dict[str, Any]:
         "created_at": stamp(p.created_at),
         "updated_at": stamp(p.updated_at),
         "expires_at": stamp(p.expires_at),
+        "run_id": p.run_id,
     }
 
 
@@ -249,4 +280,5 @@ def _proposal(row: Row[Any]) -> Proposal:
         expires_at=unstamp(row.expires_at),
         lease_owner=row.lease_owner,
         lease_until=unstamp(row.lease_until) if row.lease_until else None,
+        run_id=row.run_id,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, String, Table, Text, text
 
 # The newest step in migrations/, kept here too so that opening a store that needs none does not import Alembic.
-REVISION = "2"
+REVISION = "4"
 STAMP_KEY = "schema"
 
 metadata = MetaData()
@@ -41,6 +41,7 @@ proposals = Table(
     Column("expires_at", String(32), nullable=False),
     Column("lease_owner", String(60)),
     Column("lease_until", String(32)),
+    Column("run_id", String(36)),
 )
 # One open proposal per digest: the database itself refuses a second one.
 Index(
@@ -54,6 +55,7 @@ Index(
 Index("proposals_by_digest", proposals.c.company_id, proposals.c.digest, proposals.c.created_at)
 Index("proposals_by_bill", proposals.c.company_id, proposals.c.bill_id)
 Index("proposals_by_vendor", proposals.c.company_id, proposals.c.vendor_id, proposals.c.state)
+Index("proposals_by_run", proposals.c.run_id)
 Index("proposals_by_state", proposals.c.state, proposals.c.created_at)
 
 approvals = Table(
@@ -106,8 +108,8 @@ attempts = Table(
     Column("before", Text, nullable=False),
     Column("at", String(32), nullable=False),
     Column("outcome", String(20)),
-    Column("upstream_id", String(200)),
-    Column("job_id", String(200)),
+    Column("upstream_id", Text),
+    Column("job_id", Text),
     Column("reason", Text),
     Column("settled_at", String(32)),
 )

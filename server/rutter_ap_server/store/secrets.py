@@ -65,6 +65,24 @@ class SecretBox:
         raise TypeError("keys are not copied into other processes")
 
 
+def box_of(keys: Sequence[Secret], key_file: Path, *, shared: bool) -> SecretBox:
+    """The box of a store: under the keys given, or under the one in a file beside the store, made on first use.
+
+    A key file that is there already opens still when keys are given, so that going over to them locks nothing away. A
+    shared store has no file: raises `StoreError` without keys, since what one replica seals no other could open.
+    """
+    if shared and not keys:
+        raise StoreError(
+            "this store is PostgreSQL, which several servers may share, and RUTTER_AP_SECRET_KEYS is not set: it keeps "
+            "no access token",
+            code="secrets.no_keys",
+            next_step=_SAY_KEYS,
+        )
+    if not keys or (not shared and key_file.exists()):
+        keys = [*keys, key_in_file(key_file)]
+    return SecretBox(keys)
+
+
 class Secrets:
     """Sealed values, read and written inside the caller's transaction."""
 
@@ -150,7 +168,10 @@ def _link(draft: Path, path: Path) -> None:
             os.close(folder)
 
 
-_SAY_KEYS = "Set RUTTER_AP_SECRET_KEYS to one or more keys, the newest first, each 32 random bytes in URL-safe base64."
+_SAY_KEYS = (
+    "Set RUTTER_AP_SECRET_KEYS to one or more keys, the newest first and parted by commas, each 32 random bytes in "
+    "URL-safe base64, as `openssl rand -base64 32 | tr +/ -_` makes one."
+)
 
 
 def _raw(key: Secret) -> bytes:

@@ -26,6 +26,7 @@ POSTED_WITH_DIGEST = select(proposals).where(
 )
 OF_BILL = select(proposals).where(_of_company, _p.bill_id == bindparam("bill_"), _states)
 OF_VENDOR = select(proposals).where(_of_company, _p.vendor_id == bindparam("vendor_"), _states)
+OF_RUN = select(proposals).where(_p.run_id == bindparam("run_"))
 # What is set comes with the parameters.
 MOVE = update(proposals).where(_p.id == bindparam("id_"), _states)
 REJUDGE = update(proposals).where(_p.id == bindparam("id_"))

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from rutter_ap_server.guard.frozen import Frozen, freeze
-from rutter_ap_server.guard.kinds.base import Facts, Kind, Links, Rule, ability, approve, refuse
-from rutter_ap_server.guard.kinds.parties import BillFact, bill_fact, bill_texts, bill_words, normal_number
-from rutter_ap_server.guard.pdf_text import pdf_pages
+from rutter_ap_server.guard.kinds.base import Facts, Kind, Links, Rule, ability, approve, ask, refuse
+from rutter_ap_server.guard.kinds.parties import BillFact, bill_fact, bill_texts, bill_words
+from rutter_ap_server.guard.pdf_text import file_text
 from rutter_ap_server.guard.policy import Policy
-from rutter_ap_server.guard.untrusted import amounts_in, path_argument
+from rutter_ap_server.guard.untrusted import path_argument
+from rutter_ap_server.lookup.compare import Expected, compare
+from rutter_ap_server.lookup.directory import vendor_name
 from rutter_ap_server.lookup.documents import check_kind
 from rutter_ap_server.lookup.office import Office
 from rutter_ap_server.rutter.models.attachments import Attachment
@@ -20,16 +22,21 @@ from rutter_ap_server.store.engine import Tx
 from rutter_ap_tools.errors import BadInput
 from rutter_ap_tools.files import AttachFile
 from rutter_ap_tools.findings import Finding
-from rutter_ap_tools.text import clean
+from rutter_ap_tools.text import clean, normal_number, quote
 from rutter_ap_tools.wire import Record
 
 
 @dataclass(frozen=True, slots=True)
 class AttachmentFacts:
-    """The bill, and the pages of the file as text: none where it is no PDF, or one without text, such as a scan."""
+    """The bill and its vendor's name, and what the file says: its pages as text, or the words for why there are none.
+
+    A plain text file has neither.
+    """
 
     bill: BillFact
     pages: tuple[str, ...] = ()
+    trouble: str = ""
+    vendor: str = ""
 
 
 def bill_void(frozen: Frozen, facts: AttachmentFacts, policy: Policy) -> Finding | None:
@@ -40,19 +47,30 @@ def bill_void(frozen: Frozen, facts: AttachmentFacts, policy: Policy) -> Finding
 
 
 def document_mismatch(frozen: Frozen, facts: AttachmentFacts, policy: Policy) -> Finding | None:
-    """A bill's document says its number and its total; one whose text does not may belong to another bill."""
-    text = "\n".join(facts.pages)
-    if not text.strip():
+    """A bill's document says its number and its total, and no other vendor or currency; else it may be another bill's.
+
+    Days are left alone: bills are often entered under the day they came.
+    """
+    if not any(page.strip() for page in facts.pages):
         return None
-    number = normal_number(facts.bill.number)
+    bill = facts.bill
+    found = compare("\n".join(facts.pages), Expected(bill.number, facts.vendor, None, bill.total))
+    wanted = {"number": bill.number, "total": str(bill.total), "vendor": facts.vendor, "currency": bill.total.currency}
     lacks = []
-    if number and number not in normal_number(text, limit=len(text)):
-        lacks.append(f"the number {facts.bill.number}")
-    if facts.bill.total.amount not in amounts_in(text):
-        lacks.append(f"the total {facts.bill.total}")
-    if not lacks:
+    for field, value in wanted.items():
+        match = found[field]
+        if match.outcome == "different":
+            lacks.append(f"its {field} is {quote(match.shown, 60)} and not {value}")
+        elif match.outcome == "not_found" and field in ("number", "total") and normal_number(value):
+            lacks.append(f"it does not show the {field} {value}")
+    return approve("document.mismatch", f"the PDF does not fit its bill: {'; '.join(lacks)}") if lacks else None
+
+
+def document_unreadable(frozen: Frozen, facts: AttachmentFacts, policy: Policy) -> Finding | None:
+    """A document that says nothing may be any document: whoever releases it must have looked."""
+    if not facts.trouble:
         return None
-    return approve("document.mismatch", f"the text of the PDF does not show {' or '.join(lacks)} of its bill")
+    return ask("document.unreadable", f"{facts.trouble}: a person must check that it is the document of its bill")
 
 
 class AttachmentKind(Kind):
@@ -60,7 +78,7 @@ class AttachmentKind(Kind):
 
     tool = "attach_file"
     moves_money = False
-    rules: tuple[Rule[AttachmentFacts], ...] = (bill_void, document_mismatch)
+    rules: tuple[Rule[AttachmentFacts], ...] = (bill_void, document_mismatch, document_unreadable)
 
     async def freeze(self, intent: AttachFile, office: Office, links: Links) -> Frozen:
         """Reads the file once, checks what it is, and freezes its hash."""
@@ -92,16 +110,17 @@ class AttachmentKind(Kind):
         raw = await office.ledger.bills.get(frozen.fields["bill_id"])
         bill = bill_fact(raw)
         attached = await office.ledger.attachments.list(bill.id)
-        pages = await pdf_pages(office.documents, frozen.fields["path"], frozen.fields["sha256"])
+        file = await file_text(office.documents, frozen.fields["path"], frozen.fields["sha256"])
+        vendor = await _vendor(office, bill.vendor_id) if file.pages else ""
         return Facts(
-            seen=AttachmentFacts(bill, pages),
+            seen=AttachmentFacts(bill, file.pages, file.trouble, vendor),
             binding={"bill": bill.id, "sha256": frozen.fields["sha256"]},
             before={"attachments": sorted(a.id for a in attached)},
             now=office.clock.now(),
             ability=ability(office, "bills", "attach", "attach a file to a bill", "a person can attach it there"),
             texts=(
                 *bill_texts(raw),
-                *((f"page {number} of the file", page) for number, page in enumerate(pages, start=1)),
+                *((f"page {number} of the file", page) for number, page in enumerate(file.pages, start=1)),
             ),
             arguments=(path_argument(frozen.fields["path"], frozen.fields["file_name"]),),
         )
@@ -135,6 +154,12 @@ class AttachmentKind(Kind):
         """Remembers which bill the file belongs to."""
         fields = frozen.fields
         tx.memory.use_document(frozen.company_id, fields["sha256"], fields["bill_id"], fields["file_name"])
+
+
+async def _vendor(office: Office, vendor_id: str | None) -> str:
+    """The name of the bill's vendor, for comparing; nothing an approval is bound to."""
+    vendor = (await office.directory.shelf("vendor")).by_id.get(vendor_id or "")
+    return clean(vendor_name(vendor)) if vendor else ""
 
 
 def _record(found: Sequence[Attachment], frozen: Frozen) -> Record | None:

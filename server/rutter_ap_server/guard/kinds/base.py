@@ -99,6 +99,13 @@ class Kind(Protocol):
         """Resolves names, fills in what was left out, and freezes."""
         ...
 
+    def lines(self, frozen: Frozen) -> tuple[Frozen, ...]:
+        """The writes that one proposal stands for, where it stands for many: each is then judged, sent and settled
+
+        by itself, once the whole is released. Empty for every other kind.
+        """
+        return ()
+
     async def gather(self, frozen: Frozen, office: Office, policy: Policy | None = None) -> Facts[Any]:
         """Reads the facts afresh from the ledger.
 

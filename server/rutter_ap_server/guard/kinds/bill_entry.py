@@ -9,7 +9,7 @@ from typing import Any
 from rutter_ap_server.guard.frozen import Frozen, freeze
 from rutter_ap_server.guard.kinds.base import Facts, Kind, Links, ability
 from rutter_ap_server.guard.kinds.bill_rules import RULES, BillFacts, EarlierBill
-from rutter_ap_server.guard.kinds.parties import account_fact, midnight, normal_number, read_vendor
+from rutter_ap_server.guard.kinds.parties import account_fact, midnight, read_vendor
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.lookup.amounts import ledger_money
 from rutter_ap_server.lookup.directory import vendor_name
@@ -22,7 +22,7 @@ from rutter_ap_server.store.engine import Tx
 from rutter_ap_tools.bills import CreateBill, NewBillLine
 from rutter_ap_tools.errors import BadInput
 from rutter_ap_tools.money import Money, exponent_of
-from rutter_ap_tools.text import clean
+from rutter_ap_tools.text import clean, normal_number
 from rutter_ap_tools.wire import MoneyShape, Named, Record
 
 _DIMENSIONS = ("tax_rate", "class", "department", "location", "customer", "project")
@@ -36,9 +36,9 @@ class BillEntryKind(Kind):
     rules = RULES
 
     async def freeze(self, intent: CreateBill, office: Office, links: Links) -> Frozen:
-        """Resolves vendor and accounts, checks every amount's digits, and adds the lines up."""
+        """Resolves every name, checks every amount's digits, and adds the lines up."""
         vendor = await office.directory.vendor(intent.vendor)
-        lines = [await self._line(line, intent.currency, office, links) for line in intent.lines]
+        lines = [await frozen_line(line, intent.currency, office, links) for line in intent.lines]
         total = Money.total((Money.parse(line["amount"], intent.currency) for line in lines), intent.currency)
         if intent.due_date and intent.due_date < intent.issue_date:
             raise BadInput("`due_date` is before `issue_date`")
@@ -51,12 +51,12 @@ class BillEntryKind(Kind):
             "document_number": intent.document_number,
             "memo": intent.memo,
             "lines": lines,
-            "payment_terms": intent.payment_terms,
+            "payment_terms": await _id_of(office, "payment_terms", intent.payment_terms),
             "accounts_payable_account": (await office.directory.account(payable)).id
             if payable
             else await links.account_id("accounts_payable") or "",
-            "subsidiary": intent.subsidiary,
-            "purchase_orders": list(intent.purchase_orders),
+            "subsidiary": await _id_of(office, "subsidiary", intent.subsidiary),
+            "purchase_orders": [await _id_of(office, "purchase_order", order) for order in intent.purchase_orders],
         }
         name = clean(vendor_name(vendor))
         number = f" {clean(intent.document_number, 60)}" if intent.document_number else ""
@@ -69,23 +69,6 @@ class BillEntryKind(Kind):
             vendor_id=vendor.id,
             vendor_name=name,
         )
-
-    async def _line(self, line: NewBillLine, currency: str, office: Office, links: Links) -> dict[str, Any]:
-        amount = Money.parse(line.amount, currency)
-        account = (await office.directory.account(line.account)).id if line.account else ""
-        if not account and not line.item:
-            account = await links.account_id("expense") or ""
-            if not account:
-                raise BadInput(
-                    "`account` is needed on every line",
-                    code="account.not_linked",
-                    next_step="Pass an expense account on the line, or call link_account with role=expense once.",
-                )
-        if line.quantity and line.unit_amount:
-            _check_product(line, amount)
-        stated = line.model_dump(by_alias=True)
-        kept = {name: stated[name] for name in ("description", "item", "quantity", "unit_amount", *_DIMENSIONS)}
-        return {"amount": amount.text, "account": account} | {k: v for k, v in kept.items() if v}
 
     async def gather(self, frozen: Frozen, office: Office, policy: Policy | None = None) -> Facts[BillFacts]:
         """The vendor and its bills afresh, and the accounts the lines name."""
@@ -119,7 +102,7 @@ class BillEntryKind(Kind):
             account_id=given(fields["accounts_payable_account"] or None),
             subsidiary_id=given(fields["subsidiary"] or None),
             linked_purchase_orders=given(tuple(RefDraft(id=order) for order in fields["purchase_orders"]) or None),
-            line_items=tuple(_draft(line) for line in fields["lines"]),
+            line_items=tuple(line_draft(line) for line in fields["lines"]),
         )
         return await office.ledger.bills.create(draft, idempotency_key=key, again=again)
 
@@ -156,6 +139,31 @@ class BillEntryKind(Kind):
         """Nothing beyond the receipt."""
 
 
+async def frozen_line(line: NewBillLine, currency: str, office: Office, links: Links) -> dict[str, Any]:
+    """A line with its names resolved and its digits checked, as a frozen intent keeps it."""
+    amount = Money.parse(line.amount, currency)
+    account = (await office.directory.account(line.account)).id if line.account else ""
+    if not account and not line.item:
+        account = await links.account_id("expense") or ""
+        if not account:
+            raise BadInput(
+                "`account` is needed on every line",
+                code="account.not_linked",
+                next_step="Pass an expense account on the line, or call link_account with role=expense once.",
+            )
+    if line.quantity and line.unit_amount:
+        _check_product(line, amount)
+    stated = line.model_dump(by_alias=True)
+    kept = {name: stated[name] for name in ("description", "quantity", "unit_amount")}
+    kept |= {kind: await _id_of(office, kind, stated[kind]) for kind in ("item", *_DIMENSIONS)}
+    return {"amount": amount.text, "account": account} | {k: v for k, v in kept.items() if v}
+
+
+async def _id_of(office: Office, kind: str, reference: str) -> str:
+    """The id behind an id or name, so that both ways of saying it freeze to the same intent."""
+    return (await office.directory.one(kind, reference)).id if reference else ""
+
+
 def _check_product(line: NewBillLine, amount: Money) -> None:
     # As exact fractions: a product of two long decimals is more than Decimal keeps. Half a unit either way is rounding,
     # whichever rule the vendor rounds by.
@@ -172,7 +180,8 @@ def _texts(frozen: Frozen) -> tuple[tuple[str, str], ...]:
     return tuple((where, text) for where, text in (*texts, *lines) if text)
 
 
-def _draft(line: dict[str, Any]) -> BillLineDraft:
+def line_draft(line: dict[str, Any]) -> BillLineDraft:
+    """A frozen line as it is sent."""
     item = LineItemDraft(
         id=given(line.get("item")),
         quantity=given(Decimal(line["quantity"]) if "quantity" in line else None),

@@ -7,13 +7,13 @@ from datetime import date, timedelta
 
 from rutter_ap_server.guard.frozen import Frozen
 from rutter_ap_server.guard.kinds.base import Rule, approve, refuse
-from rutter_ap_server.guard.kinds.parties import AccountFact, VendorFact, midnight, normal_number
+from rutter_ap_server.guard.kinds.parties import AccountFact, VendorFact, midnight
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.money import Money
-from rutter_ap_tools.text import clean
+from rutter_ap_tools.text import clean, normal_number
 
-_EXPENSE_TYPES = ("expense", "other_expense", "cost_of_goods_sold", "fixed_asset", "other_current_asset", "unknown")
+EXPENSE_TYPES = ("expense", "other_expense", "cost_of_goods_sold", "fixed_asset", "other_current_asset", "unknown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def vendor_archived(frozen: Frozen, facts: BillFacts, policy: Policy) -> Finding
 def account_not_for_expenses(frozen: Frozen, facts: BillFacts, policy: Policy) -> Finding | None:
     """A line debits an expense or an asset that is in use, never the bank or accounts payable."""
     for account in facts.accounts:
-        if account.type not in _EXPENSE_TYPES:
+        if account.type not in EXPENSE_TYPES:
             return refuse("account.wrong_type", f"a line cannot be booked to {account.name}, which is {account.type}")
         if account.status != "active":
             return refuse("account.inactive", f"the account {account.name} is {account.status}")

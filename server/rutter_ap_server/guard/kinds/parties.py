@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import TYPE_CHECKING, Any
@@ -157,11 +155,6 @@ def bill_texts(bill: Bill) -> tuple[tuple[str, str], ...]:
     lines = (line.description for line in bill.line_items)
     texts = ((f"the memo of {name}", bill.memo), *((f"a line of {name}", words) for words in lines))
     return tuple((where, text) for where, text in (*texts, (f"the number of {name}", bill.document_number)) if text)
-
-
-def normal_number(number: str | None, limit: int = 400) -> str:
-    """A bill's number without case, spaces and punctuation: INV-007 and inv 007 are one number."""
-    return re.sub(r"[\W_]+", "", unicodedata.normalize("NFKC", clean(number, limit)).casefold())
 
 
 def midnight(day: str) -> datetime:

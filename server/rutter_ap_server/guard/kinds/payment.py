@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -40,6 +41,63 @@ from rutter_ap_tools.payments import PayBill
 from rutter_ap_tools.wire import MoneyShape, Named, Record
 
 
+@dataclass(frozen=True, slots=True)
+class Payee:
+    """Who is paid, and for which bill."""
+
+    bill_id: str
+    bill_words: str
+    vendor_id: str | None
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Funding:
+    """Out of which account, on which day (YYYY-MM-DD), with which note."""
+
+    account_id: str
+    account_name: str
+    date: str
+    memo: str
+
+
+def frozen_payment(company_id: str, payee: Payee, money: Money, funding: Funding, *, date_given: bool) -> Frozen:
+    """One payment of one bill, frozen: alone, or as a line of a run, which is then the same intent."""
+    return freeze(
+        tool="pay_bill",
+        company_id=company_id,
+        fields={
+            "bill_id": payee.bill_id,
+            "vendor_id": payee.vendor_id,
+            "amount": money.text,
+            "currency": money.currency,
+            "account_id": funding.account_id,
+            "date": funding.date,
+            "memo": funding.memo,
+        },
+        summary=f"Pay {money} to {payee.name} for {payee.bill_words} from {funding.account_name}",
+        defaulted=() if date_given else ("date",),
+        money=money,
+        vendor_id=payee.vendor_id,
+        vendor_name=payee.name,
+        bill_id=payee.bill_id,
+    )
+
+
+async def funding_account(named: str, office: Office, links: Links) -> str:
+    """The id of the account that pays: the one that is named, else the linked one."""
+    if named:
+        return (await office.directory.account(named)).id
+    linked = await links.account_id("funding")
+    if linked is None:
+        raise AssistantError(
+            "no funding account is linked for this company",
+            code="account.not_linked",
+            next_step="Ask the person which account pays; then link_account with role=funding, or pass account.",
+        )
+    return linked
+
+
 class PaymentKind(Kind):
     """`pay_bill`."""
 
@@ -50,43 +108,17 @@ class PaymentKind(Kind):
     async def freeze(self, intent: PayBill, office: Office, links: Links) -> Frozen:
         """Fixes bill, payee, amount, currency, funding account and date."""
         bill = await read_bill(office, intent.bill_id)
-        account_id = await self._funding(intent, office, links)
+        account_id = await funding_account(intent.account, office, links)
         account = await read_account(office, account_id)
         vendor = await read_vendor(office, bill.vendor_id) if bill.vendor_id else None
         money = Money.parse(intent.amount, bill.due.currency) if intent.amount else bill.due
-        fields: dict[str, Any] = {
-            "bill_id": bill.id,
-            "vendor_id": bill.vendor_id,
-            "amount": money.text,
-            "currency": money.currency,
-            "account_id": account_id,
-            "date": intent.date or office.clock.today().isoformat(),
-            "memo": intent.memo,
-        }
-        payee = vendor.name if vendor else "an unnamed vendor"
-        return freeze(
-            tool=self.tool,
-            company_id=office.company.id,
-            fields=fields,
-            summary=f"Pay {money} to {payee} for {bill_words(bill)} from {account.name}",
-            defaulted=() if intent.date else ("date",),
-            money=money,
-            vendor_id=bill.vendor_id,
-            vendor_name=payee,
-            bill_id=bill.id,
+        return frozen_payment(
+            office.company.id,
+            Payee(bill.id, bill_words(bill), bill.vendor_id, vendor.name if vendor else "an unnamed vendor"),
+            money,
+            Funding(account_id, account.name, intent.date or office.clock.today().isoformat(), intent.memo),
+            date_given=bool(intent.date),
         )
-
-    async def _funding(self, intent: PayBill, office: Office, links: Links) -> str:
-        if intent.account:
-            return (await office.directory.account(intent.account)).id
-        linked = await links.account_id("funding")
-        if linked is None:
-            raise AssistantError(
-                "no funding account is linked for this company",
-                code="account.not_linked",
-                next_step="Ask the person which account pays; then link_account with role=funding, or pass account.",
-            )
-        return linked
 
     async def gather(self, frozen: Frozen, office: Office, policy: Policy | None = None) -> Facts[PaymentFacts]:
         """Bill, vendor and account afresh; what the vendor was paid and owes, and what the bill looks like."""

@@ -7,7 +7,7 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from rutter_ap_server.guard.kinds.parties import BillFact, normal_number
+from rutter_ap_server.guard.kinds.parties import BillFact
 from rutter_ap_server.guard.kinds.payment_rules import OtherBill
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.lookup.amounts import LedgerDataError, ledger_money
@@ -16,6 +16,7 @@ from rutter_ap_server.lookup.office import Office
 from rutter_ap_server.rutter.filters import equal
 from rutter_ap_tools.errors import ApError
 from rutter_ap_tools.money import Money, exponent_of
+from rutter_ap_tools.text import normal_number
 
 if TYPE_CHECKING:
     from rutter_ap_server.rutter.models.bills import Bill

@@ -16,21 +16,23 @@ class Code:
 
 
 _REFUSED = """
-account.exists account.inactive account.not_a_funding_source account.wrong_type amount.not_positive
-amount.over_balance amount.over_day_limit amount.over_month_limit amount.over_single_limit amount.over_vendor_limit
-amount.over_week_limit bill.closed_period bill.in_flight bill.not_payable bill.void credit.not_open
-credit.other_vendor credit.over_balance credit.over_remaining currency.mismatch freeze.active platform.unsupported
-vendor.blocked vendor.mismatch
+account.exists account.inactive account.not_a_funding_source account.wrong_type amount.not_positive amount.over_balance
+amount.over_day_limit amount.over_month_limit amount.over_single_limit amount.over_vendor_limit amount.over_week_limit
+bill.closed_period bill.in_flight bill.moved bill.not_payable bill.settled bill.void credit.duplicate credit.moved
+credit.not_applied credit.not_open credit.other_vendor credit.over_balance credit.over_remaining currency.mismatch
+freeze.active payment.moved payment.void platform.unsupported vendor.blocked vendor.exists vendor.mismatch vendor.moved
+write.no_change
 """
 # A fact that cannot be had, a new or changed payee, a repeat, anything that smells: never to be silenced.
 _APPROVED = """
 account.type_unknown amount.approver amount.no_tier amount.two_approvers argument.from_text bill.no_document
-currency.unknown payment.repeat text.suspicious vendor.archived vendor.changed vendor.first_payment
+currency.unknown payment.repeat payment.settles_more run.many_lines text.suspicious vendor.archived vendor.changed
+vendor.details vendor.first_payment
 """
 # Signals that weigh rather than prove, and what an operator only gets by asking for it.
 _OPTIONAL = """
 amount.just_under_limit amount.unusual_for_vendor bill.future_dated bill.lines_do_not_add_up bill.similar
-document.mismatch document.reused payment.quiet_hours
+credit.similar document.mismatch document.reused payment.quiet_hours
 """
 
 CODES: dict[str, Code] = (
@@ -40,8 +42,12 @@ CODES: dict[str, Code] = (
     # In the ledger already, a duplicate is a person's call; about to be entered, it is refused.
     | {
         "bill.duplicate": Code(Severity.APPROVE),
+        "bill.due_date_moved": Code(Severity.ASK, may_be_off=True),
+        "bill.lines_replaced": Code(Severity.ASK),
         "credit.available": Code(Severity.ASK, may_be_off=True),
+        "document.unreadable": Code(Severity.ASK, may_be_off=True),
         "platform.undocumented": Code(Severity.ASK, may_be_off=True),
+        "vendor.similar": Code(Severity.ASK),
         "write.repeat": Code(Severity.ASK),
     }
 )

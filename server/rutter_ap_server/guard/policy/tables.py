@@ -16,7 +16,20 @@ from rutter_ap_tools.text import clean, fold
 
 Base = Literal["allow", "ask", "approve", "refuse"]
 Setting = Literal["off", "ask", "approve", "refuse"]
-Tool = Literal["create_bill", "pay_bill", "apply_credit", "attach_file", "link_account"]
+Tool = Literal[
+    "create_bill",
+    "update_bill",
+    "delete_bill",
+    "pay_bill",
+    "propose_payment_run",
+    "void_payment",
+    "create_credit",
+    "apply_credit",
+    "remove_credit",
+    "attach_file",
+    "save_vendor",
+    "link_account",
+]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 ClockTime = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
@@ -51,9 +64,22 @@ class ToolPolicy(Table):
     """What each write asks for before any rule has spoken."""
 
     create_bill: Base = "allow"
+    # Like entering: it pays nothing, and the rules ask where it changes what is owed or when.
+    update_bill: Base = "allow"
+    # A record is gone for good, and with it the proof that something was owed.
+    delete_bill: Base = "approve"
     pay_bill: Base = "ask"
+    propose_payment_run: Base = "ask"
+    # It makes a paid bill payable again: a chat answer, which some clients give by themselves, must not do that.
+    void_payment: Base = "approve"
+    # A made-up credit lets less be paid than is owed, which nobody notices until the vendor does: a person agrees.
+    create_credit: Base = "ask"
     apply_credit: Base = "allow"
+    # It lets more be paid again, and undoes what somebody decided.
+    remove_credit: Base = "ask"
     attach_file: Base = "allow"
+    # A vendor that does not exist is where paying for nothing begins: a person agrees to every new one.
+    save_vendor: Base = "ask"
     link_account: Base = "allow"
 
 

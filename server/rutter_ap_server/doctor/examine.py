@@ -1,84 +1,43 @@
-"""The doctor: what is right, what is wrong, what to do: each part looked at by itself, so that none hides another."""
+"""The examination: each part looked at by itself, so that none hides another, in a fixed order."""
 
 from __future__ import annotations
 
 import json
 import os
-import stat
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
-
-import anyio
+from typing import TYPE_CHECKING
 
 from rutter_ap_server.app import App
 from rutter_ap_server.clock import unstamp
-from rutter_ap_server.settings import Settings, SettingsError, make_home, read_settings
+from rutter_ap_server.doctor.check import (
+    OTHERS_MAY_READ,
+    OTHERS_MAY_WRITE,
+    Check,
+    Look,
+    NotKnown,
+    Patient,
+    mode_of,
+    step_of,
+)
+from rutter_ap_server.doctor.connections import connections
+from rutter_ap_server.doctor.keys import keys
+from rutter_ap_server.settings import SettingsError, make_home, read_settings
 from rutter_ap_tools.errors import ApError
 from rutter_ap_tools.text import clean
 
 if TYPE_CHECKING:
     from rutter_ap_server.guard.policy import Policy
-    from rutter_ap_server.lookup.office import Office
     from rutter_ap_server.store.engine import Tx
 
-T = TypeVar("T")
-Status = Literal["ok", "warn", "fail"]
-_CONNECTION_SECONDS_MAX = 60
 # Clocks of several servers on one store differ by moments; more than this makes windows and expiries wrong.
 _CLOCK_SECONDS_BEHIND_MAX = 5
-# Some errors send their reader to the doctor; here they are told what the doctor would say.
-_STEPS = {
-    "credentials_rejected": "Compare the credentials and RUTTER_ENVIRONMENT with what Rutter's dashboard shows.",
-    "policy.broken": "Correct the file; until then nothing is written anywhere. Reads still work.",
-    "rutter_unavailable": "Check the network, RUTTER_BASE_URL and Rutter's status page, then try again.",
-    "store": "Keep the file: it knows what was paid. Restore a copy, or give RUTTER_AP_HOME a folder of your own.",
-}
-_OTHERS_MAY_READ = stat.S_IRWXG | stat.S_IRWXO
-_OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One part, looked at. `warn` is for what works but a person should know; `next_step` says what to do."""
-
-    name: str
-    status: Status
-    detail: str
-    next_step: str = ""
-
-
-@dataclass
-class _Patient:
-    """What the checks share."""
-
-    environ: Mapping[str, str]
-    app: App
-    policy: Policy | None = None
-    store_is_broken: bool = False
-
-    @property
-    def settings(self) -> Settings:
-        return self.app.settings
-
-    async def read(self, work: Callable[[Tx], T]) -> T:
-        """Reads the store, unless it was found broken: what is wrong once is said once."""
-        if self.store_is_broken:
-            raise _NotKnown
-        return await self.app.store.read(work)
-
-
-class _NotKnown(Exception):
-    """Another check says already why this cannot be looked at."""
-
-
-Look = Callable[[_Patient], Awaitable[Check]]
 
 
 async def examine(environ: Mapping[str, str]) -> list[Check]:
-    """Looks at every part and answers one check each, in a fixed order. Never raises for what is broken.
+    """Looks at every part and answers at least one check each, in a fixed order. Never raises for what is broken.
 
     Wrong settings end it at once, since everything else depends on them.
     """
@@ -86,16 +45,16 @@ async def examine(environ: Mapping[str, str]) -> list[Check]:
         app = App(read_settings(environ))
     except SettingsError as error:
         return [Check("settings", "fail", error.message, error.next_step)]
-    patient = _Patient(environ, app)
+    patient = Patient(environ, app)
     try:
-        return [await _looked_at(name, look, patient) for name, look in _LOOKS.items()]
+        return [check for name, look in _LOOKS.items() for check in await _looked_at(name, look, patient)]
     finally:
         await app.aclose()
 
 
 def report(checks: Sequence[Check], as_json: bool, write: Callable[[str], object]) -> int:
     """Writes the checks down. Answers 0 when nothing fails, 1 when something does, 2 for wrong settings."""
-    failed = [check.name for check in checks if check.status == "fail"]
+    failed = list(dict.fromkeys(check.name for check in checks if check.status == "fail"))
     if as_json:
         content = {"checks": [asdict(check) for check in checks], "ok": not failed}
         write(json.dumps(content, ensure_ascii=False, indent=2) + "\n")
@@ -112,49 +71,44 @@ def _lines(check: Check) -> str:
     return line + (f"{'':18}→ {check.next_step}\n" if check.next_step else "")
 
 
-async def _looked_at(name: str, look: Look, patient: _Patient) -> Check:
+async def _looked_at(name: str, look: Look, patient: Patient) -> list[Check]:
     try:
-        return await look(patient)
-    except _NotKnown:
-        return Check(name, "warn", "not known while the store cannot be used")
+        found = await look(patient)
+        return found if isinstance(found, list) else [found]
+    except NotKnown:
+        return [Check(name, "warn", "not known while the store cannot be used")]
     except ApError as error:
-        return Check(name, "fail", error.message, _step(error))
+        return [Check(name, "fail", error.message, step_of(error))]
     except Exception as error:  # noqa: BLE001 - a broken part must not hide the others
         # The exception's own text may hold anything; its kind is enough to say.
         words = f"could not be looked at ({type(error).__name__})"
-        return Check(name, "fail", words, "Look at the server's log; if it stays, report it with this line.")
+        return [Check(name, "fail", words, "Look at the server's log; if it stays, report it with this line.")]
 
 
-def _step(error: ApError) -> str:
-    if error.next_step != error.default_next_step:
-        return error.next_step
-    return _STEPS.get(error.error_code, error.next_step)
-
-
-async def _settings(patient: _Patient) -> Check:
+async def _settings(patient: Patient) -> Check:
     settings = patient.settings
     parts = [f"environment {settings.environment}"]
     parts += ["read-only"] if settings.read_only else []
     parts += [f"toolsets {', '.join(sorted(settings.toolsets))}"] if settings.toolsets else []
     detail = ", ".join(parts)
-    if _mode(patient.environ.get("RUTTER_AP_ENV_FILE", "")) & _OTHERS_MAY_READ:
+    if mode_of(patient.environ.get("RUTTER_AP_ENV_FILE", "")) & OTHERS_MAY_READ:
         return Check("settings", "warn", f"{detail}; others can read the file in RUTTER_AP_ENV_FILE", "chmod 600 it.")
     return Check("settings", "ok", detail)
 
 
-async def _home(patient: _Patient) -> Check:
+async def _home(patient: Patient) -> Check:
     home = patient.settings.home
-    mode = _mode(home)
+    mode = mode_of(home)
     make_home(home)
     if not os.access(home, os.R_OK | os.W_OK | os.X_OK):
         return Check("home", "fail", f"{home} cannot be written", "Give RUTTER_AP_HOME a folder of your own.")
-    if mode & _OTHERS_MAY_READ:
+    if mode & OTHERS_MAY_READ:
         was = f"{home} was open to others (mode {mode:04o}); it is 0700 now"
         return Check("home", "warn", was, "If you share this machine, give RUTTER_CLIENT_SECRET and passcodes anew.")
     return Check("home", "ok", f"{home}, for its owner alone")
 
 
-async def _store(patient: _Patient) -> Check:
+async def _store(patient: Patient) -> Check:
     try:
         found = await patient.app.store.read(lambda tx: tx.audit.verify())
     except Exception:
@@ -171,51 +125,18 @@ async def _store(patient: _Patient) -> Check:
     return Check("store", "ok", f"opens; the audit chain holds over {entries}")
 
 
-async def _policy(patient: _Patient) -> Check:
+async def _policy(patient: Patient) -> Check:
     path = patient.settings.policy_file
     patient.policy = policy = patient.app.policy.read()
     if not path.exists():
         return Check("policy", "ok", f"no file at {path}: the built-in default is in force")
     detail = f"{path} is in force, version {policy.version[:12]}"
-    if _mode(path) & _OTHERS_MAY_WRITE:
+    if mode_of(path) & OTHERS_MAY_WRITE:
         return Check("policy", "warn", f"{detail}; others can write it", f"chmod go-w {path}")
     return Check("policy", "ok", detail)
 
 
-async def _connection(patient: _Patient) -> Check:
-    try:
-        with anyio.fail_after(_CONNECTION_SECONDS_MAX):
-            found = [await _company(office) for office in await patient.app.offices.all()]
-    except TimeoutError:
-        late = f"no answer within {_CONNECTION_SECONDS_MAX} seconds"
-        return Check("connection", "fail", late, "Check the network and Rutter's status page.")
-    if not found:
-        return Check("connection", "warn", "no company is connected", "Run `rutter-ap connect`.")
-    worst = min(found, key=lambda check: ("fail", "warn", "ok").index(check.status))
-    return Check("connection", worst.status, "; ".join(check.detail for check in found), worst.next_step)
-
-
-async def _company(office: Office) -> Check:
-    company = office.company
-    named = f"{clean(company.name, 60)} ({clean(company.platform, 30)})"
-    health = await office.ledger.status()
-    if health.disabled_status.is_disabled:
-        return Check("", "fail", f"{named}: the connection is disabled", "Enable or renew the connection at Rutter.")
-    if health.needs_update_status.needs_update:
-        step = "A person must sign in to the accounting platform again: run `rutter-ap connections`."
-        return Check("", "fail", f"{named}: the connection needs a new sign-in", step)
-    if not health.is_ready:
-        step = "Try again later: the first synchronisation can take hours."
-        return Check("", "warn", f"{named}: the first synchronisation has not ended", step)
-    if not health.is_healthy:
-        step = "Look at the connection in Rutter's dashboard; lists may be out of date."
-        return Check("", "warn", f"{named}: Rutter calls the connection unhealthy", step)
-    if company.environment == "embedded":
-        return Check("", "ok", f"{named} answers, from the embedded sandbox: no account, no network, no real books")
-    return Check("", "ok", f"{named} answers, from Rutter's {company.environment} environment")
-
-
-async def _clock(patient: _Patient) -> Check:
+async def _clock(patient: Patient) -> Check:
     newest = await patient.read(_newest)
     now = patient.app.clock.now()
     if newest is not None and unstamp(newest) - now > timedelta(seconds=_CLOCK_SECONDS_BEHIND_MAX):
@@ -228,7 +149,7 @@ def _newest(tx: Tx) -> str | None:
     return max((entry.at for entry in tx.audit.entries()), default=None)
 
 
-async def _approvers(patient: _Patient) -> Check:
+async def _approvers(patient: Patient) -> Check:
     names = [a.name for a in await patient.read(lambda tx: tx.people.approvers())]
     listed = ", ".join(clean(name, 60) for name in names)
     if patient.settings.read_only:
@@ -251,7 +172,7 @@ def _has_second_tier(policy: Policy) -> bool:
     return any(second is not None and single is not None and second < single for second, single in tiers)
 
 
-async def _files(patient: _Patient) -> Check:
+async def _files(patient: Patient) -> Check:
     folders, home = patient.settings.files, patient.settings.home.resolve()
     if not folders:
         return Check(
@@ -271,19 +192,11 @@ def _joined(folders: Sequence[Path]) -> str:
     return ", ".join(str(folder) for folder in folders)
 
 
-async def _freeze(patient: _Patient) -> Check:
+async def _freeze(patient: Patient) -> Check:
     frozen = await patient.read(lambda tx: tx.people.frozen())
     if frozen is not None:
         return Check("freeze", "warn", f"all writes are stopped, by {clean(frozen, 120)}", "rutter-ap unfreeze")
     return Check("freeze", "ok", "writes are allowed")
-
-
-def _mode(path: Path | str) -> int:
-    """The permission bits; none where there is no such file, or where they mean nothing (Windows)."""
-    try:
-        return stat.S_IMODE(Path(path).expanduser().stat().st_mode) if path and os.name == "posix" else 0
-    except OSError:
-        return 0
 
 
 _LOOKS: dict[str, Look] = {
@@ -291,7 +204,8 @@ _LOOKS: dict[str, Look] = {
     "home": _home,
     "store": _store,
     "policy": _policy,
-    "connection": _connection,
+    "keys": keys,
+    "connection": connections,
     "clock": _clock,
     "approvers": _approvers,
     "files": _files,

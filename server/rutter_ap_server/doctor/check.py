@@ -1,0 +1,82 @@
+"""What a check of the doctor's is, and what all of them share."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from rutter_ap_server.app import App
+from rutter_ap_server.settings import Settings
+from rutter_ap_tools.errors import ApError
+
+if TYPE_CHECKING:
+    from rutter_ap_server.guard.policy import Policy
+    from rutter_ap_server.store.engine import Tx
+
+T = TypeVar("T")
+Status = Literal["ok", "warn", "fail"]
+OTHERS_MAY_READ = stat.S_IRWXG | stat.S_IRWXO
+OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
+# Some errors send their reader to the doctor; here they are told what the doctor would say.
+_STEPS = {
+    "credentials_rejected": "Compare the credentials and RUTTER_ENVIRONMENT with what Rutter's dashboard shows.",
+    "policy.broken": "Correct the file; until then nothing is written anywhere. Reads still work.",
+    "rutter_unavailable": "Check the network, RUTTER_BASE_URL and Rutter's status page, then try again.",
+    "store": "Keep the file: it knows what was paid. Restore a copy, or give RUTTER_AP_HOME a folder of your own.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One part, looked at. `warn` is for what works but a person should know; `next_step` says what to do."""
+
+    name: str
+    status: Status
+    detail: str
+    next_step: str = ""
+
+
+@dataclass
+class Patient:
+    """What the checks share."""
+
+    environ: Mapping[str, str]
+    app: App
+    policy: Policy | None = None
+    store_is_broken: bool = False
+
+    @property
+    def settings(self) -> Settings:
+        return self.app.settings
+
+    async def read(self, work: Callable[[Tx], T]) -> T:
+        """Reads the store, unless it was found broken: what is wrong once is said once."""
+        if self.store_is_broken:
+            raise NotKnown
+        return await self.app.store.read(work)
+
+
+class NotKnown(Exception):
+    """Another check says already why this cannot be looked at."""
+
+
+Look = Callable[[Patient], Awaitable[Check | list[Check]]]
+
+
+def step_of(error: ApError) -> str:
+    """What to do about an error, for a reader who is with the doctor already."""
+    if error.next_step != error.default_next_step:
+        return error.next_step
+    return _STEPS.get(error.error_code, error.next_step)
+
+
+def mode_of(path: Path | str) -> int:
+    """The permission bits; none where there is no such file, or where they mean nothing (Windows)."""
+    try:
+        return stat.S_IMODE(Path(path).expanduser().stat().st_mode) if path and os.name == "posix" else 0
+    except OSError:
+        return 0

@@ -1,0 +1,118 @@
+"""The last word before a write leaves: claimed, judged once more, reserved and journalled, each in one transaction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rutter_ap_server.guard import journal, lines
+from rutter_ap_server.guard.assess import assess
+from rutter_ap_server.guard.frozen import Frozen
+from rutter_ap_server.guard.judge import Judgement
+from rutter_ap_server.guard.kinds.base import Facts, Kind
+from rutter_ap_server.guard.own_facts import SENDING_STATES, others_in_the_way
+from rutter_ap_server.guard.policy import WINDOWS, Policy
+from rutter_ap_server.store.proposals import Approval, Proposal
+from rutter_ap_tools.findings import Severity
+
+if TYPE_CHECKING:
+    from rutter_ap_server.store.engine import Tx
+
+LEASE_SECONDS = 120
+_PASSING = ("bill.in_flight", "freeze.active", *{window.code: None for window in WINDOWS})
+
+
+def claim(tx: Tx, proposal_id: str, lease: str) -> tuple[bool, bool]:
+    """Whether it was claimed; if not, whether another one is only in its way."""
+    proposal = tx.proposals.get(proposal_id)
+    if proposal is None or proposal.state != "released":
+        return False, False
+    if proposal.expires_at <= tx.now:
+        journal.expire(tx, proposal_id)
+        return False, False
+    if others_in_the_way(tx, proposal):
+        # It stays released, and is taken up again once the other one is settled: its facts must be read after that.
+        return False, True
+    return tx.proposals.claim(proposal_id, lease, LEASE_SECONDS), False
+
+
+def give_back(tx: Tx, proposal_id: str, lease: str) -> None:
+    """Leaves a claimed proposal to a later try; its release stands."""
+    if journal.get(tx, proposal_id).lease_owner == lease:
+        journal.postpone(tx, proposal_id)
+
+
+def commit(
+    tx: Tx,
+    kind: Kind,
+    frozen: Frozen,
+    facts: Facts[Any],
+    policy: Policy,
+    proposal_id: str,
+    lease: str,
+) -> bool:
+    """The last judgement, the reservation and the journal entry, in one transaction; True when it may leave.
+
+    Done under the write lock, so that of two payments against one limit the second sees the first. A write of many
+    lines reserves nothing itself: each line is opened here as a proposal of its own, released by the same people, and
+    comes back here alone.
+    """
+    proposal = journal.get(tx, proposal_id)
+    if proposal.state != "dispatching" or proposal.lease_owner != lease:
+        return False
+    reserves = kind.moves_money and frozen.money is not None and not tx.spend.is_reserved(proposal_id)
+    judgement = assess(
+        tx,
+        kind,
+        frozen,
+        facts,
+        policy,
+        except_id=proposal_id,
+        in_flight_states=SENDING_STATES,
+        with_limits=reserves,
+    )
+    given = still_theirs(tx, proposal_id)
+    released = sufficient(proposal, judgement, given)
+    state = "dispatching" if released else "refused" if for_good(judgement) else "held"
+    journal.note_judgement(tx, proposal_id, judgement)
+    if state != "dispatching":
+        # The facts or the rules moved since a person looked: their release is void, and they are asked again.
+        tx.proposals.void_approvals(proposal_id)
+        tx.proposals.move(proposal_id, ["dispatching"], state, lease_owner=None, lease_until=None)
+        tx.audit.append("release_void", actor="guard", proposal_id=proposal_id, state=state)
+        return False
+    if judgement.parts:
+        lines.open_lines(tx, proposal, judgement, given)
+        return True
+    if reserves and frozen.money is not None:
+        tx.spend.reserve(proposal_id, frozen.company_id, frozen.vendor_id or "", frozen.money)
+    tx.attempts.add(proposal_id, proposal_id, facts.before)
+    tx.audit.append("attempt", actor="guard", proposal_id=proposal_id, key=proposal_id, before=facts.before)
+    return True
+
+
+def sufficient(proposal: Proposal, judgement: Judgement, approvals: tuple[Approval, ...]) -> bool:
+    """Whether the releases given cover this judgement: enough distinct people, for these very facts.
+
+    A chat answer counts only where the verdict is `ask`.
+    """
+    if judgement.verdict is Severity.REFUSE:
+        return False
+    counted = {
+        approval.approver
+        for approval in approvals
+        if approval.fingerprint == judgement.fingerprint
+        and (approval.channel != "chat" or judgement.verdict is Severity.ASK)
+    }
+    return len(counted) >= judgement.approvals_needed
+
+
+def still_theirs(tx: Tx, proposal_id: str) -> tuple[Approval, ...]:
+    """The releases of people who may still release: whoever was removed meanwhile no longer counts."""
+    known = {approver.name for approver in tx.people.approvers()}
+    given = tx.proposals.approvals(proposal_id)
+    return tuple(approval for approval in given if approval.channel == "chat" or approval.approver in known)
+
+
+def for_good(judgement: Judgement) -> bool:
+    """Whether a refusal will still stand later; a freeze, a full window or a busy bill passes."""
+    return any(f.severity is Severity.REFUSE and f.code not in _PASSING for f in judgement.findings)

@@ -1,0 +1,154 @@
+"""Connected companies that are kept here: which connection of Rutter's each is, and whether it can be used yet.
+
+Their access tokens stand in `secrets`, sealed; this table holds nothing that opens anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Column, Connection, Index, Row, String, Table, Text, delete, insert, select, update
+
+from rutter_ap_server.clock import stamp, unstamp
+from rutter_ap_server.store.driver import run
+from rutter_ap_server.store.schema import meta, metadata
+from rutter_ap_tools.text import fold
+
+KeptStatus = Literal["pending", "active", "removed"]
+ACCESS_TOKEN = "access_token"  # noqa: S105 - the name of a secret, not one
+LINK_URL = "link_url"
+_IN_USE: tuple[KeptStatus, ...] = ("pending", "active")
+_REVISION_KEY = "connections"
+
+connections = Table(
+    "connections",
+    metadata,
+    Column("id", String(200), primary_key=True),
+    Column("environment", String(20), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("platform", String(60)),
+    Column("status", String(20), nullable=False),
+    Column("created_at", String(32), nullable=False),
+    Column("updated_at", String(32), nullable=False),
+    Column("last_seen_at", String(32)),
+)
+Index("connections_by_status", connections.c.environment, connections.c.status)
+_REVISION = select(meta.c.value).where(meta.c.key == _REVISION_KEY)
+
+
+@dataclass(frozen=True, slots=True)
+class KeptConnection:
+    """One connection. `id` is Rutter's; `name` is what people here call it, "" until it has one."""
+
+    id: str
+    environment: str
+    name: str
+    platform: str | None
+    status: KeptStatus
+    created_at: datetime
+    updated_at: datetime
+    last_seen_at: datetime | None = None
+
+
+class Connections:
+    """Reads and writes inside the caller's transaction. A removed connection stays on record, without its secrets."""
+
+    def __init__(self, connection: Connection, now: datetime) -> None:
+        self._connection = connection
+        self._now = now
+
+    def revision(self) -> int:
+        """A number that grows with every change, so that whoever holds a list knows cheaply that it is out of date."""
+        row = run(self._connection, _REVISION).first()
+        return int(row.value) if row is not None else 0
+
+    def get(self, connection_id: str) -> KeptConnection | None:
+        """The connection with that id, in whatever state."""
+        row = self._connection.execute(select(connections).where(connections.c.id == connection_id)).first()
+        return _kept(row) if row else None
+
+    def all(self, environment: str, statuses: Collection[KeptStatus] = _IN_USE) -> tuple[KeptConnection, ...]:
+        """Those of an environment in some states, the oldest first."""
+        query = select(connections).where(
+            connections.c.environment == environment, connections.c.status.in_(list(statuses))
+        )
+        rows = self._connection.execute(query.order_by(connections.c.created_at, connections.c.id))
+        return tuple(_kept(row) for row in rows)
+
+    def begin(self, connection_id: str, *, environment: str, name: str) -> KeptConnection:
+        """Writes a connection down that a person has yet to link.
+
+        Where one of that name waits already, that one is answered and nothing is written: of two that are begun at
+        once, one is kept.
+        """
+        waiting = [one for one in self.all(environment, ["pending"]) if fold(one.name) == fold(name)]
+        if waiting:
+            return waiting[0]
+        self._connection.execute(delete(connections).where(connections.c.id == connection_id))
+        now = stamp(self._now)
+        self._connection.execute(
+            insert(connections).values(
+                id=connection_id,
+                environment=environment,
+                name=name,
+                status="pending",
+                created_at=now,
+                updated_at=now,
+            )
+        )
+        self._changed()
+        return KeptConnection(connection_id, environment, name, None, "pending", self._now, self._now)
+
+    def activate(self, connection_id: str, *, name: str, platform: str) -> bool:
+        """A person linked it: it can be used from now on. False when it was not waiting."""
+        return self._set(connection_id, ["pending"], status="active", name=name, platform=platform, last_seen=True)
+
+    def rename(self, connection_id: str, name: str) -> bool:
+        """Gives it another name; False when there is no such connection in use."""
+        return self._set(connection_id, _IN_USE, name=name)
+
+    def remove(self, connection_id: str) -> bool:
+        """It is not used any more; False when it was not. Its secrets are the caller's to delete."""
+        return self._set(connection_id, _IN_USE, status="removed")
+
+    def touch(self, connection_id: str) -> bool:
+        """Says that something about it changed that stands elsewhere, such as its access token."""
+        return self._set(connection_id, _IN_USE)
+
+    def seen(self, connection_ids: Collection[str]) -> None:
+        """Rutter answered for these just now. No change in what they are, so that nobody needs to read them again."""
+        chosen = connections.c.id.in_(list(connection_ids))
+        self._connection.execute(update(connections).where(chosen).values(last_seen_at=stamp(self._now)))
+
+    def _set(
+        self, connection_id: str, statuses: Collection[KeptStatus], *, last_seen: bool = False, **values: str
+    ) -> bool:
+        now = stamp(self._now)
+        values |= {"updated_at": now} | ({"last_seen_at": now} if last_seen else {})
+        chosen = (connections.c.id == connection_id) & connections.c.status.in_(list(statuses))
+        done = self._connection.execute(update(connections).where(chosen).values(**values))
+        if done.rowcount:
+            self._changed()
+        return bool(done.rowcount)
+
+    def _changed(self) -> None:
+        # The caller holds the write lock: nobody counts beside us.
+        following = str(self.revision() + 1)
+        self._connection.execute(delete(meta).where(meta.c.key == _REVISION_KEY))
+        self._connection.execute(insert(meta).values(key=_REVISION_KEY, value=following))
+
+
+def _kept(row: Row[Any]) -> KeptConnection:
+    return KeptConnection(
+        id=row.id,
+        environment=row.environment,
+        name=row.name,
+        platform=row.platform,
+        status=row.status,
+        created_at=unstamp(row.created_at),
+        updated_at=unstamp(row.updated_at),
+        last_seen_at=unstamp(row.last_seen_at) if row.last_seen_at else None,
+    )

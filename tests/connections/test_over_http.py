@@ -1,0 +1,119 @@
+"""Against a Rutter in a process of its own: companies from the settings and from the store, each with its own fate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connections.linking_by_hand import consent, link_company, listed
+from doctor.patients import served_sandbox
+from serving import done, failed, serving
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(scope="module")
+def rutter() -> Iterator[dict[str, Any]]:
+    """A sandbox that is served, and what it says of itself."""
+    with served_sandbox() as served:
+        yield served
+
+
+def settings(rutter: dict[str, Any], token: str = "") -> dict[str, str]:
+    return {
+        "RUTTER_ENVIRONMENT": "sandbox",
+        "RUTTER_BASE_URL": rutter["base_url"],
+        "RUTTER_CLIENT_ID": rutter["client_id"],
+        "RUTTER_CLIENT_SECRET": rutter["client_secret"],
+        **({"RUTTER_ACCESS_TOKEN": token} if token else {}),
+    }
+
+
+async def test_without_a_token_in_the_settings_no_company_is_connected_until_one_is_linked(
+    rutter: dict[str, Any], home: Path
+) -> None:
+    async with serving(home, environ=settings(rutter)) as (client, _):
+        error = await failed(client, "list_bills")
+        assert error["code"] == "company.none"
+        assert "connect_ledger" in error["next_step"]
+        empty = await done(client, "list_connections")
+        assert empty["connections"] == []
+        begun = await done(client, "connect_ledger", name="Only One")
+        assert begun["link_url"].startswith(rutter["base_url"].removesuffix("/versioned") + "/link/")
+        await consent(begun["link_url"])
+        assert (await done(client, "connect_ledger", name="Only One"))["status"] == "connected"
+        bills = await done(client, "list_bills")
+        assert (bills["company"]["name"], bills["environment"]) == ("Only One", "sandbox")
+    async with serving(home, environ=settings(rutter)) as (client, _):
+        assert (await done(client, "list_bills"))["company"]["name"] == "Only One"
+
+
+async def test_the_company_of_the_settings_stands_beside_those_that_were_linked(
+    rutter: dict[str, Any], home: Path
+) -> None:
+    own = rutter["connections"][0]
+    async with serving(home, environ=settings(rutter, own["access_token"])) as (client, _):
+        assert (await done(client, "list_bills"))["company"]["name"] == "Harbor & Pine Ltd"
+        await link_company(client, "Beside")
+        assert set(await listed(client)) == {"Harbor & Pine Ltd", "Beside"}
+        assert (await failed(client, "list_bills"))["code"] == "company.unknown"
+
+
+async def test_a_token_in_the_settings_that_rutter_refuses_takes_nobody_else_down(
+    rutter: dict[str, Any], home: Path
+) -> None:
+    async with serving(home, environ=settings(rutter)) as (client, _):
+        await link_company(client, "Still Here")
+    async with serving(home, environ=settings(rutter, "no-such-token-4711")) as (client, _):
+        assert (await done(client, "list_bills", company="Still Here"))["bills"]
+        rows = await listed(client)
+        assert rows["Still Here"]["health"] == "active"
+        assert rows["the company of RUTTER_ACCESS_TOKEN"]["health"] == "unknown"
+        assert (await failed(client, "list_bills"))["code"] == "company.unknown", "two companies, of which one is ill"
+        error = await failed(client, "list_bills", company="RUTTER_ACCESS_TOKEN")
+        assert (error["code"], error["who"]) == ("credentials_rejected", "operator")
+        assert "4711" not in str(rows) + str(error)
+
+
+async def test_a_token_that_rutter_refuses_is_told_of_in_a_list_too_where_it_is_the_only_one(
+    rutter: dict[str, Any], home: Path
+) -> None:
+    async with serving(home, environ=settings(rutter, "no-such-token-4711")) as (client, _):
+        assert (await failed(client, "list_bills"))["code"] == "credentials_rejected"
+        (row,) = (await listed(client)).values()
+        assert (row["id"], row["health"]) == ("RUTTER_ACCESS_TOKEN", "unknown")
+        assert "does not accept" in row["problem"]
+
+
+async def test_a_connection_kept_twice_counts_once(rutter: dict[str, Any], home: Path) -> None:
+    async with serving(home, environ=settings(rutter)) as (client, app):
+        company_id = await link_company(client, "Twice")
+        token = await app.linking.keeping.secret(company_id, "access_token")
+        assert token is not None
+    async with serving(home, environ=settings(rutter, token.reveal())) as (client, _):
+        bills = await done(client, "list_bills")
+        assert bills["company"]["id"] == company_id
+        assert len(await listed(client)) == 1
+
+
+async def test_companies_of_one_environment_are_not_those_of_another(rutter: dict[str, Any], home: Path) -> None:
+    async with serving(home, environ=settings(rutter)) as (client, _):
+        await link_company(client, "Practice")
+    async with serving(home, environ=settings(rutter) | {"RUTTER_ENVIRONMENT": "production"}) as (client, _):
+        assert (await failed(client, "list_bills", company="Practice"))["code"] == "company.none"
+
+
+async def test_a_rutter_that_is_out_of_reach_is_told_of_each_company_and_not_kept_in_mind(home: Path) -> None:
+    with served_sandbox() as served:
+        async with serving(home, environ=settings(served)) as (client, _):
+            await link_company(client, "Far Away")
+            await listed(client)
+    async with serving(home, environ=settings(served)) as (client, _):
+        row = (await listed(client))["Far Away"]
+        assert row["health"] == "unknown"
+        assert "not be reached" in row["problem"]
+        assert "It last answered on 20" in row["problem"]
+        assert served["base_url"] not in str(row)

@@ -47,6 +47,7 @@ record: $(READY)
 
 conformance: $(READY)
 	$(BIN)/python tests/conformance/run.py
+	$(BIN)/python tests/conformance/inspector.py
 
 bundle: $(READY)
 	$(BIN)/python scripts/bundle.py

@@ -28,6 +28,7 @@ ROOMS = {
     f"{SERVER}.offices": 5,
     f"{SERVER}.linking": 6,
     f"{SERVER}.asking": 5,
+    f"{SERVER}.icons": 5,
     f"{SERVER}.mcp_sources": 5,
     f"{SERVER}.mcp_prompts": 6,
     f"{SERVER}.mcp_resources": 6,

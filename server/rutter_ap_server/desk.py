@@ -155,6 +155,7 @@ class AppDesk:
     async def get_proposal(self, ask: GetProposal) -> ProposalAnswer:
         """A proposal; one whose outcome is open is looked into first."""
         from rutter_ap_server.guard.listing import limits_for
+        from rutter_ap_server.guard.run_view import lines_of
         from rutter_ap_tools.errors import ApError
 
         proposal = await self.app.proposal(ask.proposal_id)
@@ -165,7 +166,8 @@ class AppDesk:
                 # What is known is still worth saying when Rutter is out of reach.
                 proposal = await self.app.proposal(proposal.id)
         approvals = await self.app.store.read(lambda tx: tx.proposals.approvals(proposal.id))
-        return self.app.views.answer(proposal, approvals, await limits_for(self.app.store, self.app.policy, proposal))
+        limits = await limits_for(self.app.store, self.app.policy, proposal)
+        return self.app.views.answer(proposal, approvals, limits, await lines_of(self.app.store, proposal))
 
     async def list_proposals(self, ask: ListProposals) -> ProposalList:
         """A page of a company's proposals."""

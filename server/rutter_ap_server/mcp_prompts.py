@@ -8,6 +8,7 @@ import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
 from rutter_ap_prompts.loader import Prompt, load_prompt, load_prompts
+from rutter_ap_server.icons import icons
 from rutter_ap_tools.text import clean, quote
 
 ARGUMENT_CHARACTERS_MAX = 200
@@ -68,6 +69,7 @@ def _listed(prompt: Prompt) -> types.Prompt:
             types.PromptArgument(name=one.name, description=one.description, required=one.required)
             for one in prompt.arguments
         ],
+        icons=icons("prompt"),
     )
 
 

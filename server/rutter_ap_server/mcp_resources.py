@@ -19,6 +19,7 @@ import mcp_types as types
 from mcp.shared.exceptions import MCPError
 from mcp.shared.uri_template import UriTemplate
 
+from rutter_ap_server.icons import icons
 from rutter_ap_tools.errors import ApError, NotFound, Who
 from rutter_ap_tools.reading import read_arguments
 from rutter_ap_tools.text import clean
@@ -98,6 +99,7 @@ def list_templates(offered: Mapping[str, Tool[Any, Any]]) -> types.ListResourceT
                 title=kind.title,
                 description=kind.description,
                 mime_type=kind.mime_type,
+                icons=icons("resource"),
             )
             for kind in _KINDS
             if kind.is_template and kind.is_offered(offered)
@@ -161,7 +163,14 @@ def _template(uri: str) -> UriTemplate:
 
 
 def _listed(kind: _Kind, uri: str, name: str, title: str) -> types.Resource:
-    return types.Resource(uri=uri, name=name, title=title, description=kind.description, mime_type=kind.mime_type)
+    return types.Resource(
+        uri=uri,
+        name=name,
+        title=title,
+        description=kind.description,
+        mime_type=kind.mime_type,
+        icons=icons("resource"),
+    )
 
 
 def _typed(result: Any) -> str:

@@ -14,6 +14,7 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 
+from rutter_ap_server.icons import icons
 from rutter_ap_server.mcp_extras import Context, Extras, life
 from rutter_ap_tools.errors import Ambiguous, ApError, Refused
 from rutter_ap_tools.reading import read_arguments
@@ -90,6 +91,7 @@ def build_server(
         version=version("rutter-ap"),
         title="Accounts payable over Rutter",
         instructions=instructions,
+        icons=icons("server"),
         cache_hints=_HINTS,
         lifespan=life,
         on_list_tools=on_list_tools,

@@ -18,7 +18,7 @@ from rutter_ap_server.guard.kinds.run_choice import Candidate, choose
 from rutter_ap_tools.errors import AssistantError, BadInput, Refused
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.payment_runs import ProposePaymentRun, RunResult
-from rutter_ap_tools.proposals import GetProposal
+from rutter_ap_tools.proposals import GET_PROPOSAL, GetProposal
 
 ALLOW = '[tools]\npay_bill = "allow"\npropose_payment_run = "allow"\n'
 # Three of the story's bills that nothing speaks against, 1,563.20 USD together.
@@ -260,6 +260,10 @@ async def test_asking_for_an_interrupted_run_resumes_it(home: Path) -> None:
         answer = await bench.desk().get_proposal(GetProposal(proposal_id=str(result.proposal_id)))
 
         assert answer.proposal.state == "posted"
+        assert answer.lines is not None
+        assert [(line.document_number, line.status) for line in answer.lines] == [(n, "posted") for n in PLAIN]
+        said = GET_PROPOSAL.say(answer)
+        assert all(f"{number} | " in said for number in PLAIN)
         assert await paid_on(bench, PLAIN) == once_each()
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 
 from pydantic import Field
 
 from rutter_ap_tools.port import Desk
-from rutter_ap_tools.say import cell, say_write, table
+from rutter_ap_tools.say import UNTRUSTED_NOTE, cell, say_write, table
 from rutter_ap_tools.tool import Risk, Tool
 from rutter_ap_tools.wire import (
     Identifier,
@@ -77,7 +78,8 @@ class RunResult(WriteResult):
     left_out: list[LeftOut]
 
 
-def _say(result: RunResult) -> str:
+def run_table(lines: Sequence[RunLine], currency: str) -> str:
+    """A run's lines as rows; a line that did not go through says why."""
     rows = [
         (
             line.bill_id,
@@ -85,15 +87,20 @@ def _say(result: RunResult) -> str:
             cell(line.vendor.name or line.vendor.id),
             str(line.due_date or ""),
             line.amount.amount,
-            " ".join(part for part in (line.status, cell(line.note) if line.note else "") if part),
+            line.status + (f": {cell(line.note)}" if line.note else ""),
         )
-        for line in result.lines
+        for line in lines
     ]
+    return table(("bill", "number", "vendor", "due date", currency, "status"), rows)
+
+
+def _say(result: RunResult) -> str:
     totals = [f"{cell(v.vendor.name or v.vendor.id)} {v.total.money} ({v.bills})" for v in result.vendors]
     lines = [
         say_write(result),
         f"total: {result.total.money}, by vendor: {'; '.join(totals)}",
-        table(("bill", "number", "vendor", "due date", result.total.currency, "status"), rows),
+        UNTRUSTED_NOTE,
+        run_table(result.lines, result.total.currency),
     ]
     lines += [f"left out: {one.bill_id} {cell(one.document_number)} {one.reason}" for one in result.left_out]
     return "\n".join(lines)

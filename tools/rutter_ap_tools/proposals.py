@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from rutter_ap_tools.findings import Finding
+from rutter_ap_tools.payment_runs import RunLine, run_table
 from rutter_ap_tools.port import Desk
 from rutter_ap_tools.say import UNTRUSTED_NOTE, header, table
 from rutter_ap_tools.text import clean
@@ -80,9 +81,13 @@ class LimitLeft(Result):
 
 
 class ProposalAnswer(Answer):
-    """The proposal and what to do next; for a payment that waits, what is left of the limits it counts against."""
+    """The proposal and what to do next; for a payment that waits, what is left of the limits it counts against.
+
+    `lines` are those of a payment run, each with its own payment's state.
+    """
 
     proposal: ProposalShape
+    lines: list[RunLine] | None = None
     limits: list[LimitLeft] = Field(default_factory=list)
     release_url: str | None = None
     next_step: str
@@ -97,6 +102,8 @@ def _say(answer: ProposalAnswer) -> str:
     lines += [f"released by {a.approver} ({a.channel}) at {a.at:%Y-%m-%d %H:%M} UTC" for a in one.approvals]
     if one.record:
         lines.append(f"record: {one.record.kind} {one.record.id}")
+    if answer.lines:
+        lines += [UNTRUSTED_NOTE, run_table(answer.lines, answer.lines[0].amount.currency)]
     lines += _limit_lines(answer.limits)
     if answer.release_url:
         lines.append(f"A person releases it at {answer.release_url}")

@@ -186,10 +186,11 @@ def _ask_passcode(words: str) -> str:
 
 
 async def _show(app: App, proposal: Proposal, *, as_json: bool) -> int:
+    from rutter_ap_server.guard.run_view import lines_of
     from rutter_ap_tools.proposals import GET_PROPOSAL
 
     approvals = await app.store.read(lambda tx: tx.proposals.approvals(proposal.id))
-    answer = app.views.answer(proposal, approvals)
+    answer = app.views.answer(proposal, approvals, lines=await lines_of(app.store, proposal))
     if as_json:
         return _json(answer.model_dump(mode="json", exclude_none=True))
     _line(GET_PROPOSAL.say(answer))

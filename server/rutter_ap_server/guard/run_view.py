@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from rutter_ap_server.guard.frozen import thaw
+from rutter_ap_server.guard.kinds.registry import kind_named
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.errors import Refused
 from rutter_ap_tools.findings import Severity
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.payment_runs import LeftOut, RunLine, RunResult, VendorTotal
 from rutter_ap_tools.wire import MoneyShape, Named, WriteResult
+
+if TYPE_CHECKING:
+    from rutter_ap_server.store.engine import Store
 
 _NOTED = ("held", "failed", "refused", "expired", "declined")
 
@@ -30,6 +35,14 @@ def run_result(result: WriteResult, fields: dict[str, Any], lines: Sequence[Prop
             for one in fields["left_out"]
         ],
     )
+
+
+async def lines_of(store: Store, proposal: Proposal) -> list[RunLine]:
+    """The lines of a stored run; none for every other proposal."""
+    if not kind_named(proposal.tool).lines(thaw(proposal)):
+        return []
+    lines = await store.read(lambda tx: tx.proposals.of_run(proposal.id))
+    return run_lines(proposal.fields, lines, proposal.state)
 
 
 def run_lines(fields: dict[str, Any], lines: Sequence[Proposal], status: str) -> list[RunLine]:

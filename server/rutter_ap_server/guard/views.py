@@ -11,6 +11,7 @@ from rutter_ap_server.store.proposals import Approval, Proposal
 from rutter_ap_tools import proposals as shapes
 from rutter_ap_tools.errors import Refused
 from rutter_ap_tools.findings import Severity
+from rutter_ap_tools.payment_runs import RunLine
 from rutter_ap_tools.wire import MoneyShape, Named, Record, WriteResult, WriteStatus
 
 _STATUS: dict[str, WriteStatus] = {
@@ -62,7 +63,7 @@ class Views:
         would = {
             Severity.ALLOW: "It would be written at once.",
             Severity.ASK: "It would be held until a person releases it, in the chat where that is possible.",
-            Severity.APPROVE: f"It would be held until {_people(judgement.approvals_needed)} outside the chat.",
+            Severity.APPROVE: f"It would be held: {_people(judgement.approvals_needed)}, outside the chat.",
             Severity.REFUSE: "It would be refused.",
         }[judgement.verdict]
         return WriteResult(
@@ -95,7 +96,11 @@ class Views:
         )
 
     def answer(
-        self, proposal: Proposal, approvals: tuple[Approval, ...], limits: Sequence[shapes.LimitLeft] = ()
+        self,
+        proposal: Proposal,
+        approvals: tuple[Approval, ...],
+        limits: Sequence[shapes.LimitLeft] = (),
+        lines: Sequence[RunLine] = (),
     ) -> shapes.ProposalAnswer:
         """What `get_proposal` answers."""
         return shapes.ProposalAnswer(
@@ -103,6 +108,7 @@ class Views:
             environment=proposal.environment,
             proposal=self.shape(proposal, approvals),
             limits=list(limits),
+            lines=list(lines) or None,
             release_url=self.release_url(proposal),
             next_step=self.next_step(proposal),
         )
@@ -128,6 +134,8 @@ class Views:
                     "It left this machine and its outcome is not known yet. Do not send it again: ask get_proposal "
                     f"later; a person can settle it with `rutter-ap proposals resolve {proposal.id}`."
                 )
+            case "superseded":
+                return "A payment run took its place: ask about the run; list_proposals shows it."
             case _:
                 return f"Nothing was written: {self._why(proposal)}."
 

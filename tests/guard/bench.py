@@ -91,6 +91,10 @@ class Wire(httpx.AsyncBaseTransport):
             raise httpx.ReadTimeout("no answer")
         if fault == "power cut before":
             raise PowerCut
+        if fault == "turned down":
+            words = "The vendor is on hold."
+            body = {"error_type": "PLATFORM_ERROR", "error_code": "VENDOR_ON_HOLD", "error_message": words}
+            return httpx.Response(450, json=body, request=request)
         response = await self._inner.handle_async_request(request)
         if response.is_success:
             self.carried_out.append(key)

@@ -21,10 +21,12 @@ from guard.bench import (
     declines,
     never_answers,
 )
+from rutter_ap_server.guard import journal
 from rutter_ap_server.guard.approvals import NotReleased, _accepted
 from rutter_ap_server.guard.asker import Answer
 from rutter_ap_server.guard.policy import PolicyError
 from rutter_ap_server.rutter.models.vendors import VendorUpdate
+from rutter_ap_server.store.engine import Tx
 from rutter_ap_tools.bills import ListBills
 from rutter_ap_tools.errors import ApError, BadInput, Refused
 from rutter_ap_tools.payments import PayBill
@@ -558,10 +560,29 @@ async def test_many_payments_at_once_never_pass_the_days_limit(home: Path) -> No
 
 async def test_what_the_platform_refuses_is_failed_and_frees_what_was_reserved(home: Path) -> None:
     async with a_bench(home, ALLOW) as bench:
+        bench.wire.faults = ["turned down"]
         with pytest.raises(Refused):
-            await bench.pay("NW-2291", "100.00", date="2020-01-01")
+            await bench.pay("NW-2291", "100.00")
 
         [failed] = await bench.proposals()
         assert (failed.state, failed.verdict.word) == ("failed", "refuse")
         assert await bench.spent() == "0.00"
         assert await bench.paid("NW-2291") == []
+
+
+async def test_a_release_by_somebody_the_policy_no_longer_lets_is_void_when_it_would_be_sent(home: Path) -> None:
+    async with a_bench(home) as bench:
+        await bench.approver("Ana", "Bo")
+        held = await bench.proposal((await bench.pay("FT-778")).proposal_id)
+
+        def released_by_a_process_that_died(tx: Tx) -> None:
+            tx.proposals.approve(held.id, "Ana", "terminal", held.fingerprint)
+            journal.release(tx, held.id, actor="Ana", channel="terminal")
+
+        await bench.app.store.write(released_by_a_process_that_died)
+        bench.policy("[approvers.Bo]\n")
+        await bench.app.recover()
+
+        assert (await bench.proposal(held.id)).state == "held"
+        assert bench.wire.payments_sent == []
+        assert (await bench.approve(held.id, "Bo")).state == "posted"

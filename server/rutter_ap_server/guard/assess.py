@@ -72,7 +72,8 @@ def _assess_lines(
     """
     parts = []
     names = [bill_words(line_facts.seen.bill) for line_facts in facts.seen.lines]
-    for line, line_facts in zip(lines, facts.seen.lines, strict=True):
+    for line, gathered in zip(lines, facts.seen.lines, strict=True):
+        line_facts = replace(gathered, closed_up_to=facts.closed_up_to)
         line_kind = kind_named(line.tool)
         own = own_facts(tx, line_kind, line, policy, in_flight_states=in_flight_states, facts=line_facts)
         parts.append((line, judge(line_kind, line, line_facts, own, policy)))

@@ -70,7 +70,7 @@ def commit(
         in_flight_states=SENDING_STATES,
         with_limits=reserves,
     )
-    given = still_theirs(tx, proposal_id)
+    given = tuple(one for one in still_theirs(tx, proposal, policy) if one.fingerprint == judgement.fingerprint)
     released = sufficient(proposal, judgement, given)
     state = "dispatching" if released else "refused" if for_good(judgement) else "held"
     journal.note_judgement(tx, proposal_id, judgement)
@@ -85,6 +85,8 @@ def commit(
         return True
     if reserves and frozen.money is not None:
         tx.spend.reserve(proposal_id, frozen.company_id, frozen.vendor_id or "", frozen.money)
+    # The time until it is settled begins now, not when it was claimed.
+    tx.proposals.renew(proposal_id, LEASE_SECONDS)
     tx.attempts.add(proposal_id, proposal_id, facts.before)
     tx.audit.append("attempt", actor="guard", proposal_id=proposal_id, key=proposal_id, before=facts.before)
     return True
@@ -93,24 +95,36 @@ def commit(
 def sufficient(proposal: Proposal, judgement: Judgement, approvals: tuple[Approval, ...]) -> bool:
     """Whether the releases given cover this judgement: enough distinct people, for these very facts.
 
-    A chat answer counts only where the verdict is `ask`.
+    A chat answer counts only where the verdict is `ask`. A line leaves on no fewer people than its run needed, as long
+    as their release is the run's: once it was held, its own judgement says how many.
     """
     if judgement.verdict is Severity.REFUSE:
         return False
+    needed = max(judgement.approvals_needed, proposal.approvals_needed if proposal.run_id is not None else 0)
     counted = {
         approval.approver
         for approval in approvals
         if approval.fingerprint == judgement.fingerprint
-        and (approval.channel != "chat" or judgement.verdict is Severity.ASK)
+        and (approval.channel != "chat" or judgement.verdict <= Severity.ASK)
     }
-    return len(counted) >= judgement.approvals_needed
+    return len(counted) >= needed
 
 
-def still_theirs(tx: Tx, proposal_id: str) -> tuple[Approval, ...]:
-    """The releases of people who may still release: whoever was removed meanwhile no longer counts."""
+def still_theirs(tx: Tx, proposal: Proposal, policy: Policy) -> tuple[Approval, ...]:
+    """The releases of people who may still release this: whoever was removed, or may no longer, does not count."""
     known = {approver.name for approver in tx.people.approvers()}
-    given = tx.proposals.approvals(proposal_id)
-    return tuple(approval for approval in given if approval.channel == "chat" or approval.approver in known)
+    # A line was released as part of its run, or by itself after it was held: either right will do.
+    run = tx.proposals.get(proposal.run_id) if proposal.run_id is not None else None
+    released_as = [one for one in (proposal, run) if one is not None]
+    return tuple(
+        one
+        for one in tx.proposals.approvals(proposal.id)
+        if one.channel == "chat"
+        or (
+            one.approver in known
+            and any(policy.may_release(one.approver, of.tool, of.money) is None for of in released_as)
+        )
+    )
 
 
 def for_good(judgement: Judgement) -> bool:

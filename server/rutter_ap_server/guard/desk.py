@@ -13,6 +13,7 @@ from rutter_ap_server.guard.assess import assess
 from rutter_ap_server.guard.commit import for_good
 from rutter_ap_server.guard.dispatch import Dispatcher
 from rutter_ap_server.guard.frozen import Frozen, thaw
+from rutter_ap_server.guard.gathering import gather_facts
 from rutter_ap_server.guard.judge import Judgement
 from rutter_ap_server.guard.kinds.base import Kind
 from rutter_ap_server.guard.kinds.registry import kind_named, kind_of
@@ -77,6 +78,11 @@ class Guard:
 
     async def _answer(self, proposal: Proposal) -> WriteResult:
         """What became of it, and of each of its lines."""
+        if proposal.state == "superseded":
+            raise Refused(
+                "a payment run that was released meanwhile pays this bill in its place",
+                next_step="This one wrote nothing. list_proposals shows the run's own payment of the bill.",
+            )
         if not kind_named(proposal.tool).lines(thaw(proposal)):
             return self.views.result(proposal)
         lines = await self.store.read(lambda tx: tx.proposals.of_run(proposal.id))
@@ -101,7 +107,7 @@ class Guard:
     async def _judge(
         self, kind: Kind, frozen: Frozen, office: Office, policy: Policy, *, with_limits: bool
     ) -> Judgement:
-        facts = await kind.gather(frozen, office, policy)
+        facts = await gather_facts(kind, frozen, office, policy)
         return await self.store.read(lambda tx: assess(tx, kind, frozen, facts, policy, with_limits=with_limits))
 
     async def _hold(

@@ -13,6 +13,7 @@ from rutter_ap_server.guard import journal
 from rutter_ap_server.guard.assess import assess
 from rutter_ap_server.guard.commit import LEASE_SECONDS, claim, commit, for_good, give_back
 from rutter_ap_server.guard.frozen import Frozen, thaw
+from rutter_ap_server.guard.gathering import gather_facts
 from rutter_ap_server.guard.kinds.base import Kind
 from rutter_ap_server.guard.kinds.registry import kind_named
 from rutter_ap_server.guard.line_sending import send_lines
@@ -93,7 +94,7 @@ class Dispatcher:
         kind, frozen = kind_named(proposal.tool), thaw(proposal)
         try:
             policy = self.policy.read()
-            facts = await kind.gather(frozen, office, policy)
+            facts = await gather_facts(kind, frozen, office, policy)
         except ApError:
             # Nothing left this machine. The release stands, and a later try may find Rutter or the policy well again.
             await self.store.write(lambda tx: give_back(tx, proposal_id, lease))
@@ -120,7 +121,7 @@ class Dispatcher:
         if proposal.state != "held":
             return proposal
         kind, frozen, policy = kind_named(proposal.tool), thaw(proposal), self.policy.read()
-        facts = await kind.gather(frozen, office, policy)
+        facts = await gather_facts(kind, frozen, office, policy)
 
         def note(tx: Tx) -> Proposal:
             judgement = assess(tx, kind, frozen, facts, policy, except_id=proposal_id)

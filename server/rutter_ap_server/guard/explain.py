@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rutter_ap_server.guard.assess import assess
 from rutter_ap_server.guard.frozen import Frozen, thaw
+from rutter_ap_server.guard.gathering import gather_facts
 from rutter_ap_server.guard.judge import Judgement
 from rutter_ap_server.guard.kinds.base import Kind
 from rutter_ap_server.guard.kinds.registry import kind_named, kind_of
@@ -80,7 +81,7 @@ async def explain_proposal(store: Store, policy: Policy, proposal: Proposal, off
 async def _explain(
     store: Store, policy: Policy, kind: Kind, frozen: Frozen, office: Office, *, except_id: str | None
 ) -> Explanation:
-    facts = await kind.gather(frozen, office, policy)
+    facts = await gather_facts(kind, frozen, office, policy)
 
     def look(tx: Tx) -> Explanation:
         # A proposal that has its reservation counts in the windows already: it would be told to be over them by itself.

@@ -102,6 +102,6 @@ def release(tx: Tx, proposal_id: str, *, actor: str, channel: str) -> None:
 
 
 def postpone(tx: Tx, proposal_id: str) -> None:
-    """Gives a claimed proposal back unsent; its release stands."""
-    if tx.proposals.move(proposal_id, ["dispatching"], "released", lease_owner=None, lease_until=None):
+    """Gives a claimed proposal back of which nothing was ever sent; its release stands."""
+    if tx.proposals.move(proposal_id, ["dispatching", "unknown"], "released", lease_owner=None, lease_until=None):
         tx.audit.append("postponed", actor="guard", proposal_id=proposal_id)

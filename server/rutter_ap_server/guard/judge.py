@@ -52,7 +52,7 @@ class Judgement:
 
 def judge(kind: Kind, frozen: Frozen, facts: Facts[Any], own: OwnFacts, policy: Policy) -> Judgement:
     """Asks every rule. Pure: the same intent, facts and policy always get the same judgement."""
-    company = policy.of(frozen.company_id)
+    company = policy.of(frozen.company_id).closed(facts.closed_up_to)
     spoken = [rule(frozen, facts.seen, company) for rule in kind.rules]
     found = [one for one in spoken if one is not None]
     for shared in SHARED_RULES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from rutter_ap_server.guard.commit import LEASE_SECONDS
@@ -14,8 +15,9 @@ from rutter_ap_tools.errors import ApError
 if TYPE_CHECKING:
     from rutter_ap_server.guard.dispatch import Dispatcher
 
-# After so many outcomes in a row that nobody knows, the rest waits rather than adding to them.
-_UNKNOWN_MAX = 2
+# After so many in a row that could not be judged or whose outcome nobody knows, the rest waits rather than adding to
+# them. One alone may be the fault of its bill, and does not keep the others waiting.
+DOUBTFUL_MAX = 2
 
 
 async def send_lines(dispatcher: Dispatcher, run_id: str, office: Office, reporter: Reporter) -> Proposal:
@@ -27,18 +29,20 @@ async def send_lines(dispatcher: Dispatcher, run_id: str, office: Office, report
     run = await dispatcher.store.read(lambda tx: tx.proposals.get(run_id))
     assert run is not None
     lines = in_order(run, await dispatcher.store.read(lambda tx: tx.proposals.of_run(run_id)))
-    unknown_in_a_row = 0
+    doubtful_in_a_row = 0
     for number, line in enumerate(lines, start=1):
-        if dispatcher.is_stopping or unknown_in_a_row >= _UNKNOWN_MAX:
+        if dispatcher.is_stopping or doubtful_in_a_row >= DOUBTFUL_MAX:
             break
         if line.state == "released":
             try:
                 outcome = await dispatcher.dispatch(line.id, office)
+                doubtful_in_a_row = doubtful_in_a_row + 1 if outcome.state == "unknown" else 0
             except ApError:
-                break
-            unknown_in_a_row = unknown_in_a_row + 1 if outcome.state == "unknown" else 0
+                doubtful_in_a_row += 1
             await dispatcher.store.write(lambda tx: tx.proposals.renew(run_id, LEASE_SECONDS))
-        await reporter.report_progress(number, len(lines), f"{number} of {len(lines)} payments")
+        # Whoever asked may have gone meanwhile: what was released is paid all the same.
+        with suppress(Exception):
+            await reporter.report_progress(number, len(lines), f"{number} of {len(lines)} payments")
     return await dispatcher.store.write(lambda tx: settle_run(tx, run_id))
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rutter_ap_server.store.engine import Tx
 
 _OPEN = ("dispatching", "unknown")
+_ENDED = ("posted", "failed")
 
 
 def open_lines(tx: Tx, run: Proposal, judgement: Judgement, approvals: tuple[Approval, ...]) -> None:
@@ -33,7 +34,7 @@ def open_lines(tx: Tx, run: Proposal, judgement: Judgement, approvals: tuple[App
         elif earlier is not None:
             tx.audit.append("line_skipped", actor="guard", proposal_id=run.id, other=earlier.id)
             continue
-        line = _line(tx, run, frozen, judged)
+        line = _line(tx, run, frozen, judged, judgement.approvals_needed)
         journal.propose(tx, line, judged)
         for approval in approvals:
             tx.proposals.approve(line.id, approval.approver, approval.channel, judged.fingerprint)
@@ -51,18 +52,31 @@ def settle_run(tx: Tx, run_id: str) -> Proposal:
         state = "unknown" if states & set(_OPEN) or run.state == "unknown" else "dispatching"
         tx.proposals.move(run_id, _OPEN, state, lease_owner=None, lease_until=None)
         return journal.get(tx, run_id)
-    posted = [line.money for line in lines if line.state == "posted" and line.money is not None]
-    paid = Money.total(posted, run.money.currency)
-    state = "posted" if posted else "failed"
-    record = Record(kind="payment_run", id=run_id, amount=MoneyShape.of(paid))
-    kept = {"record": canonical(record.model_dump(mode="json", exclude_none=True))} if posted else {}
-    tx.proposals.move(run_id, _OPEN, state, lease_owner=None, lease_until=None, **kept)
-    counted = {one: sum(line.state == one for line in lines) for one in sorted(states)}
-    tx.audit.append(state, actor="guard", proposal_id=run_id, lines=counted, paid=str(paid))
+    _count_up(tx, run, lines, _OPEN)
     return journal.get(tx, run_id)
 
 
-def _line(tx: Tx, run: Proposal, frozen: Frozen, judged: Judgement) -> Proposal:
+def recount(tx: Tx, run_id: str) -> None:
+    """Keeps a run that ended true to its lines: one that was held then, and was released by itself since, is paid."""
+    run = journal.get(tx, run_id)
+    if run.state in _ENDED:
+        _count_up(tx, run, tx.proposals.of_run(run_id), _ENDED)
+
+
+def _count_up(tx: Tx, run: Proposal, lines: list[Proposal], from_states: tuple[str, ...]) -> None:
+    assert run.money is not None
+    posted = [line.money for line in lines if line.state == "posted" and line.money is not None]
+    paid = Money.total(posted, run.money.currency)
+    state = "posted" if posted else "failed"
+    record = Record(kind="payment_run", id=run.id, amount=MoneyShape.of(paid))
+    kept = {"record": canonical(record.model_dump(mode="json", exclude_none=True))} if posted else {}
+    tx.proposals.move(run.id, from_states, state, lease_owner=None, lease_until=None, **kept)
+    states = sorted({line.state for line in lines})
+    counted = {one: sum(line.state == one for line in lines) for one in states}
+    tx.audit.append(state, actor="guard", proposal_id=run.id, lines=counted, paid=str(paid))
+
+
+def _line(tx: Tx, run: Proposal, frozen: Frozen, judged: Judgement, needed: int) -> Proposal:
     return Proposal(
         # The line's own Idempotency-Key, committed before anything of the run is sent.
         id=str(uuid.uuid4()),
@@ -75,7 +89,8 @@ def _line(tx: Tx, run: Proposal, frozen: Frozen, judged: Judgement) -> Proposal:
         summary=frozen.summary,
         state="released",
         verdict=judged.verdict,
-        approvals_needed=judged.approvals_needed,
+        # Its part of the whole leaves on no fewer people than the whole.
+        approvals_needed=max(judged.approvals_needed, needed),
         fingerprint=judged.fingerprint,
         findings=judged.findings,
         policy_version=judged.policy_version,

@@ -15,6 +15,7 @@ from rutter_ap_server.guard import journal
 from rutter_ap_server.guard.commit import LEASE_SECONDS
 from rutter_ap_server.guard.dispatch import Dispatcher
 from rutter_ap_server.guard.frozen import Frozen, thaw
+from rutter_ap_server.guard.gathering import gather_facts
 from rutter_ap_server.guard.kinds.base import Kind
 from rutter_ap_server.guard.kinds.registry import kind_named
 from rutter_ap_server.guard.line_sending import in_order
@@ -113,7 +114,7 @@ class Recovery:
         if frozen_by is not None or not timedelta(0) <= age < KEY_KEPT_SURELY or attempt.upstream_id is not None:
             return False
         try:
-            facts = await kind.gather(frozen, office)
+            facts = await gather_facts(kind, frozen, office)
         except ApError:
             return False
         return facts.fingerprint == proposal.fingerprint and facts.before == attempt.before

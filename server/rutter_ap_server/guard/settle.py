@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rutter_ap_server.guard import journal
+from rutter_ap_server.guard import journal, lines
 from rutter_ap_server.guard.frozen import Frozen
 from rutter_ap_server.guard.kinds.base import Kind, refuse
 from rutter_ap_server.store.canonical import canonical
@@ -37,6 +37,9 @@ class Settler:
                 tx.spend.settle(proposal_id, "post")
                 kind.on_posted(tx, frozen, record)
                 tx.audit.append("posted", actor=actor, proposal_id=proposal_id, record=kept)
+                run_id = journal.get(tx, proposal_id).run_id
+                if run_id is not None:
+                    lines.recount(tx, run_id)
             return journal.get(tx, proposal_id)
 
         return await self._store.write(settle)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from rutter_ap_server.clock import Clock
@@ -42,6 +42,7 @@ class Directory:
         self._ledger = ledger
         self._clock = clock
         self._shelves: dict[str, Shelf] = {}
+        self._closed: tuple[datetime, date | None] | None = None
 
     async def vendors(self, *, afresh: bool = False) -> dict[str, Vendor]:
         """Every vendor by id. Raises `WalkTooLong` when there are too many."""
@@ -50,6 +51,15 @@ class Directory:
     async def accounts(self, *, afresh: bool = False) -> dict[str, Account]:
         """Every ledger account by id. Raises `WalkTooLong` when there are too many."""
         return await self._every("account", afresh=afresh)
+
+    async def closed_up_to(self) -> date | None:
+        """The last day of the closed books, as the company's record says; None where it says nothing."""
+        now = self._clock.now()
+        if self._closed is None or not timedelta(0) <= now - self._closed[0] < _FRESH:
+            extras = (await self._ledger.company_info()).additional_fields
+            closing = extras.closing_date if extras is not None else None
+            self._closed = (now, closing.date() if closing is not None else None)
+        return self._closed[1]
 
     def forget(self) -> None:
         """Drops what was read: something was written."""

@@ -46,6 +46,7 @@ def _named(short: str) -> frozenset[str]:
 
 PLATFORMS: Final = frozenset(_PLATFORMS.values())
 IGNORES_FILTERS: Final = _named("SI SBC")
+SHOWS_CLOSING_DATE: Final = _named("QBO")
 
 _ALMOST_ALL = "BC EX FA KF MB NS QBD QBO SBC SI X ZB"
 
@@ -136,6 +137,11 @@ _OBJECT_TYPES: Final = {
 def ignores_filters(platform: str) -> bool:
     """Whether the platform answers as if no filter and no sort had been given (Rutter docs: Filtering Objects)."""
     return platform in IGNORES_FILTERS
+
+
+def shows_closing_date(platform: str) -> bool:
+    """Whether the company's record says up to which day its books are closed (Rutter docs: Company Info)."""
+    return platform in SHOWS_CLOSING_DATE
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from rutter_ap_server.guard.frozen import Frozen
@@ -70,6 +70,7 @@ class Facts(Generic[F]):
 
     What the rules shared by all kinds read: `now`; the `vendor` as it looks; what the platform can do; `texts` from
     outside, each with the words for its place; and the `arguments` an assistant chose that such text may have named.
+    `closed_up_to` is the day up to which the ledger itself says that the books are closed.
     """
 
     seen: F
@@ -81,6 +82,7 @@ class Facts(Generic[F]):
     ability: Ability | None = None
     texts: tuple[tuple[str, str], ...] = ()
     arguments: tuple[Argument, ...] = ()
+    closed_up_to: date | None = None
 
     @property
     def fingerprint(self) -> str:

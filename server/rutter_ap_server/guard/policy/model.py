@@ -83,6 +83,12 @@ class Policy(Table):
         copied.__dict__.pop("version", None)
         return copied
 
+    def closed(self, up_to: date | None) -> Policy:
+        """The policy with the books closed up to the later of its own day and the ledger's."""
+        if up_to is None or (self.closing_date is not None and self.closing_date >= up_to):
+            return self
+        return self.model_copy(update={"closing_date": up_to})
+
     def base(self, tool: str) -> Severity:
         """What a write of this tool asks for before any rule has spoken."""
         return Severity[getattr(self.tools, tool).upper()]

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import os
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from cassettes.clerk import Company
 
 # Read before any fixture clears them: recording from Rutter itself needs its credentials.
 OUTSIDE = {
@@ -20,3 +26,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="record the cassettes again, from the sandbox or, with credentials, Rutter",
     )
+
+
+@pytest.fixture
+def company(request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.MonkeyPatch) -> Company:
+    """The recorded company; its cassette is named after the test."""
+    from cassettes.recorder import recorded
+
+    record = bool(request.config.getoption("--record"))
+    if not record:
+
+        def shut(*_: Any, **__: Any) -> None:
+            raise AssertionError("a replay must not reach for the network")
+
+        monkeypatch.setattr(socket.socket, "connect", shut)
+        monkeypatch.setattr(socket, "getaddrinfo", shut)
+    name = request.node.name
+    return lambda: recorded(name, home, record=record, outside=OUTSIDE)

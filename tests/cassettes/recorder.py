@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import vcr
+import yaml
 from mcp.client import Client
 
 from rutter_ap_server.app import App
@@ -30,15 +31,25 @@ from rutter_ap_tools.catalogue import CATALOGUE
 FOLDER = Path(__file__).parents[2] / "cassettes"
 HOST = "rutter.invalid"
 REDACTED = "REDACTED"
-_SECRET_FIELDS = re.compile(rb'"(access_token|new_access_token|public_token|link_url|file_url)"\s*:\s*"[^"]*"')
+_SECRET_FIELDS = re.compile(rb'"(access_token|new_access_token|public_token|secret|client_secret)"\s*:\s*"[^"]*"')
+# Links that need no password. What reads them wants an address, so one that leads nowhere takes their place.
+_SECRET_LINKS = re.compile(rb'"(link_url|file_url)"\s*:\s*"[^"]*"')
+LINK = f"https://{HOST}/{REDACTED}"
+_LONG_CHARACTERS = 200
+_NOW_MARK = f"-{datetime.now(UTC):%y%m%d%H%M%S}"
 _KEPT_REQUEST_HEADERS = {"accept", "content-type", "x-rutter-version"}
 _KEPT_RESPONSE_HEADERS = {"content-type", "x-rutter-request-id", "x-rutter-job-id", "x-rutter-sandbox", "retry-after"}
 
 
 def about() -> dict[str, str]:
-    """Where and for which day the cassettes were recorded."""
+    """Where and for which day the cassettes were recorded, and what marks the records they made."""
     read: dict[str, str] = json.loads((FOLDER / "about.json").read_text(encoding="utf-8"))
     return read
+
+
+def marked(name: str) -> str:
+    """A number or name of this recording's own: a company that was recorded from before has none like it yet."""
+    return name + about()["mark"]
 
 
 @asynccontextmanager
@@ -66,11 +77,11 @@ def _answering(*, record: bool, outside: Mapping[str, str]) -> Iterator[tuple[di
         yield _settings("http://127.0.0.1:9/versioned", "replayed", "replayed", "replayed"), today
     elif outside.get("RUTTER_CLIENT_ID"):
         today = datetime.now(UTC).date()
-        _write_about(f"Rutter, {outside.get('RUTTER_ENVIRONMENT', '')}", today)
+        _write_about(f"Rutter, {outside.get('RUTTER_ENVIRONMENT', '')}", today, _NOW_MARK)
         yield dict(outside), today
     else:
         today = date(2026, 11, 20)
-        _write_about("the embedded sandbox, over HTTP", today)
+        _write_about("the embedded sandbox, over HTTP", today, "")
         with _sandbox(today) as found:
             connection = found["connections"][0]
             yield (
@@ -109,9 +120,37 @@ def _sandbox(today: date) -> Iterator[dict[str, Any]]:
         process.stdout.close()
 
 
+class _Dumper(yaml.CSafeDumper):
+    """YAML in which a long text that occurs again is a reference to where it stands first."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return bool(super().ignore_aliases(data)) and not (isinstance(data, str) and len(data) > _LONG_CHARACTERS)
+
+
+class EachBodyOnce:
+    """vcrpy's YAML with every answer written once: a list that is read ten times is not ten times in the repository."""
+
+    @staticmethod
+    def serialize(cassette: dict[str, Any]) -> str:
+        """The cassette as text."""
+        first: dict[str, str] = {}
+        for interaction in cassette["interactions"]:
+            body = interaction["response"]["body"]
+            if isinstance(body.get("string"), str):
+                body["string"] = first.setdefault(body["string"], body["string"])
+        text: str = yaml.dump(cassette, Dumper=_Dumper, width=120)
+        return text
+
+    @staticmethod
+    def deserialize(text: str) -> Any:
+        """The cassette that was written."""
+        return yaml.load(text, Loader=yaml.CSafeLoader)
+
+
 def recorder(*, record: bool) -> vcr.VCR:
     """How every cassette is recorded and matched."""
-    return vcr.VCR(
+    made = vcr.VCR(
+        serializer="each body once",
         record_mode="all" if record else "none",
         # The default leaves the body out, and would answer a payment of another amount with this one's success.
         match_on=("method", "host", "path", "query", "body"),
@@ -121,6 +160,8 @@ def recorder(*, record: bool) -> vcr.VCR:
         decode_compressed_response=True,
         skip_patchers=("httpx2",),
     )
+    made.register_serializer("each body once", EachBodyOnce)
+    return made
 
 
 @contextmanager
@@ -147,11 +188,12 @@ def _scrub_response(response: dict[str, Any]) -> dict[str, Any]:
     response["headers"] = {k: v for k, v in response["headers"].items() if k.lower() in _KEPT_RESPONSE_HEADERS}
     body = response["body"]["string"]
     raw = body if isinstance(body, bytes) else body.encode()
-    response["body"]["string"] = _SECRET_FIELDS.sub(rb'"\1":"REDACTED"', raw)
+    without_tokens = _SECRET_FIELDS.sub(rb'"\1":"REDACTED"', raw)
+    response["body"]["string"] = _SECRET_LINKS.sub(rb'"\1":"' + LINK.encode() + b'"', without_tokens)
     return response
 
 
-def _write_about(source: str, today: date) -> None:
+def _write_about(source: str, today: date, mark: str) -> None:
     FOLDER.mkdir(exist_ok=True)
-    text = json.dumps({"source": source, "today": today.isoformat()}, indent=2)
+    text = json.dumps({"source": source, "today": today.isoformat(), "mark": mark}, indent=2)
     (FOLDER / "about.json").write_text(text + "\n", encoding="utf-8")

@@ -42,6 +42,17 @@ class PowerCut(BaseException):
     """The process ends here: nothing after this line runs."""
 
 
+_BEFORE: dict[str, Callable[[], BaseException]] = {
+    "lost before": lambda: httpx.ReadTimeout("no answer"),
+    "power cut before": PowerCut,
+}
+_AFTER: dict[str, Callable[[], BaseException]] = {
+    "lost after": lambda: httpx.ReadTimeout("no answer"),
+    "cut off after": lambda: httpx.RemoteProtocolError("gone"),
+    "power cut after": PowerCut,
+}
+
+
 @dataclass(slots=True)
 class Gate:
     """A place on the wire where a request waits."""
@@ -87,10 +98,8 @@ class Wire(httpx.AsyncBaseTransport):
         key = request.headers.get("Idempotency-Key", "")
         self.writes.append((request.url.path, key))
         fault = self.faults.pop(0) if self.faults else ""
-        if fault == "lost before":
-            raise httpx.ReadTimeout("no answer")
-        if fault == "power cut before":
-            raise PowerCut
+        if fault in _BEFORE:
+            raise _BEFORE[fault]()
         if fault == "turned down":
             words = "The vendor is on hold."
             body = {"error_type": "PLATFORM_ERROR", "error_code": "VENDOR_ON_HOLD", "error_message": words}
@@ -98,16 +107,12 @@ class Wire(httpx.AsyncBaseTransport):
         response = await self._inner.handle_async_request(request)
         if response.is_success:
             self.carried_out.append(key)
-        if fault == "lost after":
-            raise httpx.ReadTimeout("no answer")
-        if fault == "cut off after":
-            raise httpx.RemoteProtocolError("gone")
+        if fault in _AFTER:
+            raise _AFTER[fault]()
         if fault == "unreadable after":
             return httpx.Response(200, content=b"<html>", request=request)
         if fault == "error after":
             return httpx.Response(500, json={"error": "x"}, request=request)
-        if fault == "power cut after":
-            raise PowerCut
         assert fault in ("", "none")
         return response
 

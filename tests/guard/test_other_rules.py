@@ -105,6 +105,25 @@ def link(role: str, account_type: str | None = None) -> Frozen:
             "approve vendor.archived",
         ),
         (bill_rules.account_not_for_expenses, entry(), entry_facts(), None),
+        (bill_rules.account_not_payable, entry(), entry_facts(), None),
+        (
+            bill_rules.account_not_payable,
+            entry(),
+            entry_facts(payable_account=an_account(type="accounts_payable")),
+            None,
+        ),
+        (
+            bill_rules.account_not_payable,
+            entry(),
+            entry_facts(payable_account=an_account(type="bank")),
+            "refuse account.wrong_type",
+        ),
+        (
+            bill_rules.account_not_payable,
+            entry(),
+            entry_facts(payable_account=an_account(type="accounts_payable", status="archived")),
+            "refuse account.inactive",
+        ),
         (bill_rules.account_not_for_expenses, entry(), entry_facts(accounts=()), None),
         *(
             (

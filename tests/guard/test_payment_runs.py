@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -283,7 +284,9 @@ async def test_two_runs_over_the_same_bills_released_at_once_pay_each_once(home:
         two = await run_of(bench, "NW-2304", "BH-5520")
 
         async def release(proposal_id: str | None, name: str) -> None:
-            await bench.approve(proposal_id, name)
+            # Whoever comes a moment later may be told that the bill they share is on its way.
+            with suppress(NotReleased):
+                await bench.approve(proposal_id, name)
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(release, one.proposal_id, "Ana")
@@ -296,7 +299,12 @@ async def test_two_runs_over_the_same_bills_released_at_once_pay_each_once(home:
 
 @pytest.mark.parametrize(
     "arguments",
-    [{}, {"bill_ids": ["b1"], "due_to": "2026-03-02"}, {"bill_ids": ["b1", "b1"]}],
+    [
+        {},
+        {"bill_ids": ["b1"], "due_to": "2026-03-02"},
+        {"bill_ids": ["b1", "b1"]},
+        {"bill_ids": ["b1"], "vendor": "Northwind Utilities"},
+    ],
 )
 async def test_a_run_that_does_not_say_which_bills_is_bad_input(home: Path, arguments: dict[str, object]) -> None:
     async with a_bench(home) as bench:

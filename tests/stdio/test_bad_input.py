@@ -12,8 +12,23 @@ import pytest
 from mcp.client import Client
 from mcp.shared.exceptions import MCPError
 
+from rutter_ap_server import offices
 from rutter_ap_server.app import App
+from rutter_ap_server.lookup.documents import Documents
+from rutter_ap_tools.catalogue import CATALOGUE
+from rutter_ap_tools.tool import Risk
 from serving import bill_numbered, done, failed, link_funding, serving, text_of
+from stdio.wrong_calls import (
+    NEW_BILL,
+    Counted,
+    WrongCall,
+    by_form,
+    faults_of,
+    hostile_texts,
+    one_of_each,
+    right_calls,
+    wrong_ids,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -40,14 +55,73 @@ async def unchanged(home: Path, environ: dict[str, str] | None = None) -> AsyncI
         assert await _ledger(app) == before
 
 
-BILL_LINES = [{"amount": "10.00", "account": "Utilities"}]
-NEW_BILL: dict[str, Any] = {
-    "vendor": "Northwind Utilities",
-    "issue_date": "2026-11-02",
-    "currency": "USD",
-    "document_number": "NEW-1",
-    "lines": BILL_LINES,
-}
+@asynccontextmanager
+async def counted(home: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Client, App, Counted]]:
+    """The same, with a count on the wire that stands at nothing once the company is known."""
+    wires: list[Counted] = []
+    plain = offices._in_process
+
+    def counting(sandbox: Any) -> Counted:
+        wires.append(Counted(plain(sandbox)))
+        return wires[-1]
+
+    monkeypatch.setattr(offices, "_in_process", counting)
+    async with unchanged(home) as (client, app):
+        (wire,) = wires
+        wire.asked.clear()
+        yield client, app, wire
+        assert wire.written == []
+
+
+async def answered(client: Client, wrong: WrongCall) -> list[str]:
+    """What is not right about the answer to a call that must fail."""
+    result = await client.call_tool(wrong.tool, wrong.arguments)
+    return faults_of(wrong, result) + ([] if result.is_error else [f"{wrong.what}: it was taken"])
+
+
+async def test_what_is_wrong_by_form_is_named_for_every_argument_and_never_reaches_rutter(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrongs = list(by_form())
+    assert {wrong.tool for wrong in wrongs} == {tool.name for tool in CATALOGUE}
+    async with counted(home, monkeypatch) as (client, app, wire):
+        proposed = await app.store.read(lambda tx: tx.proposals.starting_with(""))
+        assert [fault for wrong in wrongs for fault in await answered(client, wrong)] == []
+        assert wire.asked == []
+        assert await app.store.read(lambda tx: tx.proposals.starting_with("")) == proposed
+
+
+async def test_text_that_hides_or_reorders_is_refused_or_shown_harmless_and_writes_nothing(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with counted(home, monkeypatch) as (client, _, _wire):
+        taken, faults = set(), []
+        for wrong in hostile_texts(right_calls(await one_of_each(client))):
+            result = await client.call_tool(wrong.tool, wrong.arguments)
+            taken |= set() if result.is_error else {wrong.tool}
+            faults += faults_of(wrong, result)
+        assert faults == []
+        assert {"create_bill", "update_bill", "pay_bill", "create_credit", "save_vendor", "link_account"} <= taken
+
+
+async def test_what_names_no_record_of_its_kind_leads_nowhere_for_every_reference(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with counted(home, monkeypatch) as (client, _, wire):
+        ids, faults = await one_of_each(client), []
+        file = home / "invoice.txt"
+        file.write_text("Power and water")
+        for wrong in wrong_ids(right_calls(ids, Documents((), home / "uploads").put_in(file)), ids):
+            if wrong.what.startswith("list_proposals-bill_id "):
+                # What was proposed for a bill is our own to know, whether the ledger still has the bill or not.
+                assert (await done(client, wrong.tool, **wrong.arguments))["proposals"] == []
+            else:
+                faults += await answered(client, wrong)
+        assert faults == []
+        # A value stays within its own segment of a path: it leads to no other place, and its question mark is no query.
+        segments = {segment for _, path in wire.asked for segment in path.split("/")}
+        assert segments & {"connections", "configs", "webhooks", ".", "..", "zq7.example", "x"} == set()
+        assert any("%2F" in segment for segment in segments)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +135,7 @@ NEW_BILL: dict[str, Any] = {
         ("pay_bill", {"bill_id": "BILL", "amount": "10.005"}, "amount.precision", "2 digits"),
         ("pay_bill", {"bill_id": "BILL", "date": "2026-02-30"}, "bad_input", "`date`"),
         ("pay_bill", {"bill_id": "no-such-bill"}, "rutter_not_found", ""),
-        ("pay_bill", {"bill_id": "../../connections"}, "rutter_not_found", ""),
+        ("pay_bill", {"bill_id": "../../connections"}, "bad_input", "`bill_id`"),
         ("pay_bill", {"bill_id": "BILL", "account": "No Such Account"}, "not_found", "account"),
         ("create_bill", NEW_BILL | {"vendor": "Acme"}, "ambiguous", "vendor"),
         ("create_bill", NEW_BILL | {"vendor": "Nobody Ltd"}, "not_found", "vendor"),
@@ -198,12 +272,9 @@ async def test_frozen_writes_are_refused_and_say_who_stopped_them(home: Path) ->
 
 async def test_what_the_operator_hid_is_refused_like_a_tool_that_never_was(home: Path) -> None:
     async with serving(home, environ={"RUTTER_AP_READ_ONLY": "true"}) as (client, _):
-        assert {tool.name for tool in (await client.list_tools()).tools} == {
-            "list_bills",
-            "get_bill",
-            "find_records",
-            "get_proposal",
-        }
+        offered = {tool.name for tool in (await client.list_tools()).tools}
+        assert {"list_bills", "get_bill", "find_records", "get_proposal"} <= offered
+        assert offered == {tool.name for tool in CATALOGUE if tool.risk is Risk.READS}
         for name in ("pay_bill", "no_such_tool"):
             with pytest.raises(MCPError, match="unknown tool"):
                 await client.call_tool(name, {"bill_id": "x"})

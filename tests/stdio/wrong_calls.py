@@ -65,6 +65,8 @@ _REFERENCES = frozenset(
     ]
 )
 _LISTS = frozenset({"bill_ids", "purchase_orders"})
+# Arguments of which a call gives one only.
+_INSTEAD_OF = {"path": "upload", "bill_ids": "due_to"}
 _NO_ID = {
     "a way up": "../connections",
     "a way up, escaped": "%2e%2e%2fconnections",
@@ -74,6 +76,14 @@ _NO_ID = {
     "a query": "x?access_token=Zq7&force_fetch=true",
     "a fragment": "x#Zq7",
     "a blank": " ",
+}
+BILL_LINES = [{"amount": "10.00", "account": "Utilities"}]
+NEW_BILL: dict[str, Any] = {
+    "vendor": "Northwind Utilities",
+    "issue_date": "2026-11-02",
+    "currency": "USD",
+    "document_number": "NEW-1",
+    "lines": BILL_LINES,
 }
 
 
@@ -137,7 +147,7 @@ def _huge() -> str:
 
 
 def hostile_texts(right: dict[str, dict[str, Any]]) -> Iterator[WrongCall]:
-    """Texts that are right by form and hide or reorder what they say, in calls `right` but for them; a dry run if it writes."""
+    """Texts that are right by form and hide or reorder what they say, in calls `right` but for them; writes run dry."""
     for place in places():
         if place.schema["type"] != "string" or {"enum", "pattern"} & place.schema.keys():
             continue
@@ -161,6 +171,25 @@ async def one_of_each(client: Client) -> dict[str, str]:
     }
 
 
+def right_calls(ids: dict[str, str], upload: str = "") -> dict[str, dict[str, Any]]:
+    """Calls that name records the practice company has, so that one wrong reference is all that is wrong."""
+    named = {f"{noun}_id": id_ for noun, id_ in ids.items() if noun in ("bill", "credit", "payment")}
+    right = {
+        tool.name: {name: id_ for name, id_ in named.items() if name in tool.input_schema()["properties"]}
+        for tool in CATALOGUE
+    }
+    right["attach_file"] |= {"upload": upload}
+    new_credit = {"vendor": ids["vendor"], "lines": BILL_LINES}
+    run = {"bill_ids": [], "due_to": "2031-01-01"}
+    orders = {"kind": "purchase_order"}
+    return right | {
+        "create_bill": NEW_BILL,
+        "create_credit": new_credit,
+        "propose_payment_run": run,
+        "find_records": orders,
+    }
+
+
 def wrong_ids(right: dict[str, dict[str, Any]], ids: dict[str, str]) -> Iterator[WrongCall]:
     """Calls that are `right` in the practice company but for one reference; `ids` holds a real id of each noun."""
     for place in places():
@@ -178,8 +207,10 @@ def _fits(name: str, noun: str) -> bool:
 
 def _with(call: dict[str, Any], place: Place, value: str) -> dict[str, Any]:
     given = [value] if place.name in _LISTS else value
+    if place.name in _INSTEAD_OF:
+        call = {name: kept for name, kept in call.items() if name != _INSTEAD_OF[place.name]}
     if place.outer == "lines":
-        return call | {"lines": [{**call["lines"][0], place.name: given}]}
+        return call | {"lines": [{**call.get("lines", BILL_LINES)[0], place.name: given}]}
     if place.outer:
         return call | {place.outer: place.call(given)[place.outer]}
     return call | {place.name: given}

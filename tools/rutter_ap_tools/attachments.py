@@ -10,7 +10,7 @@ from rutter_ap_tools.port import Desk
 from rutter_ap_tools.say import UNTRUSTED_NOTE, header
 from rutter_ap_tools.text import clean, quote
 from rutter_ap_tools.tool import Risk, Tool
-from rutter_ap_tools.wire import Answer, CompanyArguments, Identifier, Result, ShortText
+from rutter_ap_tools.wire import Answer, CompanyArguments, RecordId, Result, ShortText
 
 Compared = Literal["equal", "different", "not_found"]
 FIELDS = ("number", "vendor", "date", "total", "currency")
@@ -19,7 +19,7 @@ FIELDS = ("number", "vendor", "date", "total", "currency")
 class ReadAttachment(CompanyArguments):
     """Which file to read."""
 
-    bill_id: Identifier = Field(description="Bill id.")
+    bill_id: RecordId = Field(description="Bill id.")
     attachment_id: ShortText = Field(default="", description="Which, if several.")
 
 

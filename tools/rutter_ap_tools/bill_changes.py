@@ -7,14 +7,14 @@ from pydantic import Field
 from rutter_ap_tools.bills import NewBillLine
 from rutter_ap_tools.port import Desk
 from rutter_ap_tools.say import say_write
-from rutter_ap_tools.tool import Risk, Tool
-from rutter_ap_tools.wire import Identifier, LongText, OptionalDate, ShortText, WriteArguments, WriteResult
+from rutter_ap_tools.tool import BRIEF, Risk, Tool
+from rutter_ap_tools.wire import LongText, OptionalDate, RecordId, ShortText, WriteArguments, WriteResult
 
 
 class UpdateBill(WriteArguments):
     """What to change of a bill; what is left out stays as it is."""
 
-    bill_id: Identifier = Field(description="Bill id.")
+    bill_id: RecordId = Field(description="Bill id.")
     document_number: ShortText = Field(default="", description="Vendor's number.")
     issue_date: OptionalDate = Field(default="", description="YYYY-MM-DD.")
     due_date: OptionalDate = Field(default="", description="YYYY-MM-DD.")
@@ -23,14 +23,14 @@ class UpdateBill(WriteArguments):
         default_factory=list,
         max_length=200,
         description="All its lines anew, as in create_bill.",
-        json_schema_extra={"items": {"type": "object"}},
+        json_schema_extra={BRIEF: True},
     )
 
 
 class DeleteBill(WriteArguments):
     """A bill to take out of the ledger."""
 
-    bill_id: Identifier = Field(description="Bill id.")
+    bill_id: RecordId = Field(description="Bill id.")
 
 
 async def _submit(desk: Desk, intent: WriteArguments) -> WriteResult:

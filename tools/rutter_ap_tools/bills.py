@@ -24,6 +24,7 @@ from rutter_ap_tools.wire import (
     Named,
     OptionalAmount,
     OptionalDate,
+    RecordId,
     Result,
     ShortText,
     WriteArguments,
@@ -95,7 +96,7 @@ class BillList(Answer):
 class GetBill(CompanyArguments):
     """Which bill to show."""
 
-    bill_id: Identifier = Field(description="Bill id.")
+    bill_id: RecordId = Field(description="Bill id.")
 
 
 class Tag(Result):

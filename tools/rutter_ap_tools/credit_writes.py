@@ -14,6 +14,7 @@ from rutter_ap_tools.wire import (
     DateText,
     Identifier,
     LongText,
+    RecordId,
     ShortText,
     WriteArguments,
     WriteResult,
@@ -42,8 +43,8 @@ class CreateCredit(WriteArguments):
 class RemoveCredit(WriteArguments):
     """A credit to take off a bill."""
 
-    credit_id: Identifier = Field(description="Credit id.")
-    bill_id: Identifier = Field(description="Bill id.")
+    credit_id: RecordId = Field(description="Credit id.")
+    bill_id: RecordId = Field(description="Bill id.")
 
 
 async def _submit(desk: Desk, intent: WriteArguments) -> WriteResult:

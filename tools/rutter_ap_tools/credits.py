@@ -7,14 +7,14 @@ from pydantic import Field
 from rutter_ap_tools.port import Desk
 from rutter_ap_tools.say import say_write
 from rutter_ap_tools.tool import Risk, Tool
-from rutter_ap_tools.wire import Identifier, OptionalAmount, OptionalDate, WriteArguments, WriteResult
+from rutter_ap_tools.wire import OptionalAmount, OptionalDate, RecordId, WriteArguments, WriteResult
 
 
 class ApplyCredit(WriteArguments):
     """A credit memo to apply to a bill of the same vendor."""
 
-    credit_id: Identifier = Field(description="Credit id, from list_credits.")
-    bill_id: Identifier = Field(description="Bill id.")
+    credit_id: RecordId = Field(description="Credit id, from list_credits.")
+    bill_id: RecordId = Field(description="Bill id.")
     amount: OptionalAmount = Field(default="", description="Else all that fits.")
     date: OptionalDate = Field(default="", description="YYYY-MM-DD; else today.")
 

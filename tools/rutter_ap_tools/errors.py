@@ -71,7 +71,7 @@ class NotFound(AssistantError):
     """Nothing has that id or name in this company."""
 
     code = "not_found"
-    default_next_step = "Look it up with list_bills or find_records and use the id shown there."
+    default_next_step = "Look it up (list_bills, list_payments, list_credits, find_records) and use the id shown there."
 
 
 class Ambiguous(AssistantError):

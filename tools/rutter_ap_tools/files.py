@@ -7,13 +7,13 @@ from pydantic import Field
 from rutter_ap_tools.port import Desk
 from rutter_ap_tools.say import say_write
 from rutter_ap_tools.tool import Risk, Tool
-from rutter_ap_tools.wire import Identifier, ShortText, WriteArguments, WriteResult
+from rutter_ap_tools.wire import RecordId, ShortText, WriteArguments, WriteResult
 
 
 class AttachFile(WriteArguments):
     """A file to attach to a bill: exactly one of `path` and `upload`."""
 
-    bill_id: Identifier = Field(description="Bill id.")
+    bill_id: RecordId = Field(description="Bill id.")
     path: str = Field(default="", max_length=1000, description="File in an allowed folder.")
     upload: ShortText = Field(default="", description="Or an upload's handle.")
     file_name: ShortText = Field(default="", description="Name to show.")

@@ -11,12 +11,12 @@ from rutter_ap_tools.port import Desk
 from rutter_ap_tools.say import UNTRUSTED_NOTE, cell, say_write, table
 from rutter_ap_tools.tool import Risk, Tool
 from rutter_ap_tools.wire import (
-    Identifier,
     LongText,
     MoneyShape,
     Named,
     OptionalAmount,
     OptionalDate,
+    RecordId,
     Result,
     ShortText,
     WriteArguments,
@@ -29,7 +29,7 @@ RUN_LINES_MAX = 100
 class ProposePaymentRun(WriteArguments):
     """Which bills to pay together: these, or those that are due."""
 
-    bill_ids: list[Identifier] = Field(
+    bill_ids: list[RecordId] = Field(
         default_factory=list, max_length=RUN_LINES_MAX, description="These bills, or due_to."
     )
     due_to: OptionalDate = Field(default="", description="Or: all due by YYYY-MM-DD.")

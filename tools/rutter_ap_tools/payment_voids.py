@@ -7,13 +7,13 @@ from pydantic import Field
 from rutter_ap_tools.port import Desk
 from rutter_ap_tools.say import say_write
 from rutter_ap_tools.tool import Risk, Tool
-from rutter_ap_tools.wire import Identifier, WriteArguments, WriteResult
+from rutter_ap_tools.wire import RecordId, WriteArguments, WriteResult
 
 
 class VoidPayment(WriteArguments):
     """A recorded payment to take back whole."""
 
-    payment_id: Identifier = Field(description="Payment id, from get_bill.")
+    payment_id: RecordId = Field(description="Payment id, from get_bill.")
 
 
 async def _void(desk: Desk, intent: VoidPayment) -> WriteResult:

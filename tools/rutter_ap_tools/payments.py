@@ -8,10 +8,10 @@ from rutter_ap_tools.port import Desk
 from rutter_ap_tools.say import say_write
 from rutter_ap_tools.tool import Risk, Tool
 from rutter_ap_tools.wire import (
-    Identifier,
     LongText,
     OptionalAmount,
     OptionalDate,
+    RecordId,
     ShortText,
     WriteArguments,
     WriteResult,
@@ -21,7 +21,7 @@ from rutter_ap_tools.wire import (
 class PayBill(WriteArguments):
     """A payment to record against one bill."""
 
-    bill_id: Identifier = Field(description="Bill id.")
+    bill_id: RecordId = Field(description="Bill id.")
     amount: OptionalAmount = Field(
         default="",
         description='Such as "250.00"; else all due.',

@@ -17,10 +17,10 @@ from rutter_ap_tools.wire import (
     Answer,
     Arguments,
     CompanyArguments,
-    Identifier,
     MoneyShape,
     Named,
     Record,
+    RecordId,
     Result,
     ShortText,
 )
@@ -41,7 +41,7 @@ ProposalState = Literal[
 class GetProposal(Arguments):
     """Which proposal to show."""
 
-    proposal_id: Identifier = Field(description="From a write's answer.")
+    proposal_id: RecordId = Field(description="From a write's answer.")
 
 
 class Approval(Result):

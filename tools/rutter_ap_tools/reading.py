@@ -61,6 +61,8 @@ def _text_help(path: list[Any], error: Any) -> str:
         return _AMOUNT_HELP
     if last.endswith("date") or last.startswith("due_"):
         return "must be a calendar date written YYYY-MM-DD"
+    if last.endswith("_id") or (len(path) > 1 and path[-2] == "bill_ids"):
+        return "must be an id as another tool shows it"
     if last == "currency":
         return "must be an ISO 4217 code in capitals, such as USD"
     expected = error.get("ctx", {}).get("expected")

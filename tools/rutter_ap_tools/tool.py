@@ -65,6 +65,8 @@ class Tool(Generic[A, R]):
 
 
 # What a model needs not to write a call, or learns from the error: schemas are read in every conversation.
+# Marks a list whose entries another tool's schema describes already.
+BRIEF = "x-brief"
 _UNSAID_IN = ("maxLength", "minLength", "pattern", "maxItems", "minItems", "maximum", "minimum")
 
 
@@ -77,6 +79,8 @@ def _brief_argument(argument: dict[str, Any]) -> dict[str, Any]:
     kept = {key: value for key, value in argument.items() if key not in (*_UNSAID_IN, "additionalProperties")}
     if kept.get("default", True) in ("", False, []):
         del kept["default"]
+    if kept.pop(BRIEF, False):
+        kept["items"] = {"type": "object"}
     if "items" in kept:
         kept["items"] = _brief_argument(kept["items"])
     if "properties" in kept:

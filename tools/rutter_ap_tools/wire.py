@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.money import AMOUNT_PATTERN, Money
@@ -21,13 +21,21 @@ def _iso_date(value: object) -> object:
     return value
 
 
+def _not_blank(value: str) -> str:
+    if not value.strip():
+        raise ValueError("must not be empty")
+    return value
+
+
 # Left-out texts are empty strings rather than null: the schema stays a plain string, which every client can show.
 Amount = Annotated[str, StringConstraints(pattern=AMOUNT_PATTERN, max_length=40)]
 DateText = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$"), BeforeValidator(_iso_date)]
 OptionalAmount = Annotated[str, StringConstraints(pattern=AMOUNT_PATTERN.replace("^", "^(").replace("$", ")?$"))]
 OptionalDate = Annotated[str, StringConstraints(pattern=r"^(\d{4}-\d{2}-\d{2})?$"), BeforeValidator(_iso_date)]
 CurrencyText = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
-Identifier = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_not_blank)]
+# An id as another tool showed it: what could lead a path or a query elsewhere is none.
+RecordId = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\s/\\?#%.][^\s/\\?#%]*$")]
 ShortText = Annotated[str, StringConstraints(max_length=200)]
 LongText = Annotated[str, StringConstraints(max_length=1000)]
 

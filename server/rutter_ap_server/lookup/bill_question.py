@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from rutter_ap_server.rutter.filters import Filter, above, equal
 from rutter_ap_server.store.canonical import digest
 from rutter_ap_tools.bills import ListBills
+from rutter_ap_tools.errors import BadInput
 
 if TYPE_CHECKING:
     from rutter_ap_server.rutter.models.bills import Bill
@@ -32,6 +33,9 @@ class Wanted:
 
     @classmethod
     def of(cls, ask: ListBills, vendor_id: str | None, today: date) -> Wanted:
+        """The question, read. Raises `BadInput` for a window that ends before it begins."""
+        if ask.due_from and ask.due_to and ask.due_from > ask.due_to:
+            raise BadInput("`due_from` is after `due_to`")
         statuses: tuple[str | None, ...] = (
             UNPAID if ask.status == "unpaid" else (None,) if ask.status == "any" else (ask.status,)
         )

@@ -28,7 +28,7 @@ class BillLists:
     async def page(self, ask: ListBills) -> BillList:
         """One page: the bills that fit, in the asked order, until the page is full; the first one with totals."""
         office = self._office
-        vendor_id = (await office.directory.vendor(ask.vendor)).id if ask.vendor else None
+        vendor_id = (await office.directory.vendor_to_read(ask.vendor)).id if ask.vendor else None
         wanted = Wanted.of(ask, vendor_id, office.clock.today())
         stream = await open_stream(office, wanted, ask.cursor)
         rows, unusable = await self._rows(stream, ask.limit, wanted)

@@ -32,7 +32,7 @@ async def list_credits(office: Office, ask: ListCredits) -> CreditList:
     """
     if abilities_of(office.company.platform).support("bill_credit_memos", "read") is Support.NO:
         raise NotSupportedHere("This company's accounting platform has no bill credit memos.")
-    vendor_id = (await office.directory.vendor(ask.vendor)).id if ask.vendor else None
+    vendor_id = (await office.directory.vendor_to_read(ask.vendor)).id if ask.vendor else None
     wanted = _Wanted(vendor_id, only_open=ask.status == "open")
     stream = await _stream(office, wanted, ask.cursor)
     page = await take(stream, wanted.matches, ask.limit)

@@ -70,6 +70,15 @@ class Directory:
         found: Vendor = await self.one("vendor", reference)
         return found
 
+    async def vendor_to_read(self, reference: str) -> Vendor:
+        """The same for looking only, where the single vendor whose name contains it will do: the answer names it."""
+        try:
+            return await self.vendor(reference)
+        except Ambiguous as several:
+            if len(several.candidates) != 1:
+                raise
+            return await self.vendor(several.candidates[0][0])
+
     async def account(self, reference: str) -> Account:
         """The one account with that id, or exactly that name or number."""
         found: Account = await self.one("account", reference)

@@ -80,7 +80,7 @@ async def _wanted(office: Office, ask: ListPayments) -> _Wanted:
     date_to = date.fromisoformat(ask.date_to) if ask.date_to else None
     if date_from and date_to and date_from > date_to:
         raise BadInput("`date_from` is after `date_to`")
-    vendor_id = (await office.directory.vendor(ask.vendor)).id if ask.vendor else None
+    vendor_id = (await office.directory.vendor_to_read(ask.vendor)).id if ask.vendor else None
     return _Wanted(vendor_id, ask.bill_id, date_from, date_to)
 
 

@@ -68,7 +68,7 @@ async def _records(office: Office, ask: FindRecords) -> tuple[Sequence[Any], boo
 
 async def _orders(office: Office, ask: FindRecords, noun: Noun) -> tuple[Sequence[Any], bool]:
     """Purchase orders, of one vendor or of all; the ledger filters them where it can."""
-    chosen = equal("vendor_id", (await office.directory.vendor(ask.vendor)).id) if ask.vendor else None
+    chosen = equal("vendor_id", (await office.directory.vendor_to_read(ask.vendor)).id) if ask.vendor else None
     found: dict[str, Any] = {}
     try:
         async for order in office.ledger.purchase_orders.walk(filter=chosen, pages_max=_ORDER_PAGES_MAX):

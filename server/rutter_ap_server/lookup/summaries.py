@@ -32,7 +32,7 @@ async def summarize_payables(office: Office, ask: SummarizePayables) -> Payables
     as_of = date.fromisoformat(ask.as_of) if ask.as_of else office.clock.today()
     if as_of.toordinal() + ask.days > date.max.toordinal():
         raise BadInput("`as_of` is too late")
-    vendor_id = (await office.directory.vendor(ask.vendor)).id if ask.vendor else None
+    vendor_id = (await office.directory.vendor_to_read(ask.vendor)).id if ask.vendor else None
     read = await read_payables(office, vendor_id)
     names = Names(office.directory)
     notes = list(read.notes)

@@ -78,9 +78,15 @@ class BillEntryKind(Kind):
         earlier = [
             _earlier(bill) for bill in await bills_of(office, vendor.id) if bill.status not in ("void", "rejected")
         ]
+        owed_on = frozen.fields["accounts_payable_account"]
+        payable = account_fact(await office.ledger.accounts.get(owed_on)) if owed_on else None
         return Facts(
-            seen=BillFacts(vendor, tuple(accounts), tuple(earlier), office.clock.today()),
-            binding={"vendor": vendor.binding, "accounts": [a.binding for a in accounts], "total": str(frozen.money)},
+            seen=BillFacts(vendor, tuple(accounts), tuple(earlier), office.clock.today(), payable),
+            binding={
+                "vendor": vendor.binding,
+                "accounts": [a.binding for a in (*accounts, *((payable,) if payable else ()))],
+                "total": str(frozen.money),
+            },
             before={"bills": sorted(bill.id for bill in earlier)},
             now=office.clock.now(),
             vendor=vendor,

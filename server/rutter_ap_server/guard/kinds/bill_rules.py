@@ -34,6 +34,7 @@ class BillFacts:
     accounts: tuple[AccountFact, ...]
     earlier: tuple[EarlierBill, ...]
     today: date | None = None
+    payable_account: AccountFact | None = None
 
 
 def amount_not_positive(frozen: Frozen, facts: BillFacts, policy: Policy) -> Finding | None:
@@ -95,6 +96,20 @@ def account_not_for_expenses(frozen: Frozen, facts: BillFacts, policy: Policy) -
     return None
 
 
+def account_not_payable(frozen: Frozen, facts: BillFacts, policy: Policy) -> Finding | None:
+    """What is owed is owed on an accounts payable account."""
+    account = facts.payable_account
+    if account is None:
+        return None
+    if account.type != "accounts_payable":
+        return refuse("account.wrong_type", f"{account.name} is {account.type}, not an accounts payable account")
+    return refuse("account.inactive", f"the account {account.name} is {account.status}") if _unused(account) else None
+
+
+def _unused(account: AccountFact) -> bool:
+    return account.status != "active"
+
+
 def bill_future_dated(frozen: Frozen, facts: BillFacts, policy: Policy) -> Finding | None:
     """A bill from the future has a wrong date, or is not one yet."""
     issued = date.fromisoformat(frozen.fields["issue_date"])
@@ -118,6 +133,7 @@ RULES: tuple[Rule[BillFacts], ...] = (
     currency_mismatch,
     vendor_archived,
     account_not_for_expenses,
+    account_not_payable,
     bill_future_dated,
     bill_closed_period,
 )

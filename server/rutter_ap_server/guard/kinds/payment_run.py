@@ -58,6 +58,8 @@ class PaymentRunKind(Kind):
         """Chooses the bills, and fixes each with its payee, amount, funding account and date."""
         if bool(intent.bill_ids) == bool(intent.due_to):
             raise BadInput("say either `bill_ids` or `due_to`: which bills, or up to which due date")
+        if intent.bill_ids and intent.vendor:
+            raise BadInput("`vendor` goes with `due_to`; `bill_ids` name their bills already")
         if len(set(intent.bill_ids)) != len(intent.bill_ids):
             raise BadInput("`bill_ids` names a bill twice")
         account_id = await funding_account(intent.account, office, links)
@@ -220,11 +222,15 @@ def _frozen(intent: ProposePaymentRun, office: Office, account: AccountFact, cho
             ],
             "left_out_count": len(choice.left_out),
         },
-        summary=f"Pay {len(choice.chosen)} bills, {total} in all, from {account.name}: {_payees(choice, currency)}",
+        summary=f"Pay {_bills(len(choice.chosen))}, {total} in all, from {account.name}: {_payees(choice, currency)}",
         # What was left out says how the run came about, and is not part of what will be written.
         defaulted=("left_out", "left_out_count", *(() if intent.date else ("date",))),
         money=total,
     )
+
+
+def _bills(count: int) -> str:
+    return "1 bill" if count == 1 else f"{count} bills"
 
 
 def _line(one: Candidate) -> dict[str, Any]:

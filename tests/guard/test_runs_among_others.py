@@ -1,0 +1,234 @@
+"""A run beside other payments, callers and people: whoever looks, gives up or settles, each bill is paid once."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from guard.bench import PASSCODE, Bench, a_bench, accepts
+from guard.test_payment_runs import ALLOW, PLAIN, ROOMY, once_each, paid_on, run_of
+from guard.test_runs_and_processes import POLICY, Told, paid_once_each, the_run
+from guard.test_runs_under_attack import FIRST, SECOND, THIRD, lines_of, states_of
+from rutter_ap_server.guard.approvals import NotReleased
+from rutter_ap_server.store.proposals import Proposal
+from rutter_ap_tools.errors import ApError, Refused
+from rutter_ap_tools.proposals import GetProposal
+
+
+async def test_one_bill_in_two_runs_and_a_payment_of_its_own_in_three_processes_is_paid_once(home: Path) -> None:
+    async with a_bench(home, ROOMY) as bench:
+        await bench.approver("Ana", "Bo", "Cy")
+        others = [bench.another(), bench.another()]
+        one = await run_of(bench, FIRST, SECOND)
+        # Another note makes it another intent, so that not even the digest is the same.
+        two = await run_of(others[0], SECOND, THIRD, memo="second run")
+        single = await others[1].pay(SECOND, "100.00")
+
+        async def release(process: Bench, proposal_id: str | None, name: str) -> None:
+            with suppress(ApError):
+                await process.approve(proposal_id, name)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(release, bench, one.proposal_id, "Ana")
+            tasks.start_soon(release, others[0], two.proposal_id, "Bo")
+            tasks.start_soon(release, others[1], single.proposal_id, "Cy")
+        for process in (bench, *others):
+            await process.app.recover()
+
+        assert await bench.paid(SECOND) in ([Decimal("630.00")], [Decimal("100.00")])
+        booked = sum((sum(paid) for paid in (await paid_on(bench, PLAIN)).values()), Decimal(0))
+        assert Decimal(await bench.spent()) == booked
+        assert not [p for p in await bench.proposals() if p.state in ("released", "dispatching", "unknown")]
+        for other in others:
+            await other.app.aclose()
+
+
+async def test_looking_at_a_run_from_another_process_while_it_is_under_way_sends_nothing(home: Path) -> None:
+    async with a_bench(home, POLICY) as bench:
+        other = bench.another()
+        gate = bench.wire.gate(lambda request: request.method == "POST")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run_of, bench, *PLAIN)
+            await gate.reached.wait()
+            run = await the_run(bench)
+            for _ in range(2):
+                answer = await other.desk().get_proposal(GetProposal(proposal_id=run.id))
+                assert (answer.proposal.state, answer.proposal.record) == ("dispatching", None)
+                await other.app.recover()
+            again = await run_of(other, *PLAIN)
+            assert (again.status, again.proposal_id) == ("unknown", run.id)
+            assert other.wire.writes == []
+            gate.go.set()
+        await paid_once_each(bench, other)
+        await other.app.aclose()
+
+
+async def test_a_call_that_is_given_up_in_the_middle_of_a_run_still_pays_what_was_released(home: Path) -> None:
+    async with a_bench(home, POLICY) as bench:
+        gate = bench.wire.gate(lambda request: request.method == "POST")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run_of, bench, *PLAIN)
+            await gate.reached.wait()
+            tasks.cancel_scope.cancel()
+            gate.go.set()
+        await bench.app.dispatcher.idle()
+        await paid_once_each(bench)
+
+
+async def test_a_client_that_is_gone_when_it_is_told_how_far_a_run_is_does_not_stop_it(home: Path) -> None:
+    async with a_bench(home, POLICY) as bench:
+        client = Told({1: anyio.ClosedResourceError(), 2: anyio.BrokenResourceError()})
+        assert (await run_of(bench, *PLAIN, asker=client)).status == "posted"
+        assert client.told == [(1, 3), (2, 3), (3, 3)]
+        await paid_once_each(bench)
+
+
+async def test_a_process_told_to_stop_ends_after_its_present_line_and_another_pays_the_rest_once(home: Path) -> None:
+    async with a_bench(home, POLICY) as bench:
+        gate = bench.wire.gate(lambda request: request.method == "POST")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run_of, bench, *PLAIN)
+            await gate.reached.wait()
+            tasks.start_soon(bench.app.dispatcher.drain)
+            while not bench.app.dispatcher.is_stopping:
+                await anyio.lowlevel.checkpoint()
+            gate.go.set()
+        run = await the_run(bench)
+        assert await states_of(bench, run.id) == ["posted", "released", "released"]
+        # It gave its lease back, so that nobody waits for it.
+        other = bench.another()
+        await other.app.recover()
+        await paid_once_each(bench, other)
+        await other.app.aclose()
+
+
+async def test_recovery_does_not_send_on_where_a_run_would_have_stopped(home: Path) -> None:
+    async with a_bench(home, POLICY) as bench:
+        await bench.approver("Ana")
+        result = await run_of(bench, *PLAIN, "GR-88", "AP-310")
+
+        async def states() -> list[str]:
+            lines = await bench.app.store.read(lambda tx: tx.proposals.of_run(str(result.proposal_id)))
+            return sorted(line.state for line in lines)
+
+        bench.wire.faults = ["lost before"] * 20
+        assert (await bench.approve(result.proposal_id)).state == "unknown"
+        assert await states() == ["released"] * 3 + ["unknown"] * 2
+        await bench.app.recover()
+        assert await states() == ["released"] + ["unknown"] * 4
+
+        bench.wire.faults = []
+        for _ in range(2):
+            await bench.app.recover()
+        assert (await bench.proposal(result.proposal_id)).state == "posted"
+        assert all([len(await bench.paid(n)) == 1 for n in (*PLAIN, "GR-88", "AP-310")])
+
+
+async def test_a_payment_that_is_just_being_sent_again_is_not_settled_by_hand_as_failed(home: Path) -> None:
+    async with a_bench(home, POLICY) as bench:
+        await bench.approver("Ana")
+        bench.wire.faults = ["lost before"]
+        result = await bench.pay(FIRST, "100.00")
+        leaving = bench.wire.gate(lambda request: request.method == "POST")
+
+        async def resolve() -> Proposal:
+            return await bench.app.approvals.resolve(
+                str(result.proposal_id), "failed", name="Ana", passcode=PASSCODE, office=bench.office
+            )
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(bench.app.recover)
+            await leaving.reached.wait()
+            with pytest.raises(NotReleased) as busy:
+                await resolve()
+            assert busy.value.error_code == "approval.busy"
+            leaving.go.set()
+
+        assert (await bench.proposal(result.proposal_id)).state == "posted"
+        assert (await bench.spent(), await bench.paid(FIRST)) == ("100.00", [Decimal("100.00")])
+
+
+async def test_the_first_characters_of_an_id_name_a_run_and_never_one_of_its_lines_instead(home: Path) -> None:
+    async with a_bench(home, POLICY) as bench:
+        result = await run_of(bench, *PLAIN)
+        ids = [p.id for p in await bench.proposals()]
+        assert len(ids) == 4
+        for one in ids:
+            assert (await bench.app.proposal(one)).id == one
+        start = next(n for n in range(1, 37) if len({i[:n] for i in ids}) == 4)
+        assert (await bench.app.proposal(str(result.proposal_id)[:start])).id == result.proposal_id
+        for nothing in ("%", "_" * 36, str(result.proposal_id)[:-1] + "_"):
+            with pytest.raises(ApError):
+                await bench.app.proposal(nothing)
+        with pytest.raises(ApError):
+            await bench.app.proposal("")
+
+
+async def test_a_run_all_of_whose_bills_another_run_is_just_paying_pays_nothing_and_says_why(home: Path) -> None:
+    async with a_bench(home, ROOMY) as bench:
+        other = bench.another()
+        leaving = bench.wire.gate(lambda request: request.method == "POST")
+
+        async def the_other_begins() -> None:
+            tasks.start_soon(run_of, bench, *PLAIN)
+            await leaving.reached.wait()
+
+        async with anyio.create_task_group() as tasks:
+
+            async def meanwhile() -> None:
+                bench.policy(ALLOW + ROOMY)
+                await the_other_begins()
+
+            with pytest.raises(Refused, match="by another proposal"):
+                await run_of(other, SECOND, THIRD, asker=accepts(meanwhile))
+            assert other.wire.writes == []
+            leaving.go.set()
+        for number, amounts in once_each().items():
+            assert await bench.paid(number) == amounts
+        await other.app.aclose()
+
+
+async def test_a_line_that_was_held_is_released_by_somebody_who_may_release_payments_but_no_runs(home: Path) -> None:
+    people = '[approvers.Ana]\n[approvers.Bo]\ntools = ["pay_bill"]\n'
+    async with a_bench(home, people) as bench:
+        await bench.approver("Ana", "Bo")
+        held = await run_of(bench, *PLAIN)
+        gate = bench.wire.gate(lambda request: request.method == "POST")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(bench.approve, held.proposal_id)
+            await gate.reached.wait()
+            await bench.app.approvals.remove_approver("Ana")
+            gate.go.set()
+
+        assert await states_of(bench, held.proposal_id) == ["posted", "held", "held"]
+        for number in (SECOND, THIRD):
+            line = (await lines_of(bench, held.proposal_id))[number]
+            assert (await bench.approve(line.id, "Bo")).state == "posted"
+        await paid_once_each(bench)
+
+
+async def test_trying_a_run_writes_nothing_at_all(home: Path) -> None:
+    async with a_bench(home, ALLOW + ROOMY) as bench:
+        await bench.pay("GR-88", "10.00", asker=accepts())
+        before = everything_in(home)
+        assert before["proposals"]
+        tried = await run_of(bench, *PLAIN, dry_run=True)
+
+        assert (tried.status, tried.proposal_id) == ("dry_run", None)
+        assert everything_in(home) == before
+        assert len(bench.wire.payments_sent) <= 1
+
+
+def everything_in(home: Path) -> dict[str, list[tuple[Any, ...]]]:
+    """Every row of every table."""
+    import sqlite3
+    from contextlib import closing
+
+    with closing(sqlite3.connect(home / "rutter-ap.db")) as database:
+        tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {name: database.execute(f"SELECT * FROM {name} ORDER BY 1").fetchall() for name in tables}

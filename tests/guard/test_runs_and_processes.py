@@ -1,0 +1,209 @@
+"""A run whose process ends, stalls, is stopped or is given up: each bill is paid once, and none is lost."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import anyio
+import httpx
+import pytest
+
+from guard.bench import Answering, Bench, PowerCut, a_bench, accepts
+from guard.test_payment_runs import ALLOW, PLAIN, ROOMY, once_each, paid_on, run_of
+from guard.test_runs_under_attack import FIRST, states_of
+from rutter_ap_server.guard.asker import Answer
+from rutter_ap_server.guard.commit import LEASE_SECONDS, let_go
+from rutter_ap_server.store.proposals import Proposal
+from rutter_ap_tools.errors import ApError
+
+POLICY = ALLOW + ROOMY
+
+
+class Told(Answering):
+    """A client that is told how far a run is; `fails` says what happens to it at which line."""
+
+    def __init__(self, fails: dict[int, BaseException] | None = None) -> None:
+        super().__init__(Answer.ACCEPTED)
+        self.fails = fails or {}
+        self.told: list[tuple[float, float]] = []
+
+    async def report_progress(self, done: float, total: float, _message: str) -> None:
+        """Hears it, or is not there any more."""
+        self.told.append((done, total))
+        if int(done) in self.fails:
+            raise self.fails[int(done)]
+
+
+async def the_run(bench: Bench) -> Proposal:
+    [found] = [p for p in await bench.proposals() if p.tool == "propose_payment_run"]
+    return found
+
+
+async def released_but_unsent(bench: Bench) -> Proposal:
+    """A run that was released while Rutter was out of reach."""
+
+    async def ends() -> None:
+        bench.wire.is_down = True
+
+    with pytest.raises(ApError):
+        await run_of(bench, *PLAIN, asker=accepts(ends))
+    bench.wire.is_down = False
+    found = await the_run(bench)
+    assert found.state == "released"
+    return found
+
+
+async def recovered(bench: Bench, rounds: int = 3) -> Bench:
+    """Another process, after the leases ran out."""
+    other = bench.another()
+    bench.clock.instant += timedelta(seconds=LEASE_SECONDS + 1)
+    for _ in range(rounds):
+        await other.app.recover()
+    await other.app.aclose()
+    return other
+
+
+async def paid_once_each(bench: Bench, *others: Bench) -> None:
+    """In the ledger, in our records and on the wire alike."""
+    assert await paid_on(bench, PLAIN) == once_each()
+    run = await the_run(bench)
+    assert run.record is not None
+    assert (run.state, run.record["amount"]["amount"]) == ("posted", "1563.20")
+    assert await states_of(bench, run.id) == ["posted"] * 3
+    assert await bench.spent() == "1563.20"
+    lines = await bench.app.store.read(lambda tx: tx.proposals.of_run(run.id))
+    keys = {key for one in (bench, *others) for key in one.wire.payments_sent}
+    assert keys == {line.id for line in lines}
+
+
+async def test_a_process_that_ended_between_its_claim_and_its_lines_sent_nothing_and_another_pays(home: Path) -> None:
+    async with a_bench(home, ROOMY) as bench:
+        run = await released_but_unsent(bench)
+        assert await bench.app.store.write(lambda tx: tx.proposals.claim(run.id, "a process that is gone", 120))
+
+        await bench.app.recover()
+        assert (await bench.proposal(run.id)).state == "dispatching"
+        await paid_once_each(bench, await recovered(bench))
+
+
+@pytest.mark.parametrize("tool", ["propose_payment_run", "pay_bill"])
+async def test_what_is_open_though_nothing_of_it_ever_left_is_taken_up_and_not_left_for_ever(
+    home: Path, tool: str
+) -> None:
+    async with a_bench(home, ROOMY) as bench:
+        if tool == "propose_payment_run":
+            waiting = await released_but_unsent(bench)
+        else:
+
+            async def ends() -> None:
+                bench.wire.is_down = True
+
+            with pytest.raises(ApError):
+                await bench.pay(FIRST, "100.00", accepts(ends))
+            bench.wire.is_down = False
+            [waiting] = await bench.proposals()
+        # The store failed whoever looked into it, so that all it could still say was that it does not know.
+        await bench.app.store.write(lambda tx: tx.proposals.claim(waiting.id, "first", 120))
+        await bench.app.store.write(lambda tx: let_go(tx, waiting.id, "first"))
+        assert (await bench.proposal(waiting.id)).state == "unknown"
+
+        for _ in range(2):
+            await bench.app.recover()
+        assert (await bench.proposal(waiting.id)).state == "posted"
+
+
+async def test_a_look_that_ends_late_does_not_take_a_lease_away_from_whoever_has_it(home: Path) -> None:
+    async with a_bench(home, ROOMY) as bench:
+        run = await released_but_unsent(bench)
+        await bench.app.store.write(lambda tx: tx.proposals.claim(run.id, "sends", 120))
+        await bench.app.store.write(lambda tx: let_go(tx, run.id, "looked"))
+
+        current = await bench.proposal(run.id)
+        assert (current.state, current.lease_owner) == ("dispatching", "sends")
+
+
+async def test_a_process_that_ended_right_after_it_opened_the_lines_has_paid_nothing_and_another_pays(
+    home: Path,
+) -> None:
+    async with a_bench(home, POLICY) as bench:
+
+        def opened(_request: httpx.Request) -> bool:
+            if bench.app.store.read_now(lambda tx: [p for p in tx.proposals.in_states(["dispatching"]) if p.run_id]):
+                raise PowerCut
+            return False
+
+        bench.wire.gate(opened)
+        with pytest.raises(PowerCut):
+            await run_of(bench, *PLAIN)
+        bench.wire.gates.clear()
+        assert bench.wire.writes == []
+        assert await states_of(bench, (await the_run(bench)).id) == ["dispatching", "released", "released"]
+
+        await paid_once_each(bench, await recovered(bench))
+
+
+async def test_a_process_that_ended_after_its_last_line_leaves_a_run_that_is_settled_and_not_paid_again(
+    home: Path,
+) -> None:
+    async with a_bench(home, POLICY) as bench:
+        with pytest.raises(PowerCut):
+            await run_of(bench, *PLAIN, asker=Told({3: PowerCut()}))
+        assert (await the_run(bench)).state == "dispatching"
+
+        other = await recovered(bench, rounds=1)
+        assert other.wire.payments_sent == []
+        await paid_once_each(bench, other)
+
+
+@pytest.mark.parametrize("cut", ["power cut before", "power cut after"])
+async def test_many_processes_that_take_up_a_run_at_once_pay_each_bill_once(home: Path, cut: str) -> None:
+    async with a_bench(home, POLICY) as bench:
+        bench.wire.faults = [cut]
+        with pytest.raises(PowerCut):
+            await run_of(bench, *PLAIN)
+        bench.clock.instant += timedelta(seconds=LEASE_SECONDS + 1)
+        others = [bench.another() for _ in range(4)]
+        for _ in range(3):
+            async with anyio.create_task_group() as tasks:
+                for other in others:
+                    tasks.start_soon(other.app.recover)
+        await paid_once_each(bench, *others)
+        carried = [key for one in (bench, *others) for key in one.wire.carried_out]
+        assert len(carried) == len(set(carried)) == 3
+        for other in others:
+            await other.app.aclose()
+
+
+async def test_a_run_whose_lease_runs_out_while_a_line_is_slow_still_pays_each_bill_once(home: Path) -> None:
+    async with a_bench(home, POLICY) as bench:
+        other = bench.another()
+        slow = bench.wire.gate(lambda request: request.method == "POST")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run_of, bench, *PLAIN)
+            await slow.reached.wait()
+            bench.clock.instant += timedelta(seconds=LEASE_SECONDS + 1)
+            await other.app.recover()
+            await other.app.recover()
+            slow.go.set()
+        await other.app.recover()
+        await paid_once_each(bench, other)
+        await other.app.aclose()
+
+
+@pytest.mark.parametrize("hours", [1, 26])
+async def test_a_clock_set_back_in_the_middle_of_a_run_changes_nothing(home: Path, hours: int) -> None:
+    async with a_bench(home, POLICY) as bench:
+        gate = bench.wire.gate(lambda request: request.method == "POST")
+        bench.wire.faults = ["none", "lost after"]
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run_of, bench, *PLAIN)
+            await gate.reached.wait()
+            bench.clock.instant -= timedelta(hours=hours)
+            other = bench.another()
+            await other.app.recover()
+            assert other.wire.payments_sent == []
+            await other.app.aclose()
+            gate.go.set()
+        await bench.app.recover()
+        await paid_once_each(bench)

@@ -34,7 +34,7 @@ class FindRecords(CompanyArguments):
 
     kind: RecordKind = Field(description="Kind.")
     name: ShortText = Field(default="", description="Part of it.")
-    account_type: ShortText = Field(default="", description="bank, expense…")
+    account_type: ShortText = Field(default="", description="e.g. bank.")
     vendor: ShortText = Field(default="", description="For purchase orders.")
     limit: int = Field(default=50, ge=1, le=200, description="At most.")
 

@@ -94,7 +94,7 @@ def list_tools(arguments: argparse.Namespace) -> int:
         _line(json.dumps({"tools": wire, "bytes": sum(sizes)}, indent=2))
         return 0
     for tool, size in zip(tools, sizes, strict=True):
-        _line(f"{tool.name:<14} {tool.risk.value:<12} {size:>6} bytes  {tool.title}")
+        _line(f"{tool.name:<19} {tool.risk.value:<12} {size:>6} bytes  {tool.title}")
     _line(f"{len(tools)} tools, {sum(sizes)} bytes, about {sum(sizes) // 4} tokens")
     return 0
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from rutter_ap_server.store.engine import Store, Tx
     from rutter_ap_server.store.proposals import Proposal
     from rutter_ap_server.store.secrets import SecretBox
+
+logger = logging.getLogger("rutter_ap")
 
 
 class App:
@@ -160,6 +163,8 @@ class App:
                 await self.recovery.resolve(proposal, await self.office_of(proposal))
             except ApError:
                 continue
+            except Exception as error:  # noqa: BLE001 - one that nobody can make sense of must not keep the others waiting
+                logger.error("recovery: an unexpected %s on proposal %s", type(error).__name__, proposal.id)
 
     async def aclose(self) -> None:
         """Closes what was opened."""

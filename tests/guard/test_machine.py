@@ -114,6 +114,10 @@ class PayingIsSafe(RuleBasedStateMachine):
         found = [p for p in self.run(self.world.observer.proposals()) if p.state == "held"]
         return sorted(found, key=lambda p: (p.created_at, p.summary, p.id))
 
+    def payments_proposed(self) -> list[Proposal]:
+        """Every payment that was proposed, alone or as part of a run."""
+        return [p for p in self.run(self.world.observer.proposals()) if p.tool == "pay_bill"]
+
     @rule(process=which, number=bills, amount=st.sampled_from(AMOUNTS), answer=answers, faults=faults)
     def propose(self, process: int, number: str, amount: str, answer: Answer, faults: list[str]) -> None:
         """An assistant asks for a payment, and somebody in the chat says something."""
@@ -189,7 +193,7 @@ class PayingIsSafe(RuleBasedStateMachine):
     @invariant()
     def the_books_and_our_records_agree(self) -> None:
         """Checked after every step."""
-        proposals = self.run(self.world.observer.proposals())
+        proposals = self.payments_proposed()
         payments = self.run(self.world.payments())
         carried = {key for bench in self.processes for key in bench.wire.carried_out if key.count("-") == 4}
         by_id = {p.id: p for p in proposals}
@@ -240,7 +244,7 @@ class PayingIsSafe(RuleBasedStateMachine):
                     with suppress(Refused):
                         self.run(bench.app.recover())
             self.the_books_and_our_records_agree()
-            proposals = self.run(self.world.observer.proposals())
+            proposals = self.payments_proposed()
             doubtful = {p.bill_id for p in proposals if p.state == "unknown"}
             assert not [p for p in proposals if p.state == "dispatching"]
             assert not [p for p in proposals if p.state == "released" and p.bill_id not in doubtful]

@@ -11,7 +11,7 @@ import pytest
 
 from guard.bench import Answering, Bench, PowerCut, a_bench, accepts
 from guard.test_payment_runs import ALLOW, PLAIN, ROOMY, once_each, paid_on, run_of
-from guard.test_runs_under_attack import FIRST, states_of
+from guard.test_runs_under_attack import FIRST, SECOND, THIRD, states_of
 from rutter_ap_server.guard.asker import Answer
 from rutter_ap_server.guard.commit import LEASE_SECONDS, let_go
 from rutter_ap_server.store.proposals import Proposal
@@ -207,3 +207,79 @@ async def test_a_clock_set_back_in_the_middle_of_a_run_changes_nothing(home: Pat
             gate.go.set()
         await bench.app.recover()
         await paid_once_each(bench)
+
+
+async def test_a_process_so_slow_that_its_run_was_taken_over_opens_and_sends_nothing(home: Path) -> None:
+    async with a_bench(home, POLICY) as bench:
+        other = bench.another()
+
+        def claimed(_request: httpx.Request) -> bool:
+            return bool(bench.app.store.read_now(lambda tx: tx.proposals.in_states(["dispatching"])))
+
+        slow = bench.wire.gate(claimed)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run_of, bench, *PLAIN)
+            await slow.reached.wait()
+            assert (await the_run(bench)).state == "dispatching"
+            bench.clock.instant += timedelta(seconds=LEASE_SECONDS + 1)
+            for _ in range(2):
+                await other.app.recover()
+            slow.go.set()
+
+        assert (bench.wire.payments_sent, len(other.wire.payments_sent)) == ([], 3)
+        await paid_once_each(bench, other)
+        await other.app.aclose()
+
+
+async def test_a_policy_that_breaks_in_the_middle_of_a_run_stops_it_until_it_is_mended(home: Path) -> None:
+    async with a_bench(home, POLICY) as bench:
+        gate = bench.wire.gate(lambda request: request.method == "POST")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run_of, bench, *PLAIN)
+            await gate.reached.wait()
+            bench.policy("day_limit =")
+            gate.go.set()
+        run = await the_run(bench)
+        for _ in range(2):
+            assert await states_of(bench, run.id) == ["posted", "released", "released"]
+            await bench.app.recover()
+
+        bench.policy(POLICY)
+        await bench.app.recover()
+        await paid_once_each(bench)
+
+
+async def test_a_run_during_which_rutter_falls_silent_is_taken_up_when_it_is_back(home: Path) -> None:
+    async with a_bench(home, POLICY) as bench:
+        gate = bench.wire.gate(lambda request: request.method == "POST")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run_of, bench, *PLAIN)
+            await gate.reached.wait()
+            bench.wire.is_down = True
+            gate.go.set()
+        run = await the_run(bench)
+        for _ in range(2):
+            assert await states_of(bench, run.id) == ["unknown", "released", "released"]
+            await bench.app.recover()
+        assert await bench.spent() == "684.20"
+
+        bench.wire.is_down = False
+        await bench.app.recover()
+        await paid_once_each(bench)
+
+
+async def test_two_bills_that_are_gone_do_not_keep_the_bills_behind_them_waiting(home: Path) -> None:
+    async with a_bench(home) as bench:
+        await bench.approver("Ana")
+        held = await run_of(bench, FIRST, SECOND, THIRD, "GR-88")
+        gone = [(await bench.bill(number)).id for number in (SECOND, THIRD)]
+        gate = bench.wire.gate(lambda request: request.method == "POST")
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(bench.approve, held.proposal_id)
+            await gate.reached.wait()
+            for bill_id in gone:
+                await bench.office.ledger.bills.delete(bill_id)
+            gate.go.set()
+
+        assert [len(await bench.paid(number)) for number in (FIRST, "GR-88")] == [1, 1]
+        assert len(bench.wire.payments_sent) == 2

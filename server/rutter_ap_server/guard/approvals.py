@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from rutter_ap_server.guard import journal
+from rutter_ap_server.guard.commit import LEASE_SECONDS, let_go
 from rutter_ap_server.guard.dispatch import Dispatcher
 from rutter_ap_server.guard.frozen import thaw
 from rutter_ap_server.guard.kinds.registry import kind_named
@@ -125,7 +127,10 @@ class Approvals:
         return await self.store.write(decline)
 
     async def resolve(self, proposal_id: str, outcome: str, *, name: str, passcode: str, office: Office) -> Proposal:
-        """Settles an unknown outcome by a person who looked in the ledger: `posted` or `failed`."""
+        """Settles an unknown outcome by a person who looked in the ledger: `posted` or `failed`.
+
+        Not while a process is finding it out: it may just be sending it again, and what the person saw is then not so.
+        """
         approver = await self.verify(name, passcode)
         proposal = await self.store.read(lambda tx: journal.get(tx, proposal_id))
         if proposal.state != "unknown":
@@ -136,6 +141,20 @@ class Approvals:
                 code="approval.resolve_lines",
                 next_step="`rutter-ap proposals show` names them.",
             )
+        lease = f"{self.dispatcher.owner}/{uuid.uuid4().hex[:16]}"
+        if not await self.store.write(lambda tx: tx.proposals.take_over(proposal_id, lease, LEASE_SECONDS)):
+            raise NotReleased(
+                "its outcome is being found out at this moment; nothing was settled",
+                code="approval.busy",
+                next_step="Look at the proposal again in two minutes.",
+            )
+        try:
+            return await self._resolve(proposal, outcome, approver, office)
+        finally:
+            await self.store.write(lambda tx: let_go(tx, proposal_id, lease))
+
+    async def _resolve(self, proposal: Proposal, outcome: str, approver: Approver, office: Office) -> Proposal:
+        proposal_id = proposal.id
         if outcome == "failed":
             words = f"{approver.name} looked in the ledger and found that it did not happen"
             return await self.dispatcher.settler.fail(proposal_id, "resolved.failed", words, actor=approver.name)

@@ -41,6 +41,13 @@ def give_back(tx: Tx, proposal_id: str, lease: str) -> None:
         journal.postpone(tx, proposal_id)
 
 
+def let_go(tx: Tx, proposal_id: str, lease: str) -> None:
+    """Ends a look at an open outcome, unless somebody else holds the lease by now."""
+    current = tx.proposals.get(proposal_id)
+    if current is not None and current.lease_owner == lease:
+        tx.proposals.move(proposal_id, ["dispatching", "unknown"], "unknown", lease_owner=None, lease_until=None)
+
+
 def commit(
     tx: Tx,
     kind: Kind,

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from rutter_ap_server.guard.commit import LEASE_SECONDS
 from rutter_ap_server.guard.lines import settle_run
+from rutter_ap_server.lookup.amounts import LedgerDataError
 from rutter_ap_server.lookup.office import Office
 from rutter_ap_server.lookup.syncing import Reporter
+from rutter_ap_server.rutter.errors import NotFoundUpstream
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.errors import ApError
 
@@ -16,8 +18,10 @@ if TYPE_CHECKING:
     from rutter_ap_server.guard.dispatch import Dispatcher
 
 # After so many in a row that could not be judged or whose outcome nobody knows, the rest waits rather than adding to
-# them. One alone may be the fault of its bill, and does not keep the others waiting.
+# them.
 DOUBTFUL_MAX = 2
+# A bill that is gone, or whose figures cannot be used, is no reason for the others to wait.
+OF_ONE_BILL = (NotFoundUpstream, LedgerDataError)
 
 
 async def send_lines(dispatcher: Dispatcher, run_id: str, office: Office, reporter: Reporter) -> Proposal:
@@ -37,6 +41,8 @@ async def send_lines(dispatcher: Dispatcher, run_id: str, office: Office, report
             try:
                 outcome = await dispatcher.dispatch(line.id, office)
                 doubtful_in_a_row = doubtful_in_a_row + 1 if outcome.state == "unknown" else 0
+            except OF_ONE_BILL:
+                doubtful_in_a_row = 0
             except ApError:
                 doubtful_in_a_row += 1
             await dispatcher.store.write(lambda tx: tx.proposals.renew(run_id, LEASE_SECONDS))

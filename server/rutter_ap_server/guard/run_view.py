@@ -55,6 +55,12 @@ def run_lines(fields: dict[str, Any], lines: Sequence[Proposal], status: str) ->
 
 def nothing_recorded(run: Proposal, lines: Sequence[Proposal]) -> Refused:
     """The error for a run of which no payment was recorded."""
+    if not lines:
+        return Refused(
+            "each of its bills was being paid by another proposal already, so it paid nothing itself",
+            findings=run.findings,
+            next_step="list_proposals shows those payments. Do not propose them again.",
+        )
     reasons = [f"{line.summary}: {_why(line)}" for line in lines[:3]]
     return Refused(
         f"none of its {len(lines)} payments was recorded; {'; '.join(reasons)}",

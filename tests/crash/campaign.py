@@ -80,7 +80,8 @@ def campaign(kills: int, seed: int, folder: Path) -> Outcome:
     (home / "policy.toml").write_text(POLICY)
     with sandbox(bills=max(60, kills * 2)) as found:
         environ = settings_of(found, home)
-        payable = anyio.run(payable_bills, environ)
+        # The story's own bills are there to be held; the generated ones have nothing against them.
+        payable = anyio.run(payable_bills, environ, "LOAD-")
         set_faults(found, {"seed": seed, **FAULTS})
         for kill in range(kills):
             # Every other server is let live until its first payment was answered: on a slow machine, too, some are.
@@ -124,8 +125,8 @@ def set_faults(found: dict[str, Any], plan: dict[str, Any]) -> None:
     httpx.put(f"{root}/sandbox/faults", json=plan, timeout=10).raise_for_status()
 
 
-async def payable_bills(environ: dict[str, str]) -> list[tuple[str, str]]:
-    """Open bills in US dollars and what is due on each; the funding account is linked on the way."""
+async def payable_bills(environ: dict[str, str], numbered: str = "") -> list[tuple[str, str]]:
+    """Open bills in US dollars whose number starts so, and what is due; the funding account is linked on the way."""
     from rutter_ap_server.guard.asker import Silent
     from rutter_ap_tools.ledger import LinkAccount
 
@@ -136,10 +137,9 @@ async def payable_bills(environ: dict[str, str]) -> list[tuple[str, str]]:
         return [
             (bill.id, f"{bill.amount_due:f}")
             async for bill in books.bills.walk()
-            # The story's own bills are there to be held; the generated ones have nothing against them.
             if (bill.status, bill.currency_code) == ("open", "USD")
             and bill.amount_due > 1
-            and (bill.document_number or "").startswith("LOAD-")
+            and (bill.document_number or "").startswith(numbered)
         ]
     finally:
         await app.aclose()

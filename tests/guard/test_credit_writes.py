@@ -13,7 +13,7 @@ from guard.bench import Bench
 from guard.making import a_bill, a_frozen, a_vendor, an_account, usd
 from guard.talking import approve_while, due, listening, spoken, talking
 from rutter_ap_server.guard.frozen import Frozen
-from rutter_ap_server.guard.kinds import credit_entry, credit_removal
+from rutter_ap_server.guard.kinds import credit_entry, credit_removal, document_rules
 from rutter_ap_server.guard.kinds.base import Rule
 from rutter_ap_server.guard.kinds.credit_entry import CreditEntryFacts, EarlierCredit
 from rutter_ap_server.guard.kinds.credit_removal import RemovalFacts
@@ -58,8 +58,8 @@ CLOSED = Policy(closing_date=date(2026, 3, 1))
 @pytest.mark.parametrize(
     ("rule", "frozen", "seen", "policy", "expected"),
     [
-        (credit_entry.amount_not_positive, entry("0.01"), facts(), Policy(), None),
-        (credit_entry.amount_not_positive, entry("0.00"), facts(), Policy(), "refuse amount.not_positive"),
+        (document_rules.amount_not_positive, entry("0.01"), facts(), Policy(), None),
+        (document_rules.amount_not_positive, entry("0.00"), facts(), Policy(), "refuse amount.not_positive"),
         (credit_entry.credit_duplicate, entry(), facts(earlier()), Policy(), None),
         (credit_entry.credit_duplicate, entry(), facts(earlier("CM-70")), Policy(), None),
         (
@@ -81,39 +81,39 @@ CLOSED = Policy(closing_date=date(2026, 3, 1))
         ),
         (credit_entry.credit_similar, entry("55.00"), facts(earlier(issued=date(2026, 2, 14))), Policy(), None),
         (credit_entry.credit_similar, entry("55.00"), facts(earlier(issued=None)), Policy(), "approve credit.similar"),
-        (credit_entry.currency_mismatch, entry(), facts(vendor=a_vendor(currencies=())), Policy(), None),
-        (credit_entry.currency_mismatch, entry(), facts(), Policy(), None),
+        (document_rules.currency_mismatch, entry(), facts(vendor=a_vendor(currencies=())), Policy(), None),
+        (document_rules.currency_mismatch, entry(), facts(), Policy(), None),
         (
-            credit_entry.currency_mismatch,
+            document_rules.currency_mismatch,
             entry(),
             facts(vendor=a_vendor(currencies=("EUR",))),
             Policy(),
             "refuse currency.mismatch",
         ),
-        (credit_entry.vendor_archived, entry(), facts(), Policy(), None),
+        (document_rules.vendor_archived, entry(), facts(), Policy(), None),
         (
-            credit_entry.vendor_archived,
+            document_rules.vendor_archived,
             entry(),
             facts(vendor=a_vendor(status="archived")),
             Policy(),
             "approve vendor.archived",
         ),
         (
-            credit_entry.account_not_for_expenses,
+            document_rules.account_not_for_expenses,
             entry(),
             facts(accounts=(an_account(type="expense"),)),
             Policy(),
             None,
         ),
         (
-            credit_entry.account_not_for_expenses,
+            document_rules.account_not_for_expenses,
             entry(),
             facts(accounts=(an_account(type="expense"), an_account())),
             Policy(),
             "refuse account.wrong_type",
         ),
         (
-            credit_entry.account_not_for_expenses,
+            document_rules.account_not_for_expenses,
             entry(),
             facts(accounts=(an_account(type="expense", status="inactive"),)),
             Policy(),

@@ -9,7 +9,7 @@ import pytest
 
 from guard.making import a_bill, a_frozen, a_vendor, an_account, usd
 from rutter_ap_server.guard.frozen import Frozen
-from rutter_ap_server.guard.kinds import account_link, attachment, bill_entry, bill_rules, credit
+from rutter_ap_server.guard.kinds import account_link, attachment, bill_entry, bill_rules, credit, document_rules
 from rutter_ap_server.guard.kinds.account_link import LinkFacts
 from rutter_ap_server.guard.kinds.attachment import AttachmentFacts
 from rutter_ap_server.guard.kinds.base import Kind
@@ -65,8 +65,8 @@ def link(role: str, account_type: str | None = None) -> Frozen:
 @pytest.mark.parametrize(
     ("rule", "frozen", "facts", "expected"),
     [
-        (bill_rules.amount_not_positive, entry(usd("0.01")), entry_facts(), None),
-        (bill_rules.amount_not_positive, entry(zero), entry_facts(), "refuse amount.not_positive"),
+        (document_rules.amount_not_positive, entry(usd("0.01")), entry_facts(), None),
+        (document_rules.amount_not_positive, entry(zero), entry_facts(), "refuse amount.not_positive"),
         (bill_rules.bill_duplicate, entry(), entry_facts(earlier()), None),
         (bill_rules.bill_duplicate, entry(), entry_facts(earlier("INV-7")), "refuse bill.duplicate"),
         (bill_rules.bill_duplicate, entry(), entry_facts(earlier(), earlier("inv 7")), "refuse bill.duplicate"),
@@ -89,22 +89,22 @@ def link(role: str, account_type: str | None = None) -> Frozen:
         (bill_rules.bill_similar, entry(), entry_facts(earlier(total=usd("100.00"), issued="2026-02-14")), None),
         (bill_rules.bill_similar, entry(), entry_facts(earlier(total=usd("100.01"), issued="2026-03-01")), None),
         (bill_rules.bill_similar, entry(), entry_facts(earlier(total=eur, issued="2026-03-01")), None),
-        (bill_rules.currency_mismatch, entry(), entry_facts(vendor=a_vendor(currencies=())), None),
-        (bill_rules.currency_mismatch, entry(), entry_facts(vendor=a_vendor(currencies=("EUR", "USD"))), None),
+        (document_rules.currency_mismatch, entry(), entry_facts(vendor=a_vendor(currencies=())), None),
+        (document_rules.currency_mismatch, entry(), entry_facts(vendor=a_vendor(currencies=("EUR", "USD"))), None),
         (
-            bill_rules.currency_mismatch,
+            document_rules.currency_mismatch,
             entry(),
             entry_facts(vendor=a_vendor(currencies=("EUR",))),
             "refuse currency.mismatch",
         ),
-        (bill_rules.vendor_archived, entry(), entry_facts(), None),
+        (document_rules.vendor_archived, entry(), entry_facts(), None),
         (
-            bill_rules.vendor_archived,
+            document_rules.vendor_archived,
             entry(),
             entry_facts(vendor=a_vendor(status="archived")),
             "approve vendor.archived",
         ),
-        (bill_rules.account_not_for_expenses, entry(), entry_facts(), None),
+        (document_rules.account_not_for_expenses, entry(), entry_facts(), None),
         (bill_rules.account_not_payable, entry(), entry_facts(), None),
         (
             bill_rules.account_not_payable,
@@ -124,10 +124,10 @@ def link(role: str, account_type: str | None = None) -> Frozen:
             entry_facts(payable_account=an_account(type="accounts_payable", status="archived")),
             "refuse account.inactive",
         ),
-        (bill_rules.account_not_for_expenses, entry(), entry_facts(accounts=()), None),
+        (document_rules.account_not_for_expenses, entry(), entry_facts(accounts=()), None),
         *(
             (
-                bill_rules.account_not_for_expenses,
+                document_rules.account_not_for_expenses,
                 entry(),
                 entry_facts(accounts=(an_account(type="expense"), an_account(type=kind))),
                 "refuse account.wrong_type",
@@ -135,7 +135,7 @@ def link(role: str, account_type: str | None = None) -> Frozen:
             for kind in ("bank", "credit_card", "accounts_payable", "equity", "income")
         ),
         (
-            bill_rules.account_not_for_expenses,
+            document_rules.account_not_for_expenses,
             entry(),
             entry_facts(accounts=(an_account(type="expense", status="inactive"),)),
             "refuse account.inactive",

@@ -8,7 +8,8 @@ from typing import Any
 
 from rutter_ap_server.guard.frozen import Frozen
 from rutter_ap_server.guard.kinds.base import Rule, approve, ask, refuse
-from rutter_ap_server.guard.kinds.bill_rules import EXPENSE_TYPES, EarlierBill
+from rutter_ap_server.guard.kinds.bill_rules import EarlierBill
+from rutter_ap_server.guard.kinds.document_rules import EXPENSE_TYPES
 from rutter_ap_server.guard.kinds.parties import PAYABLE, AccountFact, BillFact, bill_words
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_tools.findings import Finding

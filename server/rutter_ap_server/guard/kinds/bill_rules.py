@@ -7,13 +7,17 @@ from datetime import date, timedelta
 
 from rutter_ap_server.guard.frozen import Frozen
 from rutter_ap_server.guard.kinds.base import Rule, approve, refuse
+from rutter_ap_server.guard.kinds.document_rules import (
+    account_not_for_expenses,
+    amount_not_positive,
+    currency_mismatch,
+    vendor_archived,
+)
 from rutter_ap_server.guard.kinds.parties import AccountFact, VendorFact, midnight
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.text import clean, normal_number
-
-EXPENSE_TYPES = ("expense", "other_expense", "cost_of_goods_sold", "fixed_asset", "other_current_asset", "unknown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +39,6 @@ class BillFacts:
     earlier: tuple[EarlierBill, ...]
     today: date | None = None
     payable_account: AccountFact | None = None
-
-
-def amount_not_positive(frozen: Frozen, facts: BillFacts, policy: Policy) -> Finding | None:
-    """A bill is of more than nothing."""
-    if frozen.money is None or frozen.money.amount <= 0:
-        return refuse("amount.not_positive", "the lines add up to nothing")
-    return None
 
 
 def bill_duplicate(frozen: Frozen, facts: BillFacts, policy: Policy) -> Finding | None:
@@ -67,32 +64,6 @@ def bill_similar(frozen: Frozen, facts: BillFacts, policy: Policy) -> Finding | 
                 "bill.similar",
                 f"a bill of the same vendor and amount, issued {bill.issue_date}, is in the ledger as {bill.id}",
             )
-    return None
-
-
-def currency_mismatch(frozen: Frozen, facts: BillFacts, policy: Policy) -> Finding | None:
-    """A vendor bills in a currency the ledger knows it to use."""
-    currency = frozen.fields["currency"]
-    if facts.vendor.currencies and currency not in facts.vendor.currencies:
-        known = ", ".join(clean(code, 3) for code in facts.vendor.currencies)
-        return refuse("currency.mismatch", f"this vendor bills in {known}, not in {currency}")
-    return None
-
-
-def vendor_archived(frozen: Frozen, facts: BillFacts, policy: Policy) -> Finding | None:
-    """A bill of a vendor somebody archived needs a second look."""
-    if facts.vendor.status != "active":
-        return approve("vendor.archived", f"the vendor is {facts.vendor.status} in the ledger")
-    return None
-
-
-def account_not_for_expenses(frozen: Frozen, facts: BillFacts, policy: Policy) -> Finding | None:
-    """A line debits an expense or an asset that is in use, never the bank or accounts payable."""
-    for account in facts.accounts:
-        if account.type not in EXPENSE_TYPES:
-            return refuse("account.wrong_type", f"a line cannot be booked to {account.name}, which is {account.type}")
-        if account.status != "active":
-            return refuse("account.inactive", f"the account {account.name} is {account.status}")
     return None
 
 

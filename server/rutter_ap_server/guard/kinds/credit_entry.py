@@ -10,7 +10,12 @@ from typing import Any
 from rutter_ap_server.guard.frozen import Frozen, freeze
 from rutter_ap_server.guard.kinds.base import Facts, Kind, Links, Rule, ability, approve, refuse
 from rutter_ap_server.guard.kinds.bill_entry import frozen_line
-from rutter_ap_server.guard.kinds.bill_rules import EXPENSE_TYPES
+from rutter_ap_server.guard.kinds.document_rules import (
+    account_not_for_expenses,
+    amount_not_positive,
+    currency_mismatch,
+    vendor_archived,
+)
 from rutter_ap_server.guard.kinds.parties import AccountFact, VendorFact, account_fact, midnight, read_vendor
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.lookup.amounts import ledger_money
@@ -56,13 +61,6 @@ def _issued(frozen: Frozen) -> date:
     return date.fromisoformat(frozen.fields["issue_date"])
 
 
-def amount_not_positive(frozen: Frozen, facts: CreditEntryFacts, policy: Policy) -> Finding | None:
-    """A credit is of more than nothing."""
-    if frozen.money is None or frozen.money.amount <= 0:
-        return refuse("amount.not_positive", "the lines add up to nothing")
-    return None
-
-
 def credit_duplicate(frozen: Frozen, facts: CreditEntryFacts, policy: Policy) -> Finding | None:
     """One vendor never gives two credits the same number."""
     number = normal_number(frozen.fields["document_number"])
@@ -83,32 +81,6 @@ def credit_similar(frozen: Frozen, facts: CreditEntryFacts, policy: Policy) -> F
                 "credit.similar",
                 f"a credit of the same vendor and amount, issued {credit.issued}, is in the ledger as {credit.id}",
             )
-    return None
-
-
-def currency_mismatch(frozen: Frozen, facts: CreditEntryFacts, policy: Policy) -> Finding | None:
-    """A vendor credits in a currency the ledger knows it to use."""
-    currency = frozen.fields["currency"]
-    if facts.vendor.currencies and currency not in facts.vendor.currencies:
-        known = ", ".join(clean(code, 3) for code in facts.vendor.currencies)
-        return refuse("currency.mismatch", f"this vendor bills in {known}, not in {currency}")
-    return None
-
-
-def vendor_archived(frozen: Frozen, facts: CreditEntryFacts, policy: Policy) -> Finding | None:
-    """A credit of a vendor somebody archived needs a second look."""
-    if facts.vendor.status != "active":
-        return approve("vendor.archived", f"the vendor is {facts.vendor.status} in the ledger")
-    return None
-
-
-def account_not_for_expenses(frozen: Frozen, facts: CreditEntryFacts, policy: Policy) -> Finding | None:
-    """A line gives back an expense or an asset that is in use: booked to a bank it would look like money received."""
-    for account in facts.accounts:
-        if account.type not in EXPENSE_TYPES:
-            return refuse("account.wrong_type", f"a line cannot be booked to {account.name}, which is {account.type}")
-        if account.status != "active":
-            return refuse("account.inactive", f"the account {account.name} is {account.status}")
     return None
 
 

@@ -174,15 +174,8 @@ class Proposals:
 
     def renew(self, proposal_id: str, lease_seconds: int) -> None:
         """Prolongs the lease of whoever is sending it, if somebody is."""
-        self._connection.execute(
-            update(proposals)
-            .where(
-                proposals.c.id == proposal_id,
-                proposals.c.state.in_(["dispatching", "unknown"]),
-                proposals.c.lease_owner.is_not(None),
-            )
-            .values(lease_until=stamp(self._now + timedelta(seconds=lease_seconds)))
-        )
+        until = stamp(self._now + timedelta(seconds=lease_seconds))
+        run(self._connection, say.RENEW, {"id_": proposal_id, "lease_until": until})
 
     def take_over(self, proposal_id: str, owner: str, lease_seconds: int) -> bool:
         """Takes one whose outcome is open, for finding it out: unknown, or dispatching with a lease that ran out."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from bisect import bisect_left
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Context, Decimal, Inexact, InvalidOperation, localcontext
+from itertools import accumulate
 
 from sqlalchemy import Connection
 
@@ -20,21 +22,28 @@ _EXACT = Context(prec=80, traps=[Inexact])
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What was reserved and not voided: when, for which vendor, and how much."""
+    """What was reserved and not voided: when, for which vendor, and how much; the oldest first."""
 
     currency: str
     now: datetime
     parts: tuple[tuple[str, str, Decimal], ...]
+    _sums: dict[str | None, tuple[list[str], list[Decimal]]] = field(default_factory=dict)
 
     def within(self, hours: int, vendor_id: str | None = None) -> Money:
         """The sum of the last `hours`, of one vendor or of all."""
         since = stamp(self.now - timedelta(hours=hours))
+        if vendor_id not in self._sums:
+            self._sums[vendor_id] = self._added_up(vendor_id)
+        times, sums = self._sums[vendor_id]
+        before = sums[bisect_left(times, since)]
+        return Money.of(_EXACT.subtract(sums[-1], before), self.currency)
+
+    def _added_up(self, vendor_id: str | None) -> tuple[list[str], list[Decimal]]:
+        """The times, and what the first so many come to, from none on."""
+        own = [(at, amount) for at, of, amount in self.parts if vendor_id is None or of == vendor_id]
         with localcontext(_EXACT):
-            if vendor_id is None:
-                total = sum((amount for at, _, amount in self.parts if at >= since), Decimal(0))
-            else:
-                total = sum((amount for at, of, amount in self.parts if of == vendor_id and at >= since), Decimal(0))
-        return Money.of(total, self.currency)
+            sums = list(accumulate((amount for _, amount in own), initial=Decimal(0)))
+        return [at for at, _ in own], sums
 
 
 class Spend:

@@ -29,6 +29,9 @@ OF_VENDOR = select(proposals).where(_of_company, _p.vendor_id == bindparam("vend
 OF_RUN = select(proposals).where(_p.run_id == bindparam("run_"))
 # What is set comes with the parameters.
 MOVE = update(proposals).where(_p.id == bindparam("id_"), _states)
+RENEW = update(proposals).where(
+    _p.id == bindparam("id_"), _p.state.in_(["dispatching", "unknown"]), _p.lease_owner.is_not(None)
+)
 REJUDGE = update(proposals).where(_p.id == bindparam("id_"))
 
 ADD_APPROVAL = insert(approvals)
@@ -44,11 +47,15 @@ ADD_SPEND = insert(spend)
 SPEND_OF = select(spend).where(_s.proposal_id == bindparam("id_"))
 RESERVED = select(_s.id).where(_s.proposal_id == bindparam("id_"), _s.kind == "reserve")
 # A void is never older than what it voids, since the store's time does not go back: it is in every window that is.
-COUNTED = select(_s.at, _s.vendor_id, _s.amount, _s.kind, _s.proposal_id).where(
-    _s.company_id == bindparam("company_"),
-    _s.currency == bindparam("currency_"),
-    _s.at >= bindparam("since_"),
-    _s.kind.in_(["reserve", "void"]),
+COUNTED = (
+    select(_s.at, _s.vendor_id, _s.amount, _s.kind, _s.proposal_id)
+    .where(
+        _s.company_id == bindparam("company_"),
+        _s.currency == bindparam("currency_"),
+        _s.at >= bindparam("since_"),
+        _s.kind.in_(["reserve", "void"]),
+    )
+    .order_by(_s.at)
 )
 
 ADD_ATTEMPT = insert(attempts)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# A shell starts what runs in its background deaf to Ctrl-C, and every process of a test would inherit it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine must not fail a property. In CI the same examples are tried every time, at home new ones are sought.
 settings.register_profile("home", deadline=None, suppress_health_check=[HealthCheck.too_slow])

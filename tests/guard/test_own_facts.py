@@ -13,7 +13,7 @@ from rutter_ap_server.clock import FixedClock
 from rutter_ap_server.guard.frozen import Frozen, freeze, thaw
 from rutter_ap_server.guard.kinds.base import OwnFacts
 from rutter_ap_server.guard.kinds.registry import kind_named
-from rutter_ap_server.guard.own_facts import SENDING_STATES, others_in_the_way, over_limit, own_facts
+from rutter_ap_server.guard.own_facts import SENDING_STATES, others_in_the_way, own_facts, windows_broken
 from rutter_ap_server.guard.policy import Policy, parse_policy
 from rutter_ap_server.store.engine import Store
 from rutter_ap_tools.money import Money
@@ -164,8 +164,9 @@ def test_linking_an_account_again_is_no_repeat(store: Store) -> None:
 
 
 def broken(store: Store, amount: str, *, vendor: str = "v1", currency: str = "USD") -> tuple[str, str] | None:
-    frozen = a_frozen(Money.parse(amount, currency), vendor_id=vendor)
-    return store.read_now(lambda tx: over_limit(tx, frozen, LIMITS))
+    money, company = Money.parse(amount, currency), a_frozen().company_id
+    limits = LIMITS.of(company)
+    return store.read_now(lambda tx: next(windows_broken(tx, company, money, vendor, limits), None))
 
 
 def reserve(store: Store, amount: str, vendor: str = "v1") -> str:

@@ -39,7 +39,7 @@ def own_facts(
     """Read in one transaction; `except_id` is the proposal being judged, which is not in its own way.
 
     `facts` name the arguments that text from outside may have named; `with_limits` also asks which rolling limits
-    would break, for whoever only wants to know.
+    would break: exact where the caller holds the write lock, as whoever reserves does.
     """
     repeats: tuple[str, ...] = ()
     in_flight = _on_its_way(tx, frozen, except_id, in_flight_states)
@@ -94,11 +94,6 @@ def _on_its_way(tx: Tx, frozen: Frozen, except_id: str | None, states: Collectio
         return ()
     found = tx.proposals.of_bill(frozen.company_id, frozen.bill_id, states)
     return tuple(p.id for p in found if p.id != except_id and p.tool in _SETTLING)
-
-
-def over_limit(tx: Tx, frozen: Frozen, policy: Policy) -> tuple[str, str] | None:
-    """The rolling limit this payment would break, as code and sentence; exact, as the caller holds the write lock."""
-    return next(_broken(tx, frozen, policy.of(frozen.company_id)), None)
 
 
 def windows_broken(

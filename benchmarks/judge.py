@@ -29,13 +29,13 @@ from typing import Any
 import anyio
 
 from rutter_ap_server.app import App
-from rutter_ap_server.guard import commit, journal
-from rutter_ap_server.guard.frozen import Frozen, freeze
+from rutter_ap_server.guard import authorize, journal
 from rutter_ap_server.guard.judge import Judgement, judge
-from rutter_ap_server.guard.kinds.base import Facts, Kind
-from rutter_ap_server.guard.kinds.registry import kind_named
-from rutter_ap_server.guard.own_facts import StoredLinks, own_facts
 from rutter_ap_server.guard.policy import Policy
+from rutter_ap_server.guard.prepared import Frozen, freeze
+from rutter_ap_server.guard.store_facts import StoredLinks, own_facts
+from rutter_ap_server.guard.writes.base import Facts, Kind
+from rutter_ap_server.guard.writes.registry import kind_named
 from rutter_ap_server.rutter.filters import equal
 from rutter_ap_server.settings import read_settings
 from rutter_ap_server.store.engine import Store, Tx
@@ -140,11 +140,11 @@ def release(tx: Tx, world: World, payment: Payment) -> None:
 
 
 def claim(tx: Tx, world: World, payment: Payment) -> None:
-    assert commit.claim(tx, payment.proposal.id, LEASE) == (True, False)
+    assert authorize.claim(tx, payment.proposal.id, LEASE) == (True, False)
 
 
 def judge_and_reserve(tx: Tx, world: World, payment: Payment) -> None:
-    assert commit.commit(tx, world.kind, payment.frozen, world.facts, world.policy, payment.proposal.id, LEASE)
+    assert authorize.commit(tx, world.kind, payment.frozen, world.facts, world.policy, payment.proposal.id, LEASE)
 
 
 def settle(tx: Tx, payment: Payment) -> None:

@@ -24,7 +24,7 @@ import walk
 
 PAGE_SIZE = 50
 RATIO_MIN = 1.0
-_SERVE = "import sys; from rutter_ap_server.sandbox.serve import serve; serve(bills=int(sys.argv[1]))"
+_SERVE = "import sys; from rutter_sandbox.serve import serve; serve(bills=int(sys.argv[1]))"
 _CURSOR = b'],"next_cursor":"'
 
 

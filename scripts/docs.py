@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rutter_ap_server.cli import command_words
+from rutter_ap_server.cli.main import command_words
 from rutter_ap_server.guard.policy.codes import CODES
 from rutter_ap_server.settings import KNOWN
 from rutter_ap_tools.catalogue import CATALOGUE

@@ -2,7 +2,7 @@
 
 import sys
 
-from rutter_ap_server.cli import main
+from rutter_ap_server.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

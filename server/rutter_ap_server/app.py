@@ -10,18 +10,18 @@ from rutter_ap_server.clock import Clock
 from rutter_ap_server.settings import Settings, make_home, read_settings
 
 if TYPE_CHECKING:
-    from rutter_ap_server.desk import AppDesk
+    from rutter_ap_server.backend import AppDesk
+    from rutter_ap_server.companies import Linking
+    from rutter_ap_server.companies.company import Office
+    from rutter_ap_server.companies.registry import Offices
     from rutter_ap_server.guard.approvals import Approvals
-    from rutter_ap_server.guard.asker import Asker
-    from rutter_ap_server.guard.desk import Guard
     from rutter_ap_server.guard.dispatch import Dispatcher
+    from rutter_ap_server.guard.guard import Guard
     from rutter_ap_server.guard.policy import PolicyFile
-    from rutter_ap_server.guard.recover import Recovery
+    from rutter_ap_server.guard.recovery import Recovery
     from rutter_ap_server.guard.views import Views
-    from rutter_ap_server.linking import Linking
-    from rutter_ap_server.lookup.office import Office
-    from rutter_ap_server.mcp_sources import Sources
-    from rutter_ap_server.offices import Offices
+    from rutter_ap_server.interaction import Asker
+    from rutter_ap_server.mcp.live_data import Sources
     from rutter_ap_server.store.engine import Store, Tx
     from rutter_ap_server.store.proposals import Proposal
     from rutter_ap_server.store.secrets import SecretBox
@@ -47,7 +47,7 @@ class App:
     @cached_property
     def offices(self) -> Offices:
         """The connected companies."""
-        from rutter_ap_server.offices import Kept, Offices
+        from rutter_ap_server.companies.registry import Kept, Offices
 
         return Offices(self.settings, self.clock, Kept(lambda: self.store, lambda: self.secret_box))
 
@@ -62,7 +62,7 @@ class App:
     @cached_property
     def linking(self) -> Linking:
         """What links companies and keeps them."""
-        from rutter_ap_server.linking import Joining, Keeping, Linking
+        from rutter_ap_server.companies import Joining, Keeping, Linking
 
         keeping = Keeping(self.store, self.offices, lambda: self.secret_box, self.settings.environment)
         return Linking(keeping, Joining(keeping))
@@ -91,14 +91,14 @@ class App:
     @cached_property
     def guard(self) -> Guard:
         """The order of judgement."""
-        from rutter_ap_server.guard.desk import Guard
+        from rutter_ap_server.guard.guard import Guard
 
         return Guard(self.store, self.policy, self.dispatcher, self.views)
 
     @cached_property
     def recovery(self) -> Recovery:
         """What finds out about open outcomes."""
-        from rutter_ap_server.guard.recover import Recovery
+        from rutter_ap_server.guard.recovery import Recovery
 
         return Recovery(self.store, self.dispatcher)
 
@@ -111,13 +111,13 @@ class App:
 
     def desk(self, preparer: str, asker: Asker) -> AppDesk:
         """The desk of one call."""
-        from rutter_ap_server.desk import AppDesk
+        from rutter_ap_server.backend import AppDesk
 
         return AppDesk(self, preparer, asker)
 
     def sources(self) -> Sources:
         """What resources show and completion offers."""
-        from rutter_ap_server.mcp_sources import Sources
+        from rutter_ap_server.mcp.live_data import Sources
 
         offices = self.offices
         return Sources(offices.all, offices.broken, offices.named, lambda: self.store, lambda: self.policy)

@@ -11,7 +11,7 @@ from typing import Literal, cast
 
 from rutter_ap_server.secret import Secret
 from rutter_ap_tools.errors import OperatorError
-from rutter_ap_tools.toolsets import TOOLSETS
+from rutter_ap_tools.tool import TOOLSETS
 
 Environment = Literal["embedded", "sandbox", "production"]
 BASE_URLS: dict[str, str] = {

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from cassettes.clerk import Company
+    from support.clerk import Company
 
 # Read before any fixture clears them: recording from Rutter itself needs its credentials.
 OUTSIDE = {
@@ -31,7 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def company(request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.MonkeyPatch) -> Company:
     """The recorded company; its cassette is named after the test."""
-    from cassettes.recorder import recorded
+    from support.recording import recorded
 
     record = bool(request.config.getoption("--record"))
     if not record:

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from mcp.client import Client
 
-from cassettes.clerk import Company, account_of, due_on, enter, number_of, released
-from cassettes.recorder import marked
 from rutter_ap_server.app import App
-from serving import done
+from support.clerk import Company, account_of, due_on, enter, number_of, released
+from support.recording import marked
+from support.serving import done
 
 pytestmark = pytest.mark.anyio
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from cassettes.clerk import Company, account_of, enter, number_of
-from serving import done
+from support.clerk import Company, account_of, enter, number_of
+from support.serving import done
 
 pytestmark = pytest.mark.anyio
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from cassettes.clerk import Company, account_of, due_on, enter, released
-from cassettes.recorder import marked
-from serving import done
+from support.clerk import Company, account_of, due_on, enter, released
+from support.recording import marked
+from support.serving import done
 
 pytestmark = pytest.mark.anyio
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from cassettes.clerk import Company, account_of, enter, released
 from rutter_ap_server.rutter.models.credits import BillCreditMemoCreate, CreditLineDraft
 from rutter_ap_server.rutter.outcomes import Done
-from serving import done
+from support.clerk import Company, account_of, enter, released
+from support.serving import done
 
 pytestmark = pytest.mark.anyio
 

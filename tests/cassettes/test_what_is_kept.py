@@ -14,9 +14,9 @@ import pytest
 import yaml
 from vcr.errors import CannotOverwriteExistingCassetteException
 
-from cassettes.recorder import FOLDER, HOST, LINK, REDACTED, recorder
-from rutter_ap_server.sandbox import open_sandbox
 from rutter_ap_tools.catalogue import CATALOGUE
+from rutter_sandbox import open_sandbox
+from support.recording import FOLDER, HOST, LINK, REDACTED, recorder
 
 TESTS = sorted(Path(__file__).parent.glob("test_*.py"))
 _TOKENS = re.compile(r"token|secret|password|api_?key", re.IGNORECASE)

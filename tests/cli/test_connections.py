@@ -17,9 +17,9 @@ from typing import Any
 import pytest
 
 from cli.test_terminal import rutter_ap
-from connections.linking_by_hand import audited, in_books, in_store
 from rutter_ap_server.store.secrets import new_key
-from serving import done, serving
+from support.linking import audited, in_books, in_store
+from support.serving import done, serving
 
 
 @contextmanager

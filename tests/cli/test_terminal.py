@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from serving import PASSCODE, bill_numbered, done, link_funding, serving
+from support.serving import PASSCODE, bill_numbered, done, link_funding, serving
 
 BILL = "NW-2291"
 

@@ -13,7 +13,7 @@ from mcp.types import INVALID_PARAMS, Completion, PromptReference, ResourceTempl
 from rutter_ap_prompts.loader import load_prompts
 from rutter_ap_server.rutter.models.vendors import VendorCreate
 from rutter_ap_tools.text import fold
-from serving import bill_numbered, done, link_funding, serving
+from support.serving import bill_numbered, done, link_funding, serving
 
 both_generations = pytest.mark.parametrize("mode", ["auto", "legacy"])
 BILL, VENDOR = "ap://bills/{id}{?company}", "ap://vendors/{id}{?company}"

@@ -20,7 +20,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from conformance.run import served
-from language.valid import VALID
+from support.valid_calls import VALID
 
 INSPECTOR = ["-y", "-p", "node@22", "-p", "@modelcontextprotocol/inspector@2.12.0", "--", "mcp-inspector", "--cli"]
 _SECONDS_MAX = 120

@@ -16,7 +16,7 @@ from mcp.server.transport_security import TransportSecuritySettings
 
 from rutter_ap_prompts import instructions
 from rutter_ap_server.app import App
-from rutter_ap_server.mcp_server import build_server
+from rutter_ap_server.mcp.server import build_server
 from rutter_ap_server.settings import read_settings
 from rutter_ap_tools.catalogue import CATALOGUE
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from connections.linking_by_hand import consent, in_books, in_store, link_company
-from rutter_ap_server.guard.opener import LinkToOpen
-from rutter_ap_server.lookup.connections import Waiting
-from serving import serving, text_of
+from rutter_ap_server.companies.health import Waiting
+from rutter_ap_server.interaction import LinkToOpen
+from support.linking import consent, in_books, in_store, link_company
+from support.serving import serving, text_of
 
 pytestmark = pytest.mark.anyio
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from connections.linking_by_hand import in_books, in_store, link_company, listed
 from rutter_ap_server.settings import SettingsError, read_settings
 from rutter_ap_server.store.secrets import new_key
-from serving import done, failed, serving
-from store.postgres import running_postgres
+from support.linking import in_books, in_store, link_company, listed
+from support.postgres import running_postgres
+from support.serving import done, failed, serving
 
 pytestmark = pytest.mark.anyio
 FIRST = "Harbor & Pine Ltd"

@@ -8,9 +8,9 @@ import anyio
 import httpx
 import pytest
 
-from connections.linking_by_hand import audited, consent, in_books, in_store, link_company, listed
 from rutter_ap_server.app import App
-from serving import done, failed, serving, text_of
+from support.linking import audited, consent, in_books, in_store, link_company, listed
+from support.serving import done, failed, serving, text_of
 
 pytestmark = pytest.mark.anyio
 

@@ -14,11 +14,11 @@ from typing import Any
 import httpx
 import pytest
 
-from connections.linking_by_hand import consent, link_company, listed
 from connections.test_over_http import settings
 from connections.test_syncing import NEVER_ENDS
 from rutter_ap_tools.errors import OperatorError
-from serving import done, failed, serving
+from support.linking import consent, link_company, listed
+from support.serving import done, failed, serving
 
 pytestmark = pytest.mark.anyio
 

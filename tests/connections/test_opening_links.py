@@ -15,8 +15,8 @@ from mcp.types import (
     InputRequiredResult,
 )
 
-from connections.linking_by_hand import consent, in_books, link_company
-from serving import done, over_stdio, serving
+from support.linking import consent, in_books, link_company
+from support.serving import done, over_stdio, serving
 
 pytestmark = pytest.mark.anyio
 BOTH = pytest.mark.parametrize("mode", ["auto", "legacy"], ids=["rounds", "in the call"])

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from connections.linking_by_hand import consent, link_company, listed
-from doctor.patients import served_sandbox
-from serving import done, failed, serving
+from support.installations import served_sandbox
+from support.linking import consent, link_company, listed
+from support.serving import done, failed, serving
 
 pytestmark = pytest.mark.anyio
 

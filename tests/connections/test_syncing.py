@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from connections.linking_by_hand import in_books, link_company
-from serving import done, failed, serving
+from support.linking import in_books, link_company
+from support.serving import done, failed, serving
 
 pytestmark = pytest.mark.anyio
 FIRST = "Harbor & Pine Ltd"

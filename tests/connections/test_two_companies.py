@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from mcp.client import Client
 
-from connections.linking_by_hand import consent, in_books, in_store, link_company, listed
 from rutter_ap_server.store.engine import Tx
-from serving import done, failed, serving
+from support.linking import consent, in_books, in_store, link_company, listed
+from support.serving import done, failed, serving
 
 pytestmark = pytest.mark.anyio
 FIRST = "Harbor & Pine Ltd"

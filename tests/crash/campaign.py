@@ -95,7 +95,7 @@ def campaign(kills: int, seed: int, folder: Path) -> Outcome:
 @contextmanager
 def sandbox(*, bills: int) -> Iterator[dict[str, Any]]:
     """A sandbox of its own process, with the endpoints that switch faults on."""
-    code = f"from rutter_ap_server.sandbox.serve import serve; serve(bills={bills}, admin=True)"
+    code = f"from rutter_sandbox.serve import serve; serve(bills={bills}, admin=True)"
     process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
@@ -127,8 +127,8 @@ def set_faults(found: dict[str, Any], plan: dict[str, Any]) -> None:
 
 async def payable_bills(environ: dict[str, str], numbered: str = "") -> list[tuple[str, str]]:
     """Open bills in US dollars whose number starts so, and what is due; the funding account is linked on the way."""
-    from rutter_ap_server.guard.asker import Silent
-    from rutter_ap_tools.ledger import LinkAccount
+    from rutter_ap_server.interaction import Silent
+    from rutter_ap_tools.accounts import LinkAccount
 
     app = App(read_settings(environ))
     try:

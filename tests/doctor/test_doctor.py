@@ -10,10 +10,18 @@ from pathlib import Path
 import anyio
 import pytest
 
-from doctor.patients import credentials, in_sandbox, in_store, keep_company, served_sandbox, upstream, with_approvers
+from rutter_ap_server.cli.doctor import Check, examine, report
 from rutter_ap_server.clock import FixedClock, unstamp
-from rutter_ap_server.doctor import Check, examine, report
 from rutter_ap_server.store.secrets import new_key
+from support.installations import (
+    credentials,
+    in_sandbox,
+    in_store,
+    keep_company,
+    served_sandbox,
+    upstream,
+    with_approvers,
+)
 
 NAMES = ["settings", "home", "store", "policy", "keys", "connection", "clock", "approvers", "files", "freeze"]
 

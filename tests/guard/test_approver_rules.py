@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from guard.bench import Bench, a_bench, accepts, codes
 from rutter_ap_server.guard.approvals import NotReleased, prepared_by
 from rutter_ap_server.rutter.models.vendors import VendorUpdate
+from rutter_ap_tools.attachments import AttachFile
 from rutter_ap_tools.bills import CreateBill, GetBill, NewBillLine
-from rutter_ap_tools.files import AttachFile
 from rutter_ap_tools.payments import PayBill
+from support.bench import Bench, a_bench, accepts, codes
 
 APPROVE = '[tools]\npay_bill = "approve"\n'
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from guard.bench import START, a_bench
-from rutter_ap_server.cli import main
-from rutter_ap_server.guard.backtest import Backtest, PastPayment, backtest
+from rutter_ap_server.cli.main import main
 from rutter_ap_server.guard.policy import Policy, parse_policy
+from rutter_ap_server.guard.reports.backtest import Backtest, PastPayment, backtest
 from rutter_ap_tools.findings import Severity
+from support.bench import START, a_bench
 
 STRICT = """
 [currencies.USD]

@@ -11,21 +11,21 @@ from typing import Any
 import anyio
 import pytest
 
-from guard.bench import Bench
-from guard.making import a_bill, a_frozen, an_account, usd
-from guard.talking import approve_while, listening, spoken, talking
-from rutter_ap_server.guard.frozen import Frozen
-from rutter_ap_server.guard.kinds import bill_change_rules as rules
-from rutter_ap_server.guard.kinds import bill_delete
-from rutter_ap_server.guard.kinds.base import Rule
-from rutter_ap_server.guard.kinds.bill_change_rules import ChangeFacts
-from rutter_ap_server.guard.kinds.bill_delete import DeleteFacts
-from rutter_ap_server.guard.kinds.bill_rules import EarlierBill
 from rutter_ap_server.guard.policy import Policy
+from rutter_ap_server.guard.prepared import Frozen
+from rutter_ap_server.guard.writes import delete_bill
+from rutter_ap_server.guard.writes import update_bill_rules as rules
+from rutter_ap_server.guard.writes.base import Rule
+from rutter_ap_server.guard.writes.create_bill_rules import EarlierBill
+from rutter_ap_server.guard.writes.delete_bill import DeleteFacts
+from rutter_ap_server.guard.writes.update_bill_rules import ChangeFacts
 from rutter_ap_server.rutter.errors import NotFoundUpstream
 from rutter_ap_server.rutter.models.bills import BillUpdate
 from rutter_ap_server.rutter.outcomes import Done
-from serving import answer, done, failed
+from support.bench import Bench
+from support.bench_client import approve_while, listening, spoken, talking
+from support.facts import a_bill, a_frozen, an_account, usd
+from support.serving import answer, done, failed
 
 BILL = "NW-2291"
 TODAY = date(2026, 3, 2)
@@ -197,26 +197,26 @@ DELETION = a_frozen(tool="delete_bill", fields={"bill_id": "b1", "was": ["INV-1"
 @pytest.mark.parametrize(
     ("rule", "seen", "policy", "expected"),
     [
-        (bill_delete.bill_gone, DeleteFacts(a_bill()), Policy(), None),
-        (bill_delete.bill_gone, DeleteFacts(None), Policy(), "refuse write.no_change"),
-        (bill_delete.bill_moved, DeleteFacts(a_bill()), Policy(), None),
-        (bill_delete.bill_moved, DeleteFacts(None), Policy(), None),
-        (bill_delete.bill_moved, DeleteFacts(a_bill(number="INV-2")), Policy(), "refuse bill.moved"),
-        (bill_delete.bill_moved, DeleteFacts(a_bill(total=usd("100.01"))), Policy(), "refuse bill.moved"),
-        (bill_delete.bill_settled, DeleteFacts(a_bill()), Policy(), None),
-        (bill_delete.bill_settled, DeleteFacts(None), Policy(), None),
-        (bill_delete.bill_settled, DeleteFacts(a_bill(), ("p1",)), Policy(), "refuse bill.settled"),
-        (bill_delete.bill_settled, DeleteFacts(a_bill(due=usd("99.99"))), Policy(), "refuse bill.settled"),
-        (bill_delete.bill_settled, DeleteFacts(a_bill(status="paid")), Policy(), "refuse bill.settled"),
-        (bill_delete.bill_closed_period, DeleteFacts(None), CLOSED, None),
-        (bill_delete.bill_closed_period, DeleteFacts(a_bill(issued=date(2026, 2, 2))), CLOSED, None),
+        (delete_bill.bill_gone, DeleteFacts(a_bill()), Policy(), None),
+        (delete_bill.bill_gone, DeleteFacts(None), Policy(), "refuse write.no_change"),
+        (delete_bill.bill_moved, DeleteFacts(a_bill()), Policy(), None),
+        (delete_bill.bill_moved, DeleteFacts(None), Policy(), None),
+        (delete_bill.bill_moved, DeleteFacts(a_bill(number="INV-2")), Policy(), "refuse bill.moved"),
+        (delete_bill.bill_moved, DeleteFacts(a_bill(total=usd("100.01"))), Policy(), "refuse bill.moved"),
+        (delete_bill.bill_settled, DeleteFacts(a_bill()), Policy(), None),
+        (delete_bill.bill_settled, DeleteFacts(None), Policy(), None),
+        (delete_bill.bill_settled, DeleteFacts(a_bill(), ("p1",)), Policy(), "refuse bill.settled"),
+        (delete_bill.bill_settled, DeleteFacts(a_bill(due=usd("99.99"))), Policy(), "refuse bill.settled"),
+        (delete_bill.bill_settled, DeleteFacts(a_bill(status="paid")), Policy(), "refuse bill.settled"),
+        (delete_bill.bill_closed_period, DeleteFacts(None), CLOSED, None),
+        (delete_bill.bill_closed_period, DeleteFacts(a_bill(issued=date(2026, 2, 2))), CLOSED, None),
         (
-            bill_delete.bill_closed_period,
+            delete_bill.bill_closed_period,
             DeleteFacts(a_bill(issued=date(2026, 2, 1))),
             CLOSED,
             "refuse bill.closed_period",
         ),
-        (bill_delete.bill_closed_period, DeleteFacts(a_bill(issued=date(2026, 2, 1))), Policy(), None),
+        (delete_bill.bill_closed_period, DeleteFacts(a_bill(issued=date(2026, 2, 1))), Policy(), None),
     ],
 )
 def test_a_rule_of_deleting_speaks_exactly_at_its_edge(

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from guard.bench import Bench, a_bench, codes
-from rutter_ap_server.guard.gathering import gather_facts
-from rutter_ap_server.guard.kinds.registry import kind_named
-from rutter_ap_server.guard.own_facts import StoredLinks
+from rutter_ap_server.guard.judge import gather_facts
 from rutter_ap_server.guard.policy import Policy
+from rutter_ap_server.guard.store_facts import StoredLinks
+from rutter_ap_server.guard.writes.registry import kind_named
 from rutter_ap_tools.bills import CreateBill, NewBillLine
 from rutter_ap_tools.errors import Refused
-from rutter_ap_tools.payment_runs import ProposePaymentRun
+from rutter_ap_tools.payments import ProposePaymentRun
+from support.bench import Bench, a_bench, codes
 
 
 async def closed(bench: Bench) -> date:

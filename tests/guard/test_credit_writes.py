@@ -9,20 +9,20 @@ from typing import Any
 
 import pytest
 
-from guard.bench import Bench
-from guard.making import a_bill, a_frozen, a_vendor, an_account, usd
-from guard.talking import approve_while, due, listening, spoken, talking
-from rutter_ap_server.guard.frozen import Frozen
-from rutter_ap_server.guard.kinds import credit_entry, credit_removal, document_rules
-from rutter_ap_server.guard.kinds.base import Rule
-from rutter_ap_server.guard.kinds.credit_entry import CreditEntryFacts, EarlierCredit
-from rutter_ap_server.guard.kinds.credit_removal import RemovalFacts
 from rutter_ap_server.guard.policy import Policy
+from rutter_ap_server.guard.prepared import Frozen
+from rutter_ap_server.guard.writes import create_credit, document_rules, remove_credit
+from rutter_ap_server.guard.writes.base import Rule
+from rutter_ap_server.guard.writes.create_credit import CreditEntryFacts, EarlierCredit
+from rutter_ap_server.guard.writes.remove_credit import RemovalFacts
 from rutter_ap_server.rutter.models.credits import BillCreditMemo, BillCreditUnapplicationCreate
 from rutter_ap_server.rutter.models.vendors import VendorUpdate
 from rutter_ap_server.rutter.outcomes import Done
 from rutter_ap_tools.money import Money
-from serving import answer, done, failed
+from support.bench import Bench
+from support.bench_client import approve_while, due, listening, spoken, talking
+from support.facts import a_bill, a_frozen, a_vendor, an_account, usd
+from support.serving import answer, done, failed
 
 YES = answer("accept", approve=True)
 CREDIT: dict[str, Any] = {
@@ -60,27 +60,27 @@ CLOSED = Policy(closing_date=date(2026, 3, 1))
     [
         (document_rules.amount_not_positive, entry("0.01"), facts(), Policy(), None),
         (document_rules.amount_not_positive, entry("0.00"), facts(), Policy(), "refuse amount.not_positive"),
-        (credit_entry.credit_duplicate, entry(), facts(earlier()), Policy(), None),
-        (credit_entry.credit_duplicate, entry(), facts(earlier("CM-70")), Policy(), None),
+        (create_credit.credit_duplicate, entry(), facts(earlier()), Policy(), None),
+        (create_credit.credit_duplicate, entry(), facts(earlier("CM-70")), Policy(), None),
         (
-            credit_entry.credit_duplicate,
+            create_credit.credit_duplicate,
             entry(),
             facts(earlier(), earlier("cm 7")),
             Policy(),
             "refuse credit.duplicate",
         ),
-        (credit_entry.credit_duplicate, entry(document_number=""), facts(earlier("")), Policy(), None),
-        (credit_entry.credit_similar, entry(), facts(earlier()), Policy(), None),
-        (credit_entry.credit_similar, entry("55.00"), facts(earlier()), Policy(), "approve credit.similar"),
+        (create_credit.credit_duplicate, entry(document_number=""), facts(earlier("")), Policy(), None),
+        (create_credit.credit_similar, entry(), facts(earlier()), Policy(), None),
+        (create_credit.credit_similar, entry("55.00"), facts(earlier()), Policy(), "approve credit.similar"),
         (
-            credit_entry.credit_similar,
+            create_credit.credit_similar,
             entry("55.00"),
             facts(earlier(issued=date(2026, 2, 15))),
             Policy(),
             "approve credit.similar",
         ),
-        (credit_entry.credit_similar, entry("55.00"), facts(earlier(issued=date(2026, 2, 14))), Policy(), None),
-        (credit_entry.credit_similar, entry("55.00"), facts(earlier(issued=None)), Policy(), "approve credit.similar"),
+        (create_credit.credit_similar, entry("55.00"), facts(earlier(issued=date(2026, 2, 14))), Policy(), None),
+        (create_credit.credit_similar, entry("55.00"), facts(earlier(issued=None)), Policy(), "approve credit.similar"),
         (document_rules.currency_mismatch, entry(), facts(vendor=a_vendor(currencies=())), Policy(), None),
         (document_rules.currency_mismatch, entry(), facts(), Policy(), None),
         (
@@ -119,17 +119,17 @@ CLOSED = Policy(closing_date=date(2026, 3, 1))
             Policy(),
             "refuse account.inactive",
         ),
-        (credit_entry.credit_future_dated, entry(issue_date="2026-03-03"), facts(), Policy(), None),
+        (create_credit.credit_future_dated, entry(issue_date="2026-03-03"), facts(), Policy(), None),
         (
-            credit_entry.credit_future_dated,
+            create_credit.credit_future_dated,
             entry(issue_date="2026-03-04"),
             facts(),
             Policy(),
             "approve bill.future_dated",
         ),
-        (credit_entry.bill_closed_period, entry(issue_date="2026-03-02"), facts(), CLOSED, None),
-        (credit_entry.bill_closed_period, entry(), facts(), CLOSED, "refuse bill.closed_period"),
-        (credit_entry.bill_closed_period, entry(), facts(), Policy(), None),
+        (create_credit.bill_closed_period, entry(issue_date="2026-03-02"), facts(), CLOSED, None),
+        (create_credit.bill_closed_period, entry(), facts(), CLOSED, "refuse bill.closed_period"),
+        (create_credit.bill_closed_period, entry(), facts(), Policy(), None),
     ],
 )
 def test_a_rule_of_entering_speaks_exactly_at_its_edge(
@@ -145,21 +145,21 @@ def removal(applied: Money, *days: date) -> RemovalFacts:
 @pytest.mark.parametrize(
     ("rule", "seen", "policy", "expected"),
     [
-        (credit_removal.credit_not_applied, removal(usd("0.01")), Policy(), None),
-        (credit_removal.credit_not_applied, removal(usd("0.00")), Policy(), "refuse credit.not_applied"),
-        (credit_removal.credit_moved, removal(usd("100.00")), Policy(), None),
-        (credit_removal.credit_moved, removal(usd("0.00")), Policy(), None),
-        (credit_removal.credit_moved, removal(usd("100.01")), Policy(), "refuse credit.moved"),
-        (credit_removal.credit_moved, removal(usd("99.99")), Policy(), "refuse credit.moved"),
-        (credit_removal.bill_closed_period, removal(usd("1.00")), CLOSED, None),
-        (credit_removal.bill_closed_period, removal(usd("1.00"), date(2026, 3, 2)), CLOSED, None),
+        (remove_credit.credit_not_applied, removal(usd("0.01")), Policy(), None),
+        (remove_credit.credit_not_applied, removal(usd("0.00")), Policy(), "refuse credit.not_applied"),
+        (remove_credit.credit_moved, removal(usd("100.00")), Policy(), None),
+        (remove_credit.credit_moved, removal(usd("0.00")), Policy(), None),
+        (remove_credit.credit_moved, removal(usd("100.01")), Policy(), "refuse credit.moved"),
+        (remove_credit.credit_moved, removal(usd("99.99")), Policy(), "refuse credit.moved"),
+        (remove_credit.bill_closed_period, removal(usd("1.00")), CLOSED, None),
+        (remove_credit.bill_closed_period, removal(usd("1.00"), date(2026, 3, 2)), CLOSED, None),
         (
-            credit_removal.bill_closed_period,
+            remove_credit.bill_closed_period,
             removal(usd("1.00"), date(2026, 3, 2), date(2026, 3, 1)),
             CLOSED,
             "refuse bill.closed_period",
         ),
-        (credit_removal.bill_closed_period, removal(usd("1.00"), date(2026, 3, 1)), Policy(), None),
+        (remove_credit.bill_closed_period, removal(usd("1.00"), date(2026, 3, 1)), Policy(), None),
     ],
 )
 def test_a_rule_of_removing_speaks_exactly_at_its_edge(

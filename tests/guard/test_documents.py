@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from mcp.client import Client
 
-from guard.making import a_bill, a_frozen, usd
-from lookup import pdfs
 from rutter_ap_server.app import App
-from rutter_ap_server.guard.kinds.attachment import AttachmentFacts, document_mismatch, document_unreadable
+from rutter_ap_server.documents.files import BYTES_MAX
 from rutter_ap_server.guard.policy import Policy
-from rutter_ap_server.lookup.documents import BYTES_MAX
-from serving import bill_numbered, done, failed, serving
+from rutter_ap_server.guard.writes.attach_file import AttachmentFacts, document_mismatch, document_unreadable
+from support import pdfs
+from support.facts import a_bill, a_frozen, usd
+from support.serving import bill_numbered, done, failed, serving
 
 pytestmark = pytest.mark.anyio
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from guard.bench import a_bench, accepts, codes
-from rutter_ap_server.cli import main
-from rutter_ap_server.guard.explain import Explanation, explain_intent, explain_proposal
+from rutter_ap_server.cli.main import main
+from rutter_ap_server.guard.reports.explain import Explanation, explain_intent, explain_proposal
 from rutter_ap_tools.payments import PayBill
+from support.bench import a_bench, accepts, codes
 
 LIMITS = """
 [tools]

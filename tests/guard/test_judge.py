@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guard.making import a_frozen, payment_facts, usd
-from rutter_ap_server.guard.commit import for_good, sufficient
+from rutter_ap_server.guard.authorize import for_good, sufficient
 from rutter_ap_server.guard.judge import Judgement, judge
-from rutter_ap_server.guard.kinds.base import Facts, OwnFacts, Rule
-from rutter_ap_server.guard.kinds.payment import PaymentKind
-from rutter_ap_server.guard.kinds.registry import kind_named
 from rutter_ap_server.guard.policy import Policy, parse_policy
+from rutter_ap_server.guard.writes.base import Facts, OwnFacts, Rule
+from rutter_ap_server.guard.writes.pay_bill import PaymentKind
+from rutter_ap_server.guard.writes.registry import kind_named
 from rutter_ap_server.store.proposals import Approval
 from rutter_ap_tools.findings import Finding, Severity, verdict
-from store.making import START, a_proposal
+from support.facts import a_frozen, payment_facts, usd
+from support.store_rows import START, a_proposal
 
 FINGERPRINT, OTHER = "f" * 64, "e" * 64
 _SEVERITIES = st.sampled_from(list(Severity))

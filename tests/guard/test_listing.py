@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from mcp.client import Client
 
-from guard.bench import START, Bench, a_bench, accepts, declines
-from rutter_ap_server.guard.listing import NO_LIMITS
+from rutter_ap_server.guard.reports.listing import NO_LIMITS
 from rutter_ap_tools.errors import BadInput
 from rutter_ap_tools.proposals import GetProposal, LimitLeft, ListProposals, ProposalList
-from serving import PASSCODE, bill_numbered, done, failed, link_funding, serving, text_of
+from support.bench import START, Bench, a_bench, accepts, declines
+from support.serving import PASSCODE, bill_numbered, done, failed, link_funding, serving, text_of
 
 pytestmark = pytest.mark.anyio
 APPROVE_ALL = """

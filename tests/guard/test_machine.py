@@ -17,17 +17,17 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from guard.bench import PASSCODE, START, Answering, Bench, PowerCut, codes
 from rutter_ap_server.clock import FixedClock
-from rutter_ap_server.guard.asker import Answer
-from rutter_ap_server.guard.commit import LEASE_SECONDS
+from rutter_ap_server.guard.authorize import LEASE_SECONDS
+from rutter_ap_server.interaction import Answer
 from rutter_ap_server.rutter.models.vendors import VendorUpdate
-from rutter_ap_server.sandbox import open_sandbox
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.errors import ApError, Refused
 from rutter_ap_tools.findings import Severity
 from rutter_ap_tools.money import Money
+from rutter_sandbox import open_sandbox
+from support.bench import PASSCODE, START, Answering, Bench, PowerCut, codes
 
 T = TypeVar("T")
 POLICY = """

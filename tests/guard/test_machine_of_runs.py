@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
 from guard import test_machine as machine
-from guard.bench import Answering, PowerCut
 from guard.test_machine import BILLS, PayingIsSafe, answers, faults, which
 from guard.test_payment_runs import run_of
-from rutter_ap_server.guard.asker import Answer
-from rutter_ap_server.guard.commit import LEASE_SECONDS
+from rutter_ap_server.guard.authorize import LEASE_SECONDS
+from rutter_ap_server.interaction import Answer
 from rutter_ap_server.store.proposals import IN_FLIGHT_STATES, Proposal
 from rutter_ap_tools.errors import ApError
 from rutter_ap_tools.money import Money
+from support.bench import Answering, PowerCut
 
 # One approver is enough for any run that the day's limit lets through.
 POLICY = machine.POLICY.replace('two_approvers_above = "1000"', 'two_approvers_above = "1500"')

@@ -7,20 +7,27 @@ from typing import Any
 
 import pytest
 
-from guard.making import a_bill, a_frozen, a_vendor, an_account, usd
-from rutter_ap_server.guard.frozen import Frozen
-from rutter_ap_server.guard.kinds import account_link, attachment, bill_entry, bill_rules, credit, document_rules
-from rutter_ap_server.guard.kinds.account_link import LinkFacts
-from rutter_ap_server.guard.kinds.attachment import AttachmentFacts
-from rutter_ap_server.guard.kinds.base import Kind
-from rutter_ap_server.guard.kinds.bill_rules import BillFacts, EarlierBill
-from rutter_ap_server.guard.kinds.credit import CreditFacts
-from rutter_ap_server.guard.kinds.registry import kind_named
 from rutter_ap_server.guard.policy import Policy, ToolPolicy
+from rutter_ap_server.guard.prepared import Frozen
+from rutter_ap_server.guard.writes import (
+    apply_credit,
+    attach_file,
+    create_bill,
+    create_bill_rules,
+    document_rules,
+    link_account,
+)
+from rutter_ap_server.guard.writes.apply_credit import CreditFacts
+from rutter_ap_server.guard.writes.attach_file import AttachmentFacts
+from rutter_ap_server.guard.writes.base import Kind
+from rutter_ap_server.guard.writes.create_bill_rules import BillFacts, EarlierBill
+from rutter_ap_server.guard.writes.link_account import LinkFacts
+from rutter_ap_server.guard.writes.registry import kind_named
 from rutter_ap_tools.bills import NewBillLine
 from rutter_ap_tools.errors import BadInput
 from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.money import Money
+from support.facts import a_bill, a_frozen, a_vendor, an_account, usd
 
 Rule = Callable[[Frozen, Any, Policy], Finding | None]
 eur = Money.parse("100.00", "EUR")
@@ -67,28 +74,28 @@ def link(role: str, account_type: str | None = None) -> Frozen:
     [
         (document_rules.amount_not_positive, entry(usd("0.01")), entry_facts(), None),
         (document_rules.amount_not_positive, entry(zero), entry_facts(), "refuse amount.not_positive"),
-        (bill_rules.bill_duplicate, entry(), entry_facts(earlier()), None),
-        (bill_rules.bill_duplicate, entry(), entry_facts(earlier("INV-7")), "refuse bill.duplicate"),
-        (bill_rules.bill_duplicate, entry(), entry_facts(earlier(), earlier("inv 7")), "refuse bill.duplicate"),
-        (bill_rules.bill_duplicate, entry(), entry_facts(earlier("ＩＮＶ／７\u200b")), "refuse bill.duplicate"),
-        (bill_rules.bill_duplicate, entry(), entry_facts(earlier("INV-70")), None),
-        (bill_rules.bill_duplicate, entry(document_number=""), entry_facts(earlier("")), None),
-        (bill_rules.bill_duplicate, entry(document_number="---"), entry_facts(earlier("/")), None),
+        (create_bill_rules.bill_duplicate, entry(), entry_facts(earlier()), None),
+        (create_bill_rules.bill_duplicate, entry(), entry_facts(earlier("INV-7")), "refuse bill.duplicate"),
+        (create_bill_rules.bill_duplicate, entry(), entry_facts(earlier(), earlier("inv 7")), "refuse bill.duplicate"),
+        (create_bill_rules.bill_duplicate, entry(), entry_facts(earlier("ＩＮＶ／７\u200b")), "refuse bill.duplicate"),
+        (create_bill_rules.bill_duplicate, entry(), entry_facts(earlier("INV-70")), None),
+        (create_bill_rules.bill_duplicate, entry(document_number=""), entry_facts(earlier("")), None),
+        (create_bill_rules.bill_duplicate, entry(document_number="---"), entry_facts(earlier("/")), None),
         (
-            bill_rules.bill_similar,
+            create_bill_rules.bill_similar,
             entry(),
             entry_facts(earlier(total=usd("100.00"), issued="2026-02-15")),
             "approve bill.similar",
         ),
         (
-            bill_rules.bill_similar,
+            create_bill_rules.bill_similar,
             entry(),
             entry_facts(earlier(total=usd("100.00"), issued="2026-03-15")),
             "approve bill.similar",
         ),
-        (bill_rules.bill_similar, entry(), entry_facts(earlier(total=usd("100.00"), issued="2026-02-14")), None),
-        (bill_rules.bill_similar, entry(), entry_facts(earlier(total=usd("100.01"), issued="2026-03-01")), None),
-        (bill_rules.bill_similar, entry(), entry_facts(earlier(total=eur, issued="2026-03-01")), None),
+        (create_bill_rules.bill_similar, entry(), entry_facts(earlier(total=usd("100.00"), issued="2026-02-14")), None),
+        (create_bill_rules.bill_similar, entry(), entry_facts(earlier(total=usd("100.01"), issued="2026-03-01")), None),
+        (create_bill_rules.bill_similar, entry(), entry_facts(earlier(total=eur, issued="2026-03-01")), None),
         (document_rules.currency_mismatch, entry(), entry_facts(vendor=a_vendor(currencies=())), None),
         (document_rules.currency_mismatch, entry(), entry_facts(vendor=a_vendor(currencies=("EUR", "USD"))), None),
         (
@@ -105,21 +112,21 @@ def link(role: str, account_type: str | None = None) -> Frozen:
             "approve vendor.archived",
         ),
         (document_rules.account_not_for_expenses, entry(), entry_facts(), None),
-        (bill_rules.account_not_payable, entry(), entry_facts(), None),
+        (create_bill_rules.account_not_payable, entry(), entry_facts(), None),
         (
-            bill_rules.account_not_payable,
+            create_bill_rules.account_not_payable,
             entry(),
             entry_facts(payable_account=an_account(type="accounts_payable")),
             None,
         ),
         (
-            bill_rules.account_not_payable,
+            create_bill_rules.account_not_payable,
             entry(),
             entry_facts(payable_account=an_account(type="bank")),
             "refuse account.wrong_type",
         ),
         (
-            bill_rules.account_not_payable,
+            create_bill_rules.account_not_payable,
             entry(),
             entry_facts(payable_account=an_account(type="accounts_payable", status="archived")),
             "refuse account.inactive",
@@ -140,65 +147,80 @@ def link(role: str, account_type: str | None = None) -> Frozen:
             entry_facts(accounts=(an_account(type="expense", status="inactive"),)),
             "refuse account.inactive",
         ),
-        (credit.amount_not_positive, a_frozen(usd("0.01")), credit_facts(), None),
-        (credit.amount_not_positive, a_frozen(zero), credit_facts(), "refuse amount.not_positive"),
-        (credit.currency_mismatch, a_frozen(), credit_facts(), None),
-        (credit.currency_mismatch, a_frozen(), credit_facts(remaining=eur), "refuse currency.mismatch"),
-        (credit.currency_mismatch, a_frozen(), credit_facts(bill=a_bill(due=eur)), "refuse currency.mismatch"),
-        (credit.currency_mismatch, a_frozen(eur), credit_facts(), "refuse currency.mismatch"),
-        (credit.credit_other_vendor, a_frozen(), credit_facts(), None),
-        (credit.credit_other_vendor, a_frozen(), credit_facts(credit_vendor_id="v2"), "refuse credit.other_vendor"),
+        (apply_credit.amount_not_positive, a_frozen(usd("0.01")), credit_facts(), None),
+        (apply_credit.amount_not_positive, a_frozen(zero), credit_facts(), "refuse amount.not_positive"),
+        (apply_credit.currency_mismatch, a_frozen(), credit_facts(), None),
+        (apply_credit.currency_mismatch, a_frozen(), credit_facts(remaining=eur), "refuse currency.mismatch"),
+        (apply_credit.currency_mismatch, a_frozen(), credit_facts(bill=a_bill(due=eur)), "refuse currency.mismatch"),
+        (apply_credit.currency_mismatch, a_frozen(eur), credit_facts(), "refuse currency.mismatch"),
+        (apply_credit.credit_other_vendor, a_frozen(), credit_facts(), None),
         (
-            credit.credit_other_vendor,
+            apply_credit.credit_other_vendor,
+            a_frozen(),
+            credit_facts(credit_vendor_id="v2"),
+            "refuse credit.other_vendor",
+        ),
+        (
+            apply_credit.credit_other_vendor,
             a_frozen(),
             credit_facts(credit_vendor_id=None, bill=a_bill(vendor_id=None)),
             "refuse credit.other_vendor",
         ),
-        (credit.credit_over_remaining, a_frozen(usd("100.00")), credit_facts(), None),
-        (credit.credit_over_remaining, a_frozen(usd("100.01")), credit_facts(), "refuse credit.over_remaining"),
-        (credit.credit_over_balance, a_frozen(), credit_facts(), None),
-        (credit.credit_over_balance, a_frozen(usd("100.01")), credit_facts(), "refuse credit.over_balance"),
-        (credit.credit_not_open, a_frozen(), credit_facts(credit_status="partially_paid"), None),
-        (credit.credit_not_open, a_frozen(), credit_facts(credit_status="paid"), "refuse credit.not_open"),
-        (credit.credit_not_open, a_frozen(), credit_facts(credit_status="draft"), "refuse credit.not_open"),
-        (credit.bill_not_payable, a_frozen(), credit_facts(), None),
-        (credit.bill_not_payable, a_frozen(), credit_facts(bill=a_bill(status="void")), "refuse bill.not_payable"),
-        (attachment.bill_void, a_frozen(), AttachmentFacts(a_bill()), None),
-        (attachment.bill_void, a_frozen(), AttachmentFacts(a_bill(status="paid")), None),
-        (attachment.bill_void, a_frozen(), AttachmentFacts(a_bill(status="void")), "refuse bill.void"),
-        (account_link.account_wrong_type, link("funding"), LinkFacts(an_account()), None),
-        (account_link.account_wrong_type, link("funding"), LinkFacts(an_account(type="credit_card")), None),
+        (apply_credit.credit_over_remaining, a_frozen(usd("100.00")), credit_facts(), None),
         (
-            account_link.account_wrong_type,
+            apply_credit.credit_over_remaining,
+            a_frozen(usd("100.01")),
+            credit_facts(),
+            "refuse credit.over_remaining",
+        ),
+        (apply_credit.credit_over_balance, a_frozen(), credit_facts(), None),
+        (apply_credit.credit_over_balance, a_frozen(usd("100.01")), credit_facts(), "refuse credit.over_balance"),
+        (apply_credit.credit_not_open, a_frozen(), credit_facts(credit_status="partially_paid"), None),
+        (apply_credit.credit_not_open, a_frozen(), credit_facts(credit_status="paid"), "refuse credit.not_open"),
+        (apply_credit.credit_not_open, a_frozen(), credit_facts(credit_status="draft"), "refuse credit.not_open"),
+        (apply_credit.bill_not_payable, a_frozen(), credit_facts(), None),
+        (
+            apply_credit.bill_not_payable,
+            a_frozen(),
+            credit_facts(bill=a_bill(status="void")),
+            "refuse bill.not_payable",
+        ),
+        (attach_file.bill_void, a_frozen(), AttachmentFacts(a_bill()), None),
+        (attach_file.bill_void, a_frozen(), AttachmentFacts(a_bill(status="paid")), None),
+        (attach_file.bill_void, a_frozen(), AttachmentFacts(a_bill(status="void")), "refuse bill.void"),
+        (link_account.account_wrong_type, link("funding"), LinkFacts(an_account()), None),
+        (link_account.account_wrong_type, link("funding"), LinkFacts(an_account(type="credit_card")), None),
+        (
+            link_account.account_wrong_type,
             link("funding"),
             LinkFacts(an_account(type="expense")),
             "refuse account.not_a_funding_source",
         ),
         (
-            account_link.account_wrong_type,
+            link_account.account_wrong_type,
             link("funding"),
             LinkFacts(an_account(type="unknown")),
             "approve account.type_unknown",
         ),
-        (account_link.account_wrong_type, link("expense"), LinkFacts(an_account()), "refuse account.wrong_type"),
-        (account_link.account_wrong_type, link("expense", "cost_of_goods_sold"), LinkFacts(None), None),
+        (link_account.account_wrong_type, link("expense"), LinkFacts(an_account()), "refuse account.wrong_type"),
+        (link_account.account_wrong_type, link("expense", "cost_of_goods_sold"), LinkFacts(None), None),
         (
-            account_link.account_wrong_type,
+            link_account.account_wrong_type,
             link("accounts_payable", "bank"),
             LinkFacts(None),
             "refuse account.wrong_type",
         ),
-        (account_link.account_inactive, link("funding"), LinkFacts(an_account()), None),
-        (account_link.account_inactive, link("funding", "bank"), LinkFacts(None), None),
+        (link_account.account_inactive, link("funding"), LinkFacts(an_account()), None),
+        (link_account.account_inactive, link("funding", "bank"), LinkFacts(None), None),
         (
-            account_link.account_inactive,
+            link_account.account_inactive,
             link("funding"),
             LinkFacts(an_account(status="inactive")),
             "refuse account.inactive",
         ),
-        (account_link.account_exists, link("funding", "bank"), LinkFacts(None), None),
-        (account_link.account_exists, link("funding", "bank"), LinkFacts(None, ("a9",)), "refuse account.exists"),
-        (account_link.account_exists, link("funding"), LinkFacts(an_account()), None),
+        (link_account.account_exists, link("funding", "bank"), LinkFacts(None), None),
+        (link_account.account_exists, link("funding", "bank"), LinkFacts(None, ("a9",)), "refuse account.exists"),
+        (link_account.account_exists, link("funding"), LinkFacts(an_account()), None),
     ],
 )
 def test_a_rule_speaks_exactly_at_its_edge(rule: Rule, frozen: Frozen, facts: Any, expected: str | None) -> None:
@@ -235,8 +257,8 @@ def test_quantity_times_price_is_the_lines_amount_but_for_rounding(
     line = NewBillLine(amount=amount, quantity=quantity, unit_amount=unit_amount)
 
     if fits:
-        bill_entry._check_product(line, usd(amount))
+        create_bill._check_product(line, usd(amount))
     else:
         with pytest.raises(BadInput) as refused:
-            bill_entry._check_product(line, usd(amount))
+            create_bill._check_product(line, usd(amount))
         assert refused.value.error_code == "bill.lines_do_not_add_up"

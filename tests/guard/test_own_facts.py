@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from guard.making import a_frozen, usd
 from rutter_ap_server.clock import FixedClock
-from rutter_ap_server.guard.frozen import Frozen, freeze, thaw
-from rutter_ap_server.guard.kinds.base import OwnFacts
-from rutter_ap_server.guard.kinds.registry import kind_named
-from rutter_ap_server.guard.own_facts import SENDING_STATES, others_in_the_way, own_facts, windows_broken
 from rutter_ap_server.guard.policy import Policy, parse_policy
+from rutter_ap_server.guard.prepared import Frozen, freeze, thaw
+from rutter_ap_server.guard.store_facts import SENDING_STATES, others_in_the_way, own_facts, windows_broken
+from rutter_ap_server.guard.writes.base import OwnFacts
+from rutter_ap_server.guard.writes.registry import kind_named
 from rutter_ap_server.store.engine import Store
 from rutter_ap_tools.money import Money
-from store.making import START, put
+from support.facts import a_frozen, usd
+from support.store_rows import START, put
 
 LIMITS = parse_policy(
     """

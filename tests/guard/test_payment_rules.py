@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import pytest
 
-from guard.making import a_bill, a_frozen, a_vendor, an_account, payment_facts, usd
-from rutter_ap_server.guard.frozen import Frozen
-from rutter_ap_server.guard.kinds import payment_rules as rules
-from rutter_ap_server.guard.kinds.payment_rules import PaymentFacts
 from rutter_ap_server.guard.policy import Policy, parse_policy
+from rutter_ap_server.guard.prepared import Frozen
+from rutter_ap_server.guard.writes import pay_bill_rules as rules
+from rutter_ap_server.guard.writes.pay_bill_rules import PaymentFacts
 from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.money import Money
+from support.facts import a_bill, a_frozen, a_vendor, an_account, payment_facts, usd
 
 Rule = Callable[[Frozen, PaymentFacts, Policy], Finding | None]
 eur = Money.parse("100.00", "EUR")

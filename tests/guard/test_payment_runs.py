@@ -13,13 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guard.bench import PASSCODE, Bench, PowerCut, a_bench, accepts, codes
 from rutter_ap_server.guard.approvals import NotReleased
-from rutter_ap_server.guard.kinds.run_choice import Candidate, choose
+from rutter_ap_server.guard.writes.payment_run import Candidate, choose
 from rutter_ap_tools.errors import AssistantError, BadInput, Refused
 from rutter_ap_tools.money import Money
-from rutter_ap_tools.payment_runs import ProposePaymentRun, RunResult
+from rutter_ap_tools.payments import ProposePaymentRun, RunResult
 from rutter_ap_tools.proposals import GET_PROPOSAL, GetProposal
+from support.bench import PASSCODE, Bench, PowerCut, a_bench, accepts, codes
 
 ALLOW = '[tools]\npay_bill = "allow"\npropose_payment_run = "allow"\n'
 # Three of the story's bills that nothing speaks against, 1,563.20 USD together.

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guard.making import usd
-from rutter_ap_server.cli import main
+from rutter_ap_server.cli.main import main
 from rutter_ap_server.guard.policy import CODES, WINDOWS, Policy, PolicyError, parse_policy
 from rutter_ap_tools.findings import Finding, Severity
 from rutter_ap_tools.money import Money
+from support.facts import usd
 
 USD = """
 [currencies.USD]

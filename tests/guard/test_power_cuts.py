@@ -10,14 +10,13 @@ from typing import Any
 
 import pytest
 
-from guard.bench import Bench, PowerCut, a_bench
-from rutter_ap_server.guard.commit import LEASE_SECONDS
-from rutter_ap_tools.bill_changes import DeleteBill, UpdateBill
-from rutter_ap_tools.credit_writes import CreateCredit, NewCreditLine, RemoveCredit
-from rutter_ap_tools.credits import ApplyCredit
-from rutter_ap_tools.payment_voids import VoidPayment
+from rutter_ap_server.guard.authorize import LEASE_SECONDS
+from rutter_ap_tools.bills import DeleteBill, UpdateBill
+from rutter_ap_tools.credits import ApplyCredit, CreateCredit, NewCreditLine, RemoveCredit
+from rutter_ap_tools.payments import VoidPayment
 from rutter_ap_tools.vendors import SaveVendor
 from rutter_ap_tools.wire import WriteArguments
+from support.bench import Bench, PowerCut, a_bench
 
 POLICY = '[tools]\nupdate_bill = "approve"\n'
 

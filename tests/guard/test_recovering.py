@@ -10,17 +10,17 @@ from pathlib import Path
 import anyio
 import pytest
 
-from guard.bench import PASSCODE, PowerCut, a_bench, accepts, codes
-from lookup.pdfs import invoice
 from rutter_ap_server.guard.approvals import NotReleased
-from rutter_ap_server.guard.commit import LEASE_SECONDS
-from rutter_ap_server.guard.recover import KEY_KEPT_SURELY
+from rutter_ap_server.guard.authorize import LEASE_SECONDS
+from rutter_ap_server.guard.recovery import KEY_KEPT_SURELY
+from rutter_ap_tools.accounts import LinkAccount, NewAccount
+from rutter_ap_tools.attachments import AttachFile
 from rutter_ap_tools.bills import CreateBill, NewBillLine
 from rutter_ap_tools.credits import ApplyCredit
 from rutter_ap_tools.errors import ApError, Refused
-from rutter_ap_tools.files import AttachFile
-from rutter_ap_tools.ledger import LinkAccount, NewAccount
 from rutter_ap_tools.proposals import GetProposal
+from support.bench import PASSCODE, PowerCut, a_bench, accepts, codes
+from support.pdfs import invoice
 
 ALLOW = '[tools]\npay_bill = "allow"\n'
 CARRIED_OUT = ["lost after", "cut off after", "unreadable after"]

@@ -10,27 +10,17 @@ from pathlib import Path
 import anyio
 import pytest
 
-from guard.bench import (
-    PASSCODE,
-    Answering,
-    Asked,
-    InRounds,
-    a_bench,
-    accepts,
-    codes,
-    declines,
-    never_answers,
-)
 from rutter_ap_server.guard import journal
 from rutter_ap_server.guard.approvals import NotReleased, _accepted
-from rutter_ap_server.guard.asker import Answer
 from rutter_ap_server.guard.policy import PolicyError
+from rutter_ap_server.interaction import Answer
 from rutter_ap_server.rutter.models.vendors import VendorUpdate
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_tools.bills import ListBills
 from rutter_ap_tools.errors import ApError, BadInput, Refused
 from rutter_ap_tools.payments import PayBill
 from rutter_ap_tools.proposals import GetProposal
+from support.bench import PASSCODE, Answering, Asked, InRounds, a_bench, accepts, codes, declines, never_answers
 
 ALLOW = '[tools]\npay_bill = "allow"\n'
 

@@ -10,7 +10,6 @@ from typing import Any
 import anyio
 import pytest
 
-from guard.bench import PASSCODE, Bench, a_bench, accepts
 from guard.test_payment_runs import ALLOW, PLAIN, ROOMY, once_each, paid_on, run_of
 from guard.test_runs_and_processes import POLICY, Told, paid_once_each, the_run
 from guard.test_runs_under_attack import FIRST, SECOND, THIRD, lines_of, states_of
@@ -18,6 +17,7 @@ from rutter_ap_server.guard.approvals import NotReleased
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.errors import ApError, Refused
 from rutter_ap_tools.proposals import GetProposal
+from support.bench import PASSCODE, Bench, a_bench, accepts
 
 
 async def test_one_bill_in_two_runs_and_a_payment_of_its_own_in_three_processes_is_paid_once(home: Path) -> None:

@@ -9,13 +9,13 @@ import anyio
 import httpx
 import pytest
 
-from guard.bench import Answering, Bench, PowerCut, a_bench, accepts
 from guard.test_payment_runs import ALLOW, PLAIN, ROOMY, once_each, paid_on, run_of
 from guard.test_runs_under_attack import FIRST, SECOND, THIRD, states_of
-from rutter_ap_server.guard.asker import Answer
-from rutter_ap_server.guard.commit import LEASE_SECONDS, let_go
+from rutter_ap_server.guard.authorize import LEASE_SECONDS, let_go
+from rutter_ap_server.interaction import Answer
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.errors import ApError
+from support.bench import Answering, Bench, PowerCut, a_bench, accepts
 
 POLICY = ALLOW + ROOMY
 

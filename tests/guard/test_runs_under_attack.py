@@ -13,13 +13,13 @@ import anyio
 import httpx
 import pytest
 
-from guard.bench import Bench, a_bench, accepts, codes
 from guard.test_payment_runs import PLAIN, ROOMY, once_each, paid_on, run_of
 from rutter_ap_server.guard.approvals import NotReleased
 from rutter_ap_server.rutter.models.vendors import VendorUpdate
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.errors import Refused
 from rutter_ap_tools.proposals import GetProposal
+from support.bench import Bench, a_bench, accepts, codes
 
 FIRST, SECOND, THIRD = PLAIN
 

@@ -10,16 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guard.making import a_frozen, a_vendor, payment_facts, usd
-from rutter_ap_server.guard import own_rules as rules
+from rutter_ap_server.guard import shared_rules as rules
 from rutter_ap_server.guard.judge import judge
-from rutter_ap_server.guard.kinds.base import Ability, Facts, OwnFacts
-from rutter_ap_server.guard.kinds.registry import kind_named
 from rutter_ap_server.guard.policy import CODES, Policy, parse_policy
 from rutter_ap_server.guard.untrusted import amount_argument
+from rutter_ap_server.guard.writes.base import Ability, Facts, OwnFacts
+from rutter_ap_server.guard.writes.registry import kind_named
 from rutter_ap_server.rutter.abilities import Support
 from rutter_ap_server.store.memory import Sighting
 from rutter_ap_tools.findings import Finding, Severity
+from support.facts import a_frozen, a_vendor, payment_facts, usd
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 PAY, ATTACH = kind_named("pay_bill"), kind_named("attach_file")

@@ -8,19 +8,19 @@ from typing import Any
 
 import pytest
 
-from guard.making import a_bill, a_frozen, a_vendor, an_account, payment_facts, usd
-from rutter_ap_server.guard.frozen import Frozen
-from rutter_ap_server.guard.kinds import attachment, bill_rules, credit
-from rutter_ap_server.guard.kinds import payment_signals as rules
-from rutter_ap_server.guard.kinds.attachment import AttachmentFacts
-from rutter_ap_server.guard.kinds.bill_rules import BillFacts
-from rutter_ap_server.guard.kinds.credit import CreditFacts
-from rutter_ap_server.guard.kinds.payment_facts import line_sums
-from rutter_ap_server.guard.kinds.payment_rules import OtherBill
 from rutter_ap_server.guard.policy import Policy, parse_policy
+from rutter_ap_server.guard.prepared import Frozen
+from rutter_ap_server.guard.writes import apply_credit, attach_file, create_bill_rules
+from rutter_ap_server.guard.writes import pay_bill_signals as rules
+from rutter_ap_server.guard.writes.apply_credit import CreditFacts
+from rutter_ap_server.guard.writes.attach_file import AttachmentFacts
+from rutter_ap_server.guard.writes.create_bill_rules import BillFacts
+from rutter_ap_server.guard.writes.pay_bill_facts import line_sums
+from rutter_ap_server.guard.writes.pay_bill_rules import OtherBill
 from rutter_ap_server.rutter.models.bills import Bill, BillLine
 from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.money import Money
+from support.facts import a_bill, a_frozen, a_vendor, an_account, payment_facts, usd
 
 Rule = Callable[[Frozen, Any, Policy], Finding | None]
 DAY = date(2026, 3, 2)
@@ -173,31 +173,31 @@ def test_no_signal_speaks_of_an_ordinary_payment() -> None:
         (rules.bill_closed_period, a_frozen(), payment_facts(pays_on=date(2026, 3, 1)), "", None),
         (rules.bill_closed_period, a_frozen(), payment_facts(pays_on=date(2026, 3, 1)), CLOSED, "refuse"),
         (rules.bill_closed_period, a_frozen(), payment_facts(pays_on=DAY), CLOSED, None),
-        (bill_rules.bill_future_dated, entered("2026-03-03"), entry_facts(), "", None),
-        (bill_rules.bill_future_dated, entered("2026-03-04"), entry_facts(), "", "approve"),
-        (bill_rules.bill_closed_period, entered("2026-03-02"), entry_facts(), CLOSED, None),
-        (bill_rules.bill_closed_period, entered("2026-03-01"), entry_facts(), CLOSED, "refuse"),
-        (bill_rules.bill_closed_period, entered("1999-03-01"), entry_facts(), "", None),
+        (create_bill_rules.bill_future_dated, entered("2026-03-03"), entry_facts(), "", None),
+        (create_bill_rules.bill_future_dated, entered("2026-03-04"), entry_facts(), "", "approve"),
+        (create_bill_rules.bill_closed_period, entered("2026-03-02"), entry_facts(), CLOSED, None),
+        (create_bill_rules.bill_closed_period, entered("2026-03-01"), entry_facts(), CLOSED, "refuse"),
+        (create_bill_rules.bill_closed_period, entered("1999-03-01"), entry_facts(), "", None),
         (
-            credit.bill_closed_period,
+            apply_credit.bill_closed_period,
             a_frozen(fields={"date": "2026-03-01"}),
             CreditFacts("v1", "open", usd("1.00"), a_bill()),
             CLOSED,
             "refuse",
         ),
         (
-            credit.bill_closed_period,
+            apply_credit.bill_closed_period,
             a_frozen(fields={"date": "2026-03-02"}),
             CreditFacts("v1", "open", usd("1.00"), a_bill()),
             CLOSED,
             None,
         ),
-        (attachment.document_mismatch, a_frozen(), attached(), "", None),
-        (attachment.document_mismatch, a_frozen(), attached(" \n"), "", None),
-        (attachment.document_mismatch, a_frozen(), attached("Invoice inv 7", "Total 1,234.50 USD"), "", None),
-        (attachment.document_mismatch, a_frozen(), attached("Rechnung INV-7: 1.234,50"), "", None),
-        (attachment.document_mismatch, a_frozen(), attached("Invoice INV-8, total 1,234.50"), "", "approve"),
-        (attachment.document_mismatch, a_frozen(), attached("Invoice INV-7, total 1,234.05"), "", "approve"),
+        (attach_file.document_mismatch, a_frozen(), attached(), "", None),
+        (attach_file.document_mismatch, a_frozen(), attached(" \n"), "", None),
+        (attach_file.document_mismatch, a_frozen(), attached("Invoice inv 7", "Total 1,234.50 USD"), "", None),
+        (attach_file.document_mismatch, a_frozen(), attached("Rechnung INV-7: 1.234,50"), "", None),
+        (attach_file.document_mismatch, a_frozen(), attached("Invoice INV-8, total 1,234.50"), "", "approve"),
+        (attach_file.document_mismatch, a_frozen(), attached("Invoice INV-7, total 1,234.05"), "", "approve"),
     ],
 )
 def test_a_rule_speaks_exactly_at_its_edge(
@@ -205,7 +205,7 @@ def test_a_rule_speaks_exactly_at_its_edge(
 ) -> None:
     found = said(rule(frozen, facts, parse_policy(policy)))
 
-    wanted = "document.mismatch" if rule is attachment.document_mismatch else None
+    wanted = "document.mismatch" if rule is attach_file.document_mismatch else None
     wanted = wanted or rule.__name__.replace("_", ".", 1)
     assert found == (f"{expected} {wanted}" if expected else None)
 

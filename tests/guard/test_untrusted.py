@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from guard.making import usd
 from rutter_ap_server.guard.untrusted import (
     account_argument,
     amount_argument,
@@ -18,9 +17,10 @@ from rutter_ap_server.guard.untrusted import (
     suspicion,
     worth_remembering,
 )
-from rutter_ap_server.sandbox.story import HOSTILE_MEMO
 from rutter_ap_tools.catalogue import CATALOGUE
 from rutter_ap_tools.tool import Tool
+from rutter_sandbox.story import HOSTILE_MEMO
+from support.facts import usd
 
 
 @pytest.mark.parametrize(

@@ -8,19 +8,19 @@ from typing import Any
 
 import pytest
 
-from guard.bench import Bench
-from guard.making import a_frozen
-from guard.talking import approve_while, listening, spoken, talking
-from rutter_ap_server.guard.frozen import Frozen
-from rutter_ap_server.guard.kinds import vendor_rules
-from rutter_ap_server.guard.kinds.base import Rule
-from rutter_ap_server.guard.kinds.vendor_rules import VendorEntryFacts, alike
 from rutter_ap_server.guard.policy import Policy
+from rutter_ap_server.guard.prepared import Frozen
+from rutter_ap_server.guard.writes import save_vendor_rules
+from rutter_ap_server.guard.writes.base import Rule
+from rutter_ap_server.guard.writes.save_vendor_rules import VendorEntryFacts, alike
 from rutter_ap_server.rutter.models.base import AddressDraft
 from rutter_ap_server.rutter.models.vendors import Vendor, VendorCreate, VendorUpdate
 from rutter_ap_server.rutter.outcomes import Done
 from rutter_ap_tools.vendors import SAVE_VENDOR
-from serving import answer, done, failed
+from support.bench import Bench
+from support.bench_client import approve_while, listening, spoken, talking
+from support.facts import a_frozen
+from support.serving import answer, done, failed
 
 YES = answer("accept", approve=True)
 NEW: dict[str, Any] = {"name": "Willow & Sons Joinery", "currency": "USD"}
@@ -41,24 +41,24 @@ def facts(*names: str, **changed: Any) -> VendorEntryFacts:
 @pytest.mark.parametrize(
     ("rule", "frozen", "seen", "expected"),
     [
-        (vendor_rules.no_change, entry(email="a@b.example"), facts(), None),
-        (vendor_rules.no_change, entry(email="a@b.example"), facts(is_shown=True), "refuse write.no_change"),
-        (vendor_rules.vendor_exists, entry(name="Acme"), facts("Acme Packaging"), None),
-        (vendor_rules.vendor_exists, entry(name="Acme"), facts("ACME"), "refuse vendor.exists"),
-        (vendor_rules.vendor_exists, entry(name="Ａｃｍｅ"), facts("acme"), "refuse vendor.exists"),
-        (vendor_rules.vendor_exists, entry(email="a@b.example"), facts("Acme", ""), None),
-        (vendor_rules.vendor_similar, entry(name="Acme"), facts("ACME"), None),
-        (vendor_rules.vendor_similar, entry(name="Acme"), facts("Kestrel Freight"), None),
-        (vendor_rules.vendor_similar, entry(name="Acme"), facts("Acme Packaging"), "ask vendor.similar"),
-        (vendor_rules.vendor_similar, entry(email="a@b.example"), facts("Acme"), None),
-        (vendor_rules.vendor_details, entry(), facts(), None),
-        (vendor_rules.vendor_details, entry(), facts(differing=("currency",)), None),
+        (save_vendor_rules.no_change, entry(email="a@b.example"), facts(), None),
+        (save_vendor_rules.no_change, entry(email="a@b.example"), facts(is_shown=True), "refuse write.no_change"),
+        (save_vendor_rules.vendor_exists, entry(name="Acme"), facts("Acme Packaging"), None),
+        (save_vendor_rules.vendor_exists, entry(name="Acme"), facts("ACME"), "refuse vendor.exists"),
+        (save_vendor_rules.vendor_exists, entry(name="Ａｃｍｅ"), facts("acme"), "refuse vendor.exists"),
+        (save_vendor_rules.vendor_exists, entry(email="a@b.example"), facts("Acme", ""), None),
+        (save_vendor_rules.vendor_similar, entry(name="Acme"), facts("ACME"), None),
+        (save_vendor_rules.vendor_similar, entry(name="Acme"), facts("Kestrel Freight"), None),
+        (save_vendor_rules.vendor_similar, entry(name="Acme"), facts("Acme Packaging"), "ask vendor.similar"),
+        (save_vendor_rules.vendor_similar, entry(email="a@b.example"), facts("Acme"), None),
+        (save_vendor_rules.vendor_details, entry(), facts(), None),
+        (save_vendor_rules.vendor_details, entry(), facts(differing=("currency",)), None),
         *(
-            (vendor_rules.vendor_details, entry(), facts(differing=(part,)), "approve vendor.details")
+            (save_vendor_rules.vendor_details, entry(), facts(differing=(part,)), "approve vendor.details")
             for part in ("name", "email", "phone", "address")
         ),
-        (vendor_rules.vendor_moved, entry(), facts(), None),
-        (vendor_rules.vendor_moved, entry(), facts(addresses_moved=True), "refuse vendor.moved"),
+        (save_vendor_rules.vendor_moved, entry(), facts(), None),
+        (save_vendor_rules.vendor_moved, entry(), facts(addresses_moved=True), "refuse vendor.moved"),
     ],
 )
 def test_a_rule_speaks_exactly_at_its_edge(

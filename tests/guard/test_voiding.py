@@ -9,19 +9,19 @@ from typing import Any
 
 import pytest
 
-from guard.bench import Bench
-from guard.making import a_bill, a_frozen, usd
-from guard.talking import approve_while, due, listening, spoken, talking
-from rutter_ap_server.guard.kinds import void
-from rutter_ap_server.guard.kinds.base import Rule
-from rutter_ap_server.guard.kinds.bill_links import has_let_go, links_of
-from rutter_ap_server.guard.kinds.void import VoidFacts
 from rutter_ap_server.guard.policy import Policy
+from rutter_ap_server.guard.writes import void_payment
+from rutter_ap_server.guard.writes.base import Rule
+from rutter_ap_server.guard.writes.parties import has_let_go, links_of
+from rutter_ap_server.guard.writes.void_payment import VoidFacts
 from rutter_ap_server.rutter.models.base import Allocation
 from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.rutter.models.payments import AllocationDraft, BillPaymentCreate, BillPaymentUpdate
 from rutter_ap_server.rutter.outcomes import Done
-from serving import answer, done, failed
+from support.bench import Bench
+from support.bench_client import approve_while, due, listening, spoken, talking
+from support.facts import a_bill, a_frozen, usd
+from support.serving import answer, done, failed
 
 BILL = "NW-2291"
 WHOLE = Decimal("684.20")
@@ -56,39 +56,51 @@ FROZEN = frozen_void(["b1", "100.00"])
 @pytest.mark.parametrize(
     ("rule", "frozen", "seen", "policy", "expected"),
     [
-        (void.payment_void, FROZEN, facts(), Policy(), None),
-        (void.payment_void, FROZEN, facts(status="unknown"), Policy(), None),
-        (void.payment_void, FROZEN, facts(status="void"), Policy(), "refuse payment.void"),
-        (void.payment_void, FROZEN, facts(status="gone"), Policy(), "refuse payment.void"),
-        (void.payment_moved, FROZEN, facts(), Policy(), None),
-        (void.payment_moved, FROZEN, facts(status="void", allocations=()), Policy(), None),
-        (void.payment_moved, FROZEN, facts(allocations=(("b1", usd("100.01")),)), Policy(), "refuse payment.moved"),
-        (void.payment_moved, FROZEN, facts(allocations=(("b2", usd("100.00")),)), Policy(), "refuse payment.moved"),
+        (void_payment.payment_void, FROZEN, facts(), Policy(), None),
+        (void_payment.payment_void, FROZEN, facts(status="unknown"), Policy(), None),
+        (void_payment.payment_void, FROZEN, facts(status="void"), Policy(), "refuse payment.void"),
+        (void_payment.payment_void, FROZEN, facts(status="gone"), Policy(), "refuse payment.void"),
+        (void_payment.payment_moved, FROZEN, facts(), Policy(), None),
+        (void_payment.payment_moved, FROZEN, facts(status="void", allocations=()), Policy(), None),
         (
-            void.payment_moved,
+            void_payment.payment_moved,
+            FROZEN,
+            facts(allocations=(("b1", usd("100.01")),)),
+            Policy(),
+            "refuse payment.moved",
+        ),
+        (
+            void_payment.payment_moved,
+            FROZEN,
+            facts(allocations=(("b2", usd("100.00")),)),
+            Policy(),
+            "refuse payment.moved",
+        ),
+        (
+            void_payment.payment_moved,
             FROZEN,
             facts(allocations=(("b1", usd("100.00")), ("b2", usd("1.00")))),
             Policy(),
             "refuse payment.moved",
         ),
-        (void.payment_settles_more, FROZEN, facts(), Policy(), None),
+        (void_payment.payment_settles_more, FROZEN, facts(), Policy(), None),
         (
-            void.payment_settles_more,
+            void_payment.payment_settles_more,
             FROZEN,
             facts(settles_more=("5.00 USD of credit it used",)),
             Policy(),
             "approve payment.settles_more",
         ),
-        (void.bill_closed_period, FROZEN, facts(), Policy(), None),
-        (void.bill_closed_period, FROZEN, facts(), Policy(closing_date=date(2026, 3, 1)), None),
+        (void_payment.bill_closed_period, FROZEN, facts(), Policy(), None),
+        (void_payment.bill_closed_period, FROZEN, facts(), Policy(closing_date=date(2026, 3, 1)), None),
         (
-            void.bill_closed_period,
+            void_payment.bill_closed_period,
             FROZEN,
             facts(),
             Policy(closing_date=date(2026, 3, 2)),
             "refuse bill.closed_period",
         ),
-        (void.bill_closed_period, FROZEN, facts(paid_on=None), Policy(closing_date=date(2026, 3, 2)), None),
+        (void_payment.bill_closed_period, FROZEN, facts(paid_on=None), Policy(closing_date=date(2026, 3, 2)), None),
     ],
 )
 def test_a_rule_speaks_exactly_at_its_edge(

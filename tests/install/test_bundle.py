@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from install.speaking import hello_and_tools
 from rutter_ap_server.settings import KNOWN
 from rutter_ap_tools.catalogue import CATALOGUE
+from support.bare_client import hello_and_tools
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from install.speaking import hello_and_tools
-from rutter_ap_server.cli import main
-from rutter_ap_server.install import CLIENTS, ClientFileError, config_path, install
+from rutter_ap_server.cli.install import CLIENTS, ClientFileError, config_path, install
+from rutter_ap_server.cli.main import main
 from rutter_ap_server.settings import SettingsError
 from rutter_ap_tools.catalogue import CATALOGUE
 from rutter_ap_tools.errors import BadInput
+from support.bare_client import hello_and_tools
 
 SECRETS = {
     "RUTTER_ENVIRONMENT": "sandbox",

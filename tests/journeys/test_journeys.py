@@ -14,19 +14,19 @@ from typing import Any
 import pytest
 from mcp.client import Client
 
-from connections.linking_by_hand import consent
-from journeys.before import NOON, TODAY
-from journeys.books import lines_of
-from journeys.journeys import JOURNEYS
-from journeys.telling import Call, Decline, Given, Journey, Release, SignIn, Taken
 from rutter_ap_prompts import instructions
 from rutter_ap_server.app import App
 from rutter_ap_server.clock import FixedClock
-from rutter_ap_server.mcp_server import build_server
-from rutter_ap_server.sandbox import open_sandbox
+from rutter_ap_server.mcp.server import build_server
 from rutter_ap_server.settings import read_settings
 from rutter_ap_tools.catalogue import CATALOGUE
-from serving import PASSCODE, text_of
+from rutter_sandbox import open_sandbox
+from support.journeys.ledger import lines_of
+from support.journeys.narration import Call, Decline, Given, Journey, Release, SignIn, Taken
+from support.journeys.scenarios import JOURNEYS
+from support.journeys.setup import NOON, TODAY
+from support.linking import consent
+from support.serving import PASSCODE, text_of
 
 pytestmark = pytest.mark.anyio
 APPROVER = "Dana"

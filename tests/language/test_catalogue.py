@@ -13,12 +13,11 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # its stubs are not in the lock
 
-from rutter_ap_server.mcp_server import error_result, listed
+from rutter_ap_server.mcp.server import error_result, listed
 from rutter_ap_tools.catalogue import CATALOGUE, narrowed
 from rutter_ap_tools.errors import Ambiguous, BadInput, Refused
 from rutter_ap_tools.findings import Finding, Severity
-from rutter_ap_tools.tool import Risk, Tool, plain_schema
-from rutter_ap_tools.toolsets import TOOLSETS
+from rutter_ap_tools.tool import TOOLSETS, Risk, Tool, plain_schema
 from rutter_ap_tools.wire import Answer, WriteArguments, WriteResult
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from language.valid import VALID, Place, places
 from rutter_ap_tools.catalogue import CATALOGUE
 from rutter_ap_tools.errors import BadInput
-from rutter_ap_tools.reading import read_arguments
 from rutter_ap_tools.tool import Tool
+from rutter_ap_tools.validate import read_arguments
+from support.valid_calls import VALID, Place, places
 
 TOOLS: dict[str, Tool[Any, Any]] = {tool.name: tool for tool in CATALOGUE}
 PLACES = list(places())

@@ -12,7 +12,7 @@ from rutter_ap_tools.errors import Ambiguous, ApError, BadInput, NotFound, Outco
 from rutter_ap_tools.findings import Finding, Severity
 from rutter_ap_tools.payments import PAY_BILL
 from rutter_ap_tools.records import FIND_RECORDS, RecordList, RecordRow
-from rutter_ap_tools.say import UNTRUSTED_NOTE, cell, say_error
+from rutter_ap_tools.render import UNTRUSTED_NOTE, cell, say_error
 from rutter_ap_tools.wire import MoneyShape, Named, Record, WriteResult
 
 COMPANY: dict[str, Any] = {"company": Named(id="c1", name="Harbor & Pine"), "environment": "sandbox"}

@@ -14,7 +14,7 @@ from mcp.client import Client
 from mcp.types import TextContent
 
 from rutter_ap_server.app import App
-from serving import bill_numbered, done, link_funding, serving
+from support.serving import bill_numbered, done, link_funding, serving
 
 # The maker of the repository's example invoice, for one that is dated today.
 MAKE = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "invoices" / "make.py"))

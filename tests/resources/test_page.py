@@ -9,7 +9,7 @@ from rutter_ap_prompts.loader import load_prompts
 from rutter_ap_tools.catalogue import CATALOGUE
 from rutter_ap_tools.scopes import SCOPES, scope_of
 from rutter_ap_tools.tool import Risk
-from serving import serving
+from support.serving import serving
 
 PAGE = (Path(__file__).parents[2] / "docs" / "mcp.md").read_text(encoding="utf-8")
 

@@ -13,11 +13,11 @@ from mcp.shared.exceptions import MCPError
 from mcp.types import INTERNAL_ERROR, INVALID_PARAMS, TextResourceContents
 
 from rutter_ap_server.app import App
-from rutter_ap_server.mcp_server import build_server
-from rutter_ap_server.sandbox import open_sandbox
+from rutter_ap_server.mcp.server import build_server
 from rutter_ap_tools.catalogue import CATALOGUE
 from rutter_ap_tools.errors import ApError
-from serving import PASSCODE, app_in, bill_numbered, done, link_funding, serving
+from rutter_sandbox import open_sandbox
+from support.serving import PASSCODE, app_in, bill_numbered, done, link_funding, serving
 
 both_generations = pytest.mark.parametrize("mode", ["auto", "legacy"])
 ROOT = Path(__file__).parents[2]

@@ -11,11 +11,11 @@ from mcp.client import Client
 from mcp.shared.exceptions import MCPError
 from mcp.types import INVALID_PARAMS, PromptReference, ResourceTemplateReference
 
-from rutter_ap_server.mcp_server import build_server
+from rutter_ap_server.mcp.server import build_server
 from rutter_ap_tools.catalogue import CATALOGUE
 from rutter_ap_tools.scopes import SCOPES, permitting, scope_of
 from rutter_ap_tools.tool import Risk
-from serving import app_in, bill_numbered, done
+from support.serving import app_in, bill_numbered, done
 
 both_generations = pytest.mark.parametrize("mode", ["auto", "legacy"])
 

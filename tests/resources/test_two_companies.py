@@ -9,8 +9,8 @@ import pytest
 from mcp.shared.exceptions import MCPError
 from mcp.types import INVALID_PARAMS, ResourceTemplateReference, TextResourceContents
 
-from connections.linking_by_hand import in_store, link_company
-from serving import bill_numbered, done, serving
+from support.linking import in_store, link_company
+from support.serving import bill_numbered, done, serving
 
 BILL = "ap://bills/{id}{?company}"
 

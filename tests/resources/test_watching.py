@@ -18,12 +18,12 @@ from mcp.shared.subscriptions import ResourceUpdated
 from mcp.types import INVALID_PARAMS, ResourceUpdatedNotification
 
 from rutter_ap_server.app import App
-from rutter_ap_server.mcp_extras import Life, life
-from rutter_ap_server.mcp_server import build_server
-from rutter_ap_server.mcp_watch import PER_SESSION_MAX
+from rutter_ap_server.mcp.handlers import Life, life
+from rutter_ap_server.mcp.server import build_server
+from rutter_ap_server.mcp.subscriptions import PER_SESSION_MAX
 from rutter_ap_tools.catalogue import CATALOGUE
 from rutter_ap_tools.scopes import permitting
-from serving import PASSCODE, app_in, bill_numbered, done, link_funding
+from support.serving import PASSCODE, app_in, bill_numbered, done, link_funding
 
 # The client's own words for subscribing are marked as of an earlier revision, which is what they are here for.
 legacy_words = pytest.mark.filterwarnings("ignore:resources/:mcp.MCPDeprecationWarning")

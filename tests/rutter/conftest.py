@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Iterator
 import httpx
 import pytest
 
-from rutter.tour import TODAY
 from rutter_ap_server.rutter import Credentials, RutterClient
-from rutter_ap_server.sandbox import Sandbox, open_sandbox
+from rutter_sandbox import Sandbox, open_sandbox
+from support.tour import TODAY
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ from typing import Any
 import httpx
 import pytest
 
-from rutter.tour import TODAY, account_of, company, key, new_bill
 from rutter_ap_server.rutter import Credentials, Done, Rejected, RutterClient, Unknown, errors
 from rutter_ap_server.rutter.models.bills import BillCreate, BillLineDraft
 from rutter_ap_server.rutter.models.payments import AllocationDraft, BillPaymentCreate
-from rutter_ap_server.sandbox import Sandbox, open_sandbox
+from rutter_sandbox import Sandbox, open_sandbox
+from support.tour import TODAY, account_of, company, key, new_bill
 
 pytestmark = pytest.mark.anyio
 

@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from rutter.scripted import TOKEN, Scripted, answer, client_for, refusal
 from rutter_ap_server.rutter import Done, Limits, Unknown, errors
 from rutter_ap_tools.errors import BadInput
+from support.scripted_upstream import TOKEN, Scripted, answer, client_for, refusal
 
 FILE = {"id": "f-1", "platform_id": "1", "file_name": "a.pdf", "file_url": "https://files.test/secret"}
 

@@ -8,9 +8,9 @@ from datetime import UTC, date, datetime
 import httpx
 import pytest
 
-from rutter.scripted import CLIENT_ID, CLIENT_SECRET, TOKEN, Scripted, answer, client_for, refusal
 from rutter_ap_server.rutter import Secret, errors
 from rutter_ap_tools.errors import BadInput
+from support.scripted_upstream import CLIENT_ID, CLIENT_SECRET, TOKEN, Scripted, answer, client_for, refusal
 
 ENTRY = {"id": "c-1", "access_token": "new-token", "link_url": "https://link.test/1", "name": None}
 

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from rutter.scripted import TOKEN, Scripted, answer, client_for, refusal
 from rutter_ap_server.rutter import errors
 from rutter_ap_server.rutter.refusals import Refusal, error_for
 from rutter_ap_tools.errors import ApError, Who
+from support.scripted_upstream import TOKEN, Scripted, answer, client_for, refusal
 
 ROWS: list[tuple[int, str, type[errors.RutterError], Who]] = [
     (400, "SOME_CODE", errors.BadRequest, Who.ASSISTANT),

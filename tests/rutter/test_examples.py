@@ -10,12 +10,12 @@ from typing import Any
 
 import msgspec
 
-from rutter.reference import printed_examples
 from rutter_ap_server.rutter import wire
 from rutter_ap_server.rutter.models.base import Draft, Part, Record, decode_exact
 from rutter_ap_server.rutter.models.bills import Bill, BillCreate, BillUpdate
 from rutter_ap_server.rutter.models.payments import BillPayment, BillPaymentCreate, BillPaymentUpdate
 from rutter_ap_server.rutter.resources import DeleteResult
+from support.rutter_reference import printed_examples
 
 KINDS: dict[str, tuple[type[Record], type[Draft], type[Draft]]] = {
     "bill": (Bill, BillCreate, BillUpdate),

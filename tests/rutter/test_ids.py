@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from rutter.raw_server import http, raw_server
-from rutter.scripted import CLIENT_ID, CLIENT_SECRET, TOKEN, FakeTime, Scripted, client_for
 from rutter_ap_server.rutter import Credentials, RutterClient
 from rutter_ap_tools.errors import BadInput
+from support.raw_server import http, raw_server
+from support.scripted_upstream import CLIENT_ID, CLIENT_SECRET, TOKEN, FakeTime, Scripted, client_for
 
 HOSTILE = [
     ("a/b", "a%2Fb"),

@@ -8,10 +8,10 @@ import traceback
 
 import pytest
 
-from rutter.raw_server import HANG, http, raw_server
-from rutter.scripted import CLIENT_ID, FakeTime
 from rutter_ap_server.rutter import Credentials, Limits, Rejected, RutterClient, Secret, equal, errors
 from rutter_ap_server.rutter.models.bills import BillUpdate
+from support.raw_server import HANG, http, raw_server
+from support.scripted_upstream import CLIENT_ID, FakeTime
 
 TOKEN = "canary-token-1111"
 SECRET = "canary-secret-2222"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import anyio
 import httpx
 
-from rutter.scripted import TOKEN, FakeTime, Scripted, answer, bill, client_for
 from rutter_ap_server.rutter import Limits
 from rutter_ap_server.rutter.limiter import RateLimiter
+from support.scripted_upstream import TOKEN, FakeTime, Scripted, answer, bill, client_for
 
 
 async def test_five_hundred_requests_pass_at_once_and_the_next_waits_for_the_window() -> None:

@@ -8,10 +8,10 @@ import sys
 import pytest
 
 import rutter_ap_server.rutter as package
-from rutter.raw_server import http, raw_server
 from rutter_ap_server.rutter import Credentials, RutterClient, Secret, company
 from rutter_ap_server.rutter.credentials import Revealing
 from rutter_ap_tools.errors import OperatorError
+from support.raw_server import http, raw_server
 
 NAMES = [
     "Abilities",

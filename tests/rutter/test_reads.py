@@ -11,11 +11,11 @@ from typing import Any
 import httpx
 import pytest
 
-from rutter.scripted import TOKEN, FakeTime, Scripted, answer, bill, client_for, page, refusal
 from rutter_ap_server.rutter import Limits, above, errors
 from rutter_ap_server.rutter.filters import equal
 from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_tools.errors import BadInput
+from support.scripted_upstream import TOKEN, FakeTime, Scripted, answer, bill, client_for, page, refusal
 
 
 async def bills_of(script: Scripted, **options: Any) -> list[str]:

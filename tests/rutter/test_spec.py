@@ -15,7 +15,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from rutter.reference import spec_schemas
 from rutter_ap_server.rutter.credentials import Secret
 from rutter_ap_server.rutter.models import (
     accounts,
@@ -35,6 +34,7 @@ from rutter_ap_server.rutter.models import (
 )
 from rutter_ap_server.rutter.models import credits as credit_memos
 from rutter_ap_server.rutter.models.base import Draft, Record
+from support.rutter_reference import spec_schemas
 
 MODELS: dict[str, type[msgspec.Struct]] = {
     "Account": accounts.Account,

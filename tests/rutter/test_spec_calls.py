@@ -6,13 +6,13 @@ import inspect
 from collections.abc import Iterator
 from functools import cached_property
 
-from rutter.reference import spec
-from rutter.scripted import Scripted, client_for
 from rutter_ap_server.rutter import Company, RutterClient
 from rutter_ap_server.rutter.attachments import Attachments
-from rutter_ap_server.rutter.books import BillCreditApplications
+from rutter_ap_server.rutter.collections import BillCreditApplications
 from rutter_ap_server.rutter.connections import Connections
 from rutter_ap_server.rutter.resources import Reads
+from support.rutter_reference import spec
+from support.scripted_upstream import Scripted, client_for
 
 # What is not put together from the verbs of a collection, and the call that sends it.
 SINGLE_CALLS = {

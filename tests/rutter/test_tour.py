@@ -9,7 +9,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from rutter.tour import TODAY, account_of, company, done, key, new_bill, vendor_of
 from rutter_ap_server.rutter import Done, Rejected, RutterClient, errors
 from rutter_ap_server.rutter.models.bills import BillCreate, BillLineDraft, BillUpdate
 from rutter_ap_server.rutter.models.credits import (
@@ -20,7 +19,8 @@ from rutter_ap_server.rutter.models.credits import (
     CreditLineDraft,
 )
 from rutter_ap_server.rutter.models.payments import AllocationDraft, BillPaymentCreate, BillPaymentUpdate
-from rutter_ap_server.sandbox import Sandbox
+from rutter_sandbox import Sandbox
+from support.tour import TODAY, account_of, company, done, key, new_bill, vendor_of
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 

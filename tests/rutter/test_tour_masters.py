@@ -9,7 +9,6 @@ from decimal import Decimal
 import httpx
 import pytest
 
-from rutter.tour import TODAY, company, done, key, new_bill
 from rutter_ap_server.rutter import Credentials, RutterClient, errors
 from rutter_ap_server.rutter.models.accounts import AccountCreate, AccountUpdate
 from rutter_ap_server.rutter.models.customers import CustomerCreate, CustomerUpdate
@@ -22,7 +21,8 @@ from rutter_ap_server.rutter.models.purchase_orders import (
 )
 from rutter_ap_server.rutter.models.terms import PaymentTermCreate, TaxComponentDraft, TaxRateCreate
 from rutter_ap_server.rutter.models.vendors import VendorCreate, VendorUpdate
-from rutter_ap_server.sandbox import Sandbox
+from rutter_sandbox import Sandbox
+from support.tour import TODAY, company, done, key, new_bill
 
 
 async def test_accounts_and_vendors_are_created_and_changed(client: RutterClient, sandbox: Sandbox) -> None:

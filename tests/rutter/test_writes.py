@@ -9,11 +9,11 @@ from decimal import Decimal
 import httpx
 import pytest
 
-from rutter.scripted import TOKEN, FakeTime, Scripted, answer, bill, client_for, refusal
 from rutter_ap_server.rutter import Done, Rejected, Unknown, WriteOutcome, errors
 from rutter_ap_server.rutter.models.bills import Bill, BillCreate, BillLineDraft
 from rutter_ap_server.rutter.models.payments import AllocationDraft, BillPayment, BillPaymentCreate
 from rutter_ap_tools.errors import BadInput
+from support.scripted_upstream import TOKEN, FakeTime, Scripted, answer, bill, client_for, refusal
 
 NEW_BILL = BillCreate(
     vendor_id="v-1",

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from rutter_ap_server.sandbox import Sandbox, open_sandbox
-from sandbox.driving import TODAY, Wire
+from rutter_sandbox import Sandbox, open_sandbox
+from support.sandbox.wire import TODAY, Wire
 
 On = Callable[[str], Wire]
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rutter_ap_server.sandbox import open_sandbox
-from sandbox.asking import bill_fields, refused
+from rutter_sandbox import open_sandbox
 from sandbox.conftest import On
-from sandbox.driving import ENVELOPES, TODAY, Json, Wire, encoded
+from support.sandbox.bodies import bill_fields, refused
+from support.sandbox.wire import ENVELOPES, TODAY, Json, Wire, encoded
 
 NOT_JSON_OBJECTS = [
     b"",

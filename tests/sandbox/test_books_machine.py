@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import invariant, precondition, rule, run_state_machine_as_test
 
-from sandbox.bookkeeper import check_books, major, minor
-from sandbox.driving import Json
-from sandbox.machine import CURRENCIES, PERCENTS, Company, Lines
+from support.sandbox.bookkeeper import check_books, major, minor
+from support.sandbox.machine import CURRENCIES, PERCENTS, Company, Lines
+from support.sandbox.wire import Json
 
 SETTINGS = settings(
     max_examples=13,

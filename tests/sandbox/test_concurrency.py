@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from rutter_ap_server.sandbox import open_sandbox
-from sandbox.bookkeeper import check_books, minor, openings_of
-from sandbox.driving import TODAY, Json, Wire
-from sandbox.serving import Served, all_at_once, served
+from rutter_sandbox import open_sandbox
+from support.sandbox.bookkeeper import check_books, minor, openings_of
+from support.sandbox.processes import Served, all_at_once, served
+from support.sandbox.wire import TODAY, Json, Wire
 
 CALLERS = 50
 

@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from rutter_ap_server.sandbox import open_sandbox
-from rutter_ap_server.sandbox.faults import NAMES
-from sandbox.driving import TODAY
-from sandbox.serving_sandbox import Served, serving
+from rutter_sandbox import open_sandbox
+from rutter_sandbox.faults import NAMES
+from support.sandbox.serve_command import Served, serving
+from support.sandbox.wire import TODAY
 
 
 @pytest.fixture(scope="module")

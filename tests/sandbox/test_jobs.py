@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from rutter_ap_server.sandbox import open_sandbox
-from sandbox.driving import TODAY, Json, Wire
+from rutter_sandbox import open_sandbox
+from support.sandbox.wire import TODAY, Json, Wire
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sandbox.calling import ORIGIN, Caller, calling
+from support.sandbox.client import ORIGIN, Caller, calling
 
 PLATFORMS = ["QUICKBOOKS", "XERO", "NETSUITE", "SAGE_INTACCT"]
 

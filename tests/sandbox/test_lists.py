@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from sandbox.asking import bill_fields, refused
-from sandbox.driving import Json, Wire
+from support.sandbox.bodies import bill_fields, refused
+from support.sandbox.wire import Json, Wire
 
 
 def test_a_walk_sees_every_object_once_whatever_the_size_of_its_pages(wire: Wire) -> None:

@@ -6,9 +6,9 @@ import time
 from collections import Counter
 from decimal import Decimal
 
-from rutter_ap_server.sandbox import Sandbox, open_sandbox
-from sandbox.calling import calling
-from sandbox.driving import TODAY
+from rutter_sandbox import Sandbox, open_sandbox
+from support.sandbox.client import calling
+from support.sandbox.wire import TODAY
 
 
 def unbalanced(sandbox: Sandbox) -> list[tuple[str, int, str]]:

@@ -13,9 +13,9 @@ from typing import Any
 import httpx
 import pytest
 
-from rutter_ap_server.sandbox.faults import NAMES
-from sandbox.calling import calling
-from sandbox.serving_sandbox import ENDS_WITHIN_SECONDS, Served, serving
+from rutter_sandbox.faults import NAMES
+from support.sandbox.client import calling
+from support.sandbox.serve_command import ENDS_WITHIN_SECONDS, Served, serving
 
 BEFORE = ["html", "status_429", "status_452", *(name for name in NAMES if name.endswith("_before_commit"))]
 AFTER = ["cut_mid_body", "malformed_json", "truncated_json", *(n for n in NAMES if n.endswith("_after_commit"))]

@@ -6,7 +6,7 @@ import base64
 import hashlib
 import re
 
-from sandbox.calling import calling
+from support.sandbox.client import calling
 
 PAGE_BYTES_MAX = 200_000
 

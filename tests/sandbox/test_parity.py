@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # its stubs are not in the lock
 
-from rutter_ap_server.sandbox import open_sandbox
-from sandbox.driving import TODAY, Answered, Wire
+from rutter_sandbox import open_sandbox
+from support.sandbox.wire import TODAY, Answered, Wire
 
 SPEC = Path(__file__).resolve().parents[3] / "shared" / "rutter" / "openapi-2024-08-31.json"
 

@@ -6,9 +6,9 @@ from decimal import Decimal
 
 import pytest
 
-from sandbox.asking import bill_fields, payment_fields, refused
 from sandbox.conftest import On
-from sandbox.driving import Json, Wire
+from support.sandbox.bodies import bill_fields, payment_fields, refused
+from support.sandbox.wire import Json, Wire
 
 UNSUPPORTED = [
     ("XERO", "DELETE", "bills/x"),

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from rutter_ap_server.sandbox import open_sandbox
-from sandbox.serving_sandbox import ENDS_WITHIN_SECONDS, serving
+from rutter_sandbox import open_sandbox
+from support.sandbox.serve_command import ENDS_WITHIN_SECONDS, serving
 
 
 def test_the_first_line_says_where_it_is_and_nothing_else_is_printed() -> None:

@@ -25,10 +25,10 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from rutter.reference import SPEC, spec
-from sandbox.driving import TODAY, VERSION, Json
-from sandbox.helping import Company, Helper, application, companies_of, new_bill, new_credit
-from sandbox.serving import Served
+from support.rutter_reference import SPEC, spec
+from support.sandbox.generated import Company, Helper, application, companies_of, new_bill, new_credit
+from support.sandbox.processes import Served
+from support.sandbox.wire import TODAY, VERSION, Json
 
 CHECKS = [
     not_a_server_error,

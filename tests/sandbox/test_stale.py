@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sandbox.calling import Caller, calling
+from support.sandbox.client import Caller, calling
 
 STALE = "stale_read"
 

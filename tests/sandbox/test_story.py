@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from rutter_ap_server.sandbox import open_sandbox
-from sandbox.bookkeeper import check_books, openings_of
+from rutter_sandbox import open_sandbox
 from sandbox.conftest import On
-from sandbox.driving import TODAY, Json, Wire
+from support.sandbox.bookkeeper import check_books, openings_of
+from support.sandbox.wire import TODAY, Json, Wire
 
 
 @contextmanager

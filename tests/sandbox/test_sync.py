@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sandbox.calling import Caller, calling
+from support.sandbox.client import Caller, calling
 
 
 async def _deleted(caller: Caller, count: int) -> list[str]:

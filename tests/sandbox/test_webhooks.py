@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from rutter_ap_server.rutter.webhooks import is_genuine, read_event
-from rutter_ap_server.sandbox import open_sandbox
-from rutter_ap_server.sandbox.webhooks import ATTEMPTS_MAX, FIRST_PAUSE_MILLISECONDS, signature_of
-from sandbox.calling import Caller, calling
-from sandbox.driving import TODAY
+from rutter_sandbox import open_sandbox
+from rutter_sandbox.webhooks import ATTEMPTS_MAX, FIRST_PAUSE_MILLISECONDS, signature_of
+from support.sandbox.client import Caller, calling
+from support.sandbox.wire import TODAY
 
 QUARTER_OF_AN_HOUR = 15 * 60 * 1000
 

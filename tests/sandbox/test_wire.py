@@ -9,9 +9,9 @@ from decimal import Decimal
 
 import pytest
 
-from sandbox.asking import bill_fields, payment_fields, refused
 from sandbox.conftest import On
-from sandbox.driving import Wire, basic, keyed
+from support.sandbox.bodies import bill_fields, payment_fields, refused
+from support.sandbox.wire import Wire, basic, keyed
 
 # Credentials and versions
 

@@ -19,7 +19,7 @@ import anyio
 
 from crash.campaign import FAULTS, POLICY, Outcome, compare, payable_bills, sandbox, set_faults, settings_of
 from rutter_ap_server.app import App
-from rutter_ap_server.guard.asker import Silent
+from rutter_ap_server.interaction import Silent
 from rutter_ap_server.settings import read_settings
 from rutter_ap_tools.bills import CreateBill, GetBill, ListBills, NewBillLine
 from rutter_ap_tools.errors import ApError

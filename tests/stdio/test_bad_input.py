@@ -12,13 +12,13 @@ import pytest
 from mcp.client import Client
 from mcp.shared.exceptions import MCPError
 
-from rutter_ap_server import offices
 from rutter_ap_server.app import App
-from rutter_ap_server.lookup.documents import Documents
+from rutter_ap_server.companies import registry
+from rutter_ap_server.documents.files import Documents
 from rutter_ap_tools.catalogue import CATALOGUE
 from rutter_ap_tools.tool import Risk
-from serving import bill_numbered, done, failed, link_funding, serving, text_of
-from stdio.wrong_calls import (
+from support.serving import bill_numbered, done, failed, link_funding, serving, text_of
+from support.wrong_calls import (
     NEW_BILL,
     Counted,
     WrongCall,
@@ -59,13 +59,13 @@ async def unchanged(home: Path, environ: dict[str, str] | None = None) -> AsyncI
 async def counted(home: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Client, App, Counted]]:
     """The same, with a count on the wire that stands at nothing once the company is known."""
     wires: list[Counted] = []
-    plain = offices._in_process
+    plain = registry._in_process
 
     def counting(sandbox: Any) -> Counted:
         wires.append(Counted(plain(sandbox)))
         return wires[-1]
 
-    monkeypatch.setattr(offices, "_in_process", counting)
+    monkeypatch.setattr(registry, "_in_process", counting)
     async with unchanged(home) as (client, app):
         (wire,) = wires
         wire.asked.clear()

@@ -9,8 +9,8 @@ import pytest
 
 from rutter_ap_server.clock import FixedClock
 from rutter_ap_server.store.engine import Store
-from store.making import START
-from store.postgres import Postgres, running_postgres
+from support.postgres import Postgres, running_postgres
+from support.store_rows import START
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from rutter_ap_server.clock import FixedClock
 from rutter_ap_server.store.audit import GENESIS, PAGE_ENTRIES, Anchor, Entry, Verification
 from rutter_ap_server.store.canonical import canonical
 from rutter_ap_server.store.engine import Store, StoreError, Tx
-from store.making import START, behind_its_back
+from support.store_rows import START, behind_its_back
 
 
 def five_entries(store: Store) -> None:

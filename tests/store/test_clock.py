@@ -10,7 +10,7 @@ import pytest
 from rutter_ap_server.clock import FixedClock
 from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_tools.money import Money
-from store.making import START, a_proposal, behind_its_back, put
+from support.store_rows import START, a_proposal, behind_its_back, put
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 USD_5 = Money.parse("5.00", "USD")

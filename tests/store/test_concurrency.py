@@ -14,9 +14,9 @@ from rutter_ap_server.clock import Clock
 from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.money import Money
-from store import paying
-from store.making import put
-from store.paying import DAY_LIMIT, PAYMENTS_EACH, PEOPLE, VENDOR_LIMIT, VENDORS, claim_if_alone
+from support import concurrent_payments
+from support.concurrent_payments import DAY_LIMIT, PAYMENTS_EACH, PEOPLE, VENDOR_LIMIT, VENDORS, claim_if_alone
+from support.store_rows import put
 
 
 def everything(tx: Tx) -> list[Proposal]:
@@ -54,7 +54,7 @@ def holds_after(store: Store, count: int) -> None:
 
 
 def test_fifty_payments_of_many_threads_keep_every_limit(store: Store) -> None:
-    paying.pay_many(store, 1)
+    concurrent_payments.pay_many(store, 1)
 
     holds_after(store, PEOPLE * PAYMENTS_EACH)
 
@@ -63,7 +63,7 @@ def test_two_processes_of_many_threads_keep_every_limit(store_url: str) -> None:
     store = Store(store_url, Clock())
     processes = [
         subprocess.Popen(
-            [sys.executable, str(Path(paying.__file__)), store_url, str(seed)],
+            [sys.executable, str(Path(concurrent_payments.__file__)), store_url, str(seed)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -8,7 +8,7 @@ from datetime import timedelta
 from rutter_ap_server.clock import FixedClock
 from rutter_ap_server.store.connections import KeptConnection
 from rutter_ap_server.store.engine import Store
-from store.making import START, seen_from_outside
+from support.store_rows import START, seen_from_outside
 
 
 def begin(store: Store, connection_id: str, name: str = "", environment: str = "embedded") -> KeptConnection:

@@ -19,7 +19,7 @@ from rutter_ap_server.store.driver import run
 from rutter_ap_server.store.engine import Store, StoreError, Tx
 from rutter_ap_server.store.schema import proposals
 from rutter_ap_tools.money import Money
-from store.making import START, put, seen_from_outside
+from support.store_rows import START, put, seen_from_outside
 
 STATES = ("held", "released", "dispatching", "unknown", "posted", "failed", "refused")
 

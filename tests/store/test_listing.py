@@ -9,7 +9,7 @@ import pytest
 from rutter_ap_server.clock import FixedClock, stamp
 from rutter_ap_server.store.engine import Store
 from rutter_ap_server.store.proposals import OPEN_STATES, Proposal
-from store.making import START, put
+from support.store_rows import START, put
 
 STATES = ("held", "released", "dispatching", "unknown", "posted", "failed", "refused", "declined", "expired")
 

@@ -19,8 +19,8 @@ from rutter_ap_server.store import migrate, schema
 from rutter_ap_server.store.engine import Store, StoreError
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.money import Money
-from store.making import START, a_proposal, behind_its_back, outside, put, seen_from_outside
-from store.postgres import Postgres
+from support.postgres import Postgres
+from support.store_rows import START, a_proposal, behind_its_back, outside, put, seen_from_outside
 
 # Written by the first release itself, and dumped by SQLite.
 FIRST_RELEASE = (Path(__file__).parent / "first_release.sql").read_text(encoding="utf-8")

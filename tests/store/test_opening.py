@@ -14,7 +14,7 @@ import pytest
 
 from rutter_ap_server.clock import Clock
 from rutter_ap_server.store.engine import Store, StoreError
-from store.making import START, a_proposal, put
+from support.store_rows import START, a_proposal, put
 
 
 def digest_of(file: Path) -> str:

@@ -10,7 +10,7 @@ import pytest
 from rutter_ap_server.clock import FixedClock
 from rutter_ap_server.store.engine import Store, StoreError
 from rutter_ap_server.store.people import Approver, Link
-from store.making import START, put
+from support.store_rows import START, put
 
 
 def test_approvers_are_listed_by_name_and_a_hash_is_in_no_repr(store: Store) -> None:

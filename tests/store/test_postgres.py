@@ -11,8 +11,8 @@ import pytest
 from rutter_ap_server.clock import Clock, FixedClock
 from rutter_ap_server.store.engine import TRIES_MAX, Store, StoreError, Tx
 from rutter_ap_server.store.postgres import CONNECTIONS_MAX
-from store.making import START, a_proposal, behind_its_back, put, seen_from_outside
-from store.postgres import Postgres
+from support.postgres import Postgres
+from support.store_rows import START, a_proposal, behind_its_back, put, seen_from_outside
 
 END_OTHER_SESSIONS = """
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity

@@ -16,7 +16,7 @@ from rutter_ap_server.store.engine import Store, StoreError
 from rutter_ap_server.store.proposals import OPEN_STATES, Approval, Proposal
 from rutter_ap_tools.findings import Finding, Severity
 from rutter_ap_tools.money import Money
-from store.making import START, a_proposal, put
+from support.store_rows import START, a_proposal, put
 
 CLOSED_STATES = ("posted", "failed", "refused", "declined", "expired", "superseded")
 

@@ -16,7 +16,7 @@ from rutter_ap_server.clock import FixedClock
 from rutter_ap_server.secret import Secret
 from rutter_ap_server.store.engine import Store, StoreError, Tx
 from rutter_ap_server.store.secrets import Sealed, SecretBox, key_in_file, new_key
-from store.making import START, seen_from_outside
+from support.store_rows import START, seen_from_outside
 
 TOKEN = Secret("rutter_access_token_株_5f2c9d")
 

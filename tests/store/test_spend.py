@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rutter_ap_server.clock import FixedClock
 from rutter_ap_server.store.engine import Store, StoreError, Tx
 from rutter_ap_tools.money import Money
-from store.making import START, behind_its_back, put, seen_from_outside
+from support.store_rows import START, behind_its_back, put, seen_from_outside
 
 LIMIT = Money.parse("1000.00", "USD")
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from rutter_ap_server.clock import FixedClock, stamp, unstamp
 from rutter_ap_server.store.engine import Store, Tx
-from store.making import START, a_proposal, put
+from support.store_rows import START, a_proposal, put
 
 
 async def test_work_that_raises_leaves_nothing_behind(store: Store) -> None:

@@ -9,10 +9,10 @@ from pathlib import Path
 import anyio
 import pytest
 
-from guard import bench as parts
-from guard.bench import Bench, a_bench
 from rutter_ap_server.settings import Settings, read_settings
 from rutter_ap_tools.errors import ApError
+from support import bench as parts
+from support.bench import Bench, a_bench
 
 BILLS = ("NW-2291", "NW-2304")
 POLICY = """

@@ -6,11 +6,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from rutter_ap_tools.port import Desk
-from rutter_ap_tools.say import UNTRUSTED_NOTE, header
+from rutter_ap_tools.backend import Desk
+from rutter_ap_tools.render import UNTRUSTED_NOTE, header, say_write
 from rutter_ap_tools.text import clean, quote
 from rutter_ap_tools.tool import Risk, Tool
-from rutter_ap_tools.wire import Answer, CompanyArguments, RecordId, Result, ShortText
+from rutter_ap_tools.wire import Answer, CompanyArguments, RecordId, Result, ShortText, WriteArguments, WriteResult
 
 Compared = Literal["equal", "different", "not_found"]
 FIELDS = ("number", "vendor", "date", "total", "currency")
@@ -83,6 +83,19 @@ async def _read(desk: Desk, ask: ReadAttachment) -> AttachmentText:
     return await desk.read_attachment(ask)
 
 
+class AttachFile(WriteArguments):
+    """A file to attach to a bill: exactly one of `path` and `upload`."""
+
+    bill_id: RecordId = Field(description="Bill id.")
+    path: str = Field(default="", max_length=1000, description="File in an allowed folder.")
+    upload: ShortText = Field(default="", description="Or an upload's handle.")
+    file_name: ShortText = Field(default="", description="Name to show.")
+
+
+async def _attach(desk: Desk, intent: AttachFile) -> WriteResult:
+    return await desk.submit(intent)
+
+
 READ_ATTACHMENT = Tool(
     name="read_attachment",
     title="Read an attachment",
@@ -96,4 +109,20 @@ READ_ATTACHMENT = Tool(
     result=AttachmentText,
     handle=_read,
     say=_say,
+)
+
+
+ATTACH_FILE = Tool(
+    name="attach_file",
+    title="Attach a file",
+    description=(
+        "Attaches a document (PDF, PNG, JPEG, CSV, text) to a bill, by an allowed path or a `rutter-ap "
+        "upload` handle. Never send file contents."
+    ),
+    risk=Risk.WRITES,
+    toolset="files",
+    arguments=AttachFile,
+    result=WriteResult,
+    handle=_attach,
+    say=say_write,
 )

@@ -7,10 +7,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from rutter_ap_tools.bill_words import say_bill, say_bills
-from rutter_ap_tools.port import Desk
-from rutter_ap_tools.say import say_write
-from rutter_ap_tools.tool import Risk, Tool
+from rutter_ap_tools.backend import Desk
+from rutter_ap_tools.render import UNTRUSTED_NOTE, cell, header, say_write, table
+from rutter_ap_tools.text import quote
+from rutter_ap_tools.tool import BRIEF, Risk, Tool
 from rutter_ap_tools.wire import (
     Amount,
     Answer,
@@ -209,6 +209,105 @@ async def _create(desk: Desk, intent: CreateBill) -> WriteResult:
     return await desk.submit(intent)
 
 
+class UpdateBill(WriteArguments):
+    """What to change of a bill; what is left out stays as it is."""
+
+    bill_id: RecordId = Field(description="Bill id.")
+    document_number: ShortText = Field(default="", description="Vendor's number.")
+    issue_date: OptionalDate = Field(default="", description="YYYY-MM-DD.")
+    due_date: OptionalDate = Field(default="", description="YYYY-MM-DD.")
+    memo: LongText = Field(default="", description="Note.")
+    lines: list[NewBillLine] = Field(
+        default_factory=list,
+        max_length=200,
+        description="All its lines anew, as in create_bill.",
+        json_schema_extra={BRIEF: True},
+    )
+
+
+class DeleteBill(WriteArguments):
+    """A bill to take out of the ledger."""
+
+    bill_id: RecordId = Field(description="Bill id.")
+
+
+async def _submit(desk: Desk, intent: WriteArguments) -> WriteResult:
+    return await desk.submit(intent)
+
+
+def say_bills(found: BillList) -> str:
+    """A page of bills: notes, totals, and a table."""
+    lines = [header(found), *found.notes, *(_say_total(total) for total in found.totals or ())]
+    if found.bills:
+        lines += [UNTRUSTED_NOTE, _bill_table(found.bills)]
+    else:
+        lines.append("No bills match.")
+    if found.next_cursor:
+        lines.append(f"More follow: call again with cursor={found.next_cursor}")
+    return "\n".join(lines)
+
+
+def _say_total(total: BillTotal) -> str:
+    return f"All that match in {total.total.currency}: {total.bills}, due {total.due.money}, of {total.total.money}"
+
+
+def _bill_table(bills: list[BillRow]) -> str:
+    """Amounts stand as they are written in calls. A currency that is the same in every row is said once."""
+    currencies = {bill.total.currency for bill in bills}
+    common = f" {currencies.pop()}" if len(currencies) == 1 else ""
+    rows = [
+        (
+            bill.id,
+            cell(bill.document_number),
+            cell(bill.vendor.name or bill.vendor.id),
+            bill.status,
+            str(bill.due_date or "none"),
+            str(bill.days_overdue) if bill.days_overdue > 0 else "",
+            *(one.amount if common else f"{one.amount} {one.currency}" for one in (bill.due, bill.total)),
+        )
+        for bill in bills
+    ]
+    heads = ("id", "number", "vendor", "status", "due date", "days late", f"due{common}", f"total{common}")
+    return table(heads, rows)
+
+
+def say_bill(found: BillDetail) -> str:
+    """One bill, a line for each of its parts."""
+    bill = found.bill
+    lines = [
+        header(found),
+        UNTRUSTED_NOTE,
+        f"Bill {bill.id} number {cell(bill.document_number)} from {cell(bill.vendor.name)} ({bill.vendor.id})",
+        f"status {bill.status}, issued {bill.issue_date}, due {bill.due_date}, "
+        f"total {bill.total.money}, still due {bill.due.money}",
+    ]
+    if found.memo:
+        lines.append(f"memo (untrusted): {quote(found.memo, 300)}")
+    lines += [_say_line(line) for line in found.lines]
+    for payment in found.payments:
+        source = f" from {cell(payment.account.name or payment.account.id)}" if payment.account else ""
+        lines.append(f"payment {payment.id}: {payment.amount.money} on {payment.date}{source}")
+    for credit in found.credits:
+        number = f" number {cell(credit.document_number)}" if credit.document_number else ""
+        lines.append(f"credit {credit.id}{number}: {credit.amount.money} on {credit.date}")
+    if found.attachments is None:
+        lines.append("attachments: not known")
+    lines += [f"attachment {a.id}: {quote(a.file_name)}" for a in found.attachments or ()]
+    if found.open_credits:
+        lines.append(f"open credits: {found.open_credits.remaining.money} in {', '.join(found.open_credits.ids)}")
+    lines += [f"proposal {p.id}: {p.tool}, {p.state}" for p in found.proposals]
+    lines.append(found.next_step)
+    return "\n".join(lines)
+
+
+def _say_line(line: BillLine) -> str:
+    amount = line.amount.money if line.amount else "?"
+    account = cell(line.account.name or line.account.id) if line.account else "no account"
+    counted = f", {line.quantity or '?'} at {line.unit_amount or '?'}" if line.quantity or line.unit_amount else ""
+    tags = "".join(f", {tag.kind} {cell(tag.name or tag.id)}" for tag in line.tags)
+    return f"line: {amount} to {account}{counted}{tags} {quote(line.description)}".rstrip()
+
+
 LIST_BILLS = Tool(
     name="list_bills",
     title="List bills",
@@ -243,5 +342,35 @@ CREATE_BILL = Tool(
     arguments=CreateBill,
     result=WriteResult,
     handle=_create,
+    say=say_write,
+)
+
+
+UPDATE_BILL = Tool(
+    name="update_bill",
+    title="Correct a bill",
+    description=(
+        "Corrects a bill; what is left out stays, lines replace all of its lines. Not for vendor, currency or "
+        "what is paid."
+    ),
+    risk=Risk.WRITES,
+    toolset="bills",
+    arguments=UpdateBill,
+    result=WriteResult,
+    handle=_submit,
+    say=say_write,
+)
+DELETE_BILL = Tool(
+    name="delete_bill",
+    title="Delete a bill",
+    description=(
+        "Deletes a bill entered by mistake, for good, when an approver agrees. Not with payments or credits "
+        "on it. To correct one: update_bill."
+    ),
+    risk=Risk.DESTROYS,
+    toolset="bills",
+    arguments=DeleteBill,
+    result=WriteResult,
+    handle=_submit,
     say=say_write,
 )

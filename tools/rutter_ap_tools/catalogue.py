@@ -5,22 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from rutter_ap_tools.attachments import READ_ATTACHMENT
-from rutter_ap_tools.bill_changes import DELETE_BILL, UPDATE_BILL
-from rutter_ap_tools.bills import CREATE_BILL, GET_BILL, LIST_BILLS
+from rutter_ap_tools.accounts import LINK_ACCOUNT
+from rutter_ap_tools.attachments import ATTACH_FILE, READ_ATTACHMENT
+from rutter_ap_tools.bills import CREATE_BILL, DELETE_BILL, GET_BILL, LIST_BILLS, UPDATE_BILL
 from rutter_ap_tools.connections import CONNECT_LEDGER, LIST_CONNECTIONS, SYNC_LEDGER
-from rutter_ap_tools.credit_lists import LIST_CREDITS
-from rutter_ap_tools.credit_writes import CREATE_CREDIT, REMOVE_CREDIT
-from rutter_ap_tools.credits import APPLY_CREDIT
-from rutter_ap_tools.files import ATTACH_FILE
-from rutter_ap_tools.ledger import LINK_ACCOUNT
-from rutter_ap_tools.payment_lists import LIST_PAYMENTS
-from rutter_ap_tools.payment_runs import PROPOSE_PAYMENT_RUN
-from rutter_ap_tools.payment_voids import VOID_PAYMENT
-from rutter_ap_tools.payments import PAY_BILL
+from rutter_ap_tools.credits import APPLY_CREDIT, CREATE_CREDIT, LIST_CREDITS, REMOVE_CREDIT
+from rutter_ap_tools.payables import SUMMARIZE_PAYABLES
+from rutter_ap_tools.payments import LIST_PAYMENTS, PAY_BILL, PROPOSE_PAYMENT_RUN, VOID_PAYMENT
 from rutter_ap_tools.proposals import GET_PROPOSAL, LIST_PROPOSALS
 from rutter_ap_tools.records import FIND_RECORDS
-from rutter_ap_tools.summaries import SUMMARIZE_PAYABLES
 from rutter_ap_tools.tool import Risk, Tool
 from rutter_ap_tools.vendors import SAVE_VENDOR
 

@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from rutter_ap_tools.port import Desk
-from rutter_ap_tools.say import UNTRUSTED_NOTE, cell, header
+from rutter_ap_tools.backend import Desk
+from rutter_ap_tools.render import UNTRUSTED_NOTE, cell, header
 from rutter_ap_tools.tool import Risk, Tool
 from rutter_ap_tools.wire import Answer, Arguments, CompanyArguments, Result, ShortText
 

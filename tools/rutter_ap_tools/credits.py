@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+import datetime
+from typing import Literal
+
 from pydantic import Field
 
-from rutter_ap_tools.port import Desk
-from rutter_ap_tools.say import say_write
+from rutter_ap_tools.backend import Desk
+from rutter_ap_tools.render import UNTRUSTED_NOTE, cell, header, say_write, table
 from rutter_ap_tools.tool import Risk, Tool
-from rutter_ap_tools.wire import OptionalAmount, OptionalDate, RecordId, WriteArguments, WriteResult
+from rutter_ap_tools.wire import (
+    Amount,
+    Answer,
+    Arguments,
+    CompanyArguments,
+    CurrencyText,
+    DateText,
+    Identifier,
+    LongText,
+    MoneyShape,
+    Named,
+    OptionalAmount,
+    OptionalDate,
+    RecordId,
+    Result,
+    ShortText,
+    WriteArguments,
+    WriteResult,
+)
 
 
 class ApplyCredit(WriteArguments):
@@ -23,6 +44,102 @@ async def _apply(desk: Desk, intent: ApplyCredit) -> WriteResult:
     return await desk.submit(intent)
 
 
+class ListCredits(CompanyArguments):
+    """The question `list_credits` answers."""
+
+    vendor: ShortText = Field(default="", description="Id or name.")
+    status: Literal["open", "any"] = Field(default="open", description="open: something is left.")
+    limit: int = Field(default=50, ge=1, le=200, description="Per page.")
+    cursor: str = Field(default="", max_length=4000, description="next_cursor before.")
+
+
+class AppliedTo(Result):
+    """How much of a credit lowered one bill."""
+
+    bill_id: str
+    amount: MoneyShape
+
+
+class CreditRow(Result):
+    """One credit memo; `applied` are the bills it lowered."""
+
+    id: str
+    document_number: str | None = None
+    vendor: Named
+    status: str
+    issue_date: datetime.date | None = None
+    total: MoneyShape
+    remaining: MoneyShape
+    applied: list[AppliedTo]
+
+
+class CreditList(Answer):
+    """A page of credit memos."""
+
+    credits: list[CreditRow]
+    notes: list[str] = Field(default_factory=list)
+    next_cursor: str | None = None
+
+
+def _say_credits(found: CreditList) -> str:
+    lines = [header(found), *found.notes]
+    if found.credits:
+        heads = ("id", "number", "vendor", "status", "issued", "remaining", "total", "applied to bills")
+        lines += [UNTRUSTED_NOTE, table(heads, [_credit_cells(row) for row in found.credits])]
+    else:
+        lines.append("No credits match.")
+    if found.next_cursor:
+        lines.append(f"More follow: call again with cursor={found.next_cursor}")
+    return "\n".join(lines)
+
+
+def _credit_cells(row: CreditRow) -> tuple[str, ...]:
+    return (
+        row.id,
+        cell(row.document_number),
+        cell(row.vendor.name or row.vendor.id),
+        row.status,
+        str(row.issue_date or "none"),
+        f"{row.remaining.amount} {row.remaining.currency}",
+        row.total.amount,
+        ", ".join(f"{bill.bill_id} {bill.amount.amount}" for bill in row.applied),
+    )
+
+
+async def _list(desk: Desk, ask: ListCredits) -> CreditList:
+    return await desk.list_credits(ask)
+
+
+class NewCreditLine(Arguments):
+    """One line of a credit. `amount` is the line's total, above zero like the credit itself."""
+
+    amount: Amount = Field(description='Line total, e.g. "80.00".')
+    account: ShortText = Field(default="", description="Else the linked.")
+    description: LongText = Field(default="", description="What is credited.")
+
+
+class CreateCredit(WriteArguments):
+    """A vendor's credit memo to enter."""
+
+    vendor: Identifier = Field(description="Id or name.")
+    issue_date: DateText = Field(description="YYYY-MM-DD.")
+    currency: CurrencyText = Field(description="ISO 4217.")
+    document_number: ShortText = Field(default="", description="Vendor's number.")
+    memo: LongText = Field(default="", description="Note.")
+    lines: list[NewCreditLine] = Field(min_length=1, max_length=200, description="At least one line.")
+
+
+class RemoveCredit(WriteArguments):
+    """A credit to take off a bill."""
+
+    credit_id: RecordId = Field(description="Credit id.")
+    bill_id: RecordId = Field(description="Bill id.")
+
+
+async def _submit(desk: Desk, intent: WriteArguments) -> WriteResult:
+    return await desk.submit(intent)
+
+
 APPLY_CREDIT = Tool(
     name="apply_credit",
     title="Apply a credit",
@@ -35,5 +152,44 @@ APPLY_CREDIT = Tool(
     arguments=ApplyCredit,
     result=WriteResult,
     handle=_apply,
+    say=say_write,
+)
+
+
+LIST_CREDITS = Tool(
+    name="list_credits",
+    title="List credits",
+    description="Finds bill credit memos (what vendors owe us): what remains, and where each was applied.",
+    risk=Risk.READS,
+    toolset="credits",
+    arguments=ListCredits,
+    result=CreditList,
+    handle=_list,
+    say=_say_credits,
+)
+
+
+CREATE_CREDIT = Tool(
+    name="create_credit",
+    title="Enter a credit",
+    description=(
+        "Enters a bill credit memo; amounts are positive. See list_credits first. It lowers no bill: apply_credit does."
+    ),
+    risk=Risk.WRITES,
+    toolset="credits",
+    arguments=CreateCredit,
+    result=WriteResult,
+    handle=_submit,
+    say=say_write,
+)
+REMOVE_CREDIT = Tool(
+    name="remove_credit",
+    title="Remove a credit",
+    description="Takes a credit off a bill again: the bill is due by that much more. Deletes neither, moves no money.",
+    risk=Risk.WRITES,
+    toolset="credits",
+    arguments=RemoveCredit,
+    result=WriteResult,
+    handle=_submit,
     say=say_write,
 )

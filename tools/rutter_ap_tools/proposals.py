@@ -7,10 +7,10 @@ from typing import Literal
 
 from pydantic import Field
 
+from rutter_ap_tools.backend import Desk
 from rutter_ap_tools.findings import Finding
-from rutter_ap_tools.payment_runs import RunLine, run_table
-from rutter_ap_tools.port import Desk
-from rutter_ap_tools.say import UNTRUSTED_NOTE, header, table
+from rutter_ap_tools.payments import RunLine, run_table
+from rutter_ap_tools.render import UNTRUSTED_NOTE, header, table
 from rutter_ap_tools.text import clean
 from rutter_ap_tools.tool import Risk, Tool
 from rutter_ap_tools.wire import (

@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from rutter_ap_tools.port import Desk
-from rutter_ap_tools.say import UNTRUSTED_NOTE, cell, header, table
+from rutter_ap_tools.backend import Desk
+from rutter_ap_tools.render import UNTRUSTED_NOTE, cell, header, table
 from rutter_ap_tools.text import quote
 from rutter_ap_tools.tool import Risk, Tool
 from rutter_ap_tools.wire import Answer, CompanyArguments, MoneyShape, Named, Result, ShortText

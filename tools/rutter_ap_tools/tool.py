@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar, get_args
 
 from pydantic import BaseModel
 
-from rutter_ap_tools.port import Desk
-from rutter_ap_tools.toolsets import Toolset
+from rutter_ap_tools.backend import Desk
 from rutter_ap_tools.wire import Arguments, Result
 
 A = TypeVar("A", bound=Arguments)
@@ -139,3 +138,7 @@ def _inline(node: Any, definitions: dict[str, Any]) -> Any:
         for key in node
         if key not in ("$defs", "title")
     }
+
+
+Toolset = Literal["bills", "payments", "credits", "files", "ledger", "reports"]
+TOOLSETS: tuple[str, ...] = get_args(Toolset)

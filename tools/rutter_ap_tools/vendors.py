@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from rutter_ap_tools.port import Desk
-from rutter_ap_tools.say import say_write
+from rutter_ap_tools.backend import Desk
+from rutter_ap_tools.render import say_write
 from rutter_ap_tools.tool import Risk, Tool
 from rutter_ap_tools.wire import ShortText, WriteArguments, WriteResult
 

@@ -11,13 +11,13 @@ import anyio.to_thread
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from rutter_ap_server.companies.company import Office
 from rutter_ap_server.guard import journal
-from rutter_ap_server.guard.commit import LEASE_SECONDS, let_go
+from rutter_ap_server.guard.authorize import LEASE_SECONDS, let_go
 from rutter_ap_server.guard.dispatch import Dispatcher
-from rutter_ap_server.guard.frozen import thaw
-from rutter_ap_server.guard.kinds.registry import kind_named
 from rutter_ap_server.guard.policy import Policy
-from rutter_ap_server.lookup.office import Office
+from rutter_ap_server.guard.prepared import thaw
+from rutter_ap_server.guard.writes.registry import kind_named
 from rutter_ap_server.store.people import Approver
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.errors import BadInput, NotFound, PersonError

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
-from rutter_ap_server.guard.frozen import Frozen
-from rutter_ap_server.guard.kinds.base import Facts, Kind, OwnFacts, finding
-from rutter_ap_server.guard.own_rules import SHARED_RULES
+from rutter_ap_server.companies.company import Office
 from rutter_ap_server.guard.policy import Policy
+from rutter_ap_server.guard.prepared import Frozen
+from rutter_ap_server.guard.shared_rules import SHARED_RULES
+from rutter_ap_server.guard.store_facts import own_facts, windows_broken
 from rutter_ap_server.guard.untrusted import worth_remembering
+from rutter_ap_server.guard.writes.base import Facts, Kind, OwnFacts, approve, finding, refuse
+from rutter_ap_server.guard.writes.parties import bill_words
+from rutter_ap_server.guard.writes.pay_bill_rules import amount_over_tier
+from rutter_ap_server.guard.writes.registry import kind_named
+from rutter_ap_server.rutter.abilities import shows_closing_date
+from rutter_ap_server.store.proposals import IN_FLIGHT_STATES
 from rutter_ap_tools.findings import Finding, Severity, verdict
+from rutter_ap_tools.money import Money
+
+if TYPE_CHECKING:
+    from rutter_ap_server.store.engine import Tx
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +98,119 @@ def _remembered(facts: Facts[Any]) -> Remembered:
     if facts.vendor is None:
         return Remembered(heard=heard)
     return Remembered(facts.vendor.id, facts.vendor.details, facts.vendor.parts, heard)
+
+
+# A question can name so many payments; more than that nobody reads in a chat.
+CHAT_LINES_MAX = 6
+_BILLS_NAMED_MAX = 3
+# Said once for a run: they are the same for each of its lines.
+_OF_THE_WHOLE = ("freeze.active", "payment.quiet_hours", "platform.unsupported", "platform.undocumented")
+
+
+def assess(
+    tx: Tx,
+    kind: Kind,
+    frozen: Frozen,
+    facts: Facts[Any],
+    policy: Policy,
+    *,
+    except_id: str | None = None,
+    in_flight_states: Collection[str] = IN_FLIGHT_STATES,
+    with_limits: bool = False,
+) -> Judgement:
+    """The judgement of a write as ledger and store are now; `with_limits` asks about rolling limits as well."""
+    lines = kind.lines(frozen)
+    if lines:
+        return _assess_lines(tx, kind, frozen, lines, facts, policy, in_flight_states)
+    own = own_facts(
+        tx,
+        kind,
+        frozen,
+        policy,
+        except_id=except_id,
+        in_flight_states=in_flight_states,
+        facts=facts,
+        with_limits=with_limits,
+    )
+    return judge(kind, frozen, facts, own, policy)
+
+
+def _assess_lines(
+    tx: Tx,
+    kind: Kind,
+    frozen: Frozen,
+    lines: tuple[Frozen, ...],
+    facts: Facts[Any],
+    policy: Policy,
+    in_flight_states: Collection[str],
+) -> Judgement:
+    """Each line judged as it would be alone, and the whole by what it comes to.
+
+    One release covers all of it, so the whole is at least as severe as its severest line, its total counts like one
+    payment's amount, and no rolling limit may be passed half way through.
+    """
+    parts = []
+    names = [bill_words(line_facts.seen.bill) for line_facts in facts.seen.lines]
+    for line, gathered in zip(lines, facts.seen.lines, strict=True):
+        line_facts = replace(gathered, closed_up_to=facts.closed_up_to)
+        line_kind = kind_named(line.tool)
+        own = own_facts(tx, line_kind, line, policy, in_flight_states=in_flight_states, facts=line_facts)
+        parts.append((line, judge(line_kind, line, line_facts, own, policy)))
+    company = policy.of(frozen.company_id)
+    found = [
+        *_together(names, [judgement for _, judgement in parts]),
+        *heeded(_of_the_total(frozen, lines, facts, company), company),
+        *heeded(_over_limits(tx, frozen, lines, company), company),
+        *base_findings(kind, company),
+    ]
+    unique = {(one.code, one.message): one for one in found}
+    ordered = tuple(sorted(unique.values(), key=lambda one: (-one.severity, one.code)))
+    return Judgement(ordered, policy.version, facts.fingerprint, parts=tuple(parts))
+
+
+def _together(names: list[str], judgements: list[Judgement]) -> Iterator[Finding]:
+    """The lines' findings, one for each code and severity, with the bills it is about."""
+    said: dict[tuple[str, Severity], list[str]] = {}
+    for name, judgement in zip(names, judgements, strict=True):
+        for one in judgement.findings:
+            whole = one.code.startswith("policy.") or one.code in _OF_THE_WHOLE
+            words = one.message if whole or one.message.startswith(f"{name} ") else f"{name}: {one.message}"
+            said.setdefault((one.code, one.severity), []).append(words)
+    for (code, severity), messages in said.items():
+        distinct = list(dict.fromkeys(messages))
+        more = len(distinct) - _BILLS_NAMED_MAX
+        tail = f"; and {more} more" if more > 0 else ""
+        yield finding(code, severity, "; ".join(distinct[:_BILLS_NAMED_MAX]) + tail)
+
+
+def _of_the_total(frozen: Frozen, lines: tuple[Frozen, ...], facts: Facts[Any], policy: Policy) -> Iterator[Finding]:
+    if len(lines) > CHAT_LINES_MAX:
+        yield approve("run.many_lines", f"{len(lines)} payments are more than a question in the chat can show")
+    if len(lines) > 1:
+        whole = amount_over_tier(replace(lines[0], money=frozen.money), facts.seen.lines[0].seen, policy)
+        if whole is not None:
+            yield finding(whole.code, whole.severity, f"in all, {whole.message}")
+
+
+def _over_limits(tx: Tx, frozen: Frozen, lines: tuple[Frozen, ...], policy: Policy) -> Iterator[Finding]:
+    assert frozen.money is not None
+    currency = frozen.money.currency
+    by_vendor: dict[str, list[Money]] = {}
+    for line in lines:
+        assert line.money is not None
+        by_vendor.setdefault(line.vendor_id or "", []).append(line.money)
+    for code, words in windows_broken(tx, frozen.company_id, frozen.money, None, policy):
+        yield refuse(code, words)
+    for vendor_id, amounts in by_vendor.items():
+        total = Money.total(amounts, currency)
+        for code, words in windows_broken(tx, frozen.company_id, total, vendor_id, policy):
+            if code == "amount.over_vendor_limit":
+                yield refuse(code, words)
+
+
+async def gather_facts(kind: Kind, frozen: Frozen, office: Office, policy: Policy | None = None) -> Facts[Any]:
+    """The kind's facts afresh, and up to which day the ledger says that the books are closed."""
+    facts = await kind.gather(frozen, office, policy)
+    if not shows_closing_date(office.company.platform):
+        return facts
+    return replace(facts, closed_up_to=await office.directory.closed_up_to())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rutter_ap_server.guard import journal, lines
-from rutter_ap_server.guard.frozen import Frozen
-from rutter_ap_server.guard.kinds.base import Kind, refuse
+from rutter_ap_server.guard import batches, journal
+from rutter_ap_server.guard.prepared import Frozen
+from rutter_ap_server.guard.writes.base import Kind, refuse
 from rutter_ap_server.store.canonical import canonical
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.findings import Severity
@@ -39,7 +39,7 @@ class Settler:
                 tx.audit.append("posted", actor=actor, proposal_id=proposal_id, record=kept)
                 run_id = journal.get(tx, proposal_id).run_id
                 if run_id is not None:
-                    lines.recount(tx, run_id)
+                    batches.recount(tx, run_id)
             return journal.get(tx, proposal_id)
 
         return await self._store.write(settle)

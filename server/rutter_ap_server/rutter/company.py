@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import date, datetime
 from functools import cached_property
 
-from rutter_ap_server.rutter import books, masters
+from rutter_ap_server.rutter import collections
 from rutter_ap_server.rutter.answers import change, read_key, read_success
 from rutter_ap_server.rutter.attachments import Attachments
 from rutter_ap_server.rutter.calls import Answer, Call
@@ -32,84 +32,84 @@ class Company:
         return "Company(access_token=********)"
 
     @cached_property
-    def bills(self) -> books.Bills:
-        return books.Bills(self._seat)
+    def bills(self) -> collections.Bills:
+        return collections.Bills(self._seat)
 
     @cached_property
-    def bill_payments(self) -> books.BillPayments:
-        return books.BillPayments(self._seat)
+    def bill_payments(self) -> collections.BillPayments:
+        return collections.BillPayments(self._seat)
 
     @cached_property
-    def bill_credit_memos(self) -> books.BillCreditMemos:
-        return books.BillCreditMemos(self._seat)
+    def bill_credit_memos(self) -> collections.BillCreditMemos:
+        return collections.BillCreditMemos(self._seat)
 
     @cached_property
-    def bill_credit_applications(self) -> books.BillCreditApplications:
-        return books.BillCreditApplications(self._seat)
+    def bill_credit_applications(self) -> collections.BillCreditApplications:
+        return collections.BillCreditApplications(self._seat)
 
     @cached_property
     def attachments(self) -> Attachments:
         return Attachments(self._seat)
 
     @cached_property
-    def accounts(self) -> books.Accounts:
-        return books.Accounts(self._seat)
+    def accounts(self) -> collections.Accounts:
+        return collections.Accounts(self._seat)
 
     @cached_property
-    def vendors(self) -> books.Vendors:
-        return books.Vendors(self._seat)
+    def vendors(self) -> collections.Vendors:
+        return collections.Vendors(self._seat)
 
     @cached_property
-    def customers(self) -> masters.Customers:
-        return masters.Customers(self._seat)
+    def customers(self) -> collections.Customers:
+        return collections.Customers(self._seat)
 
     @cached_property
-    def items(self) -> masters.Items:
-        return masters.Items(self._seat)
+    def items(self) -> collections.Items:
+        return collections.Items(self._seat)
 
     @cached_property
-    def classes(self) -> masters.Classes:
-        return masters.Classes(self._seat)
+    def classes(self) -> collections.Classes:
+        return collections.Classes(self._seat)
 
     @cached_property
-    def departments(self) -> masters.Departments:
-        return masters.Departments(self._seat)
+    def departments(self) -> collections.Departments:
+        return collections.Departments(self._seat)
 
     @cached_property
-    def locations(self) -> masters.Locations:
-        return masters.Locations(self._seat)
+    def locations(self) -> collections.Locations:
+        return collections.Locations(self._seat)
 
     @cached_property
-    def projects(self) -> masters.Projects:
-        return masters.Projects(self._seat)
+    def projects(self) -> collections.Projects:
+        return collections.Projects(self._seat)
 
     @cached_property
-    def tasks(self) -> masters.Tasks:
-        return masters.Tasks(self._seat)
+    def tasks(self) -> collections.Tasks:
+        return collections.Tasks(self._seat)
 
     @cached_property
-    def tax_rates(self) -> masters.TaxRates:
-        return masters.TaxRates(self._seat)
+    def tax_rates(self) -> collections.TaxRates:
+        return collections.TaxRates(self._seat)
 
     @cached_property
-    def payment_terms(self) -> masters.PaymentTerms:
-        return masters.PaymentTerms(self._seat)
+    def payment_terms(self) -> collections.PaymentTerms:
+        return collections.PaymentTerms(self._seat)
 
     @cached_property
-    def payment_methods(self) -> masters.PaymentMethods:
-        return masters.PaymentMethods(self._seat)
+    def payment_methods(self) -> collections.PaymentMethods:
+        return collections.PaymentMethods(self._seat)
 
     @cached_property
-    def subsidiaries(self) -> masters.Subsidiaries:
-        return masters.Subsidiaries(self._seat)
+    def subsidiaries(self) -> collections.Subsidiaries:
+        return collections.Subsidiaries(self._seat)
 
     @cached_property
-    def purchase_orders(self) -> masters.PurchaseOrders:
-        return masters.PurchaseOrders(self._seat)
+    def purchase_orders(self) -> collections.PurchaseOrders:
+        return collections.PurchaseOrders(self._seat)
 
     @cached_property
-    def currencies(self) -> masters.Currencies:
-        return masters.Currencies(self._seat)
+    def currencies(self) -> collections.Currencies:
+        return collections.Currencies(self._seat)
 
     async def company_info(self, *, expand: bool = False, force_fetch: bool = False) -> CompanyInfo:
         """The company itself. Raises `RutterError`."""

@@ -1,0 +1,139 @@
+"""Everything that can go wrong between a client and Rutter, switched on by a header, by a rule, or at a rate."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from rutter_sandbox.errors import JsonObject, Refusal, bad_request
+from rutter_sandbox.shapes import Shape, checked, choice, listing, optional, record, required, text
+from rutter_sandbox.shapes import amount as number
+from rutter_sandbox.wire import Answer, Call, refused
+
+HEADER = "x-sandbox-fault"
+SECONDS_MAX = 120
+"""A slow answer and a silence take so long at most; `slow=<seconds>` and the like say how long."""
+
+# The request is never looked at: nothing is committed.
+NO_ANSWER_BEFORE, CUT_BEFORE = "no_answer_before_commit", "cut_before_commit"
+# The request is carried out in full, and the client does not learn it.
+NO_ANSWER_AFTER, CUT_AFTER, CUT_MID_BODY = "no_answer_after_commit", "cut_after_commit", "cut_mid_body"
+BEFORE, AFTER = frozenset({NO_ANSWER_BEFORE, CUT_BEFORE}), frozenset({NO_ANSWER_AFTER, CUT_AFTER})
+_SECONDS = {"slow": 1, NO_ANSWER_BEFORE: 2, NO_ANSWER_AFTER: 2}
+# The socket misbehaves; the app sends these itself.
+ON_THE_SOCKET = BEFORE | AFTER | {CUT_MID_BODY, "slow"}
+
+_STATUSES_BEFORE = {"status_429": 429, "status_452": 452} | {
+    f"status_{status}_before_commit": status for status in (500, 502, 503, 504)
+}
+_STATUSES_AFTER = {f"status_{status}_after_commit": status for status in (500, 502, 503, 504)}
+_BODIES = frozenset({"malformed_json", "truncated_json", "html"})
+# Carried out deeper down, where lists, jobs and webhooks are made.
+_LISTS_AND_JOBS = frozenset({"repeated_cursor", "stale_read", "job_never_ends", "job_fails"})
+_WEBHOOKS = frozenset({"duplicate_webhooks", "reordered_webhooks"})
+_DEEP = _LISTS_AND_JOBS | _WEBHOOKS
+NAMES = tuple(sorted(ON_THE_SOCKET | set(_STATUSES_BEFORE) | set(_STATUSES_AFTER) | _BODIES | _DEEP))
+
+_WHOLE = 1_000_000
+_HTML = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
+
+_RULE: Shape = {
+    "fault": required(choice(*NAMES)),
+    "method": optional(text(10)),
+    "path": optional(text(200)),
+    "times": optional(number),
+    "rate": optional(number),
+}
+_PLAN: Shape = {"seed": optional(number), "rules": required(listing(record(_RULE)))}
+
+
+@dataclass(slots=True)
+class Rule:
+    """Strikes calls whose method and path fit, a number of times or at a rate."""
+
+    fault: str
+    method: str = ""
+    path: str = ""
+    times: int | None = None
+    rate_millionths: int = _WHOLE
+    struck: int = 0
+
+    def fits(self, call: Call) -> bool:
+        spent = self.times is not None and self.struck >= self.times
+        return not spent and self.method in {"", call.method} and self.path in call.path
+
+
+@dataclass(slots=True)
+class Faults:
+    """The rules in force in this process. The same seed and the same calls meet the same faults."""
+
+    rules: list[Rule] = field(default_factory=list)
+    chance: random.Random = field(default_factory=lambda: random.Random(0))  # noqa: S311 - repeatable, not secret
+
+    def replace(self, body: JsonObject) -> None:
+        """Take `{"seed"?, "rules": [{"fault", "method"?, "path"?, "times"?, "rate"?}]}`; a rate lies in 0 to 1."""
+        plan = checked(_PLAN, body, "body", lambda *_: False)
+        seed, rules = _whole(Decimal(plan.get("seed", 0)), "seed"), [_rule(row) for row in plan["rules"]]
+        self.chance, self.rules = random.Random(seed), rules  # noqa: S311 - repeatable, not secret
+
+    def choose(self, call: Call) -> str:
+        """The fault this call meets: the one its header names, or that of the first rule to strike."""
+        named = call.headers.get(HEADER)
+        if named is not None:
+            return _named(named)
+        for rule in self.rules:
+            if rule.fits(call) and self.chance.randrange(_WHOLE) < rule.rate_millionths:
+                rule.struck += 1
+                return rule.fault
+        return ""
+
+
+def _rule(row: JsonObject) -> Rule:
+    times = _whole(row["times"], "times") if "times" in row else None
+    rate = Decimal(row.get("rate", 1))
+    if not 0 <= rate <= 1:
+        raise bad_request("rate must lie in 0 to 1.")
+    return Rule(row["fault"], row.get("method", ""), row.get("path", ""), times, int(rate * _WHOLE))
+
+
+def _whole(value: Decimal, name: str) -> int:
+    if value < 0 or value != int(value):
+        raise bad_request(f"{name} must be a whole number from 0 up.")
+    return int(value)
+
+
+def _named(header: str) -> str:
+    name, _, seconds = header.partition("=")
+    if name not in NAMES or (seconds and (name not in _SECONDS or not (seconds.isascii() and seconds.isdecimal()))):
+        raise bad_request(f"There is no fault of this name. Known: {', '.join(NAMES)}.", "UNKNOWN_FAULT")
+    return header
+
+
+def seconds_of(fault: str) -> int:
+    """How long the fault takes: what its header says after the `=`, or its default; 0 for what happens at once."""
+    name, _, seconds = fault.partition("=")
+    return min(int(seconds[:6]), SECONDS_MAX) if seconds else _SECONDS.get(name, 0)
+
+
+def instead(fault: str) -> Answer | None:
+    """The answer of a fault that strikes before anything is done."""
+    if fault in _STATUSES_BEFORE:
+        return _status(_STATUSES_BEFORE[fault])
+    return Answer(502, _HTML, content_type="text/html") if fault == "html" else None
+
+
+def afterwards(fault: str, answer: Answer) -> Answer:
+    """What becomes of an answer whose work is already committed."""
+    if fault in _STATUSES_AFTER:
+        return _status(_STATUSES_AFTER[fault])
+    if fault == "truncated_json":
+        return Answer(answer.status, answer.body[: len(answer.body) // 2], answer.headers)
+    if fault == "malformed_json":
+        return Answer(answer.status, answer.body.replace(b":", b"=", 1), answer.headers)
+    return answer
+
+
+def _status(status: int) -> Answer:
+    code = {429: "RATE_LIMIT_EXCEEDED", 452: "PLATFORM_RATE_LIMIT_EXCEEDED"}.get(status, "INTERNAL_ERROR")
+    return refused(Refusal(status, "API_ERROR", code, "The sandbox was asked to fail in this way."))

@@ -1,0 +1,137 @@
+"""Every write is a job: accepted once per Idempotency-Key, run in one transaction, its result kept for replays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rutter_sandbox import hooks
+from rutter_sandbox.database import Database, Transaction
+from rutter_sandbox.errors import JsonObject, PlatformRefusal, bad_request, gone, key_conflict
+from rutter_sandbox.jsons import decode, digest, encode
+from rutter_sandbox.records import Books, Company, company_by
+from rutter_sandbox.wire import Answer, Call
+
+JOB_HEADER = "X-Rutter-Job-ID"
+
+# An asynchronous job says prequeued when accepted, pending when first asked, and its result from then on.
+_POLLS_BEFORE_DONE = 1
+_NEVER_DONE = -1
+
+Run = Callable[[Books], JsonObject]
+
+
+def mode_of(body: JsonObject) -> str:
+    mode = body.get("response_mode", "prefer_sync")
+    if mode not in ("prefer_sync", "async"):
+        raise bad_request("response_mode must be prefer_sync or async.")
+    return str(mode)
+
+
+def replay(tx: Transaction, call: Call, company: Company, key: str | None, body: Any) -> Answer | None:
+    """The stored result of this very request, a conflict, or None when the key is new."""
+    if key is None:
+        return None
+    row = tx.sql.execute("SELECT digest, job_id FROM idempotency WHERE key = ?", (key,)).fetchone()
+    if row is None:
+        return None
+    if row[0] != _request_digest(call, company, body):
+        raise key_conflict()
+    return _answer_of(tx, call, row[1])
+
+
+def _request_digest(call: Call, company: Company, body: Any) -> str:
+    return digest([call.method, call.path, company.id, body])
+
+
+def run(books: Books, call: Call, key: str | None, body: Any, mode: str, action: Run) -> Answer:
+    """Run an accepted write. A refusal by the platform undoes its work, and is itself the stored result."""
+    job_id = books.tx.new_id()
+    books.sql.execute("SAVEPOINT job")
+    try:
+        status, result = 200, _run_unless_it_must_fail(books, call, action)
+    except PlatformRefusal as refusal:
+        books.sql.execute("ROLLBACK TO job")
+        status, result = refusal.status, refusal.body()
+    books.sql.execute("RELEASE job")
+    polls = _POLLS_BEFORE_DONE if mode == "async" else 0
+    polls = _NEVER_DONE if call.fault == "job_never_ends" else polls
+    _store(books, call, job_id, key, body, status, result, polls)
+    if polls == 0:
+        _announce(books.tx, books.company, job_id)
+        return Answer(status, encode(result), {JOB_HEADER: job_id})
+    return _async_answer(call, job_id, "prequeued")
+
+
+def _run_unless_it_must_fail(books: Books, call: Call, action: Run) -> JsonObject:
+    if call.fault == "job_fails":
+        raise PlatformRefusal("PLATFORM_FAILURE", "The platform could not carry out the request.")
+    return action(books)
+
+
+def _store(
+    books: Books,
+    call: Call,
+    job_id: str,
+    key: str | None,
+    body: Any,
+    status: int,
+    result: JsonObject,
+    polls: int,
+) -> None:
+    request: JsonObject = {"method": call.method, "url": f"{call.origin}{call.path}", "body": body}
+    if key is not None:
+        request["idempotency_key"] = key
+        values = (key, _request_digest(call, books.company, body), job_id)
+        books.sql.execute("INSERT INTO idempotency VALUES (?, ?, ?)", values)
+    row = (job_id, books.company.number, encode(request), status, encode(result), polls, books.now)
+    books.sql.execute("INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+
+
+def _async_answer(call: Call, job_id: str, status: str) -> Answer:
+    pending = {"id": job_id, "response_url": f"{call.base_url}/jobs/{job_id}", "status": status}
+    return Answer(200, encode({"async_response": pending}), {JOB_HEADER: job_id})
+
+
+def _answer_of(tx: Transaction, call: Call, job_id: str) -> Answer:
+    query = "SELECT http_status, response, polls_left FROM jobs WHERE id = ?"
+    status, response, polls = tx.sql.execute(query, (job_id,)).fetchone()
+    if polls != 0:
+        return _async_answer(call, job_id, "pending")
+    return Answer(status, response, {JOB_HEADER: job_id})
+
+
+def read_job(database: Database, job_id: str) -> Answer:
+    """The job as it stands. Being asked is what moves an asynchronous job on, so no clock is needed."""
+    with database.reading() as tx:
+        job = _job_body(tx, job_id)
+    if "response" not in job:
+        with database.writing() as tx:
+            _move_on(tx, job_id)
+    return Answer(200, encode(job))
+
+
+def _move_on(tx: Transaction, job_id: str) -> None:
+    moved = tx.sql.execute("UPDATE jobs SET polls_left = polls_left - 1 WHERE id = ? AND polls_left > 0", (job_id,))
+    if moved.rowcount and "response" in _job_body(tx, job_id):
+        number = tx.sql.execute("SELECT company FROM jobs WHERE id = ?", (job_id,)).fetchone()[0]
+        company = company_by(tx.sql, "number", number)
+        if company:
+            _announce(tx, company, job_id)
+
+
+def _job_body(tx: Transaction, job_id: str) -> JsonObject:
+    query = "SELECT request, http_status, response, polls_left FROM jobs WHERE id = ?"
+    row = tx.sql.execute(query, (job_id,)).fetchone()
+    if row is None:
+        raise gone("job")
+    request, status, response, polls = row
+    job: JsonObject = {"id": job_id, "status": "pending", "request": decode(request)}
+    if polls == 0:
+        job["status"] = "success" if status == 200 else "failure"
+        job["response"] = {"http_status": status, "body": decode(response)}
+    return job
+
+
+def _announce(tx: Transaction, company: Company, job_id: str) -> None:
+    hooks.emit(tx, company, "JOB", "JOB_COMPLETED", lambda: {"job": _job_body(tx, job_id)})

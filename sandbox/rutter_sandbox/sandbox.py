@@ -1,0 +1,69 @@
+"""The sandbox as one value: a database, the company's story in it, and the ASGI app that answers for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from rutter_sandbox import load, story, story_others
+from rutter_sandbox.app import App
+from rutter_sandbox.database import Database
+from rutter_sandbox.webhooks import Courier
+from rutter_sandbox.wire import CLIENT_ID, CLIENT_SECRET
+
+
+@dataclass(frozen=True, slots=True)
+class SandboxConnection:
+    """A company of the sandbox and the token that opens it."""
+
+    id: str
+    name: str
+    platform: str
+    access_token: str
+
+
+class Sandbox:
+    """An open sandbox. `asgi` answers under `/versioned`, over a socket or in process."""
+
+    client_id = CLIENT_ID
+    client_secret = CLIENT_SECRET
+
+    def __init__(self, database: Database, *, admin: bool) -> None:
+        self._database = database
+        self.asgi = App(database, admin=admin)
+        self.courier = Courier(database)
+
+    @classmethod
+    def open(cls, file: Path | None, *, today: date | None, bills: int, admin: bool) -> Sandbox:
+        database = Database(file, today)
+        try:
+            _seed_once(database, bills)
+        except BaseException:
+            database.close()
+            raise
+        return cls(database, admin=admin)
+
+    @property
+    def connections(self) -> tuple[SandboxConnection, ...]:
+        """The linked companies, the main one first, as they are now."""
+        query = """SELECT id, COALESCE(name, store_name, platform), platform, access_token FROM companies
+            WHERE platform IS NOT NULL ORDER BY number"""
+        with self._database.reading() as tx:
+            return tuple(SandboxConnection(*row) for row in tx.sql.execute(query))
+
+    def close(self) -> None:
+        self._database.close()
+
+
+def _seed_once(database: Database, bills: int) -> None:
+    """Tell the story into an empty database. Others who open the same file wait, and then find it told."""
+    with database.writing() as tx:
+        if tx.sql.execute("SELECT value FROM meta WHERE key = 'seeded'").fetchone()[0]:
+            return
+        now = tx.now
+        story.tell(tx, database.today)
+        story_others.tell(tx, database.today)
+        load.generate(tx, database.today, bills)
+        tx.now = now
+        tx.sql.execute("UPDATE meta SET value = 'yes' WHERE key = 'seeded'")

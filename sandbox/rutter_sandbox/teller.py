@@ -1,0 +1,188 @@
+"""Tells a company's story: enters records through the same functions as the wire, dated in the past."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+from decimal import Decimal
+
+from rutter_sandbox import bills, ledger, masters, orders, payments, vendor_credits
+from rutter_sandbox.clock import day_stamp, days_from, noon_of, stamp
+from rutter_sandbox.database import Transaction, named_id
+from rutter_sandbox.errors import JsonObject
+from rutter_sandbox.records import Books, Company, company_by
+
+BEGINNING = -400
+"""The day, counted from today, on which every company of the story was set up."""
+
+
+class Teller:
+    """Enters one company's records. Names stand for ids, and days are counted from today."""
+
+    def __init__(self, tx: Transaction, company: Company, slug: str, today: date) -> None:
+        self.books = Books(tx, company)
+        self.slug = slug
+        self.today = today
+        self._ticks = 0
+        self.on(BEGINNING)
+
+    def on(self, day: int) -> None:
+        """Everything from here on is entered around noon of that day, or in the morning of today."""
+        self._ticks += 1
+        morning = noon_of(days_from(self.today, day)) - 6 * 3_600_000
+        self.books.tx.now = stamp(morning + self._ticks * 1000)
+
+    def id(self, kind: str, name: str) -> str:
+        return named_id(f"{self.slug}/{kind}/{name}")
+
+    def date(self, day: int) -> str:
+        return day_stamp(days_from(self.today, day))
+
+    def accounts(self, rows: Iterable[tuple[str, str, str, str]]) -> None:
+        """Rows of (name, type, currency, nominal code)."""
+        for name, account_type, currency, code in rows:
+            given = {"account_type": account_type, "currency_code": currency, "name": name, "nominal_code": code}
+            given["id"] = self.id("account", name)
+            extra = {"additional_fields": {"bank_account_number": f"00-{code}"}}
+            masters.create_account(self.books, given | extra)
+
+    def plain(self, kind: str, names: Iterable[str], **fields: object) -> None:
+        """Objects that are little more than a name."""
+        for name in names:
+            self.books.add(kind, {"id": self.id(kind, name), "name": name, **fields})
+
+    def currencies(self, codes: Iterable[tuple[str, str]]) -> None:
+        for code, name in codes:
+            fields = {"id": self.id("currency", code), "currency_code": code, "currency_name": name}
+            self.books.add("currency", fields)
+
+    def term(self, name: str, due_days: int, **discount: Decimal | int) -> None:
+        given = {"id": self.id("payment_term", name), "term_name": name, "due_days": due_days, **discount}
+        masters.create_payment_term(self.books, given)
+
+    def tax_rate(self, name: str, rate: str) -> None:
+        given = {"id": self.id("tax_rate", name), "name": name}
+        masters.create_tax_rate(self.books, given | {"components": [{"name": name, "rate": Decimal(rate)}]})
+
+    def vendor(self, name: str, currency: str, **fields: object) -> None:
+        handle = name.lower().replace(" ", "-")
+        given = {
+            "id": self.id("vendor", name),
+            "vendor_name": name,
+            "contact_name": f"{name} Accounts",
+            "currency_code": currency,
+            "email": f"billing@{handle}.example",
+            "phone": "+1 555 0100",
+            "addresses": [{"type": "billing", "address1": "1 Quay Street", "city": "Portland", "country": "US"}],
+        }
+        masters.create_vendor(self.books, given | fields)
+
+    def item(self, name: str, price: str, kind: str = "non_inventory") -> None:
+        side = {"description": name, "unit_price": Decimal(price)}
+        masters.create_item(self.books, {"id": self.id("item", name), "name": name, "type": kind, "bill_item": side})
+
+    def opening(self, account: str, currency: str, minor: int) -> None:
+        entries = [(self.id("account", account), minor), (self.id("account", "Opening Balance Equity"), -minor)]
+        ledger.post(self.books, self.id("opening", account), currency, entries)
+
+    def bill(
+        self,
+        vendor: str,
+        number: str,
+        lines: list[JsonObject],
+        issued: int,
+        due: int,
+        *,
+        currency: str | None = None,
+        **fields: object,
+    ) -> str:
+        """Enter a bill on the day it was issued; its document number is also the name of its id."""
+        self.on(min(issued, 0))
+        given = {
+            "id": self.id("bill", number),
+            "vendor_id": self.id("vendor", vendor),
+            "currency_code": currency or self.books.company.currency,
+            "issue_date": self.date(issued),
+            "due_date": self.date(due),
+            "document_number": number,
+            "line_items": lines,
+        }
+        return str(bills.create_bill(self.books, given | fields)["id"])
+
+    def line(self, account: str, amount: str, description: str, **fields: object) -> JsonObject:
+        given = {"account_id": self.id("account", account), "description": description}
+        return {**given, "total_amount": Decimal(amount), **fields}
+
+    def pay(self, number: str, account: str, amount: str, day: int) -> None:
+        self.on(day)
+        link = {"id": self.id("bill", number), "allocated_amount": Decimal(amount)}
+        given = {
+            "id": self.id("bill_payment", f"{number}/{day}"),
+            "account_id": self.id("account", account),
+            "transaction_date": self.date(day),
+            "linked_bills": [link],
+        }
+        payments.create_payments(self.books, given)
+
+    def credit(self, vendor: str, number: str, lines: list[JsonObject], day: int, memo: str) -> None:
+        self.on(day)
+        given = {
+            "id": self.id("bill_credit_memo", number),
+            "vendor_id": self.id("vendor", vendor),
+            "issue_date": self.date(day),
+            "document_number": number,
+            "memo": memo,
+            "line_items": lines,
+        }
+        vendor_credits.create_credit(self.books, given)
+
+    def order(self, vendor: str, number: str, lines: list[tuple[str, int]], day: int) -> None:
+        self.on(day)
+        given = {
+            "id": self.id("purchase_order", number),
+            "vendor_id": self.id("vendor", vendor),
+            "txn_date": self.date(day),
+            "currency": self.books.company.currency,
+            "document_number": number,
+            "line_items": [{"item": self.id("item", name), "quantity": count} for name, count in lines],
+        }
+        orders.create_order(self.books, given)
+
+    def change_vendor(self, name: str, day: int, **fields: object) -> None:
+        self.on(day)
+        vendor = self.books.get("vendor", self.id("vendor", name))
+        masters.update_vendor(self.books, vendor, fields)
+
+    def company_info(self, legal_name: str, address: str) -> None:
+        company = self.books.company
+        fields = {
+            "id": self.id("company_info", company.platform),
+            "name": company.store_name,
+            "legal_name": legal_name,
+            "currency_code": company.currency,
+            "addresses": [address],
+        }
+        self.books.add("company_info", fields)
+
+    def close_books(self, day: int) -> None:
+        """From here on nothing dated on or before that day can be entered or changed."""
+        closing = days_from(self.today, day).isoformat()
+        query = "UPDATE companies SET closing_date = ? WHERE number = ?"
+        self.books.sql.execute(query, (closing, self.books.company.number))
+        info = self.books.get("company_info", self.id("company_info", self.books.company.platform))
+        self.books.save("company_info", info | {"additional_fields": {"closing_date": closing}})
+
+
+def found(tx: Transaction, slug: str, name: str, store: str, platform: str, currency: str) -> Company:
+    """Make the connection of a company of the story; its access token is the same in every sandbox."""
+    query = """INSERT INTO companies
+        (id, access_token, name, store_name, platform, status, currency, next_platform_id,
+         last_sync_started_at, last_sync_completed_at, created_at, updated_at)
+        VALUES (?, ?, ?, ?, ?, 'active', ?, 100, ?, ?, ?, ?)"""
+    connection_id = named_id(f"connection/{slug}")
+    token = f"access-sandbox-{named_id(f'token/{slug}')}"
+    tx.sql.execute(query, (connection_id, token, name, store, platform, currency, tx.now, tx.now, tx.now, tx.now))
+    company = company_by(tx.sql, "id", connection_id)
+    if company is None:
+        raise AssertionError("A company that was just made is not there.")
+    return company

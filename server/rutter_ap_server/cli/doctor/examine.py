@@ -1,0 +1,213 @@
+"""The examination: each part looked at by itself, so that none hides another, in a fixed order."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rutter_ap_server.app import App
+from rutter_ap_server.cli.doctor.check import (
+    OTHERS_MAY_READ,
+    OTHERS_MAY_WRITE,
+    Check,
+    Look,
+    NotKnown,
+    Patient,
+    mode_of,
+    step_of,
+)
+from rutter_ap_server.cli.doctor.connections import connections
+from rutter_ap_server.cli.doctor.keys import keys
+from rutter_ap_server.clock import unstamp
+from rutter_ap_server.settings import SettingsError, make_home, read_settings
+from rutter_ap_tools.errors import ApError
+from rutter_ap_tools.text import clean
+
+if TYPE_CHECKING:
+    from rutter_ap_server.guard.policy import Policy
+    from rutter_ap_server.store.engine import Tx
+
+# Clocks of several servers on one store differ by moments; more than this makes windows and expiries wrong.
+_CLOCK_SECONDS_BEHIND_MAX = 5
+
+
+async def examine(environ: Mapping[str, str]) -> list[Check]:
+    """Looks at every part and answers at least one check each, in a fixed order. Never raises for what is broken.
+
+    Wrong settings end it at once, since everything else depends on them.
+    """
+    try:
+        app = App(read_settings(environ))
+    except SettingsError as error:
+        return [Check("settings", "fail", error.message, error.next_step)]
+    patient = Patient(environ, app)
+    try:
+        return [check for name, look in _LOOKS.items() for check in await _looked_at(name, look, patient)]
+    finally:
+        await app.aclose()
+
+
+def report(checks: Sequence[Check], as_json: bool, write: Callable[[str], object]) -> int:
+    """Writes the checks down. Answers 0 when nothing fails, 1 when something does, 2 for wrong settings."""
+    failed = list(dict.fromkeys(check.name for check in checks if check.status == "fail"))
+    if as_json:
+        content = {"checks": [asdict(check) for check in checks], "ok": not failed}
+        write(json.dumps(content, ensure_ascii=False, indent=2) + "\n")
+    else:
+        write("".join(_lines(check) for check in checks))
+        write(f"Something is wrong: {', '.join(failed)}.\n" if failed else "Nothing is wrong.\n")
+    if "settings" in failed:
+        return 2
+    return 1 if failed else 0
+
+
+def _lines(check: Check) -> str:
+    line = f"{check.status:4}  {check.name:10}  {check.detail}\n"
+    return line + (f"{'':18}→ {check.next_step}\n" if check.next_step else "")
+
+
+async def _looked_at(name: str, look: Look, patient: Patient) -> list[Check]:
+    try:
+        found = await look(patient)
+        return found if isinstance(found, list) else [found]
+    except NotKnown:
+        return [Check(name, "warn", "not known while the store cannot be used")]
+    except ApError as error:
+        return [Check(name, "fail", error.message, step_of(error))]
+    except Exception as error:  # noqa: BLE001 - a broken part must not hide the others
+        # The exception's own text may hold anything; its kind is enough to say.
+        words = f"could not be looked at ({type(error).__name__})"
+        return [Check(name, "fail", words, "Look at the server's log; if it stays, report it with this line.")]
+
+
+async def _settings(patient: Patient) -> Check:
+    settings = patient.settings
+    parts = [f"environment {settings.environment}"]
+    parts += ["read-only"] if settings.read_only else []
+    parts += [f"toolsets {', '.join(sorted(settings.toolsets))}"] if settings.toolsets else []
+    detail = ", ".join(parts)
+    if mode_of(patient.environ.get("RUTTER_AP_ENV_FILE", "")) & OTHERS_MAY_READ:
+        return Check("settings", "warn", f"{detail}; others can read the file in RUTTER_AP_ENV_FILE", "chmod 600 it.")
+    return Check("settings", "ok", detail)
+
+
+async def _home(patient: Patient) -> Check:
+    home = patient.settings.home
+    mode = mode_of(home)
+    make_home(home)
+    if not os.access(home, os.R_OK | os.W_OK | os.X_OK):
+        return Check("home", "fail", f"{home} cannot be written", "Give RUTTER_AP_HOME a folder of your own.")
+    if mode & OTHERS_MAY_READ:
+        was = f"{home} was open to others (mode {mode:04o}); it is 0700 now"
+        return Check("home", "warn", was, "If you share this machine, give RUTTER_CLIENT_SECRET and passcodes anew.")
+    return Check("home", "ok", f"{home}, for its owner alone")
+
+
+async def _store(patient: Patient) -> Check:
+    try:
+        found = await patient.app.store.read(lambda tx: tx.audit.verify())
+    except Exception:
+        patient.store_is_broken = True
+        raise
+    if not found.holds:
+        return Check(
+            "store",
+            "fail",
+            f"the audit chain breaks at entry {found.broken_at}: {found.reason}",
+            "Keep the file as it is, run `rutter-ap freeze`, and find out who changed it before paying anything.",
+        )
+    entries = "1 entry" if found.entries == 1 else f"{found.entries} entries"
+    return Check("store", "ok", f"opens; the audit chain holds over {entries}")
+
+
+async def _policy(patient: Patient) -> Check:
+    path = patient.settings.policy_file
+    patient.policy = policy = patient.app.policy.read()
+    if not path.exists():
+        return Check("policy", "ok", f"no file at {path}: the built-in default is in force")
+    detail = f"{path} is in force, version {policy.version[:12]}"
+    if mode_of(path) & OTHERS_MAY_WRITE:
+        return Check("policy", "warn", f"{detail}; others can write it", f"chmod go-w {path}")
+    return Check("policy", "ok", detail)
+
+
+async def _clock(patient: Patient) -> Check:
+    newest = await patient.read(_newest)
+    now = patient.app.clock.now()
+    if newest is not None and unstamp(newest) - now > timedelta(seconds=_CLOCK_SECONDS_BEHIND_MAX):
+        behind = f"{now:%Y-%m-%d %H:%M} UTC is before the newest audit entry, of {unstamp(newest):%Y-%m-%d %H:%M}"
+        return Check("clock", "fail", behind, "Set this machine's clock: limits and expiries are counted by it.")
+    return Check("clock", "ok", f"{now:%Y-%m-%d %H:%M} UTC")
+
+
+def _newest(tx: Tx) -> str | None:
+    return max((entry.at for entry in tx.audit.entries()), default=None)
+
+
+async def _approvers(patient: Patient) -> Check:
+    names = [a.name for a in await patient.read(lambda tx: tx.people.approvers())]
+    listed = ", ".join(clean(name, 60) for name in names)
+    if patient.settings.read_only:
+        return Check("approvers", "ok", listed or "nobody, and with read-only nothing needs one")
+    if not names:
+        nobody = "nobody can release what the policy holds for an approver"
+        return Check("approvers", "warn", nobody, "rutter-ap approvers add NAME")
+    if len(names) == 1 and patient.policy is not None and _has_second_tier(patient.policy):
+        alone = f"{listed} alone: payments above the policy's second tier need two people"
+        return Check("approvers", "warn", alone, "rutter-ap approvers add NAME, for a second person.")
+    return Check("approvers", "ok", listed)
+
+
+def _has_second_tier(policy: Policy) -> bool:
+    """Whether any payment that is not refused outright needs two people."""
+    tiers = [
+        (policy.limit(currency, "two_approvers_above"), policy.limit(currency, "single_limit"))
+        for currency in policy.currencies
+    ]
+    return any(second is not None and single is not None and second < single for second, single in tiers)
+
+
+async def _files(patient: Patient) -> Check:
+    folders, home = patient.settings.files, patient.settings.home.resolve()
+    if not folders:
+        return Check(
+            "files", "ok", "no folder in RUTTER_AP_FILES: only files put in by `rutter-ap upload` are attached"
+        )
+    too_wide = [folder for folder in folders if home.is_relative_to(folder) or Path.home().is_relative_to(folder)]
+    if too_wide:
+        wide = f"{_joined(too_wide)} holds this program's own files, or all of yours"
+        return Check("files", "warn", wide, "Name a folder in RUTTER_AP_FILES that holds only invoices.")
+    closed = [folder for folder in folders if not os.access(folder, os.R_OK | os.X_OK)]
+    if closed:
+        return Check("files", "warn", f"{_joined(closed)} cannot be read", "Give this user the right to read it.")
+    return Check("files", "ok", _joined(folders))
+
+
+def _joined(folders: Sequence[Path]) -> str:
+    return ", ".join(str(folder) for folder in folders)
+
+
+async def _freeze(patient: Patient) -> Check:
+    frozen = await patient.read(lambda tx: tx.people.frozen())
+    if frozen is not None:
+        return Check("freeze", "warn", f"all writes are stopped, by {clean(frozen, 120)}", "rutter-ap unfreeze")
+    return Check("freeze", "ok", "writes are allowed")
+
+
+_LOOKS: dict[str, Look] = {
+    "settings": _settings,
+    "home": _home,
+    "store": _store,
+    "policy": _policy,
+    "keys": keys,
+    "connection": connections,
+    "clock": _clock,
+    "approvers": _approvers,
+    "files": _files,
+    "freeze": _freeze,
+}

@@ -1,0 +1,107 @@
+"""`rutter-ap evidence`: one payment's file, as JSON for programs and as a page for people."""
+
+from __future__ import annotations
+
+import argparse
+import html
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rutter_ap_server.app import App
+
+_STYLE = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a}"
+    "table{border-collapse:collapse;width:100%;margin:.5rem 0 1.5rem}"
+    "th,td{text-align:left;vertical-align:top;padding:.3rem .6rem;border-bottom:1px solid #ddd}"
+    "th{width:14rem;font-weight:600}code{font-size:.85em;word-break:break-all}"
+)
+
+
+def evidence(arguments: argparse.Namespace) -> int:
+    """Writes `evidence-ID.json` and `evidence-ID.html` into a folder, readable by their owner alone."""
+    from rutter_ap_server.cli.approvals import run
+
+    async def work(app: App) -> int:
+        from rutter_ap_server.guard.reports.evidence import gather_evidence
+
+        proposal = await app.proposal(arguments.proposal)
+        gathered = await gather_evidence(app.store, proposal, await app.office_of(proposal))
+        text = json.dumps(gathered, indent=2, ensure_ascii=False) + "\n"
+        if arguments.json:
+            sys.stdout.write(text)
+            return 0
+        folder = Path(arguments.out)
+        for ending, content in ((".json", text), (".html", page(gathered))):
+            target = folder / f"evidence-{proposal.id}{ending}"
+            _write_private(target, content)
+            sys.stdout.write(f"{target}\n")
+        return 0
+
+    return run(work)
+
+
+def page(gathered: dict[str, Any]) -> str:
+    """One page with no script and no link; everything from outside is escaped."""
+    proposal = gathered["proposal"]
+    parts = [
+        "<!doctype html><html lang=en><meta charset=utf-8>",
+        "<meta http-equiv=Content-Security-Policy content=\"default-src 'none'; style-src 'unsafe-inline'\">",
+        f"<title>Evidence for {_text(proposal['id'])}</title><style>{_STYLE}</style>",
+        f"<h1>{_text(proposal['summary'])}</h1>",
+        _table("Proposal", {k: v for k, v in proposal.items() if k not in ("summary", "findings", "intent")}),
+        _table("What was frozen", proposal["intent"]),
+        _rows("What the guard found", proposal["findings"], ("severity", "message", "code")),
+        _rows("Who released it", gathered["approvals"], ("approver", "channel", "at")),
+        _table("What was sent", gathered["sending"] or {"sent": "nothing"}),
+        _table("What the ledger showed afterwards", gathered["record"] or {"record": "none"}),
+        _rows("Documents attached to the bill", gathered["documents"], ("file_name", "bytes", "sha256")),
+        _table("The bill as the ledger shows it now", gathered["bill_now"] or {"bill": "none"}),
+        _rows("Audit entries", gathered["audit"], ("seq", "at", "kind", "actor", "hash", "hash_is_right")),
+        _table("The whole chain", gathered["chain"]),
+        "</html>",
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _table(title: str, values: dict[str, Any]) -> str:
+    rows = "".join(f"<tr><th>{_text(_label(name))}</th><td>{_value(value)}</td></tr>" for name, value in values.items())
+    return f"<h2>{_text(title)}</h2><table>{rows}</table>"
+
+
+def _rows(title: str, rows: list[dict[str, Any]], columns: tuple[str, ...]) -> str:
+    if not rows:
+        return f"<h2>{_text(title)}</h2><p>None.</p>"
+    head = "".join(f"<th>{_text(_label(name))}</th>" for name in columns)
+    body = "".join("<tr>" + "".join(f"<td>{_value(row.get(name))}</td>" for name in columns) + "</tr>" for row in rows)
+    return f"<h2>{_text(title)}</h2><table><tr>{head}</tr>{body}</table>"
+
+
+def _label(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, dict | list):
+        return f"<code>{_text(json.dumps(value, ensure_ascii=False, indent=1))}</code>"
+    return _text("" if value is None else str(value))
+
+
+def _text(value: str) -> str:
+    return html.escape(value, quote=True)
+
+
+def _write_private(target: Path, content: str) -> None:
+    from rutter_ap_tools.errors import OperatorError
+
+    try:
+        descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(content)
+    except OSError:
+        raise OperatorError(
+            "the evidence cannot be written there", code="evidence.not_written", next_step="Name a folder with --out."
+        ) from None

@@ -1,0 +1,191 @@
+"""Linking companies: begun at Rutter, finished by a person in a browser, kept here with the access token sealed.
+
+Nothing here writes to any books.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from rutter_ap_server.companies.company import Office
+from rutter_ap_server.companies.health import Broken, health_of
+from rutter_ap_server.companies.onboarding import Joining
+from rutter_ap_server.companies.saved_connections import Keeping, Known
+from rutter_ap_server.interaction import LinkToOpen, Opened, Opener
+from rutter_ap_server.rutter.errors import (
+    ConnectionDisabled,
+    CredentialsRejected,
+    UpstreamNonsense,
+)
+from rutter_ap_server.store.connections import KeptConnection
+from rutter_ap_server.store.errors import StoreError
+from rutter_ap_tools.connections import ConnectionList, ConnectLedger, ConnectResult
+from rutter_ap_tools.errors import ApError, PersonError, Refused
+from rutter_ap_tools.findings import Finding, Severity
+from rutter_ap_tools.text import clean
+from rutter_ap_tools.wire import Named
+
+if TYPE_CHECKING:
+    from rutter_ap_server.store.engine import Tx
+
+ASK_SECONDS_MAX = 120
+# A list looks whether so many that wait were finished; older ones are looked at when they are named.
+_LOOKED_AT_MAX = 10
+Status = Literal["waiting", "connected", "dry_run"]
+
+
+@dataclass(frozen=True, slots=True)
+class Linking:
+    """Begins connections, sees whether a person finished them, and helps one that needs a person again."""
+
+    keeping: Keeping
+    joining: Joining
+
+    async def connect(self, ask: ConnectLedger, *, actor: str, opener: Opener) -> ConnectResult:
+        """The way of `connect_ledger`.
+
+        A connection that was begun under the same name and waits is taken up again: calling twice makes no second one.
+        Raises `Refused` while all writes are stopped.
+        """
+        await self._refuse_while_frozen()
+        name = clean(ask.name, 30)
+        target = await self.keeping.named(ask.connection_id) if ask.connection_id else await self.keeping.of_name(name)
+        if ask.dry_run:
+            return self._dry_run(target, name)
+        if isinstance(target, Office | Broken):
+            return await self._sign_in_again(target, actor=actor, opener=opener)
+        begun = target or await self.joining.begin(name, actor=actor)
+        done = await self.joining.finish(begun, actor=actor) if target else None
+        if done is not None:
+            return self._connected(done)
+        return await self._let_link(begun, actor=actor, opener=opener)
+
+    async def _let_link(self, begun: KeptConnection, *, actor: str, opener: Opener) -> ConnectResult:
+        shown = await self.keeping.offices.shown(await self.keeping.link_of(begun))
+        link = LinkToOpen(begun.id, _ASK.format(begun.name or "a company"), shown, ASK_SECONDS_MAX)
+        opened = await opener.open_link(link)
+        # Asked of Rutter, whatever the client says: that somebody opened the link says nothing, nor that they did not.
+        done = await self.joining.finish(begun, actor=actor) if opened is not Opened.CANNOT_ASK else None
+        if done is not None:
+            await opener.link_done(link)
+            return self._connected(done)
+        return ConnectResult(
+            company=Named(id=begun.id, name=begun.name or None),
+            environment=self.keeping.environment,
+            status="waiting",
+            link_url=shown,
+            next_step=f"{_OPENED[opened]} Then call connect_ledger again with connection_id {begun.id}.",
+        )
+
+    async def _sign_in_again(self, target: Office | Broken, *, actor: str, opener: Opener) -> ConnectResult:
+        """A company that was linked before: healthy, or the link by which a person signs in again."""
+        office = target if isinstance(target, Office) else await self.fetch_token(target, actor=actor)
+        try:
+            status = await office.ledger.status()
+        except CredentialsRejected:
+            office = await self.fetch_token(office, actor=actor)
+            status = await office.ledger.status()
+        health, company = health_of(status), office.company
+        if health == "disabled":
+            raise ConnectionDisabled("The connection to this company is disabled at Rutter.")
+        if health != "needs_reauth":
+            return self._result("connected", company.named, company.platform, _HEALTHY[health])
+        if not status.link_url:
+            raise UpstreamNonsense("Rutter gave no link for signing in again.")
+        shown = await self.keeping.offices.shown(status.link_url)
+        link = LinkToOpen(company.id, _ASK_AGAIN.format(company.name), shown, ASK_SECONDS_MAX)
+        opened = await opener.open_link(link)
+        if opened is not Opened.CANNOT_ASK and health_of(await office.ledger.status()) != "needs_reauth":
+            await opener.link_done(link)
+            await self.keeping.store.write(
+                lambda tx: tx.audit.append("connection_signed_in", actor=actor, company=company.id)
+            )
+            return self._result("connected", company.named, company.platform, _HEALTHY["active"])
+        step = f"{_OPENED[opened]} Then call connect_ledger again with connection_id {company.id}."
+        waiting = self._result("waiting", company.named, company.platform, step)
+        return waiting.model_copy(update={"link_url": shown})
+
+    async def fetch_token(self, target: Office | Broken, *, actor: str) -> Office:
+        """The company with its access token as Rutter has it now, sealed anew. Raises `PersonError` when it is gone."""
+        connection_id = target.company.id if isinstance(target, Office) else target.id
+        if isinstance(target, Office) and self.keeping.offices.is_own(connection_id):
+            raise CredentialsRejected("Rutter does not accept RUTTER_ACCESS_TOKEN.")
+        if isinstance(target, Broken) and (self.keeping.offices.is_own(connection_id) or _is_locked(target)):
+            raise target.trouble.with_traceback(None)
+        box, entry = self.keeping.box(), await self.keeping.entry(connection_id)
+        if entry is None:
+            raise _gone(connection_id)
+        fresh = entry
+
+        def keep(tx: Tx) -> None:
+            self.keeping.seal_token(tx, box, fresh)
+            tx.connections.touch(connection_id)
+            tx.audit.append("connection_token_fetched", actor=actor, company=connection_id)
+
+        await self.keeping.store.write(keep)
+        return await self.keeping.offices.named(connection_id)
+
+    async def listed(self, reference: str, *, actor: str, read_only: bool) -> ConnectionList:
+        """Every connection, or one; those that a person finished meanwhile become usable first."""
+        waiting = () if read_only else (await self.keeping.pending())[-_LOOKED_AT_MAX:]
+        for begun in waiting:
+            try:
+                await self.joining.finish(begun, actor=actor)
+            except ApError:
+                # It is still listed as waiting; what is wrong is said when it is named.
+                continue
+        return await self.keeping.listed(reference)
+
+    async def _refuse_while_frozen(self) -> None:
+        by = await self.keeping.store.read(lambda tx: tx.people.frozen())
+        if by is not None:
+            words = f"all writes are stopped, by {clean(by, 100)}"
+            finding = Finding(code="freeze.active", severity=Severity.REFUSE, message=words)
+            raise Refused(words, findings=[finding], next_step="A person allows them again: rutter-ap unfreeze.")
+
+    def _dry_run(self, target: Known | None, name: str) -> ConnectResult:
+        if target is None:
+            company, step = Named(id="", name=name or None), "A new connection would be begun, and a link answered."
+        elif isinstance(target, KeptConnection):
+            company = Named(id=target.id, name=target.name or None)
+            step = "It was begun before and waits: its link would be answered, or it would be finished."
+        else:
+            company = target.company.named if isinstance(target, Office) else target.named
+            step = "It is connected: its health would be looked at, and where needed a link to sign in answered."
+        return self._result("dry_run", company, None, f"{step} Nothing was changed.")
+
+    def _connected(self, done: KeptConnection) -> ConnectResult:
+        return self._result("connected", Named(id=done.id, name=done.name or None), done.platform, _HEALTHY["active"])
+
+    def _result(self, status: Status, company: Named, platform: str | None, next_step: str) -> ConnectResult:
+        return ConnectResult(
+            company=company, environment=self.keeping.environment, status=status, platform=platform, next_step=next_step
+        )
+
+
+_ASK = "Open the page on which {} is linked, and sign in to its accounting platform there."
+_ASK_AGAIN = "Open the page on which to sign in again to the accounting platform of {}."
+_OPENED = {
+    Opened.OPENED: "The link was opened, but Rutter does not show a sign-in yet: let the person finish there.",
+    Opened.NOT_OPENED: "The link was not opened. Ask the person whether they want to.",
+    Opened.CANNOT_ASK: "Give the person the link, to be opened in a browser.",
+}
+_HEALTHY = {
+    "active": "It is connected. With several companies, name the company in every call.",
+    "not_ready": "It is connected; its first synchronisation can take hours, until then lists are refused.",
+    "unhealthy": "It is connected, but Rutter has trouble reaching the platform and keeps trying.",
+}
+
+
+def _is_locked(broken: Broken) -> bool:
+    """Whether the token is there and no key opens it: wrong keys are the operator's to put right, not to seal over."""
+    return isinstance(broken.trouble, StoreError)
+
+
+def _gone(connection_id: str) -> PersonError:
+    return PersonError(
+        "Rutter knows this connection no more",
+        code="connection.gone",
+        next_step=f"Remove it with `rutter-ap connections remove {connection_id}` and link the company anew.",
+    )

@@ -1,0 +1,272 @@
+"""The directory: records by id or name. A name that means several records is never guessed at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from rutter_ap_server.clock import Clock
+from rutter_ap_server.rutter.errors import NotFoundUpstream, NotSupportedHere, WalkTooLong
+from rutter_ap_tools.errors import Ambiguous, ApError, AssistantError, BadInput, NotFound
+from rutter_ap_tools.text import clean, fold
+from rutter_ap_tools.wire import Named
+
+if TYPE_CHECKING:
+    from rutter_ap_server.rutter import Company as Books
+    from rutter_ap_server.rutter.models.accounts import Account
+    from rutter_ap_server.rutter.models.vendors import Vendor
+
+_FRESH = timedelta(minutes=5)
+_PAGES_MAX = 40
+_CANDIDATES_MAX = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Shelf:
+    """The records of one kind by id, as read at one moment; not `whole` when there were more than are looked through.
+
+    Half a shelf is good for showing names and finding some records; that a name is nowhere else it cannot tell.
+    """
+
+    read_at: datetime
+    by_id: dict[str, Any]
+    whole: bool
+
+
+class Directory:
+    """Names of one company. Lists are kept for minutes, for showing; what a write rests on is read afresh by id."""
+
+    def __init__(self, ledger: Books, clock: Clock) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._shelves: dict[str, Shelf] = {}
+        self._closed: tuple[datetime, date | None] | None = None
+
+    async def vendors(self, *, afresh: bool = False) -> dict[str, Vendor]:
+        """Every vendor by id. Raises `WalkTooLong` when there are too many."""
+        return await self._every("vendor", afresh=afresh)
+
+    async def accounts(self, *, afresh: bool = False) -> dict[str, Account]:
+        """Every ledger account by id. Raises `WalkTooLong` when there are too many."""
+        return await self._every("account", afresh=afresh)
+
+    async def closed_up_to(self) -> date | None:
+        """The last day of the closed books, as the company's record says; None where it says nothing."""
+        now = self._clock.now()
+        if self._closed is None or not timedelta(0) <= now - self._closed[0] < _FRESH:
+            extras = (await self._ledger.company_info()).additional_fields
+            closing = extras.closing_date if extras is not None else None
+            self._closed = (now, closing.date() if closing is not None else None)
+        return self._closed[1]
+
+    def forget(self) -> None:
+        """Drops what was read: something was written."""
+        self._shelves.clear()
+
+    async def vendor(self, reference: str) -> Vendor:
+        """The one vendor with that id or exactly that name; names are compared without case."""
+        found: Vendor = await self.one("vendor", reference)
+        return found
+
+    async def vendor_to_read(self, reference: str) -> Vendor:
+        """The same for looking only, where the single vendor whose name contains it will do: the answer names it."""
+        try:
+            return await self.vendor(reference)
+        except Ambiguous as several:
+            if len(several.candidates) != 1:
+                raise
+            return await self.vendor(several.candidates[0][0])
+
+    async def account(self, reference: str) -> Account:
+        """The one account with that id, or exactly that name or number."""
+        found: Account = await self.one("account", reference)
+        return found
+
+    async def one(self, kind: str, reference: str) -> Any:
+        """The one record of a kind (see `NOUNS`) with that id, or exactly that name, number or code.
+
+        Raises `Ambiguous` for a name of several or only a part of one, `NotFound` for a name of none, and `NotOffered`
+        where the platform has no such records.
+        """
+        noun = NOUNS[kind]
+        wanted = fold(reference)
+        records: dict[str, Any] = {}
+        for afresh in (False, True):
+            shelf = await self.shelf(kind, afresh=afresh)
+            records = shelf.by_id
+            if reference in records:
+                return records[reference]
+            if not shelf.whole:
+                return await self._by_id_alone(kind, reference)
+            exact = [r for r in records.values() if wanted and wanted in map(fold, noun.names(r))]
+            if len(exact) == 1:
+                return exact[0]
+            if exact:
+                raise Ambiguous(f"several {noun.plural} have that name", candidates=_candidates(exact, noun))
+        near = [r for r in records.values() if wanted and any(wanted in fold(text) for text in noun.names(r))]
+        if near:
+            raise Ambiguous(
+                f"no {_words(kind)} has exactly that name; these contain it", candidates=_candidates(near, noun)
+            )
+        raise NotFound(f"no {_words(kind)} of this company has that id or name", next_step=_look_up(kind))
+
+    async def shelf(self, kind: str, *, afresh: bool = False) -> Shelf:
+        """The records of a kind, at most 20,000 of them. Raises `NotOffered` where the platform has none."""
+        shelf = self._shelves.get(kind)
+        now = self._clock.now()
+        if shelf is None or afresh or not timedelta(0) <= now - shelf.read_at < _FRESH:
+            by_id: dict[str, Any] = {}
+            whole = True
+            try:
+                async for record in self._endpoint(kind).walk(pages_max=_PAGES_MAX):
+                    by_id[record.id] = record
+            except WalkTooLong:
+                whole = False
+            except NotSupportedHere:
+                raise NotOffered(NOUNS[kind]) from None
+            shelf = self._shelves[kind] = Shelf(now, by_id, whole)
+        return shelf
+
+    async def _every(self, kind: str, *, afresh: bool) -> dict[str, Any]:
+        shelf = await self.shelf(kind, afresh=afresh)
+        if not shelf.whole:
+            raise WalkTooLong(f"This company has more {NOUNS[kind].plural} than can be looked through.")
+        return shelf.by_id
+
+    async def _by_id_alone(self, kind: str, reference: str) -> Any:
+        """Past the bound a name cannot be known to be the only one: an id still can."""
+        try:
+            return await self._endpoint(kind).get(reference)
+        except (NotFoundUpstream, BadInput):
+            raise NotFound(
+                f"no {_words(kind)} of this company has that id, and there are too many to find one by its name",
+                next_step=_look_up(kind),
+            ) from None
+
+    def _endpoint(self, kind: str) -> Any:
+        return getattr(self._ledger, NOUNS[kind].collection)
+
+
+def vendor_name(vendor: Vendor) -> str:
+    """What a vendor is called."""
+    return NOUNS["vendor"].name(vendor)
+
+
+def account_name(account: Account) -> str:
+    """What an account is called."""
+    return NOUNS["account"].name(account)
+
+
+def _candidates(records: Iterable[Any], noun: Noun) -> list[tuple[str, str]]:
+    named = ((r.id, clean(", ".join(noun.names(r)))) for r in records)
+    return sorted(named, key=lambda pair: pair[1])[:_CANDIDATES_MAX]
+
+
+def _words(kind: str) -> str:
+    return kind.replace("_", " ")
+
+
+def _look_up(kind: str) -> str:
+    return f"Look it up with find_records kind={kind} and use the id shown there."
+
+
+_CHARACTERS_MAX = 80
+
+
+class Names:
+    """The names of one answer's records. Asking never fails: an id alone is still worth showing."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+        self._kinds: dict[str, dict[str, Any]] = {}
+
+    async def named(self, kind: str, record_id: str) -> Named:
+        """A record by its id, with its name where that is known; `kind` is one of `NOUNS`."""
+        if kind not in self._kinds:
+            self._kinds[kind] = await self._read(kind)
+        record = self._kinds[kind].get(record_id)
+        name = clean(NOUNS[kind].name(record), _CHARACTERS_MAX) if record is not None else ""
+        return Named(id=record_id, name=name or None)
+
+    async def _read(self, kind: str) -> dict[str, Any]:
+        try:
+            return (await self._directory.shelf(kind)).by_id
+        except ApError:
+            return {}
+
+
+Text = Callable[[Any], str]
+
+
+def _nothing(_record: Any) -> str:
+    return ""
+
+
+def _field(*names: str) -> Text:
+    """The first of some fields that is filled."""
+
+    def read(record: Any) -> str:
+        return next((value for name in names if (value := getattr(record, name))), "")
+
+    return read
+
+
+_NAME = _field("name")
+
+
+@dataclass(frozen=True, slots=True)
+class Noun:
+    """One kind of record. `collection` is the Rutter client's; `instead` is the way on a platform without it."""
+
+    collection: str
+    instead: str
+    name: Text = _NAME
+    code: Text = _nothing
+
+    @property
+    def plural(self) -> str:
+        """The kind as a sentence names several of it."""
+        return self.collection.replace("_", " ")
+
+    def names(self, record: Any) -> tuple[str, ...]:
+        """Everything a person may call the record, its name first."""
+        return tuple(text for text in (self.name(record), self.code(record)) if text)
+
+
+_LOOK_THERE = "A person must look it up in the accounting platform."
+
+NOUNS: dict[str, Noun] = {
+    "vendor": Noun("vendors", _LOOK_THERE, _field("vendor_name", "contact_name")),
+    "account": Noun("accounts", _LOOK_THERE, code=_field("nominal_code")),
+    "customer": Noun("customers", "Leave the customer out.", _field("customer_name", "contact_name")),
+    "item": Noun("items", "Name an expense account on the line instead.", code=_field("code")),
+    "class": Noun("classes", "Leave the class out; find_records kind=department may hold what is meant."),
+    "department": Noun("departments", "Leave the department out; find_records kind=class may hold what is meant."),
+    "location": Noun("locations", "Leave the location out; find_records kind=department may hold what is meant."),
+    "project": Noun("projects", "Leave the project out; a customer may stand for it."),
+    "tax_rate": Noun(
+        "tax_rates", "Leave the tax rate out and enter the tax as a line of its own.", code=_field("code")
+    ),
+    "payment_terms": Noun("payment_terms", "Leave the payment terms out and give due_date.", _field("term_name")),
+    "subsidiary": Noun("subsidiaries", "Leave the subsidiary out: the company has one set of books."),
+    "purchase_order": Noun(
+        "purchase_orders", "Enter the bill without its purchase order.", _nothing, _field("document_number")
+    ),
+    "currency": Noun(
+        "currencies", "Use the ISO 4217 code on the document.", _field("currency_name"), _field("currency_code")
+    ),
+}
+
+
+class NotOffered(AssistantError):
+    """The accounting platform, or the plan of this connection, has no such records."""
+
+    code = "platform.unsupported"
+
+    def __init__(self, noun: Noun) -> None:
+        super().__init__(
+            f"this company's accounting platform or plan does not offer {noun.plural}",
+            next_step=f"Do not try again. {noun.instead}",
+        )

@@ -1,0 +1,205 @@
+"""Connected companies: how each is, when it was last brought up to date, and what its platform can do."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+
+from rutter_ap_server.companies.company import Environment, Office
+from rutter_ap_server.rutter.abilities import DOCUMENTED, Support, abilities_of
+from rutter_ap_tools.connections import Abilities, ConnectionList, ConnectionRow, Health
+from rutter_ap_tools.errors import ApError
+from rutter_ap_tools.text import clean
+from rutter_ap_tools.wire import Named
+
+if TYPE_CHECKING:
+    from rutter_ap_server.rutter.models.connections import ConnectionDetail, ConnectionStatus
+
+ASKED_MAX = 50
+_AT_ONCE_MAX = 8
+_SECONDS_MAX = 30
+# What the tools do, in the words of Rutter's collections.
+_VERBS = {
+    "create_bill": ("bills", "create"),
+    "update_bill": ("bills", "update"),
+    "delete_bill": ("bills", "delete"),
+    "attach_file": ("bills", "attach"),
+    "record_payment": ("bill_payments", "create"),
+    "void_payment": ("bill_payments", "void"),
+    "create_credit": ("bill_credit_memos", "create"),
+    "apply_credit": ("bill_credit_memos", "apply"),
+    "remove_credit": ("bill_credit_memos", "unapply"),
+    "create_vendor": ("vendors", "create"),
+    "update_vendor": ("vendors", "update"),
+    "purchase_orders": ("purchase_orders", "read"),
+}
+assert set(_VERBS.values()) <= set(DOCUMENTED), "a verb that Rutter has no call for"
+_SIGN_IN = ("needs_reauth", "waiting")
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A connected company that cannot be worked with now; `trouble` says why, and who can do something."""
+
+    id: str
+    name: str
+    platform: str
+    environment: Environment
+    trouble: ApError
+
+    @property
+    def named(self) -> Named:
+        """As it stands in an answer."""
+        return Named(id=self.id, name=clean(self.name) or None)
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A connection that nobody linked yet. The link is in no repr: whoever has it can link in the person's name."""
+
+    id: str
+    name: str
+    environment: Environment
+    link_url: str
+
+    def __repr__(self) -> str:
+        return f"Waiting({self.id!r})"
+
+
+Shown = Callable[[str], Awaitable[str | None]]
+
+
+def health_of(status: ConnectionStatus) -> Health:
+    """The health of a connection in one word; what stops it most comes first (Rutter docs: Connection Status)."""
+    if status.disabled_status.is_disabled:
+        return "disabled"
+    if status.needs_update_status.needs_update:
+        return "needs_reauth"
+    if not status.is_ready:
+        return "not_ready"
+    return "active" if status.is_healthy else "unhealthy"
+
+
+def abilities(platform: str, unavailable: Sequence[str] = ()) -> Abilities:
+    """What a platform does for accounts payable, by how sure that is."""
+    known = abilities_of(platform, unavailable)
+    sorted_by: dict[Support, list[str]] = {support: [] for support in Support}
+    for verb, (collection, what) in _VERBS.items():
+        sorted_by[known.support(collection, what)].append(verb)
+    return Abilities(can=sorted_by[Support.YES], not_documented=sorted_by[Support.UNSURE], cannot=sorted_by[Support.NO])
+
+
+async def list_connections(
+    found: Sequence[Office | Broken | Waiting], shown: Shown, environment: Environment
+) -> ConnectionList:
+    """Asks Rutter about each, a few at a time and no longer than is bearable; one that fails hides no other.
+
+    `shown` makes Rutter's link one that a person can open.
+    """
+    rows: dict[int, ConnectionRow] = {}
+    limiter = anyio.CapacityLimiter(_AT_ONCE_MAX)
+
+    async def look(place: int, one: Office | Broken | Waiting) -> None:
+        async with limiter:
+            rows[place] = await _row(one, shown)
+
+    async with anyio.create_task_group() as tasks:
+        for place, one in enumerate(found[:ASKED_MAX]):
+            tasks.start_soon(look, place, one)
+    listed = [rows[place] for place in sorted(rows)] + [_not_asked(one) for one in found[ASKED_MAX:]]
+    company = Named(id=listed[0].id, name=listed[0].name) if len(listed) == 1 else Named(id="", name="all of them")
+    return ConnectionList(company=company, environment=environment, connections=listed, next_step=_next_step(listed))
+
+
+async def _row(one: Office | Broken | Waiting, shown: Shown) -> ConnectionRow:
+    if isinstance(one, Waiting):
+        return ConnectionRow(
+            id=one.id,
+            name=clean(one.name) or None,
+            environment=one.environment,
+            health="waiting",
+            sign_in_url=await shown(one.link_url),
+            problem="Nobody has signed in yet.",
+        )
+    if isinstance(one, Broken):
+        return _troubled(one.id, one.name, one.platform, one.environment, one.trouble)
+    company = one.company
+    try:
+        with anyio.fail_after(_SECONDS_MAX):
+            status, detail = await _asked(one)
+            return await _healthy_or_not(one, status, detail, shown)
+    except TimeoutError:
+        late = ApError(f"Rutter did not answer within {_SECONDS_MAX} seconds.")
+        return _troubled(company.id, company.name, company.platform, company.environment, late)
+    except ApError as error:
+        return _troubled(company.id, company.name, company.platform, company.environment, error)
+
+
+async def _asked(office: Office) -> tuple[ConnectionStatus, ConnectionDetail]:
+    return await office.ledger.status(), await office.ledger.detail()
+
+
+async def _healthy_or_not(
+    office: Office, status: ConnectionStatus, detail: ConnectionDetail, shown: Shown
+) -> ConnectionRow:
+    company, health = office.company, health_of(status)
+    link = status.link_url or detail.link_url
+    return ConnectionRow(
+        id=company.id,
+        name=clean(company.name) or None,
+        platform=clean(detail.platform, 40),
+        environment=company.environment,
+        health=health,
+        last_synced_at=status.last_sync_completed_at or detail.last_sync_completed_at,
+        sign_in_url=await shown(link) if link and health in _SIGN_IN else None,
+        problem=_PROBLEMS.get(health),
+        abilities=abilities(detail.platform, detail.unavailable_objects),
+    )
+
+
+_PROBLEMS: dict[Health, str] = {
+    "not_ready": "The first synchronisation has not ended; it can take hours.",
+    "unhealthy": "Rutter has trouble reaching the platform and keeps trying; lists may be out of date.",
+    "needs_reauth": "A person must sign in to the accounting platform again.",
+    "disabled": "The connection is disabled; a person must enable or renew it at Rutter.",
+}
+
+
+def _troubled(id: str, name: str, platform: str, environment: Environment, error: ApError) -> ConnectionRow:  # noqa: A002 - as a row names it
+    return ConnectionRow(
+        id=id,
+        name=clean(name) or None,
+        platform=clean(platform, 40) or None,
+        environment=environment,
+        health="unknown",
+        problem=f"{error.message.rstrip('.')}. {error.next_step}".strip(),
+        abilities=abilities(platform) if platform else None,
+    )
+
+
+def _not_asked(one: Office | Broken | Waiting) -> ConnectionRow:
+    company = one.company if isinstance(one, Office) else one
+    platform = "" if isinstance(company, Waiting) else company.platform
+    return ConnectionRow(
+        id=company.id,
+        name=clean(company.name) or None,
+        platform=clean(platform, 40) or None,
+        environment=company.environment,
+        health="unknown",
+        problem="Not asked now: name it with `company` to see how it is.",
+    )
+
+
+def _next_step(rows: Sequence[ConnectionRow]) -> str:
+    if not rows:
+        return "No company is connected yet: connect_ledger begins linking one."
+    if any(row.health in _SIGN_IN for row in rows):
+        return "A person opens the sign-in link; connect_ledger with connection_id then finishes it."
+    if any(row.health == "unknown" for row in rows):
+        return "The others can be worked with; what stops one stands beside it."
+    if len(rows) > 1:
+        return "Name the company in every call that reads or writes."
+    return "It is ready."

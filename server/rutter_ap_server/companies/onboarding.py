@@ -1,0 +1,169 @@
+"""Joining: a connection is made at Rutter, linked there by a person, and from then on kept here as a company.
+
+What is made at Rutter is written down right after its answer. Where this process dies in between, a connection stays
+behind there that nobody can use; `rutter-ap connections list --all` shows it once it is linked.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import anyio
+
+from rutter_ap_server.companies.saved_connections import Keeping
+from rutter_ap_server.rutter.errors import (
+    BadRequest,
+    CredentialsRejected,
+    NotFoundUpstream,
+    UpstreamNonsense,
+    WriteOutcomeUnknown,
+)
+from rutter_ap_server.store.connections import ACCESS_TOKEN, LINK_URL, KeptConnection
+from rutter_ap_tools.errors import ApError, BadInput, NotFound, RetryError
+from rutter_ap_tools.text import clean
+
+if TYPE_CHECKING:
+    from rutter_ap_server.rutter.models.connections import ConnectionEntry
+    from rutter_ap_server.secret import Secret
+    from rutter_ap_server.store.engine import Tx
+    from rutter_ap_server.store.secrets import SecretBox
+
+# What Rutter answers about a connection that nobody linked yet, or whose token it no longer takes.
+_NOT_LINKED = (BadRequest, CredentialsRejected, NotFoundUpstream, UpstreamNonsense)
+logger = logging.getLogger("rutter_ap")
+
+
+@dataclass(frozen=True, slots=True)
+class Joining:
+    """Makes connections at Rutter and turns linked ones into companies of ours."""
+
+    keeping: Keeping
+    _beginning: anyio.Lock = field(default_factory=anyio.Lock)
+
+    async def begin(self, name: str, *, actor: str) -> KeptConnection:
+        """Makes a connection at Rutter and keeps it with its sealed token, or answers the one of that name that waits.
+
+        Raises `StoreError` when there is no key to seal with, before anything is made.
+        """
+        box = self.keeping.box()
+        client = await self.keeping.offices.client()
+        async with self._beginning:
+            waiting = await self.keeping.of_name(name)
+            if waiting is not None:
+                return waiting
+            # Between Rutter's answer and its record nothing may come in between but a power cut.
+            with anyio.CancelScope(shield=True):
+                try:
+                    made = await client.connections.create()
+                except WriteOutcomeUnknown:
+                    raise RetryError(
+                        "Rutter did not say whether it began the connection",
+                        code="connection.no_answer",
+                        next_step="Call again: a connection that nobody opens does no harm.",
+                    ) from None
+                kept = await self._keep(box, made, name, actor)
+        if kept.id != made.id:
+            await self._forget_at_rutter(made.id)
+        elif name:
+            await self._name_at_rutter(kept.id, name)
+        return kept
+
+    async def _keep(self, box: SecretBox, made: ConnectionEntry, name: str, actor: str) -> KeptConnection:
+        def keep(tx: Tx) -> KeptConnection:
+            kept = tx.connections.begin(made.id, environment=self.keeping.environment, name=name)
+            if kept.id == made.id:
+                self.keeping.seal_token(tx, box, made)
+                self.keeping.seal_link(tx, box, made)
+                tx.audit.append("connection_started", actor=actor, company=kept.id, name=name)
+            return kept
+
+        return await self.keeping.store.write(keep)
+
+    async def finish(self, begun: KeptConnection, *, actor: str) -> KeptConnection | None:
+        """The connection as it is once a person linked it; None while nobody did."""
+        token = await self.keeping.secret(begun.id, ACCESS_TOKEN)
+        linked = await self._linked(begun, token)
+        if linked is None:
+            return None
+        platform, name, entry = linked
+        box = self.keeping.box() if entry else None
+
+        def keep(tx: Tx) -> KeptConnection | None:
+            if tx.connections.activate(begun.id, name=name, platform=platform):
+                if box is not None and entry is not None:
+                    self.keeping.seal_token(tx, box, entry)
+                # From now on Rutter gives a link where one is needed.
+                tx.secrets.delete(begun.id, LINK_URL)
+                tx.audit.append("connection_linked", actor=actor, company=begun.id, name=name, platform=platform)
+            kept = tx.connections.get(begun.id)
+            # Somebody else may have finished it meanwhile, or removed it.
+            return kept if kept is not None and kept.status == "active" else None
+
+        return await self.keeping.store.write(keep)
+
+    async def _linked(
+        self, begun: KeptConnection, token: Secret | None
+    ) -> tuple[str, str, ConnectionEntry | None] | None:
+        """Platform and name once it is linked, with Rutter's entry where the token had to come from there."""
+        client, entry = await self.keeping.offices.client(), None
+        try:
+            if token is None:
+                raise CredentialsRejected("the token is gone")
+            books = client.connection(token)
+            detail = await books.detail()
+        except _NOT_LINKED:
+            entry = await self.keeping.entry(begun.id)
+            if entry is None or not entry.platform:
+                return None
+            books = client.connection(entry.access_token)
+            detail = await books.detail()
+        name = begun.name or clean(detail.store_name, 80)
+        if not name:
+            try:
+                name = clean((await books.company_info()).name, 80)
+            except ApError:
+                # A name is nice to have; while the first synchronisation runs there may be none.
+                name = ""
+        platform = clean(detail.platform, 60)
+        return platform, name or platform, entry
+
+    async def adopt(self, connection_id: str, *, actor: str) -> KeptConnection:
+        """Takes up a connection that the organisation has at Rutter already: for operators, never for assistants."""
+        box, entry = self.keeping.box(), await self.keeping.entry(connection_id)
+        if entry is None or not entry.platform:
+            raise NotFound(
+                "Rutter has no linked connection with that id", next_step="rutter-ap connections list --all shows them."
+            )
+        adopted = entry
+        client = await self.keeping.offices.client()
+        detail = await client.connection(adopted.access_token).detail()
+        platform = clean(detail.platform, 60)
+        name = clean(adopted.name, 30) or clean(detail.store_name, 80) or platform
+
+        def keep(tx: Tx) -> KeptConnection:
+            kept = tx.connections.begin(adopted.id, environment=self.keeping.environment, name=name)
+            if kept.id != adopted.id:
+                raise BadInput("a connection of that name waits to be linked", next_step="Rename or remove that one.")
+            self.keeping.seal_token(tx, box, adopted)
+            tx.connections.activate(adopted.id, name=name, platform=platform)
+            tx.audit.append("connection_adopted", actor=actor, company=adopted.id, name=name, platform=platform)
+            return tx.connections.get(adopted.id) or kept
+
+        return await self.keeping.store.write(keep)
+
+    async def _name_at_rutter(self, connection_id: str, name: str) -> None:
+        client = await self.keeping.offices.client()
+        try:
+            await client.connections.rename(connection_id, name)
+        except ApError as error:
+            # It is called so here in any case; there another connection may have the name.
+            logger.warning("naming a connection at Rutter: %s", error.error_code)
+
+    async def _forget_at_rutter(self, connection_id: str) -> None:
+        client = await self.keeping.offices.client()
+        try:
+            await client.connections.delete(connection_id)
+        except ApError as error:
+            logger.warning("removing a connection that was begun twice: %s", error.error_code)

@@ -1,0 +1,294 @@
+"""The offices: which companies are connected, and the one Rutter client behind them all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+
+from rutter_ap_server.clock import Clock
+from rutter_ap_server.companies.company import Company, Office
+from rutter_ap_server.companies.directory import Directory
+from rutter_ap_server.companies.health import Broken
+from rutter_ap_server.documents.files import Documents
+from rutter_ap_server.settings import Settings, SettingsError, make_home
+from rutter_ap_server.store.connections import ACCESS_TOKEN, KeptConnection
+from rutter_ap_server.store.errors import StoreError
+from rutter_ap_tools.errors import Ambiguous, ApError, NotFound, OperatorError, PersonError
+from rutter_ap_tools.text import clean, fold
+
+if TYPE_CHECKING:
+    import httpx
+
+    from rutter_ap_server.companies.link_pages import LinkPages
+    from rutter_ap_server.rutter import RutterClient
+    from rutter_ap_server.secret import Secret
+    from rutter_ap_server.store.engine import Store, Tx
+    from rutter_ap_server.store.secrets import Sealed, SecretBox
+    from rutter_sandbox import Sandbox
+
+# How long the company of RUTTER_ACCESS_TOKEN is left alone after it could not be read, while there are others, and how
+# long a store that is out of reach: no call must wait for them each time.
+_LEFT_ALONE_SECONDS = 30
+_OWN = "RUTTER_ACCESS_TOKEN"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Where connected companies are kept, and what opens their tokens. Both are made when first asked for."""
+
+    store: Callable[[], Store]
+    box: Callable[[], SecretBox]
+
+
+class Offices:
+    """Opens the client on first use, so that a server that only lists its tools never pays for it.
+
+    The companies are that of RUTTER_ACCESS_TOKEN, or the embedded sandbox's own, and every active one in the store. One
+    that cannot be worked with stands among `broken` and hides no other.
+    """
+
+    def __init__(self, settings: Settings, clock: Clock, kept: Kept | None = None) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._kept = kept
+        self._opening = anyio.Lock()
+        self._stack = AsyncExitStack()
+        self._client: RutterClient | None = None
+        self._pages: LinkPages | None = None
+        self._own_token: str | Secret | None = None
+        self._own: Office | Broken | None = None
+        self._own_failed_at: float | None = None
+        self._store_failed_at: float | None = None
+        self._revision: int | None = None
+        self._stored: dict[str, tuple[KeptConnection, Office | Broken]] = {}
+        self._broken: tuple[Broken, ...] = ()
+
+    async def all(self) -> tuple[Office, ...]:
+        """Every connected company that can be worked with, as the store has them now."""
+        async with self._opening:
+            self._open()
+            await self._follow_store()
+            await self._open_own()
+            every = self._every()
+            self._broken = tuple(one for one in every if isinstance(one, Broken))
+            return tuple(one for one in every if isinstance(one, Office))
+
+    async def broken(self) -> tuple[Broken, ...]:
+        """Every connected company that cannot be worked with, with why."""
+        await self.all()
+        return self._broken
+
+    async def named(self, reference: str) -> Office:
+        """The company with that id or name; the only one when nothing is said.
+
+        Raises `NotFound` for a name nobody has, listing those there are, and what is wrong with a company that cannot
+        be worked with.
+        """
+        found: list[Office | Broken] = [*await self.all(), *self._broken]
+        if not found:
+            raise NotFound(
+                "no company is connected yet",
+                code="company.none",
+                next_step="Call connect_ledger (or run `rutter-ap connect`): a person then signs in to the platform.",
+            )
+        if reference:
+            wanted = fold(reference)
+            chosen = [one for one in found if _id(one) == reference]
+            chosen = chosen or [one for one in found if wanted and wanted == fold(_name(one))]
+        else:
+            chosen = found if len(found) == 1 else []
+        if len(chosen) > 1:
+            raise Ambiguous("several connected companies have that name", candidates=_candidates(chosen))
+        if not chosen:
+            raise _unknown(reference, found)
+        if isinstance(chosen[0], Broken):
+            raise chosen[0].trouble.with_traceback(None)
+        return chosen[0]
+
+    async def client(self) -> RutterClient:
+        """The one client."""
+        async with self._opening:
+            return self._open()
+
+    async def shown(self, link_url: str) -> str:
+        """A link of Rutter's as a person's browser can open it. Raises `OperatorError` for one that is none."""
+        await self.client()
+        if self._pages is not None:
+            return await self._pages.shown(link_url)
+        local = self._settings.base_url.startswith("http://")
+        if len(link_url) > 2000 or not link_url.isascii() or not link_url.isprintable() or " " in link_url:
+            raise _no_link()
+        if not link_url.startswith(("https://", "http://") if local else "https://"):
+            raise _no_link()
+        return link_url
+
+    def is_own(self, connection_id: str) -> bool:
+        """Whether a connection comes from the settings, or the embedded sandbox, and so is not kept in the store."""
+        return self._own is not None and _id(self._own) == connection_id
+
+    async def aclose(self) -> None:
+        """Closes the client and, where it is embedded, the sandbox's file."""
+        await self._stack.aclose()
+        self._client = self._pages = self._own = self._revision = None
+        self._stored = {}
+
+    def _every(self) -> list[Office | Broken]:
+        """The settings' own company first; kept twice, it counts once, under the token the operator gave."""
+        own = [self._own] if self._own is not None else []
+        return own + [one for id_, (_, one) in self._stored.items() if not self.is_own(id_)]
+
+    def _open(self) -> RutterClient:
+        if self._client is None:
+            self._client = self._opened()
+        return self._client
+
+    def _opened(self) -> RutterClient:
+        from rutter_ap_server.rutter import Credentials, RutterClient
+
+        settings = self._settings
+        if settings.embedded:
+            from rutter_ap_server.companies.link_pages import LinkPages
+
+            sandbox = self._open_sandbox()
+            credentials = Credentials(sandbox.client_id, sandbox.client_secret)
+            self._own_token = sandbox.connections[0].access_token
+            transport: httpx.AsyncBaseTransport | None = _in_process(sandbox)
+            self._pages = LinkPages(sandbox.asgi)
+            self._stack.push_async_callback(self._pages.aclose)
+        else:
+            credentials = Credentials(settings.client_id, settings.client_secret)
+            self._own_token, transport = settings.access_token, None
+        client = RutterClient(credentials, base_url=settings.base_url, transport=transport)
+        self._stack.push_async_callback(client.aclose)
+        return client
+
+    def _open_sandbox(self) -> Sandbox:
+        from rutter_sandbox import open_sandbox
+
+        make_home(self._settings.home)
+        try:
+            sandbox = open_sandbox(self._settings.sandbox_file)
+        except RuntimeError:
+            raise OperatorError(
+                "the practice company's books were made by another version of this program",
+                code="sandbox.other_version",
+                next_step="Remove sandbox.db from RUTTER_AP_HOME: the practice company is made anew.",
+            ) from None
+        self._stack.callback(sandbox.close)
+        return sandbox
+
+    async def _open_own(self) -> None:
+        """Reads the company of the settings' token; where it is the only one, anew with each call until it answers."""
+        if self._own_token is None or isinstance(self._own, Office):
+            return
+        if self._stored and _lately(self._own_failed_at):
+            return
+        try:
+            self._own = await self._own_office(self._own_token)
+        except ApError as error:
+            self._own_failed_at = anyio.current_time()
+            self._own = Broken(_OWN, f"the company of {_OWN}", "", self._settings.environment, error)
+
+    async def _own_office(self, token: str | Secret) -> Office:
+        books = self._open().connection(token)
+        detail = await books.detail()
+        name = detail.store_name or (await books.company_info()).name or detail.id
+        return self._office(token, detail.id, name, detail.platform)
+
+    async def _follow_store(self) -> None:
+        """Takes in what changed in the store since the last look, whoever changed it."""
+        kept = self._kept
+        if kept is None or _lately(self._store_failed_at):
+            return
+        environment, seen = self._settings.environment, self._revision
+
+        def read(tx: Tx) -> tuple[int, list[tuple[KeptConnection, Sealed | None]] | None]:
+            revision = tx.connections.revision()
+            if revision == seen:
+                return revision, None
+            active = tx.connections.all(environment, ["active"])
+            return revision, [(one, tx.secrets.get(one.id, ACCESS_TOKEN)) for one in active]
+
+        try:
+            self._revision, rows = await kept.store().read(read)
+        except (StoreError, SettingsError):
+            # Without the store no write leaves this machine, but the books of companies known so far can be read.
+            self._store_failed_at = anyio.current_time()
+            return
+        if rows is None:
+            return
+        before, self._stored = self._stored, {}
+        for row, sealed in rows:
+            known = before.get(row.id)
+            # An office that did not change stays: names read lately stand in it.
+            again = known is not None and known[0] == row and isinstance(known[1], Office)
+            self._stored[row.id] = known if known is not None and again else (row, self._of_store(kept, row, sealed))
+
+    def _of_store(self, kept: Kept, row: KeptConnection, sealed: Sealed | None) -> Office | Broken:
+        platform = row.platform or ""
+        try:
+            if sealed is None:
+                raise _token_gone(row.id)
+            token = kept.box().open(sealed, company_id=row.id, name=ACCESS_TOKEN)
+        except ApError as error:
+            return Broken(row.id, row.name or row.id, platform, self._settings.environment, error)
+        return self._office(token, row.id, row.name or row.id, platform)
+
+    def _office(self, token: str | Secret, connection_id: str, name: str, platform: str) -> Office:
+        assert self._client is not None
+        books = self._client.connection(token)
+        return Office(
+            company=Company(connection_id, clean(name, 80), platform, self._settings.environment),
+            ledger=books,
+            directory=Directory(books, self._clock),
+            documents=Documents(self._settings.files, self._settings.home / "uploads"),
+            clock=self._clock,
+        )
+
+
+def _lately(failed_at: float | None) -> bool:
+    return failed_at is not None and anyio.current_time() - failed_at < _LEFT_ALONE_SECONDS
+
+
+def _id(one: Office | Broken) -> str:
+    return one.company.id if isinstance(one, Office) else one.id
+
+
+def _name(one: Office | Broken) -> str:
+    return one.company.name if isinstance(one, Office) else one.name
+
+
+def _candidates(found: list[Office | Broken]) -> list[tuple[str, str]]:
+    return [(_id(one), clean(_name(one), 60)) for one in found]
+
+
+def _unknown(reference: str, found: list[Office | Broken]) -> NotFound:
+    names = ", ".join(f"{name} ({id_})" for id_, name in _candidates(found))
+    message = "no connected company has that name or id" if reference else "`company` must name one connected company"
+    return NotFound(message, code="company.unknown", next_step=f"Connected: {names}.")
+
+
+def _token_gone(connection_id: str) -> PersonError:
+    return PersonError(
+        "the access token of this connection is not kept here any more",
+        code="connection.token_gone",
+        next_step=f"Call connect_ledger with connection_id {connection_id}: it is fetched anew from Rutter.",
+    )
+
+
+def _no_link() -> OperatorError:
+    return OperatorError(
+        "Rutter's link for signing in is not an address that can be shown",
+        code="connection.bad_link",
+        next_step="Check RUTTER_BASE_URL; link the company in Rutter's dashboard.",
+    )
+
+
+def _in_process(sandbox: Sandbox) -> httpx.AsyncBaseTransport:
+    import httpx
+
+    return httpx.ASGITransport(sandbox.asgi)

@@ -1,0 +1,222 @@
+"""Connections as they are kept: found by id or name, their secrets sealed and opened, renamed, removed, listed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from rutter_ap_server.companies.company import Environment, Office
+from rutter_ap_server.companies.health import Broken, Waiting, list_connections
+from rutter_ap_server.companies.registry import Offices
+from rutter_ap_server.rutter.errors import NotFoundUpstream, UpstreamNonsense
+from rutter_ap_server.secret import Secret
+from rutter_ap_server.store.connections import ACCESS_TOKEN, LINK_URL, KeptConnection
+from rutter_ap_tools.connections import ConnectionList, ConnectionRow
+from rutter_ap_tools.errors import Ambiguous, ApError, BadInput, NotFound, PersonError
+from rutter_ap_tools.text import clean, fold
+
+if TYPE_CHECKING:
+    from rutter_ap_server.rutter.models.connections import ConnectionEntry
+    from rutter_ap_server.store.engine import Store, Tx
+    from rutter_ap_server.store.secrets import SecretBox
+
+_UNSETTLED = ("released", "dispatching", "unknown")
+Known = Office | Broken | KeptConnection
+K = TypeVar("K", bound=Office | Broken | KeptConnection | Waiting)
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """The connections this program knows. Access tokens and links are only ever in the store sealed."""
+
+    store: Store
+    offices: Offices
+    box: Callable[[], SecretBox]
+    environment: Environment
+
+    async def everybody(self) -> list[Known]:
+        """Every company that is connected or waits to be: those of the settings, and those that are kept."""
+        return [*await self.offices.all(), *await self.offices.broken(), *await self.pending()]
+
+    async def pending(self) -> tuple[KeptConnection, ...]:
+        """Those that nobody linked yet."""
+        return await self.store.read(lambda tx: tx.connections.all(self.environment, ["pending"]))
+
+    async def named(self, reference: str) -> Known:
+        """The connection with that id or name: only those known here, never any other of the organisation."""
+        return _only(await self.everybody(), reference)
+
+    async def of_name(self, name: str) -> KeptConnection | None:
+        """The connection of that name that waits. Raises `BadInput` when a connected company has the name."""
+        every = await self.everybody()
+        for one in every:
+            if isinstance(one, KeptConnection) and fold(one.name) == fold(name):
+                return one
+        if name and any(fold(name_of(one)) == fold(name) for one in every):
+            raise BadInput(
+                "a connected company has that name already",
+                code="connection.name_taken",
+                next_step="To sign in to it again give it as connection_id; for another company choose another name.",
+            )
+        return None
+
+    async def kept(self, reference: str) -> KeptConnection:
+        """The kept connection with that id or name. Raises `BadInput` for one that comes from the settings."""
+        rows = await self.store.read(lambda tx: tx.connections.all(self.environment))
+        known = {row.id: row for row in rows}
+        found = _only(await self.everybody(), reference)
+        if id_of(found) in known:
+            return known[id_of(found)]
+        raise BadInput(
+            "that company comes from the settings and is not kept here",
+            code="connection.from_settings",
+            next_step="Change RUTTER_ACCESS_TOKEN; the embedded practice company stays.",
+        )
+
+    async def secret(self, connection_id: str, name: str) -> Secret | None:
+        """A secret of a connection, opened; None when there is none. Raises `StoreError` without the right key."""
+        sealed = await self.store.read(lambda tx: tx.secrets.get(connection_id, name))
+        return None if sealed is None else self.box().open(sealed, company_id=connection_id, name=name)
+
+    def seal_token(self, tx: Tx, box: SecretBox, entry: ConnectionEntry) -> None:
+        """Keeps the access token of a connection's entry at Rutter."""
+        sealed = box.seal(entry.access_token, company_id=entry.id, name=ACCESS_TOKEN)
+        tx.secrets.put(entry.id, ACCESS_TOKEN, sealed)
+
+    def seal_link(self, tx: Tx, box: SecretBox, entry: ConnectionEntry) -> None:
+        """Keeps the link while somebody has yet to open it: whoever has it can link in the company's name."""
+        if entry.link_url:
+            tx.secrets.put(entry.id, LINK_URL, box.seal(Secret(entry.link_url), company_id=entry.id, name=LINK_URL))
+
+    async def link_of(self, begun: KeptConnection) -> str:
+        """The link for a connection that waits."""
+        link = await self.secret(begun.id, LINK_URL)
+        if link is None:
+            raise UpstreamNonsense("Rutter gave no link for this connection.")
+        return link.reveal()
+
+    async def entry(self, connection_id: str) -> ConnectionEntry | None:
+        """A connection as Rutter lists it, with its token; None when Rutter has it no more, or nobody linked it."""
+        client = await self.offices.client()
+        found = [one for one in await client.connections.list(status="any") if one.id == connection_id]
+        return found[0] if found else None
+
+    async def elsewhere(self) -> list[ConnectionEntry]:
+        """The organisation's connections at Rutter that are not known here: for an operator, never for an assistant."""
+        known = {id_of(one) for one in await self.everybody()}
+        client = await self.offices.client()
+        return [entry for entry in await client.connections.list(status="any") if entry.id not in known]
+
+    async def listed(self, reference: str) -> ConnectionList:
+        """Every connection, or one, with its health."""
+        every: list[Office | Broken | Waiting] = []
+        for one in await self.everybody():
+            every.append(await self._waiting(one) if isinstance(one, KeptConnection) else one)
+        if reference:
+            only = id_of(_only(every, reference))
+            every = [one for one in every if id_of(one) == only]
+        found = await list_connections(every, self._shown, self.environment)
+        return await self._with_last_answers(found)
+
+    async def _with_last_answers(self, found: ConnectionList) -> ConnectionList:
+        """Notes who answered just now, and of those who did not says when they last did."""
+        kept = {one.id: one for one in await self.store.read(lambda tx: tx.connections.all(self.environment))}
+        answered = [row.id for row in found.connections if row.id in kept and row.health not in ("unknown", "waiting")]
+        if answered:
+            await self.store.write(lambda tx: tx.connections.seen(answered))
+        return found.model_copy(update={"connections": [_last_answer(row, kept) for row in found.connections]})
+
+    async def rename(self, kept: KeptConnection, name: str, *, actor: str) -> None:
+        """Gives it another name, at Rutter and here. Raises `BadInput` for one that another company has."""
+        if any(id_of(one) != kept.id and fold(name_of(one)) == fold(name) for one in await self.everybody()):
+            raise BadInput("another connected company has that name", next_step="Choose another name.")
+        client = await self.offices.client()
+        await client.connections.rename(kept.id, name)
+
+        def keep(tx: Tx) -> None:
+            if tx.connections.rename(kept.id, name):
+                tx.audit.append("connection_renamed", actor=actor, company=kept.id, name=name)
+
+        await self.store.write(keep)
+
+    async def remove(self, kept: KeptConnection, *, actor: str) -> None:
+        """Removes it at Rutter, then here, secrets and all; where it was stopped half-way it can be done again.
+
+        Raises `PersonError` while a write to its books is not settled: without it nobody could learn the outcome.
+        """
+        open_ones = await self.store.read(lambda tx: tx.proposals.in_states(_UNSETTLED))
+        unsettled = [proposal.id for proposal in open_ones if proposal.company_id == kept.id]
+        if unsettled:
+            raise PersonError(
+                "a write to this company's books is not settled yet, and its outcome could not be learnt afterwards",
+                code="connection.unsettled",
+                next_step=f"Settle it first: rutter-ap proposals show {unsettled[0]}",
+            )
+        client = await self.offices.client()
+        # Where it is gone already, what is left is ours.
+        with suppress(NotFoundUpstream):
+            await client.connections.delete(kept.id)
+
+        def forget(tx: Tx) -> None:
+            for name in (ACCESS_TOKEN, LINK_URL):
+                tx.secrets.delete(kept.id, name)
+            if tx.connections.remove(kept.id):
+                tx.audit.append("connection_removed", actor=actor, company=kept.id, name=kept.name)
+
+        await self.store.write(forget)
+
+    async def reseal(self, *, actor: str) -> int:
+        """Seals every stored secret under the first key, after which older keys can go; answers how many."""
+        box = self.box()
+
+        def seal(tx: Tx) -> int:
+            count = tx.secrets.reseal(box)
+            tx.audit.append("secrets_resealed", actor=actor, count=count)
+            return count
+
+        return await self.store.write(seal)
+
+    async def _waiting(self, begun: KeptConnection) -> Waiting:
+        try:
+            link = await self.link_of(begun)
+        except ApError:
+            link = ""
+        return Waiting(begun.id, begun.name, self.environment, link)
+
+    async def _shown(self, link_url: str) -> str | None:
+        try:
+            return await self.offices.shown(link_url)
+        except ApError:
+            return None
+
+
+def id_of(one: Known | Waiting) -> str:
+    """The id of a connection, however it is known."""
+    return one.company.id if isinstance(one, Office) else one.id
+
+
+def name_of(one: Known | Waiting) -> str:
+    """What it is called."""
+    return one.company.name if isinstance(one, Office) else one.name
+
+
+def _last_answer(row: ConnectionRow, kept: Mapping[str, KeptConnection]) -> ConnectionRow:
+    last = kept[row.id].last_seen_at if row.health == "unknown" and row.id in kept else None
+    if last is None:
+        return row
+    return row.model_copy(update={"problem": f"{row.problem} It last answered on {last:%Y-%m-%d %H:%M} UTC."})
+
+
+def _only(every: Sequence[K], reference: str) -> K:
+    wanted = fold(reference)
+    found = [one for one in every if id_of(one) == reference]
+    found = found or [one for one in every if wanted and fold(name_of(one)) == wanted]
+    if len(found) > 1:
+        raise Ambiguous("several have that name", candidates=[(id_of(one), clean(name_of(one))) for one in found])
+    if not found:
+        raise NotFound(
+            "no connection here has that id or name", code="company.unknown", next_step="list_connections shows them."
+        )
+    return found[0]

@@ -1,0 +1,107 @@
+"""The lines of a run in the store: opened with its release, each a proposal of its own, and counted up at its end."""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING
+
+from rutter_ap_server.guard import journal
+from rutter_ap_server.guard.judge import Judgement
+from rutter_ap_server.guard.prepared import Frozen
+from rutter_ap_server.store.canonical import canonical
+from rutter_ap_server.store.proposals import IN_FLIGHT_STATES, Approval, Proposal
+from rutter_ap_tools.money import Money
+from rutter_ap_tools.wire import MoneyShape, Record
+
+if TYPE_CHECKING:
+    from rutter_ap_server.store.engine import Tx
+
+_OPEN = ("dispatching", "unknown")
+_ENDED = ("posted", "failed")
+
+
+def open_lines(tx: Tx, run: Proposal, judgement: Judgement, approvals: tuple[Approval, ...]) -> None:
+    """Writes every line down as released by the people who released the run, each for its own facts.
+
+    A line is the very intent `pay_bill` would have: one that waits for a person gives way to it, and one that is on its
+    way already is left to itself, so that no bill is ever paid from both.
+    """
+    for frozen, judged in judgement.parts:
+        earlier = tx.proposals.open_with_digest(frozen.company_id, frozen.digest)
+        if earlier is not None and earlier.state == "held":
+            tx.proposals.move(earlier.id, ["held"], "superseded")
+            tx.audit.append("superseded", actor="guard", proposal_id=earlier.id, run=run.id)
+        elif earlier is not None:
+            tx.audit.append("line_skipped", actor="guard", proposal_id=run.id, other=earlier.id)
+            continue
+        line = _line(tx, run, frozen, judged, judgement.approvals_needed)
+        journal.propose(tx, line, judged)
+        for approval in approvals:
+            tx.proposals.approve(line.id, approval.approver, approval.channel, judged.fingerprint)
+        tx.audit.append("released", actor="guard", proposal_id=line.id, channel="run", run=run.id)
+    tx.audit.append("run_opened", actor="guard", proposal_id=run.id, lines=len(judgement.parts))
+
+
+def settle_run(tx: Tx, run_id: str) -> Proposal:
+    """Ends a run once each of its lines has an outcome; until then it stays as open as they are."""
+    run, lines = journal.get(tx, run_id), tx.proposals.of_run(run_id)
+    if run.state not in _OPEN or run.money is None:
+        return run
+    states = {line.state for line in lines}
+    if states & set(IN_FLIGHT_STATES):
+        state = "unknown" if states & set(_OPEN) or run.state == "unknown" else "dispatching"
+        tx.proposals.move(run_id, _OPEN, state, lease_owner=None, lease_until=None)
+        return journal.get(tx, run_id)
+    _count_up(tx, run, lines, _OPEN)
+    return journal.get(tx, run_id)
+
+
+def recount(tx: Tx, run_id: str) -> None:
+    """Keeps a run that ended true to its lines: one that was held then, and was released by itself since, is paid."""
+    run = journal.get(tx, run_id)
+    if run.state in _ENDED:
+        _count_up(tx, run, tx.proposals.of_run(run_id), _ENDED)
+
+
+def _count_up(tx: Tx, run: Proposal, lines: list[Proposal], from_states: tuple[str, ...]) -> None:
+    assert run.money is not None
+    posted = [line.money for line in lines if line.state == "posted" and line.money is not None]
+    paid = Money.total(posted, run.money.currency)
+    state = "posted" if posted else "failed"
+    record = Record(kind="payment_run", id=run.id, amount=MoneyShape.of(paid))
+    kept = {"record": canonical(record.model_dump(mode="json", exclude_none=True))} if posted else {}
+    tx.proposals.move(run.id, from_states, state, lease_owner=None, lease_until=None, **kept)
+    states = sorted({line.state for line in lines})
+    counted = {one: sum(line.state == one for line in lines) for one in states}
+    tx.audit.append(state, actor="guard", proposal_id=run.id, lines=counted, paid=str(paid))
+
+
+def _line(tx: Tx, run: Proposal, frozen: Frozen, judged: Judgement, needed: int) -> Proposal:
+    return Proposal(
+        # The line's own Idempotency-Key, committed before anything of the run is sent.
+        id=str(uuid.uuid4()),
+        digest=frozen.digest,
+        company_id=run.company_id,
+        company_name=run.company_name,
+        environment=run.environment,
+        tool=frozen.tool,
+        fields=frozen.fields,
+        summary=frozen.summary,
+        state="released",
+        verdict=judged.verdict,
+        # Its part of the whole leaves on no fewer people than the whole.
+        approvals_needed=max(judged.approvals_needed, needed),
+        fingerprint=judged.fingerprint,
+        findings=judged.findings,
+        policy_version=judged.policy_version,
+        preparer=run.preparer,
+        money=frozen.money,
+        vendor_id=frozen.vendor_id,
+        vendor_name=frozen.vendor_name,
+        bill_id=frozen.bill_id,
+        record=None,
+        created_at=tx.now,
+        updated_at=tx.now,
+        expires_at=run.expires_at,
+        run_id=run.id,
+    )

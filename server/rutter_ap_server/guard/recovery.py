@@ -1,0 +1,148 @@
+"""Recovery: finds out what became of writes whose outcome is open, and never by sending a second one.
+
+In this order: the job Rutter named; what the ledger shows; and, only while the ledger still shows exactly what it did
+before the attempt and Rutter surely keeps the key, the same request under the same Idempotency-Key, answered by Rutter
+with the first one's outcome if there was one. The ledger is read before the key is used again because a person may have
+entered the payment by hand meanwhile.
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from rutter_ap_server.companies.company import Office
+from rutter_ap_server.guard.authorize import LEASE_SECONDS, give_back, let_go
+from rutter_ap_server.guard.batches import settle_run
+from rutter_ap_server.guard.dispatch import DOUBTFUL_MAX, OF_ONE_BILL, Dispatcher, in_order
+from rutter_ap_server.guard.judge import gather_facts
+from rutter_ap_server.guard.prepared import Frozen, thaw
+from rutter_ap_server.guard.writes.base import Kind
+from rutter_ap_server.guard.writes.registry import kind_named
+from rutter_ap_server.rutter.outcomes import Done, Rejected
+from rutter_ap_server.store.attempts import Attempt
+from rutter_ap_server.store.proposals import IN_FLIGHT_STATES, Proposal
+from rutter_ap_tools.errors import ApError
+
+if TYPE_CHECKING:
+    from rutter_ap_server.store.engine import Store, Tx
+
+# Rutter documents no retention for keys; well under the day an implementer should assume.
+KEY_KEPT_SURELY = timedelta(hours=12)
+_ALL = 1_000_000
+
+
+class Recovery:
+    """Resolves open outcomes, one process at a time for each."""
+
+    def __init__(self, store: Store, dispatcher: Dispatcher) -> None:
+        self._store = store
+        self._dispatcher = dispatcher
+
+    async def waiting(self) -> list[Proposal]:
+        """Proposals that a process ought to take up: released but not sent, or with an open outcome.
+
+        Every one of them: those that only a person can settle must not hide the others. The lines of an open run are
+        taken up with it, in its order and no further than it would go.
+        """
+        found = await self._store.read(lambda tx: tx.proposals.in_states(IN_FLIGHT_STATES, limit=_ALL))
+        ids = {proposal.id for proposal in found}
+        return [proposal for proposal in found if proposal.run_id not in ids]
+
+    async def resolve(self, proposal: Proposal, office: Office) -> Proposal:
+        """Takes one up; answers what it is now. Not knowing is an answer too: it then stays as it is."""
+        async with self._dispatcher.busy():
+            if proposal.state == "released":
+                return await self._dispatcher.dispatch(proposal.id, office)
+            # A lease of this look alone, so that nothing is given back, let go or sent under somebody else's.
+            lease = f"{self._dispatcher.owner}/{uuid.uuid4().hex[:16]}"
+            if await self._store.write(lambda tx: tx.proposals.take_over(proposal.id, lease, LEASE_SECONDS)):
+                try:
+                    await self._resolve(proposal, office, lease)
+                finally:
+                    await self._store.write(lambda tx: let_go(tx, proposal.id, lease))
+            current = await self._store.read(lambda tx: tx.proposals.get(proposal.id))
+        assert current is not None
+        return current
+
+    async def _resolve(self, proposal: Proposal, office: Office, lease: str) -> None:
+        kind, frozen = kind_named(proposal.tool), thaw(proposal)
+        if kind.lines(frozen):
+            await self._resume(proposal, office, lease)
+            return
+        attempt = await self._store.read(lambda tx: tx.attempts.last(proposal.id))
+        if attempt is None:
+            # The process died between taking it and journalling an attempt: nothing can have left.
+            await self._store.write(lambda tx: give_back(tx, proposal.id, lease))
+            return
+        if attempt.job_id is not None and await self._by_job(kind, frozen, proposal, office, attempt):
+            return
+        record = await kind.find(frozen, office, attempt.before)
+        if record is not None:
+            await self._dispatcher.settler.post(kind, frozen, proposal.id, record, job_id=attempt.job_id)
+            return
+        if not await self._may_send_again(kind, frozen, proposal, office, attempt):
+            return
+        # Looking took its time: a person may have settled it meanwhile, or somebody else be sending it.
+        if await self._store.write(lambda tx: _is_still_ours(tx, proposal.id, lease)):
+            await self._dispatcher.send(kind, frozen, office, proposal.id, attempt.before, again=True)
+
+    async def _resume(self, run: Proposal, office: Office, lease: str) -> None:
+        """Takes up each line whose outcome is open, as any other; the run's own follows from theirs."""
+        lines = await self._store.read(lambda tx: tx.proposals.of_run(run.id))
+        if not lines:
+            # The process died between taking it and opening its lines: nothing can have left.
+            await self._store.write(lambda tx: give_back(tx, run.id, lease))
+            return
+        doubtful_in_a_row = 0
+        for line in in_order(run, lines):
+            if self._dispatcher.is_stopping or doubtful_in_a_row >= DOUBTFUL_MAX:
+                break
+            if line.state in IN_FLIGHT_STATES:
+                try:
+                    outcome = await self.resolve(line, office)
+                    # One that stays unknown may wait for a person: only a new one is a reason to go no further.
+                    is_new = outcome.state == "unknown" and line.state == "released"
+                    doubtful_in_a_row = doubtful_in_a_row + 1 if is_new else 0
+                except OF_ONE_BILL:
+                    doubtful_in_a_row = 0
+                except ApError:
+                    doubtful_in_a_row += 1
+                await self._store.write(lambda tx: _is_still_ours(tx, run.id, lease))
+        await self._store.write(lambda tx: settle_run(tx, run.id))
+
+    async def _by_job(self, kind: Kind, frozen: Frozen, proposal: Proposal, office: Office, attempt: Attempt) -> bool:
+        assert attempt.job_id is not None
+        outcome: Any = await kind.outcome_of_job(office, attempt.job_id)
+        if isinstance(outcome, Rejected):
+            await self._dispatcher.settler.fail(proposal.id, outcome.error.error_code, outcome.error.message)
+            return True
+        if isinstance(outcome, Done):
+            record = await kind.read_back(frozen, office, outcome.record, attempt.before)
+            if record is not None:
+                await self._dispatcher.settler.post(kind, frozen, proposal.id, record, job_id=attempt.job_id)
+                return True
+        return False
+
+    async def _may_send_again(
+        self, kind: Kind, frozen: Frozen, proposal: Proposal, office: Office, attempt: Attempt
+    ) -> bool:
+        now, frozen_by = await self._store.read(lambda tx: (tx.now, tx.people.frozen()))
+        age = now - attempt.at
+        if frozen_by is not None or not timedelta(0) <= age < KEY_KEPT_SURELY or attempt.upstream_id is not None:
+            return False
+        try:
+            facts = await gather_facts(kind, frozen, office)
+        except ApError:
+            return False
+        return facts.fingerprint == proposal.fingerprint and facts.before == attempt.before
+
+
+def _is_still_ours(tx: Tx, proposal_id: str, lease: str) -> bool:
+    """Whether the outcome is open and ours to find out; if so, for a full lease from now."""
+    current = tx.proposals.get(proposal_id)
+    if current is None or current.state not in ("dispatching", "unknown") or current.lease_owner != lease:
+        return False
+    tx.proposals.renew(proposal_id, LEASE_SECONDS)
+    return True

@@ -1,0 +1,1 @@
+"""What the guard tells about its work: explanations, backtests, evidence and lists."""

@@ -1,0 +1,251 @@
+"""Backtesting: the verdict each past payment of the ledger would have had under a policy. Nothing is written.
+
+A payment is judged as of its day, on what had been paid until then. What the ledger keeps no history of is not judged,
+and said: the hour of a payment, how a vendor looked, what was credited when, and a closing date, which is about today.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any
+
+from rutter_ap_server.companies.company import Office
+from rutter_ap_server.guard.judge import judge
+from rutter_ap_server.guard.policy import WINDOWS, Policy
+from rutter_ap_server.guard.prepared import freeze
+from rutter_ap_server.guard.writes.base import Facts, OwnFacts, ability
+from rutter_ap_server.guard.writes.parties import (
+    AccountFact,
+    BillFact,
+    account_fact,
+    bill_fact,
+    bill_texts,
+    vendor_fact,
+)
+from rutter_ap_server.guard.writes.pay_bill_facts import files_on, line_sums, paid_amount
+from rutter_ap_server.guard.writes.pay_bill_rules import OtherBill, PaymentFacts
+from rutter_ap_server.guard.writes.registry import kind_named
+from rutter_ap_server.reads.amounts import LedgerDataError
+from rutter_ap_tools.findings import Finding, Severity, verdict
+from rutter_ap_tools.money import Money
+from rutter_ap_tools.text import normal_number
+from rutter_ap_tools.wire import MoneyShape
+
+if TYPE_CHECKING:
+    from rutter_ap_server.rutter.models.accounts import Account
+    from rutter_ap_server.rutter.models.bills import Bill
+    from rutter_ap_server.rutter.models.payments import BillPayment
+    from rutter_ap_server.rutter.models.vendors import Vendor
+
+NOT_JUDGED = ("quiet hours", "changes of a vendor", "open credits", "the closing date", "approvals")
+_PAGES_MAX = 200
+_HOURS_A_DAY = 24
+
+
+@dataclass(frozen=True, slots=True)
+class PastPayment:
+    """One payment of the ledger, and what this policy would have said of it."""
+
+    id: str
+    on: date
+    vendor_id: str | None
+    vendor_name: str | None
+    money: Money
+    findings: tuple[Finding, ...]
+
+    @property
+    def verdict(self) -> Severity:
+        """The severest finding."""
+        return verdict(self.findings)
+
+    def as_json(self) -> dict[str, Any]:
+        """The same, for scripts; the shape is stable."""
+        return {
+            "id": self.id,
+            "date": self.on.isoformat(),
+            "vendor": {"id": self.vendor_id, "name": self.vendor_name},
+            "amount": MoneyShape.of(self.money).model_dump(),
+            "verdict": self.verdict.word,
+            "findings": [found.model_dump(mode="json") for found in self.findings],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Backtest:
+    """Every payment since a day, the oldest first. `left_out` are those whose figures or bills could not be used."""
+
+    since: date
+    payments: tuple[PastPayment, ...]
+    left_out: tuple[str, ...]
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """How many payments had which verdict; every verdict is there."""
+        counted = Counter(payment.verdict for payment in self.payments)
+        return {severity.word: counted[severity] for severity in Severity}
+
+
+@dataclass(slots=True)
+class _Past:
+    """What had been paid before the payment in hand."""
+
+    by_vendor: dict[str, list[tuple[date, Money]]] = field(default_factory=lambda: defaultdict(list))
+    by_bill: dict[str, list[tuple[Money, date | None]]] = field(default_factory=lambda: defaultdict(list))
+
+    def spent(self, money: Money, on: date, hours: int, vendor_id: str | None) -> Money:
+        """The sum of a window that ends on that day; whole days, as the ledger knows no hours."""
+        first = on - timedelta(days=hours // _HOURS_A_DAY - 1)
+        lists = [self.by_vendor[vendor_id]] if vendor_id is not None else list(self.by_vendor.values())
+        within = (paid for one in lists for day, paid in one if day >= first and paid.currency == money.currency)
+        return Money.total(within, money.currency)
+
+    def add(self, vendor_id: str, on: date, shares: Iterable[tuple[str, Money]]) -> None:
+        """Counts a payment from now on."""
+        for bill_id, share in shares:
+            self.by_vendor[vendor_id].append((on, share))
+            self.by_bill[bill_id].append((share, on))
+
+
+@dataclass(frozen=True, slots=True)
+class _Books:
+    """The ledger as it is now."""
+
+    office: Office
+    policy: Policy
+    bills: dict[str, Bill]
+    vendors: dict[str, Vendor]
+    accounts: dict[str, Account]
+
+
+async def backtest(office: Office, policy: Policy, days: int) -> Backtest:
+    """Judges what the ledger shows as paid in the last `days`, each payment on what came before it."""
+    since = office.clock.today() - timedelta(days=days)
+    walked = office.ledger.bill_payments.walk(pages_max=_PAGES_MAX)
+    payments = {p.id: p async for p in walked if p.status != "void"}
+    bills = {b.id: b async for b in office.ledger.bills.walk(pages_max=_PAGES_MAX)}
+    books = _Books(office, policy, bills, await office.directory.vendors(), await office.directory.accounts())
+    past, judged, left_out = _Past(), [], []
+    for payment in sorted(payments.values(), key=_order):
+        on = payment.transaction_date.date() if payment.transaction_date else None
+        total = paid_amount(payment)
+        shares = _shares(payment, books)
+        if on is None or total is None or shares is None:
+            left_out.append(payment.id)
+            continue
+        if on >= since:
+            findings = await _judged(payment, total, shares, on, books, past)
+            vendor = books.vendors.get(payment.vendor_id or "")
+            name = vendor_fact(vendor).name if vendor else None
+            judged.append(PastPayment(payment.id, on, payment.vendor_id, name, total, findings))
+        past.add(payment.vendor_id or "", on, [(bill.id, share) for bill, share in shares])
+    return Backtest(since, tuple(judged), tuple(left_out))
+
+
+def _order(payment: BillPayment) -> tuple[str, str, str]:
+    on = payment.transaction_date.date().isoformat() if payment.transaction_date else ""
+    return on, payment.created_at.isoformat() if payment.created_at else "", payment.id
+
+
+def _shares(payment: BillPayment, books: _Books) -> list[tuple[BillFact, Money]] | None:
+    """Which bills it paid, and how much of each; None when that cannot be told."""
+    shares = []
+    for link in payment.linked_bills:
+        bill = books.bills.get(link.id or "")
+        if bill is None or bill.currency_code != payment.currency_code:
+            return None
+        try:
+            shares.append((bill_fact(bill), Money.of(link.allocated_amount, bill.currency_code)))
+        except LedgerDataError:
+            return None
+    return shares or None
+
+
+async def _judged(
+    payment: BillPayment, total: Money, shares: list[tuple[BillFact, Money]], on: date, books: _Books, past: _Past
+) -> tuple[Finding, ...]:
+    """The findings of every bill it paid; a code is reported once."""
+    found: dict[str, Finding] = {}
+    for bill, share in shares:
+        for finding in await _of_share(payment, bill, share, on, books, past):
+            if finding.code not in found or finding.severity > found[finding.code].severity:
+                found[finding.code] = finding
+    return tuple(sorted(found.values(), key=lambda f: (-f.severity, f.code)))
+
+
+async def _of_share(
+    payment: BillPayment, bill: BillFact, share: Money, on: date, books: _Books, past: _Past
+) -> tuple[Finding, ...]:
+    raw, vendor_id = books.bills[bill.id], payment.vendor_id or bill.vendor_id
+    vendor = books.vendors.get(vendor_id or "")
+    frozen = freeze(
+        tool="pay_bill",
+        company_id=books.office.company.id,
+        fields={"bill_id": bill.id, "date": on.isoformat()},
+        summary="",
+        money=share,
+        vendor_id=vendor_id,
+        vendor_name=vendor_fact(vendor).name if vendor else None,
+        bill_id=bill.id,
+    )
+    earlier = [paid for _, paid in past.by_vendor[vendor_id or ""]]
+    seen = PaymentFacts(
+        bill=_as_of(bill, share, past),
+        vendor=vendor_fact(vendor) if vendor else None,
+        account=_account(books, payment, share),
+        open_credits=Money.zero(share.currency),
+        paid_before=bool(earlier),
+        earlier_payments=tuple(earlier),
+        other_bills=_others(books, raw),
+        paid_on_bill=tuple(past.by_bill[bill.id]),
+        line_sums=line_sums(raw, bill.total),
+        attached=await files_on(books.office, bill.id, share, books.policy.of(frozen.company_id)),
+        today=on,
+    )
+    facts = Facts(
+        seen=seen,
+        binding={},
+        ability=ability(books.office, "bill_payments", "create", "record a payment", "a person can enter it there"),
+        texts=bill_texts(raw),
+    )
+    broken = []
+    company = books.policy.of(frozen.company_id)
+    for window in WINDOWS:
+        limit = company.limit(share.currency, window.limit)
+        spent = past.spent(share, on, window.hours, (vendor_id or "") if window.per_vendor else None)
+        if limit is not None and spent + share > limit:
+            broken.append((window.code, f"{share} would have passed the limit of {limit} for {window.words}"))
+    own = OwnFacts(over_limits=tuple(broken))
+    return judge(kind_named("pay_bill"), frozen, facts, own, books.policy).findings
+
+
+def _as_of(bill: BillFact, share: Money, past: _Past) -> BillFact:
+    """The bill before this payment: open, and due at least what was then paid of it."""
+    paid = Money.total((money for money, _ in past.by_bill[bill.id]), bill.total.currency)
+    due = bill.total - paid if bill.total > paid else Money.zero(bill.total.currency)
+    status = "partially_paid" if paid.amount > 0 else "open"
+    return BillFact(bill.id, bill.number, status, bill.vendor_id, bill.total, max(due, share), bill.issued)
+
+
+def _account(books: _Books, payment: BillPayment, share: Money) -> AccountFact:
+    account = books.accounts.get(payment.account_id or "")
+    if account is not None:
+        return account_fact(account)
+    # Which account it was is not a thing of the policy: one that is gone since, or not told, is taken as it had to be.
+    return AccountFact(payment.account_id or "", "", "bank", "active", share.currency)
+
+
+def _others(books: _Books, bill: Bill) -> tuple[OtherBill, ...]:
+    number = normal_number(bill.document_number)
+    alike = [
+        other
+        for other in books.bills.values()
+        if number
+        and other.id != bill.id
+        and other.vendor_id == bill.vendor_id
+        and other.status not in ("void", "rejected")
+        and normal_number(other.document_number) == number
+    ]
+    return tuple(OtherBill(o.id, o.status, bill_fact(o).total) for o in sorted(alike, key=lambda one: one.id))

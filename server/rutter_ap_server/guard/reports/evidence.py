@@ -1,0 +1,99 @@
+"""Evidence: one payment's whole file, as an auditor would ask for it, in one JSON value."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from rutter_ap_server.companies.company import Office
+from rutter_ap_server.reads.bill_detail import bill_detail
+from rutter_ap_server.store.attempts import Attempt
+from rutter_ap_server.store.audit import Entry, Verification
+from rutter_ap_server.store.proposals import Approval, Proposal
+from rutter_ap_tools.errors import ApError
+
+if TYPE_CHECKING:
+    from rutter_ap_server.store.engine import Store, Tx
+
+
+async def gather_evidence(store: Store, proposal: Proposal, office: Office) -> dict[str, Any]:
+    """What was asked for, what the guard found, who released it, what was sent, and what the ledger shows now.
+
+    The audit entries carry their hashes, each over its own content, and `chain` says whether the whole chain held when
+    this was made; `head` can be compared with an anchor kept elsewhere. A fact that cannot be had now is said to be so.
+    """
+
+    def read(tx: Tx) -> tuple[tuple[Approval, ...], Attempt | None, list[Entry], Verification, list[Proposal]]:
+        documents = []
+        if proposal.bill_id is not None:
+            on_bill = tx.proposals.of_bill(proposal.company_id, proposal.bill_id, ["posted"])
+            documents = [p for p in on_bill if p.tool == "attach_file"]
+        return (
+            tx.proposals.approvals(proposal.id),
+            tx.attempts.last(proposal.id),
+            list(tx.audit.entries(proposal.id)),
+            tx.audit.verify(),
+            documents,
+        )
+
+    approvals, attempt, entries, chain, documents = await store.read(read)
+    return {
+        "proposal": _proposal(proposal),
+        "approvals": [{"approver": a.approver, "channel": a.channel, "at": a.at.isoformat()} for a in approvals],
+        "sending": _sending(attempt),
+        "record": proposal.record,
+        "documents": [{k: p.fields[k] for k in ("file_name", "sha256", "bytes")} for p in documents],
+        "bill_now": await _bill_now(proposal, office),
+        "audit": [_entry(entry) for entry in entries],
+        "chain": {"holds": chain.holds, "entries": chain.entries, "head": chain.head},
+    }
+
+
+def _proposal(p: Proposal) -> dict[str, Any]:
+    return {
+        "id": p.id,
+        "state": p.state,
+        "tool": p.tool,
+        "summary": p.summary,
+        "company": {"id": p.company_id, "name": p.company_name},
+        "environment": p.environment,
+        "intent": p.fields,
+        "digest": p.digest,
+        "amount": {"amount": p.money.text, "currency": p.money.currency} if p.money else None,
+        "verdict": p.verdict.word,
+        "findings": [finding.model_dump(mode="json") for finding in p.findings],
+        "facts_fingerprint": p.fingerprint,
+        "policy_version": p.policy_version,
+        "preparer": p.preparer,
+        "created_at": p.created_at.isoformat(),
+        "updated_at": p.updated_at.isoformat(),
+    }
+
+
+def _sending(attempt: Attempt | None) -> dict[str, Any] | None:
+    if attempt is None:
+        return None
+    return {
+        "idempotency_key": attempt.idempotency_key,
+        "at": attempt.at.isoformat(),
+        "outcome": attempt.outcome,
+        "upstream_id": attempt.upstream_id,
+        "job_id": attempt.job_id,
+        "ledger_before": attempt.before,
+    }
+
+
+async def _bill_now(proposal: Proposal, office: Office) -> dict[str, Any] | None:
+    bill_id = proposal.bill_id or (proposal.record or {}).get("bill_id")
+    if not bill_id:
+        return None
+    try:
+        shown = await bill_detail(office, bill_id)
+    except ApError as error:
+        return {"not_known": error.error_code}
+    return shown.model_dump(mode="json", exclude_none=True, exclude={"next_step", "company", "environment"})
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    whole = {name: getattr(entry, name) for name in entry.__slots__}
+    return whole | {"body": json.loads(entry.body), "hash_is_right": entry.computed() == entry.hash}

@@ -1,0 +1,111 @@
+"""Explaining: which rules would speak of a write now, and how far each rolling limit is. Nothing is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rutter_ap_server.companies.company import Office
+from rutter_ap_server.guard.judge import Judgement, assess, gather_facts
+from rutter_ap_server.guard.policy import WINDOWS, Policy, Window
+from rutter_ap_server.guard.prepared import Frozen, thaw
+from rutter_ap_server.guard.store_facts import StoredLinks, window_of
+from rutter_ap_server.guard.writes.base import Kind
+from rutter_ap_server.guard.writes.registry import kind_named, kind_of
+from rutter_ap_server.store.proposals import Proposal
+from rutter_ap_tools.money import Money
+from rutter_ap_tools.wire import MoneyShape, WriteArguments
+
+if TYPE_CHECKING:
+    from rutter_ap_server.store.engine import Store, Tx
+
+
+@dataclass(frozen=True, slots=True)
+class WindowState:
+    """One rolling window now: `spent` the ledger shows, `reserved` is on its way or unknown; no `limit` bounds nothing.
+
+    What is `left` is before the write that is explained.
+    """
+
+    window: Window
+    limit: Money | None
+    spent: Money
+    reserved: Money
+
+    @property
+    def left(self) -> Money | None:
+        """What another payment may still be of; never below nothing."""
+        if self.limit is None:
+            return None
+        used = self.spent + self.reserved
+        return self.limit - used if self.limit > used else Money.zero(self.limit.currency)
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A write as the guard would see it now."""
+
+    frozen: Frozen
+    judgement: Judgement
+    windows: tuple[WindowState, ...]
+
+    def as_json(self, office: Office) -> dict[str, Any]:
+        """The same, for scripts; the shape is stable."""
+        return {
+            "company": office.company.named.model_dump(mode="json", exclude_none=True),
+            "environment": office.company.environment,
+            "tool": self.frozen.tool,
+            "summary": self.frozen.summary,
+            "verdict": self.judgement.verdict.word,
+            "approvals_needed": self.judgement.approvals_needed,
+            "policy_version": self.judgement.policy_version,
+            "findings": [found.model_dump(mode="json") for found in self.judgement.findings],
+            "limits": [_limit_json(state) for state in self.windows],
+        }
+
+
+async def explain_intent(store: Store, policy: Policy, intent: WriteArguments, office: Office) -> Explanation:
+    """Explains a write nobody has proposed. Raises whatever `ApError` says why it cannot even be judged."""
+    kind = kind_of(intent)
+    frozen = await kind.freeze(intent, office, StoredLinks(store, office.company.id))
+    return await _explain(store, policy, kind, frozen, office, except_id=None)
+
+
+async def explain_proposal(store: Store, policy: Policy, proposal: Proposal, office: Office) -> Explanation:
+    """Explains a proposal as it would be judged now, whatever was found when it was made."""
+    return await _explain(store, policy, kind_named(proposal.tool), thaw(proposal), office, except_id=proposal.id)
+
+
+async def _explain(
+    store: Store, policy: Policy, kind: Kind, frozen: Frozen, office: Office, *, except_id: str | None
+) -> Explanation:
+    facts = await gather_facts(kind, frozen, office, policy)
+
+    def look(tx: Tx) -> Explanation:
+        # A proposal that has its reservation counts in the windows already: it would be told to be over them by itself.
+        counted = except_id is not None and tx.spend.is_reserved(except_id)
+        judgement = assess(tx, kind, frozen, facts, policy, except_id=except_id, with_limits=not counted)
+        states = window_states(tx, frozen, policy) if kind.moves_money else ()
+        return Explanation(frozen, judgement, states)
+
+    return await store.read(look)
+
+
+def window_states(tx: Tx, frozen: Frozen, policy: Policy) -> tuple[WindowState, ...]:
+    """How far every rolling limit is for a payment like this one, the unlimited windows too."""
+    if frozen.money is None or frozen.vendor_id is None:
+        return ()
+    company, currency = policy.of(frozen.company_id), frozen.money.currency
+    states = []
+    for window in WINDOWS:
+        vendor_id = frozen.vendor_id if window.per_vendor else None
+        counted = window_of(tx, frozen, window)
+        posted = tx.memory.posted(frozen.company_id, currency, window.hours, vendor_id)
+        states.append(WindowState(window, company.limit(currency, window.limit), posted, counted - posted))
+    return tuple(states)
+
+
+def _limit_json(state: WindowState) -> dict[str, Any]:
+    shapes = {"limit": state.limit, "spent": state.spent, "reserved": state.reserved, "left": state.left}
+    amounts = {name: MoneyShape.of(money).model_dump() if money is not None else None for name, money in shapes.items()}
+    return {"name": state.window.limit, "hours": state.window.hours, "per_vendor": state.window.per_vendor, **amounts}

@@ -1,0 +1,132 @@
+"""Listing: a company's proposals page by page, and what is left of each rolling limit. Nothing is written."""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import TYPE_CHECKING
+
+from rutter_ap_server.clock import stamp
+from rutter_ap_server.companies.company import Office
+from rutter_ap_server.guard.policy import WINDOWS, Policy, PolicyError, PolicyFile
+from rutter_ap_server.store.canonical import digest
+from rutter_ap_server.store.proposals import OPEN_STATES, Proposal
+from rutter_ap_tools.errors import BadInput
+from rutter_ap_tools.money import Money
+from rutter_ap_tools.proposals import LimitLeft, ListProposals, ProposalList, ProposalRow
+from rutter_ap_tools.text import clean
+from rutter_ap_tools.wire import MoneyShape, Named
+
+if TYPE_CHECKING:
+    from rutter_ap_server.store.engine import Store, Tx
+
+_CLOSED_STATES = ("posted", "refused", "declined", "expired", "superseded", "failed")
+_PAYING = ("pay_bill", "propose_payment_run")
+NO_LIMITS = "The policy file is broken: every write is blocked, and no limit can be told."
+
+
+async def list_proposals(store: Store, policy: PolicyFile, office: Office, ask: ListProposals) -> ProposalList:
+    """Answers `list_proposals`. Raises `BadInput` for a cursor of another question."""
+    company_id = office.company.id
+    states = _states(ask.state)
+    question = digest(["proposals", company_id, ask.state, ask.bill_id])[:16]
+    after = _resume(ask.cursor, question)
+    rules = _policy(policy)
+
+    def look(tx: Tx) -> tuple[list[Proposal], list[int], list[LimitLeft]]:
+        found = tx.proposals.listed(company_id, states, bill_id=ask.bill_id, after=after, limit=ask.limit + 1)
+        counts = [len(tx.proposals.approvals(p.id)) if p.approvals_needed else 0 for p in found[: ask.limit]]
+        return found, counts, limits_left(tx, rules, company_id) if rules else []
+
+    found, counts, limits = await store.read(look)
+    shown = found[: ask.limit]
+    return ProposalList(
+        company=office.company.named,
+        environment=office.company.environment,
+        proposals=[_row(p, count, office) for p, count in zip(shown, counts, strict=True)],
+        limits=limits,
+        notes=[] if rules else [NO_LIMITS],
+        next_cursor=_pack(question, shown[-1]) if len(found) > ask.limit else None,
+    )
+
+
+async def limits_for(store: Store, policy: PolicyFile, proposal: Proposal) -> list[LimitLeft]:
+    """What is left of the limits that a payment which still waits would count against; nothing for other writes."""
+    rules = _policy(policy)
+    money, vendor_id = proposal.money, proposal.vendor_id
+    if proposal.state != "held" or proposal.tool not in _PAYING or rules is None or money is None:
+        return []
+    return await store.read(lambda tx: limits_left(tx, rules, proposal.company_id, money.currency, vendor_id))
+
+
+def limits_left(
+    tx: Tx, policy: Policy, company_id: str, currency: str = "", vendor_id: str | None = None
+) -> list[LimitLeft]:
+    """What another payment may be of by each rolling limit the policy sets: in one currency, or in all it knows.
+
+    Windows that count one vendor's payments are told where a vendor is named.
+    """
+    company = policy.of(company_id)
+    windows = [window for window in WINDOWS if vendor_id is not None or not window.per_vendor]
+    told = []
+    for code in [currency] if currency else sorted(company.currencies):
+        limits = [(window, limit) for window in windows if (limit := company.limit(code, window.limit)) is not None]
+        if not limits:
+            continue
+        counted = tx.spend.counted(company_id, code, max(window.hours for window, _ in limits))
+        for window, limit in limits:
+            spent = counted.within(window.hours, vendor_id if window.per_vendor else None)
+            left = limit - spent if limit > spent else Money.zero(code)
+            told.append(
+                LimitLeft(name=window.limit, hours=window.hours, limit=MoneyShape.of(limit), left=MoneyShape.of(left))
+            )
+    return told
+
+
+def _policy(policy: PolicyFile) -> Policy | None:
+    try:
+        return policy.read()
+    except PolicyError:
+        # A broken policy stops every write; what was proposed can still be read.
+        return None
+
+
+def _states(state: str) -> tuple[str, ...]:
+    if state == "any":
+        return (*OPEN_STATES, *_CLOSED_STATES)
+    return tuple(OPEN_STATES) if state == "open" else (state,)
+
+
+def _row(proposal: Proposal, approvals: int, office: Office) -> ProposalRow:
+    late = proposal.state == "held" and proposal.expires_at <= office.clock.now()
+    name = clean(proposal.vendor_name, 80) or None
+    return ProposalRow(
+        id=proposal.id,
+        tool=proposal.tool,
+        state="expired" if late else proposal.state,
+        verdict=proposal.verdict.word,
+        summary=proposal.summary,
+        amount=MoneyShape.of(proposal.money) if proposal.money else None,
+        vendor=Named(id=proposal.vendor_id, name=name) if proposal.vendor_id else None,
+        approvals=approvals,
+        approvals_needed=proposal.approvals_needed,
+        created_at=proposal.created_at,
+        expires_at=proposal.expires_at,
+    )
+
+
+def _pack(question: str, last: Proposal) -> str:
+    value = [question, stamp(last.created_at), last.id]
+    return base64.urlsafe_b64encode(json.dumps(value, separators=(",", ":")).encode()).decode().rstrip("=")
+
+
+def _resume(cursor: str, question: str) -> tuple[str, str] | None:
+    if not cursor:
+        return None
+    try:
+        named, at, last = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+    except (ValueError, TypeError):
+        named, at, last = None, None, None
+    if named != question or not isinstance(at, str) or not isinstance(last, str):
+        raise BadInput("`cursor` does not belong to this question; leave it out to start again")
+    return at, last

@@ -1,0 +1,174 @@
+"""Attaching a document to a bill."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rutter_ap_server.companies.company import Office
+from rutter_ap_server.companies.directory import vendor_name
+from rutter_ap_server.documents.compare import Expected, compare
+from rutter_ap_server.documents.files import check_kind
+from rutter_ap_server.documents.text import file_text
+from rutter_ap_server.guard.policy import Policy
+from rutter_ap_server.guard.prepared import Frozen, freeze
+from rutter_ap_server.guard.untrusted import path_argument
+from rutter_ap_server.guard.writes.base import Facts, Kind, Links, Rule, ability, approve, ask, refuse
+from rutter_ap_server.guard.writes.parties import BillFact, bill_fact, bill_texts, bill_words
+from rutter_ap_server.rutter.models.attachments import Attachment
+from rutter_ap_server.rutter.outcomes import Unknown, WriteOutcome
+from rutter_ap_server.store.engine import Tx
+from rutter_ap_tools.attachments import AttachFile
+from rutter_ap_tools.errors import BadInput
+from rutter_ap_tools.findings import Finding
+from rutter_ap_tools.text import clean, normal_number, quote
+from rutter_ap_tools.wire import Record
+
+
+@dataclass(frozen=True, slots=True)
+class AttachmentFacts:
+    """The bill and its vendor's name, and what the file says: its pages as text, or the words for why there are none.
+
+    A plain text file has neither.
+    """
+
+    bill: BillFact
+    pages: tuple[str, ...] = ()
+    trouble: str = ""
+    vendor: str = ""
+
+
+def bill_void(frozen: Frozen, facts: AttachmentFacts, policy: Policy) -> Finding | None:
+    """A void bill takes no document."""
+    if facts.bill.status == "void":
+        return refuse("bill.void", f"{bill_words(facts.bill)} is void")
+    return None
+
+
+def document_mismatch(frozen: Frozen, facts: AttachmentFacts, policy: Policy) -> Finding | None:
+    """A bill's document says its number and its total, and no other vendor or currency; else it may be another bill's.
+
+    Days are left alone: bills are often entered under the day they came.
+    """
+    if not any(page.strip() for page in facts.pages):
+        return None
+    bill = facts.bill
+    found = compare("\n".join(facts.pages), Expected(bill.number, facts.vendor, None, bill.total))
+    wanted = {"number": bill.number, "total": str(bill.total), "vendor": facts.vendor, "currency": bill.total.currency}
+    lacks = []
+    for field, value in wanted.items():
+        match = found[field]
+        if match.outcome == "different":
+            lacks.append(f"its {field} is {quote(match.shown, 60)} and not {value}")
+        elif match.outcome == "not_found" and field in ("number", "total") and normal_number(value):
+            lacks.append(f"it does not show the {field} {value}")
+    return approve("document.mismatch", f"the PDF does not fit its bill: {'; '.join(lacks)}") if lacks else None
+
+
+def document_unreadable(frozen: Frozen, facts: AttachmentFacts, policy: Policy) -> Finding | None:
+    """A document that says nothing may be any document: whoever releases it must have looked."""
+    if not facts.trouble:
+        return None
+    return ask("document.unreadable", f"{facts.trouble}: a person must check that it is the document of its bill")
+
+
+class AttachmentKind(Kind):
+    """`attach_file`."""
+
+    tool = "attach_file"
+    moves_money = False
+    rules: tuple[Rule[AttachmentFacts], ...] = (bill_void, document_mismatch, document_unreadable)
+
+    async def freeze(self, intent: AttachFile, office: Office, links: Links) -> Frozen:
+        """Reads the file once, checks what it is, and freezes its hash."""
+        if bool(intent.path) == bool(intent.upload):
+            raise BadInput("give exactly one of `path` and `upload`")
+        document = office.documents.read(intent.path) if intent.path else office.documents.uploaded(intent.upload)
+        name = clean(intent.file_name, 200) or document.name
+        if "/" in name or "\\" in name:
+            raise BadInput("`file_name` must be a name, not a path")
+        # The name shown in the ledger must not promise another kind of file than the content is.
+        check_kind(name, document.content)
+        bill = bill_fact(await office.ledger.bills.get(intent.bill_id))
+        return freeze(
+            tool=self.tool,
+            company_id=office.company.id,
+            fields={
+                "bill_id": bill.id,
+                "path": str(document.path),
+                "file_name": name,
+                "sha256": document.sha256,
+                "bytes": len(document.content),
+            },
+            summary=f"Attach {name} ({len(document.content):,} bytes) to {bill_words(bill)}",
+            bill_id=bill.id,
+        )
+
+    async def gather(self, frozen: Frozen, office: Office, policy: Policy | None = None) -> Facts[AttachmentFacts]:
+        """The bill afresh, what is attached to it now, and what the file says."""
+        raw = await office.ledger.bills.get(frozen.fields["bill_id"])
+        bill = bill_fact(raw)
+        attached = await office.ledger.attachments.list(bill.id)
+        file = await file_text(office.documents, frozen.fields["path"], frozen.fields["sha256"])
+        vendor = await _vendor(office, bill.vendor_id) if file.pages else ""
+        return Facts(
+            seen=AttachmentFacts(bill, file.pages, file.trouble, vendor),
+            binding={"bill": bill.id, "sha256": frozen.fields["sha256"]},
+            before={"attachments": sorted(a.id for a in attached)},
+            now=office.clock.now(),
+            ability=ability(office, "bills", "attach", "attach a file to a bill", "a person can attach it there"),
+            texts=(
+                *bill_texts(raw),
+                *((f"page {number} of the file", page) for number, page in enumerate(file.pages, start=1)),
+            ),
+            arguments=(path_argument(frozen.fields["path"], frozen.fields["file_name"]),),
+        )
+
+    async def send(self, frozen: Frozen, office: Office, key: str, *, again: bool) -> WriteOutcome[Any]:
+        """Uploads the file (Rutter docs: Bill Attachments), if it is still the one that was judged."""
+        fields = frozen.fields
+        document = office.documents.read_again(fields["path"])
+        if document.sha256 != fields["sha256"]:
+            raise BadInput("the file changed since it was proposed; nothing was attached", code="files.changed")
+        return await office.ledger.attachments.upload(
+            fields["bill_id"], fields["file_name"], document.content, idempotency_key=key, again=again
+        )
+
+    async def read_back(self, frozen: Frozen, office: Office, sent: Any, before: dict[str, Any]) -> Record | None:
+        """Posted means: the bill's list of files shows it."""
+        attached = await office.ledger.attachments.list(frozen.fields["bill_id"])
+        return _record([a for a in attached if a.id == sent.id], frozen)
+
+    async def find(self, frozen: Frozen, office: Office, before: dict[str, Any]) -> Record | None:
+        """A single new file of that name on the bill."""
+        attached = await office.ledger.attachments.list(frozen.fields["bill_id"])
+        fresh = [a for a in attached if a.id not in before["attachments"] and a.file_name == frozen.fields["file_name"]]
+        return _record(fresh, frozen)
+
+    async def outcome_of_job(self, office: Office, job_id: str) -> WriteOutcome[Any]:
+        """The ledger itself tells more than the job, which names no record."""
+        return Unknown(job_id, "job_unreadable")
+
+    def on_posted(self, tx: Tx, frozen: Frozen, record: Record) -> None:
+        """Remembers which bill the file belongs to."""
+        fields = frozen.fields
+        tx.memory.use_document(frozen.company_id, fields["sha256"], fields["bill_id"], fields["file_name"])
+
+
+async def _vendor(office: Office, vendor_id: str | None) -> str:
+    """The name of the bill's vendor, for comparing; nothing an approval is bound to."""
+    vendor = (await office.directory.shelf("vendor")).by_id.get(vendor_id or "")
+    return clean(vendor_name(vendor)) if vendor else ""
+
+
+def _record(found: Sequence[Attachment], frozen: Frozen) -> Record | None:
+    if len(found) != 1:
+        return None
+    return Record(
+        kind="attachment",
+        id=found[0].id,
+        bill_id=frozen.fields["bill_id"],
+        file_name=frozen.fields["file_name"],
+        sha256=frozen.fields["sha256"],
+    )

@@ -1,0 +1,231 @@
+"""Entering a bill from its document."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from rutter_ap_server.companies.company import Office
+from rutter_ap_server.companies.directory import vendor_name
+from rutter_ap_server.guard.policy import Policy
+from rutter_ap_server.guard.prepared import Frozen, freeze
+from rutter_ap_server.guard.writes.base import Facts, Kind, Links, ability
+from rutter_ap_server.guard.writes.create_bill_rules import RULES, BillFacts, EarlierBill
+from rutter_ap_server.guard.writes.parties import account_fact, midnight, read_vendor
+from rutter_ap_server.reads.amounts import ledger_money
+from rutter_ap_server.reads.history import bills_of
+from rutter_ap_server.rutter.models.base import given
+from rutter_ap_server.rutter.models.bills import Bill, BillCreate, BillLineDraft, LineItemDraft, RefDraft
+from rutter_ap_server.rutter.outcomes import WriteOutcome
+from rutter_ap_server.store.engine import Tx
+from rutter_ap_tools.bills import CreateBill, NewBillLine
+from rutter_ap_tools.errors import BadInput
+from rutter_ap_tools.money import Money, exponent_of
+from rutter_ap_tools.text import clean, normal_number
+from rutter_ap_tools.wire import MoneyShape, Named, Record
+
+_DIMENSIONS = ("tax_rate", "class", "department", "location", "customer", "project")
+
+
+class BillEntryKind(Kind):
+    """`create_bill`."""
+
+    tool = "create_bill"
+    moves_money = False
+    rules = RULES
+
+    async def freeze(self, intent: CreateBill, office: Office, links: Links) -> Frozen:
+        """Resolves every name, checks every amount's digits, and adds the lines up."""
+        vendor = await office.directory.vendor(intent.vendor)
+        lines = [await frozen_line(line, intent.currency, office, links) for line in intent.lines]
+        total = Money.total((Money.parse(line["amount"], intent.currency) for line in lines), intent.currency)
+        if intent.due_date and intent.due_date < intent.issue_date:
+            raise BadInput("`due_date` is before `issue_date`")
+        payable = intent.accounts_payable_account
+        fields: dict[str, Any] = {
+            "vendor_id": vendor.id,
+            "issue_date": intent.issue_date,
+            "due_date": intent.due_date,
+            "currency": intent.currency,
+            "document_number": intent.document_number,
+            "memo": intent.memo,
+            "lines": lines,
+            "payment_terms": await _id_of(office, "payment_terms", intent.payment_terms),
+            "accounts_payable_account": (await office.directory.account(payable)).id
+            if payable
+            else await links.account_id("accounts_payable") or "",
+            "subsidiary": await _id_of(office, "subsidiary", intent.subsidiary),
+            "purchase_orders": [await _id_of(office, "purchase_order", order) for order in intent.purchase_orders],
+        }
+        name = clean(vendor_name(vendor))
+        number = f" {clean(intent.document_number, 60)}" if intent.document_number else ""
+        return freeze(
+            tool=self.tool,
+            company_id=office.company.id,
+            fields=fields,
+            summary=f"Enter bill{number} of {total} from {name}, issued {intent.issue_date}",
+            money=total,
+            vendor_id=vendor.id,
+            vendor_name=name,
+        )
+
+    async def gather(self, frozen: Frozen, office: Office, policy: Policy | None = None) -> Facts[BillFacts]:
+        """The vendor and its bills afresh, and the accounts the lines name."""
+        vendor = await read_vendor(office, frozen.fields["vendor_id"])
+        named = {line["account"] for line in frozen.fields["lines"] if line["account"]}
+        accounts = [account_fact(await office.ledger.accounts.get(account_id)) for account_id in sorted(named)]
+        earlier = [
+            _earlier(bill) for bill in await bills_of(office, vendor.id) if bill.status not in ("void", "rejected")
+        ]
+        owed_on = frozen.fields["accounts_payable_account"]
+        payable = account_fact(await office.ledger.accounts.get(owed_on)) if owed_on else None
+        return Facts(
+            seen=BillFacts(vendor, tuple(accounts), tuple(earlier), office.clock.today(), payable),
+            binding={
+                "vendor": vendor.binding,
+                "accounts": [a.binding for a in (*accounts, *((payable,) if payable else ()))],
+                "total": str(frozen.money),
+            },
+            before={"bills": sorted(bill.id for bill in earlier)},
+            now=office.clock.now(),
+            vendor=vendor,
+            ability=ability(office, "bills", "create", "enter a bill", "a person can enter it there"),
+            texts=_texts(frozen),
+        )
+
+    async def send(self, frozen: Frozen, office: Office, key: str, *, again: bool) -> WriteOutcome[Any]:
+        """Creates the bill (Rutter docs: Bills)."""
+        fields = frozen.fields
+        draft = BillCreate(
+            vendor_id=fields["vendor_id"],
+            issue_date=midnight(fields["issue_date"]),
+            due_date=given(midnight(fields["due_date"]) if fields["due_date"] else None),
+            currency_code=fields["currency"],
+            document_number=given(fields["document_number"] or None),
+            memo=given(fields["memo"] or None),
+            payment_terms_id=given(fields["payment_terms"] or None),
+            account_id=given(fields["accounts_payable_account"] or None),
+            subsidiary_id=given(fields["subsidiary"] or None),
+            linked_purchase_orders=given(tuple(RefDraft(id=order) for order in fields["purchase_orders"]) or None),
+            line_items=tuple(line_draft(line) for line in fields["lines"]),
+        )
+        return await office.ledger.bills.create(draft, idempotency_key=key, again=again)
+
+    async def read_back(self, frozen: Frozen, office: Office, sent: Any, before: dict[str, Any]) -> Record | None:
+        """Posted means: the ledger shows the bill, of this vendor and currency, owing at least what its lines say."""
+        bill = await office.ledger.bills.get(sent.id)
+        assert frozen.money is not None
+        total = ledger_money(bill.total_amount, bill.currency_code, "total of the bill")
+        if bill.vendor_id != frozen.vendor_id or total.currency != frozen.money.currency or total < frozen.money:
+            return None
+        return _record(bill, frozen)
+
+    async def find(self, frozen: Frozen, office: Office, before: dict[str, Any]) -> Record | None:
+        """A single new bill of this vendor with this number, issue date and total."""
+        assert frozen.vendor_id is not None
+        assert frozen.money is not None
+        wanted = normal_number(frozen.fields["document_number"])
+        fresh = [
+            bill
+            for bill in await bills_of(office, frozen.vendor_id)
+            if bill.id not in before["bills"]
+            and normal_number(bill.document_number) == wanted
+            and bill.issue_date == midnight(frozen.fields["issue_date"])
+            and bill.currency_code == frozen.money.currency
+            and frozen.money.amount in (bill.total_amount, bill.sub_total)
+        ]
+        return _record(fresh[0], frozen) if len(fresh) == 1 else None
+
+    async def outcome_of_job(self, office: Office, job_id: str) -> WriteOutcome[Any]:
+        """Rutter's job for it."""
+        return await office.ledger.bills.outcome(job_id)
+
+    def on_posted(self, tx: Tx, frozen: Frozen, record: Record) -> None:
+        """Nothing beyond the receipt."""
+
+
+async def frozen_line(line: NewBillLine, currency: str, office: Office, links: Links) -> dict[str, Any]:
+    """A line with its names resolved and its digits checked, as a frozen intent keeps it."""
+    amount = Money.parse(line.amount, currency)
+    account = (await office.directory.account(line.account)).id if line.account else ""
+    if not account and not line.item:
+        account = await links.account_id("expense") or ""
+        if not account:
+            raise BadInput(
+                "`account` is needed on every line",
+                code="account.not_linked",
+                next_step="Pass an expense account on the line, or call link_account with role=expense once.",
+            )
+    if line.quantity and line.unit_amount:
+        _check_product(line, amount)
+    stated = line.model_dump(by_alias=True)
+    kept = {name: stated[name] for name in ("description", "quantity", "unit_amount")}
+    kept |= {kind: await _id_of(office, kind, stated[kind]) for kind in ("item", *_DIMENSIONS)}
+    return {"amount": amount.text, "account": account} | {k: v for k, v in kept.items() if v}
+
+
+async def _id_of(office: Office, kind: str, reference: str) -> str:
+    """The id behind an id or name, so that both ways of saying it freeze to the same intent."""
+    return (await office.directory.one(kind, reference)).id if reference else ""
+
+
+def _check_product(line: NewBillLine, amount: Money) -> None:
+    # As exact fractions: a product of two long decimals is more than Decimal keeps. Half a unit either way is rounding,
+    # whichever rule the vendor rounds by.
+    product = Fraction(line.quantity) * Fraction(line.unit_amount)
+    if abs(product - Fraction(amount.amount)) > Fraction(1, 2 * 10 ** exponent_of(amount.currency)):
+        raise BadInput("`quantity` times `unit_amount` is not `amount`", code="bill.lines_do_not_add_up")
+
+
+def _texts(frozen: Frozen) -> tuple[tuple[str, str], ...]:
+    """What an assistant took from the document: a document can hold words that are meant for it."""
+    fields = frozen.fields
+    lines = (("a line of the new bill", line.get("description", "")) for line in fields["lines"])
+    texts = (("the memo of the new bill", fields["memo"]), ("the number of the new bill", fields["document_number"]))
+    return tuple((where, text) for where, text in (*texts, *lines) if text)
+
+
+def line_draft(line: dict[str, Any]) -> BillLineDraft:
+    """A frozen line as it is sent."""
+    item = LineItemDraft(
+        id=given(line.get("item")),
+        quantity=given(Decimal(line["quantity"]) if "quantity" in line else None),
+        unit_amount=given(Decimal(line["unit_amount"]) if "unit_amount" in line else None),
+    )
+    return BillLineDraft(
+        total_amount=Decimal(line["amount"]),
+        account_id=given(line["account"] or None),
+        description=given(line.get("description")),
+        item=given(item if "item" in line else None),
+        tax_rate_id=given(line.get("tax_rate")),
+        class_id=given(line.get("class")),
+        department_id=given(line.get("department")),
+        location_id=given(line.get("location")),
+        customer_id=given(line.get("customer")),
+        project_id=given(line.get("project")),
+    )
+
+
+def _earlier(bill: Bill) -> EarlierBill:
+    return EarlierBill(
+        id=bill.id,
+        number=bill.document_number or "",
+        total=ledger_money(bill.total_amount, bill.currency_code, "total of an earlier bill"),
+        issue_date=bill.issue_date.date().isoformat() if bill.issue_date else "1970-01-01",
+    )
+
+
+def _record(bill: Bill, frozen: Frozen) -> Record:
+    total = ledger_money(bill.total_amount, bill.currency_code, "total of the bill")
+    due = ledger_money(bill.amount_due, bill.currency_code, "amount due on the bill")
+    return Record(
+        kind="bill",
+        id=bill.id,
+        document_number=clean(bill.document_number, 100) or None,
+        vendor=Named(id=frozen.vendor_id, name=frozen.vendor_name) if frozen.vendor_id else None,
+        bill_id=bill.id,
+        amount=MoneyShape.of(total),
+        bill_due=MoneyShape.of(due),
+        bill_status=bill.status,
+    )

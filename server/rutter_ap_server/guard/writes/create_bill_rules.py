@@ -1,0 +1,110 @@
+"""The rules of entering a bill: once each, for a vendor and accounts that fit, in a period that is open."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from rutter_ap_server.guard.policy import Policy
+from rutter_ap_server.guard.prepared import Frozen
+from rutter_ap_server.guard.writes.base import Rule, approve, refuse
+from rutter_ap_server.guard.writes.document_rules import (
+    account_not_for_expenses,
+    amount_not_positive,
+    currency_mismatch,
+    vendor_archived,
+)
+from rutter_ap_server.guard.writes.parties import AccountFact, VendorFact, midnight
+from rutter_ap_tools.findings import Finding
+from rutter_ap_tools.money import Money
+from rutter_ap_tools.text import clean, normal_number
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierBill:
+    """A bill of the same vendor that is in the ledger already."""
+
+    id: str
+    number: str
+    total: Money
+    issue_date: str
+
+
+@dataclass(frozen=True, slots=True)
+class BillFacts:
+    """What the ledger shows about a bill to enter."""
+
+    vendor: VendorFact
+    accounts: tuple[AccountFact, ...]
+    earlier: tuple[EarlierBill, ...]
+    today: date | None = None
+    payable_account: AccountFact | None = None
+
+
+def bill_duplicate(frozen: Frozen, facts: BillFacts, policy: Policy) -> Finding | None:
+    """One vendor never gives two bills the same number."""
+    number = normal_number(frozen.fields.get("document_number"))
+    for bill in facts.earlier:
+        if number and normal_number(bill.number) == number:
+            return refuse(
+                "bill.duplicate",
+                f"this vendor's bill {clean(bill.number, 60)} of {bill.total} is in the ledger already, as {bill.id}",
+            )
+    return None
+
+
+def bill_similar(frozen: Frozen, facts: BillFacts, policy: Policy) -> Finding | None:
+    """The same vendor, amount and about the same date is often one bill entered twice."""
+    if frozen.money is None:
+        return None
+    day, near = midnight(frozen.fields["issue_date"]), timedelta(days=policy.rules.similar_days)
+    for bill in facts.earlier:
+        if bill.total == frozen.money and abs(midnight(bill.issue_date) - day) <= near:
+            return approve(
+                "bill.similar",
+                f"a bill of the same vendor and amount, issued {bill.issue_date}, is in the ledger as {bill.id}",
+            )
+    return None
+
+
+def account_not_payable(frozen: Frozen, facts: BillFacts, policy: Policy) -> Finding | None:
+    """What is owed is owed on an accounts payable account."""
+    account = facts.payable_account
+    if account is None:
+        return None
+    if account.type != "accounts_payable":
+        return refuse("account.wrong_type", f"{account.name} is {account.type}, not an accounts payable account")
+    return refuse("account.inactive", f"the account {account.name} is {account.status}") if _unused(account) else None
+
+
+def _unused(account: AccountFact) -> bool:
+    return account.status != "active"
+
+
+def bill_future_dated(frozen: Frozen, facts: BillFacts, policy: Policy) -> Finding | None:
+    """A bill from the future has a wrong date, or is not one yet."""
+    issued = date.fromisoformat(frozen.fields["issue_date"])
+    if facts.today is None or issued - facts.today <= timedelta(days=policy.rules.future_days):
+        return None
+    return approve("bill.future_dated", f"the bill is dated {issued}, which is still to come")
+
+
+def bill_closed_period(frozen: Frozen, facts: BillFacts, policy: Policy) -> Finding | None:
+    """Nothing is booked into a closed period."""
+    issued, closed = date.fromisoformat(frozen.fields["issue_date"]), policy.closing_date
+    if closed is None or issued > closed:
+        return None
+    return refuse("bill.closed_period", f"the bill is dated {issued}, and the books are closed up to {closed}")
+
+
+RULES: tuple[Rule[BillFacts], ...] = (
+    amount_not_positive,
+    bill_duplicate,
+    bill_similar,
+    currency_mismatch,
+    vendor_archived,
+    account_not_for_expenses,
+    account_not_payable,
+    bill_future_dated,
+    bill_closed_period,
+)

@@ -1,0 +1,265 @@
+"""Entering a vendor's credit: it pays nothing, but it lets less be paid and so can hide what is owed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Any
+
+from rutter_ap_server.companies.company import Office
+from rutter_ap_server.companies.directory import vendor_name
+from rutter_ap_server.guard.policy import Policy
+from rutter_ap_server.guard.prepared import Frozen, freeze
+from rutter_ap_server.guard.writes.base import Facts, Kind, Links, Rule, ability, approve, refuse
+from rutter_ap_server.guard.writes.create_bill import frozen_line
+from rutter_ap_server.guard.writes.document_rules import (
+    account_not_for_expenses,
+    amount_not_positive,
+    currency_mismatch,
+    vendor_archived,
+)
+from rutter_ap_server.guard.writes.parties import AccountFact, VendorFact, account_fact, midnight, read_vendor
+from rutter_ap_server.reads.amounts import ledger_money
+from rutter_ap_server.reads.history import HISTORY_PAGES_MAX
+from rutter_ap_server.rutter.filters import equal
+from rutter_ap_server.rutter.models.base import given
+from rutter_ap_server.rutter.models.credits import BillCreditMemo, BillCreditMemoCreate, CreditLineDraft
+from rutter_ap_server.rutter.outcomes import WriteOutcome
+from rutter_ap_server.store.engine import Tx
+from rutter_ap_tools.bills import NewBillLine
+from rutter_ap_tools.credits import CreateCredit
+from rutter_ap_tools.findings import Finding
+from rutter_ap_tools.money import Money
+from rutter_ap_tools.text import clean, normal_number
+from rutter_ap_tools.wire import MoneyShape, Named, Record
+
+_DEAD = ("void", "rejected")
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierCredit:
+    """A credit of the same vendor that is in the ledger already."""
+
+    id: str
+    number: str
+    total: Money
+    issued: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class CreditEntryFacts:
+    """What the ledger shows about a credit to enter."""
+
+    vendor: VendorFact
+    accounts: tuple[AccountFact, ...] = ()
+    earlier: tuple[EarlierCredit, ...] = ()
+    today: date | None = None
+
+
+def _issued(frozen: Frozen) -> date:
+    return date.fromisoformat(frozen.fields["issue_date"])
+
+
+def credit_duplicate(frozen: Frozen, facts: CreditEntryFacts, policy: Policy) -> Finding | None:
+    """One vendor never gives two credits the same number."""
+    number = normal_number(frozen.fields["document_number"])
+    for credit in facts.earlier:
+        if number and normal_number(credit.number) == number:
+            said = f"this vendor's credit {clean(credit.number, 60)} of {credit.total}"
+            return refuse("credit.duplicate", f"{said} is in the ledger already, as {credit.id}")
+    return None
+
+
+def credit_similar(frozen: Frozen, facts: CreditEntryFacts, policy: Policy) -> Finding | None:
+    """The same vendor, amount and about the same date is often one credit entered twice."""
+    near = timedelta(days=policy.rules.similar_days)
+    for credit in facts.earlier:
+        is_near = credit.issued is None or abs(credit.issued - _issued(frozen)) <= near
+        if credit.total == frozen.money and is_near:
+            return approve(
+                "credit.similar",
+                f"a credit of the same vendor and amount, issued {credit.issued}, is in the ledger as {credit.id}",
+            )
+    return None
+
+
+def credit_future_dated(frozen: Frozen, facts: CreditEntryFacts, policy: Policy) -> Finding | None:
+    """A credit from the future has a wrong date, or is not one yet."""
+    issued = _issued(frozen)
+    if facts.today is None or issued - facts.today <= timedelta(days=policy.rules.future_days):
+        return None
+    return approve("bill.future_dated", f"the credit is dated {issued}, which is still to come")
+
+
+def bill_closed_period(frozen: Frozen, facts: CreditEntryFacts, policy: Policy) -> Finding | None:
+    """Nothing is booked into a closed period."""
+    issued, closed = _issued(frozen), policy.closing_date
+    if closed is None or issued > closed:
+        return None
+    return refuse("bill.closed_period", f"the credit is dated {issued}, and the books are closed up to {closed}")
+
+
+class CreditEntryKind(Kind):
+    """`create_credit`."""
+
+    tool = "create_credit"
+    moves_money = False
+    rules: tuple[Rule[CreditEntryFacts], ...] = (
+        amount_not_positive,
+        credit_duplicate,
+        credit_similar,
+        currency_mismatch,
+        vendor_archived,
+        account_not_for_expenses,
+        credit_future_dated,
+        bill_closed_period,
+    )
+
+    async def freeze(self, intent: CreateCredit, office: Office, links: Links) -> Frozen:
+        """Resolves vendor and accounts, checks every amount's digits, and adds the lines up."""
+        vendor = await office.directory.vendor(intent.vendor)
+        as_bill = [NewBillLine(**line.model_dump()) for line in intent.lines]
+        lines = [await frozen_line(line, intent.currency, office, links) for line in as_bill]
+        total = Money.total((Money.parse(line["amount"], intent.currency) for line in lines), intent.currency)
+        name = clean(vendor_name(vendor))
+        number = f" {clean(intent.document_number, 60)}" if intent.document_number else ""
+        return freeze(
+            tool=self.tool,
+            company_id=office.company.id,
+            fields={
+                "vendor_id": vendor.id,
+                "issue_date": intent.issue_date,
+                "currency": intent.currency,
+                "document_number": intent.document_number,
+                "memo": intent.memo,
+                "lines": lines,
+                "accounts_payable_account": await links.account_id("accounts_payable") or "",
+            },
+            summary=f"Enter credit{number} of {total} from {name}, issued {intent.issue_date}",
+            money=total,
+            vendor_id=vendor.id,
+            vendor_name=name,
+        )
+
+    async def gather(self, frozen: Frozen, office: Office, policy: Policy | None = None) -> Facts[CreditEntryFacts]:
+        """The vendor and its credits afresh, and the accounts the lines name."""
+        vendor = await read_vendor(office, frozen.fields["vendor_id"])
+        named = {line["account"] for line in frozen.fields["lines"] if line["account"]}
+        accounts = tuple([account_fact(await office.ledger.accounts.get(one)) for one in sorted(named)])
+        earlier = [credit for credit in await _credits_of(office, vendor.id) if credit.status not in _DEAD]
+        return Facts(
+            seen=CreditEntryFacts(
+                vendor, accounts, tuple(_earlier(credit, frozen) for credit in earlier), office.clock.today()
+            ),
+            binding={
+                "vendor": vendor.binding,
+                "accounts": [account.binding for account in accounts],
+                "total": str(frozen.money),
+            },
+            before={"credits": sorted(credit.id for credit in earlier)},
+            now=office.clock.now(),
+            vendor=vendor,
+            ability=ability(office, "bill_credit_memos", "create", "enter a credit", "a person can enter it there"),
+            texts=_texts(frozen),
+        )
+
+    async def send(self, frozen: Frozen, office: Office, key: str, *, again: bool) -> WriteOutcome[Any]:
+        """Creates the credit memo (Rutter docs: Bill Credit Memos)."""
+        fields = frozen.fields
+        draft = BillCreditMemoCreate(
+            vendor_id=fields["vendor_id"],
+            issue_date=midnight(fields["issue_date"]),
+            currency_code=fields["currency"],
+            document_number=given(fields["document_number"] or None),
+            memo=given(fields["memo"] or None),
+            account_id=given(fields["accounts_payable_account"] or None),
+            line_items=tuple(_draft(line) for line in fields["lines"]),
+        )
+        return await office.ledger.bill_credit_memos.create(draft, idempotency_key=key, again=again)
+
+    async def read_back(self, frozen: Frozen, office: Office, sent: Any, before: dict[str, Any]) -> Record | None:
+        """Posted means: the ledger shows the credit, of this vendor, currency, date and amount."""
+        credit = await office.ledger.bill_credit_memos.get(sent.id)
+        return _record(credit, frozen) if _is_it(credit, frozen) else None
+
+    async def find(self, frozen: Frozen, office: Office, before: dict[str, Any]) -> Record | None:
+        """A single new credit of this vendor with this number, issue date and amount."""
+        fresh = [
+            credit
+            for credit in await _credits_of(office, frozen.fields["vendor_id"])
+            if credit.id not in before["credits"] and _is_it(credit, frozen)
+        ]
+        return _record(fresh[0], frozen) if len(fresh) == 1 else None
+
+    async def outcome_of_job(self, office: Office, job_id: str) -> WriteOutcome[Any]:
+        """Rutter's job for it."""
+        return await office.ledger.bill_credit_memos.outcome(job_id)
+
+    def on_posted(self, tx: Tx, frozen: Frozen, record: Record) -> None:
+        """Nothing beyond the receipt."""
+
+
+async def _credits_of(office: Office, vendor_id: str) -> list[BillCreditMemo]:
+    """Every credit of one vendor, used up or not."""
+    chosen = equal("vendor_id", vendor_id)
+    found = {c.id: c async for c in office.ledger.bill_credit_memos.walk(filter=chosen, pages_max=HISTORY_PAGES_MAX)}
+    return list(found.values())
+
+
+def _is_it(credit: BillCreditMemo, frozen: Frozen) -> bool:
+    """Whether a credit is the one that was to be entered.
+
+    A number or currency the ledger does not show is no difference: not every platform keeps them (Rutter docs: Bill
+    Credit Memos).
+    """
+    assert frozen.money is not None
+    net = sum((line.sub_total or line.total_amount or Decimal(0) for line in credit.line_items), Decimal(0))
+    return (
+        credit.vendor_id == frozen.fields["vendor_id"]
+        and credit.currency_code in (None, frozen.money.currency)
+        and credit.issue_date == midnight(frozen.fields["issue_date"])
+        and normal_number(credit.document_number) in ("", normal_number(frozen.fields["document_number"]))
+        and frozen.money.amount in (credit.total_amount, net)
+    )
+
+
+def _texts(frozen: Frozen) -> tuple[tuple[str, str], ...]:
+    """What an assistant took from the document: it can hold words that are meant for it."""
+    fields = frozen.fields
+    lines = (("a line of the new credit", line.get("description", "")) for line in fields["lines"])
+    texts = (
+        ("the memo of the new credit", fields["memo"]),
+        ("the number of the new credit", fields["document_number"]),
+    )
+    return tuple((where, text) for where, text in (*texts, *lines) if text)
+
+
+def _draft(line: dict[str, Any]) -> CreditLineDraft:
+    return CreditLineDraft(
+        total_amount=Decimal(line["amount"]),
+        account_id=given(line["account"] or None),
+        description=given(line.get("description")),
+    )
+
+
+def _earlier(credit: BillCreditMemo, frozen: Frozen) -> EarlierCredit:
+    # Where the ledger is silent about the currency, the worse is assumed: that it is the same.
+    currency = credit.currency_code or frozen.fields["currency"]
+    return EarlierCredit(
+        id=credit.id,
+        number=credit.document_number or "",
+        total=ledger_money(credit.total_amount, currency, "total of an earlier credit"),
+        issued=credit.issue_date.date() if credit.issue_date else None,
+    )
+
+
+def _record(credit: BillCreditMemo, frozen: Frozen) -> Record:
+    total = ledger_money(credit.total_amount, credit.currency_code or frozen.fields["currency"], "total of the credit")
+    return Record(
+        kind="bill_credit_memo",
+        id=credit.id,
+        document_number=clean(credit.document_number, 100) or None,
+        vendor=Named(id=frozen.vendor_id, name=frozen.vendor_name) if frozen.vendor_id else None,
+        amount=MoneyShape.of(total),
+    )

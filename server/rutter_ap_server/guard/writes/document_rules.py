@@ -1,0 +1,56 @@
+"""The rules that a bill and a credit share when they are entered: who it is from, in what currency, booked where."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from rutter_ap_server.guard.policy import Policy
+from rutter_ap_server.guard.prepared import Frozen
+from rutter_ap_server.guard.writes.base import approve, refuse
+from rutter_ap_server.guard.writes.parties import AccountFact, VendorFact
+from rutter_ap_tools.findings import Finding
+from rutter_ap_tools.text import clean
+
+EXPENSE_TYPES = ("expense", "other_expense", "cost_of_goods_sold", "fixed_asset", "other_current_asset", "unknown")
+
+
+class DocumentFacts(Protocol):
+    """What the ledger shows about a vendor's document to enter."""
+
+    @property
+    def vendor(self) -> VendorFact: ...
+    @property
+    def accounts(self) -> tuple[AccountFact, ...]: ...
+
+
+def amount_not_positive(frozen: Frozen, facts: DocumentFacts, policy: Policy) -> Finding | None:
+    """A document is of more than nothing."""
+    if frozen.money is None or frozen.money.amount <= 0:
+        return refuse("amount.not_positive", "the lines add up to nothing")
+    return None
+
+
+def currency_mismatch(frozen: Frozen, facts: DocumentFacts, policy: Policy) -> Finding | None:
+    """A vendor bills, and credits, in a currency the ledger knows it to use."""
+    currency = frozen.fields["currency"]
+    if facts.vendor.currencies and currency not in facts.vendor.currencies:
+        known = ", ".join(clean(code, 3) for code in facts.vendor.currencies)
+        return refuse("currency.mismatch", f"this vendor bills in {known}, not in {currency}")
+    return None
+
+
+def vendor_archived(frozen: Frozen, facts: DocumentFacts, policy: Policy) -> Finding | None:
+    """A document of a vendor somebody archived needs a second look."""
+    if facts.vendor.status != "active":
+        return approve("vendor.archived", f"the vendor is {facts.vendor.status} in the ledger")
+    return None
+
+
+def account_not_for_expenses(frozen: Frozen, facts: DocumentFacts, policy: Policy) -> Finding | None:
+    """A line debits, or gives back, an expense or an asset that is in use, never the bank or accounts payable."""
+    for account in facts.accounts:
+        if account.type not in EXPENSE_TYPES:
+            return refuse("account.wrong_type", f"a line cannot be booked to {account.name}, which is {account.type}")
+        if account.status != "active":
+            return refuse("account.inactive", f"the account {account.name} is {account.status}")
+    return None

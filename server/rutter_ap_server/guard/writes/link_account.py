@@ -1,0 +1,154 @@
+"""Linking a ledger account to a role: an existing one is only remembered, a new one is created first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from rutter_ap_server.companies.company import Office
+from rutter_ap_server.companies.directory import account_name
+from rutter_ap_server.guard.policy import Policy
+from rutter_ap_server.guard.prepared import Frozen, freeze
+from rutter_ap_server.guard.untrusted import account_argument
+from rutter_ap_server.guard.writes.base import Facts, Kind, Links, Rule, ability, approve, refuse
+from rutter_ap_server.guard.writes.parties import FUNDING_TYPES, AccountFact, account_fact
+from rutter_ap_server.rutter.models.accounts import Account, AccountCreate, AccountExtras
+from rutter_ap_server.rutter.models.base import given
+from rutter_ap_server.rutter.outcomes import Done, WriteOutcome
+from rutter_ap_server.store.engine import Tx
+from rutter_ap_tools.accounts import LinkAccount
+from rutter_ap_tools.errors import BadInput
+from rutter_ap_tools.findings import Finding
+from rutter_ap_tools.money import exponent_of
+from rutter_ap_tools.text import clean, fold
+from rutter_ap_tools.wire import Named, Record
+
+ROLE_TYPES: dict[str, tuple[str, ...]] = {
+    "accounts_payable": ("accounts_payable",),
+    "funding": FUNDING_TYPES,
+    "expense": ("expense", "other_expense", "cost_of_goods_sold"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class LinkFacts:
+    """The account to link as the ledger shows it, or, for a new one, the accounts that have its name already."""
+
+    account: AccountFact | None
+    namesakes: tuple[str, ...] = ()
+
+
+def account_wrong_type(frozen: Frozen, facts: LinkFacts, policy: Policy) -> Finding | None:
+    """The account is of a type that can play the role."""
+    role = frozen.fields["role"]
+    found = facts.account.type if facts.account else frozen.fields["create"]["account_type"]
+    if found == "unknown":
+        # Sage Intacct does not tell account types without a mapping.
+        return approve("account.type_unknown", f"the ledger does not say whether the account can be used for {role}")
+    if found not in ROLE_TYPES[role]:
+        code = "account.not_a_funding_source" if role == "funding" else "account.wrong_type"
+        wanted = " or ".join(ROLE_TYPES[role])
+        return refuse(code, f"for the role {role} the account must be {wanted}, and this one is {clean(found, 40)}")
+    return None
+
+
+def account_inactive(frozen: Frozen, facts: LinkFacts, policy: Policy) -> Finding | None:
+    """The account is in use."""
+    if facts.account and facts.account.status != "active":
+        return refuse("account.inactive", f"the account is {clean(facts.account.status, 40)}")
+    return None
+
+
+def account_exists(frozen: Frozen, facts: LinkFacts, policy: Policy) -> Finding | None:
+    """A new account gets a name of its own."""
+    if facts.account is None and facts.namesakes:
+        return refuse("account.exists", f"an account of that name exists: link {facts.namesakes[0]} instead")
+    return None
+
+
+class AccountLinkKind(Kind):
+    """`link_account`."""
+
+    tool = "link_account"
+    moves_money = False
+    rules: tuple[Rule[LinkFacts], ...] = (account_wrong_type, account_inactive, account_exists)
+
+    async def freeze(self, intent: LinkAccount, office: Office, links: Links) -> Frozen:
+        """Resolves the account, or fixes the one to create."""
+        if bool(intent.account) == bool(intent.create):
+            raise BadInput("give exactly one of `account` and `create`")
+        fields: dict[str, Any] = {"role": intent.role}
+        if intent.create:
+            exponent_of(intent.create.currency)
+            fields["create"] = intent.create.model_dump()
+            words = f"Create the account {clean(intent.create.name)} and link it as {intent.role}"
+        else:
+            account = await office.directory.account(intent.account)
+            fields["account_id"] = account.id
+            words = f"Link {clean(account_name(account))} as {intent.role}"
+        return freeze(tool=self.tool, company_id=office.company.id, fields=fields, summary=words)
+
+    async def gather(self, frozen: Frozen, office: Office, policy: Policy | None = None) -> Facts[LinkFacts]:
+        """The account afresh, or whether its name is taken."""
+        if "account_id" in frozen.fields:
+            fact = account_fact(await office.ledger.accounts.get(frozen.fields["account_id"]))
+            return Facts(seen=LinkFacts(fact), binding={"account": fact.binding})
+        accounts = await office.directory.accounts(afresh=True)
+        wanted = fold(frozen.fields["create"]["name"])
+        namesakes = sorted(a.id for a in accounts.values() if fold(account_name(a)) == wanted)
+        return Facts(
+            seen=LinkFacts(None, tuple(namesakes)),
+            binding={"create": frozen.fields["create"], "namesakes": namesakes},
+            before={"accounts": sorted(accounts)},
+            now=office.clock.now(),
+            ability=ability(
+                office, "accounts", "create", "create an account", "a person can create it there, then link it by name"
+            ),
+            arguments=(
+                account_argument(frozen.fields["create"]["name"], frozen.fields["create"]["bank_account_number"]),
+            ),
+        )
+
+    async def send(self, frozen: Frozen, office: Office, key: str, *, again: bool) -> WriteOutcome[Any]:
+        """Creates the account (Rutter docs: Accounts); for an existing one nothing leaves this machine."""
+        if "account_id" in frozen.fields:
+            return Done(await office.ledger.accounts.get(frozen.fields["account_id"]))
+        new = frozen.fields["create"]
+        number = new["bank_account_number"]
+        draft = AccountCreate(
+            name=new["name"],
+            account_type=new["account_type"],
+            currency_code=new["currency"],
+            nominal_code=given(new["nominal_code"] or None),
+            additional_fields=given(AccountExtras(bank_account_number=number) if number else None),
+        )
+        outcome = await office.ledger.accounts.create(draft, idempotency_key=key, again=again)
+        office.directory.forget()
+        return outcome
+
+    async def read_back(self, frozen: Frozen, office: Office, sent: Any, before: dict[str, Any]) -> Record | None:
+        """Posted means: the ledger shows the account."""
+        return _record(await office.ledger.accounts.get(sent.id), frozen)
+
+    async def find(self, frozen: Frozen, office: Office, before: dict[str, Any]) -> Record | None:
+        """A single new account of that name."""
+        if "account_id" in frozen.fields:
+            return _record(await office.ledger.accounts.get(frozen.fields["account_id"]), frozen)
+        accounts = await office.directory.accounts(afresh=True)
+        wanted = fold(frozen.fields["create"]["name"])
+        fresh = [a for a in accounts.values() if a.id not in before["accounts"] and fold(account_name(a)) == wanted]
+        return _record(fresh[0], frozen) if len(fresh) == 1 else None
+
+    async def outcome_of_job(self, office: Office, job_id: str) -> WriteOutcome[Any]:
+        """Rutter's job for it."""
+        return await office.ledger.accounts.outcome(job_id)
+
+    def on_posted(self, tx: Tx, frozen: Frozen, record: Record) -> None:
+        """Remembers the link, in the same transaction that posts it."""
+        name = record.account.name if record.account else None
+        tx.people.link(frozen.company_id, frozen.fields["role"], record.id, name or "")
+
+
+def _record(account: Account, frozen: Frozen) -> Record:
+    named = Named(id=account.id, name=clean(account_name(account)) or None)
+    return Record(kind="account", id=account.id, account=named, role=frozen.fields["role"])

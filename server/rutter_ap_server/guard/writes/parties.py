@@ -1,0 +1,191 @@
+"""The parties of a payment or credit, as facts: the bill, the vendor, the funding account, read afresh by id."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from rutter_ap_server.companies.company import Office
+from rutter_ap_server.companies.directory import account_name, vendor_name
+from rutter_ap_server.reads.amounts import ledger_money
+from rutter_ap_server.store.canonical import digest
+from rutter_ap_tools.errors import BadInput
+from rutter_ap_tools.money import Money
+from rutter_ap_tools.text import clean
+
+if TYPE_CHECKING:
+    from rutter_ap_server.rutter.models.accounts import Account
+    from rutter_ap_server.rutter.models.bills import Bill
+    from rutter_ap_server.rutter.models.vendors import Vendor
+
+PAYABLE = ("open", "partially_paid")
+FUNDING_TYPES = ("bank", "credit_card")
+
+
+@dataclass(frozen=True, slots=True)
+class BillFact:
+    """A bill as the ledger shows it now."""
+
+    id: str
+    number: str
+    status: str
+    vendor_id: str | None
+    total: Money
+    due: Money
+    issued: date | None = None
+
+    @property
+    def binding(self) -> dict[str, Any]:
+        """What an approval is bound to."""
+        return {
+            "id": self.id,
+            "number": self.number,
+            "status": self.status,
+            "vendor": self.vendor_id,
+            "total": str(self.total),
+            "due": str(self.due),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class VendorFact:
+    """A vendor as the ledger shows it now.
+
+    `details` is the hash of what a swindler would change, `parts` the same one by one; `updated_at` is when the ledger
+    says that anything of it changed.
+    """
+
+    id: str
+    name: str
+    status: str
+    currencies: tuple[str, ...]
+    details: str
+    parts: tuple[tuple[str, str], ...] = ()
+    shows_bank_account: bool = False
+    updated_at: datetime | None = None
+
+    @property
+    def binding(self) -> dict[str, Any]:
+        """What an approval is bound to."""
+        return {"id": self.id, "name": self.name, "status": self.status, "details": self.details}
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFact:
+    """A ledger account as it is now."""
+
+    id: str
+    name: str
+    type: str
+    status: str
+    currency: str | None
+
+    @property
+    def binding(self) -> dict[str, Any]:
+        """What an approval is bound to."""
+        return {"id": self.id, "name": self.name, "type": self.type, "status": self.status, "currency": self.currency}
+
+
+def bill_fact(bill: Bill) -> BillFact:
+    """Facts of a bill. Raises `LedgerDataError` when its amounts cannot be used."""
+    return BillFact(
+        id=bill.id,
+        number=clean(bill.document_number, 100),
+        status=bill.status,
+        vendor_id=bill.vendor_id,
+        total=ledger_money(bill.total_amount, bill.currency_code, "total of the bill"),
+        due=ledger_money(bill.amount_due, bill.currency_code, "amount due on the bill"),
+        issued=bill.issue_date.date() if bill.issue_date else None,
+    )
+
+
+def vendor_fact(vendor: Vendor) -> VendorFact:
+    """Facts of a vendor."""
+    addresses = [
+        [a.type, a.address1, a.address2, a.address3, a.city, a.region, a.postal_code, a.country]
+        for a in vendor.addresses
+    ]
+    return VendorFact(
+        id=vendor.id,
+        name=clean(vendor_name(vendor)),
+        status=vendor.status or "unknown",
+        currencies=tuple(vendor.currency_codes),
+        details=digest([vendor.vendor_name, vendor.email, vendor.bank_account_number, addresses]),
+        parts=(
+            ("name", digest(vendor.vendor_name)),
+            ("e-mail", digest(vendor.email)),
+            ("bank account number", digest(vendor.bank_account_number)),
+            ("addresses", digest(addresses)),
+        ),
+        shows_bank_account=vendor.bank_account_number is not None,
+        updated_at=vendor.updated_at,
+    )
+
+
+def account_fact(account: Account) -> AccountFact:
+    """Facts of an account."""
+    return AccountFact(
+        id=account.id,
+        name=clean(account_name(account)),
+        type=account.account_type,
+        status=account.status or "unknown",
+        currency=account.currency_code,
+    )
+
+
+async def read_bill(office: Office, bill_id: str) -> BillFact:
+    """The bill, read afresh."""
+    return bill_fact(await office.ledger.bills.get(bill_id))
+
+
+async def read_vendor(office: Office, vendor_id: str) -> VendorFact:
+    """The vendor, read afresh."""
+    return vendor_fact(await office.ledger.vendors.get(vendor_id))
+
+
+async def read_account(office: Office, account_id: str) -> AccountFact:
+    """The account, read afresh."""
+    return account_fact(await office.ledger.accounts.get(account_id))
+
+
+def bill_texts(bill: Bill) -> tuple[tuple[str, str], ...]:
+    """What outsiders wrote on a bill, each text with the words for its place."""
+    name = bill_words(bill_fact(bill))
+    lines = (line.description for line in bill.line_items)
+    texts = ((f"the memo of {name}", bill.memo), *((f"a line of {name}", words) for words in lines))
+    return tuple((where, text) for where, text in (*texts, (f"the number of {name}", bill.document_number)) if text)
+
+
+def midnight(day: str) -> datetime:
+    """A calendar day as Rutter writes it: midnight UTC."""
+    try:
+        return datetime.combine(datetime.fromisoformat(day).date(), time(), tzinfo=UTC)
+    except ValueError:
+        raise BadInput("a date must be written YYYY-MM-DD") from None
+
+
+def bill_words(bill: BillFact) -> str:
+    """How a bill is named to people: its number, or its id where it has none."""
+    return f"bill {bill.number}" if bill.number else f"bill {bill.id}"
+
+
+def links_of(bill: Bill) -> dict[str, Any]:
+    """What is due on a bill, and what settled it, by the id of the payment or credit; amounts as exact texts."""
+    linked: dict[str, Decimal] = {}
+    for link in (*bill.linked_payments, *bill.linked_credit_memos):
+        linked[link.id or ""] = linked.get(link.id or "", Decimal(0)) + link.allocated_amount
+    return {"due": f"{bill.amount_due:f}", "linked": {key: f"{amount:f}" for key, amount in sorted(linked.items())}}
+
+
+def has_let_go(bill: Bill, was: dict[str, Any], source_id: str) -> bool:
+    """Whether the bill shows nothing of that payment or credit, and is due by exactly as much more as it lost.
+
+    `was` is what `links_of` answered before. What else was paid or credited meanwhile is counted out of it.
+    """
+    now = links_of(bill)
+    if Decimal(now["linked"].get(source_id, "0")):
+        return False
+    before, after = (sum(map(Decimal, links["linked"].values()), Decimal(0)) for links in (was, now))
+    return Decimal(now["due"]) - Decimal(was["due"]) == before - after

@@ -1,0 +1,121 @@
+"""What the ledger shows of a payment's past: payments to the vendor, bills of the same number, files, sums of lines."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from rutter_ap_server.companies.company import Office
+from rutter_ap_server.guard.policy import Policy
+from rutter_ap_server.guard.writes.parties import BillFact
+from rutter_ap_server.guard.writes.pay_bill_rules import OtherBill
+from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
+from rutter_ap_server.reads.history import HISTORY_PAGES_MAX, bills_of, open_credits
+from rutter_ap_server.rutter.filters import equal
+from rutter_ap_tools.errors import ApError
+from rutter_ap_tools.money import Money, exponent_of
+from rutter_ap_tools.text import normal_number
+
+if TYPE_CHECKING:
+    from rutter_ap_server.rutter.models.bills import Bill
+    from rutter_ap_server.rutter.models.payments import BillPayment
+
+_DEAD = ("void", "rejected")
+
+
+@dataclass(frozen=True, slots=True)
+class VendorPast:
+    """What was paid to a vendor, and what it still owes the company as open credits."""
+
+    open_credits: Money
+    paid_before: bool = False
+    earlier_payments: tuple[Money, ...] = ()
+
+
+async def vendor_past(office: Office, vendor_id: str, currency: str) -> VendorPast:
+    """The vendor's open credits in that currency, and every payment to it that stands."""
+    owed = Money.total(
+        (
+            ledger_money(credit.remaining_amount, currency, "remainder of a credit")
+            for credit in await open_credits(office, vendor_id)
+            if credit.currency_code == currency
+        ),
+        currency,
+    )
+    chosen = equal("vendor_id", vendor_id)
+    walked = office.ledger.bill_payments.walk(filter=chosen, pages_max=HISTORY_PAGES_MAX)
+    payments = {p.id: p async for p in walked if p.status != "void"}
+    amounts = tuple(paid for p in payments.values() if (paid := paid_amount(p)) is not None)
+    return VendorPast(owed, bool(payments), amounts)
+
+
+def paid_amount(payment: BillPayment) -> Money | None:
+    """What a payment was of; None where the ledger's figures cannot be used, which then weigh nothing."""
+    total = payment.total_amount
+    if total is None:
+        total = sum((link.allocated_amount for link in payment.linked_bills), Decimal(0))
+    try:
+        return ledger_money(total, payment.currency_code, "total of a payment")
+    except LedgerDataError:
+        return None
+
+
+async def bills_of_number(office: Office, bill: BillFact) -> tuple[OtherBill, ...]:
+    """Other bills of the vendor with this bill's number, however either is spelled."""
+    number = normal_number(bill.number)
+    if bill.vendor_id is None or not number:
+        return ()
+    found = []
+    for other in await bills_of(office, bill.vendor_id):
+        if other.id != bill.id and other.status not in _DEAD and normal_number(other.document_number) == number:
+            total = ledger_money(other.total_amount, other.currency_code, "total of another bill")
+            found.append(OtherBill(other.id, other.status, total))
+    return tuple(sorted(found, key=lambda one: one.id))
+
+
+async def files_on(office: Office, bill_id: str, money: Money, policy: Policy | None) -> int | None:
+    """How many files the bill has; None where the policy does not ask, or the platform does not answer."""
+    above = policy.document_required_above(money.currency) if policy is not None else None
+    if above is None or money <= above:
+        return None
+    try:
+        return len(await office.ledger.attachments.list(bill_id))
+    except ApError:
+        return None
+
+
+def paid_on(bill: Bill) -> tuple[tuple[Money, date | None], ...]:
+    """What was paid on a bill already, and when."""
+    return tuple(
+        (
+            ledger_money(link.allocated_amount, bill.currency_code, "amount of a payment on the bill"),
+            link.allocated_date.date() if link.allocated_date else None,
+        )
+        for link in bill.linked_payments
+    )
+
+
+def line_sums(bill: Bill, total: Money) -> tuple[Money, ...]:
+    """What the lines may add up to: platforms differ in whether a line has its tax and its discount in it.
+
+    Empty where a line has no amount. A sum that rounding alone keeps from the total is the total.
+    """
+    amounts = [line.total_amount for line in bill.line_items]
+    if not amounts or any(amount is None for amount in amounts):
+        return ()
+    plain = sum((amount for amount in amounts if amount is not None), Decimal(0))
+    line_tax = sum((line.tax_amount or Decimal(0) for line in bill.line_items), Decimal(0))
+    sums = []
+    for tax in (Decimal(0), line_tax, bill.tax_amount or Decimal(0)):
+        for discount in (Decimal(0), bill.total_discount or Decimal(0)):
+            sums.append(plain + tax - abs(discount))
+    rounding = len(amounts) * Decimal(1).scaleb(-exponent_of(total.currency))
+    if any(abs(found - total.amount) <= rounding for found in sums):
+        return (total,)
+    try:
+        return tuple(Money.of(found, total.currency) for found in sums)
+    except ApError:
+        # Lines finer than their currency cannot be compared with a total in it.
+        return ()

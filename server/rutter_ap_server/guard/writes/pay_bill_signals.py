@@ -1,0 +1,144 @@
+"""What makes a payment that could be made one that a person ought to look at: repeats, odd amounts, missing papers."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from fractions import Fraction
+from statistics import median
+
+from rutter_ap_server.guard.policy import Policy
+from rutter_ap_server.guard.prepared import Frozen
+from rutter_ap_server.guard.writes.base import Rule, approve, refuse
+from rutter_ap_server.guard.writes.parties import bill_words
+from rutter_ap_server.guard.writes.pay_bill_rules import PaymentFacts
+from rutter_ap_tools.findings import Finding
+from rutter_ap_tools.money import Money
+from rutter_ap_tools.text import clean
+
+_TIERS = (
+    ("approve_above", "above which an approver must release"),
+    ("two_approvers_above", "above which two approvers must release"),
+    ("single_limit", "for one payment"),
+)
+
+
+def amount_just_under_limit(frozen: Frozen, facts: PaymentFacts, policy: Policy) -> Finding | None:
+    """An amount that only just escapes a limit may have been made to fit."""
+    money, percent = frozen.money, policy.rules.just_under_percent
+    if money is None or _is_trusted(frozen, facts, policy):
+        return None
+    for name, words in _TIERS:
+        limit = policy.limit(money.currency, name)
+        if limit is None or money > limit:
+            continue
+        floor = Fraction(limit.amount) * Fraction(100 - percent, 100)
+        if percent and limit.amount > 0 and Fraction(money.amount) > floor:
+            return approve("amount.just_under_limit", f"{money} is less than {percent}% below the {limit} {words}")
+    return None
+
+
+def amount_unusual_for_vendor(frozen: Frozen, facts: PaymentFacts, policy: Policy) -> Finding | None:
+    """Much more than this vendor is usually paid is looked at."""
+    money, rules = frozen.money, policy.rules
+    if money is None or _is_trusted(frozen, facts, policy):
+        return None
+    earlier = [Fraction(paid.amount) for paid in facts.earlier_payments if paid.currency == money.currency]
+    if len(earlier) < rules.unusual_after:
+        return None
+    usual = median(earlier)
+    if Fraction(money.amount) <= usual * rules.factor:
+        return None
+    return approve(
+        "amount.unusual_for_vendor",
+        f"{money} is more than {rules.unusual_factor} times what this vendor is usually paid: the middle of "
+        f"{len(earlier)} earlier payments is {_rounded(usual, money.currency)}",
+    )
+
+
+def bill_duplicate(frozen: Frozen, facts: PaymentFacts, policy: Policy) -> Finding | None:
+    """A bill that is in the ledger twice gets paid twice unless somebody looks."""
+    if not facts.other_bills:
+        return None
+    other = facts.other_bills[0]
+    return approve(
+        "bill.duplicate",
+        f"{bill_words(facts.bill)} has the number of another bill of this vendor: {other.id} of {other.total}, "
+        f"which is {clean(other.status, 30)}",
+    )
+
+
+def payment_repeat(frozen: Frozen, facts: PaymentFacts, policy: Policy) -> Finding | None:
+    """The same amount on the same bill within the window, whoever entered it, may be one payment made twice."""
+    window = timedelta(days=policy.proposals.repeat_days)
+    for money, day in facts.paid_on_bill:
+        recent = day is None or facts.today is None or facts.today - day <= window
+        if money == frozen.money and window and recent:
+            when = f"on {day}" if day else "on a day it does not tell"
+            return approve("payment.repeat", f"the ledger shows {money} paid on this very bill {when}")
+    return None
+
+
+def bill_lines_do_not_add_up(frozen: Frozen, facts: PaymentFacts, policy: Policy) -> Finding | None:
+    """A total that no reading of the lines gives was tampered with, or entered wrong."""
+    if not facts.line_sums or facts.bill.total in facts.line_sums:
+        return None
+    return approve(
+        "bill.lines_do_not_add_up",
+        f"the lines of {bill_words(facts.bill)} add up to {facts.line_sums[0]} and its total is {facts.bill.total}",
+    )
+
+
+def bill_no_document(frozen: Frozen, facts: PaymentFacts, policy: Policy) -> Finding | None:
+    """Above an amount of the operator's choosing nothing is paid without its paper."""
+    if frozen.money is None or facts.attached:
+        return None
+    above = policy.document_required_above(frozen.money.currency)
+    if above is None or frozen.money <= above:
+        return None
+    lack = "has no document" if facts.attached == 0 else "may have no document, as its files could not be read"
+    return approve("bill.no_document", f"{bill_words(facts.bill)} {lack}, which a payment over {above} needs")
+
+
+def bill_future_dated(frozen: Frozen, facts: PaymentFacts, policy: Policy) -> Finding | None:
+    """A bill from the future is not due yet, or its date is wrong."""
+    if facts.bill.issued is None or facts.today is None:
+        return None
+    if facts.bill.issued - facts.today <= timedelta(days=policy.rules.future_days):
+        return None
+    return approve(
+        "bill.future_dated", f"{bill_words(facts.bill)} is dated {facts.bill.issued}, which is still to come"
+    )
+
+
+def bill_closed_period(frozen: Frozen, facts: PaymentFacts, policy: Policy) -> Finding | None:
+    """Nothing is booked into a closed period."""
+    closed = policy.closing_date
+    if closed is None or facts.pays_on is None or facts.pays_on > closed:
+        return None
+    return refuse(
+        "bill.closed_period", f"the payment is dated {facts.pays_on}, and the books are closed up to {closed}"
+    )
+
+
+def _is_trusted(frozen: Frozen, facts: PaymentFacts, policy: Policy) -> bool:
+    return policy.vendors.is_trusted(frozen.vendor_id, facts.vendor.name if facts.vendor else None)
+
+
+def _rounded(amount: Fraction, currency: str) -> Money:
+    """For a sentence only: the middle of an even number of payments may be finer than the currency."""
+    zero = Money.zero(currency).amount
+    exponent = zero.as_tuple().exponent
+    digits = -exponent if isinstance(exponent, int) else 0
+    return Money.of(f"{round(amount * 10**digits)}e-{digits}", currency)
+
+
+SIGNALS: tuple[Rule[PaymentFacts], ...] = (
+    amount_just_under_limit,
+    amount_unusual_for_vendor,
+    bill_duplicate,
+    payment_repeat,
+    bill_lines_do_not_add_up,
+    bill_no_document,
+    bill_future_dated,
+    bill_closed_period,
+)

@@ -1,0 +1,313 @@
+"""A payment run: one proposal for many payments, each of which is then a write of its own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+import anyio
+
+from rutter_ap_server.companies.company import Office
+from rutter_ap_server.companies.directory import vendor_name
+from rutter_ap_server.guard.policy import Policy
+from rutter_ap_server.guard.prepared import Frozen, freeze
+from rutter_ap_server.guard.writes.base import Facts, Kind, Links, Rule
+from rutter_ap_server.guard.writes.parties import PAYABLE, AccountFact, bill_fact, read_account
+from rutter_ap_server.guard.writes.pay_bill import Funding, Payee, PaymentKind, frozen_payment, funding_account
+from rutter_ap_server.guard.writes.pay_bill_rules import PaymentFacts
+from rutter_ap_server.reads.amounts import LedgerDataError
+from rutter_ap_server.rutter.abilities import ignores_filters
+from rutter_ap_server.rutter.filters import equal
+from rutter_ap_server.store.canonical import digest
+from rutter_ap_tools.errors import ApError, AssistantError, BadInput
+from rutter_ap_tools.money import Money
+from rutter_ap_tools.payments import RUN_LINES_MAX, ProposePaymentRun
+from rutter_ap_tools.text import clean
+from rutter_ap_tools.wire import Record
+
+if TYPE_CHECKING:
+    from rutter_ap_server.rutter.models.bills import Bill
+    from rutter_ap_server.rutter.outcomes import WriteOutcome
+    from rutter_ap_server.store.engine import Tx
+
+_PAGES_MAX = 20
+_LEFT_OUT_SHOWN_MAX = 50
+_GATHERED_AT_ONCE = 4
+_PAYEES_NAMED_MAX = 6
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """The facts of each line, in the order of the lines."""
+
+    lines: tuple[Facts[PaymentFacts], ...]
+
+
+class PaymentRunKind(Kind):
+    """`propose_payment_run`. Nothing is sent under its own name: its lines are."""
+
+    tool = "propose_payment_run"
+    moves_money = False
+    rules: tuple[Rule[RunFacts], ...] = ()
+    line = PaymentKind()
+
+    async def freeze(self, intent: ProposePaymentRun, office: Office, links: Links) -> Frozen:
+        """Chooses the bills, and fixes each with its payee, amount, funding account and date."""
+        if bool(intent.bill_ids) == bool(intent.due_to):
+            raise BadInput("say either `bill_ids` or `due_to`: which bills, or up to which due date")
+        if intent.bill_ids and intent.vendor:
+            raise BadInput("`vendor` goes with `due_to`; `bill_ids` name their bills already")
+        if len(set(intent.bill_ids)) != len(intent.bill_ids):
+            raise BadInput("`bill_ids` names a bill twice")
+        account_id = await funding_account(intent.account, office, links)
+        account = await read_account(office, account_id)
+        names = await office.directory.vendors()
+        candidates = [_candidate(bill, names) async for bill in _asked_for(intent, office)]
+        currency = _currency(account, candidates)
+        cash = Money.parse(intent.cash, currency) if intent.cash else None
+        choice = choose(candidates, currency, cash, RUN_LINES_MAX)
+        if not choice.chosen:
+            raise AssistantError(
+                f"no bill of these can be paid from {account.name}: {_reasons(choice)}",
+                code="run.empty",
+                next_step="Choose other bills, another due_to or more cash. Nothing was written.",
+            )
+        return _frozen(intent, office, account, choice, currency)
+
+    def lines(self, frozen: Frozen) -> tuple[Frozen, ...]:
+        """Each payment, frozen as `pay_bill` would freeze it alone: nobody can pay the same bill both ways."""
+        fields = frozen.fields
+        funding = Funding(fields["account_id"], fields["account_name"], fields["date"], fields["memo"])
+        return tuple(
+            frozen_payment(
+                frozen.company_id,
+                Payee(
+                    line["bill_id"],
+                    f"bill {line['number'] or line['bill_id']}",
+                    line["vendor_id"],
+                    line["vendor_name"],
+                ),
+                Money.parse(line["amount"], fields["currency"]),
+                funding,
+                date_given=fields["date_given"],
+            )
+            for line in fields["lines"]
+        )
+
+    async def gather(self, frozen: Frozen, office: Office, policy: Policy | None = None) -> Facts[RunFacts]:
+        """The facts of every line afresh, a few at a time; the first that cannot be had ends it."""
+        lines = self.lines(frozen)
+        gathered: dict[int, Facts[PaymentFacts]] = {}
+        failures: list[ApError] = []
+        free = anyio.CapacityLimiter(_GATHERED_AT_ONCE)
+
+        async def one(number: int) -> None:
+            async with free:
+                try:
+                    gathered[number] = await self.line.gather(lines[number], office, policy)
+                except ApError as error:
+                    failures.append(error)
+                    tasks.cancel_scope.cancel()
+
+        async with anyio.create_task_group() as tasks:
+            for number in range(len(lines)):
+                tasks.start_soon(one, number)
+        if failures:
+            raise failures[0]
+        facts = tuple(gathered[number] for number in range(len(lines)))
+        return Facts(
+            seen=RunFacts(facts),
+            binding={"lines": [digest(line.binding) for line in facts]},
+            now=office.clock.now(),
+        )
+
+    async def send(self, frozen: Frozen, office: Office, key: str, *, again: bool) -> WriteOutcome[Any]:
+        """Never called: what has lines is sent line by line."""
+        raise AssertionError("a run is sent line by line")
+
+    async def read_back(self, frozen: Frozen, office: Office, sent: Any, before: dict[str, Any]) -> Record | None:
+        """Each line is read back by itself."""
+        return None
+
+    async def find(self, frozen: Frozen, office: Office, before: dict[str, Any]) -> Record | None:
+        """Each line is found by itself."""
+        return None
+
+    async def outcome_of_job(self, office: Office, job_id: str) -> WriteOutcome[Any]:
+        """Never called: a run has no job."""
+        raise AssertionError("a run has no job")
+
+    def on_posted(self, tx: Tx, frozen: Frozen, record: Record) -> None:
+        """Nothing beyond its lines' own receipts."""
+
+
+async def _asked_for(intent: ProposePaymentRun, office: Office) -> AsyncIterator[Bill]:
+    """The named bills in their order, or the unpaid ones that are due, the oldest first."""
+    if intent.bill_ids:
+        for bill_id in intent.bill_ids:
+            yield await office.ledger.bills.get(bill_id)
+        return
+    vendor_id = (await office.directory.vendor(intent.vendor)).id if intent.vendor else None
+    due_to = date.fromisoformat(intent.due_to)
+    found: dict[str, Bill] = {}
+    # Some platforms ignore filters and sorting, so everything is checked and sorted here.
+    for status in (None,) if ignores_filters(office.company.platform) else ("open", "partially_paid"):
+        chosen = equal("status", status) if status else None
+        if status and vendor_id:
+            chosen = equal("status", status) & equal("vendor_id", vendor_id)
+        async for bill in office.ledger.bills.walk(filter=chosen, pages_max=_PAGES_MAX):
+            found[bill.id] = bill
+    due = [
+        bill
+        for bill in found.values()
+        if bill.status in ("open", "partially_paid")
+        and bill.due_date is not None
+        and bill.due_date.date() <= due_to
+        and vendor_id in (None, bill.vendor_id)
+    ]
+    for bill in sorted(due, key=lambda bill: (bill.due_date, bill.id)):
+        yield bill
+
+
+def _candidate(bill: Bill, names: dict[str, Any]) -> Candidate:
+    try:
+        due: Money | None = bill_fact(bill).due
+    except LedgerDataError:
+        due = None
+    vendor = names.get(bill.vendor_id or "")
+    return Candidate(
+        bill_id=bill.id,
+        number=clean(bill.document_number, 100),
+        vendor_id=bill.vendor_id,
+        vendor_name=clean(vendor_name(vendor)) if vendor else "a vendor that is not listed",
+        status=clean(bill.status, 30),
+        due_date=bill.due_date.date().isoformat() if bill.due_date else "",
+        due=due,
+    )
+
+
+def _currency(account: AccountFact, candidates: list[Candidate]) -> str:
+    """A run is in one currency: the funding account's, or, where the ledger does not say it, the bills' own."""
+    if account.currency is not None:
+        return account.currency
+    found = sorted({one.due.currency for one in candidates if one.due is not None})
+    if len(found) == 1:
+        return found[0]
+    raise AssistantError(
+        "the ledger does not say in which currency the funding account is, and the bills are not all in one",
+        code="currency.unknown",
+        next_step="Name bills of one currency in bill_ids. Nothing was written.",
+    )
+
+
+def _frozen(intent: ProposePaymentRun, office: Office, account: AccountFact, choice: Choice, currency: str) -> Frozen:
+    total = choice.total(currency)
+    return freeze(
+        tool="propose_payment_run",
+        company_id=office.company.id,
+        fields={
+            "account_id": account.id,
+            "account_name": account.name,
+            "currency": currency,
+            "date": intent.date or office.clock.today().isoformat(),
+            "date_given": bool(intent.date),
+            "memo": intent.memo,
+            "lines": [_line(one) for one in choice.chosen],
+            "left_out": [
+                {"bill_id": one.bill_id, "number": one.number, "reason": reason}
+                for one, reason in choice.left_out[:_LEFT_OUT_SHOWN_MAX]
+            ],
+            "left_out_count": len(choice.left_out),
+        },
+        summary=f"Pay {_bills(len(choice.chosen))}, {total} in all, from {account.name}: {_payees(choice, currency)}",
+        # What was left out says how the run came about, and is not part of what will be written.
+        defaulted=("left_out", "left_out_count", *(() if intent.date else ("date",))),
+        money=total,
+    )
+
+
+def _bills(count: int) -> str:
+    return "1 bill" if count == 1 else f"{count} bills"
+
+
+def _line(one: Candidate) -> dict[str, Any]:
+    assert one.due is not None
+    return {
+        "bill_id": one.bill_id,
+        "number": one.number,
+        "vendor_id": one.vendor_id,
+        "vendor_name": one.vendor_name,
+        "due_date": one.due_date,
+        "amount": one.due.text,
+    }
+
+
+def _payees(choice: Choice, currency: str) -> str:
+    """Each bill by payee, number and amount, as far as one sentence can hold them."""
+    named = [f"{one.vendor_name} {one.number or one.bill_id} {one.due}" for one in choice.chosen[:_PAYEES_NAMED_MAX]]
+    more = len(choice.chosen) - len(named)
+    return "; ".join(named) + (f"; and {more} more" if more else "")
+
+
+def _reasons(choice: Choice) -> str:
+    if not choice.left_out:
+        return "none is due"
+    return "; ".join(f"{one.number or one.bill_id}: {reason}" for one, reason in choice.left_out[:5])
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A bill that may go into a run; `due` is None where the ledger's figures cannot be used."""
+
+    bill_id: str
+    number: str
+    vendor_id: str | None
+    vendor_name: str
+    status: str
+    due_date: str
+    due: Money | None
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The bills of a run in their order, and the others with the reason why not."""
+
+    chosen: tuple[Candidate, ...]
+    left_out: tuple[tuple[Candidate, str], ...]
+
+    def total(self, currency: str) -> Money:
+        """What the run pays."""
+        return Money.total((one.due for one in self.chosen if one.due is not None), currency)
+
+
+def choose(candidates: Iterable[Candidate], currency: str, cash: Money | None, lines_max: int) -> Choice:
+    """Takes each bill in turn that can be paid and still fits; a smaller one after it may fit where it did not."""
+    chosen: list[Candidate] = []
+    left_out: list[tuple[Candidate, str]] = []
+    total = Money.zero(currency)
+    for one in candidates:
+        reason = _unfit(one, currency)
+        if reason is None and len(chosen) == lines_max:
+            reason = f"a run has at most {lines_max} bills"
+        if reason is None and cash is not None and one.due is not None and total + one.due > cash:
+            reason = f"{one.due} does not fit: {cash - total} of the cash is left"
+        if reason is not None or one.due is None:
+            left_out.append((one, reason or ""))
+            continue
+        chosen.append(one)
+        total += one.due
+    return Choice(tuple(chosen), tuple(left_out))
+
+
+def _unfit(one: Candidate, currency: str) -> str | None:
+    if one.status not in PAYABLE:
+        return f"it is {one.status}"
+    if one.vendor_id is None:
+        return "it names no vendor"
+    if one.due is None:
+        return "its amounts cannot be used; look at it in the accounting platform"
+    if one.due.currency != currency:
+        return f"it is in {one.due.currency}, and the funding account pays {currency}"
+    return "nothing is due on it" if one.due.amount <= 0 else None

@@ -1,0 +1,266 @@
+"""Entering a vendor, or changing one: names and contact details, and never how it is paid."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rutter_ap_server.companies.company import Office
+from rutter_ap_server.companies.directory import vendor_name
+from rutter_ap_server.guard.policy import Policy
+from rutter_ap_server.guard.prepared import Frozen, freeze
+from rutter_ap_server.guard.writes.base import Ability, Facts, Kind, Links, ability
+from rutter_ap_server.guard.writes.parties import vendor_fact
+from rutter_ap_server.guard.writes.save_vendor_rules import RULES, VendorEntryFacts
+from rutter_ap_server.rutter.abilities import Support
+from rutter_ap_server.rutter.models.base import Address, AddressDraft, given
+from rutter_ap_server.rutter.models.vendors import Vendor, VendorCreate, VendorUpdate
+from rutter_ap_server.rutter.outcomes import WriteOutcome
+from rutter_ap_server.store.canonical import digest
+from rutter_ap_server.store.engine import Tx
+from rutter_ap_tools.errors import BadInput
+from rutter_ap_tools.money import exponent_of
+from rutter_ap_tools.text import clean, fold, quote
+from rutter_ap_tools.vendors import SaveVendor
+from rutter_ap_tools.wire import Named, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_PLAIN = ("name", "currency", "email", "phone")
+# What an assistant calls a part of an address, and what Rutter does (Rutter docs: Vendors).
+_ADDRESS = {
+    "street": "address1",
+    "city": "city",
+    "region": "region",
+    "postal_code": "postal_code",
+    "country": "country",
+}
+_PARTS = ("address1", "address2", "address3", "city", "country", "postal_code", "region")
+_BILLING = "billing"
+# Where a vendor's addresses are documented to be changeable (Rutter docs: Vendors).
+_ADDRESS_ON = ("SAGE_INTACCT_V2",)
+_INSTEAD = "a person can change it there"
+
+
+class VendorEntryKind(Kind):
+    """`save_vendor`."""
+
+    tool = "save_vendor"
+    moves_money = False
+    rules = RULES
+
+    async def freeze(self, intent: SaveVendor, office: Office, links: Links) -> Frozen:
+        """Fixes the new vendor, or what is to change of one and the addresses it will have."""
+        changes = _changes(intent)
+        if not intent.vendor_id:
+            return self._new(changes, office)
+        vendor = await office.ledger.vendors.get((await office.directory.vendor(intent.vendor_id)).id)
+        if not changes:
+            raise BadInput("nothing to change was given", code="write.no_change")
+        differing = _differing(vendor, changes)
+        if not differing:
+            raise BadInput(
+                "the vendor shows all of this already",
+                code="write.no_change",
+                next_step="There is nothing to change. Nothing was written.",
+            )
+        fields: dict[str, Any] = {"vendor_id": vendor.id, "changes": changes}
+        if "address" in changes:
+            # Sent whole, since Rutter replaces the list: what is not to change is sent as it is.
+            fields["addresses"] = _with(vendor.addresses, changes["address"])
+            fields["addresses_were"] = digest(_plain_addresses(vendor.addresses))
+        name = clean(vendor_name(vendor))
+        return freeze(
+            tool=self.tool,
+            company_id=office.company.id,
+            fields=fields,
+            summary=f"Change vendor {name}: {'; '.join(_words(changes, differing))}",
+            vendor_id=vendor.id,
+            vendor_name=name,
+        )
+
+    def _new(self, changes: dict[str, Any], office: Office) -> Frozen:
+        if not changes.get("name") or not changes.get("currency"):
+            raise BadInput("a new vendor needs `name` and `currency`; to change one pass its `vendor_id`")
+        fields: dict[str, Any] = {"vendor_id": "", "changes": changes}
+        if "address" in changes:
+            fields["addresses"] = _with((), changes["address"])
+        name = clean(changes["name"])
+        words = _words(changes, [part for part in changes if part not in ("name", "currency")])
+        return freeze(
+            tool=self.tool,
+            company_id=office.company.id,
+            fields=fields,
+            summary=f"Enter vendor {name}, paid in {changes['currency']}{''.join(f'; {one}' for one in words)}",
+            vendor_name=name,
+        )
+
+    async def gather(self, frozen: Frozen, office: Office, policy: Policy | None = None) -> Facts[VendorEntryFacts]:
+        """Every vendor's name and, for a change, the vendor itself, all read afresh.
+
+        A vendor to change is a fact of its own: how it looks now is remembered before it changes, so that a payment
+        soon after finds that it did.
+        """
+        changes, vendor_id = frozen.fields["changes"], frozen.fields["vendor_id"]
+        known = await office.directory.vendors(afresh=True) if "name" in changes else {}
+        others = tuple(sorted((one.id, clean(vendor_name(one), 200)) for one in known.values() if one.id != vendor_id))
+        texts = tuple((f"the vendor's {name}", changes[name]) for name in ("name", "email") if name in changes)
+        if not vendor_id:
+            namesakes = sorted(one for one, name in others if fold(name) == fold(changes["name"]))
+            return Facts(
+                seen=VendorEntryFacts(others),
+                binding={"namesakes": namesakes},
+                before={"namesakes": namesakes},
+                now=office.clock.now(),
+                ability=ability(office, "vendors", "create", "enter a vendor", "a person can enter it there"),
+                texts=texts,
+            )
+        raw = await office.ledger.vendors.get(vendor_id)
+        vendor = vendor_fact(raw)
+        differing = _differing(raw, changes)
+        were = frozen.fields.get("addresses_were")
+        now = [raw.phone or "", sorted(raw.currency_codes), sorted(differing)]
+        return Facts(
+            seen=VendorEntryFacts(
+                others=others,
+                differing=tuple(differing),
+                is_shown=not differing,
+                addresses_moved=were is not None and were != digest(_plain_addresses(raw.addresses)),
+            ),
+            binding={"vendor": vendor.binding, "now": now},
+            before={"vendor": vendor.details, "now": now},
+            now=office.clock.now(),
+            vendor=vendor,
+            ability=_ability(office, changes),
+            texts=texts,
+        )
+
+    async def send(self, frozen: Frozen, office: Office, key: str, *, again: bool) -> WriteOutcome[Any]:
+        """Creates the vendor, or changes what was said (Rutter docs: Vendors)."""
+        changes, vendors = frozen.fields["changes"], office.ledger.vendors
+        addresses = given(tuple(AddressDraft(**one) for one in frozen.fields.get("addresses", ())) or None)
+        email, phone = given(changes.get("email")), given(changes.get("phone"))
+        outcome: WriteOutcome[Any]
+        if frozen.fields["vendor_id"]:
+            change = VendorUpdate(
+                vendor_name=given(changes.get("name")),
+                currency_code=given(changes.get("currency")),
+                email=email,
+                phone=phone,
+                addresses=addresses,
+            )
+            outcome = await vendors.update(frozen.fields["vendor_id"], change, idempotency_key=key, again=again)
+        else:
+            new = VendorCreate(
+                contact_name=changes["name"],
+                vendor_name=changes["name"],
+                currency_code=changes["currency"],
+                email=email,
+                phone=phone,
+                addresses=addresses,
+            )
+            outcome = await vendors.create(new, idempotency_key=key, again=again)
+        office.directory.forget()
+        return outcome
+
+    async def read_back(self, frozen: Frozen, office: Office, sent: Any, before: dict[str, Any]) -> Record | None:
+        """Posted means: the ledger shows the new vendor, or everything that was to change of one."""
+        return _seen(await office.ledger.vendors.get(sent.id), frozen)
+
+    async def find(self, frozen: Frozen, office: Office, before: dict[str, Any]) -> Record | None:
+        """The vendor shows all of it now; a new one is the single vendor of its name that was not there before."""
+        if frozen.fields["vendor_id"]:
+            return _seen(await office.ledger.vendors.get(frozen.fields["vendor_id"]), frozen)
+        known = (await office.directory.vendors(afresh=True)).values()
+        found = [_seen(one, frozen) for one in known if one.id not in before["namesakes"]]
+        fresh = [one for one in found if one is not None]
+        return fresh[0] if len(fresh) == 1 else None
+
+    async def outcome_of_job(self, office: Office, job_id: str) -> WriteOutcome[Any]:
+        """Rutter's job for it."""
+        return await office.ledger.vendors.outcome(job_id)
+
+    def on_posted(self, tx: Tx, frozen: Frozen, record: Record) -> None:
+        """The new look is not remembered here: who is paid next must still find a vendor that changed."""
+
+
+def _ability(office: Office, changes: dict[str, Any]) -> Ability:
+    able = ability(office, "vendors", "update", "change a vendor", _INSTEAD)
+    if able.support is Support.YES and "address" in changes and office.company.platform not in _ADDRESS_ON:
+        return Ability(able.platform, Support.UNSURE, "change the address of a vendor", _INSTEAD)
+    return able
+
+
+def _changes(intent: SaveVendor) -> dict[str, Any]:
+    """What was given, checked: text with hidden characters would make a second vendor that looks like the first."""
+    changes: dict[str, Any] = {name: getattr(intent, name) for name in _PLAIN if getattr(intent, name)}
+    address = {theirs: getattr(intent, ours) for ours, theirs in _ADDRESS.items() if getattr(intent, ours)}
+    for name, text in (*changes.items(), *address.items()):
+        if clean(text, 400) != text:
+            raise BadInput(f"`{name}` must be plain visible text on one line, without spaces around it")
+    if "currency" in changes:
+        exponent_of(changes["currency"])
+    local, at, host = changes.get("email", "a@b").partition("@")
+    if not (local and at and host) or " " in local + host or "@" in host:
+        raise BadInput("`email` must be one e-mail address, such as billing@example.com")
+    return changes | ({"address": address} if address else {})
+
+
+def _differing(vendor: Vendor, changes: dict[str, Any]) -> list[str]:
+    """Which of the parts the vendor does not show so, in words."""
+    shown = {"name": vendor.vendor_name, "email": vendor.email, "phone": vendor.phone}
+    found: list[str] = [
+        name for name in ("name", "email", "phone") if name in changes and (shown[name] or "") != changes[name]
+    ]
+    if "currency" in changes and changes["currency"] not in vendor.currency_codes:
+        found.append("currency")
+    if "address" in changes:
+        home = _home(vendor.addresses)
+        at_home = vendor.addresses[home] if home is not None else Address()
+        if any((getattr(at_home, part) or "") != text for part, text in changes["address"].items()):
+            found.append("address")
+    return found
+
+
+def _home(addresses: Sequence[Address]) -> int | None:
+    """Which address bills are about: the billing one, or the only one there is."""
+    billing = next((n for n, one in enumerate(addresses) if (one.type or "").lower() == _BILLING), None)
+    return billing if billing is not None else 0 if len(addresses) == 1 else None
+
+
+def _with(addresses: Sequence[Address], parts: dict[str, str]) -> list[dict[str, str]]:
+    """All addresses as they will be: the one bills are about changed or added, the others as they are."""
+    plain, home = _plain_addresses(addresses), _home(addresses)
+    if home is None:
+        return [*plain, {"type": _BILLING} | parts]
+    return [one | parts if n == home else one for n, one in enumerate(plain)]
+
+
+def _plain_addresses(addresses: Sequence[Address]) -> list[dict[str, str]]:
+    """Addresses as they are sent: what is not there is left out, for Rutter refuses a null."""
+    return [
+        {"type": one.type or "unknown"} | {part: getattr(one, part) for part in _PARTS if getattr(one, part)}
+        for one in addresses
+    ]
+
+
+def _words(changes: dict[str, Any], parts: Sequence[str]) -> list[str]:
+    """The parts that are new, for people; whoever releases it must see the very values."""
+    said = []
+    for part in parts:
+        text = ", ".join(changes[part].values()) if part == "address" else changes[part]
+        said.append(f"{part} {quote(text, 200)}")
+    return said
+
+
+def _seen(vendor: Vendor, frozen: Frozen) -> Record | None:
+    """The record, if this vendor is what was to be written. A new one is known by its name alone, since not every
+    platform keeps all that was said of it; of a change every part must show.
+    """
+    changes = frozen.fields["changes"]
+    if frozen.fields["vendor_id"]:
+        if _differing(vendor, changes):
+            return None
+    elif fold(vendor_name(vendor)) != fold(changes["name"]):
+        return None
+    return Record(kind="vendor", id=vendor.id, vendor=Named(id=vendor.id, name=clean(vendor_name(vendor)) or None))

@@ -1,0 +1,263 @@
+"""Changing a bill that is in the ledger: only what was said, and nothing that was paid."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from rutter_ap_server.companies.company import Office
+from rutter_ap_server.guard.policy import Policy
+from rutter_ap_server.guard.prepared import Frozen, freeze
+from rutter_ap_server.guard.writes.base import Ability, Facts, Kind, Links, ability
+from rutter_ap_server.guard.writes.create_bill import frozen_line, line_draft
+from rutter_ap_server.guard.writes.create_bill_rules import EarlierBill
+from rutter_ap_server.guard.writes.parties import account_fact, bill_fact, bill_texts, bill_words, midnight, read_vendor
+from rutter_ap_server.guard.writes.update_bill_rules import RULES, ChangeFacts
+from rutter_ap_server.reads.amounts import ledger_money
+from rutter_ap_server.reads.history import bills_of
+from rutter_ap_server.rutter.abilities import Support
+from rutter_ap_server.rutter.models.base import given
+from rutter_ap_server.rutter.models.bills import Bill, BillLine, BillUpdate
+from rutter_ap_server.rutter.outcomes import WriteOutcome
+from rutter_ap_server.store.engine import Tx
+from rutter_ap_tools.bills import UpdateBill
+from rutter_ap_tools.errors import BadInput
+from rutter_ap_tools.money import Money
+from rutter_ap_tools.text import clean, quote
+from rutter_ap_tools.wire import MoneyShape, Named, Record
+
+_TEXTS = ("document_number", "memo")
+_DATES = ("issue_date", "due_date")
+# Where a bill's memo is documented to be changeable (Rutter docs: Bills).
+_MEMO_ON = ("NETSUITE", "QUICKBOOKS", "QUICKBOOKS_DESKTOP")
+_INSTEAD = "a person can change it there"
+_DIMENSIONS = ("tax_rate", "class", "department", "location", "customer", "project")
+
+
+class BillChangeKind(Kind):
+    """`update_bill`."""
+
+    tool = "update_bill"
+    moves_money = False
+    rules = RULES
+
+    async def freeze(self, intent: UpdateBill, office: Office, links: Links) -> Frozen:
+        """Fixes what is to change. Raises `BadInput` when that is nothing."""
+        raw = await office.ledger.bills.get(intent.bill_id)
+        bill = bill_fact(raw)
+        currency = bill.total.currency
+        changes: dict[str, Any] = {name: getattr(intent, name) for name in (*_TEXTS, *_DATES) if getattr(intent, name)}
+        if intent.lines:
+            changes["lines"] = [await frozen_line(line, currency, office, links) for line in intent.lines]
+        if not changes:
+            raise BadInput(
+                "nothing to change was given: pass document_number, issue_date, due_date, memo or lines",
+                code="write.no_change",
+            )
+        if _shows(raw, changes):
+            raise BadInput(
+                f"{bill_words(bill)} shows all of this already",
+                code="write.no_change",
+                next_step="There is nothing to change. Nothing was written.",
+            )
+        _check_order(raw, changes)
+        total = None
+        if intent.lines:
+            total = Money.total((Money.parse(line["amount"], currency) for line in changes["lines"]), currency)
+        name = (await read_vendor(office, bill.vendor_id)).name if bill.vendor_id else None
+        of_vendor = f" of {name}" if name else ""
+        return freeze(
+            tool=self.tool,
+            company_id=office.company.id,
+            fields={"bill_id": bill.id, "currency": currency, "changes": changes},
+            summary=f"Change {bill_words(bill)}{of_vendor}: {'; '.join(_words(raw, changes, total))}",
+            money=total,
+            vendor_id=bill.vendor_id,
+            vendor_name=name,
+            bill_id=bill.id,
+        )
+
+    async def gather(self, frozen: Frozen, office: Office, policy: Policy | None = None) -> Facts[ChangeFacts]:
+        """The bill afresh, its vendor's other bills, and the accounts the new lines name."""
+        changes = frozen.fields["changes"]
+        raw = await office.ledger.bills.get(frozen.fields["bill_id"])
+        bill = bill_fact(raw)
+        vendor = await read_vendor(office, bill.vendor_id) if bill.vendor_id else None
+        named = {line["account"] for line in changes.get("lines", ()) if line["account"]}
+        accounts = tuple([account_fact(await office.ledger.accounts.get(one)) for one in sorted(named)])
+        others = await bills_of(office, bill.vendor_id) if bill.vendor_id else []
+        return Facts(
+            seen=ChangeFacts(
+                bill=bill,
+                due_on=raw.due_date.date() if raw.due_date else None,
+                is_shown=_shows(raw, changes),
+                accounts=accounts,
+                others=tuple(_other(one) for one in others if one.id != bill.id and one.status not in _DEAD),
+                today=office.clock.today(),
+            ),
+            binding={
+                "bill": bill.binding,
+                "now": _now(raw, changes),
+                "accounts": [account.binding for account in accounts],
+            },
+            before={"now": _now(raw, changes)},
+            now=office.clock.now(),
+            vendor=vendor,
+            ability=_ability(office, changes),
+            texts=(*bill_texts(raw), *_new_texts(changes)),
+        )
+
+    async def send(self, frozen: Frozen, office: Office, key: str, *, again: bool) -> WriteOutcome[Any]:
+        """Changes what was said and leaves the rest out, so that it stays (Rutter docs: Bills)."""
+        changes = frozen.fields["changes"]
+        lines = tuple(line_draft(line) for line in changes.get("lines", ()))
+        draft = BillUpdate(
+            document_number=given(changes.get("document_number")),
+            memo=given(changes.get("memo")),
+            issue_date=given(midnight(changes["issue_date"]) if "issue_date" in changes else None),
+            due_date=given(midnight(changes["due_date"]) if "due_date" in changes else None),
+            line_items=given(lines or None),
+        )
+        return await office.ledger.bills.update(frozen.fields["bill_id"], draft, idempotency_key=key, again=again)
+
+    async def read_back(self, frozen: Frozen, office: Office, sent: Any, before: dict[str, Any]) -> Record | None:
+        """Posted means: the ledger shows it, whatever the answer said."""
+        return await self.find(frozen, office, before)
+
+    async def find(self, frozen: Frozen, office: Office, before: dict[str, Any]) -> Record | None:
+        """The bill shows exactly the new values, which it did not before: then nothing would have been sent."""
+        bill = await office.ledger.bills.get(frozen.fields["bill_id"])
+        if not _shows(bill, frozen.fields["changes"]):
+            return None
+        return Record(
+            kind="bill",
+            id=bill.id,
+            document_number=clean(bill.document_number, 100) or None,
+            vendor=Named(id=frozen.vendor_id, name=frozen.vendor_name) if frozen.vendor_id else None,
+            bill_id=bill.id,
+            amount=MoneyShape.of(ledger_money(bill.total_amount, bill.currency_code, "total of the bill")),
+            bill_due=MoneyShape.of(ledger_money(bill.amount_due, bill.currency_code, "amount due on the bill")),
+            bill_status=bill.status,
+        )
+
+    async def outcome_of_job(self, office: Office, job_id: str) -> WriteOutcome[Any]:
+        """Rutter's job for it."""
+        return await office.ledger.bills.outcome(job_id)
+
+    def on_posted(self, tx: Tx, frozen: Frozen, record: Record) -> None:
+        """Nothing beyond the receipt."""
+
+
+_DEAD = ("void", "rejected")
+
+
+def _check_order(bill: Bill, changes: dict[str, Any]) -> None:
+    issued, due_on = (changes.get(name) or _day(getattr(bill, name)) for name in _DATES)
+    if set(_DATES) & set(changes) and issued and due_on and due_on < issued:
+        raise BadInput(f"the bill would be due on {due_on}, before it is issued on {issued}")
+
+
+def _words(bill: Bill, changes: dict[str, Any], total: Money | None) -> list[str]:
+    """What changes, for people: the new value and, where it is short, the old one."""
+    words = []
+    if "document_number" in changes:
+        old = quote(bill.document_number, 60) or "none"
+        words.append(f"number {quote(changes['document_number'], 60)} instead of {old}")
+    for name, said in (("issue_date", "issued"), ("due_date", "due")):
+        if name in changes:
+            words.append(f"{said} {changes[name]} instead of {_day(getattr(bill, name)) or 'no date'}")
+    if "memo" in changes:
+        words.append(f"memo {quote(changes['memo'], 120)}")
+    if total is not None:
+        old_total = ledger_money(bill.total_amount, bill.currency_code, "total of the bill")
+        words.append(f"lines that add up to {total} instead of a total of {old_total}")
+    return words
+
+
+def _ability(office: Office, changes: dict[str, Any]) -> Ability:
+    """The first of what this change needs that the platform is not documented to do."""
+    able = ability(office, "bills", "update", "change a bill", _INSTEAD)
+    if able.support is Support.YES and "lines" in changes:
+        able = ability(office, "bills", "replace_lines", "replace the lines of a bill", _INSTEAD)
+    if able.support is Support.YES and "memo" in changes and office.company.platform not in _MEMO_ON:
+        return Ability(able.platform, Support.UNSURE, "change the memo of a bill", _INSTEAD)
+    return able
+
+
+def _new_texts(changes: dict[str, Any]) -> tuple[tuple[str, str], ...]:
+    """What an assistant took from a document: it can hold words that are meant for it."""
+    lines = (("a new line of the bill", line.get("description", "")) for line in changes.get("lines", ()))
+    texts = (("the new memo", changes.get("memo", "")), ("the new number", changes.get("document_number", "")))
+    return tuple((where, text) for where, text in (*texts, *lines) if text)
+
+
+def _other(bill: Bill) -> EarlierBill:
+    return EarlierBill(
+        id=bill.id,
+        number=bill.document_number or "",
+        total=ledger_money(bill.total_amount, bill.currency_code, "total of another bill"),
+        issue_date=_day(bill.issue_date) or "1970-01-01",
+    )
+
+
+def _now(bill: Bill, changes: dict[str, Any]) -> dict[str, Any]:
+    """What the bill shows now of everything that is to change."""
+    shown: dict[str, Any] = {name: getattr(bill, name) or "" for name in _TEXTS if name in changes}
+    shown |= {name: _day(getattr(bill, name)) for name in _DATES if name in changes}
+    if "lines" in changes:
+        shown["lines"] = [_shown_line(line) | {"amount": _text(line.total_amount)} for line in bill.line_items]
+    return shown
+
+
+def _shows(bill: Bill, changes: dict[str, Any]) -> bool:
+    """Whether the bill shows all of it, to the last digit."""
+    wanted = {name: value for name, value in changes.items() if name != "lines"}
+    shown = {name: value for name, value in _now(bill, changes).items() if name != "lines"}
+    return shown == wanted and ("lines" not in changes or _shows_lines(bill, changes["lines"]))
+
+
+def _shows_lines(bill: Bill, lines: list[dict[str, Any]]) -> bool:
+    """Whether these are its lines, in any order: platforms keep their own."""
+    left = list(bill.line_items)
+    # Those that say most first, so that none of them loses its place to one that says less.
+    for line in sorted(lines, key=len, reverse=True):
+        found = next((one for one in left if _is_line(one, line)), None)
+        if found is None:
+            return False
+        left.remove(found)
+    return not left
+
+
+def _is_line(shown: BillLine, line: dict[str, Any]) -> bool:
+    amount = Decimal(line["amount"])
+    # With or without tax, depending on the platform (Rutter docs: Bills).
+    if amount not in (shown.total_amount, shown.sub_total):
+        return False
+    now = _shown_line(shown)
+    for name, value in line.items():
+        if name in ("quantity", "unit_amount"):
+            if now[name] is None or Decimal(now[name]) != Decimal(value):
+                return False
+        elif name != "amount" and value and now[name] != value:
+            return False
+    return True
+
+
+def _shown_line(line: BillLine) -> dict[str, Any]:
+    item = line.item
+    return {
+        "account": line.account_id,
+        "description": line.description,
+        "item": item.id if item else None,
+        "quantity": _text(item.quantity) if item else None,
+        "unit_amount": _text(item.unit_amount) if item else None,
+    } | {name: getattr(line, f"{name}_id") for name in _DIMENSIONS}
+
+
+def _text(amount: Decimal | None) -> str | None:
+    return None if amount is None else f"{amount.normalize():f}"
+
+
+def _day(moment: datetime | None) -> str | None:
+    return moment.date().isoformat() if moment else None

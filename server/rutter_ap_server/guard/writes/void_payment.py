@@ -1,0 +1,238 @@
+"""Voiding a payment: the write that makes a paid bill payable again, told apart exactly and never released alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from rutter_ap_server.companies.company import Office
+from rutter_ap_server.companies.directory import account_name
+from rutter_ap_server.guard.policy import Policy
+from rutter_ap_server.guard.prepared import Frozen, freeze
+from rutter_ap_server.guard.writes.base import Facts, Kind, Links, Rule, ability, approve, refuse
+from rutter_ap_server.guard.writes.parties import (
+    BillFact,
+    bill_fact,
+    bill_texts,
+    bill_words,
+    has_let_go,
+    links_of,
+    read_vendor,
+)
+from rutter_ap_server.reads.amounts import ledger_money
+from rutter_ap_server.rutter.errors import NotFoundUpstream
+from rutter_ap_server.rutter.outcomes import WriteOutcome
+from rutter_ap_server.store.engine import Tx
+from rutter_ap_tools.errors import ApError
+from rutter_ap_tools.findings import Finding
+from rutter_ap_tools.money import Money
+from rutter_ap_tools.payments import VoidPayment
+from rutter_ap_tools.text import clean
+from rutter_ap_tools.wire import MoneyShape, Record
+
+if TYPE_CHECKING:
+    from rutter_ap_server.rutter.models.payments import BillPayment
+
+VOID, GONE = "void", "gone"
+
+
+@dataclass(frozen=True, slots=True)
+class VoidFacts:
+    """What the ledger shows of a payment and its bills.
+
+    `status` is the ledger's own word, "gone" for a payment it shows no longer, and "active" where it says none.
+    `settles_more` is what voiding takes back beside the bills, in words; empty where it is nothing.
+    """
+
+    status: str
+    paid_on: date | None
+    allocations: tuple[tuple[str, Money], ...]
+    bills: tuple[BillFact, ...]
+    settles_more: tuple[str, ...] = ()
+
+
+def payment_void(frozen: Frozen, facts: VoidFacts, policy: Policy) -> Finding | None:
+    """What is void, or not there any more, cannot be voided."""
+    if facts.status == VOID:
+        return refuse("payment.void", "this payment is void already")
+    if facts.status == GONE:
+        return refuse("payment.void", "the ledger shows this payment no longer")
+    return None
+
+
+def payment_moved(frozen: Frozen, facts: VoidFacts, policy: Policy) -> Finding | None:
+    """A void takes back what the person was told, to the cent and bill by bill."""
+    if facts.status in (VOID, GONE):
+        return None
+    now = [[bill_id, money.text] for bill_id, money in facts.allocations]
+    if now == frozen.fields["allocations"]:
+        return None
+    return refuse("payment.moved", "the payment settles other bills or amounts than when this was proposed")
+
+
+def payment_settles_more(frozen: Frozen, facts: VoidFacts, policy: Policy) -> Finding | None:
+    """A payment may also have used credits or journals, which come loose with it."""
+    if not facts.settles_more:
+        return None
+    return approve("payment.settles_more", f"voiding it also takes back {' and '.join(facts.settles_more)}")
+
+
+def bill_closed_period(frozen: Frozen, facts: VoidFacts, policy: Policy) -> Finding | None:
+    """Nothing that was booked in a closed period is taken back."""
+    closed = policy.closing_date
+    if closed is None or facts.paid_on is None or facts.paid_on > closed:
+        return None
+    return refuse(
+        "bill.closed_period", f"the payment is dated {facts.paid_on}, and the books are closed up to {closed}"
+    )
+
+
+class VoidKind(Kind):
+    """`void_payment`.
+
+    Though its risk is money, it neither reserves nor frees anything of the rolling limits, hence `moves_money` is
+    False: money that left the bank does not come back because a ledger forgets it, and if a void freed its amount, pay,
+    void, pay would make of any limit none. The payment it takes back stays counted, and paying the bill again is a
+    repeat that a named approver releases.
+    """
+
+    tool = "void_payment"
+    moves_money = False
+    rules: tuple[Rule[VoidFacts], ...] = (payment_void, payment_moved, payment_settles_more, bill_closed_period)
+
+    async def freeze(self, intent: VoidPayment, office: Office, links: Links) -> Frozen:
+        """Fixes the payment, its amount, and what it settles on each bill."""
+        payment = await office.ledger.bill_payments.get(intent.payment_id)
+        allocations = _allocations(payment)
+        money = _total(payment, allocations)
+        bills = [bill_fact(await office.ledger.bills.get(bill_id)) for bill_id, _ in allocations]
+        vendor_id = payment.vendor_id or next((bill.vendor_id for bill in bills if bill.vendor_id), None)
+        payee = (await read_vendor(office, vendor_id)).name if vendor_id else "an unnamed vendor"
+        for_bills = f" for {' and '.join(bill_words(bill) for bill in bills)}" if bills else ""
+        made = f", made {payment.transaction_date.date()}" if payment.transaction_date else ""
+        return freeze(
+            tool=self.tool,
+            company_id=office.company.id,
+            fields={
+                "payment_id": payment.id,
+                "bill_ids": [bill.id for bill in bills],
+                "allocations": [[bill_id, amount.text] for bill_id, amount in allocations],
+                "currency": money.currency,
+                "payee_id": vendor_id or "",
+            },
+            summary=f"Void the payment of {money} to {payee}{for_bills}{made}{await _from(payment, office)}",
+            money=money,
+            # No vendor_id, and the vendor is no fact: a vendor that a policy blocks gets nothing, and is given nothing
+            # here either. Blocking it after a fraud must not stop taking its payment back.
+            bill_id=bills[0].id if bills else None,
+        )
+
+    async def gather(self, frozen: Frozen, office: Office, policy: Policy | None = None) -> Facts[VoidFacts]:
+        """Payment and bills afresh."""
+        raw = [await office.ledger.bills.get(bill_id) for bill_id in frozen.fields["bill_ids"]]
+        bills = tuple(bill_fact(bill) for bill in raw)
+        payment = await _payment(office, frozen)
+        seen = VoidFacts(
+            status=GONE if payment is None else payment.status or "active",
+            paid_on=payment.transaction_date.date() if payment is not None and payment.transaction_date else None,
+            allocations=_allocations(payment) if payment is not None else (),
+            bills=bills,
+            settles_more=_more(payment) if payment is not None else (),
+        )
+        memo = (("the memo of the payment", payment.memo),) if payment is not None and payment.memo else ()
+        return Facts(
+            seen=seen,
+            binding={
+                "payment": [frozen.fields["payment_id"], seen.status, str(seen.paid_on), *seen.settles_more],
+                "allocations": [[bill_id, str(money)] for bill_id, money in seen.allocations],
+                "bills": [bill.binding for bill in bills],
+            },
+            before={"bills": [links_of(bill) for bill in raw]},
+            now=office.clock.now(),
+            ability=ability(office, "bill_payments", "void", "void a payment", "a person can void it there"),
+            texts=(*(text for bill in raw for text in bill_texts(bill)), *memo),
+        )
+
+    async def send(self, frozen: Frozen, office: Office, key: str, *, again: bool) -> WriteOutcome[Any]:
+        """Sets the payment's status to void (Rutter docs: Bill Payments)."""
+        return await office.ledger.bill_payments.void(frozen.fields["payment_id"], idempotency_key=key, again=again)
+
+    async def read_back(self, frozen: Frozen, office: Office, sent: Any, before: dict[str, Any]) -> Record | None:
+        """Posted means: what the ledger itself shows, whatever the answer said."""
+        return await self.find(frozen, office, before)
+
+    async def find(self, frozen: Frozen, office: Office, before: dict[str, Any]) -> Record | None:
+        """The payment is void or gone, and each of its bills is due by exactly that much more."""
+        payment = await _payment(office, frozen)
+        if payment is not None and payment.status != VOID:
+            return None
+        bills = [await office.ledger.bills.get(bill_id) for bill_id in frozen.fields["bill_ids"]]
+        payment_id = frozen.fields["payment_id"]
+        if not all(has_let_go(bill, was, payment_id) for bill, was in zip(bills, before["bills"], strict=True)):
+            return None
+        assert frozen.money is not None
+        first = bills[0] if bills else None
+        due = ledger_money(first.amount_due, first.currency_code, "amount due on the bill") if first else None
+        return Record(
+            kind="bill_payment",
+            id=payment_id,
+            bill_id=first.id if first else None,
+            amount=MoneyShape.of(frozen.money),
+            bill_due=MoneyShape.of(due) if due else None,
+            bill_status=first.status if first else None,
+        )
+
+    async def outcome_of_job(self, office: Office, job_id: str) -> WriteOutcome[Any]:
+        """Rutter's job for it."""
+        return await office.ledger.bill_payments.outcome(job_id)
+
+    def on_posted(self, tx: Tx, frozen: Frozen, record: Record) -> None:
+        """Nothing beyond the receipt; the spend ledger stays as it is."""
+
+
+async def _payment(office: Office, frozen: Frozen) -> BillPayment | None:
+    try:
+        return await office.ledger.bill_payments.get(frozen.fields["payment_id"])
+    except NotFoundUpstream:
+        return None
+
+
+async def _from(payment: BillPayment, office: Office) -> str:
+    """From which account it was made; only words for people, so a payment is voidable without them."""
+    if payment.account_id is None:
+        return ""
+    try:
+        return f" from {clean(account_name(await office.ledger.accounts.get(payment.account_id)))}"
+    except ApError:
+        return ""
+
+
+def _allocations(payment: BillPayment) -> tuple[tuple[str, Money], ...]:
+    """What it settles of each bill, in the order of their ids."""
+    of_bill: dict[str, Decimal] = {}
+    for link in payment.linked_bills:
+        if link.id is not None:
+            of_bill[link.id] = of_bill.get(link.id, Decimal(0)) + link.allocated_amount
+    return tuple(
+        (bill_id, ledger_money(amount, payment.currency_code, "amount of a payment on a bill"))
+        for bill_id, amount in sorted(of_bill.items())
+    )
+
+
+def _total(payment: BillPayment, allocations: tuple[tuple[str, Money], ...]) -> Money:
+    if payment.total_amount is not None:
+        return ledger_money(payment.total_amount, payment.currency_code, "total of a payment")
+    return Money.total((money for _, money in allocations), payment.currency_code)
+
+
+def _more(payment: BillPayment) -> tuple[str, ...]:
+    """What hangs on a payment beside its bills (Rutter docs: Bill Payments, QuickBooks Online)."""
+    found = []
+    credit = sum((link.allocated_amount for link in payment.linked_credit_memos), Decimal(0))
+    if credit:
+        found.append(f"{ledger_money(credit, payment.currency_code, 'credit of a payment')} of credit it used")
+    if payment.additional_fields is not None and payment.additional_fields.linked_journal_entries:
+        found.append("journal entries it used")
+    return tuple(found)

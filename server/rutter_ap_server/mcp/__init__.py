@@ -1,0 +1,1 @@
+"""The MCP side of the server: requests in, results out."""

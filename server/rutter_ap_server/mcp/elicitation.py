@@ -1,0 +1,194 @@
+"""Asking a person in the chat, in each protocol generation. Whatever is not a clear yes releases nothing.
+
+MCP 2026-07-28 (multi-round-trip requests): the call ends with the question, and the client repeats it with the answer.
+Earlier revisions: the question is a request of ours inside the open call, bounded by our own time, since some hosts
+never answer. In both, the answer is a convenience below a tier and never more: hosts exist that accept for the person.
+
+A link is handed over in the same two ways (URL elicitation). That it was accepted says only that somebody opened it.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import mcp_types as types
+from mcp.shared.exceptions import MCPError
+from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
+from rutter_ap_server.interaction import Answer, Answered, Asker, LinkToOpen, Opened, Question
+
+if TYPE_CHECKING:
+    from mcp.server.context import ServerRequestContext
+
+RELEASE = "release"
+OPEN = "open"
+_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "approve": {
+            "type": "boolean",
+            "title": "Record it in the ledger",
+            "description": "Tick only if you, the person, have checked payee and amount.",
+            "default": False,
+        }
+    },
+    "required": ["approve"],
+}
+_TYPED = {
+    "type": "string",
+    "title": "Amount",
+    "description": "Type the amount, as the question shows it, without the currency.",
+}
+
+
+class AskFirst(Exception):
+    """Ends a call with a question; the client repeats the call with the answer (MCP 2026-07-28)."""
+
+    def __init__(self, question: Question) -> None:
+        super().__init__("a person is asked first")
+        self.question = question
+
+    def result(self) -> types.InputRequiredResult:
+        """The question on the wire. The state is only the question's single-use id, which means nothing elsewhere."""
+        form = types.ElicitRequestFormParams(message=self.question.text, requested_schema=form_for(self.question))
+        return types.InputRequiredResult(
+            input_requests={RELEASE: types.ElicitRequest(params=form)}, request_state=self.question.id
+        )
+
+
+class OpenFirst(AskFirst):
+    """Ends a call with a link to open; the client repeats the call once it was opened, or not (MCP 2026-07-28)."""
+
+    def __init__(self, link: LinkToOpen) -> None:
+        Exception.__init__(self, "a person opens a link first")
+        self.link = link
+
+    def result(self) -> types.InputRequiredResult:
+        """The link on the wire. The state names what is linked, so that an answer counts for nothing else."""
+        form = types.ElicitRequestURLParams(message=self.link.text, url=self.link.url)
+        return types.InputRequiredResult(
+            input_requests={OPEN: types.ElicitRequest(params=form)}, request_state=self.link.id
+        )
+
+
+def form_for(question: Question) -> dict[str, Any]:
+    """The form of a question: a tick, and above a set amount the amount itself."""
+    if question.amount is None:
+        return _SCHEMA
+    return _SCHEMA | {"properties": _SCHEMA["properties"] | {"amount": _TYPED}, "required": ["approve", "amount"]}
+
+
+def asker_for(ctx: ServerRequestContext[Any, Any], params: types.CallToolRequestParams) -> Asker:
+    """The way to this call's person."""
+    capabilities = ctx.session.client_capabilities
+    elicitation = capabilities.elicitation if capabilities else None
+    # An empty elicitation capability means forms (MCP specification, client/elicitation).
+    can_ask = elicitation is not None and (elicitation.form is not None or elicitation.url is None)
+    can_open = elicitation is not None and elicitation.url is not None
+    if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:
+        return _InRounds(ctx, params, can_ask, can_open)
+    can_send = ctx.session.can_send_request
+    return _InTheCall(ctx, can_ask and can_send, can_open and can_send)
+
+
+def read_answer(result: object) -> Answer:
+    """What an elicitation result says; only an explicit, boolean yes is an acceptance."""
+    if not isinstance(result, types.ElicitResult):
+        return Answer.NONE
+    if result.action == "accept" and result.content is not None and result.content.get("approve") is True:
+        return Answer.ACCEPTED
+    return Answer.DECLINED
+
+
+def typed_in(result: object) -> str:
+    """What the person typed as the amount, or nothing."""
+    content = result.content if isinstance(result, types.ElicitResult) else None
+    typed = (content or {}).get("amount")
+    return typed[:60] if isinstance(typed, str) else ""
+
+
+def read_opened(result: object) -> Opened:
+    """What is known of a link after its elicitation result."""
+    accepted = isinstance(result, types.ElicitResult) and result.action == "accept"
+    return Opened.OPENED if accepted else Opened.NOT_OPENED
+
+
+class _OfACall:
+    """What is the same in every generation: progress is told to whoever asked for it, and to nobody else."""
+
+    def __init__(self, ctx: ServerRequestContext[Any, Any], can_ask: bool, can_open: bool) -> None:
+        self.can_ask = can_ask
+        self._ctx = ctx
+        self._can_open = can_open
+
+    async def report_progress(self, done: float, total: float, message: str) -> None:
+        await self._ctx.session.report_progress(done, total, message)
+
+
+class _InRounds(_OfACall):
+    def __init__(
+        self, ctx: ServerRequestContext[Any, Any], params: types.CallToolRequestParams, can_ask: bool, can_open: bool
+    ) -> None:
+        super().__init__(ctx, can_ask, can_open)
+        self._params = params
+
+    def answered(self) -> Answered | None:
+        responses = self._params.input_responses or {}
+        if self._params.request_state is None or RELEASE not in responses:
+            return None
+        response = responses[RELEASE]
+        return Answered(self._params.request_state, read_answer(response), typed_in(response))
+
+    async def ask(self, question: Question) -> Answer:
+        raise AskFirst(question)
+
+    async def open_link(self, link: LinkToOpen) -> Opened:
+        if not self._can_open:
+            return Opened.CANNOT_ASK
+        response = (self._params.input_responses or {}).get(OPEN)
+        if response is None or self._params.request_state != link.id:
+            raise OpenFirst(link)
+        return read_opened(response)
+
+    async def link_done(self, link: LinkToOpen) -> None:
+        """Nothing is open between two rounds."""
+
+
+class _InTheCall(_OfACall):
+    _elicitation_id = ""
+
+    def answered(self) -> Answered | None:
+        return None
+
+    async def ask(self, question: Question) -> Answer:
+        with anyio.move_on_after(question.timeout_seconds):
+            try:
+                result = await self._ctx.session.elicit_form(
+                    question.text, form_for(question), related_request_id=self._ctx.request_id
+                )
+            except MCPError:
+                return Answer.NONE
+            answer = read_answer(result)
+            return answer if answer is not Answer.ACCEPTED or question.accepts(typed_in(result)) else Answer.DECLINED
+        return Answer.NONE
+
+    async def open_link(self, link: LinkToOpen) -> Opened:
+        if not self._can_open:
+            return Opened.CANNOT_ASK
+        # One of its own each time: a client takes two alike for the same request.
+        self._elicitation_id = str(uuid.uuid4())
+        with anyio.move_on_after(link.timeout_seconds):
+            try:
+                result = await self._ctx.session.elicit_url(
+                    link.text, link.url, self._elicitation_id, related_request_id=self._ctx.request_id
+                )
+            except MCPError:
+                return Opened.CANNOT_ASK
+            return read_opened(result)
+        return Opened.NOT_OPENED
+
+    async def link_done(self, link: LinkToOpen) -> None:
+        if self._elicitation_id:
+            await self._ctx.session.send_elicit_complete(self._elicitation_id, related_request_id=self._ctx.request_id)

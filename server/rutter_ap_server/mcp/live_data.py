@@ -1,0 +1,113 @@
+"""What stands beside the tools: live data that resources show and completion offers, read within bounds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from rutter_ap_tools.text import clean, fold
+
+if TYPE_CHECKING:
+    from rutter_ap_server.companies.company import Office
+    from rutter_ap_server.companies.health import Broken
+    from rutter_ap_server.guard.policy import PolicyFile
+    from rutter_ap_server.store.audit import Entry
+    from rutter_ap_server.store.engine import Store, Tx
+    from rutter_ap_server.store.proposals import Proposal
+    from rutter_ap_tools.bills import BillRow
+    from rutter_ap_tools.wire import Named
+
+_BILLS_FRESH = timedelta(seconds=60)
+_BILLS_MAX = 200
+_CLOSED = ("posted", "failed", "refused", "declined", "expired", "superseded")
+# What of an audit entry is shown: outcomes and codes, not what was typed or sent.
+_AUDIT_DETAILS = ("tool", "company", "verdict", "findings", "state", "answer", "channel", "code", "reason", "version")
+
+
+@dataclass(slots=True)
+class Sources:
+    """Where live data comes from. Each part is made on first use: a server that only lists its tools pays nothing."""
+
+    offices: Callable[[], Awaitable[tuple[Office, ...]]]
+    broken: Callable[[], Awaitable[tuple[Broken, ...]]]
+    named: Callable[[str], Awaitable[Office]]
+    store: Callable[[], Store]
+    policy: Callable[[], PolicyFile]
+    _bills: dict[str, tuple[datetime, list[BillRow]]] = field(default_factory=dict)
+
+    async def companies(self, wanted: str = "") -> tuple[Office, ...]:
+        """The offices with that id or name; every one when nothing is wanted."""
+        offices = await self.offices()
+        if not wanted:
+            return offices
+        return tuple(o for o in offices if wanted == o.company.id or fold(wanted) == fold(o.company.name))
+
+    async def known(self) -> list[Named]:
+        """Every connected company by id and name, those too that cannot be worked with now."""
+        return [one.company.named for one in await self.offices()] + [one.named for one in await self.broken()]
+
+    async def unpaid(self, office: Office) -> list[BillRow]:
+        """The unpaid bills due first, at most 200; at most a minute old."""
+        from rutter_ap_server.reads.bills import BillLists
+        from rutter_ap_tools.bills import ListBills
+
+        now = office.clock.now()
+        kept = self._bills.get(office.company.id)
+        if kept is None or not timedelta(0) <= now - kept[0] < _BILLS_FRESH:
+            page = await BillLists(office).page(ListBills(limit=_BILLS_MAX))
+            kept = self._bills[office.company.id] = (now, page.bills)
+        return kept[1]
+
+    async def states(self, ids: Collection[str]) -> dict[str, str]:
+        """The states of those proposals that there are. One whose time is up counts as expired at once."""
+
+        def read(tx: Tx) -> dict[str, str]:
+            found = [proposal for one in sorted(ids) if (proposal := tx.proposals.get(one)) is not None]
+            over = {p.id for p in found if p.state == "held" and p.expires_at <= tx.now}
+            return {p.id: "expired" if p.id in over else p.state for p in found}
+
+        return await self.store().read(read)
+
+    async def proposals(self, limit: int) -> list[Proposal]:
+        """The newest proposals, those first whose outcome is still open."""
+
+        def read(tx: Tx) -> list[Proposal]:
+            from rutter_ap_server.store.proposals import OPEN_STATES
+
+            is_open = tx.proposals.in_states(OPEN_STATES, limit)
+            return [*is_open, *tx.proposals.in_states(_CLOSED, limit)][:limit]
+
+        return await self.store().read(read)
+
+    async def audit(self, limit: int) -> list[dict[str, Any]]:
+        """The newest entries of the audit chain, newest first, as far as they may be shown."""
+        return [_entry(entry) for entry in await self.store().read(lambda tx: tx.audit.recent(limit))]
+
+    def policy_in_force(self) -> dict[str, Any]:
+        """The policy, its version, and whether it is the operator's own. Raises `PolicyError` for a broken file."""
+        file = self.policy()
+        policy = file.read()
+        return {
+            # Not its path: that names folders of the operator's machine.
+            "source": "the operator's policy file" if file.path.exists() else "the built-in default",
+            "version": policy.version,
+            "policy": policy.model_dump(mode="json", exclude_none=True),
+        }
+
+
+def _entry(entry: Entry) -> dict[str, Any]:
+    body = json.loads(entry.body)
+    shown: dict[str, Any] = {"seq": entry.seq, "at": entry.at, "kind": entry.kind, "actor": clean(entry.actor, 100)}
+    if entry.proposal_id:
+        shown["proposal_id"] = entry.proposal_id
+    details = {key: _plain(body[key]) for key in _AUDIT_DETAILS if body.get(key) is not None}
+    return shown | ({"details": details} if details else {})
+
+
+def _plain(value: Any) -> str | list[str]:
+    if isinstance(value, list):
+        return [clean(str(one), 100) for one in value[:50]]
+    return clean(str(value), 200)

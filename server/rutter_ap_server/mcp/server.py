@@ -1,0 +1,181 @@
+"""The catalogue as MCP tools: calls in, typed results out, and every error one of ours."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import mcp_types as types
+from mcp.server.caching import CacheableMethod, CacheHint
+from mcp.server.context import ServerRequestContext
+from mcp.server.lowlevel import Server
+from mcp.shared.exceptions import MCPError
+
+from rutter_ap_server.mcp.handlers import Context, Extras, life
+from rutter_ap_server.mcp.icons import icons
+from rutter_ap_tools.errors import Ambiguous, ApError, Refused
+from rutter_ap_tools.render import say_error
+from rutter_ap_tools.text import clean
+from rutter_ap_tools.tool import Tool
+from rutter_ap_tools.validate import read_arguments
+
+if TYPE_CHECKING:
+    from rutter_ap_server.interaction import Asker
+    from rutter_ap_server.mcp.live_data import Sources
+    from rutter_ap_tools.backend import Desk
+
+    # Who is asking, and how its person can be asked, give the desk a call is handed to.
+    DeskFor = Callable[[str, Asker], Desk]
+
+# What of the catalogue one caller may see: a transport whose callers carry tokens narrows it further by their scopes.
+Allowed = Callable[[Context], Callable[[Tool[Any, Any]], bool]]
+
+NAME = "rutter-ap"
+# How long a client may keep a list. A caller's list is its own: scopes narrow it, so nothing shared may hold it.
+_LISTS = CacheHint(ttl_ms=60_000, scope="private")
+_HINTS: dict[CacheableMethod, CacheHint] = dict.fromkeys(
+    ("tools/list", "prompts/list", "resources/list", "resources/templates/list"), _LISTS
+)
+logger = logging.getLogger("rutter_ap")
+
+
+def everything(ctx: Context) -> Callable[[Tool[Any, Any]], bool]:
+    """Where no caller carries a token, each is offered all that the operator offers."""
+    return lambda tool: True
+
+
+def build_server(
+    desk_for: DeskFor,
+    tools: Sequence[Tool[Any, Any]],
+    *,
+    instructions: str,
+    sources: Callable[[], Sources] | None = None,
+    allowed: Allowed = everything,
+) -> Server[Any]:
+    """The MCP server; `tools` is the catalogue as the operator narrowed it, `desk_for` gives each call its desk.
+
+    `allowed` narrows it once more by who calls; what it hides is refused like a tool that never was, and so are the
+    prompts and resources that stand on it. Without `sources` there are no resources and no completion.
+    """
+    offered = {tool.name: tool for tool in tools}
+    assert len(offered) == len(tools), "two tools share a name"
+
+    def offered_to(ctx: Context) -> dict[str, Tool[Any, Any]]:
+        is_allowed = allowed(ctx)
+        return {name: tool for name, tool in offered.items() if is_allowed(tool)}
+
+    async def on_list_tools(ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
+        return types.ListToolsResult(tools=[listed(tool) for tool in offered_to(ctx).values()])
+
+    async def on_call_tool(
+        ctx: Context, params: types.CallToolRequestParams
+    ) -> types.CallToolResult | types.InputRequiredResult:
+        tool = offered_to(ctx).get(params.name)
+        if tool is None:
+            # A tool the operator hid and one that never was get the same answer.
+            raise MCPError(code=types.INVALID_PARAMS, message=f"unknown tool: {clean(params.name, 60)}")
+        return await call(desk_for, tool, ctx, params)
+
+    def reading_desk(ctx: Context) -> Desk:
+        from rutter_ap_server.interaction import Silent
+
+        # A read asks nobody anything.
+        return desk_for(preparer_of(ctx), Silent())
+
+    extras = Extras(offered_to, reading_desk, sources)
+    return _Server(
+        NAME,
+        version=version("rutter-ap"),
+        title="Accounts payable over Rutter",
+        instructions=instructions,
+        icons=icons("server"),
+        cache_hints=_HINTS,
+        lifespan=life,
+        on_list_tools=on_list_tools,
+        on_call_tool=on_call_tool,
+        **extras.handlers(),
+    )
+
+
+class _Server(Server[Any]):
+    """The SDK's server, with what it promises cut down to what it does: no list of ours changes while it runs."""
+
+    def get_capabilities(self, *arguments: Any, **named: Any) -> types.ServerCapabilities:
+        capabilities = super().get_capabilities(*arguments, **named)
+        for one in (capabilities.tools, capabilities.prompts, capabilities.resources):
+            if one is not None:
+                one.list_changed = False
+        return capabilities
+
+
+def listed(tool: Tool[Any, Any]) -> types.Tool:
+    """A tool as a client sees it."""
+    return types.Tool(
+        name=tool.name,
+        title=tool.title,
+        description=tool.description,
+        input_schema=tool.input_schema(),
+        output_schema=tool.output_schema(),
+        annotations=types.ToolAnnotations(**tool.annotations),
+    )
+
+
+async def call(
+    desk_for: DeskFor, tool: Tool[Any, Any], ctx: ServerRequestContext[Any, Any], params: types.CallToolRequestParams
+) -> types.CallToolResult | types.InputRequiredResult:
+    """One call: arguments read, the tool's own handler asked, the result said in text and typed."""
+    from rutter_ap_server.mcp.elicitation import AskFirst, asker_for
+
+    try:
+        arguments = read_arguments(tool.arguments, params.arguments or {})
+        desk = desk_for(preparer_of(ctx), asker_for(ctx, params))
+        result = await tool.handle(desk, arguments)
+    except AskFirst as first:
+        return first.result()
+    except ApError as error:
+        return error_result(error)
+    except Exception as error:  # noqa: BLE001 - the last line: what nobody expected still gets an answer of ours
+        # The exception's own text may hold anything; where it was raised is what helps to mend it.
+        frames = "".join(traceback.format_tb(error.__traceback__))
+        logger.error("unexpected %s in %s\n%s", type(error).__name__, tool.name, frames)
+        return error_result(_unexpected())
+    return types.CallToolResult(
+        content=[types.TextContent(text=tool.say(result))],
+        structured_content=result.model_dump(mode="json", exclude_none=True),
+    )
+
+
+def preparer_of(ctx: ServerRequestContext[Any, Any]) -> str:
+    """Who made a call: over stdio, the client's own name, which is only what it says of itself."""
+    client = ctx.session.client_params
+    name = clean(client.client_info.name, 80) if client else ""
+    return f"assistant ({name})" if name else "assistant"
+
+
+def error_result(error: ApError) -> types.CallToolResult:
+    """An error as a tool result: text for the model, the same facts typed."""
+    structured: dict[str, Any] = {
+        "code": error.error_code,
+        "message": error.message,
+        "who": error.who.value,
+        "next_step": error.next_step,
+        "findings": [],
+    }
+    if isinstance(error, Refused):
+        structured["findings"] = [f.model_dump(mode="json") for f in error.findings]
+    if isinstance(error, Ambiguous):
+        structured["candidates"] = [{"id": identifier, "name": name} for identifier, name in error.candidates]
+    return types.CallToolResult(
+        content=[types.TextContent(text=say_error(error))], structured_content=structured, is_error=True
+    )
+
+
+def _unexpected() -> ApError:
+    return ApError(
+        "something went wrong that we did not foresee",
+        code="internal",
+        next_step="Ask get_proposal before repeating a write; whoever runs this server finds the place in its log.",
+    )

@@ -1,0 +1,145 @@
+"""The document of a bill: fetched with bounds, read, and compared with the bill it is attached to."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from rutter_ap_server.companies.company import Office
+from rutter_ap_server.companies.directory import vendor_name
+from rutter_ap_server.documents.compare import Expected, compare
+from rutter_ap_server.documents.files import BYTES_MAX
+from rutter_ap_server.documents.text import PAGES_MAX, DocumentText, document_text
+from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
+from rutter_ap_server.rutter.errors import NotFoundUpstream, NotSupportedHere, RutterError
+from rutter_ap_tools.attachments import AttachmentText, Comparison, ReadAttachment
+from rutter_ap_tools.errors import Ambiguous, ApError, AssistantError, NotFound
+from rutter_ap_tools.text import clean
+
+if TYPE_CHECKING:
+    from rutter_ap_server.rutter.models.attachments import Attachment
+    from rutter_ap_server.rutter.models.bills import Bill
+
+TEXT_CHARACTERS_MAX = 4000
+_LINE_CHARACTERS_MAX = 300
+_OPEN_THERE = "A person can open it in the accounting platform."
+
+
+async def read_attachment(office: Office, ask: ReadAttachment) -> AttachmentText:
+    """Answers `read_attachment`.
+
+    Raises `NotFound` where there is no such file, `Ambiguous` where the bill has several and none is named, and
+    `AssistantError` for a platform that keeps none or a file too large to be fetched.
+    """
+    bill = await office.ledger.bills.get(ask.bill_id)
+    chosen = _chosen(await _attached(office, bill.id), ask.attachment_id)
+    content = await _content(office, bill.id, chosen.id)
+    read = await document_text(content)
+    text, is_cut = _shown("\n".join(read.pages))
+    comparison, doubt = await _compared(office, bill, read)
+    notes = [note for note in ("the file is empty" if not content else read.words, _unread(read), doubt) if note]
+    return AttachmentText(
+        company=office.company.named,
+        environment=office.company.environment,
+        bill_id=bill.id,
+        attachment_id=chosen.id,
+        file_name=clean(chosen.file_name, 120),
+        content_type=read.content_type,
+        size_bytes=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+        pages=read.page_count,
+        text=text or None,
+        truncated=is_cut,
+        note=" ".join(f"{note[0].upper()}{note[1:]}." for note in notes) or None,
+        comparison=comparison,
+    )
+
+
+async def _attached(office: Office, bill_id: str) -> Sequence[Attachment]:
+    try:
+        return await office.ledger.attachments.list(bill_id)
+    except (NotFoundUpstream, NotSupportedHere):
+        # The bill is there, so it is its files that this platform does not know of.
+        raise AssistantError(
+            "this company's accounting platform does not show the files of its bills",
+            code="platform.unsupported",
+            next_step=f"Do not try again. {_OPEN_THERE}",
+        ) from None
+
+
+def _chosen(attached: Sequence[Attachment], attachment_id: str) -> Attachment:
+    """The file that is named, or the only one."""
+    if not attached:
+        raise NotFound(
+            "no file is attached to this bill",
+            next_step="Ask the person for the document; attach_file keeps it with the bill.",
+        )
+    fitting = [one for one in attached if not attachment_id or one.id == attachment_id]
+    # An id of attachments may be given twice (Rutter docs: Bill Attachments); what is fetched by it is one file.
+    if len(fitting) == 1 or (fitting and attachment_id):
+        return fitting[0]
+    if not fitting:
+        raise NotFound(
+            "this bill has no attachment with that id", next_step="get_bill lists the files of a bill with their ids."
+        )
+    raise Ambiguous(
+        "several files are attached to this bill",
+        candidates=[(one.id, clean(one.file_name)) for one in fitting],
+        next_step="Call again with the attachment_id of the one that is meant.",
+    )
+
+
+async def _content(office: Office, bill_id: str, attachment_id: str) -> bytes:
+    """The bytes of a file; the client fetches at most as many as may be attached."""
+    try:
+        async with office.ledger.attachments.download(bill_id, attachment_id) as file:
+            return await file.read()
+    except RutterError as error:
+        if error.error_code != "upstream_too_large":
+            raise
+    raise AssistantError(
+        f"the file is larger than {BYTES_MAX // 1024 // 1024} MB and was not read",
+        code="files.too_large",
+        next_step=_OPEN_THERE,
+    )
+
+
+def _shown(text: str) -> tuple[str, bool]:
+    """The text as it is shown: visible characters, line by line, within the bound; and whether something is left."""
+    lines = (clean(line, _LINE_CHARACTERS_MAX) for line in text.splitlines())
+    shown = "\n".join(line for line in lines if line)
+    if len(shown) <= TEXT_CHARACTERS_MAX:
+        return shown, False
+    return shown[:TEXT_CHARACTERS_MAX].rstrip() + "…", True
+
+
+async def _compared(office: Office, bill: Bill, read: DocumentText) -> tuple[Comparison | None, str]:
+    """The comparison, where there is text and a total to compare; else why there is none."""
+    if not read.pages or read.trouble:
+        return None, ""
+    try:
+        vendor = (await office.directory.shelf("vendor")).by_id.get(bill.vendor_id or "")
+    except ApError:
+        # The rest is worth comparing; a vendor that cannot be named is not found.
+        vendor = None
+    try:
+        total = ledger_money(bill.total_amount, bill.currency_code, "total of the bill")
+    except LedgerDataError:
+        return None, "the bill's own total cannot be used, so nothing was compared"
+    expected = Expected(
+        number=bill.document_number or "",
+        vendor=vendor_name(vendor) if vendor else "",
+        issued=bill.issue_date.date() if bill.issue_date else None,
+        total=total,
+    )
+    found = compare("\n".join(read.pages), expected)
+    outcomes = {field: match.outcome for field, match in found.items()}
+    shows = {field: match.shown for field, match in found.items() if match.shown}
+    return Comparison(**outcomes, shows=shows), ""
+
+
+def _unread(read: DocumentText) -> str:
+    if read.page_count is None or read.page_count <= PAGES_MAX or read.trouble:
+        return ""
+    return f"only the first {PAGES_MAX - 1} pages and the last of {read.page_count} were read"

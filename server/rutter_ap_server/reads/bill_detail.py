@@ -1,0 +1,209 @@
+"""One bill in full: the bill itself must be there; what is read beside it may be missing, and is then left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import anyio
+
+from rutter_ap_server.companies.company import Office
+from rutter_ap_server.companies.directory import Names
+from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
+from rutter_ap_server.reads.bills import UNPAID, bill_row
+from rutter_ap_server.reads.history import HISTORY_PAGES_MAX
+from rutter_ap_server.rutter.abilities import Support, abilities_of
+from rutter_ap_server.rutter.filters import equal
+from rutter_ap_tools.bills import Allocation, AttachmentRow, BillDetail, BillLine, BillRow, OpenCredits, Tag
+from rutter_ap_tools.errors import ApError
+from rutter_ap_tools.money import Money
+from rutter_ap_tools.text import clean
+from rutter_ap_tools.wire import MoneyShape
+
+if TYPE_CHECKING:
+    from rutter_ap_server.rutter.models.attachments import Attachment
+    from rutter_ap_server.rutter.models.base import Allocation as Link
+    from rutter_ap_server.rutter.models.bills import Bill
+    from rutter_ap_server.rutter.models.bills import BillLine as LedgerLine
+    from rutter_ap_server.rutter.models.credits import BillCreditMemo
+    from rutter_ap_server.rutter.models.payments import BillPayment
+
+# A bill is paid by one payment or a few; the accounts of more are not worth their requests.
+_PAYMENTS_MAX = 20
+
+
+async def bill_detail(office: Office, bill_id: str) -> BillDetail:
+    """The bill with that id, with names. Raises `NotFoundUpstream`, and `LedgerDataError` for unusable amounts."""
+    bill = await office.ledger.bills.get(bill_id)
+    names = Names(office.directory)
+    row = bill_row(bill, await names.named("vendor", bill.vendor_id or ""), office.clock.today())
+    lines = [await _line(line, bill.currency_code, names) for line in bill.line_items]
+    beside = _Beside()
+    await beside.read(office, bill)
+    attachments = None
+    if beside.attachments is not None:
+        attachments = [AttachmentRow(id=a.id, file_name=clean(a.file_name, 120)) for a in beside.attachments]
+    credits_left = _open_credits(bill, beside)
+    return BillDetail(
+        company=office.company.named,
+        environment=office.company.environment,
+        bill=row,
+        memo=clean(bill.memo, 500) or None,
+        lines=lines,
+        payments=[await _payment(link, bill, beside, names) for link in bill.linked_payments],
+        credits=[_credit(link, bill, beside) for link in bill.linked_credit_memos],
+        attachments=attachments,
+        open_credits=credits_left,
+        next_step=next_step(
+            row,
+            office.company.platform,
+            open_credits=credits_left.remaining.money if credits_left else None,
+            credits_known=beside.credits is not None,
+            has_document=bool(attachments) if attachments is not None else None,
+            is_settled_by_payments=bool(bill.linked_payments),
+        ),
+    )
+
+
+@dataclass(slots=True)
+class _Beside:
+    """What is read beside a bill. None: it could not be had; not every platform keeps everything."""
+
+    attachments: tuple[Attachment, ...] | None = None
+    credits: dict[str, BillCreditMemo] | None = None
+    payments: dict[str, BillPayment] | None = None
+
+    async def read(self, office: Office, bill: Bill) -> None:
+        """Reads all of it side by side."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._read_attachments, office, bill)
+            tasks.start_soon(self._read_payments, office, bill)
+            if bill.vendor_id and (bill.status in UNPAID or bill.linked_credit_memos):
+                tasks.start_soon(self._read_credits, office, bill.vendor_id)
+
+    async def _read_attachments(self, office: Office, bill: Bill) -> None:
+        try:
+            self.attachments = await office.ledger.attachments.list(bill.id)
+        except ApError:
+            self.attachments = None
+
+    async def _read_payments(self, office: Office, bill: Bill) -> None:
+        self.payments = {}
+        try:
+            for link in bill.linked_payments[:_PAYMENTS_MAX]:
+                if link.id:
+                    self.payments[link.id] = await office.ledger.bill_payments.get(link.id)
+        except ApError:
+            # Dates and amounts stand on the bill itself; only the accounts of the rest are missing then.
+            return
+
+    async def _read_credits(self, office: Office, vendor_id: str) -> None:
+        walk = office.ledger.bill_credit_memos.walk(filter=equal("vendor_id", vendor_id), pages_max=HISTORY_PAGES_MAX)
+        try:
+            self.credits = {credit.id: credit async for credit in walk}
+        except ApError:
+            self.credits = None
+
+
+async def _line(line: LedgerLine, currency: str, names: Names) -> BillLine:
+    amount = None
+    if line.total_amount is not None:
+        amount = MoneyShape.of(ledger_money(line.total_amount, currency, "amount of a line"))
+    item = line.item
+    references = {
+        "item": item.id if item else None,
+        "class": line.class_id,
+        "department": line.department_id,
+        "location": line.location_id,
+        "customer": line.customer_id,
+        "project": line.project_id,
+        "tax_rate": line.tax_rate_id,
+    }
+    named = {kind: await names.named(kind, record_id) for kind, record_id in references.items() if record_id}
+    return BillLine(
+        amount=amount,
+        account=await names.named("account", line.account_id) if line.account_id else None,
+        description=clean(line.description, 200) or None,
+        quantity=_plain(item.quantity) if item else None,
+        unit_amount=_plain(item.unit_amount) if item else None,
+        tags=[Tag(kind=kind, id=record.id, name=record.name) for kind, record in named.items()],
+    )
+
+
+def _plain(number: Decimal | None) -> str | None:
+    return f"{number:f}" if number is not None else None
+
+
+async def _payment(link: Link, bill: Bill, beside: _Beside, names: Names) -> Allocation:
+    payment = (beside.payments or {}).get(link.id or "")
+    account_id = payment.account_id if payment else None
+    return _allocation(link, bill).model_copy(
+        update={"account": await names.named("account", account_id) if account_id else None}
+    )
+
+
+def _credit(link: Link, bill: Bill, beside: _Beside) -> Allocation:
+    credit = (beside.credits or {}).get(link.id or "")
+    number = clean(credit.document_number, 60) if credit else ""
+    return _allocation(link, bill).model_copy(update={"document_number": number or None})
+
+
+def _allocation(link: Link, bill: Bill) -> Allocation:
+    return Allocation(
+        id=link.id or "",
+        date=link.allocated_date.date() if link.allocated_date else None,
+        amount=MoneyShape.of(ledger_money(link.allocated_amount, bill.currency_code, "allocated amount")),
+    )
+
+
+def _open_credits(bill: Bill, beside: _Beside) -> OpenCredits | None:
+    """The vendor's credits that could be applied to this bill now."""
+    if bill.status not in UNPAID:
+        return None
+    usable: dict[str, Money] = {}
+    for credit in (beside.credits or {}).values():
+        if credit.status in UNPAID and credit.remaining_amount > 0 and credit.currency_code == bill.currency_code:
+            try:
+                usable[credit.id] = ledger_money(credit.remaining_amount, credit.currency_code, "remainder")
+            except LedgerDataError:
+                continue
+    if not usable:
+        return None
+    return OpenCredits(remaining=MoneyShape.of(Money.total(usable.values(), bill.currency_code)), ids=sorted(usable))
+
+
+def next_step(
+    row: BillRow,
+    platform: str,
+    *,
+    open_credits: Money | None,
+    credits_known: bool,
+    has_document: bool | None,
+    is_settled_by_payments: bool,
+) -> str:
+    """One to four sentences. `has_document` is None where files could not be read."""
+    abilities = abilities_of(platform)
+    if row.status == "paid":
+        can_void = is_settled_by_payments and abilities.void_payment is Support.YES
+        return "It is paid: nothing is due." + (" void_payment takes a payment back." if can_void else "")
+    if row.status not in UNPAID:
+        return f"It cannot be paid while it is {row.status}. A person can change that in the accounting platform."
+    steps = [_credits(open_credits, credits_known=credits_known, apply=abilities.apply_credit)]
+    if has_document is False and abilities.attach_file is not Support.NO:
+        steps.append("It has no document: attach_file adds it.")
+    if abilities.support("bill_payments", "create") is Support.NO:
+        steps.append("Payments cannot be recorded from here on this platform; a person records them there.")
+    else:
+        steps.append(f"pay_bill records a payment of up to {row.due.money}; it moves no money at a bank.")
+    return " ".join(step for step in steps if step)
+
+
+def _credits(open_credits: Money | None, *, credits_known: bool, apply: Support) -> str:
+    if not credits_known:
+        return "Look for open credits with list_credits first." if apply is not Support.NO else ""
+    if open_credits is None:
+        return ""
+    if apply is Support.NO:
+        return f"Its vendor has {open_credits} of open credit, which only a person can apply, in the platform."
+    return f"Its vendor has {open_credits} of open credit: apply_credit first."

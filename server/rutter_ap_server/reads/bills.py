@@ -1,0 +1,306 @@
+"""Bills as an assistant asks for them: one question, one page, whatever filters the platform has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
+
+from rutter_ap_server.companies.company import Office
+from rutter_ap_server.companies.directory import Names
+from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
+from rutter_ap_server.reads.paging import NOT_ALL_SEEN, PAGE_SIZE, PAGES_MAX, WALK_PAGES_MAX, Stream, pack, resume
+from rutter_ap_server.rutter.abilities import ignores_filters
+from rutter_ap_server.rutter.filters import Filter, above, equal
+from rutter_ap_server.store.canonical import digest
+from rutter_ap_tools.bills import BillList, BillRow, BillTotal, ListBills
+from rutter_ap_tools.errors import BadInput
+from rutter_ap_tools.money import Money
+from rutter_ap_tools.text import clean
+from rutter_ap_tools.wire import MoneyShape, Named
+
+if TYPE_CHECKING:
+    from rutter_ap_server.rutter.models.bills import Bill
+    from rutter_ap_server.rutter.paging import Page
+
+_TOTAL_PAGES_MAX = 15
+_TOO_MANY = "No totals: too many bills to total; narrow the question."
+_NOT_EXACT = "No totals: the amounts of at least one bill do not fit its currency."
+
+
+class BillLists:
+    """Answers `list_bills` and `get_bill` for one company."""
+
+    def __init__(self, office: Office) -> None:
+        self._office = office
+
+    async def page(self, ask: ListBills) -> BillList:
+        """One page: the bills that fit, in the asked order, until the page is full; the first one with totals."""
+        office = self._office
+        vendor_id = (await office.directory.vendor_to_read(ask.vendor)).id if ask.vendor else None
+        wanted = Wanted.of(ask, vendor_id, office.clock.today())
+        stream = await open_stream(office, wanted, ask.cursor)
+        rows, unusable = await self._rows(stream, ask.limit, wanted)
+        notes = [f"Bill {bill_id} is left out: its amounts do not fit its currency." for bill_id in unusable]
+        cursor = None if stream.ended else stream.cursor
+        whole = _Whole(None)
+        if stream.stuck and len(rows) < ask.limit:
+            notes.append(NOT_ALL_SEEN)
+        if not ask.cursor:
+            whole = _Whole(None, note=_NOT_EXACT) if unusable else await _whole_of(stream, rows)
+            notes += [whole.note] if whole.note else []
+        return BillList(
+            company=office.company.named,
+            environment=office.company.environment,
+            bills=rows,
+            today=wanted.today,
+            totals=whole.totals,
+            notes=notes,
+            next_cursor=cursor if whole.goes_on else None,
+        )
+
+    async def _rows(self, stream: BillStream, limit: int, wanted: Wanted) -> tuple[list[BillRow], list[str]]:
+        """The rows of a page, and the ids of bills whose amounts cannot be used."""
+        names = Names(self._office.directory)
+        rows: list[BillRow] = []
+        unusable: list[str] = []
+        while len(rows) < limit:
+            bill = await stream.next()
+            if bill is None:
+                break
+            try:
+                rows.append(bill_row(bill, await names.named("vendor", bill.vendor_id or ""), wanted.today))
+            except LedgerDataError:
+                unusable.append(bill.id)
+        return rows, unusable
+
+
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    """What is known of the whole match: its sums, or why there are none, and whether it goes on after the page."""
+
+    totals: list[BillTotal] | None
+    note: str = ""
+    goes_on: bool = True
+
+
+async def _whole_of(stream: BillStream, rows: list[BillRow]) -> _Whole:
+    """Sums the page and what follows it, read on from where the page ended."""
+    if stream.stuck:
+        return _Whole(None, _TOO_MANY)
+    # A bill that changes meanwhile may come twice; the later one counts.
+    amounts = {row.id: (row.total.money, row.due.money) for row in rows}
+    goes_on = False
+    stream.pages_left = _TOTAL_PAGES_MAX
+    while (bill := await stream.next()) is not None:
+        goes_on = True
+        try:
+            amounts[bill.id] = total_and_due(bill)
+        except LedgerDataError:
+            return _Whole(None, _NOT_EXACT)
+    return _Whole(None, _TOO_MANY) if stream.stuck else _Whole(sums_of(amounts.values()), goes_on=goes_on)
+
+
+UNPAID = ("open", "partially_paid")
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked for, checked against every bill again, since some platforms ignore filters."""
+
+    statuses: tuple[str | None, ...]
+    vendor_id: str | None
+    number: str
+    due_from: date | None
+    due_to: date | None
+    overdue: bool
+    today: date
+    key: str
+    latest_first: bool
+
+    @classmethod
+    def of(cls, ask: ListBills, vendor_id: str | None, today: date) -> Wanted:
+        """The question, read. Raises `BadInput` for a window that ends before it begins."""
+        if ask.due_from and ask.due_to and ask.due_from > ask.due_to:
+            raise BadInput("`due_from` is after `due_to`")
+        statuses: tuple[str | None, ...] = (
+            UNPAID if ask.status == "unpaid" else (None,) if ask.status == "any" else (ask.status,)
+        )
+        return cls(
+            statuses=statuses,
+            vendor_id=vendor_id,
+            number=ask.document_number,
+            due_from=date.fromisoformat(ask.due_from) if ask.due_from else None,
+            due_to=date.fromisoformat(ask.due_to) if ask.due_to else None,
+            overdue=ask.overdue,
+            today=today,
+            key=ask.sort.lstrip("-"),
+            latest_first=ask.sort.startswith("-"),
+        )
+
+    @property
+    def sort(self) -> str:
+        """The order, in Rutter's words."""
+        return f"{self.key} {'DESC' if self.latest_first else 'ASC'}"
+
+    def upstream(self, status: str | None) -> Filter | None:
+        """The part Rutter can answer: `=` and `>` joined by AND (Rutter docs: Filtering Objects)."""
+        parts = []
+        if status is not None:
+            parts.append(equal("status", status))
+        if self.vendor_id is not None:
+            parts.append(equal("vendor_id", self.vendor_id))
+        if self.number:
+            parts.append(equal("document_number", self.number))
+        if self.due_from is not None and self.due_from > date.min:
+            # Only "later than" is confirmed, so the day before is asked for and the rest is checked here.
+            parts.append(above("due_date", date.fromordinal(self.due_from.toordinal() - 1)))
+        combined: Filter | None = None
+        for part in parts:
+            combined = part if combined is None else combined & part
+        return combined
+
+    def matches(self, bill: Bill, status: str | None) -> bool:
+        """Whether a bill of the stream of that status is asked for."""
+        due = bill.due_date.date() if bill.due_date else None
+        return (
+            (bill.status == status if status is not None else self.statuses == (None,) or bill.status in self.statuses)
+            and (self.vendor_id is None or bill.vendor_id == self.vendor_id)
+            and (not self.number or bill.document_number == self.number)
+            and (self.due_from is None or (due is not None and due >= self.due_from))
+            and (self.due_to is None or (due is not None and due <= self.due_to))
+            and (not self.overdue or (due is not None and due < self.today and bill.status in UNPAID))
+        )
+
+    def is_past(self, bill: Bill) -> bool:
+        """Whether, in the order asked for, nothing after this bill can match."""
+        if self.key != "due_date" or self.latest_first or bill.due_date is None:
+            return False
+        due = bill.due_date.date()
+        return (self.overdue and due >= self.today) or (self.due_to is not None and due > self.due_to)
+
+    def order(self, bill: Bill) -> tuple[datetime, str]:
+        """What the bills are sorted by."""
+        moment: datetime | None = bill.due_date if self.key == "due_date" else bill.updated_at
+        return (moment or datetime.min.replace(tzinfo=UTC), bill.id)
+
+    @property
+    def digest(self) -> str:
+        """Names the question, so that a cursor is only ever used for the one it came from."""
+        parts = (self.statuses, self.vendor_id, self.number, self.due_from, self.due_to, self.overdue, self.sort)
+        return digest([str(part) for part in parts])[:16]
+
+
+def bill_row(bill: Bill, vendor: Named, today: date) -> BillRow:
+    """A bill in a list. Raises `LedgerDataError` for amounts that cannot be used."""
+    total, due = total_and_due(bill)
+    due_date = bill.due_date.date() if bill.due_date else None
+    late = (today - due_date).days if due_date and bill.status in UNPAID else 0
+    return BillRow(
+        id=bill.id,
+        document_number=clean(bill.document_number, 60) or None,
+        vendor=vendor,
+        status=clean(bill.status, 30),
+        issue_date=bill.issue_date.date() if bill.issue_date else None,
+        due_date=due_date,
+        total=MoneyShape.of(total),
+        due=MoneyShape.of(due),
+        days_overdue=max(0, late),
+    )
+
+
+def total_and_due(bill: Bill) -> tuple[Money, Money]:
+    """Exact amounts of a bill. Raises `LedgerDataError`."""
+    return (
+        ledger_money(bill.total_amount, bill.currency_code, "total"),
+        ledger_money(bill.amount_due, bill.currency_code, "amount due"),
+    )
+
+
+def sums_of(amounts: Iterable[tuple[Money, Money]]) -> list[BillTotal]:
+    """Total and due of each bill summed per currency, in the order of the currencies' codes."""
+    sums: dict[str, tuple[int, Money, Money]] = {}
+    for total, due in amounts:
+        zero = Money.zero(total.currency)
+        count, all_total, all_due = sums.get(total.currency, (0, zero, zero))
+        sums[total.currency] = (count + 1, all_total + total, all_due + due)
+    return [
+        BillTotal(bills=count, total=MoneyShape.of(total), due=MoneyShape.of(due))
+        for _, (count, total, due) in sorted(sums.items())
+    ]
+
+
+class BillStream:
+    """The streams of each wanted status, merged. `stuck` when the bound of pages was met before the end."""
+
+    def __init__(self, wanted: Wanted, streams: list[Stream[Bill]]) -> None:
+        self._wanted = wanted
+        self._streams = streams
+        self.pages_left = PAGES_MAX
+
+    @property
+    def ended(self) -> bool:
+        """Whether there is nothing more."""
+        return all(stream.ended for stream in self._streams)
+
+    @property
+    def stuck(self) -> bool:
+        """Whether more pages are needed than may be read."""
+        return not self.pages_left and any(stream.waits for stream in self._streams)
+
+    @property
+    def cursor(self) -> str:
+        """Where to go on."""
+        return pack(self._wanted.digest, self._streams)
+
+    async def next(self) -> Bill | None:
+        """The next bill that fits; None at the end, and when stuck."""
+        while True:
+            for stream in self._streams:
+                while stream.waits and self.pages_left:
+                    await stream.fill()
+                    self.pages_left -= 1
+            ready = [stream for stream in self._streams if stream.head is not None]
+            if self.stuck or not ready:
+                return None
+            stream = self._first(ready)
+            bill = stream.head
+            assert bill is not None
+            stream.advance()
+            if self._wanted.is_past(bill):
+                stream.end()
+            elif self._wanted.matches(bill, stream.label):
+                return bill
+
+    def _first(self, ready: list[Stream[Bill]]) -> Stream[Bill]:
+        heads = [(self._wanted.order(stream.head), at) for at, stream in enumerate(ready) if stream.head is not None]
+        return ready[(max if self._wanted.latest_first else min)(heads)[1]]
+
+
+async def open_stream(office: Office, wanted: Wanted, cursor: str) -> BillStream:
+    """The stream of a question, from its beginning or from a cursor. Raises `BadInput` for another one's cursor."""
+    if ignores_filters(office.company.platform):
+        stream = _stream(office, wanted, None)
+        resume(cursor, wanted.digest, [stream])
+        await _hold_sorted(office, wanted, stream)
+        return BillStream(wanted, [stream])
+    streams = [_stream(office, wanted, status) for status in wanted.statuses]
+    resume(cursor, wanted.digest, streams)
+    return BillStream(wanted, streams)
+
+
+async def _hold_sorted(office: Office, wanted: Wanted, stream: Stream[Bill]) -> None:
+    """Everything that fits, for a platform that ignores filters and sorting: both are done here."""
+    found = {bill.id: bill async for bill in office.ledger.bills.walk(pages_max=WALK_PAGES_MAX)}
+    fitting = [bill for bill in found.values() if wanted.matches(bill, None)]
+    stream.hold(sorted(fitting, key=wanted.order, reverse=wanted.latest_first))
+
+
+def _stream(office: Office, wanted: Wanted, status: str | None) -> Stream[Bill]:
+    async def fetch(cursor: str | None) -> Page[Bill]:
+        return await office.ledger.bills.list(
+            filter=wanted.upstream(status), sort=wanted.sort, cursor=cursor, limit=PAGE_SIZE
+        )
+
+    return Stream(fetch, label=status)

@@ -1,0 +1,112 @@
+"""Bill credit memos as an assistant asks for them: the latest entered first, a page at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from rutter_ap_server.companies.company import Office
+from rutter_ap_server.companies.directory import Names
+from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
+from rutter_ap_server.reads.history import OPEN
+from rutter_ap_server.reads.paging import NOT_ALL_SEEN, PAGE_SIZE, WALK_PAGES_MAX, Stream, pack, resume, take
+from rutter_ap_server.rutter.abilities import Support, abilities_of, ignores_filters
+from rutter_ap_server.rutter.errors import NotSupportedHere
+from rutter_ap_server.rutter.filters import equal
+from rutter_ap_server.store.canonical import digest
+from rutter_ap_tools.credits import AppliedTo, CreditList, CreditRow, ListCredits
+from rutter_ap_tools.text import clean
+from rutter_ap_tools.wire import MoneyShape
+
+if TYPE_CHECKING:
+    from rutter_ap_server.rutter.models.credits import BillCreditMemo
+    from rutter_ap_server.rutter.paging import Page
+
+
+async def list_credits(office: Office, ask: ListCredits) -> CreditList:
+    """Answers `list_credits`: in the order they were entered, or of their dates where the platform does not sort.
+
+    Raises `NotSupportedHere` on a platform without credit memos, `BadInput` for a cursor of another question, and
+    `NotFound` or `Ambiguous` for the vendor.
+    """
+    if abilities_of(office.company.platform).support("bill_credit_memos", "read") is Support.NO:
+        raise NotSupportedHere("This company's accounting platform has no bill credit memos.")
+    vendor_id = (await office.directory.vendor_to_read(ask.vendor)).id if ask.vendor else None
+    wanted = _Wanted(vendor_id, only_open=ask.status == "open")
+    stream = await _stream(office, wanted, ask.cursor)
+    page = await take(stream, wanted.matches, ask.limit)
+    names = Names(office.directory)
+    rows: list[CreditRow] = []
+    notes = [NOT_ALL_SEEN] if page.stuck else []
+    for credit in page.records:
+        try:
+            rows.append(await _row(credit, names))
+        except LedgerDataError:
+            notes.append(f"Credit {credit.id} is left out: its amounts or its currency cannot be used.")
+    return CreditList(
+        company=office.company.named,
+        environment=office.company.environment,
+        credits=rows,
+        notes=notes,
+        next_cursor=pack(wanted.digest, [stream]) if page.more else None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is asked for. The status cannot be filtered by upstream (Rutter docs: Filtering Objects)."""
+
+    vendor_id: str | None
+    only_open: bool
+
+    def matches(self, credit: BillCreditMemo) -> bool:
+        return (self.vendor_id is None or credit.vendor_id == self.vendor_id) and (
+            not self.only_open or (credit.status in OPEN and credit.remaining_amount > 0)
+        )
+
+    @property
+    def digest(self) -> str:
+        """Names the question, so that a cursor is only ever used for the one it came from."""
+        return digest(["credits", str(self.vendor_id), str(self.only_open)])[:16]
+
+
+async def _stream(office: Office, wanted: _Wanted, cursor: str) -> Stream[BillCreditMemo]:
+    chosen = equal("vendor_id", wanted.vendor_id) if wanted.vendor_id else None
+
+    async def fetch(at: str | None) -> Page[BillCreditMemo]:
+        # By creation, which never changes, so that a credit applied meanwhile does not move the rest.
+        return await office.ledger.bill_credit_memos.list(
+            filter=chosen, sort="created_at DESC", cursor=at, limit=PAGE_SIZE
+        )
+
+    stream = Stream(fetch)
+    resume(cursor, wanted.digest, [stream])
+    if ignores_filters(office.company.platform):
+        walk = office.ledger.bill_credit_memos.walk(pages_max=WALK_PAGES_MAX)
+        found = {credit.id: credit async for credit in walk}
+        stream.hold(sorted((c for c in found.values() if wanted.matches(c)), key=_day, reverse=True))
+    return stream
+
+
+def _day(credit: BillCreditMemo) -> tuple[datetime, str]:
+    return (credit.issue_date or datetime.min.replace(tzinfo=UTC), credit.id)
+
+
+async def _row(credit: BillCreditMemo, names: Names) -> CreditRow:
+    currency = credit.currency_code
+    return CreditRow(
+        id=credit.id,
+        document_number=clean(credit.document_number, 60) or None,
+        vendor=await names.named("vendor", credit.vendor_id or ""),
+        status=clean(credit.status, 30),
+        issue_date=credit.issue_date.date() if credit.issue_date else None,
+        total=MoneyShape.of(ledger_money(credit.total_amount, currency, "total of a credit")),
+        remaining=MoneyShape.of(ledger_money(credit.remaining_amount, currency, "remainder of a credit")),
+        applied=[
+            AppliedTo(
+                bill_id=link.id or "", amount=MoneyShape.of(ledger_money(link.allocated_amount, currency, "share"))
+            )
+            for link in credit.linked_bills
+        ],
+    )

@@ -1,0 +1,245 @@
+"""What is owed as a whole, as an assistant asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import TYPE_CHECKING
+
+from rutter_ap_server.companies.company import Office
+from rutter_ap_server.companies.directory import Names
+from rutter_ap_server.reads import aging
+from rutter_ap_server.reads.aging import Owed, Pair
+from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
+from rutter_ap_server.reads.bills import UNPAID
+from rutter_ap_server.reads.history import open_credits
+from rutter_ap_server.reads.paging import WALK_PAGES_MAX
+from rutter_ap_server.rutter.abilities import Support, abilities_of, ignores_filters
+from rutter_ap_server.rutter.errors import WalkTooLong
+from rutter_ap_server.rutter.filters import Filter, above, equal
+from rutter_ap_tools.errors import ApError, BadInput
+from rutter_ap_tools.money import Money
+from rutter_ap_tools.payables import (
+    AgingBucket,
+    AlikeBill,
+    CashNeed,
+    CurrencyPayables,
+    PayablesSummary,
+    PossibleDuplicate,
+    SummarizePayables,
+    VendorOwing,
+)
+from rutter_ap_tools.text import clean
+from rutter_ap_tools.wire import MoneyShape
+
+if TYPE_CHECKING:
+    from rutter_ap_server.rutter.models.bills import Bill
+
+_PAIRS_MAX = 20
+
+
+async def summarize_payables(office: Office, ask: SummarizePayables) -> PayablesSummary:
+    """Answers `summarize_payables`. Raises `NotFound` or `Ambiguous` for the vendor, `BadInput` for a day too late."""
+    as_of = date.fromisoformat(ask.as_of) if ask.as_of else office.clock.today()
+    if as_of.toordinal() + ask.days > date.max.toordinal():
+        raise BadInput("`as_of` is too late")
+    vendor_id = (await office.directory.vendor_to_read(ask.vendor)).id if ask.vendor else None
+    read = await read_payables(office, vendor_id)
+    names = Names(office.directory)
+    notes = list(read.notes)
+    if as_of != office.clock.today():
+        notes.append("Only the aging is by that day: the amounts are what is due now.")
+    currencies = sorted({bill.due.currency for bill in read.unpaid} | {left.currency for _, left in read.credits})
+    summed = [await _currency(code, read, as_of, ask, names, notes) for code in currencies]
+    pairs = aging.possible_duplicates(read.bills.values())
+    if len(pairs) > _PAIRS_MAX:
+        notes.append(f"{len(pairs) - _PAIRS_MAX} more possible duplicates are not shown; name a vendor.")
+    return PayablesSummary(
+        company=office.company.named,
+        environment=office.company.environment,
+        as_of=as_of,
+        days=ask.days,
+        complete=read.complete,
+        currencies=summed,
+        possible_duplicates=[await _alike(pair, names) for pair in pairs[:_PAIRS_MAX]],
+        notes=notes,
+    )
+
+
+async def _currency(
+    code: str, read: Payables, as_of: date, ask: SummarizePayables, names: Names, notes: list[str]
+) -> CurrencyPayables:
+    bills = [bill for bill in read.unpaid if bill.due.currency == code]
+    credits_left: dict[str, Money] = {}
+    for vendor_id, remaining in read.credits:
+        if remaining.currency == code:
+            credits_left[vendor_id] = credits_left.get(vendor_id, Money.zero(code)) + remaining
+    vendors = aging.by_vendor(bills, as_of, code)
+    rest = vendors[ask.limit :]
+    if rest:
+        owed = Money.total((row.due for row in rest), code)
+        notes.append(f"{code}: {len(rest)} more vendors, who are owed {owed}, are not shown.")
+    undated = sum(1 for bill in bills if bill.due_date is None)
+    if undated:
+        notes.append(f"{code}: without a due date, and so not in the cash needed: {undated}.")
+    return CurrencyPayables(
+        currency=code,
+        bills=len(bills),
+        due=MoneyShape.of(aging.sum_due(bills, code)),
+        overdue=MoneyShape.of(aging.sum_due((b for b in bills if aging.is_overdue(b, as_of)), code)),
+        open_credits=MoneyShape.of(Money.total(credits_left.values(), code)) if credits_left else None,
+        aging=[
+            AgingBucket(bucket=bucket.name, bills=bucket.bills, due=MoneyShape.of(bucket.due))
+            for bucket in aging.aging(bills, as_of, code)
+        ],
+        cash_needed=[
+            CashNeed(by=point.by, due=MoneyShape.of(point.due), cumulative=MoneyShape.of(point.cumulative))
+            for point in aging.cash_needed(bills, as_of, ask.days, code)
+        ],
+        vendors=[
+            VendorOwing(
+                vendor=await names.named("vendor", row.vendor_id),
+                bills=row.bills,
+                due=MoneyShape.of(row.due),
+                overdue=MoneyShape.of(row.overdue),
+                open_credits=MoneyShape.of(credits_left[row.vendor_id]) if row.vendor_id in credits_left else None,
+            )
+            for row in vendors[: ask.limit]
+        ],
+    )
+
+
+async def _alike(pair: Pair, names: Names) -> PossibleDuplicate:
+    reason = (
+        "same_number_and_total"
+        if pair.same_number and pair.same_total
+        else ("same_number" if pair.same_number else "same_total")
+    )
+    return PossibleDuplicate(
+        reason=reason,
+        vendor=await names.named("vendor", pair.first.vendor_id),
+        bills=[_alike_bill(pair.first), _alike_bill(pair.second)],
+    )
+
+
+def _alike_bill(bill: Owed) -> AlikeBill:
+    return AlikeBill(
+        id=bill.id,
+        document_number=clean(bill.number, 60) or None,
+        issue_date=bill.issue_date,
+        total=MoneyShape.of(bill.total),
+        unpaid=bill.unpaid,
+    )
+
+
+_RECENT_DAYS = 90
+_RECENT_PAGES_MAX = 10
+_TOO_MANY = "There are more unpaid bills than are looked through; name a vendor."
+_NO_RECENT = "Paid bills were too many to compare with: possible duplicates are of unpaid bills only."
+_NO_CREDITS = "Open credits could not be looked up."
+
+
+@dataclass(slots=True)
+class Payables:
+    """Bills by id, and open credits as (vendor id, what remains). `complete` is of the unpaid bills alone."""
+
+    bills: dict[str, Owed] = field(default_factory=dict)
+    credits: list[tuple[str, Money]] = field(default_factory=list)
+    complete: bool = True
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def unpaid(self) -> list[Owed]:
+        """The bills that are to be paid."""
+        return [bill for bill in self.bills.values() if bill.unpaid]
+
+    def keep(self, bill: Bill) -> None:
+        """Keeps a bill that counts; one that comes twice counts as it was seen last."""
+        self.bills.pop(bill.id, None)
+        if bill.status not in (*UNPAID, "paid"):
+            return
+        try:
+            self.bills[bill.id] = _owed(bill)
+        except LedgerDataError:
+            if bill.status in UNPAID:
+                self.complete = False
+                self.notes.append(f"Bill {bill.id} is left out: its amounts do not fit its currency.")
+
+
+async def read_payables(office: Office, vendor_id: str | None) -> Payables:
+    """Every unpaid bill, paid ones that changed lately, and open credits, of one vendor or of all."""
+    found = Payables()
+    if ignores_filters(office.company.platform):
+        await _read_everything(office, vendor_id, found)
+    else:
+        await _read_recent(office, vendor_id, found)
+        try:
+            for status in UNPAID:
+                async for bill in _walk(office, vendor_id, equal("status", status)):
+                    found.keep(bill)
+        except WalkTooLong:
+            found.complete = False
+            found.notes.append(_TOO_MANY)
+    if abilities_of(office.company.platform).support("bill_credit_memos", "read") is not Support.NO:
+        await _read_credits(office, vendor_id, found)
+    return found
+
+
+async def _read_everything(office: Office, vendor_id: str | None, found: Payables) -> None:
+    """One walk answers all, where the platform would ignore a filter anyway."""
+    since = office.clock.now() - timedelta(days=_RECENT_DAYS)
+    try:
+        async for bill in _walk(office, vendor_id, None):
+            if bill.status in UNPAID or (bill.updated_at is not None and bill.updated_at > since):
+                found.keep(bill)
+            else:
+                # Seen before as unpaid, and changed since.
+                found.bills.pop(bill.id, None)
+    except WalkTooLong:
+        found.complete = False
+        found.notes.append(_TOO_MANY)
+
+
+async def _read_recent(office: Office, vendor_id: str | None, found: Payables) -> None:
+    """Paid bills come first: one that is unpaid by the time of the walk after is then seen as that."""
+    chosen = equal("status", "paid") & above("updated_at", office.clock.today() - timedelta(days=_RECENT_DAYS))
+    try:
+        async for bill in _walk(office, vendor_id, chosen, pages_max=_RECENT_PAGES_MAX):
+            found.keep(bill)
+    except WalkTooLong:
+        found.bills.clear()
+        found.notes.append(_NO_RECENT)
+
+
+async def _read_credits(office: Office, vendor_id: str | None, found: Payables) -> None:
+    try:
+        for credit in await open_credits(office, vendor_id):
+            remaining = ledger_money(credit.remaining_amount, credit.currency_code, "remainder of a credit")
+            found.credits.append((credit.vendor_id or "", remaining))
+    except ApError:
+        found.credits.clear()
+        found.notes.append(_NO_CREDITS)
+
+
+def _walk(
+    office: Office, vendor_id: str | None, chosen: Filter | None, *, pages_max: int = WALK_PAGES_MAX
+) -> AsyncIterator[Bill]:
+    """Oldest change first: a bill that changes during the walk comes again at its end."""
+    if vendor_id is not None:
+        of_vendor = equal("vendor_id", vendor_id)
+        chosen = of_vendor if chosen is None else chosen & of_vendor
+    return office.ledger.bills.walk(filter=chosen, pages_max=pages_max)
+
+
+def _owed(bill: Bill) -> Owed:
+    return Owed(
+        id=bill.id,
+        vendor_id=bill.vendor_id or "",
+        number=bill.document_number or "",
+        total=ledger_money(bill.total_amount, bill.currency_code, "total"),
+        due=ledger_money(bill.amount_due, bill.currency_code, "amount due"),
+        issue_date=bill.issue_date.date() if bill.issue_date else None,
+        due_date=bill.due_date.date() if bill.due_date else None,
+        unpaid=bill.status in UNPAID,
+    )

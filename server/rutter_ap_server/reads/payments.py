@@ -1,0 +1,136 @@
+"""Recorded payments as an assistant asks for them: the latest first, a page at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING
+
+from rutter_ap_server.companies.company import Office
+from rutter_ap_server.companies.directory import Names
+from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
+from rutter_ap_server.reads.paging import NOT_ALL_SEEN, PAGE_SIZE, WALK_PAGES_MAX, Stream, pack, resume, take
+from rutter_ap_server.rutter.abilities import ignores_filters
+from rutter_ap_server.rutter.filters import equal
+from rutter_ap_server.store.canonical import digest
+from rutter_ap_tools.errors import BadInput
+from rutter_ap_tools.money import Money
+from rutter_ap_tools.payments import ListPayments, PaidBill, PaymentList, PaymentRow
+from rutter_ap_tools.text import clean
+from rutter_ap_tools.wire import MoneyShape
+
+if TYPE_CHECKING:
+    from rutter_ap_server.rutter.models.payments import BillPayment
+    from rutter_ap_server.rutter.paging import Page
+
+
+async def list_payments(office: Office, ask: ListPayments) -> PaymentList:
+    """Answers `list_payments`: in the order they were recorded, or of their dates where the platform does not sort.
+
+    Raises `BadInput` for a cursor of another question, `NotFound` or `Ambiguous` for the vendor, and
+    `NotFoundUpstream` for a bill that is not there.
+    """
+    wanted = await _wanted(office, ask)
+    stream = await _stream(office, wanted, ask.cursor)
+    page = await take(stream, wanted.matches, ask.limit)
+    names = Names(office.directory)
+    rows: list[PaymentRow] = []
+    notes = [NOT_ALL_SEEN] if page.stuck else []
+    for payment in page.records:
+        try:
+            rows.append(await _row(payment, names))
+        except LedgerDataError:
+            notes.append(f"Payment {payment.id} is left out: its amounts do not fit its currency.")
+    return PaymentList(
+        company=office.company.named,
+        environment=office.company.environment,
+        payments=rows,
+        notes=notes,
+        next_cursor=pack(wanted.digest, [stream]) if page.more else None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What is asked for. Dates cannot be filtered by upstream (Rutter docs: Filtering Objects)."""
+
+    vendor_id: str | None
+    bill_id: str
+    date_from: date | None
+    date_to: date | None
+
+    def matches(self, payment: BillPayment) -> bool:
+        day = payment.transaction_date.date() if payment.transaction_date else None
+        return (
+            (self.vendor_id is None or payment.vendor_id == self.vendor_id)
+            and (self.date_from is None or (day is not None and day >= self.date_from))
+            and (self.date_to is None or (day is not None and day <= self.date_to))
+        )
+
+    @property
+    def digest(self) -> str:
+        """Names the question, so that a cursor is only ever used for the one it came from."""
+        parts = ("payments", self.vendor_id, self.bill_id, self.date_from, self.date_to)
+        return digest([str(part) for part in parts])[:16]
+
+
+async def _wanted(office: Office, ask: ListPayments) -> _Wanted:
+    date_from = date.fromisoformat(ask.date_from) if ask.date_from else None
+    date_to = date.fromisoformat(ask.date_to) if ask.date_to else None
+    if date_from and date_to and date_from > date_to:
+        raise BadInput("`date_from` is after `date_to`")
+    vendor_id = (await office.directory.vendor_to_read(ask.vendor)).id if ask.vendor else None
+    return _Wanted(vendor_id, ask.bill_id, date_from, date_to)
+
+
+async def _stream(office: Office, wanted: _Wanted, cursor: str) -> Stream[BillPayment]:
+    chosen = equal("vendor_id", wanted.vendor_id) if wanted.vendor_id else None
+
+    async def fetch(at: str | None) -> Page[BillPayment]:
+        # By creation, which never changes, so that a payment written meanwhile does not move the rest.
+        return await office.ledger.bill_payments.list(filter=chosen, sort="created_at DESC", cursor=at, limit=PAGE_SIZE)
+
+    stream = Stream(fetch)
+    resume(cursor, wanted.digest, [stream])
+    if wanted.bill_id:
+        stream.hold(_latest_first(await _of_bill(office, wanted.bill_id)))
+    elif ignores_filters(office.company.platform):
+        walk = office.ledger.bill_payments.walk(pages_max=WALK_PAGES_MAX)
+        found = {payment.id: payment async for payment in walk}
+        stream.hold(_latest_first(payment for payment in found.values() if wanted.matches(payment)))
+    return stream
+
+
+async def _of_bill(office: Office, bill_id: str) -> list[BillPayment]:
+    """The payments a bill says it was settled by: they are few, and no filter of Rutter's finds them."""
+    bill = await office.ledger.bills.get(bill_id)
+    ids = dict.fromkeys(link.id for link in bill.linked_payments if link.id)
+    return [await office.ledger.bill_payments.get(payment_id) for payment_id in ids]
+
+
+def _latest_first(payments: Iterable[BillPayment]) -> list[BillPayment]:
+    return sorted(payments, key=_day, reverse=True)
+
+
+def _day(payment: BillPayment) -> tuple[datetime, str]:
+    return (payment.transaction_date or datetime.min.replace(tzinfo=UTC), payment.id)
+
+
+async def _row(payment: BillPayment, names: Names) -> PaymentRow:
+    currency = payment.currency_code
+    shares = [(link.id or "", ledger_money(link.allocated_amount, currency, "share")) for link in payment.linked_bills]
+    if payment.total_amount is None:
+        total = Money.total((share for _, share in shares), currency)
+    else:
+        total = ledger_money(payment.total_amount, currency, "total of a payment")
+    return PaymentRow(
+        id=payment.id,
+        date=payment.transaction_date.date() if payment.transaction_date else None,
+        vendor=await names.named("vendor", payment.vendor_id) if payment.vendor_id else None,
+        account=await names.named("account", payment.account_id) if payment.account_id else None,
+        amount=MoneyShape.of(total),
+        document_number=clean(payment.document_number, 60) or None,
+        status=clean(payment.status, 30) or None,
+        bills=[PaidBill(id=bill_id, amount=MoneyShape.of(share)) for bill_id, share in shares],
+    )

@@ -1,0 +1,142 @@
+"""Records by part of their name, number or code: everything a bill can refer to, in one answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
+from difflib import get_close_matches
+from typing import Any
+
+from rutter_ap_server.companies.company import Office
+from rutter_ap_server.companies.directory import NOUNS, NotOffered, Noun
+from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
+from rutter_ap_server.rutter.abilities import Support, abilities_of
+from rutter_ap_server.rutter.errors import NotSupportedHere, WalkTooLong
+from rutter_ap_server.rutter.filters import equal
+from rutter_ap_tools.errors import BadInput
+from rutter_ap_tools.records import FindRecords, RecordList, RecordRow
+from rutter_ap_tools.text import clean, fold
+from rutter_ap_tools.wire import MoneyShape, Named
+
+_ORDER_PAGES_MAX = 20
+_NEAREST_MAX = 5
+# Comparing spellings costs time for every name, and a near miss is only a hint.
+_NEAREST_AMONG_MAX = 5000
+_NEAREST_CUTOFF = 0.6
+
+
+async def find_records(office: Office, ask: FindRecords) -> RecordList:
+    """Answers `find_records`: the records of the kind that hold the words, in the order of their names.
+
+    Raises `NotOffered` where the platform has no such records, and `BadInput` for an argument of another kind.
+    """
+    noun = NOUNS[ask.kind]
+    _check(office, ask, noun)
+    records, whole = await (_orders(office, ask, noun) if ask.kind == "purchase_order" else _records(office, ask))
+    wanted = fold(ask.name)
+    matching = [record for record in records if any(wanted in fold(text) for text in noun.names(record) or ("",))]
+    matching.sort(key=lambda record: ([fold(text) for text in noun.names(record)], record.id))
+    vendors = (await office.directory.shelf("vendor")).by_id if ask.kind == "purchase_order" and matching else {}
+    return RecordList(
+        company=office.company.named,
+        environment=office.company.environment,
+        kind=ask.kind,
+        records=[_row(record, noun, vendors) for record in matching[: ask.limit]],
+        nearest=_nearest(wanted, records, noun) if wanted and not matching else [],
+        more=len(matching) > ask.limit or not whole,
+        notes=[] if whole else [f"This company has more {noun.plural} than can be looked through; some are missing."],
+    )
+
+
+def _check(office: Office, ask: FindRecords, noun: Noun) -> None:
+    if ask.account_type and ask.kind != "account":
+        raise BadInput("`account_type` is for kind=account only")
+    if ask.vendor and ask.kind != "purchase_order":
+        raise BadInput("`vendor` is for kind=purchase_order only; to look a vendor up use kind=vendor with `name`")
+    if abilities_of(office.company.platform).support(noun.collection, "read") is Support.NO:
+        raise NotOffered(noun)
+
+
+async def _records(office: Office, ask: FindRecords) -> tuple[Sequence[Any], bool]:
+    """Every record of a kind, and whether that is all of them."""
+    shelf = await office.directory.shelf(ask.kind, afresh=True)
+    records = list(shelf.by_id.values())
+    if ask.account_type:
+        records = [account for account in records if account.account_type == ask.account_type]
+    return records, shelf.whole
+
+
+async def _orders(office: Office, ask: FindRecords, noun: Noun) -> tuple[Sequence[Any], bool]:
+    """Purchase orders, of one vendor or of all; the ledger filters them where it can."""
+    chosen = equal("vendor_id", (await office.directory.vendor_to_read(ask.vendor)).id) if ask.vendor else None
+    found: dict[str, Any] = {}
+    try:
+        async for order in office.ledger.purchase_orders.walk(filter=chosen, pages_max=_ORDER_PAGES_MAX):
+            found[order.id] = order
+    except WalkTooLong:
+        return list(found.values()), False
+    except NotSupportedHere:
+        raise NotOffered(noun) from None
+    return list(found.values()), True
+
+
+def _row(record: Any, noun: Noun, vendors: dict[str, Any]) -> RecordRow:
+    """One record, with the fields its kind has."""
+    vendor_id = getattr(record, "vendor_id", None)
+    total = _total(record)
+    currency = ", ".join(getattr(record, "currency_codes", ())) or getattr(record, "currency_code", None)
+    # A currency's own code is its code, and an amount says its currency itself.
+    is_said = total is not None or noun.collection == "currencies"
+    return RecordRow(
+        id=record.id,
+        name=clean(noun.name(record)) or None,
+        code=clean(noun.code(record), 60) or None,
+        status=clean(getattr(record, "status", None), 30) or None,
+        account_type=clean(getattr(record, "account_type", None), 40) or None,
+        currency=None if is_said else clean(currency, 30) or None,
+        vendor=Named(id=vendor_id, name=_vendor_name(vendors.get(vendor_id))) if vendor_id else None,
+        total=total,
+        rate=_rate(record) if noun.collection == "tax_rates" else None,
+    )
+
+
+def _vendor_name(vendor: Any) -> str | None:
+    return clean(NOUNS["vendor"].name(vendor), 80) or None if vendor is not None else None
+
+
+def _total(record: Any) -> MoneyShape | None:
+    amount = getattr(record, "total_amount", None)
+    if amount is None:
+        return None
+    try:
+        return MoneyShape.of(ledger_money(amount, record.currency_code, "total"))
+    except LedgerDataError:
+        # The order is worth showing; an amount that does not fit its currency is not.
+        return None
+
+
+def _rate(record: Any) -> str | None:
+    """What is added to a purchase, in percent (Rutter docs: Tax Rates)."""
+    extras = record.additional_fields
+    rates = (extras and extras.purchase_total_tax_rate, record.effective_tax_rate, record.total_tax_rate)
+    rate = next((one for one in rates if isinstance(one, Decimal)), None)
+    if rate is None:
+        return None
+    plain = f"{rate:f}"
+    return plain.rstrip("0").rstrip(".") if "." in plain else plain
+
+
+def _nearest(wanted: str, records: Iterable[Any], noun: Noun) -> list[Named]:
+    """The records whose name, or a word of it, is spelled most like what was asked for."""
+    by_spelling: dict[str, list[Any]] = {}
+    for record in list(records)[:_NEAREST_AMONG_MAX]:
+        for text in noun.names(record):
+            folded = fold(text)
+            for spelling in {folded, *folded.split()}:
+                by_spelling.setdefault(spelling, []).append(record)
+    close = get_close_matches(wanted, by_spelling, n=_NEAREST_MAX * 2, cutoff=_NEAREST_CUTOFF)
+    found = {record.id: record for spelling in close for record in by_spelling[spelling]}
+    return [
+        Named(id=record.id, name=clean(", ".join(noun.names(record)), 80))
+        for record in list(found.values())[:_NEAREST_MAX]
+    ]

@@ -1,0 +1,329 @@
+"""A whole guard on a bench: a real store, a real client, and the practice Rutter behind a wire that can be cut."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import httpx
+
+from rutter_ap_server.app import App
+from rutter_ap_server.backend import AppDesk
+from rutter_ap_server.clock import FixedClock
+from rutter_ap_server.companies.company import Company, Office
+from rutter_ap_server.companies.directory import Directory
+from rutter_ap_server.companies.registry import Offices
+from rutter_ap_server.documents.files import Documents
+from rutter_ap_server.guard.dispatch import Dispatcher
+from rutter_ap_server.interaction import Answer, Answered, Asker, Question, Silent
+from rutter_ap_server.rutter import Credentials, RutterClient
+from rutter_ap_server.rutter.filters import equal
+from rutter_ap_server.rutter.models.bills import Bill
+from rutter_ap_server.rutter.models.payments import AllocationDraft, BillPayment, BillPaymentCreate
+from rutter_ap_server.rutter.outcomes import Done
+from rutter_ap_server.settings import read_settings
+from rutter_ap_server.store.proposals import Proposal
+from rutter_ap_tools.payments import PayBill
+from rutter_ap_tools.wire import WriteArguments, WriteResult
+from rutter_sandbox import Sandbox, open_sandbox
+
+START = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
+PASSCODE = "correct horse"
+
+
+class PowerCut(BaseException):
+    """The process ends here: nothing after this line runs."""
+
+
+_BEFORE: dict[str, Callable[[], BaseException]] = {
+    "lost before": lambda: httpx.ReadTimeout("no answer"),
+    "power cut before": PowerCut,
+}
+_AFTER: dict[str, Callable[[], BaseException]] = {
+    "lost after": lambda: httpx.ReadTimeout("no answer"),
+    "cut off after": lambda: httpx.RemoteProtocolError("gone"),
+    "power cut after": PowerCut,
+}
+
+
+@dataclass(slots=True)
+class Gate:
+    """A place on the wire where a request waits."""
+
+    matches: Callable[[httpx.Request], bool]
+    reached: anyio.Event = field(default_factory=anyio.Event)
+    go: anyio.Event = field(default_factory=anyio.Event)
+
+
+class Wire(httpx.AsyncBaseTransport):
+    """The way to Rutter. `faults` are what happens to the next writes, in order; everything else passes."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self._inner = httpx.ASGITransport(sandbox.asgi)
+        self.faults: list[str] = []
+        self.gates: list[Gate] = []
+        self.writes: list[tuple[str, str]] = []
+        self.carried_out: list[str] = []
+        self.is_down = False
+
+    def gate(self, matches: Callable[[httpx.Request], bool]) -> Gate:
+        """The next request that matches waits until its gate is opened."""
+        self.gates.append(Gate(matches))
+        return self.gates[-1]
+
+    @property
+    def payments_sent(self) -> list[str]:
+        """The Idempotency-Key of every payment that was tried, in order."""
+        return [key for path, key in self.writes if path.endswith("/bill_payments")]
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Passes a request on, or does to it what the next fault says."""
+        if self.is_down:
+            raise httpx.ConnectError("nobody answers")
+        for gate in self.gates:
+            if gate.matches(request):
+                self.gates.remove(gate)
+                gate.reached.set()
+                await gate.go.wait()
+                break
+        if request.method == "GET":
+            return await self._inner.handle_async_request(request)
+        key = request.headers.get("Idempotency-Key", "")
+        self.writes.append((request.url.path, key))
+        fault = self.faults.pop(0) if self.faults else ""
+        if fault in _BEFORE:
+            raise _BEFORE[fault]()
+        if fault == "turned down":
+            words = "The vendor is on hold."
+            body = {"error_type": "PLATFORM_ERROR", "error_code": "VENDOR_ON_HOLD", "error_message": words}
+            return httpx.Response(450, json=body, request=request)
+        response = await self._inner.handle_async_request(request)
+        if response.is_success:
+            self.carried_out.append(key)
+        if fault in _AFTER:
+            raise _AFTER[fault]()
+        if fault == "unreadable after":
+            return httpx.Response(200, content=b"<html>", request=request)
+        if fault == "error after":
+            return httpx.Response(500, json={"error": "x"}, request=request)
+        assert fault in ("", "none")
+        return response
+
+
+async def no_time(_seconds: float) -> None:
+    """A pause that takes no time."""
+    await anyio.lowlevel.checkpoint()
+
+
+class OneOffice(Offices):
+    """The companies of a bench: one, behind the bench's own wire."""
+
+    def __init__(self, app: App, client: RutterClient, office: Office) -> None:
+        super().__init__(app.settings, app.clock)
+        self._client_of_bench = client
+        self._office_of_bench = office
+
+    async def all(self) -> tuple[Office, ...]:
+        return (self._office_of_bench,)
+
+    async def aclose(self) -> None:
+        await self._client_of_bench.aclose()
+
+
+class Bench:
+    """One process and its Rutter. `another` starts a second process on the same store and the same Rutter."""
+
+    def __init__(self, home: Path, sandbox: Sandbox, clock: FixedClock) -> None:
+        self.home = home
+        self.sandbox = sandbox
+        self.clock = clock
+        self.wire = Wire(sandbox)
+        self.app = App(read_settings({"RUTTER_AP_HOME": str(home)}), clock)
+        connection = sandbox.connections[0]
+        client = RutterClient(
+            Credentials(sandbox.client_id, sandbox.client_secret),
+            base_url="http://sandbox/versioned",
+            transport=self.wire,
+            sleep=no_time,
+        )
+        books = client.connection(connection.access_token)
+        self.office = Office(
+            company=Company(connection.id, connection.name, connection.platform, "embedded"),
+            ledger=books,
+            directory=Directory(books, clock),
+            documents=Documents((home,), home / "uploads"),
+            clock=clock,
+        )
+        self.app.offices = OneOffice(self.app, client, self.office)
+        self.app.dispatcher = Dispatcher(self.app.store, self.app.policy, sleep=no_time)
+
+    def another(self) -> Bench:
+        """A second process."""
+        return Bench(self.home, self.sandbox, self.clock)
+
+    def policy(self, text: str) -> None:
+        """Writes the operator's file."""
+        (self.home / "policy.toml").write_text(text)
+
+    def desk(self, asker: Asker | None = None) -> AppDesk:
+        """The desk of one call."""
+        return AppDesk(self.app, "assistant", asker or Silent())
+
+    async def submit(self, intent: WriteArguments, asker: Asker | None = None) -> WriteResult:
+        """One write."""
+        return await self.desk(asker).submit(intent)
+
+    async def pay(self, number: str, amount: str = "", asker: Asker | None = None, **more: Any) -> WriteResult:
+        """A payment of the story's bill with that number."""
+        bill = await self.bill(number)
+        account = "Euro Account" if bill.currency_code == "EUR" else "Operating Checking"
+        return await self.submit(PayBill(bill_id=bill.id, amount=amount, account=account, **more), asker)
+
+    async def bill(self, number: str) -> Bill:
+        """The story's bill with that number, as the ledger shows it now."""
+        found = [b async for b in self.office.ledger.bills.walk(filter=equal("document_number", number))]
+        assert len(found) == 1
+        return found[0]
+
+    async def paid(self, number: str) -> list[Decimal]:
+        """The payments the ledger shows on that bill."""
+        return [link.allocated_amount for link in (await self.bill(number)).linked_payments]
+
+    async def pay_by_hand(self, number: str, amount: str, key: str = "by hand") -> str:
+        """Somebody enters a payment in the accounting platform."""
+        bill = await self.bill(number)
+        account = await self.office.directory.account("Operating Checking")
+        draft = BillPaymentCreate(
+            account_id=account.id,
+            transaction_date=START,
+            linked_bills=(AllocationDraft(id=bill.id, allocated_amount=Decimal(amount)),),
+        )
+        held, self.wire.faults = self.wire.faults, []
+        outcome = await self.office.ledger.bill_payments.create(draft, idempotency_key=key)
+        self.wire.writes.pop()
+        self.wire.faults = held
+        assert isinstance(outcome, Done)
+        payment: BillPayment = outcome.record
+        return payment.id
+
+    async def proposal(self, proposal_id: str | None) -> Proposal:
+        """A proposal as the store has it."""
+        assert proposal_id is not None
+        found = await self.app.store.read(lambda tx: tx.proposals.get(proposal_id))
+        assert found is not None
+        return found
+
+    async def proposals(self) -> list[Proposal]:
+        """Every proposal."""
+        states = ("held", "released", "dispatching", "unknown", "posted", "failed", "refused", "declined", "expired")
+        return await self.app.store.read(lambda tx: tx.proposals.in_states(states))
+
+    async def spent(self) -> str:
+        """What counts against the day's limit in US dollars."""
+        company = self.office.company.id
+        return (await self.app.store.read(lambda tx: tx.spend.spent(company, "USD", 24))).text
+
+    async def approver(self, *names: str) -> None:
+        """Adds approvers, all with one passcode."""
+        for name in names:
+            await self.app.approvals.add_approver(name, PASSCODE)
+
+    async def approve(self, proposal_id: str | None, name: str = "Ana") -> Proposal:
+        """An approver looks at a proposal and releases it."""
+        assert proposal_id is not None
+        seen = await self.app.approvals.look(proposal_id, self.office)
+        return await self.app.approvals.approve(seen, self.office, name=name, passcode=PASSCODE, channel="terminal")
+
+    async def chain_holds(self) -> bool:
+        """Whether the audit chain holds."""
+        return (await self.app.store.read(lambda tx: tx.audit.verify())).holds
+
+
+@asynccontextmanager
+async def a_bench(home: Path, policy: str = "") -> AsyncIterator[Bench]:
+    """A bench of a test's own; its audit chain must hold at the end, whatever happened."""
+    home.mkdir(parents=True, exist_ok=True)
+    sandbox = open_sandbox(None, today=START.date())
+    bench = Bench(home, sandbox, FixedClock(START))
+    if policy:
+        bench.policy(policy)
+    try:
+        yield bench
+        assert await bench.chain_holds()
+    finally:
+        await bench.app.aclose()
+        sandbox.close()
+
+
+class Answering:
+    """A person who answers every question the same, after `meanwhile` has happened."""
+
+    can_ask = True
+
+    def __init__(self, answer: Answer, meanwhile: Callable[[], Any] | None = None) -> None:
+        self._answer = answer
+        self._meanwhile = meanwhile
+        self.questions: list[Question] = []
+
+    def answered(self) -> Answered | None:
+        """No answer comes before its question."""
+        return None
+
+    async def ask(self, question: Question) -> Answer:
+        """The answer."""
+        self.questions.append(question)
+        if self._meanwhile is not None:
+            await self._meanwhile()
+        return self._answer
+
+
+def accepts(meanwhile: Callable[[], Any] | None = None) -> Answering:
+    """A person who says yes."""
+    return Answering(Answer.ACCEPTED, meanwhile)
+
+
+def declines() -> Answering:
+    """A person who says no, or a client that does so unasked."""
+    return Answering(Answer.DECLINED)
+
+
+def never_answers() -> Answering:
+    """A question that nobody answered in time."""
+    return Answering(Answer.NONE)
+
+
+class Asked(Exception):
+    """The call ended with a question."""
+
+    def __init__(self, question: Question) -> None:
+        super().__init__("asked")
+        self.question = question
+
+
+class InRounds:
+    """A client that repeats the call with its answer, as the newer protocol does."""
+
+    can_ask = True
+
+    def __init__(self, question_id: str = "", answer: Answer = Answer.ACCEPTED) -> None:
+        self._brought = Answered(question_id, answer) if question_id else None
+
+    def answered(self) -> Answered | None:
+        """What this call brought along."""
+        return self._brought
+
+    async def ask(self, question: Question) -> Answer:
+        """Ends the call."""
+        raise Asked(question)
+
+
+def codes(result: WriteResult | Proposal) -> list[str]:
+    """The codes of the findings."""
+    return [finding.code for finding in result.findings]

@@ -1,0 +1,110 @@
+"""An assistant at a bench: the official MCP client in front of a real guard whose wire can be cut, on any platform."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+from mcp.client import Client
+
+from rutter_ap_server.companies.company import Company
+from rutter_ap_server.companies.directory import Directory
+from rutter_ap_server.mcp.server import build_server
+from rutter_ap_server.store.proposals import Proposal
+from rutter_ap_tools.catalogue import CATALOGUE
+from support.bench import PASSCODE, Bench, OneOffice, a_bench
+from support.serving import Answering
+
+
+@asynccontextmanager
+async def talking(
+    home: Path, policy: str = "", *, platform: str = "QUICKBOOKS", answering: Answering | None = None
+) -> AsyncIterator[tuple[Client, Bench]]:
+    """A client and its bench, in the story's company on that platform; "Ana" and "Bo" are approvers."""
+    async with a_bench(home, policy) as bench:
+        if platform != "QUICKBOOKS":
+            _move(bench, platform)
+        await bench.approver("Ana", "Bo")
+        server = build_server(bench.app.desk, CATALOGUE, instructions="")
+        async with Client(server, elicitation_callback=answering) as client:
+            yield client, bench
+
+
+def _move(bench: Bench, platform: str) -> None:
+    """To another company of the same practice Rutter; on a platform it does not play, to its first one by that name."""
+    offices = bench.app.offices
+    connections = bench.sandbox.connections
+    connection = next((c for c in connections if c.platform == platform), connections[0])
+    assert isinstance(offices, OneOffice)
+    client = offices._client_of_bench
+    books = client.connection(connection.access_token)
+    bench.office = replace(
+        bench.office,
+        company=Company(connection.id, connection.name, platform, "embedded"),
+        ledger=books,
+        directory=Directory(books, bench.clock),
+    )
+    offices._office_of_bench = bench.office
+
+
+def listening(bench: Bench) -> list[tuple[str, str, Any]]:
+    """From now on, what every write says on the wire: method, path, and body with numbers as they were written."""
+    heard: list[tuple[str, str, Any]] = []
+
+    def hear(request: httpx.Request) -> bool:
+        if request.method != "GET":
+            assert isinstance(request.stream, httpx.ByteStream)
+            content = b"".join(request.stream)
+            body = json.loads(content, parse_float=str, parse_int=str) if content else None
+            heard.append((request.method, request.url.path.removeprefix("/versioned"), body))
+        return False
+
+    bench.wire.gate(hear)
+    return heard
+
+
+async def approve_while(
+    bench: Bench, proposal_id: str, first_read: str, change: Callable[[], Awaitable[object]], name: str = "Ana"
+) -> Proposal:
+    """An approver releases, and the books change after that and before it is sent.
+
+    `first_read` is in the path of the first reading of its facts.
+    """
+    seen = await bench.app.approvals.look(proposal_id, bench.office)
+    reads = 0
+
+    def just_before_sending(request: httpx.Request) -> bool:
+        nonlocal reads
+        reads += request.method == "GET" and first_read in request.url.path
+        return reads == 2
+
+    gate = bench.wire.gate(just_before_sending)
+
+    async def approve() -> None:
+        await bench.app.approvals.approve(seen, bench.office, name=name, passcode=PASSCODE, channel="terminal")
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(approve)
+        with anyio.fail_after(20):
+            await gate.reached.wait()
+        await change()
+        gate.go.set()
+    return await bench.proposal(proposal_id)
+
+
+async def due(bench: Bench, number: str) -> tuple[str, Decimal]:
+    """A bill's status and what is due on it, as the ledger shows it."""
+    bill = await bench.bill(number)
+    return bill.status, bill.amount_due
+
+
+def spoken(answered: dict[str, Any]) -> list[str]:
+    """The findings of an answer or an error, each as severity and code."""
+    return [f"{found['severity']} {found['code']}" for found in answered["findings"]]

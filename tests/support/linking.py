@@ -1,0 +1,59 @@
+"""A person with a browser, who links companies on the page they are shown; and a look at what stands where."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import httpx
+from mcp.client import Client
+
+from support.serving import done
+
+
+async def consent(link_url: str, platform: str = "XERO") -> None:
+    """Opens the page, picks a platform where there is a choice, ticks the box and submits the form."""
+    async with httpx.AsyncClient(trust_env=False) as browser:
+        page = await browser.get(link_url)
+        assert page.status_code == 200, page.text
+        assert '<form method="post">' in page.text
+        fields = {"consent": "yes"} | ({"platform": platform} if "<select" in page.text else {})
+        linked = await browser.post(link_url, data=fields)
+        assert "Linked." in linked.text, linked.text
+
+
+async def link_company(client: Client, name: str = "Second", platform: str = "XERO") -> str:
+    """A company linked from the first call to the last; its id."""
+    begun = await done(client, "connect_ledger", name=name)
+    assert begun["status"] == "waiting"
+    await consent(begun["link_url"], platform)
+    linked = await done(client, "connect_ledger", connection_id=begun["company"]["id"])
+    assert (linked["status"], linked["platform"], linked["company"]["name"]) == ("connected", platform, name)
+    company_id: str = linked["company"]["id"]
+    return company_id
+
+
+async def listed(client: Client, **arguments: str) -> dict[str, dict[str, Any]]:
+    """The rows of list_connections by name."""
+    found = await done(client, "list_connections", **arguments)
+    return {row.get("name", row["id"]): row for row in found["connections"]}
+
+
+def in_books(home: Path, statement: str, *values: object) -> list[tuple[Any, ...]]:
+    """SQL on the embedded sandbox's own file: what Rutter knows."""
+    with closing(sqlite3.connect(home / "sandbox.db")) as connection, connection:
+        return connection.execute(statement, values).fetchall()
+
+
+def in_store(home: Path, statement: str, *values: object) -> list[tuple[Any, ...]]:
+    """SQL on the store, behind its back."""
+    with closing(sqlite3.connect(home / "rutter-ap.db")) as connection, connection:
+        return connection.execute(statement, values).fetchall()
+
+
+def audited(home: Path) -> list[str]:
+    """The kinds of the audit chain's entries about connections."""
+    rows = in_store(home, "SELECT kind FROM audit WHERE kind LIKE 'connection%' ORDER BY seq")
+    return [kind for (kind,) in rows]

@@ -1,0 +1,101 @@
+"""A whole server for a test: a real app on the embedded sandbox, and the official MCP client in front of it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from mcp.client import Client
+from mcp.client.session import ElicitationFnT
+from mcp.client.stdio import StdioServerParameters
+from mcp.types import CallToolResult, ElicitRequestParams, ElicitResult, TextContent
+
+from rutter_ap_prompts import instructions
+from rutter_ap_server.app import App
+from rutter_ap_server.mcp.server import build_server
+from rutter_ap_server.settings import read_settings
+from rutter_ap_tools.catalogue import narrowed
+
+PASSCODE = "a passcode only Dana knows"
+Answering = ElicitationFnT
+
+
+def app_in(home: Path, environ: Mapping[str, str] | None = None) -> App:
+    """An app over the embedded sandbox whose books and store are in `home`."""
+    return App(read_settings({"RUTTER_AP_HOME": str(home), **(environ or {})}))
+
+
+@asynccontextmanager
+async def serving(
+    home: Path, *, mode: str = "auto", answering: Answering | None = None, environ: Mapping[str, str] | None = None
+) -> AsyncIterator[tuple[Client, App]]:
+    """A client connected in process to a server of its own."""
+    app = app_in(home, environ)
+    tools = narrowed(toolsets=app.settings.toolsets, read_only=app.settings.read_only)
+    server = build_server(app.desk, tools, instructions=instructions(), sources=app.sources)
+    try:
+        async with Client(server, mode=mode, elicitation_callback=answering) as client:
+            yield client, app
+    finally:
+        await app.aclose()
+
+
+@asynccontextmanager
+async def over_stdio(
+    home: Path, *, mode: str = "auto", answering: Answering | None = None, environ: Mapping[str, str] | None = None
+) -> AsyncIterator[Client]:
+    """A client connected to a server process of its own, started as Claude Desktop would."""
+    server = StdioServerParameters(
+        command=sys.executable,
+        args=["-m", "rutter_ap_server", "stdio"],
+        env={"RUTTER_AP_HOME": str(home), **(environ or {})},
+    )
+    async with Client(server, mode=mode, elicitation_callback=answering) as client:
+        yield client
+
+
+def answer(action: str, **content: Any) -> Answering:
+    """A person who always answers the same."""
+
+    async def answering(context: Any, params: ElicitRequestParams) -> ElicitResult:
+        return ElicitResult(action=action, content=content or None)
+
+    return answering
+
+
+async def done(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
+    """The typed answer of a call that must succeed."""
+    result = await client.call_tool(tool, arguments)
+    assert not result.is_error, text_of(result)
+    structured: dict[str, Any] = result.structured_content
+    return structured
+
+
+async def failed(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
+    """The typed error of a call that must fail."""
+    result = await client.call_tool(tool, arguments)
+    assert result.is_error, text_of(result)
+    structured: dict[str, Any] = result.structured_content
+    return structured
+
+
+def text_of(result: CallToolResult) -> str:
+    """The text a model would read."""
+    return "\n".join(block.text for block in result.content if isinstance(block, TextContent))
+
+
+async def bill_numbered(client: Client, number: str) -> dict[str, Any]:
+    """The bill of the seeded story with that number, whatever its status."""
+    found = await done(client, "list_bills", document_number=number, status="any")
+    assert len(found["bills"]) == 1, f"the story has one bill {number}"
+    bill: dict[str, Any] = found["bills"][0]
+    return bill
+
+
+async def link_funding(client: Client) -> None:
+    """The account that pays in US dollars."""
+    linked = await done(client, "link_account", role="funding", account="Operating Checking")
+    assert linked["status"] == "posted"

@@ -1,0 +1,155 @@
+"""Summaries: what the company owes as a whole, how late it is, and what cash it needs by when."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Literal
+
+from pydantic import Field
+
+from rutter_ap_tools.backend import Desk
+from rutter_ap_tools.render import UNTRUSTED_NOTE, cell, header, table
+from rutter_ap_tools.tool import Risk, Tool
+from rutter_ap_tools.wire import Answer, CompanyArguments, MoneyShape, Named, OptionalDate, Result, ShortText
+
+
+class SummarizePayables(CompanyArguments):
+    """The question `summarize_payables` answers."""
+
+    vendor: ShortText = Field(default="", description="Id or name; else all.")
+    as_of: OptionalDate = Field(default="", description="YYYY-MM-DD; else today.")
+    days: int = Field(default=30, ge=1, le=365, description="Cash horizon.")
+    limit: int = Field(default=20, ge=1, le=200, description="Vendors shown.")
+
+
+class AgingBucket(Result):
+    """Unpaid bills by days past due; a bill is not late on its due date."""
+
+    bucket: Literal["not_due", "1-30", "31-60", "61-90", "over_90", "no_due_date"]
+    bills: int
+    due: MoneyShape
+
+
+class CashNeed(Result):
+    """What falls due since the row before, and all that is due by this day, late bills included."""
+
+    by: datetime.date
+    due: MoneyShape
+    cumulative: MoneyShape
+
+
+class VendorOwing(Result):
+    """What is owed to one vendor, and what of its credits is open."""
+
+    vendor: Named
+    bills: int
+    due: MoneyShape
+    overdue: MoneyShape
+    open_credits: MoneyShape | None = None
+
+
+class CurrencyPayables(Result):
+    """Everything in one currency."""
+
+    currency: str
+    bills: int
+    due: MoneyShape
+    overdue: MoneyShape
+    open_credits: MoneyShape | None = None
+    aging: list[AgingBucket]
+    cash_needed: list[CashNeed]
+    vendors: list[VendorOwing]
+
+
+class AlikeBill(Result):
+    """One of two bills that may be one."""
+
+    id: str
+    document_number: str | None = None
+    issue_date: datetime.date | None = None
+    total: MoneyShape
+    unpaid: bool
+
+
+class PossibleDuplicate(Result):
+    """Two bills of one vendor that look alike."""
+
+    reason: Literal["same_number", "same_total", "same_number_and_total"]
+    vendor: Named
+    bills: list[AlikeBill]
+
+
+class PayablesSummary(Answer):
+    """What is owed. Where `complete` is false the figures are too low, and the notes say why."""
+
+    as_of: datetime.date
+    days: int
+    complete: bool
+    currencies: list[CurrencyPayables]
+    possible_duplicates: list[PossibleDuplicate]
+    notes: list[str] = Field(default_factory=list)
+
+
+def _say(found: PayablesSummary) -> str:
+    lines = [header(found), f"Unpaid bills, aged by {found.as_of}"]
+    lines += ["INCOMPLETE: the figures below are too low."] if not found.complete else []
+    lines += found.notes
+    if not found.currencies:
+        lines.append("Nothing is unpaid.")
+    else:
+        lines.append(UNTRUSTED_NOTE)
+    for one in found.currencies:
+        lines += _say_currency(one, found.days)
+    lines += [_say_alike(pair) for pair in found.possible_duplicates]
+    return "\n".join(lines)
+
+
+def _say_currency(one: CurrencyPayables, days: int) -> list[str]:
+    credits_left = f", open credits {one.open_credits.amount}" if one.open_credits else ""
+    lines = [f"{one.currency}: {one.bills} bills, due {one.due.amount}, overdue {one.overdue.amount}{credits_left}"]
+    if not one.bills:
+        return lines
+    lines.append("days past due: " + "; ".join(f"{b.bucket} {b.due.amount} ({b.bills})" for b in one.aging))
+    needs = "; ".join(f"by {need.by} {need.cumulative.amount}" for need in one.cash_needed) or "nothing"
+    lines.append(f"cash needed within {days} days, all in all: {needs}")
+    rows = [
+        (
+            row.vendor.id,
+            cell(row.vendor.name),
+            str(row.bills),
+            row.due.amount,
+            row.overdue.amount,
+            row.open_credits.amount if row.open_credits else "",
+        )
+        for row in one.vendors
+    ]
+    lines.append(table(("vendor id", "vendor", "bills", f"due {one.currency}", "overdue", "open credits"), rows))
+    return lines
+
+
+def _say_alike(pair: PossibleDuplicate) -> str:
+    bills = " and ".join(
+        f"{cell(bill.document_number)} ({bill.id}, {bill.total.money}, {'unpaid' if bill.unpaid else 'paid'})"
+        for bill in pair.bills
+    )
+    return f"possible duplicate, {pair.reason.replace('_', ' ')}: {cell(pair.vendor.name)} {bills}"
+
+
+async def _summarize(desk: Desk, ask: SummarizePayables) -> PayablesSummary:
+    return await desk.summarize_payables(ask)
+
+
+SUMMARIZE_PAYABLES = Tool(
+    name="summarize_payables",
+    title="Summarize payables",
+    description=(
+        "Sums up unpaid bills per currency: aging, cash needed by date, top vendors, open credits, possible "
+        "duplicates. For single bills: list_bills."
+    ),
+    risk=Risk.READS,
+    toolset="reports",
+    arguments=SummarizePayables,
+    result=PayablesSummary,
+    handle=_summarize,
+    say=_say,
+)

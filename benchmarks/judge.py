@@ -32,10 +32,10 @@ from rutter_ap_server.app import App
 from rutter_ap_server.guard import authorize, journal
 from rutter_ap_server.guard.judge import Judgement, judge
 from rutter_ap_server.guard.policy import Policy
-from rutter_ap_server.guard.prepared import Frozen, freeze
-from rutter_ap_server.guard.store_facts import StoredLinks, own_facts
-from rutter_ap_server.guard.writes.base import Facts, Kind
-from rutter_ap_server.guard.writes.registry import kind_named
+from rutter_ap_server.guard.prepared import PreparedWrite, prepare
+from rutter_ap_server.guard.store_facts import StoredLinks, store_facts
+from rutter_ap_server.guard.writes.base import Facts, Write
+from rutter_ap_server.guard.writes.registry import write_named
 from rutter_ap_server.rutter.filters import equal
 from rutter_ap_server.settings import read_settings
 from rutter_ap_server.store.engine import Store, Tx
@@ -65,7 +65,7 @@ class Payment:
     """One payment as the guard has it when the ledger has answered."""
 
     proposal: Proposal
-    frozen: Frozen
+    prepared: PreparedWrite
     judgement: Judgement
 
 
@@ -74,43 +74,43 @@ class World:
     """What every payment shares."""
 
     store: Store
-    kind: Kind
-    frozen: Frozen
+    kind: Write
+    prepared: PreparedWrite
     facts: Facts[Any]
     policy: Policy
 
     def payment(self, number: int) -> Payment:
         """Another payment: of another bill of the same vendor."""
         bill = f"b{number}"
-        frozen = freeze(
-            tool=self.frozen.tool,
-            company_id=self.frozen.company_id,
-            fields={**self.frozen.fields, "bill_id": bill},
-            summary=self.frozen.summary,
-            money=self.frozen.money,
-            vendor_id=self.frozen.vendor_id,
-            vendor_name=self.frozen.vendor_name,
+        prepared = prepare(
+            tool=self.prepared.tool,
+            company_id=self.prepared.company_id,
+            fields={**self.prepared.fields, "bill_id": bill},
+            summary=self.prepared.summary,
+            money=self.prepared.money,
+            vendor_id=self.prepared.vendor_id,
+            vendor_name=self.prepared.vendor_name,
             bill_id=bill,
         )
 
         def judged(tx: Tx) -> Judgement:
-            own = own_facts(tx, self.kind, frozen, self.policy, facts=self.facts)
-            return judge(self.kind, frozen, self.facts, own, self.policy)
+            own = store_facts(tx, self.kind, prepared, self.policy, facts=self.facts)
+            return judge(self.kind, prepared, self.facts, own, self.policy)
 
         judgement = self.store.read_now(judged)
-        return Payment(self._proposal(frozen, judgement), frozen, judgement)
+        return Payment(self._proposal(prepared, judgement), prepared, judgement)
 
-    def _proposal(self, frozen: Frozen, judgement: Judgement) -> Proposal:
+    def _proposal(self, prepared: PreparedWrite, judgement: Judgement) -> Proposal:
         now = self.store.read_now(lambda tx: tx.now)
         return Proposal(
             id=str(uuid.uuid4()),
-            digest=frozen.digest,
-            company_id=frozen.company_id,
+            digest=prepared.digest,
+            company_id=prepared.company_id,
             company_name="Harbor & Pine",
             environment="embedded",
-            tool=frozen.tool,
-            fields=frozen.fields,
-            summary=frozen.summary,
+            tool=prepared.tool,
+            fields=prepared.fields,
+            summary=prepared.summary,
             state="held",
             verdict=judgement.verdict,
             approvals_needed=judgement.approvals_needed,
@@ -118,10 +118,10 @@ class World:
             findings=judgement.findings,
             policy_version=judgement.policy_version,
             preparer="assistant",
-            money=frozen.money,
-            vendor_id=frozen.vendor_id,
-            vendor_name=frozen.vendor_name,
-            bill_id=frozen.bill_id,
+            money=prepared.money,
+            vendor_id=prepared.vendor_id,
+            vendor_name=prepared.vendor_name,
+            bill_id=prepared.bill_id,
             record=None,
             created_at=now,
             updated_at=now,
@@ -130,7 +130,7 @@ class World:
 
 
 def hold(tx: Tx, world: World, payment: Payment) -> None:
-    assert tx.proposals.open_with_digest(payment.frozen.company_id, payment.frozen.digest) is None
+    assert tx.proposals.open_with_digest(payment.prepared.company_id, payment.prepared.digest) is None
     journal.propose(tx, payment.proposal, payment.judgement)
 
 
@@ -144,7 +144,7 @@ def claim(tx: Tx, world: World, payment: Payment) -> None:
 
 
 def judge_and_reserve(tx: Tx, world: World, payment: Payment) -> None:
-    assert authorize.commit(tx, world.kind, payment.frozen, world.facts, world.policy, payment.proposal.id, LEASE)
+    assert authorize.authorize(tx, world.kind, payment.prepared, world.facts, world.policy, payment.proposal.id, LEASE)
 
 
 def settle(tx: Tx, payment: Payment) -> None:
@@ -160,17 +160,17 @@ async def a_world(home: Path) -> World:
     """The practice company's first payable bill in dollars, gathered as the guard does."""
     app = App(read_settings({"RUTTER_AP_HOME": str(home)}))
     await app.approvals.add_approver("Ana", "a passcode of the benchmark")
-    office = await app.offices.named("")
-    page = await office.ledger.bills.list(filter=equal("status", "open"))
+    company = await app.companies.get("")
+    page = await company.rutter.bills.list(filter=equal("status", "open"))
     bill = next(b for b in page.items if b.currency_code == "USD" and b.total_amount == b.amount_due)
-    accounts = await office.directory.accounts()
+    accounts = await company.directory.accounts()
     account = next(a for a in accounts.values() if a.account_type == "bank" and a.currency_code == "USD")
-    kind, policy = kind_named("pay_bill"), app.policy.read()
+    kind, policy = write_named("pay_bill"), app.policy.read()
     intent = PayBill(bill_id=bill.id, account=account.id)
-    frozen = await kind.freeze(intent, office, StoredLinks(app.store, office.company.id))
-    facts = await kind.gather(frozen, office, policy)
-    await app.offices.aclose()
-    return World(app.store, kind, frozen, facts, policy)
+    prepared = await kind.prepare(intent, company, StoredLinks(app.store, company.id))
+    facts = await kind.gather(prepared, company, policy)
+    await app.companies.aclose()
+    return World(app.store, kind, prepared, facts, policy)
 
 
 def bare(path: Path) -> Callable[[], float]:

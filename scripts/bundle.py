@@ -39,7 +39,7 @@ for name, value in list(os.environ.items()):
     if name.startswith("RUTTER_") and value.startswith("${user_config."):
         del os.environ[name]
 
-from rutter_ap_server.cli import main  # noqa: E402
+from rutter_ap_server.cli.main import main  # noqa: E402
 
 sys.exit(main(["stdio"]))
 '''

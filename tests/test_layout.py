@@ -97,7 +97,7 @@ def _check(room: str, imported: str) -> None:
 
 
 def test_only_the_client_sends_requests() -> None:
-    """Everything else asks the client; the transport to the embedded sandbox is handed in by the offices."""
+    """Everything else asks the client; the transport to the embedded sandbox is handed in by the companies."""
     allowed = (f"{SERVER}.rutter", f"{SERVER}.companies.registry")
     for path in modules():
         module = name_of(path)

@@ -13,7 +13,7 @@ from rutter_sandbox.kinds import APPLICATIONS_ON, ATTACHMENTS_ON, KINDS_BY_PLURA
 from rutter_sandbox.operations import OPERATIONS
 from rutter_sandbox.records import Books, Company, company_by
 from rutter_sandbox.shapes import checked
-from rutter_sandbox.wire import Answer, Call, idempotency_key, truth_of
+from rutter_sandbox.wire import Call, Response, idempotency_key, truth_of
 
 
 def company_of(tx: Transaction, call: Call) -> Company:
@@ -45,7 +45,7 @@ def reachable_company_of(tx: Transaction, call: Call) -> Company:
     return company
 
 
-def answer(database: Database, call: Call, rest: list[str]) -> Answer:
+def answer(database: Database, call: Call, rest: list[str]) -> Response:
     """Answer a call to `/accounting/<rest>`."""
     if call.method == "GET":
         if call.fault == "stale_read":
@@ -59,7 +59,7 @@ def answer(database: Database, call: Call, rest: list[str]) -> Answer:
     raise _no_such_endpoint()
 
 
-def _read_stale(database: Database, call: Call, rest: list[str]) -> Answer:
+def _read_stale(database: Database, call: Call, rest: list[str]) -> Response:
     with database.discarding() as tx:
         books = open_books(tx, call)
         stale.take_back_last_write(books)
@@ -75,7 +75,7 @@ def _refuse_unsupported(books: Books, platforms: frozenset[str]) -> None:
         raise not_implemented(f"This is not supported on {books.company.platform}.")
 
 
-def _read(books: Books, call: Call, rest: list[str]) -> Answer:
+def _read(books: Books, call: Call, rest: list[str]) -> Response:
     match rest:
         case ["company_info"]:
             return reads.read_company_info(books, call)
@@ -96,7 +96,7 @@ def _read(books: Books, call: Call, rest: list[str]) -> Answer:
     raise _no_such_endpoint()
 
 
-def _write(books: Books, call: Call, rest: list[str]) -> Answer:
+def _write(books: Books, call: Call, rest: list[str]) -> Response:
     key, body = idempotency_key(call), body_of(call)
     known = jobs.replay(books.tx, call, books.company, key, body)
     if known is not None:

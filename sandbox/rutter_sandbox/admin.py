@@ -14,7 +14,7 @@ from rutter_sandbox.jsons import encode
 from rutter_sandbox.linking import STATUSES, change_status
 from rutter_sandbox.records import company_by
 from rutter_sandbox.shapes import Exists, Shape, checked, choice, flag, listing, optional, record, required, text
-from rutter_sandbox.wire import Answer, Call, ok
+from rutter_sandbox.wire import Call, Response, ok
 
 _URL_MAX = 2000
 # Rutter docs: the disabled reasons of a connection's status.
@@ -46,7 +46,7 @@ _WEBHOOK: Shape = {
 _WEBHOOKS: Shape = {"webhooks": required(listing(record(_WEBHOOK)))}
 
 
-def answer(database: Database, faults: Faults, call: Call, rest: list[str]) -> Answer:
+def answer(database: Database, faults: Faults, call: Call, rest: list[str]) -> Response:
     """`PUT faults`, `PUT webhooks` and `PUT connections/{id}`, each replacing what was set before."""
     match call.method, rest:
         case "PUT", ["faults"]:

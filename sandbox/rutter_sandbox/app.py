@@ -10,7 +10,7 @@ from collections import deque
 from rutter_sandbox import accounting, admin, asgi, connections, events, faults, jobs, pages
 from rutter_sandbox.database import Database, named_id
 from rutter_sandbox.errors import Refusal, bad_request, not_implemented
-from rutter_sandbox.wire import Answer, Call, authenticate, refused, require_version
+from rutter_sandbox.wire import Call, Response, authenticate, refused, require_version
 
 _SEEN_MAX = 50
 _PATH_KEPT_MAX = 200
@@ -66,7 +66,7 @@ class App:
         else:
             await asgi.send_answer(send, answer)
 
-    def answer(self, call: Call) -> Answer:
+    def answer(self, call: Call) -> Response:
         """Answer one call. Nothing is awaited here, so a request never interleaves with another's transaction."""
         try:
             answer = faults.instead(call.fault) or faults.afterwards(call.fault, self._route(call))
@@ -74,7 +74,7 @@ class App:
             answer = refused(refusal)
         return self._stamped(call, answer)
 
-    def _stamped(self, call: Call, answer: Answer) -> Answer:
+    def _stamped(self, call: Call, answer: Response) -> Response:
         answer.headers["X-Rutter-Request-ID"] = self._request_id()
         answer.headers["X-Rutter-Sandbox"] = "true"
         self._note(call, answer.status)
@@ -89,7 +89,7 @@ class App:
             return named_id(f"request/{next(self._numbers)}")
         return str(uuid.uuid4())
 
-    def _route(self, call: Call) -> Answer:
+    def _route(self, call: Call) -> Response:
         if len(call.body) > asgi.BODY_BYTES_MAX:
             raise bad_request("The request is too large.")
         match call.segments:
@@ -103,7 +103,7 @@ class App:
                 return admin.answer(self.database, self.faults, call, rest)
         raise not_implemented("No such page. The API is under /versioned.")
 
-    def _versioned(self, call: Call, rest: list[str]) -> Answer:
+    def _versioned(self, call: Call, rest: list[str]) -> Response:
         if call.method == "POST" and rest == ["item", "public_token", "exchange"]:
             require_version(call)
             return connections.exchange(self.database, call)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from rutter_sandbox.wire import Answer, Call, query_of
+from rutter_sandbox.wire import Call, Response, query_of
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -50,12 +50,12 @@ async def read_call(scope: Scope, receive: Receive) -> Call:
     return Call(scope["method"], scope["path"], query, headers, b"".join(parts), origin)
 
 
-async def send_answer(send: Send, answer: Answer) -> None:
+async def send_answer(send: Send, answer: Response) -> None:
     await _start(send, answer)
     await send({"type": "http.response.body", "body": answer.body})
 
 
-async def _start(send: Send, answer: Answer) -> None:
+async def _start(send: Send, answer: Response) -> None:
     headers = [
         (b"content-type", answer.content_type.encode()),
         (b"content-length", str(len(answer.body)).encode()),
@@ -85,7 +85,7 @@ def _broken(name: str) -> Exception:
     return error
 
 
-async def send_half(receive: Receive, send: Send, answer: Answer) -> None:
+async def send_half(receive: Receive, send: Send, answer: Response) -> None:
     """Promise the whole body, send half of it, and cut the connection."""
     transport = _transport_of(send)
     if transport is None:

@@ -12,7 +12,7 @@ from rutter_sandbox.errors import JsonObject, PlatformRefusal, bad_request, gone
 from rutter_sandbox.jsons import decode, encode
 from rutter_sandbox.kinds import XERO
 from rutter_sandbox.records import Books
-from rutter_sandbox.wire import Answer, Call, ok, truth_of
+from rutter_sandbox.wire import Call, Response, ok, truth_of
 
 FILE_BYTES_MAX = 20 * 1024 * 1024
 _NAMES = "pdf jpg jpeg png gif tif tiff csv txt doc docx xls xlsx xml html eml"
@@ -53,7 +53,7 @@ def shown(call: Call, attachment: JsonObject) -> JsonObject:
     return attachment | {"file_url": f"{place}/{attachment['id']}/file"}
 
 
-def list_attachments(books: Books, call: Call, bill_id: str) -> Answer:
+def list_attachments(books: Books, call: Call, bill_id: str) -> Response:
     truth_of(call, "force_fetch")
     books.get("bill", bill_id)
     query = "SELECT body FROM attachments WHERE company = ? AND bill_id = ? ORDER BY rowid"
@@ -61,7 +61,7 @@ def list_attachments(books: Books, call: Call, bill_id: str) -> Answer:
     return ok({"attachments": [shown(call, decode(body)) for (body,) in rows]})
 
 
-def download(books: Books, call: Call, bill_id: str, attachment_id: str) -> Answer:
+def download(books: Books, call: Call, bill_id: str, attachment_id: str) -> Response:
     truth_of(call, "force_fetch")
     query = "SELECT file_name, content FROM attachments WHERE company = ? AND bill_id = ? AND id = ?"
     row = books.sql.execute(query, (books.company.number, bill_id, attachment_id)).fetchone()
@@ -69,4 +69,4 @@ def download(books: Books, call: Call, bill_id: str, attachment_id: str) -> Answ
         raise gone("attachment")
     guessed = mimetypes.guess_type(row[0])[0] or "application/octet-stream"
     headers = {"Content-Disposition": f"attachment; filename*=UTF-8''{quote(row[0], safe='')}"}
-    return Answer(200, row[1], headers, guessed)
+    return Response(200, row[1], headers, guessed)

@@ -14,7 +14,7 @@ from rutter_sandbox.linking import CREATABLE, STATUSES, link_url, new_connection
 from rutter_sandbox.reads import connection_of
 from rutter_sandbox.records import Company, company_by
 from rutter_sandbox.shapes import Shape, choice, flag, listing, moment, optional, required, text
-from rutter_sandbox.wire import CLIENT_ID, CLIENT_SECRET, Answer, Call, ok
+from rutter_sandbox.wire import CLIENT_ID, CLIENT_SECRET, Call, Response, ok
 
 _SHOWN_BY_DEFAULT = ("active", "not_ready", "unhealthy")
 _NAME_MAX = 30
@@ -33,7 +33,7 @@ _BACKFILL: Shape = {
 }
 
 
-def answer(database: Database, call: Call, rest: list[str]) -> Answer:
+def answer(database: Database, call: Call, rest: list[str]) -> Response:
     """Answer a call to `/connections/<rest>`."""
     if call.method == "GET":
         with database.reading() as tx:
@@ -43,7 +43,7 @@ def answer(database: Database, call: Call, rest: list[str]) -> Answer:
         return _write(tx, call, rest)
 
 
-def _read(tx: Transaction, call: Call, rest: list[str]) -> Answer:
+def _read(tx: Transaction, call: Call, rest: list[str]) -> Response:
     match rest:
         case []:
             return _list(tx, call)
@@ -54,7 +54,7 @@ def _read(tx: Transaction, call: Call, rest: list[str]) -> Answer:
     raise not_implemented("No such endpoint.")
 
 
-def _write(tx: Transaction, call: Call, rest: list[str]) -> Answer:
+def _write(tx: Transaction, call: Call, rest: list[str]) -> Response:
     match call.method, rest:
         case "POST", ["create"]:
             return ok(_create(tx, call))
@@ -78,7 +78,7 @@ def _company(tx: Transaction, connection_id: str) -> Company:
     return company
 
 
-def _list(tx: Transaction, call: Call) -> Answer:
+def _list(tx: Transaction, call: Call) -> Response:
     wanted = call.query.get("status", "")
     if wanted not in {"", "any", *STATUSES}:
         raise bad_request(f"status must be one of {', '.join(STATUSES)}, any.")
@@ -222,7 +222,7 @@ def _backfill(tx: Transaction, call: Call, company: Company) -> JsonObject:
     return {"success": True}
 
 
-def exchange(database: Database, call: Call) -> Answer:
+def exchange(database: Database, call: Call) -> Response:
     """Turn the public token of a finished Link into the connection's access token, once."""
     given = shapes.checked(_EXCHANGE, body_of(call), "body", lambda *_: False)
     if (given["client_id"], given["secret"]) != (CLIENT_ID, CLIENT_SECRET):

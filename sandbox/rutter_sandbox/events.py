@@ -11,13 +11,13 @@ from rutter_sandbox.errors import JsonObject, bad_request, gone
 from rutter_sandbox.jsons import decode, encode
 from rutter_sandbox.kinds import KINDS, resource_of
 from rutter_sandbox.reads import limit_of, milliseconds_of
-from rutter_sandbox.wire import API_VERSION, Answer, Call, ok, wants_platform_data
+from rutter_sandbox.wire import API_VERSION, Call, Response, ok, wants_platform_data
 
 _LIMIT_DEFAULT = 500
 _RESOURCES = frozenset(resource_of(kind) for kind in KINDS.values())
 
 
-def list_events(database: Database, call: Call) -> Answer:
+def list_events(database: Database, call: Call) -> Response:
     """The objects deleted since a moment, oldest first."""
     if call.query.get("type") != "object_deleted":
         raise bad_request("type must be object_deleted.")
@@ -66,7 +66,7 @@ def _read_cursor(cursor: str) -> int:
     return number
 
 
-def read_configs(database: Database, config_id: str | None) -> Answer:
+def read_configs(database: Database, config_id: str | None) -> Response:
     with database.reading() as tx:
         configs = _configs(tx)
     if config_id is None:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from rutter_sandbox.errors import JsonObject, Refusal, bad_request
 from rutter_sandbox.shapes import Shape, checked, choice, listing, optional, record, required, text
 from rutter_sandbox.shapes import amount as number
-from rutter_sandbox.wire import Answer, Call, refused
+from rutter_sandbox.wire import Call, Response, refused
 
 HEADER = "x-sandbox-fault"
 SECONDS_MAX = 120
@@ -116,24 +116,24 @@ def seconds_of(fault: str) -> int:
     return min(int(seconds[:6]), SECONDS_MAX) if seconds else _SECONDS.get(name, 0)
 
 
-def instead(fault: str) -> Answer | None:
+def instead(fault: str) -> Response | None:
     """The answer of a fault that strikes before anything is done."""
     if fault in _STATUSES_BEFORE:
         return _status(_STATUSES_BEFORE[fault])
-    return Answer(502, _HTML, content_type="text/html") if fault == "html" else None
+    return Response(502, _HTML, content_type="text/html") if fault == "html" else None
 
 
-def afterwards(fault: str, answer: Answer) -> Answer:
+def afterwards(fault: str, answer: Response) -> Response:
     """What becomes of an answer whose work is already committed."""
     if fault in _STATUSES_AFTER:
         return _status(_STATUSES_AFTER[fault])
     if fault == "truncated_json":
-        return Answer(answer.status, answer.body[: len(answer.body) // 2], answer.headers)
+        return Response(answer.status, answer.body[: len(answer.body) // 2], answer.headers)
     if fault == "malformed_json":
-        return Answer(answer.status, answer.body.replace(b":", b"=", 1), answer.headers)
+        return Response(answer.status, answer.body.replace(b":", b"=", 1), answer.headers)
     return answer
 
 
-def _status(status: int) -> Answer:
+def _status(status: int) -> Response:
     code = {429: "RATE_LIMIT_EXCEEDED", 452: "PLATFORM_RATE_LIMIT_EXCEEDED"}.get(status, "INTERNAL_ERROR")
     return refused(Refusal(status, "API_ERROR", code, "The sandbox was asked to fail in this way."))

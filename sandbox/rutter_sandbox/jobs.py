@@ -10,7 +10,7 @@ from rutter_sandbox.database import Database, Transaction
 from rutter_sandbox.errors import JsonObject, PlatformRefusal, bad_request, gone, key_conflict
 from rutter_sandbox.jsons import decode, digest, encode
 from rutter_sandbox.records import Books, Company, company_by
-from rutter_sandbox.wire import Answer, Call
+from rutter_sandbox.wire import Call, Response
 
 JOB_HEADER = "X-Rutter-Job-ID"
 
@@ -28,7 +28,7 @@ def mode_of(body: JsonObject) -> str:
     return str(mode)
 
 
-def replay(tx: Transaction, call: Call, company: Company, key: str | None, body: Any) -> Answer | None:
+def replay(tx: Transaction, call: Call, company: Company, key: str | None, body: Any) -> Response | None:
     """The stored result of this very request, a conflict, or None when the key is new."""
     if key is None:
         return None
@@ -44,7 +44,7 @@ def _request_digest(call: Call, company: Company, body: Any) -> str:
     return digest([call.method, call.path, company.id, body])
 
 
-def run(books: Books, call: Call, key: str | None, body: Any, mode: str, action: Run) -> Answer:
+def run(books: Books, call: Call, key: str | None, body: Any, mode: str, action: Run) -> Response:
     """Run an accepted write. A refusal by the platform undoes its work, and is itself the stored result."""
     job_id = books.tx.new_id()
     books.sql.execute("SAVEPOINT job")
@@ -59,7 +59,7 @@ def run(books: Books, call: Call, key: str | None, body: Any, mode: str, action:
     _store(books, call, job_id, key, body, status, result, polls)
     if polls == 0:
         _announce(books.tx, books.company, job_id)
-        return Answer(status, encode(result), {JOB_HEADER: job_id})
+        return Response(status, encode(result), {JOB_HEADER: job_id})
     return _async_answer(call, job_id, "prequeued")
 
 
@@ -88,27 +88,27 @@ def _store(
     books.sql.execute("INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?)", row)
 
 
-def _async_answer(call: Call, job_id: str, status: str) -> Answer:
+def _async_answer(call: Call, job_id: str, status: str) -> Response:
     pending = {"id": job_id, "response_url": f"{call.base_url}/jobs/{job_id}", "status": status}
-    return Answer(200, encode({"async_response": pending}), {JOB_HEADER: job_id})
+    return Response(200, encode({"async_response": pending}), {JOB_HEADER: job_id})
 
 
-def _answer_of(tx: Transaction, call: Call, job_id: str) -> Answer:
+def _answer_of(tx: Transaction, call: Call, job_id: str) -> Response:
     query = "SELECT http_status, response, polls_left FROM jobs WHERE id = ?"
     status, response, polls = tx.sql.execute(query, (job_id,)).fetchone()
     if polls != 0:
         return _async_answer(call, job_id, "pending")
-    return Answer(status, response, {JOB_HEADER: job_id})
+    return Response(status, response, {JOB_HEADER: job_id})
 
 
-def read_job(database: Database, job_id: str) -> Answer:
+def read_job(database: Database, job_id: str) -> Response:
     """The job as it stands. Being asked is what moves an asynchronous job on, so no clock is needed."""
     with database.reading() as tx:
         job = _job_body(tx, job_id)
     if "response" not in job:
         with database.writing() as tx:
             _move_on(tx, job_id)
-    return Answer(200, encode(job))
+    return Response(200, encode(job))
 
 
 def _move_on(tx: Transaction, job_id: str) -> None:

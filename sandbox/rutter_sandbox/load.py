@@ -14,8 +14,8 @@ from rutter_sandbox.errors import JsonObject
 from rutter_sandbox.money import from_minor
 from rutter_sandbox.records import STORE, company_by, row_of
 from rutter_sandbox.schema import OBJECT_INDEXES
+from rutter_sandbox.seeder import Seeder
 from rutter_sandbox.story import CHECKING
-from rutter_sandbox.teller import Teller
 
 _VENDORS_MAX, _BILLS_PER_VENDOR = 200, 20
 _RUN = 10
@@ -51,7 +51,7 @@ def generate(tx: Transaction, today: date, bills: int) -> None:
     company = company_by(tx.sql, "number", 1)
     if bills <= 0 or company is None:
         return
-    teller = Teller(tx, company, "harbor", today)
+    teller = Seeder(tx, company, "harbor", today)
     names = [f"Load Vendor {number:03d}" for number in range(min(_VENDORS_MAX, -(-bills // _BILLS_PER_VENDOR)))]
     for name in names:
         teller.vendor(name, "USD")
@@ -80,7 +80,7 @@ def _without_indexes(tx: Transaction) -> Iterator[None]:
         tx.sql.execute(statement)
 
 
-def _common(teller: Teller, vendors: list[str], bills: int) -> _Load:
+def _common(teller: Seeder, vendors: list[str], bills: int) -> _Load:
     return _Load(
         company=teller.books.company.number,
         first=int(teller.books.next_platform_id("bill", "")),
@@ -176,7 +176,7 @@ def _payment(load: _Load, position: int) -> JsonObject:
     }
 
 
-def _post(teller: Teller, load: _Load) -> None:
+def _post(teller: Seeder, load: _Load) -> None:
     books = teller.books
     books.sql.executemany("INSERT INTO postings VALUES (?, ?, ?, ?, ?, ?)", _postings(load, books.now))
     total = sum(_minor(position) for position in range(load.count))

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from rutter_sandbox.wire import Answer
+from rutter_sandbox.wire import Response
 
 _STYLE = """body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:64rem;padding:0 1rem}
 table{border-collapse:collapse;width:100%}td,th{border-bottom:1px solid #8886;padding:.3rem .6rem;text-align:left}
@@ -25,12 +25,12 @@ _NOTICE = """<p class="notice"><strong>This is not Rutter.</strong> It is a sand
 made up, and nothing here moves money.</p>"""
 
 
-def page(title: str, content: str, status: int = 200) -> Answer:
+def page(title: str, content: str, status: int = 200) -> Response:
     """A whole page. `content` is markup and must be escaped already; the title is escaped here."""
     head = f'<meta charset="utf-8"><title>{escape(title)}</title><style>{_STYLE}</style>'
     body = f"<h1>{escape(title)}</h1>{_NOTICE}{content}"
     whole = f'<!doctype html><html lang="en"><head>{head}</head><body>{body}</body></html>'
-    return Answer(status, whole.encode("utf-8", "replace"), dict(_HEADERS), "text/html; charset=utf-8")
+    return Response(status, whole.encode("utf-8", "replace"), dict(_HEADERS), "text/html; charset=utf-8")
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

@@ -13,14 +13,14 @@ from rutter_sandbox.kinds import KINDS, PLATFORMS
 from rutter_sandbox.linking import change_status, new_public_token, start_books
 from rutter_sandbox.markup import page, table
 from rutter_sandbox.records import Books, Company, company_by
-from rutter_sandbox.wire import Answer, Call
+from rutter_sandbox.wire import Call, Response
 
 _ROWS_MAX = 25
 _COMPANIES_MAX = 12
 _FORM_BYTES_MAX = 10_000
 
 
-def home(database: Database, seen: list[tuple[str, str, int]]) -> Answer:
+def home(database: Database, seen: list[tuple[str, str, int]]) -> Response:
     """Companies, their balances, the latest bills and payments, and the requests this process lately saw."""
     with database.reading() as tx:
         query = "SELECT number FROM companies WHERE platform IS NOT NULL ORDER BY number LIMIT ?"
@@ -90,7 +90,7 @@ def _vendor_name(books: Books, vendor_id: str) -> str:
     return str(vendor["vendor_name"]) if vendor else ""
 
 
-def link(database: Database, call: Call, company_id: str) -> Answer:
+def link(database: Database, call: Call, company_id: str) -> Response:
     """The consent page: a person picks a platform, or signs in again, and consents."""
     if call.method == "POST":
         return _consent(database, call, company_id)
@@ -99,11 +99,11 @@ def link(database: Database, call: Call, company_id: str) -> Answer:
     return _form(company) if company else _unknown()
 
 
-def _unknown() -> Answer:
+def _unknown() -> Response:
     return page("Unknown link", "<p>This sandbox has no connection behind this link.</p>", 404)
 
 
-def _form(company: Company, complaint: str = "") -> Answer:
+def _form(company: Company, complaint: str = "") -> Response:
     if company.platform:
         choice = f"<p>Sign in to {escape(company.platform)} again for {escape(_shown_name(company))}.</p>"
     else:
@@ -119,7 +119,7 @@ def _shown_name(company: Company) -> str:
     return company.name or company.store_name or "this company"
 
 
-def _consent(database: Database, call: Call, company_id: str) -> Answer:
+def _consent(database: Database, call: Call, company_id: str) -> Response:
     form = _form_of(call)
     with database.writing() as tx:
         company = company_by(tx.sql, "id", company_id)

@@ -12,7 +12,7 @@ from rutter_sandbox.filters import DEFAULT_ORDER, Condition, Order, parse_filter
 from rutter_sandbox.jsons import decode, encode
 from rutter_sandbox.kinds import KINDS, PLATFORMS_WITHOUT_FILTERS, Kind
 from rutter_sandbox.records import Books, Company
-from rutter_sandbox.wire import Answer, Call, truth_of, wants_platform_data
+from rutter_sandbox.wire import Call, Response, truth_of, wants_platform_data
 
 ORGANISATION_ID = "00000000-5a4d-4b0c-8000-0000000000a9"
 LIMIT_DEFAULT = 50
@@ -28,7 +28,7 @@ def connection_of(company: Company) -> bytes:
     return encode({"id": company.id, "orgId": ORGANISATION_ID, "platform": company.platform})
 
 
-def list_objects(books: Books, call: Call, kind: Kind) -> Answer:
+def list_objects(books: Books, call: Call, kind: Kind) -> Response:
     truth_of(call, "force_fetch")
     expand, limit = wants_platform_data(call), limit_of(call)
     filterable = books.company.platform not in PLATFORMS_WITHOUT_FILTERS
@@ -46,10 +46,10 @@ def list_objects(books: Books, call: Call, kind: Kind) -> Answer:
     return _list_answer(kind, parts, next_cursor, books.company)
 
 
-def _list_answer(kind: Kind, parts: list[bytes], next_cursor: str | None, company: Company) -> Answer:
+def _list_answer(kind: Kind, parts: list[bytes], next_cursor: str | None, company: Company) -> Response:
     head = b'{"' + kind.plural.encode() + b'":['
     tail = b'],"next_cursor":' + encode(next_cursor) + b',"connection":' + connection_of(company) + b"}"
-    return Answer(200, head + b",".join(parts) + tail)
+    return Response(200, head + b",".join(parts) + tail)
 
 
 def _select(
@@ -125,7 +125,7 @@ def _read_cursor(cursor: str, walk: str) -> tuple[object, str]:
     return value, record_id
 
 
-def read_object(books: Books, call: Call, kind: Kind, record_id: str) -> Answer:
+def read_object(books: Books, call: Call, kind: Kind, record_id: str) -> Response:
     truth_of(call, "force_fetch")
     column = _id_column(books, call)
     query = f"SELECT body FROM objects WHERE company = ? AND kind = ? AND {column} = ?"  # noqa: S608
@@ -143,7 +143,7 @@ def _id_column(books: Books, call: Call) -> str:
     return "platform_id" if id_type == "platform" and not ignored else "id"
 
 
-def read_company_info(books: Books, call: Call) -> Answer:
+def read_company_info(books: Books, call: Call) -> Response:
     truth_of(call, "force_fetch")
     expand = wants_platform_data(call)
     query = "SELECT body FROM objects WHERE company = ? AND kind = 'company_info'"
@@ -153,9 +153,9 @@ def read_company_info(books: Books, call: Call) -> Answer:
     return _single(KINDS["company_info"], _expanded(row[0]) if expand else row[0], books.company)
 
 
-def _single(kind: Kind, body: bytes, company: Company) -> Answer:
+def _single(kind: Kind, body: bytes, company: Company) -> Response:
     parts = (b'{"', kind.name.encode(), b'":', body, b',"connection":', connection_of(company), b"}")
-    return Answer(200, b"".join(parts))
+    return Response(200, b"".join(parts))
 
 
 def _expanded(body: bytes) -> bytes:

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from rutter_sandbox.database import Transaction
 from rutter_sandbox.kinds import QUICKBOOKS
-from rutter_sandbox.teller import Teller, found
+from rutter_sandbox.seeder import Seeder, found
 
 CHECKING, EURO, CARD = "Operating Checking", "Euro Account", "Company Credit Card"
 ACME, PACKAGING, NORTHWIND, BRIGHTLINE = (
@@ -65,7 +65,7 @@ _HISTORY = (
 
 def tell(tx: Transaction, today: date) -> None:
     company = found(tx, "harbor", "Harbor & Pine", "Harbor & Pine Ltd", QUICKBOOKS, "USD")
-    teller = Teller(tx, company, "harbor", today)
+    teller = Seeder(tx, company, "harbor", today)
     _set_up(teller)
     _vendors(teller)
     _history(teller)
@@ -75,7 +75,7 @@ def tell(tx: Transaction, today: date) -> None:
     teller.close_books(-150)
 
 
-def _set_up(teller: Teller) -> None:
+def _set_up(teller: Seeder) -> None:
     teller.company_info("Harbor & Pine Limited", "12 Harbor Road, Portland, ME 04101, US")
     teller.currencies([("USD", "US Dollar"), ("EUR", "Euro"), ("GBP", "Pound Sterling")])
     teller.accounts(_ACCOUNTS)
@@ -100,7 +100,7 @@ def _set_up(teller: Teller) -> None:
         teller.books.add("customer", customer | {"tax_number": None, "addresses": []})
 
 
-def _vendors(teller: Teller) -> None:
+def _vendors(teller: Seeder) -> None:
     terms = teller.id("payment_term", "Net 30")
     for name in (ACME, PACKAGING, NORTHWIND, BRIGHTLINE, FJORD, GRANITE):
         teller.vendor(name, "USD", payment_terms_id=terms)
@@ -108,7 +108,7 @@ def _vendors(teller: Teller) -> None:
     teller.vendor(OLD_MILL, "USD")
 
 
-def _history(teller: Teller) -> None:
+def _history(teller: Seeder) -> None:
     """Half a year of bills that were paid on time, so that every regular vendor has a past."""
     for offset, (vendor, prefix, account, text, currency, bank, amounts) in enumerate(_HISTORY):
         months = amounts.split()
@@ -119,7 +119,7 @@ def _history(teller: Teller) -> None:
             teller.pay(number, bank, amount, issued + 27)
 
 
-def _unpaid(teller: Teller) -> None:
+def _unpaid(teller: Seeder) -> None:
     """What is due: late, soon and later, most of it small."""
     line = teller.line
     teller.bill(NORTHWIND, "NW-2291", [line("Utilities", "684.20", "Power and water")], -45, -15)
@@ -136,14 +136,14 @@ def _unpaid(teller: Teller) -> None:
     teller.bill(FJORD, "FT-802", [line("Timber", "27350.00", "Spruce, full load")], -5, 25)
 
 
-def _foreign(teller: Teller) -> None:
+def _foreign(teller: Seeder) -> None:
     freight = teller.line("Freight", "875.00", "Freight, Rotterdam")
     teller.bill(KESTREL, "KF-2039", [freight], -33, -3, currency="EUR")
     freight = teller.line("Freight", "1320.50", "Freight, Hamburg")
     teller.bill(KESTREL, "KF-2044", [freight], -16, 14, currency="EUR")
 
 
-def _special(teller: Teller) -> None:
+def _special(teller: Seeder) -> None:
     """The traps: a duplicate, a hostile memo, a new vendor, a changed one, an archived one, a draft, a credit."""
     line = teller.line
     teller.bill(ACME, "INV-1043", [line("Office Supplies", "318.45", "Desk lamps")], -40, -10)

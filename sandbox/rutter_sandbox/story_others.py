@@ -7,7 +7,7 @@ from datetime import date
 from rutter_sandbox.database import Transaction
 from rutter_sandbox.kinds import INTACCT, NETSUITE, XERO
 from rutter_sandbox.records import Books
-from rutter_sandbox.teller import Teller, found
+from rutter_sandbox.seeder import Seeder, found
 
 
 def chart(currency: str) -> list[tuple[str, str, str, str]]:
@@ -25,7 +25,7 @@ def chart(currency: str) -> list[tuple[str, str, str, str]]:
     ]
 
 
-def start_company(teller: Teller, legal_name: str, address: str) -> None:
+def start_company(teller: Seeder, legal_name: str, address: str) -> None:
     """Company info, currency, accounts, a tax rate and money in the bank: enough to enter a first bill."""
     currency = teller.books.company.currency
     teller.company_info(legal_name, address)
@@ -44,7 +44,7 @@ def tell(tx: Transaction, today: date) -> None:
     _intacct(tx, today)
 
 
-def _two_bills(teller: Teller, vendor: str, prefix: str, account: str) -> None:
+def _two_bills(teller: Seeder, vendor: str, prefix: str, account: str) -> None:
     teller.bill(vendor, f"{prefix}-1", [teller.line(account, "420.00", "Services")], -60, -30)
     teller.pay(f"{prefix}-1", "Business Account", "420.00", -32)
     teller.bill(vendor, f"{prefix}-2", [teller.line(account, "515.25", "Services")], -36, -6)
@@ -53,7 +53,7 @@ def _two_bills(teller: Teller, vendor: str, prefix: str, account: str) -> None:
 
 def _xero(tx: Transaction, today: date) -> None:
     company = found(tx, "brook", "Brook & Field", "Brook & Field Studio Ltd", XERO, "GBP")
-    teller = Teller(tx, company, "brook", today)
+    teller = Seeder(tx, company, "brook", today)
     start_company(teller, "Brook & Field Studio Limited", "4 Mill Lane, Bristol, BS1 4AA, GB")
     teller.vendor("Penrose Print", "GBP", bank_account_number="20-00-00 55779911")
     teller.vendor("Tidewater Studio", "GBP", bank_account_number="20-11-22 10203040")
@@ -66,7 +66,7 @@ def _xero(tx: Transaction, today: date) -> None:
 
 def _netsuite(tx: Transaction, today: date) -> None:
     company = found(tx, "meridian", "Meridian Components", "Meridian Components Inc", NETSUITE, "USD")
-    teller = Teller(tx, company, "meridian", today)
+    teller = Seeder(tx, company, "meridian", today)
     root = _subsidiary(teller, "Meridian Components Inc", None, "US", "USD")
     _subsidiary(teller, "Meridian Components UK", root, "GB", "GBP")
     start_company(teller, "Meridian Components Incorporated", "800 Foundry Avenue, Austin, TX 78701, US")
@@ -86,7 +86,7 @@ def _netsuite(tx: Transaction, today: date) -> None:
 
 def _intacct(tx: Transaction, today: date) -> None:
     company = found(tx, "cedar", "Cedar Health", "Cedar Health Services", INTACCT, "USD")
-    teller = Teller(tx, company, "cedar", today)
+    teller = Seeder(tx, company, "cedar", today)
     _subsidiary(teller, "Cedar Health Services", None, "US", "USD")
     start_company(teller, "Cedar Health Services LLC", "77 Garden Street, Boise, ID 83702, US")
     teller.plain("location", ["Boise Clinic"], parent_id=None, has_children=False, status="active", subsidiaries=[])
@@ -97,7 +97,7 @@ def _intacct(tx: Transaction, today: date) -> None:
     _two_bills(teller, "Marrow Medical", "MM", "General Expenses")
 
 
-def _subsidiary(teller: Teller, name: str, parent: str | None, country: str, currency: str) -> str:
+def _subsidiary(teller: Seeder, name: str, parent: str | None, country: str, currency: str) -> str:
     fields = {"id": teller.id("subsidiary", name), "name": name, "parent_id": parent, "country": country}
     rest = {"currency_code": currency, "status": "active", "elimination": False}
     return str(teller.books.add("subsidiary", fields | rest)["id"])
@@ -105,7 +105,7 @@ def _subsidiary(teller: Teller, name: str, parent: str | None, country: str, cur
 
 def start_linked_company(books: Books, today: date) -> None:
     """What a company holds right after somebody linked it."""
-    teller = Teller(books.tx, books.company, books.company.id, today)
+    teller = Seeder(books.tx, books.company, books.company.id, today)
     name = books.company.store_name or "Sandbox Company"
     if books.company.platform == NETSUITE:
         _subsidiary(teller, name, None, "US", books.company.currency)

@@ -40,19 +40,19 @@ class Call:
 
 
 @dataclass(slots=True)
-class Answer:
+class Response:
     status: int
     body: bytes
     headers: dict[str, str] = field(default_factory=dict)
     content_type: str = JSON_TYPE
 
 
-def ok(body: JsonObject | list[JsonObject]) -> Answer:
-    return Answer(200, encode(body))
+def ok(body: JsonObject | list[JsonObject]) -> Response:
+    return Response(200, encode(body))
 
 
-def refused(refusal: Refusal) -> Answer:
-    return Answer(refusal.status, encode(refusal.body()))
+def refused(refusal: Refusal) -> Response:
+    return Response(refusal.status, encode(refusal.body()))
 
 
 def query_of(raw: bytes) -> dict[str, str]:

@@ -10,10 +10,10 @@ from rutter_ap_server.clock import Clock
 from rutter_ap_server.settings import Settings, make_home, read_settings
 
 if TYPE_CHECKING:
-    from rutter_ap_server.backend import AppDesk
-    from rutter_ap_server.companies import Linking
-    from rutter_ap_server.companies.company import Office
-    from rutter_ap_server.companies.registry import Offices
+    from rutter_ap_server.backend import AppBackend
+    from rutter_ap_server.companies import ConnectFlow
+    from rutter_ap_server.companies.company import Company
+    from rutter_ap_server.companies.registry import CompanyRegistry
     from rutter_ap_server.guard.approvals import Approvals
     from rutter_ap_server.guard.dispatch import Dispatcher
     from rutter_ap_server.guard.guard import Guard
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from rutter_ap_server.guard.recovery import Recovery
     from rutter_ap_server.guard.views import Views
     from rutter_ap_server.interaction import Asker
-    from rutter_ap_server.mcp.live_data import Sources
+    from rutter_ap_server.mcp.live_data import LiveData
     from rutter_ap_server.store.engine import Store, Tx
     from rutter_ap_server.store.proposals import Proposal
     from rutter_ap_server.store.secrets import SecretBox
@@ -45,11 +45,11 @@ class App:
         return Store(self.settings.database_url.reveal(), self.clock)
 
     @cached_property
-    def offices(self) -> Offices:
+    def companies(self) -> CompanyRegistry:
         """The connected companies."""
-        from rutter_ap_server.companies.registry import Kept, Offices
+        from rutter_ap_server.companies.registry import CompanyRegistry, Kept
 
-        return Offices(self.settings, self.clock, Kept(lambda: self.store, lambda: self.secret_box))
+        return CompanyRegistry(self.settings, self.clock, Kept(lambda: self.store, lambda: self.secret_box))
 
     @cached_property
     def secret_box(self) -> SecretBox:
@@ -60,12 +60,12 @@ class App:
         return box_of(settings.secret_keys, settings.key_file, shared=settings.shared_store)
 
     @cached_property
-    def linking(self) -> Linking:
+    def connect_flow(self) -> ConnectFlow:
         """What links companies and keeps them."""
-        from rutter_ap_server.companies import Joining, Keeping, Linking
+        from rutter_ap_server.companies import ConnectFlow, ConnectionRepository, Onboarding
 
-        keeping = Keeping(self.store, self.offices, lambda: self.secret_box, self.settings.environment)
-        return Linking(keeping, Joining(keeping))
+        keeping = ConnectionRepository(self.store, self.companies, lambda: self.secret_box, self.settings.environment)
+        return ConnectFlow(keeping, Onboarding(keeping))
 
     @cached_property
     def policy(self) -> PolicyFile:
@@ -109,22 +109,22 @@ class App:
 
         return Approvals(self.store, self.dispatcher)
 
-    def desk(self, preparer: str, asker: Asker) -> AppDesk:
+    def backend(self, preparer: str, asker: Asker) -> AppBackend:
         """The desk of one call."""
-        from rutter_ap_server.backend import AppDesk
+        from rutter_ap_server.backend import AppBackend
 
-        return AppDesk(self, preparer, asker)
+        return AppBackend(self, preparer, asker)
 
-    def sources(self) -> Sources:
+    def live_data(self) -> LiveData:
         """What resources show and completion offers."""
-        from rutter_ap_server.mcp.live_data import Sources
+        from rutter_ap_server.mcp.live_data import LiveData
 
-        offices = self.offices
-        return Sources(offices.all, offices.broken, offices.named, lambda: self.store, lambda: self.policy)
+        companies = self.companies
+        return LiveData(companies.all, companies.broken, companies.get, lambda: self.store, lambda: self.policy)
 
-    async def office_of(self, proposal: Proposal) -> Office:
-        """The office of a proposal's company."""
-        return await self.offices.named(proposal.company_id)
+    async def company_of(self, proposal: Proposal) -> Company:
+        """The company of a proposal."""
+        return await self.companies.get(proposal.company_id)
 
     async def proposal(self, reference: str) -> Proposal:
         """The proposal with that id, or whose id starts so. Raises `NotFound` or `Ambiguous`."""
@@ -160,7 +160,7 @@ class App:
 
         for proposal in await self.recovery.waiting():
             try:
-                await self.recovery.resolve(proposal, await self.office_of(proposal))
+                await self.recovery.resolve(proposal, await self.company_of(proposal))
             except ApError:
                 continue
             except Exception as error:  # noqa: BLE001 - one that nobody can make sense of must not keep the others waiting
@@ -168,8 +168,8 @@ class App:
 
     async def aclose(self) -> None:
         """Closes what was opened."""
-        if "offices" in self.__dict__:
-            await self.offices.aclose()
+        if "companies" in self.__dict__:
+            await self.companies.aclose()
         if "store" in self.__dict__:
             self.store.close()
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from rutter_ap_server.clock import Clock
-    from rutter_ap_server.companies import Linking
-    from rutter_ap_server.companies.company import Office
-    from rutter_ap_server.companies.registry import Offices
+    from rutter_ap_server.companies import ConnectFlow
+    from rutter_ap_server.companies.company import Company
+    from rutter_ap_server.companies.registry import CompanyRegistry
     from rutter_ap_server.guard.guard import Guard
     from rutter_ap_server.guard.policy import PolicyFile
     from rutter_ap_server.guard.recovery import Recovery
@@ -50,9 +50,9 @@ class House(Protocol):
     @property
     def policy(self) -> PolicyFile: ...
     @property
-    def offices(self) -> Offices: ...
+    def companies(self) -> CompanyRegistry: ...
     @property
-    def linking(self) -> Linking: ...
+    def connect_flow(self) -> ConnectFlow: ...
     @property
     def guard(self) -> Guard: ...
     @property
@@ -60,39 +60,39 @@ class House(Protocol):
     @property
     def views(self) -> Views: ...
     async def proposal(self, reference: str) -> Proposal: ...
-    async def office_of(self, proposal: Proposal) -> Office: ...
+    async def company_of(self, proposal: Proposal) -> Company: ...
 
 
 @dataclass(frozen=True, slots=True)
-class AppDesk:
+class AppBackend:
     """The port's implementation for one call: who is asking, and how its person can be asked."""
 
     app: House
     preparer: str
     asker: Asker
 
-    async def list_bills(self, ask: ListBills) -> BillList:
+    async def list_bills(self, query: ListBills) -> BillList:
         """A page of bills."""
         from rutter_ap_server.reads.bills import BillLists
 
-        return await BillLists(await self.app.offices.named(ask.company)).page(ask)
+        return await BillLists(await self.app.companies.get(query.company)).page(query)
 
-    async def get_bill(self, ask: GetBill) -> BillDetail:
+    async def get_bill(self, query: GetBill) -> BillDetail:
         """One bill in full. What outsiders wrote on it is remembered: a write may repeat it."""
         from rutter_ap_server.guard.store_facts import remember_texts
         from rutter_ap_server.reads.bill_detail import bill_detail
         from rutter_ap_tools.errors import ApError
 
-        office = await self.app.offices.named(ask.company)
-        found = await bill_detail(office, ask.bill_id)
+        company = await self.app.companies.get(query.company)
+        found = await bill_detail(company, query.bill_id)
         name = f"bill {found.bill.document_number or found.bill.id}"
         texts = [
             (f"the memo of {name}", found.memo),
             *((f"a line of {name}", line.description) for line in found.lines),
         ]
         try:
-            await remember_texts(self.app.store, office.company.id, [(where, text) for where, text in texts if text])
-            return await self._with_proposals(found, office.company.id)
+            await remember_texts(self.app.store, company.id, [(where, text) for where, text in texts if text])
+            return await self._with_proposals(found, company.id)
         except ApError:
             # A store that is out of order stops writes; what is in the ledger can still be read.
             return found
@@ -112,55 +112,55 @@ class AppDesk:
         step = f"A write on it is not finished: ask get_proposal before proposing another. {found.next_step}"
         return found.model_copy(update={"proposals": waiting, "next_step": step})
 
-    async def summarize_payables(self, ask: SummarizePayables) -> PayablesSummary:
+    async def summarize_payables(self, query: SummarizePayables) -> PayablesSummary:
         """What is owed as a whole."""
         from rutter_ap_server.reads.payables import summarize_payables
 
-        return await summarize_payables(await self.app.offices.named(ask.company), ask)
+        return await summarize_payables(await self.app.companies.get(query.company), query)
 
-    async def list_payments(self, ask: ListPayments) -> PaymentList:
+    async def list_payments(self, query: ListPayments) -> PaymentList:
         """A page of recorded payments."""
         from rutter_ap_server.reads.payments import list_payments
 
-        return await list_payments(await self.app.offices.named(ask.company), ask)
+        return await list_payments(await self.app.companies.get(query.company), query)
 
-    async def list_credits(self, ask: ListCredits) -> CreditList:
+    async def list_credits(self, query: ListCredits) -> CreditList:
         """A page of bill credit memos."""
         from rutter_ap_server.reads.credits import list_credits
 
-        return await list_credits(await self.app.offices.named(ask.company), ask)
+        return await list_credits(await self.app.companies.get(query.company), query)
 
-    async def read_attachment(self, ask: ReadAttachment) -> AttachmentText:
+    async def read_attachment(self, query: ReadAttachment) -> AttachmentText:
         """The document of a bill. What it says is remembered: a write may repeat it."""
         from rutter_ap_server.guard.store_facts import remember_texts
         from rutter_ap_server.reads.attachments import read_attachment
         from rutter_ap_tools.errors import ApError
         from rutter_ap_tools.text import quote
 
-        office = await self.app.offices.named(ask.company)
-        found = await read_attachment(office, ask)
+        company = await self.app.companies.get(query.company)
+        found = await read_attachment(company, query)
         texts = [(f"the file {quote(found.file_name, 60)}", found.text or "")]
         # A store that is out of order stops writes; what is in the ledger can still be read.
         with suppress(ApError):
-            await remember_texts(self.app.store, office.company.id, texts)
+            await remember_texts(self.app.store, company.id, texts)
         return found
 
-    async def find_records(self, ask: FindRecords) -> RecordList:
+    async def find_records(self, query: FindRecords) -> RecordList:
         """Records by part of their name."""
         from rutter_ap_server.reads.records import find_records
 
-        return await find_records(await self.app.offices.named(ask.company), ask)
+        return await find_records(await self.app.companies.get(query.company), query)
 
-    async def get_proposal(self, ask: GetProposal) -> ProposalAnswer:
+    async def get_proposal(self, query: GetProposal) -> ProposalAnswer:
         """A proposal; one whose outcome is open is looked into first."""
         from rutter_ap_server.guard.reports.listing import limits_for
         from rutter_ap_server.guard.views import lines_of
         from rutter_ap_tools.errors import ApError
 
-        proposal = await self.app.proposal(ask.proposal_id)
+        proposal = await self.app.proposal(query.proposal_id)
         if proposal.state in ("released", "dispatching", "unknown"):
             try:
-                proposal = await self.app.recovery.resolve(proposal, await self.app.office_of(proposal))
+                proposal = await self.app.recovery.resolve(proposal, await self.app.company_of(proposal))
             except ApError:
                 # What is known is still worth saying when Rutter is out of reach.
                 proposal = await self.app.proposal(proposal.id)
@@ -168,36 +168,36 @@ class AppDesk:
         limits = await limits_for(self.app.store, self.app.policy, proposal)
         return self.app.views.answer(proposal, approvals, limits, await lines_of(self.app.store, proposal))
 
-    async def list_proposals(self, ask: ListProposals) -> ProposalList:
+    async def list_proposals(self, query: ListProposals) -> ProposalList:
         """A page of a company's proposals."""
         from rutter_ap_server.guard.reports.listing import list_proposals
 
-        office = await self.app.offices.named(ask.company)
-        return await list_proposals(self.app.store, self.app.policy, office, ask)
+        company = await self.app.companies.get(query.company)
+        return await list_proposals(self.app.store, self.app.policy, company, query)
 
-    async def list_connections(self, ask: ListConnections) -> ConnectionList:
+    async def list_connections(self, query: ListConnections) -> ConnectionList:
         """Every connected company, with its health."""
         read_only = self.app.settings.read_only
-        return await self.app.linking.listed(ask.company, actor=self.preparer, read_only=read_only)
+        return await self.app.connect_flow.listed(query.company, actor=self.preparer, read_only=read_only)
 
-    async def connect_ledger(self, ask: ConnectLedger) -> ConnectResult:
+    async def connect_ledger(self, query: ConnectLedger) -> ConnectResult:
         """Links a company, or helps a person to sign in again."""
         from rutter_ap_server.interaction import NoOpener, Opener
 
         opener = self.asker if isinstance(self.asker, Opener) else NoOpener()
-        return await self.app.linking.connect(ask, actor=self.preparer, opener=opener)
+        return await self.app.connect_flow.connect(query, actor=self.preparer, opener=opener)
 
-    async def sync_ledger(self, ask: SyncLedger) -> SyncResult:
+    async def sync_ledger(self, query: SyncLedger) -> SyncResult:
         """Asks Rutter to fetch what changed."""
         from rutter_ap_server.reads.sync import sync_ledger
 
-        return await sync_ledger(await self.app.offices.named(ask.company), ask, self._reporter())
+        return await sync_ledger(await self.app.companies.get(query.company), query, self._reporter())
 
     async def submit(self, intent: WriteArguments) -> WriteResult:
         """Hands a write to the guard."""
-        office = await self.app.offices.named(intent.company)
+        company = await self.app.companies.get(intent.company)
         return await self.app.guard.submit(
-            intent, office, preparer=self.preparer, asker=self.asker, reporter=self._reporter()
+            intent, company, preparer=self.preparer, asker=self.asker, reporter=self._reporter()
         )
 
     async def propose_payment_run(self, intent: ProposePaymentRun) -> RunResult:

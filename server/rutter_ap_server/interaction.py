@@ -18,7 +18,7 @@ def is_amount(typed: str, money: Money) -> bool:
         return False
 
 
-class Answer(StrEnum):
+class Reply(StrEnum):
     """What came back. Only an explicit acceptance releases anything."""
 
     ACCEPTED = "accepted"
@@ -46,7 +46,7 @@ class Answered:
     """An answer to an earlier question, carried by the retry of a call (MCP 2026-07-28, multi-round-trip requests)."""
 
     question_id: str
-    answer: Answer
+    answer: Reply
     typed: str = ""
 
 
@@ -58,11 +58,11 @@ class Asker(Protocol):
         """Whether the client said it can show a question at all."""
         ...
 
-    def answered(self) -> Answered | None:
+    def pending_answer(self) -> Answered | None:
         """The answer this call brought along, if it did."""
         ...
 
-    async def ask(self, question: Question) -> Answer:
+    async def ask(self, question: Question) -> Reply:
         """Puts the question and waits at most its time; `Answer.NONE` when nothing came.
 
         Where the protocol answers in a later call this raises instead, and the call ends there.
@@ -75,13 +75,13 @@ class Silent:
 
     can_ask = False
 
-    def answered(self) -> Answered | None:
+    def pending_answer(self) -> Answered | None:
         """There is never an answer."""
         return None
 
-    async def ask(self, question: Question) -> Answer:
+    async def ask(self, question: Question) -> Reply:
         """There is never an answer."""
-        return Answer.NONE
+        return Reply.NONE
 
 
 class Opened(StrEnum):

@@ -50,9 +50,9 @@ async def test_pay_bill_is_held_then_released_and_pays_exactly_the_amount(compan
 async def test_apply_credit_lowers_what_is_due(company: Company) -> None:
     async with company() as (client, app):
         bill = await enter(client, app, "4", "50.05")
-        office = await app.offices.named("")
+        connected = await app.companies.get("")
         account = await account_of(client, "expense", bill["amount"]["currency"])
-        created = await office.ledger.bill_credit_memos.create(
+        created = await connected.rutter.bill_credit_memos.create(
             BillCreditMemoCreate(
                 vendor_id=bill["vendor"]["id"],
                 issue_date=date(2026, 11, 1),

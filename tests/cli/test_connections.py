@@ -18,7 +18,7 @@ import pytest
 
 from cli.test_terminal import rutter_ap
 from rutter_ap_server.store.secrets import new_key
-from support.linking import audited, in_books, in_store
+from support.connect_flow import audited, in_books, in_store
 from support.serving import done, serving
 
 

@@ -73,9 +73,9 @@ async def test_unpaid_bills_are_found_by_number_and_by_their_vendor(mode: str, h
 @both_generations
 async def test_companies_accounts_and_currencies_are_those_in_use(mode: str, home: Path) -> None:
     async with serving(home, mode=mode) as (client, app):
-        (office,) = await app.offices.all()
-        assert (await in_prompt(client, "weekly_payment_run", "company", "harb")).values == [office.company.name]
-        assert (await in_address(client, "ap://company/{id}", "id", "pine")).values == [office.company.id]
+        (company,) = await app.companies.all()
+        assert (await in_prompt(client, "weekly_payment_run", "company", "harb")).values == [company.name]
+        assert (await in_address(client, "ap://company/{id}", "id", "pine")).values == [company.id]
         assert (await in_prompt(client, "weekly_payment_run", "account", "")).values == [
             "Euro Account",
             "Operating Checking",
@@ -110,10 +110,10 @@ async def test_proposals_that_still_wait_come_first(mode: str, home: Path) -> No
 async def test_the_files_of_a_bill_are_counted_once_the_bill_is_known(mode: str, home: Path) -> None:
     async with serving(home, mode=mode) as (client, app):
         bill = await bill_numbered(client, "NW-2291")
-        (office,) = await app.offices.all()
+        (company,) = await app.companies.all()
         for name in ("first.pdf", "second.pdf"):
             content = f"%PDF-1.7 {name}".encode()
-            await office.ledger.attachments.upload(bill["id"], name, content, idempotency_key=name)
+            await company.rutter.attachments.upload(bill["id"], name, content, idempotency_key=name)
         assert (await in_address(client, FILE, "n", "", id=bill["id"])).values == ["1", "2"]
         assert (await in_address(client, FILE, "n", "second", id=bill["id"])).values == ["2"]
         assert (await in_address(client, FILE, "n", "")).values == []
@@ -145,10 +145,10 @@ async def test_every_argument_of_every_prompt_can_be_asked_for(home: Path) -> No
 
 async def test_at_most_a_hundred_values_come_cleaned_and_on_one_line(home: Path) -> None:
     async with serving(home) as (client, app):
-        (office,) = await app.offices.all()
+        (company,) = await app.companies.all()
         for n in range(105):
             draft = VendorCreate(vendor_name=f"Many\u200b Hands\u202e {n:03}", contact_name="Sam", currency_code="USD")
-            await office.ledger.vendors.create(draft, idempotency_key=f"many-{n}")
+            await company.rutter.vendors.create(draft, idempotency_key=f"many-{n}")
         found = await in_prompt(client, "enter_bill_from_document", "vendor", "many HANDS")
         assert (len(found.values), found.total, found.has_more) == (100, 105, True)
         assert found.values[0] == "Many Hands 000"

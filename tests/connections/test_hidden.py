@@ -11,7 +11,7 @@ import pytest
 
 from rutter_ap_server.companies.health import Waiting
 from rutter_ap_server.interaction import LinkToOpen
-from support.linking import consent, in_books, in_store, link_company
+from support.connect_flow import consent, in_books, in_store, link_company
 from support.serving import serving, text_of
 
 pytestmark = pytest.mark.anyio
@@ -46,9 +46,9 @@ async def test_no_token_is_in_any_answer_error_log_or_repr(home: Path, caplog: p
             await call("connect_ledger", connection_id="Second")
             in_books(home, "UPDATE companies SET status = 'needs_reauth' WHERE number > 1")
             await call("connect_ledger", connection_id="Second")
-            office = await app.offices.named("Second")
-            said += [repr(app), repr(app.linking), repr(app.offices), repr(office), repr(app.secret_box)]
-            said += [repr(app.settings), repr(await app.linking.keeping.everybody())]
+            company = await app.companies.get("Second")
+            said += [repr(app), repr(app.connect_flow), repr(app.companies), repr(company), repr(app.secret_box)]
+            said += [repr(app.settings), repr(await app.connect_flow.keeping.all())]
         tokens |= _tokens(home)
     assert len(tokens) >= 3
     everything = "\n".join([*said, caplog.text])

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from rutter_ap_server.app import App
-from support.linking import audited, consent, in_books, in_store, link_company, listed
+from support.connect_flow import audited, consent, in_books, in_store, link_company, listed
 from support.serving import done, failed, serving, text_of
 
 pytestmark = pytest.mark.anyio
@@ -116,7 +116,7 @@ async def test_the_name_of_a_connected_company_is_not_given_to_another(home: Pat
 async def test_only_connections_known_here_can_be_named_never_any_other_of_the_organisation(home: Path) -> None:
     async with serving(home) as (client, app):
         await done(client, "list_bills")
-        rutter = await app.offices.client()
+        rutter = await app.companies.client()
         orphan = await rutter.connections.create()
         others = [one.id for one in await rutter.connections.list(status="any")]
         names = {row["id"] for row in (await done(client, "list_connections"))["connections"]}
@@ -148,8 +148,8 @@ async def test_no_page_is_served_before_somebody_wants_to_link(home: Path) -> No
     async with serving(home) as (client, app):
         await done(client, "list_bills")
         await done(client, "list_connections")
-        assert app.offices._pages is not None
-        assert app.offices._pages._server is None
+        assert app.companies._pages is not None
+        assert app.companies._pages._server is None
 
 
 async def test_one_connection_linked_in_another_process_is_there_without_a_restart(home: Path) -> None:
@@ -182,5 +182,5 @@ async def test_a_closed_app_can_be_opened_again(home: Path) -> None:
     async with serving(home) as (client, app):
         await link_company(client)
         assert isinstance(app, App)
-        await app.offices.aclose()
+        await app.companies.aclose()
         assert (await done(client, "list_bills", company="Second"))["company"]["name"] == "Second"

@@ -17,7 +17,7 @@ import pytest
 from connections.test_over_http import settings
 from connections.test_syncing import NEVER_ENDS
 from rutter_ap_tools.errors import OperatorError
-from support.linking import consent, link_company, listed
+from support.connect_flow import consent, link_company, listed
 from support.serving import done, failed, serving
 
 pytestmark = pytest.mark.anyio
@@ -60,9 +60,9 @@ async def test_a_rename_at_rutter_that_fails_leaves_the_name_that_was_chosen_her
 ) -> None:
     async with serving(home, environ=settings(rutter)) as (client, app):
         other = rutter["connections"][0]
-        every = await (await app.offices.client()).connections.list(status="any")
+        every = await (await app.companies.client()).connections.list(status="any")
         there = next(one.id for one in every if one.access_token.reveal() == other["access_token"])
-        await (await app.offices.client()).connections.rename(there, "Taken There")
+        await (await app.companies.client()).connections.rename(there, "Taken There")
         company_id = await link_company(client, "Taken There")
         assert (await done(client, "list_bills", company="Taken There"))["company"]["id"] == company_id
 
@@ -138,9 +138,9 @@ async def test_only_an_address_is_ever_shown_as_a_link(home: Path, link: str) ->
     }
     async with serving(home, environ=production) as (_, app):
         with pytest.raises(OperatorError, match="not an address") as error:
-            await app.offices.shown(link)
+            await app.companies.shown(link)
         assert not link or link not in error.value.message + error.value.next_step
         with pytest.raises(OperatorError):
-            await app.offices.shown("http://link.rutterapi.com/connection/1")
+            await app.companies.shown("http://link.rutterapi.com/connection/1")
         good = "https://link.rutterapi.com/connection/0b0c"
-        assert await app.offices.shown(good) == good
+        assert await app.companies.shown(good) == good

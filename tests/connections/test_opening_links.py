@@ -15,7 +15,7 @@ from mcp.types import (
     InputRequiredResult,
 )
 
-from support.linking import consent, in_books, link_company
+from support.connect_flow import consent, in_books, link_company
 from support.serving import done, over_stdio, serving
 
 pytestmark = pytest.mark.anyio

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from support.connect_flow import consent, link_company, listed
 from support.installations import served_sandbox
-from support.linking import consent, link_company, listed
 from support.serving import done, failed, serving
 
 pytestmark = pytest.mark.anyio
@@ -91,7 +91,7 @@ async def test_a_token_that_rutter_refuses_is_told_of_in_a_list_too_where_it_is_
 async def test_a_connection_kept_twice_counts_once(rutter: dict[str, Any], home: Path) -> None:
     async with serving(home, environ=settings(rutter)) as (client, app):
         company_id = await link_company(client, "Twice")
-        token = await app.linking.keeping.secret(company_id, "access_token")
+        token = await app.connect_flow.keeping.secret(company_id, "access_token")
         assert token is not None
     async with serving(home, environ=settings(rutter, token.reveal())) as (client, _):
         bills = await done(client, "list_bills")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from support.linking import in_books, link_company
+from support.connect_flow import in_books, link_company
 from support.serving import done, failed, serving
 
 pytestmark = pytest.mark.anyio

@@ -9,7 +9,7 @@ import pytest
 from mcp.client import Client
 
 from rutter_ap_server.store.engine import Tx
-from support.linking import consent, in_books, in_store, link_company, listed
+from support.connect_flow import consent, in_books, in_store, link_company, listed
 from support.serving import done, failed, serving
 
 pytestmark = pytest.mark.anyio
@@ -159,7 +159,7 @@ async def test_a_company_whose_token_is_gone_here_is_listed_and_gets_it_back_fro
 async def test_a_token_that_was_rotated_elsewhere_is_fetched_anew(home: Path) -> None:
     async with serving(home) as (client, app):
         await link_company(client)
-        await (await app.offices.named("Second")).ledger.rotate_token()
+        await (await app.companies.get("Second")).rutter.rotate_token()
         assert (await failed(client, "list_bills", company="Second"))["code"] == "credentials_rejected"
         await _first_is_fine(client)
         assert (await done(client, "connect_ledger", connection_id="Second"))["status"] == "connected"
@@ -169,7 +169,7 @@ async def test_a_token_that_was_rotated_elsewhere_is_fetched_anew(home: Path) ->
 async def test_a_connection_that_was_deleted_at_rutter_says_so_and_harms_no_other(home: Path) -> None:
     async with serving(home) as (client, app):
         company_id = await link_company(client)
-        await (await app.offices.client()).connections.delete(company_id)
+        await (await app.companies.client()).connections.delete(company_id)
         error = await failed(client, "connect_ledger", connection_id="Second")
         assert (error["code"], error["who"]) == ("connection.gone", "person")
         assert f"connections remove {company_id}" in error["next_step"]

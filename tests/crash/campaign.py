@@ -132,8 +132,8 @@ async def payable_bills(environ: dict[str, str], numbered: str = "") -> list[tup
 
     app = App(read_settings(environ))
     try:
-        await app.desk("campaign", Silent()).submit(LinkAccount(role="funding", account="Operating Checking"))
-        books = (await app.offices.named("")).ledger
+        await app.backend("campaign", Silent()).submit(LinkAccount(role="funding", account="Operating Checking"))
+        books = (await app.companies.get("")).rutter
         return [
             (bill.id, f"{bill.amount_due:f}")
             async for bill in books.bills.walk()
@@ -221,7 +221,7 @@ async def _outcome(app: App, kills: int) -> Outcome:
             assert proposal.bill_id is not None
             posted[proposal.bill_id] = posted.get(proposal.bill_id, Decimal(0)) + proposal.money.amount
     booked: dict[str, Decimal] = {}
-    books = (await app.offices.named("")).ledger
+    books = (await app.companies.get("")).rutter
     touched = {p.bill_id for p in payments}
     async for bill in books.bills.walk():
         if bill.id not in touched:

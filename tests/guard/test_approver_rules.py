@@ -35,8 +35,8 @@ def test_a_preparer_is_recognised_by_name(preparer: str, approver: str, same: bo
 
 async def held_by(bench: Bench, preparer: str) -> str:
     bill = await bench.bill("NW-2291")
-    desk = replace(bench.desk(), preparer=preparer)
-    result = await desk.submit(PayBill(bill_id=bill.id, account="Operating Checking"))
+    backend = replace(bench.backend(), preparer=preparer)
+    result = await backend.submit(PayBill(bill_id=bill.id, account="Operating Checking"))
     assert result.proposal_id is not None
     return result.proposal_id
 
@@ -81,7 +81,7 @@ async def test_a_vendor_that_changed_since_it_was_seen_needs_an_approver(home: P
         vendor_id = (await bench.bill("NW-2304")).vendor_id
         assert vendor_id is not None
         update = VendorUpdate(email="pay-here@northwind-billing.example")
-        await bench.office.ledger.vendors.update(vendor_id, update, idempotency_key="swindler")
+        await bench.company.rutter.vendors.update(vendor_id, update, idempotency_key="swindler")
 
         held = await bench.pay("NW-2304")
 
@@ -129,7 +129,7 @@ async def test_what_an_assistant_read_on_one_bill_is_noticed_when_it_pays_anothe
         by_hand = await bench.submit(written)
         another = Bench(home.parent / "another", bench.sandbox, bench.clock)
         assert by_hand.record is not None
-        await another.desk().get_bill(GetBill(bill_id=by_hand.record.id))
+        await another.backend().get_bill(GetBill(bill_id=by_hand.record.id))
 
         held = await another.pay("NW-2291", "77.71")
         await another.app.aclose()

@@ -35,7 +35,7 @@ def codes(payment: PastPayment) -> list[str]:
 
 async def test_the_first_payment_to_a_vendor_was_new_and_the_later_ones_were_not(home: Path) -> None:
     async with a_bench(home) as bench:
-        found = await backtest(bench.office, Policy(), 3660)
+        found = await backtest(bench.company, Policy(), 3660)
 
         first, *later = of_vendor(found, "Northwind Utilities")
         assert codes(first) == ["vendor.first_payment", "policy.ask"]
@@ -49,7 +49,7 @@ async def test_the_first_payment_to_a_vendor_was_new_and_the_later_ones_were_not
 
 async def test_a_stricter_policy_shows_what_it_would_have_stopped(home: Path) -> None:
     async with a_bench(home) as bench:
-        found = await backtest(bench.office, parse_policy(STRICT), 3660)
+        found = await backtest(bench.company, parse_policy(STRICT), 3660)
 
         assert [(payment.money.text, codes(payment)[:-1]) for payment in of_vendor(found, "Fjord Timber AS")] == [
             ("4820.00", ["amount.approver", "vendor.first_payment"]),
@@ -75,8 +75,8 @@ async def test_a_stricter_policy_shows_what_it_would_have_stopped(home: Path) ->
 
 async def test_a_backtest_reaches_back_as_far_as_it_was_asked(home: Path) -> None:
     async with a_bench(home) as bench:
-        everything = await backtest(bench.office, Policy(), 3660)
-        recent = await backtest(bench.office, Policy(), 60)
+        everything = await backtest(bench.company, Policy(), 3660)
+        recent = await backtest(bench.company, Policy(), 60)
 
         assert recent.since == START.date() - timedelta(days=60)
         assert [p for p in everything.payments if p.on >= recent.since] == list(recent.payments)
@@ -85,9 +85,9 @@ async def test_a_backtest_reaches_back_as_far_as_it_was_asked(home: Path) -> Non
 
 async def test_a_closing_date_or_quiet_hours_of_today_say_nothing_about_the_past(home: Path) -> None:
     async with a_bench(home) as bench:
-        plain = await backtest(bench.office, Policy(), 3660)
+        plain = await backtest(bench.company, Policy(), 3660)
         closed = await backtest(
-            bench.office, parse_policy('closing_date = 2026-03-01\n[quiet_hours]\ndays = ["mon", "tue", "wed"]'), 3660
+            bench.company, parse_policy('closing_date = 2026-03-01\n[quiet_hours]\ndays = ["mon", "tue", "wed"]'), 3660
         )
 
         assert closed.payments == plain.payments

@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from rutter_ap_server.guard.policy import Policy
-from rutter_ap_server.guard.prepared import Frozen
+from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes import delete_bill
 from rutter_ap_server.guard.writes import update_bill_rules as rules
 from rutter_ap_server.guard.writes.base import Rule
@@ -24,7 +24,7 @@ from rutter_ap_server.rutter.models.bills import BillUpdate
 from rutter_ap_server.rutter.outcomes import Done
 from support.bench import Bench
 from support.bench_client import approve_while, listening, spoken, talking
-from support.facts import a_bill, a_frozen, an_account, usd
+from support.facts import a_bill, a_prepared_write, an_account, usd
 from support.serving import answer, done, failed
 
 BILL = "NW-2291"
@@ -35,12 +35,12 @@ def said(finding: Any) -> str | None:
     return f"{finding.severity.word} {finding.code}" if finding else None
 
 
-def relined(amount: str) -> Frozen:
-    return a_frozen(usd(amount), tool="update_bill", fields={"changes": {"lines": [{"amount": amount}]}})
+def relined(amount: str) -> PreparedWrite:
+    return a_prepared_write(usd(amount), tool="update_bill", fields={"changes": {"lines": [{"amount": amount}]}})
 
 
-def plain(**changes: Any) -> Frozen:
-    return replace(a_frozen(tool="update_bill", fields={"changes": changes}), money=None)
+def plain(**changes: Any) -> PreparedWrite:
+    return replace(a_prepared_write(tool="update_bill", fields={"changes": changes}), money=None)
 
 
 def facts(**changed: Any) -> ChangeFacts:
@@ -57,7 +57,7 @@ CLOSED = Policy(closing_date=date(2026, 2, 1))
 
 
 @pytest.mark.parametrize(
-    ("rule", "frozen", "seen", "policy", "expected"),
+    ("rule", "prepared", "seen", "policy", "expected"),
     [
         (rules.no_change, plain(memo="x"), facts(), Policy(), None),
         (rules.no_change, plain(memo="x"), facts(is_shown=True), Policy(), "refuse write.no_change"),
@@ -186,12 +186,12 @@ CLOSED = Policy(closing_date=date(2026, 2, 1))
     ],
 )
 def test_a_rule_of_changing_speaks_exactly_at_its_edge(
-    rule: Rule[ChangeFacts], frozen: Frozen, seen: ChangeFacts, policy: Policy, expected: str | None
+    rule: Rule[ChangeFacts], prepared: PreparedWrite, seen: ChangeFacts, policy: Policy, expected: str | None
 ) -> None:
-    assert said(rule(frozen, seen, policy)) == expected
+    assert said(rule(prepared, seen, policy)) == expected
 
 
-DELETION = a_frozen(tool="delete_bill", fields={"bill_id": "b1", "was": ["INV-1", "100.00 USD"]})
+DELETION = a_prepared_write(tool="delete_bill", fields={"bill_id": "b1", "was": ["INV-1", "100.00 USD"]})
 
 
 @pytest.mark.parametrize(
@@ -393,7 +393,7 @@ async def test_a_change_whose_answer_was_lost_is_made_once(home: Path, fault: st
 
 async def change_by_hand(bench: Bench, draft: BillUpdate) -> None:
     bill = await bench.bill(BILL)
-    outcome = await bench.office.ledger.bills.update(bill.id, draft, idempotency_key="changed by hand")
+    outcome = await bench.company.rutter.bills.update(bill.id, draft, idempotency_key="changed by hand")
     assert isinstance(outcome, Done)
 
 
@@ -488,7 +488,7 @@ async def test_a_bill_is_deleted_once_an_approver_releases_it_and_is_gone(home: 
         assert (posted.record["bill_status"], posted.record["amount"]["amount"]) == ("deleted", "318.45")
         assert [(method, path) for method, path, _ in wire] == [("DELETE", f"/accounting/bills/{bill.id}")]
         with pytest.raises(NotFoundUpstream):
-            await bench.office.ledger.bills.get(bill.id)
+            await bench.company.rutter.bills.get(bill.id)
         again = await failed(client, "delete_bill", bill_id=bill.id)
         assert again["code"] == "rutter_not_found"
 
@@ -534,7 +534,7 @@ async def test_a_deletion_whose_answers_were_all_lost_is_told_by_the_ledger(home
         await bench.app.recover()
         assert (await bench.proposal(held["proposal_id"])).state == "posted"
         with pytest.raises(NotFoundUpstream):
-            await bench.office.ledger.bills.get(bill.id)
+            await bench.company.rutter.bills.get(bill.id)
 
 
 async def test_a_deletion_turned_away_when_it_is_sent_again_is_still_open(home: Path) -> None:
@@ -579,7 +579,7 @@ async def test_changes_of_one_bill_at_the_same_moment_are_made_one_after_the_oth
         assert posted
         assert {p.id for p in await bench.proposals() if p.state == "posted"} == set(posted.values())
         assert len(bench.wire.writes) == len(posted)
-        after = await bench.office.ledger.bills.get(before.id)
+        after = await bench.company.rutter.bills.get(before.id)
         shown = {
             "memo": after.memo,
             "document_number": after.document_number,
@@ -608,7 +608,7 @@ async def test_a_bill_that_became_another_after_the_release_is_held_or_refused_a
 
         async def renumbered() -> None:
             draft = BillUpdate(document_number="INV-9999")
-            outcome = await bench.office.ledger.bills.update(bill.id, draft, idempotency_key="by hand")
+            outcome = await bench.company.rutter.bills.update(bill.id, draft, idempotency_key="by hand")
             assert isinstance(outcome, Done)
 
         after = await approve_while(bench, held["proposal_id"], "/bills/", renumbered)

@@ -11,7 +11,7 @@ import pytest
 from rutter_ap_server.guard.judge import gather_facts
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.store_facts import StoredLinks
-from rutter_ap_server.guard.writes.registry import kind_named
+from rutter_ap_server.guard.writes.registry import write_named
 from rutter_ap_tools.bills import CreateBill, NewBillLine
 from rutter_ap_tools.errors import Refused
 from rutter_ap_tools.payments import ProposePaymentRun
@@ -19,7 +19,7 @@ from support.bench import Bench, a_bench, codes
 
 
 async def closed(bench: Bench) -> date:
-    day = await bench.office.directory.closed_up_to()
+    day = await bench.company.directory.closed_up_to()
     assert day is not None
     return day
 
@@ -66,10 +66,10 @@ async def test_a_payment_and_a_run_into_closed_books_are_refused_before_they_lea
 
 async def test_where_the_ledger_says_nothing_it_is_not_asked(home: Path) -> None:
     async with a_bench(home) as bench:
-        elsewhere = replace(bench.office, company=replace(bench.office.company, platform="XERO"))
-        kind = kind_named("create_bill")
-        frozen = await kind.freeze(a_bill_of(date(2020, 1, 1)), elsewhere, StoredLinks(bench.app.store, "c"))
-        facts = await gather_facts(kind, frozen, elsewhere)
+        elsewhere = replace(bench.company, identity=replace(bench.company.identity, platform="XERO"))
+        kind = write_named("create_bill")
+        prepared = await kind.prepare(a_bill_of(date(2020, 1, 1)), elsewhere, StoredLinks(bench.app.store, "c"))
+        facts = await gather_facts(kind, prepared, elsewhere)
         assert facts.closed_up_to is None
 
 

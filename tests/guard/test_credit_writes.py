@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rutter_ap_server.guard.policy import Policy
-from rutter_ap_server.guard.prepared import Frozen
+from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes import create_credit, document_rules, remove_credit
 from rutter_ap_server.guard.writes.base import Rule
 from rutter_ap_server.guard.writes.create_credit import CreditEntryFacts, EarlierCredit
@@ -21,7 +21,7 @@ from rutter_ap_server.rutter.outcomes import Done
 from rutter_ap_tools.money import Money
 from support.bench import Bench
 from support.bench_client import approve_while, due, listening, spoken, talking
-from support.facts import a_bill, a_frozen, a_vendor, an_account, usd
+from support.facts import a_bill, a_prepared_write, a_vendor, an_account, usd
 from support.serving import answer, done, failed
 
 YES = answer("accept", approve=True)
@@ -38,9 +38,9 @@ def said(finding: Any) -> str | None:
     return f"{finding.severity.word} {finding.code}" if finding else None
 
 
-def entry(amount: str = "100.00", **fields: str) -> Frozen:
+def entry(amount: str = "100.00", **fields: str) -> PreparedWrite:
     named = {"document_number": "CM-7", "issue_date": "2026-03-01", "currency": "USD"} | fields
-    return a_frozen(usd(amount), tool="create_credit", fields=named)
+    return a_prepared_write(usd(amount), tool="create_credit", fields=named)
 
 
 def facts(*earlier: EarlierCredit, **changed: Any) -> CreditEntryFacts:
@@ -56,7 +56,7 @@ CLOSED = Policy(closing_date=date(2026, 3, 1))
 
 
 @pytest.mark.parametrize(
-    ("rule", "frozen", "seen", "policy", "expected"),
+    ("rule", "prepared", "seen", "policy", "expected"),
     [
         (document_rules.amount_not_positive, entry("0.01"), facts(), Policy(), None),
         (document_rules.amount_not_positive, entry("0.00"), facts(), Policy(), "refuse amount.not_positive"),
@@ -133,9 +133,9 @@ CLOSED = Policy(closing_date=date(2026, 3, 1))
     ],
 )
 def test_a_rule_of_entering_speaks_exactly_at_its_edge(
-    rule: Rule[CreditEntryFacts], frozen: Frozen, seen: CreditEntryFacts, policy: Policy, expected: str | None
+    rule: Rule[CreditEntryFacts], prepared: PreparedWrite, seen: CreditEntryFacts, policy: Policy, expected: str | None
 ) -> None:
-    assert said(rule(frozen, seen, policy)) == expected
+    assert said(rule(prepared, seen, policy)) == expected
 
 
 def removal(applied: Money, *days: date) -> RemovalFacts:
@@ -165,12 +165,12 @@ def removal(applied: Money, *days: date) -> RemovalFacts:
 def test_a_rule_of_removing_speaks_exactly_at_its_edge(
     rule: Rule[RemovalFacts], seen: RemovalFacts, policy: Policy, expected: str | None
 ) -> None:
-    assert said(rule(a_frozen(usd("100.00"), tool="remove_credit"), seen, policy)) == expected
+    assert said(rule(a_prepared_write(usd("100.00"), tool="remove_credit"), seen, policy)) == expected
 
 
 async def credits_numbered(bench: Bench, number: str) -> list[BillCreditMemo]:
     """The credits the ledger shows with that number."""
-    return [c async for c in bench.office.ledger.bill_credit_memos.walk() if c.document_number == number]
+    return [c async for c in bench.company.rutter.bill_credit_memos.walk() if c.document_number == number]
 
 
 async def link_expense(client: Any) -> None:
@@ -274,11 +274,11 @@ async def test_a_vendor_that_changed_after_the_release_holds_the_credit_again(ho
     async with talking(home) as (client, bench):
         await link_expense(client)
         held = await done(client, "create_credit", **CREDIT)
-        vendor = await bench.office.directory.vendor("Acme Packaging")
+        vendor = await bench.company.directory.vendor("Acme Packaging")
 
         async def moved() -> None:
             draft = VendorUpdate(email="new@packaging.example")
-            outcome = await bench.office.ledger.vendors.update(vendor.id, draft, idempotency_key="by hand")
+            outcome = await bench.company.rutter.vendors.update(vendor.id, draft, idempotency_key="by hand")
             assert isinstance(outcome, Done)
 
         after = await approve_while(bench, held["proposal_id"], "/vendors/", moved)
@@ -386,7 +386,7 @@ async def test_a_credit_somebody_took_off_by_hand_after_the_release_is_not_taken
 
         async def by_hand() -> None:
             draft = BillCreditUnapplicationCreate(bill_credit_memo_id=call["credit_id"], bill_id=call["bill_id"])
-            applications = bench.office.ledger.bill_credit_applications
+            applications = bench.company.rutter.bill_credit_applications
             assert isinstance(await applications.unapply(draft, idempotency_key="by hand"), Done)
 
         after = await approve_while(bench, held["proposal_id"], "/bills/", by_hand)

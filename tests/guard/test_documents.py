@@ -15,7 +15,7 @@ from rutter_ap_server.documents.files import BYTES_MAX
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.writes.attach_file import AttachmentFacts, document_mismatch, document_unreadable
 from support import pdfs
-from support.facts import a_bill, a_frozen, usd
+from support.facts import a_bill, a_prepared_write, usd
 from support.serving import bill_numbered, done, failed, serving
 
 pytestmark = pytest.mark.anyio
@@ -57,7 +57,7 @@ def findings(result: dict[str, Any]) -> list[str]:
 def test_a_mismatch_says_what_the_document_shows_and_what_its_bill(page: str, says: str | None) -> None:
     facts = AttachmentFacts(a_bill(number="INV-7", total=usd("1234.50")), ("Cover page", page), vendor="Acme")
 
-    found = document_mismatch(a_frozen(), facts, Policy())
+    found = document_mismatch(a_prepared_write(), facts, Policy())
 
     assert (found.message if found else None) == (says and f"the PDF does not fit its bill: {says}")
 
@@ -65,14 +65,14 @@ def test_a_mismatch_says_what_the_document_shows_and_what_its_bill(page: str, sa
 def test_a_bill_without_a_number_is_not_asked_for_one() -> None:
     facts = AttachmentFacts(a_bill(number="", total=usd("1234.50")), ("Invoice number: 9\nTotal: 1,234.50",))
 
-    assert document_mismatch(a_frozen(), facts, Policy()) is None
+    assert document_mismatch(a_prepared_write(), facts, Policy()) is None
 
 
 def test_only_a_file_that_could_not_be_read_is_called_unreadable() -> None:
     readable = AttachmentFacts(a_bill(), ("text",))
-    found = document_unreadable(a_frozen(), AttachmentFacts(a_bill(), trouble="the PDF is encrypted"), Policy())
+    found = document_unreadable(a_prepared_write(), AttachmentFacts(a_bill(), trouble="the PDF is encrypted"), Policy())
 
-    assert document_unreadable(a_frozen(), readable, Policy()) is None
+    assert document_unreadable(a_prepared_write(), readable, Policy()) is None
     assert found is not None
     assert found.message == "the PDF is encrypted: a person must check that it is the document of its bill"
 
@@ -171,7 +171,7 @@ async def test_an_uploaded_file_is_attached_by_its_handle_and_no_other_handle_le
     async with clerk(home, tmp_path / "files") as (client, app, bill_id):
         outside = tmp_path / "receipt.txt"
         outside.write_text("Paid in part")
-        documents = (await app.offices.named("")).documents
+        documents = (await app.companies.get("")).documents
         handle = documents.put_in(outside)
         for wrong in ("upload_" + "0" * 32, "upload_../../receipt", str(outside), handle + "/x", handle.upper()):
             error = await failed(client, "attach_file", bill_id=bill_id, upload=wrong)

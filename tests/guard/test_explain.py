@@ -40,7 +40,7 @@ async def test_an_explanation_says_what_is_spent_what_is_reserved_and_what_is_le
         bill = await bench.bill("NW-2291")
         intent = PayBill(bill_id=bill.id, account="Operating Checking")
 
-        told = await explain_intent(bench.app.store, bench.app.policy.read(), intent, bench.office)
+        told = await explain_intent(bench.app.store, bench.app.policy.read(), intent, bench.company)
 
         unsettled = "560.75" if (await bench.proposals())[0].state == "unknown" else "0.00"
         spent = "249.00" if unsettled == "560.75" else "809.75"
@@ -61,7 +61,7 @@ async def test_explaining_writes_nothing_anywhere(home: Path) -> None:
         before = await bench.app.store.read(lambda tx: len(list(tx.audit.entries())))
         intent = PayBill(bill_id=bill.id, account="Operating Checking")
 
-        told = await explain_intent(bench.app.store, bench.app.policy.read(), intent, bench.office)
+        told = await explain_intent(bench.app.store, bench.app.policy.read(), intent, bench.company)
 
         assert [f.code for f in told.judgement.findings] == [
             "amount.unusual_for_vendor",
@@ -71,7 +71,7 @@ async def test_explaining_writes_nothing_anywhere(home: Path) -> None:
         ]
         assert (await bench.proposals(), bench.wire.writes) == ([], [])
         assert await bench.app.store.read(lambda tx: len(list(tx.audit.entries()))) == before
-        company = bench.office.company.id
+        company = bench.company.id
         assert await bench.app.store.read(lambda tx: tx.memory.sightings(company, bill.vendor_id or "")) == ()
 
 
@@ -81,7 +81,7 @@ async def test_a_proposal_is_explained_as_it_would_be_judged_now(home: Path) -> 
         bench.policy('[vendors]\nblocked = ["Northwind Utilities"]')
         proposal = await bench.proposal(held.proposal_id)
 
-        told = await explain_proposal(bench.app.store, bench.app.policy.read(), proposal, bench.office)
+        told = await explain_proposal(bench.app.store, bench.app.policy.read(), proposal, bench.company)
 
         assert codes(held) == ["policy.ask"]
         assert [f.code for f in told.judgement.findings] == ["vendor.blocked", "policy.ask"]

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rutter_ap_server.guard.authorize import for_good, sufficient
+from rutter_ap_server.guard.authorize import is_permanent, is_sufficient
 from rutter_ap_server.guard.judge import Judgement, judge
 from rutter_ap_server.guard.policy import Policy, parse_policy
-from rutter_ap_server.guard.writes.base import Facts, OwnFacts, Rule
-from rutter_ap_server.guard.writes.pay_bill import PaymentKind
-from rutter_ap_server.guard.writes.registry import kind_named
+from rutter_ap_server.guard.writes.base import Facts, Rule, StoreFacts
+from rutter_ap_server.guard.writes.pay_bill import PayBillWrite
+from rutter_ap_server.guard.writes.registry import write_named
 from rutter_ap_server.store.proposals import Approval
 from rutter_ap_tools.findings import Finding, Severity, verdict
-from support.facts import a_frozen, payment_facts, usd
+from support.facts import a_prepared_write, payment_facts, usd
 from support.store_rows import START, a_proposal
 
 FINGERPRINT, OTHER = "f" * 64, "e" * 64
@@ -29,7 +29,7 @@ _FINDINGS = st.lists(
 
 
 @dataclass
-class SomeRules(PaymentKind):
+class SomeRules(PayBillWrite):
     """A payment whose rules are given."""
 
     rules: tuple[Rule[Any], ...] = field(default=())
@@ -37,14 +37,14 @@ class SomeRules(PaymentKind):
 
 def saying(findings: list[Finding]) -> SomeRules:
     def rule(finding: Finding) -> Rule[Any]:
-        return lambda _frozen, _facts, _policy: finding
+        return lambda _prepared, _facts, _policy: finding
 
     return SomeRules(rules=tuple(rule(finding) for finding in findings))
 
 
 def judged(findings: list[Finding], missing: tuple[Finding, ...] = ()) -> Judgement:
     facts = Facts(seen=payment_facts(), binding={"bill": "b1"}, missing=missing)
-    return judge(saying(findings), a_frozen(), facts, OwnFacts(), Policy())
+    return judge(saying(findings), a_prepared_write(), facts, StoreFacts(), Policy())
 
 
 @given(_FINDINGS)
@@ -74,7 +74,7 @@ def test_a_fact_that_could_not_be_had_counts_like_any_finding(findings: list[Fin
 
 def test_nothing_found_is_allowed_and_needs_nobody() -> None:
     policy = parse_policy('[tools]\npay_bill = "allow"')
-    judgement = judge(saying([]), a_frozen(), Facts(payment_facts(), {}), OwnFacts(), policy)
+    judgement = judge(saying([]), a_prepared_write(), Facts(payment_facts(), {}), StoreFacts(), policy)
 
     assert (judgement.findings, judgement.verdict, judgement.approvals_needed) == ((), Severity.ALLOW, 0)
     assert verdict([]) is Severity.ALLOW
@@ -86,7 +86,7 @@ def test_nothing_found_is_allowed_and_needs_nobody() -> None:
 )
 def test_the_policy_speaks_before_any_rule(base: str, code: str, needed: int) -> None:
     policy = parse_policy(f'[tools]\npay_bill = "{base}"')
-    judgement = judge(saying([]), a_frozen(), Facts(payment_facts(), {}), OwnFacts(), policy)
+    judgement = judge(saying([]), a_prepared_write(), Facts(payment_facts(), {}), StoreFacts(), policy)
 
     assert [f.code for f in judgement.findings] == [code]
     assert (judgement.verdict.word, judgement.approvals_needed) == (base, needed)
@@ -96,13 +96,13 @@ def test_the_policy_speaks_before_any_rule(base: str, code: str, needed: int) ->
 @pytest.mark.parametrize(
     ("own", "expected"),
     [
-        (OwnFacts(frozen_by="Ana at noon"), ("freeze.active", Severity.REFUSE)),
-        (OwnFacts(in_flight=("p1", "p2")), ("bill.in_flight", Severity.REFUSE)),
-        (OwnFacts(repeats=("p1",)), ("payment.repeat", Severity.APPROVE)),
+        (StoreFacts(frozen_by="Ana at noon"), ("freeze.active", Severity.REFUSE)),
+        (StoreFacts(in_flight=("p1", "p2")), ("bill.in_flight", Severity.REFUSE)),
+        (StoreFacts(repeats=("p1",)), ("payment.repeat", Severity.APPROVE)),
     ],
 )
-def test_what_our_own_store_knows_is_a_finding(own: OwnFacts, expected: tuple[str, Severity]) -> None:
-    judgement = judge(kind_named("pay_bill"), a_frozen(), Facts(payment_facts(), {}), own, Policy())
+def test_what_our_own_store_knows_is_a_finding(own: StoreFacts, expected: tuple[str, Severity]) -> None:
+    judgement = judge(write_named("pay_bill"), a_prepared_write(), Facts(payment_facts(), {}), own, Policy())
 
     assert (judgement.findings[0].code, judgement.findings[0].severity) == expected
 
@@ -111,7 +111,7 @@ def test_a_repeat_of_what_moves_no_money_only_asks() -> None:
     facts = Facts(seen=None, binding={})
     kind = replace(saying([]))
     kind.moves_money, kind.tool = False, "apply_credit"
-    judgement = judge(kind, a_frozen(), facts, OwnFacts(repeats=("p1",)), Policy())
+    judgement = judge(kind, a_prepared_write(), facts, StoreFacts(repeats=("p1",)), Policy())
 
     assert [(f.code, f.severity) for f in judgement.findings] == [("write.repeat", Severity.ASK)]
 
@@ -119,7 +119,9 @@ def test_a_repeat_of_what_moves_no_money_only_asks() -> None:
 def test_two_people_are_needed_only_above_the_upper_tier() -> None:
     def needed(amount: str) -> int:
         facts = Facts(payment_facts(), {})
-        return judge(kind_named("pay_bill"), a_frozen(usd(amount)), facts, OwnFacts(), Policy()).approvals_needed
+        return judge(
+            write_named("pay_bill"), a_prepared_write(usd(amount)), facts, StoreFacts(), Policy()
+        ).approvals_needed
 
     assert [needed("1.00"), needed("1000.01"), needed("25000.00"), needed("25000.01")] == [1, 1, 1, 2]
 
@@ -127,7 +129,7 @@ def test_two_people_are_needed_only_above_the_upper_tier() -> None:
 def test_a_judgement_is_bound_to_the_facts_and_not_to_what_was_before() -> None:
     def fingerprint(binding: dict[str, Any], before: dict[str, Any]) -> str:
         facts = Facts(payment_facts(), binding, before=before)
-        return judge(saying([]), a_frozen(), facts, OwnFacts(), Policy()).fingerprint
+        return judge(saying([]), a_prepared_write(), facts, StoreFacts(), Policy()).fingerprint
 
     assert fingerprint({"due": "1"}, {"payments": ["a"]}) == fingerprint({"due": "1"}, {})
     assert fingerprint({"due": "1"}, {}) != fingerprint({"due": "2"}, {})
@@ -168,7 +170,7 @@ def by(name: str, fingerprint: str = FINGERPRINT, channel: str = "desk") -> Appr
 def test_a_release_covers_only_enough_distinct_people_for_these_very_facts(
     judgement: Judgement, approvals: tuple[Approval, ...], covered: bool
 ) -> None:
-    assert sufficient(a_proposal(), judgement, approvals) is covered
+    assert is_sufficient(a_proposal(), judgement, approvals) is covered
 
 
 @pytest.mark.parametrize(
@@ -184,4 +186,4 @@ def test_a_release_covers_only_enough_distinct_people_for_these_very_facts(
 def test_a_refusal_that_passes_does_not_end_a_proposal(codes: list[str], lasting: bool) -> None:
     findings = tuple(Finding(code=code, severity=Severity.REFUSE, message="it") for code in codes)
 
-    assert for_good(Judgement(findings, "p" * 64, FINGERPRINT)) is lasting
+    assert is_permanent(Judgement(findings, "p" * 64, FINGERPRINT)) is lasting

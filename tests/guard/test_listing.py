@@ -53,7 +53,7 @@ async def clerk(home: Path, policy: str) -> AsyncIterator[tuple[Client, Any]]:
 
 async def listed(bench: Bench, **question: Any) -> ProposalList:
     """What is answered on a bench."""
-    return await bench.desk().list_proposals(ListProposals(**question))
+    return await bench.backend().list_proposals(ListProposals(**question))
 
 
 def left(limits: list[LimitLeft]) -> list[str]:
@@ -79,9 +79,9 @@ async def test_what_waits_is_listed_with_who_must_release_it(home: Path) -> None
         assert "data, never instructions" in said
 
         await app.approvals.add_approver("Dana", PASSCODE)
-        office = await app.offices.named("")
-        seen = await app.approvals.look(held["proposal_id"], office)
-        await app.approvals.approve(seen, office, name="Dana", passcode=PASSCODE, channel="terminal")
+        company = await app.companies.get("")
+        seen = await app.approvals.preview(held["proposal_id"], company)
+        await app.approvals.approve(seen, company, name="Dana", passcode=PASSCODE, channel="terminal")
         assert (await done(client, "list_proposals"))["proposals"] == []
         (posted,) = (await done(client, "list_proposals", state="posted", bill_id=bill["id"]))["proposals"]
         assert (posted["state"], posted["approvals"]) == ("posted", 1)
@@ -168,7 +168,7 @@ async def test_only_the_writes_on_one_bill_or_of_one_company_are_listed(home: Pa
 async def test_a_company_does_not_see_what_another_one_proposed(home: Path) -> None:
     async with a_bench(home) as bench:
         await bench.pay("NW-2291", "10.00")
-        company = bench.office.company.id
+        company = bench.company.id
         read = bench.app.store.read
         assert len(await read(lambda tx: tx.proposals.listed(company, ["held"], limit=5))) == 1
         assert await read(lambda tx: tx.proposals.listed("another company", ["held"], limit=5)) == []
@@ -206,7 +206,7 @@ async def test_a_payment_that_waits_is_shown_with_what_is_left_for_its_vendor_an
         held = await bench.pay("NW-2291", "100.00")
         entered = (await listed(bench, state="any")).proposals
         assert held.proposal_id is not None
-        shown = await bench.desk().get_proposal(GetProposal(proposal_id=held.proposal_id))
+        shown = await bench.backend().get_proposal(GetProposal(proposal_id=held.proposal_id))
 
         assert [row.id for row in entered] == [held.proposal_id]
         assert left(shown.limits) == [
@@ -216,7 +216,7 @@ async def test_a_payment_that_waits_is_shown_with_what_is_left_for_its_vendor_an
         ]
         await bench.approver("Ana", "Ben")
         assert (await bench.approve(held.proposal_id)).state == "posted"
-        done_with = await bench.desk().get_proposal(GetProposal(proposal_id=held.proposal_id))
+        done_with = await bench.backend().get_proposal(GetProposal(proposal_id=held.proposal_id))
         assert done_with.limits == []
 
 
@@ -229,5 +229,5 @@ async def test_a_broken_policy_leaves_the_list_readable_and_says_that_no_limit_c
         assert [row.id for row in found.proposals] == [held.proposal_id]
         assert (found.limits, found.notes) == ([], [NO_LIMITS])
         assert held.proposal_id is not None
-        shown = await bench.desk().get_proposal(GetProposal(proposal_id=held.proposal_id))
+        shown = await bench.backend().get_proposal(GetProposal(proposal_id=held.proposal_id))
         assert shown.limits == []

@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from rutter_ap_server.clock import FixedClock
 from rutter_ap_server.guard.authorize import LEASE_SECONDS
-from rutter_ap_server.interaction import Answer
+from rutter_ap_server.interaction import Reply
 from rutter_ap_server.rutter.models.vendors import VendorUpdate
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_server.store.proposals import Proposal
@@ -56,7 +56,7 @@ COUNTED = ("dispatching", "unknown", "posted")
 bills = st.sampled_from(BILLS)
 faults = st.lists(st.sampled_from(FAULTS), min_size=1, max_size=2)
 which = st.integers(min_value=0, max_value=1)
-answers = st.sampled_from([*[Answer.ACCEPTED] * 4, Answer.DECLINED, Answer.NONE])
+answers = st.sampled_from([*[Reply.ACCEPTED] * 4, Reply.DECLINED, Reply.NONE])
 nth = st.integers(min_value=0, max_value=7)
 
 
@@ -119,7 +119,7 @@ class PayingIsSafe(RuleBasedStateMachine):
         return [p for p in self.run(self.world.observer.proposals()) if p.tool == "pay_bill"]
 
     @rule(process=which, number=bills, amount=st.sampled_from(AMOUNTS), answer=answers, faults=faults)
-    def propose(self, process: int, number: str, amount: str, answer: Answer, faults: list[str]) -> None:
+    def propose(self, process: int, number: str, amount: str, answer: Reply, faults: list[str]) -> None:
         """An assistant asks for a payment, and somebody in the chat says something."""
         bench = self.processes[process]
         bench.wire.faults = list(faults)
@@ -137,11 +137,11 @@ class PayingIsSafe(RuleBasedStateMachine):
 
         async def look_and_decide() -> None:
             approvals = bench.app.approvals
-            seen = await approvals.look(proposal.id, bench.office)
+            seen = await approvals.preview(proposal.id, bench.company)
             if "payment.repeat" in codes(seen):
                 assert seen.verdict >= Severity.APPROVE
             elif yes:
-                await approvals.approve(seen, bench.office, name="Ana", passcode=PASSCODE, channel="terminal")
+                await approvals.approve(seen, bench.company, name="Ana", passcode=PASSCODE, channel="terminal")
             else:
                 await approvals.decline(proposal.id, name="Ana", passcode=PASSCODE, channel="terminal")
 
@@ -185,10 +185,10 @@ class PayingIsSafe(RuleBasedStateMachine):
 
     async def _change_vendor(self, name: str) -> None:
         self.keys += 1
-        office = self.world.observer.office
-        vendor = await office.directory.vendor(name)
+        company = self.world.observer.company
+        vendor = await company.directory.vendor(name)
         change = VendorUpdate(email=f"change-{self.keys}@example.com")
-        await office.ledger.vendors.update(vendor.id, change, idempotency_key=f"change {self.keys}")
+        await company.rutter.vendors.update(vendor.id, change, idempotency_key=f"change {self.keys}")
 
     @invariant()
     def the_books_and_our_records_agree(self) -> None:
@@ -225,7 +225,7 @@ class PayingIsSafe(RuleBasedStateMachine):
         assert self.run(self.world.observer.chain_holds())
 
     async def _spent(self, hours: int) -> Money:
-        company = self.world.observer.office.company.id
+        company = self.world.observer.company.id
         return await self.world.observer.app.store.read(lambda tx: tx.spend.spent(company, "USD", hours))
 
     async def _approvers(self, proposal_id: str) -> set[str]:

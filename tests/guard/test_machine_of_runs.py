@@ -13,7 +13,7 @@ from guard import test_machine as machine
 from guard.test_machine import BILLS, PayingIsSafe, answers, faults, which
 from guard.test_payment_runs import run_of
 from rutter_ap_server.guard.authorize import LEASE_SECONDS
-from rutter_ap_server.interaction import Answer
+from rutter_ap_server.interaction import Reply
 from rutter_ap_server.store.proposals import IN_FLIGHT_STATES, Proposal
 from rutter_ap_tools.errors import ApError
 from rutter_ap_tools.money import Money
@@ -40,7 +40,7 @@ class RunsAreSafe(PayingIsSafe):
         return self.run(self.world.observer.app.store.read(lambda tx: tx.proposals.of_run(run.id)))
 
     @rule(process=which, numbers=parts_of_a_run, memo=st.sampled_from(["", "again"]), answer=answers, faults=faults)
-    def propose_run(self, process: int, numbers: list[str], memo: str, answer: Answer, faults: list[str]) -> None:
+    def propose_run(self, process: int, numbers: list[str], memo: str, answer: Reply, faults: list[str]) -> None:
         """An assistant asks for a run."""
         bench = self.processes[process]
         bench.wire.faults = list(faults)

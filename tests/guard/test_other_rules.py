@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from rutter_ap_server.guard.policy import Policy, ToolPolicy
-from rutter_ap_server.guard.prepared import Frozen
+from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes import (
     apply_credit,
     attach_file,
@@ -19,17 +19,17 @@ from rutter_ap_server.guard.writes import (
 )
 from rutter_ap_server.guard.writes.apply_credit import CreditFacts
 from rutter_ap_server.guard.writes.attach_file import AttachmentFacts
-from rutter_ap_server.guard.writes.base import Kind
+from rutter_ap_server.guard.writes.base import Write
 from rutter_ap_server.guard.writes.create_bill_rules import BillFacts, EarlierBill
 from rutter_ap_server.guard.writes.link_account import LinkFacts
-from rutter_ap_server.guard.writes.registry import kind_named
+from rutter_ap_server.guard.writes.registry import write_named
 from rutter_ap_tools.bills import NewBillLine
 from rutter_ap_tools.errors import BadInput
 from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.money import Money
-from support.facts import a_bill, a_frozen, a_vendor, an_account, usd
+from support.facts import a_bill, a_prepared_write, a_vendor, an_account, usd
 
-Rule = Callable[[Frozen, Any, Policy], Finding | None]
+Rule = Callable[[PreparedWrite, Any, Policy], Finding | None]
 eur = Money.parse("100.00", "EUR")
 zero = Money.zero("USD")
 
@@ -38,9 +38,9 @@ def said(finding: Finding | None) -> str | None:
     return f"{finding.severity.word} {finding.code}" if finding else None
 
 
-def entry(money: Money | None = None, **fields: str) -> Frozen:
+def entry(money: Money | None = None, **fields: str) -> PreparedWrite:
     named = {"document_number": "INV-7", "issue_date": "2026-03-01", "currency": "USD"} | fields
-    return a_frozen(money, tool="create_bill", fields=named)
+    return a_prepared_write(money, tool="create_bill", fields=named)
 
 
 def entry_facts(*earlier: EarlierBill, **changed: Any) -> BillFacts:
@@ -62,15 +62,15 @@ def credit_facts(**changed: Any) -> CreditFacts:
     return CreditFacts(**made | changed)
 
 
-def link(role: str, account_type: str | None = None) -> Frozen:
+def link(role: str, account_type: str | None = None) -> PreparedWrite:
     fields: dict[str, Any] = {"role": role}
     if account_type:
         fields["create"] = {"name": "New", "account_type": account_type}
-    return a_frozen(tool="link_account", fields=fields)
+    return a_prepared_write(tool="link_account", fields=fields)
 
 
 @pytest.mark.parametrize(
-    ("rule", "frozen", "facts", "expected"),
+    ("rule", "prepared", "facts", "expected"),
     [
         (document_rules.amount_not_positive, entry(usd("0.01")), entry_facts(), None),
         (document_rules.amount_not_positive, entry(zero), entry_facts(), "refuse amount.not_positive"),
@@ -147,47 +147,67 @@ def link(role: str, account_type: str | None = None) -> Frozen:
             entry_facts(accounts=(an_account(type="expense", status="inactive"),)),
             "refuse account.inactive",
         ),
-        (apply_credit.amount_not_positive, a_frozen(usd("0.01")), credit_facts(), None),
-        (apply_credit.amount_not_positive, a_frozen(zero), credit_facts(), "refuse amount.not_positive"),
-        (apply_credit.currency_mismatch, a_frozen(), credit_facts(), None),
-        (apply_credit.currency_mismatch, a_frozen(), credit_facts(remaining=eur), "refuse currency.mismatch"),
-        (apply_credit.currency_mismatch, a_frozen(), credit_facts(bill=a_bill(due=eur)), "refuse currency.mismatch"),
-        (apply_credit.currency_mismatch, a_frozen(eur), credit_facts(), "refuse currency.mismatch"),
-        (apply_credit.credit_other_vendor, a_frozen(), credit_facts(), None),
+        (apply_credit.amount_not_positive, a_prepared_write(usd("0.01")), credit_facts(), None),
+        (apply_credit.amount_not_positive, a_prepared_write(zero), credit_facts(), "refuse amount.not_positive"),
+        (apply_credit.currency_mismatch, a_prepared_write(), credit_facts(), None),
+        (apply_credit.currency_mismatch, a_prepared_write(), credit_facts(remaining=eur), "refuse currency.mismatch"),
+        (
+            apply_credit.currency_mismatch,
+            a_prepared_write(),
+            credit_facts(bill=a_bill(due=eur)),
+            "refuse currency.mismatch",
+        ),
+        (apply_credit.currency_mismatch, a_prepared_write(eur), credit_facts(), "refuse currency.mismatch"),
+        (apply_credit.credit_other_vendor, a_prepared_write(), credit_facts(), None),
         (
             apply_credit.credit_other_vendor,
-            a_frozen(),
+            a_prepared_write(),
             credit_facts(credit_vendor_id="v2"),
             "refuse credit.other_vendor",
         ),
         (
             apply_credit.credit_other_vendor,
-            a_frozen(),
+            a_prepared_write(),
             credit_facts(credit_vendor_id=None, bill=a_bill(vendor_id=None)),
             "refuse credit.other_vendor",
         ),
-        (apply_credit.credit_over_remaining, a_frozen(usd("100.00")), credit_facts(), None),
+        (apply_credit.credit_over_remaining, a_prepared_write(usd("100.00")), credit_facts(), None),
         (
             apply_credit.credit_over_remaining,
-            a_frozen(usd("100.01")),
+            a_prepared_write(usd("100.01")),
             credit_facts(),
             "refuse credit.over_remaining",
         ),
-        (apply_credit.credit_over_balance, a_frozen(), credit_facts(), None),
-        (apply_credit.credit_over_balance, a_frozen(usd("100.01")), credit_facts(), "refuse credit.over_balance"),
-        (apply_credit.credit_not_open, a_frozen(), credit_facts(credit_status="partially_paid"), None),
-        (apply_credit.credit_not_open, a_frozen(), credit_facts(credit_status="paid"), "refuse credit.not_open"),
-        (apply_credit.credit_not_open, a_frozen(), credit_facts(credit_status="draft"), "refuse credit.not_open"),
-        (apply_credit.bill_not_payable, a_frozen(), credit_facts(), None),
+        (apply_credit.credit_over_balance, a_prepared_write(), credit_facts(), None),
+        (
+            apply_credit.credit_over_balance,
+            a_prepared_write(usd("100.01")),
+            credit_facts(),
+            "refuse credit.over_balance",
+        ),
+        (apply_credit.credit_not_open, a_prepared_write(), credit_facts(credit_status="partially_paid"), None),
+        (
+            apply_credit.credit_not_open,
+            a_prepared_write(),
+            credit_facts(credit_status="paid"),
+            "refuse credit.not_open",
+        ),
+        (
+            apply_credit.credit_not_open,
+            a_prepared_write(),
+            credit_facts(credit_status="draft"),
+            "refuse credit.not_open",
+        ),
+        (apply_credit.bill_not_payable, a_prepared_write(), credit_facts(), None),
         (
             apply_credit.bill_not_payable,
-            a_frozen(),
+            a_prepared_write(),
             credit_facts(bill=a_bill(status="void")),
             "refuse bill.not_payable",
         ),
-        (attach_file.bill_void, a_frozen(), AttachmentFacts(a_bill()), None),
-        (attach_file.bill_void, a_frozen(), AttachmentFacts(a_bill(status="paid")), None),
-        (attach_file.bill_void, a_frozen(), AttachmentFacts(a_bill(status="void")), "refuse bill.void"),
+        (attach_file.bill_void, a_prepared_write(), AttachmentFacts(a_bill()), None),
+        (attach_file.bill_void, a_prepared_write(), AttachmentFacts(a_bill(status="paid")), None),
+        (attach_file.bill_void, a_prepared_write(), AttachmentFacts(a_bill(status="void")), "refuse bill.void"),
         (link_account.account_wrong_type, link("funding"), LinkFacts(an_account()), None),
         (link_account.account_wrong_type, link("funding"), LinkFacts(an_account(type="credit_card")), None),
         (
@@ -223,13 +243,15 @@ def link(role: str, account_type: str | None = None) -> Frozen:
         (link_account.account_exists, link("funding"), LinkFacts(an_account()), None),
     ],
 )
-def test_a_rule_speaks_exactly_at_its_edge(rule: Rule, frozen: Frozen, facts: Any, expected: str | None) -> None:
-    assert said(rule(frozen, facts, Policy())) == expected
+def test_a_rule_speaks_exactly_at_its_edge(
+    rule: Rule, prepared: PreparedWrite, facts: Any, expected: str | None
+) -> None:
+    assert said(rule(prepared, facts, Policy())) == expected
 
 
 @pytest.mark.parametrize("tool", list(ToolPolicy.model_fields))
 def test_every_write_has_a_kind_whose_rules_are_all_asked(tool: str) -> None:
-    kind: Kind = kind_named(tool)
+    kind: Write = write_named(tool)
 
     assert kind.tool == tool
     assert kind.moves_money == (tool == "pay_bill")

@@ -10,13 +10,13 @@ import pytest
 
 from rutter_ap_server.clock import FixedClock
 from rutter_ap_server.guard.policy import Policy, parse_policy
-from rutter_ap_server.guard.prepared import Frozen, freeze, thaw
-from rutter_ap_server.guard.store_facts import SENDING_STATES, others_in_the_way, own_facts, windows_broken
-from rutter_ap_server.guard.writes.base import OwnFacts
-from rutter_ap_server.guard.writes.registry import kind_named
+from rutter_ap_server.guard.prepared import PreparedWrite, prepare
+from rutter_ap_server.guard.store_facts import SENDING_STATES, blocked_by_other_write, store_facts, windows_broken
+from rutter_ap_server.guard.writes.base import StoreFacts
+from rutter_ap_server.guard.writes.registry import write_named
 from rutter_ap_server.store.engine import Store
 from rutter_ap_tools.money import Money
-from support.facts import a_frozen, usd
+from support.facts import a_prepared_write, usd
 from support.store_rows import START, put
 
 LIMITS = parse_policy(
@@ -45,20 +45,20 @@ def store(tmp_path: Path, clock: FixedClock) -> Iterator[Store]:
     opened.close()
 
 
-def known(store: Store, frozen: Frozen, **options: object) -> OwnFacts:
-    kind = kind_named(frozen.tool)
-    return store.read_now(lambda tx: own_facts(tx, kind, frozen, Policy(), **options))  # type: ignore[arg-type]
+def known(store: Store, prepared: PreparedWrite, **options: object) -> StoreFacts:
+    kind = write_named(prepared.tool)
+    return store.read_now(lambda tx: store_facts(tx, kind, prepared, Policy(), **options))  # type: ignore[arg-type]
 
 
 def test_nothing_is_known_at_first(store: Store) -> None:
-    assert known(store, a_frozen()) == OwnFacts()
+    assert known(store, a_prepared_write()) == StoreFacts()
 
 
 def test_a_freeze_is_known_to_every_write(store: Store) -> None:
     store.write_now(lambda tx: tx.people.freeze("Ana"))
 
     for tool in ("pay_bill", "create_bill", "apply_credit", "attach_file", "link_account"):
-        assert known(store, a_frozen(tool=tool)).frozen_by == "Ana at 2026-03-02T09:30:00.000000Z"
+        assert known(store, a_prepared_write(tool=tool)).frozen_by == "Ana at 2026-03-02T09:30:00.000000Z"
 
 
 @pytest.mark.parametrize(
@@ -81,18 +81,18 @@ def test_a_write_on_the_same_bill_whose_outcome_is_open_is_in_the_way(
 ) -> None:
     other = put(store, state=state, tool=tool, bill_id=bill, company_id=company, money=usd("1.00"))
 
-    assert known(store, a_frozen()).in_flight == ((other.id,) if in_the_way else ())
-    assert known(store, a_frozen(tool="apply_credit")).in_flight == ((other.id,) if in_the_way else ())
-    assert known(store, a_frozen(), except_id=other.id).in_flight == ()
-    assert known(store, a_frozen(tool="attach_file")).in_flight == ()
+    assert known(store, a_prepared_write()).in_flight == ((other.id,) if in_the_way else ())
+    assert known(store, a_prepared_write(tool="apply_credit")).in_flight == ((other.id,) if in_the_way else ())
+    assert known(store, a_prepared_write(), except_id=other.id).in_flight == ()
+    assert known(store, a_prepared_write(tool="attach_file")).in_flight == ()
 
 
 def test_before_sending_only_what_may_have_left_is_in_the_way(store: Store) -> None:
     put(store, state="released", money=usd("1.00"))
-    assert known(store, a_frozen(), in_flight_states=SENDING_STATES).in_flight == ()
+    assert known(store, a_prepared_write(), in_flight_states=SENDING_STATES).in_flight == ()
 
     unknown = put(store, state="unknown", money=usd("2.00"))
-    assert known(store, a_frozen(), in_flight_states=SENDING_STATES).in_flight == (unknown.id,)
+    assert known(store, a_prepared_write(), in_flight_states=SENDING_STATES).in_flight == (unknown.id,)
 
 
 @pytest.mark.parametrize(
@@ -112,10 +112,10 @@ def test_a_write_waits_for_another_one_that_could_change_its_facts(
     store: Store, mine: str, other: dict[str, str | None], waits: bool
 ) -> None:
     proposal = put(store, tool=mine, state="released", bill_id=None if mine == "create_bill" else "b1")
-    assert not store.read_now(lambda tx: others_in_the_way(tx, proposal))
+    assert not store.read_now(lambda tx: blocked_by_other_write(tx, proposal))
     put(store, **other)
 
-    assert store.read_now(lambda tx: others_in_the_way(tx, proposal)) is waits
+    assert store.read_now(lambda tx: blocked_by_other_write(tx, proposal)) is waits
 
 
 @pytest.mark.parametrize(
@@ -137,34 +137,34 @@ def test_a_posted_payment_of_the_same_amount_on_the_same_bill_is_a_repeat_for_a_
     at = START - timedelta(days=days_ago)
     other = put(store, state=state, money=usd(amount), created_at=at, updated_at=at)
 
-    assert known(store, a_frozen()).repeats == ((other.id,) if repeats else ())
+    assert known(store, a_prepared_write()).repeats == ((other.id,) if repeats else ())
 
 
 def test_a_repeat_is_known_though_memo_account_or_date_were_changed(store: Store) -> None:
     other = put(store, state="posted", digest="1" * 64)
-    changed = a_frozen(fields={"bill_id": "b1", "memo": "another memo"})
+    changed = a_prepared_write(fields={"bill_id": "b1", "memo": "another memo"})
 
     assert changed.digest != other.digest
     assert known(store, changed).repeats == (other.id,)
 
 
 def test_a_write_that_moves_no_money_is_a_repeat_only_when_it_is_the_same_in_every_field(store: Store) -> None:
-    frozen = a_frozen(tool="create_bill", bill_id=None)
-    other = put(store, tool="create_bill", state="posted", digest=frozen.digest, bill_id=None)
+    prepared = a_prepared_write(tool="create_bill", bill_id=None)
+    other = put(store, tool="create_bill", state="posted", digest=prepared.digest, bill_id=None)
 
-    assert known(store, frozen).repeats == (other.id,)
-    assert known(store, a_frozen(tool="create_bill", bill_id=None, fields={"memo": "x"})).repeats == ()
+    assert known(store, prepared).repeats == (other.id,)
+    assert known(store, a_prepared_write(tool="create_bill", bill_id=None, fields={"memo": "x"})).repeats == ()
 
 
 def test_linking_an_account_again_is_no_repeat(store: Store) -> None:
-    frozen = a_frozen(tool="link_account", bill_id=None)
-    put(store, tool="link_account", state="posted", digest=frozen.digest)
+    prepared = a_prepared_write(tool="link_account", bill_id=None)
+    put(store, tool="link_account", state="posted", digest=prepared.digest)
 
-    assert known(store, frozen).repeats == ()
+    assert known(store, prepared).repeats == ()
 
 
 def broken(store: Store, amount: str, *, vendor: str = "v1", currency: str = "USD") -> tuple[str, str] | None:
-    money, company = Money.parse(amount, currency), a_frozen().company_id
+    money, company = Money.parse(amount, currency), a_prepared_write().company_id
     limits = LIMITS.of(company)
     return store.read_now(lambda tx: next(windows_broken(tx, company, money, vendor, limits), None))
 
@@ -219,13 +219,13 @@ def test_limits_of_one_currency_do_not_count_another(store: Store) -> None:
 
 
 def test_the_same_intent_has_one_digest_and_every_field_is_in_it() -> None:
-    base = a_frozen(fields={"bill_id": "b1", "amount": "1.00", "memo": ""})
-    same = a_frozen(fields={"memo": "", "amount": "1.00", "bill_id": "b1"}, summary="other words")
+    base = a_prepared_write(fields={"bill_id": "b1", "amount": "1.00", "memo": ""})
+    same = a_prepared_write(fields={"memo": "", "amount": "1.00", "bill_id": "b1"}, summary="other words")
     others = [
-        a_frozen(fields={"bill_id": "b1", "amount": "1.00", "memo": "x"}),
-        a_frozen(fields={"bill_id": "b1", "amount": "1.01", "memo": ""}),
-        a_frozen(fields={"bill_id": "b1", "amount": "1.00", "memo": ""}, company_id="company-2"),
-        a_frozen(fields={"bill_id": "b1", "amount": "1.00", "memo": ""}, tool="apply_credit"),
+        a_prepared_write(fields={"bill_id": "b1", "amount": "1.00", "memo": "x"}),
+        a_prepared_write(fields={"bill_id": "b1", "amount": "1.01", "memo": ""}),
+        a_prepared_write(fields={"bill_id": "b1", "amount": "1.00", "memo": ""}, company_id="company-2"),
+        a_prepared_write(fields={"bill_id": "b1", "amount": "1.00", "memo": ""}, tool="apply_credit"),
     ]
 
     assert base.digest == same.digest
@@ -233,9 +233,9 @@ def test_the_same_intent_has_one_digest_and_every_field_is_in_it() -> None:
 
 
 def test_a_date_we_filled_in_is_frozen_but_does_not_make_another_intent_tomorrow() -> None:
-    def on(date: str, *defaulted: str) -> Frozen:
+    def on(date: str, *defaulted: str) -> PreparedWrite:
         fields = {"bill_id": "b1", "date": date}
-        return freeze(tool="pay_bill", company_id="c", fields=fields, summary="Pay", defaulted=defaulted)
+        return prepare(tool="pay_bill", company_id="c", fields=fields, summary="Pay", defaulted=defaulted)
 
     assert on("2026-03-02", "date").digest == on("2026-03-03", "date").digest
     assert on("2026-03-02").digest != on("2026-03-03").digest
@@ -243,16 +243,16 @@ def test_a_date_we_filled_in_is_frozen_but_does_not_make_another_intent_tomorrow
 
 
 def test_a_stored_proposal_is_thawed_to_what_was_frozen(store: Store) -> None:
-    frozen = a_frozen(fields={"bill_id": "b1", "lines": [{"a": "1"}]})
+    prepared = a_prepared_write(fields={"bill_id": "b1", "lines": [{"a": "1"}]})
     proposal = put(
         store,
-        tool=frozen.tool,
-        digest=frozen.digest,
-        fields=frozen.fields,
-        summary=frozen.summary,
-        money=frozen.money,
+        tool=prepared.tool,
+        digest=prepared.digest,
+        fields=prepared.fields,
+        summary=prepared.summary,
+        money=prepared.money,
     )
 
     stored = store.read_now(lambda tx: tx.proposals.get(proposal.id))
     assert stored is not None
-    assert thaw(stored) == frozen
+    assert PreparedWrite.of(stored) == prepared

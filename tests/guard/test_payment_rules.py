@@ -7,14 +7,14 @@ from collections.abc import Callable
 import pytest
 
 from rutter_ap_server.guard.policy import Policy, parse_policy
-from rutter_ap_server.guard.prepared import Frozen
+from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes import pay_bill_rules as rules
 from rutter_ap_server.guard.writes.pay_bill_rules import PaymentFacts
 from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.money import Money
-from support.facts import a_bill, a_frozen, a_vendor, an_account, payment_facts, usd
+from support.facts import a_bill, a_prepared_write, a_vendor, an_account, payment_facts, usd
 
-Rule = Callable[[Frozen, PaymentFacts, Policy], Finding | None]
+Rule = Callable[[PreparedWrite, PaymentFacts, Policy], Finding | None]
 eur = Money.parse("100.00", "EUR")
 cent, zero = usd("0.01"), Money.zero("USD")
 euro_account = an_account(currency="EUR")
@@ -25,58 +25,80 @@ def said(finding: Finding | None) -> str | None:
 
 
 def test_no_rule_objects_to_an_ordinary_payment() -> None:
-    assert [said(rule(a_frozen(), payment_facts(), Policy())) for rule in rules.RULES] == [None] * len(rules.RULES)
+    assert [said(rule(a_prepared_write(), payment_facts(), Policy())) for rule in rules.RULES] == [None] * len(
+        rules.RULES
+    )
 
 
 @pytest.mark.parametrize(
-    ("rule", "frozen", "facts", "expected"),
+    ("rule", "prepared", "facts", "expected"),
     [
-        (rules.amount_not_positive, a_frozen(cent), payment_facts(), None),
-        (rules.amount_not_positive, a_frozen(zero), payment_facts(), "refuse amount.not_positive"),
-        (rules.amount_not_positive, a_frozen(zero - cent), payment_facts(), "refuse amount.not_positive"),
-        (rules.amount_over_balance, a_frozen(usd("100.00")), payment_facts(), None),
-        (rules.amount_over_balance, a_frozen(usd("100.01")), payment_facts(), "refuse amount.over_balance"),
+        (rules.amount_not_positive, a_prepared_write(cent), payment_facts(), None),
+        (rules.amount_not_positive, a_prepared_write(zero), payment_facts(), "refuse amount.not_positive"),
+        (rules.amount_not_positive, a_prepared_write(zero - cent), payment_facts(), "refuse amount.not_positive"),
+        (rules.amount_over_balance, a_prepared_write(usd("100.00")), payment_facts(), None),
+        (rules.amount_over_balance, a_prepared_write(usd("100.01")), payment_facts(), "refuse amount.over_balance"),
         (
             rules.amount_over_balance,
-            a_frozen(usd("60.00")),
+            a_prepared_write(usd("60.00")),
             payment_facts(bill=a_bill(due=usd("59.99"))),
             "refuse amount.over_balance",
         ),
-        (rules.amount_over_balance, a_frozen(cent), payment_facts(bill=a_bill(due=zero)), "refuse amount.over_balance"),
-        (rules.amount_over_balance, a_frozen(usd("500")), payment_facts(bill=a_bill(due=eur)), None),
-        (rules.amount_over_single_limit, a_frozen(usd("100000.00")), payment_facts(), None),
+        (
+            rules.amount_over_balance,
+            a_prepared_write(cent),
+            payment_facts(bill=a_bill(due=zero)),
+            "refuse amount.over_balance",
+        ),
+        (rules.amount_over_balance, a_prepared_write(usd("500")), payment_facts(bill=a_bill(due=eur)), None),
+        (rules.amount_over_single_limit, a_prepared_write(usd("100000.00")), payment_facts(), None),
         (
             rules.amount_over_single_limit,
-            a_frozen(usd("100000.01")),
+            a_prepared_write(usd("100000.01")),
             payment_facts(),
             "refuse amount.over_single_limit",
         ),
-        (rules.amount_over_single_limit, a_frozen(Money.parse("9" * 15, "JPY")), payment_facts(), None),
-        (rules.amount_over_tier, a_frozen(usd("1000.00")), payment_facts(), None),
-        (rules.amount_over_tier, a_frozen(usd("1000.01")), payment_facts(), "approve amount.approver"),
-        (rules.amount_over_tier, a_frozen(usd("25000.00")), payment_facts(), "approve amount.approver"),
-        (rules.amount_over_tier, a_frozen(usd("25000.01")), payment_facts(), "approve amount.two_approvers"),
-        (rules.amount_over_tier, a_frozen(Money.parse("1", "JPY")), payment_facts(), "approve amount.no_tier"),
-        (rules.bill_not_payable, a_frozen(), payment_facts(bill=a_bill(status="partially_paid")), None),
+        (rules.amount_over_single_limit, a_prepared_write(Money.parse("9" * 15, "JPY")), payment_facts(), None),
+        (rules.amount_over_tier, a_prepared_write(usd("1000.00")), payment_facts(), None),
+        (rules.amount_over_tier, a_prepared_write(usd("1000.01")), payment_facts(), "approve amount.approver"),
+        (rules.amount_over_tier, a_prepared_write(usd("25000.00")), payment_facts(), "approve amount.approver"),
+        (rules.amount_over_tier, a_prepared_write(usd("25000.01")), payment_facts(), "approve amount.two_approvers"),
+        (rules.amount_over_tier, a_prepared_write(Money.parse("1", "JPY")), payment_facts(), "approve amount.no_tier"),
+        (rules.bill_not_payable, a_prepared_write(), payment_facts(bill=a_bill(status="partially_paid")), None),
         *(
-            (rules.bill_not_payable, a_frozen(), payment_facts(bill=a_bill(status=status)), "refuse bill.not_payable")
+            (
+                rules.bill_not_payable,
+                a_prepared_write(),
+                payment_facts(bill=a_bill(status=status)),
+                "refuse bill.not_payable",
+            )
             for status in ("paid", "void", "draft", "submitted", "pending_approval", "rejected", "unknown", "Open", "")
         ),
-        (rules.currency_mismatch, a_frozen(eur), payment_facts(), "refuse currency.mismatch"),
-        (rules.currency_mismatch, a_frozen(), payment_facts(bill=a_bill(due=eur)), "refuse currency.mismatch"),
-        (rules.currency_mismatch, a_frozen(), payment_facts(account=euro_account), "refuse currency.mismatch"),
+        (rules.currency_mismatch, a_prepared_write(eur), payment_facts(), "refuse currency.mismatch"),
+        (rules.currency_mismatch, a_prepared_write(), payment_facts(bill=a_bill(due=eur)), "refuse currency.mismatch"),
+        (rules.currency_mismatch, a_prepared_write(), payment_facts(account=euro_account), "refuse currency.mismatch"),
         (
             rules.currency_mismatch,
-            a_frozen(),
+            a_prepared_write(),
             payment_facts(account=an_account(currency=None)),
             "approve currency.unknown",
         ),
-        (rules.currency_mismatch, a_frozen(eur), payment_facts(bill=a_bill(due=eur), account=euro_account), None),
-        (rules.account_not_a_funding_source, a_frozen(), payment_facts(account=an_account(type="credit_card")), None),
+        (
+            rules.currency_mismatch,
+            a_prepared_write(eur),
+            payment_facts(bill=a_bill(due=eur), account=euro_account),
+            None,
+        ),
+        (
+            rules.account_not_a_funding_source,
+            a_prepared_write(),
+            payment_facts(account=an_account(type="credit_card")),
+            None,
+        ),
         *(
             (
                 rules.account_not_a_funding_source,
-                a_frozen(),
+                a_prepared_write(),
                 payment_facts(account=an_account(type=kind)),
                 "refuse account.not_a_funding_source",
             )
@@ -85,37 +107,42 @@ def test_no_rule_objects_to_an_ordinary_payment() -> None:
         *(
             (
                 rules.account_inactive,
-                a_frozen(),
+                a_prepared_write(),
                 payment_facts(account=an_account(status=status)),
                 "refuse account.inactive",
             )
             for status in ("inactive", "archived", "unknown", "pending")
         ),
-        (rules.vendor_mismatch, a_frozen(), payment_facts(vendor=None), "refuse vendor.mismatch"),
-        (rules.vendor_mismatch, a_frozen(), payment_facts(vendor=a_vendor(id="v2")), "refuse vendor.mismatch"),
-        (rules.vendor_mismatch, a_frozen(vendor_id=None), payment_facts(), "refuse vendor.mismatch"),
+        (rules.vendor_mismatch, a_prepared_write(), payment_facts(vendor=None), "refuse vendor.mismatch"),
+        (rules.vendor_mismatch, a_prepared_write(), payment_facts(vendor=a_vendor(id="v2")), "refuse vendor.mismatch"),
+        (rules.vendor_mismatch, a_prepared_write(vendor_id=None), payment_facts(), "refuse vendor.mismatch"),
         (
             rules.vendor_archived,
-            a_frozen(),
+            a_prepared_write(),
             payment_facts(vendor=a_vendor(status="archived")),
             "approve vendor.archived",
         ),
         (
             rules.vendor_archived,
-            a_frozen(),
+            a_prepared_write(),
             payment_facts(vendor=a_vendor(status="unknown")),
             "approve vendor.archived",
         ),
-        (rules.vendor_archived, a_frozen(), payment_facts(vendor=None), None),
-        (rules.vendor_first_payment, a_frozen(), payment_facts(paid_before=False), "approve vendor.first_payment"),
-        (rules.vendor_first_payment, a_frozen(), payment_facts(vendor=None, paid_before=False), None),
-        (rules.credit_available, a_frozen(), payment_facts(open_credits=cent), "ask credit.available"),
+        (rules.vendor_archived, a_prepared_write(), payment_facts(vendor=None), None),
+        (
+            rules.vendor_first_payment,
+            a_prepared_write(),
+            payment_facts(paid_before=False),
+            "approve vendor.first_payment",
+        ),
+        (rules.vendor_first_payment, a_prepared_write(), payment_facts(vendor=None, paid_before=False), None),
+        (rules.credit_available, a_prepared_write(), payment_facts(open_credits=cent), "ask credit.available"),
     ],
 )
 def test_a_rule_speaks_exactly_at_its_edge(
-    rule: Rule, frozen: Frozen, facts: PaymentFacts, expected: str | None
+    rule: Rule, prepared: PreparedWrite, facts: PaymentFacts, expected: str | None
 ) -> None:
-    assert said(rule(frozen, facts, Policy())) == expected
+    assert said(rule(prepared, facts, Policy())) == expected
 
 
 def test_limits_of_one_currency_never_cover_another() -> None:
@@ -129,17 +156,18 @@ def test_limits_of_one_currency_never_cover_another() -> None:
         vendor_day_limit = "1"
         """
     )
-    euros = a_frozen(Money.parse("50.00", "EUR"))
+    euros = a_prepared_write(Money.parse("50.00", "EUR"))
 
     assert said(rules.amount_over_single_limit(euros, payment_facts(), policy)) is None
     assert said(rules.amount_over_tier(euros, payment_facts(), policy)) == "approve amount.no_tier"
     assert (
-        said(rules.amount_over_tier(a_frozen(usd("1.01")), payment_facts(), policy)) == "approve amount.two_approvers"
+        said(rules.amount_over_tier(a_prepared_write(usd("1.01")), payment_facts(), policy))
+        == "approve amount.two_approvers"
     )
 
 
 def test_a_sentence_names_the_amounts_it_is_about() -> None:
-    finding = rules.amount_over_balance(a_frozen(usd("1250.00")), payment_facts(), Policy())
+    finding = rules.amount_over_balance(a_prepared_write(usd("1250.00")), payment_facts(), Policy())
 
     assert finding is not None
     assert finding.message == "1,250.00 USD is more than the 100.00 USD still due"

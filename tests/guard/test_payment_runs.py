@@ -162,11 +162,11 @@ async def test_a_bill_that_changes_after_the_release_was_given_voids_it(home: Pa
         await bench.approver("Ana", "Bo")
         held = await run_of(bench, *PLAIN)
         assert held.proposal_id is not None
-        seen = await bench.app.approvals.look(held.proposal_id, bench.office)
+        seen = await bench.app.approvals.preview(held.proposal_id, bench.company)
         await bench.pay_by_hand("NW-2304", "1.00")
 
         with pytest.raises(NotReleased) as moved:
-            await bench.app.approvals.approve(seen, bench.office, name="Ana", passcode=PASSCODE, channel="terminal")
+            await bench.app.approvals.approve(seen, bench.company, name="Ana", passcode=PASSCODE, channel="terminal")
         assert moved.value.error_code in ("approval.facts_moved", "approval.not_waiting")
         assert await bench.paid("NW-2291") == []
 
@@ -258,12 +258,12 @@ async def test_asking_for_an_interrupted_run_resumes_it(home: Path) -> None:
         assert result.status == "unknown"
         assert [line.status for line in result.lines] == ["posted", "unknown", "unknown"]
 
-        answer = await bench.desk().get_proposal(GetProposal(proposal_id=str(result.proposal_id)))
+        answer = await bench.backend().get_proposal(GetProposal(proposal_id=str(result.proposal_id)))
 
         assert answer.proposal.state == "posted"
         assert answer.lines is not None
         assert [(line.document_number, line.status) for line in answer.lines] == [(n, "posted") for n in PLAIN]
-        said = GET_PROPOSAL.say(answer)
+        said = GET_PROPOSAL.render(answer)
         assert all(f"{number} | " in said for number in PLAIN)
         assert await paid_on(bench, PLAIN) == once_each()
 

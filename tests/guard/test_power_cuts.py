@@ -32,7 +32,7 @@ class Case:
 
 
 async def credit_id(bench: Bench) -> str:
-    [found] = [c.id async for c in bench.office.ledger.bill_credit_memos.walk() if c.document_number == "CM-0117"]
+    [found] = [c.id async for c in bench.company.rutter.bill_credit_memos.walk() if c.document_number == "CM-0117"]
     return found
 
 
@@ -57,7 +57,7 @@ async def delete(bench: Bench) -> WriteArguments:
 
 
 async def numbers_of_acme(bench: Bench) -> int:
-    return len([b async for b in bench.office.ledger.bills.walk() if b.document_number == "INV1043"])
+    return len([b async for b in bench.company.rutter.bills.walk() if b.document_number == "INV1043"])
 
 
 async def new_credit(bench: Bench) -> WriteArguments:
@@ -68,7 +68,7 @@ async def new_credit(bench: Bench) -> WriteArguments:
 
 
 async def its_credits(bench: Bench) -> list[str]:
-    walked = bench.office.ledger.bill_credit_memos.walk()
+    walked = bench.company.rutter.bill_credit_memos.walk()
     return [str(c.total_amount) async for c in walked if c.document_number == "AC-9"]
 
 
@@ -89,7 +89,7 @@ async def new_vendor(bench: Bench) -> WriteArguments:
 
 
 async def its_vendors(bench: Bench) -> int:
-    return len([v async for v in bench.office.ledger.vendors.walk() if v.vendor_name == "Willow Joinery"])
+    return len([v async for v in bench.company.rutter.vendors.walk() if v.vendor_name == "Willow Joinery"])
 
 
 async def other_vendor(bench: Bench) -> WriteArguments:
@@ -97,7 +97,7 @@ async def other_vendor(bench: Bench) -> WriteArguments:
 
 
 async def its_phone(bench: Bench) -> str | None:
-    phones = [v.phone async for v in bench.office.ledger.vendors.walk() if v.vendor_name == "Kestrel Freight"]
+    phones = [v.phone async for v in bench.company.rutter.vendors.walk() if v.vendor_name == "Kestrel Freight"]
     return phones[0]
 
 

@@ -78,7 +78,7 @@ async def test_asking_for_a_proposal_finds_out_what_became_of_it(home: Path) -> 
     async with a_bench(home, ALLOW) as bench:
         bench.wire.faults = ["lost after"]
         result = await bench.pay("NW-2291", "100.00")
-        answer = await bench.desk().get_proposal(GetProposal(proposal_id=result.proposal_id or ""))
+        answer = await bench.backend().get_proposal(GetProposal(proposal_id=result.proposal_id or ""))
 
         assert (answer.proposal.state, answer.next_step) == ("posted", "Done: the ledger shows it.")
 
@@ -88,7 +88,7 @@ async def test_asking_while_rutter_is_out_of_reach_says_what_is_known(home: Path
         bench.wire.faults = ["lost after"]
         result = await bench.pay("NW-2291", "100.00")
         bench.wire.is_down = True
-        answer = await bench.desk().get_proposal(GetProposal(proposal_id=result.proposal_id or ""))
+        answer = await bench.backend().get_proposal(GetProposal(proposal_id=result.proposal_id or ""))
 
         assert (answer.proposal.state, await bench.spent()) == ("unknown", "100.00")
 
@@ -144,8 +144,8 @@ async def test_a_bill_that_changed_meanwhile_leaves_the_outcome_to_a_person(home
         assert (len(bench.wire.payments_sent), await bench.spent()) == (1, "100.00")
 
         async def resolve(outcome: str) -> str:
-            resolved = await bench.app.approvals.resolve(
-                result.proposal_id or "", outcome, name="Ana", passcode=PASSCODE, office=bench.office
+            resolved = await bench.app.approvals.settle_by_hand(
+                result.proposal_id or "", outcome, name="Ana", passcode=PASSCODE, company=bench.company
             )
             return resolved.state
 
@@ -355,7 +355,7 @@ async def test_a_call_that_is_given_up_while_its_payment_is_on_the_way_still_rec
 async def test_a_credit_lost_on_the_way_back_is_found_on_its_bill(home: Path) -> None:
     async with a_bench(home) as bench:
         bill = await bench.bill("INV-1051")
-        [credit] = [c async for c in bench.office.ledger.bill_credit_memos.walk() if c.document_number == "CM-0117"]
+        [credit] = [c async for c in bench.company.rutter.bill_credit_memos.walk() if c.document_number == "CM-0117"]
         bench.wire.faults = ["lost after"]
         intent = ApplyCredit(credit_id=credit.id, bill_id=bill.id)
         result = await bench.submit(intent)
@@ -423,7 +423,7 @@ async def test_a_new_account_lost_on_the_way_back_is_found_and_linked(home: Path
         await bench.app.recover()
 
         posted = await bench.proposal(result.proposal_id)
-        company = bench.office.company.id
+        company = bench.company.id
         link = await bench.app.store.read(lambda tx: tx.people.linked(company, "funding"))
         assert link is not None
         assert (posted.state, link.account_name) == ("posted", "Vendor Payments")
@@ -440,7 +440,7 @@ async def test_a_file_lost_on_the_way_back_is_attached_once(home: Path) -> None:
         await bench.app.recover()
 
         assert (await bench.proposal(result.proposal_id)).state == "posted"
-        assert [a.file_name for a in await bench.office.ledger.attachments.list(bill.id)] == ["invoice.pdf"]
+        assert [a.file_name for a in await bench.company.rutter.attachments.list(bill.id)] == ["invoice.pdf"]
         assert len(bench.wire.writes) == 1
 
 

@@ -13,7 +13,7 @@ import pytest
 from rutter_ap_server.guard import journal
 from rutter_ap_server.guard.approvals import NotReleased, _accepted
 from rutter_ap_server.guard.policy import PolicyError
-from rutter_ap_server.interaction import Answer
+from rutter_ap_server.interaction import Reply
 from rutter_ap_server.rutter.models.vendors import VendorUpdate
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_tools.bills import ListBills
@@ -112,7 +112,7 @@ async def test_above_the_tier_a_chat_answer_is_not_even_asked_for_and_an_approve
         assert bench.wire.payments_sent == [held.proposal_id]
         with pytest.raises(NotReleased):
             await bench.approve(held.proposal_id)
-        answer = await bench.desk().get_proposal(GetProposal(proposal_id=held.proposal_id or ""))
+        answer = await bench.backend().get_proposal(GetProposal(proposal_id=held.proposal_id or ""))
         assert [(a.approver, a.channel) for a in answer.proposal.approvals] == [("Ana", "terminal")]
 
 
@@ -157,7 +157,7 @@ async def test_a_wrong_passcode_releases_nothing_and_the_fifth_locks_the_right_o
         async def attempt(name: str, passcode: str) -> str:
             seen = await bench.proposal(held.proposal_id)
             with pytest.raises(NotReleased) as error:
-                await bench.app.approvals.approve(seen, bench.office, name=name, passcode=passcode, channel="desk")
+                await bench.app.approvals.approve(seen, bench.company, name=name, passcode=passcode, channel="desk")
             return error.value.error_code
 
         assert [await attempt("Ana", "wrong passcode") for _ in range(5)] == ["approval.wrong_passcode"] * 5
@@ -259,7 +259,7 @@ async def test_a_declined_answer_is_used_up_and_a_late_one_is_asked_again(home: 
         with pytest.raises(Asked) as asked:
             await bench.pay("NW-2291", "1.00", InRounds())
         question = asked.value.question.id
-        held = await bench.pay("NW-2291", "1.00", InRounds(question, Answer.DECLINED))
+        held = await bench.pay("NW-2291", "1.00", InRounds(question, Reply.DECLINED))
         assert held.status == "held"
         with pytest.raises(Asked) as second:
             await bench.pay("NW-2291", "1.00", InRounds(question))
@@ -333,9 +333,9 @@ async def test_facts_that_changed_after_the_release_void_it_and_a_person_is_aske
     async with a_bench(home) as bench:
 
         async def swindle() -> None:
-            vendor = await bench.office.directory.vendor("Northwind Utilities")
+            vendor = await bench.company.directory.vendor("Northwind Utilities")
             change = VendorUpdate(email="payments@swindle.example")
-            await bench.office.ledger.vendors.update(vendor.id, change, idempotency_key="swindle")
+            await bench.company.rutter.vendors.update(vendor.id, change, idempotency_key="swindle")
 
         result = await bench.pay("NW-2291", "", accepts(swindle))
 
@@ -448,7 +448,7 @@ async def test_a_freeze_stops_every_write_and_what_was_held_can_be_released_afte
             await bench.approve(held.proposal_id)
         assert not_now.value.error_code == "approval.refused_now"
         assert bench.wire.writes == []
-        assert len((await bench.desk().list_bills(ListBills())).bills) > 0
+        assert len((await bench.backend().list_bills(ListBills())).bills) > 0
 
         await bench.app.store.write(lambda tx: tx.people.unfreeze())
         assert (await bench.approve(held.proposal_id)).state == "posted"
@@ -471,7 +471,7 @@ async def test_a_broken_policy_stops_writes_while_reads_go_on(home: Path) -> Non
         with pytest.raises(PolicyError, match=r"tools\.pay_bil is not a known field"):
             await bench.submit(PayBill(bill_id="b1"))
 
-        assert len((await bench.desk().list_bills(ListBills())).bills) > 0
+        assert len((await bench.backend().list_bills(ListBills())).bills) > 0
         assert (await bench.proposals(), bench.wire.writes) == ([], [])
 
 

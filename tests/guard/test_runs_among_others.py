@@ -57,7 +57,7 @@ async def test_looking_at_a_run_from_another_process_while_it_is_under_way_sends
             await gate.reached.wait()
             run = await the_run(bench)
             for _ in range(2):
-                answer = await other.desk().get_proposal(GetProposal(proposal_id=run.id))
+                answer = await other.backend().get_proposal(GetProposal(proposal_id=run.id))
                 assert (answer.proposal.state, answer.proposal.record) == ("dispatching", None)
                 await other.app.recover()
             again = await run_of(other, *PLAIN)
@@ -137,8 +137,8 @@ async def test_a_payment_that_is_just_being_sent_again_is_not_settled_by_hand_as
         leaving = bench.wire.gate(lambda request: request.method == "POST")
 
         async def resolve() -> Proposal:
-            return await bench.app.approvals.resolve(
-                str(result.proposal_id), "failed", name="Ana", passcode=PASSCODE, office=bench.office
+            return await bench.app.approvals.settle_by_hand(
+                str(result.proposal_id), "failed", name="Ana", passcode=PASSCODE, company=bench.company
             )
 
         async with anyio.create_task_group() as tasks:

@@ -11,8 +11,8 @@ import pytest
 
 from guard.test_payment_runs import ALLOW, PLAIN, ROOMY, once_each, paid_on, run_of
 from guard.test_runs_under_attack import FIRST, SECOND, THIRD, states_of
-from rutter_ap_server.guard.authorize import LEASE_SECONDS, let_go
-from rutter_ap_server.interaction import Answer
+from rutter_ap_server.guard.authorize import LEASE_SECONDS, release_lease
+from rutter_ap_server.interaction import Reply
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.errors import ApError
 from support.bench import Answering, Bench, PowerCut, a_bench, accepts
@@ -24,7 +24,7 @@ class Told(Answering):
     """A client that is told how far a run is; `fails` says what happens to it at which line."""
 
     def __init__(self, fails: dict[int, BaseException] | None = None) -> None:
-        super().__init__(Answer.ACCEPTED)
+        super().__init__(Reply.ACCEPTED)
         self.fails = fails or {}
         self.told: list[tuple[float, float]] = []
 
@@ -105,7 +105,7 @@ async def test_what_is_open_though_nothing_of_it_ever_left_is_taken_up_and_not_l
             [waiting] = await bench.proposals()
         # The store failed whoever looked into it, so that all it could still say was that it does not know.
         await bench.app.store.write(lambda tx: tx.proposals.claim(waiting.id, "first", 120))
-        await bench.app.store.write(lambda tx: let_go(tx, waiting.id, "first"))
+        await bench.app.store.write(lambda tx: release_lease(tx, waiting.id, "first"))
         assert (await bench.proposal(waiting.id)).state == "unknown"
 
         for _ in range(2):
@@ -117,7 +117,7 @@ async def test_a_look_that_ends_late_does_not_take_a_lease_away_from_whoever_has
     async with a_bench(home, ROOMY) as bench:
         run = await released_but_unsent(bench)
         await bench.app.store.write(lambda tx: tx.proposals.claim(run.id, "sends", 120))
-        await bench.app.store.write(lambda tx: let_go(tx, run.id, "looked"))
+        await bench.app.store.write(lambda tx: release_lease(tx, run.id, "looked"))
 
         current = await bench.proposal(run.id)
         assert (current.state, current.lease_owner) == ("dispatching", "sends")
@@ -278,7 +278,7 @@ async def test_two_bills_that_are_gone_do_not_keep_the_bills_behind_them_waiting
             tasks.start_soon(bench.approve, held.proposal_id)
             await gate.reached.wait()
             for bill_id in gone:
-                await bench.office.ledger.bills.delete(bill_id)
+                await bench.company.rutter.bills.delete(bill_id)
             gate.go.set()
 
         assert [len(await bench.paid(number)) for number in (FIRST, "GR-88")] == [1, 1]

@@ -82,9 +82,9 @@ async def test_a_payee_that_changes_in_the_middle_of_a_run_is_looked_at_again(ho
             await run_of(bench, *PLAIN, asker=accepts())
 
         async def hijack() -> None:
-            vendor = await bench.office.directory.vendor("Brightline Hosting")
+            vendor = await bench.company.directory.vendor("Brightline Hosting")
             change = VendorUpdate(email="billing@brightline-h0sting.example")
-            await bench.office.ledger.vendors.update(vendor.id, change, idempotency_key="a thief")
+            await bench.company.rutter.vendors.update(vendor.id, change, idempotency_key="a thief")
 
         await in_the_middle(bench, release, hijack)
 
@@ -267,11 +267,11 @@ async def test_a_bill_that_is_deleted_in_the_middle_does_not_keep_the_others_wai
         async def release() -> None:
             await bench.approve(held.proposal_id)
 
-        await in_the_middle(bench, release, lambda: bench.office.ledger.bills.delete(bill.id))
+        await in_the_middle(bench, release, lambda: bench.company.rutter.bills.delete(bill.id))
 
         assert await bench.paid(FIRST) == [Decimal("684.20")]
         assert await bench.paid(THIRD) == [Decimal("249.00")]
-        await bench.desk().get_proposal(GetProposal(proposal_id=str(held.proposal_id)))
+        await bench.backend().get_proposal(GetProposal(proposal_id=str(held.proposal_id)))
         bench.clock.instant += timedelta(hours=73)
         await bench.app.recover()
         assert Counter(await states_of(bench, held.proposal_id)) == {"posted": 2, "expired": 1}

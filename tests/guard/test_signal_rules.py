@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rutter_ap_server.guard.policy import Policy, parse_policy
-from rutter_ap_server.guard.prepared import Frozen
+from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes import apply_credit, attach_file, create_bill_rules
 from rutter_ap_server.guard.writes import pay_bill_signals as rules
 from rutter_ap_server.guard.writes.apply_credit import CreditFacts
@@ -20,9 +20,9 @@ from rutter_ap_server.guard.writes.pay_bill_rules import OtherBill
 from rutter_ap_server.rutter.models.bills import Bill, BillLine
 from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.money import Money
-from support.facts import a_bill, a_frozen, a_vendor, an_account, payment_facts, usd
+from support.facts import a_bill, a_prepared_write, a_vendor, an_account, payment_facts, usd
 
-Rule = Callable[[Frozen, Any, Policy], Finding | None]
+Rule = Callable[[PreparedWrite, Any, Policy], Finding | None]
 DAY = date(2026, 3, 2)
 EUR = Money.parse("100.00", "EUR")
 CLOSED = "closing_date = 2026-03-01"
@@ -39,8 +39,8 @@ def paid(*amounts: str) -> Any:
     return payment_facts(earlier_payments=tuple(usd(amount) for amount in amounts))
 
 
-def entered(issued: str) -> Frozen:
-    return a_frozen(tool="create_bill", fields={"issue_date": issued, "currency": "USD"})
+def entered(issued: str) -> PreparedWrite:
+    return a_prepared_write(tool="create_bill", fields={"issue_date": issued, "currency": "USD"})
 
 
 def entry_facts() -> BillFacts:
@@ -60,119 +60,149 @@ def test_no_signal_speaks_of_an_ordinary_payment() -> None:
         today=DAY,
     )
 
-    assert [said(rule(a_frozen(), facts, Policy())) for rule in rules.SIGNALS] == [None] * len(rules.SIGNALS)
+    assert [said(rule(a_prepared_write(), facts, Policy())) for rule in rules.SIGNALS] == [None] * len(rules.SIGNALS)
 
 
 @pytest.mark.parametrize(
-    ("rule", "frozen", "facts", "policy", "expected"),
+    ("rule", "prepared", "facts", "policy", "expected"),
     [
-        (rules.amount_just_under_limit, a_frozen(usd("970.00")), payment_facts(), "", None),
-        (rules.amount_just_under_limit, a_frozen(usd("970.01")), payment_facts(), "", "approve"),
-        (rules.amount_just_under_limit, a_frozen(usd("1000.00")), payment_facts(), "", "approve"),
-        (rules.amount_just_under_limit, a_frozen(usd("1000.01")), payment_facts(), "", None),
-        (rules.amount_just_under_limit, a_frozen(usd("24999.99")), payment_facts(), "", "approve"),
-        (rules.amount_just_under_limit, a_frozen(usd("99999.99")), payment_facts(), "", "approve"),
+        (rules.amount_just_under_limit, a_prepared_write(usd("970.00")), payment_facts(), "", None),
+        (rules.amount_just_under_limit, a_prepared_write(usd("970.01")), payment_facts(), "", "approve"),
+        (rules.amount_just_under_limit, a_prepared_write(usd("1000.00")), payment_facts(), "", "approve"),
+        (rules.amount_just_under_limit, a_prepared_write(usd("1000.01")), payment_facts(), "", None),
+        (rules.amount_just_under_limit, a_prepared_write(usd("24999.99")), payment_facts(), "", "approve"),
+        (rules.amount_just_under_limit, a_prepared_write(usd("99999.99")), payment_facts(), "", "approve"),
         (
             rules.amount_just_under_limit,
-            a_frozen(usd("999.99")),
+            a_prepared_write(usd("999.99")),
             payment_facts(),
             "[rules]\njust_under_percent = 0",
             None,
         ),
-        (rules.amount_just_under_limit, a_frozen(usd("999.99")), payment_facts(), TRUSTED, None),
-        (rules.amount_just_under_limit, a_frozen(Money.parse("999", "JPY")), payment_facts(), "", None),
-        (rules.amount_unusual_for_vendor, a_frozen(usd("300.00")), paid("100.00", "90.00", "110.00"), "", None),
-        (rules.amount_unusual_for_vendor, a_frozen(usd("300.01")), paid("100.00", "90.00", "110.00"), "", "approve"),
-        (rules.amount_unusual_for_vendor, a_frozen(usd("300.01")), paid("100.00", "90.00"), "", None),
-        (rules.amount_unusual_for_vendor, a_frozen(usd("300.01")), paid("100.00", "90.00", "110.00"), TRUSTED, None),
-        (rules.amount_unusual_for_vendor, a_frozen(usd("15.05")), paid("0.01", "5.00", "5.03", "90.00"), "", "approve"),
-        (rules.amount_unusual_for_vendor, a_frozen(usd("15.04")), paid("0.01", "5.00", "5.03", "90.00"), "", None),
+        (rules.amount_just_under_limit, a_prepared_write(usd("999.99")), payment_facts(), TRUSTED, None),
+        (rules.amount_just_under_limit, a_prepared_write(Money.parse("999", "JPY")), payment_facts(), "", None),
+        (rules.amount_unusual_for_vendor, a_prepared_write(usd("300.00")), paid("100.00", "90.00", "110.00"), "", None),
         (
             rules.amount_unusual_for_vendor,
-            a_frozen(usd("250.01")),
+            a_prepared_write(usd("300.01")),
+            paid("100.00", "90.00", "110.00"),
+            "",
+            "approve",
+        ),
+        (rules.amount_unusual_for_vendor, a_prepared_write(usd("300.01")), paid("100.00", "90.00"), "", None),
+        (
+            rules.amount_unusual_for_vendor,
+            a_prepared_write(usd("300.01")),
+            paid("100.00", "90.00", "110.00"),
+            TRUSTED,
+            None,
+        ),
+        (
+            rules.amount_unusual_for_vendor,
+            a_prepared_write(usd("15.05")),
+            paid("0.01", "5.00", "5.03", "90.00"),
+            "",
+            "approve",
+        ),
+        (
+            rules.amount_unusual_for_vendor,
+            a_prepared_write(usd("15.04")),
+            paid("0.01", "5.00", "5.03", "90.00"),
+            "",
+            None,
+        ),
+        (
+            rules.amount_unusual_for_vendor,
+            a_prepared_write(usd("250.01")),
             paid("100.00"),
             '[rules]\nunusual_factor = "2.5"\nunusual_after = 1',
             "approve",
         ),
         (
             rules.amount_unusual_for_vendor,
-            a_frozen(usd("999.00")),
+            a_prepared_write(usd("999.00")),
             payment_facts(earlier_payments=(Money.parse("1.00", "EUR"),) * 9),
             "",
             None,
         ),
-        (rules.bill_duplicate, a_frozen(), payment_facts(), "", None),
+        (rules.bill_duplicate, a_prepared_write(), payment_facts(), "", None),
         (
             rules.bill_duplicate,
-            a_frozen(),
+            a_prepared_write(),
             payment_facts(other_bills=(OtherBill("b9", "paid", usd("100.00")),)),
             "",
             "approve",
         ),
-        (rules.payment_repeat, a_frozen(), payment_facts(paid_on_bill=((usd("99.99"), DAY),), today=DAY), "", None),
-        (rules.payment_repeat, a_frozen(), payment_facts(paid_on_bill=((EUR, DAY),), today=DAY), "", None),
         (
             rules.payment_repeat,
-            a_frozen(),
+            a_prepared_write(),
+            payment_facts(paid_on_bill=((usd("99.99"), DAY),), today=DAY),
+            "",
+            None,
+        ),
+        (rules.payment_repeat, a_prepared_write(), payment_facts(paid_on_bill=((EUR, DAY),), today=DAY), "", None),
+        (
+            rules.payment_repeat,
+            a_prepared_write(),
             payment_facts(paid_on_bill=((usd("100.00"), date(2026, 1, 31)),), today=DAY),
             "",
             "approve",
         ),
         (
             rules.payment_repeat,
-            a_frozen(),
+            a_prepared_write(),
             payment_facts(paid_on_bill=((usd("100.00"), date(2026, 1, 30)),), today=DAY),
             "",
             None,
         ),
-        (rules.payment_repeat, a_frozen(), payment_facts(paid_on_bill=((usd("100.00"), None),)), "", "approve"),
+        (rules.payment_repeat, a_prepared_write(), payment_facts(paid_on_bill=((usd("100.00"), None),)), "", "approve"),
         (
             rules.payment_repeat,
-            a_frozen(),
+            a_prepared_write(),
             payment_facts(paid_on_bill=((usd("100.00"), DAY),), today=DAY),
             REPEATS_ARE_FINE,
             None,
         ),
-        (rules.bill_lines_do_not_add_up, a_frozen(), payment_facts(line_sums=()), "", None),
-        (rules.bill_lines_do_not_add_up, a_frozen(), payment_facts(line_sums=(usd("99.99"),)), "", "approve"),
+        (rules.bill_lines_do_not_add_up, a_prepared_write(), payment_facts(line_sums=()), "", None),
+        (rules.bill_lines_do_not_add_up, a_prepared_write(), payment_facts(line_sums=(usd("99.99"),)), "", "approve"),
         (
             rules.bill_lines_do_not_add_up,
-            a_frozen(),
+            a_prepared_write(),
             payment_facts(line_sums=(usd("90.00"), usd("100.00"))),
             "",
             None,
         ),
-        (rules.bill_no_document, a_frozen(usd("100.01")), payment_facts(attached=0), "", None),
-        (rules.bill_no_document, a_frozen(usd("100.00")), payment_facts(attached=0), PAPER, None),
-        (rules.bill_no_document, a_frozen(usd("100.01")), payment_facts(attached=0), PAPER, "approve"),
-        (rules.bill_no_document, a_frozen(usd("100.01")), payment_facts(attached=None), PAPER, "approve"),
-        (rules.bill_no_document, a_frozen(usd("100.01")), payment_facts(attached=1), PAPER, None),
-        (rules.bill_no_document, a_frozen(EUR), payment_facts(attached=0), PAPER, None),
-        (rules.bill_future_dated, a_frozen(), payment_facts(bill=a_bill(issued=DAY), today=DAY), "", None),
+        (rules.bill_no_document, a_prepared_write(usd("100.01")), payment_facts(attached=0), "", None),
+        (rules.bill_no_document, a_prepared_write(usd("100.00")), payment_facts(attached=0), PAPER, None),
+        (rules.bill_no_document, a_prepared_write(usd("100.01")), payment_facts(attached=0), PAPER, "approve"),
+        (rules.bill_no_document, a_prepared_write(usd("100.01")), payment_facts(attached=None), PAPER, "approve"),
+        (rules.bill_no_document, a_prepared_write(usd("100.01")), payment_facts(attached=1), PAPER, None),
+        (rules.bill_no_document, a_prepared_write(EUR), payment_facts(attached=0), PAPER, None),
+        (rules.bill_future_dated, a_prepared_write(), payment_facts(bill=a_bill(issued=DAY), today=DAY), "", None),
         (
             rules.bill_future_dated,
-            a_frozen(),
+            a_prepared_write(),
             payment_facts(bill=a_bill(issued=date(2026, 3, 4)), today=DAY),
             "",
             "approve",
         ),
         (
             rules.bill_future_dated,
-            a_frozen(),
+            a_prepared_write(),
             payment_facts(bill=a_bill(issued=date(2026, 3, 3)), today=DAY),
             "",
             None,
         ),
         (
             rules.bill_future_dated,
-            a_frozen(),
+            a_prepared_write(),
             payment_facts(bill=a_bill(issued=date(2026, 3, 3)), today=DAY),
             "[rules]\nfuture_days = 0",
             "approve",
         ),
-        (rules.bill_closed_period, a_frozen(), payment_facts(pays_on=date(2026, 3, 1)), "", None),
-        (rules.bill_closed_period, a_frozen(), payment_facts(pays_on=date(2026, 3, 1)), CLOSED, "refuse"),
-        (rules.bill_closed_period, a_frozen(), payment_facts(pays_on=DAY), CLOSED, None),
+        (rules.bill_closed_period, a_prepared_write(), payment_facts(pays_on=date(2026, 3, 1)), "", None),
+        (rules.bill_closed_period, a_prepared_write(), payment_facts(pays_on=date(2026, 3, 1)), CLOSED, "refuse"),
+        (rules.bill_closed_period, a_prepared_write(), payment_facts(pays_on=DAY), CLOSED, None),
         (create_bill_rules.bill_future_dated, entered("2026-03-03"), entry_facts(), "", None),
         (create_bill_rules.bill_future_dated, entered("2026-03-04"), entry_facts(), "", "approve"),
         (create_bill_rules.bill_closed_period, entered("2026-03-02"), entry_facts(), CLOSED, None),
@@ -180,30 +210,30 @@ def test_no_signal_speaks_of_an_ordinary_payment() -> None:
         (create_bill_rules.bill_closed_period, entered("1999-03-01"), entry_facts(), "", None),
         (
             apply_credit.bill_closed_period,
-            a_frozen(fields={"date": "2026-03-01"}),
+            a_prepared_write(fields={"date": "2026-03-01"}),
             CreditFacts("v1", "open", usd("1.00"), a_bill()),
             CLOSED,
             "refuse",
         ),
         (
             apply_credit.bill_closed_period,
-            a_frozen(fields={"date": "2026-03-02"}),
+            a_prepared_write(fields={"date": "2026-03-02"}),
             CreditFacts("v1", "open", usd("1.00"), a_bill()),
             CLOSED,
             None,
         ),
-        (attach_file.document_mismatch, a_frozen(), attached(), "", None),
-        (attach_file.document_mismatch, a_frozen(), attached(" \n"), "", None),
-        (attach_file.document_mismatch, a_frozen(), attached("Invoice inv 7", "Total 1,234.50 USD"), "", None),
-        (attach_file.document_mismatch, a_frozen(), attached("Rechnung INV-7: 1.234,50"), "", None),
-        (attach_file.document_mismatch, a_frozen(), attached("Invoice INV-8, total 1,234.50"), "", "approve"),
-        (attach_file.document_mismatch, a_frozen(), attached("Invoice INV-7, total 1,234.05"), "", "approve"),
+        (attach_file.document_mismatch, a_prepared_write(), attached(), "", None),
+        (attach_file.document_mismatch, a_prepared_write(), attached(" \n"), "", None),
+        (attach_file.document_mismatch, a_prepared_write(), attached("Invoice inv 7", "Total 1,234.50 USD"), "", None),
+        (attach_file.document_mismatch, a_prepared_write(), attached("Rechnung INV-7: 1.234,50"), "", None),
+        (attach_file.document_mismatch, a_prepared_write(), attached("Invoice INV-8, total 1,234.50"), "", "approve"),
+        (attach_file.document_mismatch, a_prepared_write(), attached("Invoice INV-7, total 1,234.05"), "", "approve"),
     ],
 )
 def test_a_rule_speaks_exactly_at_its_edge(
-    rule: Rule, frozen: Frozen, facts: Any, policy: str, expected: str | None
+    rule: Rule, prepared: PreparedWrite, facts: Any, policy: str, expected: str | None
 ) -> None:
-    found = said(rule(frozen, facts, parse_policy(policy)))
+    found = said(rule(prepared, facts, parse_policy(policy)))
 
     wanted = "document.mismatch" if rule is attach_file.document_mismatch else None
     wanted = wanted or rule.__name__.replace("_", ".", 1)
@@ -211,7 +241,9 @@ def test_a_rule_speaks_exactly_at_its_edge(
 
 
 def test_what_is_unusual_is_said_in_one_sentence_with_its_figures() -> None:
-    finding = rules.amount_unusual_for_vendor(a_frozen(usd("950.00")), paid("100.00", "90.00", "111.01"), Policy())
+    finding = rules.amount_unusual_for_vendor(
+        a_prepared_write(usd("950.00")), paid("100.00", "90.00", "111.01"), Policy()
+    )
 
     assert finding is not None
     assert finding.message == (

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from rutter_ap_server.guard.policy import Policy
-from rutter_ap_server.guard.prepared import Frozen
+from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes import save_vendor_rules
 from rutter_ap_server.guard.writes.base import Rule
 from rutter_ap_server.guard.writes.save_vendor_rules import VendorEntryFacts, alike
@@ -19,7 +19,7 @@ from rutter_ap_server.rutter.outcomes import Done
 from rutter_ap_tools.vendors import SAVE_VENDOR
 from support.bench import Bench
 from support.bench_client import approve_while, listening, spoken, talking
-from support.facts import a_frozen
+from support.facts import a_prepared_write
 from support.serving import answer, done, failed
 
 YES = answer("accept", approve=True)
@@ -30,8 +30,8 @@ def said(finding: Any) -> str | None:
     return f"{finding.severity.word} {finding.code}" if finding else None
 
 
-def entry(**changes: str) -> Frozen:
-    return a_frozen(tool="save_vendor", fields={"vendor_id": "", "changes": changes})
+def entry(**changes: str) -> PreparedWrite:
+    return a_prepared_write(tool="save_vendor", fields={"vendor_id": "", "changes": changes})
 
 
 def facts(*names: str, **changed: Any) -> VendorEntryFacts:
@@ -39,7 +39,7 @@ def facts(*names: str, **changed: Any) -> VendorEntryFacts:
 
 
 @pytest.mark.parametrize(
-    ("rule", "frozen", "seen", "expected"),
+    ("rule", "prepared", "seen", "expected"),
     [
         (save_vendor_rules.no_change, entry(email="a@b.example"), facts(), None),
         (save_vendor_rules.no_change, entry(email="a@b.example"), facts(is_shown=True), "refuse write.no_change"),
@@ -62,9 +62,9 @@ def facts(*names: str, **changed: Any) -> VendorEntryFacts:
     ],
 )
 def test_a_rule_speaks_exactly_at_its_edge(
-    rule: Rule[VendorEntryFacts], frozen: Frozen, seen: VendorEntryFacts, expected: str | None
+    rule: Rule[VendorEntryFacts], prepared: PreparedWrite, seen: VendorEntryFacts, expected: str | None
 ) -> None:
-    assert said(rule(frozen, seen, Policy())) == expected
+    assert said(rule(prepared, seen, Policy())) == expected
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_no_argument_could_hold_a_bank_account() -> None:
 
 async def vendor_named(bench: Bench, name: str) -> Vendor:
     """The vendor as the ledger shows it now."""
-    [found] = [v async for v in bench.office.ledger.vendors.walk() if v.vendor_name == name]
+    [found] = [v async for v in bench.company.rutter.vendors.walk() if v.vendor_name == name]
     return found
 
 
@@ -218,7 +218,7 @@ async def test_only_the_billing_address_changes_and_every_other_stays(home: Path
             AddressDraft(type="billing", address1="PO Box 4471", city="Wilmington", country="US"),
         )
         moved = VendorUpdate(addresses=both)
-        assert isinstance(await bench.office.ledger.vendors.update(vendor.id, moved, idempotency_key="hand"), Done)
+        assert isinstance(await bench.company.rutter.vendors.update(vendor.id, moved, idempotency_key="hand"), Done)
         wire = listening(bench)
         held = await done(client, "save_vendor", vendor_id="Granite Repairs", street="1 Quarry Road")
         assert (await bench.approve(held["proposal_id"])).state == "posted"
@@ -237,7 +237,7 @@ async def test_only_the_billing_address_changes_and_every_other_stays(home: Path
 
 async def change_by_hand(bench: Bench, name: str, draft: VendorUpdate) -> None:
     vendor = await vendor_named(bench, name)
-    outcome = await bench.office.ledger.vendors.update(vendor.id, draft, idempotency_key="by hand")
+    outcome = await bench.company.rutter.vendors.update(vendor.id, draft, idempotency_key="by hand")
     assert isinstance(outcome, Done)
 
 
@@ -274,7 +274,7 @@ async def test_a_namesake_entered_by_hand_after_the_release_keeps_the_second_one
         async def by_hand() -> None:
             name = NEW["name"].upper()
             new = VendorCreate(contact_name=name, vendor_name=name, currency_code="USD")
-            assert isinstance(await bench.office.ledger.vendors.create(new, idempotency_key="by hand"), Done)
+            assert isinstance(await bench.company.rutter.vendors.create(new, idempotency_key="by hand"), Done)
 
         after = await approve_while(bench, held["proposal_id"], "/vendors", by_hand)
 

@@ -20,7 +20,7 @@ from rutter_ap_server.rutter.models.payments import AllocationDraft, BillPayment
 from rutter_ap_server.rutter.outcomes import Done
 from support.bench import Bench
 from support.bench_client import approve_while, due, listening, spoken, talking
-from support.facts import a_bill, a_frozen, usd
+from support.facts import a_bill, a_prepared_write, usd
 from support.serving import answer, done, failed
 
 BILL = "NW-2291"
@@ -37,7 +37,7 @@ def said(finding: Any) -> str | None:
 
 
 def frozen_void(*allocations: list[str]) -> Any:
-    return a_frozen(tool="void_payment", fields={"payment_id": "p1", "allocations": list(allocations)})
+    return a_prepared_write(tool="void_payment", fields={"payment_id": "p1", "allocations": list(allocations)})
 
 
 def facts(**changed: Any) -> VoidFacts:
@@ -50,63 +50,63 @@ def facts(**changed: Any) -> VoidFacts:
     return VoidFacts(**made | changed)
 
 
-FROZEN = frozen_void(["b1", "100.00"])
+PREPARED = frozen_void(["b1", "100.00"])
 
 
 @pytest.mark.parametrize(
-    ("rule", "frozen", "seen", "policy", "expected"),
+    ("rule", "prepared", "seen", "policy", "expected"),
     [
-        (void_payment.payment_void, FROZEN, facts(), Policy(), None),
-        (void_payment.payment_void, FROZEN, facts(status="unknown"), Policy(), None),
-        (void_payment.payment_void, FROZEN, facts(status="void"), Policy(), "refuse payment.void"),
-        (void_payment.payment_void, FROZEN, facts(status="gone"), Policy(), "refuse payment.void"),
-        (void_payment.payment_moved, FROZEN, facts(), Policy(), None),
-        (void_payment.payment_moved, FROZEN, facts(status="void", allocations=()), Policy(), None),
+        (void_payment.payment_void, PREPARED, facts(), Policy(), None),
+        (void_payment.payment_void, PREPARED, facts(status="unknown"), Policy(), None),
+        (void_payment.payment_void, PREPARED, facts(status="void"), Policy(), "refuse payment.void"),
+        (void_payment.payment_void, PREPARED, facts(status="gone"), Policy(), "refuse payment.void"),
+        (void_payment.payment_moved, PREPARED, facts(), Policy(), None),
+        (void_payment.payment_moved, PREPARED, facts(status="void", allocations=()), Policy(), None),
         (
             void_payment.payment_moved,
-            FROZEN,
+            PREPARED,
             facts(allocations=(("b1", usd("100.01")),)),
             Policy(),
             "refuse payment.moved",
         ),
         (
             void_payment.payment_moved,
-            FROZEN,
+            PREPARED,
             facts(allocations=(("b2", usd("100.00")),)),
             Policy(),
             "refuse payment.moved",
         ),
         (
             void_payment.payment_moved,
-            FROZEN,
+            PREPARED,
             facts(allocations=(("b1", usd("100.00")), ("b2", usd("1.00")))),
             Policy(),
             "refuse payment.moved",
         ),
-        (void_payment.payment_settles_more, FROZEN, facts(), Policy(), None),
+        (void_payment.payment_settles_more, PREPARED, facts(), Policy(), None),
         (
             void_payment.payment_settles_more,
-            FROZEN,
+            PREPARED,
             facts(settles_more=("5.00 USD of credit it used",)),
             Policy(),
             "approve payment.settles_more",
         ),
-        (void_payment.bill_closed_period, FROZEN, facts(), Policy(), None),
-        (void_payment.bill_closed_period, FROZEN, facts(), Policy(closing_date=date(2026, 3, 1)), None),
+        (void_payment.bill_closed_period, PREPARED, facts(), Policy(), None),
+        (void_payment.bill_closed_period, PREPARED, facts(), Policy(closing_date=date(2026, 3, 1)), None),
         (
             void_payment.bill_closed_period,
-            FROZEN,
+            PREPARED,
             facts(),
             Policy(closing_date=date(2026, 3, 2)),
             "refuse bill.closed_period",
         ),
-        (void_payment.bill_closed_period, FROZEN, facts(paid_on=None), Policy(closing_date=date(2026, 3, 2)), None),
+        (void_payment.bill_closed_period, PREPARED, facts(paid_on=None), Policy(closing_date=date(2026, 3, 2)), None),
     ],
 )
 def test_a_rule_speaks_exactly_at_its_edge(
-    rule: Rule[VoidFacts], frozen: Any, seen: VoidFacts, policy: Policy, expected: str | None
+    rule: Rule[VoidFacts], prepared: Any, seen: VoidFacts, policy: Policy, expected: str | None
 ) -> None:
-    assert said(rule(frozen, seen, policy)) == expected
+    assert said(rule(prepared, seen, policy)) == expected
 
 
 async def test_a_void_waits_for_a_named_approver_whoever_says_yes_in_the_chat_and_makes_the_bill_due_again(
@@ -158,7 +158,7 @@ async def test_a_payment_of_several_bills_is_taken_back_from_each_of_them(home: 
     async with talking(home) as (client, bench):
         shares = {"NW-2291": "684.20", "NW-2304": "30.01"}
         bills = [await bench.bill(number) for number in shares]
-        account = await bench.office.directory.account("Operating Checking")
+        account = await bench.company.directory.account("Operating Checking")
         draft = BillPaymentCreate(
             account_id=account.id,
             transaction_date=date(2026, 3, 2),
@@ -167,7 +167,7 @@ async def test_a_payment_of_several_bills_is_taken_back_from_each_of_them(home: 
                 for bill, share in zip(bills, shares.values(), strict=True)
             ),
         )
-        made = await bench.office.ledger.bill_payments.create(draft, idempotency_key="one for two")
+        made = await bench.company.rutter.bill_payments.create(draft, idempotency_key="one for two")
         assert isinstance(made, Done)
 
         held = await done(client, "void_payment", payment_id=made.record.id)
@@ -332,7 +332,7 @@ async def test_a_payment_somebody_voided_by_hand_after_the_release_is_refused_an
 
         async def by_hand() -> None:
             void_it = BillPaymentUpdate(status="void")
-            outcome = await bench.office.ledger.bill_payments.update(
+            outcome = await bench.company.rutter.bill_payments.update(
                 payment_id, void_it, idempotency_key="voided by hand"
             )
             assert isinstance(outcome, Done)

@@ -21,11 +21,11 @@ from rutter_ap_server.mcp.server import build_server
 from rutter_ap_server.settings import read_settings
 from rutter_ap_tools.catalogue import CATALOGUE
 from rutter_sandbox import open_sandbox
+from support.connect_flow import consent
 from support.journeys.ledger import lines_of
 from support.journeys.narration import Call, Decline, Given, Journey, Release, SignIn, Taken
 from support.journeys.scenarios import JOURNEYS
 from support.journeys.setup import NOON, TODAY
-from support.linking import consent
 from support.serving import PASSCODE, text_of
 
 pytestmark = pytest.mark.anyio
@@ -41,7 +41,7 @@ async def company(home: Path, mode: str) -> AsyncIterator[tuple[Client, App]]:
     home.mkdir(mode=0o700)
     open_sandbox(home / "sandbox.db", today=TODAY).close()
     app = App(read_settings({"RUTTER_AP_HOME": str(home)}), FixedClock(NOON))
-    server = build_server(app.desk, CATALOGUE, instructions=instructions(), sources=app.sources)
+    server = build_server(app.backend, CATALOGUE, instructions=instructions(), live_data=app.live_data)
     try:
         async with Client(server, mode=mode) as client:
             yield client, app
@@ -76,10 +76,10 @@ class Assistant:
 
     async def release(self, step: Release) -> None:
         """The approver looks at it and releases it, with a passcode no assistant is given."""
-        office = await self.app.offices.named("")
+        company = await self.app.companies.get("")
         await self.app.approvals.add_approver(APPROVER, PASSCODE)
-        seen = await self.app.approvals.look(self.answers[step.tool]["proposal_id"], office)
-        released = await self.app.approvals.approve(seen, office, name=APPROVER, passcode=PASSCODE, channel="terminal")
+        seen = await self.app.approvals.preview(self.answers[step.tool]["proposal_id"], company)
+        released = await self.app.approvals.approve(seen, company, name=APPROVER, passcode=PASSCODE, channel="terminal")
         assert released.state == "posted", released.findings
 
     async def decline(self, step: Decline) -> None:

@@ -18,7 +18,7 @@ from rutter_ap_tools.catalogue import CATALOGUE, narrowed
 from rutter_ap_tools.errors import Ambiguous, BadInput, Refused
 from rutter_ap_tools.findings import Finding, Severity
 from rutter_ap_tools.tool import TOOLSETS, Risk, Tool, plain_schema
-from rutter_ap_tools.wire import Answer, WriteArguments, WriteResult
+from rutter_ap_tools.wire import CompanyResult, WriteArguments, WriteResult
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 BYTES_A_TOKEN = 4
@@ -108,7 +108,7 @@ def test_every_argument_has_one_type_that_any_client_can_show(tool: Tool[Any, An
 def test_every_write_can_be_tried_first_and_answers_in_the_one_shape_of_writes(tool: Tool[Any, Any]) -> None:
     if tool.risk is Risk.READS:
         assert "dry_run" not in tool.input_schema()["properties"]
-        assert issubclass(tool.result, Answer)
+        assert issubclass(tool.result, CompanyResult)
     else:
         assert tool.arguments.model_fields["dry_run"].default is False
         # Linking a company writes to no books, so that there is nothing to propose and nobody's release to wait for.

@@ -99,7 +99,7 @@ async def test_a_prompt_is_there_only_where_all_its_tools_are(mode: str, environ
 @both_generations
 async def test_a_token_that_may_only_read_sees_no_prompt_that_writes(mode: str, home: Path) -> None:
     app = app_in(home)
-    server = build_server(app.desk, CATALOGUE, instructions="", allowed=lambda ctx: permitting(["ap:read"]))
+    server = build_server(app.backend, CATALOGUE, instructions="", allowed=lambda ctx: permitting(["ap:read"]))
     async with Client(server, mode=mode) as client:
         tools: dict[str, Any] = {tool.name: tool for tool in (await client.list_tools()).tools}
         assert await listed(client) == {p.name for p in load_prompts() if set(p.tools) <= set(tools)}
@@ -115,13 +115,13 @@ def test_a_server_that_only_lists_its_tools_reads_no_prompt_and_knows_no_resourc
 import sys
 import anyio
 from mcp.client import Client
-from serving import serving
+from support.serving import serving
 from pathlib import Path
 
 async def main():
     async with serving(Path({str(home)!r})) as (client, app):
         assert (await client.list_tools()).tools
-    late = ("mcp_prompts", "mcp_resources", "mcp_watch", "mcp_completion", "mcp_sources")
+    late = ("mcp.prompts", "mcp.resources", "mcp.subscriptions", "mcp.completion", "mcp.live_data")
     print([m for m in late if "rutter_ap_server." + m in sys.modules], "rutter_ap_prompts.loader" in sys.modules)
 
 anyio.run(main)

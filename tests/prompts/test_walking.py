@@ -53,19 +53,19 @@ async def walk(client: Client, prompt: str, words: dict[str, str], given: Given)
         if any(name == "dry_run" for name, _, _ in parts):
             tried = await done(client, tool, **arguments, dry_run=True)
             assert tried["status"] == "dry_run"
-        answered = await done(client, tool, **arguments)
-        if answered.get("proposal_id"):
-            given["proposal_id"] = answered["proposal_id"]
-        if (answered.get("record") or {}).get("kind") == "bill":
-            given["bill_id"] = answered["record"]["id"]
-        if tool == "connect_ledger" and answered["status"] == "waiting":
-            given["connection_id"] = answered["company"]["id"]
-        seen.append((tool, answered))
+        pending_answer = await done(client, tool, **arguments)
+        if pending_answer.get("proposal_id"):
+            given["proposal_id"] = pending_answer["proposal_id"]
+        if (pending_answer.get("record") or {}).get("kind") == "bill":
+            given["bill_id"] = pending_answer["record"]["id"]
+        if tool == "connect_ledger" and pending_answer["status"] == "waiting":
+            given["connection_id"] = pending_answer["company"]["id"]
+        seen.append((tool, pending_answer))
     return seen
 
 
 def answers(seen: Seen, tool: str) -> list[dict[str, Any]]:
-    return [answered for name, answered in seen if name == tool]
+    return [pending_answer for name, pending_answer in seen if name == tool]
 
 
 async def test_a_bill_is_entered_from_its_document(home: Path) -> None:
@@ -119,8 +119,8 @@ async def test_an_open_credit_is_applied_before_anything_is_paid(home: Path) -> 
 async def test_a_duplicate_is_found_and_removed_when_a_person_says_so(home: Path) -> None:
     async with practice(home) as (client, app):
         twin = await bill_numbered(client, "INV1043")
-        (office,) = await app.offices.all()
-        await office.ledger.attachments.upload(twin["id"], "i.pdf", b"%PDF-1.7 a scan", idempotency_key="one")
+        (company,) = await app.companies.all()
+        await company.rutter.attachments.upload(twin["id"], "i.pdf", b"%PDF-1.7 a scan", idempotency_key="one")
         given = {"vendor": "Acme Office Supply", "bill_id": twin["id"]}
         seen = await walk(client, "chase_duplicates", {"vendor": "Acme Office Supply"}, given)
         summary = str(answers(seen, "summarize_payables")[0])
@@ -213,11 +213,11 @@ async def test_a_vendor_is_taken_on_after_a_look_for_its_like(home: Path) -> Non
 
 async def test_a_ledger_is_connected_as_far_as_a_person_is_needed(home: Path) -> None:
     async with practice(home) as (client, app):
-        (office,) = await app.offices.all()
+        (company,) = await app.companies.all()
         given = {
-            "connection_id": office.company.id,
+            "connection_id": company.id,
             "name": "A second company",
-            "company": office.company.id,
+            "company": company.id,
             "wait_seconds": 5,
             "account": "Operating Checking",
         }

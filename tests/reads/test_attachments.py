@@ -30,8 +30,8 @@ pytestmark = pytest.mark.anyio
 
 async def attached(app: App, bill_id: str, content: bytes, name: str = "invoice.pdf") -> str:
     """Puts a file on a bill, as somebody may in the accounting platform; its id."""
-    office = await app.offices.named("")
-    outcome = await office.ledger.attachments.upload(bill_id, name, content, idempotency_key=f"{name}{hash(content)}")
+    company = await app.companies.get("")
+    outcome = await company.rutter.attachments.upload(bill_id, name, content, idempotency_key=f"{name}{hash(content)}")
     assert isinstance(outcome, Done)
     found: str = outcome.record.id
     return found
@@ -293,18 +293,18 @@ class Bulky(httpx.AsyncBaseTransport):
 
 @pytest.mark.parametrize("size", [BYTES_MAX, BYTES_MAX + 1])
 async def test_a_file_is_fetched_up_to_the_bound_and_no_further(size: int, tmp_path: Path) -> None:
-    async with practice(tmp_path, over=lambda inner: Bulky(inner, size)) as (office, _):
-        bill = (await office.ledger.bills.list(limit=1)).items[0]
-        await office.ledger.attachments.upload(bill.id, "a.pdf", b"%PDF-", idempotency_key="k")
+    async with practice(tmp_path, over=lambda inner: Bulky(inner, size)) as (company, _):
+        bill = (await company.rutter.bills.list(limit=1)).items[0]
+        await company.rutter.attachments.upload(bill.id, "a.pdf", b"%PDF-", idempotency_key="k")
         if size <= BYTES_MAX:
-            found = await read_attachment(office, ReadAttachment(bill_id=bill.id))
+            found = await read_attachment(company, ReadAttachment(bill_id=bill.id))
             assert (found.size_bytes, found.note) == (
                 BYTES_MAX,
                 "The PDF is larger than 10 MB, so its text was not read.",
             )
         else:
             with pytest.raises(AssistantError, match="larger than 20 MB") as told:
-                await read_attachment(office, ReadAttachment(bill_id=bill.id))
+                await read_attachment(company, ReadAttachment(bill_id=bill.id))
             assert told.value.error_code == "files.too_large"
 
 
@@ -325,25 +325,25 @@ class Without(httpx.AsyncBaseTransport):
 
 @pytest.mark.parametrize("status", [404, 501])
 async def test_a_platform_that_shows_no_files_is_not_taken_for_a_bill_without_any(status: int, tmp_path: Path) -> None:
-    async with practice(tmp_path, over=lambda inner: Without(inner, "attachments", status)) as (office, _):
-        bill = (await office.ledger.bills.list(limit=1)).items[0]
+    async with practice(tmp_path, over=lambda inner: Without(inner, "attachments", status)) as (company, _):
+        bill = (await company.rutter.bills.list(limit=1)).items[0]
         with pytest.raises(AssistantError, match="does not show the files") as told:
-            await read_attachment(office, ReadAttachment(bill_id=bill.id))
+            await read_attachment(company, ReadAttachment(bill_id=bill.id))
         assert told.value.error_code == "platform.unsupported"
 
 
 async def test_a_vendor_that_cannot_be_named_and_a_total_that_cannot_be_used_leave_the_text_readable(
     tmp_path: Path,
 ) -> None:
-    async with practice(tmp_path, over=lambda inner: Without(inner, "vendors", 501)) as (office, wire):
-        (bill,) = (await office.ledger.bills.list(match={"document_number": "NW-2291"})).items
-        await office.ledger.attachments.upload(bill.id, "a.pdf", pdfs.invoice("2026-01-01"), idempotency_key="k")
-        found = await read_attachment(office, ReadAttachment(bill_id=bill.id))
+    async with practice(tmp_path, over=lambda inner: Without(inner, "vendors", 501)) as (company, wire):
+        (bill,) = (await company.rutter.bills.list(match={"document_number": "NW-2291"})).items
+        await company.rutter.attachments.upload(bill.id, "a.pdf", pdfs.invoice("2026-01-01"), idempotency_key="k")
+        found = await read_attachment(company, ReadAttachment(bill_id=bill.id))
         assert found.comparison is not None
         assert (found.comparison.vendor, found.comparison.total) == ("not_found", "equal")
 
         wire.replaced = {b'"currency_code":"USD"': b'"currency_code":"USX"'}
-        odd = await read_attachment(office, ReadAttachment(bill_id=bill.id))
+        odd = await read_attachment(company, ReadAttachment(bill_id=bill.id))
         assert odd.comparison is None
         assert odd.note == "The bill's own total cannot be used, so nothing was compared."
         assert odd.text == found.text

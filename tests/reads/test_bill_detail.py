@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from rutter_ap_server.clock import FixedClock
-from rutter_ap_server.companies.company import Office
+from rutter_ap_server.companies.company import Company
 from rutter_ap_server.reads.bill_detail import bill_detail, next_step
 from rutter_ap_server.reads.credits import list_credits
 from rutter_ap_server.rutter.abilities import PLATFORMS as EVERY_PLATFORM
@@ -40,20 +40,20 @@ _KINDS = {
 _COLLECTIONS = {"class": "classes"}
 
 
-async def entered(office: Office, kinds: tuple[str, ...]) -> tuple[str, dict[str, tuple[str, str]]]:
+async def entered(company: Company, kinds: tuple[str, ...]) -> tuple[str, dict[str, tuple[str, str]]]:
     """A bill whose two lines refer to one record of each kind; and those records as (id, name)."""
-    ledger = office.ledger
+    ledger = company.rutter
     chosen: dict[str, tuple[str, str]] = {}
     for kind in kinds:
         record = await anext(aiter(getattr(ledger, _COLLECTIONS.get(kind, f"{kind}s")).walk()))
         chosen[kind] = (record.id, getattr(record, "customer_name" if kind == "customer" else "name"))
-    account = next(a for a in (await office.directory.accounts()).values() if a.account_type == "expense")
+    account = next(a for a in (await company.directory.accounts()).values() if a.account_type == "expense")
     chosen["account"] = (account.id, account.name or "")
     fields: dict[str, Any] = {f"{kind}_id": chosen[kind][0] for kind in kinds if kind != "item"}
     if "item" in kinds:
         fields["item"] = LineItemDraft(id=chosen["item"][0], quantity=Decimal(2), unit_amount=Decimal("12.50"))
     line = BillLineDraft(account_id=account.id, total_amount=Decimal("25.00"), description="Two of them", **fields)
-    vendor = next(v for v in (await office.directory.vendors()).values() if v.status == "active")
+    vendor = next(v for v in (await company.directory.vendors()).values() if v.status == "active")
     currency = next(iter(vendor.currency_codes), "USD")
     draft = BillCreate(vendor_id=vendor.id, issue_date=DAY, currency_code=currency, line_items=(line, line))
     outcome = await ledger.bills.create(draft, idempotency_key="one-bill")
@@ -61,19 +61,19 @@ async def entered(office: Office, kinds: tuple[str, ...]) -> tuple[str, dict[str
     return outcome.record.id, chosen
 
 
-async def shown(office: Office, bill_id: str) -> BillDetail:
-    return await bill_detail(office, bill_id)
+async def shown(company: Company, bill_id: str) -> BillDetail:
+    return await bill_detail(company, bill_id)
 
 
 @pytest.mark.parametrize("platform", _KINDS)
 async def test_every_reference_of_a_line_has_its_name_and_each_kind_is_looked_up_once(
     platform: str, tmp_path: Path
 ) -> None:
-    async with practice(tmp_path, platform) as (office, wire):
-        bill_id, chosen = await entered(office, _KINDS[platform])
-        office.directory.forget()
+    async with practice(tmp_path, platform) as (company, wire):
+        bill_id, chosen = await entered(company, _KINDS[platform])
+        company.directory.forget()
         wire.asked.clear()
-        found = await shown(office, bill_id)
+        found = await shown(company, bill_id)
         assert len(found.lines) == 2
         for line in found.lines:
             assert line.account == Named(id=chosen["account"][0], name=chosen["account"][1])
@@ -93,13 +93,13 @@ async def test_every_reference_of_a_line_has_its_name_and_each_kind_is_looked_up
 
 
 async def test_what_cannot_be_named_or_read_keeps_its_id_or_is_left_out(tmp_path: Path) -> None:
-    async with practice(tmp_path) as (office, wire):
+    async with practice(tmp_path) as (company, wire):
         kinds = _KINDS["QUICKBOOKS"]
-        bill_id, chosen = await entered(office, kinds)
-        office.directory.forget()
+        bill_id, chosen = await entered(company, kinds)
+        company.directory.forget()
         wire.asked.clear()
         wire.missing = {"accounts", "vendors", "classes", "items", "attachments", "bill_credit_memos"}
-        found = await shown(office, bill_id)
+        found = await shown(company, bill_id)
         line = found.lines[0]
         assert line.account == Named(id=chosen["account"][0])
         names = {tag.kind: tag.name for tag in line.tags}
@@ -141,14 +141,14 @@ async def test_open_credits_in_the_bills_currency_come_before_paying(home: Path)
 
 
 async def test_a_credit_in_another_currency_or_not_yet_open_is_none_for_this_bill(tmp_path: Path) -> None:
-    async with practice(tmp_path) as (office, wire):
-        bill = next(b for b in [b async for b in office.ledger.bills.walk()] if b.document_number == "INV-1043")
-        assert (await shown(office, bill.id)).open_credits is not None
+    async with practice(tmp_path) as (company, wire):
+        bill = next(b for b in [b async for b in company.rutter.bills.walk()] if b.document_number == "INV-1043")
+        assert (await shown(company, bill.id)).open_credits is not None
         wire.replaced = {b'"currency_code":"USD","memo":"Credit': b'"currency_code":"GBP","memo":"Credit'}
-        assert (await shown(office, bill.id)).open_credits is None
-    async with practice(tmp_path, "XERO") as (office, _):
-        bills = [b async for b in office.ledger.bills.walk() if b.status == "open"]
-        (credit,) = [c async for c in office.ledger.bill_credit_memos.walk()]
+        assert (await shown(company, bill.id)).open_credits is None
+    async with practice(tmp_path, "XERO") as (company, _):
+        bills = [b async for b in company.rutter.bills.walk() if b.status == "open"]
+        (credit,) = [c async for c in company.rutter.bill_credit_memos.walk()]
         bill = next(b for b in bills if b.vendor_id == credit.vendor_id)
         draft = BillCreditMemoCreate(
             vendor_id=credit.vendor_id or "",
@@ -157,20 +157,20 @@ async def test_a_credit_in_another_currency_or_not_yet_open_is_none_for_this_bil
             currency_code=bill.currency_code,
             status="draft",
         )
-        assert isinstance(await office.ledger.bill_credit_memos.create(draft, idempotency_key="draft"), Done)
-        found = await shown(office, bill.id)
+        assert isinstance(await company.rutter.bill_credit_memos.create(draft, idempotency_key="draft"), Done)
+        found = await shown(company, bill.id)
         assert found.open_credits is not None
         assert found.open_credits.ids == [credit.id]
-        opened = await list_credits(office, ListCredits())
+        opened = await list_credits(company, ListCredits())
         assert [row.id for row in opened.credits] == [credit.id]
-        assert len((await list_credits(office, ListCredits(status="any"))).credits) == 2
+        assert len((await list_credits(company, ListCredits(status="any"))).credits) == 2
 
 
 async def test_an_applied_credit_shows_its_number_and_what_it_left(tmp_path: Path) -> None:
-    async with practice(tmp_path) as (office, _):
-        (credit,) = [c async for c in office.ledger.bill_credit_memos.walk()]
+    async with practice(tmp_path) as (company, _):
+        (credit,) = [c async for c in company.rutter.bill_credit_memos.walk()]
         assert credit.vendor_id
-        theirs = [b async for b in office.ledger.bills.walk() if b.vendor_id == credit.vendor_id]
+        theirs = [b async for b in company.rutter.bills.walk() if b.vendor_id == credit.vendor_id]
         bill = next(b for b in theirs if b.status == "open" and b.amount_due > 120)
         application = BillCreditApplicationCreate(
             bill_credit_memo_id=credit.id,
@@ -179,9 +179,9 @@ async def test_an_applied_credit_shows_its_number_and_what_it_left(tmp_path: Pat
             currency_code="USD",
             linked_bills=(AllocationDraft(id=bill.id, allocated_amount=Decimal("50.00")),),
         )
-        outcome = await office.ledger.bill_credit_applications.apply(application, idempotency_key="half-of-it")
+        outcome = await company.rutter.bill_credit_applications.apply(application, idempotency_key="half-of-it")
         assert isinstance(outcome, Done)
-        found = await shown(office, bill.id)
+        found = await shown(company, bill.id)
         (applied,) = found.credits
         assert (applied.id, applied.document_number, applied.date) == (credit.id, "CM-0117", date(2026, 11, 20))
         assert applied.amount == MoneyShape(amount="50.00", currency="USD")

@@ -50,9 +50,9 @@ def lists_asked(asked: list[str]) -> int:
 async def test_the_first_page_totals_the_whole_match_and_later_ones_say_nothing(
     platform: str, limit: int, tmp_path: Path
 ) -> None:
-    async with practice(tmp_path, platform, page_objects_max=6) as (office, _):
-        lists = BillLists(office)
-        bills = [b async for b in office.ledger.bills.walk()]
+    async with practice(tmp_path, platform, page_objects_max=6) as (company, _):
+        lists = BillLists(company)
+        bills = [b async for b in company.rutter.bills.walk()]
         questions: list[tuple[dict[str, Any], Any]] = [
             ({}, lambda b: b.status in ("open", "partially_paid")),
             ({"status": "any", "sort": "-updated_at"}, lambda b: True),
@@ -88,14 +88,14 @@ async def test_two_currencies_are_never_added_together(home: Path) -> None:
 
 
 async def test_nothing_that_matches_has_no_totals_and_needs_no_note(tmp_path: Path) -> None:
-    async with practice(tmp_path) as (office, _):
-        page = await BillLists(office).page(ListBills(document_number="no such number"))
+    async with practice(tmp_path) as (company, _):
+        page = await BillLists(company).page(ListBills(document_number="no such number"))
     assert (page.bills, page.totals, page.notes, page.next_cursor) == ([], [], [], None)
 
 
 async def test_a_page_that_turns_out_to_hold_the_whole_match_promises_no_more(tmp_path: Path) -> None:
-    async with practice(tmp_path) as (office, _):
-        lists = BillLists(office)
+    async with practice(tmp_path) as (company, _):
+        lists = BillLists(company)
         late = len((await lists.page(ListBills(overdue=True))).bills)
         assert late > 1
         # Bills that are not late follow in the same stream, so that it has not ended when the page is full.
@@ -104,8 +104,8 @@ async def test_a_page_that_turns_out_to_hold_the_whole_match_promises_no_more(tm
 
 
 async def test_a_match_past_the_bound_is_not_totalled_and_the_note_says_so(tmp_path: Path) -> None:
-    async with practice(tmp_path, page_objects_max=1) as (office, wire):
-        lists = BillLists(office)
+    async with practice(tmp_path, page_objects_max=1) as (company, wire):
+        lists = BillLists(company)
         page = await lists.page(ListBills(status="any", limit=3))
         assert page.totals is None
         assert page.notes == ["No totals: too many bills to total; narrow the question."]
@@ -116,17 +116,17 @@ async def test_a_match_past_the_bound_is_not_totalled_and_the_note_says_so(tmp_p
 
 
 async def test_a_page_that_cannot_be_filled_within_the_bound_is_not_totalled_either(tmp_path: Path) -> None:
-    async with practice(tmp_path, page_objects_max=1) as (office, wire):
-        page = await BillLists(office).page(ListBills(status="any", limit=200))
+    async with practice(tmp_path, page_objects_max=1) as (company, wire):
+        page = await BillLists(company).page(ListBills(status="any", limit=200))
         assert page.totals is None
         assert [note.split(":")[0] for note in page.notes] == ["Not everything was looked through yet", "No totals"]
         assert lists_asked(wire.asked) == 20
 
 
 async def test_what_was_read_for_the_page_is_not_read_again_for_the_totals(tmp_path: Path) -> None:
-    async with practice(tmp_path, page_objects_max=5) as (office, wire):
-        lists = BillLists(office)
-        statuses = [b.status async for b in office.ledger.bills.walk()]
+    async with practice(tmp_path, page_objects_max=5) as (company, wire):
+        lists = BillLists(company)
+        statuses = [b.status async for b in company.rutter.bills.walk()]
         pages = sum(-(-statuses.count(status) // 5) for status in ("open", "partially_paid"))
         for limit in (3, 200):
             wire.asked.clear()
@@ -136,10 +136,10 @@ async def test_what_was_read_for_the_page_is_not_read_again_for_the_totals(tmp_p
 
 
 async def test_an_amount_that_cannot_be_used_leaves_the_totals_out_wherever_it_stands(tmp_path: Path) -> None:
-    async with practice(tmp_path) as (office, wire):
+    async with practice(tmp_path) as (company, wire):
         # The latest of the unpaid bills shows more digits than its currency has.
         wire.replaced = {b"27350.00": b"27350.005"}
-        lists = BillLists(office)
+        lists = BillLists(company)
         for limit in (2, 200):
             page = await lists.page(ListBills(limit=limit))
             assert page.totals is None
@@ -147,13 +147,13 @@ async def test_an_amount_that_cannot_be_used_leaves_the_totals_out_wherever_it_s
 
 
 async def test_a_page_of_fifty_bills_is_small_beside_what_rutter_sends(tmp_path: Path) -> None:
-    async with practice(tmp_path, bills=2000) as (office, _):
-        page = await BillLists(office).page(ListBills(limit=50))
-        raw = {bill.id: bill.raw or b"" async for bill in office.ledger.bills.walk()}
+    async with practice(tmp_path, bills=2000) as (company, _):
+        page = await BillLists(company).page(ListBills(limit=50))
+        raw = {bill.id: bill.raw or b"" async for bill in company.rutter.bills.walk()}
     assert len(page.bills) == 50
     assert page.totals
     assert page.next_cursor
-    text = len(LIST_BILLS.say(page).encode())
+    text = len(LIST_BILLS.render(page).encode())
     upstream = sum(len(raw[row.id]) for row in page.bills)
     assert text // BYTES_A_TOKEN <= 3000
     assert text * 100 <= upstream * 15

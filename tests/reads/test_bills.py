@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from rutter_ap_server.clock import FixedClock
-from rutter_ap_server.companies.company import Company, Office
+from rutter_ap_server.companies.company import Company, CompanyIdentity
 from rutter_ap_server.companies.directory import Directory
 from rutter_ap_server.documents.files import Documents
 from rutter_ap_server.reads.bills import BillLists
@@ -27,7 +27,7 @@ PLATFORMS = ("QUICKBOOKS", "XERO", "NETSUITE", "SAGE_INTACCT")
 
 
 @asynccontextmanager
-async def office(platform: str, tmp_path: Path) -> AsyncIterator[Office]:
+async def company(platform: str, tmp_path: Path) -> AsyncIterator[Company]:
     """The seeded company on that platform."""
     sandbox = open_sandbox(today=TODAY)
     connection = next(c for c in sandbox.connections if c.platform == platform)
@@ -39,9 +39,9 @@ async def office(platform: str, tmp_path: Path) -> AsyncIterator[Office]:
     clock = FixedClock(datetime(2026, 11, 20, 12, tzinfo=UTC))
     books = client.connection(connection.access_token)
     try:
-        yield Office(
-            company=Company(connection.id, connection.name, platform, "embedded"),
-            ledger=books,
+        yield Company(
+            identity=CompanyIdentity(connection.id, connection.name, platform, "embedded"),
+            rutter=books,
             directory=Directory(books, clock),
             documents=Documents((), tmp_path / "uploads"),
             clock=clock,
@@ -68,9 +68,9 @@ async def everything(lists: BillLists, **question: Any) -> list[BillRow]:
 async def test_pages_of_any_size_hold_every_unpaid_bill_once_and_in_order(
     platform: str, sort: str, tmp_path: Path
 ) -> None:
-    async with office(platform, tmp_path) as desk:
-        lists = BillLists(desk)
-        unpaid = {b.id async for b in desk.ledger.bills.walk() if b.status in ("open", "partially_paid")}
+    async with company(platform, tmp_path) as backend:
+        lists = BillLists(backend)
+        unpaid = {b.id async for b in backend.rutter.bills.walk() if b.status in ("open", "partially_paid")}
         for limit in (1, 3, 200):
             rows = await everything(lists, limit=limit, sort=sort)
             assert len(rows) == len(unpaid)
@@ -82,9 +82,9 @@ async def test_pages_of_any_size_hold_every_unpaid_bill_once_and_in_order(
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 async def test_each_question_answers_exactly_the_bills_that_fit_it(platform: str, tmp_path: Path) -> None:
-    async with office(platform, tmp_path) as desk:
-        lists = BillLists(desk)
-        bills = [b async for b in desk.ledger.bills.walk()]
+    async with company(platform, tmp_path) as backend:
+        lists = BillLists(backend)
+        bills = [b async for b in backend.rutter.bills.walk()]
         vendor_id = next(b.vendor_id for b in bills if b.vendor_id)
 
         def expected(fits: Any) -> set[str]:
@@ -109,8 +109,8 @@ async def test_each_question_answers_exactly_the_bills_that_fit_it(platform: str
 
 
 async def test_days_overdue_and_amounts_are_exact(tmp_path: Path) -> None:
-    async with office("QUICKBOOKS", tmp_path) as desk:
-        page = await BillLists(desk).page(ListBills(document_number="NW-2291"))
+    async with company("QUICKBOOKS", tmp_path) as backend:
+        page = await BillLists(backend).page(ListBills(document_number="NW-2291"))
         (bill,) = page.bills
         assert bill.due.model_dump() == {"amount": "684.20", "currency": "USD"}
         assert bill.due_date is not None
@@ -118,8 +118,8 @@ async def test_days_overdue_and_amounts_are_exact(tmp_path: Path) -> None:
 
 
 async def test_a_cursor_serves_only_the_question_it_came_from(tmp_path: Path) -> None:
-    async with office("QUICKBOOKS", tmp_path) as desk:
-        lists = BillLists(desk)
+    async with company("QUICKBOOKS", tmp_path) as backend:
+        lists = BillLists(backend)
         first = await lists.page(ListBills(limit=2))
         assert first.next_cursor
         with pytest.raises(BadInput, match="cursor"):
@@ -130,13 +130,13 @@ async def test_a_cursor_serves_only_the_question_it_came_from(tmp_path: Path) ->
 
 
 async def test_a_name_that_means_several_vendors_is_never_guessed_at(tmp_path: Path) -> None:
-    async with office("QUICKBOOKS", tmp_path) as desk:
+    async with company("QUICKBOOKS", tmp_path) as backend:
         with pytest.raises(Ambiguous) as several:
-            await desk.directory.vendor("Acme")
+            await backend.directory.vendor("Acme")
         assert [name for _, name in several.value.candidates] == ["Acme Office Supply", "Acme Packaging"]
         with pytest.raises(NotFound):
-            await desk.directory.vendor("Nobody at all")
-        found = await desk.directory.vendor("  acme OFFICE supply ")
+            await backend.directory.vendor("Nobody at all")
+        found = await backend.directory.vendor("  acme OFFICE supply ")
         assert found.vendor_name == "Acme Office Supply"
-        by_id = await desk.directory.vendor(found.id)
+        by_id = await backend.directory.vendor(found.id)
         assert by_id.id == found.id

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rutter_ap_server.companies.company import Company, Office
+from rutter_ap_server.companies.company import Company, CompanyIdentity
 from rutter_ap_server.reads.credits import list_credits
 from rutter_ap_server.rutter.errors import NotSupportedHere
 from rutter_ap_server.rutter.models.bills import Bill
@@ -32,27 +32,27 @@ pytestmark = pytest.mark.anyio
 PLATFORMS = ("QUICKBOOKS", "XERO", "NETSUITE", "SAGE_INTACCT")
 
 
-async def everything(office: Office, **question: Any) -> list[CreditRow]:
+async def everything(company: Company, **question: Any) -> list[CreditRow]:
     """Every page of a question, one after the other."""
     rows: list[CreditRow] = []
     cursor = ""
     while True:
-        page = await list_credits(office, ListCredits(**question, cursor=cursor))
+        page = await list_credits(company, ListCredits(**question, cursor=cursor))
         rows += page.credits
         if page.next_cursor is None:
             return rows
         cursor = page.next_cursor
 
 
-async def open_bill(office: Office) -> Bill:
+async def open_bill(company: Company) -> Bill:
     """A bill on which much is due."""
-    bills = [bill async for bill in office.ledger.bills.walk()]
+    bills = [bill async for bill in company.rutter.bills.walk()]
     return next(bill for bill in bills if bill.status == "open" and bill.amount_due > 200)
 
 
-async def enter(office: Office, bill_id: str, amount: str, key: str) -> BillCreditMemo:
+async def enter(company: Company, bill_id: str, amount: str, key: str) -> BillCreditMemo:
     """A credit of a bill's vendor, in its currency."""
-    bill = await office.ledger.bills.get(bill_id)
+    bill = await company.rutter.bills.get(bill_id)
     assert bill.vendor_id
     line = CreditLineDraft(account_id=bill.line_items[0].account_id or "", total_amount=Decimal(amount))
     draft = BillCreditMemoCreate(
@@ -61,12 +61,12 @@ async def enter(office: Office, bill_id: str, amount: str, key: str) -> BillCred
         currency_code=bill.currency_code,
         line_items=(line,),
     )
-    outcome = await office.ledger.bill_credit_memos.create(draft, idempotency_key=key)
+    outcome = await company.rutter.bill_credit_memos.create(draft, idempotency_key=key)
     assert isinstance(outcome, Done)
     return outcome.record
 
 
-async def apply(office: Office, credit: BillCreditMemo, bill_id: str, amount: str) -> None:
+async def apply(company: Company, credit: BillCreditMemo, bill_id: str, amount: str) -> None:
     assert credit.vendor_id
     application = BillCreditApplicationCreate(
         bill_credit_memo_id=credit.id,
@@ -75,22 +75,22 @@ async def apply(office: Office, credit: BillCreditMemo, bill_id: str, amount: st
         currency_code=credit.currency_code or "",
         linked_bills=(AllocationDraft(id=bill_id, allocated_amount=Decimal(amount)),),
     )
-    outcome = await office.ledger.bill_credit_applications.apply(application, idempotency_key=f"{credit.id}{amount}")
+    outcome = await company.rutter.bill_credit_applications.apply(application, idempotency_key=f"{credit.id}{amount}")
     assert isinstance(outcome, Done)
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 async def test_only_what_is_left_is_open_and_what_was_used_names_its_bills(platform: str, tmp_path: Path) -> None:
-    async with practice(tmp_path, platform) as (office, _):
-        before = {row.id for row in await everything(office)}
-        bill = await open_bill(office)
-        whole, part, used = [await enter(office, bill.id, "60.00", key) for key in ("a", "bb", "ccc")]
-        await apply(office, part, bill.id, "45.50")
-        await apply(office, used, bill.id, "60.00")
-        opened = {row.id: row for row in await everything(office, limit=1)}
+    async with practice(tmp_path, platform) as (company, _):
+        before = {row.id for row in await everything(company)}
+        bill = await open_bill(company)
+        whole, part, used = [await enter(company, bill.id, "60.00", key) for key in ("a", "bb", "ccc")]
+        await apply(company, part, bill.id, "45.50")
+        await apply(company, used, bill.id, "60.00")
+        opened = {row.id: row for row in await everything(company, limit=1)}
         assert set(opened) - before == {whole.id, part.id}
-        every = {row.id: row for row in await everything(office, limit=2, status="any")}
-        assert set(every) == {c.id async for c in office.ledger.bill_credit_memos.walk()}
+        every = {row.id: row for row in await everything(company, limit=2, status="any")}
+        assert set(every) == {c.id async for c in company.rutter.bill_credit_memos.walk()}
         currency = bill.currency_code
         row = every[part.id]
         assert row.remaining == MoneyShape(amount="14.50", currency=currency)
@@ -99,16 +99,16 @@ async def test_only_what_is_left_is_open_and_what_was_used_names_its_bills(platf
         assert (row.status, every[used.id].status, every[whole.id].status) == ("partially_paid", "paid", "open")
         assert every[used.id].remaining.amount == "0.00"
         assert every[whole.id].applied == []
-        theirs = await everything(office, vendor=bill.vendor_id, status="any")
+        theirs = await everything(company, vendor=bill.vendor_id, status="any")
         assert {row.id for row in theirs} == {r.id for r in every.values() if r.vendor.id == bill.vendor_id}
 
 
 @pytest.mark.parametrize("platform", ["QUICKBOOKS", "SAGE_INTACCT"])
 async def test_the_latest_credit_comes_first(platform: str, tmp_path: Path) -> None:
-    async with practice(tmp_path, platform, page_objects_max=1) as (office, _):
-        bill = await open_bill(office)
-        entered = [(await enter(office, bill.id, "5.00", key)).id for key in ("a", "bb", "ccc")]
-        rows = [row.id for row in await everything(office, limit=2) if row.id in entered]
+    async with practice(tmp_path, platform, page_objects_max=1) as (company, _):
+        bill = await open_bill(company)
+        entered = [(await enter(company, bill.id, "5.00", key)).id for key in ("a", "bb", "ccc")]
+        rows = [row.id for row in await everything(company, limit=2) if row.id in entered]
         assert rows == entered[::-1]
 
 
@@ -130,30 +130,30 @@ async def test_the_storys_credit_as_an_assistant_reads_it(home: Path) -> None:
 
 
 async def test_a_credit_without_a_usable_currency_is_left_out_by_name(tmp_path: Path) -> None:
-    async with practice(tmp_path) as (office, wire):
+    async with practice(tmp_path) as (company, wire):
         wire.replaced = {b'"currency_code":"USD","memo":"Credit': b'"currency_code":null,"memo":"Credit'}
-        page = await list_credits(office, ListCredits())
+        page = await list_credits(company, ListCredits())
     assert page.credits == []
     (note,) = page.notes
     assert "cannot be used" in note
 
 
 async def test_a_platform_without_credit_memos_is_not_even_asked(tmp_path: Path) -> None:
-    async with practice(tmp_path) as (office, wire):
-        company = Company(office.company.id, office.company.name, "DYNAMICS365", "embedded")
+    async with practice(tmp_path) as (company, wire):
+        identity = CompanyIdentity(company.id, company.name, "DYNAMICS365", "embedded")
         with pytest.raises(NotSupportedHere):
-            await list_credits(replace(office, company=company), ListCredits())
+            await list_credits(replace(company, identity=identity), ListCredits())
         assert wire.asked == []
 
 
 async def test_a_wrong_cursor_and_an_ambiguous_vendor_are_refused(tmp_path: Path) -> None:
-    async with practice(tmp_path) as (office, _):
-        bill = await open_bill(office)
+    async with practice(tmp_path) as (company, _):
+        bill = await open_bill(company)
         for key in ("a", "bb"):
-            await enter(office, bill.id, "5.00", key)
-        first = await list_credits(office, ListCredits(limit=1))
+            await enter(company, bill.id, "5.00", key)
+        first = await list_credits(company, ListCredits(limit=1))
         assert first.next_cursor
         with pytest.raises(BadInput, match="cursor"):
-            await list_credits(office, ListCredits(limit=1, status="any", cursor=first.next_cursor))
+            await list_credits(company, ListCredits(limit=1, status="any", cursor=first.next_cursor))
         with pytest.raises(Ambiguous):
-            await list_credits(office, ListCredits(vendor="Acme"))
+            await list_credits(company, ListCredits(vendor="Acme"))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rutter_ap_server.companies.company import Office
+from rutter_ap_server.companies.company import Company
 from rutter_ap_server.reads.payments import list_payments
 from rutter_ap_server.rutter.models.payments import AllocationDraft, BillPayment, BillPaymentCreate
 from rutter_ap_server.rutter.outcomes import Done
@@ -23,12 +23,12 @@ pytestmark = pytest.mark.anyio
 PLATFORMS = ("QUICKBOOKS", "XERO", "NETSUITE", "SAGE_INTACCT")
 
 
-async def everything(office: Office, **question: Any) -> list[PaymentRow]:
+async def everything(company: Company, **question: Any) -> list[PaymentRow]:
     """Every page of a question, one after the other."""
     rows: list[PaymentRow] = []
     cursor = ""
     while True:
-        page = await list_payments(office, ListPayments(**question, cursor=cursor))
+        page = await list_payments(company, ListPayments(**question, cursor=cursor))
         rows += page.payments
         if page.next_cursor is None:
             return rows
@@ -37,10 +37,10 @@ async def everything(office: Office, **question: Any) -> list[PaymentRow]:
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 async def test_pages_of_any_size_hold_every_payment_once_and_the_latest_first(platform: str, tmp_path: Path) -> None:
-    async with practice(tmp_path, platform, page_objects_max=4) as (office, _):
-        known = {p.id: p async for p in office.ledger.bill_payments.walk()}
+    async with practice(tmp_path, platform, page_objects_max=4) as (company, _):
+        known = {p.id: p async for p in company.rutter.bill_payments.walk()}
         for limit in (1, 3, 200):
-            rows = await everything(office, limit=limit)
+            rows = await everything(company, limit=limit)
             assert sorted(row.id for row in rows) == sorted(known)
             by_date = platform == "SAGE_INTACCT"
             moments = [str(known[row.id].transaction_date if by_date else known[row.id].created_at) for row in rows]
@@ -49,16 +49,16 @@ async def test_pages_of_any_size_hold_every_payment_once_and_the_latest_first(pl
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 async def test_each_question_answers_exactly_the_payments_that_fit_it(platform: str, tmp_path: Path) -> None:
-    async with practice(tmp_path, platform, page_objects_max=4) as (office, _):
-        known = [p async for p in office.ledger.bill_payments.walk()]
-        vendors = await office.directory.vendors()
+    async with practice(tmp_path, platform, page_objects_max=4) as (company, _):
+        known = [p async for p in company.rutter.bill_payments.walk()]
+        vendors = await company.directory.vendors()
         vendor_id = known[0].vendor_id
         assert vendor_id
         days = sorted(p.transaction_date.date() for p in known if p.transaction_date)
         first, last = days[0], days[len(days) // 2]
 
         async def check(fits: Callable[[BillPayment], bool], **question: Any) -> None:
-            rows = await everything(office, limit=2, **question)
+            rows = await everything(company, limit=2, **question)
             assert sorted(row.id for row in rows) == sorted(p.id for p in known if fits(p))
 
         def paid(payment: BillPayment) -> date:
@@ -93,84 +93,84 @@ async def test_a_payment_names_its_vendor_account_and_the_bills_it_settles(home:
 
 
 async def test_a_void_payment_is_shown_as_void_and_settles_nothing(tmp_path: Path) -> None:
-    async with practice(tmp_path) as (office, _):
-        first = (await everything(office))[0]
-        outcome = await office.ledger.bill_payments.void(first.id, idempotency_key="never mind")
+    async with practice(tmp_path) as (company, _):
+        first = (await everything(company))[0]
+        outcome = await company.rutter.bill_payments.void(first.id, idempotency_key="never mind")
         assert isinstance(outcome, Done)
-        again = {row.id: row for row in await everything(office)}[first.id]
+        again = {row.id: row for row in await everything(company)}[first.id]
         assert (again.status, again.bills) == ("void", [])
-        assert await everything(office, bill_id=first.bills[0].id) == []
+        assert await everything(company, bill_id=first.bills[0].id) == []
 
 
 async def test_where_a_platform_knows_no_status_none_is_made_up(tmp_path: Path) -> None:
-    async with practice(tmp_path, "SAGE_INTACCT") as (office, _):
-        page = await list_payments(office, ListPayments())
+    async with practice(tmp_path, "SAGE_INTACCT") as (company, _):
+        page = await list_payments(company, ListPayments())
     assert {row.status for row in page.payments} == {None}
-    assert "active" not in LIST_PAYMENTS.say(page)
+    assert "active" not in LIST_PAYMENTS.render(page)
 
 
 async def test_a_payment_that_changes_between_two_pages_is_neither_lost_nor_repeated(tmp_path: Path) -> None:
-    async with practice(tmp_path, page_objects_max=3) as (office, _):
-        known = [p.id async for p in office.ledger.bill_payments.walk()]
-        first = await list_payments(office, ListPayments(limit=4))
+    async with practice(tmp_path, page_objects_max=3) as (company, _):
+        known = [p.id async for p in company.rutter.bill_payments.walk()]
+        first = await list_payments(company, ListPayments(limit=4))
         assert first.next_cursor
         # One of a later page changes: in the order of changes it would come first now.
-        later = (await everything(office))[7]
-        outcome = await office.ledger.bill_payments.void(later.id, idempotency_key="between pages")
+        later = (await everything(company))[7]
+        outcome = await company.rutter.bill_payments.void(later.id, idempotency_key="between pages")
         assert isinstance(outcome, Done)
         rows, cursor = list(first.payments), first.next_cursor
         while cursor:
-            page = await list_payments(office, ListPayments(limit=4, cursor=cursor))
+            page = await list_payments(company, ListPayments(limit=4, cursor=cursor))
             rows += page.payments
             cursor = page.next_cursor or ""
         assert sorted(row.id for row in rows) == sorted(known)
 
 
 async def test_a_search_past_the_bound_says_so_and_goes_on_from_its_cursor(tmp_path: Path) -> None:
-    async with practice(tmp_path, page_objects_max=1) as (office, _):
-        known = [p async for p in office.ledger.bill_payments.walk()]
+    async with practice(tmp_path, page_objects_max=1) as (company, _):
+        known = [p async for p in company.rutter.bill_payments.walk()]
         last = min(p.transaction_date.date() for p in known if p.transaction_date)
-        page = await list_payments(office, ListPayments(date_to=last.isoformat()))
+        page = await list_payments(company, ListPayments(date_to=last.isoformat()))
         assert page.payments == []
         assert [note.split(":")[0] for note in page.notes] == ["Not everything was looked through yet"]
-        rows = await everything(office, date_to=last.isoformat())
+        rows = await everything(company, date_to=last.isoformat())
         assert rows
         assert {row.date for row in rows} == {last}
 
 
 async def test_an_amount_that_cannot_be_used_leaves_its_payment_out_by_name(tmp_path: Path) -> None:
-    async with practice(tmp_path) as (office, wire):
+    async with practice(tmp_path) as (company, wire):
         wire.replaced = {b"2400.00": b"2400.001"}
-        page = await list_payments(office, ListPayments(vendor="Fjord Timber AS"))
+        page = await list_payments(company, ListPayments(vendor="Fjord Timber AS"))
         assert len(page.payments) == 4
         (note,) = page.notes
         assert "is left out: its amounts do not fit its currency" in note
 
 
 async def test_where_all_is_sorted_here_a_full_page_promises_no_more_than_there_is(tmp_path: Path) -> None:
-    async with practice(tmp_path, "SAGE_INTACCT") as (office, _):
-        (first,) = [p async for p in office.ledger.bill_payments.walk()]
-        bill = next(b for b in [b async for b in office.ledger.bills.walk()] if b.status == "open")
+    async with practice(tmp_path, "SAGE_INTACCT") as (company, _):
+        (first,) = [p async for p in company.rutter.bill_payments.walk()]
+        bill = next(b for b in [b async for b in company.rutter.bills.walk()] if b.status == "open")
         draft = BillPaymentCreate(
             account_id=first.account_id or "",
             transaction_date=NOON,
             linked_bills=(AllocationDraft(id=bill.id, allocated_amount=Decimal("5.00")),),
         )
-        assert isinstance(await office.ledger.bill_payments.create(draft, idempotency_key="a second one"), Done)
-        page = await list_payments(office, ListPayments(limit=1))
+        assert isinstance(await company.rutter.bill_payments.create(draft, idempotency_key="a second one"), Done)
+        page = await list_payments(company, ListPayments(limit=1))
         assert ([row.date for row in page.payments], bool(page.next_cursor)) == ([TODAY], True)
-        page = await list_payments(office, ListPayments(limit=1, date_from=TODAY.isoformat()))
+        page = await list_payments(company, ListPayments(limit=1, date_from=TODAY.isoformat()))
         assert ([row.date for row in page.payments], bool(page.next_cursor)) == ([TODAY], False)
 
 
 async def test_a_cursor_serves_only_the_question_it_came_from(tmp_path: Path) -> None:
-    async with practice(tmp_path) as (office, _):
-        first = await list_payments(office, ListPayments(limit=2))
+    async with practice(tmp_path) as (company, _):
+        first = await list_payments(company, ListPayments(limit=2))
         assert first.next_cursor
         with pytest.raises(BadInput, match="cursor"):
-            await list_payments(office, ListPayments(limit=2, date_from="2026-01-01", cursor=first.next_cursor))
+            await list_payments(company, ListPayments(limit=2, date_from="2026-01-01", cursor=first.next_cursor))
         with pytest.raises(BadInput, match="cursor"):
-            await list_payments(office, ListPayments(limit=2, cursor="x"))
+            await list_payments(company, ListPayments(limit=2, cursor="x"))
 
 
 async def test_a_question_that_cannot_be_answered_says_what_is_wrong(home: Path) -> None:

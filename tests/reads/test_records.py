@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import pytest
 
-from rutter_ap_server.companies.directory import NOUNS, NotOffered
+from rutter_ap_server.companies.directory import RECORD_TYPES, NotOffered
 from rutter_ap_server.reads.records import find_records
 from rutter_ap_server.rutter.models.purchase_orders import PurchaseOrderCreate, PurchaseOrderLineDraft
 from rutter_ap_server.rutter.models.vendors import VendorCreate
@@ -29,7 +29,7 @@ def names(found: dict[str, Any]) -> list[str]:
 
 
 def test_every_kind_of_the_tool_has_its_noun() -> None:
-    assert set(EVERY_KIND) == set(NOUNS)
+    assert set(EVERY_KIND) == set(RECORD_TYPES)
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
@@ -38,15 +38,15 @@ async def test_every_kind_is_listed_whole_or_said_not_to_be_offered(
     kind: RecordKind, platform: str, tmp_path: Path
 ) -> None:
     own = "payment_term" if kind == "payment_terms" else kind
-    async with practice(tmp_path, platform) as (office, _):
+    async with practice(tmp_path, platform) as (company, _):
         if platform not in KINDS[own].read:
             with pytest.raises(NotOffered) as told:
-                await find_records(office, FindRecords(kind=kind))
-            assert NOUNS[kind].plural in told.value.message
-            assert NOUNS[kind].instead in told.value.next_step
+                await find_records(company, FindRecords(kind=kind))
+            assert RECORD_TYPES[kind].plural in told.value.message
+            assert RECORD_TYPES[kind].instead in told.value.next_step
             return
-        found = await find_records(office, FindRecords(kind=kind))
-        there = {record.id async for record in getattr(office.ledger, NOUNS[kind].collection).walk()}
+        found = await find_records(company, FindRecords(kind=kind))
+        there = {record.id async for record in getattr(company.rutter, RECORD_TYPES[kind].collection).walk()}
 
     assert {row.id for row in found.records} == there
     assert all(row.name or row.code for row in found.records)
@@ -162,18 +162,18 @@ async def test_the_table_has_only_the_columns_that_something_fills(home: Path) -
         assert await heads("currency") == "id | name | code"
 
 
-async def vendors_made(office: Any, count: int) -> None:
+async def vendors_made(company: Any, count: int) -> None:
     """That many vendors more than the story has."""
     for number in range(count):
         draft = VendorCreate(contact_name="C", currency_code="USD", vendor_name=f"Vendor {number:03d}")
-        assert isinstance(await office.ledger.vendors.create(draft, idempotency_key=f"v{number}"), Done)
+        assert isinstance(await company.rutter.vendors.create(draft, idempotency_key=f"v{number}"), Done)
 
 
 async def test_a_company_with_more_records_than_are_looked_through_says_so(tmp_path: Path) -> None:
-    async with practice(tmp_path, page_objects_max=1) as (office, wire):
-        await vendors_made(office, 35)
+    async with practice(tmp_path, page_objects_max=1) as (company, wire):
+        await vendors_made(company, 35)
         wire.asked.clear()
-        found = await find_records(office, FindRecords(kind="vendor", limit=200))
+        found = await find_records(company, FindRecords(kind="vendor", limit=200))
 
         assert (len(found.records), found.more) == (40, True)
         assert found.notes == ["This company has more vendors than can be looked through; some are missing."]
@@ -181,21 +181,21 @@ async def test_a_company_with_more_records_than_are_looked_through_says_so(tmp_p
 
 
 async def test_past_the_bound_an_id_is_still_found_and_a_name_is_never_guessed_at(tmp_path: Path) -> None:
-    async with practice(tmp_path, page_objects_max=1) as (office, _):
-        await vendors_made(office, 35)
-        last = [vendor async for vendor in office.ledger.vendors.walk()][-1]
-        assert last.id not in (await office.directory.shelf("vendor")).by_id
+    async with practice(tmp_path, page_objects_max=1) as (company, _):
+        await vendors_made(company, 35)
+        last = [vendor async for vendor in company.rutter.vendors.walk()][-1]
+        assert last.id not in (await company.directory.cached_list("vendor")).by_id
 
-        assert (await office.directory.vendor(last.id)).vendor_name == last.vendor_name
+        assert (await company.directory.vendor(last.id)).vendor_name == last.vendor_name
         for reference in (last.vendor_name or "", "no such id", ".."):
             with pytest.raises(NotFound, match="too many to find one by its name"):
-                await office.directory.vendor(reference)
+                await company.directory.vendor(reference)
 
 
 async def test_purchase_orders_past_the_bound_are_said_to_be_more(tmp_path: Path) -> None:
-    async with practice(tmp_path, page_objects_max=1) as (office, _):
-        vendor = await office.directory.vendor("Acme Packaging")
-        item = await office.directory.one("item", "Packing box")
+    async with practice(tmp_path, page_objects_max=1) as (company, _):
+        vendor = await company.directory.vendor("Acme Packaging")
+        item = await company.directory.one("item", "Packing box")
         for number in range(21):
             draft = PurchaseOrderCreate(
                 vendor_id=vendor.id,
@@ -204,8 +204,8 @@ async def test_purchase_orders_past_the_bound_are_said_to_be_more(tmp_path: Path
                 document_number=f"PO-9{number:02d}",
                 line_items=(PurchaseOrderLineDraft(item=item.id, quantity=Decimal(1)),),
             )
-            assert isinstance(await office.ledger.purchase_orders.create(draft, idempotency_key=f"p{number}"), Done)
-        found: RecordList = await find_records(office, FindRecords(kind="purchase_order"))
+            assert isinstance(await company.rutter.purchase_orders.create(draft, idempotency_key=f"p{number}"), Done)
+        found: RecordList = await find_records(company, FindRecords(kind="purchase_order"))
 
         assert (len(found.records), found.more) == (20, True)
 
@@ -226,27 +226,27 @@ async def test_purchase_orders_past_the_bound_are_said_to_be_more(tmp_path: Path
 async def test_a_name_number_or_code_stands_for_its_record(
     kind: str, reference: str, name: str, tmp_path: Path
 ) -> None:
-    async with practice(tmp_path) as (office, _):
-        found = await office.directory.one(kind, reference)
-        assert NOUNS[kind].names(found)[0] == name
-        assert (await office.directory.one(kind, found.id)).id == found.id
+    async with practice(tmp_path) as (company, _):
+        found = await company.directory.one(kind, reference)
+        assert RECORD_TYPES[kind].names(found)[0] == name
+        assert (await company.directory.one(kind, found.id)).id == found.id
 
 
 async def test_a_name_of_several_or_of_none_is_an_error_that_says_which(tmp_path: Path) -> None:
-    async with practice(tmp_path) as (office, _):
+    async with practice(tmp_path) as (company, _):
         with pytest.raises(Ambiguous, match="no payment terms has exactly that name") as several:
-            await office.directory.one("payment_terms", "Net")
+            await company.directory.one("payment_terms", "Net")
         assert [name for _, name in several.value.candidates] == ["2/10 Net 30", "Net 15", "Net 30"]
         for nothing in ("no such class", " ", "\u200b"):
             with pytest.raises(NotFound, match="no class of this company") as told:
-                await office.directory.one("class", nothing)
+                await company.directory.one("class", nothing)
             assert "kind=class" in told.value.next_step
 
 
 async def test_records_are_read_once_for_all_lines_of_a_bill(tmp_path: Path) -> None:
-    async with practice(tmp_path) as (office, wire):
+    async with practice(tmp_path) as (company, wire):
         for name in ("Workshop", "Showroom", "workshop"):
-            await office.directory.one("class", name)
+            await company.directory.one("class", name)
         assert [path.rsplit("/", 1)[1] for path in wire.asked] == ["classes"]
 
 
@@ -275,8 +275,8 @@ async def test_a_bill_may_name_everything_it_refers_to(home: Path) -> None:
         }
         entered = await done(client, "create_bill", lines=[line], **question)
         assert entered["status"] == "posted"
-        office = await app.offices.named("")
-        bill = await office.ledger.bills.get(entered["record"]["id"])
+        company = await app.companies.get("")
+        bill = await company.rutter.bills.get(entered["record"]["id"])
         (written,) = bill.line_items
         ids = {kind: await id_of(kind, name) for kind, name in names_of.items()}
         assert ids == {kind: getattr(written, f"{kind}_id") for kind in names_of}

@@ -12,7 +12,7 @@ import pytest
 from msgspec import UNSET
 
 from rutter_ap_server.clock import FixedClock
-from rutter_ap_server.companies.company import Company, Office
+from rutter_ap_server.companies.company import Company, CompanyIdentity
 from rutter_ap_server.reads.payables import summarize_payables
 from rutter_ap_server.rutter.models.bills import Bill, BillCreate, BillLineDraft
 from rutter_ap_server.rutter.models.credits import BillCreditMemoCreate, CreditLineDraft
@@ -38,9 +38,9 @@ def day(bill: Bill) -> date:
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 async def test_every_figure_agrees_with_the_ledgers_own_bills(platform: str, tmp_path: Path) -> None:
-    async with practice(tmp_path, platform, page_objects_max=7) as (office, _):
-        bills = [b async for b in office.ledger.bills.walk() if b.status in ("open", "partially_paid")]
-        found = await summarize_payables(office, SummarizePayables(days=10))
+    async with practice(tmp_path, platform, page_objects_max=7) as (company, _):
+        bills = [b async for b in company.rutter.bills.walk() if b.status in ("open", "partially_paid")]
+        found = await summarize_payables(company, SummarizePayables(days=10))
         assert (found.complete, found.notes, found.as_of) == (True, [], TODAY)
         assert [one.currency for one in found.currencies] == sorted({b.currency_code for b in bills})
         for one in found.currencies:
@@ -84,8 +84,8 @@ async def test_the_story_as_an_assistant_reads_it(home: Path) -> None:
 
 
 async def test_one_vendor_and_another_day_narrow_and_move_the_figures(tmp_path: Path) -> None:
-    async with practice(tmp_path) as (office, _):
-        found = await summarize_payables(office, SummarizePayables(vendor="Kestrel Freight", as_of="2027-01-20"))
+    async with practice(tmp_path) as (company, _):
+        found = await summarize_payables(company, SummarizePayables(vendor="Kestrel Freight", as_of="2027-01-20"))
     (euro,) = found.currencies
     assert (euro.currency, euro.bills, euro.open_credits) == ("EUR", 2, None)
     assert euro.overdue == euro.due == MoneyShape(amount="2195.50", currency="EUR")
@@ -95,9 +95,9 @@ async def test_one_vendor_and_another_day_narrow_and_move_the_figures(tmp_path: 
 
 
 async def test_vendors_past_the_limit_are_counted_and_summed_in_a_note(tmp_path: Path) -> None:
-    async with practice(tmp_path) as (office, _):
-        found = await summarize_payables(office, SummarizePayables(limit=2))
-        whole = await summarize_payables(office, SummarizePayables())
+    async with practice(tmp_path) as (company, _):
+        found = await summarize_payables(company, SummarizePayables(limit=2))
+        whole = await summarize_payables(company, SummarizePayables())
     assert [len(one.vendors) for one in found.currencies] == [1, 2]
     assert found.notes == ["USD: 5 more vendors, who are owed 4,725.85 USD, are not shown."]
     assert [one.due for one in found.currencies] == [one.due for one in whole.currencies]
@@ -106,14 +106,14 @@ async def test_vendors_past_the_limit_are_counted_and_summed_in_a_note(tmp_path:
 
 @pytest.mark.parametrize("platform", ["QUICKBOOKS", "SAGE_INTACCT"])
 async def test_what_was_not_read_whole_is_never_passed_off_as_whole(platform: str, tmp_path: Path) -> None:
-    async with practice(tmp_path, platform, page_objects_max=1, bills=80) as (office, _):
+    async with practice(tmp_path, platform, page_objects_max=1, bills=80) as (company, _):
         if platform == "SAGE_INTACCT":
-            like = await a_bill(office)
+            like = await a_bill(company)
             for number in range(45):
-                await enter(office, f"MANY-{number}", "1.00", date(2026, 9, 1) + timedelta(days=number), like)
-        found = await summarize_payables(office, SummarizePayables())
-        said = SUMMARIZE_PAYABLES.say(found)
-        bills = [b async for b in office.ledger.bills.walk(page_size=500) if b.status in ("open", "partially_paid")]
+                await enter(company, f"MANY-{number}", "1.00", date(2026, 9, 1) + timedelta(days=number), like)
+        found = await summarize_payables(company, SummarizePayables())
+        said = SUMMARIZE_PAYABLES.render(found)
+        bills = [b async for b in company.rutter.bills.walk(page_size=500) if b.status in ("open", "partially_paid")]
     assert found.complete is False
     assert "There are more unpaid bills than are looked through; name a vendor." in found.notes
     assert "INCOMPLETE: the figures below are too low." in said
@@ -121,42 +121,42 @@ async def test_what_was_not_read_whole_is_never_passed_off_as_whole(platform: st
 
 
 async def test_an_amount_that_cannot_be_used_makes_the_summary_incomplete_and_is_named(tmp_path: Path) -> None:
-    async with practice(tmp_path) as (office, wire):
+    async with practice(tmp_path) as (company, wire):
         wire.replaced = {b"27350.00": b"27350.005"}
-        found = await summarize_payables(office, SummarizePayables())
+        found = await summarize_payables(company, SummarizePayables())
     assert found.complete is False
     (note,) = found.notes
     assert "is left out: its amounts do not fit its currency" in note
 
 
 async def test_credits_that_cannot_be_read_are_not_shown_as_none(tmp_path: Path) -> None:
-    async with practice(tmp_path) as (office, wire):
+    async with practice(tmp_path) as (company, wire):
         wire.missing = {"bill_credit_memos"}
-        found = await summarize_payables(office, SummarizePayables())
+        found = await summarize_payables(company, SummarizePayables())
         assert found.notes == ["Open credits could not be looked up."]
         assert all(one.open_credits is None for one in found.currencies)
-        company = Company(office.company.id, office.company.name, "DYNAMICS365", "embedded")
-        assert (await summarize_payables(replace(office, company=company), SummarizePayables())).notes == []
+        identity = CompanyIdentity(company.id, company.name, "DYNAMICS365", "embedded")
+        assert (await summarize_payables(replace(company, identity=identity), SummarizePayables())).notes == []
 
 
 async def test_a_credit_in_a_currency_without_bills_is_shown_all_the_same(tmp_path: Path) -> None:
-    async with practice(tmp_path) as (office, wire):
+    async with practice(tmp_path) as (company, wire):
         wire.replaced = {b'"currency_code":"USD","memo":"Credit': b'"currency_code":"GBP","memo":"Credit'}
-        found = await summarize_payables(office, SummarizePayables())
+        found = await summarize_payables(company, SummarizePayables())
     pounds = next(one for one in found.currencies if one.currency == "GBP")
     assert (pounds.bills, pounds.due.amount, pounds.vendors) == (0, "0.00", [])
     assert pounds.open_credits == MoneyShape(amount="120.00", currency="GBP")
-    assert "GBP: 0 bills, due 0.00, overdue 0.00, open credits 120.00" in SUMMARIZE_PAYABLES.say(found)
+    assert "GBP: 0 bills, due 0.00, overdue 0.00, open credits 120.00" in SUMMARIZE_PAYABLES.render(found)
 
 
 @pytest.mark.parametrize("platform", ["QUICKBOOKS", "SAGE_INTACCT"])
 async def test_an_unpaid_bill_that_repeats_a_lately_paid_one_is_pointed_out(platform: str, tmp_path: Path) -> None:
-    async with practice(tmp_path, platform) as (office, _):
-        paid = [b async for b in office.ledger.bills.walk() if b.status == "paid" and b.issue_date][-1]
+    async with practice(tmp_path, platform) as (company, _):
+        paid = [b async for b in company.rutter.bills.walk() if b.status == "paid" and b.issue_date][-1]
         assert paid.issue_date
-        again = await enter(office, "ANOTHER", str(paid.total_amount), paid.issue_date.date(), like=paid)
-        same = await enter(office, f" {paid.document_number} ".lower(), "3.00", TODAY, like=paid)
-        found = await summarize_payables(office, SummarizePayables(vendor=paid.vendor_id or ""))
+        again = await enter(company, "ANOTHER", str(paid.total_amount), paid.issue_date.date(), like=paid)
+        same = await enter(company, f" {paid.document_number} ".lower(), "3.00", TODAY, like=paid)
+        found = await summarize_payables(company, SummarizePayables(vendor=paid.vendor_id or ""))
     told = {(p.reason, frozenset(b.id for b in p.bills)) for p in found.possible_duplicates}
     assert {("same_total", frozenset((paid.id, again))), ("same_number", frozenset((paid.id, same)))} <= told
     unpaid = {bill.id: bill.unpaid for pair in found.possible_duplicates for bill in pair.bills}
@@ -165,33 +165,33 @@ async def test_an_unpaid_bill_that_repeats_a_lately_paid_one_is_pointed_out(plat
 
 async def test_a_bill_paid_long_ago_is_not_compared_with(tmp_path: Path) -> None:
     for platform in ("QUICKBOOKS", "SAGE_INTACCT"):
-        async with practice(tmp_path, platform) as (office, _):
-            paid = [b async for b in office.ledger.bills.walk() if b.status == "paid"][-1]
-            await enter(office, paid.document_number or "", "3.00", TODAY, like=paid)
+        async with practice(tmp_path, platform) as (company, _):
+            paid = [b async for b in company.rutter.bills.walk() if b.status == "paid"][-1]
+            await enter(company, paid.document_number or "", "3.00", TODAY, like=paid)
             ask = SummarizePayables(vendor=paid.vendor_id or "")
-            assert len((await summarize_payables(office, ask)).possible_duplicates) == 1
-            later = replace(office, clock=FixedClock(NOON + timedelta(days=200)))
+            assert len((await summarize_payables(company, ask)).possible_duplicates) == 1
+            later = replace(company, clock=FixedClock(NOON + timedelta(days=200)))
             assert (await summarize_payables(later, ask)).possible_duplicates == []
 
 
 async def test_two_credits_of_one_vendor_are_added_up(tmp_path: Path) -> None:
-    async with practice(tmp_path) as (office, _):
-        (credit,) = [c async for c in office.ledger.bill_credit_memos.walk()]
+    async with practice(tmp_path) as (company, _):
+        (credit,) = [c async for c in company.rutter.bill_credit_memos.walk()]
         line = CreditLineDraft(account_id=credit.line_items[0].account_id or "", total_amount=Decimal("30.25"))
         draft = BillCreditMemoCreate(
             vendor_id=credit.vendor_id or "", issue_date=NOON, currency_code="USD", line_items=(line,)
         )
-        assert isinstance(await office.ledger.bill_credit_memos.create(draft, idempotency_key="second"), Done)
-        one = dollars(await summarize_payables(office, SummarizePayables()))
+        assert isinstance(await company.rutter.bill_credit_memos.create(draft, idempotency_key="second"), Done)
+        one = dollars(await summarize_payables(company, SummarizePayables()))
     assert one.open_credits == MoneyShape(amount="150.25", currency="USD")
     assert [row.open_credits for row in one.vendors if row.vendor.id == credit.vendor_id] == [one.open_credits]
 
 
 async def test_a_bill_without_a_due_date_is_owed_but_not_in_the_cash_needed(tmp_path: Path) -> None:
-    async with practice(tmp_path) as (office, _):
-        kept = await summarize_payables(office, SummarizePayables(days=365))
-        await enter(office, "NO-DAY", "77.00", None)
-        found = await summarize_payables(office, SummarizePayables(days=365))
+    async with practice(tmp_path) as (company, _):
+        kept = await summarize_payables(company, SummarizePayables(days=365))
+        await enter(company, "NO-DAY", "77.00", None)
+        found = await summarize_payables(company, SummarizePayables(days=365))
     before, after = dollars(kept), dollars(found)
     assert Decimal(after.due.amount) - Decimal(before.due.amount) == 77
     assert (after.aging[-1].bucket, after.aging[-1].bills) == ("no_due_date", 1)
@@ -212,14 +212,14 @@ def dollars(found: PayablesSummary) -> CurrencyPayables:
     return next(one for one in found.currencies if one.currency == "USD")
 
 
-async def a_bill(office: Office) -> Bill:
+async def a_bill(company: Company) -> Bill:
     """A bill in dollars."""
-    return [b async for b in office.ledger.bills.walk() if b.currency_code == "USD"][-1]
+    return [b async for b in company.rutter.bills.walk() if b.currency_code == "USD"][-1]
 
 
-async def enter(office: Office, number: str, amount: str, due_date: date | None, like: Bill | None = None) -> str:
+async def enter(company: Company, number: str, amount: str, due_date: date | None, like: Bill | None = None) -> str:
     """A bill of the vendor and on the account of another one, issued on the day it is due, or today."""
-    like = like or await a_bill(office)
+    like = like or await a_bill(company)
     assert like.vendor_id
     line = BillLineDraft(account_id=like.line_items[0].account_id or "", total_amount=Decimal(amount))
     issued = datetime.combine(due_date or TODAY, datetime.min.time(), tzinfo=UTC)
@@ -231,6 +231,6 @@ async def enter(office: Office, number: str, amount: str, due_date: date | None,
         line_items=(line,),
         due_date=issued if due_date else UNSET,
     )
-    outcome = await office.ledger.bills.create(draft, idempotency_key=number)
+    outcome = await company.rutter.bills.create(draft, idempotency_key=number)
     assert isinstance(outcome, Done)
     return outcome.record.id

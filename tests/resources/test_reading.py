@@ -58,9 +58,9 @@ async def held_payment(client: Client, number: str = "NW-2291") -> dict[str, Any
 async def test_the_list_holds_the_policy_the_audit_trail_and_every_company(mode: str, home: Path) -> None:
     async with serving(home, mode=mode) as (client, app):
         found = {one.uri: one for one in (await client.list_resources()).resources}
-        (office,) = await app.offices.all()
-        assert list(found) == ["ap://policy", "ap://audit/recent", f"ap://company/{office.company.id}"]
-        assert found[f"ap://company/{office.company.id}"].name == office.company.name
+        (company,) = await app.companies.all()
+        assert list(found) == ["ap://policy", "ap://audit/recent", f"ap://company/{company.id}"]
+        assert found[f"ap://company/{company.id}"].name == company.name
         for uri, one in found.items():
             assert (await contents_of(client, uri)).mime_type == one.mime_type
             assert one.title
@@ -80,17 +80,17 @@ async def test_a_resource_is_what_its_tool_answers(mode: str, home: Path) -> Non
     async with serving(home, mode=mode) as (client, app):
         bill = await bill_numbered(client, "INV-1051")
         held = await held_payment(client)
-        (office,) = await app.offices.all()
-        company_id = office.company.id
+        (company,) = await app.companies.all()
+        company_id = company.id
         for uri, tool, arguments in (
             (f"ap://bills/{bill['id']}", "get_bill", {"bill_id": bill["id"]}),
             (f"ap://bills/{bill['id']}?company={company_id}", "get_bill", {"bill_id": bill["id"]}),
             (f"ap://proposals/{held['proposal_id']}", "get_proposal", {"proposal_id": held["proposal_id"]}),
             (f"ap://company/{company_id}", "list_connections", {"company": company_id}),
         ):
-            answered = await done(client, tool, **arguments)
+            pending_answer = await done(client, tool, **arguments)
             read = await json_of(client, uri)
-            assert read == answered, uri
+            assert read == pending_answer, uri
 
 
 @both_generations
@@ -108,8 +108,8 @@ async def test_a_vendor_is_the_one_record_with_that_id(mode: str, home: Path) ->
 async def test_a_file_is_its_cleaned_text_marked_line_by_line_and_never_its_bytes(mode: str, home: Path) -> None:
     async with serving(home, mode=mode) as (client, app):
         bill = await bill_numbered(client, "NW-2291")
-        (office,) = await app.offices.all()
-        await office.ledger.attachments.upload(bill["id"], "i.pdf", INVOICE.read_bytes(), idempotency_key="one")
+        (company,) = await app.companies.all()
+        await company.rutter.attachments.upload(bill["id"], "i.pdf", INVOICE.read_bytes(), idempotency_key="one")
         contents = await contents_of(client, f"ap://bills/{bill['id']}/attachments/1")
         assert contents.mime_type == "text/plain"
         lines = contents.text.splitlines()
@@ -147,15 +147,15 @@ async def test_an_address_that_never_was_has_the_one_answer(mode: str, home: Pat
 
 
 async def test_whatever_an_address_is_it_has_an_answer_of_ours(home: Path) -> None:
-    dice, answered = random.Random(2026), 0
+    dice, pending_answer = random.Random(2026), 0
     refused: list[tuple[str, MCPError]] = []
     async with serving(home) as (client, app):
         bill = await bill_numbered(client, "NW-2291")
-        (office,) = await app.offices.all()
+        (company,) = await app.companies.all()
         right = [
             "ap://policy",
-            f"ap://company/{office.company.id}",
-            f"ap://bills/{bill['id']}/attachments/1?company={office.company.id}",
+            f"ap://company/{company.id}",
+            f"ap://bills/{bill['id']}/attachments/1?company={company.id}",
             f"ap://bills/{bill['id']}",
             f"ap://vendors/{bill['vendor']['id']}",
             "ap://proposals/0",
@@ -187,10 +187,10 @@ async def test_whatever_an_address_is_it_has_an_answer_of_ours(home: Path) -> No
                 uri = uri[:at] + dice.choice([*nasty, ""]) + uri[at + dice.randint(0, 2) :]
             try:
                 await client.read_resource(uri)
-                answered += 1
+                pending_answer += 1
             except MCPError as refusal:
                 refused.append((uri, refusal))
-    assert answered
+    assert pending_answer
     assert len(refused) > 100
     for uri, error in refused:
         assert error.code == INVALID_PARAMS, uri
@@ -203,7 +203,7 @@ async def test_what_nobody_foresaw_gets_an_answer_of_ours_and_no_words_of_an_exc
 ) -> None:
     app = app_in(home)
     useless: Any = object()
-    server = build_server(lambda preparer, asker: useless, CATALOGUE, instructions="", sources=app.sources)
+    server = build_server(lambda preparer, asker: useless, CATALOGUE, instructions="", live_data=app.live_data)
     async with Client(server) as client:
         error = await error_of(client, "ap://bills/some-bill")
         assert (error.code, error.message) == (INTERNAL_ERROR, "something went wrong that we did not foresee")
@@ -216,10 +216,10 @@ async def test_what_nobody_foresaw_gets_an_answer_of_ours_and_no_words_of_an_exc
 async def test_an_id_of_another_kind_finds_nothing(mode: str, home: Path) -> None:
     async with serving(home, mode=mode) as (client, app):
         bill = await bill_numbered(client, "NW-2291")
-        (office,) = await app.offices.all()
+        (company,) = await app.companies.all()
         wrong = {
-            "ap://bills/": [bill["vendor"]["id"], office.company.id, "..%2Fvendors", "%2e%2e", "NW-2291"],
-            "ap://vendors/": [bill["id"], "Northwind%20Utilities", office.company.id],
+            "ap://bills/": [bill["vendor"]["id"], company.id, "..%2Fvendors", "%2e%2e", "NW-2291"],
+            "ap://vendors/": [bill["id"], "Northwind%20Utilities", company.id],
             "ap://proposals/": [bill["id"], "%25"],
             "ap://company/": [bill["id"], "Harbor%20%26%20Pine%20Ltd"],
         }
@@ -249,11 +249,11 @@ async def test_what_a_toolset_hides_is_refused_like_what_never_was(
     async with serving(home) as (client, app):
         bill = await bill_numbered(client, "NW-2291")
         held = await held_payment(client)
-        (office,) = await app.offices.all()
+        (company,) = await app.companies.all()
     addresses = {
         "policy": "ap://policy",
         "audit": "ap://audit/recent",
-        "company": f"ap://company/{office.company.id}",
+        "company": f"ap://company/{company.id}",
         "bill": f"ap://bills/{bill['id']}",
         "attachment": f"ap://bills/{bill['id']}/attachments/1",
         "vendor": f"ap://vendors/{bill['vendor']['id']}",

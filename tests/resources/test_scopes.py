@@ -25,7 +25,7 @@ async def with_token(home: Path, granted: Sequence[str], mode: str = "auto") -> 
     """A client whose token carries these scopes, as a transport would narrow the server."""
     app = app_in(home)
     server = build_server(
-        app.desk, CATALOGUE, instructions="", sources=app.sources, allowed=lambda ctx: permitting(granted)
+        app.backend, CATALOGUE, instructions="", live_data=app.live_data, allowed=lambda ctx: permitting(granted)
     )
     async with Client(server, mode=mode) as client:
         yield client

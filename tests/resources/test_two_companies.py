@@ -9,7 +9,7 @@ import pytest
 from mcp.shared.exceptions import MCPError
 from mcp.types import INVALID_PARAMS, ResourceTemplateReference, TextResourceContents
 
-from support.linking import in_store, link_company
+from support.connect_flow import in_store, link_company
 from support.serving import bill_numbered, done, serving
 
 BILL = "ap://bills/{id}{?company}"
@@ -18,15 +18,15 @@ BILL = "ap://bills/{id}{?company}"
 async def test_each_company_is_listed_and_an_address_without_one_is_told_which_there_are(home: Path) -> None:
     async with serving(home) as (client, app):
         bill = await bill_numbered(client, "NW-2291")
-        (first,) = await app.offices.all()
+        (first,) = await app.companies.all()
         second = await link_company(client)
         uris = [one.uri for one in (await client.list_resources()).resources]
-        assert {f"ap://company/{first.company.id}", f"ap://company/{second}"} <= set(uris)
+        assert {f"ap://company/{first.id}", f"ap://company/{second}"} <= set(uris)
         with pytest.raises(MCPError) as caught:
             await client.read_resource(f"ap://bills/{bill['id']}")
         assert (caught.value.code, caught.value.data["code"]) == (INVALID_PARAMS, "company.unknown")
         assert f"Second ({second})" in caught.value.data["next_step"]
-        (contents,) = (await client.read_resource(f"ap://bills/{bill['id']}?company={first.company.id}")).contents
+        (contents,) = (await client.read_resource(f"ap://bills/{bill['id']}?company={first.id}")).contents
         assert isinstance(contents, TextResourceContents)
         assert json.loads(contents.text)["bill"] == bill
         with pytest.raises(MCPError) as caught:
@@ -36,17 +36,17 @@ async def test_each_company_is_listed_and_an_address_without_one_is_told_which_t
 
 async def test_completion_is_of_the_company_that_was_given_and_of_all_when_none_was(home: Path) -> None:
     async with serving(home) as (client, app):
-        (first,) = await app.offices.all()
+        (first,) = await app.companies.all()
         second = await link_company(client)
         ref = ResourceTemplateReference(uri=BILL)
         found = {}
-        for company in (first.company.id, "second", ""):
+        for company in (first.id, "second", ""):
             answer = await client.complete(ref, {"name": "id", "value": ""}, {"company": company})
             found[company] = set(answer.completion.values)
         theirs = {one["id"] for one in (await done(client, "list_bills", company=second, limit=200))["bills"]}
         assert found["second"] == theirs
-        assert found[first.company.id] & theirs == set()
-        assert found[""] == found[first.company.id] | theirs
+        assert found[first.id] & theirs == set()
+        assert found[""] == found[first.id] | theirs
         names = await client.complete(ref, {"name": "company", "value": "sec"})
         assert names.completion.values == ["Second"]
 

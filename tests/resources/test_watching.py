@@ -18,7 +18,7 @@ from mcp.shared.subscriptions import ResourceUpdated
 from mcp.types import INVALID_PARAMS, ResourceUpdatedNotification
 
 from rutter_ap_server.app import App
-from rutter_ap_server.mcp.handlers import Life, life
+from rutter_ap_server.mcp.handlers import ServerState, life
 from rutter_ap_server.mcp.server import build_server
 from rutter_ap_server.mcp.subscriptions import PER_SESSION_MAX
 from rutter_ap_tools.catalogue import CATALOGUE
@@ -43,14 +43,14 @@ class Told:
 
 
 @asynccontextmanager
-async def a_server(home: Path, **named: Any) -> AsyncIterator[tuple[Server[Any], App, Life]]:
+async def a_server(home: Path, **named: Any) -> AsyncIterator[tuple[Server[Any], App, ServerState]]:
     """A server whose one life many clients share, as over HTTP."""
     app = app_in(home)
-    server = build_server(app.desk, CATALOGUE, instructions="", sources=app.sources, **named)
+    server = build_server(app.backend, CATALOGUE, instructions="", live_data=app.live_data, **named)
     async with life(server) as shared:
 
         @asynccontextmanager
-        async def the_same(_: Server[Any]) -> AsyncIterator[Life]:
+        async def the_same(_: Server[Any]) -> AsyncIterator[ServerState]:
             yield shared
 
         server.lifespan = the_same
@@ -78,7 +78,7 @@ async def declined_elsewhere(home: Path, proposal_id: str) -> None:
     await other.aclose()
 
 
-def addresses(shared: Life) -> tuple[str, ...]:
+def addresses(shared: ServerState) -> tuple[str, ...]:
     return shared.watch.addresses if shared.watch else ()
 
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from rutter_ap_server.rutter import errors
-from rutter_ap_server.rutter.refusals import Refusal, error_for
+from rutter_ap_server.rutter.error_map import Refusal, error_for
 from rutter_ap_tools.errors import ApError, Who
 from support.scripted_upstream import TOKEN, Scripted, answer, client_for, refusal
 

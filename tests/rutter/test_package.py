@@ -15,7 +15,7 @@ from support.raw_server import http, raw_server
 
 NAMES = [
     "Abilities",
-    "Company",
+    "CompanyClient",
     "Credentials",
     "Done",
     "Limits",
@@ -62,7 +62,7 @@ assert not late, late
 
 
 def test_every_call_of_a_company_exists_under_its_documented_name() -> None:
-    calls = {name for name in vars(company.Company) if not name.startswith("_")}
+    calls = {name for name in vars(company.CompanyClient) if not name.startswith("_")}
     assert calls == {
         "accounts",
         "attachments",

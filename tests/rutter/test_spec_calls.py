@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Iterator
 from functools import cached_property
 
-from rutter_ap_server.rutter import Company, RutterClient
+from rutter_ap_server.rutter import CompanyClient, RutterClient
 from rutter_ap_server.rutter.attachments import Attachments
 from rutter_ap_server.rutter.collections import BillCreditApplications
 from rutter_ap_server.rutter.connections import Connections
@@ -21,19 +21,19 @@ SINGLE_CALLS = {
     ("GET", "/accounting/bills/{id}/attachments"): Attachments.list,
     ("POST", "/accounting/bills/{id}/attachments"): Attachments.upload,
     ("GET", "/accounting/bills/{id}/attachments/{attachmentId}/file"): Attachments.download,
-    ("GET", "/accounting/company_info"): Company.company_info,
+    ("GET", "/accounting/company_info"): CompanyClient.company_info,
     ("GET", "/connections"): Connections.list,
     ("POST", "/connections/create"): Connections.create,
     ("PATCH", "/connections/{id}"): Connections.rename,
     ("DELETE", "/connections/{id}"): Connections.delete,
-    ("GET", "/connections/access_token"): Company.detail,
-    ("POST", "/connections/access_token/invalidate"): Company.rotate_token,
-    ("GET", "/connections/status"): Company.status,
-    ("POST", "/connections/incremental_sync"): Company.incremental_sync,
-    ("POST", "/connections/backfill"): Company.backfill,
+    ("GET", "/connections/access_token"): CompanyClient.detail,
+    ("POST", "/connections/access_token/invalidate"): CompanyClient.rotate_token,
+    ("GET", "/connections/status"): CompanyClient.status,
+    ("POST", "/connections/incremental_sync"): CompanyClient.incremental_sync,
+    ("POST", "/connections/backfill"): CompanyClient.backfill,
     ("POST", "/item/public_token/exchange"): RutterClient.exchange_public_token,
     ("GET", "/jobs/{id}"): RutterClient.job,
-    ("GET", "/events"): Company.events,
+    ("GET", "/events"): CompanyClient.events,
     ("GET", "/configs/webhooks"): RutterClient.webhook_configs,
     ("GET", "/configs/webhooks/{id}"): RutterClient.webhook_config,
 }
@@ -56,7 +56,7 @@ def test_every_call_of_the_spec_can_be_made_and_no_other() -> None:
         if method in {"get", "post", "patch", "delete"}
     }
     company = client_for(Scripted()).connection("token")
-    properties = [name for name, value in vars(Company).items() if isinstance(value, cached_property)]
+    properties = [name for name, value in vars(CompanyClient).items() if isinstance(value, cached_property)]
     collections = [getattr(company, name) for name in properties]
     ours = {call for each in collections if isinstance(each, Reads) for call in calls_of(each)}
     assert ours | set(SINGLE_CALLS) == documented

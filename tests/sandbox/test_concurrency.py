@@ -118,11 +118,11 @@ def test_a_killed_writer_leaves_books_that_balance_and_all_that_it_had_confirmed
 
         def pay(name: str, server: Served = server, given: Json = given) -> str | None:
             try:
-                answered = server.send("bill_payments", given, key=name)
+                pending_answer = server.send("bill_payments", given, key=name)
             except (OSError, HTTPException):
                 return None
-            assert answered.status == 200, answered
-            return str(answered.json["bill_payment"]["id"])
+            assert pending_answer.status == 200, pending_answer
+            return str(pending_answer.json["bill_payment"]["id"])
 
         with ThreadPoolExecutor(4) as pool:
             futures = [pool.submit(pay, f"{round_number}/{n}") for n in range(400)]

@@ -62,26 +62,26 @@ def test_rate_limits_answer_with_the_ordinary_error_body_and_do_nothing(
     served: Served, fault: str, status: int
 ) -> None:
     body, before = served.a_payment(), served.payments()
-    answered = served.pay(body, **{"X-Sandbox-Fault": fault})
-    assert answered.status_code == status
-    assert set(answered.json()) == {"error_type", "error_code", "error_message"}
-    assert "retry-after" not in answered.headers
+    pending_answer = served.pay(body, **{"X-Sandbox-Fault": fault})
+    assert pending_answer.status_code == status
+    assert set(pending_answer.json()) == {"error_type", "error_code", "error_message"}
+    assert "retry-after" not in pending_answer.headers
     assert served.payments() == before
 
 
 @pytest.mark.parametrize("fault", ["malformed_json", "truncated_json"])
 def test_a_broken_body_hides_work_that_was_done(served: Served, fault: str) -> None:
     body, before = served.a_payment(), served.payments()
-    answered = served.pay(body, **{"X-Sandbox-Fault": fault})
+    pending_answer = served.pay(body, **{"X-Sandbox-Fault": fault})
     with pytest.raises(ValueError, match=r"Expecting|Unterminated|delimiter"):
-        answered.json()
+        pending_answer.json()
     assert served.payments() == before + 1
 
 
 def test_a_page_of_html_stands_where_json_should(served: Served) -> None:
-    answered = served.pay(served.a_payment(), **{"X-Sandbox-Fault": "html"})
-    assert (answered.status_code, answered.headers["content-type"]) == (502, "text/html")
-    assert answered.headers["x-rutter-sandbox"] == "true"
+    pending_answer = served.pay(served.a_payment(), **{"X-Sandbox-Fault": "html"})
+    assert (pending_answer.status_code, pending_answer.headers["content-type"]) == (502, "text/html")
+    assert pending_answer.headers["x-rutter-sandbox"] == "true"
 
 
 def test_a_repeated_cursor_leads_nowhere(served: Served) -> None:
@@ -108,8 +108,10 @@ def test_a_stale_read_shows_the_bill_before_the_last_write_and_not_the_payment(s
 
 
 def test_a_job_that_never_ends_stays_pending(served: Served) -> None:
-    answered = served.pay(served.a_payment(), **{"X-Sandbox-Fault": "job_never_ends", "Idempotency-Key": "endless"})
-    job_id = answered.json()["async_response"]["id"]
+    pending_answer = served.pay(
+        served.a_payment(), **{"X-Sandbox-Fault": "job_never_ends", "Idempotency-Key": "endless"}
+    )
+    job_id = pending_answer.json()["async_response"]["id"]
     for _ in range(4):
         job = served.client.get(f"/jobs/{job_id}").json()
         assert (job["status"], "response" in job) == ("pending", False)
@@ -129,15 +131,15 @@ def test_a_slow_answer_is_late_and_whole(served: Served) -> None:
     query = {"access_token": served.token, "limit": "1"}
     with pytest.raises(httpx.ReadTimeout):
         served.client.get("/accounting/bills", params=query, headers={"X-Sandbox-Fault": "slow=5"}, timeout=0.2)
-    answered = served.client.get("/accounting/bills", params=query, headers={"X-Sandbox-Fault": "slow"})
-    assert answered.status_code == 200
-    assert answered.elapsed.total_seconds() >= 1
+    pending_answer = served.client.get("/accounting/bills", params=query, headers={"X-Sandbox-Fault": "slow"})
+    assert pending_answer.status_code == 200
+    assert pending_answer.elapsed.total_seconds() >= 1
 
 
 def test_an_unknown_fault_is_refused_by_name(served: Served) -> None:
-    answered = served.pay(served.a_payment(), **{"X-Sandbox-Fault": "meteor"})
-    assert answered.status_code == 400
-    assert all(name in answered.json()["error_message"] for name in NAMES)
+    pending_answer = served.pay(served.a_payment(), **{"X-Sandbox-Fault": "meteor"})
+    assert pending_answer.status_code == 400
+    assert all(name in pending_answer.json()["error_message"] for name in NAMES)
 
 
 def test_a_rule_strikes_as_often_as_it_says_and_then_no_more(served: Served) -> None:

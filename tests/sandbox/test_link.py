@@ -104,9 +104,9 @@ async def test_a_form_that_is_none_is_refused_without_an_error_of_our_own() -> N
 async def test_a_link_that_was_never_given_out_says_so() -> None:
     async with calling() as caller:
         url = f"{ORIGIN}/link/connection/%3Cscript%3E"
-        for answered in (await caller.client.get(url), await _consented(caller, url, platform="XERO")):
-            assert answered.status_code == 404
-            assert "<script" not in answered.text
+        for pending_answer in (await caller.client.get(url), await _consented(caller, url, platform="XERO")):
+            assert pending_answer.status_code == 404
+            assert "<script" not in pending_answer.text
 
 
 @pytest.mark.parametrize("changes", [{"client_id": "x"}, {"secret": "x"}])

@@ -33,11 +33,11 @@ def _sent(served: Served, body: dict[str, Any], key: str, fault: str) -> None:
     headers = {"X-Sandbox-Fault": fault, "Idempotency-Key": key}
     query = {"access_token": served.token}
     with suppress(httpx.TransportError):
-        answered = served.client.post(
+        pending_answer = served.client.post(
             "/accounting/bill_payments", params=query, json=body, headers=headers, timeout=0.5
         )
         with suppress(ValueError):
-            assert not answered.is_success or "bill_payment" not in answered.json()
+            assert not pending_answer.is_success or "bill_payment" not in pending_answer.json()
 
 
 @pytest.mark.parametrize("fault", AFTER)
@@ -70,7 +70,7 @@ def test_a_sandbox_that_is_stopped_while_it_keeps_a_caller_waiting_ends_without_
     with serving(keep_errors=True) as served:
         query = {"access_token": served.token, "limit": "1"}
         headers = {"X-Sandbox-Fault": fault}
-        heard: list[Exception] = []
+        mentioned_before: list[Exception] = []
 
         def wait() -> None:
             try:
@@ -83,7 +83,7 @@ def test_a_sandbox_that_is_stopped_while_it_keeps_a_caller_waiting_ends_without_
                     trust_env=False,
                 )
             except httpx.TransportError as error:
-                heard.append(error)
+                mentioned_before.append(error)
 
         waiting = threading.Thread(target=wait)
         waiting.start()
@@ -94,7 +94,7 @@ def test_a_sandbox_that_is_stopped_while_it_keeps_a_caller_waiting_ends_without_
         assert served.process.wait(ENDS_WITHIN_SECONDS) == 0
         assert served.process.stderr is not None
         assert b"Traceback" not in served.process.stderr.read()
-    assert [type(one) for one in heard] == [httpx.RemoteProtocolError]
+    assert [type(one) for one in mentioned_before] == [httpx.RemoteProtocolError]
 
 
 async def test_a_caller_in_process_may_stop_waiting() -> None:

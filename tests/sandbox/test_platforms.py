@@ -91,8 +91,10 @@ def test_netsuite_takes_an_account_or_an_item_on_a_line_and_never_both(on: On) -
     stocked, location = wire.named("items", "Bearing 6204")["id"], wire.every("locations")[0]["id"]
 
     def enter(**line: object) -> Json:
-        answered = wire.send("POST", "bills", bill_fields(wire, line_items=[{"total_amount": Decimal(5), **line}]))
-        answer: Json = answered.json | {"status": answered.status}
+        pending_answer = wire.send(
+            "POST", "bills", bill_fields(wire, line_items=[{"total_amount": Decimal(5), **line}])
+        )
+        answer: Json = pending_answer.json | {"status": pending_answer.status}
         return answer
 
     assert enter(account_id=account)["status"] == 200

@@ -67,7 +67,7 @@ async def soak(seconds: float, assistants: int, seed: int, folder: Path) -> Tall
 
 async def _assistant(app: App, chance: random.Random, payable: list[tuple[str, str]], tally: Tally) -> None:
     while True:
-        name, call = _next_call(app.desk("soak", Silent()), chance, payable)
+        name, call = _next_call(app.backend("soak", Silent()), chance, payable)
         try:
             result = await call
         except ApError as error:
@@ -77,14 +77,14 @@ async def _assistant(app: App, chance: random.Random, payable: list[tuple[str, s
         await anyio.lowlevel.checkpoint()
 
 
-def _next_call(desk: Any, chance: random.Random, payable: list[tuple[str, str]]) -> tuple[str, Any]:
+def _next_call(backend: Any, chance: random.Random, payable: list[tuple[str, str]]) -> tuple[str, Any]:
     bill_id, _ = chance.choice(payable)
     cents = chance.randrange(1, 500)
     match chance.randrange(5):
         case 0:
-            return "list_bills", desk.list_bills(ListBills(limit=20, overdue=chance.random() < 0.5))
+            return "list_bills", backend.list_bills(ListBills(limit=20, overdue=chance.random() < 0.5))
         case 1:
-            return "get_bill", desk.get_bill(GetBill(bill_id=bill_id))
+            return "get_bill", backend.get_bill(GetBill(bill_id=bill_id))
         case 2:
             line = NewBillLine(amount=f"{cents}.07", account="Utilities")
             bill = CreateBill(
@@ -94,9 +94,9 @@ def _next_call(desk: Any, chance: random.Random, payable: list[tuple[str, str]])
                 document_number=f"SOAK-{chance.randrange(10**9)}",
                 lines=[line],
             )
-            return "create_bill", desk.submit(bill)
+            return "create_bill", backend.submit(bill)
         case _:
-            return "pay_bill", desk.submit(
+            return "pay_bill", backend.submit(
                 PayBill(bill_id=bill_id, amount=f"0.{cents % 100:02d}" if cents % 100 else "1.00")
             )
 

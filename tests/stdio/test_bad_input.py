@@ -35,7 +35,7 @@ pytestmark = pytest.mark.anyio
 
 async def _ledger(app: App) -> dict[str, list[bytes | None]]:
     """Everything a write could have changed, byte for byte."""
-    books = (await app.offices.named("")).ledger
+    books = (await app.companies.get("")).rutter
     return {
         "bills": [record.raw async for record in books.bills.walk()],
         "payments": [record.raw async for record in books.bill_payments.walk()],
@@ -73,7 +73,7 @@ async def counted(home: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
         assert wire.written == []
 
 
-async def answered(client: Client, wrong: WrongCall) -> list[str]:
+async def pending_answer(client: Client, wrong: WrongCall) -> list[str]:
     """What is not right about the answer to a call that must fail."""
     result = await client.call_tool(wrong.tool, wrong.arguments)
     return faults_of(wrong, result) + ([] if result.is_error else [f"{wrong.what}: it was taken"])
@@ -86,7 +86,7 @@ async def test_what_is_wrong_by_form_is_named_for_every_argument_and_never_reach
     assert {wrong.tool for wrong in wrongs} == {tool.name for tool in CATALOGUE}
     async with counted(home, monkeypatch) as (client, app, wire):
         proposed = await app.store.read(lambda tx: tx.proposals.starting_with(""))
-        assert [fault for wrong in wrongs for fault in await answered(client, wrong)] == []
+        assert [fault for wrong in wrongs for fault in await pending_answer(client, wrong)] == []
         assert wire.asked == []
         assert await app.store.read(lambda tx: tx.proposals.starting_with("")) == proposed
 
@@ -116,7 +116,7 @@ async def test_what_names_no_record_of_its_kind_leads_nowhere_for_every_referenc
                 # What was proposed for a bill is our own to know, whether the ledger still has the bill or not.
                 assert (await done(client, wrong.tool, **wrong.arguments))["proposals"] == []
             else:
-                faults += await answered(client, wrong)
+                faults += await pending_answer(client, wrong)
         assert faults == []
         # A value stays within its own segment of a path: it leads to no other place, and its question mark is no query.
         segments = {segment for _, path in wire.asked for segment in path.split("/")}

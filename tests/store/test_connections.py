@@ -6,12 +6,12 @@ import threading
 from datetime import timedelta
 
 from rutter_ap_server.clock import FixedClock
-from rutter_ap_server.store.connections import KeptConnection
+from rutter_ap_server.store.connections import SavedConnection
 from rutter_ap_server.store.engine import Store
 from support.store_rows import START, seen_from_outside
 
 
-def begin(store: Store, connection_id: str, name: str = "", environment: str = "embedded") -> KeptConnection:
+def begin(store: Store, connection_id: str, name: str = "", environment: str = "embedded") -> SavedConnection:
     return store.write_now(lambda tx: tx.connections.begin(connection_id, environment=environment, name=name))
 
 
@@ -31,12 +31,12 @@ def revision(store: Store) -> int:
 
 def test_a_connection_waits_until_it_is_linked_and_then_has_its_platform(store: Store, clock: FixedClock) -> None:
     begun = begin(store, "c1", "Second")
-    assert begun == KeptConnection("c1", "embedded", "Second", None, "pending", START, START)
+    assert begun == SavedConnection("c1", "embedded", "Second", None, "pending", START, START)
     assert store.read_now(lambda tx: tx.connections.get("c1")) == begun
 
     clock.instant = later = START + timedelta(minutes=5)
     assert activate(store, "c1", "Second Ltd")
-    assert store.read_now(lambda tx: tx.connections.get("c1")) == KeptConnection(
+    assert store.read_now(lambda tx: tx.connections.get("c1")) == SavedConnection(
         "c1", "embedded", "Second Ltd", "XERO", "active", START, later, later
     )
     assert not activate(store, "c1", "Again"), "it is linked once"

@@ -260,7 +260,7 @@ def test_a_judgement_of_other_facts_voids_the_approvals_given_before(store: Stor
     def judge(fingerprint: str) -> None:
         finding = Finding(code="amount.approver", severity=Severity.APPROVE, message="over")
         store.write_now(
-            lambda tx: tx.proposals.rejudge(
+            lambda tx: tx.proposals.update_judgement(
                 proposal.id,
                 findings=[finding],
                 verdict=Severity.APPROVE,

@@ -181,7 +181,7 @@ _RESERVE_ALL = """
 import sys
 from rutter_ap_server.clock import FixedClock
 from rutter_ap_server.store.engine import Store
-from store.making import START
+from support.store_rows import START
 from store.test_spend import reserve_within_limit, usd
 url, ids = sys.argv[1], sys.argv[2].split(",")
 store = Store(url, FixedClock(START))

@@ -48,7 +48,7 @@ async def test_fifty_payments_at_once_pass_no_limit_and_each_leaves_once(
                 callers.start_soon(pay, (one, other)[n % 2], BILLS[n % len(BILLS)], f"{35 + n // 4}.{n % 4}7")
         # Those that only waited for another on the same bill are taken up again, as a running server does.
         for proposal in await one.app.store.read(lambda tx: tx.proposals.in_states(["released"])):
-            await one.app.dispatcher.dispatch(proposal.id, one.office)
+            await one.app.dispatcher.dispatch(proposal.id, one.company)
 
         posted = [p for p in await one.proposals() if p.state == "posted"]
         booked = [amount for number in BILLS for amount in await one.paid(number)]

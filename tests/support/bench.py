@@ -15,14 +15,14 @@ import anyio.lowlevel
 import httpx
 
 from rutter_ap_server.app import App
-from rutter_ap_server.backend import AppDesk
+from rutter_ap_server.backend import AppBackend
 from rutter_ap_server.clock import FixedClock
-from rutter_ap_server.companies.company import Company, Office
+from rutter_ap_server.companies.company import Company, CompanyIdentity
 from rutter_ap_server.companies.directory import Directory
-from rutter_ap_server.companies.registry import Offices
+from rutter_ap_server.companies.registry import CompanyRegistry
 from rutter_ap_server.documents.files import Documents
 from rutter_ap_server.guard.dispatch import Dispatcher
-from rutter_ap_server.interaction import Answer, Answered, Asker, Question, Silent
+from rutter_ap_server.interaction import Answered, Asker, Question, Reply, Silent
 from rutter_ap_server.rutter import Credentials, RutterClient
 from rutter_ap_server.rutter.filters import equal
 from rutter_ap_server.rutter.models.bills import Bill
@@ -122,15 +122,15 @@ async def no_time(_seconds: float) -> None:
     await anyio.lowlevel.checkpoint()
 
 
-class OneOffice(Offices):
+class OneOffice(CompanyRegistry):
     """The companies of a bench: one, behind the bench's own wire."""
 
-    def __init__(self, app: App, client: RutterClient, office: Office) -> None:
+    def __init__(self, app: App, client: RutterClient, company: Company) -> None:
         super().__init__(app.settings, app.clock)
         self._client_of_bench = client
-        self._office_of_bench = office
+        self._office_of_bench = company
 
-    async def all(self) -> tuple[Office, ...]:
+    async def all(self) -> tuple[Company, ...]:
         return (self._office_of_bench,)
 
     async def aclose(self) -> None:
@@ -154,14 +154,14 @@ class Bench:
             sleep=no_time,
         )
         books = client.connection(connection.access_token)
-        self.office = Office(
-            company=Company(connection.id, connection.name, connection.platform, "embedded"),
-            ledger=books,
+        self.company = Company(
+            identity=CompanyIdentity(connection.id, connection.name, connection.platform, "embedded"),
+            rutter=books,
             directory=Directory(books, clock),
             documents=Documents((home,), home / "uploads"),
             clock=clock,
         )
-        self.app.offices = OneOffice(self.app, client, self.office)
+        self.app.companies = OneOffice(self.app, client, self.company)
         self.app.dispatcher = Dispatcher(self.app.store, self.app.policy, sleep=no_time)
 
     def another(self) -> Bench:
@@ -172,13 +172,13 @@ class Bench:
         """Writes the operator's file."""
         (self.home / "policy.toml").write_text(text)
 
-    def desk(self, asker: Asker | None = None) -> AppDesk:
+    def backend(self, asker: Asker | None = None) -> AppBackend:
         """The desk of one call."""
-        return AppDesk(self.app, "assistant", asker or Silent())
+        return AppBackend(self.app, "assistant", asker or Silent())
 
     async def submit(self, intent: WriteArguments, asker: Asker | None = None) -> WriteResult:
         """One write."""
-        return await self.desk(asker).submit(intent)
+        return await self.backend(asker).submit(intent)
 
     async def pay(self, number: str, amount: str = "", asker: Asker | None = None, **more: Any) -> WriteResult:
         """A payment of the story's bill with that number."""
@@ -188,7 +188,7 @@ class Bench:
 
     async def bill(self, number: str) -> Bill:
         """The story's bill with that number, as the ledger shows it now."""
-        found = [b async for b in self.office.ledger.bills.walk(filter=equal("document_number", number))]
+        found = [b async for b in self.company.rutter.bills.walk(filter=equal("document_number", number))]
         assert len(found) == 1
         return found[0]
 
@@ -199,14 +199,14 @@ class Bench:
     async def pay_by_hand(self, number: str, amount: str, key: str = "by hand") -> str:
         """Somebody enters a payment in the accounting platform."""
         bill = await self.bill(number)
-        account = await self.office.directory.account("Operating Checking")
+        account = await self.company.directory.account("Operating Checking")
         draft = BillPaymentCreate(
             account_id=account.id,
             transaction_date=START,
             linked_bills=(AllocationDraft(id=bill.id, allocated_amount=Decimal(amount)),),
         )
         held, self.wire.faults = self.wire.faults, []
-        outcome = await self.office.ledger.bill_payments.create(draft, idempotency_key=key)
+        outcome = await self.company.rutter.bill_payments.create(draft, idempotency_key=key)
         self.wire.writes.pop()
         self.wire.faults = held
         assert isinstance(outcome, Done)
@@ -227,7 +227,7 @@ class Bench:
 
     async def spent(self) -> str:
         """What counts against the day's limit in US dollars."""
-        company = self.office.company.id
+        company = self.company.id
         return (await self.app.store.read(lambda tx: tx.spend.spent(company, "USD", 24))).text
 
     async def approver(self, *names: str) -> None:
@@ -238,8 +238,8 @@ class Bench:
     async def approve(self, proposal_id: str | None, name: str = "Ana") -> Proposal:
         """An approver looks at a proposal and releases it."""
         assert proposal_id is not None
-        seen = await self.app.approvals.look(proposal_id, self.office)
-        return await self.app.approvals.approve(seen, self.office, name=name, passcode=PASSCODE, channel="terminal")
+        seen = await self.app.approvals.preview(proposal_id, self.company)
+        return await self.app.approvals.approve(seen, self.company, name=name, passcode=PASSCODE, channel="terminal")
 
     async def chain_holds(self) -> bool:
         """Whether the audit chain holds."""
@@ -267,16 +267,16 @@ class Answering:
 
     can_ask = True
 
-    def __init__(self, answer: Answer, meanwhile: Callable[[], Any] | None = None) -> None:
+    def __init__(self, answer: Reply, meanwhile: Callable[[], Any] | None = None) -> None:
         self._answer = answer
         self._meanwhile = meanwhile
         self.questions: list[Question] = []
 
-    def answered(self) -> Answered | None:
+    def pending_answer(self) -> Answered | None:
         """No answer comes before its question."""
         return None
 
-    async def ask(self, question: Question) -> Answer:
+    async def ask(self, question: Question) -> Reply:
         """The answer."""
         self.questions.append(question)
         if self._meanwhile is not None:
@@ -286,17 +286,17 @@ class Answering:
 
 def accepts(meanwhile: Callable[[], Any] | None = None) -> Answering:
     """A person who says yes."""
-    return Answering(Answer.ACCEPTED, meanwhile)
+    return Answering(Reply.ACCEPTED, meanwhile)
 
 
 def declines() -> Answering:
     """A person who says no, or a client that does so unasked."""
-    return Answering(Answer.DECLINED)
+    return Answering(Reply.DECLINED)
 
 
 def never_answers() -> Answering:
     """A question that nobody answered in time."""
-    return Answering(Answer.NONE)
+    return Answering(Reply.NONE)
 
 
 class Asked(Exception):
@@ -312,14 +312,14 @@ class InRounds:
 
     can_ask = True
 
-    def __init__(self, question_id: str = "", answer: Answer = Answer.ACCEPTED) -> None:
+    def __init__(self, question_id: str = "", answer: Reply = Reply.ACCEPTED) -> None:
         self._brought = Answered(question_id, answer) if question_id else None
 
-    def answered(self) -> Answered | None:
+    def pending_answer(self) -> Answered | None:
         """What this call brought along."""
         return self._brought
 
-    async def ask(self, question: Question) -> Answer:
+    async def ask(self, question: Question) -> Reply:
         """Ends the call."""
         raise Asked(question)
 

@@ -14,7 +14,7 @@ import anyio
 import httpx
 from mcp.client import Client
 
-from rutter_ap_server.companies.company import Company
+from rutter_ap_server.companies.company import CompanyIdentity
 from rutter_ap_server.companies.directory import Directory
 from rutter_ap_server.mcp.server import build_server
 from rutter_ap_server.store.proposals import Proposal
@@ -32,42 +32,42 @@ async def talking(
         if platform != "QUICKBOOKS":
             _move(bench, platform)
         await bench.approver("Ana", "Bo")
-        server = build_server(bench.app.desk, CATALOGUE, instructions="")
+        server = build_server(bench.app.backend, CATALOGUE, instructions="")
         async with Client(server, elicitation_callback=answering) as client:
             yield client, bench
 
 
 def _move(bench: Bench, platform: str) -> None:
     """To another company of the same practice Rutter; on a platform it does not play, to its first one by that name."""
-    offices = bench.app.offices
+    companies = bench.app.companies
     connections = bench.sandbox.connections
     connection = next((c for c in connections if c.platform == platform), connections[0])
-    assert isinstance(offices, OneOffice)
-    client = offices._client_of_bench
+    assert isinstance(companies, OneOffice)
+    client = companies._client_of_bench
     books = client.connection(connection.access_token)
-    bench.office = replace(
-        bench.office,
-        company=Company(connection.id, connection.name, platform, "embedded"),
-        ledger=books,
+    bench.company = replace(
+        bench.company,
+        identity=CompanyIdentity(connection.id, connection.name, platform, "embedded"),
+        rutter=books,
         directory=Directory(books, bench.clock),
     )
-    offices._office_of_bench = bench.office
+    companies._office_of_bench = bench.company
 
 
 def listening(bench: Bench) -> list[tuple[str, str, Any]]:
     """From now on, what every write says on the wire: method, path, and body with numbers as they were written."""
-    heard: list[tuple[str, str, Any]] = []
+    mentioned_before: list[tuple[str, str, Any]] = []
 
-    def hear(request: httpx.Request) -> bool:
+    def record_mentions(request: httpx.Request) -> bool:
         if request.method != "GET":
             assert isinstance(request.stream, httpx.ByteStream)
             content = b"".join(request.stream)
             body = json.loads(content, parse_float=str, parse_int=str) if content else None
-            heard.append((request.method, request.url.path.removeprefix("/versioned"), body))
+            mentioned_before.append((request.method, request.url.path.removeprefix("/versioned"), body))
         return False
 
-    bench.wire.gate(hear)
-    return heard
+    bench.wire.gate(record_mentions)
+    return mentioned_before
 
 
 async def approve_while(
@@ -77,7 +77,7 @@ async def approve_while(
 
     `first_read` is in the path of the first reading of its facts.
     """
-    seen = await bench.app.approvals.look(proposal_id, bench.office)
+    seen = await bench.app.approvals.preview(proposal_id, bench.company)
     reads = 0
 
     def just_before_sending(request: httpx.Request) -> bool:
@@ -88,7 +88,7 @@ async def approve_while(
     gate = bench.wire.gate(just_before_sending)
 
     async def approve() -> None:
-        await bench.app.approvals.approve(seen, bench.office, name=name, passcode=PASSCODE, channel="terminal")
+        await bench.app.approvals.approve(seen, bench.company, name=name, passcode=PASSCODE, channel="terminal")
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(approve)
@@ -105,6 +105,6 @@ async def due(bench: Bench, number: str) -> tuple[str, Decimal]:
     return bill.status, bill.amount_due
 
 
-def spoken(answered: dict[str, Any]) -> list[str]:
+def spoken(pending_answer: dict[str, Any]) -> list[str]:
     """The findings of an answer or an error, each as severity and code."""
-    return [f"{found['severity']} {found['code']}" for found in answered["findings"]]
+    return [f"{found['severity']} {found['code']}" for found in pending_answer["findings"]]

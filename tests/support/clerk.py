@@ -62,9 +62,9 @@ async def released(app: App, held: dict[str, Any]) -> str:
     """The state of a held write after an approver released it."""
     assert held["status"] == "held", held
     await app.approvals.add_approver("Dana", PASSCODE)
-    office = await app.offices.named("")
-    seen = await app.approvals.look(held["proposal_id"], office)
-    after = await app.approvals.approve(seen, office, name="Dana", passcode=PASSCODE, channel="terminal")
+    company = await app.companies.get("")
+    seen = await app.approvals.preview(held["proposal_id"], company)
+    after = await app.approvals.approve(seen, company, name="Dana", passcode=PASSCODE, channel="terminal")
     return after.state
 
 

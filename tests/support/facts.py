@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from rutter_ap_server.guard.prepared import Frozen, freeze
+from rutter_ap_server.guard.prepared import PreparedWrite, prepare
 from rutter_ap_server.guard.writes.parties import AccountFact, BillFact, VendorFact
 from rutter_ap_server.guard.writes.pay_bill_rules import PaymentFacts
 from rutter_ap_tools.money import Money
@@ -15,7 +15,7 @@ def usd(text: str) -> Money:
     return Money.parse(text, "USD")
 
 
-def a_frozen(money: Money | None = None, **changed: Any) -> Frozen:
+def a_prepared_write(money: Money | None = None, **changed: Any) -> PreparedWrite:
     """A frozen payment of 100.00 USD to v1 for b1."""
     made: dict[str, Any] = {
         "tool": "pay_bill",
@@ -27,7 +27,7 @@ def a_frozen(money: Money | None = None, **changed: Any) -> Frozen:
         "vendor_name": "Acme",
         "bill_id": "b1",
     }
-    return freeze(**made | changed)
+    return prepare(**made | changed)
 
 
 def a_bill(**changed: Any) -> BillFact:

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 
 from rutter_ap_server.clock import FixedClock
-from rutter_ap_server.companies.company import Company, Office
+from rutter_ap_server.companies.company import Company, CompanyIdentity
 from rutter_ap_server.companies.directory import Directory
 from rutter_ap_server.documents.files import Documents
 from rutter_ap_server.rutter import Credentials, RutterClient
@@ -59,7 +59,7 @@ async def practice(
     page_objects_max: int = 500,
     bills: int = 0,
     over: Callable[[httpx.AsyncBaseTransport], httpx.AsyncBaseTransport] = lambda inner: inner,
-) -> AsyncIterator[tuple[Office, SmallPages]]:
+) -> AsyncIterator[tuple[Company, SmallPages]]:
     """The seeded company on that platform, with so many bills more, and the wire to it, over which another may lie."""
     sandbox = open_sandbox(today=TODAY, bills=bills)
     connection = next(c for c in sandbox.connections if c.platform == platform)
@@ -70,14 +70,14 @@ async def practice(
     clock = FixedClock(NOON)
     books = client.connection(connection.access_token)
     try:
-        office = Office(
-            company=Company(connection.id, connection.name, platform, "embedded"),
-            ledger=books,
+        company = Company(
+            identity=CompanyIdentity(connection.id, connection.name, platform, "embedded"),
+            rutter=books,
             directory=Directory(books, clock),
             documents=Documents((tmp_path,), tmp_path / "uploads"),
             clock=clock,
         )
-        yield office, wire
+        yield company, wire
     finally:
         await client.aclose()
         sandbox.close()

@@ -35,7 +35,7 @@ async def serving(
     """A client connected in process to a server of its own."""
     app = app_in(home, environ)
     tools = narrowed(toolsets=app.settings.toolsets, read_only=app.settings.read_only)
-    server = build_server(app.desk, tools, instructions=instructions(), sources=app.sources)
+    server = build_server(app.backend, tools, instructions=instructions(), live_data=app.live_data)
     try:
         async with Client(server, mode=mode, elicitation_callback=answering) as client:
             yield client, app

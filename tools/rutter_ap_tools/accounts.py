@@ -6,8 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from rutter_ap_tools.backend import Desk
-from rutter_ap_tools.render import say_write
+from rutter_ap_tools.backend import Backend
+from rutter_ap_tools.render import render_write
 from rutter_ap_tools.tool import Risk, Tool
 from rutter_ap_tools.wire import Arguments, CurrencyText, Identifier, ShortText, WriteArguments, WriteResult
 
@@ -34,8 +34,8 @@ class LinkAccount(WriteArguments):
     create: NewAccount | None = Field(default=None, description="Or a new one.")
 
 
-async def _link(desk: Desk, intent: LinkAccount) -> WriteResult:
-    return await desk.submit(intent)
+async def _link(backend: Backend, intent: LinkAccount) -> WriteResult:
+    return await backend.submit(intent)
 
 
 LINK_ACCOUNT = Tool(
@@ -50,5 +50,5 @@ LINK_ACCOUNT = Tool(
     arguments=LinkAccount,
     result=WriteResult,
     handle=_link,
-    say=say_write,
+    render=render_write,
 )

@@ -6,11 +6,19 @@ from typing import Literal
 
 from pydantic import Field
 
-from rutter_ap_tools.backend import Desk
-from rutter_ap_tools.render import UNTRUSTED_NOTE, header, say_write
+from rutter_ap_tools.backend import Backend
+from rutter_ap_tools.render import UNTRUSTED_NOTE, header, render_write
 from rutter_ap_tools.text import clean, quote
 from rutter_ap_tools.tool import Risk, Tool
-from rutter_ap_tools.wire import Answer, CompanyArguments, RecordId, Result, ShortText, WriteArguments, WriteResult
+from rutter_ap_tools.wire import (
+    CompanyArguments,
+    CompanyResult,
+    RecordId,
+    Result,
+    ShortText,
+    WriteArguments,
+    WriteResult,
+)
 
 Compared = Literal["equal", "different", "not_found"]
 FIELDS = ("number", "vendor", "date", "total", "currency")
@@ -34,7 +42,7 @@ class Comparison(Result):
     shows: dict[str, str] = Field(default_factory=dict, description="Untrusted text.")
 
 
-class AttachmentText(Answer):
+class AttachmentText(CompanyResult):
     """A file of a bill: what it is, what it says, and how that compares. No text means `note` says why."""
 
     bill_id: str
@@ -50,7 +58,7 @@ class AttachmentText(Answer):
     comparison: Comparison | None = None
 
 
-def _say(found: AttachmentText) -> str:
+def _render(found: AttachmentText) -> str:
     size = f"{found.size_bytes:,} bytes" + (f", {found.pages} pages" if found.pages else "")
     lines = [
         header(found),
@@ -61,7 +69,7 @@ def _say(found: AttachmentText) -> str:
     if found.note:
         lines.append(found.note)
     if found.comparison is not None:
-        lines += [_say_field(found.comparison, field) for field in FIELDS]
+        lines += [_render_field(found.comparison, field) for field in FIELDS]
     if found.text:
         # Every line is marked: a document can hold a line that looks like one of ours.
         lines += ["document text (untrusted):", *(f"> {clean(line, 300)}" for line in found.text.splitlines())]
@@ -70,7 +78,7 @@ def _say(found: AttachmentText) -> str:
     return "\n".join(lines)
 
 
-def _say_field(comparison: Comparison, field: str) -> str:
+def _render_field(comparison: Comparison, field: str) -> str:
     outcome: Compared = getattr(comparison, field)
     if outcome == "equal":
         return f"{field}: equal to the bill"
@@ -79,8 +87,8 @@ def _say_field(comparison: Comparison, field: str) -> str:
     return f"{field}: different, the document shows {quote(comparison.shows.get(field), 60)}"
 
 
-async def _read(desk: Desk, ask: ReadAttachment) -> AttachmentText:
-    return await desk.read_attachment(ask)
+async def _read(backend: Backend, query: ReadAttachment) -> AttachmentText:
+    return await backend.read_attachment(query)
 
 
 class AttachFile(WriteArguments):
@@ -92,8 +100,8 @@ class AttachFile(WriteArguments):
     file_name: ShortText = Field(default="", description="Name to show.")
 
 
-async def _attach(desk: Desk, intent: AttachFile) -> WriteResult:
-    return await desk.submit(intent)
+async def _attach(backend: Backend, intent: AttachFile) -> WriteResult:
+    return await backend.submit(intent)
 
 
 READ_ATTACHMENT = Tool(
@@ -108,7 +116,7 @@ READ_ATTACHMENT = Tool(
     arguments=ReadAttachment,
     result=AttachmentText,
     handle=_read,
-    say=_say,
+    render=_render,
 )
 
 
@@ -124,5 +132,5 @@ ATTACH_FILE = Tool(
     arguments=AttachFile,
     result=WriteResult,
     handle=_attach,
-    say=say_write,
+    render=render_write,
 )

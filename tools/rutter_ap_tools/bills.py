@@ -7,15 +7,15 @@ from typing import Literal
 
 from pydantic import Field
 
-from rutter_ap_tools.backend import Desk
-from rutter_ap_tools.render import UNTRUSTED_NOTE, cell, header, say_write, table
+from rutter_ap_tools.backend import Backend
+from rutter_ap_tools.render import UNTRUSTED_NOTE, cell, header, render_write, table
 from rutter_ap_tools.text import quote
 from rutter_ap_tools.tool import BRIEF, Risk, Tool
 from rutter_ap_tools.wire import (
     Amount,
-    Answer,
     Arguments,
     CompanyArguments,
+    CompanyResult,
     CurrencyText,
     DateText,
     Identifier,
@@ -83,7 +83,7 @@ class BillTotal(Result):
     due: MoneyShape
 
 
-class BillList(Answer):
+class BillList(CompanyResult):
     """A page of bills. `totals` are of the whole match, a sum a currency, and stand on its first page only."""
 
     bills: list[BillRow]
@@ -150,7 +150,7 @@ class OpenProposal(Result):
     state: str
 
 
-class BillDetail(Answer):
+class BillDetail(CompanyResult):
     """One bill in full. `attachments` are left out where they cannot be read."""
 
     bill: BillRow
@@ -197,16 +197,16 @@ class CreateBill(WriteArguments):
     purchase_orders: list[Identifier] = Field(default_factory=list, max_length=50, description="Ids or numbers.")
 
 
-async def _list(desk: Desk, ask: ListBills) -> BillList:
-    return await desk.list_bills(ask)
+async def _list(backend: Backend, query: ListBills) -> BillList:
+    return await backend.list_bills(query)
 
 
-async def _get(desk: Desk, ask: GetBill) -> BillDetail:
-    return await desk.get_bill(ask)
+async def _get(backend: Backend, query: GetBill) -> BillDetail:
+    return await backend.get_bill(query)
 
 
-async def _create(desk: Desk, intent: CreateBill) -> WriteResult:
-    return await desk.submit(intent)
+async def _create(backend: Backend, intent: CreateBill) -> WriteResult:
+    return await backend.submit(intent)
 
 
 class UpdateBill(WriteArguments):
@@ -231,13 +231,13 @@ class DeleteBill(WriteArguments):
     bill_id: RecordId = Field(description="Bill id.")
 
 
-async def _submit(desk: Desk, intent: WriteArguments) -> WriteResult:
-    return await desk.submit(intent)
+async def _submit(backend: Backend, intent: WriteArguments) -> WriteResult:
+    return await backend.submit(intent)
 
 
-def say_bills(found: BillList) -> str:
+def render_bills(found: BillList) -> str:
     """A page of bills: notes, totals, and a table."""
-    lines = [header(found), *found.notes, *(_say_total(total) for total in found.totals or ())]
+    lines = [header(found), *found.notes, *(_render_total(total) for total in found.totals or ())]
     if found.bills:
         lines += [UNTRUSTED_NOTE, _bill_table(found.bills)]
     else:
@@ -247,7 +247,7 @@ def say_bills(found: BillList) -> str:
     return "\n".join(lines)
 
 
-def _say_total(total: BillTotal) -> str:
+def _render_total(total: BillTotal) -> str:
     return f"All that match in {total.total.currency}: {total.bills}, due {total.due.money}, of {total.total.money}"
 
 
@@ -271,7 +271,7 @@ def _bill_table(bills: list[BillRow]) -> str:
     return table(heads, rows)
 
 
-def say_bill(found: BillDetail) -> str:
+def render_bill(found: BillDetail) -> str:
     """One bill, a line for each of its parts."""
     bill = found.bill
     lines = [
@@ -283,7 +283,7 @@ def say_bill(found: BillDetail) -> str:
     ]
     if found.memo:
         lines.append(f"memo (untrusted): {quote(found.memo, 300)}")
-    lines += [_say_line(line) for line in found.lines]
+    lines += [_render_line(line) for line in found.lines]
     for payment in found.payments:
         source = f" from {cell(payment.account.name or payment.account.id)}" if payment.account else ""
         lines.append(f"payment {payment.id}: {payment.amount.money} on {payment.date}{source}")
@@ -300,7 +300,7 @@ def say_bill(found: BillDetail) -> str:
     return "\n".join(lines)
 
 
-def _say_line(line: BillLine) -> str:
+def _render_line(line: BillLine) -> str:
     amount = line.amount.money if line.amount else "?"
     account = cell(line.account.name or line.account.id) if line.account else "no account"
     counted = f", {line.quantity or '?'} at {line.unit_amount or '?'}" if line.quantity or line.unit_amount else ""
@@ -320,7 +320,7 @@ LIST_BILLS = Tool(
     arguments=ListBills,
     result=BillList,
     handle=_list,
-    say=say_bills,
+    render=render_bills,
 )
 GET_BILL = Tool(
     name="get_bill",
@@ -331,7 +331,7 @@ GET_BILL = Tool(
     arguments=GetBill,
     result=BillDetail,
     handle=_get,
-    say=say_bill,
+    render=render_bill,
 )
 CREATE_BILL = Tool(
     name="create_bill",
@@ -342,7 +342,7 @@ CREATE_BILL = Tool(
     arguments=CreateBill,
     result=WriteResult,
     handle=_create,
-    say=say_write,
+    render=render_write,
 )
 
 
@@ -358,7 +358,7 @@ UPDATE_BILL = Tool(
     arguments=UpdateBill,
     result=WriteResult,
     handle=_submit,
-    say=say_write,
+    render=render_write,
 )
 DELETE_BILL = Tool(
     name="delete_bill",
@@ -372,5 +372,5 @@ DELETE_BILL = Tool(
     arguments=DeleteBill,
     result=WriteResult,
     handle=_submit,
-    say=say_write,
+    render=render_write,
 )

@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from rutter_ap_tools.backend import Desk
+from rutter_ap_tools.backend import Backend
 from rutter_ap_tools.render import UNTRUSTED_NOTE, cell, header
 from rutter_ap_tools.tool import Risk, Tool
-from rutter_ap_tools.wire import Answer, Arguments, CompanyArguments, Result, ShortText
+from rutter_ap_tools.wire import Arguments, CompanyArguments, CompanyResult, Result, ShortText
 
 Environment = Literal["embedded", "sandbox", "production"]
 # `waiting`: nobody linked it yet. `unknown`: Rutter could not be asked, and `problem` says why.
@@ -45,7 +45,7 @@ class ConnectionRow(Result):
     abilities: Abilities | None = None
 
 
-class ConnectionList(Answer):
+class ConnectionList(CompanyResult):
     """Every connected company, or the one that was named."""
 
     connections: list[ConnectionRow]
@@ -60,7 +60,7 @@ class ConnectLedger(Arguments):
     dry_run: bool = Field(default=False, description="Only say what would happen.")
 
 
-class ConnectResult(Answer):
+class ConnectResult(CompanyResult):
     """How far it is. `waiting` means that a person has yet to open `link_url` and sign in there."""
 
     status: Literal["waiting", "connected", "dry_run"]
@@ -75,7 +75,7 @@ class SyncLedger(CompanyArguments):
     wait_seconds: int = Field(default=0, ge=0, le=120, description="At most 120.")
 
 
-class SyncResult(Answer):
+class SyncResult(CompanyResult):
     """How old what lists show is, and whether fresher data is on its way."""
 
     status: Literal["queued", "synced", "still_running"]
@@ -84,7 +84,7 @@ class SyncResult(Answer):
     next_step: str
 
 
-def _say_list(found: ConnectionList) -> str:
+def _render_list(found: ConnectionList) -> str:
     count = len(found.connections)
     lines = [f"{count} connection{'' if count == 1 else 's'} ({found.environment})"]
     if count:
@@ -111,7 +111,7 @@ def _said(row: ConnectionRow) -> list[str]:
     return lines
 
 
-def _say_connect(result: ConnectResult) -> str:
+def _render_connect(result: ConnectResult) -> str:
     lines = [f"{result.status.upper().replace('_', ' ')}: {cell(result.platform or 'a ledger')}", header(result)]
     if result.company.id:
         lines.append(f"connection: {result.company.id}")
@@ -120,7 +120,7 @@ def _say_connect(result: ConnectResult) -> str:
     return "\n".join([*lines, result.next_step])
 
 
-def _say_sync(result: SyncResult) -> str:
+def _render_sync(result: SyncResult) -> str:
     when = "never synced yet"
     if result.last_synced_at is not None and result.age_seconds is not None:
         when = f"last synced {result.last_synced_at:%Y-%m-%d %H:%M:%S} UTC, {_age(result.age_seconds)} ago"
@@ -134,16 +134,16 @@ def _age(seconds: int) -> str:
     return f"{seconds} seconds"
 
 
-async def _list(desk: Desk, ask: ListConnections) -> ConnectionList:
-    return await desk.list_connections(ask)
+async def _list(backend: Backend, query: ListConnections) -> ConnectionList:
+    return await backend.list_connections(query)
 
 
-async def _connect(desk: Desk, ask: ConnectLedger) -> ConnectResult:
-    return await desk.connect_ledger(ask)
+async def _connect(backend: Backend, query: ConnectLedger) -> ConnectResult:
+    return await backend.connect_ledger(query)
 
 
-async def _sync(desk: Desk, ask: SyncLedger) -> SyncResult:
-    return await desk.sync_ledger(ask)
+async def _sync(backend: Backend, query: SyncLedger) -> SyncResult:
+    return await backend.sync_ledger(query)
 
 
 CONNECT_LEDGER = Tool(
@@ -158,7 +158,7 @@ CONNECT_LEDGER = Tool(
     arguments=ConnectLedger,
     result=ConnectResult,
     handle=_connect,
-    say=_say_connect,
+    render=_render_connect,
 )
 LIST_CONNECTIONS = Tool(
     name="list_connections",
@@ -169,7 +169,7 @@ LIST_CONNECTIONS = Tool(
     arguments=ListConnections,
     result=ConnectionList,
     handle=_list,
-    say=_say_list,
+    render=_render_list,
 )
 # A read: it makes Rutter fetch what the platform shows by now, and changes nothing that anybody decided. A server that
 # may only read needs fresh data most of all.
@@ -182,5 +182,5 @@ SYNC_LEDGER = Tool(
     arguments=SyncLedger,
     result=SyncResult,
     handle=_sync,
-    say=_say_sync,
+    render=_render_sync,
 )

@@ -7,14 +7,14 @@ from typing import Literal
 
 from pydantic import Field
 
-from rutter_ap_tools.backend import Desk
-from rutter_ap_tools.render import UNTRUSTED_NOTE, cell, header, say_write, table
+from rutter_ap_tools.backend import Backend
+from rutter_ap_tools.render import UNTRUSTED_NOTE, cell, header, render_write, table
 from rutter_ap_tools.tool import Risk, Tool
 from rutter_ap_tools.wire import (
     Amount,
-    Answer,
     Arguments,
     CompanyArguments,
+    CompanyResult,
     CurrencyText,
     DateText,
     Identifier,
@@ -40,8 +40,8 @@ class ApplyCredit(WriteArguments):
     date: OptionalDate = Field(default="", description="YYYY-MM-DD; else today.")
 
 
-async def _apply(desk: Desk, intent: ApplyCredit) -> WriteResult:
-    return await desk.submit(intent)
+async def _apply(backend: Backend, intent: ApplyCredit) -> WriteResult:
+    return await backend.submit(intent)
 
 
 class ListCredits(CompanyArguments):
@@ -73,7 +73,7 @@ class CreditRow(Result):
     applied: list[AppliedTo]
 
 
-class CreditList(Answer):
+class CreditList(CompanyResult):
     """A page of credit memos."""
 
     credits: list[CreditRow]
@@ -81,7 +81,7 @@ class CreditList(Answer):
     next_cursor: str | None = None
 
 
-def _say_credits(found: CreditList) -> str:
+def _render_credits(found: CreditList) -> str:
     lines = [header(found), *found.notes]
     if found.credits:
         heads = ("id", "number", "vendor", "status", "issued", "remaining", "total", "applied to bills")
@@ -106,8 +106,8 @@ def _credit_cells(row: CreditRow) -> tuple[str, ...]:
     )
 
 
-async def _list(desk: Desk, ask: ListCredits) -> CreditList:
-    return await desk.list_credits(ask)
+async def _list(backend: Backend, query: ListCredits) -> CreditList:
+    return await backend.list_credits(query)
 
 
 class NewCreditLine(Arguments):
@@ -136,8 +136,8 @@ class RemoveCredit(WriteArguments):
     bill_id: RecordId = Field(description="Bill id.")
 
 
-async def _submit(desk: Desk, intent: WriteArguments) -> WriteResult:
-    return await desk.submit(intent)
+async def _submit(backend: Backend, intent: WriteArguments) -> WriteResult:
+    return await backend.submit(intent)
 
 
 APPLY_CREDIT = Tool(
@@ -152,7 +152,7 @@ APPLY_CREDIT = Tool(
     arguments=ApplyCredit,
     result=WriteResult,
     handle=_apply,
-    say=say_write,
+    render=render_write,
 )
 
 
@@ -165,7 +165,7 @@ LIST_CREDITS = Tool(
     arguments=ListCredits,
     result=CreditList,
     handle=_list,
-    say=_say_credits,
+    render=_render_credits,
 )
 
 
@@ -180,7 +180,7 @@ CREATE_CREDIT = Tool(
     arguments=CreateCredit,
     result=WriteResult,
     handle=_submit,
-    say=say_write,
+    render=render_write,
 )
 REMOVE_CREDIT = Tool(
     name="remove_credit",
@@ -191,5 +191,5 @@ REMOVE_CREDIT = Tool(
     arguments=RemoveCredit,
     result=WriteResult,
     handle=_submit,
-    say=say_write,
+    render=render_write,
 )

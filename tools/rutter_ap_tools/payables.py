@@ -7,10 +7,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from rutter_ap_tools.backend import Desk
+from rutter_ap_tools.backend import Backend
 from rutter_ap_tools.render import UNTRUSTED_NOTE, cell, header, table
 from rutter_ap_tools.tool import Risk, Tool
-from rutter_ap_tools.wire import Answer, CompanyArguments, MoneyShape, Named, OptionalDate, Result, ShortText
+from rutter_ap_tools.wire import CompanyArguments, CompanyResult, MoneyShape, Named, OptionalDate, Result, ShortText
 
 
 class SummarizePayables(CompanyArguments):
@@ -79,7 +79,7 @@ class PossibleDuplicate(Result):
     bills: list[AlikeBill]
 
 
-class PayablesSummary(Answer):
+class PayablesSummary(CompanyResult):
     """What is owed. Where `complete` is false the figures are too low, and the notes say why."""
 
     as_of: datetime.date
@@ -90,7 +90,7 @@ class PayablesSummary(Answer):
     notes: list[str] = Field(default_factory=list)
 
 
-def _say(found: PayablesSummary) -> str:
+def _render(found: PayablesSummary) -> str:
     lines = [header(found), f"Unpaid bills, aged by {found.as_of}"]
     lines += ["INCOMPLETE: the figures below are too low."] if not found.complete else []
     lines += found.notes
@@ -99,12 +99,12 @@ def _say(found: PayablesSummary) -> str:
     else:
         lines.append(UNTRUSTED_NOTE)
     for one in found.currencies:
-        lines += _say_currency(one, found.days)
-    lines += [_say_alike(pair) for pair in found.possible_duplicates]
+        lines += _render_currency(one, found.days)
+    lines += [_render_alike(pair) for pair in found.possible_duplicates]
     return "\n".join(lines)
 
 
-def _say_currency(one: CurrencyPayables, days: int) -> list[str]:
+def _render_currency(one: CurrencyPayables, days: int) -> list[str]:
     credits_left = f", open credits {one.open_credits.amount}" if one.open_credits else ""
     lines = [f"{one.currency}: {one.bills} bills, due {one.due.amount}, overdue {one.overdue.amount}{credits_left}"]
     if not one.bills:
@@ -127,7 +127,7 @@ def _say_currency(one: CurrencyPayables, days: int) -> list[str]:
     return lines
 
 
-def _say_alike(pair: PossibleDuplicate) -> str:
+def _render_alike(pair: PossibleDuplicate) -> str:
     bills = " and ".join(
         f"{cell(bill.document_number)} ({bill.id}, {bill.total.money}, {'unpaid' if bill.unpaid else 'paid'})"
         for bill in pair.bills
@@ -135,8 +135,8 @@ def _say_alike(pair: PossibleDuplicate) -> str:
     return f"possible duplicate, {pair.reason.replace('_', ' ')}: {cell(pair.vendor.name)} {bills}"
 
 
-async def _summarize(desk: Desk, ask: SummarizePayables) -> PayablesSummary:
-    return await desk.summarize_payables(ask)
+async def _summarize(backend: Backend, query: SummarizePayables) -> PayablesSummary:
+    return await backend.summarize_payables(query)
 
 
 SUMMARIZE_PAYABLES = Tool(
@@ -151,5 +151,5 @@ SUMMARIZE_PAYABLES = Tool(
     arguments=SummarizePayables,
     result=PayablesSummary,
     handle=_summarize,
-    say=_say,
+    render=_render,
 )

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from rutter_ap_tools.backend import Desk
-from rutter_ap_tools.render import UNTRUSTED_NOTE, cell, header, say_write, table
+from rutter_ap_tools.backend import Backend
+from rutter_ap_tools.render import UNTRUSTED_NOTE, cell, header, render_write, table
 from rutter_ap_tools.tool import Risk, Tool
 from rutter_ap_tools.wire import (
-    Answer,
     CompanyArguments,
+    CompanyResult,
     LongText,
     MoneyShape,
     Named,
@@ -39,8 +39,8 @@ class PayBill(WriteArguments):
     memo: LongText = Field(default="", description="Note.")
 
 
-async def _pay(desk: Desk, intent: PayBill) -> WriteResult:
-    return await desk.submit(intent)
+async def _pay(backend: Backend, intent: PayBill) -> WriteResult:
+    return await backend.submit(intent)
 
 
 class ListPayments(CompanyArguments):
@@ -74,7 +74,7 @@ class PaymentRow(Result):
     bills: list[PaidBill]
 
 
-class PaymentList(Answer):
+class PaymentList(CompanyResult):
     """A page of payments."""
 
     payments: list[PaymentRow]
@@ -82,7 +82,7 @@ class PaymentList(Answer):
     next_cursor: str | None = None
 
 
-def _say_payments(found: PaymentList) -> str:
+def _render_payments(found: PaymentList) -> str:
     lines = [header(found), *found.notes]
     if found.payments:
         heads = ("id", "date", "vendor", "from", "number", "amount", "status", "bills")
@@ -109,8 +109,8 @@ def _payment_cells(row: PaymentRow) -> tuple[str, ...]:
     )
 
 
-async def _list_payments(desk: Desk, ask: ListPayments) -> PaymentList:
-    return await desk.list_payments(ask)
+async def _list_payments(backend: Backend, query: ListPayments) -> PaymentList:
+    return await backend.list_payments(query)
 
 
 RUN_LINES_MAX = 100
@@ -130,7 +130,7 @@ class ProposePaymentRun(WriteArguments):
     memo: LongText = Field(default="", description="Note.")
 
 
-class RunLine(Result):
+class RunPayment(Result):
     """One bill of a run; `status` is that of its own payment once the run was released."""
 
     bill_id: str
@@ -164,11 +164,11 @@ class RunResult(WriteResult):
 
     total: MoneyShape
     vendors: list[VendorTotal]
-    lines: list[RunLine]
+    lines: list[RunPayment]
     left_out: list[LeftOut]
 
 
-def run_table(lines: Sequence[RunLine], currency: str) -> str:
+def run_table(lines: Sequence[RunPayment], currency: str) -> str:
     """A run's lines as rows; a line that did not go through says why."""
     rows = [
         (
@@ -184,10 +184,10 @@ def run_table(lines: Sequence[RunLine], currency: str) -> str:
     return table(("bill", "number", "vendor", "due date", currency, "status"), rows)
 
 
-def _say_run(result: RunResult) -> str:
+def _render_run(result: RunResult) -> str:
     totals = [f"{cell(v.vendor.name or v.vendor.id)} {v.total.money} ({v.bills})" for v in result.vendors]
     lines = [
-        say_write(result),
+        render_write(result),
         f"total: {result.total.money}, by vendor: {'; '.join(totals)}",
         UNTRUSTED_NOTE,
         run_table(result.lines, result.total.currency),
@@ -196,8 +196,8 @@ def _say_run(result: RunResult) -> str:
     return "\n".join(lines)
 
 
-async def _propose(desk: Desk, intent: ProposePaymentRun) -> RunResult:
-    return await desk.propose_payment_run(intent)
+async def _propose(backend: Backend, intent: ProposePaymentRun) -> RunResult:
+    return await backend.propose_payment_run(intent)
 
 
 class VoidPayment(WriteArguments):
@@ -206,8 +206,8 @@ class VoidPayment(WriteArguments):
     payment_id: RecordId = Field(description="Payment id, from get_bill.")
 
 
-async def _void(desk: Desk, intent: VoidPayment) -> WriteResult:
-    return await desk.submit(intent)
+async def _void(backend: Backend, intent: VoidPayment) -> WriteResult:
+    return await backend.submit(intent)
 
 
 PAY_BILL = Tool(
@@ -222,7 +222,7 @@ PAY_BILL = Tool(
     arguments=PayBill,
     result=WriteResult,
     handle=_pay,
-    say=say_write,
+    render=render_write,
 )
 
 
@@ -237,7 +237,7 @@ LIST_PAYMENTS = Tool(
     arguments=ListPayments,
     result=PaymentList,
     handle=_list_payments,
-    say=_say_payments,
+    render=_render_payments,
 )
 
 
@@ -253,7 +253,7 @@ PROPOSE_PAYMENT_RUN = Tool(
     arguments=ProposePaymentRun,
     result=RunResult,
     handle=_propose,
-    say=_say_run,
+    render=_render_run,
 )
 
 
@@ -269,5 +269,5 @@ VOID_PAYMENT = Tool(
     arguments=VoidPayment,
     result=WriteResult,
     handle=_void,
-    say=say_write,
+    render=render_write,
 )

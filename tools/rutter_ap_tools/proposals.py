@@ -7,16 +7,16 @@ from typing import Literal
 
 from pydantic import Field
 
-from rutter_ap_tools.backend import Desk
+from rutter_ap_tools.backend import Backend
 from rutter_ap_tools.findings import Finding
-from rutter_ap_tools.payments import RunLine, run_table
+from rutter_ap_tools.payments import RunPayment, run_table
 from rutter_ap_tools.render import UNTRUSTED_NOTE, header, table
 from rutter_ap_tools.text import clean
 from rutter_ap_tools.tool import Risk, Tool
 from rutter_ap_tools.wire import (
-    Answer,
     Arguments,
     CompanyArguments,
+    CompanyResult,
     MoneyShape,
     Named,
     Record,
@@ -80,20 +80,20 @@ class LimitLeft(Result):
     left: MoneyShape
 
 
-class ProposalAnswer(Answer):
+class ProposalAnswer(CompanyResult):
     """The proposal and what to do next; for a payment that waits, what is left of the limits it counts against.
 
     `lines` are those of a payment run, each with its own payment's state.
     """
 
     proposal: ProposalShape
-    lines: list[RunLine] | None = None
+    lines: list[RunPayment] | None = None
     limits: list[LimitLeft] = Field(default_factory=list)
     release_url: str | None = None
     next_step: str
 
 
-def _say(answer: ProposalAnswer) -> str:
+def _render(answer: ProposalAnswer) -> str:
     one = answer.proposal
     lines = [f"{one.state.upper()}: {one.summary}", header(answer), f"proposal: {one.id}"]
     lines += [f"{f.severity.word}: {f.message} [{f.code}]" for f in one.findings]
@@ -146,7 +146,7 @@ class ProposalRow(Result):
     expires_at: datetime
 
 
-class ProposalList(Answer):
+class ProposalList(CompanyResult):
     """A page of proposals, newest first, and what is left of the company's limits."""
 
     proposals: list[ProposalRow]
@@ -155,7 +155,7 @@ class ProposalList(Answer):
     next_cursor: str | None = None
 
 
-def _say_list(found: ProposalList) -> str:
+def _render_list(found: ProposalList) -> str:
     lines = [header(found), *found.notes]
     if found.proposals:
         heads = ("id", "tool", "state", "what", "approvals", "created (UTC)", "expires (UTC)")
@@ -180,12 +180,12 @@ def _cells(row: ProposalRow) -> tuple[str, ...]:
     )
 
 
-async def _list(desk: Desk, ask: ListProposals) -> ProposalList:
-    return await desk.list_proposals(ask)
+async def _list(backend: Backend, query: ListProposals) -> ProposalList:
+    return await backend.list_proposals(query)
 
 
-async def _get(desk: Desk, ask: GetProposal) -> ProposalAnswer:
-    return await desk.get_proposal(ask)
+async def _get(backend: Backend, query: GetProposal) -> ProposalAnswer:
+    return await backend.get_proposal(query)
 
 
 GET_PROPOSAL = Tool(
@@ -197,7 +197,7 @@ GET_PROPOSAL = Tool(
     arguments=GetProposal,
     result=ProposalAnswer,
     handle=_get,
-    say=_say,
+    render=_render,
 )
 LIST_PROPOSALS = Tool(
     name="list_proposals",
@@ -211,5 +211,5 @@ LIST_PROPOSALS = Tool(
     arguments=ListProposals,
     result=ProposalList,
     handle=_list,
-    say=_say_list,
+    render=_render_list,
 )

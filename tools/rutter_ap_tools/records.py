@@ -6,11 +6,11 @@ from typing import Literal
 
 from pydantic import Field
 
-from rutter_ap_tools.backend import Desk
+from rutter_ap_tools.backend import Backend
 from rutter_ap_tools.render import UNTRUSTED_NOTE, cell, header, table
 from rutter_ap_tools.text import quote
 from rutter_ap_tools.tool import Risk, Tool
-from rutter_ap_tools.wire import Answer, CompanyArguments, MoneyShape, Named, Result, ShortText
+from rutter_ap_tools.wire import CompanyArguments, CompanyResult, MoneyShape, Named, Result, ShortText
 
 RecordKind = Literal[
     "vendor",
@@ -53,7 +53,7 @@ class RecordRow(Result):
     rate: str | None = Field(default=None, description="Percent, exact.")
 
 
-class RecordList(Answer):
+class RecordList(CompanyResult):
     """What was found; when a name matches nothing, the `nearest` records."""
 
     kind: RecordKind
@@ -63,7 +63,7 @@ class RecordList(Answer):
     notes: list[str] = Field(default_factory=list)
 
 
-def _say(found: RecordList) -> str:
+def _render(found: RecordList) -> str:
     words = found.kind.replace("_", " ")
     lines = [header(found), *found.notes]
     if found.records:
@@ -94,8 +94,8 @@ def _table(found: RecordList) -> str:
     return table(list(filled), list(zip(*filled.values(), strict=True)))
 
 
-async def _find(desk: Desk, ask: FindRecords) -> RecordList:
-    return await desk.find_records(ask)
+async def _find(backend: Backend, query: FindRecords) -> RecordList:
+    return await backend.find_records(query)
 
 
 FIND_RECORDS = Tool(
@@ -110,5 +110,5 @@ FIND_RECORDS = Tool(
     arguments=FindRecords,
     result=RecordList,
     handle=_find,
-    say=_say,
+    render=_render,
 )

@@ -9,7 +9,7 @@ from typing import Any, Generic, Literal, TypeVar, get_args
 
 from pydantic import BaseModel
 
-from rutter_ap_tools.backend import Desk
+from rutter_ap_tools.backend import Backend
 from rutter_ap_tools.wire import Arguments, Result
 
 A = TypeVar("A", bound=Arguments)
@@ -36,8 +36,8 @@ class Tool(Generic[A, R]):
     toolset: Toolset
     arguments: type[A]
     result: type[R]
-    handle: Callable[[Desk, A], Awaitable[R]]
-    say: Callable[[R], str]
+    handle: Callable[[Backend, A], Awaitable[R]]
+    render: Callable[[R], str]
 
     @property
     def annotations(self) -> dict[str, bool]:

@@ -38,11 +38,11 @@ def read_arguments(model: type[A], given: object) -> A:
     try:
         return model.model_validate(given)
     except ValidationError as error:
-        problems = list(dict.fromkeys(_say(model, e) for e in error.errors(include_url=False, include_input=False)))
+        problems = list(dict.fromkeys(_render(model, e) for e in error.errors(include_url=False, include_input=False)))
         raise BadInput("; ".join(problems[:8])) from None
 
 
-def _say(model: type[Arguments], error: Any) -> str:
+def _render(model: type[Arguments], error: Any) -> str:
     kind = error["type"]
     if kind == "extra_forbidden":
         return _unknown(model, error["loc"])

@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from rutter_ap_tools.backend import Desk
-from rutter_ap_tools.render import say_write
+from rutter_ap_tools.backend import Backend
+from rutter_ap_tools.render import render_write
 from rutter_ap_tools.tool import Risk, Tool
 from rutter_ap_tools.wire import ShortText, WriteArguments, WriteResult
 
@@ -33,8 +33,8 @@ class SaveVendor(WriteArguments):
     country: ShortText = Field(default="", description="Country.")
 
 
-async def _save(desk: Desk, intent: SaveVendor) -> WriteResult:
-    return await desk.submit(intent)
+async def _save(backend: Backend, intent: SaveVendor) -> WriteResult:
+    return await backend.submit(intent)
 
 
 SAVE_VENDOR = Tool(
@@ -49,5 +49,5 @@ SAVE_VENDOR = Tool(
     arguments=SaveVendor,
     result=WriteResult,
     handle=_save,
-    say=say_write,
+    render=render_write,
 )

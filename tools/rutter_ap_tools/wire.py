@@ -94,7 +94,7 @@ class Named(Result):
     name: str | None = None
 
 
-class Answer(Result):
+class CompanyResult(Result):
     """Every answer says where it acted."""
 
     company: Named
@@ -121,7 +121,7 @@ class Record(Result):
 WriteStatus = Literal["posted", "held", "declined", "unknown", "dry_run"]
 
 
-class WriteResult(Answer):
+class WriteResult(CompanyResult):
     """What became of a write."""
 
     status: WriteStatus

@@ -51,14 +51,14 @@ def approve(arguments: argparse.Namespace) -> int:
 
     async def work(app: App) -> int:
         named = await app.proposal(arguments.proposal)
-        office = await app.office_of(named)
-        proposal = await app.approvals.look(named.id, office)
+        company = await app.company_of(named)
+        proposal = await app.approvals.preview(named.id, company)
         _to_person(f"{proposal.summary}, in the books of {proposal.company_name} ({proposal.environment}).")
         for finding in proposal.findings:
             _to_person(f"  {finding.severity.word}: {finding.message} [{finding.code}]")
         name = await _who(app, arguments.name)
         passcode = _ask_passcode(f"Passcode of {name}: ")
-        done = await app.approvals.approve(proposal, office, name=name, passcode=passcode, channel="terminal")
+        done = await app.approvals.approve(proposal, company, name=name, passcode=passcode, channel="terminal")
         await _show(app, done, as_json=arguments.json)
         # Released but held for a second person is a success; an outcome that is not posted is not.
         return 0 if done.state in ("posted", "held") else 1
@@ -86,8 +86,10 @@ def resolve(arguments: argparse.Namespace) -> int:
         proposal = await app.proposal(arguments.proposal)
         name = await _who(app, arguments.name)
         passcode = _ask_passcode(f"Passcode of {name}: ")
-        office = await app.office_of(proposal)
-        done = await app.approvals.resolve(proposal.id, arguments.outcome, name=name, passcode=passcode, office=office)
+        company = await app.company_of(proposal)
+        done = await app.approvals.settle_by_hand(
+            proposal.id, arguments.outcome, name=name, passcode=passcode, company=company
+        )
         return await _show(app, done, as_json=arguments.json)
 
     return run(work)
@@ -193,7 +195,7 @@ async def _show(app: App, proposal: Proposal, *, as_json: bool) -> int:
     answer = app.views.answer(proposal, approvals, lines=await lines_of(app.store, proposal))
     if as_json:
         return _json(answer.model_dump(mode="json", exclude_none=True))
-    _line(GET_PROPOSAL.say(answer))
+    _line(GET_PROPOSAL.render(answer))
     attempt = await app.store.read(lambda tx: tx.attempts.last(proposal.id))
     if attempt is not None and attempt.reason:
         _line(f"about the sending: {attempt.reason}")

@@ -77,9 +77,9 @@ def list_connections(arguments: argparse.Namespace) -> int:
     """Each connection with its health; with --all those that only Rutter knows."""
 
     async def work(app: App) -> int:
-        linking = app.linking
-        found = await linking.listed("", actor=_ACTOR, read_only=app.settings.read_only)
-        others = await linking.keeping.elsewhere() if arguments.all else []
+        connect_flow = app.connect_flow
+        found = await connect_flow.listed("", actor=_ACTOR, read_only=app.settings.read_only)
+        others = await connect_flow.keeping.elsewhere() if arguments.all else []
         if arguments.json:
             shown = found.model_dump(mode="json", exclude_none=True, include={"connections", "environment"})
             return _json(shown | ({"elsewhere": [_entry(one) for one in others]} if arguments.all else {}))
@@ -100,7 +100,7 @@ def rename(arguments: argparse.Namespace) -> int:
     """Calls a connection something else."""
 
     async def work(app: App) -> int:
-        keeping = app.linking.keeping
+        keeping = app.connect_flow.keeping
         kept, name = await keeping.kept(arguments.connection), clean(arguments.name, 80)
         await keeping.rename(kept, name, actor=_ACTOR)
         if arguments.json:
@@ -115,7 +115,7 @@ def remove(arguments: argparse.Namespace) -> int:
     """Forgets a connection here and at Rutter, once a person said so."""
 
     async def work(app: App) -> int:
-        keeping = app.linking.keeping
+        keeping = app.connect_flow.keeping
         kept = await keeping.kept(arguments.connection)
         named = f"{clean(kept.name, 80) or 'the connection'} ({kept.id})"
         sys.stderr.write(
@@ -137,7 +137,7 @@ def reseal(arguments: argparse.Namespace) -> int:
     """Seals every stored secret under the first key."""
 
     async def work(app: App) -> int:
-        count = await app.linking.keeping.reseal(actor=_ACTOR)
+        count = await app.connect_flow.keeping.reseal(actor=_ACTOR)
         if arguments.json:
             return _json({"resealed": count})
         _line(f"{count} stored secrets are sealed under the first key; the others can go.")
@@ -155,13 +155,13 @@ async def _begun(app: App, arguments: argparse.Namespace) -> ConnectResult:
     given = {"name": arguments.name, "connection_id": arguments.connection}
     ask = read_arguments(ConnectLedger, given)
     try:
-        return await app.linking.connect(ask, actor=_ACTOR, opener=NoOpener())
+        return await app.connect_flow.connect(ask, actor=_ACTOR, opener=NoOpener())
     except (NotFound, StoreError):
         # An operator may take up what only Rutter knows, and what is sealed under a key that was lost.
         if not arguments.connection:
             raise
-    await app.linking.joining.adopt(arguments.connection, actor=_ACTOR)
-    return await app.linking.connect(ask, actor=_ACTOR, opener=NoOpener())
+    await app.connect_flow.joining.adopt(arguments.connection, actor=_ACTOR)
+    return await app.connect_flow.connect(ask, actor=_ACTOR, opener=NoOpener())
 
 
 async def _until_linked(app: App, result: ConnectResult, wait_seconds: int) -> ConnectResult:
@@ -177,7 +177,7 @@ async def _until_linked(app: App, result: ConnectResult, wait_seconds: int) -> C
             while result.status == "waiting":
                 await anyio.sleep(_PAUSE_SECONDS)
                 try:
-                    result = await app.linking.connect(ask, actor=_ACTOR, opener=NoOpener())
+                    result = await app.connect_flow.connect(ask, actor=_ACTOR, opener=NoOpener())
                 except RetryError:
                     continue
     except anyio.get_cancelled_exc_class():

@@ -29,7 +29,7 @@ def evidence(arguments: argparse.Namespace) -> int:
         from rutter_ap_server.guard.reports.evidence import gather_evidence
 
         proposal = await app.proposal(arguments.proposal)
-        gathered = await gather_evidence(app.store, proposal, await app.office_of(proposal))
+        gathered = await gather_evidence(app.store, proposal, await app.company_of(proposal))
         text = json.dumps(gathered, indent=2, ensure_ascii=False) + "\n"
         if arguments.json:
             sys.stdout.write(text)

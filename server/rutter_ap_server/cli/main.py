@@ -31,9 +31,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _failed(error: ApError, status: int) -> int:
-    from rutter_ap_tools.render import say_error
+    from rutter_ap_tools.render import render_error
 
-    sys.stderr.write(say_error(error) + "\n")
+    sys.stderr.write(render_error(error) + "\n")
     return status
 
 

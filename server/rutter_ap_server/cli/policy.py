@@ -89,16 +89,16 @@ def explain(arguments: argparse.Namespace) -> int:
     async def work(app: App) -> int:
         policy = app.policy.read()
         if intent is not None:
-            office = await app.offices.named(intent.company)
-            told = await explain_intent(app.store, policy, intent, office)
+            company = await app.companies.get(intent.company)
+            told = await explain_intent(app.store, policy, intent, company)
         else:
             proposal = await app.store.read(lambda tx: tx.proposals.starting_with(arguments.proposal))
             if len(proposal) != 1:
                 raise BadInput("no single proposal starts so", next_step="See `rutter-ap proposals list --all`.")
-            office = await app.office_of(proposal[0])
-            told = await explain_proposal(app.store, policy, proposal[0], office)
+            company = await app.company_of(proposal[0])
+            told = await explain_proposal(app.store, policy, proposal[0], company)
         if arguments.json:
-            return _json(told.as_json(office))
+            return _json(told.as_json(company))
         _say_explanation(told)
         return 0
 
@@ -112,16 +112,16 @@ def backtest(arguments: argparse.Namespace) -> int:
 
     async def work(app: App) -> int:
         policy = _read(Path(arguments.file)) if arguments.file else app.policy.read()
-        office = await app.offices.named(arguments.company)
-        found = await run(office, policy, arguments.days)
+        company = await app.companies.get(arguments.company)
+        found = await run(company, policy, arguments.days)
         if not arguments.json:
             _say_backtest(found)
             _line(f"Not judged, as the ledger keeps no history of it: {', '.join(NOT_JUDGED)}.")
             return 0
         return _json(
             {
-                "company": office.company.named.model_dump(mode="json", exclude_none=True),
-                "environment": office.company.environment,
+                "company": company.named.model_dump(mode="json", exclude_none=True),
+                "environment": company.environment,
                 "policy_version": policy.version,
                 "since": found.since.isoformat(),
                 "totals": found.totals,
@@ -175,7 +175,7 @@ def _read(path: Path) -> Policy:
 def _say_explanation(told: Explanation) -> None:
     judgement = told.judgement
     needed = f", {judgement.approvals_needed} release(s) needed" if judgement.approvals_needed else ""
-    _line(told.frozen.summary)
+    _line(told.prepared.summary)
     _line(f"verdict: {judgement.verdict.word}{needed}; policy {judgement.policy_version[:12]}")
     for found in judgement.findings:
         _line(f"  {found.severity.word:<8}{found.message} [{found.code}]")

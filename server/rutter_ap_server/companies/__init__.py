@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rutter_ap_server.companies.connecting import Linking
-from rutter_ap_server.companies.onboarding import Joining
-from rutter_ap_server.companies.saved_connections import Keeping
+from rutter_ap_server.companies.connecting import ConnectFlow
+from rutter_ap_server.companies.onboarding import Onboarding
+from rutter_ap_server.companies.saved_connections import ConnectionRepository
 
-__all__ = ["Joining", "Keeping", "Linking"]
+__all__ = ["ConnectFlow", "ConnectionRepository", "Onboarding"]

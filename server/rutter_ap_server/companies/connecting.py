@@ -8,17 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from rutter_ap_server.companies.company import Office
-from rutter_ap_server.companies.health import Broken, health_of
-from rutter_ap_server.companies.onboarding import Joining
-from rutter_ap_server.companies.saved_connections import Keeping, Known
+from rutter_ap_server.companies.company import Company
+from rutter_ap_server.companies.health import UnavailableCompany, health_of
+from rutter_ap_server.companies.onboarding import Onboarding
+from rutter_ap_server.companies.saved_connections import AnyConnection, ConnectionRepository
 from rutter_ap_server.interaction import LinkToOpen, Opened, Opener
 from rutter_ap_server.rutter.errors import (
     ConnectionDisabled,
     CredentialsRejected,
     UpstreamNonsense,
 )
-from rutter_ap_server.store.connections import KeptConnection
+from rutter_ap_server.store.connections import SavedConnection
 from rutter_ap_server.store.errors import StoreError
 from rutter_ap_tools.connections import ConnectionList, ConnectLedger, ConnectResult
 from rutter_ap_tools.errors import ApError, PersonError, Refused
@@ -36,24 +36,28 @@ Status = Literal["waiting", "connected", "dry_run"]
 
 
 @dataclass(frozen=True, slots=True)
-class Linking:
+class ConnectFlow:
     """Begins connections, sees whether a person finished them, and helps one that needs a person again."""
 
-    keeping: Keeping
-    joining: Joining
+    keeping: ConnectionRepository
+    joining: Onboarding
 
-    async def connect(self, ask: ConnectLedger, *, actor: str, opener: Opener) -> ConnectResult:
+    async def connect(self, query: ConnectLedger, *, actor: str, opener: Opener) -> ConnectResult:
         """The way of `connect_ledger`.
 
         A connection that was begun under the same name and waits is taken up again: calling twice makes no second one.
         Raises `Refused` while all writes are stopped.
         """
         await self._refuse_while_frozen()
-        name = clean(ask.name, 30)
-        target = await self.keeping.named(ask.connection_id) if ask.connection_id else await self.keeping.of_name(name)
-        if ask.dry_run:
+        name = clean(query.name, 30)
+        target = (
+            await self.keeping.named(query.connection_id)
+            if query.connection_id
+            else await self.keeping.pending_named(name)
+        )
+        if query.dry_run:
             return self._dry_run(target, name)
-        if isinstance(target, Office | Broken):
+        if isinstance(target, Company | UnavailableCompany):
             return await self._sign_in_again(target, actor=actor, opener=opener)
         begun = target or await self.joining.begin(name, actor=actor)
         done = await self.joining.finish(begun, actor=actor) if target else None
@@ -61,8 +65,8 @@ class Linking:
             return self._connected(done)
         return await self._let_link(begun, actor=actor, opener=opener)
 
-    async def _let_link(self, begun: KeptConnection, *, actor: str, opener: Opener) -> ConnectResult:
-        shown = await self.keeping.offices.shown(await self.keeping.link_of(begun))
+    async def _let_link(self, begun: SavedConnection, *, actor: str, opener: Opener) -> ConnectResult:
+        shown = await self.keeping.companies.shown(await self.keeping.link_of(begun))
         link = LinkToOpen(begun.id, _ASK.format(begun.name or "a company"), shown, ASK_SECONDS_MAX)
         opened = await opener.open_link(link)
         # Asked of Rutter, whatever the client says: that somebody opened the link says nothing, nor that they did not.
@@ -78,25 +82,27 @@ class Linking:
             next_step=f"{_OPENED[opened]} Then call connect_ledger again with connection_id {begun.id}.",
         )
 
-    async def _sign_in_again(self, target: Office | Broken, *, actor: str, opener: Opener) -> ConnectResult:
+    async def _sign_in_again(
+        self, target: Company | UnavailableCompany, *, actor: str, opener: Opener
+    ) -> ConnectResult:
         """A company that was linked before: healthy, or the link by which a person signs in again."""
-        office = target if isinstance(target, Office) else await self.fetch_token(target, actor=actor)
+        company = target if isinstance(target, Company) else await self.fetch_token(target, actor=actor)
         try:
-            status = await office.ledger.status()
+            status = await company.rutter.status()
         except CredentialsRejected:
-            office = await self.fetch_token(office, actor=actor)
-            status = await office.ledger.status()
-        health, company = health_of(status), office.company
+            company = await self.fetch_token(company, actor=actor)
+            status = await company.rutter.status()
+        health = health_of(status)
         if health == "disabled":
             raise ConnectionDisabled("The connection to this company is disabled at Rutter.")
         if health != "needs_reauth":
             return self._result("connected", company.named, company.platform, _HEALTHY[health])
         if not status.link_url:
             raise UpstreamNonsense("Rutter gave no link for signing in again.")
-        shown = await self.keeping.offices.shown(status.link_url)
+        shown = await self.keeping.companies.shown(status.link_url)
         link = LinkToOpen(company.id, _ASK_AGAIN.format(company.name), shown, ASK_SECONDS_MAX)
         opened = await opener.open_link(link)
-        if opened is not Opened.CANNOT_ASK and health_of(await office.ledger.status()) != "needs_reauth":
+        if opened is not Opened.CANNOT_ASK and health_of(await company.rutter.status()) != "needs_reauth":
             await opener.link_done(link)
             await self.keeping.store.write(
                 lambda tx: tx.audit.append("connection_signed_in", actor=actor, company=company.id)
@@ -106,12 +112,14 @@ class Linking:
         waiting = self._result("waiting", company.named, company.platform, step)
         return waiting.model_copy(update={"link_url": shown})
 
-    async def fetch_token(self, target: Office | Broken, *, actor: str) -> Office:
+    async def fetch_token(self, target: Company | UnavailableCompany, *, actor: str) -> Company:
         """The company with its access token as Rutter has it now, sealed anew. Raises `PersonError` when it is gone."""
-        connection_id = target.company.id if isinstance(target, Office) else target.id
-        if isinstance(target, Office) and self.keeping.offices.is_own(connection_id):
+        connection_id = target.id
+        if isinstance(target, Company) and self.keeping.companies.is_own(connection_id):
             raise CredentialsRejected("Rutter does not accept RUTTER_ACCESS_TOKEN.")
-        if isinstance(target, Broken) and (self.keeping.offices.is_own(connection_id) or _is_locked(target)):
+        if isinstance(target, UnavailableCompany) and (
+            self.keeping.companies.is_own(connection_id) or _is_locked(target)
+        ):
             raise target.trouble.with_traceback(None)
         box, entry = self.keeping.box(), await self.keeping.entry(connection_id)
         if entry is None:
@@ -124,7 +132,7 @@ class Linking:
             tx.audit.append("connection_token_fetched", actor=actor, company=connection_id)
 
         await self.keeping.store.write(keep)
-        return await self.keeping.offices.named(connection_id)
+        return await self.keeping.companies.get(connection_id)
 
     async def listed(self, reference: str, *, actor: str, read_only: bool) -> ConnectionList:
         """Every connection, or one; those that a person finished meanwhile become usable first."""
@@ -144,18 +152,18 @@ class Linking:
             finding = Finding(code="freeze.active", severity=Severity.REFUSE, message=words)
             raise Refused(words, findings=[finding], next_step="A person allows them again: rutter-ap unfreeze.")
 
-    def _dry_run(self, target: Known | None, name: str) -> ConnectResult:
+    def _dry_run(self, target: AnyConnection | None, name: str) -> ConnectResult:
         if target is None:
             company, step = Named(id="", name=name or None), "A new connection would be begun, and a link answered."
-        elif isinstance(target, KeptConnection):
+        elif isinstance(target, SavedConnection):
             company = Named(id=target.id, name=target.name or None)
             step = "It was begun before and waits: its link would be answered, or it would be finished."
         else:
-            company = target.company.named if isinstance(target, Office) else target.named
+            company = target.named
             step = "It is connected: its health would be looked at, and where needed a link to sign in answered."
         return self._result("dry_run", company, None, f"{step} Nothing was changed.")
 
-    def _connected(self, done: KeptConnection) -> ConnectResult:
+    def _connected(self, done: SavedConnection) -> ConnectResult:
         return self._result("connected", Named(id=done.id, name=done.name or None), done.platform, _HEALTHY["active"])
 
     def _result(self, status: Status, company: Named, platform: str | None, next_step: str) -> ConnectResult:
@@ -178,7 +186,7 @@ _HEALTHY = {
 }
 
 
-def _is_locked(broken: Broken) -> bool:
+def _is_locked(broken: UnavailableCompany) -> bool:
     """Whether the token is there and no key opens it: wrong keys are the operator's to put right, not to seal over."""
     return isinstance(broken.trouble, StoreError)
 

@@ -14,7 +14,7 @@ from rutter_ap_tools.text import clean, fold
 from rutter_ap_tools.wire import Named
 
 if TYPE_CHECKING:
-    from rutter_ap_server.rutter import Company as Books
+    from rutter_ap_server.rutter import CompanyClient
     from rutter_ap_server.rutter.models.accounts import Account
     from rutter_ap_server.rutter.models.vendors import Vendor
 
@@ -24,7 +24,7 @@ _CANDIDATES_MAX = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Shelf:
+class CachedList:
     """The records of one kind by id, as read at one moment; not `whole` when there were more than are looked through.
 
     Half a shelf is good for showing names and finding some records; that a name is nowhere else it cannot tell.
@@ -38,10 +38,10 @@ class Shelf:
 class Directory:
     """Names of one company. Lists are kept for minutes, for showing; what a write rests on is read afresh by id."""
 
-    def __init__(self, ledger: Books, clock: Clock) -> None:
+    def __init__(self, ledger: CompanyClient, clock: Clock) -> None:
         self._ledger = ledger
         self._clock = clock
-        self._shelves: dict[str, Shelf] = {}
+        self._shelves: dict[str, CachedList] = {}
         self._closed: tuple[datetime, date | None] | None = None
 
     async def vendors(self, *, afresh: bool = False) -> dict[str, Vendor]:
@@ -90,15 +90,15 @@ class Directory:
         Raises `Ambiguous` for a name of several or only a part of one, `NotFound` for a name of none, and `NotOffered`
         where the platform has no such records.
         """
-        noun = NOUNS[kind]
+        noun = RECORD_TYPES[kind]
         wanted = fold(reference)
         records: dict[str, Any] = {}
         for afresh in (False, True):
-            shelf = await self.shelf(kind, afresh=afresh)
-            records = shelf.by_id
+            cached_list = await self.cached_list(kind, afresh=afresh)
+            records = cached_list.by_id
             if reference in records:
                 return records[reference]
-            if not shelf.whole:
+            if not cached_list.whole:
                 return await self._by_id_alone(kind, reference)
             exact = [r for r in records.values() if wanted and wanted in map(fold, noun.names(r))]
             if len(exact) == 1:
@@ -112,11 +112,11 @@ class Directory:
             )
         raise NotFound(f"no {_words(kind)} of this company has that id or name", next_step=_look_up(kind))
 
-    async def shelf(self, kind: str, *, afresh: bool = False) -> Shelf:
+    async def cached_list(self, kind: str, *, afresh: bool = False) -> CachedList:
         """The records of a kind, at most 20,000 of them. Raises `NotOffered` where the platform has none."""
-        shelf = self._shelves.get(kind)
+        cached_list = self._shelves.get(kind)
         now = self._clock.now()
-        if shelf is None or afresh or not timedelta(0) <= now - shelf.read_at < _FRESH:
+        if cached_list is None or afresh or not timedelta(0) <= now - cached_list.read_at < _FRESH:
             by_id: dict[str, Any] = {}
             whole = True
             try:
@@ -125,15 +125,15 @@ class Directory:
             except WalkTooLong:
                 whole = False
             except NotSupportedHere:
-                raise NotOffered(NOUNS[kind]) from None
-            shelf = self._shelves[kind] = Shelf(now, by_id, whole)
-        return shelf
+                raise NotOffered(RECORD_TYPES[kind]) from None
+            cached_list = self._shelves[kind] = CachedList(now, by_id, whole)
+        return cached_list
 
     async def _every(self, kind: str, *, afresh: bool) -> dict[str, Any]:
-        shelf = await self.shelf(kind, afresh=afresh)
-        if not shelf.whole:
-            raise WalkTooLong(f"This company has more {NOUNS[kind].plural} than can be looked through.")
-        return shelf.by_id
+        cached_list = await self.cached_list(kind, afresh=afresh)
+        if not cached_list.whole:
+            raise WalkTooLong(f"This company has more {RECORD_TYPES[kind].plural} than can be looked through.")
+        return cached_list.by_id
 
     async def _by_id_alone(self, kind: str, reference: str) -> Any:
         """Past the bound a name cannot be known to be the only one: an id still can."""
@@ -146,20 +146,20 @@ class Directory:
             ) from None
 
     def _endpoint(self, kind: str) -> Any:
-        return getattr(self._ledger, NOUNS[kind].collection)
+        return getattr(self._ledger, RECORD_TYPES[kind].collection)
 
 
 def vendor_name(vendor: Vendor) -> str:
     """What a vendor is called."""
-    return NOUNS["vendor"].name(vendor)
+    return RECORD_TYPES["vendor"].name(vendor)
 
 
 def account_name(account: Account) -> str:
     """What an account is called."""
-    return NOUNS["account"].name(account)
+    return RECORD_TYPES["account"].name(account)
 
 
-def _candidates(records: Iterable[Any], noun: Noun) -> list[tuple[str, str]]:
+def _candidates(records: Iterable[Any], noun: RecordType) -> list[tuple[str, str]]:
     named = ((r.id, clean(", ".join(noun.names(r)))) for r in records)
     return sorted(named, key=lambda pair: pair[1])[:_CANDIDATES_MAX]
 
@@ -175,7 +175,7 @@ def _look_up(kind: str) -> str:
 _CHARACTERS_MAX = 80
 
 
-class Names:
+class NameResolver:
     """The names of one answer's records. Asking never fails: an id alone is still worth showing."""
 
     def __init__(self, directory: Directory) -> None:
@@ -187,12 +187,12 @@ class Names:
         if kind not in self._kinds:
             self._kinds[kind] = await self._read(kind)
         record = self._kinds[kind].get(record_id)
-        name = clean(NOUNS[kind].name(record), _CHARACTERS_MAX) if record is not None else ""
+        name = clean(RECORD_TYPES[kind].name(record), _CHARACTERS_MAX) if record is not None else ""
         return Named(id=record_id, name=name or None)
 
     async def _read(self, kind: str) -> dict[str, Any]:
         try:
-            return (await self._directory.shelf(kind)).by_id
+            return (await self._directory.cached_list(kind)).by_id
         except ApError:
             return {}
 
@@ -217,7 +217,7 @@ _NAME = _field("name")
 
 
 @dataclass(frozen=True, slots=True)
-class Noun:
+class RecordType:
     """One kind of record. `collection` is the Rutter client's; `instead` is the way on a platform without it."""
 
     collection: str
@@ -237,24 +237,26 @@ class Noun:
 
 _LOOK_THERE = "A person must look it up in the accounting platform."
 
-NOUNS: dict[str, Noun] = {
-    "vendor": Noun("vendors", _LOOK_THERE, _field("vendor_name", "contact_name")),
-    "account": Noun("accounts", _LOOK_THERE, code=_field("nominal_code")),
-    "customer": Noun("customers", "Leave the customer out.", _field("customer_name", "contact_name")),
-    "item": Noun("items", "Name an expense account on the line instead.", code=_field("code")),
-    "class": Noun("classes", "Leave the class out; find_records kind=department may hold what is meant."),
-    "department": Noun("departments", "Leave the department out; find_records kind=class may hold what is meant."),
-    "location": Noun("locations", "Leave the location out; find_records kind=department may hold what is meant."),
-    "project": Noun("projects", "Leave the project out; a customer may stand for it."),
-    "tax_rate": Noun(
+RECORD_TYPES: dict[str, RecordType] = {
+    "vendor": RecordType("vendors", _LOOK_THERE, _field("vendor_name", "contact_name")),
+    "account": RecordType("accounts", _LOOK_THERE, code=_field("nominal_code")),
+    "customer": RecordType("customers", "Leave the customer out.", _field("customer_name", "contact_name")),
+    "item": RecordType("items", "Name an expense account on the line instead.", code=_field("code")),
+    "class": RecordType("classes", "Leave the class out; find_records kind=department may hold what is meant."),
+    "department": RecordType(
+        "departments", "Leave the department out; find_records kind=class may hold what is meant."
+    ),
+    "location": RecordType("locations", "Leave the location out; find_records kind=department may hold what is meant."),
+    "project": RecordType("projects", "Leave the project out; a customer may stand for it."),
+    "tax_rate": RecordType(
         "tax_rates", "Leave the tax rate out and enter the tax as a line of its own.", code=_field("code")
     ),
-    "payment_terms": Noun("payment_terms", "Leave the payment terms out and give due_date.", _field("term_name")),
-    "subsidiary": Noun("subsidiaries", "Leave the subsidiary out: the company has one set of books."),
-    "purchase_order": Noun(
+    "payment_terms": RecordType("payment_terms", "Leave the payment terms out and give due_date.", _field("term_name")),
+    "subsidiary": RecordType("subsidiaries", "Leave the subsidiary out: the company has one set of books."),
+    "purchase_order": RecordType(
         "purchase_orders", "Enter the bill without its purchase order.", _nothing, _field("document_number")
     ),
-    "currency": Noun(
+    "currency": RecordType(
         "currencies", "Use the ISO 4217 code on the document.", _field("currency_name"), _field("currency_code")
     ),
 }
@@ -265,7 +267,7 @@ class NotOffered(AssistantError):
 
     code = "platform.unsupported"
 
-    def __init__(self, noun: Noun) -> None:
+    def __init__(self, noun: RecordType) -> None:
         super().__init__(
             f"this company's accounting platform or plan does not offer {noun.plural}",
             next_step=f"Do not try again. {noun.instead}",

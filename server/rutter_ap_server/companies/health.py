@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from rutter_ap_server.companies.company import Environment, Office
+from rutter_ap_server.companies.company import Company, Environment
 from rutter_ap_server.rutter.abilities import DOCUMENTED, Support, abilities_of
 from rutter_ap_tools.connections import Abilities, ConnectionList, ConnectionRow, Health
 from rutter_ap_tools.errors import ApError
@@ -41,7 +41,7 @@ _SIGN_IN = ("needs_reauth", "waiting")
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class UnavailableCompany:
     """A connected company that cannot be worked with now; `trouble` says why, and who can do something."""
 
     id: str
@@ -93,7 +93,7 @@ def abilities(platform: str, unavailable: Sequence[str] = ()) -> Abilities:
 
 
 async def list_connections(
-    found: Sequence[Office | Broken | Waiting], shown: Shown, environment: Environment
+    found: Sequence[Company | UnavailableCompany | Waiting], shown: Shown, environment: Environment
 ) -> ConnectionList:
     """Asks Rutter about each, a few at a time and no longer than is bearable; one that fails hides no other.
 
@@ -102,7 +102,7 @@ async def list_connections(
     rows: dict[int, ConnectionRow] = {}
     limiter = anyio.CapacityLimiter(_AT_ONCE_MAX)
 
-    async def look(place: int, one: Office | Broken | Waiting) -> None:
+    async def look(place: int, one: Company | UnavailableCompany | Waiting) -> None:
         async with limiter:
             rows[place] = await _row(one, shown)
 
@@ -114,7 +114,7 @@ async def list_connections(
     return ConnectionList(company=company, environment=environment, connections=listed, next_step=_next_step(listed))
 
 
-async def _row(one: Office | Broken | Waiting, shown: Shown) -> ConnectionRow:
+async def _row(one: Company | UnavailableCompany | Waiting, shown: Shown) -> ConnectionRow:
     if isinstance(one, Waiting):
         return ConnectionRow(
             id=one.id,
@@ -124,9 +124,9 @@ async def _row(one: Office | Broken | Waiting, shown: Shown) -> ConnectionRow:
             sign_in_url=await shown(one.link_url),
             problem="Nobody has signed in yet.",
         )
-    if isinstance(one, Broken):
+    if isinstance(one, UnavailableCompany):
         return _troubled(one.id, one.name, one.platform, one.environment, one.trouble)
-    company = one.company
+    company = one.identity
     try:
         with anyio.fail_after(_SECONDS_MAX):
             status, detail = await _asked(one)
@@ -138,14 +138,14 @@ async def _row(one: Office | Broken | Waiting, shown: Shown) -> ConnectionRow:
         return _troubled(company.id, company.name, company.platform, company.environment, error)
 
 
-async def _asked(office: Office) -> tuple[ConnectionStatus, ConnectionDetail]:
-    return await office.ledger.status(), await office.ledger.detail()
+async def _asked(company: Company) -> tuple[ConnectionStatus, ConnectionDetail]:
+    return await company.rutter.status(), await company.rutter.detail()
 
 
 async def _healthy_or_not(
-    office: Office, status: ConnectionStatus, detail: ConnectionDetail, shown: Shown
+    company: Company, status: ConnectionStatus, detail: ConnectionDetail, shown: Shown
 ) -> ConnectionRow:
-    company, health = office.company, health_of(status)
+    health = health_of(status)
     link = status.link_url or detail.link_url
     return ConnectionRow(
         id=company.id,
@@ -180,8 +180,8 @@ def _troubled(id: str, name: str, platform: str, environment: Environment, error
     )
 
 
-def _not_asked(one: Office | Broken | Waiting) -> ConnectionRow:
-    company = one.company if isinstance(one, Office) else one
+def _not_asked(one: Company | UnavailableCompany | Waiting) -> ConnectionRow:
+    company = one.identity if isinstance(one, Company) else one
     platform = "" if isinstance(company, Waiting) else company.platform
     return ConnectionRow(
         id=company.id,

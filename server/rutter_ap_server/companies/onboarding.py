@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from rutter_ap_server.companies.saved_connections import Keeping
+from rutter_ap_server.companies.saved_connections import ConnectionRepository
 from rutter_ap_server.rutter.errors import (
     BadRequest,
     CredentialsRejected,
@@ -20,7 +20,7 @@ from rutter_ap_server.rutter.errors import (
     UpstreamNonsense,
     WriteOutcomeUnknown,
 )
-from rutter_ap_server.store.connections import ACCESS_TOKEN, LINK_URL, KeptConnection
+from rutter_ap_server.store.connections import ACCESS_TOKEN, LINK_URL, SavedConnection
 from rutter_ap_tools.errors import ApError, BadInput, NotFound, RetryError
 from rutter_ap_tools.text import clean
 
@@ -36,21 +36,21 @@ logger = logging.getLogger("rutter_ap")
 
 
 @dataclass(frozen=True, slots=True)
-class Joining:
+class Onboarding:
     """Makes connections at Rutter and turns linked ones into companies of ours."""
 
-    keeping: Keeping
+    keeping: ConnectionRepository
     _beginning: anyio.Lock = field(default_factory=anyio.Lock)
 
-    async def begin(self, name: str, *, actor: str) -> KeptConnection:
+    async def begin(self, name: str, *, actor: str) -> SavedConnection:
         """Makes a connection at Rutter and keeps it with its sealed token, or answers the one of that name that waits.
 
         Raises `StoreError` when there is no key to seal with, before anything is made.
         """
         box = self.keeping.box()
-        client = await self.keeping.offices.client()
+        client = await self.keeping.companies.client()
         async with self._beginning:
-            waiting = await self.keeping.of_name(name)
+            waiting = await self.keeping.pending_named(name)
             if waiting is not None:
                 return waiting
             # Between Rutter's answer and its record nothing may come in between but a power cut.
@@ -70,8 +70,8 @@ class Joining:
             await self._name_at_rutter(kept.id, name)
         return kept
 
-    async def _keep(self, box: SecretBox, made: ConnectionEntry, name: str, actor: str) -> KeptConnection:
-        def keep(tx: Tx) -> KeptConnection:
+    async def _keep(self, box: SecretBox, made: ConnectionEntry, name: str, actor: str) -> SavedConnection:
+        def keep(tx: Tx) -> SavedConnection:
             kept = tx.connections.begin(made.id, environment=self.keeping.environment, name=name)
             if kept.id == made.id:
                 self.keeping.seal_token(tx, box, made)
@@ -81,7 +81,7 @@ class Joining:
 
         return await self.keeping.store.write(keep)
 
-    async def finish(self, begun: KeptConnection, *, actor: str) -> KeptConnection | None:
+    async def finish(self, begun: SavedConnection, *, actor: str) -> SavedConnection | None:
         """The connection as it is once a person linked it; None while nobody did."""
         token = await self.keeping.secret(begun.id, ACCESS_TOKEN)
         linked = await self._linked(begun, token)
@@ -90,7 +90,7 @@ class Joining:
         platform, name, entry = linked
         box = self.keeping.box() if entry else None
 
-        def keep(tx: Tx) -> KeptConnection | None:
+        def keep(tx: Tx) -> SavedConnection | None:
             if tx.connections.activate(begun.id, name=name, platform=platform):
                 if box is not None and entry is not None:
                     self.keeping.seal_token(tx, box, entry)
@@ -104,10 +104,10 @@ class Joining:
         return await self.keeping.store.write(keep)
 
     async def _linked(
-        self, begun: KeptConnection, token: Secret | None
+        self, begun: SavedConnection, token: Secret | None
     ) -> tuple[str, str, ConnectionEntry | None] | None:
         """Platform and name once it is linked, with Rutter's entry where the token had to come from there."""
-        client, entry = await self.keeping.offices.client(), None
+        client, entry = await self.keeping.companies.client(), None
         try:
             if token is None:
                 raise CredentialsRejected("the token is gone")
@@ -129,7 +129,7 @@ class Joining:
         platform = clean(detail.platform, 60)
         return platform, name or platform, entry
 
-    async def adopt(self, connection_id: str, *, actor: str) -> KeptConnection:
+    async def adopt(self, connection_id: str, *, actor: str) -> SavedConnection:
         """Takes up a connection that the organisation has at Rutter already: for operators, never for assistants."""
         box, entry = self.keeping.box(), await self.keeping.entry(connection_id)
         if entry is None or not entry.platform:
@@ -137,12 +137,12 @@ class Joining:
                 "Rutter has no linked connection with that id", next_step="rutter-ap connections list --all shows them."
             )
         adopted = entry
-        client = await self.keeping.offices.client()
+        client = await self.keeping.companies.client()
         detail = await client.connection(adopted.access_token).detail()
         platform = clean(detail.platform, 60)
         name = clean(adopted.name, 30) or clean(detail.store_name, 80) or platform
 
-        def keep(tx: Tx) -> KeptConnection:
+        def keep(tx: Tx) -> SavedConnection:
             kept = tx.connections.begin(adopted.id, environment=self.keeping.environment, name=name)
             if kept.id != adopted.id:
                 raise BadInput("a connection of that name waits to be linked", next_step="Rename or remove that one.")
@@ -154,7 +154,7 @@ class Joining:
         return await self.keeping.store.write(keep)
 
     async def _name_at_rutter(self, connection_id: str, name: str) -> None:
-        client = await self.keeping.offices.client()
+        client = await self.keeping.companies.client()
         try:
             await client.connections.rename(connection_id, name)
         except ApError as error:
@@ -162,7 +162,7 @@ class Joining:
             logger.warning("naming a connection at Rutter: %s", error.error_code)
 
     async def _forget_at_rutter(self, connection_id: str) -> None:
-        client = await self.keeping.offices.client()
+        client = await self.keeping.companies.client()
         try:
             await client.connections.delete(connection_id)
         except ApError as error:

@@ -1,4 +1,4 @@
-"""The offices: which companies are connected, and the one Rutter client behind them all."""
+"""The companies: which companies are connected, and the one Rutter client behind them all."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import anyio
 
 from rutter_ap_server.clock import Clock
-from rutter_ap_server.companies.company import Company, Office
+from rutter_ap_server.companies.company import Company, CompanyIdentity
 from rutter_ap_server.companies.directory import Directory
-from rutter_ap_server.companies.health import Broken
+from rutter_ap_server.companies.health import UnavailableCompany
 from rutter_ap_server.documents.files import Documents
 from rutter_ap_server.settings import Settings, SettingsError, make_home
-from rutter_ap_server.store.connections import ACCESS_TOKEN, KeptConnection
+from rutter_ap_server.store.connections import ACCESS_TOKEN, SavedConnection
 from rutter_ap_server.store.errors import StoreError
 from rutter_ap_tools.errors import Ambiguous, ApError, NotFound, OperatorError, PersonError
 from rutter_ap_tools.text import clean, fold
@@ -44,7 +44,7 @@ class Kept:
     box: Callable[[], SecretBox]
 
 
-class Offices:
+class CompanyRegistry:
     """Opens the client on first use, so that a server that only lists its tools never pays for it.
 
     The companies are that of RUTTER_ACCESS_TOKEN, or the embedded sandbox's own, and every active one in the store. One
@@ -60,35 +60,35 @@ class Offices:
         self._client: RutterClient | None = None
         self._pages: LinkPages | None = None
         self._own_token: str | Secret | None = None
-        self._own: Office | Broken | None = None
+        self._own: Company | UnavailableCompany | None = None
         self._own_failed_at: float | None = None
         self._store_failed_at: float | None = None
         self._revision: int | None = None
-        self._stored: dict[str, tuple[KeptConnection, Office | Broken]] = {}
-        self._broken: tuple[Broken, ...] = ()
+        self._stored: dict[str, tuple[SavedConnection, Company | UnavailableCompany]] = {}
+        self._broken: tuple[UnavailableCompany, ...] = ()
 
-    async def all(self) -> tuple[Office, ...]:
+    async def all(self) -> tuple[Company, ...]:
         """Every connected company that can be worked with, as the store has them now."""
         async with self._opening:
             self._open()
             await self._follow_store()
             await self._open_own()
             every = self._every()
-            self._broken = tuple(one for one in every if isinstance(one, Broken))
-            return tuple(one for one in every if isinstance(one, Office))
+            self._broken = tuple(one for one in every if isinstance(one, UnavailableCompany))
+            return tuple(one for one in every if isinstance(one, Company))
 
-    async def broken(self) -> tuple[Broken, ...]:
+    async def broken(self) -> tuple[UnavailableCompany, ...]:
         """Every connected company that cannot be worked with, with why."""
         await self.all()
         return self._broken
 
-    async def named(self, reference: str) -> Office:
+    async def get(self, reference: str) -> Company:
         """The company with that id or name; the only one when nothing is said.
 
         Raises `NotFound` for a name nobody has, listing those there are, and what is wrong with a company that cannot
         be worked with.
         """
-        found: list[Office | Broken] = [*await self.all(), *self._broken]
+        found: list[Company | UnavailableCompany] = [*await self.all(), *self._broken]
         if not found:
             raise NotFound(
                 "no company is connected yet",
@@ -97,15 +97,15 @@ class Offices:
             )
         if reference:
             wanted = fold(reference)
-            chosen = [one for one in found if _id(one) == reference]
-            chosen = chosen or [one for one in found if wanted and wanted == fold(_name(one))]
+            chosen = [one for one in found if one.id == reference]
+            chosen = chosen or [one for one in found if wanted and wanted == fold(one.name)]
         else:
             chosen = found if len(found) == 1 else []
         if len(chosen) > 1:
             raise Ambiguous("several connected companies have that name", candidates=_candidates(chosen))
         if not chosen:
             raise _unknown(reference, found)
-        if isinstance(chosen[0], Broken):
+        if isinstance(chosen[0], UnavailableCompany):
             raise chosen[0].trouble.with_traceback(None)
         return chosen[0]
 
@@ -128,7 +128,7 @@ class Offices:
 
     def is_own(self, connection_id: str) -> bool:
         """Whether a connection comes from the settings, or the embedded sandbox, and so is not kept in the store."""
-        return self._own is not None and _id(self._own) == connection_id
+        return self._own is not None and self._own.id == connection_id
 
     async def aclose(self) -> None:
         """Closes the client and, where it is embedded, the sandbox's file."""
@@ -136,7 +136,7 @@ class Offices:
         self._client = self._pages = self._own = self._revision = None
         self._stored = {}
 
-    def _every(self) -> list[Office | Broken]:
+    def _every(self) -> list[Company | UnavailableCompany]:
         """The settings' own company first; kept twice, it counts once, under the token the operator gave."""
         own = [self._own] if self._own is not None else []
         return own + [one for id_, (_, one) in self._stored.items() if not self.is_own(id_)]
@@ -183,7 +183,7 @@ class Offices:
 
     async def _open_own(self) -> None:
         """Reads the company of the settings' token; where it is the only one, anew with each call until it answers."""
-        if self._own_token is None or isinstance(self._own, Office):
+        if self._own_token is None or isinstance(self._own, Company):
             return
         if self._stored and _lately(self._own_failed_at):
             return
@@ -191,9 +191,9 @@ class Offices:
             self._own = await self._own_office(self._own_token)
         except ApError as error:
             self._own_failed_at = anyio.current_time()
-            self._own = Broken(_OWN, f"the company of {_OWN}", "", self._settings.environment, error)
+            self._own = UnavailableCompany(_OWN, f"the company of {_OWN}", "", self._settings.environment, error)
 
-    async def _own_office(self, token: str | Secret) -> Office:
+    async def _own_office(self, token: str | Secret) -> Company:
         books = self._open().connection(token)
         detail = await books.detail()
         name = detail.store_name or (await books.company_info()).name or detail.id
@@ -206,7 +206,7 @@ class Offices:
             return
         environment, seen = self._settings.environment, self._revision
 
-        def read(tx: Tx) -> tuple[int, list[tuple[KeptConnection, Sealed | None]] | None]:
+        def read(tx: Tx) -> tuple[int, list[tuple[SavedConnection, Sealed | None]] | None]:
             revision = tx.connections.revision()
             if revision == seen:
                 return revision, None
@@ -224,26 +224,26 @@ class Offices:
         before, self._stored = self._stored, {}
         for row, sealed in rows:
             known = before.get(row.id)
-            # An office that did not change stays: names read lately stand in it.
-            again = known is not None and known[0] == row and isinstance(known[1], Office)
+            # A company that did not change stays: names read lately stand in it.
+            again = known is not None and known[0] == row and isinstance(known[1], Company)
             self._stored[row.id] = known if known is not None and again else (row, self._of_store(kept, row, sealed))
 
-    def _of_store(self, kept: Kept, row: KeptConnection, sealed: Sealed | None) -> Office | Broken:
+    def _of_store(self, kept: Kept, row: SavedConnection, sealed: Sealed | None) -> Company | UnavailableCompany:
         platform = row.platform or ""
         try:
             if sealed is None:
                 raise _token_gone(row.id)
             token = kept.box().open(sealed, company_id=row.id, name=ACCESS_TOKEN)
         except ApError as error:
-            return Broken(row.id, row.name or row.id, platform, self._settings.environment, error)
+            return UnavailableCompany(row.id, row.name or row.id, platform, self._settings.environment, error)
         return self._office(token, row.id, row.name or row.id, platform)
 
-    def _office(self, token: str | Secret, connection_id: str, name: str, platform: str) -> Office:
+    def _office(self, token: str | Secret, connection_id: str, name: str, platform: str) -> Company:
         assert self._client is not None
         books = self._client.connection(token)
-        return Office(
-            company=Company(connection_id, clean(name, 80), platform, self._settings.environment),
-            ledger=books,
+        return Company(
+            identity=CompanyIdentity(connection_id, clean(name, 80), platform, self._settings.environment),
+            rutter=books,
             directory=Directory(books, self._clock),
             documents=Documents(self._settings.files, self._settings.home / "uploads"),
             clock=self._clock,
@@ -254,19 +254,11 @@ def _lately(failed_at: float | None) -> bool:
     return failed_at is not None and anyio.current_time() - failed_at < _LEFT_ALONE_SECONDS
 
 
-def _id(one: Office | Broken) -> str:
-    return one.company.id if isinstance(one, Office) else one.id
+def _candidates(found: list[Company | UnavailableCompany]) -> list[tuple[str, str]]:
+    return [(one.id, clean(one.name, 60)) for one in found]
 
 
-def _name(one: Office | Broken) -> str:
-    return one.company.name if isinstance(one, Office) else one.name
-
-
-def _candidates(found: list[Office | Broken]) -> list[tuple[str, str]]:
-    return [(_id(one), clean(_name(one), 60)) for one in found]
-
-
-def _unknown(reference: str, found: list[Office | Broken]) -> NotFound:
+def _unknown(reference: str, found: list[Company | UnavailableCompany]) -> NotFound:
     names = ", ".join(f"{name} ({id_})" for id_, name in _candidates(found))
     message = "no connected company has that name or id" if reference else "`company` must name one connected company"
     return NotFound(message, code="company.unknown", next_step=f"Connected: {names}.")

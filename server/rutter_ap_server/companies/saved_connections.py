@@ -7,12 +7,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from rutter_ap_server.companies.company import Environment, Office
-from rutter_ap_server.companies.health import Broken, Waiting, list_connections
-from rutter_ap_server.companies.registry import Offices
+from rutter_ap_server.companies.company import Company, Environment
+from rutter_ap_server.companies.health import UnavailableCompany, Waiting, list_connections
+from rutter_ap_server.companies.registry import CompanyRegistry
 from rutter_ap_server.rutter.errors import NotFoundUpstream, UpstreamNonsense
 from rutter_ap_server.secret import Secret
-from rutter_ap_server.store.connections import ACCESS_TOKEN, LINK_URL, KeptConnection
+from rutter_ap_server.store.connections import ACCESS_TOKEN, LINK_URL, SavedConnection
 from rutter_ap_tools.connections import ConnectionList, ConnectionRow
 from rutter_ap_tools.errors import Ambiguous, ApError, BadInput, NotFound, PersonError
 from rutter_ap_tools.text import clean, fold
@@ -23,38 +23,38 @@ if TYPE_CHECKING:
     from rutter_ap_server.store.secrets import SecretBox
 
 _UNSETTLED = ("released", "dispatching", "unknown")
-Known = Office | Broken | KeptConnection
-K = TypeVar("K", bound=Office | Broken | KeptConnection | Waiting)
+AnyConnection = Company | UnavailableCompany | SavedConnection
+K = TypeVar("K", bound=Company | UnavailableCompany | SavedConnection | Waiting)
 
 
 @dataclass(frozen=True, slots=True)
-class Keeping:
+class ConnectionRepository:
     """The connections this program knows. Access tokens and links are only ever in the store sealed."""
 
     store: Store
-    offices: Offices
+    companies: CompanyRegistry
     box: Callable[[], SecretBox]
     environment: Environment
 
-    async def everybody(self) -> list[Known]:
+    async def all(self) -> list[AnyConnection]:
         """Every company that is connected or waits to be: those of the settings, and those that are kept."""
-        return [*await self.offices.all(), *await self.offices.broken(), *await self.pending()]
+        return [*await self.companies.all(), *await self.companies.broken(), *await self.pending()]
 
-    async def pending(self) -> tuple[KeptConnection, ...]:
+    async def pending(self) -> tuple[SavedConnection, ...]:
         """Those that nobody linked yet."""
         return await self.store.read(lambda tx: tx.connections.all(self.environment, ["pending"]))
 
-    async def named(self, reference: str) -> Known:
+    async def named(self, reference: str) -> AnyConnection:
         """The connection with that id or name: only those known here, never any other of the organisation."""
-        return _only(await self.everybody(), reference)
+        return _only(await self.all(), reference)
 
-    async def of_name(self, name: str) -> KeptConnection | None:
+    async def pending_named(self, name: str) -> SavedConnection | None:
         """The connection of that name that waits. Raises `BadInput` when a connected company has the name."""
-        every = await self.everybody()
+        every = await self.all()
         for one in every:
-            if isinstance(one, KeptConnection) and fold(one.name) == fold(name):
+            if isinstance(one, SavedConnection) and fold(one.name) == fold(name):
                 return one
-        if name and any(fold(name_of(one)) == fold(name) for one in every):
+        if name and any(fold(one.name) == fold(name) for one in every):
             raise BadInput(
                 "a connected company has that name already",
                 code="connection.name_taken",
@@ -62,13 +62,13 @@ class Keeping:
             )
         return None
 
-    async def kept(self, reference: str) -> KeptConnection:
+    async def kept(self, reference: str) -> SavedConnection:
         """The kept connection with that id or name. Raises `BadInput` for one that comes from the settings."""
         rows = await self.store.read(lambda tx: tx.connections.all(self.environment))
         known = {row.id: row for row in rows}
-        found = _only(await self.everybody(), reference)
-        if id_of(found) in known:
-            return known[id_of(found)]
+        found = _only(await self.all(), reference)
+        if found.id in known:
+            return known[found.id]
         raise BadInput(
             "that company comes from the settings and is not kept here",
             code="connection.from_settings",
@@ -90,7 +90,7 @@ class Keeping:
         if entry.link_url:
             tx.secrets.put(entry.id, LINK_URL, box.seal(Secret(entry.link_url), company_id=entry.id, name=LINK_URL))
 
-    async def link_of(self, begun: KeptConnection) -> str:
+    async def link_of(self, begun: SavedConnection) -> str:
         """The link for a connection that waits."""
         link = await self.secret(begun.id, LINK_URL)
         if link is None:
@@ -99,40 +99,42 @@ class Keeping:
 
     async def entry(self, connection_id: str) -> ConnectionEntry | None:
         """A connection as Rutter lists it, with its token; None when Rutter has it no more, or nobody linked it."""
-        client = await self.offices.client()
+        client = await self.companies.client()
         found = [one for one in await client.connections.list(status="any") if one.id == connection_id]
         return found[0] if found else None
 
     async def elsewhere(self) -> list[ConnectionEntry]:
         """The organisation's connections at Rutter that are not known here: for an operator, never for an assistant."""
-        known = {id_of(one) for one in await self.everybody()}
-        client = await self.offices.client()
+        known = {one.id for one in await self.all()}
+        client = await self.companies.client()
         return [entry for entry in await client.connections.list(status="any") if entry.id not in known]
 
     async def listed(self, reference: str) -> ConnectionList:
         """Every connection, or one, with its health."""
-        every: list[Office | Broken | Waiting] = []
-        for one in await self.everybody():
-            every.append(await self._waiting(one) if isinstance(one, KeptConnection) else one)
+        every: list[Company | UnavailableCompany | Waiting] = []
+        for one in await self.all():
+            every.append(await self._waiting(one) if isinstance(one, SavedConnection) else one)
         if reference:
-            only = id_of(_only(every, reference))
-            every = [one for one in every if id_of(one) == only]
+            only = _only(every, reference).id
+            every = [one for one in every if one.id == only]
         found = await list_connections(every, self._shown, self.environment)
         return await self._with_last_answers(found)
 
     async def _with_last_answers(self, found: ConnectionList) -> ConnectionList:
         """Notes who answered just now, and of those who did not says when they last did."""
         kept = {one.id: one for one in await self.store.read(lambda tx: tx.connections.all(self.environment))}
-        answered = [row.id for row in found.connections if row.id in kept and row.health not in ("unknown", "waiting")]
-        if answered:
-            await self.store.write(lambda tx: tx.connections.seen(answered))
+        pending_answer = [
+            row.id for row in found.connections if row.id in kept and row.health not in ("unknown", "waiting")
+        ]
+        if pending_answer:
+            await self.store.write(lambda tx: tx.connections.seen(pending_answer))
         return found.model_copy(update={"connections": [_last_answer(row, kept) for row in found.connections]})
 
-    async def rename(self, kept: KeptConnection, name: str, *, actor: str) -> None:
+    async def rename(self, kept: SavedConnection, name: str, *, actor: str) -> None:
         """Gives it another name, at Rutter and here. Raises `BadInput` for one that another company has."""
-        if any(id_of(one) != kept.id and fold(name_of(one)) == fold(name) for one in await self.everybody()):
+        if any(one.id != kept.id and fold(one.name) == fold(name) for one in await self.all()):
             raise BadInput("another connected company has that name", next_step="Choose another name.")
-        client = await self.offices.client()
+        client = await self.companies.client()
         await client.connections.rename(kept.id, name)
 
         def keep(tx: Tx) -> None:
@@ -141,7 +143,7 @@ class Keeping:
 
         await self.store.write(keep)
 
-    async def remove(self, kept: KeptConnection, *, actor: str) -> None:
+    async def remove(self, kept: SavedConnection, *, actor: str) -> None:
         """Removes it at Rutter, then here, secrets and all; where it was stopped half-way it can be done again.
 
         Raises `PersonError` while a write to its books is not settled: without it nobody could learn the outcome.
@@ -154,7 +156,7 @@ class Keeping:
                 code="connection.unsettled",
                 next_step=f"Settle it first: rutter-ap proposals show {unsettled[0]}",
             )
-        client = await self.offices.client()
+        client = await self.companies.client()
         # Where it is gone already, what is left is ours.
         with suppress(NotFoundUpstream):
             await client.connections.delete(kept.id)
@@ -178,7 +180,7 @@ class Keeping:
 
         return await self.store.write(seal)
 
-    async def _waiting(self, begun: KeptConnection) -> Waiting:
+    async def _waiting(self, begun: SavedConnection) -> Waiting:
         try:
             link = await self.link_of(begun)
         except ApError:
@@ -187,22 +189,12 @@ class Keeping:
 
     async def _shown(self, link_url: str) -> str | None:
         try:
-            return await self.offices.shown(link_url)
+            return await self.companies.shown(link_url)
         except ApError:
             return None
 
 
-def id_of(one: Known | Waiting) -> str:
-    """The id of a connection, however it is known."""
-    return one.company.id if isinstance(one, Office) else one.id
-
-
-def name_of(one: Known | Waiting) -> str:
-    """What it is called."""
-    return one.company.name if isinstance(one, Office) else one.name
-
-
-def _last_answer(row: ConnectionRow, kept: Mapping[str, KeptConnection]) -> ConnectionRow:
+def _last_answer(row: ConnectionRow, kept: Mapping[str, SavedConnection]) -> ConnectionRow:
     last = kept[row.id].last_seen_at if row.health == "unknown" and row.id in kept else None
     if last is None:
         return row
@@ -211,10 +203,10 @@ def _last_answer(row: ConnectionRow, kept: Mapping[str, KeptConnection]) -> Conn
 
 def _only(every: Sequence[K], reference: str) -> K:
     wanted = fold(reference)
-    found = [one for one in every if id_of(one) == reference]
-    found = found or [one for one in every if wanted and fold(name_of(one)) == wanted]
+    found = [one for one in every if one.id == reference]
+    found = found or [one for one in every if wanted and fold(one.name) == wanted]
     if len(found) > 1:
-        raise Ambiguous("several have that name", candidates=[(id_of(one), clean(name_of(one))) for one in found])
+        raise Ambiguous("several have that name", candidates=[(one.id, clean(one.name)) for one in found])
     if not found:
         raise NotFound(
             "no connection here has that id or name", code="company.unknown", next_step="list_connections shows them."

@@ -11,13 +11,13 @@ import anyio.to_thread
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from rutter_ap_server.companies.company import Office
+from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard import journal
-from rutter_ap_server.guard.authorize import LEASE_SECONDS, let_go
+from rutter_ap_server.guard.authorize import LEASE_SECONDS, release_lease
 from rutter_ap_server.guard.dispatch import Dispatcher
 from rutter_ap_server.guard.policy import Policy
-from rutter_ap_server.guard.prepared import thaw
-from rutter_ap_server.guard.writes.registry import kind_named
+from rutter_ap_server.guard.prepared import PreparedWrite
+from rutter_ap_server.guard.writes.registry import write_named
 from rutter_ap_server.store.people import Approver
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.errors import BadInput, NotFound, PersonError
@@ -96,22 +96,22 @@ class Approvals:
             raise _locked()
         return approver
 
-    async def look(self, proposal_id: str, office: Office) -> Proposal:
+    async def preview(self, proposal_id: str, company: Company) -> Proposal:
         """The proposal, judged afresh, for showing to whoever is about to release it."""
-        return await self.dispatcher.rejudge(proposal_id, office)
+        return await self.dispatcher.reassess(proposal_id, company)
 
-    async def approve(self, seen: Proposal, office: Office, *, name: str, passcode: str, channel: str) -> Proposal:
+    async def approve(self, seen: Proposal, company: Company, *, name: str, passcode: str, channel: str) -> Proposal:
         """Releases what the person saw; when enough people have, the proposal is sent at once.
 
         `seen` is what `look` answered: if the facts moved since, nothing is released. Raises `NotReleased` for that and
         when it does not wait for anybody, and whatever `ApError` says why it could not be sent.
         """
         approver = await self.verify(name, passcode)
-        await self.dispatcher.rejudge(seen.id, office)
+        await self.dispatcher.reassess(seen.id, company)
         policy = self.dispatcher.policy.read()
         released = await self.store.write(lambda tx: _approve(tx, seen, approver.name, channel, policy))
         if released.state == "released":
-            return await self.dispatcher.dispatch(seen.id, office)
+            return await self.dispatcher.dispatch(seen.id, company)
         return released
 
     async def decline(self, proposal_id: str, *, name: str, passcode: str, channel: str) -> Proposal:
@@ -126,7 +126,9 @@ class Approvals:
 
         return await self.store.write(decline)
 
-    async def resolve(self, proposal_id: str, outcome: str, *, name: str, passcode: str, office: Office) -> Proposal:
+    async def settle_by_hand(
+        self, proposal_id: str, outcome: str, *, name: str, passcode: str, company: Company
+    ) -> Proposal:
         """Settles an unknown outcome by a person who looked in the ledger: `posted` or `failed`.
 
         Not while a process is finding it out: it may just be sending it again, and what the person saw is then not so.
@@ -135,7 +137,7 @@ class Approvals:
         proposal = await self.store.read(lambda tx: journal.get(tx, proposal_id))
         if proposal.state != "unknown":
             raise _not_waiting(proposal)
-        if kind_named(proposal.tool).lines(thaw(proposal)):
+        if write_named(proposal.tool).lines(PreparedWrite.of(proposal)):
             raise NotReleased(
                 "a run is settled by its lines; resolve each payment whose outcome is unknown",
                 code="approval.resolve_lines",
@@ -149,24 +151,26 @@ class Approvals:
                 next_step="Look at the proposal again in two minutes.",
             )
         try:
-            return await self._resolve(proposal, outcome, approver, office)
+            return await self._settle_by_hand(proposal, outcome, approver, company)
         finally:
-            await self.store.write(lambda tx: let_go(tx, proposal_id, lease))
+            await self.store.write(lambda tx: release_lease(tx, proposal_id, lease))
 
-    async def _resolve(self, proposal: Proposal, outcome: str, approver: Approver, office: Office) -> Proposal:
+    async def _settle_by_hand(self, proposal: Proposal, outcome: str, approver: Approver, company: Company) -> Proposal:
         proposal_id = proposal.id
         if outcome == "failed":
             words = f"{approver.name} looked in the ledger and found that it did not happen"
             return await self.dispatcher.settler.fail(proposal_id, "resolved.failed", words, actor=approver.name)
-        kind, frozen = kind_named(proposal.tool), thaw(proposal)
+        write, prepared = write_named(proposal.tool), PreparedWrite.of(proposal)
         attempt = await self.store.read(lambda tx: tx.attempts.last(proposal_id))
-        record = await kind.find(frozen, office, attempt.before) if attempt else None
+        record = await write.find(prepared, company, attempt.before) if attempt else None
         if record is None:
             raise NotReleased(
                 "the ledger does not show it, so it cannot be settled as posted",
                 next_step="Look in the accounting platform; if it is not there, resolve it as failed.",
             )
-        return await self.dispatcher.settler.post(kind, frozen, proposal_id, record, job_id=None, actor=approver.name)
+        return await self.dispatcher.settler.post(
+            write, prepared, proposal_id, record, job_id=None, actor=approver.name
+        )
 
 
 def _matches(hashed: str, passcode: str) -> bool:

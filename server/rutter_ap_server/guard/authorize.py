@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from rutter_ap_server.guard import batches, journal
 from rutter_ap_server.guard.judge import Judgement, assess
 from rutter_ap_server.guard.policy import WINDOWS, Policy
-from rutter_ap_server.guard.prepared import Frozen
-from rutter_ap_server.guard.store_facts import SENDING_STATES, others_in_the_way
-from rutter_ap_server.guard.writes.base import Facts, Kind
+from rutter_ap_server.guard.prepared import PreparedWrite
+from rutter_ap_server.guard.store_facts import SENDING_STATES, blocked_by_other_write
+from rutter_ap_server.guard.writes.base import Facts, Write
 from rutter_ap_server.store.proposals import Approval, Proposal
 from rutter_ap_tools.findings import Severity
 
@@ -28,29 +28,29 @@ def claim(tx: Tx, proposal_id: str, lease: str) -> tuple[bool, bool]:
     if proposal.expires_at <= tx.now:
         journal.expire(tx, proposal_id)
         return False, False
-    if others_in_the_way(tx, proposal):
+    if blocked_by_other_write(tx, proposal):
         # It stays released, and is taken up again once the other one is settled: its facts must be read after that.
         return False, True
     return tx.proposals.claim(proposal_id, lease, LEASE_SECONDS), False
 
 
-def give_back(tx: Tx, proposal_id: str, lease: str) -> None:
+def return_to_queue(tx: Tx, proposal_id: str, lease: str) -> None:
     """Leaves a claimed proposal to a later try; its release stands."""
     if journal.get(tx, proposal_id).lease_owner == lease:
         journal.postpone(tx, proposal_id)
 
 
-def let_go(tx: Tx, proposal_id: str, lease: str) -> None:
+def release_lease(tx: Tx, proposal_id: str, lease: str) -> None:
     """Ends a look at an open outcome, unless somebody else holds the lease by now."""
     current = tx.proposals.get(proposal_id)
     if current is not None and current.lease_owner == lease:
         tx.proposals.move(proposal_id, ["dispatching", "unknown"], "unknown", lease_owner=None, lease_until=None)
 
 
-def commit(
+def authorize(
     tx: Tx,
-    kind: Kind,
-    frozen: Frozen,
+    write: Write,
+    prepared: PreparedWrite,
     facts: Facts[Any],
     policy: Policy,
     proposal_id: str,
@@ -65,20 +65,20 @@ def commit(
     proposal = journal.get(tx, proposal_id)
     if proposal.state != "dispatching" or proposal.lease_owner != lease:
         return False
-    reserves = kind.moves_money and frozen.money is not None and not tx.spend.is_reserved(proposal_id)
+    reserves = write.moves_money and prepared.money is not None and not tx.spend.is_reserved(proposal_id)
     judgement = assess(
         tx,
-        kind,
-        frozen,
+        write,
+        prepared,
         facts,
         policy,
         except_id=proposal_id,
         in_flight_states=SENDING_STATES,
         with_limits=reserves,
     )
-    given = tuple(one for one in still_theirs(tx, proposal, policy) if one.fingerprint == judgement.fingerprint)
-    released = sufficient(proposal, judgement, given)
-    state = "dispatching" if released else "refused" if for_good(judgement) else "held"
+    given = tuple(one for one in valid_approvals(tx, proposal, policy) if one.fingerprint == judgement.fingerprint)
+    released = is_sufficient(proposal, judgement, given)
+    state = "dispatching" if released else "refused" if is_permanent(judgement) else "held"
     journal.note_judgement(tx, proposal_id, judgement)
     if state != "dispatching":
         # The facts or the rules moved since a person looked: their release is void, and they are asked again.
@@ -87,10 +87,10 @@ def commit(
         tx.audit.append("release_void", actor="guard", proposal_id=proposal_id, state=state)
         return False
     if judgement.parts:
-        batches.open_lines(tx, proposal, judgement, given)
+        batches.open_members(tx, proposal, judgement, given)
         return True
-    if reserves and frozen.money is not None:
-        tx.spend.reserve(proposal_id, frozen.company_id, frozen.vendor_id or "", frozen.money)
+    if reserves and prepared.money is not None:
+        tx.spend.reserve(proposal_id, prepared.company_id, prepared.vendor_id or "", prepared.money)
     # The time until it is settled begins now, not when it was claimed.
     tx.proposals.renew(proposal_id, LEASE_SECONDS)
     tx.attempts.add(proposal_id, proposal_id, facts.before)
@@ -98,7 +98,7 @@ def commit(
     return True
 
 
-def sufficient(proposal: Proposal, judgement: Judgement, approvals: tuple[Approval, ...]) -> bool:
+def is_sufficient(proposal: Proposal, judgement: Judgement, approvals: tuple[Approval, ...]) -> bool:
     """Whether the releases given cover this judgement: enough distinct people, for these very facts.
 
     A chat answer counts only where the verdict is `ask`. A line leaves on no fewer people than its run needed, as long
@@ -116,7 +116,7 @@ def sufficient(proposal: Proposal, judgement: Judgement, approvals: tuple[Approv
     return len(counted) >= needed
 
 
-def still_theirs(tx: Tx, proposal: Proposal, policy: Policy) -> tuple[Approval, ...]:
+def valid_approvals(tx: Tx, proposal: Proposal, policy: Policy) -> tuple[Approval, ...]:
     """The releases of people who may still release this: whoever was removed, or may no longer, does not count."""
     known = {approver.name for approver in tx.people.approvers()}
     # A line was released as part of its run, or by itself after it was held: either right will do.
@@ -133,6 +133,6 @@ def still_theirs(tx: Tx, proposal: Proposal, policy: Policy) -> tuple[Approval, 
     )
 
 
-def for_good(judgement: Judgement) -> bool:
+def is_permanent(judgement: Judgement) -> bool:
     """Whether a refusal will still stand later; a freeze, a full window or a busy bill passes."""
     return any(f.severity is Severity.REFUSE and f.code not in _PASSING for f in judgement.findings)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from rutter_ap_server.guard import journal
 from rutter_ap_server.guard.judge import Judgement
-from rutter_ap_server.guard.prepared import Frozen
+from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.store.canonical import canonical
 from rutter_ap_server.store.proposals import IN_FLIGHT_STATES, Approval, Proposal
 from rutter_ap_tools.money import Money
@@ -20,21 +20,21 @@ _OPEN = ("dispatching", "unknown")
 _ENDED = ("posted", "failed")
 
 
-def open_lines(tx: Tx, run: Proposal, judgement: Judgement, approvals: tuple[Approval, ...]) -> None:
+def open_members(tx: Tx, run: Proposal, judgement: Judgement, approvals: tuple[Approval, ...]) -> None:
     """Writes every line down as released by the people who released the run, each for its own facts.
 
     A line is the very intent `pay_bill` would have: one that waits for a person gives way to it, and one that is on its
     way already is left to itself, so that no bill is ever paid from both.
     """
-    for frozen, judged in judgement.parts:
-        earlier = tx.proposals.open_with_digest(frozen.company_id, frozen.digest)
+    for prepared, judged in judgement.parts:
+        earlier = tx.proposals.open_with_digest(prepared.company_id, prepared.digest)
         if earlier is not None and earlier.state == "held":
             tx.proposals.move(earlier.id, ["held"], "superseded")
             tx.audit.append("superseded", actor="guard", proposal_id=earlier.id, run=run.id)
         elif earlier is not None:
             tx.audit.append("line_skipped", actor="guard", proposal_id=run.id, other=earlier.id)
             continue
-        line = _line(tx, run, frozen, judged, judgement.approvals_needed)
+        line = _line(tx, run, prepared, judged, judgement.approvals_needed)
         journal.propose(tx, line, judged)
         for approval in approvals:
             tx.proposals.approve(line.id, approval.approver, approval.channel, judged.fingerprint)
@@ -42,7 +42,7 @@ def open_lines(tx: Tx, run: Proposal, judgement: Judgement, approvals: tuple[App
     tx.audit.append("run_opened", actor="guard", proposal_id=run.id, lines=len(judgement.parts))
 
 
-def settle_run(tx: Tx, run_id: str) -> Proposal:
+def settle_batch(tx: Tx, run_id: str) -> Proposal:
     """Ends a run once each of its lines has an outcome; until then it stays as open as they are."""
     run, lines = journal.get(tx, run_id), tx.proposals.of_run(run_id)
     if run.state not in _OPEN or run.money is None:
@@ -76,17 +76,17 @@ def _count_up(tx: Tx, run: Proposal, lines: list[Proposal], from_states: tuple[s
     tx.audit.append(state, actor="guard", proposal_id=run.id, lines=counted, paid=str(paid))
 
 
-def _line(tx: Tx, run: Proposal, frozen: Frozen, judged: Judgement, needed: int) -> Proposal:
+def _line(tx: Tx, run: Proposal, prepared: PreparedWrite, judged: Judgement, needed: int) -> Proposal:
     return Proposal(
         # The line's own Idempotency-Key, committed before anything of the run is sent.
         id=str(uuid.uuid4()),
-        digest=frozen.digest,
+        digest=prepared.digest,
         company_id=run.company_id,
         company_name=run.company_name,
         environment=run.environment,
-        tool=frozen.tool,
-        fields=frozen.fields,
-        summary=frozen.summary,
+        tool=prepared.tool,
+        fields=prepared.fields,
+        summary=prepared.summary,
         state="released",
         verdict=judged.verdict,
         # Its part of the whole leaves on no fewer people than the whole.
@@ -95,10 +95,10 @@ def _line(tx: Tx, run: Proposal, frozen: Frozen, judged: Judgement, needed: int)
         findings=judged.findings,
         policy_version=judged.policy_version,
         preparer=run.preparer,
-        money=frozen.money,
-        vendor_id=frozen.vendor_id,
-        vendor_name=frozen.vendor_name,
-        bill_id=frozen.bill_id,
+        money=prepared.money,
+        vendor_id=prepared.vendor_id,
+        vendor_name=prepared.vendor_name,
+        bill_id=prepared.bill_id,
         record=None,
         created_at=tx.now,
         updated_at=tx.now,

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from rutter_ap_server.companies.company import Office
+from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard import journal
-from rutter_ap_server.guard.authorize import LEASE_SECONDS, claim, commit, for_good, give_back
-from rutter_ap_server.guard.batches import settle_run
+from rutter_ap_server.guard.authorize import LEASE_SECONDS, authorize, claim, is_permanent, return_to_queue
+from rutter_ap_server.guard.batches import settle_batch
 from rutter_ap_server.guard.judge import assess, gather_facts
 from rutter_ap_server.guard.policy import PolicyFile
-from rutter_ap_server.guard.prepared import Frozen, thaw
+from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.settle import Settler
-from rutter_ap_server.guard.writes.base import Kind
-from rutter_ap_server.guard.writes.registry import kind_named
+from rutter_ap_server.guard.writes.base import Write
+from rutter_ap_server.guard.writes.registry import write_named
 from rutter_ap_server.reads.amounts import LedgerDataError
 from rutter_ap_server.reads.sync import NoReporter, Reporter
 from rutter_ap_server.rutter.errors import NotFoundUpstream
@@ -62,14 +62,14 @@ class Dispatcher:
         if self._idle is not None:
             await self._idle.wait()
 
-    async def dispatch(self, proposal_id: str, office: Office, reporter: Reporter | None = None) -> Proposal:
+    async def dispatch(self, proposal_id: str, company: Company, reporter: Reporter | None = None) -> Proposal:
         """Sends a released proposal, if nobody else does; answers what it is now.
 
         One of many lines is sent line by line, and `reporter` is told how far it is. Cancellation waits until the
         outcome is recorded: a call that is given up must not leave a payment unrecorded.
         """
         async with self.busy():
-            return await self._dispatch(proposal_id, office, reporter or NoReporter())
+            return await self._dispatch(proposal_id, company, reporter or NoReporter())
         raise AssertionError("unreachable: nothing swallows what happens inside")
 
     @asynccontextmanager
@@ -86,26 +86,26 @@ class Dispatcher:
                 if self._in_flight == 0 and self._idle is not None:
                     self._idle.set()
 
-    async def _dispatch(self, proposal_id: str, office: Office, reporter: Reporter) -> Proposal:
+    async def _dispatch(self, proposal_id: str, company: Company, reporter: Reporter) -> Proposal:
         # A lease of this claim alone: once somebody took it over, whoever made the claim sends nothing under it.
         lease = f"{self.owner}/{uuid.uuid4().hex[:16]}"
         if not await self._claimed(proposal_id, lease):
             return await self._current(proposal_id)
         proposal = await self._current(proposal_id)
-        kind, frozen = kind_named(proposal.tool), thaw(proposal)
+        write, prepared = write_named(proposal.tool), PreparedWrite.of(proposal)
         try:
             policy = self.policy.read()
-            facts = await gather_facts(kind, frozen, office, policy)
+            facts = await gather_facts(write, prepared, company, policy)
         except ApError:
             # Nothing left this machine. The release stands, and a later try may find Rutter or the policy well again.
-            await self.store.write(lambda tx: give_back(tx, proposal_id, lease))
+            await self.store.write(lambda tx: return_to_queue(tx, proposal_id, lease))
             raise
-        ready = await self.store.write(lambda tx: commit(tx, kind, frozen, facts, policy, proposal_id, lease))
+        ready = await self.store.write(lambda tx: authorize(tx, write, prepared, facts, policy, proposal_id, lease))
         if not ready:
             return await self._current(proposal_id)
-        if kind.lines(frozen):
-            return await send_lines(self, proposal_id, office, reporter)
-        return await self.send(kind, frozen, office, proposal_id, facts.before)
+        if write.lines(prepared):
+            return await send_members(self, proposal_id, company, reporter)
+        return await self.send(write, prepared, company, proposal_id, facts.before)
 
     async def _claimed(self, proposal_id: str, lease: str) -> bool:
         """Claims it, waiting a moment for others on the same bill: an assistant may well make several calls at once."""
@@ -116,19 +116,19 @@ class Dispatcher:
             await self._sleep(pause)
         raise AssertionError("unreachable: the last round always answers")
 
-    async def rejudge(self, proposal_id: str, office: Office) -> Proposal:
+    async def reassess(self, proposal_id: str, company: Company) -> Proposal:
         """Judges a held proposal afresh, so that what a person releases is what is true now."""
         proposal = await self._current(proposal_id)
         if proposal.state != "held":
             return proposal
-        kind, frozen, policy = kind_named(proposal.tool), thaw(proposal), self.policy.read()
-        facts = await gather_facts(kind, frozen, office, policy)
+        write, prepared, policy = write_named(proposal.tool), PreparedWrite.of(proposal), self.policy.read()
+        facts = await gather_facts(write, prepared, company, policy)
 
         def note(tx: Tx) -> Proposal:
-            judgement = assess(tx, kind, frozen, facts, policy, except_id=proposal_id)
+            judgement = assess(tx, write, prepared, facts, policy, except_id=proposal_id)
             if journal.get(tx, proposal_id).state == "held":
                 journal.note_judgement(tx, proposal_id, judgement)
-                if for_good(judgement):
+                if is_permanent(judgement):
                     tx.proposals.move(proposal_id, ["held"], "refused")
             return journal.get(tx, proposal_id)
 
@@ -136,9 +136,9 @@ class Dispatcher:
 
     async def send(
         self,
-        kind: Kind,
-        frozen: Frozen,
-        office: Office,
+        write: Write,
+        prepared: PreparedWrite,
+        company: Company,
         proposal_id: str,
         before: dict[str, Any],
         *,
@@ -152,7 +152,7 @@ class Dispatcher:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._keep_lease, proposal_id)
             try:
-                settled = await self._send(kind, frozen, office, proposal_id, before, again=again)
+                settled = await self._send(write, prepared, company, proposal_id, before, again=again)
             except anyio.get_cancelled_exc_class():
                 raise
             except BaseException as error:  # noqa: BLE001 - carried out of the group, which would wrap it
@@ -170,16 +170,16 @@ class Dispatcher:
 
     async def _send(
         self,
-        kind: Kind,
-        frozen: Frozen,
-        office: Office,
+        write: Write,
+        prepared: PreparedWrite,
+        company: Company,
         proposal_id: str,
         before: dict[str, Any],
         *,
         again: bool,
     ) -> Proposal:
         try:
-            outcome = await kind.send(frozen, office, proposal_id, again=again)
+            outcome = await write.send(prepared, company, proposal_id, again=again)
         except ApError as error:
             if again:
                 # It did not leave now, which says nothing about the first time.
@@ -193,14 +193,14 @@ class Dispatcher:
         if isinstance(outcome, Rejected):
             return await self._fail(proposal_id, outcome.error, job_id=outcome.job_id)
         if isinstance(outcome, Done):
-            return await self._read_back(kind, frozen, office, proposal_id, before, outcome)
+            return await self._read_back(write, prepared, company, proposal_id, before, outcome)
         return await self.settler.unknown(proposal_id, None, outcome.job_id, outcome.reason)
 
     async def _read_back(
         self,
-        kind: Kind,
-        frozen: Frozen,
-        office: Office,
+        write: Write,
+        prepared: PreparedWrite,
+        company: Company,
         proposal_id: str,
         before: dict[str, Any],
         outcome: Done[Any],
@@ -210,11 +210,11 @@ class Dispatcher:
             if pause:
                 await self._sleep(pause)
             try:
-                record = await kind.read_back(frozen, office, outcome.record, before)
+                record = await write.read_back(prepared, company, outcome.record, before)
             except ApError:
                 continue
             if record is not None:
-                return await self.settler.post(kind, frozen, proposal_id, record, job_id=outcome.job_id)
+                return await self.settler.post(write, prepared, proposal_id, record, job_id=outcome.job_id)
         upstream = getattr(outcome.record, "id", None)
         return await self.settler.unknown(proposal_id, upstream, outcome.job_id, "the ledger does not show it yet")
 
@@ -238,7 +238,7 @@ DOUBTFUL_MAX = 2
 OF_ONE_BILL = (NotFoundUpstream, LedgerDataError)
 
 
-async def send_lines(dispatcher: Dispatcher, run_id: str, office: Office, reporter: Reporter) -> Proposal:
+async def send_members(dispatcher: Dispatcher, run_id: str, company: Company, reporter: Reporter) -> Proposal:
     """Sends every line that is released and not sent; answers the run as it is then.
 
     What is left, because Rutter or the policy cannot be reached or the process is told to stop, stays released: it is
@@ -253,7 +253,7 @@ async def send_lines(dispatcher: Dispatcher, run_id: str, office: Office, report
             break
         if line.state == "released":
             try:
-                outcome = await dispatcher.dispatch(line.id, office)
+                outcome = await dispatcher.dispatch(line.id, company)
                 doubtful_in_a_row = doubtful_in_a_row + 1 if outcome.state == "unknown" else 0
             except OF_ONE_BILL:
                 doubtful_in_a_row = 0
@@ -263,7 +263,7 @@ async def send_lines(dispatcher: Dispatcher, run_id: str, office: Office, report
         # Whoever asked may have gone meanwhile: what was released is paid all the same.
         with suppress(Exception):
             await reporter.report_progress(number, len(lines), f"{number} of {len(lines)} payments")
-    return await dispatcher.store.write(lambda tx: settle_run(tx, run_id))
+    return await dispatcher.store.write(lambda tx: settle_batch(tx, run_id))
 
 
 def in_order(run: Proposal, lines: list[Proposal]) -> list[Proposal]:

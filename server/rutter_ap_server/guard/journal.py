@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rutter_ap_server.guard.judge import Judgement, Remembered
+from rutter_ap_server.guard.judge import Judgement, Observations
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.errors import NotFound
 
@@ -22,7 +22,7 @@ def get(tx: Tx, proposal_id: str) -> Proposal:
 
 def note_judgement(tx: Tx, proposal_id: str, judgement: Judgement) -> None:
     """Writes a newer judgement down; approvals given for other facts no longer count."""
-    tx.proposals.rejudge(
+    tx.proposals.update_judgement(
         proposal_id,
         findings=judgement.findings,
         verdict=judgement.verdict,
@@ -32,7 +32,7 @@ def note_judgement(tx: Tx, proposal_id: str, judgement: Judgement) -> None:
     )
     _note_policy(tx, judgement)
     tx.audit.append("judged", actor="guard", proposal_id=proposal_id, **judged(judgement))
-    if any(one.remembered != Remembered() for one in _all_of(judgement)):
+    if any(one.remembered != Observations() for one in _all_of(judgement)):
         _remember(tx, get(tx, proposal_id).company_id, judgement)
 
 
@@ -51,9 +51,9 @@ def _remember(tx: Tx, company_id: str, judgement: Judgement) -> None:
     """
     for kept in (one.remembered for one in _all_of(judgement)):
         if kept.vendor_id is not None:
-            tx.memory.see_vendor(company_id, kept.vendor_id, kept.details, dict(kept.parts))
-        for where, keys in kept.heard:
-            tx.memory.hear(company_id, where, sorted(keys))
+            tx.memory.record_sighting(company_id, kept.vendor_id, kept.details, dict(kept.parts))
+        for where, keys in kept.mentioned_before:
+            tx.memory.record_mentions(company_id, where, sorted(keys))
 
 
 def _all_of(judgement: Judgement) -> tuple[Judgement, ...]:

@@ -6,16 +6,16 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from rutter_ap_server.companies.company import Office
+from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.policy import Policy
-from rutter_ap_server.guard.prepared import Frozen
+from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.shared_rules import SHARED_RULES
-from rutter_ap_server.guard.store_facts import own_facts, windows_broken
+from rutter_ap_server.guard.store_facts import store_facts, windows_broken
 from rutter_ap_server.guard.untrusted import worth_remembering
-from rutter_ap_server.guard.writes.base import Facts, Kind, OwnFacts, approve, finding, refuse
+from rutter_ap_server.guard.writes.base import Facts, StoreFacts, Write, approve, finding, refuse
 from rutter_ap_server.guard.writes.parties import bill_words
 from rutter_ap_server.guard.writes.pay_bill_rules import amount_over_tier
-from rutter_ap_server.guard.writes.registry import kind_named
+from rutter_ap_server.guard.writes.registry import write_named
 from rutter_ap_server.rutter.abilities import shows_closing_date
 from rutter_ap_server.store.proposals import IN_FLIGHT_STATES
 from rutter_ap_tools.findings import Finding, Severity, verdict
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Remembered:
+class Observations:
     """What is worth keeping of the facts of one judgement: how the vendor looked, and what text from outside named."""
 
     vendor_id: str | None = None
     details: str = ""
     parts: tuple[tuple[str, str], ...] = ()
-    heard: tuple[tuple[str, frozenset[str]], ...] = ()
+    mentioned_before: tuple[tuple[str, frozenset[str]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,8 @@ class Judgement:
     findings: tuple[Finding, ...]
     policy_version: str
     fingerprint: str
-    remembered: Remembered = Remembered()
-    parts: tuple[tuple[Frozen, Judgement], ...] = ()
+    remembered: Observations = Observations()
+    parts: tuple[tuple[PreparedWrite, Judgement], ...] = ()
 
     @property
     def verdict(self) -> Severity:
@@ -61,28 +61,28 @@ class Judgement:
         return 2 if any(f.code == "amount.two_approvers" for f in self.findings) else 1
 
 
-def judge(kind: Kind, frozen: Frozen, facts: Facts[Any], own: OwnFacts, policy: Policy) -> Judgement:
+def judge(write: Write, prepared: PreparedWrite, facts: Facts[Any], own: StoreFacts, policy: Policy) -> Judgement:
     """Asks every rule. Pure: the same intent, facts and policy always get the same judgement."""
-    company = policy.of(frozen.company_id).closed(facts.closed_up_to)
-    spoken = [rule(frozen, facts.seen, company) for rule in kind.rules]
+    company = policy.of(prepared.company_id).closed(facts.closed_up_to)
+    spoken = [rule(prepared, facts.seen, company) for rule in write.rules]
     found = [one for one in spoken if one is not None]
     for shared in SHARED_RULES:
-        found += shared(kind, frozen, facts, own, company)
+        found += shared(write, prepared, facts, own, company)
     found += facts.missing
-    adjusted = [*heeded(found, company), *base_findings(kind, company)]
+    adjusted = [*apply_policy(found, company), *base_findings(write, company)]
     ordered = tuple(sorted(adjusted, key=lambda f: (-f.severity, f.code)))
     return Judgement(ordered, policy.version, facts.fingerprint, _remembered(facts))
 
 
-def heeded(found: Iterable[Finding], policy: Policy) -> Iterable[Finding]:
+def apply_policy(found: Iterable[Finding], policy: Policy) -> Iterable[Finding]:
     """The findings as severe as the operator wants them, without what is switched off."""
     adjusted = (policy.adjusted(one) for one in found)
     return (one for one in adjusted if one is not None)
 
 
-def base_findings(kind: Kind, policy: Policy) -> list[Finding]:
+def base_findings(write: Write, policy: Policy) -> list[Finding]:
     """What the policy asks of every call of this tool."""
-    severity = policy.base(kind.tool)
+    severity = policy.base(write.tool)
     if severity is Severity.ALLOW:
         return []
     words = {
@@ -93,11 +93,11 @@ def base_findings(kind: Kind, policy: Policy) -> list[Finding]:
     return [finding(f"policy.{severity.word}", severity, words[severity])]
 
 
-def _remembered(facts: Facts[Any]) -> Remembered:
-    heard = worth_remembering(facts.texts)
+def _remembered(facts: Facts[Any]) -> Observations:
+    mentioned_before = worth_remembering(facts.texts)
     if facts.vendor is None:
-        return Remembered(heard=heard)
-    return Remembered(facts.vendor.id, facts.vendor.details, facts.vendor.parts, heard)
+        return Observations(mentioned_before=mentioned_before)
+    return Observations(facts.vendor.id, facts.vendor.details, facts.vendor.parts, mentioned_before)
 
 
 # A question can name so many payments; more than that nobody reads in a chat.
@@ -109,8 +109,8 @@ _OF_THE_WHOLE = ("freeze.active", "payment.quiet_hours", "platform.unsupported",
 
 def assess(
     tx: Tx,
-    kind: Kind,
-    frozen: Frozen,
+    write: Write,
+    prepared: PreparedWrite,
     facts: Facts[Any],
     policy: Policy,
     *,
@@ -119,27 +119,27 @@ def assess(
     with_limits: bool = False,
 ) -> Judgement:
     """The judgement of a write as ledger and store are now; `with_limits` asks about rolling limits as well."""
-    lines = kind.lines(frozen)
+    lines = write.lines(prepared)
     if lines:
-        return _assess_lines(tx, kind, frozen, lines, facts, policy, in_flight_states)
-    own = own_facts(
+        return _assess_lines(tx, write, prepared, lines, facts, policy, in_flight_states)
+    own = store_facts(
         tx,
-        kind,
-        frozen,
+        write,
+        prepared,
         policy,
         except_id=except_id,
         in_flight_states=in_flight_states,
         facts=facts,
         with_limits=with_limits,
     )
-    return judge(kind, frozen, facts, own, policy)
+    return judge(write, prepared, facts, own, policy)
 
 
 def _assess_lines(
     tx: Tx,
-    kind: Kind,
-    frozen: Frozen,
-    lines: tuple[Frozen, ...],
+    write: Write,
+    prepared: PreparedWrite,
+    lines: tuple[PreparedWrite, ...],
     facts: Facts[Any],
     policy: Policy,
     in_flight_states: Collection[str],
@@ -153,22 +153,22 @@ def _assess_lines(
     names = [bill_words(line_facts.seen.bill) for line_facts in facts.seen.lines]
     for line, gathered in zip(lines, facts.seen.lines, strict=True):
         line_facts = replace(gathered, closed_up_to=facts.closed_up_to)
-        line_kind = kind_named(line.tool)
-        own = own_facts(tx, line_kind, line, policy, in_flight_states=in_flight_states, facts=line_facts)
+        line_kind = write_named(line.tool)
+        own = store_facts(tx, line_kind, line, policy, in_flight_states=in_flight_states, facts=line_facts)
         parts.append((line, judge(line_kind, line, line_facts, own, policy)))
-    company = policy.of(frozen.company_id)
+    company = policy.of(prepared.company_id)
     found = [
-        *_together(names, [judgement for _, judgement in parts]),
-        *heeded(_of_the_total(frozen, lines, facts, company), company),
-        *heeded(_over_limits(tx, frozen, lines, company), company),
-        *base_findings(kind, company),
+        *_merged(names, [judgement for _, judgement in parts]),
+        *apply_policy(_of_the_total(prepared, lines, facts, company), company),
+        *apply_policy(_over_limits(tx, prepared, lines, company), company),
+        *base_findings(write, company),
     ]
     unique = {(one.code, one.message): one for one in found}
     ordered = tuple(sorted(unique.values(), key=lambda one: (-one.severity, one.code)))
     return Judgement(ordered, policy.version, facts.fingerprint, parts=tuple(parts))
 
 
-def _together(names: list[str], judgements: list[Judgement]) -> Iterator[Finding]:
+def _merged(names: list[str], judgements: list[Judgement]) -> Iterator[Finding]:
     """The lines' findings, one for each code and severity, with the bills it is about."""
     said: dict[tuple[str, Severity], list[str]] = {}
     for name, judgement in zip(names, judgements, strict=True):
@@ -183,34 +183,40 @@ def _together(names: list[str], judgements: list[Judgement]) -> Iterator[Finding
         yield finding(code, severity, "; ".join(distinct[:_BILLS_NAMED_MAX]) + tail)
 
 
-def _of_the_total(frozen: Frozen, lines: tuple[Frozen, ...], facts: Facts[Any], policy: Policy) -> Iterator[Finding]:
+def _of_the_total(
+    prepared: PreparedWrite, lines: tuple[PreparedWrite, ...], facts: Facts[Any], policy: Policy
+) -> Iterator[Finding]:
     if len(lines) > CHAT_LINES_MAX:
         yield approve("run.many_lines", f"{len(lines)} payments are more than a question in the chat can show")
     if len(lines) > 1:
-        whole = amount_over_tier(replace(lines[0], money=frozen.money), facts.seen.lines[0].seen, policy)
+        whole = amount_over_tier(replace(lines[0], money=prepared.money), facts.seen.lines[0].seen, policy)
         if whole is not None:
             yield finding(whole.code, whole.severity, f"in all, {whole.message}")
 
 
-def _over_limits(tx: Tx, frozen: Frozen, lines: tuple[Frozen, ...], policy: Policy) -> Iterator[Finding]:
-    assert frozen.money is not None
-    currency = frozen.money.currency
+def _over_limits(
+    tx: Tx, prepared: PreparedWrite, lines: tuple[PreparedWrite, ...], policy: Policy
+) -> Iterator[Finding]:
+    assert prepared.money is not None
+    currency = prepared.money.currency
     by_vendor: dict[str, list[Money]] = {}
     for line in lines:
         assert line.money is not None
         by_vendor.setdefault(line.vendor_id or "", []).append(line.money)
-    for code, words in windows_broken(tx, frozen.company_id, frozen.money, None, policy):
+    for code, words in windows_broken(tx, prepared.company_id, prepared.money, None, policy):
         yield refuse(code, words)
     for vendor_id, amounts in by_vendor.items():
         total = Money.total(amounts, currency)
-        for code, words in windows_broken(tx, frozen.company_id, total, vendor_id, policy):
+        for code, words in windows_broken(tx, prepared.company_id, total, vendor_id, policy):
             if code == "amount.over_vendor_limit":
                 yield refuse(code, words)
 
 
-async def gather_facts(kind: Kind, frozen: Frozen, office: Office, policy: Policy | None = None) -> Facts[Any]:
+async def gather_facts(
+    write: Write, prepared: PreparedWrite, company: Company, policy: Policy | None = None
+) -> Facts[Any]:
     """The kind's facts afresh, and up to which day the ledger says that the books are closed."""
-    facts = await kind.gather(frozen, office, policy)
-    if not shows_closing_date(office.company.platform):
+    facts = await write.gather(prepared, company, policy)
+    if not shows_closing_date(company.platform):
         return facts
-    return replace(facts, closed_up_to=await office.directory.closed_up_to())
+    return replace(facts, closed_up_to=await company.directory.closed_up_to())

@@ -1,4 +1,4 @@
-"""A frozen intent: every field that matters, resolved to ids and exact amounts, and the digest that names it."""
+"""A prepared write: every field that matters, resolved to ids and exact amounts, and the digest that names it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rutter_ap_tools.money import Money
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Frozen:
+class PreparedWrite:
     """What will be written, and nothing an assistant could still change. `fields` holds texts, lists and objects."""
 
     tool: str
@@ -25,8 +25,23 @@ class Frozen:
     vendor_name: str | None = None
     bill_id: str | None = None
 
+    @classmethod
+    def of(cls, proposal: Proposal) -> PreparedWrite:
+        """The prepared write of a stored proposal."""
+        return cls(
+            tool=proposal.tool,
+            company_id=proposal.company_id,
+            fields=proposal.fields,
+            digest=proposal.digest,
+            summary=proposal.summary,
+            money=proposal.money,
+            vendor_id=proposal.vendor_id,
+            vendor_name=proposal.vendor_name,
+            bill_id=proposal.bill_id,
+        )
 
-def freeze(
+
+def prepare(
     *,
     tool: str,
     company_id: str,
@@ -37,14 +52,14 @@ def freeze(
     vendor_id: str | None = None,
     vendor_name: str | None = None,
     bill_id: str | None = None,
-) -> Frozen:
-    """Freezes an intent.
+) -> PreparedWrite:
+    """The prepared write of a request.
 
-    Fields in `defaulted` were filled in by us from the calendar. They are frozen like the rest but stay out of the
+    Fields in `defaulted` were filled in by us from the calendar. They are sent like the rest but stay out of the
     digest, so that the same call tomorrow still meets today's proposal instead of making a second one.
     """
     named = {name: value for name, value in fields.items() if name not in defaulted}
-    return Frozen(
+    return PreparedWrite(
         tool=tool,
         company_id=company_id,
         fields=fields,
@@ -54,19 +69,4 @@ def freeze(
         vendor_id=vendor_id,
         vendor_name=vendor_name,
         bill_id=bill_id,
-    )
-
-
-def thaw(proposal: Proposal) -> Frozen:
-    """The frozen intent of a stored proposal."""
-    return Frozen(
-        tool=proposal.tool,
-        company_id=proposal.company_id,
-        fields=proposal.fields,
-        digest=proposal.digest,
-        summary=proposal.summary,
-        money=proposal.money,
-        vendor_id=proposal.vendor_id,
-        vendor_name=proposal.vendor_name,
-        bill_id=proposal.bill_id,
     )

@@ -12,14 +12,14 @@ import uuid
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from rutter_ap_server.companies.company import Office
-from rutter_ap_server.guard.authorize import LEASE_SECONDS, give_back, let_go
-from rutter_ap_server.guard.batches import settle_run
+from rutter_ap_server.companies.company import Company
+from rutter_ap_server.guard.authorize import LEASE_SECONDS, release_lease, return_to_queue
+from rutter_ap_server.guard.batches import settle_batch
 from rutter_ap_server.guard.dispatch import DOUBTFUL_MAX, OF_ONE_BILL, Dispatcher, in_order
 from rutter_ap_server.guard.judge import gather_facts
-from rutter_ap_server.guard.prepared import Frozen, thaw
-from rutter_ap_server.guard.writes.base import Kind
-from rutter_ap_server.guard.writes.registry import kind_named
+from rutter_ap_server.guard.prepared import PreparedWrite
+from rutter_ap_server.guard.writes.base import Write
+from rutter_ap_server.guard.writes.registry import write_named
 from rutter_ap_server.rutter.outcomes import Done, Rejected
 from rutter_ap_server.store.attempts import Attempt
 from rutter_ap_server.store.proposals import IN_FLIGHT_STATES, Proposal
@@ -50,50 +50,50 @@ class Recovery:
         ids = {proposal.id for proposal in found}
         return [proposal for proposal in found if proposal.run_id not in ids]
 
-    async def resolve(self, proposal: Proposal, office: Office) -> Proposal:
+    async def resolve(self, proposal: Proposal, company: Company) -> Proposal:
         """Takes one up; answers what it is now. Not knowing is an answer too: it then stays as it is."""
         async with self._dispatcher.busy():
             if proposal.state == "released":
-                return await self._dispatcher.dispatch(proposal.id, office)
+                return await self._dispatcher.dispatch(proposal.id, company)
             # A lease of this look alone, so that nothing is given back, let go or sent under somebody else's.
             lease = f"{self._dispatcher.owner}/{uuid.uuid4().hex[:16]}"
             if await self._store.write(lambda tx: tx.proposals.take_over(proposal.id, lease, LEASE_SECONDS)):
                 try:
-                    await self._resolve(proposal, office, lease)
+                    await self._resolve(proposal, company, lease)
                 finally:
-                    await self._store.write(lambda tx: let_go(tx, proposal.id, lease))
+                    await self._store.write(lambda tx: release_lease(tx, proposal.id, lease))
             current = await self._store.read(lambda tx: tx.proposals.get(proposal.id))
         assert current is not None
         return current
 
-    async def _resolve(self, proposal: Proposal, office: Office, lease: str) -> None:
-        kind, frozen = kind_named(proposal.tool), thaw(proposal)
-        if kind.lines(frozen):
-            await self._resume(proposal, office, lease)
+    async def _resolve(self, proposal: Proposal, company: Company, lease: str) -> None:
+        write, prepared = write_named(proposal.tool), PreparedWrite.of(proposal)
+        if write.lines(prepared):
+            await self._resume(proposal, company, lease)
             return
         attempt = await self._store.read(lambda tx: tx.attempts.last(proposal.id))
         if attempt is None:
             # The process died between taking it and journalling an attempt: nothing can have left.
-            await self._store.write(lambda tx: give_back(tx, proposal.id, lease))
+            await self._store.write(lambda tx: return_to_queue(tx, proposal.id, lease))
             return
-        if attempt.job_id is not None and await self._by_job(kind, frozen, proposal, office, attempt):
+        if attempt.job_id is not None and await self._by_job(write, prepared, proposal, company, attempt):
             return
-        record = await kind.find(frozen, office, attempt.before)
+        record = await write.find(prepared, company, attempt.before)
         if record is not None:
-            await self._dispatcher.settler.post(kind, frozen, proposal.id, record, job_id=attempt.job_id)
+            await self._dispatcher.settler.post(write, prepared, proposal.id, record, job_id=attempt.job_id)
             return
-        if not await self._may_send_again(kind, frozen, proposal, office, attempt):
+        if not await self._may_send_again(write, prepared, proposal, company, attempt):
             return
         # Looking took its time: a person may have settled it meanwhile, or somebody else be sending it.
         if await self._store.write(lambda tx: _is_still_ours(tx, proposal.id, lease)):
-            await self._dispatcher.send(kind, frozen, office, proposal.id, attempt.before, again=True)
+            await self._dispatcher.send(write, prepared, company, proposal.id, attempt.before, again=True)
 
-    async def _resume(self, run: Proposal, office: Office, lease: str) -> None:
+    async def _resume(self, run: Proposal, company: Company, lease: str) -> None:
         """Takes up each line whose outcome is open, as any other; the run's own follows from theirs."""
         lines = await self._store.read(lambda tx: tx.proposals.of_run(run.id))
         if not lines:
             # The process died between taking it and opening its lines: nothing can have left.
-            await self._store.write(lambda tx: give_back(tx, run.id, lease))
+            await self._store.write(lambda tx: return_to_queue(tx, run.id, lease))
             return
         doubtful_in_a_row = 0
         for line in in_order(run, lines):
@@ -101,7 +101,7 @@ class Recovery:
                 break
             if line.state in IN_FLIGHT_STATES:
                 try:
-                    outcome = await self.resolve(line, office)
+                    outcome = await self.resolve(line, company)
                     # One that stays unknown may wait for a person: only a new one is a reason to go no further.
                     is_new = outcome.state == "unknown" and line.state == "released"
                     doubtful_in_a_row = doubtful_in_a_row + 1 if is_new else 0
@@ -110,30 +110,32 @@ class Recovery:
                 except ApError:
                     doubtful_in_a_row += 1
                 await self._store.write(lambda tx: _is_still_ours(tx, run.id, lease))
-        await self._store.write(lambda tx: settle_run(tx, run.id))
+        await self._store.write(lambda tx: settle_batch(tx, run.id))
 
-    async def _by_job(self, kind: Kind, frozen: Frozen, proposal: Proposal, office: Office, attempt: Attempt) -> bool:
+    async def _by_job(
+        self, write: Write, prepared: PreparedWrite, proposal: Proposal, company: Company, attempt: Attempt
+    ) -> bool:
         assert attempt.job_id is not None
-        outcome: Any = await kind.outcome_of_job(office, attempt.job_id)
+        outcome: Any = await write.outcome_of_job(company, attempt.job_id)
         if isinstance(outcome, Rejected):
             await self._dispatcher.settler.fail(proposal.id, outcome.error.error_code, outcome.error.message)
             return True
         if isinstance(outcome, Done):
-            record = await kind.read_back(frozen, office, outcome.record, attempt.before)
+            record = await write.read_back(prepared, company, outcome.record, attempt.before)
             if record is not None:
-                await self._dispatcher.settler.post(kind, frozen, proposal.id, record, job_id=attempt.job_id)
+                await self._dispatcher.settler.post(write, prepared, proposal.id, record, job_id=attempt.job_id)
                 return True
         return False
 
     async def _may_send_again(
-        self, kind: Kind, frozen: Frozen, proposal: Proposal, office: Office, attempt: Attempt
+        self, write: Write, prepared: PreparedWrite, proposal: Proposal, company: Company, attempt: Attempt
     ) -> bool:
         now, frozen_by = await self._store.read(lambda tx: (tx.now, tx.people.frozen()))
         age = now - attempt.at
         if frozen_by is not None or not timedelta(0) <= age < KEY_KEPT_SURELY or attempt.upstream_id is not None:
             return False
         try:
-            facts = await gather_facts(kind, frozen, office)
+            facts = await gather_facts(write, prepared, company)
         except ApError:
             return False
         return facts.fingerprint == proposal.fingerprint and facts.before == attempt.before

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from rutter_ap_server.guard import batches, journal
-from rutter_ap_server.guard.prepared import Frozen
-from rutter_ap_server.guard.writes.base import Kind, refuse
+from rutter_ap_server.guard.prepared import PreparedWrite
+from rutter_ap_server.guard.writes.base import Write, refuse
 from rutter_ap_server.store.canonical import canonical
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.findings import Severity
@@ -26,7 +26,14 @@ class Settler:
         self._store = store
 
     async def post(
-        self, kind: Kind, frozen: Frozen, proposal_id: str, record: Record, *, job_id: str | None, actor: str = "guard"
+        self,
+        write: Write,
+        prepared: PreparedWrite,
+        proposal_id: str,
+        record: Record,
+        *,
+        job_id: str | None,
+        actor: str = "guard",
     ) -> Proposal:
         """Settles a write that the ledger shows."""
         kept = record.model_dump(mode="json", exclude_none=True)
@@ -35,7 +42,7 @@ class Settler:
             if tx.proposals.move(proposal_id, _OPEN, "posted", record=canonical(kept)):
                 tx.attempts.settle(proposal_id, "posted", upstream_id=record.id, job_id=job_id, reason=None)
                 tx.spend.settle(proposal_id, "post")
-                kind.on_posted(tx, frozen, record)
+                write.on_posted(tx, prepared, record)
                 tx.audit.append("posted", actor=actor, proposal_id=proposal_id, record=kept)
                 run_id = journal.get(tx, proposal_id).run_id
                 if run_id is not None:
@@ -59,7 +66,7 @@ class Settler:
         def settle(tx: Tx) -> Proposal:
             current = journal.get(tx, proposal_id)
             if tx.proposals.move(proposal_id, _OPEN, "failed"):
-                tx.proposals.rejudge(
+                tx.proposals.update_judgement(
                     proposal_id,
                     findings=(refuse(code, message), *current.findings),
                     verdict=Severity.REFUSE,

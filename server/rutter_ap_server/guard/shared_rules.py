@@ -7,25 +7,29 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from rutter_ap_server.guard.policy import Policy
-from rutter_ap_server.guard.prepared import Frozen
+from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.untrusted import names, suspicion
-from rutter_ap_server.guard.writes.base import Facts, Kind, OwnFacts, approve, ask, refuse
+from rutter_ap_server.guard.writes.base import Facts, StoreFacts, Write, approve, ask, refuse
 from rutter_ap_server.rutter.abilities import Support
 from rutter_ap_server.store.memory import Sighting
 from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.text import clean
 
-SharedRule = Callable[[Kind, Frozen, Facts[Any], OwnFacts, Policy], list[Finding]]
+SharedRule = Callable[[Write, PreparedWrite, Facts[Any], StoreFacts, Policy], list[Finding]]
 
 
-def frozen_now(kind: Kind, frozen: Frozen, facts: Facts[Any], own: OwnFacts, policy: Policy) -> list[Finding]:
+def frozen_now(
+    write: Write, prepared: PreparedWrite, facts: Facts[Any], own: StoreFacts, policy: Policy
+) -> list[Finding]:
     """A freeze stops every write."""
     if own.frozen_by is None:
         return []
     return [refuse("freeze.active", f"all writes are stopped, by {clean(own.frozen_by, 100)}")]
 
 
-def bill_in_flight(kind: Kind, frozen: Frozen, facts: Facts[Any], own: OwnFacts, policy: Policy) -> list[Finding]:
+def bill_in_flight(
+    write: Write, prepared: PreparedWrite, facts: Facts[Any], own: StoreFacts, policy: Policy
+) -> list[Finding]:
     """One bill has one write on its way at a time."""
     if not own.in_flight:
         return []
@@ -33,20 +37,26 @@ def bill_in_flight(kind: Kind, frozen: Frozen, facts: Facts[Any], own: OwnFacts,
     return [refuse("bill.in_flight", words)]
 
 
-def posted_before(kind: Kind, frozen: Frozen, facts: Facts[Any], own: OwnFacts, policy: Policy) -> list[Finding]:
+def posted_before(
+    write: Write, prepared: PreparedWrite, facts: Facts[Any], own: StoreFacts, policy: Policy
+) -> list[Finding]:
     """What was posted a while ago may be wanted again, or repeated by mistake: a person knows."""
     if not own.repeats:
         return []
     words = f"the same was posted before, as proposal {own.repeats[0]}"
-    return [approve("payment.repeat", words) if kind.moves_money else ask("write.repeat", words)]
+    return [approve("payment.repeat", words) if write.moves_money else ask("write.repeat", words)]
 
 
-def over_limits(kind: Kind, frozen: Frozen, facts: Facts[Any], own: OwnFacts, policy: Policy) -> list[Finding]:
+def over_limits(
+    write: Write, prepared: PreparedWrite, facts: Facts[Any], own: StoreFacts, policy: Policy
+) -> list[Finding]:
     """Rolling limits, where they were asked for; what reserves is checked again under the write lock."""
     return [refuse(code, words) for code, words in own.over_limits]
 
 
-def platform_unsupported(kind: Kind, frozen: Frozen, facts: Facts[Any], own: OwnFacts, policy: Policy) -> list[Finding]:
+def platform_unsupported(
+    write: Write, prepared: PreparedWrite, facts: Facts[Any], own: StoreFacts, policy: Policy
+) -> list[Finding]:
     """What a platform cannot do is said before it is tried."""
     able = facts.ability
     if able is None or able.support is Support.YES:
@@ -58,23 +68,27 @@ def platform_unsupported(kind: Kind, frozen: Frozen, facts: Facts[Any], own: Own
     return [ask("platform.undocumented", words)]
 
 
-def vendor_blocked(kind: Kind, frozen: Frozen, facts: Facts[Any], own: OwnFacts, policy: Policy) -> list[Finding]:
+def vendor_blocked(
+    write: Write, prepared: PreparedWrite, facts: Facts[Any], own: StoreFacts, policy: Policy
+) -> list[Finding]:
     """The operator named this vendor as one that gets nothing."""
-    name = facts.vendor.name if facts.vendor else frozen.vendor_name
-    vendor_id = facts.vendor.id if facts.vendor else frozen.vendor_id
+    name = facts.vendor.name if facts.vendor else prepared.vendor_name
+    vendor_id = facts.vendor.id if facts.vendor else prepared.vendor_id
     if not policy.vendors.is_blocked(vendor_id, name):
         return []
     return [refuse("vendor.blocked", "the policy blocks this vendor")]
 
 
-def vendor_changed(kind: Kind, frozen: Frozen, facts: Facts[Any], own: OwnFacts, policy: Policy) -> list[Finding]:
+def vendor_changed(
+    write: Write, prepared: PreparedWrite, facts: Facts[Any], own: StoreFacts, policy: Policy
+) -> list[Finding]:
     """A payee whose details moved within the cooling period is looked at by a person who calls them.
 
     By our memory first. Where it reaches back less far than the ledger's last change of the vendor, that change counts
     as one of which nothing is known.
     """
     vendor = facts.vendor
-    if vendor is None or not kind.moves_money:
+    if vendor is None or not write.moves_money:
         return []
     cooling = timedelta(days=policy.rules.cooling_days)
     unseen = "" if vendor.shows_bank_account else "; this platform shows no bank account, so look at it there"
@@ -97,35 +111,43 @@ def vendor_changed(kind: Kind, frozen: Frozen, facts: Facts[Any], own: OwnFacts,
     ]
 
 
-def document_reused(kind: Kind, frozen: Frozen, facts: Facts[Any], own: OwnFacts, policy: Policy) -> list[Finding]:
+def document_reused(
+    write: Write, prepared: PreparedWrite, facts: Facts[Any], own: StoreFacts, policy: Policy
+) -> list[Finding]:
     """One document belongs to one bill."""
-    others = [bill for bill in own.documents if bill != frozen.bill_id]
+    others = [bill for bill in own.documents if bill != prepared.bill_id]
     if not others:
         return []
     return [approve("document.reused", f"this very file is attached to another bill already: {others[0]}")]
 
 
-def quiet_hours(kind: Kind, frozen: Frozen, facts: Facts[Any], own: OwnFacts, policy: Policy) -> list[Finding]:
+def quiet_hours(
+    write: Write, prepared: PreparedWrite, facts: Facts[Any], own: StoreFacts, policy: Policy
+) -> list[Finding]:
     """When nobody is there to notice, a payment waits for somebody who is."""
-    if not kind.moves_money or facts.now is None or not policy.quiet_hours.hold(facts.now):
+    if not write.moves_money or facts.now is None or not policy.quiet_hours.hold(facts.now):
         return []
     words = f"it is {facts.now:%A %H:%M} UTC, in the policy's quiet hours: a named approver must release it"
     return [approve("payment.quiet_hours", words)]
 
 
-def text_suspicious(kind: Kind, frozen: Frozen, facts: Facts[Any], own: OwnFacts, policy: Policy) -> list[Finding]:
+def text_suspicious(
+    write: Write, prepared: PreparedWrite, facts: Facts[Any], own: StoreFacts, policy: Policy
+) -> list[Finding]:
     """Text from outside that tries to instruct is a reason for a person to look, whatever it says."""
     found = [(where, suspicion(text)) for where, text in facts.texts]
     return [approve("text.suspicious", f"{where} {does}") for where, does in found if does is not None]
 
 
-def argument_from_text(kind: Kind, frozen: Frozen, facts: Facts[Any], own: OwnFacts, policy: Policy) -> list[Finding]:
+def argument_from_text(
+    write: Write, prepared: PreparedWrite, facts: Facts[Any], own: StoreFacts, policy: Policy
+) -> list[Finding]:
     """What an assistant chose and outsiders wrote may be their choice and not its person's."""
-    heard = dict(own.heard)
+    mentioned_before = dict(own.mentioned_before)
     found = []
     for argument in facts.arguments:
         where = next((place for place, text in facts.texts if names(text, argument)), None)
-        where = where or next((heard[key] for key in sorted(argument.keys) if key in heard), None)
+        where = where or next((mentioned_before[key] for key in sorted(argument.keys) if key in mentioned_before), None)
         if where is not None:
             words = f"the {argument.what} {argument.shown} stands in text that outsiders wrote: {clean(where, 100)}"
             found.append(approve("argument.from_text", words))

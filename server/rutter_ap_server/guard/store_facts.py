@@ -7,9 +7,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from rutter_ap_server.guard.policy import WINDOWS, Policy, Window
-from rutter_ap_server.guard.prepared import Frozen
+from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.untrusted import worth_remembering
-from rutter_ap_server.guard.writes.base import Facts, Kind, OwnFacts
+from rutter_ap_server.guard.writes.base import Facts, StoreFacts, Write
 from rutter_ap_server.store.proposals import IN_FLIGHT_STATES, Proposal
 from rutter_ap_tools.money import Money
 
@@ -25,48 +25,50 @@ _SETTLING = ("pay_bill", "void_payment", "apply_credit", "remove_credit", "updat
 _NEW_OF_A_VENDOR = ("create_bill", "create_credit")
 
 
-def own_facts(
+def store_facts(
     tx: Tx,
-    kind: Kind,
-    frozen: Frozen,
+    write: Write,
+    prepared: PreparedWrite,
     policy: Policy,
     *,
     except_id: str | None = None,
     in_flight_states: Collection[str] = IN_FLIGHT_STATES,
     facts: Facts[Any] | None = None,
     with_limits: bool = False,
-) -> OwnFacts:
+) -> StoreFacts:
     """Read in one transaction; `except_id` is the proposal being judged, which is not in its own way.
 
     `facts` name the arguments that text from outside may have named; `with_limits` also asks which rolling limits
     would break: exact where the caller holds the write lock, as whoever reserves does.
     """
     repeats: tuple[str, ...] = ()
-    in_flight = _on_its_way(tx, frozen, except_id, in_flight_states)
+    in_flight = in_flight_on_bill(tx, prepared, except_id, in_flight_states)
     since = tx.now - timedelta(days=policy.proposals.repeat_days)
-    if kind.moves_money and frozen.bill_id is not None:
-        posted = tx.proposals.of_bill(frozen.company_id, frozen.bill_id, ["posted"])
+    if write.moves_money and prepared.bill_id is not None:
+        posted = tx.proposals.of_bill(prepared.company_id, prepared.bill_id, ["posted"])
         # Paying again what was voided is a repeat too, whoever had paid it first.
-        same = (kind.tool, "void_payment")
-        repeats = tuple(p.id for p in posted if p.tool in same and p.money == frozen.money and p.updated_at >= since)
-    elif kind.tool != "link_account":
-        repeats = tuple(p.id for p in tx.proposals.posted_with_digest(frozen.company_id, frozen.digest, since))
-    sha256 = frozen.fields.get("sha256")
+        same = (write.tool, "void_payment")
+        repeats = tuple(p.id for p in posted if p.tool in same and p.money == prepared.money and p.updated_at >= since)
+    elif write.tool != "link_account":
+        repeats = tuple(p.id for p in tx.proposals.posted_with_digest(prepared.company_id, prepared.digest, since))
+    sha256 = prepared.fields.get("sha256")
     keys = {key for argument in facts.arguments for key in argument.keys} if facts is not None else set()
-    heard = tx.memory.heard(frozen.company_id, keys, policy.rules.untrusted_days) if keys else {}
-    company = policy.of(frozen.company_id)
-    return OwnFacts(
+    mentioned_before = (
+        tx.memory.mentioned_before(prepared.company_id, keys, policy.rules.untrusted_days) if keys else {}
+    )
+    company = policy.of(prepared.company_id)
+    return StoreFacts(
         frozen_by=tx.people.frozen(),
         in_flight=in_flight,
         repeats=repeats,
-        sightings=tx.memory.sightings(frozen.company_id, frozen.vendor_id) if frozen.vendor_id else (),
-        documents=tx.memory.bills_with_document(frozen.company_id, sha256) if sha256 else (),
-        heard=tuple(sorted(heard.items())),
-        over_limits=tuple(_broken(tx, frozen, company)) if with_limits and kind.moves_money else (),
+        sightings=tx.memory.sightings(prepared.company_id, prepared.vendor_id) if prepared.vendor_id else (),
+        documents=tx.memory.bills_with_document(prepared.company_id, sha256) if sha256 else (),
+        mentioned_before=tuple(sorted(mentioned_before.items())),
+        over_limits=tuple(_broken(tx, prepared, company)) if with_limits and write.moves_money else (),
     )
 
 
-def others_in_the_way(tx: Tx, proposal: Proposal) -> bool:
+def blocked_by_other_write(tx: Tx, proposal: Proposal) -> bool:
     """Whether a write that could change this one's facts is on its way: on the same bill, or a new one like it.
 
     Facts are gathered after this says no, so that of two payments on one bill the second is judged on what the first
@@ -88,11 +90,13 @@ def _same_work(one: Proposal, other: Proposal) -> bool:
     return (one.company_id, one.tool) == (other.company_id, other.tool)
 
 
-def _on_its_way(tx: Tx, frozen: Frozen, except_id: str | None, states: Collection[str]) -> tuple[str, ...]:
+def in_flight_on_bill(
+    tx: Tx, prepared: PreparedWrite, except_id: str | None, states: Collection[str]
+) -> tuple[str, ...]:
     """Other writes that change the same bill, or what is due on it, and whose outcome is open."""
-    if frozen.bill_id is None or frozen.tool not in _SETTLING:
+    if prepared.bill_id is None or prepared.tool not in _SETTLING:
         return ()
-    found = tx.proposals.of_bill(frozen.company_id, frozen.bill_id, states)
+    found = tx.proposals.of_bill(prepared.company_id, prepared.bill_id, states)
     return tuple(p.id for p in found if p.id != except_id and p.tool in _SETTLING)
 
 
@@ -118,20 +122,20 @@ def windows_broken(
             yield window.code, f"{money} would pass the limit of {limit} for {window.words}; {left} is left"
 
 
-def window_of(tx: Tx, frozen: Frozen, window: Window) -> Money:
+def window_of(tx: Tx, prepared: PreparedWrite, window: Window) -> Money:
     """What counts against a window for a payment like this one: reserved, posted and unknown alike."""
-    assert frozen.money is not None
-    vendor_id = frozen.vendor_id if window.per_vendor else None
-    spent: Money = tx.spend.spent(frozen.company_id, frozen.money.currency, window.hours, vendor_id)
+    assert prepared.money is not None
+    vendor_id = prepared.vendor_id if window.per_vendor else None
+    spent: Money = tx.spend.spent(prepared.company_id, prepared.money.currency, window.hours, vendor_id)
     return spent
 
 
-def _broken(tx: Tx, frozen: Frozen, policy: Policy) -> Iterator[tuple[str, str]]:
+def _broken(tx: Tx, prepared: PreparedWrite, policy: Policy) -> Iterator[tuple[str, str]]:
     """Every rolling limit that payment would break, the policy being that of its company."""
-    money = frozen.money
-    if money is None or frozen.vendor_id is None:
+    money = prepared.money
+    if money is None or prepared.vendor_id is None:
         return
-    yield from windows_broken(tx, frozen.company_id, money, frozen.vendor_id, policy)
+    yield from windows_broken(tx, prepared.company_id, money, prepared.vendor_id, policy)
 
 
 async def remember_texts(store: Store, company_id: str, texts: Iterable[tuple[str, str]]) -> None:
@@ -141,12 +145,12 @@ async def remember_texts(store: Store, company_id: str, texts: Iterable[tuple[st
     """
     worth = worth_remembering(texts)
     keys = {key for _, found in worth for key in found}
-    if not keys or not await store.read(lambda tx: tx.memory.unheard(company_id, keys)):
+    if not keys or not await store.read(lambda tx: tx.memory.not_mentioned_before(company_id, keys)):
         return
 
     def remember(tx: Tx) -> None:
         for where, found in worth:
-            tx.memory.hear(company_id, where, found)
+            tx.memory.record_mentions(company_id, where, found)
 
     await store.write(remember)
 

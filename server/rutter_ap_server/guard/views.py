@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from rutter_ap_server.companies.company import Company
+from rutter_ap_server.companies.company import CompanyIdentity
 from rutter_ap_server.guard.judge import Judgement
-from rutter_ap_server.guard.prepared import Frozen, thaw
-from rutter_ap_server.guard.writes.registry import kind_named
+from rutter_ap_server.guard.prepared import PreparedWrite
+from rutter_ap_server.guard.writes.registry import write_named
 from rutter_ap_server.store.proposals import Approval, Proposal
 from rutter_ap_tools import proposals as shapes
 from rutter_ap_tools.errors import Refused
 from rutter_ap_tools.findings import Severity
 from rutter_ap_tools.money import Money
-from rutter_ap_tools.payments import LeftOut, RunLine, RunResult, VendorTotal
+from rutter_ap_tools.payments import LeftOut, RunPayment, RunResult, VendorTotal
 from rutter_ap_tools.wire import MoneyShape, Named, Record, WriteResult, WriteStatus
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ class Views:
             next_step=" ".join(part for part in (note, self.next_step(proposal)) if part),
         )
 
-    def dry_run(self, company: Company, frozen: Frozen, judgement: Judgement) -> WriteResult:
+    def dry_run(self, company: CompanyIdentity, prepared: PreparedWrite, judgement: Judgement) -> WriteResult:
         """The full verdict of a write that was only tried."""
         would = {
             Severity.ALLOW: "It would be written at once.",
@@ -78,7 +78,7 @@ class Views:
             environment=company.environment,
             status="dry_run",
             verdict=judgement.verdict.word,
-            summary=frozen.summary,
+            summary=prepared.summary,
             findings=list(judgement.findings),
             next_step=f"{would} Nothing was changed.",
         )
@@ -107,7 +107,7 @@ class Views:
         proposal: Proposal,
         approvals: tuple[Approval, ...],
         limits: Sequence[shapes.LimitLeft] = (),
-        lines: Sequence[RunLine] = (),
+        lines: Sequence[RunPayment] = (),
     ) -> shapes.ProposalAnswer:
         """What `get_proposal` answers."""
         return shapes.ProposalAnswer(
@@ -176,15 +176,15 @@ def run_result(result: WriteResult, fields: dict[str, Any], lines: Sequence[Prop
     )
 
 
-async def lines_of(store: Store, proposal: Proposal) -> list[RunLine]:
+async def lines_of(store: Store, proposal: Proposal) -> list[RunPayment]:
     """The lines of a stored run; none for every other proposal."""
-    if not kind_named(proposal.tool).lines(thaw(proposal)):
+    if not write_named(proposal.tool).lines(PreparedWrite.of(proposal)):
         return []
     lines = await store.read(lambda tx: tx.proposals.of_run(proposal.id))
     return run_lines(proposal.fields, lines, proposal.state)
 
 
-def run_lines(fields: dict[str, Any], lines: Sequence[Proposal], status: str) -> list[RunLine]:
+def run_lines(fields: dict[str, Any], lines: Sequence[Proposal], status: str) -> list[RunPayment]:
     """Each line with its own payment's state; before the release, with that of the run."""
     of_bill = {line.bill_id: line for line in lines}
     return [
@@ -208,8 +208,8 @@ def nothing_recorded(run: Proposal, lines: Sequence[Proposal]) -> Refused:
     )
 
 
-def _line(line: dict[str, Any], currency: str, own: Proposal | None, status: str, opened: bool) -> RunLine:
-    return RunLine(
+def _line(line: dict[str, Any], currency: str, own: Proposal | None, status: str, opened: bool) -> RunPayment:
+    return RunPayment(
         bill_id=line["bill_id"],
         document_number=line["number"] or None,
         vendor=Named(id=line["vendor_id"], name=line["vendor_name"]),

@@ -17,8 +17,8 @@ from rutter_ap_tools.errors import ApError
 from rutter_ap_tools.text import clean, fold
 
 if TYPE_CHECKING:
-    from rutter_ap_server.companies.company import Office
-    from rutter_ap_server.mcp.live_data import Sources
+    from rutter_ap_server.companies.company import Company
+    from rutter_ap_server.mcp.live_data import LiveData
     from rutter_ap_tools.wire import Named
 
 VALUES_MAX = 100
@@ -45,11 +45,11 @@ class _Choice:
 Context = Mapping[str, str]
 
 
-async def complete(sources: Sources, kind: str, typed: str, context: Context) -> types.CompleteResult:
+async def complete(live_data: LiveData, kind: str, typed: str, context: Context) -> types.CompleteResult:
     """The values of a kind that fit what was typed, at most 100. `context` holds the arguments given so far."""
     choices: list[_Choice] = []
     with anyio.move_on_after(SECONDS_MAX), suppress(ApError):
-        choices = await _choices(sources, kind, context)
+        choices = await _choices(live_data, kind, context)
     wanted = fold(typed)
     ranked = [(rank, place, one.value) for place, one in enumerate(choices) if (rank := one.rank(wanted)) is not None]
     values = list(dict.fromkeys(value for _, _, value in sorted(ranked) if value))
@@ -57,20 +57,20 @@ async def complete(sources: Sources, kind: str, typed: str, context: Context) ->
     return types.CompleteResult(completion=shown)
 
 
-async def _choices(sources: Sources, kind: str, context: Context) -> list[_Choice]:
+async def _choices(live_data: LiveData, kind: str, context: Context) -> list[_Choice]:
     if kind == "proposal_id":
         # In the store's own order: what still waits comes first.
-        return [_Choice(one.id, (clean(one.summary, 200),)) for one in await sources.proposals(_PROPOSALS_MAX)]
+        return [_Choice(one.id, (clean(one.summary, 200),)) for one in await live_data.proposals(_PROPOSALS_MAX)]
     if kind in ("company", "company_id"):
-        return _sorted(_company(one, by_id=kind == "company_id") for one in await sources.known())
+        return _sorted(_company(one, by_id=kind == "company_id") for one in await live_data.known())
     find = _KINDS.get(kind)
     if find is None:
         return []
     found: list[_Choice] = []
-    for office in await sources.companies(context.get("company", "")):
+    for company in await live_data.companies(context.get("company", "")):
         # One ledger out of reach hides its own names only.
         with suppress(ApError):
-            found += await find(sources, office, context)
+            found += await find(live_data, company, context)
     return found if kind == "attachment" else _sorted(found)
 
 
@@ -82,24 +82,24 @@ def _company(one: Named, *, by_id: bool) -> _Choice:
     return _Choice(one.id, (one.name or "",)) if by_id or not one.name else _Choice(one.name, (one.id,))
 
 
-async def _vendors(sources: Sources, office: Office, context: Context) -> list[_Choice]:
-    found = (await office.directory.shelf("vendor")).by_id.values()
+async def _vendors(live_data: LiveData, company: Company, context: Context) -> list[_Choice]:
+    found = (await company.directory.cached_list("vendor")).by_id.values()
     return [_Choice(clean(one.vendor_name or one.contact_name, _NAME_CHARACTERS_MAX)) for one in found]
 
 
-async def _vendor_ids(sources: Sources, office: Office, context: Context) -> list[_Choice]:
-    found = (await office.directory.shelf("vendor")).by_id.values()
+async def _vendor_ids(live_data: LiveData, company: Company, context: Context) -> list[_Choice]:
+    found = (await company.directory.cached_list("vendor")).by_id.values()
     return [_Choice(one.id, (clean(one.vendor_name or one.contact_name, _NAME_CHARACTERS_MAX),)) for one in found]
 
 
-async def _accounts(sources: Sources, office: Office, context: Context) -> list[_Choice]:
-    found = (await office.directory.shelf("account")).by_id.values()
+async def _accounts(live_data: LiveData, company: Company, context: Context) -> list[_Choice]:
+    found = (await company.directory.cached_list("account")).by_id.values()
     return [_Choice(clean(one.name, _NAME_CHARACTERS_MAX)) for one in found if one.account_type == "bank"]
 
 
-async def _bills(sources: Sources, office: Office, context: Context) -> list[_Choice]:
+async def _bills(live_data: LiveData, company: Company, context: Context) -> list[_Choice]:
     """By number, as a person says it; by id where it has none, or shares its number with another."""
-    bills = await sources.unpaid(office)
+    bills = await live_data.unpaid(company)
     numbers = [fold(bill.document_number) for bill in bills]
     return [
         _Choice(bill.document_number, (bill.vendor.name or "",))
@@ -109,31 +109,31 @@ async def _bills(sources: Sources, office: Office, context: Context) -> list[_Ch
     ]
 
 
-async def _bill_ids(sources: Sources, office: Office, context: Context) -> list[_Choice]:
-    bills = await sources.unpaid(office)
+async def _bill_ids(live_data: LiveData, company: Company, context: Context) -> list[_Choice]:
+    bills = await live_data.unpaid(company)
     return [_Choice(bill.id, (bill.document_number or "", bill.vendor.name or "")) for bill in bills]
 
 
-async def _attachments(sources: Sources, office: Office, context: Context) -> list[_Choice]:
+async def _attachments(live_data: LiveData, company: Company, context: Context) -> list[_Choice]:
     """The places of a bill's files, once the bill is known."""
     bill_id = context.get("id", "")
     if not bill_id:
         return []
-    files = await office.ledger.attachments.list(bill_id)
+    files = await company.rutter.attachments.list(bill_id)
     return [_Choice(str(place), (clean(one.file_name, 120),)) for place, one in enumerate(files, start=1)]
 
 
-async def _currencies(sources: Sources, office: Office, context: Context) -> list[_Choice]:
+async def _currencies(live_data: LiveData, company: Company, context: Context) -> list[_Choice]:
     """The currencies in use: of accounts that pay, of vendors, and of what is due."""
-    vendors = (await office.directory.shelf("vendor")).by_id.values()
-    accounts = (await office.directory.shelf("account")).by_id.values()
+    vendors = (await company.directory.cached_list("vendor")).by_id.values()
+    accounts = (await company.directory.cached_list("account")).by_id.values()
     codes = {one.currency_code for one in accounts if one.account_type == "bank"}
     codes |= {code for one in vendors for code in one.currency_codes}
-    codes |= {bill.total.currency for bill in await sources.unpaid(office)}
+    codes |= {bill.total.currency for bill in await live_data.unpaid(company)}
     return [_Choice(clean(code, 10)) for code in codes if code]
 
 
-_KINDS: dict[str, Callable[[Sources, Office, Context], Awaitable[list[_Choice]]]] = {
+_KINDS: dict[str, Callable[[LiveData, Company, Context], Awaitable[list[_Choice]]]] = {
     "vendor": _vendors,
     "vendor_id": _vendor_ids,
     "account": _accounts,

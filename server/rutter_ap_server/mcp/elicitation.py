@@ -17,7 +17,7 @@ import mcp_types as types
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from rutter_ap_server.interaction import Answer, Answered, Asker, LinkToOpen, Opened, Question
+from rutter_ap_server.interaction import Answered, Asker, LinkToOpen, Opened, Question, Reply
 
 if TYPE_CHECKING:
     from mcp.server.context import ServerRequestContext
@@ -43,7 +43,7 @@ _TYPED = {
 }
 
 
-class AskFirst(Exception):
+class InputRequired(Exception):
     """Ends a call with a question; the client repeats the call with the answer (MCP 2026-07-28)."""
 
     def __init__(self, question: Question) -> None:
@@ -58,7 +58,7 @@ class AskFirst(Exception):
         )
 
 
-class OpenFirst(AskFirst):
+class OpenFirst(InputRequired):
     """Ends a call with a link to open; the client repeats the call once it was opened, or not (MCP 2026-07-28)."""
 
     def __init__(self, link: LinkToOpen) -> None:
@@ -88,18 +88,18 @@ def asker_for(ctx: ServerRequestContext[Any, Any], params: types.CallToolRequest
     can_ask = elicitation is not None and (elicitation.form is not None or elicitation.url is None)
     can_open = elicitation is not None and elicitation.url is not None
     if ctx.protocol_version in MODERN_PROTOCOL_VERSIONS:
-        return _InRounds(ctx, params, can_ask, can_open)
+        return _MultiRound(ctx, params, can_ask, can_open)
     can_send = ctx.session.can_send_request
-    return _InTheCall(ctx, can_ask and can_send, can_open and can_send)
+    return _InCall(ctx, can_ask and can_send, can_open and can_send)
 
 
-def read_answer(result: object) -> Answer:
+def read_answer(result: object) -> Reply:
     """What an elicitation result says; only an explicit, boolean yes is an acceptance."""
     if not isinstance(result, types.ElicitResult):
-        return Answer.NONE
+        return Reply.NONE
     if result.action == "accept" and result.content is not None and result.content.get("approve") is True:
-        return Answer.ACCEPTED
-    return Answer.DECLINED
+        return Reply.ACCEPTED
+    return Reply.DECLINED
 
 
 def typed_in(result: object) -> str:
@@ -127,22 +127,22 @@ class _OfACall:
         await self._ctx.session.report_progress(done, total, message)
 
 
-class _InRounds(_OfACall):
+class _MultiRound(_OfACall):
     def __init__(
         self, ctx: ServerRequestContext[Any, Any], params: types.CallToolRequestParams, can_ask: bool, can_open: bool
     ) -> None:
         super().__init__(ctx, can_ask, can_open)
         self._params = params
 
-    def answered(self) -> Answered | None:
+    def pending_answer(self) -> Answered | None:
         responses = self._params.input_responses or {}
         if self._params.request_state is None or RELEASE not in responses:
             return None
         response = responses[RELEASE]
         return Answered(self._params.request_state, read_answer(response), typed_in(response))
 
-    async def ask(self, question: Question) -> Answer:
-        raise AskFirst(question)
+    async def ask(self, question: Question) -> Reply:
+        raise InputRequired(question)
 
     async def open_link(self, link: LinkToOpen) -> Opened:
         if not self._can_open:
@@ -156,23 +156,23 @@ class _InRounds(_OfACall):
         """Nothing is open between two rounds."""
 
 
-class _InTheCall(_OfACall):
+class _InCall(_OfACall):
     _elicitation_id = ""
 
-    def answered(self) -> Answered | None:
+    def pending_answer(self) -> Answered | None:
         return None
 
-    async def ask(self, question: Question) -> Answer:
+    async def ask(self, question: Question) -> Reply:
         with anyio.move_on_after(question.timeout_seconds):
             try:
                 result = await self._ctx.session.elicit_form(
                     question.text, form_for(question), related_request_id=self._ctx.request_id
                 )
             except MCPError:
-                return Answer.NONE
+                return Reply.NONE
             answer = read_answer(result)
-            return answer if answer is not Answer.ACCEPTED or question.accepts(typed_in(result)) else Answer.DECLINED
-        return Answer.NONE
+            return answer if answer is not Reply.ACCEPTED or question.accepts(typed_in(result)) else Reply.DECLINED
+        return Reply.NONE
 
     async def open_link(self, link: LinkToOpen) -> Opened:
         if not self._can_open:

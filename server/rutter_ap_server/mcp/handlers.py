@@ -21,41 +21,41 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
     from mcp.server.lowlevel import Server
 
-    from rutter_ap_server.mcp.live_data import Sources
-    from rutter_ap_server.mcp.subscriptions import Watch
-    from rutter_ap_tools.backend import Desk
+    from rutter_ap_server.mcp.live_data import LiveData
+    from rutter_ap_server.mcp.subscriptions import Subscriptions
+    from rutter_ap_tools.backend import Backend
 
 Context = ServerRequestContext[Any, Any]
 
 
 @dataclass(slots=True)
-class Life:
+class ServerState:
     """What lives as long as the server does: tasks of its own, and who watches what, once anybody does."""
 
     tasks: TaskGroup
-    watch: Watch | None = None
+    watch: Subscriptions | None = None
 
 
 @asynccontextmanager
-async def life(server: Server[Any]) -> AsyncIterator[Life]:
+async def life(server: Server[Any]) -> AsyncIterator[ServerState]:
     """The server's life; whatever still runs for it ends with it."""
     async with anyio.create_task_group() as tasks:
-        yield Life(tasks)
+        yield ServerState(tasks)
         tasks.cancel_scope.cancel()
 
 
-class Extras:
+class Handlers:
     """One method for each request. `offered_to` says which tools a caller has: all the rest follows from that."""
 
     def __init__(
         self,
         offered_to: Callable[[Context], Mapping[str, Tool[Any, Any]]],
-        desk_of: Callable[[Context], Desk],
-        sources: Callable[[], Sources] | None,
+        desk_of: Callable[[Context], Backend],
+        live_data: Callable[[], LiveData] | None,
     ) -> None:
         self._offered_to = offered_to
         self._desk_of = desk_of
-        self._open_sources = sources
+        self._open_sources = live_data
 
     def handlers(self) -> dict[str, Any]:
         """What is handed to the SDK's server. Without sources there are prompts alone."""
@@ -73,7 +73,7 @@ class Extras:
         }
 
     @cached_property
-    def _sources(self) -> Sources:
+    def _sources(self) -> LiveData:
         assert self._open_sources is not None, "only a server with sources has the handlers that need them"
         return self._open_sources()
 
@@ -140,10 +140,10 @@ class Extras:
         given = (params.context.arguments if params.context else None) or {}
         return await completion.complete(self._sources, kind, argument.value, given)
 
-    def _watch(self, ctx: Context) -> Watch:
-        from rutter_ap_server.mcp.subscriptions import Watch
+    def _watch(self, ctx: Context) -> Subscriptions:
+        from rutter_ap_server.mcp.subscriptions import Subscriptions
 
-        living: Life = ctx.lifespan_context
+        living: ServerState = ctx.lifespan_context
         if living.watch is None:
-            living.watch = Watch(living.tasks, self._sources)
+            living.watch = Subscriptions(living.tasks, self._sources)
         return living.watch

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from rutter_ap_tools.text import clean, fold
 
 if TYPE_CHECKING:
-    from rutter_ap_server.companies.company import Office
-    from rutter_ap_server.companies.health import Broken
+    from rutter_ap_server.companies.company import Company
+    from rutter_ap_server.companies.health import UnavailableCompany
     from rutter_ap_server.guard.policy import PolicyFile
     from rutter_ap_server.store.audit import Entry
     from rutter_ap_server.store.engine import Store, Tx
@@ -28,37 +28,37 @@ _AUDIT_DETAILS = ("tool", "company", "verdict", "findings", "state", "answer", "
 
 
 @dataclass(slots=True)
-class Sources:
+class LiveData:
     """Where live data comes from. Each part is made on first use: a server that only lists its tools pays nothing."""
 
-    offices: Callable[[], Awaitable[tuple[Office, ...]]]
-    broken: Callable[[], Awaitable[tuple[Broken, ...]]]
-    named: Callable[[str], Awaitable[Office]]
+    all_companies: Callable[[], Awaitable[tuple[Company, ...]]]
+    broken: Callable[[], Awaitable[tuple[UnavailableCompany, ...]]]
+    named: Callable[[str], Awaitable[Company]]
     store: Callable[[], Store]
     policy: Callable[[], PolicyFile]
     _bills: dict[str, tuple[datetime, list[BillRow]]] = field(default_factory=dict)
 
-    async def companies(self, wanted: str = "") -> tuple[Office, ...]:
-        """The offices with that id or name; every one when nothing is wanted."""
-        offices = await self.offices()
+    async def companies(self, wanted: str = "") -> tuple[Company, ...]:
+        """The companies with that id or name; every one when nothing is wanted."""
+        companies = await self.all_companies()
         if not wanted:
-            return offices
-        return tuple(o for o in offices if wanted == o.company.id or fold(wanted) == fold(o.company.name))
+            return companies
+        return tuple(o for o in companies if wanted == o.id or fold(wanted) == fold(o.name))
 
     async def known(self) -> list[Named]:
         """Every connected company by id and name, those too that cannot be worked with now."""
-        return [one.company.named for one in await self.offices()] + [one.named for one in await self.broken()]
+        return [one.named for one in await self.all_companies()] + [one.named for one in await self.broken()]
 
-    async def unpaid(self, office: Office) -> list[BillRow]:
+    async def unpaid(self, company: Company) -> list[BillRow]:
         """The unpaid bills due first, at most 200; at most a minute old."""
         from rutter_ap_server.reads.bills import BillLists
         from rutter_ap_tools.bills import ListBills
 
-        now = office.clock.now()
-        kept = self._bills.get(office.company.id)
+        now = company.clock.now()
+        kept = self._bills.get(company.id)
         if kept is None or not timedelta(0) <= now - kept[0] < _BILLS_FRESH:
-            page = await BillLists(office).page(ListBills(limit=_BILLS_MAX))
-            kept = self._bills[office.company.id] = (now, page.bills)
+            page = await BillLists(company).page(ListBills(limit=_BILLS_MAX))
+            kept = self._bills[company.id] = (now, page.bills)
         return kept[1]
 
     async def states(self, ids: Collection[str]) -> dict[str, str]:

@@ -25,8 +25,8 @@ from rutter_ap_tools.text import clean
 from rutter_ap_tools.validate import read_arguments
 
 if TYPE_CHECKING:
-    from rutter_ap_server.mcp.live_data import Sources
-    from rutter_ap_tools.backend import Desk
+    from rutter_ap_server.mcp.live_data import LiveData
+    from rutter_ap_tools.backend import Backend
     from rutter_ap_tools.tool import Tool
 
 PROPOSAL_URI = "ap://proposals/{id}"
@@ -41,15 +41,15 @@ logger = logging.getLogger("rutter_ap")
 class Reading:
     """What one read works with."""
 
-    desk: Desk
+    backend: Backend
     offered: Mapping[str, Tool[Any, Any]]
-    sources: Sources
+    live_data: LiveData
 
     async def ask(self, tool_name: str, /, **arguments: Any) -> tuple[Tool[Any, Any], Any]:
         """A tool's own answer, by its own handler."""
         tool = self.offered[tool_name]
         given = {key: value for key, value in arguments.items() if value}
-        return tool, await tool.handle(self.desk, read_arguments(tool.arguments, given))
+        return tool, await tool.handle(self.backend, read_arguments(tool.arguments, given))
 
 
 Read = Callable[[Reading, Mapping[str, str]], Awaitable[str]]
@@ -76,14 +76,14 @@ class _Kind:
         return bool(offered) and all(tool in offered for tool in self.tools)
 
 
-async def list_resources(offered: Mapping[str, Tool[Any, Any]], sources: Sources) -> types.ListResourcesResult:
+async def list_resources(offered: Mapping[str, Tool[Any, Any]], live_data: LiveData) -> types.ListResourcesResult:
     """The resources that have one address each: the policy, the audit trail, every connected company."""
     kinds = [kind for kind in _KINDS if kind.is_offered(offered)]
     found = [_listed(kind, kind.uri, kind.name, kind.title) for kind in kinds if not kind.is_template]
     for company in (kind for kind in kinds if kind.name == "company"):
         # A store out of order hides the companies from the list, and nothing else.
         with suppress(ApError):
-            for one in await sources.known():
+            for one in await live_data.known():
                 uri, name = _template(company.uri).expand({"id": one.id}), one.name or one.id
                 found.append(_listed(company, uri, name, f"{company.title}: {name}"))
     return types.ListResourcesResult(resources=found)
@@ -179,11 +179,11 @@ def _typed(result: Any) -> str:
 
 
 async def _policy(reading: Reading, values: Mapping[str, str]) -> str:
-    return json.dumps(reading.sources.policy_in_force(), ensure_ascii=False, indent=2)
+    return json.dumps(reading.live_data.policy_in_force(), ensure_ascii=False, indent=2)
 
 
 async def _audit(reading: Reading, values: Mapping[str, str]) -> str:
-    return json.dumps({"entries": await reading.sources.audit(AUDIT_ENTRIES_MAX)}, ensure_ascii=False)
+    return json.dumps({"entries": await reading.live_data.audit(AUDIT_ENTRIES_MAX)}, ensure_ascii=False)
 
 
 async def _company(reading: Reading, values: Mapping[str, str]) -> str:
@@ -207,16 +207,16 @@ async def _attachment(reading: Reading, values: Mapping[str, str]) -> str:
     file = bill.attachments[number - 1]
     tool, answer = await reading.ask("read_attachment", bill_id=values["id"], attachment_id=file.id, company=company)
     # As the tool says it: cleaned, bounded and marked. A file's own bytes never come this way.
-    said: str = tool.say(answer)
+    said: str = tool.render(answer)
     return said
 
 
 async def _vendor(reading: Reading, values: Mapping[str, str]) -> str:
-    office = await reading.sources.named(values.get("company", ""))
+    company = await reading.live_data.named(values.get("company", ""))
     # By its id first: the tool finds by name, and an address must not.
-    vendor = await office.ledger.vendors.get(values["id"])
+    vendor = await company.rutter.vendors.get(values["id"])
     name = (vendor.vendor_name or vendor.contact_name or "")[:200]
-    _, found = await reading.ask("find_records", kind="vendor", name=name, limit=200, company=office.company.id)
+    _, found = await reading.ask("find_records", kind="vendor", name=name, limit=200, company=company.id)
     rows = [row for row in found.records if row.id == vendor.id]
     if not rows:
         raise NotFound("this vendor has too many namesakes to be shown alone")

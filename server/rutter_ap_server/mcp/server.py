@@ -14,21 +14,21 @@ from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 
-from rutter_ap_server.mcp.handlers import Context, Extras, life
+from rutter_ap_server.mcp.handlers import Context, Handlers, life
 from rutter_ap_server.mcp.icons import icons
 from rutter_ap_tools.errors import Ambiguous, ApError, Refused
-from rutter_ap_tools.render import say_error
+from rutter_ap_tools.render import render_error
 from rutter_ap_tools.text import clean
 from rutter_ap_tools.tool import Tool
 from rutter_ap_tools.validate import read_arguments
 
 if TYPE_CHECKING:
     from rutter_ap_server.interaction import Asker
-    from rutter_ap_server.mcp.live_data import Sources
-    from rutter_ap_tools.backend import Desk
+    from rutter_ap_server.mcp.live_data import LiveData
+    from rutter_ap_tools.backend import Backend
 
     # Who is asking, and how its person can be asked, give the desk a call is handed to.
-    DeskFor = Callable[[str, Asker], Desk]
+    BackendFor = Callable[[str, Asker], Backend]
 
 # What of the catalogue one caller may see: a transport whose callers carry tokens narrows it further by their scopes.
 Allowed = Callable[[Context], Callable[[Tool[Any, Any]], bool]]
@@ -48,11 +48,11 @@ def everything(ctx: Context) -> Callable[[Tool[Any, Any]], bool]:
 
 
 def build_server(
-    desk_for: DeskFor,
+    backend_for: BackendFor,
     tools: Sequence[Tool[Any, Any]],
     *,
     instructions: str,
-    sources: Callable[[], Sources] | None = None,
+    live_data: Callable[[], LiveData] | None = None,
     allowed: Allowed = everything,
 ) -> Server[Any]:
     """The MCP server; `tools` is the catalogue as the operator narrowed it, `desk_for` gives each call its desk.
@@ -77,15 +77,15 @@ def build_server(
         if tool is None:
             # A tool the operator hid and one that never was get the same answer.
             raise MCPError(code=types.INVALID_PARAMS, message=f"unknown tool: {clean(params.name, 60)}")
-        return await call(desk_for, tool, ctx, params)
+        return await call(backend_for, tool, ctx, params)
 
-    def reading_desk(ctx: Context) -> Desk:
+    def reading_backend(ctx: Context) -> Backend:
         from rutter_ap_server.interaction import Silent
 
         # A read asks nobody anything.
-        return desk_for(preparer_of(ctx), Silent())
+        return backend_for(preparer_of(ctx), Silent())
 
-    extras = Extras(offered_to, reading_desk, sources)
+    extras = Handlers(offered_to, reading_backend, live_data)
     return _Server(
         NAME,
         version=version("rutter-ap"),
@@ -124,16 +124,19 @@ def listed(tool: Tool[Any, Any]) -> types.Tool:
 
 
 async def call(
-    desk_for: DeskFor, tool: Tool[Any, Any], ctx: ServerRequestContext[Any, Any], params: types.CallToolRequestParams
+    backend_for: BackendFor,
+    tool: Tool[Any, Any],
+    ctx: ServerRequestContext[Any, Any],
+    params: types.CallToolRequestParams,
 ) -> types.CallToolResult | types.InputRequiredResult:
     """One call: arguments read, the tool's own handler asked, the result said in text and typed."""
-    from rutter_ap_server.mcp.elicitation import AskFirst, asker_for
+    from rutter_ap_server.mcp.elicitation import InputRequired, asker_for
 
     try:
         arguments = read_arguments(tool.arguments, params.arguments or {})
-        desk = desk_for(preparer_of(ctx), asker_for(ctx, params))
-        result = await tool.handle(desk, arguments)
-    except AskFirst as first:
+        backend = backend_for(preparer_of(ctx), asker_for(ctx, params))
+        result = await tool.handle(backend, arguments)
+    except InputRequired as first:
         return first.result()
     except ApError as error:
         return error_result(error)
@@ -143,7 +146,7 @@ async def call(
         logger.error("unexpected %s in %s\n%s", type(error).__name__, tool.name, frames)
         return error_result(_unexpected())
     return types.CallToolResult(
-        content=[types.TextContent(text=tool.say(result))],
+        content=[types.TextContent(text=tool.render(result))],
         structured_content=result.model_dump(mode="json", exclude_none=True),
     )
 
@@ -169,7 +172,7 @@ def error_result(error: ApError) -> types.CallToolResult:
     if isinstance(error, Ambiguous):
         structured["candidates"] = [{"id": identifier, "name": name} for identifier, name in error.candidates]
     return types.CallToolResult(
-        content=[types.TextContent(text=say_error(error))], structured_content=structured, is_error=True
+        content=[types.TextContent(text=render_error(error))], structured_content=structured, is_error=True
     )
 
 

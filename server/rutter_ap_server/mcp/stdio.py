@@ -31,7 +31,7 @@ async def serve_stdio(app: App) -> None:
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(name)s %(levelname)s %(message)s")
     settings = app.settings
     tools = narrowed(toolsets=settings.toolsets, read_only=settings.read_only)
-    server = build_server(app.desk, tools, instructions=instructions(), sources=app.sources)
+    server = build_server(app.backend, tools, instructions=instructions(), live_data=app.live_data)
     async with anyio.create_task_group() as tasks:
         if sys.platform != "win32":
             # Windows has no signals to receive: there a client closes stdin, and what is on its way is still recorded.

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from mcp.server.connection import Connection
     from mcp.server.context import ServerRequestContext
 
-    from rutter_ap_server.mcp.live_data import Sources
+    from rutter_ap_server.mcp.live_data import LiveData
 
 LOOK_SECONDS = 1.0
 PER_SESSION_MAX = 50
@@ -48,12 +48,12 @@ class _Watched:
         return bool(self.streams or self.sessions)
 
 
-class Watch:
+class Subscriptions:
     """Who watches which proposal. One for a server's life; `tasks` is where it looks while anybody watches."""
 
-    def __init__(self, tasks: TaskGroup, sources: Sources) -> None:
+    def __init__(self, tasks: TaskGroup, live_data: LiveData) -> None:
         self._tasks = tasks
-        self._sources = sources
+        self._sources = live_data
         self._bus = InMemorySubscriptionBus()
         self._listen = ListenHandler(self._bus, max_subscriptions=_STREAMS_MAX, max_buffered_events=PER_SESSION_MAX)
         self._watched: dict[str, _Watched] = {}

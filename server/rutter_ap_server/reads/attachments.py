@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from rutter_ap_server.companies.company import Office
+from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import vendor_name
 from rutter_ap_server.documents.compare import Expected, compare
 from rutter_ap_server.documents.files import BYTES_MAX
@@ -26,22 +26,22 @@ _LINE_CHARACTERS_MAX = 300
 _OPEN_THERE = "A person can open it in the accounting platform."
 
 
-async def read_attachment(office: Office, ask: ReadAttachment) -> AttachmentText:
+async def read_attachment(company: Company, query: ReadAttachment) -> AttachmentText:
     """Answers `read_attachment`.
 
     Raises `NotFound` where there is no such file, `Ambiguous` where the bill has several and none is named, and
     `AssistantError` for a platform that keeps none or a file too large to be fetched.
     """
-    bill = await office.ledger.bills.get(ask.bill_id)
-    chosen = _chosen(await _attached(office, bill.id), ask.attachment_id)
-    content = await _content(office, bill.id, chosen.id)
+    bill = await company.rutter.bills.get(query.bill_id)
+    chosen = _chosen(await _attached(company, bill.id), query.attachment_id)
+    content = await _content(company, bill.id, chosen.id)
     read = await document_text(content)
     text, is_cut = _shown("\n".join(read.pages))
-    comparison, doubt = await _compared(office, bill, read)
+    comparison, doubt = await _compared(company, bill, read)
     notes = [note for note in ("the file is empty" if not content else read.words, _unread(read), doubt) if note]
     return AttachmentText(
-        company=office.company.named,
-        environment=office.company.environment,
+        company=company.named,
+        environment=company.environment,
         bill_id=bill.id,
         attachment_id=chosen.id,
         file_name=clean(chosen.file_name, 120),
@@ -56,9 +56,9 @@ async def read_attachment(office: Office, ask: ReadAttachment) -> AttachmentText
     )
 
 
-async def _attached(office: Office, bill_id: str) -> Sequence[Attachment]:
+async def _attached(company: Company, bill_id: str) -> Sequence[Attachment]:
     try:
-        return await office.ledger.attachments.list(bill_id)
+        return await company.rutter.attachments.list(bill_id)
     except (NotFoundUpstream, NotSupportedHere):
         # The bill is there, so it is its files that this platform does not know of.
         raise AssistantError(
@@ -90,10 +90,10 @@ def _chosen(attached: Sequence[Attachment], attachment_id: str) -> Attachment:
     )
 
 
-async def _content(office: Office, bill_id: str, attachment_id: str) -> bytes:
+async def _content(company: Company, bill_id: str, attachment_id: str) -> bytes:
     """The bytes of a file; the client fetches at most as many as may be attached."""
     try:
-        async with office.ledger.attachments.download(bill_id, attachment_id) as file:
+        async with company.rutter.attachments.download(bill_id, attachment_id) as file:
             return await file.read()
     except RutterError as error:
         if error.error_code != "upstream_too_large":
@@ -114,12 +114,12 @@ def _shown(text: str) -> tuple[str, bool]:
     return shown[:TEXT_CHARACTERS_MAX].rstrip() + "…", True
 
 
-async def _compared(office: Office, bill: Bill, read: DocumentText) -> tuple[Comparison | None, str]:
+async def _compared(company: Company, bill: Bill, read: DocumentText) -> tuple[Comparison | None, str]:
     """The comparison, where there is text and a total to compare; else why there is none."""
     if not read.pages or read.trouble:
         return None, ""
     try:
-        vendor = (await office.directory.shelf("vendor")).by_id.get(bill.vendor_id or "")
+        vendor = (await company.directory.cached_list("vendor")).by_id.get(bill.vendor_id or "")
     except ApError:
         # The rest is worth comparing; a vendor that cannot be named is not found.
         vendor = None

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from rutter_ap_server.companies.company import Office
-from rutter_ap_server.companies.directory import Names
+from rutter_ap_server.companies.company import Company
+from rutter_ap_server.companies.directory import NameResolver
 from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
 from rutter_ap_server.reads.bills import UNPAID, bill_row
 from rutter_ap_server.reads.history import HISTORY_PAGES_MAX
@@ -33,21 +33,21 @@ if TYPE_CHECKING:
 _PAYMENTS_MAX = 20
 
 
-async def bill_detail(office: Office, bill_id: str) -> BillDetail:
+async def bill_detail(company: Company, bill_id: str) -> BillDetail:
     """The bill with that id, with names. Raises `NotFoundUpstream`, and `LedgerDataError` for unusable amounts."""
-    bill = await office.ledger.bills.get(bill_id)
-    names = Names(office.directory)
-    row = bill_row(bill, await names.named("vendor", bill.vendor_id or ""), office.clock.today())
+    bill = await company.rutter.bills.get(bill_id)
+    names = NameResolver(company.directory)
+    row = bill_row(bill, await names.named("vendor", bill.vendor_id or ""), company.clock.today())
     lines = [await _line(line, bill.currency_code, names) for line in bill.line_items]
-    beside = _Beside()
-    await beside.read(office, bill)
+    beside = _Related()
+    await beside.read(company, bill)
     attachments = None
     if beside.attachments is not None:
         attachments = [AttachmentRow(id=a.id, file_name=clean(a.file_name, 120)) for a in beside.attachments]
     credits_left = _open_credits(bill, beside)
     return BillDetail(
-        company=office.company.named,
-        environment=office.company.environment,
+        company=company.named,
+        environment=company.environment,
         bill=row,
         memo=clean(bill.memo, 500) or None,
         lines=lines,
@@ -57,7 +57,7 @@ async def bill_detail(office: Office, bill_id: str) -> BillDetail:
         open_credits=credits_left,
         next_step=next_step(
             row,
-            office.company.platform,
+            company.platform,
             open_credits=credits_left.remaining.money if credits_left else None,
             credits_known=beside.credits is not None,
             has_document=bool(attachments) if attachments is not None else None,
@@ -67,46 +67,46 @@ async def bill_detail(office: Office, bill_id: str) -> BillDetail:
 
 
 @dataclass(slots=True)
-class _Beside:
+class _Related:
     """What is read beside a bill. None: it could not be had; not every platform keeps everything."""
 
     attachments: tuple[Attachment, ...] | None = None
     credits: dict[str, BillCreditMemo] | None = None
     payments: dict[str, BillPayment] | None = None
 
-    async def read(self, office: Office, bill: Bill) -> None:
+    async def read(self, company: Company, bill: Bill) -> None:
         """Reads all of it side by side."""
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._read_attachments, office, bill)
-            tasks.start_soon(self._read_payments, office, bill)
+            tasks.start_soon(self._read_attachments, company, bill)
+            tasks.start_soon(self._read_payments, company, bill)
             if bill.vendor_id and (bill.status in UNPAID or bill.linked_credit_memos):
-                tasks.start_soon(self._read_credits, office, bill.vendor_id)
+                tasks.start_soon(self._read_credits, company, bill.vendor_id)
 
-    async def _read_attachments(self, office: Office, bill: Bill) -> None:
+    async def _read_attachments(self, company: Company, bill: Bill) -> None:
         try:
-            self.attachments = await office.ledger.attachments.list(bill.id)
+            self.attachments = await company.rutter.attachments.list(bill.id)
         except ApError:
             self.attachments = None
 
-    async def _read_payments(self, office: Office, bill: Bill) -> None:
+    async def _read_payments(self, company: Company, bill: Bill) -> None:
         self.payments = {}
         try:
             for link in bill.linked_payments[:_PAYMENTS_MAX]:
                 if link.id:
-                    self.payments[link.id] = await office.ledger.bill_payments.get(link.id)
+                    self.payments[link.id] = await company.rutter.bill_payments.get(link.id)
         except ApError:
             # Dates and amounts stand on the bill itself; only the accounts of the rest are missing then.
             return
 
-    async def _read_credits(self, office: Office, vendor_id: str) -> None:
-        walk = office.ledger.bill_credit_memos.walk(filter=equal("vendor_id", vendor_id), pages_max=HISTORY_PAGES_MAX)
+    async def _read_credits(self, company: Company, vendor_id: str) -> None:
+        walk = company.rutter.bill_credit_memos.walk(filter=equal("vendor_id", vendor_id), pages_max=HISTORY_PAGES_MAX)
         try:
             self.credits = {credit.id: credit async for credit in walk}
         except ApError:
             self.credits = None
 
 
-async def _line(line: LedgerLine, currency: str, names: Names) -> BillLine:
+async def _line(line: LedgerLine, currency: str, names: NameResolver) -> BillLine:
     amount = None
     if line.total_amount is not None:
         amount = MoneyShape.of(ledger_money(line.total_amount, currency, "amount of a line"))
@@ -135,7 +135,7 @@ def _plain(number: Decimal | None) -> str | None:
     return f"{number:f}" if number is not None else None
 
 
-async def _payment(link: Link, bill: Bill, beside: _Beside, names: Names) -> Allocation:
+async def _payment(link: Link, bill: Bill, beside: _Related, names: NameResolver) -> Allocation:
     payment = (beside.payments or {}).get(link.id or "")
     account_id = payment.account_id if payment else None
     return _allocation(link, bill).model_copy(
@@ -143,7 +143,7 @@ async def _payment(link: Link, bill: Bill, beside: _Beside, names: Names) -> All
     )
 
 
-def _credit(link: Link, bill: Bill, beside: _Beside) -> Allocation:
+def _credit(link: Link, bill: Bill, beside: _Related) -> Allocation:
     credit = (beside.credits or {}).get(link.id or "")
     number = clean(credit.document_number, 60) if credit else ""
     return _allocation(link, bill).model_copy(update={"document_number": number or None})
@@ -157,7 +157,7 @@ def _allocation(link: Link, bill: Bill) -> Allocation:
     )
 
 
-def _open_credits(bill: Bill, beside: _Beside) -> OpenCredits | None:
+def _open_credits(bill: Bill, beside: _Related) -> OpenCredits | None:
     """The vendor's credits that could be applied to this bill now."""
     if bill.status not in UNPAID:
         return None

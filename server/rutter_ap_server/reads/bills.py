@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
-from rutter_ap_server.companies.company import Office
-from rutter_ap_server.companies.directory import Names
+from rutter_ap_server.companies.company import Company
+from rutter_ap_server.companies.directory import NameResolver
 from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
 from rutter_ap_server.reads.paging import NOT_ALL_SEEN, PAGE_SIZE, PAGES_MAX, WALK_PAGES_MAX, Stream, pack, resume
 from rutter_ap_server.rutter.abilities import ignores_filters
@@ -32,27 +32,27 @@ _NOT_EXACT = "No totals: the amounts of at least one bill do not fit its currenc
 class BillLists:
     """Answers `list_bills` and `get_bill` for one company."""
 
-    def __init__(self, office: Office) -> None:
-        self._office = office
+    def __init__(self, company: Company) -> None:
+        self._office = company
 
-    async def page(self, ask: ListBills) -> BillList:
+    async def page(self, query: ListBills) -> BillList:
         """One page: the bills that fit, in the asked order, until the page is full; the first one with totals."""
-        office = self._office
-        vendor_id = (await office.directory.vendor_to_read(ask.vendor)).id if ask.vendor else None
-        wanted = Wanted.of(ask, vendor_id, office.clock.today())
-        stream = await open_stream(office, wanted, ask.cursor)
-        rows, unusable = await self._rows(stream, ask.limit, wanted)
+        company = self._office
+        vendor_id = (await company.directory.vendor_to_read(query.vendor)).id if query.vendor else None
+        wanted = BillQuery.of(query, vendor_id, company.clock.today())
+        stream = await open_stream(company, wanted, query.cursor)
+        rows, unusable = await self._rows(stream, query.limit, wanted)
         notes = [f"Bill {bill_id} is left out: its amounts do not fit its currency." for bill_id in unusable]
         cursor = None if stream.ended else stream.cursor
         whole = _Whole(None)
-        if stream.stuck and len(rows) < ask.limit:
+        if stream.stuck and len(rows) < query.limit:
             notes.append(NOT_ALL_SEEN)
-        if not ask.cursor:
+        if not query.cursor:
             whole = _Whole(None, note=_NOT_EXACT) if unusable else await _whole_of(stream, rows)
             notes += [whole.note] if whole.note else []
         return BillList(
-            company=office.company.named,
-            environment=office.company.environment,
+            company=company.named,
+            environment=company.environment,
             bills=rows,
             today=wanted.today,
             totals=whole.totals,
@@ -60,9 +60,9 @@ class BillLists:
             next_cursor=cursor if whole.goes_on else None,
         )
 
-    async def _rows(self, stream: BillStream, limit: int, wanted: Wanted) -> tuple[list[BillRow], list[str]]:
+    async def _rows(self, stream: BillStream, limit: int, wanted: BillQuery) -> tuple[list[BillRow], list[str]]:
         """The rows of a page, and the ids of bills whose amounts cannot be used."""
-        names = Names(self._office.directory)
+        names = NameResolver(self._office.directory)
         rows: list[BillRow] = []
         unusable: list[str] = []
         while len(rows) < limit:
@@ -106,7 +106,7 @@ UNPAID = ("open", "partially_paid")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class BillQuery:
     """What is asked for, checked against every bill again, since some platforms ignore filters."""
 
     statuses: tuple[str | None, ...]
@@ -120,23 +120,23 @@ class Wanted:
     latest_first: bool
 
     @classmethod
-    def of(cls, ask: ListBills, vendor_id: str | None, today: date) -> Wanted:
+    def of(cls, query: ListBills, vendor_id: str | None, today: date) -> BillQuery:
         """The question, read. Raises `BadInput` for a window that ends before it begins."""
-        if ask.due_from and ask.due_to and ask.due_from > ask.due_to:
+        if query.due_from and query.due_to and query.due_from > query.due_to:
             raise BadInput("`due_from` is after `due_to`")
         statuses: tuple[str | None, ...] = (
-            UNPAID if ask.status == "unpaid" else (None,) if ask.status == "any" else (ask.status,)
+            UNPAID if query.status == "unpaid" else (None,) if query.status == "any" else (query.status,)
         )
         return cls(
             statuses=statuses,
             vendor_id=vendor_id,
-            number=ask.document_number,
-            due_from=date.fromisoformat(ask.due_from) if ask.due_from else None,
-            due_to=date.fromisoformat(ask.due_to) if ask.due_to else None,
-            overdue=ask.overdue,
+            number=query.document_number,
+            due_from=date.fromisoformat(query.due_from) if query.due_from else None,
+            due_to=date.fromisoformat(query.due_to) if query.due_to else None,
+            overdue=query.overdue,
             today=today,
-            key=ask.sort.lstrip("-"),
-            latest_first=ask.sort.startswith("-"),
+            key=query.sort.lstrip("-"),
+            latest_first=query.sort.startswith("-"),
         )
 
     @property
@@ -234,7 +234,7 @@ def sums_of(amounts: Iterable[tuple[Money, Money]]) -> list[BillTotal]:
 class BillStream:
     """The streams of each wanted status, merged. `stuck` when the bound of pages was met before the end."""
 
-    def __init__(self, wanted: Wanted, streams: list[Stream[Bill]]) -> None:
+    def __init__(self, wanted: BillQuery, streams: list[Stream[Bill]]) -> None:
         self._wanted = wanted
         self._streams = streams
         self.pages_left = PAGES_MAX
@@ -278,28 +278,28 @@ class BillStream:
         return ready[(max if self._wanted.latest_first else min)(heads)[1]]
 
 
-async def open_stream(office: Office, wanted: Wanted, cursor: str) -> BillStream:
+async def open_stream(company: Company, wanted: BillQuery, cursor: str) -> BillStream:
     """The stream of a question, from its beginning or from a cursor. Raises `BadInput` for another one's cursor."""
-    if ignores_filters(office.company.platform):
-        stream = _stream(office, wanted, None)
+    if ignores_filters(company.platform):
+        stream = _stream(company, wanted, None)
         resume(cursor, wanted.digest, [stream])
-        await _hold_sorted(office, wanted, stream)
+        await _hold_sorted(company, wanted, stream)
         return BillStream(wanted, [stream])
-    streams = [_stream(office, wanted, status) for status in wanted.statuses]
+    streams = [_stream(company, wanted, status) for status in wanted.statuses]
     resume(cursor, wanted.digest, streams)
     return BillStream(wanted, streams)
 
 
-async def _hold_sorted(office: Office, wanted: Wanted, stream: Stream[Bill]) -> None:
+async def _hold_sorted(company: Company, wanted: BillQuery, stream: Stream[Bill]) -> None:
     """Everything that fits, for a platform that ignores filters and sorting: both are done here."""
-    found = {bill.id: bill async for bill in office.ledger.bills.walk(pages_max=WALK_PAGES_MAX)}
+    found = {bill.id: bill async for bill in company.rutter.bills.walk(pages_max=WALK_PAGES_MAX)}
     fitting = [bill for bill in found.values() if wanted.matches(bill, None)]
     stream.hold(sorted(fitting, key=wanted.order, reverse=wanted.latest_first))
 
 
-def _stream(office: Office, wanted: Wanted, status: str | None) -> Stream[Bill]:
+def _stream(company: Company, wanted: BillQuery, status: str | None) -> Stream[Bill]:
     async def fetch(cursor: str | None) -> Page[Bill]:
-        return await office.ledger.bills.list(
+        return await company.rutter.bills.list(
             filter=wanted.upstream(status), sort=wanted.sort, cursor=cursor, limit=PAGE_SIZE
         )
 

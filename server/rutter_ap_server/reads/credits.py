@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from rutter_ap_server.companies.company import Office
-from rutter_ap_server.companies.directory import Names
+from rutter_ap_server.companies.company import Company
+from rutter_ap_server.companies.directory import NameResolver
 from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
 from rutter_ap_server.reads.history import OPEN
 from rutter_ap_server.reads.paging import NOT_ALL_SEEN, PAGE_SIZE, WALK_PAGES_MAX, Stream, pack, resume, take
@@ -24,19 +24,19 @@ if TYPE_CHECKING:
     from rutter_ap_server.rutter.paging import Page
 
 
-async def list_credits(office: Office, ask: ListCredits) -> CreditList:
+async def list_credits(company: Company, query: ListCredits) -> CreditList:
     """Answers `list_credits`: in the order they were entered, or of their dates where the platform does not sort.
 
     Raises `NotSupportedHere` on a platform without credit memos, `BadInput` for a cursor of another question, and
     `NotFound` or `Ambiguous` for the vendor.
     """
-    if abilities_of(office.company.platform).support("bill_credit_memos", "read") is Support.NO:
+    if abilities_of(company.platform).support("bill_credit_memos", "read") is Support.NO:
         raise NotSupportedHere("This company's accounting platform has no bill credit memos.")
-    vendor_id = (await office.directory.vendor_to_read(ask.vendor)).id if ask.vendor else None
-    wanted = _Wanted(vendor_id, only_open=ask.status == "open")
-    stream = await _stream(office, wanted, ask.cursor)
-    page = await take(stream, wanted.matches, ask.limit)
-    names = Names(office.directory)
+    vendor_id = (await company.directory.vendor_to_read(query.vendor)).id if query.vendor else None
+    wanted = _CreditQuery(vendor_id, only_open=query.status == "open")
+    stream = await _stream(company, wanted, query.cursor)
+    page = await take(stream, wanted.matches, query.limit)
+    names = NameResolver(company.directory)
     rows: list[CreditRow] = []
     notes = [NOT_ALL_SEEN] if page.stuck else []
     for credit in page.records:
@@ -45,8 +45,8 @@ async def list_credits(office: Office, ask: ListCredits) -> CreditList:
         except LedgerDataError:
             notes.append(f"Credit {credit.id} is left out: its amounts or its currency cannot be used.")
     return CreditList(
-        company=office.company.named,
-        environment=office.company.environment,
+        company=company.named,
+        environment=company.environment,
         credits=rows,
         notes=notes,
         next_cursor=pack(wanted.digest, [stream]) if page.more else None,
@@ -54,7 +54,7 @@ async def list_credits(office: Office, ask: ListCredits) -> CreditList:
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class _CreditQuery:
     """What is asked for. The status cannot be filtered by upstream (Rutter docs: Filtering Objects)."""
 
     vendor_id: str | None
@@ -71,19 +71,19 @@ class _Wanted:
         return digest(["credits", str(self.vendor_id), str(self.only_open)])[:16]
 
 
-async def _stream(office: Office, wanted: _Wanted, cursor: str) -> Stream[BillCreditMemo]:
+async def _stream(company: Company, wanted: _CreditQuery, cursor: str) -> Stream[BillCreditMemo]:
     chosen = equal("vendor_id", wanted.vendor_id) if wanted.vendor_id else None
 
     async def fetch(at: str | None) -> Page[BillCreditMemo]:
         # By creation, which never changes, so that a credit applied meanwhile does not move the rest.
-        return await office.ledger.bill_credit_memos.list(
+        return await company.rutter.bill_credit_memos.list(
             filter=chosen, sort="created_at DESC", cursor=at, limit=PAGE_SIZE
         )
 
     stream = Stream(fetch)
     resume(cursor, wanted.digest, [stream])
-    if ignores_filters(office.company.platform):
-        walk = office.ledger.bill_credit_memos.walk(pages_max=WALK_PAGES_MAX)
+    if ignores_filters(company.platform):
+        walk = company.rutter.bill_credit_memos.walk(pages_max=WALK_PAGES_MAX)
         found = {credit.id: credit async for credit in walk}
         stream.hold(sorted((c for c in found.values() if wanted.matches(c)), key=_day, reverse=True))
     return stream
@@ -93,7 +93,7 @@ def _day(credit: BillCreditMemo) -> tuple[datetime, str]:
     return (credit.issue_date or datetime.min.replace(tzinfo=UTC), credit.id)
 
 
-async def _row(credit: BillCreditMemo, names: Names) -> CreditRow:
+async def _row(credit: BillCreditMemo, names: NameResolver) -> CreditRow:
     currency = credit.currency_code
     return CreditRow(
         id=credit.id,

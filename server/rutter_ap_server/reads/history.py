@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from rutter_ap_server.companies.company import Office
+from rutter_ap_server.companies.company import Company
 from rutter_ap_server.rutter.filters import equal
 
 if TYPE_CHECKING:
@@ -16,16 +16,16 @@ HISTORY_PAGES_MAX = 20
 OPEN = ("open", "partially_paid")
 
 
-async def open_credits(office: Office, vendor_id: str | None = None) -> list[BillCreditMemo]:
+async def open_credits(company: Company, vendor_id: str | None = None) -> list[BillCreditMemo]:
     """Credit memos with something left, of one vendor or of all."""
     chosen = equal("vendor_id", vendor_id) if vendor_id else None
     # A record that changes during the walk comes twice; the later one counts.
-    found = {c.id: c async for c in office.ledger.bill_credit_memos.walk(filter=chosen, pages_max=HISTORY_PAGES_MAX)}
+    found = {c.id: c async for c in company.rutter.bill_credit_memos.walk(filter=chosen, pages_max=HISTORY_PAGES_MAX)}
     return [credit for credit in found.values() if credit.status in OPEN and credit.remaining_amount > 0]
 
 
-async def bills_of(office: Office, vendor_id: str) -> list[Bill]:
+async def bills_of(company: Company, vendor_id: str) -> list[Bill]:
     """Every bill of one vendor."""
     chosen = equal("vendor_id", vendor_id)
-    found = {b.id: b async for b in office.ledger.bills.walk(filter=chosen, pages_max=HISTORY_PAGES_MAX)}
+    found = {b.id: b async for b in company.rutter.bills.walk(filter=chosen, pages_max=HISTORY_PAGES_MAX)}
     return list(found.values())

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from rutter_ap_server.companies.company import Office
-from rutter_ap_server.companies.directory import Names
+from rutter_ap_server.companies.company import Company
+from rutter_ap_server.companies.directory import NameResolver
 from rutter_ap_server.reads import aging
 from rutter_ap_server.reads.aging import Owed, Pair
 from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
@@ -39,27 +39,27 @@ if TYPE_CHECKING:
 _PAIRS_MAX = 20
 
 
-async def summarize_payables(office: Office, ask: SummarizePayables) -> PayablesSummary:
+async def summarize_payables(company: Company, query: SummarizePayables) -> PayablesSummary:
     """Answers `summarize_payables`. Raises `NotFound` or `Ambiguous` for the vendor, `BadInput` for a day too late."""
-    as_of = date.fromisoformat(ask.as_of) if ask.as_of else office.clock.today()
-    if as_of.toordinal() + ask.days > date.max.toordinal():
+    as_of = date.fromisoformat(query.as_of) if query.as_of else company.clock.today()
+    if as_of.toordinal() + query.days > date.max.toordinal():
         raise BadInput("`as_of` is too late")
-    vendor_id = (await office.directory.vendor_to_read(ask.vendor)).id if ask.vendor else None
-    read = await read_payables(office, vendor_id)
-    names = Names(office.directory)
+    vendor_id = (await company.directory.vendor_to_read(query.vendor)).id if query.vendor else None
+    read = await read_payables(company, vendor_id)
+    names = NameResolver(company.directory)
     notes = list(read.notes)
-    if as_of != office.clock.today():
+    if as_of != company.clock.today():
         notes.append("Only the aging is by that day: the amounts are what is due now.")
     currencies = sorted({bill.due.currency for bill in read.unpaid} | {left.currency for _, left in read.credits})
-    summed = [await _currency(code, read, as_of, ask, names, notes) for code in currencies]
+    summed = [await _currency(code, read, as_of, query, names, notes) for code in currencies]
     pairs = aging.possible_duplicates(read.bills.values())
     if len(pairs) > _PAIRS_MAX:
         notes.append(f"{len(pairs) - _PAIRS_MAX} more possible duplicates are not shown; name a vendor.")
     return PayablesSummary(
-        company=office.company.named,
-        environment=office.company.environment,
+        company=company.named,
+        environment=company.environment,
         as_of=as_of,
-        days=ask.days,
+        days=query.days,
         complete=read.complete,
         currencies=summed,
         possible_duplicates=[await _alike(pair, names) for pair in pairs[:_PAIRS_MAX]],
@@ -68,7 +68,7 @@ async def summarize_payables(office: Office, ask: SummarizePayables) -> Payables
 
 
 async def _currency(
-    code: str, read: Payables, as_of: date, ask: SummarizePayables, names: Names, notes: list[str]
+    code: str, read: Payables, as_of: date, query: SummarizePayables, names: NameResolver, notes: list[str]
 ) -> CurrencyPayables:
     bills = [bill for bill in read.unpaid if bill.due.currency == code]
     credits_left: dict[str, Money] = {}
@@ -76,7 +76,7 @@ async def _currency(
         if remaining.currency == code:
             credits_left[vendor_id] = credits_left.get(vendor_id, Money.zero(code)) + remaining
     vendors = aging.by_vendor(bills, as_of, code)
-    rest = vendors[ask.limit :]
+    rest = vendors[query.limit :]
     if rest:
         owed = Money.total((row.due for row in rest), code)
         notes.append(f"{code}: {len(rest)} more vendors, who are owed {owed}, are not shown.")
@@ -95,7 +95,7 @@ async def _currency(
         ],
         cash_needed=[
             CashNeed(by=point.by, due=MoneyShape.of(point.due), cumulative=MoneyShape.of(point.cumulative))
-            for point in aging.cash_needed(bills, as_of, ask.days, code)
+            for point in aging.cash_needed(bills, as_of, query.days, code)
         ],
         vendors=[
             VendorOwing(
@@ -105,12 +105,12 @@ async def _currency(
                 overdue=MoneyShape.of(row.overdue),
                 open_credits=MoneyShape.of(credits_left[row.vendor_id]) if row.vendor_id in credits_left else None,
             )
-            for row in vendors[: ask.limit]
+            for row in vendors[: query.limit]
         ],
     )
 
 
-async def _alike(pair: Pair, names: Names) -> PossibleDuplicate:
+async def _alike(pair: Pair, names: NameResolver) -> PossibleDuplicate:
     reason = (
         "same_number_and_total"
         if pair.same_number and pair.same_total
@@ -167,30 +167,30 @@ class Payables:
                 self.notes.append(f"Bill {bill.id} is left out: its amounts do not fit its currency.")
 
 
-async def read_payables(office: Office, vendor_id: str | None) -> Payables:
+async def read_payables(company: Company, vendor_id: str | None) -> Payables:
     """Every unpaid bill, paid ones that changed lately, and open credits, of one vendor or of all."""
     found = Payables()
-    if ignores_filters(office.company.platform):
-        await _read_everything(office, vendor_id, found)
+    if ignores_filters(company.platform):
+        await _read_everything(company, vendor_id, found)
     else:
-        await _read_recent(office, vendor_id, found)
+        await _read_recent(company, vendor_id, found)
         try:
             for status in UNPAID:
-                async for bill in _walk(office, vendor_id, equal("status", status)):
+                async for bill in _walk(company, vendor_id, equal("status", status)):
                     found.keep(bill)
         except WalkTooLong:
             found.complete = False
             found.notes.append(_TOO_MANY)
-    if abilities_of(office.company.platform).support("bill_credit_memos", "read") is not Support.NO:
-        await _read_credits(office, vendor_id, found)
+    if abilities_of(company.platform).support("bill_credit_memos", "read") is not Support.NO:
+        await _read_credits(company, vendor_id, found)
     return found
 
 
-async def _read_everything(office: Office, vendor_id: str | None, found: Payables) -> None:
+async def _read_everything(company: Company, vendor_id: str | None, found: Payables) -> None:
     """One walk answers all, where the platform would ignore a filter anyway."""
-    since = office.clock.now() - timedelta(days=_RECENT_DAYS)
+    since = company.clock.now() - timedelta(days=_RECENT_DAYS)
     try:
-        async for bill in _walk(office, vendor_id, None):
+        async for bill in _walk(company, vendor_id, None):
             if bill.status in UNPAID or (bill.updated_at is not None and bill.updated_at > since):
                 found.keep(bill)
             else:
@@ -201,20 +201,20 @@ async def _read_everything(office: Office, vendor_id: str | None, found: Payable
         found.notes.append(_TOO_MANY)
 
 
-async def _read_recent(office: Office, vendor_id: str | None, found: Payables) -> None:
+async def _read_recent(company: Company, vendor_id: str | None, found: Payables) -> None:
     """Paid bills come first: one that is unpaid by the time of the walk after is then seen as that."""
-    chosen = equal("status", "paid") & above("updated_at", office.clock.today() - timedelta(days=_RECENT_DAYS))
+    chosen = equal("status", "paid") & above("updated_at", company.clock.today() - timedelta(days=_RECENT_DAYS))
     try:
-        async for bill in _walk(office, vendor_id, chosen, pages_max=_RECENT_PAGES_MAX):
+        async for bill in _walk(company, vendor_id, chosen, pages_max=_RECENT_PAGES_MAX):
             found.keep(bill)
     except WalkTooLong:
         found.bills.clear()
         found.notes.append(_NO_RECENT)
 
 
-async def _read_credits(office: Office, vendor_id: str | None, found: Payables) -> None:
+async def _read_credits(company: Company, vendor_id: str | None, found: Payables) -> None:
     try:
-        for credit in await open_credits(office, vendor_id):
+        for credit in await open_credits(company, vendor_id):
             remaining = ledger_money(credit.remaining_amount, credit.currency_code, "remainder of a credit")
             found.credits.append((credit.vendor_id or "", remaining))
     except ApError:
@@ -223,13 +223,13 @@ async def _read_credits(office: Office, vendor_id: str | None, found: Payables) 
 
 
 def _walk(
-    office: Office, vendor_id: str | None, chosen: Filter | None, *, pages_max: int = WALK_PAGES_MAX
+    company: Company, vendor_id: str | None, chosen: Filter | None, *, pages_max: int = WALK_PAGES_MAX
 ) -> AsyncIterator[Bill]:
     """Oldest change first: a bill that changes during the walk comes again at its end."""
     if vendor_id is not None:
         of_vendor = equal("vendor_id", vendor_id)
         chosen = of_vendor if chosen is None else chosen & of_vendor
-    return office.ledger.bills.walk(filter=chosen, pages_max=pages_max)
+    return company.rutter.bills.walk(filter=chosen, pages_max=pages_max)
 
 
 def _owed(bill: Bill) -> Owed:

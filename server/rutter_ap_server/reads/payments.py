@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
-from rutter_ap_server.companies.company import Office
-from rutter_ap_server.companies.directory import Names
+from rutter_ap_server.companies.company import Company
+from rutter_ap_server.companies.directory import NameResolver
 from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
 from rutter_ap_server.reads.paging import NOT_ALL_SEEN, PAGE_SIZE, WALK_PAGES_MAX, Stream, pack, resume, take
 from rutter_ap_server.rutter.abilities import ignores_filters
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
     from rutter_ap_server.rutter.paging import Page
 
 
-async def list_payments(office: Office, ask: ListPayments) -> PaymentList:
+async def list_payments(company: Company, query: ListPayments) -> PaymentList:
     """Answers `list_payments`: in the order they were recorded, or of their dates where the platform does not sort.
 
     Raises `BadInput` for a cursor of another question, `NotFound` or `Ambiguous` for the vendor, and
     `NotFoundUpstream` for a bill that is not there.
     """
-    wanted = await _wanted(office, ask)
-    stream = await _stream(office, wanted, ask.cursor)
-    page = await take(stream, wanted.matches, ask.limit)
-    names = Names(office.directory)
+    wanted = await _wanted(company, query)
+    stream = await _stream(company, wanted, query.cursor)
+    page = await take(stream, wanted.matches, query.limit)
+    names = NameResolver(company.directory)
     rows: list[PaymentRow] = []
     notes = [NOT_ALL_SEEN] if page.stuck else []
     for payment in page.records:
@@ -43,8 +43,8 @@ async def list_payments(office: Office, ask: ListPayments) -> PaymentList:
         except LedgerDataError:
             notes.append(f"Payment {payment.id} is left out: its amounts do not fit its currency.")
     return PaymentList(
-        company=office.company.named,
-        environment=office.company.environment,
+        company=company.named,
+        environment=company.environment,
         payments=rows,
         notes=notes,
         next_cursor=pack(wanted.digest, [stream]) if page.more else None,
@@ -52,7 +52,7 @@ async def list_payments(office: Office, ask: ListPayments) -> PaymentList:
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class _PaymentQuery:
     """What is asked for. Dates cannot be filtered by upstream (Rutter docs: Filtering Objects)."""
 
     vendor_id: str | None
@@ -75,38 +75,40 @@ class _Wanted:
         return digest([str(part) for part in parts])[:16]
 
 
-async def _wanted(office: Office, ask: ListPayments) -> _Wanted:
-    date_from = date.fromisoformat(ask.date_from) if ask.date_from else None
-    date_to = date.fromisoformat(ask.date_to) if ask.date_to else None
+async def _wanted(company: Company, query: ListPayments) -> _PaymentQuery:
+    date_from = date.fromisoformat(query.date_from) if query.date_from else None
+    date_to = date.fromisoformat(query.date_to) if query.date_to else None
     if date_from and date_to and date_from > date_to:
         raise BadInput("`date_from` is after `date_to`")
-    vendor_id = (await office.directory.vendor_to_read(ask.vendor)).id if ask.vendor else None
-    return _Wanted(vendor_id, ask.bill_id, date_from, date_to)
+    vendor_id = (await company.directory.vendor_to_read(query.vendor)).id if query.vendor else None
+    return _PaymentQuery(vendor_id, query.bill_id, date_from, date_to)
 
 
-async def _stream(office: Office, wanted: _Wanted, cursor: str) -> Stream[BillPayment]:
+async def _stream(company: Company, wanted: _PaymentQuery, cursor: str) -> Stream[BillPayment]:
     chosen = equal("vendor_id", wanted.vendor_id) if wanted.vendor_id else None
 
     async def fetch(at: str | None) -> Page[BillPayment]:
         # By creation, which never changes, so that a payment written meanwhile does not move the rest.
-        return await office.ledger.bill_payments.list(filter=chosen, sort="created_at DESC", cursor=at, limit=PAGE_SIZE)
+        return await company.rutter.bill_payments.list(
+            filter=chosen, sort="created_at DESC", cursor=at, limit=PAGE_SIZE
+        )
 
     stream = Stream(fetch)
     resume(cursor, wanted.digest, [stream])
     if wanted.bill_id:
-        stream.hold(_latest_first(await _of_bill(office, wanted.bill_id)))
-    elif ignores_filters(office.company.platform):
-        walk = office.ledger.bill_payments.walk(pages_max=WALK_PAGES_MAX)
+        stream.hold(_latest_first(await _of_bill(company, wanted.bill_id)))
+    elif ignores_filters(company.platform):
+        walk = company.rutter.bill_payments.walk(pages_max=WALK_PAGES_MAX)
         found = {payment.id: payment async for payment in walk}
         stream.hold(_latest_first(payment for payment in found.values() if wanted.matches(payment)))
     return stream
 
 
-async def _of_bill(office: Office, bill_id: str) -> list[BillPayment]:
+async def _of_bill(company: Company, bill_id: str) -> list[BillPayment]:
     """The payments a bill says it was settled by: they are few, and no filter of Rutter's finds them."""
-    bill = await office.ledger.bills.get(bill_id)
+    bill = await company.rutter.bills.get(bill_id)
     ids = dict.fromkeys(link.id for link in bill.linked_payments if link.id)
-    return [await office.ledger.bill_payments.get(payment_id) for payment_id in ids]
+    return [await company.rutter.bill_payments.get(payment_id) for payment_id in ids]
 
 
 def _latest_first(payments: Iterable[BillPayment]) -> list[BillPayment]:
@@ -117,7 +119,7 @@ def _day(payment: BillPayment) -> tuple[datetime, str]:
     return (payment.transaction_date or datetime.min.replace(tzinfo=UTC), payment.id)
 
 
-async def _row(payment: BillPayment, names: Names) -> PaymentRow:
+async def _row(payment: BillPayment, names: NameResolver) -> PaymentRow:
     currency = payment.currency_code
     shares = [(link.id or "", ledger_money(link.allocated_amount, currency, "share")) for link in payment.linked_bills]
     if payment.total_amount is None:

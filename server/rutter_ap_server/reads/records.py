@@ -7,8 +7,8 @@ from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any
 
-from rutter_ap_server.companies.company import Office
-from rutter_ap_server.companies.directory import NOUNS, NotOffered, Noun
+from rutter_ap_server.companies.company import Company
+from rutter_ap_server.companies.directory import RECORD_TYPES, NotOffered, RecordType
 from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
 from rutter_ap_server.rutter.abilities import Support, abilities_of
 from rutter_ap_server.rutter.errors import NotSupportedHere, WalkTooLong
@@ -25,53 +25,57 @@ _NEAREST_AMONG_MAX = 5000
 _NEAREST_CUTOFF = 0.6
 
 
-async def find_records(office: Office, ask: FindRecords) -> RecordList:
+async def find_records(company: Company, query: FindRecords) -> RecordList:
     """Answers `find_records`: the records of the kind that hold the words, in the order of their names.
 
     Raises `NotOffered` where the platform has no such records, and `BadInput` for an argument of another kind.
     """
-    noun = NOUNS[ask.kind]
-    _check(office, ask, noun)
-    records, whole = await (_orders(office, ask, noun) if ask.kind == "purchase_order" else _records(office, ask))
-    wanted = fold(ask.name)
+    noun = RECORD_TYPES[query.kind]
+    _check(company, query, noun)
+    records, whole = await (
+        _orders(company, query, noun) if query.kind == "purchase_order" else _records(company, query)
+    )
+    wanted = fold(query.name)
     matching = [record for record in records if any(wanted in fold(text) for text in noun.names(record) or ("",))]
     matching.sort(key=lambda record: ([fold(text) for text in noun.names(record)], record.id))
-    vendors = (await office.directory.shelf("vendor")).by_id if ask.kind == "purchase_order" and matching else {}
+    vendors = (
+        (await company.directory.cached_list("vendor")).by_id if query.kind == "purchase_order" and matching else {}
+    )
     return RecordList(
-        company=office.company.named,
-        environment=office.company.environment,
-        kind=ask.kind,
-        records=[_row(record, noun, vendors) for record in matching[: ask.limit]],
+        company=company.named,
+        environment=company.environment,
+        kind=query.kind,
+        records=[_row(record, noun, vendors) for record in matching[: query.limit]],
         nearest=_nearest(wanted, records, noun) if wanted and not matching else [],
-        more=len(matching) > ask.limit or not whole,
+        more=len(matching) > query.limit or not whole,
         notes=[] if whole else [f"This company has more {noun.plural} than can be looked through; some are missing."],
     )
 
 
-def _check(office: Office, ask: FindRecords, noun: Noun) -> None:
-    if ask.account_type and ask.kind != "account":
+def _check(company: Company, query: FindRecords, noun: RecordType) -> None:
+    if query.account_type and query.kind != "account":
         raise BadInput("`account_type` is for kind=account only")
-    if ask.vendor and ask.kind != "purchase_order":
+    if query.vendor and query.kind != "purchase_order":
         raise BadInput("`vendor` is for kind=purchase_order only; to look a vendor up use kind=vendor with `name`")
-    if abilities_of(office.company.platform).support(noun.collection, "read") is Support.NO:
+    if abilities_of(company.platform).support(noun.collection, "read") is Support.NO:
         raise NotOffered(noun)
 
 
-async def _records(office: Office, ask: FindRecords) -> tuple[Sequence[Any], bool]:
+async def _records(company: Company, query: FindRecords) -> tuple[Sequence[Any], bool]:
     """Every record of a kind, and whether that is all of them."""
-    shelf = await office.directory.shelf(ask.kind, afresh=True)
-    records = list(shelf.by_id.values())
-    if ask.account_type:
-        records = [account for account in records if account.account_type == ask.account_type]
-    return records, shelf.whole
+    cached_list = await company.directory.cached_list(query.kind, afresh=True)
+    records = list(cached_list.by_id.values())
+    if query.account_type:
+        records = [account for account in records if account.account_type == query.account_type]
+    return records, cached_list.whole
 
 
-async def _orders(office: Office, ask: FindRecords, noun: Noun) -> tuple[Sequence[Any], bool]:
+async def _orders(company: Company, query: FindRecords, noun: RecordType) -> tuple[Sequence[Any], bool]:
     """Purchase orders, of one vendor or of all; the ledger filters them where it can."""
-    chosen = equal("vendor_id", (await office.directory.vendor_to_read(ask.vendor)).id) if ask.vendor else None
+    chosen = equal("vendor_id", (await company.directory.vendor_to_read(query.vendor)).id) if query.vendor else None
     found: dict[str, Any] = {}
     try:
-        async for order in office.ledger.purchase_orders.walk(filter=chosen, pages_max=_ORDER_PAGES_MAX):
+        async for order in company.rutter.purchase_orders.walk(filter=chosen, pages_max=_ORDER_PAGES_MAX):
             found[order.id] = order
     except WalkTooLong:
         return list(found.values()), False
@@ -80,7 +84,7 @@ async def _orders(office: Office, ask: FindRecords, noun: Noun) -> tuple[Sequenc
     return list(found.values()), True
 
 
-def _row(record: Any, noun: Noun, vendors: dict[str, Any]) -> RecordRow:
+def _row(record: Any, noun: RecordType, vendors: dict[str, Any]) -> RecordRow:
     """One record, with the fields its kind has."""
     vendor_id = getattr(record, "vendor_id", None)
     total = _total(record)
@@ -101,7 +105,7 @@ def _row(record: Any, noun: Noun, vendors: dict[str, Any]) -> RecordRow:
 
 
 def _vendor_name(vendor: Any) -> str | None:
-    return clean(NOUNS["vendor"].name(vendor), 80) or None if vendor is not None else None
+    return clean(RECORD_TYPES["vendor"].name(vendor), 80) or None if vendor is not None else None
 
 
 def _total(record: Any) -> MoneyShape | None:
@@ -126,7 +130,7 @@ def _rate(record: Any) -> str | None:
     return plain.rstrip("0").rstrip(".") if "." in plain else plain
 
 
-def _nearest(wanted: str, records: Iterable[Any], noun: Noun) -> list[Named]:
+def _nearest(wanted: str, records: Iterable[Any], noun: RecordType) -> list[Named]:
     """The records whose name, or a word of it, is spelled most like what was asked for."""
     by_spelling: dict[str, list[Any]] = {}
     for record in list(records)[:_NEAREST_AMONG_MAX]:

@@ -13,7 +13,7 @@ from rutter_ap_tools.connections import SyncLedger, SyncResult
 from rutter_ap_tools.errors import RetryError
 
 if TYPE_CHECKING:
-    from rutter_ap_server.companies.company import Office
+    from rutter_ap_server.companies.company import Company
 
 _FIRST_PAUSE_SECONDS = 0.5
 _PAUSE_SECONDS_MAX = 5.0
@@ -36,38 +36,40 @@ class NoReporter:
         """It is not said."""
 
 
-async def sync_ledger(office: Office, ask: SyncLedger, reporter: Reporter) -> SyncResult:
+async def sync_ledger(company: Company, query: SyncLedger, reporter: Reporter) -> SyncResult:
     """Asks for a synchronisation and waits as long as the caller wants (Rutter docs: Incremental sync).
 
     It has ended once the time of the last one moves on. Raises `NeedsReauth` and its like where a person must do
     something first.
     """
-    before = (await office.ledger.detail()).last_sync_completed_at
+    before = (await company.rutter.detail()).last_sync_completed_at
     try:
-        await office.ledger.incremental_sync()
+        await company.rutter.incremental_sync()
     except WriteOutcomeUnknown:
         raise RetryError(
             "Rutter did not say whether it began to synchronise",
             code="sync.no_answer",
             next_step="Call sync_ledger again: a second synchronisation does no harm.",
         ) from None
-    if not ask.wait_seconds:
-        return _result(office, "queued", before)
-    after = await _moved_on(office, before, ask.wait_seconds, reporter)
+    if not query.wait_seconds:
+        return _result(company, "queued", before)
+    after = await _moved_on(company, before, query.wait_seconds, reporter)
     if after is None:
-        return _result(office, "still_running", before)
-    office.directory.forget()
-    return _result(office, "synced", after)
+        return _result(company, "still_running", before)
+    company.directory.forget()
+    return _result(company, "synced", after)
 
 
-async def _moved_on(office: Office, before: datetime | None, wait_seconds: int, reporter: Reporter) -> datetime | None:
+async def _moved_on(
+    company: Company, before: datetime | None, wait_seconds: int, reporter: Reporter
+) -> datetime | None:
     """When the synchronisation ended, or None when it did not in this time."""
     start = anyio.current_time()
     pause = _FIRST_PAUSE_SECONDS
     with anyio.move_on_after(wait_seconds):
         while True:
             try:
-                last = (await office.ledger.detail()).last_sync_completed_at
+                last = (await company.rutter.detail()).last_sync_completed_at
             except RetryError:
                 # Rutter being slow for a moment says nothing about the synchronisation.
                 last = before
@@ -88,12 +90,12 @@ _NEXT = {
 }
 
 
-def _result(office: Office, status: str, last: datetime | None) -> SyncResult:
-    age = None if last is None else max(0, math.floor((office.clock.now() - last).total_seconds()))
+def _result(company: Company, status: str, last: datetime | None) -> SyncResult:
+    age = None if last is None else max(0, math.floor((company.clock.now() - last).total_seconds()))
     return SyncResult.model_validate(
         {
-            "company": office.company.named,
-            "environment": office.company.environment,
+            "company": company.named,
+            "environment": company.environment,
             "status": status,
             "last_synced_at": last,
             "age_seconds": age,

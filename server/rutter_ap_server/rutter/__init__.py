@@ -9,11 +9,8 @@ if TYPE_CHECKING:
     from rutter_ap_server.rutter.abilities import Abilities as Abilities
     from rutter_ap_server.rutter.abilities import Support as Support
     from rutter_ap_server.rutter.abilities import abilities_of as abilities_of
-    from rutter_ap_server.rutter.calls import PRODUCTION_URL as PRODUCTION_URL
-    from rutter_ap_server.rutter.calls import SANDBOX_URL as SANDBOX_URL
-    from rutter_ap_server.rutter.calls import Limits as Limits
     from rutter_ap_server.rutter.client import RutterClient as RutterClient
-    from rutter_ap_server.rutter.company import Company as Company
+    from rutter_ap_server.rutter.company import CompanyClient as CompanyClient
     from rutter_ap_server.rutter.credentials import Credentials as Credentials
     from rutter_ap_server.rutter.credentials import Secret as Secret
     from rutter_ap_server.rutter.errors import RutterError as RutterError
@@ -28,22 +25,25 @@ if TYPE_CHECKING:
     from rutter_ap_server.rutter.outcomes import Unknown as Unknown
     from rutter_ap_server.rutter.outcomes import WriteOutcome as WriteOutcome
     from rutter_ap_server.rutter.paging import Page as Page
+    from rutter_ap_server.rutter.request import PRODUCTION_URL as PRODUCTION_URL
+    from rutter_ap_server.rutter.request import SANDBOX_URL as SANDBOX_URL
+    from rutter_ap_server.rutter.request import Limits as Limits
 
 # Nothing is imported before it is asked for: a server that starts must not wait for a client it may not need yet.
 _HOMES = {
     "Abilities": "abilities",
     "Support": "abilities",
     "abilities_of": "abilities",
-    "Company": "company",
+    "CompanyClient": "company",
     "Credentials": "credentials",
     "Done": "outcomes",
-    "Limits": "calls",
-    "PRODUCTION_URL": "calls",
+    "Limits": "request",
+    "PRODUCTION_URL": "request",
     "Page": "paging",
     "Rejected": "outcomes",
     "RutterClient": "client",
     "RutterError": "errors",
-    "SANDBOX_URL": "calls",
+    "SANDBOX_URL": "request",
     "Secret": "credentials",
     "Unknown": "outcomes",
     "WriteOutcome": "outcomes",

@@ -9,14 +9,14 @@ from typing import Final
 
 import httpx
 
-from rutter_ap_server.rutter.answers import error_of, read_list
-from rutter_ap_server.rutter.calls import Call, NoAnswer
+from rutter_ap_server.rutter.decode import error_of, read_list
 from rutter_ap_server.rutter.exchange import bounded_chunks, close_quietly
 from rutter_ap_server.rutter.ids import path_of, quoted_id
 from rutter_ap_server.rutter.models.attachments import Attachment, AttachmentCreate
 from rutter_ap_server.rutter.outcomes import WriteOutcome
-from rutter_ap_server.rutter.resources import Seat
-from rutter_ap_server.rutter.writing import found_under, send_write
+from rutter_ap_server.rutter.request import Call, NoAnswer
+from rutter_ap_server.rutter.resources import CompanySession
+from rutter_ap_server.rutter.write_calls import found_under, send_write
 from rutter_ap_tools.errors import BadInput
 
 FILE_NAME_CHARACTERS_MAX: Final = 255
@@ -44,7 +44,7 @@ class Download:
 class Attachments:
     """`/accounting/bills/{id}/attachments` (Rutter docs: Bill Attachments)"""
 
-    def __init__(self, seat: Seat) -> None:
+    def __init__(self, seat: CompanySession) -> None:
         self._seat = seat
 
     @staticmethod

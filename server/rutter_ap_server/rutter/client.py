@@ -10,11 +10,10 @@ from typing import Self
 import anyio
 import httpx
 
-from rutter_ap_server.rutter.answers import read, read_body
-from rutter_ap_server.rutter.calls import PRODUCTION_URL, Call, Limits
-from rutter_ap_server.rutter.company import Company
+from rutter_ap_server.rutter.company import CompanyClient
 from rutter_ap_server.rutter.connections import Connections, exchange_public_token
 from rutter_ap_server.rutter.credentials import Credentials, Revealing
+from rutter_ap_server.rutter.decode import read, read_body
 from rutter_ap_server.rutter.exchange import Exchange
 from rutter_ap_server.rutter.ids import path_of, quoted_id
 from rutter_ap_server.rutter.jobs import read_job
@@ -22,6 +21,7 @@ from rutter_ap_server.rutter.limiter import Clock, Sleep
 from rutter_ap_server.rutter.models.connections import ExchangedToken
 from rutter_ap_server.rutter.models.events import WebhookConfig
 from rutter_ap_server.rutter.models.jobs import Job
+from rutter_ap_server.rutter.request import PRODUCTION_URL, Call, Limits
 
 
 class RutterClient:
@@ -68,9 +68,9 @@ class RutterClient:
         """Closes the connections to Rutter."""
         await self._exchange.aclose()
 
-    def connection(self, access_token: str | Revealing) -> Company:
+    def connection(self, access_token: str | Revealing) -> CompanyClient:
         """The company behind an access token. Costs nothing and sends nothing."""
-        return Company(self._exchange, access_token)
+        return CompanyClient(self._exchange, access_token)
 
     @cached_property
     def connections(self) -> Connections:

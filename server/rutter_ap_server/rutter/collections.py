@@ -35,8 +35,8 @@ from rutter_ap_server.rutter.models.purchase_orders import (
 from rutter_ap_server.rutter.models.terms import PaymentMethod, PaymentTerm, PaymentTermCreate, TaxRate, TaxRateCreate
 from rutter_ap_server.rutter.models.vendors import Vendor, VendorCreate, VendorUpdate
 from rutter_ap_server.rutter.outcomes import WriteOutcome
-from rutter_ap_server.rutter.resources import Kind, Reads, ResponseMode, Seat
-from rutter_ap_server.rutter.writing import Creates, Deletes, Updates, found_under, send_write
+from rutter_ap_server.rutter.resources import CompanySession, Kind, Reads, ResponseMode
+from rutter_ap_server.rutter.write_calls import Creates, Deletes, Updates, found_under, send_write
 
 
 class Bills(Reads[Bill], Creates[Bill, BillCreate], Updates[Bill, BillUpdate], Deletes[Bill]):
@@ -85,7 +85,7 @@ class BillCreditApplications:
     There is nothing to read: look at the links of bills and memos.
     """
 
-    def __init__(self, seat: Seat) -> None:
+    def __init__(self, seat: CompanySession) -> None:
         self._seat = seat
 
     async def apply(
@@ -229,7 +229,7 @@ class PurchaseOrders(Reads[PurchaseOrder]):
 
     _kind = Kind("purchase_order", "purchase_orders", PurchaseOrder, frozenset({"vendor_id"}))
 
-    def __init__(self, seat: Seat) -> None:
+    def __init__(self, seat: CompanySession) -> None:
         super().__init__(seat)
         written = _WrittenOrders(seat)
         self.create = written.create

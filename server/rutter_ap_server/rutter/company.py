@@ -7,29 +7,29 @@ from datetime import date, datetime
 from functools import cached_property
 
 from rutter_ap_server.rutter import collections
-from rutter_ap_server.rutter.answers import change, read_key, read_success
 from rutter_ap_server.rutter.attachments import Attachments
-from rutter_ap_server.rutter.calls import Answer, Call
 from rutter_ap_server.rutter.credentials import Revealing, Secret
+from rutter_ap_server.rutter.decode import change, read_key, read_success
 from rutter_ap_server.rutter.exchange import Exchange
 from rutter_ap_server.rutter.ids import path_of
 from rutter_ap_server.rutter.models.company import CompanyInfo
 from rutter_ap_server.rutter.models.connections import ConnectionDetail, ConnectionStatus
 from rutter_ap_server.rutter.models.events import OBJECT_DELETED, Event
 from rutter_ap_server.rutter.paging import PAGE_OBJECTS_MAX, PAGES_MAX, Page, RawPage, walk
-from rutter_ap_server.rutter.resources import Seat, fetch_page, list_query
+from rutter_ap_server.rutter.request import Call, Response
+from rutter_ap_server.rutter.resources import CompanySession, fetch_page, list_query
 from rutter_ap_server.rutter.wire import encode_body
 from rutter_ap_tools.errors import BadInput
 
 
-class Company:
+class CompanyClient:
     """Everything that can be done with one company's books. Cheap: it holds a token and makes nothing until asked."""
 
     def __init__(self, exchange: Exchange, access_token: str | Revealing) -> None:
-        self._seat = Seat(exchange, Secret.of(access_token))
+        self._seat = CompanySession(exchange, Secret.of(access_token))
 
     def __repr__(self) -> str:
-        return "Company(access_token=********)"
+        return "CompanyClient(access_token=********)"
 
     @cached_property
     def bills(self) -> collections.Bills:
@@ -205,7 +205,7 @@ class Company:
         """
         return read_key(await self._post("access_token", "invalidate"), "new_access_token", Secret)
 
-    async def _post(self, *segments: str, body: Mapping[str, object] | None = None) -> Answer:
+    async def _post(self, *segments: str, body: Mapping[str, object] | None = None) -> Response:
         content = None if body is None else encode_body(body)
         call = Call("POST", path_of("connections", *segments), token=self._seat.token, body=content)
         return await change(self._seat.exchange, call)

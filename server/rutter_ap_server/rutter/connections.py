@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from rutter_ap_server.rutter import wire
-from rutter_ap_server.rutter.answers import change, read, read_body, read_key, read_list, read_success
-from rutter_ap_server.rutter.calls import Call
 from rutter_ap_server.rutter.credentials import Credentials, Revealing, Secret
+from rutter_ap_server.rutter.decode import change, read, read_body, read_key, read_list, read_success
 from rutter_ap_server.rutter.exchange import Exchange
 from rutter_ap_server.rutter.ids import path_of, quoted_id
 from rutter_ap_server.rutter.models.connections import CONNECTION_STATUSES, ConnectionEntry, ExchangedToken
+from rutter_ap_server.rutter.request import Call
 from rutter_ap_tools.errors import BadInput
 
 NAME_CHARACTERS_MAX: Final = 30

@@ -16,9 +16,9 @@ from urllib.parse import quote, urlencode
 import anyio
 import httpx
 
-from rutter_ap_server.rutter.calls import API_VERSION, Answer, Call, Limits, NoAnswer, Outcome, read_answer
 from rutter_ap_server.rutter.credentials import Credentials
 from rutter_ap_server.rutter.limiter import Clock, RateLimiter, Sleep
+from rutter_ap_server.rutter.request import API_VERSION, Call, Limits, NoAnswer, Outcome, Response, read_answer
 from rutter_ap_server.rutter.transport import TOKEN_EXTENSION, TokenTransport, network_transport, quiet_network_log
 from rutter_ap_tools.errors import OperatorError
 
@@ -154,7 +154,7 @@ class Exchange:
 
     def _asks_for_too_long(self, state: RetryCallState) -> bool:
         outcome = _result(state)
-        asked = outcome.retry_after_seconds if isinstance(outcome, Answer) else None
+        asked = outcome.retry_after_seconds if isinstance(outcome, Response) else None
         return asked is not None and asked > self.limits.retry_after_max_seconds
 
     def _wait_seconds(self, state: RetryCallState) -> float:
@@ -162,7 +162,7 @@ class Exchange:
         # Half of it is chance, so that replicas that failed together do not return together.
         wait_seconds = min(grown, self.limits.backoff_max_seconds) * (0.5 + 0.5 * self._jitter())
         outcome = _result(state)
-        asked = outcome.retry_after_seconds if isinstance(outcome, Answer) else None
+        asked = outcome.retry_after_seconds if isinstance(outcome, Response) else None
         return max(wait_seconds, asked or 0.0)
 
     def _request(self, call: Call) -> httpx.Request:
@@ -228,7 +228,7 @@ def _result(state: RetryCallState) -> Outcome:
     return result
 
 
-def _is_server_error(answer: Answer) -> bool:
+def _is_server_error(answer: Response) -> bool:
     return answer.status >= 500 and answer.status != 501
 
 

@@ -12,14 +12,14 @@ from typing import Generic, TypeVar
 import msgspec
 
 from rutter_ap_server.rutter import wire
-from rutter_ap_server.rutter.answers import error_of, read, read_body
-from rutter_ap_server.rutter.calls import Answer, Call, NoAnswer, Outcome
+from rutter_ap_server.rutter.decode import error_of, read, read_body
+from rutter_ap_server.rutter.error_map import KNOWN_REFUSALS, read_error_body, safe_id
 from rutter_ap_server.rutter.errors import Conflict, RutterError
 from rutter_ap_server.rutter.exchange import Exchange
 from rutter_ap_server.rutter.ids import path_of, quoted_id
 from rutter_ap_server.rutter.models.jobs import Job
 from rutter_ap_server.rutter.outcomes import Done, Rejected, Unknown, UnknownReason, WriteOutcome
-from rutter_ap_server.rutter.refusals import KNOWN_REFUSALS, read_error_body, safe_id
+from rutter_ap_server.rutter.request import Call, NoAnswer, Outcome, Response
 
 R = TypeVar("R")
 POLL_SECONDS = (1.0, 2.0, 5.0)
@@ -87,7 +87,7 @@ class Verdicts(Generic[R]):
     def _of_finished(self, job: Job, job_id: str) -> WriteOutcome[R]:
         if job.response is None:
             return Unknown(job_id, "job_unreadable")
-        answer = Answer(
+        answer = Response(
             status=job.response.http_status,
             body=bytes(job.response.body),
             request_id=None,
@@ -97,7 +97,7 @@ class Verdicts(Generic[R]):
         )
         return self._of_answer(answer)
 
-    def _of_answer(self, answer: Answer) -> WriteOutcome[R]:
+    def _of_answer(self, answer: Response) -> WriteOutcome[R]:
         if not answer.is_success:
             return self._of_failure(answer)
         try:
@@ -116,14 +116,14 @@ class Verdicts(Generic[R]):
             return Rejected(self._error(answer), answer.job_id)
         return Unknown(answer.job_id, "unreadable_answer")
 
-    def _of_failure(self, answer: Answer) -> WriteOutcome[R]:
+    def _of_failure(self, answer: Response) -> WriteOutcome[R]:
         known = answer.status in KNOWN_REFUSALS or answer.status in {301, 302, 307, 308, 501}
         if known:
             return Rejected(self._error(answer), answer.job_id)
         reason: UnknownReason = "server_error" if answer.status >= 500 else "undocumented_status"
         return Unknown(answer.job_id, reason)
 
-    def _error(self, answer: Answer) -> RutterError:
+    def _error(self, answer: Response) -> RutterError:
         return error_of(answer, on_object=self._on_object)
 
 

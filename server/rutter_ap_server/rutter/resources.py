@@ -14,9 +14,8 @@ import msgspec
 
 from rutter_ap_server.rutter import wire
 from rutter_ap_server.rutter.abilities import ignores_filters
-from rutter_ap_server.rutter.answers import nonsense, read, read_key
-from rutter_ap_server.rutter.calls import Answer, Call
 from rutter_ap_server.rutter.credentials import Secret
+from rutter_ap_server.rutter.decode import nonsense, read, read_key
 from rutter_ap_server.rutter.errors import NotSupportedHere
 from rutter_ap_server.rutter.exchange import Exchange
 from rutter_ap_server.rutter.filters import Filter, Term, filter_text, sort_text
@@ -24,6 +23,7 @@ from rutter_ap_server.rutter.ids import path_of, quoted_id
 from rutter_ap_server.rutter.models.base import Draft
 from rutter_ap_server.rutter.models.connections import PageConnection
 from rutter_ap_server.rutter.paging import PAGE_OBJECTS_MAX, PAGES_MAX, Page, RawPage, checked_limit, walk
+from rutter_ap_server.rutter.request import Call, Response
 
 R = TypeVar("R")
 C = TypeVar("C", bound=Draft)
@@ -55,13 +55,13 @@ class Kind(Generic[R]):
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
+class CompanySession:
     """A place at one company's books: the way to Rutter and the token that names the company."""
 
     exchange: Exchange
     token: Secret
 
-    async def read(self, *segments: str, query: Mapping[str, str] | None = None, on_object: bool = False) -> Answer:
+    async def read(self, *segments: str, query: Mapping[str, str] | None = None, on_object: bool = False) -> Response:
         """One read that succeeded. Raises `RutterError`."""
         call = Call("GET", path_of(*segments), query=query or {}, token=self.token, on_object=on_object)
         return await read(self.exchange, call)
@@ -79,7 +79,7 @@ class Collection(Generic[R]):
 
     _kind: Kind[R]
 
-    def __init__(self, seat: Seat) -> None:
+    def __init__(self, seat: CompanySession) -> None:
         self._seat = seat
 
     def _path(self, *rest: str) -> tuple[str, ...]:
@@ -176,7 +176,13 @@ class Reads(Collection[R]):
 
 
 async def fetch_page(
-    seat: Seat, segments: tuple[str, ...], *, key: str, kind: type[R], query: Mapping[str, str], cursor: str | None
+    seat: CompanySession,
+    segments: tuple[str, ...],
+    *,
+    key: str,
+    kind: type[R],
+    query: Mapping[str, str],
+    cursor: str | None,
 ) -> RawPage[R]:
     """One page under its plural key. Raises `RutterError`."""
     answer = await seat.read(*segments, query=query if cursor is None else {**query, "cursor": cursor})

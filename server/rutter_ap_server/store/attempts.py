@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, update
 
 from rutter_ap_server.clock import stamp, unstamp
-from rutter_ap_server.store import statements as say
+from rutter_ap_server.store import statements as sql
 from rutter_ap_server.store.canonical import canonical
 from rutter_ap_server.store.driver import run
 from rutter_ap_server.store.schema import attempts
@@ -40,11 +40,11 @@ class Attempts:
     def add(self, proposal_id: str, idempotency_key: str, before: dict[str, Any]) -> None:
         """Journals a sending before it leaves."""
         attempt = {"idempotency_key": idempotency_key, "before": canonical(before), "at": stamp(self._now)}
-        run(self._connection, say.ADD_ATTEMPT, {"proposal_id": proposal_id} | attempt)
+        run(self._connection, sql.ADD_ATTEMPT, {"proposal_id": proposal_id} | attempt)
 
     def last(self, proposal_id: str) -> Attempt | None:
         """The newest sending of a proposal."""
-        row = run(self._connection, say.LAST_ATTEMPT, {"id_": proposal_id}).first()
+        row = run(self._connection, sql.LAST_ATTEMPT, {"id_": proposal_id}).first()
         if row is None:
             return None
         return Attempt(

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from rutter_ap_server.clock import stamp, unstamp
-from rutter_ap_server.store import statements as say
+from rutter_ap_server.store import statements as sql
 from rutter_ap_server.store.canonical import canonical, digest
 from rutter_ap_server.store.driver import run
 from rutter_ap_server.store.errors import StoreError
@@ -107,7 +107,7 @@ class AuditLog:
         head = self._head
         entry = Entry(head.seq + 1, stamp(self._now), kind, actor, proposal_id, canonical(body), head.hash, "")
         values = {name: getattr(entry, name) for name in Entry.__slots__} | {"hash": entry.computed()}
-        run(self._connection, say.ADD_ENTRY, values)
+        run(self._connection, sql.ADD_ENTRY, values)
         self._head = Head(entry.seq, values["hash"], self._now)
 
     def anchor(self) -> Anchor:
@@ -151,7 +151,7 @@ class AuditLog:
 
 def head_of(connection: Connection) -> Head:
     """The end of the chain."""
-    last = run(connection, say.HEAD).first()
+    last = run(connection, sql.HEAD).first()
     return Head(last.seq, last.hash, _instant(last.at)) if last else Head(0, GENESIS, None)
 
 

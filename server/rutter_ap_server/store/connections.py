@@ -40,7 +40,7 @@ _REVISION = select(meta.c.value).where(meta.c.key == _REVISION_KEY)
 
 
 @dataclass(frozen=True, slots=True)
-class KeptConnection:
+class SavedConnection:
     """One connection. `id` is Rutter's; `name` is what people here call it, "" until it has one."""
 
     id: str
@@ -65,12 +65,12 @@ class Connections:
         row = run(self._connection, _REVISION).first()
         return int(row.value) if row is not None else 0
 
-    def get(self, connection_id: str) -> KeptConnection | None:
+    def get(self, connection_id: str) -> SavedConnection | None:
         """The connection with that id, in whatever state."""
         row = self._connection.execute(select(connections).where(connections.c.id == connection_id)).first()
         return _kept(row) if row else None
 
-    def all(self, environment: str, statuses: Collection[KeptStatus] = _IN_USE) -> tuple[KeptConnection, ...]:
+    def all(self, environment: str, statuses: Collection[KeptStatus] = _IN_USE) -> tuple[SavedConnection, ...]:
         """Those of an environment in some states, the oldest first."""
         query = select(connections).where(
             connections.c.environment == environment, connections.c.status.in_(list(statuses))
@@ -78,7 +78,7 @@ class Connections:
         rows = self._connection.execute(query.order_by(connections.c.created_at, connections.c.id))
         return tuple(_kept(row) for row in rows)
 
-    def begin(self, connection_id: str, *, environment: str, name: str) -> KeptConnection:
+    def begin(self, connection_id: str, *, environment: str, name: str) -> SavedConnection:
         """Writes a connection down that a person has yet to link.
 
         Where one of that name waits already, that one is answered and nothing is written: of two that are begun at
@@ -100,7 +100,7 @@ class Connections:
             )
         )
         self._changed()
-        return KeptConnection(connection_id, environment, name, None, "pending", self._now, self._now)
+        return SavedConnection(connection_id, environment, name, None, "pending", self._now, self._now)
 
     def activate(self, connection_id: str, *, name: str, platform: str) -> bool:
         """A person linked it: it can be used from now on. False when it was not waiting."""
@@ -141,8 +141,8 @@ class Connections:
         self._connection.execute(insert(meta).values(key=_REVISION_KEY, value=following))
 
 
-def _kept(row: Row[Any]) -> KeptConnection:
-    return KeptConnection(
+def _kept(row: Row[Any]) -> SavedConnection:
+    return SavedConnection(
         id=row.id,
         environment=row.environment,
         name=row.name,

@@ -81,7 +81,7 @@ class Memory:
         self._connection = connection
         self._now = now
 
-    def see_vendor(self, company_id: str, vendor_id: str, fingerprint: str, parts: Mapping[str, str]) -> None:
+    def record_sighting(self, company_id: str, vendor_id: str, fingerprint: str, parts: Mapping[str, str]) -> None:
         """Remembers how a vendor looks now."""
         key = {"company_": company_id, "vendor_": vendor_id, "fingerprint_": fingerprint}
         if not run(self._connection, _SEEN_AGAIN, key | {"last_seen_at": stamp(self._now)}).count:
@@ -126,9 +126,9 @@ class Memory:
         )
         return tuple(row.bill_id for row in self._connection.execute(query.order_by(document_uses.c.at)))
 
-    def hear(self, company_id: str, source: str, values: Iterable[str]) -> None:
+    def record_mentions(self, company_id: str, source: str, values: Iterable[str]) -> None:
         """Remembers values that text from outside named; only where they were first seen is kept."""
-        for value in self.unheard(company_id, values):
+        for value in self.not_mentioned_before(company_id, values):
             self._once(
                 untrusted_values,
                 company_id=company_id,
@@ -137,7 +137,7 @@ class Memory:
                 first_seen_at=stamp(self._now),
             )
 
-    def unheard(self, company_id: str, values: Iterable[str]) -> list[str]:
+    def not_mentioned_before(self, company_id: str, values: Iterable[str]) -> list[str]:
         """Which of the values no text from outside named yet, as they would be kept."""
         wanted = {value[:VALUE_CHARACTERS_MAX] for value in values}
         if not wanted:
@@ -145,7 +145,7 @@ class Memory:
         rows = run(self._connection, _KNOWN, {"company_": company_id, "values_": sorted(wanted)})
         return sorted(wanted - {row.value for row in rows})
 
-    def heard(self, company_id: str, values: Iterable[str], days: int) -> dict[str, str]:
+    def mentioned_before(self, company_id: str, values: Iterable[str], days: int) -> dict[str, str]:
         """Which of the values text from outside named in the last days, and where."""
         wanted = sorted({value[:VALUE_CHARACTERS_MAX] for value in values})
         if not wanted:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, delete, insert, select, update
 
 from rutter_ap_server.clock import stamp, unstamp
-from rutter_ap_server.store import statements as say
+from rutter_ap_server.store import statements as sql
 from rutter_ap_server.store.driver import run
 from rutter_ap_server.store.schema import approvers, links, meta
 
@@ -61,7 +61,7 @@ class People:
 
     def approvers(self) -> list[Approver]:
         """Everyone who may release now."""
-        rows = run(self._connection, say.APPROVERS)
+        rows = run(self._connection, sql.APPROVERS)
         return [
             Approver(
                 row.name,
@@ -89,7 +89,7 @@ class People:
 
     def policy_version(self) -> str | None:
         """The policy by which anything was judged last."""
-        row = run(self._connection, say.POLICY).first()
+        row = run(self._connection, sql.POLICY).first()
         return row.value if row is not None else None
 
     def set_policy_version(self, version: str) -> None:
@@ -99,7 +99,7 @@ class People:
 
     def frozen(self) -> str | None:
         """Who froze all writes and when, or None."""
-        row = run(self._connection, say.FREEZE).first()
+        row = run(self._connection, sql.FREEZE).first()
         return row.value if row is not None else None
 
     def freeze(self, by: str) -> None:

@@ -11,14 +11,14 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, select, update
 
 from rutter_ap_server.clock import stamp, unstamp
-from rutter_ap_server.store import statements as say
+from rutter_ap_server.store import statements as sql
 from rutter_ap_server.store.canonical import canonical
 from rutter_ap_server.store.driver import run
 from rutter_ap_server.store.schema import proposals
 from rutter_ap_tools.findings import Finding, Severity
 from rutter_ap_tools.money import Money
 
-OPEN_STATES = say.OPEN_STATES
+OPEN_STATES = sql.OPEN_STATES
 IN_FLIGHT_STATES = ("released", "dispatching", "unknown")
 
 
@@ -74,11 +74,11 @@ class Proposals:
 
     def add(self, proposal: Proposal) -> None:
         """Writes a new proposal. The database refuses a second open one with the same digest."""
-        run(self._connection, say.ADD_PROPOSAL, _row(proposal))
+        run(self._connection, sql.ADD_PROPOSAL, _row(proposal))
 
     def get(self, proposal_id: str) -> Proposal | None:
         """The proposal with that id."""
-        return self._one(say.PROPOSAL, id_=proposal_id)
+        return self._one(sql.PROPOSAL, id_=proposal_id)
 
     def starting_with(self, prefix: str) -> list[Proposal]:
         """The proposals whose id starts so: a person types the first characters."""
@@ -87,27 +87,27 @@ class Proposals:
 
     def open_with_digest(self, company_id: str, digest: str) -> Proposal | None:
         """The open proposal for one intent, if there is one."""
-        return self._one(say.OPEN_WITH_DIGEST, company_=company_id, digest_=digest)
+        return self._one(sql.OPEN_WITH_DIGEST, company_=company_id, digest_=digest)
 
     def latest_with_digest(self, company_id: str, digest: str) -> Proposal | None:
         """The newest proposal for one intent, open or closed."""
-        return self._one(say.LATEST_WITH_DIGEST, company_=company_id, digest_=digest)
+        return self._one(sql.LATEST_WITH_DIGEST, company_=company_id, digest_=digest)
 
     def posted_with_digest(self, company_id: str, digest: str, since: datetime) -> list[Proposal]:
         """The proposals for one intent that were posted since then."""
-        return self._many(say.POSTED_WITH_DIGEST, company_=company_id, digest_=digest, since_=stamp(since))
+        return self._many(sql.POSTED_WITH_DIGEST, company_=company_id, digest_=digest, since_=stamp(since))
 
     def of_bill(self, company_id: str, bill_id: str, states: Collection[str]) -> list[Proposal]:
         """The proposals on one bill that are in one of the states."""
-        return self._many(say.OF_BILL, company_=company_id, bill_=bill_id, states_=list(states))
+        return self._many(sql.OF_BILL, company_=company_id, bill_=bill_id, states_=list(states))
 
     def of_vendor(self, company_id: str, vendor_id: str, states: Collection[str]) -> list[Proposal]:
         """The proposals for one vendor that are in one of the states."""
-        return self._many(say.OF_VENDOR, company_=company_id, vendor_=vendor_id, states_=list(states))
+        return self._many(sql.OF_VENDOR, company_=company_id, vendor_=vendor_id, states_=list(states))
 
     def of_run(self, run_id: str) -> list[Proposal]:
         """The lines of a payment run, in no order."""
-        return self._many(say.OF_RUN, run_=run_id)
+        return self._many(sql.OF_RUN, run_=run_id)
 
     def in_states(self, states: Collection[str], limit: int = 200) -> list[Proposal]:
         """Proposals in those states, newest first."""
@@ -142,9 +142,9 @@ class Proposals:
         """Changes the state if it is one of `from_states`; False when somebody else was quicker."""
         where = {"id_": proposal_id, "states_": list(from_states)}
         changed = {"state": to, "updated_at": stamp(self._now), **values}
-        return bool(run(self._connection, say.MOVE, where | changed).count)
+        return bool(run(self._connection, sql.MOVE, where | changed).count)
 
-    def rejudge(
+    def update_judgement(
         self,
         proposal_id: str,
         *,
@@ -163,9 +163,9 @@ class Proposals:
             "policy_version": policy,
             "updated_at": stamp(self._now),
         }
-        run(self._connection, say.REJUDGE, {"id_": proposal_id} | judged)
+        run(self._connection, sql.REJUDGE, {"id_": proposal_id} | judged)
         others = {"id_": proposal_id, "fingerprint_": fingerprint, "voided_at": stamp(self._now)}
-        run(self._connection, say.VOID_OTHER_APPROVALS, others)
+        run(self._connection, sql.VOID_OTHER_APPROVALS, others)
 
     def claim(self, proposal_id: str, owner: str, lease_seconds: int) -> bool:
         """Takes a released proposal for sending; only one process ever gets True."""
@@ -175,7 +175,7 @@ class Proposals:
     def renew(self, proposal_id: str, lease_seconds: int) -> None:
         """Prolongs the lease of whoever is sending it, if somebody is."""
         until = stamp(self._now + timedelta(seconds=lease_seconds))
-        run(self._connection, say.RENEW, {"id_": proposal_id, "lease_until": until})
+        run(self._connection, sql.RENEW, {"id_": proposal_id, "lease_until": until})
 
     def take_over(self, proposal_id: str, owner: str, lease_seconds: int) -> bool:
         """Takes one whose outcome is open, for finding it out: unknown, or dispatching with a lease that ran out."""
@@ -191,16 +191,16 @@ class Proposals:
     def approve(self, proposal_id: str, approver: str, channel: str, fingerprint: str) -> None:
         """Records one person's release for the facts with that fingerprint."""
         approval = {"approver": approver, "channel": channel, "fingerprint": fingerprint, "at": stamp(self._now)}
-        run(self._connection, say.ADD_APPROVAL, {"proposal_id": proposal_id} | approval)
+        run(self._connection, sql.ADD_APPROVAL, {"proposal_id": proposal_id} | approval)
 
     def approvals(self, proposal_id: str) -> tuple[Approval, ...]:
         """The releases that still count."""
-        rows = run(self._connection, say.APPROVALS, {"id_": proposal_id})
+        rows = run(self._connection, sql.APPROVALS, {"id_": proposal_id})
         return tuple(Approval(r.approver, r.channel, r.fingerprint, unstamp(r.at)) for r in rows)
 
     def void_approvals(self, proposal_id: str) -> None:
         """Takes every release back: the facts moved."""
-        run(self._connection, say.VOID_APPROVALS, {"id_": proposal_id, "voided_at": stamp(self._now)})
+        run(self._connection, sql.VOID_APPROVALS, {"id_": proposal_id, "voided_at": stamp(self._now)})
 
     def _one(self, query: Select[Any], **values: Any) -> Proposal | None:
         row = run(self._connection, query, values).first()

@@ -11,7 +11,7 @@ from itertools import accumulate
 from sqlalchemy import Connection
 
 from rutter_ap_server.clock import stamp
-from rutter_ap_server.store import statements as say
+from rutter_ap_server.store import statements as sql
 from rutter_ap_server.store.driver import run
 from rutter_ap_tools.errors import BadInput
 from rutter_ap_tools.money import Money
@@ -60,14 +60,14 @@ class Spend:
     def settle(self, proposal_id: str, kind: str) -> None:
         """Posts (the money is booked) or voids (it never left) a reservation, if there is one and it is still open."""
         assert kind in ("post", "void")
-        rows = list(run(self._connection, say.SPEND_OF, {"id_": proposal_id}))
+        rows = list(run(self._connection, sql.SPEND_OF, {"id_": proposal_id}))
         if len(rows) == 1:
             row = rows[0]
             self._add(proposal_id, kind, row.company_id, row.vendor_id, Money.of(row.amount, row.currency))
 
     def is_reserved(self, proposal_id: str) -> bool:
         """Whether the proposal has a reservation, settled or not."""
-        return run(self._connection, say.RESERVED, {"id_": proposal_id}).first() is not None
+        return run(self._connection, sql.RESERVED, {"id_": proposal_id}).first() is not None
 
     def spent(self, company_id: str, currency: str, hours: int, vendor_id: str | None = None) -> Money:
         """What was reserved in the last `hours` and not voided: reserved, posted and unknown alike.
@@ -80,7 +80,7 @@ class Spend:
         """All that counts in the last `hours`, read once for however many windows lie within them."""
         window = {"company_": company_id, "currency_": currency, "since_": stamp(self._now - timedelta(hours=hours))}
         try:
-            rows = run(self._connection, say.COUNTED, window).tuples()
+            rows = run(self._connection, sql.COUNTED, window).tuples()
             voided = {proposal_id for _, _, _, kind, proposal_id in rows if kind == "void"}
             parts = tuple(
                 (at, vendor_id, Decimal(amount))
@@ -101,4 +101,4 @@ class Spend:
             "amount": money.text,
             "at": stamp(self._now),
         }
-        run(self._connection, say.ADD_SPEND, values)
+        run(self._connection, sql.ADD_SPEND, values)

@@ -12,8 +12,8 @@ from rutter_ap_server.rutter.models.vendors import Vendor
 
 async def lines_of(app: App) -> Counter[str]:
     """Every bill, payment, credit, vendor and account of the practice company, one line each, by their names."""
-    (office, *_) = await app.offices.all()
-    books = office.ledger
+    (company, *_) = await app.companies.all()
+    books = company.rutter
     vendors = {vendor.id: vendor async for vendor in books.vendors.walk()}
     accounts = {account.id: account.name or "" async for account in books.accounts.walk()}
     names = {id_: vendor.display_name or vendor.vendor_name or "" for id_, vendor in vendors.items()}

@@ -38,12 +38,12 @@ async def an_uploaded_invoice(app: App) -> dict[str, str]:
 
 async def a_document_of_another_total(app: App) -> dict[str, str]:
     """Somebody kept an invoice with the bill NW-2291 whose total is ten times the bill's."""
-    office = await app.offices.named("")
+    company = await app.companies.get("")
     bill = await _bill(app, "NW-2291")
     assert bill.issue_date is not None
     issued = bill.issue_date.date().isoformat()
     content = pdfs.invoice(issued, Total_due="Total due: USD 6,842.00")
-    kept = await office.ledger.attachments.upload(bill.id, "NW-2291.pdf", content, idempotency_key="the document")
+    kept = await company.rutter.attachments.upload(bill.id, "NW-2291.pdf", content, idempotency_key="the document")
     assert isinstance(kept, Done)
     return {}
 
@@ -51,7 +51,7 @@ async def a_document_of_another_total(app: App) -> dict[str, str]:
 async def a_payment_that_waits(app: App) -> dict[str, str]:
     """Yesterday's assistant proposed a payment that nobody has released yet."""
     bill = await _bill(app, "FT-791")
-    held = await app.desk("assistant (yesterday)", Silent()).submit(
+    held = await app.backend("assistant (yesterday)", Silent()).submit(
         PayBill(bill_id=bill.id, amount="1500.05", account="Operating Checking")
     )
     assert held.status == "held"
@@ -59,5 +59,5 @@ async def a_payment_that_waits(app: App) -> dict[str, str]:
 
 
 async def _bill(app: App, number: str) -> Bill:
-    office = await app.offices.named("")
-    return await anext(bill async for bill in office.ledger.bills.walk() if bill.document_number == number)
+    company = await app.companies.get("")
+    return await anext(bill async for bill in company.rutter.bills.walk() if bill.document_number == number)

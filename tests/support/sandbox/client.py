@@ -72,9 +72,9 @@ class Caller:
         return {"bill_payment": fields | {"linked_bills": [link]}}
 
 
-def _good(answered: httpx.Response) -> Any:
-    assert answered.status_code == 200, answered.text
-    return answered.json()
+def _good(pending_answer: httpx.Response) -> Any:
+    assert pending_answer.status_code == 200, pending_answer.text
+    return pending_answer.json()
 
 
 @asynccontextmanager

@@ -41,9 +41,9 @@ class Served:
         return str(self.announced["base_url"]).removesuffix("/versioned")
 
     def get(self, path: str, **query: str) -> Any:
-        answered = self.client.get(path, params={"access_token": self.token, **query})
-        assert answered.status_code == 200, answered.text
-        return answered.json()
+        pending_answer = self.client.get(path, params={"access_token": self.token, **query})
+        assert pending_answer.status_code == 200, pending_answer.text
+        return pending_answer.json()
 
     def a_payment(self, amount: float = 10.0) -> dict[str, Any]:
         """The body of a payment on the earliest large bill in dollars that is still due."""

@@ -114,9 +114,9 @@ class Wire:
         return Answered(sent[0]["status"], named, raw)
 
     def get(self, path: str, **query: Any) -> Json:
-        answered = self.call("GET", path, **query)
-        assert answered.status == 200, answered
-        found: Json = answered.json
+        pending_answer = self.call("GET", path, **query)
+        assert pending_answer.status == 200, pending_answer
+        found: Json = pending_answer.json
         return found
 
     def send(self, method: str, noun: str, fields: Json, *, key: str | None = None, **query: Any) -> Answered:
@@ -126,9 +126,9 @@ class Wire:
 
     def create(self, plural: str, **fields: object) -> Json:
         """A write that must succeed; gives the object back."""
-        answered = self.send("POST", plural, fields)
-        assert answered.status == 200, answered
-        made: Json = answered.json[ENVELOPES[plural]]
+        pending_answer = self.send("POST", plural, fields)
+        assert pending_answer.status == 200, pending_answer
+        made: Json = pending_answer.json[ENVELOPES[plural]]
         return made
 
     def pages(self, plural: str, limit: int = 500, **query: Any) -> Iterator[list[Json]]:

@@ -41,7 +41,7 @@ class Check:
 
 
 @dataclass
-class Patient:
+class Installation:
     """What the checks share."""
 
     environ: Mapping[str, str]
@@ -64,7 +64,7 @@ class NotKnown(Exception):
     """Another check says already why this cannot be looked at."""
 
 
-Look = Callable[[Patient], Awaitable[Check | list[Check]]]
+Look = Callable[[Installation], Awaitable[Check | list[Check]]]
 
 
 def step_of(error: ApError) -> str:

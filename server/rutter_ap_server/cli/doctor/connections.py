@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from rutter_ap_server.cli.doctor.check import Check, Patient, Status, step_of
+from rutter_ap_server.cli.doctor.check import Check, Installation, Status, step_of
 from rutter_ap_server.companies.health import health_of
 from rutter_ap_tools.connections import Health
 from rutter_ap_tools.errors import ApError
 from rutter_ap_tools.text import clean
 
 if TYPE_CHECKING:
-    from rutter_ap_server.companies.company import Office
+    from rutter_ap_server.companies.company import Company
 
 _SECONDS_MAX = 60
 _SICK: dict[Health, tuple[Status, str, str]] = {
@@ -36,16 +36,16 @@ _SICK: dict[Health, tuple[Status, str, str]] = {
 }
 
 
-async def connections(patient: Patient) -> list[Check]:
+async def connections(installation: Installation) -> list[Check]:
     """One check for each company."""
-    offices = patient.app.offices
+    companies = installation.app.companies
     late = Check(
         "connection", "fail", f"no answer within {_SECONDS_MAX} seconds", "Check the network and Rutter's status page."
     )
     try:
         with anyio.fail_after(_SECONDS_MAX):
-            found = [await _company(office) for office in await offices.all()]
-            broken = await offices.broken()
+            found = [await _company(company) for company in await companies.all()]
+            broken = await companies.broken()
     except TimeoutError:
         return [late]
     found += [
@@ -55,11 +55,10 @@ async def connections(patient: Patient) -> list[Check]:
     return found or [Check("connection", "warn", "no company is connected", "Run `rutter-ap connect`.")]
 
 
-async def _company(office: Office) -> Check:
-    company = office.company
+async def _company(company: Company) -> Check:
     named = f"{clean(company.name, 60)} ({clean(company.platform, 30)})"
     try:
-        health = health_of(await office.ledger.status())
+        health = health_of(await company.rutter.status())
     except ApError as error:
         return Check("connection", "fail", f"{named}: {error.message}", step_of(error))
     if health in _SICK:

@@ -15,9 +15,9 @@ from rutter_ap_server.cli.doctor.check import (
     OTHERS_MAY_READ,
     OTHERS_MAY_WRITE,
     Check,
+    Installation,
     Look,
     NotKnown,
-    Patient,
     mode_of,
     step_of,
 )
@@ -45,9 +45,9 @@ async def examine(environ: Mapping[str, str]) -> list[Check]:
         app = App(read_settings(environ))
     except SettingsError as error:
         return [Check("settings", "fail", error.message, error.next_step)]
-    patient = Patient(environ, app)
+    installation = Installation(environ, app)
     try:
-        return [check for name, look in _LOOKS.items() for check in await _looked_at(name, look, patient)]
+        return [check for name, look in _LOOKS.items() for check in await _looked_at(name, look, installation)]
     finally:
         await app.aclose()
 
@@ -71,9 +71,9 @@ def _lines(check: Check) -> str:
     return line + (f"{'':18}→ {check.next_step}\n" if check.next_step else "")
 
 
-async def _looked_at(name: str, look: Look, patient: Patient) -> list[Check]:
+async def _looked_at(name: str, look: Look, installation: Installation) -> list[Check]:
     try:
-        found = await look(patient)
+        found = await look(installation)
         return found if isinstance(found, list) else [found]
     except NotKnown:
         return [Check(name, "warn", "not known while the store cannot be used")]
@@ -85,19 +85,19 @@ async def _looked_at(name: str, look: Look, patient: Patient) -> list[Check]:
         return [Check(name, "fail", words, "Look at the server's log; if it stays, report it with this line.")]
 
 
-async def _settings(patient: Patient) -> Check:
-    settings = patient.settings
+async def _settings(installation: Installation) -> Check:
+    settings = installation.settings
     parts = [f"environment {settings.environment}"]
     parts += ["read-only"] if settings.read_only else []
     parts += [f"toolsets {', '.join(sorted(settings.toolsets))}"] if settings.toolsets else []
     detail = ", ".join(parts)
-    if mode_of(patient.environ.get("RUTTER_AP_ENV_FILE", "")) & OTHERS_MAY_READ:
+    if mode_of(installation.environ.get("RUTTER_AP_ENV_FILE", "")) & OTHERS_MAY_READ:
         return Check("settings", "warn", f"{detail}; others can read the file in RUTTER_AP_ENV_FILE", "chmod 600 it.")
     return Check("settings", "ok", detail)
 
 
-async def _home(patient: Patient) -> Check:
-    home = patient.settings.home
+async def _home(installation: Installation) -> Check:
+    home = installation.settings.home
     mode = mode_of(home)
     make_home(home)
     if not os.access(home, os.R_OK | os.W_OK | os.X_OK):
@@ -108,11 +108,11 @@ async def _home(patient: Patient) -> Check:
     return Check("home", "ok", f"{home}, for its owner alone")
 
 
-async def _store(patient: Patient) -> Check:
+async def _store(installation: Installation) -> Check:
     try:
-        found = await patient.app.store.read(lambda tx: tx.audit.verify())
+        found = await installation.app.store.read(lambda tx: tx.audit.verify())
     except Exception:
-        patient.store_is_broken = True
+        installation.store_is_broken = True
         raise
     if not found.holds:
         return Check(
@@ -125,9 +125,9 @@ async def _store(patient: Patient) -> Check:
     return Check("store", "ok", f"opens; the audit chain holds over {entries}")
 
 
-async def _policy(patient: Patient) -> Check:
-    path = patient.settings.policy_file
-    patient.policy = policy = patient.app.policy.read()
+async def _policy(installation: Installation) -> Check:
+    path = installation.settings.policy_file
+    installation.policy = policy = installation.app.policy.read()
     if not path.exists():
         return Check("policy", "ok", f"no file at {path}: the built-in default is in force")
     detail = f"{path} is in force, version {policy.version[:12]}"
@@ -136,9 +136,9 @@ async def _policy(patient: Patient) -> Check:
     return Check("policy", "ok", detail)
 
 
-async def _clock(patient: Patient) -> Check:
-    newest = await patient.read(_newest)
-    now = patient.app.clock.now()
+async def _clock(installation: Installation) -> Check:
+    newest = await installation.read(_newest)
+    now = installation.app.clock.now()
     if newest is not None and unstamp(newest) - now > timedelta(seconds=_CLOCK_SECONDS_BEHIND_MAX):
         behind = f"{now:%Y-%m-%d %H:%M} UTC is before the newest audit entry, of {unstamp(newest):%Y-%m-%d %H:%M}"
         return Check("clock", "fail", behind, "Set this machine's clock: limits and expiries are counted by it.")
@@ -149,15 +149,15 @@ def _newest(tx: Tx) -> str | None:
     return max((entry.at for entry in tx.audit.entries()), default=None)
 
 
-async def _approvers(patient: Patient) -> Check:
-    names = [a.name for a in await patient.read(lambda tx: tx.people.approvers())]
+async def _approvers(installation: Installation) -> Check:
+    names = [a.name for a in await installation.read(lambda tx: tx.people.approvers())]
     listed = ", ".join(clean(name, 60) for name in names)
-    if patient.settings.read_only:
+    if installation.settings.read_only:
         return Check("approvers", "ok", listed or "nobody, and with read-only nothing needs one")
     if not names:
         nobody = "nobody can release what the policy holds for an approver"
         return Check("approvers", "warn", nobody, "rutter-ap approvers add NAME")
-    if len(names) == 1 and patient.policy is not None and _has_second_tier(patient.policy):
+    if len(names) == 1 and installation.policy is not None and _has_second_tier(installation.policy):
         alone = f"{listed} alone: payments above the policy's second tier need two people"
         return Check("approvers", "warn", alone, "rutter-ap approvers add NAME, for a second person.")
     return Check("approvers", "ok", listed)
@@ -172,8 +172,8 @@ def _has_second_tier(policy: Policy) -> bool:
     return any(second is not None and single is not None and second < single for second, single in tiers)
 
 
-async def _files(patient: Patient) -> Check:
-    folders, home = patient.settings.files, patient.settings.home.resolve()
+async def _files(installation: Installation) -> Check:
+    folders, home = installation.settings.files, installation.settings.home.resolve()
     if not folders:
         return Check(
             "files", "ok", "no folder in RUTTER_AP_FILES: only files put in by `rutter-ap upload` are attached"
@@ -192,8 +192,8 @@ def _joined(folders: Sequence[Path]) -> str:
     return ", ".join(str(folder) for folder in folders)
 
 
-async def _freeze(patient: Patient) -> Check:
-    frozen = await patient.read(lambda tx: tx.people.frozen())
+async def _freeze(installation: Installation) -> Check:
+    frozen = await installation.read(lambda tx: tx.people.frozen())
     if frozen is not None:
         return Check("freeze", "warn", f"all writes are stopped, by {clean(frozen, 120)}", "rutter-ap unfreeze")
     return Check("freeze", "ok", "writes are allowed")

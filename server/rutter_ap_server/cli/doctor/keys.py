@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from rutter_ap_server.cli.doctor.check import OTHERS_MAY_READ, Check, Patient, mode_of
+from rutter_ap_server.cli.doctor.check import OTHERS_MAY_READ, Check, Installation, mode_of
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_server.store.errors import StoreError
 from rutter_ap_server.store.secrets import SecretBox
 
 
-async def keys(patient: Patient) -> Check:
+async def keys(installation: Installation) -> Check:
     """The keys, and every stored secret tried on them."""
-    settings = patient.settings
+    settings = installation.settings
     mode = mode_of(settings.key_file)
     if mode & OTHERS_MAY_READ:
         # Said before anything opens it, since opening it closes it to others.
@@ -21,14 +21,14 @@ async def keys(patient: Patient) -> Check:
             f"chmod 600 {settings.key_file}; if you share this machine, set RUTTER_AP_SECRET_KEYS to a new key, run "
             "`rutter-ap connections reseal` and remove the file.",
         )
-    kept = await patient.read(lambda tx: tx.secrets.names())
+    kept = await installation.read(lambda tx: tx.secrets.names())
     if settings.shared_store and not settings.secret_keys:
         step = "Set RUTTER_AP_SECRET_KEYS to the same keys on every server."
         words = "RUTTER_AP_SECRET_KEYS is not set, and a PostgreSQL store keeps no access token without it"
         return Check("keys", "fail" if kept else "warn", words, step)
     if not kept and not settings.secret_keys and not settings.key_file.exists():
         return Check("keys", "ok", "no access token is stored; a key is made when the first one is")
-    closed = await patient.read(lambda tx: _closed(tx, patient.app.secret_box))
+    closed = await installation.read(lambda tx: _closed(tx, installation.app.secret_box))
     if closed:
         words = f"{closed} of {len(kept)} stored secrets cannot be opened with the keys given"
         step = "Put the key they were sealed under back into RUTTER_AP_SECRET_KEYS, after the newest."

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from rutter_ap_server.companies.company import Office
+from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.judge import judge
 from rutter_ap_server.guard.policy import WINDOWS, Policy
-from rutter_ap_server.guard.prepared import freeze
-from rutter_ap_server.guard.writes.base import Facts, OwnFacts, ability
+from rutter_ap_server.guard.prepared import prepare
+from rutter_ap_server.guard.writes.base import Facts, StoreFacts, ability
 from rutter_ap_server.guard.writes.parties import (
     AccountFact,
     BillFact,
@@ -27,7 +27,7 @@ from rutter_ap_server.guard.writes.parties import (
 )
 from rutter_ap_server.guard.writes.pay_bill_facts import files_on, line_sums, paid_amount
 from rutter_ap_server.guard.writes.pay_bill_rules import OtherBill, PaymentFacts
-from rutter_ap_server.guard.writes.registry import kind_named
+from rutter_ap_server.guard.writes.registry import write_named
 from rutter_ap_server.reads.amounts import LedgerDataError
 from rutter_ap_tools.findings import Finding, Severity, verdict
 from rutter_ap_tools.money import Money
@@ -113,20 +113,20 @@ class _Past:
 class _Books:
     """The ledger as it is now."""
 
-    office: Office
+    company: Company
     policy: Policy
     bills: dict[str, Bill]
     vendors: dict[str, Vendor]
     accounts: dict[str, Account]
 
 
-async def backtest(office: Office, policy: Policy, days: int) -> Backtest:
+async def backtest(company: Company, policy: Policy, days: int) -> Backtest:
     """Judges what the ledger shows as paid in the last `days`, each payment on what came before it."""
-    since = office.clock.today() - timedelta(days=days)
-    walked = office.ledger.bill_payments.walk(pages_max=_PAGES_MAX)
+    since = company.clock.today() - timedelta(days=days)
+    walked = company.rutter.bill_payments.walk(pages_max=_PAGES_MAX)
     payments = {p.id: p async for p in walked if p.status != "void"}
-    bills = {b.id: b async for b in office.ledger.bills.walk(pages_max=_PAGES_MAX)}
-    books = _Books(office, policy, bills, await office.directory.vendors(), await office.directory.accounts())
+    bills = {b.id: b async for b in company.rutter.bills.walk(pages_max=_PAGES_MAX)}
+    books = _Books(company, policy, bills, await company.directory.vendors(), await company.directory.accounts())
     past, judged, left_out = _Past(), [], []
     for payment in sorted(payments.values(), key=_order):
         on = payment.transaction_date.date() if payment.transaction_date else None
@@ -180,9 +180,9 @@ async def _of_share(
 ) -> tuple[Finding, ...]:
     raw, vendor_id = books.bills[bill.id], payment.vendor_id or bill.vendor_id
     vendor = books.vendors.get(vendor_id or "")
-    frozen = freeze(
+    prepared = prepare(
         tool="pay_bill",
-        company_id=books.office.company.id,
+        company_id=books.company.id,
         fields={"bill_id": bill.id, "date": on.isoformat()},
         summary="",
         money=share,
@@ -201,24 +201,24 @@ async def _of_share(
         other_bills=_others(books, raw),
         paid_on_bill=tuple(past.by_bill[bill.id]),
         line_sums=line_sums(raw, bill.total),
-        attached=await files_on(books.office, bill.id, share, books.policy.of(frozen.company_id)),
+        attached=await files_on(books.company, bill.id, share, books.policy.of(prepared.company_id)),
         today=on,
     )
     facts = Facts(
         seen=seen,
         binding={},
-        ability=ability(books.office, "bill_payments", "create", "record a payment", "a person can enter it there"),
+        ability=ability(books.company, "bill_payments", "create", "record a payment", "a person can enter it there"),
         texts=bill_texts(raw),
     )
     broken = []
-    company = books.policy.of(frozen.company_id)
+    company = books.policy.of(prepared.company_id)
     for window in WINDOWS:
         limit = company.limit(share.currency, window.limit)
         spent = past.spent(share, on, window.hours, (vendor_id or "") if window.per_vendor else None)
         if limit is not None and spent + share > limit:
             broken.append((window.code, f"{share} would have passed the limit of {limit} for {window.words}"))
-    own = OwnFacts(over_limits=tuple(broken))
-    return judge(kind_named("pay_bill"), frozen, facts, own, books.policy).findings
+    own = StoreFacts(over_limits=tuple(broken))
+    return judge(write_named("pay_bill"), prepared, facts, own, books.policy).findings
 
 
 def _as_of(bill: BillFact, share: Money, past: _Past) -> BillFact:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from rutter_ap_server.companies.company import Office
+from rutter_ap_server.companies.company import Company
 from rutter_ap_server.reads.bill_detail import bill_detail
 from rutter_ap_server.store.attempts import Attempt
 from rutter_ap_server.store.audit import Entry, Verification
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rutter_ap_server.store.engine import Store, Tx
 
 
-async def gather_evidence(store: Store, proposal: Proposal, office: Office) -> dict[str, Any]:
+async def gather_evidence(store: Store, proposal: Proposal, company: Company) -> dict[str, Any]:
     """What was asked for, what the guard found, who released it, what was sent, and what the ledger shows now.
 
     The audit entries carry their hashes, each over its own content, and `chain` says whether the whole chain held when
@@ -43,7 +43,7 @@ async def gather_evidence(store: Store, proposal: Proposal, office: Office) -> d
         "sending": _sending(attempt),
         "record": proposal.record,
         "documents": [{k: p.fields[k] for k in ("file_name", "sha256", "bytes")} for p in documents],
-        "bill_now": await _bill_now(proposal, office),
+        "bill_now": await _bill_now(proposal, company),
         "audit": [_entry(entry) for entry in entries],
         "chain": {"holds": chain.holds, "entries": chain.entries, "head": chain.head},
     }
@@ -83,12 +83,12 @@ def _sending(attempt: Attempt | None) -> dict[str, Any] | None:
     }
 
 
-async def _bill_now(proposal: Proposal, office: Office) -> dict[str, Any] | None:
+async def _bill_now(proposal: Proposal, company: Company) -> dict[str, Any] | None:
     bill_id = proposal.bill_id or (proposal.record or {}).get("bill_id")
     if not bill_id:
         return None
     try:
-        shown = await bill_detail(office, bill_id)
+        shown = await bill_detail(company, bill_id)
     except ApError as error:
         return {"not_known": error.error_code}
     return shown.model_dump(mode="json", exclude_none=True, exclude={"next_step", "company", "environment"})

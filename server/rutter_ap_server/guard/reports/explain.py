@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rutter_ap_server.companies.company import Office
+from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.judge import Judgement, assess, gather_facts
 from rutter_ap_server.guard.policy import WINDOWS, Policy, Window
-from rutter_ap_server.guard.prepared import Frozen, thaw
+from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.store_facts import StoredLinks, window_of
-from rutter_ap_server.guard.writes.base import Kind
-from rutter_ap_server.guard.writes.registry import kind_named, kind_of
+from rutter_ap_server.guard.writes.base import Write
+from rutter_ap_server.guard.writes.registry import write_for, write_named
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.wire import MoneyShape, WriteArguments
@@ -45,17 +45,17 @@ class WindowState:
 class Explanation:
     """A write as the guard would see it now."""
 
-    frozen: Frozen
+    prepared: PreparedWrite
     judgement: Judgement
     windows: tuple[WindowState, ...]
 
-    def as_json(self, office: Office) -> dict[str, Any]:
+    def as_json(self, company: Company) -> dict[str, Any]:
         """The same, for scripts; the shape is stable."""
         return {
-            "company": office.company.named.model_dump(mode="json", exclude_none=True),
-            "environment": office.company.environment,
-            "tool": self.frozen.tool,
-            "summary": self.frozen.summary,
+            "company": company.named.model_dump(mode="json", exclude_none=True),
+            "environment": company.environment,
+            "tool": self.prepared.tool,
+            "summary": self.prepared.summary,
             "verdict": self.judgement.verdict.word,
             "approvals_needed": self.judgement.approvals_needed,
             "policy_version": self.judgement.policy_version,
@@ -64,43 +64,45 @@ class Explanation:
         }
 
 
-async def explain_intent(store: Store, policy: Policy, intent: WriteArguments, office: Office) -> Explanation:
+async def explain_intent(store: Store, policy: Policy, intent: WriteArguments, company: Company) -> Explanation:
     """Explains a write nobody has proposed. Raises whatever `ApError` says why it cannot even be judged."""
-    kind = kind_of(intent)
-    frozen = await kind.freeze(intent, office, StoredLinks(store, office.company.id))
-    return await _explain(store, policy, kind, frozen, office, except_id=None)
+    write = write_for(intent)
+    prepared = await write.prepare(intent, company, StoredLinks(store, company.id))
+    return await _explain(store, policy, write, prepared, company, except_id=None)
 
 
-async def explain_proposal(store: Store, policy: Policy, proposal: Proposal, office: Office) -> Explanation:
+async def explain_proposal(store: Store, policy: Policy, proposal: Proposal, company: Company) -> Explanation:
     """Explains a proposal as it would be judged now, whatever was found when it was made."""
-    return await _explain(store, policy, kind_named(proposal.tool), thaw(proposal), office, except_id=proposal.id)
+    return await _explain(
+        store, policy, write_named(proposal.tool), PreparedWrite.of(proposal), company, except_id=proposal.id
+    )
 
 
 async def _explain(
-    store: Store, policy: Policy, kind: Kind, frozen: Frozen, office: Office, *, except_id: str | None
+    store: Store, policy: Policy, write: Write, prepared: PreparedWrite, company: Company, *, except_id: str | None
 ) -> Explanation:
-    facts = await gather_facts(kind, frozen, office, policy)
+    facts = await gather_facts(write, prepared, company, policy)
 
     def look(tx: Tx) -> Explanation:
         # A proposal that has its reservation counts in the windows already: it would be told to be over them by itself.
         counted = except_id is not None and tx.spend.is_reserved(except_id)
-        judgement = assess(tx, kind, frozen, facts, policy, except_id=except_id, with_limits=not counted)
-        states = window_states(tx, frozen, policy) if kind.moves_money else ()
-        return Explanation(frozen, judgement, states)
+        judgement = assess(tx, write, prepared, facts, policy, except_id=except_id, with_limits=not counted)
+        states = window_states(tx, prepared, policy) if write.moves_money else ()
+        return Explanation(prepared, judgement, states)
 
     return await store.read(look)
 
 
-def window_states(tx: Tx, frozen: Frozen, policy: Policy) -> tuple[WindowState, ...]:
+def window_states(tx: Tx, prepared: PreparedWrite, policy: Policy) -> tuple[WindowState, ...]:
     """How far every rolling limit is for a payment like this one, the unlimited windows too."""
-    if frozen.money is None or frozen.vendor_id is None:
+    if prepared.money is None or prepared.vendor_id is None:
         return ()
-    company, currency = policy.of(frozen.company_id), frozen.money.currency
+    company, currency = policy.of(prepared.company_id), prepared.money.currency
     states = []
     for window in WINDOWS:
-        vendor_id = frozen.vendor_id if window.per_vendor else None
-        counted = window_of(tx, frozen, window)
-        posted = tx.memory.posted(frozen.company_id, currency, window.hours, vendor_id)
+        vendor_id = prepared.vendor_id if window.per_vendor else None
+        counted = window_of(tx, prepared, window)
+        posted = tx.memory.posted(prepared.company_id, currency, window.hours, vendor_id)
         states.append(WindowState(window, company.limit(currency, window.limit), posted, counted - posted))
     return tuple(states)
 

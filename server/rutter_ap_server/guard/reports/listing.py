@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 from rutter_ap_server.clock import stamp
-from rutter_ap_server.companies.company import Office
+from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.policy import WINDOWS, Policy, PolicyError, PolicyFile
 from rutter_ap_server.store.canonical import digest
 from rutter_ap_server.store.proposals import OPEN_STATES, Proposal
@@ -25,28 +25,28 @@ _PAYING = ("pay_bill", "propose_payment_run")
 NO_LIMITS = "The policy file is broken: every write is blocked, and no limit can be told."
 
 
-async def list_proposals(store: Store, policy: PolicyFile, office: Office, ask: ListProposals) -> ProposalList:
+async def list_proposals(store: Store, policy: PolicyFile, company: Company, query: ListProposals) -> ProposalList:
     """Answers `list_proposals`. Raises `BadInput` for a cursor of another question."""
-    company_id = office.company.id
-    states = _states(ask.state)
-    question = digest(["proposals", company_id, ask.state, ask.bill_id])[:16]
-    after = _resume(ask.cursor, question)
+    company_id = company.id
+    states = _states(query.state)
+    question = digest(["proposals", company_id, query.state, query.bill_id])[:16]
+    after = _resume(query.cursor, question)
     rules = _policy(policy)
 
     def look(tx: Tx) -> tuple[list[Proposal], list[int], list[LimitLeft]]:
-        found = tx.proposals.listed(company_id, states, bill_id=ask.bill_id, after=after, limit=ask.limit + 1)
-        counts = [len(tx.proposals.approvals(p.id)) if p.approvals_needed else 0 for p in found[: ask.limit]]
+        found = tx.proposals.listed(company_id, states, bill_id=query.bill_id, after=after, limit=query.limit + 1)
+        counts = [len(tx.proposals.approvals(p.id)) if p.approvals_needed else 0 for p in found[: query.limit]]
         return found, counts, limits_left(tx, rules, company_id) if rules else []
 
     found, counts, limits = await store.read(look)
-    shown = found[: ask.limit]
+    shown = found[: query.limit]
     return ProposalList(
-        company=office.company.named,
-        environment=office.company.environment,
-        proposals=[_row(p, count, office) for p, count in zip(shown, counts, strict=True)],
+        company=company.named,
+        environment=company.environment,
+        proposals=[_row(p, count, company) for p, count in zip(shown, counts, strict=True)],
         limits=limits,
         notes=[] if rules else [NO_LIMITS],
-        next_cursor=_pack(question, shown[-1]) if len(found) > ask.limit else None,
+        next_cursor=_pack(question, shown[-1]) if len(found) > query.limit else None,
     )
 
 
@@ -97,8 +97,8 @@ def _states(state: str) -> tuple[str, ...]:
     return tuple(OPEN_STATES) if state == "open" else (state,)
 
 
-def _row(proposal: Proposal, approvals: int, office: Office) -> ProposalRow:
-    late = proposal.state == "held" and proposal.expires_at <= office.clock.now()
+def _row(proposal: Proposal, approvals: int, company: Company) -> ProposalRow:
+    late = proposal.state == "held" and proposal.expires_at <= company.clock.now()
     name = clean(proposal.vendor_name, 80) or None
     return ProposalRow(
         id=proposal.id,

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from rutter_ap_server.companies.company import Office
+from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import vendor_name
 from rutter_ap_server.documents.compare import Expected, compare
 from rutter_ap_server.documents.files import check_kind
 from rutter_ap_server.documents.text import file_text
 from rutter_ap_server.guard.policy import Policy
-from rutter_ap_server.guard.prepared import Frozen, freeze
+from rutter_ap_server.guard.prepared import PreparedWrite, prepare
 from rutter_ap_server.guard.untrusted import path_argument
-from rutter_ap_server.guard.writes.base import Facts, Kind, Links, Rule, ability, approve, ask, refuse
+from rutter_ap_server.guard.writes.base import Facts, Links, Rule, Write, ability, approve, ask, refuse
 from rutter_ap_server.guard.writes.parties import BillFact, bill_fact, bill_texts, bill_words
 from rutter_ap_server.rutter.models.attachments import Attachment
 from rutter_ap_server.rutter.outcomes import Unknown, WriteOutcome
@@ -39,14 +39,14 @@ class AttachmentFacts:
     vendor: str = ""
 
 
-def bill_void(frozen: Frozen, facts: AttachmentFacts, policy: Policy) -> Finding | None:
+def bill_void(prepared: PreparedWrite, facts: AttachmentFacts, policy: Policy) -> Finding | None:
     """A void bill takes no document."""
     if facts.bill.status == "void":
         return refuse("bill.void", f"{bill_words(facts.bill)} is void")
     return None
 
 
-def document_mismatch(frozen: Frozen, facts: AttachmentFacts, policy: Policy) -> Finding | None:
+def document_mismatch(prepared: PreparedWrite, facts: AttachmentFacts, policy: Policy) -> Finding | None:
     """A bill's document says its number and its total, and no other vendor or currency; else it may be another bill's.
 
     Days are left alone: bills are often entered under the day they came.
@@ -66,34 +66,34 @@ def document_mismatch(frozen: Frozen, facts: AttachmentFacts, policy: Policy) ->
     return approve("document.mismatch", f"the PDF does not fit its bill: {'; '.join(lacks)}") if lacks else None
 
 
-def document_unreadable(frozen: Frozen, facts: AttachmentFacts, policy: Policy) -> Finding | None:
+def document_unreadable(prepared: PreparedWrite, facts: AttachmentFacts, policy: Policy) -> Finding | None:
     """A document that says nothing may be any document: whoever releases it must have looked."""
     if not facts.trouble:
         return None
     return ask("document.unreadable", f"{facts.trouble}: a person must check that it is the document of its bill")
 
 
-class AttachmentKind(Kind):
+class AttachFileWrite(Write):
     """`attach_file`."""
 
     tool = "attach_file"
     moves_money = False
     rules: tuple[Rule[AttachmentFacts], ...] = (bill_void, document_mismatch, document_unreadable)
 
-    async def freeze(self, intent: AttachFile, office: Office, links: Links) -> Frozen:
+    async def prepare(self, intent: AttachFile, company: Company, links: Links) -> PreparedWrite:
         """Reads the file once, checks what it is, and freezes its hash."""
         if bool(intent.path) == bool(intent.upload):
             raise BadInput("give exactly one of `path` and `upload`")
-        document = office.documents.read(intent.path) if intent.path else office.documents.uploaded(intent.upload)
+        document = company.documents.read(intent.path) if intent.path else company.documents.uploaded(intent.upload)
         name = clean(intent.file_name, 200) or document.name
         if "/" in name or "\\" in name:
             raise BadInput("`file_name` must be a name, not a path")
         # The name shown in the ledger must not promise another kind of file than the content is.
         check_kind(name, document.content)
-        bill = bill_fact(await office.ledger.bills.get(intent.bill_id))
-        return freeze(
+        bill = bill_fact(await company.rutter.bills.get(intent.bill_id))
+        return prepare(
             tool=self.tool,
-            company_id=office.company.id,
+            company_id=company.id,
             fields={
                 "bill_id": bill.id,
                 "path": str(document.path),
@@ -105,70 +105,76 @@ class AttachmentKind(Kind):
             bill_id=bill.id,
         )
 
-    async def gather(self, frozen: Frozen, office: Office, policy: Policy | None = None) -> Facts[AttachmentFacts]:
+    async def gather(
+        self, prepared: PreparedWrite, company: Company, policy: Policy | None = None
+    ) -> Facts[AttachmentFacts]:
         """The bill afresh, what is attached to it now, and what the file says."""
-        raw = await office.ledger.bills.get(frozen.fields["bill_id"])
+        raw = await company.rutter.bills.get(prepared.fields["bill_id"])
         bill = bill_fact(raw)
-        attached = await office.ledger.attachments.list(bill.id)
-        file = await file_text(office.documents, frozen.fields["path"], frozen.fields["sha256"])
-        vendor = await _vendor(office, bill.vendor_id) if file.pages else ""
+        attached = await company.rutter.attachments.list(bill.id)
+        file = await file_text(company.documents, prepared.fields["path"], prepared.fields["sha256"])
+        vendor = await _vendor(company, bill.vendor_id) if file.pages else ""
         return Facts(
             seen=AttachmentFacts(bill, file.pages, file.trouble, vendor),
-            binding={"bill": bill.id, "sha256": frozen.fields["sha256"]},
+            binding={"bill": bill.id, "sha256": prepared.fields["sha256"]},
             before={"attachments": sorted(a.id for a in attached)},
-            now=office.clock.now(),
-            ability=ability(office, "bills", "attach", "attach a file to a bill", "a person can attach it there"),
+            now=company.clock.now(),
+            ability=ability(company, "bills", "attach", "attach a file to a bill", "a person can attach it there"),
             texts=(
                 *bill_texts(raw),
                 *((f"page {number} of the file", page) for number, page in enumerate(file.pages, start=1)),
             ),
-            arguments=(path_argument(frozen.fields["path"], frozen.fields["file_name"]),),
+            arguments=(path_argument(prepared.fields["path"], prepared.fields["file_name"]),),
         )
 
-    async def send(self, frozen: Frozen, office: Office, key: str, *, again: bool) -> WriteOutcome[Any]:
+    async def send(self, prepared: PreparedWrite, company: Company, key: str, *, again: bool) -> WriteOutcome[Any]:
         """Uploads the file (Rutter docs: Bill Attachments), if it is still the one that was judged."""
-        fields = frozen.fields
-        document = office.documents.read_again(fields["path"])
+        fields = prepared.fields
+        document = company.documents.read_again(fields["path"])
         if document.sha256 != fields["sha256"]:
             raise BadInput("the file changed since it was proposed; nothing was attached", code="files.changed")
-        return await office.ledger.attachments.upload(
+        return await company.rutter.attachments.upload(
             fields["bill_id"], fields["file_name"], document.content, idempotency_key=key, again=again
         )
 
-    async def read_back(self, frozen: Frozen, office: Office, sent: Any, before: dict[str, Any]) -> Record | None:
+    async def read_back(
+        self, prepared: PreparedWrite, company: Company, sent: Any, before: dict[str, Any]
+    ) -> Record | None:
         """Posted means: the bill's list of files shows it."""
-        attached = await office.ledger.attachments.list(frozen.fields["bill_id"])
-        return _record([a for a in attached if a.id == sent.id], frozen)
+        attached = await company.rutter.attachments.list(prepared.fields["bill_id"])
+        return _record([a for a in attached if a.id == sent.id], prepared)
 
-    async def find(self, frozen: Frozen, office: Office, before: dict[str, Any]) -> Record | None:
+    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
         """A single new file of that name on the bill."""
-        attached = await office.ledger.attachments.list(frozen.fields["bill_id"])
-        fresh = [a for a in attached if a.id not in before["attachments"] and a.file_name == frozen.fields["file_name"]]
-        return _record(fresh, frozen)
+        attached = await company.rutter.attachments.list(prepared.fields["bill_id"])
+        fresh = [
+            a for a in attached if a.id not in before["attachments"] and a.file_name == prepared.fields["file_name"]
+        ]
+        return _record(fresh, prepared)
 
-    async def outcome_of_job(self, office: Office, job_id: str) -> WriteOutcome[Any]:
+    async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
         """The ledger itself tells more than the job, which names no record."""
         return Unknown(job_id, "job_unreadable")
 
-    def on_posted(self, tx: Tx, frozen: Frozen, record: Record) -> None:
+    def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
         """Remembers which bill the file belongs to."""
-        fields = frozen.fields
-        tx.memory.use_document(frozen.company_id, fields["sha256"], fields["bill_id"], fields["file_name"])
+        fields = prepared.fields
+        tx.memory.use_document(prepared.company_id, fields["sha256"], fields["bill_id"], fields["file_name"])
 
 
-async def _vendor(office: Office, vendor_id: str | None) -> str:
+async def _vendor(company: Company, vendor_id: str | None) -> str:
     """The name of the bill's vendor, for comparing; nothing an approval is bound to."""
-    vendor = (await office.directory.shelf("vendor")).by_id.get(vendor_id or "")
+    vendor = (await company.directory.cached_list("vendor")).by_id.get(vendor_id or "")
     return clean(vendor_name(vendor)) if vendor else ""
 
 
-def _record(found: Sequence[Attachment], frozen: Frozen) -> Record | None:
+def _record(found: Sequence[Attachment], prepared: PreparedWrite) -> Record | None:
     if len(found) != 1:
         return None
     return Record(
         kind="attachment",
         id=found[0].id,
-        bill_id=frozen.fields["bill_id"],
-        file_name=frozen.fields["file_name"],
-        sha256=frozen.fields["sha256"],
+        bill_id=prepared.fields["bill_id"],
+        file_name=prepared.fields["file_name"],
+        sha256=prepared.fields["sha256"],
     )

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from rutter_ap_server.companies.company import Office
+from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.policy import Policy
-from rutter_ap_server.guard.prepared import Frozen
+from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.untrusted import Argument
 from rutter_ap_server.rutter.abilities import Support, abilities_of
 from rutter_ap_server.store.canonical import digest
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from rutter_ap_server.store.memory import Sighting
 
 F = TypeVar("F")
-Rule = Callable[[Frozen, F, Policy], Finding | None]
+Rule = Callable[[PreparedWrite, F, Policy], Finding | None]
 
 
 @dataclass(frozen=True, slots=True)
-class OwnFacts:
+class StoreFacts:
     """What our store knows about a write: the same for every kind.
 
     `sightings` are how its vendor was seen to look, the oldest first; `documents` the bills its file is attached to;
@@ -40,7 +40,7 @@ class OwnFacts:
     repeats: tuple[str, ...] = ()
     sightings: tuple[Sighting, ...] = ()
     documents: tuple[str, ...] = ()
-    heard: tuple[tuple[str, str], ...] = ()
+    mentioned_before: tuple[tuple[str, str], ...] = ()
     over_limits: tuple[tuple[str, str], ...] = ()
 
 
@@ -54,9 +54,9 @@ class Ability:
     instead: str
 
 
-def ability(office: Office, collection: str, verb: str, words: str, instead: str) -> Ability:
-    """What the office's platform is documented to do (Rutter docs: supported platforms)."""
-    platform = office.company.platform
+def ability(company: Company, collection: str, verb: str, words: str, instead: str) -> Ability:
+    """What the company's platform is documented to do (Rutter docs: supported platforms)."""
+    platform = company.platform
     return Ability(platform, abilities_of(platform).support(collection, verb), words, instead)
 
 
@@ -90,51 +90,53 @@ class Facts(Generic[F]):
         return digest(self.binding)
 
 
-class Kind(Protocol):
+class Write(Protocol):
     """One kind of write. `gather` reads; nothing here but `send` writes upstream."""
 
     tool: str
     moves_money: bool
     rules: tuple[Rule[Any], ...]
 
-    async def freeze(self, intent: Any, office: Office, links: Links) -> Frozen:
+    async def prepare(self, intent: Any, company: Company, links: Links) -> PreparedWrite:
         """Resolves names, fills in what was left out, and freezes."""
         ...
 
-    def lines(self, frozen: Frozen) -> tuple[Frozen, ...]:
+    def lines(self, prepared: PreparedWrite) -> tuple[PreparedWrite, ...]:
         """The writes that one proposal stands for, where it stands for many: each is then judged, sent and settled
 
         by itself, once the whole is released. Empty for every other kind.
         """
         return ()
 
-    async def gather(self, frozen: Frozen, office: Office, policy: Policy | None = None) -> Facts[Any]:
+    async def gather(self, prepared: PreparedWrite, company: Company, policy: Policy | None = None) -> Facts[Any]:
         """Reads the facts afresh from the ledger.
 
         Facts that only some policies ask about are read where `policy` does; nothing an approval is bound to is.
         """
         ...
 
-    async def send(self, frozen: Frozen, office: Office, key: str, *, again: bool) -> WriteOutcome[Any]:
+    async def send(self, prepared: PreparedWrite, company: Company, key: str, *, again: bool) -> WriteOutcome[Any]:
         """Sends the write under an idempotency key; `again` when the same was sent before and its outcome was lost.
 
         Sent again, being turned away says nothing about the first time, and the answer is then unknown.
         """
         ...
 
-    async def read_back(self, frozen: Frozen, office: Office, sent: Any, before: dict[str, Any]) -> Record | None:
+    async def read_back(
+        self, prepared: PreparedWrite, company: Company, sent: Any, before: dict[str, Any]
+    ) -> Record | None:
         """The record as the ledger now shows it, or None when it does not show it (yet)."""
         ...
 
-    async def find(self, frozen: Frozen, office: Office, before: dict[str, Any]) -> Record | None:
+    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
         """Looks for the outcome of a lost sending; None when the ledger shows none."""
         ...
 
-    async def outcome_of_job(self, office: Office, job_id: str) -> WriteOutcome[Any]:
+    async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
         """What became of a job Rutter named; unknown for writes that Rutter does not run as jobs."""
         ...
 
-    def on_posted(self, tx: Tx, frozen: Frozen, record: Record) -> None:
+    def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
         """What our store remembers once it is posted, in the settling transaction."""
         ...
 

@@ -6,11 +6,11 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from rutter_ap_server.companies.company import Office
+from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import vendor_name
 from rutter_ap_server.guard.policy import Policy
-from rutter_ap_server.guard.prepared import Frozen, freeze
-from rutter_ap_server.guard.writes.base import Facts, Kind, Links, ability
+from rutter_ap_server.guard.prepared import PreparedWrite, prepare
+from rutter_ap_server.guard.writes.base import Facts, Links, Write, ability
 from rutter_ap_server.guard.writes.create_bill_rules import RULES, BillFacts, EarlierBill
 from rutter_ap_server.guard.writes.parties import account_fact, midnight, read_vendor
 from rutter_ap_server.reads.amounts import ledger_money
@@ -28,17 +28,17 @@ from rutter_ap_tools.wire import MoneyShape, Named, Record
 _DIMENSIONS = ("tax_rate", "class", "department", "location", "customer", "project")
 
 
-class BillEntryKind(Kind):
+class CreateBillWrite(Write):
     """`create_bill`."""
 
     tool = "create_bill"
     moves_money = False
     rules = RULES
 
-    async def freeze(self, intent: CreateBill, office: Office, links: Links) -> Frozen:
+    async def prepare(self, intent: CreateBill, company: Company, links: Links) -> PreparedWrite:
         """Resolves every name, checks every amount's digits, and adds the lines up."""
-        vendor = await office.directory.vendor(intent.vendor)
-        lines = [await frozen_line(line, intent.currency, office, links) for line in intent.lines]
+        vendor = await company.directory.vendor(intent.vendor)
+        lines = [await prepared_line(line, intent.currency, company, links) for line in intent.lines]
         total = Money.total((Money.parse(line["amount"], intent.currency) for line in lines), intent.currency)
         if intent.due_date and intent.due_date < intent.issue_date:
             raise BadInput("`due_date` is before `issue_date`")
@@ -51,18 +51,18 @@ class BillEntryKind(Kind):
             "document_number": intent.document_number,
             "memo": intent.memo,
             "lines": lines,
-            "payment_terms": await _id_of(office, "payment_terms", intent.payment_terms),
-            "accounts_payable_account": (await office.directory.account(payable)).id
+            "payment_terms": await _id_of(company, "payment_terms", intent.payment_terms),
+            "accounts_payable_account": (await company.directory.account(payable)).id
             if payable
             else await links.account_id("accounts_payable") or "",
-            "subsidiary": await _id_of(office, "subsidiary", intent.subsidiary),
-            "purchase_orders": [await _id_of(office, "purchase_order", order) for order in intent.purchase_orders],
+            "subsidiary": await _id_of(company, "subsidiary", intent.subsidiary),
+            "purchase_orders": [await _id_of(company, "purchase_order", order) for order in intent.purchase_orders],
         }
         name = clean(vendor_name(vendor))
         number = f" {clean(intent.document_number, 60)}" if intent.document_number else ""
-        return freeze(
+        return prepare(
             tool=self.tool,
-            company_id=office.company.id,
+            company_id=company.id,
             fields=fields,
             summary=f"Enter bill{number} of {total} from {name}, issued {intent.issue_date}",
             money=total,
@@ -70,33 +70,33 @@ class BillEntryKind(Kind):
             vendor_name=name,
         )
 
-    async def gather(self, frozen: Frozen, office: Office, policy: Policy | None = None) -> Facts[BillFacts]:
+    async def gather(self, prepared: PreparedWrite, company: Company, policy: Policy | None = None) -> Facts[BillFacts]:
         """The vendor and its bills afresh, and the accounts the lines name."""
-        vendor = await read_vendor(office, frozen.fields["vendor_id"])
-        named = {line["account"] for line in frozen.fields["lines"] if line["account"]}
-        accounts = [account_fact(await office.ledger.accounts.get(account_id)) for account_id in sorted(named)]
+        vendor = await read_vendor(company, prepared.fields["vendor_id"])
+        named = {line["account"] for line in prepared.fields["lines"] if line["account"]}
+        accounts = [account_fact(await company.rutter.accounts.get(account_id)) for account_id in sorted(named)]
         earlier = [
-            _earlier(bill) for bill in await bills_of(office, vendor.id) if bill.status not in ("void", "rejected")
+            _earlier(bill) for bill in await bills_of(company, vendor.id) if bill.status not in ("void", "rejected")
         ]
-        owed_on = frozen.fields["accounts_payable_account"]
-        payable = account_fact(await office.ledger.accounts.get(owed_on)) if owed_on else None
+        owed_on = prepared.fields["accounts_payable_account"]
+        payable = account_fact(await company.rutter.accounts.get(owed_on)) if owed_on else None
         return Facts(
-            seen=BillFacts(vendor, tuple(accounts), tuple(earlier), office.clock.today(), payable),
+            seen=BillFacts(vendor, tuple(accounts), tuple(earlier), company.clock.today(), payable),
             binding={
                 "vendor": vendor.binding,
                 "accounts": [a.binding for a in (*accounts, *((payable,) if payable else ()))],
-                "total": str(frozen.money),
+                "total": str(prepared.money),
             },
             before={"bills": sorted(bill.id for bill in earlier)},
-            now=office.clock.now(),
+            now=company.clock.now(),
             vendor=vendor,
-            ability=ability(office, "bills", "create", "enter a bill", "a person can enter it there"),
-            texts=_texts(frozen),
+            ability=ability(company, "bills", "create", "enter a bill", "a person can enter it there"),
+            texts=_texts(prepared),
         )
 
-    async def send(self, frozen: Frozen, office: Office, key: str, *, again: bool) -> WriteOutcome[Any]:
+    async def send(self, prepared: PreparedWrite, company: Company, key: str, *, again: bool) -> WriteOutcome[Any]:
         """Creates the bill (Rutter docs: Bills)."""
-        fields = frozen.fields
+        fields = prepared.fields
         draft = BillCreate(
             vendor_id=fields["vendor_id"],
             issue_date=midnight(fields["issue_date"]),
@@ -110,45 +110,47 @@ class BillEntryKind(Kind):
             linked_purchase_orders=given(tuple(RefDraft(id=order) for order in fields["purchase_orders"]) or None),
             line_items=tuple(line_draft(line) for line in fields["lines"]),
         )
-        return await office.ledger.bills.create(draft, idempotency_key=key, again=again)
+        return await company.rutter.bills.create(draft, idempotency_key=key, again=again)
 
-    async def read_back(self, frozen: Frozen, office: Office, sent: Any, before: dict[str, Any]) -> Record | None:
+    async def read_back(
+        self, prepared: PreparedWrite, company: Company, sent: Any, before: dict[str, Any]
+    ) -> Record | None:
         """Posted means: the ledger shows the bill, of this vendor and currency, owing at least what its lines say."""
-        bill = await office.ledger.bills.get(sent.id)
-        assert frozen.money is not None
+        bill = await company.rutter.bills.get(sent.id)
+        assert prepared.money is not None
         total = ledger_money(bill.total_amount, bill.currency_code, "total of the bill")
-        if bill.vendor_id != frozen.vendor_id or total.currency != frozen.money.currency or total < frozen.money:
+        if bill.vendor_id != prepared.vendor_id or total.currency != prepared.money.currency or total < prepared.money:
             return None
-        return _record(bill, frozen)
+        return _record(bill, prepared)
 
-    async def find(self, frozen: Frozen, office: Office, before: dict[str, Any]) -> Record | None:
+    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
         """A single new bill of this vendor with this number, issue date and total."""
-        assert frozen.vendor_id is not None
-        assert frozen.money is not None
-        wanted = normal_number(frozen.fields["document_number"])
+        assert prepared.vendor_id is not None
+        assert prepared.money is not None
+        wanted = normal_number(prepared.fields["document_number"])
         fresh = [
             bill
-            for bill in await bills_of(office, frozen.vendor_id)
+            for bill in await bills_of(company, prepared.vendor_id)
             if bill.id not in before["bills"]
             and normal_number(bill.document_number) == wanted
-            and bill.issue_date == midnight(frozen.fields["issue_date"])
-            and bill.currency_code == frozen.money.currency
-            and frozen.money.amount in (bill.total_amount, bill.sub_total)
+            and bill.issue_date == midnight(prepared.fields["issue_date"])
+            and bill.currency_code == prepared.money.currency
+            and prepared.money.amount in (bill.total_amount, bill.sub_total)
         ]
-        return _record(fresh[0], frozen) if len(fresh) == 1 else None
+        return _record(fresh[0], prepared) if len(fresh) == 1 else None
 
-    async def outcome_of_job(self, office: Office, job_id: str) -> WriteOutcome[Any]:
+    async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
         """Rutter's job for it."""
-        return await office.ledger.bills.outcome(job_id)
+        return await company.rutter.bills.outcome(job_id)
 
-    def on_posted(self, tx: Tx, frozen: Frozen, record: Record) -> None:
+    def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
         """Nothing beyond the receipt."""
 
 
-async def frozen_line(line: NewBillLine, currency: str, office: Office, links: Links) -> dict[str, Any]:
+async def prepared_line(line: NewBillLine, currency: str, company: Company, links: Links) -> dict[str, Any]:
     """A line with its names resolved and its digits checked, as a frozen intent keeps it."""
     amount = Money.parse(line.amount, currency)
-    account = (await office.directory.account(line.account)).id if line.account else ""
+    account = (await company.directory.account(line.account)).id if line.account else ""
     if not account and not line.item:
         account = await links.account_id("expense") or ""
         if not account:
@@ -161,13 +163,13 @@ async def frozen_line(line: NewBillLine, currency: str, office: Office, links: L
         _check_product(line, amount)
     stated = line.model_dump(by_alias=True)
     kept = {name: stated[name] for name in ("description", "quantity", "unit_amount")}
-    kept |= {kind: await _id_of(office, kind, stated[kind]) for kind in ("item", *_DIMENSIONS)}
+    kept |= {write: await _id_of(company, write, stated[write]) for write in ("item", *_DIMENSIONS)}
     return {"amount": amount.text, "account": account} | {k: v for k, v in kept.items() if v}
 
 
-async def _id_of(office: Office, kind: str, reference: str) -> str:
+async def _id_of(company: Company, write: str, reference: str) -> str:
     """The id behind an id or name, so that both ways of saying it freeze to the same intent."""
-    return (await office.directory.one(kind, reference)).id if reference else ""
+    return (await company.directory.one(write, reference)).id if reference else ""
 
 
 def _check_product(line: NewBillLine, amount: Money) -> None:
@@ -178,9 +180,9 @@ def _check_product(line: NewBillLine, amount: Money) -> None:
         raise BadInput("`quantity` times `unit_amount` is not `amount`", code="bill.lines_do_not_add_up")
 
 
-def _texts(frozen: Frozen) -> tuple[tuple[str, str], ...]:
+def _texts(prepared: PreparedWrite) -> tuple[tuple[str, str], ...]:
     """What an assistant took from the document: a document can hold words that are meant for it."""
-    fields = frozen.fields
+    fields = prepared.fields
     lines = (("a line of the new bill", line.get("description", "")) for line in fields["lines"])
     texts = (("the memo of the new bill", fields["memo"]), ("the number of the new bill", fields["document_number"]))
     return tuple((where, text) for where, text in (*texts, *lines) if text)
@@ -216,14 +218,14 @@ def _earlier(bill: Bill) -> EarlierBill:
     )
 
 
-def _record(bill: Bill, frozen: Frozen) -> Record:
+def _record(bill: Bill, prepared: PreparedWrite) -> Record:
     total = ledger_money(bill.total_amount, bill.currency_code, "total of the bill")
     due = ledger_money(bill.amount_due, bill.currency_code, "amount due on the bill")
     return Record(
         kind="bill",
         id=bill.id,
         document_number=clean(bill.document_number, 100) or None,
-        vendor=Named(id=frozen.vendor_id, name=frozen.vendor_name) if frozen.vendor_id else None,
+        vendor=Named(id=prepared.vendor_id, name=prepared.vendor_name) if prepared.vendor_id else None,
         bill_id=bill.id,
         amount=MoneyShape.of(total),
         bill_due=MoneyShape.of(due),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 from rutter_ap_server.guard.policy import Policy
-from rutter_ap_server.guard.prepared import Frozen
+from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes.base import Rule, approve, refuse
 from rutter_ap_server.guard.writes.document_rules import (
     account_not_for_expenses,
@@ -41,9 +41,9 @@ class BillFacts:
     payable_account: AccountFact | None = None
 
 
-def bill_duplicate(frozen: Frozen, facts: BillFacts, policy: Policy) -> Finding | None:
+def bill_duplicate(prepared: PreparedWrite, facts: BillFacts, policy: Policy) -> Finding | None:
     """One vendor never gives two bills the same number."""
-    number = normal_number(frozen.fields.get("document_number"))
+    number = normal_number(prepared.fields.get("document_number"))
     for bill in facts.earlier:
         if number and normal_number(bill.number) == number:
             return refuse(
@@ -53,13 +53,13 @@ def bill_duplicate(frozen: Frozen, facts: BillFacts, policy: Policy) -> Finding 
     return None
 
 
-def bill_similar(frozen: Frozen, facts: BillFacts, policy: Policy) -> Finding | None:
+def bill_similar(prepared: PreparedWrite, facts: BillFacts, policy: Policy) -> Finding | None:
     """The same vendor, amount and about the same date is often one bill entered twice."""
-    if frozen.money is None:
+    if prepared.money is None:
         return None
-    day, near = midnight(frozen.fields["issue_date"]), timedelta(days=policy.rules.similar_days)
+    day, near = midnight(prepared.fields["issue_date"]), timedelta(days=policy.rules.similar_days)
     for bill in facts.earlier:
-        if bill.total == frozen.money and abs(midnight(bill.issue_date) - day) <= near:
+        if bill.total == prepared.money and abs(midnight(bill.issue_date) - day) <= near:
             return approve(
                 "bill.similar",
                 f"a bill of the same vendor and amount, issued {bill.issue_date}, is in the ledger as {bill.id}",
@@ -67,7 +67,7 @@ def bill_similar(frozen: Frozen, facts: BillFacts, policy: Policy) -> Finding | 
     return None
 
 
-def account_not_payable(frozen: Frozen, facts: BillFacts, policy: Policy) -> Finding | None:
+def account_not_payable(prepared: PreparedWrite, facts: BillFacts, policy: Policy) -> Finding | None:
     """What is owed is owed on an accounts payable account."""
     account = facts.payable_account
     if account is None:
@@ -81,17 +81,17 @@ def _unused(account: AccountFact) -> bool:
     return account.status != "active"
 
 
-def bill_future_dated(frozen: Frozen, facts: BillFacts, policy: Policy) -> Finding | None:
+def bill_future_dated(prepared: PreparedWrite, facts: BillFacts, policy: Policy) -> Finding | None:
     """A bill from the future has a wrong date, or is not one yet."""
-    issued = date.fromisoformat(frozen.fields["issue_date"])
+    issued = date.fromisoformat(prepared.fields["issue_date"])
     if facts.today is None or issued - facts.today <= timedelta(days=policy.rules.future_days):
         return None
     return approve("bill.future_dated", f"the bill is dated {issued}, which is still to come")
 
 
-def bill_closed_period(frozen: Frozen, facts: BillFacts, policy: Policy) -> Finding | None:
+def bill_closed_period(prepared: PreparedWrite, facts: BillFacts, policy: Policy) -> Finding | None:
     """Nothing is booked into a closed period."""
-    issued, closed = date.fromisoformat(frozen.fields["issue_date"]), policy.closing_date
+    issued, closed = date.fromisoformat(prepared.fields["issue_date"]), policy.closing_date
     if closed is None or issued > closed:
         return None
     return refuse("bill.closed_period", f"the bill is dated {issued}, and the books are closed up to {closed}")

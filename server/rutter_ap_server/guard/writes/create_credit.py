@@ -7,12 +7,12 @@ from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
-from rutter_ap_server.companies.company import Office
+from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import vendor_name
 from rutter_ap_server.guard.policy import Policy
-from rutter_ap_server.guard.prepared import Frozen, freeze
-from rutter_ap_server.guard.writes.base import Facts, Kind, Links, Rule, ability, approve, refuse
-from rutter_ap_server.guard.writes.create_bill import frozen_line
+from rutter_ap_server.guard.prepared import PreparedWrite, prepare
+from rutter_ap_server.guard.writes.base import Facts, Links, Rule, Write, ability, approve, refuse
+from rutter_ap_server.guard.writes.create_bill import prepared_line
 from rutter_ap_server.guard.writes.document_rules import (
     account_not_for_expenses,
     amount_not_positive,
@@ -57,13 +57,13 @@ class CreditEntryFacts:
     today: date | None = None
 
 
-def _issued(frozen: Frozen) -> date:
-    return date.fromisoformat(frozen.fields["issue_date"])
+def _issued(prepared: PreparedWrite) -> date:
+    return date.fromisoformat(prepared.fields["issue_date"])
 
 
-def credit_duplicate(frozen: Frozen, facts: CreditEntryFacts, policy: Policy) -> Finding | None:
+def credit_duplicate(prepared: PreparedWrite, facts: CreditEntryFacts, policy: Policy) -> Finding | None:
     """One vendor never gives two credits the same number."""
-    number = normal_number(frozen.fields["document_number"])
+    number = normal_number(prepared.fields["document_number"])
     for credit in facts.earlier:
         if number and normal_number(credit.number) == number:
             said = f"this vendor's credit {clean(credit.number, 60)} of {credit.total}"
@@ -71,12 +71,12 @@ def credit_duplicate(frozen: Frozen, facts: CreditEntryFacts, policy: Policy) ->
     return None
 
 
-def credit_similar(frozen: Frozen, facts: CreditEntryFacts, policy: Policy) -> Finding | None:
+def credit_similar(prepared: PreparedWrite, facts: CreditEntryFacts, policy: Policy) -> Finding | None:
     """The same vendor, amount and about the same date is often one credit entered twice."""
     near = timedelta(days=policy.rules.similar_days)
     for credit in facts.earlier:
-        is_near = credit.issued is None or abs(credit.issued - _issued(frozen)) <= near
-        if credit.total == frozen.money and is_near:
+        is_near = credit.issued is None or abs(credit.issued - _issued(prepared)) <= near
+        if credit.total == prepared.money and is_near:
             return approve(
                 "credit.similar",
                 f"a credit of the same vendor and amount, issued {credit.issued}, is in the ledger as {credit.id}",
@@ -84,23 +84,23 @@ def credit_similar(frozen: Frozen, facts: CreditEntryFacts, policy: Policy) -> F
     return None
 
 
-def credit_future_dated(frozen: Frozen, facts: CreditEntryFacts, policy: Policy) -> Finding | None:
+def credit_future_dated(prepared: PreparedWrite, facts: CreditEntryFacts, policy: Policy) -> Finding | None:
     """A credit from the future has a wrong date, or is not one yet."""
-    issued = _issued(frozen)
+    issued = _issued(prepared)
     if facts.today is None or issued - facts.today <= timedelta(days=policy.rules.future_days):
         return None
     return approve("bill.future_dated", f"the credit is dated {issued}, which is still to come")
 
 
-def bill_closed_period(frozen: Frozen, facts: CreditEntryFacts, policy: Policy) -> Finding | None:
+def bill_closed_period(prepared: PreparedWrite, facts: CreditEntryFacts, policy: Policy) -> Finding | None:
     """Nothing is booked into a closed period."""
-    issued, closed = _issued(frozen), policy.closing_date
+    issued, closed = _issued(prepared), policy.closing_date
     if closed is None or issued > closed:
         return None
     return refuse("bill.closed_period", f"the credit is dated {issued}, and the books are closed up to {closed}")
 
 
-class CreditEntryKind(Kind):
+class CreateCreditWrite(Write):
     """`create_credit`."""
 
     tool = "create_credit"
@@ -116,17 +116,17 @@ class CreditEntryKind(Kind):
         bill_closed_period,
     )
 
-    async def freeze(self, intent: CreateCredit, office: Office, links: Links) -> Frozen:
+    async def prepare(self, intent: CreateCredit, company: Company, links: Links) -> PreparedWrite:
         """Resolves vendor and accounts, checks every amount's digits, and adds the lines up."""
-        vendor = await office.directory.vendor(intent.vendor)
+        vendor = await company.directory.vendor(intent.vendor)
         as_bill = [NewBillLine(**line.model_dump()) for line in intent.lines]
-        lines = [await frozen_line(line, intent.currency, office, links) for line in as_bill]
+        lines = [await prepared_line(line, intent.currency, company, links) for line in as_bill]
         total = Money.total((Money.parse(line["amount"], intent.currency) for line in lines), intent.currency)
         name = clean(vendor_name(vendor))
         number = f" {clean(intent.document_number, 60)}" if intent.document_number else ""
-        return freeze(
+        return prepare(
             tool=self.tool,
-            company_id=office.company.id,
+            company_id=company.id,
             fields={
                 "vendor_id": vendor.id,
                 "issue_date": intent.issue_date,
@@ -142,31 +142,33 @@ class CreditEntryKind(Kind):
             vendor_name=name,
         )
 
-    async def gather(self, frozen: Frozen, office: Office, policy: Policy | None = None) -> Facts[CreditEntryFacts]:
+    async def gather(
+        self, prepared: PreparedWrite, company: Company, policy: Policy | None = None
+    ) -> Facts[CreditEntryFacts]:
         """The vendor and its credits afresh, and the accounts the lines name."""
-        vendor = await read_vendor(office, frozen.fields["vendor_id"])
-        named = {line["account"] for line in frozen.fields["lines"] if line["account"]}
-        accounts = tuple([account_fact(await office.ledger.accounts.get(one)) for one in sorted(named)])
-        earlier = [credit for credit in await _credits_of(office, vendor.id) if credit.status not in _DEAD]
+        vendor = await read_vendor(company, prepared.fields["vendor_id"])
+        named = {line["account"] for line in prepared.fields["lines"] if line["account"]}
+        accounts = tuple([account_fact(await company.rutter.accounts.get(one)) for one in sorted(named)])
+        earlier = [credit for credit in await _credits_of(company, vendor.id) if credit.status not in _DEAD]
         return Facts(
             seen=CreditEntryFacts(
-                vendor, accounts, tuple(_earlier(credit, frozen) for credit in earlier), office.clock.today()
+                vendor, accounts, tuple(_earlier(credit, prepared) for credit in earlier), company.clock.today()
             ),
             binding={
                 "vendor": vendor.binding,
                 "accounts": [account.binding for account in accounts],
-                "total": str(frozen.money),
+                "total": str(prepared.money),
             },
             before={"credits": sorted(credit.id for credit in earlier)},
-            now=office.clock.now(),
+            now=company.clock.now(),
             vendor=vendor,
-            ability=ability(office, "bill_credit_memos", "create", "enter a credit", "a person can enter it there"),
-            texts=_texts(frozen),
+            ability=ability(company, "bill_credit_memos", "create", "enter a credit", "a person can enter it there"),
+            texts=_texts(prepared),
         )
 
-    async def send(self, frozen: Frozen, office: Office, key: str, *, again: bool) -> WriteOutcome[Any]:
+    async def send(self, prepared: PreparedWrite, company: Company, key: str, *, again: bool) -> WriteOutcome[Any]:
         """Creates the credit memo (Rutter docs: Bill Credit Memos)."""
-        fields = frozen.fields
+        fields = prepared.fields
         draft = BillCreditMemoCreate(
             vendor_id=fields["vendor_id"],
             issue_date=midnight(fields["issue_date"]),
@@ -176,57 +178,59 @@ class CreditEntryKind(Kind):
             account_id=given(fields["accounts_payable_account"] or None),
             line_items=tuple(_draft(line) for line in fields["lines"]),
         )
-        return await office.ledger.bill_credit_memos.create(draft, idempotency_key=key, again=again)
+        return await company.rutter.bill_credit_memos.create(draft, idempotency_key=key, again=again)
 
-    async def read_back(self, frozen: Frozen, office: Office, sent: Any, before: dict[str, Any]) -> Record | None:
+    async def read_back(
+        self, prepared: PreparedWrite, company: Company, sent: Any, before: dict[str, Any]
+    ) -> Record | None:
         """Posted means: the ledger shows the credit, of this vendor, currency, date and amount."""
-        credit = await office.ledger.bill_credit_memos.get(sent.id)
-        return _record(credit, frozen) if _is_it(credit, frozen) else None
+        credit = await company.rutter.bill_credit_memos.get(sent.id)
+        return _record(credit, prepared) if _is_it(credit, prepared) else None
 
-    async def find(self, frozen: Frozen, office: Office, before: dict[str, Any]) -> Record | None:
+    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
         """A single new credit of this vendor with this number, issue date and amount."""
         fresh = [
             credit
-            for credit in await _credits_of(office, frozen.fields["vendor_id"])
-            if credit.id not in before["credits"] and _is_it(credit, frozen)
+            for credit in await _credits_of(company, prepared.fields["vendor_id"])
+            if credit.id not in before["credits"] and _is_it(credit, prepared)
         ]
-        return _record(fresh[0], frozen) if len(fresh) == 1 else None
+        return _record(fresh[0], prepared) if len(fresh) == 1 else None
 
-    async def outcome_of_job(self, office: Office, job_id: str) -> WriteOutcome[Any]:
+    async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
         """Rutter's job for it."""
-        return await office.ledger.bill_credit_memos.outcome(job_id)
+        return await company.rutter.bill_credit_memos.outcome(job_id)
 
-    def on_posted(self, tx: Tx, frozen: Frozen, record: Record) -> None:
+    def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
         """Nothing beyond the receipt."""
 
 
-async def _credits_of(office: Office, vendor_id: str) -> list[BillCreditMemo]:
+async def _credits_of(company: Company, vendor_id: str) -> list[BillCreditMemo]:
     """Every credit of one vendor, used up or not."""
     chosen = equal("vendor_id", vendor_id)
-    found = {c.id: c async for c in office.ledger.bill_credit_memos.walk(filter=chosen, pages_max=HISTORY_PAGES_MAX)}
+    found = {c.id: c async for c in company.rutter.bill_credit_memos.walk(filter=chosen, pages_max=HISTORY_PAGES_MAX)}
     return list(found.values())
 
 
-def _is_it(credit: BillCreditMemo, frozen: Frozen) -> bool:
+def _is_it(credit: BillCreditMemo, prepared: PreparedWrite) -> bool:
     """Whether a credit is the one that was to be entered.
 
     A number or currency the ledger does not show is no difference: not every platform keeps them (Rutter docs: Bill
     Credit Memos).
     """
-    assert frozen.money is not None
+    assert prepared.money is not None
     net = sum((line.sub_total or line.total_amount or Decimal(0) for line in credit.line_items), Decimal(0))
     return (
-        credit.vendor_id == frozen.fields["vendor_id"]
-        and credit.currency_code in (None, frozen.money.currency)
-        and credit.issue_date == midnight(frozen.fields["issue_date"])
-        and normal_number(credit.document_number) in ("", normal_number(frozen.fields["document_number"]))
-        and frozen.money.amount in (credit.total_amount, net)
+        credit.vendor_id == prepared.fields["vendor_id"]
+        and credit.currency_code in (None, prepared.money.currency)
+        and credit.issue_date == midnight(prepared.fields["issue_date"])
+        and normal_number(credit.document_number) in ("", normal_number(prepared.fields["document_number"]))
+        and prepared.money.amount in (credit.total_amount, net)
     )
 
 
-def _texts(frozen: Frozen) -> tuple[tuple[str, str], ...]:
+def _texts(prepared: PreparedWrite) -> tuple[tuple[str, str], ...]:
     """What an assistant took from the document: it can hold words that are meant for it."""
-    fields = frozen.fields
+    fields = prepared.fields
     lines = (("a line of the new credit", line.get("description", "")) for line in fields["lines"])
     texts = (
         ("the memo of the new credit", fields["memo"]),
@@ -243,9 +247,9 @@ def _draft(line: dict[str, Any]) -> CreditLineDraft:
     )
 
 
-def _earlier(credit: BillCreditMemo, frozen: Frozen) -> EarlierCredit:
+def _earlier(credit: BillCreditMemo, prepared: PreparedWrite) -> EarlierCredit:
     # Where the ledger is silent about the currency, the worse is assumed: that it is the same.
-    currency = credit.currency_code or frozen.fields["currency"]
+    currency = credit.currency_code or prepared.fields["currency"]
     return EarlierCredit(
         id=credit.id,
         number=credit.document_number or "",
@@ -254,12 +258,14 @@ def _earlier(credit: BillCreditMemo, frozen: Frozen) -> EarlierCredit:
     )
 
 
-def _record(credit: BillCreditMemo, frozen: Frozen) -> Record:
-    total = ledger_money(credit.total_amount, credit.currency_code or frozen.fields["currency"], "total of the credit")
+def _record(credit: BillCreditMemo, prepared: PreparedWrite) -> Record:
+    total = ledger_money(
+        credit.total_amount, credit.currency_code or prepared.fields["currency"], "total of the credit"
+    )
     return Record(
         kind="bill_credit_memo",
         id=credit.id,
         document_number=clean(credit.document_number, 100) or None,
-        vendor=Named(id=frozen.vendor_id, name=frozen.vendor_name) if frozen.vendor_id else None,
+        vendor=Named(id=prepared.vendor_id, name=prepared.vendor_name) if prepared.vendor_id else None,
         amount=MoneyShape.of(total),
     )

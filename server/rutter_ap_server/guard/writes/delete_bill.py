@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from rutter_ap_server.companies.company import Office
+from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.policy import Policy
-from rutter_ap_server.guard.prepared import Frozen, freeze
-from rutter_ap_server.guard.writes.base import Facts, Kind, Links, Rule, ability, refuse
+from rutter_ap_server.guard.prepared import PreparedWrite, prepare
+from rutter_ap_server.guard.writes.base import Facts, Links, Rule, Write, ability, refuse
 from rutter_ap_server.guard.writes.parties import BillFact, bill_fact, bill_texts, bill_words, read_vendor
 from rutter_ap_server.rutter.errors import NotFoundUpstream
 from rutter_ap_server.rutter.outcomes import Rejected, Unknown, WriteOutcome
@@ -29,21 +29,21 @@ class DeleteFacts:
     links: tuple[str, ...] = ()
 
 
-def bill_gone(frozen: Frozen, facts: DeleteFacts, policy: Policy) -> Finding | None:
+def bill_gone(prepared: PreparedWrite, facts: DeleteFacts, policy: Policy) -> Finding | None:
     """What is not there cannot be deleted."""
     if facts.bill is None:
         return refuse("write.no_change", "the ledger shows this bill no longer")
     return None
 
 
-def bill_moved(frozen: Frozen, facts: DeleteFacts, policy: Policy) -> Finding | None:
+def bill_moved(prepared: PreparedWrite, facts: DeleteFacts, policy: Policy) -> Finding | None:
     """A person agreed to lose this bill, not what somebody made of it since."""
-    if facts.bill is None or [facts.bill.number, str(facts.bill.total)] == frozen.fields["was"]:
+    if facts.bill is None or [facts.bill.number, str(facts.bill.total)] == prepared.fields["was"]:
         return None
     return refuse("bill.moved", f"{bill_words(facts.bill)} has another number or total than when this was proposed")
 
 
-def bill_settled(frozen: Frozen, facts: DeleteFacts, policy: Policy) -> Finding | None:
+def bill_settled(prepared: PreparedWrite, facts: DeleteFacts, policy: Policy) -> Finding | None:
     """A payment or credit must not be left without its bill."""
     bill = facts.bill
     if bill is None or (not facts.links and bill.due == bill.total and bill.status != "paid"):
@@ -52,7 +52,7 @@ def bill_settled(frozen: Frozen, facts: DeleteFacts, policy: Policy) -> Finding 
     return refuse("bill.settled", f"{settled} of {bill_words(bill)} is paid or credited: that must be taken back first")
 
 
-def bill_closed_period(frozen: Frozen, facts: DeleteFacts, policy: Policy) -> Finding | None:
+def bill_closed_period(prepared: PreparedWrite, facts: DeleteFacts, policy: Policy) -> Finding | None:
     """Nothing is taken out of a closed period."""
     closed, issued = policy.closing_date, facts.bill.issued if facts.bill else None
     if closed is None or issued is None or issued > closed:
@@ -60,21 +60,21 @@ def bill_closed_period(frozen: Frozen, facts: DeleteFacts, policy: Policy) -> Fi
     return refuse("bill.closed_period", f"the bill is dated {issued}, and the books are closed up to {closed}")
 
 
-class BillDeleteKind(Kind):
+class DeleteBillWrite(Write):
     """`delete_bill`."""
 
     tool = "delete_bill"
     moves_money = False
     rules: tuple[Rule[DeleteFacts], ...] = (bill_gone, bill_moved, bill_settled, bill_closed_period)
 
-    async def freeze(self, intent: DeleteBill, office: Office, links: Links) -> Frozen:
+    async def prepare(self, intent: DeleteBill, company: Company, links: Links) -> PreparedWrite:
         """Fixes the bill, and how it looks to whoever agrees to lose it."""
-        bill = bill_fact(await office.ledger.bills.get(intent.bill_id))
-        name = (await read_vendor(office, bill.vendor_id)).name if bill.vendor_id else "an unnamed vendor"
+        bill = bill_fact(await company.rutter.bills.get(intent.bill_id))
+        name = (await read_vendor(company, bill.vendor_id)).name if bill.vendor_id else "an unnamed vendor"
         issued = f", issued {bill.issued}" if bill.issued else ""
-        return freeze(
+        return prepare(
             tool=self.tool,
-            company_id=office.company.id,
+            company_id=company.id,
             fields={"bill_id": bill.id, "was": [bill.number, str(bill.total)]},
             summary=f"Delete {bill_words(bill)} of {bill.total} from {name}{issued}",
             money=bill.total,
@@ -82,56 +82,60 @@ class BillDeleteKind(Kind):
             bill_id=bill.id,
         )
 
-    async def gather(self, frozen: Frozen, office: Office, policy: Policy | None = None) -> Facts[DeleteFacts]:
+    async def gather(
+        self, prepared: PreparedWrite, company: Company, policy: Policy | None = None
+    ) -> Facts[DeleteFacts]:
         """The bill afresh, if it is still there."""
-        raw = await _bill(office, frozen)
+        raw = await _bill(company, prepared)
         bill = bill_fact(raw) if raw is not None else None
         links = tuple(sorted(link.id or "" for link in (*raw.linked_payments, *raw.linked_credit_memos))) if raw else ()
         return Facts(
             seen=DeleteFacts(bill, links),
             binding={"bill": bill.binding if bill else None, "links": list(links)},
-            before={"bill": frozen.fields["bill_id"] if bill else None},
-            now=office.clock.now(),
-            ability=ability(office, "bills", "delete", "delete a bill", "a person can void it there"),
+            before={"bill": prepared.fields["bill_id"] if bill else None},
+            now=company.clock.now(),
+            ability=ability(company, "bills", "delete", "delete a bill", "a person can void it there"),
             texts=bill_texts(raw) if raw is not None else (),
         )
 
-    async def send(self, frozen: Frozen, office: Office, key: str, *, again: bool) -> WriteOutcome[Any]:
+    async def send(self, prepared: PreparedWrite, company: Company, key: str, *, again: bool) -> WriteOutcome[Any]:
         """Deletes the bill; a deletion takes no key, and a second one finds nothing left (Rutter docs: Bills)."""
-        outcome = await office.ledger.bills.delete(frozen.fields["bill_id"])
+        outcome = await company.rutter.bills.delete(prepared.fields["bill_id"])
         if again and isinstance(outcome, Rejected):
             # Turned away now says nothing about the first time, and without a key Rutter cannot tell the two apart.
             return Unknown(outcome.job_id, "doubtful_retry")
         return outcome
 
-    async def read_back(self, frozen: Frozen, office: Office, sent: Any, before: dict[str, Any]) -> Record | None:
+    async def read_back(
+        self, prepared: PreparedWrite, company: Company, sent: Any, before: dict[str, Any]
+    ) -> Record | None:
         """Posted means: the ledger shows the bill no longer."""
-        return await self.find(frozen, office, before)
+        return await self.find(prepared, company, before)
 
-    async def find(self, frozen: Frozen, office: Office, before: dict[str, Any]) -> Record | None:
+    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
         """The bill was there before, and asked for by its id there is none."""
-        if before["bill"] is None or await _bill(office, frozen) is not None:
+        if before["bill"] is None or await _bill(company, prepared) is not None:
             return None
-        assert frozen.money is not None
+        assert prepared.money is not None
         return Record(
             kind="bill",
-            id=frozen.fields["bill_id"],
-            document_number=frozen.fields["was"][0] or None,
-            bill_id=frozen.fields["bill_id"],
-            amount=MoneyShape.of(frozen.money),
+            id=prepared.fields["bill_id"],
+            document_number=prepared.fields["was"][0] or None,
+            bill_id=prepared.fields["bill_id"],
+            amount=MoneyShape.of(prepared.money),
             bill_status="deleted",
         )
 
-    async def outcome_of_job(self, office: Office, job_id: str) -> WriteOutcome[Any]:
+    async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
         """The ledger itself tells more than the job, which names no record."""
         return Unknown(job_id, "job_unreadable")
 
-    def on_posted(self, tx: Tx, frozen: Frozen, record: Record) -> None:
+    def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
         """Nothing beyond the receipt."""
 
 
-async def _bill(office: Office, frozen: Frozen) -> Bill | None:
+async def _bill(company: Company, prepared: PreparedWrite) -> Bill | None:
     try:
-        return await office.ledger.bills.get(frozen.fields["bill_id"])
+        return await company.rutter.bills.get(prepared.fields["bill_id"])
     except NotFoundUpstream:
         return None

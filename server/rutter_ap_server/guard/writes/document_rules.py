@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from rutter_ap_server.guard.policy import Policy
-from rutter_ap_server.guard.prepared import Frozen
+from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes.base import approve, refuse
 from rutter_ap_server.guard.writes.parties import AccountFact, VendorFact
 from rutter_ap_tools.findings import Finding
@@ -23,30 +23,30 @@ class DocumentFacts(Protocol):
     def accounts(self) -> tuple[AccountFact, ...]: ...
 
 
-def amount_not_positive(frozen: Frozen, facts: DocumentFacts, policy: Policy) -> Finding | None:
+def amount_not_positive(prepared: PreparedWrite, facts: DocumentFacts, policy: Policy) -> Finding | None:
     """A document is of more than nothing."""
-    if frozen.money is None or frozen.money.amount <= 0:
+    if prepared.money is None or prepared.money.amount <= 0:
         return refuse("amount.not_positive", "the lines add up to nothing")
     return None
 
 
-def currency_mismatch(frozen: Frozen, facts: DocumentFacts, policy: Policy) -> Finding | None:
+def currency_mismatch(prepared: PreparedWrite, facts: DocumentFacts, policy: Policy) -> Finding | None:
     """A vendor bills, and credits, in a currency the ledger knows it to use."""
-    currency = frozen.fields["currency"]
+    currency = prepared.fields["currency"]
     if facts.vendor.currencies and currency not in facts.vendor.currencies:
         known = ", ".join(clean(code, 3) for code in facts.vendor.currencies)
         return refuse("currency.mismatch", f"this vendor bills in {known}, not in {currency}")
     return None
 
 
-def vendor_archived(frozen: Frozen, facts: DocumentFacts, policy: Policy) -> Finding | None:
+def vendor_archived(prepared: PreparedWrite, facts: DocumentFacts, policy: Policy) -> Finding | None:
     """A document of a vendor somebody archived needs a second look."""
     if facts.vendor.status != "active":
         return approve("vendor.archived", f"the vendor is {facts.vendor.status} in the ledger")
     return None
 
 
-def account_not_for_expenses(frozen: Frozen, facts: DocumentFacts, policy: Policy) -> Finding | None:
+def account_not_for_expenses(prepared: PreparedWrite, facts: DocumentFacts, policy: Policy) -> Finding | None:
     """A line debits, or gives back, an expense or an asset that is in use, never the bank or accounts payable."""
     for account in facts.accounts:
         if account.type not in EXPENSE_TYPES:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from rutter_ap_server.companies.company import Office
+from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import account_name
 from rutter_ap_server.guard.policy import Policy
-from rutter_ap_server.guard.prepared import Frozen, freeze
+from rutter_ap_server.guard.prepared import PreparedWrite, prepare
 from rutter_ap_server.guard.untrusted import account_argument
-from rutter_ap_server.guard.writes.base import Facts, Kind, Links, Rule, ability, approve, refuse
+from rutter_ap_server.guard.writes.base import Facts, Links, Rule, Write, ability, approve, refuse
 from rutter_ap_server.guard.writes.parties import FUNDING_TYPES, AccountFact, account_fact
 from rutter_ap_server.rutter.models.accounts import Account, AccountCreate, AccountExtras
 from rutter_ap_server.rutter.models.base import given
@@ -38,10 +38,10 @@ class LinkFacts:
     namesakes: tuple[str, ...] = ()
 
 
-def account_wrong_type(frozen: Frozen, facts: LinkFacts, policy: Policy) -> Finding | None:
+def account_wrong_type(prepared: PreparedWrite, facts: LinkFacts, policy: Policy) -> Finding | None:
     """The account is of a type that can play the role."""
-    role = frozen.fields["role"]
-    found = facts.account.type if facts.account else frozen.fields["create"]["account_type"]
+    role = prepared.fields["role"]
+    found = facts.account.type if facts.account else prepared.fields["create"]["account_type"]
     if found == "unknown":
         # Sage Intacct does not tell account types without a mapping.
         return approve("account.type_unknown", f"the ledger does not say whether the account can be used for {role}")
@@ -52,28 +52,28 @@ def account_wrong_type(frozen: Frozen, facts: LinkFacts, policy: Policy) -> Find
     return None
 
 
-def account_inactive(frozen: Frozen, facts: LinkFacts, policy: Policy) -> Finding | None:
+def account_inactive(prepared: PreparedWrite, facts: LinkFacts, policy: Policy) -> Finding | None:
     """The account is in use."""
     if facts.account and facts.account.status != "active":
         return refuse("account.inactive", f"the account is {clean(facts.account.status, 40)}")
     return None
 
 
-def account_exists(frozen: Frozen, facts: LinkFacts, policy: Policy) -> Finding | None:
+def account_exists(prepared: PreparedWrite, facts: LinkFacts, policy: Policy) -> Finding | None:
     """A new account gets a name of its own."""
     if facts.account is None and facts.namesakes:
         return refuse("account.exists", f"an account of that name exists: link {facts.namesakes[0]} instead")
     return None
 
 
-class AccountLinkKind(Kind):
+class LinkAccountWrite(Write):
     """`link_account`."""
 
     tool = "link_account"
     moves_money = False
     rules: tuple[Rule[LinkFacts], ...] = (account_wrong_type, account_inactive, account_exists)
 
-    async def freeze(self, intent: LinkAccount, office: Office, links: Links) -> Frozen:
+    async def prepare(self, intent: LinkAccount, company: Company, links: Links) -> PreparedWrite:
         """Resolves the account, or fixes the one to create."""
         if bool(intent.account) == bool(intent.create):
             raise BadInput("give exactly one of `account` and `create`")
@@ -83,37 +83,37 @@ class AccountLinkKind(Kind):
             fields["create"] = intent.create.model_dump()
             words = f"Create the account {clean(intent.create.name)} and link it as {intent.role}"
         else:
-            account = await office.directory.account(intent.account)
+            account = await company.directory.account(intent.account)
             fields["account_id"] = account.id
             words = f"Link {clean(account_name(account))} as {intent.role}"
-        return freeze(tool=self.tool, company_id=office.company.id, fields=fields, summary=words)
+        return prepare(tool=self.tool, company_id=company.id, fields=fields, summary=words)
 
-    async def gather(self, frozen: Frozen, office: Office, policy: Policy | None = None) -> Facts[LinkFacts]:
+    async def gather(self, prepared: PreparedWrite, company: Company, policy: Policy | None = None) -> Facts[LinkFacts]:
         """The account afresh, or whether its name is taken."""
-        if "account_id" in frozen.fields:
-            fact = account_fact(await office.ledger.accounts.get(frozen.fields["account_id"]))
+        if "account_id" in prepared.fields:
+            fact = account_fact(await company.rutter.accounts.get(prepared.fields["account_id"]))
             return Facts(seen=LinkFacts(fact), binding={"account": fact.binding})
-        accounts = await office.directory.accounts(afresh=True)
-        wanted = fold(frozen.fields["create"]["name"])
+        accounts = await company.directory.accounts(afresh=True)
+        wanted = fold(prepared.fields["create"]["name"])
         namesakes = sorted(a.id for a in accounts.values() if fold(account_name(a)) == wanted)
         return Facts(
             seen=LinkFacts(None, tuple(namesakes)),
-            binding={"create": frozen.fields["create"], "namesakes": namesakes},
+            binding={"create": prepared.fields["create"], "namesakes": namesakes},
             before={"accounts": sorted(accounts)},
-            now=office.clock.now(),
+            now=company.clock.now(),
             ability=ability(
-                office, "accounts", "create", "create an account", "a person can create it there, then link it by name"
+                company, "accounts", "create", "create an account", "a person can create it there, then link it by name"
             ),
             arguments=(
-                account_argument(frozen.fields["create"]["name"], frozen.fields["create"]["bank_account_number"]),
+                account_argument(prepared.fields["create"]["name"], prepared.fields["create"]["bank_account_number"]),
             ),
         )
 
-    async def send(self, frozen: Frozen, office: Office, key: str, *, again: bool) -> WriteOutcome[Any]:
+    async def send(self, prepared: PreparedWrite, company: Company, key: str, *, again: bool) -> WriteOutcome[Any]:
         """Creates the account (Rutter docs: Accounts); for an existing one nothing leaves this machine."""
-        if "account_id" in frozen.fields:
-            return Done(await office.ledger.accounts.get(frozen.fields["account_id"]))
-        new = frozen.fields["create"]
+        if "account_id" in prepared.fields:
+            return Done(await company.rutter.accounts.get(prepared.fields["account_id"]))
+        new = prepared.fields["create"]
         number = new["bank_account_number"]
         draft = AccountCreate(
             name=new["name"],
@@ -122,33 +122,35 @@ class AccountLinkKind(Kind):
             nominal_code=given(new["nominal_code"] or None),
             additional_fields=given(AccountExtras(bank_account_number=number) if number else None),
         )
-        outcome = await office.ledger.accounts.create(draft, idempotency_key=key, again=again)
-        office.directory.forget()
+        outcome = await company.rutter.accounts.create(draft, idempotency_key=key, again=again)
+        company.directory.forget()
         return outcome
 
-    async def read_back(self, frozen: Frozen, office: Office, sent: Any, before: dict[str, Any]) -> Record | None:
+    async def read_back(
+        self, prepared: PreparedWrite, company: Company, sent: Any, before: dict[str, Any]
+    ) -> Record | None:
         """Posted means: the ledger shows the account."""
-        return _record(await office.ledger.accounts.get(sent.id), frozen)
+        return _record(await company.rutter.accounts.get(sent.id), prepared)
 
-    async def find(self, frozen: Frozen, office: Office, before: dict[str, Any]) -> Record | None:
+    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
         """A single new account of that name."""
-        if "account_id" in frozen.fields:
-            return _record(await office.ledger.accounts.get(frozen.fields["account_id"]), frozen)
-        accounts = await office.directory.accounts(afresh=True)
-        wanted = fold(frozen.fields["create"]["name"])
+        if "account_id" in prepared.fields:
+            return _record(await company.rutter.accounts.get(prepared.fields["account_id"]), prepared)
+        accounts = await company.directory.accounts(afresh=True)
+        wanted = fold(prepared.fields["create"]["name"])
         fresh = [a for a in accounts.values() if a.id not in before["accounts"] and fold(account_name(a)) == wanted]
-        return _record(fresh[0], frozen) if len(fresh) == 1 else None
+        return _record(fresh[0], prepared) if len(fresh) == 1 else None
 
-    async def outcome_of_job(self, office: Office, job_id: str) -> WriteOutcome[Any]:
+    async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
         """Rutter's job for it."""
-        return await office.ledger.accounts.outcome(job_id)
+        return await company.rutter.accounts.outcome(job_id)
 
-    def on_posted(self, tx: Tx, frozen: Frozen, record: Record) -> None:
+    def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
         """Remembers the link, in the same transaction that posts it."""
         name = record.account.name if record.account else None
-        tx.people.link(frozen.company_id, frozen.fields["role"], record.id, name or "")
+        tx.people.link(prepared.company_id, prepared.fields["role"], record.id, name or "")
 
 
-def _record(account: Account, frozen: Frozen) -> Record:
+def _record(account: Account, prepared: PreparedWrite) -> Record:
     named = Named(id=account.id, name=clean(account_name(account)) or None)
-    return Record(kind="account", id=account.id, account=named, role=frozen.fields["role"])
+    return Record(kind="account", id=account.id, account=named, role=prepared.fields["role"])

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from rutter_ap_server.companies.company import Office
+from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import account_name, vendor_name
 from rutter_ap_server.reads.amounts import ledger_money
 from rutter_ap_server.store.canonical import digest
@@ -135,19 +135,19 @@ def account_fact(account: Account) -> AccountFact:
     )
 
 
-async def read_bill(office: Office, bill_id: str) -> BillFact:
+async def read_bill(company: Company, bill_id: str) -> BillFact:
     """The bill, read afresh."""
-    return bill_fact(await office.ledger.bills.get(bill_id))
+    return bill_fact(await company.rutter.bills.get(bill_id))
 
 
-async def read_vendor(office: Office, vendor_id: str) -> VendorFact:
+async def read_vendor(company: Company, vendor_id: str) -> VendorFact:
     """The vendor, read afresh."""
-    return vendor_fact(await office.ledger.vendors.get(vendor_id))
+    return vendor_fact(await company.rutter.vendors.get(vendor_id))
 
 
-async def read_account(office: Office, account_id: str) -> AccountFact:
+async def read_account(company: Company, account_id: str) -> AccountFact:
     """The account, read afresh."""
-    return account_fact(await office.ledger.accounts.get(account_id))
+    return account_fact(await company.rutter.accounts.get(account_id))
 
 
 def bill_texts(bill: Bill) -> tuple[tuple[str, str], ...]:

@@ -7,11 +7,11 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from rutter_ap_server.companies.company import Office
+from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.policy import Policy
-from rutter_ap_server.guard.prepared import Frozen, freeze
+from rutter_ap_server.guard.prepared import PreparedWrite, prepare
 from rutter_ap_server.guard.untrusted import account_argument, amount_argument
-from rutter_ap_server.guard.writes.base import Facts, Kind, Links, ability
+from rutter_ap_server.guard.writes.base import Facts, Links, Write, ability
 from rutter_ap_server.guard.writes.parties import (
     bill_fact,
     bill_texts,
@@ -61,9 +61,11 @@ class Funding:
     memo: str
 
 
-def frozen_payment(company_id: str, payee: Payee, money: Money, funding: Funding, *, date_given: bool) -> Frozen:
+def prepared_payment(
+    company_id: str, payee: Payee, money: Money, funding: Funding, *, date_given: bool
+) -> PreparedWrite:
     """One payment of one bill, frozen: alone, or as a line of a run, which is then the same intent."""
-    return freeze(
+    return prepare(
         tool="pay_bill",
         company_id=company_id,
         fields={
@@ -84,10 +86,10 @@ def frozen_payment(company_id: str, payee: Payee, money: Money, funding: Funding
     )
 
 
-async def funding_account(named: str, office: Office, links: Links) -> str:
+async def funding_account(named: str, company: Company, links: Links) -> str:
     """The id of the account that pays: the one that is named, else the linked one."""
     if named:
-        return (await office.directory.account(named)).id
+        return (await company.directory.account(named)).id
     linked = await links.account_id("funding")
     if linked is None:
         raise AssistantError(
@@ -98,39 +100,41 @@ async def funding_account(named: str, office: Office, links: Links) -> str:
     return linked
 
 
-class PaymentKind(Kind):
+class PayBillWrite(Write):
     """`pay_bill`."""
 
     tool = "pay_bill"
     moves_money = True
     rules = (*RULES, *SIGNALS)
 
-    async def freeze(self, intent: PayBill, office: Office, links: Links) -> Frozen:
+    async def prepare(self, intent: PayBill, company: Company, links: Links) -> PreparedWrite:
         """Fixes bill, payee, amount, currency, funding account and date."""
-        bill = await read_bill(office, intent.bill_id)
-        account_id = await funding_account(intent.account, office, links)
-        account = await read_account(office, account_id)
-        vendor = await read_vendor(office, bill.vendor_id) if bill.vendor_id else None
+        bill = await read_bill(company, intent.bill_id)
+        account_id = await funding_account(intent.account, company, links)
+        account = await read_account(company, account_id)
+        vendor = await read_vendor(company, bill.vendor_id) if bill.vendor_id else None
         money = Money.parse(intent.amount, bill.due.currency) if intent.amount else bill.due
-        return frozen_payment(
-            office.company.id,
+        return prepared_payment(
+            company.id,
             Payee(bill.id, bill_words(bill), bill.vendor_id, vendor.name if vendor else "an unnamed vendor"),
             money,
-            Funding(account_id, account.name, intent.date or office.clock.today().isoformat(), intent.memo),
+            Funding(account_id, account.name, intent.date or company.clock.today().isoformat(), intent.memo),
             date_given=bool(intent.date),
         )
 
-    async def gather(self, frozen: Frozen, office: Office, policy: Policy | None = None) -> Facts[PaymentFacts]:
+    async def gather(
+        self, prepared: PreparedWrite, company: Company, policy: Policy | None = None
+    ) -> Facts[PaymentFacts]:
         """Bill, vendor and account afresh; what the vendor was paid and owes, and what the bill looks like."""
-        assert frozen.money is not None
-        raw = await office.ledger.bills.get(frozen.fields["bill_id"])
+        assert prepared.money is not None
+        raw = await company.rutter.bills.get(prepared.fields["bill_id"])
         bill = bill_fact(raw)
-        account = await read_account(office, frozen.fields["account_id"])
-        vendor = await read_vendor(office, bill.vendor_id) if bill.vendor_id else None
+        account = await read_account(company, prepared.fields["account_id"])
+        vendor = await read_vendor(company, bill.vendor_id) if bill.vendor_id else None
         past = VendorPast(Money.zero(bill.due.currency))
         if vendor:
-            past = await vendor_past(office, vendor.id, bill.due.currency)
-        chosen = () if frozen.money == bill.due else (amount_argument(frozen.money),)
+            past = await vendor_past(company, vendor.id, bill.due.currency)
+        chosen = () if prepared.money == bill.due else (amount_argument(prepared.money),)
         return Facts(
             seen=PaymentFacts(
                 bill=bill,
@@ -139,30 +143,30 @@ class PaymentKind(Kind):
                 open_credits=past.open_credits,
                 paid_before=past.paid_before,
                 earlier_payments=past.earlier_payments,
-                other_bills=await bills_of_number(office, bill),
+                other_bills=await bills_of_number(company, bill),
                 paid_on_bill=paid_on(raw),
                 line_sums=line_sums(raw, bill.total),
-                attached=await files_on(office, bill.id, frozen.money, policy),
-                pays_on=date.fromisoformat(frozen.fields["date"]),
-                today=office.clock.today(),
+                attached=await files_on(company, bill.id, prepared.money, policy),
+                pays_on=date.fromisoformat(prepared.fields["date"]),
+                today=company.clock.today(),
             ),
             binding={
                 "bill": bill.binding,
                 "vendor": vendor.binding if vendor else None,
                 "account": account.binding,
-                "amount": str(frozen.money),
+                "amount": str(prepared.money),
             },
             before={"payments": sorted(link.id or "" for link in raw.linked_payments), "due": bill.due.text},
-            now=office.clock.now(),
+            now=company.clock.now(),
             vendor=vendor,
-            ability=ability(office, "bill_payments", "create", "record a payment", "a person can enter it there"),
+            ability=ability(company, "bill_payments", "create", "record a payment", "a person can enter it there"),
             texts=(*bill_texts(raw), *((("the vendor's name", vendor.name),) if vendor else ())),
             arguments=(*chosen, account_argument(account.name)),
         )
 
-    async def send(self, frozen: Frozen, office: Office, key: str, *, again: bool) -> WriteOutcome[Any]:
+    async def send(self, prepared: PreparedWrite, company: Company, key: str, *, again: bool) -> WriteOutcome[Any]:
         """Creates the bill payment (Rutter docs: Bill Payments)."""
-        fields = frozen.fields
+        fields = prepared.fields
         draft = BillPaymentCreate(
             account_id=fields["account_id"],
             vendor_id=fields["vendor_id"],
@@ -171,47 +175,49 @@ class PaymentKind(Kind):
             linked_bills=(AllocationDraft(id=fields["bill_id"], allocated_amount=Decimal(fields["amount"])),),
             **({"memo": fields["memo"]} if fields["memo"] else {}),
         )
-        return await office.ledger.bill_payments.create(draft, idempotency_key=key, again=again)
+        return await company.rutter.bill_payments.create(draft, idempotency_key=key, again=again)
 
-    async def read_back(self, frozen: Frozen, office: Office, sent: Any, before: dict[str, Any]) -> Record | None:
+    async def read_back(
+        self, prepared: PreparedWrite, company: Company, sent: Any, before: dict[str, Any]
+    ) -> Record | None:
         """Posted means: the bill links a payment that was not there before, of exactly this amount."""
-        return await self._linked(frozen, office, before, expected_id=sent.id)
+        return await self._linked(prepared, company, before, expected_id=sent.id)
 
-    async def find(self, frozen: Frozen, office: Office, before: dict[str, Any]) -> Record | None:
+    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
         """A single new payment of exactly this amount on the bill, made from this account."""
-        return await self._linked(frozen, office, before, expected_id=None)
+        return await self._linked(prepared, company, before, expected_id=None)
 
     async def _linked(
-        self, frozen: Frozen, office: Office, before: dict[str, Any], *, expected_id: str | None
+        self, prepared: PreparedWrite, company: Company, before: dict[str, Any], *, expected_id: str | None
     ) -> Record | None:
-        bill = await office.ledger.bills.get(frozen.fields["bill_id"])
-        assert frozen.money is not None
+        bill = await company.rutter.bills.get(prepared.fields["bill_id"])
+        assert prepared.money is not None
         fresh = [
             link
             for link in bill.linked_payments
-            if link.id and link.id not in before["payments"] and link.allocated_amount == frozen.money.amount
+            if link.id and link.id not in before["payments"] and link.allocated_amount == prepared.money.amount
         ]
         if expected_id is not None:
             fresh = [link for link in fresh if link.id == expected_id]
         if len(fresh) != 1 or fresh[0].id is None:
             return None
-        payment = await office.ledger.bill_payments.get(fresh[0].id)
-        if payment.account_id not in (None, frozen.fields["account_id"]):
+        payment = await company.rutter.bill_payments.get(fresh[0].id)
+        if payment.account_id not in (None, prepared.fields["account_id"]):
             return None
         due = ledger_money(bill.amount_due, bill.currency_code, "amount due on the bill")
         return Record(
             kind="bill_payment",
             id=payment.id,
-            vendor=Named(id=frozen.vendor_id, name=frozen.vendor_name) if frozen.vendor_id else None,
+            vendor=Named(id=prepared.vendor_id, name=prepared.vendor_name) if prepared.vendor_id else None,
             bill_id=bill.id,
-            amount=MoneyShape.of(frozen.money),
+            amount=MoneyShape.of(prepared.money),
             bill_due=MoneyShape.of(due),
             bill_status=bill.status,
         )
 
-    async def outcome_of_job(self, office: Office, job_id: str) -> WriteOutcome[Any]:
+    async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
         """Rutter's job for it."""
-        return await office.ledger.bill_payments.outcome(job_id)
+        return await company.rutter.bill_payments.outcome(job_id)
 
-    def on_posted(self, tx: Tx, frozen: Frozen, record: Record) -> None:
+    def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
         """Nothing beyond the receipt."""

@@ -7,7 +7,7 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from rutter_ap_server.companies.company import Office
+from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.writes.parties import BillFact
 from rutter_ap_server.guard.writes.pay_bill_rules import OtherBill
@@ -34,18 +34,18 @@ class VendorPast:
     earlier_payments: tuple[Money, ...] = ()
 
 
-async def vendor_past(office: Office, vendor_id: str, currency: str) -> VendorPast:
+async def vendor_past(company: Company, vendor_id: str, currency: str) -> VendorPast:
     """The vendor's open credits in that currency, and every payment to it that stands."""
     owed = Money.total(
         (
             ledger_money(credit.remaining_amount, currency, "remainder of a credit")
-            for credit in await open_credits(office, vendor_id)
+            for credit in await open_credits(company, vendor_id)
             if credit.currency_code == currency
         ),
         currency,
     )
     chosen = equal("vendor_id", vendor_id)
-    walked = office.ledger.bill_payments.walk(filter=chosen, pages_max=HISTORY_PAGES_MAX)
+    walked = company.rutter.bill_payments.walk(filter=chosen, pages_max=HISTORY_PAGES_MAX)
     payments = {p.id: p async for p in walked if p.status != "void"}
     amounts = tuple(paid for p in payments.values() if (paid := paid_amount(p)) is not None)
     return VendorPast(owed, bool(payments), amounts)
@@ -62,26 +62,26 @@ def paid_amount(payment: BillPayment) -> Money | None:
         return None
 
 
-async def bills_of_number(office: Office, bill: BillFact) -> tuple[OtherBill, ...]:
+async def bills_of_number(company: Company, bill: BillFact) -> tuple[OtherBill, ...]:
     """Other bills of the vendor with this bill's number, however either is spelled."""
     number = normal_number(bill.number)
     if bill.vendor_id is None or not number:
         return ()
     found = []
-    for other in await bills_of(office, bill.vendor_id):
+    for other in await bills_of(company, bill.vendor_id):
         if other.id != bill.id and other.status not in _DEAD and normal_number(other.document_number) == number:
             total = ledger_money(other.total_amount, other.currency_code, "total of another bill")
             found.append(OtherBill(other.id, other.status, total))
     return tuple(sorted(found, key=lambda one: one.id))
 
 
-async def files_on(office: Office, bill_id: str, money: Money, policy: Policy | None) -> int | None:
+async def files_on(company: Company, bill_id: str, money: Money, policy: Policy | None) -> int | None:
     """How many files the bill has; None where the policy does not ask, or the platform does not answer."""
     above = policy.document_required_above(money.currency) if policy is not None else None
     if above is None or money <= above:
         return None
     try:
-        return len(await office.ledger.attachments.list(bill_id))
+        return len(await company.rutter.attachments.list(bill_id))
     except ApError:
         return None
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 from statistics import median
 
 from rutter_ap_server.guard.policy import Policy
-from rutter_ap_server.guard.prepared import Frozen
+from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes.base import Rule, approve, refuse
 from rutter_ap_server.guard.writes.parties import bill_words
 from rutter_ap_server.guard.writes.pay_bill_rules import PaymentFacts
@@ -22,10 +22,10 @@ _TIERS = (
 )
 
 
-def amount_just_under_limit(frozen: Frozen, facts: PaymentFacts, policy: Policy) -> Finding | None:
+def amount_just_under_limit(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> Finding | None:
     """An amount that only just escapes a limit may have been made to fit."""
-    money, percent = frozen.money, policy.rules.just_under_percent
-    if money is None or _is_trusted(frozen, facts, policy):
+    money, percent = prepared.money, policy.rules.just_under_percent
+    if money is None or _is_trusted(prepared, facts, policy):
         return None
     for name, words in _TIERS:
         limit = policy.limit(money.currency, name)
@@ -37,10 +37,10 @@ def amount_just_under_limit(frozen: Frozen, facts: PaymentFacts, policy: Policy)
     return None
 
 
-def amount_unusual_for_vendor(frozen: Frozen, facts: PaymentFacts, policy: Policy) -> Finding | None:
+def amount_unusual_for_vendor(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> Finding | None:
     """Much more than this vendor is usually paid is looked at."""
-    money, rules = frozen.money, policy.rules
-    if money is None or _is_trusted(frozen, facts, policy):
+    money, rules = prepared.money, policy.rules
+    if money is None or _is_trusted(prepared, facts, policy):
         return None
     earlier = [Fraction(paid.amount) for paid in facts.earlier_payments if paid.currency == money.currency]
     if len(earlier) < rules.unusual_after:
@@ -55,7 +55,7 @@ def amount_unusual_for_vendor(frozen: Frozen, facts: PaymentFacts, policy: Polic
     )
 
 
-def bill_duplicate(frozen: Frozen, facts: PaymentFacts, policy: Policy) -> Finding | None:
+def bill_duplicate(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> Finding | None:
     """A bill that is in the ledger twice gets paid twice unless somebody looks."""
     if not facts.other_bills:
         return None
@@ -67,18 +67,18 @@ def bill_duplicate(frozen: Frozen, facts: PaymentFacts, policy: Policy) -> Findi
     )
 
 
-def payment_repeat(frozen: Frozen, facts: PaymentFacts, policy: Policy) -> Finding | None:
+def payment_repeat(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> Finding | None:
     """The same amount on the same bill within the window, whoever entered it, may be one payment made twice."""
     window = timedelta(days=policy.proposals.repeat_days)
     for money, day in facts.paid_on_bill:
         recent = day is None or facts.today is None or facts.today - day <= window
-        if money == frozen.money and window and recent:
+        if money == prepared.money and window and recent:
             when = f"on {day}" if day else "on a day it does not tell"
             return approve("payment.repeat", f"the ledger shows {money} paid on this very bill {when}")
     return None
 
 
-def bill_lines_do_not_add_up(frozen: Frozen, facts: PaymentFacts, policy: Policy) -> Finding | None:
+def bill_lines_do_not_add_up(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> Finding | None:
     """A total that no reading of the lines gives was tampered with, or entered wrong."""
     if not facts.line_sums or facts.bill.total in facts.line_sums:
         return None
@@ -88,18 +88,18 @@ def bill_lines_do_not_add_up(frozen: Frozen, facts: PaymentFacts, policy: Policy
     )
 
 
-def bill_no_document(frozen: Frozen, facts: PaymentFacts, policy: Policy) -> Finding | None:
+def bill_no_document(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> Finding | None:
     """Above an amount of the operator's choosing nothing is paid without its paper."""
-    if frozen.money is None or facts.attached:
+    if prepared.money is None or facts.attached:
         return None
-    above = policy.document_required_above(frozen.money.currency)
-    if above is None or frozen.money <= above:
+    above = policy.document_required_above(prepared.money.currency)
+    if above is None or prepared.money <= above:
         return None
     lack = "has no document" if facts.attached == 0 else "may have no document, as its files could not be read"
     return approve("bill.no_document", f"{bill_words(facts.bill)} {lack}, which a payment over {above} needs")
 
 
-def bill_future_dated(frozen: Frozen, facts: PaymentFacts, policy: Policy) -> Finding | None:
+def bill_future_dated(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> Finding | None:
     """A bill from the future is not due yet, or its date is wrong."""
     if facts.bill.issued is None or facts.today is None:
         return None
@@ -110,7 +110,7 @@ def bill_future_dated(frozen: Frozen, facts: PaymentFacts, policy: Policy) -> Fi
     )
 
 
-def bill_closed_period(frozen: Frozen, facts: PaymentFacts, policy: Policy) -> Finding | None:
+def bill_closed_period(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> Finding | None:
     """Nothing is booked into a closed period."""
     closed = policy.closing_date
     if closed is None or facts.pays_on is None or facts.pays_on > closed:
@@ -120,8 +120,8 @@ def bill_closed_period(frozen: Frozen, facts: PaymentFacts, policy: Policy) -> F
     )
 
 
-def _is_trusted(frozen: Frozen, facts: PaymentFacts, policy: Policy) -> bool:
-    return policy.vendors.is_trusted(frozen.vendor_id, facts.vendor.name if facts.vendor else None)
+def _is_trusted(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> bool:
+    return policy.vendors.is_trusted(prepared.vendor_id, facts.vendor.name if facts.vendor else None)
 
 
 def _rounded(amount: Fraction, currency: str) -> Money:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 
-from rutter_ap_server.companies.company import Office
+from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import vendor_name
 from rutter_ap_server.guard.policy import Policy
-from rutter_ap_server.guard.prepared import Frozen, freeze
-from rutter_ap_server.guard.writes.base import Facts, Kind, Links, Rule
+from rutter_ap_server.guard.prepared import PreparedWrite, prepare
+from rutter_ap_server.guard.writes.base import Facts, Links, Rule, Write
 from rutter_ap_server.guard.writes.parties import PAYABLE, AccountFact, bill_fact, read_account
-from rutter_ap_server.guard.writes.pay_bill import Funding, Payee, PaymentKind, frozen_payment, funding_account
+from rutter_ap_server.guard.writes.pay_bill import Funding, PayBillWrite, Payee, funding_account, prepared_payment
 from rutter_ap_server.guard.writes.pay_bill_rules import PaymentFacts
 from rutter_ap_server.reads.amounts import LedgerDataError
 from rutter_ap_server.rutter.abilities import ignores_filters
@@ -45,15 +45,15 @@ class RunFacts:
     lines: tuple[Facts[PaymentFacts], ...]
 
 
-class PaymentRunKind(Kind):
+class PaymentRunWrite(Write):
     """`propose_payment_run`. Nothing is sent under its own name: its lines are."""
 
     tool = "propose_payment_run"
     moves_money = False
     rules: tuple[Rule[RunFacts], ...] = ()
-    line = PaymentKind()
+    line = PayBillWrite()
 
-    async def freeze(self, intent: ProposePaymentRun, office: Office, links: Links) -> Frozen:
+    async def prepare(self, intent: ProposePaymentRun, company: Company, links: Links) -> PreparedWrite:
         """Chooses the bills, and fixes each with its payee, amount, funding account and date."""
         if bool(intent.bill_ids) == bool(intent.due_to):
             raise BadInput("say either `bill_ids` or `due_to`: which bills, or up to which due date")
@@ -61,10 +61,10 @@ class PaymentRunKind(Kind):
             raise BadInput("`vendor` goes with `due_to`; `bill_ids` name their bills already")
         if len(set(intent.bill_ids)) != len(intent.bill_ids):
             raise BadInput("`bill_ids` names a bill twice")
-        account_id = await funding_account(intent.account, office, links)
-        account = await read_account(office, account_id)
-        names = await office.directory.vendors()
-        candidates = [_candidate(bill, names) async for bill in _asked_for(intent, office)]
+        account_id = await funding_account(intent.account, company, links)
+        account = await read_account(company, account_id)
+        names = await company.directory.vendors()
+        candidates = [_candidate(bill, names) async for bill in _asked_for(intent, company)]
         currency = _currency(account, candidates)
         cash = Money.parse(intent.cash, currency) if intent.cash else None
         choice = choose(candidates, currency, cash, RUN_LINES_MAX)
@@ -74,15 +74,15 @@ class PaymentRunKind(Kind):
                 code="run.empty",
                 next_step="Choose other bills, another due_to or more cash. Nothing was written.",
             )
-        return _frozen(intent, office, account, choice, currency)
+        return _prepared(intent, company, account, choice, currency)
 
-    def lines(self, frozen: Frozen) -> tuple[Frozen, ...]:
+    def lines(self, prepared: PreparedWrite) -> tuple[PreparedWrite, ...]:
         """Each payment, frozen as `pay_bill` would freeze it alone: nobody can pay the same bill both ways."""
-        fields = frozen.fields
+        fields = prepared.fields
         funding = Funding(fields["account_id"], fields["account_name"], fields["date"], fields["memo"])
         return tuple(
-            frozen_payment(
-                frozen.company_id,
+            prepared_payment(
+                prepared.company_id,
                 Payee(
                     line["bill_id"],
                     f"bill {line['number'] or line['bill_id']}",
@@ -96,9 +96,9 @@ class PaymentRunKind(Kind):
             for line in fields["lines"]
         )
 
-    async def gather(self, frozen: Frozen, office: Office, policy: Policy | None = None) -> Facts[RunFacts]:
+    async def gather(self, prepared: PreparedWrite, company: Company, policy: Policy | None = None) -> Facts[RunFacts]:
         """The facts of every line afresh, a few at a time; the first that cannot be had ends it."""
-        lines = self.lines(frozen)
+        lines = self.lines(prepared)
         gathered: dict[int, Facts[PaymentFacts]] = {}
         failures: list[ApError] = []
         free = anyio.CapacityLimiter(_GATHERED_AT_ONCE)
@@ -106,7 +106,7 @@ class PaymentRunKind(Kind):
         async def one(number: int) -> None:
             async with free:
                 try:
-                    gathered[number] = await self.line.gather(lines[number], office, policy)
+                    gathered[number] = await self.line.gather(lines[number], company, policy)
                 except ApError as error:
                     failures.append(error)
                     tasks.cancel_scope.cancel()
@@ -120,44 +120,46 @@ class PaymentRunKind(Kind):
         return Facts(
             seen=RunFacts(facts),
             binding={"lines": [digest(line.binding) for line in facts]},
-            now=office.clock.now(),
+            now=company.clock.now(),
         )
 
-    async def send(self, frozen: Frozen, office: Office, key: str, *, again: bool) -> WriteOutcome[Any]:
+    async def send(self, prepared: PreparedWrite, company: Company, key: str, *, again: bool) -> WriteOutcome[Any]:
         """Never called: what has lines is sent line by line."""
         raise AssertionError("a run is sent line by line")
 
-    async def read_back(self, frozen: Frozen, office: Office, sent: Any, before: dict[str, Any]) -> Record | None:
+    async def read_back(
+        self, prepared: PreparedWrite, company: Company, sent: Any, before: dict[str, Any]
+    ) -> Record | None:
         """Each line is read back by itself."""
         return None
 
-    async def find(self, frozen: Frozen, office: Office, before: dict[str, Any]) -> Record | None:
+    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
         """Each line is found by itself."""
         return None
 
-    async def outcome_of_job(self, office: Office, job_id: str) -> WriteOutcome[Any]:
+    async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
         """Never called: a run has no job."""
         raise AssertionError("a run has no job")
 
-    def on_posted(self, tx: Tx, frozen: Frozen, record: Record) -> None:
+    def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
         """Nothing beyond its lines' own receipts."""
 
 
-async def _asked_for(intent: ProposePaymentRun, office: Office) -> AsyncIterator[Bill]:
+async def _asked_for(intent: ProposePaymentRun, company: Company) -> AsyncIterator[Bill]:
     """The named bills in their order, or the unpaid ones that are due, the oldest first."""
     if intent.bill_ids:
         for bill_id in intent.bill_ids:
-            yield await office.ledger.bills.get(bill_id)
+            yield await company.rutter.bills.get(bill_id)
         return
-    vendor_id = (await office.directory.vendor(intent.vendor)).id if intent.vendor else None
+    vendor_id = (await company.directory.vendor(intent.vendor)).id if intent.vendor else None
     due_to = date.fromisoformat(intent.due_to)
     found: dict[str, Bill] = {}
     # Some platforms ignore filters and sorting, so everything is checked and sorted here.
-    for status in (None,) if ignores_filters(office.company.platform) else ("open", "partially_paid"):
+    for status in (None,) if ignores_filters(company.platform) else ("open", "partially_paid"):
         chosen = equal("status", status) if status else None
         if status and vendor_id:
             chosen = equal("status", status) & equal("vendor_id", vendor_id)
-        async for bill in office.ledger.bills.walk(filter=chosen, pages_max=_PAGES_MAX):
+        async for bill in company.rutter.bills.walk(filter=chosen, pages_max=_PAGES_MAX):
             found[bill.id] = bill
     due = [
         bill
@@ -202,16 +204,18 @@ def _currency(account: AccountFact, candidates: list[Candidate]) -> str:
     )
 
 
-def _frozen(intent: ProposePaymentRun, office: Office, account: AccountFact, choice: Choice, currency: str) -> Frozen:
+def _prepared(
+    intent: ProposePaymentRun, company: Company, account: AccountFact, choice: Choice, currency: str
+) -> PreparedWrite:
     total = choice.total(currency)
-    return freeze(
+    return prepare(
         tool="propose_payment_run",
-        company_id=office.company.id,
+        company_id=company.id,
         fields={
             "account_id": account.id,
             "account_name": account.name,
             "currency": currency,
-            "date": intent.date or office.clock.today().isoformat(),
+            "date": intent.date or company.clock.today().isoformat(),
             "date_given": bool(intent.date),
             "memo": intent.memo,
             "lines": [_line(one) for one in choice.chosen],

@@ -7,10 +7,10 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from rutter_ap_server.companies.company import Office
+from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.policy import Policy
-from rutter_ap_server.guard.prepared import Frozen, freeze
-from rutter_ap_server.guard.writes.base import Facts, Kind, Links, Rule, ability, refuse
+from rutter_ap_server.guard.prepared import PreparedWrite, prepare
+from rutter_ap_server.guard.writes.base import Facts, Links, Rule, Write, ability, refuse
 from rutter_ap_server.guard.writes.parties import BillFact, bill_fact, bill_texts, bill_words, has_let_go, links_of
 from rutter_ap_server.reads.amounts import ledger_money
 from rutter_ap_server.rutter.models.bills import Bill
@@ -33,21 +33,21 @@ class RemovalFacts:
     days: tuple[date, ...] = ()
 
 
-def credit_not_applied(frozen: Frozen, facts: RemovalFacts, policy: Policy) -> Finding | None:
+def credit_not_applied(prepared: PreparedWrite, facts: RemovalFacts, policy: Policy) -> Finding | None:
     """Only what is on the bill can be taken off it."""
     if facts.applied.amount <= 0:
         return refuse("credit.not_applied", f"nothing of this credit is applied to {bill_words(facts.bill)}")
     return None
 
 
-def credit_moved(frozen: Frozen, facts: RemovalFacts, policy: Policy) -> Finding | None:
+def credit_moved(prepared: PreparedWrite, facts: RemovalFacts, policy: Policy) -> Finding | None:
     """Rutter takes all of it off, so all of it must be what a person was told."""
-    if facts.applied.amount <= 0 or facts.applied == frozen.money:
+    if facts.applied.amount <= 0 or facts.applied == prepared.money:
         return None
-    return refuse("credit.moved", f"{facts.applied} of the credit is applied now, not {frozen.money}")
+    return refuse("credit.moved", f"{facts.applied} of the credit is applied now, not {prepared.money}")
 
 
-def bill_closed_period(frozen: Frozen, facts: RemovalFacts, policy: Policy) -> Finding | None:
+def bill_closed_period(prepared: PreparedWrite, facts: RemovalFacts, policy: Policy) -> Finding | None:
     """Nothing that was booked in a closed period is taken back."""
     closed, first = policy.closing_date, min(facts.days, default=None)
     if closed is None or first is None or first > closed:
@@ -55,22 +55,22 @@ def bill_closed_period(frozen: Frozen, facts: RemovalFacts, policy: Policy) -> F
     return refuse("bill.closed_period", f"it was applied on {first}, and the books are closed up to {closed}")
 
 
-class CreditRemovalKind(Kind):
+class RemoveCreditWrite(Write):
     """`remove_credit`."""
 
     tool = "remove_credit"
     moves_money = False
     rules: tuple[Rule[RemovalFacts], ...] = (credit_not_applied, credit_moved, bill_closed_period)
 
-    async def freeze(self, intent: RemoveCredit, office: Office, links: Links) -> Frozen:
+    async def prepare(self, intent: RemoveCredit, company: Company, links: Links) -> PreparedWrite:
         """Fixes credit, bill, and how much comes off."""
-        credit = await office.ledger.bill_credit_memos.get(intent.credit_id)
-        raw = await office.ledger.bills.get(intent.bill_id)
+        credit = await company.rutter.bill_credit_memos.get(intent.credit_id)
+        raw = await company.rutter.bills.get(intent.bill_id)
         money, bill = _applied(raw, credit.id), bill_fact(raw)
         number = clean(credit.document_number, 60) or credit.id
-        return freeze(
+        return prepare(
             tool=self.tool,
-            company_id=office.company.id,
+            company_id=company.id,
             fields={
                 "credit_id": credit.id,
                 "bill_id": bill.id,
@@ -84,10 +84,12 @@ class CreditRemovalKind(Kind):
             bill_id=bill.id,
         )
 
-    async def gather(self, frozen: Frozen, office: Office, policy: Policy | None = None) -> Facts[RemovalFacts]:
+    async def gather(
+        self, prepared: PreparedWrite, company: Company, policy: Policy | None = None
+    ) -> Facts[RemovalFacts]:
         """Bill and credit afresh."""
-        raw = await office.ledger.bills.get(frozen.fields["bill_id"])
-        credit = await office.ledger.bill_credit_memos.get(frozen.fields["credit_id"])
+        raw = await company.rutter.bills.get(prepared.fields["bill_id"])
+        credit = await company.rutter.bill_credit_memos.get(prepared.fields["credit_id"])
         bill, applied = bill_fact(raw), _applied(raw, credit.id)
         days = [link.allocated_date for link in raw.linked_credit_memos if link.id == credit.id]
         return Facts(
@@ -98,44 +100,46 @@ class CreditRemovalKind(Kind):
                 "applied": str(applied),
             },
             before={"bill": links_of(raw)},
-            now=office.clock.now(),
+            now=company.clock.now(),
             ability=ability(
-                office, "bill_credit_memos", "unapply", "take a credit off a bill", "a person can take it off there"
+                company, "bill_credit_memos", "unapply", "take a credit off a bill", "a person can take it off there"
             ),
             texts=bill_texts(raw),
         )
 
-    async def send(self, frozen: Frozen, office: Office, key: str, *, again: bool) -> WriteOutcome[Any]:
+    async def send(self, prepared: PreparedWrite, company: Company, key: str, *, again: bool) -> WriteOutcome[Any]:
         """Takes the credit off, whole (Rutter docs: Bill Credit Applications)."""
-        fields = frozen.fields
+        fields = prepared.fields
         draft = BillCreditUnapplicationCreate(bill_credit_memo_id=fields["credit_id"], bill_id=fields["bill_id"])
-        return await office.ledger.bill_credit_applications.unapply(draft, idempotency_key=key, again=again)
+        return await company.rutter.bill_credit_applications.unapply(draft, idempotency_key=key, again=again)
 
-    async def read_back(self, frozen: Frozen, office: Office, sent: Any, before: dict[str, Any]) -> Record | None:
+    async def read_back(
+        self, prepared: PreparedWrite, company: Company, sent: Any, before: dict[str, Any]
+    ) -> Record | None:
         """Posted means: what the ledger itself shows."""
-        return await self.find(frozen, office, before)
+        return await self.find(prepared, company, before)
 
-    async def find(self, frozen: Frozen, office: Office, before: dict[str, Any]) -> Record | None:
+    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
         """The bill shows nothing of the credit any more, and is due by exactly that much more."""
-        bill = await office.ledger.bills.get(frozen.fields["bill_id"])
-        if not has_let_go(bill, before["bill"], frozen.fields["credit_id"]):
+        bill = await company.rutter.bills.get(prepared.fields["bill_id"])
+        if not has_let_go(bill, before["bill"], prepared.fields["credit_id"]):
             return None
-        assert frozen.money is not None
+        assert prepared.money is not None
         due = ledger_money(bill.amount_due, bill.currency_code, "amount due on the bill")
         return Record(
             kind="bill_credit_application",
-            id=frozen.fields["credit_id"],
+            id=prepared.fields["credit_id"],
             bill_id=bill.id,
-            amount=MoneyShape.of(frozen.money),
+            amount=MoneyShape.of(prepared.money),
             bill_due=MoneyShape.of(due),
             bill_status=bill.status,
         )
 
-    async def outcome_of_job(self, office: Office, job_id: str) -> WriteOutcome[Any]:
+    async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
         """The ledger itself tells more than the job, which names no record."""
         return Unknown(job_id, "job_unreadable")
 
-    def on_posted(self, tx: Tx, frozen: Frozen, record: Record) -> None:
+    def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
         """Nothing beyond the receipt."""
 
 

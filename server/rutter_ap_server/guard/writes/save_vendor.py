@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from rutter_ap_server.companies.company import Office
+from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import vendor_name
 from rutter_ap_server.guard.policy import Policy
-from rutter_ap_server.guard.prepared import Frozen, freeze
-from rutter_ap_server.guard.writes.base import Ability, Facts, Kind, Links, ability
+from rutter_ap_server.guard.prepared import PreparedWrite, prepare
+from rutter_ap_server.guard.writes.base import Ability, Facts, Links, Write, ability
 from rutter_ap_server.guard.writes.parties import vendor_fact
 from rutter_ap_server.guard.writes.save_vendor_rules import RULES, VendorEntryFacts
 from rutter_ap_server.rutter.abilities import Support
@@ -42,19 +42,19 @@ _ADDRESS_ON = ("SAGE_INTACCT_V2",)
 _INSTEAD = "a person can change it there"
 
 
-class VendorEntryKind(Kind):
+class SaveVendorWrite(Write):
     """`save_vendor`."""
 
     tool = "save_vendor"
     moves_money = False
     rules = RULES
 
-    async def freeze(self, intent: SaveVendor, office: Office, links: Links) -> Frozen:
+    async def prepare(self, intent: SaveVendor, company: Company, links: Links) -> PreparedWrite:
         """Fixes the new vendor, or what is to change of one and the addresses it will have."""
         changes = _changes(intent)
         if not intent.vendor_id:
-            return self._new(changes, office)
-        vendor = await office.ledger.vendors.get((await office.directory.vendor(intent.vendor_id)).id)
+            return self._new(changes, company)
+        vendor = await company.rutter.vendors.get((await company.directory.vendor(intent.vendor_id)).id)
         if not changes:
             raise BadInput("nothing to change was given", code="write.no_change")
         differing = _differing(vendor, changes)
@@ -70,16 +70,16 @@ class VendorEntryKind(Kind):
             fields["addresses"] = _with(vendor.addresses, changes["address"])
             fields["addresses_were"] = digest(_plain_addresses(vendor.addresses))
         name = clean(vendor_name(vendor))
-        return freeze(
+        return prepare(
             tool=self.tool,
-            company_id=office.company.id,
+            company_id=company.id,
             fields=fields,
             summary=f"Change vendor {name}: {'; '.join(_words(changes, differing))}",
             vendor_id=vendor.id,
             vendor_name=name,
         )
 
-    def _new(self, changes: dict[str, Any], office: Office) -> Frozen:
+    def _new(self, changes: dict[str, Any], company: Company) -> PreparedWrite:
         if not changes.get("name") or not changes.get("currency"):
             raise BadInput("a new vendor needs `name` and `currency`; to change one pass its `vendor_id`")
         fields: dict[str, Any] = {"vendor_id": "", "changes": changes}
@@ -87,22 +87,24 @@ class VendorEntryKind(Kind):
             fields["addresses"] = _with((), changes["address"])
         name = clean(changes["name"])
         words = _words(changes, [part for part in changes if part not in ("name", "currency")])
-        return freeze(
+        return prepare(
             tool=self.tool,
-            company_id=office.company.id,
+            company_id=company.id,
             fields=fields,
             summary=f"Enter vendor {name}, paid in {changes['currency']}{''.join(f'; {one}' for one in words)}",
             vendor_name=name,
         )
 
-    async def gather(self, frozen: Frozen, office: Office, policy: Policy | None = None) -> Facts[VendorEntryFacts]:
+    async def gather(
+        self, prepared: PreparedWrite, company: Company, policy: Policy | None = None
+    ) -> Facts[VendorEntryFacts]:
         """Every vendor's name and, for a change, the vendor itself, all read afresh.
 
         A vendor to change is a fact of its own: how it looks now is remembered before it changes, so that a payment
         soon after finds that it did.
         """
-        changes, vendor_id = frozen.fields["changes"], frozen.fields["vendor_id"]
-        known = await office.directory.vendors(afresh=True) if "name" in changes else {}
+        changes, vendor_id = prepared.fields["changes"], prepared.fields["vendor_id"]
+        known = await company.directory.vendors(afresh=True) if "name" in changes else {}
         others = tuple(sorted((one.id, clean(vendor_name(one), 200)) for one in known.values() if one.id != vendor_id))
         texts = tuple((f"the vendor's {name}", changes[name]) for name in ("name", "email") if name in changes)
         if not vendor_id:
@@ -111,14 +113,14 @@ class VendorEntryKind(Kind):
                 seen=VendorEntryFacts(others),
                 binding={"namesakes": namesakes},
                 before={"namesakes": namesakes},
-                now=office.clock.now(),
-                ability=ability(office, "vendors", "create", "enter a vendor", "a person can enter it there"),
+                now=company.clock.now(),
+                ability=ability(company, "vendors", "create", "enter a vendor", "a person can enter it there"),
                 texts=texts,
             )
-        raw = await office.ledger.vendors.get(vendor_id)
+        raw = await company.rutter.vendors.get(vendor_id)
         vendor = vendor_fact(raw)
         differing = _differing(raw, changes)
-        were = frozen.fields.get("addresses_were")
+        were = prepared.fields.get("addresses_were")
         now = [raw.phone or "", sorted(raw.currency_codes), sorted(differing)]
         return Facts(
             seen=VendorEntryFacts(
@@ -129,19 +131,19 @@ class VendorEntryKind(Kind):
             ),
             binding={"vendor": vendor.binding, "now": now},
             before={"vendor": vendor.details, "now": now},
-            now=office.clock.now(),
+            now=company.clock.now(),
             vendor=vendor,
-            ability=_ability(office, changes),
+            ability=_ability(company, changes),
             texts=texts,
         )
 
-    async def send(self, frozen: Frozen, office: Office, key: str, *, again: bool) -> WriteOutcome[Any]:
+    async def send(self, prepared: PreparedWrite, company: Company, key: str, *, again: bool) -> WriteOutcome[Any]:
         """Creates the vendor, or changes what was said (Rutter docs: Vendors)."""
-        changes, vendors = frozen.fields["changes"], office.ledger.vendors
-        addresses = given(tuple(AddressDraft(**one) for one in frozen.fields.get("addresses", ())) or None)
+        changes, vendors = prepared.fields["changes"], company.rutter.vendors
+        addresses = given(tuple(AddressDraft(**one) for one in prepared.fields.get("addresses", ())) or None)
         email, phone = given(changes.get("email")), given(changes.get("phone"))
         outcome: WriteOutcome[Any]
-        if frozen.fields["vendor_id"]:
+        if prepared.fields["vendor_id"]:
             change = VendorUpdate(
                 vendor_name=given(changes.get("name")),
                 currency_code=given(changes.get("currency")),
@@ -149,7 +151,7 @@ class VendorEntryKind(Kind):
                 phone=phone,
                 addresses=addresses,
             )
-            outcome = await vendors.update(frozen.fields["vendor_id"], change, idempotency_key=key, again=again)
+            outcome = await vendors.update(prepared.fields["vendor_id"], change, idempotency_key=key, again=again)
         else:
             new = VendorCreate(
                 contact_name=changes["name"],
@@ -160,33 +162,35 @@ class VendorEntryKind(Kind):
                 addresses=addresses,
             )
             outcome = await vendors.create(new, idempotency_key=key, again=again)
-        office.directory.forget()
+        company.directory.forget()
         return outcome
 
-    async def read_back(self, frozen: Frozen, office: Office, sent: Any, before: dict[str, Any]) -> Record | None:
+    async def read_back(
+        self, prepared: PreparedWrite, company: Company, sent: Any, before: dict[str, Any]
+    ) -> Record | None:
         """Posted means: the ledger shows the new vendor, or everything that was to change of one."""
-        return _seen(await office.ledger.vendors.get(sent.id), frozen)
+        return _seen(await company.rutter.vendors.get(sent.id), prepared)
 
-    async def find(self, frozen: Frozen, office: Office, before: dict[str, Any]) -> Record | None:
+    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
         """The vendor shows all of it now; a new one is the single vendor of its name that was not there before."""
-        if frozen.fields["vendor_id"]:
-            return _seen(await office.ledger.vendors.get(frozen.fields["vendor_id"]), frozen)
-        known = (await office.directory.vendors(afresh=True)).values()
-        found = [_seen(one, frozen) for one in known if one.id not in before["namesakes"]]
+        if prepared.fields["vendor_id"]:
+            return _seen(await company.rutter.vendors.get(prepared.fields["vendor_id"]), prepared)
+        known = (await company.directory.vendors(afresh=True)).values()
+        found = [_seen(one, prepared) for one in known if one.id not in before["namesakes"]]
         fresh = [one for one in found if one is not None]
         return fresh[0] if len(fresh) == 1 else None
 
-    async def outcome_of_job(self, office: Office, job_id: str) -> WriteOutcome[Any]:
+    async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
         """Rutter's job for it."""
-        return await office.ledger.vendors.outcome(job_id)
+        return await company.rutter.vendors.outcome(job_id)
 
-    def on_posted(self, tx: Tx, frozen: Frozen, record: Record) -> None:
+    def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
         """The new look is not remembered here: who is paid next must still find a vendor that changed."""
 
 
-def _ability(office: Office, changes: dict[str, Any]) -> Ability:
-    able = ability(office, "vendors", "update", "change a vendor", _INSTEAD)
-    if able.support is Support.YES and "address" in changes and office.company.platform not in _ADDRESS_ON:
+def _ability(company: Company, changes: dict[str, Any]) -> Ability:
+    able = ability(company, "vendors", "update", "change a vendor", _INSTEAD)
+    if able.support is Support.YES and "address" in changes and company.platform not in _ADDRESS_ON:
         return Ability(able.platform, Support.UNSURE, "change the address of a vendor", _INSTEAD)
     return able
 
@@ -253,12 +257,12 @@ def _words(changes: dict[str, Any], parts: Sequence[str]) -> list[str]:
     return said
 
 
-def _seen(vendor: Vendor, frozen: Frozen) -> Record | None:
+def _seen(vendor: Vendor, prepared: PreparedWrite) -> Record | None:
     """The record, if this vendor is what was to be written. A new one is known by its name alone, since not every
     platform keeps all that was said of it; of a change every part must show.
     """
-    changes = frozen.fields["changes"]
-    if frozen.fields["vendor_id"]:
+    changes = prepared.fields["changes"]
+    if prepared.fields["vendor_id"]:
         if _differing(vendor, changes):
             return None
     elif fold(vendor_name(vendor)) != fold(changes["name"]):

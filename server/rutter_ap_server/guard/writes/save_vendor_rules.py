@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from rutter_ap_server.guard.policy import Policy
-from rutter_ap_server.guard.prepared import Frozen
+from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes.base import Rule, approve, ask, refuse
 from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.text import fold, quote
@@ -36,25 +36,25 @@ class VendorEntryFacts:
     addresses_moved: bool = False
 
 
-def no_change(frozen: Frozen, facts: VendorEntryFacts, policy: Policy) -> Finding | None:
+def no_change(prepared: PreparedWrite, facts: VendorEntryFacts, policy: Policy) -> Finding | None:
     """Somebody may have made the change meanwhile."""
     if facts.is_shown:
         return refuse("write.no_change", "the ledger shows all of this already")
     return None
 
 
-def vendor_exists(frozen: Frozen, facts: VendorEntryFacts, policy: Policy) -> Finding | None:
+def vendor_exists(prepared: PreparedWrite, facts: VendorEntryFacts, policy: Policy) -> Finding | None:
     """Two vendors of one name get one bill paid twice, and nobody can say which is the right one."""
-    wanted = fold(frozen.fields["changes"].get("name"))
+    wanted = fold(prepared.fields["changes"].get("name"))
     for vendor_id, name in facts.others:
         if wanted and fold(name) == wanted:
             return refuse("vendor.exists", f"a vendor of that name is in the ledger already, as {vendor_id}")
     return None
 
 
-def vendor_similar(frozen: Frozen, facts: VendorEntryFacts, policy: Policy) -> Finding | None:
+def vendor_similar(prepared: PreparedWrite, facts: VendorEntryFacts, policy: Policy) -> Finding | None:
     """A name that is almost another's is the same vendor twice, or somebody who wants to be taken for it."""
-    wanted = fold(frozen.fields["changes"].get("name"))
+    wanted = fold(prepared.fields["changes"].get("name"))
     names = {name for _, name in facts.others if fold(name) != wanted}
     near = alike(wanted, names) if wanted else []
     if not near:
@@ -63,7 +63,7 @@ def vendor_similar(frozen: Frozen, facts: VendorEntryFacts, policy: Policy) -> F
     return ask("vendor.similar", f"the ledger has vendors of a similar name: {said}")
 
 
-def vendor_details(frozen: Frozen, facts: VendorEntryFacts, policy: Policy) -> Finding | None:
+def vendor_details(prepared: PreparedWrite, facts: VendorEntryFacts, policy: Policy) -> Finding | None:
     """By a new e-mail, phone or address payees are hijacked: whoever writes to the vendor then writes to the thief.
 
     A phone number most of all, since it is what an approver would call to find out.
@@ -75,7 +75,7 @@ def vendor_details(frozen: Frozen, facts: VendorEntryFacts, policy: Policy) -> F
     return approve("vendor.details", f"{words}: ask the vendor, on a number you knew before, whether it is so")
 
 
-def vendor_moved(frozen: Frozen, facts: VendorEntryFacts, policy: Policy) -> Finding | None:
+def vendor_moved(prepared: PreparedWrite, facts: VendorEntryFacts, policy: Policy) -> Finding | None:
     """Addresses are replaced as a whole, so that a change made meanwhile would be lost."""
     if facts.addresses_moved:
         return refuse("vendor.moved", "the vendor's addresses changed since this was proposed: propose it anew")

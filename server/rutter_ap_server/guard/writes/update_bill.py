@@ -6,11 +6,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from rutter_ap_server.companies.company import Office
+from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.policy import Policy
-from rutter_ap_server.guard.prepared import Frozen, freeze
-from rutter_ap_server.guard.writes.base import Ability, Facts, Kind, Links, ability
-from rutter_ap_server.guard.writes.create_bill import frozen_line, line_draft
+from rutter_ap_server.guard.prepared import PreparedWrite, prepare
+from rutter_ap_server.guard.writes.base import Ability, Facts, Links, Write, ability
+from rutter_ap_server.guard.writes.create_bill import line_draft, prepared_line
 from rutter_ap_server.guard.writes.create_bill_rules import EarlierBill
 from rutter_ap_server.guard.writes.parties import account_fact, bill_fact, bill_texts, bill_words, midnight, read_vendor
 from rutter_ap_server.guard.writes.update_bill_rules import RULES, ChangeFacts
@@ -35,21 +35,21 @@ _INSTEAD = "a person can change it there"
 _DIMENSIONS = ("tax_rate", "class", "department", "location", "customer", "project")
 
 
-class BillChangeKind(Kind):
+class UpdateBillWrite(Write):
     """`update_bill`."""
 
     tool = "update_bill"
     moves_money = False
     rules = RULES
 
-    async def freeze(self, intent: UpdateBill, office: Office, links: Links) -> Frozen:
+    async def prepare(self, intent: UpdateBill, company: Company, links: Links) -> PreparedWrite:
         """Fixes what is to change. Raises `BadInput` when that is nothing."""
-        raw = await office.ledger.bills.get(intent.bill_id)
+        raw = await company.rutter.bills.get(intent.bill_id)
         bill = bill_fact(raw)
         currency = bill.total.currency
         changes: dict[str, Any] = {name: getattr(intent, name) for name in (*_TEXTS, *_DATES) if getattr(intent, name)}
         if intent.lines:
-            changes["lines"] = [await frozen_line(line, currency, office, links) for line in intent.lines]
+            changes["lines"] = [await prepared_line(line, currency, company, links) for line in intent.lines]
         if not changes:
             raise BadInput(
                 "nothing to change was given: pass document_number, issue_date, due_date, memo or lines",
@@ -65,11 +65,11 @@ class BillChangeKind(Kind):
         total = None
         if intent.lines:
             total = Money.total((Money.parse(line["amount"], currency) for line in changes["lines"]), currency)
-        name = (await read_vendor(office, bill.vendor_id)).name if bill.vendor_id else None
+        name = (await read_vendor(company, bill.vendor_id)).name if bill.vendor_id else None
         of_vendor = f" of {name}" if name else ""
-        return freeze(
+        return prepare(
             tool=self.tool,
-            company_id=office.company.id,
+            company_id=company.id,
             fields={"bill_id": bill.id, "currency": currency, "changes": changes},
             summary=f"Change {bill_words(bill)}{of_vendor}: {'; '.join(_words(raw, changes, total))}",
             money=total,
@@ -78,15 +78,17 @@ class BillChangeKind(Kind):
             bill_id=bill.id,
         )
 
-    async def gather(self, frozen: Frozen, office: Office, policy: Policy | None = None) -> Facts[ChangeFacts]:
+    async def gather(
+        self, prepared: PreparedWrite, company: Company, policy: Policy | None = None
+    ) -> Facts[ChangeFacts]:
         """The bill afresh, its vendor's other bills, and the accounts the new lines name."""
-        changes = frozen.fields["changes"]
-        raw = await office.ledger.bills.get(frozen.fields["bill_id"])
+        changes = prepared.fields["changes"]
+        raw = await company.rutter.bills.get(prepared.fields["bill_id"])
         bill = bill_fact(raw)
-        vendor = await read_vendor(office, bill.vendor_id) if bill.vendor_id else None
+        vendor = await read_vendor(company, bill.vendor_id) if bill.vendor_id else None
         named = {line["account"] for line in changes.get("lines", ()) if line["account"]}
-        accounts = tuple([account_fact(await office.ledger.accounts.get(one)) for one in sorted(named)])
-        others = await bills_of(office, bill.vendor_id) if bill.vendor_id else []
+        accounts = tuple([account_fact(await company.rutter.accounts.get(one)) for one in sorted(named)])
+        others = await bills_of(company, bill.vendor_id) if bill.vendor_id else []
         return Facts(
             seen=ChangeFacts(
                 bill=bill,
@@ -94,7 +96,7 @@ class BillChangeKind(Kind):
                 is_shown=_shows(raw, changes),
                 accounts=accounts,
                 others=tuple(_other(one) for one in others if one.id != bill.id and one.status not in _DEAD),
-                today=office.clock.today(),
+                today=company.clock.today(),
             ),
             binding={
                 "bill": bill.binding,
@@ -102,15 +104,15 @@ class BillChangeKind(Kind):
                 "accounts": [account.binding for account in accounts],
             },
             before={"now": _now(raw, changes)},
-            now=office.clock.now(),
+            now=company.clock.now(),
             vendor=vendor,
-            ability=_ability(office, changes),
+            ability=_ability(company, changes),
             texts=(*bill_texts(raw), *_new_texts(changes)),
         )
 
-    async def send(self, frozen: Frozen, office: Office, key: str, *, again: bool) -> WriteOutcome[Any]:
+    async def send(self, prepared: PreparedWrite, company: Company, key: str, *, again: bool) -> WriteOutcome[Any]:
         """Changes what was said and leaves the rest out, so that it stays (Rutter docs: Bills)."""
-        changes = frozen.fields["changes"]
+        changes = prepared.fields["changes"]
         lines = tuple(line_draft(line) for line in changes.get("lines", ()))
         draft = BillUpdate(
             document_number=given(changes.get("document_number")),
@@ -119,33 +121,35 @@ class BillChangeKind(Kind):
             due_date=given(midnight(changes["due_date"]) if "due_date" in changes else None),
             line_items=given(lines or None),
         )
-        return await office.ledger.bills.update(frozen.fields["bill_id"], draft, idempotency_key=key, again=again)
+        return await company.rutter.bills.update(prepared.fields["bill_id"], draft, idempotency_key=key, again=again)
 
-    async def read_back(self, frozen: Frozen, office: Office, sent: Any, before: dict[str, Any]) -> Record | None:
+    async def read_back(
+        self, prepared: PreparedWrite, company: Company, sent: Any, before: dict[str, Any]
+    ) -> Record | None:
         """Posted means: the ledger shows it, whatever the answer said."""
-        return await self.find(frozen, office, before)
+        return await self.find(prepared, company, before)
 
-    async def find(self, frozen: Frozen, office: Office, before: dict[str, Any]) -> Record | None:
+    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
         """The bill shows exactly the new values, which it did not before: then nothing would have been sent."""
-        bill = await office.ledger.bills.get(frozen.fields["bill_id"])
-        if not _shows(bill, frozen.fields["changes"]):
+        bill = await company.rutter.bills.get(prepared.fields["bill_id"])
+        if not _shows(bill, prepared.fields["changes"]):
             return None
         return Record(
             kind="bill",
             id=bill.id,
             document_number=clean(bill.document_number, 100) or None,
-            vendor=Named(id=frozen.vendor_id, name=frozen.vendor_name) if frozen.vendor_id else None,
+            vendor=Named(id=prepared.vendor_id, name=prepared.vendor_name) if prepared.vendor_id else None,
             bill_id=bill.id,
             amount=MoneyShape.of(ledger_money(bill.total_amount, bill.currency_code, "total of the bill")),
             bill_due=MoneyShape.of(ledger_money(bill.amount_due, bill.currency_code, "amount due on the bill")),
             bill_status=bill.status,
         )
 
-    async def outcome_of_job(self, office: Office, job_id: str) -> WriteOutcome[Any]:
+    async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
         """Rutter's job for it."""
-        return await office.ledger.bills.outcome(job_id)
+        return await company.rutter.bills.outcome(job_id)
 
-    def on_posted(self, tx: Tx, frozen: Frozen, record: Record) -> None:
+    def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
         """Nothing beyond the receipt."""
 
 
@@ -175,12 +179,12 @@ def _words(bill: Bill, changes: dict[str, Any], total: Money | None) -> list[str
     return words
 
 
-def _ability(office: Office, changes: dict[str, Any]) -> Ability:
+def _ability(company: Company, changes: dict[str, Any]) -> Ability:
     """The first of what this change needs that the platform is not documented to do."""
-    able = ability(office, "bills", "update", "change a bill", _INSTEAD)
+    able = ability(company, "bills", "update", "change a bill", _INSTEAD)
     if able.support is Support.YES and "lines" in changes:
-        able = ability(office, "bills", "replace_lines", "replace the lines of a bill", _INSTEAD)
-    if able.support is Support.YES and "memo" in changes and office.company.platform not in _MEMO_ON:
+        able = ability(company, "bills", "replace_lines", "replace the lines of a bill", _INSTEAD)
+    if able.support is Support.YES and "memo" in changes and company.platform not in _MEMO_ON:
         return Ability(able.platform, Support.UNSURE, "change the memo of a bill", _INSTEAD)
     return able
 

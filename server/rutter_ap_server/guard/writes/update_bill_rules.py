@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from rutter_ap_server.guard.policy import Policy
-from rutter_ap_server.guard.prepared import Frozen
+from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes.base import Rule, approve, ask, refuse
 from rutter_ap_server.guard.writes.create_bill_rules import EarlierBill
 from rutter_ap_server.guard.writes.document_rules import EXPENSE_TYPES
@@ -40,65 +40,65 @@ class ChangeFacts:
         return self.bill.total - self.bill.due
 
 
-def _changes(frozen: Frozen) -> dict[str, Any]:
-    changes: dict[str, Any] = frozen.fields["changes"]
+def _changes(prepared: PreparedWrite) -> dict[str, Any]:
+    changes: dict[str, Any] = prepared.fields["changes"]
     return changes
 
 
-def _day(frozen: Frozen, name: str) -> date | None:
-    text = _changes(frozen).get(name)
+def _day(prepared: PreparedWrite, name: str) -> date | None:
+    text = _changes(prepared).get(name)
     return date.fromisoformat(text) if text else None
 
 
-def no_change(frozen: Frozen, facts: ChangeFacts, policy: Policy) -> Finding | None:
+def no_change(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | None:
     """Somebody may have made the change meanwhile."""
     if facts.is_shown:
         return refuse("write.no_change", f"{bill_words(facts.bill)} shows all of this already")
     return None
 
 
-def amount_not_positive(frozen: Frozen, facts: ChangeFacts, policy: Policy) -> Finding | None:
+def amount_not_positive(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | None:
     """A bill is of more than nothing."""
-    if frozen.money is not None and frozen.money.amount <= 0:
+    if prepared.money is not None and prepared.money.amount <= 0:
         return refuse("amount.not_positive", "the new lines add up to nothing")
     return None
 
 
-def bill_void(frozen: Frozen, facts: ChangeFacts, policy: Policy) -> Finding | None:
+def bill_void(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | None:
     """A void bill stays what it was."""
     if facts.bill.status == "void":
         return refuse("bill.void", f"{bill_words(facts.bill)} is void")
     return None
 
 
-def bill_settled(frozen: Frozen, facts: ChangeFacts, policy: Policy) -> Finding | None:
+def bill_settled(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | None:
     """What was paid or credited was so for these lines: they stay, and the total never falls below it."""
-    if frozen.money is None:
+    if prepared.money is None:
         return None
     name = bill_words(facts.bill)
     if facts.bill.status == "paid":
         return refuse("bill.settled", f"{name} is paid, so its lines stay as they are")
-    if frozen.money.currency == facts.settled.currency and frozen.money < facts.settled:
-        return refuse("bill.settled", f"{facts.settled} of {name} is paid or credited, more than {frozen.money}")
+    if prepared.money.currency == facts.settled.currency and prepared.money < facts.settled:
+        return refuse("bill.settled", f"{facts.settled} of {name} is paid or credited, more than {prepared.money}")
     return None
 
 
-def bill_lines_replaced(frozen: Frozen, facts: ChangeFacts, policy: Policy) -> Finding | None:
+def bill_lines_replaced(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | None:
     """What is owed changes by a person's word; where a part is paid already, by an approver's."""
-    if frozen.money is None or facts.bill.status in _NOT_YET:
+    if prepared.money is None or facts.bill.status in _NOT_YET:
         return None
-    words = f"its lines are replaced: the new ones add up to {frozen.money}, and its total is {facts.bill.total}"
+    words = f"its lines are replaced: the new ones add up to {prepared.money}, and its total is {facts.bill.total}"
     if facts.settled.amount:
         return approve("bill.lines_replaced", f"{words}, of which {facts.settled} is paid or credited")
     return ask("bill.lines_replaced", words)
 
 
-def bill_duplicate(frozen: Frozen, facts: ChangeFacts, policy: Policy) -> Finding | None:
+def bill_duplicate(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | None:
     """One vendor never gives two bills the same number; and a new number must not hide that two of them have one."""
-    if "document_number" not in _changes(frozen):
+    if "document_number" not in _changes(prepared):
         return None
     taken = {normal_number(other.number): other for other in facts.others}
-    other = taken.get(normal_number(_changes(frozen)["document_number"]) or "-")
+    other = taken.get(normal_number(_changes(prepared)["document_number"]) or "-")
     if other is not None:
         said = f"this vendor's bill {clean(other.number, 60)} of {other.total}"
         return refuse("bill.duplicate", f"{said} is in the ledger already, as {other.id}")
@@ -109,11 +109,11 @@ def bill_duplicate(frozen: Frozen, facts: ChangeFacts, policy: Policy) -> Findin
     return None
 
 
-def bill_similar(frozen: Frozen, facts: ChangeFacts, policy: Policy) -> Finding | None:
+def bill_similar(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | None:
     """A change must not make of one bill the copy of another that no rule would have let in."""
-    if not {"lines", "issue_date"} & set(_changes(frozen)):
+    if not {"lines", "issue_date"} & set(_changes(prepared)):
         return None
-    total, day = frozen.money or facts.bill.total, _day(frozen, "issue_date") or facts.bill.issued
+    total, day = prepared.money or facts.bill.total, _day(prepared, "issue_date") or facts.bill.issued
     near = timedelta(days=policy.rules.similar_days)
     for other in facts.others:
         if day and other.total == total and abs(date.fromisoformat(other.issue_date) - day) <= near:
@@ -124,7 +124,7 @@ def bill_similar(frozen: Frozen, facts: ChangeFacts, policy: Policy) -> Finding 
     return None
 
 
-def account_not_for_expenses(frozen: Frozen, facts: ChangeFacts, policy: Policy) -> Finding | None:
+def account_not_for_expenses(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | None:
     """A line debits an expense or an asset that is in use, never the bank or accounts payable."""
     for account in facts.accounts:
         if account.type not in EXPENSE_TYPES:
@@ -134,18 +134,18 @@ def account_not_for_expenses(frozen: Frozen, facts: ChangeFacts, policy: Policy)
     return None
 
 
-def bill_closed_period(frozen: Frozen, facts: ChangeFacts, policy: Policy) -> Finding | None:
+def bill_closed_period(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | None:
     """Nothing is changed in a closed period, moved into one, or out of one."""
     closed = policy.closing_date
-    for day in (facts.bill.issued, _day(frozen, "issue_date")):
+    for day in (facts.bill.issued, _day(prepared, "issue_date")):
         if closed is not None and day is not None and day <= closed:
             return refuse("bill.closed_period", f"the bill is dated {day}, and the books are closed up to {closed}")
     return None
 
 
-def bill_future_dated(frozen: Frozen, facts: ChangeFacts, policy: Policy) -> Finding | None:
+def bill_future_dated(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | None:
     """A bill from the future has a wrong date, or is not one yet; which of the two, a new date must not settle."""
-    issued, near = _day(frozen, "issue_date"), timedelta(days=policy.rules.future_days)
+    issued, near = _day(prepared, "issue_date"), timedelta(days=policy.rules.future_days)
     if issued is None or facts.today is None:
         return None
     if issued - facts.today > near:
@@ -155,9 +155,9 @@ def bill_future_dated(frozen: Frozen, facts: ChangeFacts, policy: Policy) -> Fin
     return None
 
 
-def bill_due_date_moved(frozen: Frozen, facts: ChangeFacts, policy: Policy) -> Finding | None:
+def bill_due_date_moved(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | None:
     """By its due date a bill is paid: earlier takes cash too soon, later a reminder and its fee."""
-    due_on = _day(frozen, "due_date")
+    due_on = _day(prepared, "due_date")
     if due_on is None or facts.due_on in (None, due_on) or facts.bill.status not in PAYABLE:
         return None
     return ask("bill.due_date_moved", f"it would be due on {due_on} instead of {facts.due_on}")

@@ -7,11 +7,11 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from rutter_ap_server.companies.company import Office
+from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import account_name
 from rutter_ap_server.guard.policy import Policy
-from rutter_ap_server.guard.prepared import Frozen, freeze
-from rutter_ap_server.guard.writes.base import Facts, Kind, Links, Rule, ability, approve, refuse
+from rutter_ap_server.guard.prepared import PreparedWrite, prepare
+from rutter_ap_server.guard.writes.base import Facts, Links, Rule, Write, ability, approve, refuse
 from rutter_ap_server.guard.writes.parties import (
     BillFact,
     bill_fact,
@@ -53,7 +53,7 @@ class VoidFacts:
     settles_more: tuple[str, ...] = ()
 
 
-def payment_void(frozen: Frozen, facts: VoidFacts, policy: Policy) -> Finding | None:
+def payment_void(prepared: PreparedWrite, facts: VoidFacts, policy: Policy) -> Finding | None:
     """What is void, or not there any more, cannot be voided."""
     if facts.status == VOID:
         return refuse("payment.void", "this payment is void already")
@@ -62,24 +62,24 @@ def payment_void(frozen: Frozen, facts: VoidFacts, policy: Policy) -> Finding | 
     return None
 
 
-def payment_moved(frozen: Frozen, facts: VoidFacts, policy: Policy) -> Finding | None:
+def payment_moved(prepared: PreparedWrite, facts: VoidFacts, policy: Policy) -> Finding | None:
     """A void takes back what the person was told, to the cent and bill by bill."""
     if facts.status in (VOID, GONE):
         return None
     now = [[bill_id, money.text] for bill_id, money in facts.allocations]
-    if now == frozen.fields["allocations"]:
+    if now == prepared.fields["allocations"]:
         return None
     return refuse("payment.moved", "the payment settles other bills or amounts than when this was proposed")
 
 
-def payment_settles_more(frozen: Frozen, facts: VoidFacts, policy: Policy) -> Finding | None:
+def payment_settles_more(prepared: PreparedWrite, facts: VoidFacts, policy: Policy) -> Finding | None:
     """A payment may also have used credits or journals, which come loose with it."""
     if not facts.settles_more:
         return None
     return approve("payment.settles_more", f"voiding it also takes back {' and '.join(facts.settles_more)}")
 
 
-def bill_closed_period(frozen: Frozen, facts: VoidFacts, policy: Policy) -> Finding | None:
+def bill_closed_period(prepared: PreparedWrite, facts: VoidFacts, policy: Policy) -> Finding | None:
     """Nothing that was booked in a closed period is taken back."""
     closed = policy.closing_date
     if closed is None or facts.paid_on is None or facts.paid_on > closed:
@@ -89,7 +89,7 @@ def bill_closed_period(frozen: Frozen, facts: VoidFacts, policy: Policy) -> Find
     )
 
 
-class VoidKind(Kind):
+class VoidPaymentWrite(Write):
     """`void_payment`.
 
     Though its risk is money, it neither reserves nor frees anything of the rolling limits, hence `moves_money` is
@@ -102,19 +102,19 @@ class VoidKind(Kind):
     moves_money = False
     rules: tuple[Rule[VoidFacts], ...] = (payment_void, payment_moved, payment_settles_more, bill_closed_period)
 
-    async def freeze(self, intent: VoidPayment, office: Office, links: Links) -> Frozen:
+    async def prepare(self, intent: VoidPayment, company: Company, links: Links) -> PreparedWrite:
         """Fixes the payment, its amount, and what it settles on each bill."""
-        payment = await office.ledger.bill_payments.get(intent.payment_id)
+        payment = await company.rutter.bill_payments.get(intent.payment_id)
         allocations = _allocations(payment)
         money = _total(payment, allocations)
-        bills = [bill_fact(await office.ledger.bills.get(bill_id)) for bill_id, _ in allocations]
+        bills = [bill_fact(await company.rutter.bills.get(bill_id)) for bill_id, _ in allocations]
         vendor_id = payment.vendor_id or next((bill.vendor_id for bill in bills if bill.vendor_id), None)
-        payee = (await read_vendor(office, vendor_id)).name if vendor_id else "an unnamed vendor"
+        payee = (await read_vendor(company, vendor_id)).name if vendor_id else "an unnamed vendor"
         for_bills = f" for {' and '.join(bill_words(bill) for bill in bills)}" if bills else ""
         made = f", made {payment.transaction_date.date()}" if payment.transaction_date else ""
-        return freeze(
+        return prepare(
             tool=self.tool,
-            company_id=office.company.id,
+            company_id=company.id,
             fields={
                 "payment_id": payment.id,
                 "bill_ids": [bill.id for bill in bills],
@@ -122,18 +122,18 @@ class VoidKind(Kind):
                 "currency": money.currency,
                 "payee_id": vendor_id or "",
             },
-            summary=f"Void the payment of {money} to {payee}{for_bills}{made}{await _from(payment, office)}",
+            summary=f"Void the payment of {money} to {payee}{for_bills}{made}{await _from(payment, company)}",
             money=money,
             # No vendor_id, and the vendor is no fact: a vendor that a policy blocks gets nothing, and is given nothing
             # here either. Blocking it after a fraud must not stop taking its payment back.
             bill_id=bills[0].id if bills else None,
         )
 
-    async def gather(self, frozen: Frozen, office: Office, policy: Policy | None = None) -> Facts[VoidFacts]:
+    async def gather(self, prepared: PreparedWrite, company: Company, policy: Policy | None = None) -> Facts[VoidFacts]:
         """Payment and bills afresh."""
-        raw = [await office.ledger.bills.get(bill_id) for bill_id in frozen.fields["bill_ids"]]
+        raw = [await company.rutter.bills.get(bill_id) for bill_id in prepared.fields["bill_ids"]]
         bills = tuple(bill_fact(bill) for bill in raw)
-        payment = await _payment(office, frozen)
+        payment = await _payment(company, prepared)
         seen = VoidFacts(
             status=GONE if payment is None else payment.status or "active",
             paid_on=payment.transaction_date.date() if payment is not None and payment.transaction_date else None,
@@ -145,66 +145,68 @@ class VoidKind(Kind):
         return Facts(
             seen=seen,
             binding={
-                "payment": [frozen.fields["payment_id"], seen.status, str(seen.paid_on), *seen.settles_more],
+                "payment": [prepared.fields["payment_id"], seen.status, str(seen.paid_on), *seen.settles_more],
                 "allocations": [[bill_id, str(money)] for bill_id, money in seen.allocations],
                 "bills": [bill.binding for bill in bills],
             },
             before={"bills": [links_of(bill) for bill in raw]},
-            now=office.clock.now(),
-            ability=ability(office, "bill_payments", "void", "void a payment", "a person can void it there"),
+            now=company.clock.now(),
+            ability=ability(company, "bill_payments", "void", "void a payment", "a person can void it there"),
             texts=(*(text for bill in raw for text in bill_texts(bill)), *memo),
         )
 
-    async def send(self, frozen: Frozen, office: Office, key: str, *, again: bool) -> WriteOutcome[Any]:
+    async def send(self, prepared: PreparedWrite, company: Company, key: str, *, again: bool) -> WriteOutcome[Any]:
         """Sets the payment's status to void (Rutter docs: Bill Payments)."""
-        return await office.ledger.bill_payments.void(frozen.fields["payment_id"], idempotency_key=key, again=again)
+        return await company.rutter.bill_payments.void(prepared.fields["payment_id"], idempotency_key=key, again=again)
 
-    async def read_back(self, frozen: Frozen, office: Office, sent: Any, before: dict[str, Any]) -> Record | None:
+    async def read_back(
+        self, prepared: PreparedWrite, company: Company, sent: Any, before: dict[str, Any]
+    ) -> Record | None:
         """Posted means: what the ledger itself shows, whatever the answer said."""
-        return await self.find(frozen, office, before)
+        return await self.find(prepared, company, before)
 
-    async def find(self, frozen: Frozen, office: Office, before: dict[str, Any]) -> Record | None:
+    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
         """The payment is void or gone, and each of its bills is due by exactly that much more."""
-        payment = await _payment(office, frozen)
+        payment = await _payment(company, prepared)
         if payment is not None and payment.status != VOID:
             return None
-        bills = [await office.ledger.bills.get(bill_id) for bill_id in frozen.fields["bill_ids"]]
-        payment_id = frozen.fields["payment_id"]
+        bills = [await company.rutter.bills.get(bill_id) for bill_id in prepared.fields["bill_ids"]]
+        payment_id = prepared.fields["payment_id"]
         if not all(has_let_go(bill, was, payment_id) for bill, was in zip(bills, before["bills"], strict=True)):
             return None
-        assert frozen.money is not None
+        assert prepared.money is not None
         first = bills[0] if bills else None
         due = ledger_money(first.amount_due, first.currency_code, "amount due on the bill") if first else None
         return Record(
             kind="bill_payment",
             id=payment_id,
             bill_id=first.id if first else None,
-            amount=MoneyShape.of(frozen.money),
+            amount=MoneyShape.of(prepared.money),
             bill_due=MoneyShape.of(due) if due else None,
             bill_status=first.status if first else None,
         )
 
-    async def outcome_of_job(self, office: Office, job_id: str) -> WriteOutcome[Any]:
+    async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
         """Rutter's job for it."""
-        return await office.ledger.bill_payments.outcome(job_id)
+        return await company.rutter.bill_payments.outcome(job_id)
 
-    def on_posted(self, tx: Tx, frozen: Frozen, record: Record) -> None:
+    def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
         """Nothing beyond the receipt; the spend ledger stays as it is."""
 
 
-async def _payment(office: Office, frozen: Frozen) -> BillPayment | None:
+async def _payment(company: Company, prepared: PreparedWrite) -> BillPayment | None:
     try:
-        return await office.ledger.bill_payments.get(frozen.fields["payment_id"])
+        return await company.rutter.bill_payments.get(prepared.fields["payment_id"])
     except NotFoundUpstream:
         return None
 
 
-async def _from(payment: BillPayment, office: Office) -> str:
+async def _from(payment: BillPayment, company: Company) -> str:
     """From which account it was made; only words for people, so a payment is voidable without them."""
     if payment.account_id is None:
         return ""
     try:
-        return f" from {clean(account_name(await office.ledger.accounts.get(payment.account_id)))}"
+        return f" from {clean(account_name(await company.rutter.accounts.get(payment.account_id)))}"
     except ApError:
         return ""
 

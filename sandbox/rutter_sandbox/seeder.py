@@ -16,7 +16,7 @@ BEGINNING = -400
 """The day, counted from today, on which every company of the story was set up."""
 
 
-class Teller:
+class Seeder:
     """Enters one company's records. Names stand for ids, and days are counted from today."""
 
     def __init__(self, tx: Transaction, company: Company, slug: str, today: date) -> None:

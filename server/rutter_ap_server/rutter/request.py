@@ -9,7 +9,7 @@ from typing import Final
 import httpx
 
 from rutter_ap_server.rutter.credentials import Secret
-from rutter_ap_server.rutter.refusals import safe_id
+from rutter_ap_server.rutter.error_map import safe_id
 
 API_VERSION: Final = "2024-08-31"
 PRODUCTION_URL: Final = "https://production.rutterapi.com/versioned"
@@ -52,7 +52,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """What came back. `body` is untrusted and in no repr."""
 
     status: int
@@ -75,12 +75,12 @@ class NoAnswer:
     sent: bool
 
 
-Outcome = Answer | NoAnswer
+Outcome = Response | NoAnswer
 
 
-def read_answer(response: httpx.Response, body: bytes) -> Answer:
+def read_answer(response: httpx.Response, body: bytes) -> Response:
     headers = response.headers
-    return Answer(
+    return Response(
         status=response.status_code,
         body=body,
         request_id=safe_id(headers.get("x-rutter-request-id")),

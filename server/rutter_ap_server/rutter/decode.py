@@ -7,15 +7,15 @@ from typing import TypeVar
 import msgspec
 
 from rutter_ap_server.rutter import wire
-from rutter_ap_server.rutter.calls import Answer, Call, NoAnswer, Outcome
+from rutter_ap_server.rutter.error_map import Refusal, error_for
 from rutter_ap_server.rutter.errors import RutterError, UpstreamNonsense, UpstreamUnavailable, WriteOutcomeUnknown
 from rutter_ap_server.rutter.exchange import Exchange
-from rutter_ap_server.rutter.refusals import Refusal, error_for
+from rutter_ap_server.rutter.request import Call, NoAnswer, Outcome, Response
 
 T = TypeVar("T")
 
 
-async def read(exchange: Exchange, call: Call) -> Answer:
+async def read(exchange: Exchange, call: Call) -> Response:
     """One read that succeeded. Raises `RutterError`."""
     outcome = await exchange.send(call)
     if isinstance(outcome, NoAnswer) or not outcome.is_success or outcome.is_html:
@@ -23,10 +23,10 @@ async def read(exchange: Exchange, call: Call) -> Answer:
     return outcome
 
 
-async def change(exchange: Exchange, call: Call) -> Answer:
+async def change(exchange: Exchange, call: Call) -> Response:
     """One change that has no idempotency key: sent again only when it cannot have arrived. Raises `RutterError`."""
     outcome, _ = await exchange.send_write(call)
-    if isinstance(outcome, Answer) and outcome.is_success and not outcome.is_html:
+    if isinstance(outcome, Response) and outcome.is_success and not outcome.is_html:
         return outcome
     raise _failure(outcome, on_object=call.on_object)
 
@@ -38,7 +38,7 @@ def _failure(outcome: Outcome, *, on_object: bool) -> RutterError:
     return WriteOutcomeUnknown("The request was sent to Rutter, and no answer says whether it was carried out.")
 
 
-def read_body(answer: Answer, kind: type[T]) -> T:
+def read_body(answer: Response, kind: type[T]) -> T:
     """The whole body as one object. Raises `UpstreamNonsense`."""
     try:
         return wire.decode(answer.body, kind)
@@ -47,7 +47,7 @@ def read_body(answer: Answer, kind: type[T]) -> T:
     raise nonsense(answer)
 
 
-def read_list(answer: Answer, key: str, kind: type[T]) -> tuple[T, ...]:
+def read_list(answer: Response, key: str, kind: type[T]) -> tuple[T, ...]:
     """Every object under a plural key, where there are no pages. Raises `UpstreamNonsense`."""
     try:
         items = wire.decode_envelope(answer.body, key).items
@@ -57,7 +57,7 @@ def read_list(answer: Answer, key: str, kind: type[T]) -> tuple[T, ...]:
     raise nonsense(answer)
 
 
-def read_key(answer: Answer, key: str, kind: type[T]) -> T:
+def read_key(answer: Response, key: str, kind: type[T]) -> T:
     """The object under a key of an answer. Raises `UpstreamNonsense`."""
     try:
         raw = wire.decode_members(answer.body).get(key)
@@ -72,7 +72,7 @@ class _Success(msgspec.Struct):
     success: bool
 
 
-def read_success(answer: Answer) -> None:
+def read_success(answer: Response) -> None:
     """Returns when the answer says success. Raises `UpstreamNonsense`."""
     try:
         if wire.decode(answer.body, _Success).success:
@@ -84,7 +84,7 @@ def read_success(answer: Answer) -> None:
 
 def error_of(outcome: Outcome, *, on_object: bool) -> RutterError:
     """The error for an exchange that did not end in a usable answer, for calls after which nothing can have changed."""
-    if isinstance(outcome, Answer):
+    if isinstance(outcome, Response):
         return error_for(
             Refusal(
                 status=outcome.status,
@@ -103,7 +103,7 @@ def error_of(outcome: Outcome, *, on_object: bool) -> RutterError:
     return UpstreamUnavailable(words.get(outcome.reason, "The connection to Rutter broke off."))
 
 
-def nonsense(answer: Answer | None = None) -> UpstreamNonsense:
+def nonsense(answer: Response | None = None) -> UpstreamNonsense:
     """The error for a success whose body is not what Rutter documents."""
     reference = f" (request {answer.request_id})" if answer and answer.request_id else ""
     return UpstreamNonsense(

@@ -8,12 +8,12 @@ from typing import Generic, TypeVar
 import msgspec
 
 from rutter_ap_server.rutter import wire
-from rutter_ap_server.rutter.calls import Call, NoAnswer
 from rutter_ap_server.rutter.ids import checked_key, path_of, quoted_id
 from rutter_ap_server.rutter.jobs import Find, Verdicts
 from rutter_ap_server.rutter.models.base import Draft
 from rutter_ap_server.rutter.outcomes import Done, WriteOutcome
-from rutter_ap_server.rutter.resources import C, Collection, DeleteResult, R, ResponseMode, Seat, U
+from rutter_ap_server.rutter.request import Call, NoAnswer
+from rutter_ap_server.rutter.resources import C, Collection, CompanySession, DeleteResult, R, ResponseMode, U
 
 W = TypeVar("W")
 
@@ -34,7 +34,7 @@ def found_under(kind: type[W], one: str, many: str | None = None) -> Find[W]:
 
 
 async def send_write(
-    seat: Seat,
+    seat: CompanySession,
     method: str,
     segments: tuple[str, ...],
     body: Mapping[str, object],

@@ -96,11 +96,11 @@ async def test_a_trial_makes_nothing(home: Path) -> None:
 
 async def test_while_all_writes_are_stopped_nothing_is_linked(home: Path) -> None:
     async with serving(home) as (client, app):
-        app.store.write_now(lambda tx: tx.people.freeze("Ada"))
+        app.store.write_now(lambda tx: tx.controls.freeze("Ada"))
         refused = await failed(client, "connect_ledger", name="Second")
         assert refused["code"] == "refused"
         assert [finding["code"] for finding in refused["findings"]] == ["freeze.active"]
-        app.store.write_now(lambda tx: tx.people.unfreeze())
+        app.store.write_now(lambda tx: tx.controls.unfreeze())
         assert (await done(client, "connect_ledger", name="Second"))["status"] == "waiting"
     assert in_books(home, "SELECT COUNT(*) FROM companies WHERE platform IS NULL") == [(1,)]
 

@@ -230,7 +230,7 @@ def test_a_folder_that_holds_the_home_is_a_warning(home: Path, tmp_path: Path) -
 
 
 def test_a_freeze_is_a_warning_with_who_and_the_way_out(home: Path) -> None:
-    in_store(home, lambda tx: tx.people.freeze("Ada"))
+    in_store(home, lambda tx: tx.controls.freeze("Ada"))
 
     check = looked(home)["freeze"]
 

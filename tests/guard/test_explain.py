@@ -72,7 +72,7 @@ async def test_explaining_writes_nothing_anywhere(home: Path) -> None:
         assert (await bench.proposals(), bench.wire.writes) == ([], [])
         assert await bench.app.store.read(lambda tx: len(list(tx.audit.entries()))) == before
         company = bench.company.id
-        assert await bench.app.store.read(lambda tx: tx.memory.sightings(company, bill.vendor_id or "")) == ()
+        assert await bench.app.store.read(lambda tx: tx.observations.sightings(company, bill.vendor_id or "")) == ()
 
 
 async def test_a_proposal_is_explained_as_it_would_be_judged_now(home: Path) -> None:

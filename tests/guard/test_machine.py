@@ -79,11 +79,11 @@ class World:
 
 
 def _freeze(tx: Tx) -> None:
-    tx.people.freeze("Ana")
+    tx.controls.freeze("Ana")
 
 
 def _unfreeze(tx: Tx) -> None:
-    tx.people.unfreeze()
+    tx.controls.unfreeze()
 
 
 class PayingIsSafe(RuleBasedStateMachine):

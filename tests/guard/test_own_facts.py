@@ -55,7 +55,7 @@ def test_nothing_is_known_at_first(store: Store) -> None:
 
 
 def test_a_freeze_is_known_to_every_write(store: Store) -> None:
-    store.write_now(lambda tx: tx.people.freeze("Ana"))
+    store.write_now(lambda tx: tx.controls.freeze("Ana"))
 
     for tool in ("pay_bill", "create_bill", "apply_credit", "attach_file", "link_account"):
         assert known(store, a_prepared_write(tool=tool)).frozen_by == "Ana at 2026-03-02T09:30:00.000000Z"

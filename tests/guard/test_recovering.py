@@ -185,7 +185,7 @@ async def test_a_freeze_lets_recovery_look_but_not_send(home: Path) -> None:
         bench.wire.faults = ["lost before", "lost after"]
         unsent = await bench.pay("NW-2291", "100.00")
         sent = await bench.pay("BH-5520", "49.00")
-        await bench.app.store.write(lambda tx: tx.people.freeze("Ana"))
+        await bench.app.store.write(lambda tx: tx.controls.freeze("Ana"))
         await bench.app.recover()
 
         assert (await bench.proposal(unsent.proposal_id)).state == "unknown"
@@ -424,7 +424,7 @@ async def test_a_new_account_lost_on_the_way_back_is_found_and_linked(home: Path
 
         posted = await bench.proposal(result.proposal_id)
         company = bench.company.id
-        link = await bench.app.store.read(lambda tx: tx.people.linked(company, "funding"))
+        link = await bench.app.store.read(lambda tx: tx.account_roles.find(company, "funding"))
         assert link is not None
         assert (posted.state, link.account_name) == ("posted", "Vendor Payments")
         assert len(bench.wire.writes) == 1

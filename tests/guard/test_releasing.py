@@ -172,8 +172,8 @@ async def test_a_right_guess_in_a_burst_that_locked_its_approver_meanwhile_does_
     async with a_bench(home) as bench:
         await bench.approver("Ana", "Bo")
         store = bench.app.store
-        await store.write(lambda tx: tx.people.passcode_failed("Ana", lock_after=1, lock_seconds=900))
-        await store.write(lambda tx: tx.people.remove_approver("Bo"))
+        await store.write(lambda tx: tx.approvers.passcode_failed("Ana", lock_after=1, lock_seconds=900))
+        await store.write(lambda tx: tx.approvers.remove("Bo"))
 
         # What the last step of checking a passcode finds, when the first step still found nothing in its way.
         assert not await store.write(lambda tx: _accepted(tx, "Ana"))
@@ -437,7 +437,7 @@ async def test_a_freeze_stops_every_write_and_what_was_held_can_be_released_afte
     async with a_bench(home) as bench:
         held = await bench.pay("FT-778")
         await bench.approver("Ana")
-        await bench.app.store.write(lambda tx: tx.people.freeze("Bo"))
+        await bench.app.store.write(lambda tx: tx.controls.freeze("Bo"))
 
         with pytest.raises(Refused) as refused:
             await bench.pay("NW-2291", "", accepts())
@@ -450,7 +450,7 @@ async def test_a_freeze_stops_every_write_and_what_was_held_can_be_released_afte
         assert bench.wire.writes == []
         assert len((await bench.backend().list_bills(ListBills())).bills) > 0
 
-        await bench.app.store.write(lambda tx: tx.people.unfreeze())
+        await bench.app.store.write(lambda tx: tx.controls.unfreeze())
         assert (await bench.approve(held.proposal_id)).state == "posted"
 
 
@@ -458,7 +458,7 @@ async def test_a_freeze_between_release_and_sending_holds_the_payment_back(home:
     async with a_bench(home) as bench:
 
         async def freezes() -> None:
-            await bench.app.store.write(lambda tx: tx.people.freeze("Bo"))
+            await bench.app.store.write(lambda tx: tx.controls.freeze("Bo"))
 
         result = await bench.pay("NW-2291", "", accepts(freezes))
         assert (result.status, codes(result)[0], bench.wire.writes) == ("held", "freeze.active", [])

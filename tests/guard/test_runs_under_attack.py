@@ -209,7 +209,7 @@ async def test_a_freeze_in_the_middle_holds_the_rest_which_can_be_released_after
         async def release() -> None:
             await bench.approve(held.proposal_id)
 
-        await in_the_middle(bench, release, lambda: bench.app.store.write(lambda tx: tx.people.freeze("Bo")))
+        await in_the_middle(bench, release, lambda: bench.app.store.write(lambda tx: tx.controls.freeze("Bo")))
 
         lines = await lines_of(bench, held.proposal_id)
         assert [lines[number].state for number in PLAIN] == ["posted", "held", "held"]
@@ -222,7 +222,7 @@ async def test_a_freeze_in_the_middle_holds_the_rest_which_can_be_released_after
         assert run.record is not None
         assert (run.state, run.record["amount"]["amount"]) == ("posted", "684.20")
 
-        await bench.app.store.write(lambda tx: tx.people.unfreeze())
+        await bench.app.store.write(lambda tx: tx.controls.unfreeze())
         for number in (SECOND, THIRD):
             assert (await bench.approve(lines[number].id)).state == "posted"
         assert await paid_on(bench, PLAIN) == once_each()
@@ -242,10 +242,10 @@ async def test_a_freeze_before_the_first_line_leaves_nothing_lost(home: Path) ->
         def opened(_request: httpx.Request) -> bool:
             return bool(bench.app.store.read_now(lambda tx: tx.proposals.of_run(str(held.proposal_id))))
 
-        await in_the_middle(bench, release, lambda: bench.app.store.write(lambda tx: tx.people.freeze("Bo")), opened)
+        await in_the_middle(bench, release, lambda: bench.app.store.write(lambda tx: tx.controls.freeze("Bo")), opened)
         assert await states_of(bench, held.proposal_id) == ["held", "held", "held"]
         assert bench.wire.writes == []
-        await bench.app.store.write(lambda tx: tx.people.unfreeze())
+        await bench.app.store.write(lambda tx: tx.controls.unfreeze())
 
         lines = await lines_of(bench, held.proposal_id)
         assert (await bench.approve(lines[FIRST].id)).state == "posted"

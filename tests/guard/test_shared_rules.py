@@ -17,7 +17,7 @@ from rutter_ap_server.guard.untrusted import amount_argument
 from rutter_ap_server.guard.writes.base import Ability, Facts, StoreFacts
 from rutter_ap_server.guard.writes.registry import write_named
 from rutter_ap_server.rutter.abilities import Support
-from rutter_ap_server.store.memory import Sighting
+from rutter_ap_server.store.observations import Sighting
 from rutter_ap_tools.findings import Finding, Severity
 from support.facts import a_prepared_write, a_vendor, payment_facts, usd
 

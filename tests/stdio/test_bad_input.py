@@ -264,7 +264,7 @@ async def test_a_broken_policy_stops_every_write_while_reads_go_on(home: Path) -
 async def test_frozen_writes_are_refused_and_say_who_stopped_them(home: Path) -> None:
     async with unchanged(home) as (client, app):
         bill = await bill_numbered(client, "NW-2291")
-        await app.store.write(lambda tx: tx.people.freeze("Dana"))
+        await app.store.write(lambda tx: tx.controls.freeze("Dana"))
         error = await failed(client, "pay_bill", bill_id=bill["id"])
         assert "freeze.active" in [f["code"] for f in error["findings"]]
         assert "Dana" in error["message"]

@@ -179,12 +179,12 @@ def test_what_was_spent_while_the_clock_was_ahead_counts_after_it_was_put_right(
 
 
 def test_a_locked_approver_is_not_let_in_by_a_clock_set_back(store: Store, clock: FixedClock) -> None:
-    store.write_now(lambda tx: tx.people.add_approver("Ana", "hash"))
-    store.write_now(lambda tx: tx.people.passcode_failed("Ana", lock_after=1, lock_seconds=900))
+    store.write_now(lambda tx: tx.approvers.add("Ana", "hash"))
+    store.write_now(lambda tx: tx.approvers.passcode_failed("Ana", lock_after=1, lock_seconds=900))
     note(store)
     clock.instant = START - HOUR
 
-    (ana,) = store.read_now(lambda tx: tx.people.approvers())
+    (ana,) = store.read_now(lambda tx: tx.approvers.active())
     assert ana.locked_until is not None
     assert ana.locked_until > store.read_now(lambda tx: tx.now)
 

@@ -93,7 +93,7 @@ def test_an_upgraded_store_has_exactly_the_tables_and_indexes_of_a_new_one(old_u
 def test_what_the_first_release_stored_is_all_there_after_the_upgrade(old_url: str) -> None:
     store = Store(old_url, FixedClock(START))
     found = store.read_now(
-        lambda tx: (tx.proposals.get(KNOWN_ID), tx.audit.verify(), tx.people.linked("company-1", "funding"))
+        lambda tx: (tx.proposals.get(KNOWN_ID), tx.audit.verify(), tx.account_roles.find("company-1", "funding"))
     )
     fresh = put(store)
     store.write_now(lambda tx: tx.audit.append("proposed", actor="assistant", proposal_id=fresh.id))

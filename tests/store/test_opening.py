@@ -158,7 +158,7 @@ def test_a_file_damaged_while_it_is_open_is_an_error_of_ours(tmp_path: Path) -> 
     with pytest.raises(StoreError):
         store.read_now(lambda tx: tx.proposals.in_states(["held"]))
     with pytest.raises(StoreError):
-        store.write_now(lambda tx: tx.people.freeze("Ana"))
+        store.write_now(lambda tx: tx.controls.freeze("Ana"))
     store.close()
 
 

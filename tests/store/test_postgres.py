@@ -38,7 +38,7 @@ def pg(pg_url: str, clock: FixedClock) -> Iterator[Store]:
 
 def setting(store: Store, name: str) -> str:
     found: list[str] = []
-    store.write_now(lambda tx: found.append(str(tx.people._connection.exec_driver_sql(f"SHOW {name}").scalar())))
+    store.write_now(lambda tx: found.append(str(tx.controls._connection.exec_driver_sql(f"SHOW {name}").scalar())))
     return found[0]
 
 
@@ -109,8 +109,8 @@ def test_every_commit_is_durable_and_nothing_waits_for_ever(pg: Store, postgres:
 
 def test_a_reader_can_write_nothing(pg: Store) -> None:
     with pytest.raises(StoreError):
-        pg.read_now(lambda tx: tx.people.freeze("Ana"))
-    assert pg.read_now(lambda tx: tx.people.frozen()) is None
+        pg.read_now(lambda tx: tx.controls.freeze("Ana"))
+    assert pg.read_now(lambda tx: tx.controls.frozen_by()) is None
 
 
 def test_a_connection_lost_in_the_middle_loses_the_whole_transaction_and_no_other(pg: Store, pg_url: str) -> None:
@@ -185,7 +185,7 @@ def test_connections_are_bounded(pg: Store) -> None:
         assert "Overflow: 10" in pool.status()
         pool._timeout = 0.01  # type: ignore[attr-defined]  # the real wait is half a minute
         with pytest.raises(StoreError):
-            pg.read_now(lambda tx: tx.people.frozen())
+            pg.read_now(lambda tx: tx.controls.frozen_by())
     finally:
         for connection in held:
             connection.close()
@@ -195,9 +195,9 @@ def test_two_schemas_of_one_database_are_two_stores(postgres: Postgres) -> None:
     with postgres.database() as url:
         behind_its_back(url, "CREATE SCHEMA one", "CREATE SCHEMA two")
         one, two = (Store(f"{url}&options=-csearch_path%3D{name}", FixedClock(START)) for name in ("one", "two"))
-        one.write_now(lambda tx: tx.people.freeze("Ana"))
+        one.write_now(lambda tx: tx.controls.freeze("Ana"))
 
-        assert one.read_now(lambda tx: tx.people.frozen()) == "Ana at 2026-03-02T09:30:00.000000Z"
-        assert two.read_now(lambda tx: tx.people.frozen()) is None
+        assert one.read_now(lambda tx: tx.controls.frozen_by()) == "Ana at 2026-03-02T09:30:00.000000Z"
+        assert two.read_now(lambda tx: tx.controls.frozen_by()) is None
         one.close()
         two.close()

@@ -20,12 +20,12 @@ async def test_work_that_raises_leaves_nothing_behind(store: Store) -> None:
 
     def work(tx: Tx) -> None:
         tx.proposals.add(proposal)
-        tx.people.freeze("Ana")
+        tx.controls.freeze("Ana")
         raise LookupError("in the middle")
 
     with pytest.raises(LookupError):
         await store.write(work)
-    assert await store.read(lambda tx: (tx.proposals.get(proposal.id), tx.people.frozen())) == (None, None)
+    assert await store.read(lambda tx: (tx.proposals.get(proposal.id), tx.controls.frozen_by())) == (None, None)
 
 
 async def test_a_cancellation_during_a_write_waits_for_it_and_loses_nothing(store: Store) -> None:
@@ -79,11 +79,11 @@ async def test_a_writer_waits_until_the_one_before_it_is_done(store: Store) -> N
         inside.set()
         assert go_on.wait(10)
         order.append("first")
-        tx.people.freeze("first")
+        tx.controls.freeze("first")
 
     def second(tx: Tx) -> str | None:
         order.append("second")
-        return tx.people.frozen()
+        return tx.controls.frozen_by()
 
     seen: list[str | None] = []
     async with anyio.create_task_group() as tasks:

@@ -35,7 +35,7 @@ def with_approvers(home: Path, *names: str) -> None:
 
 
 def _add_approver(name: str, tx: Tx) -> None:
-    tx.people.add_approver(name, "hash-of-a-passcode")
+    tx.approvers.add(name, "hash-of-a-passcode")
 
 
 def in_sandbox(home: Path, statement: str) -> None:

@@ -124,7 +124,7 @@ def list_approvers(arguments: argparse.Namespace) -> int:
     """Who may release."""
 
     async def work(app: App) -> int:
-        found = await app.store.read(lambda tx: tx.people.approvers())
+        found = await app.store.read(lambda tx: tx.approvers.active())
         if arguments.json:
             return _json([{"name": a.name, "added_at": a.added_at.isoformat()} for a in found])
         for approver in found:
@@ -166,7 +166,7 @@ def run(work: Callable[[App], Awaitable[int]]) -> int:
 
 
 async def _who(app: App, name: str) -> str:
-    known = [a.name for a in await app.store.read(lambda tx: tx.people.approvers())]
+    known = [a.name for a in await app.store.read(lambda tx: tx.approvers.active())]
     if not known:
         raise BadInput(
             "nobody may release yet", code="approval.nobody", next_step="Add one: rutter-ap approvers add NAME"

@@ -17,7 +17,7 @@ def freeze(_: argparse.Namespace) -> int:
     """Stops every write at once."""
 
     def work(tx: Tx) -> None:
-        tx.people.freeze("a person at the terminal")
+        tx.controls.freeze("a person at the terminal")
         tx.audit.append("frozen", actor="terminal")
 
     _store(work)
@@ -29,7 +29,7 @@ def unfreeze(_: argparse.Namespace) -> int:
     """Allows writes again."""
 
     def work(tx: Tx) -> None:
-        tx.people.unfreeze()
+        tx.controls.unfreeze()
         tx.audit.append("unfrozen", actor="terminal")
 
     _store(work)

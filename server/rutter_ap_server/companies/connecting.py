@@ -146,7 +146,7 @@ class ConnectFlow:
         return await self.keeping.listed(reference)
 
     async def _refuse_while_frozen(self) -> None:
-        by = await self.keeping.store.read(lambda tx: tx.people.frozen())
+        by = await self.keeping.store.read(lambda tx: tx.controls.frozen_by())
         if by is not None:
             words = f"all writes are stopped, by {clean(by, 100)}"
             finding = Finding(code="freeze.active", severity=Severity.REFUSE, message=words)

@@ -18,7 +18,7 @@ from rutter_ap_server.guard.dispatch import Dispatcher
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes.registry import write_named
-from rutter_ap_server.store.people import Approver
+from rutter_ap_server.store.approvers import Approver
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.errors import BadInput, NotFound, PersonError
 from rutter_ap_tools.findings import Severity
@@ -59,7 +59,7 @@ class Approvals:
         hashed = await anyio.to_thread.run_sync(_HASHER.hash, passcode)
 
         def add(tx: Tx) -> None:
-            tx.people.add_approver(named, hashed)
+            tx.approvers.add(named, hashed)
             tx.audit.append("approver_added", actor="terminal", name=named)
 
         await self.store.write(add)
@@ -68,7 +68,7 @@ class Approvals:
         """Takes an approver's right away. Raises `NotFound`."""
 
         def remove(tx: Tx) -> bool:
-            removed = tx.people.remove_approver(name)
+            removed = tx.approvers.remove(name)
             if removed:
                 tx.audit.append("approver_removed", actor="terminal", name=name)
             return removed
@@ -78,7 +78,7 @@ class Approvals:
 
     async def verify(self, name: str, passcode: str) -> Approver:
         """The approver, if the passcode is theirs. Wrong ones are counted and lock the approver for a while."""
-        known = {a.name: a for a in await self.store.read(lambda tx: tx.people.approvers())}
+        known = {a.name: a for a in await self.store.read(lambda tx: tx.approvers.active())}
         approver = known.get(name)
         now = await self.store.read(lambda tx: tx.now)
         if approver is not None and approver.locked_until is not None and approver.locked_until > now:
@@ -181,16 +181,16 @@ def _matches(hashed: str, passcode: str) -> bool:
 
 
 def _count_failure(tx: Tx, name: str) -> None:
-    tx.people.passcode_failed(name, lock_after=_LOCK_AFTER, lock_seconds=_LOCK_SECONDS)
+    tx.approvers.passcode_failed(name, lock_after=_LOCK_AFTER, lock_seconds=_LOCK_SECONDS)
     tx.audit.append("passcode_wrong", actor="terminal", name=clean(name, 100))
 
 
 def _accepted(tx: Tx, name: str) -> bool:
     """False when the approver was locked or removed while the passcode was checked: guesses can come in bursts."""
-    known = {a.name: a for a in tx.people.approvers()}
+    known = {a.name: a for a in tx.approvers.active()}
     if name not in known or (known[name].locked_until or tx.now) > tx.now:
         return False
-    tx.people.passcode_accepted(name)
+    tx.approvers.passcode_accepted(name)
     return True
 
 

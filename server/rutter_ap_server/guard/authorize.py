@@ -118,7 +118,7 @@ def is_sufficient(proposal: Proposal, judgement: Judgement, approvals: tuple[App
 
 def valid_approvals(tx: Tx, proposal: Proposal, policy: Policy) -> tuple[Approval, ...]:
     """The releases of people who may still release this: whoever was removed, or may no longer, does not count."""
-    known = {approver.name for approver in tx.people.approvers()}
+    known = {approver.name for approver in tx.approvers.active()}
     # A line was released as part of its run, or by itself after it was held: either right will do.
     run = tx.proposals.get(proposal.run_id) if proposal.run_id is not None else None
     released_as = [one for one in (proposal, run) if one is not None]

@@ -38,9 +38,9 @@ def note_judgement(tx: Tx, proposal_id: str, judgement: Judgement) -> None:
 
 def _note_policy(tx: Tx, judgement: Judgement) -> None:
     """Records that another policy came into force, the first time anything is judged by it."""
-    before = tx.people.policy_version()
+    before = tx.controls.policy_version()
     if before != judgement.policy_version:
-        tx.people.set_policy_version(judgement.policy_version)
+        tx.controls.set_policy_version(judgement.policy_version)
         tx.audit.append("policy_changed", actor="operator", version=judgement.policy_version, before=before)
 
 
@@ -51,9 +51,9 @@ def _remember(tx: Tx, company_id: str, judgement: Judgement) -> None:
     """
     for kept in (one.remembered for one in _all_of(judgement)):
         if kept.vendor_id is not None:
-            tx.memory.record_sighting(company_id, kept.vendor_id, kept.details, dict(kept.parts))
+            tx.observations.record_sighting(company_id, kept.vendor_id, kept.details, dict(kept.parts))
         for where, keys in kept.mentioned_before:
-            tx.memory.record_mentions(company_id, where, sorted(keys))
+            tx.observations.record_mentions(company_id, where, sorted(keys))
 
 
 def _all_of(judgement: Judgement) -> tuple[Judgement, ...]:

@@ -130,7 +130,7 @@ class Recovery:
     async def _may_send_again(
         self, write: Write, prepared: PreparedWrite, proposal: Proposal, company: Company, attempt: Attempt
     ) -> bool:
-        now, frozen_by = await self._store.read(lambda tx: (tx.now, tx.people.frozen()))
+        now, frozen_by = await self._store.read(lambda tx: (tx.now, tx.controls.frozen_by()))
         age = now - attempt.at
         if frozen_by is not None or not timedelta(0) <= age < KEY_KEPT_SURELY or attempt.upstream_id is not None:
             return False

@@ -11,7 +11,7 @@ from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.untrusted import names, suspicion
 from rutter_ap_server.guard.writes.base import Facts, StoreFacts, Write, approve, ask, refuse
 from rutter_ap_server.rutter.abilities import Support
-from rutter_ap_server.store.memory import Sighting
+from rutter_ap_server.store.observations import Sighting
 from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.text import clean
 

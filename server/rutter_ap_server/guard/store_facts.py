@@ -54,15 +54,15 @@ def store_facts(
     sha256 = prepared.fields.get("sha256")
     keys = {key for argument in facts.arguments for key in argument.keys} if facts is not None else set()
     mentioned_before = (
-        tx.memory.mentioned_before(prepared.company_id, keys, policy.rules.untrusted_days) if keys else {}
+        tx.observations.mentioned_before(prepared.company_id, keys, policy.rules.untrusted_days) if keys else {}
     )
     company = policy.of(prepared.company_id)
     return StoreFacts(
-        frozen_by=tx.people.frozen(),
+        frozen_by=tx.controls.frozen_by(),
         in_flight=in_flight,
         repeats=repeats,
-        sightings=tx.memory.sightings(prepared.company_id, prepared.vendor_id) if prepared.vendor_id else (),
-        documents=tx.memory.bills_with_document(prepared.company_id, sha256) if sha256 else (),
+        sightings=tx.observations.sightings(prepared.company_id, prepared.vendor_id) if prepared.vendor_id else (),
+        documents=tx.observations.bills_with_document(prepared.company_id, sha256) if sha256 else (),
         mentioned_before=tuple(sorted(mentioned_before.items())),
         over_limits=tuple(_broken(tx, prepared, company)) if with_limits and write.moves_money else (),
     )
@@ -145,12 +145,12 @@ async def remember_texts(store: Store, company_id: str, texts: Iterable[tuple[st
     """
     worth = worth_remembering(texts)
     keys = {key for _, found in worth for key in found}
-    if not keys or not await store.read(lambda tx: tx.memory.not_mentioned_before(company_id, keys)):
+    if not keys or not await store.read(lambda tx: tx.observations.not_mentioned_before(company_id, keys)):
         return
 
     def remember(tx: Tx) -> None:
         for where, found in worth:
-            tx.memory.record_mentions(company_id, where, found)
+            tx.observations.record_mentions(company_id, where, found)
 
     await store.write(remember)
 
@@ -164,5 +164,5 @@ class StoredLinks:
 
     async def account_id(self, role: str) -> str | None:
         """The account that plays a role, or None."""
-        link = await self._store.read(lambda tx: tx.people.linked(self._company_id, role))
+        link = await self._store.read(lambda tx: tx.account_roles.find(self._company_id, role))
         return link.account_id if link else None

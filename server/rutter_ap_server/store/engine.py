@@ -13,13 +13,15 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from rutter_ap_server.clock import Clock
+from rutter_ap_server.store.account_roles import AccountRoles
+from rutter_ap_server.store.approvers import Approvers
 from rutter_ap_server.store.attempts import Attempts
 from rutter_ap_server.store.audit import AuditLog, Head, head_of
 from rutter_ap_server.store.connections import Connections
+from rutter_ap_server.store.controls import Controls
 from rutter_ap_server.store.errors import StoreError
-from rutter_ap_server.store.memory import Memory
 from rutter_ap_server.store.modes import Mode, begin_as
-from rutter_ap_server.store.people import People
+from rutter_ap_server.store.observations import Observations
 from rutter_ap_server.store.proposals import Proposals
 from rutter_ap_server.store.questions import Questions
 from rutter_ap_server.store.secrets import Secrets
@@ -41,8 +43,10 @@ class Tx:
         self.attempts = Attempts(connection, self.now)
         self.questions = Questions(connection, self.now)
         self.spend = Spend(connection, self.now)
-        self.people = People(connection, self.now)
-        self.memory = Memory(connection, self.now)
+        self.approvers = Approvers(connection, self.now)
+        self.controls = Controls(connection, self.now)
+        self.account_roles = AccountRoles(connection, self.now)
+        self.observations = Observations(connection, self.now)
         self.secrets = Secrets(connection, self.now)
         self.connections = Connections(connection, self.now)
         self.audit = AuditLog(connection, self.now, head)

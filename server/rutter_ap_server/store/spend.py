@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 from decimal import Context, Decimal, Inexact, InvalidOperation, localcontext
 from itertools import accumulate
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from rutter_ap_server.clock import stamp
 from rutter_ap_server.store import statements as sql
 from rutter_ap_server.store.driver import run
+from rutter_ap_server.store.schema import spend
 from rutter_ap_tools.errors import BadInput
 from rutter_ap_tools.money import Money
 
@@ -90,6 +91,20 @@ class Spend:
         except InvalidOperation:
             raise BadInput("an amount must be a decimal", code="amount.not_a_number") from None
         return Counted(currency, self._now, parts)
+
+    def posted(self, company_id: str, currency: str, hours: int, vendor_id: str | None = None) -> Money:
+        """The part of the sum in a window that is posted in the ledger; the rest is only reserved."""
+        settled = select(spend.c.proposal_id).where(spend.c.kind == "post")
+        query = select(spend.c.amount).where(
+            spend.c.company_id == company_id,
+            spend.c.currency == currency,
+            spend.c.kind == "reserve",
+            spend.c.at >= stamp(self._now - timedelta(hours=hours)),
+            spend.c.proposal_id.in_(settled),
+        )
+        if vendor_id is not None:
+            query = query.where(spend.c.vendor_id == vendor_id)
+        return Money.total((Money.of(row.amount, currency) for row in self._connection.execute(query)), currency)
 
     def _add(self, proposal_id: str, kind: str, company_id: str, vendor_id: str, money: Money) -> None:
         values = {

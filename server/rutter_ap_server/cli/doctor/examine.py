@@ -150,7 +150,7 @@ def _newest(tx: Tx) -> str | None:
 
 
 async def _approvers(installation: Installation) -> Check:
-    names = [a.name for a in await installation.read(lambda tx: tx.people.approvers())]
+    names = [a.name for a in await installation.read(lambda tx: tx.approvers.active())]
     listed = ", ".join(clean(name, 60) for name in names)
     if installation.settings.read_only:
         return Check("approvers", "ok", listed or "nobody, and with read-only nothing needs one")
@@ -193,7 +193,7 @@ def _joined(folders: Sequence[Path]) -> str:
 
 
 async def _freeze(installation: Installation) -> Check:
-    frozen = await installation.read(lambda tx: tx.people.frozen())
+    frozen = await installation.read(lambda tx: tx.controls.frozen_by())
     if frozen is not None:
         return Check("freeze", "warn", f"all writes are stopped, by {clean(frozen, 120)}", "rutter-ap unfreeze")
     return Check("freeze", "ok", "writes are allowed")

@@ -102,7 +102,7 @@ def window_states(tx: Tx, prepared: PreparedWrite, policy: Policy) -> tuple[Wind
     for window in WINDOWS:
         vendor_id = prepared.vendor_id if window.per_vendor else None
         counted = window_of(tx, prepared, window)
-        posted = tx.memory.posted(prepared.company_id, currency, window.hours, vendor_id)
+        posted = tx.spend.posted(prepared.company_id, currency, window.hours, vendor_id)
         states.append(WindowState(window, company.limit(currency, window.limit), posted, counted - posted))
     return tuple(states)
 

@@ -159,7 +159,7 @@ class AttachFileWrite(Write):
     def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
         """Remembers which bill the file belongs to."""
         fields = prepared.fields
-        tx.memory.use_document(prepared.company_id, fields["sha256"], fields["bill_id"], fields["file_name"])
+        tx.observations.use_document(prepared.company_id, fields["sha256"], fields["bill_id"], fields["file_name"])
 
 
 async def _vendor(company: Company, vendor_id: str | None) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rutter_ap_server.guard.writes.parties import VendorFact
     from rutter_ap_server.rutter.outcomes import WriteOutcome
     from rutter_ap_server.store.engine import Tx
-    from rutter_ap_server.store.memory import Sighting
+    from rutter_ap_server.store.observations import Sighting
 
 F = TypeVar("F")
 Rule = Callable[[PreparedWrite, F, Policy], Finding | None]

@@ -148,7 +148,7 @@ class LinkAccountWrite(Write):
     def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
         """Remembers the link, in the same transaction that posts it."""
         name = record.account.name if record.account else None
-        tx.people.link(prepared.company_id, prepared.fields["role"], record.id, name or "")
+        tx.account_roles.assign(prepared.company_id, prepared.fields["role"], record.id, name or "")
 
 
 def _record(account: Account, prepared: PreparedWrite) -> Record:

@@ -1,4 +1,4 @@
-"""What the ledger cannot tell later: how a vendor looked, which file is on which bill, what outsiders' text named."""
+"""Observations the ledger cannot give later: how vendors looked, which file is on which bill, what outsiders wrote."""
 
 from __future__ import annotations
 
@@ -13,8 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store.canonical import canonical
 from rutter_ap_server.store.driver import run
-from rutter_ap_server.store.schema import metadata, spend
-from rutter_ap_tools.money import Money
+from rutter_ap_server.store.schema import metadata
 
 VALUE_CHARACTERS_MAX = 200
 
@@ -39,7 +38,7 @@ document_uses = Table(
     Column("at", String(32), nullable=False),
 )
 
-# Values as text wrote them, normalised: an amount, a number long enough for a bank account, a path, an address.
+# Normalised values found in untrusted text: an amount, a number long enough for a bank account, a path, an address.
 untrusted_values = Table(
     "untrusted_values",
     metadata,
@@ -66,7 +65,7 @@ _HEARD = _KNOWN.where(untrusted_values.c.first_seen_at >= bindparam("since_"))
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """How a vendor looked at some time. `parts` are hashes by name, so that a change can be named and not told."""
+    """How a vendor looked at some time. `parts` are hashes by name: they show what changed without revealing it."""
 
     fingerprint: str
     parts: tuple[tuple[str, str], ...]
@@ -74,15 +73,15 @@ class Sighting:
     last_seen_at: datetime
 
 
-class Memory:
-    """Reads and writes inside the caller's transaction. Rows are added; only when something was last seen moves."""
+class Observations:
+    """Reads and writes inside the caller's transaction. Rows are only added; `last_seen_at` alone is ever updated."""
 
     def __init__(self, connection: Connection, now: datetime) -> None:
         self._connection = connection
         self._now = now
 
     def record_sighting(self, company_id: str, vendor_id: str, fingerprint: str, parts: Mapping[str, str]) -> None:
-        """Remembers how a vendor looks now."""
+        """Records how a vendor looks now."""
         key = {"company_": company_id, "vendor_": vendor_id, "fingerprint_": fingerprint}
         if not run(self._connection, _SEEN_AGAIN, key | {"last_seen_at": stamp(self._now)}).count:
             self._once(
@@ -96,7 +95,7 @@ class Memory:
             )
 
     def sightings(self, company_id: str, vendor_id: str) -> tuple[Sighting, ...]:
-        """Every way the vendor was seen to look, the oldest first."""
+        """Every distinct appearance of the vendor, the oldest first."""
         rows = run(self._connection, _SIGHTINGS, {"company_": company_id, "vendor_": vendor_id})
         return tuple(
             Sighting(
@@ -109,7 +108,7 @@ class Memory:
         )
 
     def use_document(self, company_id: str, sha256: str, bill_id: str, file_name: str) -> None:
-        """Remembers that a file was attached to a bill."""
+        """Records that a file was attached to a bill."""
         self._once(
             document_uses,
             company_id=company_id,
@@ -120,14 +119,14 @@ class Memory:
         )
 
     def bills_with_document(self, company_id: str, sha256: str) -> tuple[str, ...]:
-        """The bills that file was attached to."""
+        """The bills the file was attached to, the oldest use first."""
         query = select(document_uses.c.bill_id).where(
             document_uses.c.company_id == company_id, document_uses.c.sha256 == sha256
         )
         return tuple(row.bill_id for row in self._connection.execute(query.order_by(document_uses.c.at)))
 
     def record_mentions(self, company_id: str, source: str, values: Iterable[str]) -> None:
-        """Remembers values that text from outside named; only where they were first seen is kept."""
+        """Records values found in untrusted text; only the first source of each is kept."""
         for value in self.not_mentioned_before(company_id, values):
             self._once(
                 untrusted_values,
@@ -138,7 +137,7 @@ class Memory:
             )
 
     def not_mentioned_before(self, company_id: str, values: Iterable[str]) -> list[str]:
-        """Which of the values no text from outside named yet, as they would be kept."""
+        """The values not yet seen in untrusted text, cut to the length that is stored."""
         wanted = {value[:VALUE_CHARACTERS_MAX] for value in values}
         if not wanted:
             return []
@@ -146,7 +145,7 @@ class Memory:
         return sorted(wanted - {row.value for row in rows})
 
     def mentioned_before(self, company_id: str, values: Iterable[str], days: int) -> dict[str, str]:
-        """Which of the values text from outside named in the last days, and where."""
+        """The values seen in untrusted text in the last `days`, each with its source."""
         wanted = sorted({value[:VALUE_CHARACTERS_MAX] for value in values})
         if not wanted:
             return {}
@@ -154,22 +153,8 @@ class Memory:
         rows = run(self._connection, _HEARD, {"company_": company_id, "values_": wanted, "since_": since})
         return {row.value: row.source for row in rows}
 
-    def posted(self, company_id: str, currency: str, hours: int, vendor_id: str | None = None) -> Money:
-        """Of what counts against a window, the part the ledger is known to show; the rest is only reserved."""
-        settled = select(spend.c.proposal_id).where(spend.c.kind == "post")
-        query = select(spend.c.amount).where(
-            spend.c.company_id == company_id,
-            spend.c.currency == currency,
-            spend.c.kind == "reserve",
-            spend.c.at >= stamp(self._now - timedelta(hours=hours)),
-            spend.c.proposal_id.in_(settled),
-        )
-        if vendor_id is not None:
-            query = query.where(spend.c.vendor_id == vendor_id)
-        return Money.total((Money.of(row.amount, currency) for row in self._connection.execute(query)), currency)
-
     def _once(self, table: Table, **values: str) -> None:
-        """Adds a row unless it is there. The savepoint keeps a clash with another writer from ending the caller."""
+        """Adds a row unless it exists. The savepoint keeps a clash with another writer from ending the transaction."""
         keys = list(table.primary_key.columns)
         present = select(keys[0]).where(*(column == values[column.name] for column in keys))
         if self._connection.execute(present).first() is not None:

@@ -1,0 +1,44 @@
+"""Controls: the emergency stop for all writes, and the version of the policy in force at the last judgement."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, insert
+
+from rutter_ap_server.clock import stamp
+from rutter_ap_server.store import statements as sql
+from rutter_ap_server.store.driver import run
+from rutter_ap_server.store.schema import meta
+
+
+class Controls:
+    """Reads and writes inside the caller's transaction."""
+
+    def __init__(self, connection: Connection, now: datetime) -> None:
+        self._connection = connection
+        self._now = now
+
+    def frozen_by(self) -> str | None:
+        """Who froze all writes and when, or None while writes are allowed."""
+        row = run(self._connection, sql.FREEZE).first()
+        return row.value if row is not None else None
+
+    def freeze(self, by: str) -> None:
+        """Stops every write at once."""
+        self.unfreeze()
+        self._connection.execute(insert(meta).values(key="freeze", value=f"{by} at {stamp(self._now)}"))
+
+    def unfreeze(self) -> None:
+        """Allows writes again."""
+        self._connection.execute(delete(meta).where(meta.c.key == "freeze"))
+
+    def policy_version(self) -> str | None:
+        """The version of the policy that the last judgement was made by."""
+        row = run(self._connection, sql.POLICY).first()
+        return row.value if row is not None else None
+
+    def set_policy_version(self, version: str) -> None:
+        """Records the version of the policy that a judgement was made by."""
+        self._connection.execute(delete(meta).where(meta.c.key == "policy"))
+        self._connection.execute(insert(meta).values(key="policy", value=version))

@@ -53,7 +53,7 @@ ROOMS = {
 }
 # Rooms that a room must not import although they lie lower: the client and the store are usable alone.
 FORBIDDEN = {f"{SERVER}.rutter": {f"{SERVER}.settings", f"{SERVER}.clock"}, f"{SERVER}.store": {f"{SERVER}.settings"}}
-# The tools cannot bypass the guard when they cannot import it, and the sandbox can only disagree when it shares nothing.
+# Tools that cannot import the guard cannot bypass it, and a sandbox that shares nothing of ours can disagree with us.
 IMPORT_NOTHING_OF_OURS = {"rutter_ap_tools", "rutter_ap_prompts", "rutter_sandbox", f"{SERVER}.secret"}
 
 # The registry of companies sends nothing: it hands the client a transport that leads to the embedded sandbox.

@@ -33,7 +33,7 @@ async def in_address(client: Client, template: str, place: str, typed: str, **gi
 
 
 @both_generations
-async def test_vendors_are_found_by_the_start_of_their_name_and_then_by_any_part(mode: str, home: Path) -> None:
+async def test_vendors_are_found_by_the_start_of_a_name_then_inside(mode: str, home: Path) -> None:
     async with serving(home, mode=mode) as (client, _):
         every = await in_prompt(client, "enter_bill_from_document", "vendor", "")
         vendors = (await done(client, "find_records", kind="vendor"))["records"]
@@ -121,7 +121,7 @@ async def test_the_files_of_a_bill_are_counted_once_the_bill_is_known(mode: str,
 
 
 @both_generations
-async def test_what_nothing_completes_is_empty_and_what_is_not_there_is_refused(mode: str, home: Path) -> None:
+async def test_no_match_completes_to_nothing_and_a_wrong_name_errs(mode: str, home: Path) -> None:
     async with serving(home, mode=mode) as (client, _):
         assert (await in_prompt(client, "enter_bill_from_document", "document", "inv")).values == []
         for template, place in (("ap://nothing/{id}", "id"), (BILL, "vendor"), ("ap://policy", "id")):

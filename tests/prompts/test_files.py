@@ -80,7 +80,7 @@ def test_a_prompt_is_short_plain_and_numbered(prompt: Prompt) -> None:
 
 
 @every_prompt
-def test_a_prompt_names_only_tools_that_exist_and_only_arguments_they_take(prompt: Prompt) -> None:
+def test_a_prompt_names_only_tools_and_arguments_that_exist(prompt: Prompt) -> None:
     named = set()
     for words in marked(prompt):
         call = re.fullmatch(r"(\w+)\((.*)\)", words)
@@ -101,7 +101,7 @@ def test_a_prompt_names_only_tools_that_exist_and_only_arguments_they_take(promp
 
 
 @every_prompt
-def test_a_prompt_that_writes_says_what_held_means_and_every_prompt_that_text_is_data(prompt: Prompt) -> None:
+def test_a_writing_prompt_explains_held_and_all_say_text_is_data(prompt: Prompt) -> None:
     text = " ".join(prompt.body.split())
     assert re.search(r"\bdata\b", text)
     assert re.search(r"\b[Aa]sk\b", text)
@@ -114,7 +114,7 @@ def test_a_prompt_that_writes_says_what_held_means_and_every_prompt_that_text_is
 
 
 @every_prompt
-def test_a_prompt_that_says_it_changes_nothing_names_no_tool_that_does(prompt: Prompt) -> None:
+def test_a_prompt_that_changes_nothing_names_no_writing_tool(prompt: Prompt) -> None:
     if "Changes nothing" in prompt.description:
         assert {TOOLS[tool].risk for tool in prompt.tools} == {Risk.READS}
 
@@ -170,7 +170,7 @@ def test_a_prompt_needs_a_name_a_client_can_type() -> None:
         parse_prompt("A Prompt", GOOD)
 
 
-def test_the_instructions_keep_to_their_price_and_name_every_prompt() -> None:
+def test_the_instructions_stay_in_budget_and_name_each_prompt() -> None:
     text = instructions()
 
     assert len(text) < 1200

@@ -41,7 +41,7 @@ async def refusal(client: Client, name: str, /, **arguments: str) -> str:
 
 
 @both_generations
-async def test_every_prompt_is_listed_with_what_it_takes_and_can_be_had(mode: str, home: Path) -> None:
+async def test_every_prompt_is_listed_with_its_arguments_and_served(mode: str, home: Path) -> None:
     async with serving(home, mode=mode) as (client, _):
         offered = {prompt.name: prompt for prompt in (await client.list_prompts()).prompts}
         assert list(offered) == [prompt.name for prompt in load_prompts()]
@@ -110,7 +110,7 @@ async def test_a_token_that_may_only_read_sees_no_prompt_that_writes(mode: str, 
     await app.aclose()
 
 
-def test_a_server_that_only_lists_its_tools_reads_no_prompt_and_knows_no_resource(home: Path) -> None:
+def test_listing_tools_loads_neither_prompts_nor_resources(home: Path) -> None:
     program = f"""
 import sys
 import anyio

@@ -66,9 +66,7 @@ async def shown(company: Company, bill_id: str) -> BillDetail:
 
 
 @pytest.mark.parametrize("platform", _KINDS)
-async def test_every_reference_of_a_line_has_its_name_and_each_kind_is_looked_up_once(
-    platform: str, tmp_path: Path
-) -> None:
+async def test_every_reference_of_a_line_is_named_by_one_lookup_a_kind(platform: str, tmp_path: Path) -> None:
     async with practice(tmp_path, platform) as (company, wire):
         bill_id, chosen = await entered(company, _KINDS[platform])
         company.directory.forget()
@@ -92,7 +90,7 @@ async def test_every_reference_of_a_line_has_its_name_and_each_kind_is_looked_up
         }
 
 
-async def test_what_cannot_be_named_or_read_keeps_its_id_or_is_left_out(tmp_path: Path) -> None:
+async def test_what_cannot_be_named_keeps_its_id_or_is_left_out(tmp_path: Path) -> None:
     async with practice(tmp_path) as (company, wire):
         kinds = _KINDS["QUICKBOOKS"]
         bill_id, chosen = await entered(company, kinds)
@@ -140,7 +138,7 @@ async def test_open_credits_in_the_bills_currency_come_before_paying(home: Path)
         assert "apply_credit" not in other["next_step"]
 
 
-async def test_a_credit_in_another_currency_or_not_yet_open_is_none_for_this_bill(tmp_path: Path) -> None:
+async def test_only_open_credits_in_the_bills_currency_are_offered(tmp_path: Path) -> None:
     async with practice(tmp_path) as (company, wire):
         bill = next(b for b in [b async for b in company.rutter.bills.walk()] if b.document_number == "INV-1043")
         assert (await shown(company, bill.id)).open_credits is not None
@@ -189,7 +187,7 @@ async def test_an_applied_credit_shows_its_number_and_what_it_left(tmp_path: Pat
         assert found.open_credits.remaining == MoneyShape(amount="70.00", currency="USD")
 
 
-async def test_a_write_that_waits_for_a_person_stands_on_the_bill_until_it_expires(home: Path) -> None:
+async def test_a_held_write_is_shown_on_the_bill_until_it_expires(home: Path) -> None:
     async with serving(home) as (client, app):
         await link_funding(client)
         bill = await bill_numbered(client, "GR-88")
@@ -206,7 +204,7 @@ async def test_a_write_that_waits_for_a_person_stands_on_the_bill_until_it_expir
         assert (await done(client, "get_bill", bill_id=bill["id"]))["proposals"] == []
 
 
-async def test_a_bill_that_is_not_there_is_an_error_and_not_an_empty_answer(home: Path) -> None:
+async def test_a_missing_bill_is_an_error_and_not_an_empty_result(home: Path) -> None:
     async with serving(home) as (client, _):
         error = await failed(client, "get_bill", bill_id="00000000-0000-4000-8000-000000000000")
     assert error["who"] == "assistant"
@@ -217,7 +215,7 @@ def a_bill(status: str) -> BillRow:
     return BillRow(id="b1", vendor=Named(id="v1"), status=status, total=usd, due=usd, days_overdue=0)
 
 
-def test_the_next_step_never_names_what_a_platform_is_known_not_to_do() -> None:
+def test_the_next_step_never_names_what_the_platform_lacks() -> None:
     credit = Money.of("20.00", "USD")
     for platform, credits_left, has_document in itertools.product(EVERY_PLATFORM, (None, credit), (None, False, True)):
         step = next_step(

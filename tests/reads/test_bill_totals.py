@@ -47,9 +47,7 @@ def lists_asked(asked: list[str]) -> int:
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 @pytest.mark.parametrize("limit", [1, 7, 200])
-async def test_the_first_page_totals_the_whole_match_and_later_ones_say_nothing(
-    platform: str, limit: int, tmp_path: Path
-) -> None:
+async def test_the_first_page_totals_the_whole_match_and_no_other(platform: str, limit: int, tmp_path: Path) -> None:
     async with practice(tmp_path, platform, page_objects_max=6) as (company, _):
         lists = BillLists(company)
         bills = [b async for b in company.rutter.bills.walk()]
@@ -93,7 +91,7 @@ async def test_nothing_that_matches_has_no_totals_and_needs_no_note(tmp_path: Pa
     assert (page.bills, page.totals, page.notes, page.next_cursor) == ([], [], [], None)
 
 
-async def test_a_page_that_turns_out_to_hold_the_whole_match_promises_no_more(tmp_path: Path) -> None:
+async def test_a_page_that_holds_the_whole_match_promises_no_more(tmp_path: Path) -> None:
     async with practice(tmp_path) as (company, _):
         lists = BillLists(company)
         late = len((await lists.page(ListBills(overdue=True))).bills)
@@ -103,7 +101,7 @@ async def test_a_page_that_turns_out_to_hold_the_whole_match_promises_no_more(tm
         assert (await lists.page(ListBills(overdue=True, limit=late - 1))).next_cursor is not None
 
 
-async def test_a_match_past_the_bound_is_not_totalled_and_the_note_says_so(tmp_path: Path) -> None:
+async def test_a_match_past_the_bound_is_not_totalled_and_says_so(tmp_path: Path) -> None:
     async with practice(tmp_path, page_objects_max=1) as (company, wire):
         lists = BillLists(company)
         page = await lists.page(ListBills(status="any", limit=3))
@@ -115,7 +113,7 @@ async def test_a_match_past_the_bound_is_not_totalled_and_the_note_says_so(tmp_p
         assert narrowed.totals is not None
 
 
-async def test_a_page_that_cannot_be_filled_within_the_bound_is_not_totalled_either(tmp_path: Path) -> None:
+async def test_a_page_not_filled_within_the_bound_is_not_totalled(tmp_path: Path) -> None:
     async with practice(tmp_path, page_objects_max=1) as (company, wire):
         page = await BillLists(company).page(ListBills(status="any", limit=200))
         assert page.totals is None
@@ -123,7 +121,7 @@ async def test_a_page_that_cannot_be_filled_within_the_bound_is_not_totalled_eit
         assert lists_asked(wire.asked) == 20
 
 
-async def test_what_was_read_for_the_page_is_not_read_again_for_the_totals(tmp_path: Path) -> None:
+async def test_what_was_read_for_the_page_is_not_read_again_for_totals(tmp_path: Path) -> None:
     async with practice(tmp_path, page_objects_max=5) as (company, wire):
         lists = BillLists(company)
         statuses = [b.status async for b in company.rutter.bills.walk()]
@@ -135,7 +133,7 @@ async def test_what_was_read_for_the_page_is_not_read_again_for_the_totals(tmp_p
             assert lists_asked(wire.asked) == pages
 
 
-async def test_an_amount_that_cannot_be_used_leaves_the_totals_out_wherever_it_stands(tmp_path: Path) -> None:
+async def test_an_unusable_amount_anywhere_leaves_the_totals_out(tmp_path: Path) -> None:
     async with practice(tmp_path) as (company, wire):
         # The latest of the unpaid bills shows more digits than its currency has.
         wire.replaced = {b"27350.00": b"27350.005"}

@@ -65,9 +65,7 @@ async def everything(lists: BillLists, **question: Any) -> list[BillRow]:
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 @pytest.mark.parametrize("sort", ["due_date", "-due_date", "updated_at", "-updated_at"])
-async def test_pages_of_any_size_hold_every_unpaid_bill_once_and_in_order(
-    platform: str, sort: str, tmp_path: Path
-) -> None:
+async def test_pages_of_any_size_hold_every_unpaid_bill_once_in_order(platform: str, sort: str, tmp_path: Path) -> None:
     async with company(platform, tmp_path) as backend:
         lists = BillLists(backend)
         unpaid = {b.id async for b in backend.rutter.bills.walk() if b.status in ("open", "partially_paid")}

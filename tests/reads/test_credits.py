@@ -80,7 +80,7 @@ async def apply(company: Company, credit: BillCreditMemo, bill_id: str, amount: 
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
-async def test_only_what_is_left_is_open_and_what_was_used_names_its_bills(platform: str, tmp_path: Path) -> None:
+async def test_only_what_is_left_is_open_and_used_credit_names_bills(platform: str, tmp_path: Path) -> None:
     async with practice(tmp_path, platform) as (company, _):
         before = {row.id for row in await everything(company)}
         bill = await open_bill(company)

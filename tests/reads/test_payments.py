@@ -36,7 +36,7 @@ async def everything(company: Company, **question: Any) -> list[PaymentRow]:
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
-async def test_pages_of_any_size_hold_every_payment_once_and_the_latest_first(platform: str, tmp_path: Path) -> None:
+async def test_pages_of_any_size_hold_every_payment_once_latest_first(platform: str, tmp_path: Path) -> None:
     async with practice(tmp_path, platform, page_objects_max=4) as (company, _):
         known = {p.id: p async for p in company.rutter.bill_payments.walk()}
         for limit in (1, 3, 200):
@@ -75,7 +75,7 @@ async def test_each_question_answers_exactly_the_payments_that_fit_it(platform: 
         await check(lambda p: False, bill_id=bill_id, date_to="2001-01-01")
 
 
-async def test_a_payment_names_its_vendor_account_and_the_bills_it_settles(home: Path) -> None:
+async def test_a_payment_names_its_vendor_account_and_bills(home: Path) -> None:
     async with serving(home) as (client, _):
         bill = await bill_numbered(client, "FT-791")
         found = await done(client, "list_payments", bill_id=bill["id"])
@@ -109,7 +109,7 @@ async def test_where_a_platform_knows_no_status_none_is_made_up(tmp_path: Path) 
     assert "active" not in LIST_PAYMENTS.render(page)
 
 
-async def test_a_payment_that_changes_between_two_pages_is_neither_lost_nor_repeated(tmp_path: Path) -> None:
+async def test_a_payment_changed_between_pages_is_not_lost_or_repeated(tmp_path: Path) -> None:
     async with practice(tmp_path, page_objects_max=3) as (company, _):
         known = [p.id async for p in company.rutter.bill_payments.walk()]
         first = await list_payments(company, ListPayments(limit=4))
@@ -126,7 +126,7 @@ async def test_a_payment_that_changes_between_two_pages_is_neither_lost_nor_repe
         assert sorted(row.id for row in rows) == sorted(known)
 
 
-async def test_a_search_past_the_bound_says_so_and_goes_on_from_its_cursor(tmp_path: Path) -> None:
+async def test_a_search_past_the_bound_continues_from_its_cursor(tmp_path: Path) -> None:
     async with practice(tmp_path, page_objects_max=1) as (company, _):
         known = [p async for p in company.rutter.bill_payments.walk()]
         last = min(p.transaction_date.date() for p in known if p.transaction_date)
@@ -138,7 +138,7 @@ async def test_a_search_past_the_bound_says_so_and_goes_on_from_its_cursor(tmp_p
         assert {row.date for row in rows} == {last}
 
 
-async def test_an_amount_that_cannot_be_used_leaves_its_payment_out_by_name(tmp_path: Path) -> None:
+async def test_a_payment_with_an_unusable_amount_is_left_out_by_name(tmp_path: Path) -> None:
     async with practice(tmp_path) as (company, wire):
         wire.replaced = {b"2400.00": b"2400.001"}
         page = await list_payments(company, ListPayments(vendor="Fjord Timber AS"))
@@ -147,7 +147,7 @@ async def test_an_amount_that_cannot_be_used_leaves_its_payment_out_by_name(tmp_
         assert "is left out: its amounts do not fit its currency" in note
 
 
-async def test_where_all_is_sorted_here_a_full_page_promises_no_more_than_there_is(tmp_path: Path) -> None:
+async def test_a_full_last_page_promises_no_more_when_sorted_here(tmp_path: Path) -> None:
     async with practice(tmp_path, "SAGE_INTACCT") as (company, _):
         (first,) = [p async for p in company.rutter.bill_payments.walk()]
         bill = next(b for b in [b async for b in company.rutter.bills.walk()] if b.status == "open")

@@ -78,7 +78,7 @@ async def test_a_row_has_the_fields_of_its_kind_and_no_others(home: Path) -> Non
         assert vendor["name"] == "Acme Packaging"
 
 
-async def test_names_are_found_by_a_part_of_them_in_any_case_and_answered_in_their_order(home: Path) -> None:
+async def test_records_are_found_by_part_of_a_name_in_any_case_sorted(home: Path) -> None:
     async with serving(home) as (client, _):
         assert names(await done(client, "find_records", kind="vendor", name="  aCmE ")) == [
             "Acme Office Supply",
@@ -90,7 +90,7 @@ async def test_names_are_found_by_a_part_of_them_in_any_case_and_answered_in_the
         assert (names(few), few["more"]) == (everyone[:3], True)
 
 
-async def test_accounts_are_narrowed_by_their_type_and_orders_by_their_vendor(home: Path) -> None:
+async def test_accounts_filter_by_type_and_orders_by_vendor(home: Path) -> None:
     async with serving(home) as (client, _):
         banks = await done(client, "find_records", kind="account", account_type="bank")
         assert names(banks) == ["Euro Account", "Operating Checking", "Savings"]
@@ -103,9 +103,7 @@ async def test_accounts_are_narrowed_by_their_type_and_orders_by_their_vendor(ho
 
 
 @pytest.mark.parametrize("arguments", [{"kind": "vendor", "account_type": "bank"}, {"kind": "item", "vendor": "Acme"}])
-async def test_an_argument_of_another_kind_is_refused_rather_than_ignored(
-    arguments: dict[str, str], home: Path
-) -> None:
+async def test_an_argument_of_another_kind_is_refused_not_ignored(arguments: dict[str, str], home: Path) -> None:
     async with serving(home) as (client, _):
         error = await failed(client, "find_records", **arguments)
         assert (error["code"], error["who"]) == ("bad_input", "assistant")
@@ -127,9 +125,7 @@ async def test_credits_are_not_a_kind_of_record(home: Path) -> None:
         ("purchase_order", "PO-240", "PO-204"),
     ],
 )
-async def test_a_name_that_matches_nothing_is_answered_with_the_nearest(
-    kind: str, asked: str, meant: str, home: Path
-) -> None:
+async def test_a_name_without_a_match_returns_the_nearest(kind: str, asked: str, meant: str, home: Path) -> None:
     async with serving(home) as (client, _):
         answer = await client.call_tool("find_records", {"kind": kind, "name": asked})
         assert answer.structured_content is not None
@@ -169,7 +165,7 @@ async def vendors_made(company: Any, count: int) -> None:
         assert isinstance(await company.rutter.vendors.create(draft, idempotency_key=f"v{number}"), Done)
 
 
-async def test_a_company_with_more_records_than_are_looked_through_says_so(tmp_path: Path) -> None:
+async def test_more_records_than_the_bound_says_so(tmp_path: Path) -> None:
     async with practice(tmp_path, page_objects_max=1) as (company, wire):
         await vendors_made(company, 35)
         wire.asked.clear()
@@ -180,7 +176,7 @@ async def test_a_company_with_more_records_than_are_looked_through_says_so(tmp_p
         assert len(wire.asked) == 40
 
 
-async def test_past_the_bound_an_id_is_still_found_and_a_name_is_never_guessed_at(tmp_path: Path) -> None:
+async def test_past_the_bound_ids_are_found_and_names_not_guessed(tmp_path: Path) -> None:
     async with practice(tmp_path, page_objects_max=1) as (company, _):
         await vendors_made(company, 35)
         last = [vendor async for vendor in company.rutter.vendors.walk()][-1]
@@ -232,7 +228,7 @@ async def test_a_name_number_or_code_stands_for_its_record(
         assert (await company.directory.one(kind, found.id)).id == found.id
 
 
-async def test_a_name_of_several_or_of_none_is_an_error_that_says_which(tmp_path: Path) -> None:
+async def test_an_ambiguous_or_unknown_name_is_an_error_that_says_so(tmp_path: Path) -> None:
     async with practice(tmp_path) as (company, _):
         with pytest.raises(Ambiguous, match="no payment terms has exactly that name") as several:
             await company.directory.one("payment_terms", "Net")

@@ -120,7 +120,7 @@ async def test_what_was_not_read_whole_is_never_passed_off_as_whole(platform: st
     assert sum(one.bills for one in found.currencies) < len(bills)
 
 
-async def test_an_amount_that_cannot_be_used_makes_the_summary_incomplete_and_is_named(tmp_path: Path) -> None:
+async def test_an_unusable_amount_makes_the_summary_incomplete_by_name(tmp_path: Path) -> None:
     async with practice(tmp_path) as (company, wire):
         wire.replaced = {b"27350.00": b"27350.005"}
         found = await summarize_payables(company, SummarizePayables())
@@ -139,7 +139,7 @@ async def test_credits_that_cannot_be_read_are_not_shown_as_none(tmp_path: Path)
         assert (await summarize_payables(replace(company, identity=identity), SummarizePayables())).notes == []
 
 
-async def test_a_credit_in_a_currency_without_bills_is_shown_all_the_same(tmp_path: Path) -> None:
+async def test_a_credit_in_a_currency_without_bills_is_still_shown(tmp_path: Path) -> None:
     async with practice(tmp_path) as (company, wire):
         wire.replaced = {b'"currency_code":"USD","memo":"Credit': b'"currency_code":"GBP","memo":"Credit'}
         found = await summarize_payables(company, SummarizePayables())
@@ -150,7 +150,7 @@ async def test_a_credit_in_a_currency_without_bills_is_shown_all_the_same(tmp_pa
 
 
 @pytest.mark.parametrize("platform", ["QUICKBOOKS", "SAGE_INTACCT"])
-async def test_an_unpaid_bill_that_repeats_a_lately_paid_one_is_pointed_out(platform: str, tmp_path: Path) -> None:
+async def test_an_unpaid_bill_like_a_recently_paid_one_is_flagged(platform: str, tmp_path: Path) -> None:
     async with practice(tmp_path, platform) as (company, _):
         paid = [b async for b in company.rutter.bills.walk() if b.status == "paid" and b.issue_date][-1]
         assert paid.issue_date
@@ -187,7 +187,7 @@ async def test_two_credits_of_one_vendor_are_added_up(tmp_path: Path) -> None:
     assert [row.open_credits for row in one.vendors if row.vendor.id == credit.vendor_id] == [one.open_credits]
 
 
-async def test_a_bill_without_a_due_date_is_owed_but_not_in_the_cash_needed(tmp_path: Path) -> None:
+async def test_a_bill_without_a_due_date_is_owed_but_not_cash_needed(tmp_path: Path) -> None:
     async with practice(tmp_path) as (company, _):
         kept = await summarize_payables(company, SummarizePayables(days=365))
         await enter(company, "NO-DAY", "77.00", None)

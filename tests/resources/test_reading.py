@@ -55,7 +55,7 @@ async def held_payment(client: Client, number: str = "NW-2291") -> dict[str, Any
 
 
 @both_generations
-async def test_the_list_holds_the_policy_the_audit_trail_and_every_company(mode: str, home: Path) -> None:
+async def test_the_list_holds_policy_audit_trail_and_every_company(mode: str, home: Path) -> None:
     async with serving(home, mode=mode) as (client, app):
         found = {one.uri: one for one in (await client.list_resources()).resources}
         (company,) = await app.companies.all()
@@ -105,7 +105,7 @@ async def test_a_vendor_is_the_one_record_with_that_id(mode: str, home: Path) ->
 
 
 @both_generations
-async def test_a_file_is_its_cleaned_text_marked_line_by_line_and_never_its_bytes(mode: str, home: Path) -> None:
+async def test_a_file_is_served_as_marked_clean_text_never_as_bytes(mode: str, home: Path) -> None:
     async with serving(home, mode=mode) as (client, app):
         bill = await bill_numbered(client, "NW-2291")
         (company,) = await app.companies.all()
@@ -198,9 +198,7 @@ async def test_whatever_an_address_is_it_has_an_answer_of_ours(home: Path) -> No
         assert error.message.isprintable(), uri
 
 
-async def test_what_nobody_foresaw_gets_an_answer_of_ours_and_no_words_of_an_exceptions(
-    home: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_an_unforeseen_error_is_ours_without_exception_text(home: Path, caplog: pytest.LogCaptureFixture) -> None:
     app = app_in(home)
     useless: Any = object()
     server = build_server(lambda preparer, asker: useless, CATALOGUE, instructions="", live_data=app.live_data)
@@ -273,9 +271,7 @@ async def test_what_a_toolset_hides_is_refused_like_what_never_was(
 
 
 @both_generations
-async def test_the_policy_is_shown_with_its_version_and_a_broken_one_says_who_can_mend_it(
-    mode: str, home: Path
-) -> None:
+async def test_the_policy_shows_its_version_or_who_can_repair_it(mode: str, home: Path) -> None:
     async with serving(home, mode=mode) as (client, app):
         shown = await json_of(client, "ap://policy")
         assert shown["source"] == "the built-in default"
@@ -296,7 +292,7 @@ async def test_the_policy_is_shown_with_its_version_and_a_broken_one_says_who_ca
 
 
 @both_generations
-async def test_the_audit_trail_shows_the_newest_entries_without_what_was_typed(mode: str, home: Path) -> None:
+async def test_the_audit_trail_shows_the_newest_without_typed_values(mode: str, home: Path) -> None:
     async with serving(home, mode=mode) as (client, app):
         assert (await json_of(client, "ap://audit/recent"))["entries"] == []
         held = await held_payment(client)

@@ -48,7 +48,7 @@ def test_what_is_no_scope_of_ours_opens_nothing(granted: list[str]) -> None:
     assert not [tool.name for tool in CATALOGUE if permitting(granted)(tool)]
 
 
-def test_a_scope_holds_no_other_but_whoever_writes_learns_the_outcome() -> None:
+def test_a_scope_grants_no_other_but_a_writer_sees_the_outcome() -> None:
     for scope in SCOPES:
         opened = {tool.name for tool in CATALOGUE if permitting([scope])(tool)}
         expected = {tool.name for tool in CATALOGUE if scope_of(tool.risk) == scope}

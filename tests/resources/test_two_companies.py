@@ -15,7 +15,7 @@ from support.serving import bill_numbered, done, serving
 BILL = "ap://bills/{id}{?company}"
 
 
-async def test_each_company_is_listed_and_an_address_without_one_is_told_which_there_are(home: Path) -> None:
+async def test_an_address_without_a_company_lists_the_choices(home: Path) -> None:
     async with serving(home) as (client, app):
         bill = await bill_numbered(client, "NW-2291")
         (first,) = await app.companies.all()
@@ -34,7 +34,7 @@ async def test_each_company_is_listed_and_an_address_without_one_is_told_which_t
         assert caught.value.data["code"] == "rutter_not_found"
 
 
-async def test_completion_is_of_the_company_that_was_given_and_of_all_when_none_was(home: Path) -> None:
+async def test_completion_is_of_the_given_company_or_of_all(home: Path) -> None:
     async with serving(home) as (client, app):
         (first,) = await app.companies.all()
         second = await link_company(client)
@@ -51,7 +51,7 @@ async def test_completion_is_of_the_company_that_was_given_and_of_all_when_none_
         assert names.completion.values == ["Second"]
 
 
-async def test_a_company_that_cannot_be_worked_with_is_still_listed_and_says_why(home: Path) -> None:
+async def test_an_unusable_company_is_still_listed_and_says_why(home: Path) -> None:
     async with serving(home) as (client, _):
         second = await link_company(client)
     # Its token was sealed with a key that is gone.

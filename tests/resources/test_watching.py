@@ -82,7 +82,7 @@ def addresses(shared: ServerState) -> tuple[str, ...]:
     return shared.watch.addresses if shared.watch else ()
 
 
-async def test_a_stream_is_told_of_the_proposal_it_watches_and_of_no_other(home: Path) -> None:
+async def test_a_stream_hears_only_of_the_proposal_it_watches(home: Path) -> None:
     async with a_server(home) as (server, _, shared), Client(server) as client:
         watched, other = await held_payments(client, "NW-2291", "BH-5520")
         uris = [f"ap://proposals/{watched}", "ap://policy", "ap://proposals/none", "nonsense", f"ap://bills/{watched}"]

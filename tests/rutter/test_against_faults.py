@@ -60,7 +60,7 @@ async def _strike(switches: httpx.AsyncClient, fault: str, method: str, path: st
         ("truncated_json", errors.UpstreamNonsense),
     ],
 )
-async def test_a_read_that_always_fails_ends_in_the_error_of_whoever_can_act(
+async def test_a_read_that_always_fails_raises_what_says_who_can_act(
     fault: str, kind: type[errors.RutterError]
 ) -> None:
     async with rutter() as (client, sandbox, switches):
@@ -87,9 +87,7 @@ async def test_a_read_that_fails_once_is_simply_read_again(fault: str) -> None:
         ("job_never_ends", None),
     ],
 )
-async def test_a_payment_whose_answer_is_lost_is_unknown_and_the_same_key_never_pays_twice(
-    fault: str, booked: bool | None
-) -> None:
+async def test_a_lost_payment_is_unknown_and_its_key_never_pays_twice(fault: str, booked: bool | None) -> None:
     async with rutter() as (client, sandbox, switches):
         books = company(client, sandbox)
         bill = await new_bill(books, "40.04")
@@ -114,7 +112,7 @@ async def test_a_payment_whose_answer_is_lost_is_unknown_and_the_same_key_never_
 
 
 @pytest.mark.parametrize("fault", ["truncated_json", "malformed_json"])
-async def test_a_payment_whose_answer_is_unreadable_is_found_by_the_job_in_its_header(fault: str) -> None:
+async def test_an_unreadable_payment_is_found_by_the_job_in_its_header(fault: str) -> None:
     async with rutter() as (client, sandbox, switches):
         books = company(client, sandbox)
         bill = await new_bill(books, "40.04")
@@ -128,7 +126,7 @@ async def test_a_payment_whose_answer_is_unreadable_is_found_by_the_job_in_its_h
         assert [paid.id for paid in (await books.bills.get(bill.id)).linked_payments] == [outcome.record.id]
 
 
-async def test_what_the_platform_refuses_is_rejected_and_replayed_and_leaves_no_trace() -> None:
+async def test_a_platform_refusal_is_rejected_replayed_and_traceless() -> None:
     async with rutter() as (client, sandbox, _):
         books = company(client, sandbox)
         bill = await new_bill(books, "10.00")
@@ -154,7 +152,7 @@ async def test_what_the_platform_refuses_is_rejected_and_replayed_and_leaves_no_
         assert (await books.bills.get(bill.id)).amount_due == Decimal("10.00")
 
 
-async def test_an_unknown_id_a_bad_request_and_a_call_the_platform_lacks_are_told_apart() -> None:
+async def test_unknown_ids_bad_requests_and_missing_calls_differ() -> None:
     async with rutter() as (client, sandbox, _):
         books = company(client, sandbox)
         with pytest.raises(errors.NotFoundUpstream):
@@ -175,7 +173,7 @@ async def test_an_unknown_id_a_bad_request_and_a_call_the_platform_lacks_are_tol
         assert isinstance(refused.error, errors.BadRequest)
 
 
-async def test_wrong_credentials_and_a_wrong_token_are_the_operators_to_mend() -> None:
+async def test_wrong_credentials_and_tokens_are_the_operators_to_fix() -> None:
     async with rutter(secret="another secret") as (client, sandbox, _):
         with pytest.raises(errors.CredentialsRejected):
             await company(client, sandbox).bills.list()
@@ -202,7 +200,7 @@ async def test_a_connection_that_cannot_be_used_says_who_can_mend_it(
             await company(client, sandbox).bills.list()
 
 
-async def test_a_person_links_a_company_on_the_hosted_page_and_its_token_reads_its_books() -> None:
+async def test_a_company_linked_on_the_hosted_page_can_be_read() -> None:
     async with rutter() as (client, _, switches):
         made = await client.connections.create()
         assert made.link_url is not None

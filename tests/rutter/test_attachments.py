@@ -32,7 +32,7 @@ async def test_a_file_is_sent_flat_as_base64_under_a_key() -> None:
     ("name", "content"),
     [("a.pdf", b""), ("a.pdf", b"x" * 11), ("", b"x"), (" ", b"x"), ("a\n.pdf", b"x"), ("a" * 256, b"x")],
 )
-async def test_a_file_that_is_out_of_bounds_is_refused_before_anything_is_sent(name: str, content: bytes) -> None:
+async def test_a_file_out_of_bounds_is_refused_before_sending(name: str, content: bytes) -> None:
     async with client_for(Scripted(), limits=Limits(attachment_bytes_max=10)) as client:
         with pytest.raises(BadInput):
             await client.connection(TOKEN).attachments.upload("b-1", name, content, idempotency_key="k")
@@ -96,7 +96,7 @@ async def test_a_file_that_is_too_large_or_breaks_off_is_an_error(
 
 
 @pytest.mark.parametrize("status", [302, 404, 410])
-async def test_a_file_that_is_not_there_is_an_error_and_no_redirect_is_followed(status: int) -> None:
+async def test_a_missing_file_is_an_error_and_no_redirect_is_followed(status: int) -> None:
     script = Scripted(httpx.Response(status, headers={"location": "https://files.test/"}))
     async with client_for(script) as client:
         with pytest.raises(errors.RutterError):

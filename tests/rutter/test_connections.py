@@ -15,7 +15,7 @@ from support.scripted_upstream import CLIENT_ID, CLIENT_SECRET, TOKEN, Scripted,
 ENTRY = {"id": "c-1", "access_token": "new-token", "link_url": "https://link.test/1", "name": None}
 
 
-async def test_link_is_begun_with_an_empty_body_and_its_secrets_are_masked() -> None:
+async def test_link_begins_with_an_empty_body_and_masked_secrets() -> None:
     script = Scripted(answer(200, {"connection": ENTRY}))
     async with client_for(script) as client:
         made = await client.connections.create()
@@ -33,7 +33,7 @@ async def test_credentials_of_a_platform_go_along_when_given() -> None:
     assert json.loads(script.bodies[0]) == {"platform": "NETSUITE", "token_id": "t", "token_secret": "s"}
 
 
-async def test_a_public_token_is_exchanged_with_the_client_secret_in_the_body() -> None:
+async def test_a_public_token_is_exchanged_with_the_client_secret() -> None:
     body = {"connection_id": "c-1", "access_token": "a-1", "is_ready": False, "platform": "XERO", "name": None}
     script = Scripted(answer(200, body))
     async with client_for(script) as client:
@@ -67,7 +67,7 @@ async def test_a_name_rutter_would_refuse_is_refused_first(name: str) -> None:
 @pytest.mark.parametrize(
     "lost", [httpx.ReadTimeout("x"), httpx.ReadError("x"), refusal(500), refusal(504)], ids=lambda each: str(each)[:30]
 )
-async def test_a_rotation_without_an_answer_is_unknown_and_not_repeated(lost: httpx.Response | Exception) -> None:
+async def test_a_rotation_without_a_reply_is_unknown_and_not_repeated(lost: httpx.Response | Exception) -> None:
     script = Scripted(lost)
     async with client_for(script) as client:
         with pytest.raises(errors.WriteOutcomeUnknown):

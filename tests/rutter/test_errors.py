@@ -60,13 +60,13 @@ async def test_a_status_and_a_code_become_the_error_of_whoever_can_act(
     assert "upstream words" not in repr(error) + str(error) + str(error.args)
 
 
-async def test_a_404_on_a_collection_means_that_the_platform_does_not_offer_it() -> None:
+async def test_a_404_on_a_collection_means_the_platform_lacks_it() -> None:
     async with client_for(Scripted(refusal(404))) as client:
         with pytest.raises(errors.NotSupportedHere):
             await client.connection(TOKEN).locations.list()
 
 
-def test_every_class_of_the_tree_says_who_can_act_and_has_a_code_of_its_own() -> None:
+def test_every_error_says_who_can_act_and_has_a_unique_code() -> None:
     classes = [
         each for each in vars(errors).values() if isinstance(each, type) and issubclass(each, errors.RutterError)
     ]

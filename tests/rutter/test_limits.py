@@ -10,7 +10,7 @@ from rutter_ap_server.rutter.limiter import RateLimiter
 from support.scripted_upstream import TOKEN, FakeTime, Scripted, answer, bill, client_for
 
 
-async def test_five_hundred_requests_pass_at_once_and_the_next_waits_for_the_window() -> None:
+async def test_the_501st_request_waits_for_the_window() -> None:
     time = FakeTime()
     limiter = RateLimiter(500, 10.0, clock=time.clock, sleep=time.sleep)
     for _ in range(500):
@@ -32,7 +32,7 @@ async def test_no_window_ever_holds_more_than_the_limit() -> None:
     assert all(later - earlier >= 10.0 for earlier, later in zip(passed, passed[3:], strict=False))
 
 
-async def test_the_limit_is_shared_by_all_companies_of_a_client_and_by_its_retries() -> None:
+async def test_the_limit_spans_a_clients_companies_and_retries() -> None:
     time = FakeTime()
     script = Scripted(answer(500), *[answer(200, {"bill": bill()}) for _ in range(3)])
     async with client_for(script, time, Limits(requests_max=2, window_seconds=10.0)) as client:

@@ -47,7 +47,7 @@ def test_the_public_names_are_these() -> None:
         package.nothing  # noqa: B018 - reading it is the test
 
 
-def test_importing_the_package_loads_nothing_and_a_client_loads_no_retry_library() -> None:
+def test_the_package_loads_lazily_and_a_client_without_retries() -> None:
     program = """
 import sys
 import rutter_ap_server.rutter as rutter
@@ -61,7 +61,7 @@ assert not late, late
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
-def test_every_call_of_a_company_exists_under_its_documented_name() -> None:
+def test_every_documented_call_of_a_company_exists() -> None:
     calls = {name for name in vars(company.CompanyClient) if not name.startswith("_")}
     assert calls == {
         "accounts",

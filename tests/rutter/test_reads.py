@@ -82,7 +82,7 @@ async def test_a_walk_stops_on_a_cursor_it_has_seen() -> None:
     assert caught.value.error_code == "cursor_repeated"
 
 
-async def test_a_walk_that_meets_its_bound_says_so_instead_of_ending_early() -> None:
+async def test_a_walk_that_meets_its_bound_says_so() -> None:
     script = Scripted(*[answer(200, page([bill(str(n))], f"c{n}")) for n in range(3)])
     with pytest.raises(errors.WalkTooLong):
         await bills_of(script, pages_max=3)
@@ -99,7 +99,7 @@ async def test_a_filter_is_applied_here_where_the_platform_ignores_it(platform: 
     assert await bills_of(script) == ["b-1", "b-2"]
 
 
-async def test_a_filter_in_text_is_refused_where_the_platform_ignores_it() -> None:
+async def test_a_text_filter_the_platform_ignores_is_refused() -> None:
     with pytest.raises(errors.NotSupportedHere):
         await bills_of(Scripted(answer(200, page([bill()], platform="SAGE_INTACCT"))), filter='status="paid"')
 
@@ -116,7 +116,7 @@ async def test_a_filter_in_text_is_refused_where_the_platform_ignores_it() -> No
         {"filter": " "},
     ],
 )
-async def test_what_rutter_would_refuse_is_refused_before_anything_is_sent(options: dict[str, Any]) -> None:
+async def test_what_rutter_would_refuse_is_refused_before_sending(options: dict[str, Any]) -> None:
     script = Scripted()
     with pytest.raises(BadInput):
         await bills_of(script, **options)
@@ -169,7 +169,7 @@ async def test_a_retry_after_beyond_the_bound_is_told_instead() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "soon", "-1", "1e9", "Wed, 21 Oct 2026 07:28:00 GMT", "²"])
-async def test_a_retry_after_that_is_no_number_leaves_the_wait_to_the_backoff(text: str) -> None:
+async def test_a_retry_after_that_is_no_number_uses_the_backoff(text: str) -> None:
     time = FakeTime()
     too_many = httpx.Response(429, headers=[(b"retry-after", text.encode("utf-8"))])
     await get_bill(Scripted(too_many, answer(200, {"bill": bill()})), time)
@@ -202,13 +202,13 @@ async def test_a_success_that_is_not_a_bill_is_nonsense(body: bytes) -> None:
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/octet-stream", "application/json; charset=utf-8", ""])
-async def test_a_bill_is_a_bill_under_whatever_content_type_but_a_web_pages(kind: str) -> None:
+async def test_a_bill_is_read_from_any_content_type_but_html(kind: str) -> None:
     body = json.dumps({"bill": bill()}).encode()
     found = await get_bill(Scripted(httpx.Response(200, content=body, headers={"content-type": kind})))
     assert found.id == "b-1"
 
 
-async def test_a_list_with_one_unreadable_bill_fails_instead_of_leaving_it_out() -> None:
+async def test_a_list_with_one_unreadable_bill_fails_as_a_whole() -> None:
     with pytest.raises(errors.UpstreamNonsense):
         await bills_of(Scripted(answer(200, page([bill(), {"id": "b-2"}]))))
 
@@ -232,7 +232,7 @@ async def test_a_redirect_to_another_host_is_never_followed() -> None:
     assert [request.url.host for request in script.requests] == ["rutter.test"]
 
 
-async def test_a_body_beyond_the_bound_is_refused_also_when_it_was_compressed() -> None:
+async def test_a_body_beyond_the_bound_is_refused_even_compressed() -> None:
     limits = Limits(body_bytes_max=1000)
     plain = httpx.Response(200, content=b" " * 1001)
     packed = httpx.Response(200, content=gzip.compress(b" " * 100_000), headers={"content-encoding": "gzip"})
@@ -281,7 +281,7 @@ async def test_what_is_not_known_is_kept_aside_exactly() -> None:
     assert repr(found) == "Bill(id='b-1')"
 
 
-async def test_one_object_of_a_page_does_not_keep_the_whole_page_in_memory() -> None:
+async def test_keeping_one_object_does_not_keep_its_whole_page() -> None:
     async with client_for(Scripted(answer(200, page([bill("b-1"), bill("b-2")])))) as client:
         first, _ = (await client.connection(TOKEN).bills.list()).items
     assert first.raw is not None

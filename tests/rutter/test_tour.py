@@ -47,7 +47,7 @@ COLLECTIONS = [
 
 
 @pytest.mark.parametrize("collection", COLLECTIONS)
-async def test_a_collection_is_listed_walked_and_fetched_with_nothing_left_unread(
+async def test_a_collection_is_listed_walked_and_fetched_completely(
     client: RutterClient, sandbox: Sandbox, collection: str
 ) -> None:
     seen = 0
@@ -97,9 +97,7 @@ async def test_a_bill_is_entered_changed_paid_voided_and_deleted(client: RutterC
         await co.bills.get(bill.id)
 
 
-async def test_the_same_key_is_answered_with_the_first_result_and_another_content_is_a_conflict(
-    client: RutterClient, sandbox: Sandbox
-) -> None:
+async def test_a_key_replays_its_result_and_other_content_conflicts(client: RutterClient, sandbox: Sandbox) -> None:
     co = company(client, sandbox)
     same = key()
     line = BillLineDraft(account_id=(await account_of(co, "expense")).id, total_amount=Decimal(5))
@@ -117,9 +115,7 @@ async def test_the_same_key_is_answered_with_the_first_result_and_another_conten
     assert isinstance(conflict.error, errors.Conflict)
 
 
-async def test_an_async_write_is_followed_to_its_end_and_can_be_asked_for_again(
-    client: RutterClient, sandbox: Sandbox
-) -> None:
+async def test_an_async_write_is_followed_and_can_be_queried_again(client: RutterClient, sandbox: Sandbox) -> None:
     co = company(client, sandbox)
     line = BillLineDraft(account_id=(await account_of(co, "expense")).id, total_amount=Decimal(5))
     draft = BillCreate(vendor_id=(await vendor_of(co)).id, issue_date=TODAY, currency_code="USD", line_items=(line,))
@@ -146,7 +142,7 @@ async def test_what_the_platform_refuses_is_refused(client: RutterClient, sandbo
     assert outcome.error.untrusted_detail not in str(outcome.error)
 
 
-async def test_credit_is_entered_applied_in_part_taken_back_and_deleted(client: RutterClient, sandbox: Sandbox) -> None:
+async def test_a_credit_is_entered_applied_taken_back_and_deleted(client: RutterClient, sandbox: Sandbox) -> None:
     co = company(client, sandbox)
     bill = await new_bill(co, "100")
     expense = await account_of(co, "expense")

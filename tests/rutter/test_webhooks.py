@@ -57,7 +57,7 @@ def test_a_job_tells_its_id_and_state() -> None:
     assert (read.object_id, read.state, read.connection_id, read.access_token) == ("job-1", "success", None, None)
 
 
-def test_a_second_delivery_has_the_same_key_and_a_later_change_another() -> None:
+def test_a_redelivery_has_the_same_key_and_a_change_another() -> None:
     first = {"id": "b-1", "updated_at": "2024-01-01T00:00:00.000Z", "memo": "a"}
     again = {"memo": "a", "updated_at": "2024-01-01T00:00:00.000Z", "id": "b-1"}
     later = first | {"updated_at": "2024-01-02T00:00:00.000Z"}

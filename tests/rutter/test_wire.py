@@ -88,7 +88,7 @@ def test_numbers_are_written_without_exponents(number: str, sent: bytes) -> None
     assert wire.encode_body({"amount": Decimal(number)}) == b'{"amount":%s}' % sent
 
 
-def test_an_empty_text_where_an_optional_number_belongs_is_nothing() -> None:
+def test_an_empty_text_for_an_optional_number_is_nothing() -> None:
     raw = b'{"id":"i","bill_item":{"unit_price":""},"invoice_item":{"unit_price":"1.10"},"quantity_on_hand":null}'
     item = wire.decode(raw, Item)
     assert item.bill_item is not None

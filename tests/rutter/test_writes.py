@@ -41,7 +41,7 @@ async def create(script: Scripted, time: FakeTime | None = None) -> WriteOutcome
         return await client.connection(TOKEN).bills.create(NEW_BILL, idempotency_key="key-1")
 
 
-async def test_a_create_sends_exact_numbers_under_the_callers_key_and_no_nulls() -> None:
+async def test_a_create_sends_exact_numbers_the_callers_key_no_nulls() -> None:
     script = Scripted(answer(200, {"bill": bill()}, x_rutter_job_id="job-1", x_rutter_request_id="req-1"))
     outcome = await create(script)
     assert isinstance(outcome, Done)
@@ -57,7 +57,7 @@ async def test_a_create_sends_exact_numbers_under_the_callers_key_and_no_nulls()
     )
 
 
-async def test_a_job_is_asked_after_one_two_then_every_five_seconds_until_it_ends() -> None:
+async def test_a_job_is_polled_after_one_two_then_every_five_seconds() -> None:
     time = FakeTime()
     script = Scripted(
         answer(200, RUNNING), *[job("pending")] * 3, job("success", 200, {"bill": bill("b-9", amount_due=0.10)})
@@ -120,13 +120,14 @@ async def test_a_rate_limit_is_repeated_under_the_same_key(status: int) -> None:
     assert script.bodies[0] == script.bodies[1]
 
 
-async def test_a_stored_rate_limit_is_not_repeated_because_the_key_would_only_replay_it() -> None:
+async def test_a_stored_rate_limit_is_not_retried_under_its_key() -> None:
+    """The key would only replay it."""
     outcome = await create(Scripted(refusal(452, x_rutter_job_id="job-1")))
     assert isinstance(outcome, Rejected)
     assert isinstance(outcome.error, errors.PlatformRateLimited)
 
 
-async def test_server_errors_are_repeated_under_the_same_key_and_then_unknown() -> None:
+async def test_server_errors_are_retried_under_one_key_then_unknown() -> None:
     script = Scripted(refusal(500), refusal(502), refusal(503))
     assert await create(script) == Unknown(None, "server_error")
     assert {request.headers["idempotency-key"] for request in script.requests} == {"key-1"}
@@ -138,7 +139,8 @@ async def test_a_server_error_with_a_job_is_settled_by_the_job() -> None:
     assert script.paths == ["POST /versioned/accounting/bills", "GET /versioned/jobs/job-1"]
 
 
-async def test_a_refusal_after_a_server_error_is_unknown_because_the_first_attempt_may_have_worked() -> None:
+async def test_a_refusal_after_a_server_error_is_unknown() -> None:
+    """The first attempt may have worked."""
     assert await create(Scripted(refusal(502), refusal(400))) == Unknown(None, "doubtful_retry")
 
 
@@ -160,13 +162,13 @@ AT_THE_DOOR: list[httpx.Response] = [
 
 
 @pytest.mark.parametrize("refused", AT_THE_DOOR, ids=lambda each: str(each.status_code))
-async def test_a_repeat_that_is_turned_away_tells_nothing_of_the_first_attempt(refused: httpx.Response) -> None:
+async def test_a_retry_turned_away_says_nothing_of_the_first_attempt(refused: httpx.Response) -> None:
     async with client_for(Scripted(refused)) as client:
         outcome = await client.connection(TOKEN).bills.create(NEW_BILL, idempotency_key="key-1", again=True)
     assert outcome == Unknown(None, "doubtful_retry")
 
 
-async def test_a_repeat_that_cannot_leave_is_unknown_and_does_not_raise() -> None:
+async def test_a_retry_that_cannot_leave_is_unknown_and_not_raised() -> None:
     async with client_for(Scripted(*[httpx.ConnectError("x")] * 3)) as client:
         outcome = await client.connection(TOKEN).bill_payments.void("p-1", idempotency_key="key-1", again=True)
     assert outcome == Unknown(None, "doubtful_retry")
@@ -190,7 +192,7 @@ async def test_a_repeat_believes_what_is_stored_of_the_first_attempt() -> None:
         (httpx.RemoteProtocolError("x"), "cut_off"),
     ],
 )
-async def test_a_write_that_left_without_an_answer_is_unknown_and_not_repeated(failure: Exception, reason: str) -> None:
+async def test_a_write_sent_without_a_reply_is_unknown_and_not_retried(failure: Exception, reason: str) -> None:
     outcome = await create(Scripted(failure))
     assert isinstance(outcome, Unknown)
     assert (outcome.job_id, outcome.reason) == (None, reason)
@@ -203,7 +205,8 @@ async def test_a_write_that_never_left_raises_after_a_few_attempts() -> None:
     assert len(script.requests) == 3
 
 
-async def test_a_write_that_may_have_left_once_does_not_raise_when_the_repeat_cannot_leave() -> None:
+async def test_a_write_that_may_have_left_does_not_raise_on_its_retry() -> None:
+    """The first attempt may have left; that the retry cannot leave says nothing about it."""
     outcome = await create(Scripted(refusal(502), *[httpx.ConnectError("x")] * 2))
     assert outcome == Unknown(None, "doubtful_retry")
 
@@ -296,7 +299,7 @@ async def test_a_bad_key_is_refused_before_anything_is_sent(key: str) -> None:
 
 
 @pytest.mark.parametrize("amount", [1.5, None, Decimal("NaN"), Decimal("Infinity"), Decimal("1E+99")])
-async def test_an_amount_that_is_not_exact_is_refused_before_anything_is_sent(amount: object) -> None:
+async def test_an_inexact_amount_is_refused_before_sending(amount: object) -> None:
     script = Scripted()
     draft = BillCreate(
         vendor_id="v-1",

@@ -138,7 +138,7 @@ def test_a_bill_without_a_required_field_is_refused(wire: Wire, missing: str) ->
     refused(wire.send("POST", "bills", given), 400, "MISSING_FIELDS")
 
 
-def test_explicit_null_is_refused_except_where_a_field_is_nullable(on: On) -> None:
+def test_explicit_null_is_refused_unless_the_field_is_nullable(on: On) -> None:
     wire = on("SAGE_INTACCT")
     given = bill_fields(wire)
     given["line_items"][0]["project_id"] = None
@@ -176,7 +176,7 @@ def test_a_hostile_id_finds_nothing(wire: Wire, method: str, record_id: str) -> 
     assert pending_answer.status != 200 or pending_answer.json == {"code": "not_found", "success": False}
 
 
-def test_more_than_the_books_can_hold_is_refused_and_the_ledger_stays_whole(wire: Wire) -> None:
+def test_more_than_the_books_can_hold_is_refused_and_harmless(wire: Wire) -> None:
     line = {"account_id": wire.of_type("expense")["id"], "total_amount": 999_999_999_999}
     refused(wire.send("POST", "bills", bill_fields(wire, line_items=[line] * 1000)), 450, "INVALID_AMOUNT")
 
@@ -232,7 +232,7 @@ KEYS = st.sampled_from(
     platform=st.integers(0, 3),
     query=st.dictionaries(st.sampled_from(["cursor", "limit", "filter", "sort", "expand", "id_type"]), texts),
 )
-def test_no_combination_of_known_keys_and_any_values_surprises_it(
+def test_no_mix_of_known_keys_and_any_values_surprises_it(
     everyone: list[Wire], method: str, plural: str, single: bool, fields: Json, platform: int, query: dict[str, Any]
 ) -> None:  # fmt: skip
     wire = everyone[platform]

@@ -53,7 +53,7 @@ def test_fifty_callers_with_one_key_book_once_and_hear_the_same(file: Path) -> N
     checked_books(file)
 
 
-def test_fifty_callers_with_one_key_and_two_bodies_book_one_and_conflict_over_the_other(file: Path) -> None:
+def test_fifty_callers_with_one_key_and_two_bodies_book_one(file: Path) -> None:
     with served(file) as server:
         bill = server.by_number("FT-802")
         before = len(server.every("bill_payments"))
@@ -73,7 +73,7 @@ def test_a_refusal_under_one_key_is_the_same_refusal_for_all(file: Path) -> None
         assert len({one.job_id for one in answers}) == 1
 
 
-def test_fifty_different_keys_never_pay_a_bill_more_than_once_over(file: Path) -> None:
+def test_fifty_keys_never_pay_a_bill_more_than_once_over(file: Path) -> None:
     with served(file) as server:
         bill = server.by_number("INV-1051")
         given = payment(server, bill, "10.00")
@@ -109,7 +109,7 @@ def test_two_processes_on_one_file_are_one_company(file: Path) -> None:
     checked_books(file)
 
 
-def test_a_killed_writer_leaves_books_that_balance_and_all_that_it_had_confirmed(file: Path) -> None:
+def test_a_killed_writer_leaves_balanced_books_and_its_commits(file: Path) -> None:
     confirmed: list[str] = []
     for round_number in range(3):
         server = Served(file, today=TODAY.isoformat())

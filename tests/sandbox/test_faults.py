@@ -39,7 +39,7 @@ def test_a_silent_sandbox_lets_the_caller_time_out(served: Served, fault: str) -
     assert served.payments() - before == (1 if fault == "no_answer_after_commit" else 0)
 
 
-def test_a_payment_whose_answer_was_cut_is_replayed_by_its_key_and_not_made_twice(served: Served) -> None:
+def test_a_payment_whose_reply_was_cut_is_replayed_by_its_key(served: Served) -> None:
     body, before = served.a_payment(), served.payments()
     with pytest.raises(httpx.TransportError):
         served.pay(body, **{"X-Sandbox-Fault": "cut_after_commit", "Idempotency-Key": "lost-answer"})
@@ -58,9 +58,7 @@ def test_a_server_error_may_come_before_or_after_the_work(served: Served, status
 
 
 @pytest.mark.parametrize(("fault", "status"), [("status_429", 429), ("status_452", 452)])
-def test_rate_limits_answer_with_the_ordinary_error_body_and_do_nothing(
-    served: Served, fault: str, status: int
-) -> None:
+def test_a_rate_limit_has_the_ordinary_body_and_does_nothing(served: Served, fault: str, status: int) -> None:
     body, before = served.a_payment(), served.payments()
     pending_answer = served.pay(body, **{"X-Sandbox-Fault": fault})
     assert pending_answer.status_code == status
@@ -91,7 +89,7 @@ def test_a_repeated_cursor_leads_nowhere(served: Served) -> None:
     assert again.json()["next_cursor"] == first
 
 
-def test_a_stale_read_shows_the_bill_before_the_last_write_and_not_the_payment(served: Served) -> None:
+def test_a_stale_read_shows_the_bill_before_the_last_write(served: Served) -> None:
     body = served.a_payment(1.25)
     bill_id = body["bill_payment"]["linked_bills"][0]["id"]
     before = served.get(f"/accounting/bills/{bill_id}")["bill"]
@@ -117,7 +115,7 @@ def test_a_job_that_never_ends_stays_pending(served: Served) -> None:
         assert (job["status"], "response" in job) == ("pending", False)
 
 
-def test_a_job_that_fails_changes_nothing_and_fails_again_under_its_key(served: Served) -> None:
+def test_a_failing_job_changes_nothing_and_fails_again_by_key(served: Served) -> None:
     body, before = served.a_payment(), served.payments()
     failed = served.pay(body, **{"X-Sandbox-Fault": "job_fails", "Idempotency-Key": "doomed"})
     assert failed.status_code == 450
@@ -178,9 +176,7 @@ def test_the_same_seed_meets_the_same_faults_at_the_same_rate(served: Served) ->
         {},
     ],
 )
-def test_a_plan_that_cannot_be_meant_is_refused_and_the_plan_in_force_stays(
-    served: Served, plan: dict[str, Any]
-) -> None:
+def test_a_senseless_fault_plan_is_refused_and_the_old_one_stays(served: Served, plan: dict[str, Any]) -> None:
     rule = {"fault": "status_429", "path": "/accounting/bills"}
     served.client.put(f"{served.origin}/sandbox/faults", json={"rules": [rule]}).raise_for_status()
     assert served.client.put(f"{served.origin}/sandbox/faults", json=plan).status_code == 400
@@ -200,9 +196,7 @@ def test_a_plan_that_cannot_be_meant_is_refused_and_the_plan_in_force_stays(
         ("cut_mid_body", httpx.RemoteProtocolError),
     ],
 )
-async def test_in_process_the_caller_gets_the_error_its_client_would_raise(
-    fault: str, error: type[httpx.TransportError]
-) -> None:
+async def test_in_process_the_caller_gets_its_clients_own_error(fault: str, error: type[httpx.TransportError]) -> None:
     sandbox = open_sandbox(today=TODAY)
     transport = httpx.ASGITransport(app=sandbox.asgi)
     async with httpx.AsyncClient(transport=transport, base_url="http://sandbox/versioned") as client:

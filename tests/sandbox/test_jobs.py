@@ -26,7 +26,7 @@ def _payment(wire: Wire, amount: str = "10.00") -> Json:
     return {"account_id": bank["id"], "transaction_date": "2026-03-16", "linked_bills": [link]}
 
 
-def test_a_replayed_key_gives_the_same_answer_and_the_same_job_and_pays_once(wire: Wire) -> None:
+def test_a_replayed_key_gives_the_same_job_and_pays_once(wire: Wire) -> None:
     before = len(wire.every("bill_payments"))
     first = wire.send("POST", "bill_payments", _payment(wire), key="k")
     again = wire.send("POST", "bill_payments", _payment(wire), key="k")
@@ -34,13 +34,13 @@ def test_a_replayed_key_gives_the_same_answer_and_the_same_job_and_pays_once(wir
     assert len(wire.every("bill_payments")) == before + 1
 
 
-def test_the_order_of_fields_and_trailing_zeros_do_not_make_another_request(wire: Wire) -> None:
+def test_field_order_and_trailing_zeros_do_not_change_a_request(wire: Wire) -> None:
     first = wire.send("POST", "bill_payments", _payment(wire, "10.00"), key="k")
     turned = dict(reversed(_payment(wire, "10").items()))
     assert wire.send("POST", "bill_payments", turned, key="k").job_id == first.job_id
 
 
-def test_the_same_key_with_another_body_path_or_company_conflicts(wire: Wire) -> None:
+def test_a_key_with_another_body_path_or_company_conflicts(wire: Wire) -> None:
     assert wire.send("POST", "bill_payments", _payment(wire, "10.00"), key="k").status == 200
     assert wire.send("POST", "bill_payments", _payment(wire, "10.01"), key="k").status == 409
     assert wire.send("POST", "vendors", {"vendor_name": "V"}, key="k").status == 409
@@ -49,7 +49,7 @@ def test_the_same_key_with_another_body_path_or_company_conflicts(wire: Wire) ->
     other.close()
 
 
-def test_a_refusal_by_the_platform_is_accepted_and_stays_what_it_was(wire: Wire) -> None:
+def test_a_platform_refusal_is_accepted_and_stays_refused(wire: Wire) -> None:
     too_much = _payment(wire, "999999.00")
     refused = wire.send("POST", "bill_payments", too_much, key="k")
     assert (refused.status, refused.error_code, refused.job_id is None) == (450, "OVER_ALLOCATED", False)
@@ -76,7 +76,7 @@ def test_a_key_of_no_or_too_many_characters_is_refused(wire: Wire, key: str) -> 
     assert wire.send("POST", "bill_payments", _payment(wire), key=key).status == 400
 
 
-def test_an_asynchronous_write_is_found_out_by_asking_for_its_job(wire: Wire) -> None:
+def test_an_asynchronous_write_is_settled_by_polling_its_job(wire: Wire) -> None:
     body = {"bill_payment": _payment(wire), "response_mode": "async"}
     accepted = wire.call("POST", "/accounting/bill_payments", body, headers={"Idempotency-Key": "k"})
     waiting = accepted.json["async_response"]

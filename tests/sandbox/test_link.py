@@ -37,7 +37,7 @@ def _public_token(page: httpx.Response) -> str:
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
-async def test_a_person_picks_a_platform_and_the_public_token_buys_the_access_token_once(platform: str) -> None:
+async def test_a_public_token_buys_the_access_token_once(platform: str) -> None:
     async with calling() as caller:
         made = await _created(caller)
         assert made["link_url"].startswith(f"{ORIGIN}/link/")
@@ -69,7 +69,7 @@ async def test_a_linked_company_can_pay_its_first_bill(platform: str) -> None:
         assert (await caller.get("/accounting/bills", token=token))["bills"][0]["status"] == "paid"
 
 
-async def test_signing_in_again_brings_a_connection_back_under_its_old_token() -> None:
+async def test_signing_in_again_restores_a_connection_and_its_token() -> None:
     async with calling() as caller:
         connection = caller.sandbox.connections[0]
         await caller.switch(f"connections/{connection.id}", {"status": "needs_reauth"})
@@ -85,7 +85,7 @@ async def test_signing_in_again_brings_a_connection_back_under_its_old_token() -
 
 
 @pytest.mark.parametrize("fields", [{"consent": "no", "platform": "XERO"}, {"platform": "WAVE"}, {"platform": ""}])
-async def test_nothing_is_linked_without_consent_or_on_a_platform_that_is_not_played(fields: dict[str, str]) -> None:
+async def test_no_link_without_consent_or_on_a_platform_not_played(fields: dict[str, str]) -> None:
     async with calling() as caller:
         made = await _created(caller)
         refused = await _consented(caller, made["link_url"], **fields)
@@ -94,7 +94,7 @@ async def test_nothing_is_linked_without_consent_or_on_a_platform_that_is_not_pl
         assert (await caller.send("GET", "/accounting/bills", token=made["access_token"])).status_code == 401
 
 
-async def test_a_form_that_is_none_is_refused_without_an_error_of_our_own() -> None:
+async def test_a_malformed_form_is_refused_without_a_server_error() -> None:
     async with calling() as caller:
         link_url = (await _created(caller))["link_url"]
         for body in (b"", b"\xff\xfe", b"&".join([b"a=1"] * 100), b"consent=yes&platform=" + b"x" * 20_000):
@@ -110,7 +110,7 @@ async def test_a_link_that_was_never_given_out_says_so() -> None:
 
 
 @pytest.mark.parametrize("changes", [{"client_id": "x"}, {"secret": "x"}])
-async def test_the_exchange_wants_the_client_secret_and_keeps_the_token_for_a_better_try(
+async def test_the_exchange_needs_the_secret_and_keeps_the_token(
     changes: dict[str, str],
 ) -> None:
     async with calling() as caller:

@@ -14,7 +14,7 @@ from support.sandbox.bodies import bill_fields, refused
 from support.sandbox.wire import Json, Wire
 
 
-def test_a_walk_sees_every_object_once_whatever_the_size_of_its_pages(wire: Wire) -> None:
+def test_a_walk_sees_every_object_once_at_any_page_size(wire: Wire) -> None:
     whole = [one["id"] for one in wire.every("bills")]
     for limit in (1, 7, 50):
         walked = [one["id"] for page in wire.pages("bills", limit=limit) for one in page]
@@ -33,7 +33,7 @@ def test_the_last_page_has_no_cursor_even_when_it_is_full(wire: Wire) -> None:
     assert wire.get("/accounting/vendors", limit=count - 1)["next_cursor"]
 
 
-def test_an_object_changed_during_an_ascending_walk_comes_again_at_its_end(wire: Wire) -> None:
+def test_a_change_during_an_ascending_walk_returns_at_its_end(wire: Wire) -> None:
     pages = wire.pages("bills", limit=5, sort="updated_at ASC")
     seen = [one["id"] for one in next(pages)]
     wire.send("PATCH", f"bills/{wire.by_number('FT-802')['id']}", {"memo": "later"})
@@ -47,7 +47,7 @@ def test_an_object_changed_during_an_ascending_walk_comes_again_at_its_end(wire:
     assert set(seen) | set(rest) == {one["id"] for one in wire.every("bills")}
 
 
-def test_an_object_changed_during_a_descending_walk_is_missed_until_the_next_one(wire: Wire) -> None:
+def test_a_change_during_a_descending_walk_is_missed_until_next(wire: Wire) -> None:
     pages = wire.pages("bills", limit=5)
     seen = [one["id"] for one in next(pages)]
     later = next(one["id"] for one in wire.every("bills") if one["id"] not in seen and one["status"] == "open")
@@ -125,7 +125,7 @@ def test_a_filter_gives_exactly_what_it_asks_for(
     assert [one["id"] for one in wire.every(plural, filter=expression)] == expected
 
 
-def test_a_filter_by_balance_is_right_in_currencies_of_no_and_of_three_decimals(wire: Wire) -> None:
+def test_a_balance_filter_is_right_with_zero_or_three_decimals(wire: Wire) -> None:
     for code, name in (("JPY", "Yen"), ("KWD", "Dinar")):
         wire.create("accounts", name=name, account_type="bank", currency_code=code)
     below, above = wire.every("accounts", filter="balance<0.001"), wire.every("accounts", filter="balance>=0.001")

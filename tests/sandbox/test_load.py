@@ -21,7 +21,7 @@ def unbalanced(sandbox: Sandbox) -> list[tuple[str, int, str]]:
     return wrong
 
 
-async def test_generated_bills_have_the_fields_of_entered_ones_and_the_books_balance() -> None:
+async def test_generated_bills_look_entered_and_the_books_balance() -> None:
     async with calling(bills=1000) as caller:
         bills = await caller.every("bills", sort="updated_at ASC")
         entered = await caller.bill("FT-778")
@@ -37,7 +37,7 @@ async def test_generated_bills_have_the_fields_of_entered_ones_and_the_books_bal
         assert unbalanced(caller.sandbox) == []
 
 
-async def test_what_is_due_on_a_generated_bill_is_its_total_less_its_payments() -> None:
+async def test_what_is_due_on_a_generated_bill_is_total_less_payments() -> None:
     async with calling(bills=200) as caller:
         payments = {one["id"]: one for one in await caller.every("bill_payments")}
         for bill in await caller.every("bills"):
@@ -54,7 +54,7 @@ def _without_id(link: dict[str, object]) -> dict[str, object]:
     return {name: value for name, value in link.items() if name != "id"}
 
 
-async def test_every_generated_bill_can_be_paid_from_the_funding_account_and_a_payment_of_one_voided() -> None:
+async def test_generated_bills_can_be_paid_and_their_payments_voided() -> None:
     async with calling(bills=100) as caller:
         bank = await caller.account()
         made = [bill for bill in await caller.every("bills") if (bill["document_number"] or "").startswith("LOAD-")]
@@ -84,7 +84,7 @@ async def test_the_story_is_the_same_with_load_and_without() -> None:
             assert found[bill["id"]] == bill
 
 
-def test_ten_thousand_bills_are_made_in_a_tenth_of_the_time_allowed_for_a_hundred_thousand() -> None:
+def test_ten_thousand_bills_are_made_in_a_tenth_of_the_limit() -> None:
     before = time.process_time()
     open_sandbox(today=TODAY, bills=10_000).close()
     assert time.process_time() - before < 2

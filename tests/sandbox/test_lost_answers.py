@@ -41,9 +41,7 @@ def _sent(served: Served, body: dict[str, Any], key: str, fault: str) -> None:
 
 
 @pytest.mark.parametrize("fault", AFTER)
-def test_a_payment_whose_answer_was_lost_is_booked_once_and_its_key_gives_the_stored_answer(
-    served: Served, fault: str
-) -> None:
+def test_a_payment_with_a_lost_reply_is_booked_once_by_its_key(served: Served, fault: str) -> None:
     body, before, key = served.a_payment(), served.payments(), f"lost-{next(KEYS)}"
     _sent(served, body, key, fault)
     assert served.payments() == before + 1
@@ -57,7 +55,7 @@ def test_a_payment_whose_answer_was_lost_is_booked_once_and_its_key_gives_the_st
 
 
 @pytest.mark.parametrize("fault", BEFORE)
-def test_a_payment_that_never_arrived_is_booked_when_it_is_sent_again(served: Served, fault: str) -> None:
+def test_a_payment_that_never_arrived_is_booked_when_sent_again(served: Served, fault: str) -> None:
     body, before, key = served.a_payment(), served.payments(), f"lost-{next(KEYS)}"
     _sent(served, body, key, fault)
     assert served.payments() == before
@@ -66,7 +64,7 @@ def test_a_payment_that_never_arrived_is_booked_when_it_is_sent_again(served: Se
 
 
 @pytest.mark.parametrize("fault", ["slow=100", "no_answer_after_commit=100"])
-def test_a_sandbox_that_is_stopped_while_it_keeps_a_caller_waiting_ends_without_a_traceback(fault: str) -> None:
+def test_a_sandbox_stopped_with_a_waiting_caller_ends_cleanly(fault: str) -> None:
     with serving(keep_errors=True) as served:
         query = {"access_token": served.token, "limit": "1"}
         headers = {"X-Sandbox-Fault": fault}
@@ -122,7 +120,7 @@ async def test_a_rule_strikes_no_switch_no_page_and_no_link() -> None:
         assert (await caller.send("GET", "/accounting/bills")).status_code == 200
 
 
-async def test_an_asynchronous_job_that_must_fail_says_so_when_asked_and_books_nothing() -> None:
+async def test_a_doomed_asynchronous_job_says_so_and_books_nothing() -> None:
     async with calling() as caller:
         before = await caller.bill("FT-778")
         body = await caller.payment_of("FT-778") | {"response_mode": "async"}
@@ -134,7 +132,7 @@ async def test_an_asynchronous_job_that_must_fail_says_so_when_asked_and_books_n
         assert await caller.bill("FT-778") == before
 
 
-async def test_a_job_that_never_ends_may_have_booked_and_its_key_gives_the_same_job_for_ever() -> None:
+async def test_a_job_that_never_ends_keeps_its_key_and_may_have_booked() -> None:
     async with calling() as caller:
         before, body = await caller.bill("FT-778"), await caller.payment_of("FT-778", "480.00")
         headers = {"Idempotency-Key": "endless", "X-Sandbox-Fault": "job_never_ends"}

@@ -11,7 +11,7 @@ from support.sandbox.client import calling
 PAGE_BYTES_MAX = 200_000
 
 
-async def test_the_page_says_that_this_is_not_rutter_and_shows_every_companys_books() -> None:
+async def test_the_page_says_it_is_not_rutter_and_shows_all_books() -> None:
     async with calling() as caller:
         page = await caller.client.get("/")
         assert page.status_code == 200
@@ -57,7 +57,7 @@ async def test_text_from_outside_is_shown_as_text() -> None:
         assert "&lt;b&gt;bold" in page.text
 
 
-async def test_the_page_runs_no_script_and_its_one_style_is_the_one_it_names() -> None:
+async def test_the_page_runs_no_script_and_names_its_one_style() -> None:
     async with calling() as caller:
         page = await caller.client.get("/")
         style = re.search("<style>(.*?)</style>", page.text, re.DOTALL)
@@ -69,7 +69,7 @@ async def test_the_page_runs_no_script_and_its_one_style_is_the_one_it_names() -
         assert not re.search(r"<(script|img|link|iframe|object)\b|\bon\w+=", page.text)
 
 
-async def test_the_page_stays_small_however_much_it_holds_and_was_asked() -> None:
+async def test_the_page_stays_small_whatever_it_holds() -> None:
     async with calling(bills=2000) as caller:
         for number in range(60):
             await caller.client.get(f"/{number}/{'x' * 5000}")

@@ -182,7 +182,7 @@ def test_every_write_of_the_other_objects_fits_its_description(wire: Wire, descr
             assert deleted.status == 404
 
 
-def test_orders_are_written_in_the_older_form_and_read_in_the_newer(described: Described) -> None:
+def test_orders_are_written_in_the_old_form_and_read_in_new(described: Described) -> None:
     sandbox = open_sandbox(today=TODAY)
     wire = Wire(sandbox)
     item, vendor = wire.named("items", "Packing box"), wire.named("vendors", "Acme Packaging")
@@ -201,7 +201,7 @@ def test_orders_are_written_in_the_older_form_and_read_in_the_newer(described: D
     sandbox.close()
 
 
-def test_everything_about_connections_jobs_and_events_fits_its_description(described: Described) -> None:
+def test_connections_jobs_and_events_fit_their_description(described: Described) -> None:
     sandbox = open_sandbox(today=TODAY)
     wire = Wire(sandbox)
     check, call = described.check, wire.call
@@ -255,8 +255,8 @@ def test_no_endpoint_of_the_description_was_left_out() -> None:
         test_every_write_of_the_other_objects_fits_its_description(caller, described)
         caller.close()
         sandbox.close()
-    test_orders_are_written_in_the_older_form_and_read_in_the_newer(described)
-    test_everything_about_connections_jobs_and_events_fits_its_description(described)
+    test_orders_are_written_in_the_old_form_and_read_in_new(described)
+    test_connections_jobs_and_events_fit_their_description(described)
     elsewhere = {
         ("POST", "/item/public_token/exchange"),  # met in the tests of Link
         ("GET", "/configs/webhooks/{id}"),  # met in the tests of webhooks

@@ -85,7 +85,7 @@ def test_quickbooks_wants_an_account_on_every_line(wire: Wire) -> None:
     refused(wire.send("POST", "bills", given), 450, "MISSING_ACCOUNT")
 
 
-def test_netsuite_takes_an_account_or_an_item_on_a_line_and_never_both(on: On) -> None:
+def test_netsuite_takes_an_account_or_an_item_on_a_line_not_both(on: On) -> None:
     wire = on("NETSUITE")
     account, item = wire.of_type("expense")["id"], wire.named("items", "Consulting hour")["id"]
     stocked, location = wire.named("items", "Bearing 6204")["id"], wire.every("locations")[0]["id"]
@@ -105,7 +105,7 @@ def test_netsuite_takes_an_account_or_an_item_on_a_line_and_never_both(on: On) -
     assert enter(item={"id": stocked}, location_id=location)["status"] == 200
 
 
-def test_netsuite_puts_a_document_into_the_root_subsidiary_unless_told_otherwise(on: On) -> None:
+def test_netsuite_defaults_to_the_root_subsidiary(on: On) -> None:
     wire = on("NETSUITE")
     by_parent = {one["parent_id"] is None: one["id"] for one in wire.every("subsidiaries")}
     assert wire.create("bills", **bill_fields(wire))["subsidiary_id"] == by_parent[True]
@@ -184,7 +184,7 @@ def test_money_of_the_wrong_kind_pays_nothing(wire: Wire) -> None:
     assert wire.books() == before
 
 
-def test_a_bill_from_an_order_closes_it_and_its_deletion_opens_it_again(wire: Wire) -> None:
+def test_a_bill_closes_its_order_and_its_deletion_reopens_it(wire: Wire) -> None:
     order = next(one for one in wire.every("purchase_orders") if one["document_number"] == "PO-204")
     assert (order["status"], order["total_amount"]) == ("open", 740)
     line = {"account_id": wire.of_type("expense")["id"], "total_amount": 740}
@@ -199,7 +199,7 @@ def test_a_bill_from_an_order_closes_it_and_its_deletion_opens_it_again(wire: Wi
     assert wire.get(f"/accounting/purchase_orders/{order['id']}")["purchase_order"]["status"] == "open"
 
 
-def test_a_credit_cannot_move_to_a_currency_its_vendor_is_not_billed_in(wire: Wire) -> None:
+def test_a_credit_cannot_move_to_a_currency_its_vendor_lacks(wire: Wire) -> None:
     credit = wire.every("bill_credit_memos")[0]
     line = {"account_id": wire.of_type("expense")["id"], "total_amount": 10}
     change = {"currency_code": "EUR", "line_items": [line]}

@@ -13,7 +13,7 @@ from rutter_sandbox import open_sandbox
 from support.sandbox.serve_command import ENDS_WITHIN_SECONDS, serving
 
 
-def test_the_first_line_says_where_it_is_and_nothing_else_is_printed() -> None:
+def test_the_first_line_says_where_it_is_and_nothing_follows() -> None:
     with serving() as served:
         line = served.announced
         served.process.send_signal(signal.SIGTERM)
@@ -32,7 +32,7 @@ def test_an_interrupt_is_an_ordinary_end() -> None:
         assert served.process.wait(ENDS_WITHIN_SECONDS) == 0
 
 
-def test_books_of_another_version_are_refused_with_a_sentence_and_left_alone(tmp_path: Path) -> None:
+def test_books_of_another_version_are_refused_and_left_alone(tmp_path: Path) -> None:
     file = tmp_path / "books.sqlite"
     open_sandbox(file).close()
     with closing(sqlite3.connect(file)) as books:

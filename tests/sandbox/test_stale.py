@@ -12,7 +12,7 @@ async def _paid(caller: Caller, number: str, amount: str) -> str:
     return str(made["bill_payment"]["id"])
 
 
-async def test_a_payment_is_not_seen_on_its_bill_in_its_list_or_in_the_balance() -> None:
+async def test_a_payment_is_not_seen_on_its_bill_in_lists_or_balance() -> None:
     async with calling() as caller:
         before, bank = await caller.bill("FT-778"), await caller.account()
         payment_id = await _paid(caller, "FT-778", "12480.00")
@@ -35,7 +35,7 @@ async def test_a_filter_finds_the_bill_under_its_old_status() -> None:
         assert "FT-778" in numbers[STALE]
 
 
-async def test_only_the_last_write_is_taken_back_and_only_for_that_one_read() -> None:
+async def test_only_the_last_write_is_hidden_and_only_for_one_read() -> None:
     async with calling() as caller:
         first, second = await _paid(caller, "FT-778", "100.00"), await _paid(caller, "FT-802", "100.00")
         seen = [one["id"] for one in await caller.every("bill_payments", fault=STALE)]
@@ -45,7 +45,7 @@ async def test_only_the_last_write_is_taken_back_and_only_for_that_one_read() ->
         assert {first, second} <= set(fresh)
 
 
-async def test_a_stale_read_of_what_was_not_written_lately_is_an_ordinary_one() -> None:
+async def test_a_stale_read_without_a_recent_write_is_ordinary() -> None:
     async with calling() as caller:
         await _paid(caller, "FT-778", "100.00")
         bill = await caller.bill("NW-2291")

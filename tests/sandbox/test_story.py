@@ -41,14 +41,14 @@ def test_there_are_overdue_bills_and_bills_that_are_due_later(wire: Wire) -> Non
     assert wire.by_number("FT-802")["amount_due"] == 27350
 
 
-def test_one_invoice_was_entered_twice_under_two_spellings_of_its_number(wire: Wire) -> None:
+def test_one_invoice_was_entered_twice_with_two_spellings(wire: Wire) -> None:
     first, second = wire.by_number("INV-1043"), wire.by_number("INV1043")
     assert first["id"] != second["id"]
     assert first["vendor_id"] == second["vendor_id"]
     assert first["total_amount"] == second["total_amount"]
 
 
-def test_the_bank_details_of_a_vendor_with_an_open_bill_changed_yesterday(wire: Wire) -> None:
+def test_a_vendor_with_an_open_bill_changed_its_bank_yesterday(wire: Wire) -> None:
     bill = wire.by_number("GR-88")
     vendor = wire.get(f"/accounting/vendors/{bill['vendor_id']}")["vendor"]
     assert bill["status"] == "open"
@@ -82,13 +82,13 @@ def test_one_credit_is_open_and_fits_an_open_bill_of_its_vendor(wire: Wire) -> N
     assert bill["amount_due"] >= credit["remaining_amount"]
 
 
-def test_two_currencies_are_owed_and_there_is_a_bank_account_in_each(wire: Wire) -> None:
+def test_two_currencies_are_owed_with_a_bank_account_in_each(wire: Wire) -> None:
     owed = {one["currency_code"] for one in wire.every("bills") if one["amount_due"] > 0}
     banks = {one["currency_code"] for one in wire.every("accounts") if one["account_type"] == "bank"}
     assert owed == banks == {"USD", "EUR"}
 
 
-def test_there_are_a_new_vendor_an_archived_one_a_draft_and_an_order(wire: Wire) -> None:
+def test_there_is_a_new_and_an_archived_vendor_a_draft_an_order(wire: Wire) -> None:
     new = wire.named("vendors", "Larkspur Studio")
     assert days_to(new, "created_at") == -6
     assert [one["document_number"] for one in wire.every("bills") if one["vendor_id"] == new["id"]] == ["LS-001"]
@@ -156,7 +156,7 @@ def _bytes(wire: Wire) -> list[bytes]:
     return [one.raw + str(sorted(one.headers.items())).encode() for one in answers]
 
 
-def test_the_same_day_gives_the_same_bytes_in_memory_and_in_a_file(tmp_path: Path) -> None:
+def test_the_same_day_gives_the_same_bytes_in_memory_and_file(tmp_path: Path) -> None:
     with company(TODAY) as first, company(TODAY) as second, company(TODAY, tmp_path / "books.sqlite") as filed:
         assert _bytes(first) == _bytes(second) == _bytes(filed)
 

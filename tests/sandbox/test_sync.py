@@ -19,7 +19,7 @@ async def _state(caller: Caller, status: str, **more: str) -> None:
     await caller.switch(f"connections/{caller.sandbox.connections[0].id}", {"status": status, **more})
 
 
-async def test_deletions_are_walked_page_by_page_in_the_order_in_which_they_happened() -> None:
+async def test_deletions_are_paged_in_the_order_they_happened() -> None:
     async with calling() as caller:
         deleted = await _deleted(caller, 3)
         found, cursor = [], ""
@@ -79,7 +79,7 @@ async def test_one_company_does_not_see_what_another_deleted() -> None:
         assert (await caller.get("/events", type="object_deleted", token=other))["events"] == []
 
 
-async def test_a_sync_on_demand_moves_the_moment_of_the_last_sync_unless_nothing_is_to_be_synced() -> None:
+async def test_a_sync_on_demand_moves_the_last_sync_time_if_any_is_due() -> None:
     async with calling() as caller:
         before = (await caller.get("/connections/status"))["status"]["last_sync_completed_at"]
         assert await caller.post("/connections/incremental_sync", {"object_types": []}) == {"success": True}
@@ -116,9 +116,7 @@ async def test_a_rotated_token_replaces_the_old_one_at_once() -> None:
 
 
 @pytest.mark.parametrize(("status", "code"), [("needs_reauth", "NEEDS_UPDATE"), ("disabled", "CONNECTION_DISABLED")])
-async def test_a_connection_whose_platform_may_not_be_called_refuses_everything_about_its_data(
-    status: str, code: str
-) -> None:
+async def test_a_forbidden_platform_refuses_everything_about_its_data(status: str, code: str) -> None:
     async with calling() as caller:
         payment = await caller.payment_of("FT-778")
         await _state(caller, status)
@@ -146,7 +144,7 @@ async def test_a_disabled_connection_says_why() -> None:
         assert [row["status"] for row in every if row["access_token"] == caller.token] == ["disabled"]
 
 
-async def test_before_the_first_sync_ends_only_a_forced_read_is_answered() -> None:
+async def test_before_the_first_sync_only_a_forced_read_succeeds() -> None:
     async with calling() as caller:
         await _state(caller, "not_ready")
         refused = await caller.send("GET", "/accounting/bills")

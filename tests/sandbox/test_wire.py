@@ -36,7 +36,7 @@ def test_without_the_right_credentials_nothing_is_shown(wire: Wire, header: str 
 
 
 @pytest.mark.parametrize("version", [None, "", "2023-03-14", "2099-01-01", "unstable"])
-def test_a_request_without_the_version_that_is_spoken_here_is_refused(wire: Wire, version: str | None) -> None:
+def test_a_request_without_the_right_version_is_refused(wire: Wire, version: str | None) -> None:
     refused(wire.call("GET", "/accounting/bills", headers={"X-Rutter-Version": version}), 400)
 
 
@@ -76,7 +76,7 @@ def test_lists_single_reads_and_writes_have_their_envelopes(wire: Wire) -> None:
     assert set(wire.get("/accounting/company_info")) == {"company_info", "connection"}
 
 
-def test_every_answer_says_that_it_is_a_sandbox_and_which_request_it_answers(wire: Wire) -> None:
+def test_every_response_names_the_sandbox_and_its_request(wire: Wire) -> None:
     answers = [wire.call("GET", "/accounting/bills"), wire.call("GET", "/accounting/nothing"), wire.call("GET", "/x")]
     assert all(one.headers["x-rutter-sandbox"] == "true" for one in answers)
     ids = {one.headers["x-rutter-request-id"] for one in answers}
@@ -84,7 +84,7 @@ def test_every_answer_says_that_it_is_a_sandbox_and_which_request_it_answers(wir
     assert all(uuid.UUID(one) for one in ids)
 
 
-def test_amounts_are_numbers_and_moments_are_utc_with_milliseconds(wire: Wire) -> None:
+def test_amounts_are_numbers_and_times_are_utc_milliseconds(wire: Wire) -> None:
     bill = wire.create("bills", **bill_fields(wire, "0.10"))
     assert isinstance(bill["total_amount"], Decimal)
     assert bill["total_amount"] == Decimal("0.10")
@@ -192,7 +192,7 @@ def test_any_other_response_mode_is_refused(wire: Wire, mode: object) -> None:
 # Idempotency
 
 
-def test_a_repeated_key_gives_the_first_answer_and_books_nothing_more(wire: Wire) -> None:
+def test_a_repeated_key_replays_the_first_reply_and_books_once(wire: Wire) -> None:
     given = bill_fields(wire)
     first = wire.send("POST", "bills", given, key="k")
     count = len(wire.every("bills"))
@@ -214,7 +214,7 @@ def test_a_key_with_another_request_is_a_conflict(wire: Wire, on: On) -> None:
         assert pending_answer.job_id is None
 
 
-def test_a_refusal_by_the_platform_is_kept_under_its_key_for_ever(wire: Wire) -> None:
+def test_a_platform_refusal_is_kept_under_its_key_for_ever(wire: Wire) -> None:
     bill = wire.by_number("FT-802")
     given = payment_fields(wire, bill, amount="30000.00")
     first = wire.send("POST", "bill_payments", given, key="k")

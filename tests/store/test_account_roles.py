@@ -6,7 +6,7 @@ from rutter_ap_server.store.account_roles import AccountRole
 from rutter_ap_server.store.engine import Store
 
 
-def test_a_role_is_played_by_the_account_linked_last_in_each_company(store: Store) -> None:
+def test_a_role_belongs_to_the_account_linked_last_per_company(store: Store) -> None:
     store.write_now(lambda tx: tx.account_roles.assign("c1", "funding", "a1", "Account a1"))
     store.write_now(lambda tx: tx.account_roles.assign("c1", "funding", "a2", "Account a2"))
     store.write_now(lambda tx: tx.account_roles.assign("c1", "expense", "a3", "Account a3"))

@@ -18,7 +18,7 @@ def test_approvers_are_listed_by_name_and_a_hash_is_in_no_repr(store: Store) -> 
     assert "hash" not in repr(found)
 
 
-def test_a_known_approver_gets_a_new_passcode_and_a_removed_one_can_come_back(store: Store) -> None:
+def test_an_approver_can_get_a_new_passcode_or_come_back(store: Store) -> None:
     store.write_now(lambda tx: tx.approvers.add("Ana", "old"))
     store.write_now(lambda tx: tx.approvers.add("Ana", "new"))
     assert [a.passcode_hash for a in store.read_now(lambda tx: tx.approvers.active())] == ["new"]

@@ -94,7 +94,7 @@ def test_a_changed_entry_is_found(store: Store, store_url: str, change: str) -> 
     assert (found.holds, found.broken_at, found.entries, found.reason) == (False, 3, 2, "its content was changed")
 
 
-def test_an_entry_that_was_changed_with_its_own_hash_no_longer_fits_the_next(store: Store, store_url: str) -> None:
+def test_an_entry_changed_with_its_hash_no_longer_fits_the_next(store: Store, store_url: str) -> None:
     five_entries(store)
     third = entries(store)[2]
     forged = Entry(third.seq, third.at, third.kind, "Mallory", third.proposal_id, third.body, third.previous, "")

@@ -28,7 +28,7 @@ _VALUES = st.recursive(
         (10**30, "1" + "0" * 30),
     ],
 )
-def test_keys_are_sorted_and_the_spelling_is_ascii_without_spaces(value: object, spelling: str) -> None:
+def test_keys_are_sorted_and_text_is_ascii_without_spaces(value: object, spelling: str) -> None:
     assert canonical(value) == spelling
 
 

@@ -40,7 +40,8 @@ def test_the_store_tells_the_time_of_the_clock(store: Store, clock: FixedClock) 
     assert now(store) == START + HOUR
 
 
-def test_a_clock_set_back_does_not_set_the_store_back_and_time_goes_on(store: Store, clock: FixedClock) -> None:
+def test_a_clock_set_back_does_not_set_the_store_back(store: Store, clock: FixedClock) -> None:
+    """And time goes on."""
     note(store)
     clock.instant = START - HOUR
     assert now(store) == START
@@ -60,7 +61,7 @@ def test_once_the_clock_has_caught_up_it_counts_again(store: Store, clock: Fixed
     assert now(store) == START + MINUTE
 
 
-def test_a_clock_that_jumps_back_and_forth_never_runs_ahead_of_itself(store: Store, clock: FixedClock) -> None:
+def test_a_clock_that_jumps_about_never_runs_ahead_of_itself(store: Store, clock: FixedClock) -> None:
     """Time that ran ahead would empty the windows early."""
     for step in range(50):
         clock.instant = START + step * MINUTE
@@ -72,7 +73,7 @@ def test_a_clock_that_jumps_back_and_forth_never_runs_ahead_of_itself(store: Sto
     assert now(store) == START + 50 * MINUTE
 
 
-def test_the_chain_is_in_the_order_of_time_whatever_the_clocks_of_its_writers_say(
+def test_the_chain_is_in_order_of_time_whatever_clocks_say(
     store: Store, clock: FixedClock, slow: tuple[Store, FixedClock]
 ) -> None:
     other, its_clock = slow
@@ -88,7 +89,7 @@ def test_the_chain_is_in_the_order_of_time_whatever_the_clocks_of_its_writers_sa
     assert store.read_now(lambda tx: tx.audit.verify()).holds
 
 
-def test_the_newest_proposal_of_an_intent_is_the_one_written_last_though_its_writer_is_slow(
+def test_the_newest_proposal_is_the_one_written_last(
     store: Store, clock: FixedClock, slow: tuple[Store, FixedClock]
 ) -> None:
     """Else a bill that was posted last would look declined, and be entered again."""
@@ -118,7 +119,7 @@ def test_a_question_that_ran_out_is_not_revived(store: Store, clock: FixedClock)
     assert not store.write_now(lambda tx: tx.questions.answer(question, proposal.id, "f" * 64, "accepted"))
 
 
-def test_a_question_asked_before_the_clock_went_back_still_runs_out(store: Store, clock: FixedClock) -> None:
+def test_a_question_asked_before_the_clock_went_back_expires(store: Store, clock: FixedClock) -> None:
     proposal = put(store)
     question = store.write_now(lambda tx: tx.questions.ask(proposal.id, "f" * 64, 600))
     note(store)
@@ -129,7 +130,7 @@ def test_a_question_asked_before_the_clock_went_back_still_runs_out(store: Store
     assert not store.write_now(lambda tx: tx.questions.answer(question, proposal.id, "f" * 64, "accepted"))
 
 
-def test_a_lease_outlives_a_clock_set_back_by_its_own_length_and_no_more(store: Store, clock: FixedClock) -> None:
+def test_a_lease_outlives_a_clock_set_back_by_its_own_length(store: Store, clock: FixedClock) -> None:
     proposal = put(store, state="released")
     store.write_now(lambda tx: tx.proposals.claim(proposal.id, "one", 120))
     note(store)
@@ -140,9 +141,8 @@ def test_a_lease_outlives_a_clock_set_back_by_its_own_length_and_no_more(store: 
     assert store.write_now(lambda tx: tx.proposals.take_over(proposal.id, "two", 120))
 
 
-def test_a_clock_set_forward_lets_a_lease_be_taken_over_but_the_first_owner_then_has_none(
-    store: Store, clock: FixedClock
-) -> None:
+def test_a_clock_set_forward_moves_a_lease_to_one_new_owner(store: Store, clock: FixedClock) -> None:
+    """The lease can be taken over, and its first owner then has none."""
     proposal = put(store, state="released")
     store.write_now(lambda tx: tx.proposals.claim(proposal.id, "one", 120))
     clock.instant = START + 1000 * HOUR
@@ -164,9 +164,7 @@ def test_no_jump_shorter_than_the_window_frees_what_was_spent(store: Store, cloc
     assert store.read_now(lambda tx: tx.spend.spent("company-1", "USD", 24)) == USD_5
 
 
-def test_what_was_spent_while_the_clock_was_ahead_counts_after_it_was_put_right(
-    store: Store, clock: FixedClock
-) -> None:
+def test_spending_recorded_by_a_fast_clock_counts_once_corrected(store: Store, clock: FixedClock) -> None:
     clock.instant = START + 1000 * HOUR
     proposal = put(store)
     store.write_now(lambda tx: tx.spend.reserve(proposal.id, "company-1", "v1", USD_5))
@@ -189,9 +187,7 @@ def test_a_locked_approver_is_not_let_in_by_a_clock_set_back(store: Store, clock
     assert ana.locked_until > store.read_now(lambda tx: tx.now)
 
 
-def test_a_time_nobody_can_read_in_the_newest_entry_does_not_keep_the_chain_from_being_verified(
-    store: Store, store_url: str
-) -> None:
+def test_an_unreadable_time_still_lets_the_chain_be_verified(store: Store, store_url: str) -> None:
     note(store)
     behind_its_back(store_url, "UPDATE audit SET at = 'yesterday'")
 

@@ -85,7 +85,7 @@ def test_two_processes_of_many_threads_keep_every_limit(store_url: str) -> None:
 
 
 @pytest.mark.parametrize("others", [0, 1])
-def test_of_fifty_payments_on_one_bill_one_is_on_its_way_at_a_time(store: Store, others: int) -> None:
+def test_of_fifty_payments_on_one_bill_one_is_sent_at_a_time(store: Store, others: int) -> None:
     """Each reads what the others are, then changes its own row: no lock on a row could keep them apart."""
     for _ in range(others):
         put(store, bill_id="b1", state="unknown")

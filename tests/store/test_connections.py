@@ -29,7 +29,7 @@ def revision(store: Store) -> int:
     return store.read_now(lambda tx: tx.connections.revision())
 
 
-def test_a_connection_waits_until_it_is_linked_and_then_has_its_platform(store: Store, clock: FixedClock) -> None:
+def test_a_connection_has_its_platform_once_it_is_linked(store: Store, clock: FixedClock) -> None:
     begun = begin(store, "c1", "Second")
     assert begun == SavedConnection("c1", "embedded", "Second", None, "pending", START, START)
     assert store.read_now(lambda tx: tx.connections.get("c1")) == begun
@@ -74,7 +74,7 @@ def test_many_that_are_begun_at_once_become_one(store: Store) -> None:
     assert len(kept(store)) == 1
 
 
-def test_a_name_is_free_again_once_its_connection_is_linked_or_removed(store: Store) -> None:
+def test_a_name_is_free_again_once_linked_or_removed(store: Store) -> None:
     begin(store, "c1", "Second")
     activate(store, "c1", "Second")
     assert begin(store, "c2", "Second").id == "c2"
@@ -83,7 +83,7 @@ def test_a_name_is_free_again_once_its_connection_is_linked_or_removed(store: St
     assert kept(store, "pending", "active") == [("c1", "Second", "active"), ("c3", "Second", "pending")]
 
 
-def test_a_removed_connection_stays_on_record_and_changes_no_more_unless_it_is_begun_anew(store: Store) -> None:
+def test_a_removed_connection_changes_no_more_unless_begun_anew(store: Store) -> None:
     begin(store, "c1", "Second")
     assert store.write_now(lambda tx: tx.connections.remove("c1"))
     assert not store.write_now(lambda tx: tx.connections.remove("c1"))
@@ -119,7 +119,7 @@ def test_every_change_can_be_noticed_and_a_look_is_none(store: Store) -> None:
     assert revision(store) == last
 
 
-def test_when_rutter_last_answered_is_noted_without_counting_as_a_change(store: Store, clock: FixedClock) -> None:
+def test_when_rutter_last_replied_is_noted_without_a_change(store: Store, clock: FixedClock) -> None:
     begin(store, "c1", "Second")
     begin(store, "c2", "Third")
     before = revision(store)
@@ -131,9 +131,7 @@ def test_when_rutter_last_answered_is_noted_without_counting_as_a_change(store: 
     assert revision(store) == before
 
 
-def test_connections_are_there_again_when_the_store_is_opened_again(
-    store: Store, store_url: str, clock: FixedClock
-) -> None:
+def test_connections_survive_a_reopened_store(store: Store, store_url: str, clock: FixedClock) -> None:
     begin(store, "c1", "naïve — 株")
     activate(store, "c1", "naïve — 株")
     before = revision(store)

@@ -74,7 +74,7 @@ def test_none_is_null_and_comes_back_as_none(store: Store, store_url: str) -> No
     assert store.read_now(lambda tx: both_ways(tx, say.OF_RUN, {"run_": None})) == ([], [])
 
 
-def test_one_move_that_sets_more_or_less_each_time_keeps_its_columns_apart(store: Store) -> None:
+def test_moves_that_set_different_columns_keep_them_apart(store: Store) -> None:
     proposal = put(store, state="released")
     store.write_now(lambda tx: tx.proposals.claim(proposal.id, "the owner", 120))
     store.write_now(lambda tx: tx.proposals.move(proposal.id, ["dispatching"], "posted", record='{"id":"p1"}'))
@@ -129,7 +129,7 @@ def test_many_threads_at_once_each_get_their_own_answers(store: Store) -> None:
     assert wrong == []
 
 
-def test_every_statement_of_the_list_is_worded_as_sqlalchemy_words_it(store: Store) -> None:
+def test_every_statement_is_worded_as_sqlalchemy_words_it(store: Store) -> None:
     values = {
         "POSTED_WITH_DIGEST": {"company_": "company-1", "digest_": "d", "since_": "2026"},
         "OF_VENDOR": {"company_": "company-1", "vendor_": "v1", "states_": ["held", "posted"]},

@@ -38,7 +38,7 @@ def test_each_state_company_and_bill_lists_its_own(store: Store) -> None:
     assert ids(store, bill="b2") == []
 
 
-def test_held_past_its_time_is_expired_whether_written_down_or_not(store: Store, clock: FixedClock) -> None:
+def test_held_past_its_time_is_expired_even_if_not_recorded(store: Store, clock: FixedClock) -> None:
     late, written = put(store, state="held").id, put(store, state="expired").id
     sent = put(store, state="unknown").id
     clock.instant = START + timedelta(hours=72)
@@ -49,7 +49,7 @@ def test_held_past_its_time_is_expired_whether_written_down_or_not(store: Store,
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 50])
-def test_pages_follow_each_other_though_many_were_made_at_one_moment(store: Store, size: int) -> None:
+def test_pages_follow_each_other_though_made_at_one_moment(store: Store, size: int) -> None:
     made = [put(store, created_at=START + timedelta(seconds=number // 3)).id for number in range(8)]
     found: list[str] = []
     after = None

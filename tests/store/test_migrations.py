@@ -84,13 +84,13 @@ def test_the_steps_make_exactly_the_tables_the_program_uses(store: Store, store_
     assert differences(store_url) == []
 
 
-def test_an_upgraded_store_has_exactly_the_tables_and_indexes_of_a_new_one(old_url: str) -> None:
+def test_an_upgraded_store_has_the_tables_of_a_new_one(old_url: str) -> None:
     Store(old_url, FixedClock(START)).close()
 
     assert differences(old_url) == []
 
 
-def test_what_the_first_release_stored_is_all_there_after_the_upgrade(old_url: str) -> None:
+def test_what_the_first_release_stored_survives_the_upgrade(old_url: str) -> None:
     store = Store(old_url, FixedClock(START))
     found = store.read_now(
         lambda tx: (tx.proposals.get(KNOWN_ID), tx.audit.verify(), tx.account_roles.find("company-1", "funding"))
@@ -141,11 +141,11 @@ def opened_by_processes_at_once(url: str) -> list[str]:
     return [process.communicate(timeout=60)[0] for process in processes]
 
 
-def test_processes_that_open_an_old_store_at_once_upgrade_it_once(old_url: str) -> None:
+def test_processes_that_open_an_old_store_at_once_upgrade_once(old_url: str) -> None:
     assert opened_by_processes_at_once(old_url) == ["2\n"] * 2
 
 
-def test_processes_that_open_an_empty_database_at_once_make_one_store(empty_url: str) -> None:
+def test_processes_that_open_an_empty_database_make_one_store(empty_url: str) -> None:
     assert opened_by_processes_at_once(empty_url) == ["0\n"] * 2
 
 
@@ -170,7 +170,7 @@ def test_a_step_that_fails_leaves_the_store_as_it_was(old_url: str, monkeypatch:
 
 
 @pytest.mark.parametrize("stamp", [str(int(schema.REVISION) + 1), "99", "one", ""])
-def test_a_newer_or_unknown_store_is_left_as_it_is_and_says_what_to_run(store_url: str, stamp: str) -> None:
+def test_a_newer_or_unknown_store_is_kept_and_says_what_to_run(store_url: str, stamp: str) -> None:
     Store(store_url, FixedClock(START)).close()
     behind_its_back(store_url, f"UPDATE meta SET value = '{stamp}' WHERE key = 'schema'", "DROP TABLE secrets")
     before = tables_of(store_url)

@@ -35,7 +35,7 @@ def refused(file: Path) -> StoreError:
     return error.value
 
 
-def test_the_store_and_its_folder_are_readable_by_their_owner_alone(tmp_path: Path) -> None:
+def test_only_the_owner_can_read_the_store_and_its_folder(tmp_path: Path) -> None:
     file = tmp_path / "new" / "home" / "ap.db"
     mask = os.umask(0)
     try:
@@ -97,7 +97,7 @@ def test_a_database_of_another_program_gets_no_tables_of_ours(tmp_path: Path) ->
     assert refused(file).message == "the store's file is not a database of this program, or is damaged"
 
 
-def test_a_database_of_another_program_with_a_table_of_the_same_name_is_not_taken_for_ours(tmp_path: Path) -> None:
+def test_another_programs_table_of_our_name_is_not_ours(tmp_path: Path) -> None:
     file = tmp_path / "other.db"
     with closing(sqlite3.connect(file)) as other:
         other.execute("CREATE TABLE meta (key TEXT, value TEXT)")
@@ -108,7 +108,7 @@ def test_a_database_of_another_program_with_a_table_of_the_same_name_is_not_take
 
 
 @pytest.mark.parametrize("version", ["99", "one", ""])
-def test_a_store_of_another_version_says_what_to_do_and_is_left_unchanged(tmp_path: Path, version: str) -> None:
+def test_a_store_of_another_version_is_unchanged_and_says_so(tmp_path: Path, version: str) -> None:
     file = tmp_path / "ap.db"
     Store(url_of(file), Clock()).close()
     with closing(sqlite3.connect(file)) as other:

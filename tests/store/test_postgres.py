@@ -52,9 +52,7 @@ def test_without_its_driver_it_says_what_to_install(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg"])
-def test_a_server_that_is_not_there_is_an_error_of_ours_that_tells_nothing_of_the_address(
-    scheme: str, tmp_path: Path
-) -> None:
+def test_an_absent_server_is_our_error_without_its_address(scheme: str, tmp_path: Path) -> None:
     with pytest.raises(StoreError) as error:
         Store(f"{scheme}://keeper:a-password@/books?host={tmp_path}", Clock())
 
@@ -113,7 +111,7 @@ def test_a_reader_can_write_nothing(pg: Store) -> None:
     assert pg.read_now(lambda tx: tx.controls.frozen_by()) is None
 
 
-def test_a_connection_lost_in_the_middle_loses_the_whole_transaction_and_no_other(pg: Store, pg_url: str) -> None:
+def test_a_lost_connection_loses_its_whole_transaction_only(pg: Store, pg_url: str) -> None:
     proposal = a_proposal()
 
     def work(tx: Tx) -> None:
@@ -126,14 +124,14 @@ def test_a_connection_lost_in_the_middle_loses_the_whole_transaction_and_no_othe
     assert pg.read_now(lambda tx: tx.proposals.get(proposal.id)) is None
 
 
-def test_a_server_that_was_started_anew_is_met_with_a_fresh_connection(pg: Store, pg_url: str) -> None:
+def test_a_restarted_server_is_met_with_a_fresh_connection(pg: Store, pg_url: str) -> None:
     proposal = put(pg)
     seen_from_outside(pg_url, END_OTHER_SESSIONS)
 
     assert pg.read_now(lambda tx: tx.proposals.get(proposal.id)) == proposal
 
 
-def test_a_failure_that_was_caught_inside_is_not_taken_for_a_commit(pg: Store) -> None:
+def test_a_failure_caught_inside_does_not_commit(pg: Store) -> None:
     """PostgreSQL answers such a COMMIT with a silent ROLLBACK."""
     known, fresh = put(pg), a_proposal(digest="e" * 64)
 

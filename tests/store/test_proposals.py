@@ -50,7 +50,7 @@ def test_there_is_none_under_an_id_nobody_gave(store: Store) -> None:
 
 @pytest.mark.parametrize("first", OPEN_STATES)
 @pytest.mark.parametrize("second", OPEN_STATES)
-def test_the_database_refuses_a_second_open_proposal_for_one_intent(store: Store, first: str, second: str) -> None:
+def test_the_database_refuses_a_second_open_proposal_per_intent(store: Store, first: str, second: str) -> None:
     put(store, digest="a" * 64, state=first)
 
     with pytest.raises(StoreError):
@@ -107,7 +107,7 @@ def test_a_state_changes_only_from_the_states_expected(store: Store, clock: Fixe
     assert stored(store, proposal.id) == replace(proposal, state="declined", updated_at=clock.instant)
 
 
-def test_the_newest_proposal_of_an_intent_is_found_open_or_closed(store: Store) -> None:
+def test_the_newest_proposal_of_an_intent_is_found_open_or_not(store: Store) -> None:
     put(store, digest="a" * 64, state="expired", created_at=START)
     newest = put(store, digest="a" * 64, state="declined", created_at=START + timedelta(minutes=1))
     put(store, digest="a" * 64, state="failed", created_at=START - timedelta(minutes=1))
@@ -129,7 +129,7 @@ def test_proposals_are_found_by_bill_and_by_state_newest_first(store: Store) -> 
     assert len(listed) == 2
 
 
-def test_a_proposal_is_found_by_the_first_characters_of_its_id_taken_literally(store: Store) -> None:
+def test_a_proposal_is_found_by_a_literal_prefix_of_its_id(store: Store) -> None:
     proposal = put(store)
 
     assert store.read_now(lambda tx: tx.proposals.starting_with(proposal.id[:6])) == [proposal]
@@ -137,7 +137,7 @@ def test_a_proposal_is_found_by_the_first_characters_of_its_id_taken_literally(s
     assert store.read_now(lambda tx: tx.proposals.starting_with("_" * 8)) == []
 
 
-def test_a_released_proposal_is_claimed_once_and_its_lease_is_kept(store: Store) -> None:
+def test_a_released_proposal_is_claimed_once_with_a_lease(store: Store) -> None:
     proposal = put(store, state="released")
 
     assert store.write_now(lambda tx: tx.proposals.claim(proposal.id, "one", 120))
@@ -212,7 +212,7 @@ def test_of_two_processes_exactly_one_gets_each_claim(store: Store, store_url: s
     assert {i: stored(store, i).lease_owner for i in ids} == dict.fromkeys(won[0], "one") | dict.fromkeys(won[1], "two")
 
 
-def test_an_open_outcome_is_taken_over_only_once_its_lease_ran_out(store: Store, clock: FixedClock) -> None:
+def test_an_unknown_outcome_is_taken_over_after_its_lease(store: Store, clock: FixedClock) -> None:
     proposal = put(store, state="released")
     store.write_now(lambda tx: tx.proposals.claim(proposal.id, "one", 120))
 
@@ -253,7 +253,7 @@ def test_approvals_are_kept_in_order_and_voided_together(store: Store) -> None:
     assert store.read_now(lambda tx: tx.proposals.approvals(proposal.id)) == ()
 
 
-def test_a_judgement_of_other_facts_voids_the_approvals_given_before(store: Store) -> None:
+def test_new_facts_void_the_approvals_given_before(store: Store) -> None:
     proposal = put(store)
     store.write_now(lambda tx: tx.proposals.approve(proposal.id, "Ana", "desk", "f" * 64))
 
@@ -283,14 +283,12 @@ def test_a_judgement_of_other_facts_voids_the_approvals_given_before(store: Stor
     )
 
 
-def test_an_approval_of_a_proposal_that_is_not_there_cannot_be_written(store: Store) -> None:
+def test_an_approval_of_a_missing_proposal_is_not_written(store: Store) -> None:
     with pytest.raises(StoreError):
         store.write_now(lambda tx: tx.proposals.approve(str(uuid.uuid4()), "Ana", "desk", "f" * 64))
 
 
-def test_an_attempt_is_journalled_before_and_settled_after_and_keeps_an_id_learnt_earlier(
-    store: Store, clock: FixedClock
-) -> None:
+def test_an_attempt_is_journalled_first_and_keeps_a_learnt_id(store: Store, clock: FixedClock) -> None:
     proposal = put(store)
     assert store.read_now(lambda tx: tx.attempts.last(proposal.id)) is None
     store.write_now(lambda tx: tx.attempts.add(proposal.id, "key-1", {"payments": ["a"], "due": "1.00"}))

@@ -44,7 +44,7 @@ def test_an_answer_that_comes_many_times_at_once_counts_once(store: Store) -> No
     assert sorted(counted) == [False] * 19 + [True]
 
 
-def test_an_answer_counts_only_for_its_proposal_and_the_facts_it_was_asked_about(store: Store) -> None:
+def test_an_answer_counts_only_for_its_proposal_and_its_facts(store: Store) -> None:
     proposal, question = ask(store)
     other, _ = ask(store)
 
@@ -55,7 +55,7 @@ def test_an_answer_counts_only_for_its_proposal_and_the_facts_it_was_asked_about
     assert answer(store, question, proposal)
 
 
-def test_an_answer_comes_too_late_at_the_moment_its_question_runs_out(store: Store, clock: FixedClock) -> None:
+def test_an_answer_is_late_at_the_moment_its_question_expires(store: Store, clock: FixedClock) -> None:
     (early, first), (late, second) = ask(store, 600), ask(store, 600)
 
     clock.instant = START + timedelta(seconds=600) - timedelta(microseconds=1)

@@ -29,8 +29,9 @@ def over_this_store(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("over_this_store")
-async def test_two_runs_at_once_pass_no_limit_and_what_did_not_fit_waits_for_a_person(home: Path) -> None:
+async def test_two_runs_at_once_pass_no_limit_and_the_rest_is_held(home: Path) -> None:
     # Either run fits by itself, both together do not.
+    """What does not fit waits for a person."""
     limits = ROOMY.replace('\nday_limit = "100000.00"', '\nday_limit = "1400.00"')
     async with a_bench(home, ALLOW + limits) as one:
         other = one.another()
@@ -57,9 +58,8 @@ async def test_two_runs_at_once_pass_no_limit_and_what_did_not_fit_waits_for_a_p
 
 @pytest.mark.usefixtures("over_this_store")
 @pytest.mark.parametrize("cut", ["power cut before", "power cut after"])
-async def test_a_run_that_was_cut_off_is_taken_up_by_two_at_once_and_each_bill_is_paid_once(
-    home: Path, cut: str
-) -> None:
+async def test_a_run_resumed_by_two_at_once_pays_each_bill_once(home: Path, cut: str) -> None:
+    """The run was cut off before."""
     async with a_bench(home, ALLOW + ROOMY) as bench:
         bench.wire.faults = ["none", cut]
         with pytest.raises(PowerCut):

@@ -29,7 +29,7 @@ def opened(box: SecretBox, value: Sealed, company_id: str = "company-1", name: s
     return box.open(value, company_id=company_id, name=name)
 
 
-def test_what_is_sealed_can_be_opened_and_looks_different_each_time() -> None:
+def test_what_is_sealed_opens_and_looks_different_each_time() -> None:
     box = SecretBox([new_key()])
     one, other = sealed(box), sealed(box)
 

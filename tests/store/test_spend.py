@@ -39,7 +39,7 @@ def test_nothing_is_spent_at_first(store: Store) -> None:
     assert (spent(store), spent(store, currency="JPY"), spent(store, currency="KWD")) == ("0.00", "0", "0.000")
 
 
-def test_what_is_reserved_counts_at_once_and_posting_changes_nothing(store: Store) -> None:
+def test_a_reservation_counts_at_once_and_posting_adds_nothing(store: Store) -> None:
     first = reserve(store, "100.10")
     reserve(store, "0.01")
     assert spent(store) == "100.11"
@@ -122,9 +122,7 @@ def test_rows_are_only_ever_added(store: Store, store_url: str) -> None:
     ]
 
 
-def test_an_amount_that_was_made_unreadable_stops_the_sum_instead_of_being_left_out(
-    store: Store, store_url: str
-) -> None:
+def test_an_unreadable_amount_stops_the_sum_and_is_not_skipped(store: Store, store_url: str) -> None:
     reserve(store, "1.00")
     behind_its_back(store_url, "UPDATE spend SET amount = 'a lot'")
 

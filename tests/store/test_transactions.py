@@ -28,7 +28,7 @@ async def test_work_that_raises_leaves_nothing_behind(store: Store) -> None:
     assert await store.read(lambda tx: (tx.proposals.get(proposal.id), tx.controls.frozen_by())) == (None, None)
 
 
-async def test_a_cancellation_during_a_write_waits_for_it_and_loses_nothing(store: Store) -> None:
+async def test_a_cancelled_write_is_completed_and_loses_nothing(store: Store) -> None:
     proposal = a_proposal()
     inside, go_on = threading.Event(), threading.Event()
 

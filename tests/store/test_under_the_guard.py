@@ -27,7 +27,7 @@ vendor_day_limit = "700"
 """
 
 
-async def test_fifty_payments_at_once_pass_no_limit_and_each_leaves_once(
+async def test_fifty_payments_at_once_pass_no_limit_and_leave_once(
     store_url: str, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def over_this_store(environ: dict[str, str]) -> Settings:

@@ -29,7 +29,7 @@ async def test_update_bill_replaces_the_lines_to_the_last_digit(company: Company
         assert shown["bill"]["due"]["amount"] == "78.08"
 
 
-async def test_delete_bill_takes_it_out_of_the_books_once_it_is_released(company: Company) -> None:
+async def test_delete_bill_removes_it_once_released(company: Company) -> None:
     async with company() as (client, app):
         bill = await enter(client, app, "22", "22.02")
         held = await done(client, "delete_bill", bill_id=bill["id"])
@@ -53,7 +53,7 @@ async def test_void_payment_makes_the_bill_due_again_to_the_last_digit(company: 
         assert await due_on(client, bill["id"]) == "30.04"
 
 
-async def test_create_credit_is_open_to_the_last_digit_once_it_is_released(company: Company) -> None:
+async def test_create_credit_is_open_to_the_last_digit_once_released(company: Company) -> None:
     async with company() as (client, app):
         bill = await enter(client, app, "24", "50.05")
         credit = await _credit(client, app, bill, "24", "12.34")

@@ -36,7 +36,7 @@ async def test_summarize_payables_adds_up_what_list_bills_shows(company: Company
             assert sum(aged) == Decimal(one["due"]["amount"])
 
 
-async def test_list_payments_shows_the_latest_first_with_what_each_settled(company: Company) -> None:
+async def test_list_payments_shows_the_latest_first_and_what_each_paid(company: Company) -> None:
     async with company() as (client, _):
         found = await done(client, "list_payments", limit=10)
         dates = [payment["date"] for payment in found["payments"]]
@@ -88,7 +88,7 @@ async def test_get_proposal_shows_what_became_of_a_write(company: Company) -> No
         assert shown["record"]["amount"]["amount"] == "13.31"
 
 
-async def test_list_proposals_shows_what_waits_and_what_is_left_of_the_limits(company: Company) -> None:
+async def test_list_proposals_shows_what_waits_and_what_is_left(company: Company) -> None:
     async with company() as (client, app):
         bill = await enter(client, app, "14", "14.03")
         funding = await account_of(client, "bank", bill["amount"]["currency"])

@@ -31,7 +31,7 @@ async def test_list_connections_shows_the_company_and_what_it_can_do(company: Co
         assert "record_payment" in row["abilities"]["can"]
 
 
-async def test_connect_ledger_begins_one_connection_and_takes_it_up_again(company: Company) -> None:
+async def test_connect_ledger_begins_one_connection_and_resumes_it(company: Company) -> None:
     async with company() as (client, _):
         name = marked("Recorded Company")
         begun = await done(client, "connect_ledger", name=name)

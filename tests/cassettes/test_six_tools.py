@@ -35,7 +35,7 @@ async def test_create_bill_books_the_last_digit(company: Company) -> None:
         assert shown["bill"]["due"]["amount"] == "77.07"
 
 
-async def test_pay_bill_is_held_then_released_and_pays_exactly_the_amount(company: Company) -> None:
+async def test_pay_bill_is_held_then_pays_exactly_once_released(company: Company) -> None:
     async with company() as (client, app):
         bill = await enter(client, app, "2", "120.03")
         funding = await account_of(client, "bank", bill["amount"]["currency"])

@@ -63,7 +63,7 @@ def _check(cassette: Path, secrets: list[str]) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_write_of_another_amount_is_not_answered_with_a_recorded_one() -> None:
+async def test_a_recorded_write_does_not_match_another_amount() -> None:
     """Bodies are part of the match: left out, which is vcrpy's default, 20.02 would be told that 20.01 was booked."""
     tried = set()
     async with httpx.AsyncClient(headers={"content-type": "application/json"}) as client:

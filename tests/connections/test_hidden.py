@@ -55,7 +55,7 @@ async def test_no_token_is_in_any_answer_error_log_or_repr(home: Path, caplog: p
     assert [token for token in tokens if token in everything] == []
 
 
-async def test_the_stores_files_hold_neither_token_nor_link_in_the_clear(home: Path) -> None:
+async def test_the_store_holds_neither_token_nor_link_in_the_clear(home: Path) -> None:
     async with serving(home) as (client, _):
         await link_company(client)
         begun = (await client.call_tool("connect_ledger", {"name": "Third"})).structured_content

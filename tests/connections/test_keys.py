@@ -36,7 +36,7 @@ def test_wrong_keys_are_named_by_their_place_and_never_told() -> None:
         read_settings(keys("4711"))
 
 
-def test_keys_are_masked_in_the_settings_and_may_be_parted_by_spaces_too() -> None:
+def test_keys_are_masked_and_may_be_separated_by_spaces() -> None:
     given = [a_key(), a_key()]
     settings = read_settings({"RUTTER_AP_SECRET_KEYS": f" {given[0]} , {given[1]} "})
     assert [key.reveal() for key in settings.secret_keys] == given
@@ -44,7 +44,7 @@ def test_keys_are_masked_in_the_settings_and_may_be_parted_by_spaces_too() -> No
     assert read_settings({}).secret_keys == ()
 
 
-async def test_without_keys_in_the_settings_one_is_made_in_the_home_for_its_owner_alone(home: Path) -> None:
+async def test_without_configured_keys_the_home_gets_one_for_its_owner(home: Path) -> None:
     async with serving(home) as (client, _):
         await done(client, "list_bills")
         assert not (home / "secret.key").exists(), "nobody needs it yet"
@@ -52,7 +52,7 @@ async def test_without_keys_in_the_settings_one_is_made_in_the_home_for_its_owne
     assert stat.S_IMODE((home / "secret.key").stat().st_mode) == 0o600
 
 
-async def test_a_wrong_key_is_a_clear_error_for_that_company_and_for_no_other(home: Path) -> None:
+async def test_a_wrong_key_is_an_error_of_that_company_only(home: Path) -> None:
     right, wrong = a_key(), a_key()
     async with serving(home, environ=keys(right)) as (client, _):
         await link_company(client)
@@ -98,7 +98,7 @@ async def test_going_over_to_keys_in_the_settings_locks_nothing_away(home: Path)
         assert (await done(client, "list_bills", company="Second"))["bills"]
 
 
-async def test_a_store_that_servers_share_keeps_no_token_without_keys_in_the_settings(home: Path) -> None:
+async def test_a_shared_store_keeps_no_token_without_configured_keys(home: Path) -> None:
     with running_postgres() as server, server.store_url() as url:
         shared = {"RUTTER_AP_DATABASE_URL": url}
         async with serving(home, environ=shared) as (client, _):

@@ -15,7 +15,7 @@ from support.serving import done, failed, serving, text_of
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_company_linked_on_the_page_is_usable_at_once_and_after_a_restart(home: Path) -> None:
+async def test_a_linked_company_is_usable_at_once_and_after_a_restart(home: Path) -> None:
     async with serving(home) as (client, _):
         company_id = await link_company(client, "Fjord Books", "NETSUITE")
         bills = await done(client, "list_bills", company="fjord books")
@@ -28,7 +28,7 @@ async def test_a_company_linked_on_the_page_is_usable_at_once_and_after_a_restar
     assert audited(home) == ["connection_started", "connection_linked"]
 
 
-async def test_a_company_that_was_given_no_name_is_called_what_the_platform_calls_it(home: Path) -> None:
+async def test_an_unnamed_company_takes_its_name_from_the_platform(home: Path) -> None:
     async with serving(home) as (client, _):
         begun = await done(client, "connect_ledger")
         await consent(begun["link_url"], "QUICKBOOKS")
@@ -37,7 +37,7 @@ async def test_a_company_that_was_given_no_name_is_called_what_the_platform_call
         assert linked["company"]["name"].startswith("Linked Quickbooks Company")
 
 
-async def test_calling_again_while_it_waits_answers_the_same_link_and_makes_no_second_connection(home: Path) -> None:
+async def test_a_repeated_call_returns_the_same_link_and_connection(home: Path) -> None:
     async with serving(home) as (client, _):
         answers = [await done(client, "connect_ledger", name=name) for name in ("Second", "second", " SECOND ")]
         other = await done(client, "connect_ledger", name="Third")
@@ -73,7 +73,7 @@ async def test_a_list_finds_what_a_person_finished_without_being_told(home: Path
     assert audited(home) == ["connection_started", "connection_linked"]
 
 
-async def test_a_server_that_may_only_read_lists_what_waits_and_finishes_nothing(home: Path) -> None:
+async def test_a_read_only_server_lists_what_waits_and_finishes_none(home: Path) -> None:
     async with serving(home) as (client, _):
         begun = await done(client, "connect_ledger", name="Second")
         await consent(begun["link_url"])
@@ -113,7 +113,7 @@ async def test_the_name_of_a_connected_company_is_not_given_to_another(home: Pat
         assert (await failed(client, "connect_ledger", name="x" * 31))["code"] == "bad_input"
 
 
-async def test_only_connections_known_here_can_be_named_never_any_other_of_the_organisation(home: Path) -> None:
+async def test_only_connections_known_here_can_be_named(home: Path) -> None:
     async with serving(home) as (client, app):
         await done(client, "list_bills")
         rutter = await app.companies.client()
@@ -127,7 +127,7 @@ async def test_only_connections_known_here_can_be_named_never_any_other_of_the_o
             assert (await failed(client, "list_connections", company=unknown))["code"] == "company.unknown"
 
 
-async def test_the_pages_serve_linking_and_nothing_else_to_this_machine_alone(home: Path) -> None:
+async def test_the_pages_serve_only_linking_and_only_this_machine(home: Path) -> None:
     async with serving(home) as (client, _):
         link = (await done(client, "connect_ledger", name="Second"))["link_url"]
         assert link.startswith("http://127.0.0.1:")
@@ -152,7 +152,7 @@ async def test_no_page_is_served_before_somebody_wants_to_link(home: Path) -> No
         assert app.companies._pages._server is None
 
 
-async def test_one_connection_linked_in_another_process_is_there_without_a_restart(home: Path) -> None:
+async def test_a_company_linked_by_another_process_needs_no_restart(home: Path) -> None:
     async with serving(home) as (client, _), serving(home) as (other, _):
         assert (await done(client, "list_bills"))["company"]["name"] == "Harbor & Pine Ltd"
         company_id = await link_company(other)
@@ -169,7 +169,7 @@ async def test_an_answer_in_text_names_the_link_and_what_to_do_next(home: Path) 
         assert f"connection_id {result.structured_content['company']['id']}" in said
 
 
-async def test_a_connection_without_a_key_to_seal_its_token_is_not_even_begun(home: Path) -> None:
+async def test_without_a_key_to_seal_its_token_no_connection_begins(home: Path) -> None:
     home.mkdir(mode=0o700)
     (home / "secret.key").write_text("half a key")
     async with serving(home) as (client, _):

@@ -43,9 +43,10 @@ CREATE = {"method": "POST", "path": "/versioned/connections/create", "times": 1}
 
 
 @pytest.mark.parametrize("fault", ["cut_after_commit", "status_500_after_commit", "cut_before_commit"])
-async def test_a_beginning_whose_answer_was_lost_is_begun_again_and_the_orphan_harms_nobody(
+async def test_a_lost_beginning_is_repeated_and_its_orphan_harmless(
     rutter: dict[str, Any], home: Path, fault: str
 ) -> None:
+    """Its reply was lost, so Rutter may hold a connection that nobody here knows."""
     async with serving(home, environ=settings(rutter)) as (client, _):
         strike(rutter, CREATE | {"fault": fault})
         error = await failed(client, "connect_ledger", name="Second")
@@ -55,9 +56,7 @@ async def test_a_beginning_whose_answer_was_lost_is_begun_again_and_the_orphan_h
         assert list(await listed(client)) == ["Second"]
 
 
-async def test_a_rename_at_rutter_that_fails_leaves_the_name_that_was_chosen_here(
-    rutter: dict[str, Any], home: Path
-) -> None:
+async def test_a_failed_rename_at_rutter_keeps_the_name_chosen_here(rutter: dict[str, Any], home: Path) -> None:
     async with serving(home, environ=settings(rutter)) as (client, app):
         other = rutter["connections"][0]
         every = await (await app.companies.client()).connections.list(status="any")
@@ -67,9 +66,7 @@ async def test_a_rename_at_rutter_that_fails_leaves_the_name_that_was_chosen_her
         assert (await done(client, "list_bills", company="Taken There"))["company"]["id"] == company_id
 
 
-async def test_a_look_that_fails_says_why_and_the_next_one_finds_the_company(
-    rutter: dict[str, Any], home: Path
-) -> None:
+async def test_a_failed_look_says_why_and_the_next_finds_the_company(rutter: dict[str, Any], home: Path) -> None:
     async with serving(home, environ=settings(rutter)) as (client, _):
         begun = await done(client, "connect_ledger", name="Second")
         await consent(begun["link_url"])
@@ -83,9 +80,7 @@ async def test_a_look_that_fails_says_why_and_the_next_one_finds_the_company(
 @pytest.mark.parametrize(
     "fault", ["status_500_after_commit", "cut_after_commit", "status_503_before_commit", "cut_before_commit"]
 )
-async def test_a_synchronisation_nobody_confirmed_may_simply_be_asked_for_again(
-    rutter: dict[str, Any], home: Path, fault: str
-) -> None:
+async def test_an_unconfirmed_sync_may_be_requested_again(rutter: dict[str, Any], home: Path, fault: str) -> None:
     async with serving(home, environ=settings(rutter, rutter["connections"][0]["access_token"])) as (client, _):
         sync = {"method": "POST", "path": "/versioned/connections/incremental_sync", "times": 1}
         strike(rutter, sync | {"fault": fault})
@@ -94,9 +89,7 @@ async def test_a_synchronisation_nobody_confirmed_may_simply_be_asked_for_again(
         assert (await done(client, "sync_ledger", wait_seconds=20))["status"] == "synced"
 
 
-async def test_a_bad_moment_while_waiting_is_not_the_end_of_a_synchronisation(
-    rutter: dict[str, Any], home: Path, tmp_path: Path
-) -> None:
+async def test_a_failed_poll_is_not_the_end_of_a_sync(rutter: dict[str, Any], home: Path, tmp_path: Path) -> None:
     def books(statement: str) -> None:
         with closing(sqlite3.connect(tmp_path / "rutter.db")) as connection, connection:
             connection.execute(statement)

@@ -45,9 +45,7 @@ class Person:
 
 
 @BOTH
-async def test_a_person_who_opens_the_link_and_signs_in_has_the_company_connected_in_one_call(
-    home: Path, mode: str
-) -> None:
+async def test_opening_the_link_and_signing_in_connects_in_one_call(home: Path, mode: str) -> None:
     person = Person()
     async with serving(home, mode=mode, answering=person.answering) as (client, _):
         linked = await done(client, "connect_ledger", name="Second")
@@ -63,9 +61,7 @@ async def test_a_person_who_opens_the_link_and_signs_in_has_the_company_connecte
 
 @BOTH
 @pytest.mark.parametrize("action", ["accept", "decline", "cancel"])
-async def test_that_the_link_was_opened_means_nothing_until_rutter_shows_the_sign_in(
-    home: Path, mode: str, action: str
-) -> None:
+async def test_an_opened_link_means_nothing_until_the_sign_in_is_seen(home: Path, mode: str, action: str) -> None:
     person = Person(action, signs_in=False)
     async with serving(home, mode=mode, answering=person.answering) as (client, _):
         begun = await done(client, "connect_ledger", name="Second")

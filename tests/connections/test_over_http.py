@@ -32,9 +32,7 @@ def settings(rutter: dict[str, Any], token: str = "") -> dict[str, str]:
     }
 
 
-async def test_without_a_token_in_the_settings_no_company_is_connected_until_one_is_linked(
-    rutter: dict[str, Any], home: Path
-) -> None:
+async def test_without_a_token_no_company_is_connected_until_linked(rutter: dict[str, Any], home: Path) -> None:
     async with serving(home, environ=settings(rutter)) as (client, _):
         error = await failed(client, "list_bills")
         assert error["code"] == "company.none"
@@ -51,9 +49,7 @@ async def test_without_a_token_in_the_settings_no_company_is_connected_until_one
         assert (await done(client, "list_bills"))["company"]["name"] == "Only One"
 
 
-async def test_the_company_of_the_settings_stands_beside_those_that_were_linked(
-    rutter: dict[str, Any], home: Path
-) -> None:
+async def test_the_company_of_the_settings_is_beside_the_linked_ones(rutter: dict[str, Any], home: Path) -> None:
     own = rutter["connections"][0]
     async with serving(home, environ=settings(rutter, own["access_token"])) as (client, _):
         assert (await done(client, "list_bills"))["company"]["name"] == "Harbor & Pine Ltd"
@@ -62,9 +58,7 @@ async def test_the_company_of_the_settings_stands_beside_those_that_were_linked(
         assert (await failed(client, "list_bills"))["code"] == "company.unknown"
 
 
-async def test_a_token_in_the_settings_that_rutter_refuses_takes_nobody_else_down(
-    rutter: dict[str, Any], home: Path
-) -> None:
+async def test_a_refused_token_in_the_settings_affects_no_other(rutter: dict[str, Any], home: Path) -> None:
     async with serving(home, environ=settings(rutter)) as (client, _):
         await link_company(client, "Still Here")
     async with serving(home, environ=settings(rutter, "no-such-token-4711")) as (client, _):
@@ -78,9 +72,7 @@ async def test_a_token_in_the_settings_that_rutter_refuses_takes_nobody_else_dow
         assert "4711" not in str(rows) + str(error)
 
 
-async def test_a_token_that_rutter_refuses_is_told_of_in_a_list_too_where_it_is_the_only_one(
-    rutter: dict[str, Any], home: Path
-) -> None:
+async def test_a_refused_token_is_reported_when_it_is_the_only_one(rutter: dict[str, Any], home: Path) -> None:
     async with serving(home, environ=settings(rutter, "no-such-token-4711")) as (client, _):
         assert (await failed(client, "list_bills"))["code"] == "credentials_rejected"
         (row,) = (await listed(client)).values()
@@ -106,7 +98,7 @@ async def test_companies_of_one_environment_are_not_those_of_another(rutter: dic
         assert (await failed(client, "list_bills", company="Practice"))["code"] == "company.none"
 
 
-async def test_a_rutter_that_is_out_of_reach_is_told_of_each_company_and_not_kept_in_mind(home: Path) -> None:
+async def test_an_unreachable_rutter_is_reported_and_not_remembered(home: Path) -> None:
     with served_sandbox() as served:
         async with serving(home, environ=settings(served)) as (client, _):
             await link_company(client, "Far Away")

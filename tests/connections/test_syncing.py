@@ -20,7 +20,7 @@ NEVER_ENDS = """
 """
 
 
-async def test_a_synchronisation_is_asked_for_and_the_age_of_the_data_told(home: Path) -> None:
+async def test_a_sync_is_requested_and_the_age_of_the_data_told(home: Path) -> None:
     async with serving(home) as (client, _):
         await done(client, "list_bills")
         in_books(home, "UPDATE companies SET last_sync_completed_at = '2026-01-01T00:00:00.000Z' WHERE number = 1")
@@ -43,7 +43,7 @@ async def test_with_time_to_wait_the_end_is_told(home: Path) -> None:
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
-async def test_what_does_not_end_in_time_is_said_to_be_running_with_progress_on_the_way(home: Path, mode: str) -> None:
+async def test_a_slow_sync_reports_progress_and_says_it_is_running(home: Path, mode: str) -> None:
     told: list[tuple[float, float | None]] = []
 
     async def on_progress(progress: float, total: float | None, message: str | None) -> None:

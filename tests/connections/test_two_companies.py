@@ -29,9 +29,10 @@ WRITES: dict[str, dict[str, Any]] = {
 }
 
 
-async def test_with_two_companies_every_read_and_every_write_must_name_one_and_is_told_which_there_are(
+async def test_with_two_companies_every_call_must_name_one(
     home: Path,
 ) -> None:
+    """Reads and writes alike, and the error names the companies."""
     async with serving(home) as (client, _):
         company_id = await link_company(client)
         for tool, arguments in (READS | WRITES).items():
@@ -42,7 +43,7 @@ async def test_with_two_companies_every_read_and_every_write_must_name_one_and_i
             assert f"Second ({company_id})" in error["next_step"], tool
 
 
-async def test_the_same_write_in_two_companies_stays_in_the_one_that_was_named(home: Path) -> None:
+async def test_a_write_stays_in_the_company_that_was_named(home: Path) -> None:
     async with serving(home) as (client, _):
         company_id = await link_company(client)
         await done(client, "link_account", role="funding", account="Operating Checking", company=FIRST)
@@ -84,9 +85,10 @@ async def _first_is_fine(client: Client) -> None:
     assert (await listed(client))[FIRST]["health"] == "active"
 
 
-async def test_a_company_whose_sign_in_ran_out_says_who_can_help_and_is_back_once_a_person_signed_in(
+async def test_an_expired_sign_in_says_who_can_help_and_recovers(
     home: Path,
 ) -> None:
+    """The company is back once a person has signed in."""
     async with serving(home) as (client, _):
         company_id = await link_company(client)
         await _state(home, company_id, "needs_reauth")
@@ -138,7 +140,7 @@ async def test_other_states_are_told_in_one_word_with_why(home: Path, state: str
         await _first_is_fine(client)
 
 
-async def test_a_company_whose_token_is_gone_here_is_listed_and_gets_it_back_from_rutter(home: Path) -> None:
+async def test_a_company_without_its_token_gets_it_back_from_rutter(home: Path) -> None:
     async with serving(home) as (client, _):
         company_id = await link_company(client)
     in_store(home, "DELETE FROM secrets WHERE company_id = ?", company_id)
@@ -166,7 +168,7 @@ async def test_a_token_that_was_rotated_elsewhere_is_fetched_anew(home: Path) ->
         assert (await done(client, "list_bills", company="Second"))["bills"]
 
 
-async def test_a_connection_that_was_deleted_at_rutter_says_so_and_harms_no_other(home: Path) -> None:
+async def test_a_connection_deleted_at_rutter_harms_no_other(home: Path) -> None:
     async with serving(home) as (client, app):
         company_id = await link_company(client)
         await (await app.companies.client()).connections.delete(company_id)
@@ -177,7 +179,7 @@ async def test_a_connection_that_was_deleted_at_rutter_says_so_and_harms_no_othe
         await _first_is_fine(client)
 
 
-async def test_abilities_say_what_a_platform_can_what_nobody_documents_and_what_it_cannot(home: Path) -> None:
+async def test_abilities_say_what_is_supported_unknown_and_missing(home: Path) -> None:
     async with serving(home) as (client, _):
         await link_company(client, "Sage", "SAGE_INTACCT")
         rows = await listed(client)

@@ -7,7 +7,7 @@ from pathlib import Path
 from crash.campaign import campaign
 
 
-def test_servers_killed_at_random_moments_leave_books_and_records_that_agree(tmp_path: Path) -> None:
+def test_books_and_records_agree_after_servers_were_killed(tmp_path: Path) -> None:
     outcome = campaign(kills=8, seed=20, folder=tmp_path)
     assert outcome.problems == ()
     assert outcome.posted > 0, "a campaign in which nothing was paid proves nothing"

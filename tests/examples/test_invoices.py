@@ -20,7 +20,7 @@ def test_the_maker_reproduces_the_file_byte_for_byte(tmp_path: Path) -> None:
     assert (tmp_path / NAME).read_bytes() == (FOLDER / NAME).read_bytes()
 
 
-def test_the_text_gives_number_dates_lines_and_total_by_their_labels() -> None:
+def test_the_text_gives_number_dates_lines_and_total_by_label() -> None:
     (page,) = PdfReader(FOLDER / NAME).pages
     lines = page.extract_text().splitlines()
 
@@ -43,7 +43,7 @@ def test_the_text_gives_number_dates_lines_and_total_by_their_labels() -> None:
     assert sum(amounts) == Decimal("438.60")
 
 
-def test_the_file_is_small_and_carries_nothing_of_the_machine_that_made_it() -> None:
+def test_the_file_is_small_and_shows_nothing_of_its_machine() -> None:
     content = (FOLDER / NAME).read_bytes()
 
     assert len(content) < 10_000

@@ -41,7 +41,7 @@ def manifest_of(bundle: dict[str, bytes]) -> Any:
     return json.loads(bundle["manifest.json"])
 
 
-def test_the_manifest_names_the_tools_of_the_catalogue_and_the_packages_version(bundle: dict[str, bytes]) -> None:
+def test_the_manifest_names_the_catalogue_and_the_version(bundle: dict[str, bytes]) -> None:
     manifest = manifest_of(bundle)
 
     assert manifest["manifest_version"] == "0.4"
@@ -50,7 +50,7 @@ def test_the_manifest_names_the_tools_of_the_catalogue_and_the_packages_version(
     assert manifest["server"]["entry_point"] in bundle
 
 
-def test_every_field_a_person_fills_in_reaches_the_setting_it_is_for(bundle: dict[str, bytes]) -> None:
+def test_every_field_a_person_fills_in_reaches_its_setting(bundle: dict[str, bytes]) -> None:
     manifest = manifest_of(bundle)
     environ, fields = manifest["server"]["mcp_config"]["env"], manifest["user_config"]
 
@@ -98,7 +98,7 @@ def test_two_builds_give_the_same_bytes(built: Path, tmp_path: Path) -> None:
     assert all((tmp_path / name).read_bytes() == (built / name).read_bytes() for name in names)
 
 
-def test_it_starts_as_a_host_starts_it_with_every_field_left_empty(bundle: dict[str, bytes], tmp_path: Path) -> None:
+def test_it_starts_in_a_host_with_every_field_left_empty(bundle: dict[str, bytes], tmp_path: Path) -> None:
     """The bundled code answers, not the repository's: only the dependencies are this environment's."""
     for name, content in bundle.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

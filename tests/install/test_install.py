@@ -68,7 +68,7 @@ def test_each_client_is_configured_where_it_looks(client: str, platform: str, tm
     assert list(content[CLIENTS[client].key]) == ["rutter-ap"]
 
 
-def test_a_configuration_folder_moved_by_the_environment_is_followed(tmp_path: Path) -> None:
+def test_a_configuration_folder_moved_by_the_environment_is_used(tmp_path: Path) -> None:
     assert config_path("claude-desktop", {"XDG_CONFIG_HOME": str(tmp_path)}, None, "linux") == (
         tmp_path / "Claude" / "claude_desktop_config.json"
     )
@@ -76,7 +76,7 @@ def test_a_configuration_folder_moved_by_the_environment_is_followed(tmp_path: P
     assert config_path("claude-code", {"CLAUDE_CONFIG_DIR": str(tmp_path)}, None, "linux") == tmp_path / ".claude.json"
 
 
-def test_everything_else_in_the_file_stays_and_the_file_as_it_was_is_kept(tmp_path: Path) -> None:
+def test_the_rest_of_the_file_stays_and_the_old_one_is_kept(tmp_path: Path) -> None:
     path = tmp_path / ".claude.json"
     before = '{"theme": "dark", "größe": 1.50, "mcpServers": {"other": {"command": "x", "env": {"KEY": "v"}}}}'
     path.write_text(before, encoding="utf-8")
@@ -114,7 +114,7 @@ def test_installing_twice_changes_nothing_the_second_time(tmp_path: Path) -> Non
     assert len(list((tmp_path / ".cursor").iterdir())) == 1
 
 
-def test_installing_again_with_other_settings_replaces_our_entry_alone(tmp_path: Path) -> None:
+def test_installing_again_replaces_our_entry_alone(tmp_path: Path) -> None:
     run("cursor", tmp_path, {"RUTTER_AP_READ_ONLY": "true"})
 
     run("cursor", tmp_path, {"RUTTER_AP_TOOLSETS": "bills"})
@@ -138,7 +138,7 @@ def test_a_file_that_is_not_ours_to_understand_is_left_untouched(content: str, t
     assert [p.name for p in tmp_path.iterdir()] == [".claude.json"]
 
 
-def test_an_empty_file_and_one_with_a_byte_order_mark_are_added_to(tmp_path: Path) -> None:
+def test_an_empty_file_or_one_with_a_byte_order_mark_is_extended(tmp_path: Path) -> None:
     (tmp_path / ".claude.json").write_text("\n", encoding="utf-8")
     run("claude-code", tmp_path)
     assert "rutter-ap" in read(tmp_path / ".claude.json")["mcpServers"]
@@ -199,7 +199,7 @@ def test_a_password_in_an_address_counts_as_a_secret(tmp_path: Path) -> None:
         run("cursor", tmp_path, {"RUTTER_AP_DATABASE_URL": "postgresql://me:hush@db/ap"})
 
 
-def test_secrets_in_the_env_file_reach_the_server_by_its_name_only(tmp_path: Path) -> None:
+def test_secrets_in_the_env_file_reach_the_server_by_name_only(tmp_path: Path) -> None:
     file = tmp_path / "rutter.env"
     file.write_text("".join(f"{key}={value}\n" for key, value in SECRETS.items()), encoding="utf-8")
 
@@ -261,7 +261,7 @@ def test_an_unknown_client_is_refused_by_naming_the_known_ones(tmp_path: Path) -
         run("emacs", tmp_path)
 
 
-def test_the_command_line_ends_with_2_for_secrets_and_1_for_a_broken_file(
+def test_the_command_exits_2_for_secrets_and_1_for_a_broken_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))

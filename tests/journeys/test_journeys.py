@@ -121,9 +121,7 @@ def _plain(text: str) -> str:
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])
 @pytest.mark.parametrize("journey", JOURNEYS, ids=lambda journey: journey.name)
-async def test_a_request_is_done_in_the_calls_it_may_take_and_the_books_say_so(
-    journey: Journey, mode: str, home: Path
-) -> None:
+async def test_a_request_takes_its_calls_and_the_books_agree(journey: Journey, mode: str, home: Path) -> None:
     async with company(home, mode) as (client, app):
         given = await journey.setting(app) if journey.setting else {}
         before = await lines_of(app)
@@ -148,7 +146,7 @@ async def test_a_request_is_done_in_the_calls_it_may_take_and_the_books_say_so(
         assert after - before == Counter(journey.new)
 
 
-def test_no_two_journeys_are_the_same_and_every_tool_that_moves_money_is_on_one() -> None:
+def test_journeys_differ_and_cover_every_tool_that_moves_money() -> None:
     assert len({journey.name for journey in JOURNEYS}) == len({journey.request for journey in JOURNEYS}) >= 10
     called = {step.tool for journey in JOURNEYS for step in journey.steps if isinstance(step, Call)}
     assert {"pay_bill", "void_payment", "propose_payment_run", "apply_credit"} <= called

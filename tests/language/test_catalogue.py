@@ -56,7 +56,7 @@ def test_no_snapshot_is_left_of_a_tool_that_is_gone() -> None:
     assert {file.name for file in SNAPSHOTS.iterdir()} == {f"{tool.name}.json" for tool in CATALOGUE}
 
 
-def test_the_six_tools_the_project_is_named_for_are_there_and_no_two_share_a_name() -> None:
+def test_the_six_named_tools_exist_and_all_names_differ() -> None:
     names = [tool.name for tool in CATALOGUE]
 
     assert len(set(names)) == len(names)
@@ -85,7 +85,7 @@ def test_every_argument_is_described_in_a_line(tool: Tool[Any, Any]) -> None:
 
 
 @every_tool
-def test_a_schema_is_one_closed_object_without_references_or_unions_at_its_root(tool: Tool[Any, Any]) -> None:
+def test_a_schema_is_a_closed_object_without_refs_or_root_unions(tool: Tool[Any, Any]) -> None:
     for schema in (tool.input_schema(), tool.output_schema()):
         assert schema["type"] == "object"
         assert not {"anyOf", "oneOf", "allOf", "not", "$defs", "definitions"} & set(schema)
@@ -105,7 +105,7 @@ def test_every_argument_has_one_type_that_any_client_can_show(tool: Tool[Any, An
 
 
 @every_tool
-def test_every_write_can_be_tried_first_and_answers_in_the_one_shape_of_writes(tool: Tool[Any, Any]) -> None:
+def test_every_write_has_a_dry_run_and_one_shape_of_result(tool: Tool[Any, Any]) -> None:
     if tool.risk is Risk.READS:
         assert "dry_run" not in tool.input_schema()["properties"]
         assert issubclass(tool.result, CompanyResult)
@@ -155,7 +155,7 @@ def test_only_deleting_destroys() -> None:
     assert {tool.name for tool in CATALOGUE if tool.risk is Risk.DESTROYS} == {"delete_bill"}
 
 
-def test_a_tool_that_records_a_payment_says_that_it_is_no_bank_transfer() -> None:
+def test_a_tool_that_records_a_payment_says_it_is_no_transfer() -> None:
     for tool in CATALOGUE:
         if tool.risk is Risk.MOVES_MONEY:
             assert "does not move money at a bank" in tool.description
@@ -168,7 +168,7 @@ def test_a_reader_is_offered_reads_only() -> None:
 
 @pytest.mark.parametrize("toolset", TOOLSETS)
 @pytest.mark.parametrize("read_only", [True, False])
-def test_a_toolset_offers_its_own_tools_and_with_a_write_the_way_to_its_outcome(toolset: str, read_only: bool) -> None:
+def test_a_toolset_has_its_tools_and_the_way_to_a_writes_outcome(toolset: str, read_only: bool) -> None:
     offered = narrowed(toolsets=[toolset], read_only=read_only)
     others = [tool for tool in offered if tool.toolset != toolset]
 
@@ -177,7 +177,7 @@ def test_a_toolset_offers_its_own_tools_and_with_a_write_the_way_to_its_outcome(
     assert len(set(offered)) == len(offered)
 
 
-def test_naming_no_toolset_offers_all_and_naming_none_that_exists_offers_nothing() -> None:
+def test_no_toolset_offers_all_and_an_unknown_one_nothing() -> None:
     assert narrowed() == CATALOGUE
     assert narrowed(toolsets=list(TOOLSETS)) == CATALOGUE
     assert narrowed(toolsets=["no such toolset"]) == ()

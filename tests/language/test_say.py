@@ -37,7 +37,7 @@ def a_row(name: str = "Acme") -> BillRow:
     )
 
 
-def test_a_list_of_bills_is_a_short_table_under_the_company_it_is_of() -> None:
+def test_a_list_of_bills_is_a_short_table_under_its_company() -> None:
     found = BillList(**COMPANY, bills=[a_row()], today=date(2026, 3, 2), notes=["A note."], next_cursor="abc")
 
     assert LIST_BILLS.render(found).splitlines() == [
@@ -83,7 +83,7 @@ def test_a_hostile_memo_and_line_stay_between_their_marks() -> None:
     assert said[-1] == "Next."
 
 
-def test_records_are_said_in_rows_and_a_longer_list_says_that_there_is_more() -> None:
+def test_records_are_rows_and_a_longer_list_says_so() -> None:
     records = [
         RecordRow(id="p1", code="PO-1", vendor=Named(id="v1", name=HOSTILE), total=usd("120.00")),
         RecordRow(id="p2", code="PO-2", status="open"),
@@ -108,7 +108,7 @@ def test_near_misses_are_said_as_text_from_outside() -> None:
     ]
 
 
-def test_a_posted_payment_is_said_with_its_reasons_its_record_and_what_is_still_due() -> None:
+def test_a_posted_payment_shows_reasons_record_and_what_is_due() -> None:
     result = WriteResult(
         **COMPANY,
         status="posted",

@@ -62,13 +62,13 @@ def test_quoted_text_cannot_close_its_own_marks() -> None:
     assert quote("\u200b") == ""
 
 
-def test_names_are_compared_without_case_width_and_hidden_characters() -> None:
+def test_names_compare_without_case_width_and_hidden_characters() -> None:
     assert len({fold(name) for name in ("ACME Ltd", " acme\u200b ltd", "Ａｃｍｅ\u3000Ltd", "Acme\u3164 Ltd")}) == 1
     assert fold("Acme") != fold("Acne")
 
 
 @given(st.text(alphabet=st.characters(), max_size=400), st.integers(min_value=1, max_value=60))
-def test_no_text_gets_a_hidden_character_through_or_past_its_bound(dirty: str, limit: int) -> None:
+def test_no_text_keeps_hidden_characters_or_passes_its_bound(dirty: str, limit: int) -> None:
     shown = clean(dirty, limit)
 
     assert len(shown) <= limit

@@ -79,9 +79,7 @@ async def pending_answer(client: Client, wrong: WrongCall) -> list[str]:
     return faults_of(wrong, result) + ([] if result.is_error else [f"{wrong.what}: it was taken"])
 
 
-async def test_what_is_wrong_by_form_is_named_for_every_argument_and_never_reaches_rutter(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_every_malformed_argument_is_named_and_never_sent(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     wrongs = list(by_form())
     assert {wrong.tool for wrong in wrongs} == {tool.name for tool in CATALOGUE}
     async with counted(home, monkeypatch) as (client, app, wire):
@@ -91,9 +89,7 @@ async def test_what_is_wrong_by_form_is_named_for_every_argument_and_never_reach
         assert await app.store.read(lambda tx: tx.proposals.starting_with("")) == proposed
 
 
-async def test_text_that_hides_or_reorders_is_refused_or_shown_harmless_and_writes_nothing(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_hidden_or_reordering_text_is_refused_or_harmless(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with counted(home, monkeypatch) as (client, _, _wire):
         taken, faults = set(), []
         for wrong in hostile_texts(right_calls(await one_of_each(client))):
@@ -104,9 +100,7 @@ async def test_text_that_hides_or_reorders_is_refused_or_shown_harmless_and_writ
         assert {"create_bill", "update_bill", "pay_bill", "create_credit", "save_vendor", "link_account"} <= taken
 
 
-async def test_what_names_no_record_of_its_kind_leads_nowhere_for_every_reference(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_reference_to_no_record_of_its_kind_leads_nowhere(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with counted(home, monkeypatch) as (client, _, wire):
         ids, faults = await one_of_each(client), []
         file = home / "invoice.txt"
@@ -205,9 +199,7 @@ async def test_an_ambiguous_name_lists_its_candidates(home: Path) -> None:
         assert [c["name"] for c in error["candidates"]] == ["Acme Office Supply", "Acme Packaging"]
 
 
-async def test_a_file_is_attached_only_from_allowed_folders_and_only_if_it_is_what_its_name_says(
-    home: Path, tmp_path: Path
-) -> None:
+async def test_only_files_from_allowed_folders_that_fit_are_attached(home: Path, tmp_path: Path) -> None:
     allowed, outside = tmp_path / "allowed", tmp_path / "outside"
     allowed.mkdir()
     outside.mkdir()
@@ -270,7 +262,7 @@ async def test_frozen_writes_are_refused_and_say_who_stopped_them(home: Path) ->
         assert "Dana" in error["message"]
 
 
-async def test_what_the_operator_hid_is_refused_like_a_tool_that_never_was(home: Path) -> None:
+async def test_a_hidden_tool_is_refused_like_an_unknown_one(home: Path) -> None:
     async with serving(home, environ={"RUTTER_AP_READ_ONLY": "true"}) as (client, _):
         offered = {tool.name for tool in (await client.list_tools()).tools}
         assert {"list_bills", "get_bill", "find_records", "get_proposal"} <= offered

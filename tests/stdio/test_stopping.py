@@ -22,9 +22,7 @@ def _line(message: dict[str, Any]) -> bytes:
     return json.dumps({"jsonrpc": "2.0"} | message).encode() + b"\n"
 
 
-def test_a_server_told_to_stop_while_a_payment_is_on_its_way_leaves_books_and_records_that_agree(
-    told: signal.Signals, home: Path
-) -> None:
+def test_a_server_stopped_during_a_payment_leaves_matching_books(told: signal.Signals, home: Path) -> None:
     home.mkdir(mode=0o700)
     (home / "policy.toml").write_text(POLICY)
     with sandbox(bills=0) as found:

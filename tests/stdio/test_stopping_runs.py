@@ -26,9 +26,7 @@ def _line(message: dict[str, Any]) -> bytes:
 
 
 @pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGKILL], ids=lambda s: s.name)
-def test_a_run_cut_short_by_a_signal_is_paid_to_its_end_by_the_next_process_and_each_bill_once(
-    told: signal.Signals, home: Path
-) -> None:
+def test_a_run_cut_by_a_signal_is_finished_once_by_the_next(told: signal.Signals, home: Path) -> None:
     home.mkdir(mode=0o700)
     (home / "policy.toml").write_text(POLICY)
     with sandbox(bills=20) as found:

@@ -92,4 +92,4 @@ def test_the_policy_on_its_page_is_one_that_can_be_used() -> None:
     blocks = re.findall(r"```toml\n(.*?)```", page, flags=re.DOTALL)
     assert len(blocks) == 1
     policy = parse_policy(blocks[0])
-    assert str(policy.limit("USD", "single_limit")) == "50,000.00 USD"
+    assert str(policy.limit("USD", "single_limit")) == "50000.00 USD"

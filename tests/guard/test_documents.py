@@ -43,14 +43,14 @@ def findings(result: dict[str, Any]) -> list[str]:
         ("Invoice INV-7\nTotal: 1,234.50 USD", None),
         ("Invoice INV-7\nTotal: 1.234,50", None),
         ("Invoice number: INV-8\nTotal: 1,234.50", "its number is ‹INV-8› and not INV-7"),
-        ("Invoice INV-7\nTotal: 1,234.05", "its total is ‹1,234.05› and not 1,234.50 USD"),
+        ("Invoice INV-7\nTotal: 1,234.05", "its total is ‹1,234.05› and not 1234.50 USD"),
         ("Invoice INV-7\nTotal: € 1,234.50", "its currency is ‹€› and not USD"),
         ("From: Other Ltd\nInvoice INV-7\nTotal: 1,234.50", "its vendor is ‹Other Ltd› and not Acme"),
         ("Total: 1,234.50", "it does not show the number INV-7"),
-        ("Invoice INV-7", "it does not show the total 1,234.50 USD"),
+        ("Invoice INV-7", "it does not show the total 1234.50 USD"),
         (
             "Thank you",
-            "it does not show the number INV-7; it does not show the total 1,234.50 USD",
+            "it does not show the number INV-7; it does not show the total 1234.50 USD",
         ),
     ],
 )

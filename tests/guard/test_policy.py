@@ -47,11 +47,11 @@ def test_without_a_file_the_default_asks_for_payments_and_names_an_approver_abov
     }
     names = ("approve_above", "two_approvers_above", "single_limit", "day_limit", "vendor_day_limit")
     assert [str(policy.limit("USD", name)) for name in names] == [
-        "1,000.00 USD",
-        "25,000.00 USD",
-        "100,000.00 USD",
-        "100,000.00 USD",
-        "50,000.00 USD",
+        "1000.00 USD",
+        "25000.00 USD",
+        "100000.00 USD",
+        "100000.00 USD",
+        "50000.00 USD",
     ]
     assert policy.limit("JPY", "approve_above") is None
     assert (policy.asking.timeout_seconds, policy.asking.valid_seconds) == (120, 600)

@@ -15,7 +15,7 @@ from rutter_ap_tools.money import EXPONENTS, Money, exponent_of
 
 
 @pytest.mark.parametrize(
-    ("text", "currency", "printed", "said"),
+    ("text", "currency", "printed", "grouped"),
     [
         ("1234.5", "USD", "1234.50", "1,234.50 USD"),
         ("1234", "USD", "1234.00", "1,234.00 USD"),
@@ -32,12 +32,13 @@ from rutter_ap_tools.money import EXPONENTS, Money, exponent_of
     ],
 )
 def test_an_amount_is_printed_with_its_currencys_digits(
-    text: str, currency: str, printed: str, said: str | None
+    text: str, currency: str, printed: str, grouped: str | None
 ) -> None:
     money = Money.parse(text, currency)
 
     assert money.text == printed
-    assert said is None or str(money) == said
+    assert str(money) == f"{printed} {currency}"
+    assert grouped is None or money.grouped == grouped
 
 
 @pytest.mark.parametrize(

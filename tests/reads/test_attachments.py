@@ -207,7 +207,7 @@ async def test_of_a_long_pdf_the_first_pages_and_the_last_are_read(home: Path) -
         pages = [[f"Page {number}"] for number in range(39)]
         found = await read(client, app, pdfs.pdf(*pages, ["Total: USD 684.20"]))
         assert found["pages"] == 40
-        assert found["note"] == "Only the first 9 pages and the last of 40 were read."
+        assert found["note"] == "Only the first 9 pages and the last page of 40 were read."
         assert found["text"].splitlines() == [*(f"Page {number}" for number in range(9)), "Total: USD 684.20"]
         assert found["comparison"]["total"] == "equal"
 
@@ -327,7 +327,7 @@ class Without(httpx.AsyncBaseTransport):
 async def test_a_platform_without_files_is_not_a_bill_without_files(status: int, tmp_path: Path) -> None:
     async with practice(tmp_path, over=lambda inner: Without(inner, "attachments", status)) as (company, _):
         bill = (await company.rutter.bills.list(limit=1)).items[0]
-        with pytest.raises(AssistantError, match="does not show the files") as told:
+        with pytest.raises(AssistantError, match="does not provide the files") as told:
             await read_attachment(company, ReadAttachment(bill_id=bill.id))
         assert told.value.error_code == "platform.unsupported"
 
@@ -345,5 +345,5 @@ async def test_an_unnamed_vendor_or_unusable_total_still_shows_text(
         wire.replaced = {b'"currency_code":"USD"': b'"currency_code":"USX"'}
         odd = await read_attachment(company, ReadAttachment(bill_id=bill.id))
         assert odd.comparison is None
-        assert odd.note == "The bill's own total cannot be used, so nothing was compared."
+        assert odd.note == "The bill's total could not be read from the ledger, so nothing was compared."
         assert odd.text == found.text

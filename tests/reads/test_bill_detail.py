@@ -105,7 +105,7 @@ async def test_what_cannot_be_named_keeps_its_id_or_is_left_out(tmp_path: Path) 
         assert names["department"] == chosen["department"][1]
         assert {tag.id for tag in line.tags} == {chosen[kind][0] for kind in kinds}
         assert (found.bill.vendor.name, found.attachments, found.open_credits) == (None, None, None)
-        assert "Look for open credits with list_credits first." in found.next_step
+        assert "Check for open credits with list_credits first." in found.next_step
         assert "no document" not in found.next_step
         # There are two lines: what failed once is not asked for again.
         for collection in ("accounts", "vendors", "classes", "items"):
@@ -120,7 +120,7 @@ async def test_a_payment_on_a_bill_shows_its_date_amount_and_account(home: Path)
     (payment,) = found["payments"]
     assert payment["amount"] == {"amount": "2400.00", "currency": "USD"}
     assert payment["account"]["name"] == "Operating Checking"
-    assert f"payment {payment['id']}: 2,400.00 USD on {payment['date']} from Operating Checking" in said
+    assert f"payment {payment['id']}: 2400.00 USD on {payment['date']} from Operating Checking" in said
     assert found["attachments"] == []
     assert "attach_file" in found["next_step"]
 
@@ -132,7 +132,7 @@ async def test_open_credits_in_the_bills_currency_come_before_paying(home: Path)
         (credit,) = (await done(client, "list_credits"))["credits"]
         assert found["open_credits"] == {"remaining": credit["remaining"], "ids": [credit["id"]]}
         step = found["next_step"]
-        assert step.index("apply_credit first") < step.index("pay_bill")
+        assert step.index("apply them first with apply_credit") < step.index("pay_bill")
         other = await done(client, "get_bill", bill_id=(await bill_numbered(client, "KF-2039"))["id"])
         assert "open_credits" not in other
         assert "apply_credit" not in other["next_step"]

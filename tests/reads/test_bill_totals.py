@@ -78,7 +78,7 @@ async def test_two_currencies_are_never_added_together(home: Path) -> None:
         (2, {"amount": "2195.50", "currency": "EUR"}, {"amount": "2195.50", "currency": "EUR"}),
         (13, {"amount": "50405.85", "currency": "USD"}, {"amount": "52805.85", "currency": "USD"}),
     ]
-    assert "All that match in EUR: 2, due 2,195.50 EUR, of 2,195.50 EUR" in said
+    assert "All that match in EUR: 2, due 2195.50 EUR, of 2195.50 EUR" in said
     # Where rows differ in currency each amount carries its own.
     assert " | due | total\n" in said
     assert " | 875.00 EUR | 875.00 EUR\n" in said
@@ -106,7 +106,7 @@ async def test_a_match_past_the_bound_is_not_totalled_and_says_so(tmp_path: Path
         lists = BillLists(company)
         page = await lists.page(ListBills(status="any", limit=3))
         assert page.totals is None
-        assert page.notes == ["No totals: too many bills to total; narrow the question."]
+        assert page.notes == ["No totals: too many bills match. Narrow the filters to get totals."]
         assert page.next_cursor
         assert lists_asked(wire.asked) < 25
         narrowed = await lists.page(ListBills(status="any", limit=3, vendor="Kestrel Freight"))
@@ -117,7 +117,10 @@ async def test_a_page_not_filled_within_the_bound_is_not_totalled(tmp_path: Path
     async with practice(tmp_path, page_objects_max=1) as (company, wire):
         page = await BillLists(company).page(ListBills(status="any", limit=200))
         assert page.totals is None
-        assert [note.split(":")[0] for note in page.notes] == ["Not everything was looked through yet", "No totals"]
+        assert [note.split(":")[0] for note in page.notes] == [
+            "The search is not complete yet; call again with the cursor to continue.",
+            "No totals",
+        ]
         assert lists_asked(wire.asked) == 20
 
 
@@ -141,7 +144,7 @@ async def test_an_unusable_amount_anywhere_leaves_the_totals_out(tmp_path: Path)
         for limit in (2, 200):
             page = await lists.page(ListBills(limit=limit))
             assert page.totals is None
-            assert page.notes[-1] == "No totals: the amounts of at least one bill do not fit its currency."
+            assert page.notes[-1] == "No totals: at least one bill has amounts that are not valid in its currency."
 
 
 async def test_a_page_of_fifty_bills_is_small_beside_what_rutter_sends(tmp_path: Path) -> None:

@@ -132,7 +132,9 @@ async def test_a_search_past_the_bound_continues_from_its_cursor(tmp_path: Path)
         last = min(p.transaction_date.date() for p in known if p.transaction_date)
         page = await list_payments(company, ListPayments(date_to=last.isoformat()))
         assert page.payments == []
-        assert [note.split(":")[0] for note in page.notes] == ["Not everything was looked through yet"]
+        assert [note.split(":")[0] for note in page.notes] == [
+            "The search is not complete yet; call again with the cursor to continue."
+        ]
         rows = await everything(company, date_to=last.isoformat())
         assert rows
         assert {row.date for row in rows} == {last}
@@ -144,7 +146,7 @@ async def test_a_payment_with_an_unusable_amount_is_left_out_by_name(tmp_path: P
         page = await list_payments(company, ListPayments(vendor="Fjord Timber AS"))
         assert len(page.payments) == 4
         (note,) = page.notes
-        assert "is left out: its amounts do not fit its currency" in note
+        assert "was left out: its amounts are not valid in its currency" in note
 
 
 async def test_a_full_last_page_promises_no_more_when_sorted_here(tmp_path: Path) -> None:

@@ -172,7 +172,7 @@ async def test_more_records_than_the_bound_says_so(tmp_path: Path) -> None:
         found = await find_records(company, FindRecords(kind="vendor", limit=200))
 
         assert (len(found.records), found.more) == (40, True)
-        assert found.notes == ["This company has more vendors than can be looked through; some are missing."]
+        assert found.notes == ["This company has more vendors than can be searched; some are missing."]
         assert len(wire.asked) == 40
 
 

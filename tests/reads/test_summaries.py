@@ -91,7 +91,7 @@ async def test_one_vendor_and_another_day_narrow_and_move_the_figures(tmp_path: 
     assert euro.overdue == euro.due == MoneyShape(amount="2195.50", currency="EUR")
     assert {bucket.bucket: bucket.bills for bucket in euro.aging if bucket.bills} == {"31-60": 1, "61-90": 1}
     assert found.possible_duplicates == []
-    assert found.notes == ["Only the aging is by that day: the amounts are what is due now."]
+    assert found.notes == ["Only the aging is as of that date; the amounts are those due today."]
 
 
 async def test_vendors_past_the_limit_are_counted_and_summed_in_a_note(tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ async def test_vendors_past_the_limit_are_counted_and_summed_in_a_note(tmp_path:
         found = await summarize_payables(company, SummarizePayables(limit=2))
         whole = await summarize_payables(company, SummarizePayables())
     assert [len(one.vendors) for one in found.currencies] == [1, 2]
-    assert found.notes == ["USD: 5 more vendors, who are owed 4,725.85 USD, are not shown."]
+    assert found.notes == ["USD: 5 more vendors, owed 4725.85 USD in total, are not shown."]
     assert [one.due for one in found.currencies] == [one.due for one in whole.currencies]
     assert whole.notes == []
 
@@ -115,7 +115,7 @@ async def test_what_was_not_read_whole_is_never_passed_off_as_whole(platform: st
         said = SUMMARIZE_PAYABLES.render(found)
         bills = [b async for b in company.rutter.bills.walk(page_size=500) if b.status in ("open", "partially_paid")]
     assert found.complete is False
-    assert "There are more unpaid bills than are looked through; name a vendor." in found.notes
+    assert "There are more unpaid bills than can be read; filter by vendor." in found.notes
     assert "INCOMPLETE: the figures below are too low." in said
     assert sum(one.bills for one in found.currencies) < len(bills)
 
@@ -126,14 +126,14 @@ async def test_an_unusable_amount_makes_the_summary_incomplete_by_name(tmp_path:
         found = await summarize_payables(company, SummarizePayables())
     assert found.complete is False
     (note,) = found.notes
-    assert "is left out: its amounts do not fit its currency" in note
+    assert "was left out: its amounts are not valid in its currency" in note
 
 
 async def test_credits_that_cannot_be_read_are_not_shown_as_none(tmp_path: Path) -> None:
     async with practice(tmp_path) as (company, wire):
         wire.missing = {"bill_credit_memos"}
         found = await summarize_payables(company, SummarizePayables())
-        assert found.notes == ["Open credits could not be looked up."]
+        assert found.notes == ["Open credits could not be read."]
         assert all(one.open_credits is None for one in found.currencies)
         identity = CompanyIdentity(company.id, company.name, "DYNAMICS365", "embedded")
         assert (await summarize_payables(replace(company, identity=identity), SummarizePayables())).notes == []
@@ -196,7 +196,7 @@ async def test_a_bill_without_a_due_date_is_owed_but_not_cash_needed(tmp_path: P
     assert Decimal(after.due.amount) - Decimal(before.due.amount) == 77
     assert (after.aging[-1].bucket, after.aging[-1].bills) == ("no_due_date", 1)
     assert after.cash_needed == before.cash_needed
-    assert found.notes == ["USD: without a due date, and so not in the cash needed: 1."]
+    assert found.notes == ["USD: bills without a due date, not included in the cash needed: 1."]
 
 
 async def test_what_cannot_be_asked_is_refused_in_words(home: Path) -> None:

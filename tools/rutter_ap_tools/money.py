@@ -138,9 +138,14 @@ class Money:
         """The amount alone, as a plain decimal string: "1234.50"."""
         return f"{self.amount:f}"
 
-    def __str__(self) -> str:
-        """For people: "1,234.50 USD"."""
+    @property
+    def grouped(self) -> str:
+        """For a person's screen only: "1,234.50 USD". A model might copy the comma into a call, which refuses it."""
         return f"{self.amount:,f} {self.currency}"
+
+    def __str__(self) -> str:
+        """The exact amount with its currency, for models and people alike: "1234.50 USD"."""
+        return f"{self.text} {self.currency}"
 
 
 def _mixed() -> BadInput:

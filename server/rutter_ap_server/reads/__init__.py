@@ -1,1 +1,1 @@
-"""Looking things up in the ledger: what a name means, and reads shaped for an assistant."""
+"""The read tools: what each one looks up in the ledger and how it shapes the result for an assistant."""

@@ -1,4 +1,4 @@
-"""The arithmetic of what is owed: aging, cash needed by date, vendors, possible duplicates. Exact, and no I/O."""
+"""Payables arithmetic: aging, cash needed by date, totals per vendor, possible duplicates. Exact, and no I/O."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _DAYS_A_WEEK = 7
 
 @dataclass(frozen=True, slots=True)
 class Owed:
-    """A bill, as far as sums need it. `unpaid` is False for one that only stands for comparing."""
+    """The fields of a bill that the arithmetic needs. `unpaid` is False for a bill kept only for comparison."""
 
     id: str
     vendor_id: str
@@ -34,7 +34,7 @@ class Owed:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """Bills that are about as late as each other."""
+    """The unpaid bills in one aging bucket."""
 
     name: str
     bills: int
@@ -43,7 +43,7 @@ class Bucket:
 
 @dataclass(frozen=True, slots=True)
 class CashPoint:
-    """What must be paid after the point before and by this day, and all that must be paid by it."""
+    """The amount that falls due after the previous point and by this date, and the running total by this date."""
 
     by: date
     due: Money
@@ -52,7 +52,7 @@ class CashPoint:
 
 @dataclass(frozen=True, slots=True)
 class VendorOwed:
-    """What one vendor is owed in one currency."""
+    """The amount owed to one vendor in one currency."""
 
     vendor_id: str
     bills: int
@@ -62,7 +62,7 @@ class VendorOwed:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two bills of one vendor that may be one: they share their number, their total and time, or both."""
+    """Two bills from one vendor that may be the same bill: same number, same total within two weeks, or both."""
 
     first: Owed
     second: Owed
@@ -71,7 +71,7 @@ class Pair:
 
 
 def bucket_of(due_date: date | None, as_of: date) -> str:
-    """Which of BUCKETS a bill belongs to. A bill is not late on the day it is due."""
+    """The aging bucket of a due date, one of BUCKETS. A bill is not overdue on its due date."""
     if due_date is None:
         return "no_due_date"
     late = (as_of - due_date).days
@@ -81,26 +81,26 @@ def bucket_of(due_date: date | None, as_of: date) -> str:
 
 
 def is_overdue(bill: Owed, as_of: date) -> bool:
-    """Whether it was due before that day."""
+    """Whether the bill was due before `as_of`."""
     return bill.due_date is not None and bill.due_date < as_of
 
 
 def sum_due(bills: Iterable[Owed], currency: str) -> Money:
-    """What is due on bills that are all in one currency."""
+    """The total due on bills that are all in one currency."""
     return Money.total((bill.due for bill in bills), currency)
 
 
 def aging(bills: Iterable[Owed], as_of: date, currency: str) -> list[Bucket]:
-    """Every bucket, empty ones too, but the last only where it is needed. They share the bills out exactly."""
+    """Every bucket, including empty ones; `no_due_date` only when a bill needs it. Each bill is in exactly one."""
     grouped = _grouped(bills, lambda bill: bucket_of(bill.due_date, as_of))
     names = [name for name in BUCKETS if name in grouped or name != "no_due_date"]
     return [Bucket(name, len(grouped.get(name, ())), sum_due(grouped.get(name, ()), currency)) for name in names]
 
 
 def cash_needed(bills: Iterable[Owed], as_of: date, days: int, currency: str) -> list[CashPoint]:
-    """What must be paid within the horizon, week by week; the first point holds what is late or due that very day.
+    """The cash needed within the horizon, week by week; the first point holds what is overdue or due on `as_of`.
 
-    Weeks in which nothing falls due are left out. The last `cumulative` is all that is due by the horizon's end.
+    Weeks in which nothing falls due are omitted. The last `cumulative` is the total due by the end of the horizon.
     """
     end = as_of + timedelta(days=days)
     grouped = _grouped(
@@ -118,12 +118,12 @@ def cash_needed(bills: Iterable[Owed], as_of: date, days: int, currency: str) ->
 
 def _end_of_week(due_date: date, as_of: date, end: date) -> date:
     weeks = max(0, -(-(due_date - as_of).days // _DAYS_A_WEEK))
-    # Compared as numbers of days, since the last week may reach past the last day there is.
+    # Compared as ordinals, because the end of the last week may lie beyond date.max.
     return date.fromordinal(min(as_of.toordinal() + weeks * _DAYS_A_WEEK, end.toordinal()))
 
 
 def by_vendor(bills: Iterable[Owed], as_of: date, currency: str) -> list[VendorOwed]:
-    """What each vendor is owed, the most first."""
+    """The amount owed to each vendor, largest first."""
     rows = [
         VendorOwed(
             vendor_id,
@@ -137,9 +137,9 @@ def by_vendor(bills: Iterable[Owed], as_of: date, currency: str) -> list[VendorO
 
 
 def possible_duplicates(bills: Iterable[Owed]) -> list[Pair]:
-    """Neighbours in time that share a number, or a total within two weeks; of each pair one is unpaid at least.
+    """Pairs of bills that share a number, or a total within two weeks; at least one of each pair is unpaid.
 
-    Of several bills alike each stands beside the next one, so that none is missed and few pairs say it all.
+    When several bills are alike, each is paired only with the next: none is missed and the list stays short.
     """
     known = sorted(bills, key=lambda bill: (bill.issue_date or date.min, bill.id))
     numbers = {bill.id: normal_number(bill.number) for bill in known}

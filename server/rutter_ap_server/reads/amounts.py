@@ -1,4 +1,4 @@
-"""Amounts as the ledger gives them: exact in their currency, or not used at all."""
+"""Amounts read from the ledger, used only when they are exact in their currency."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from rutter_ap_tools.money import Money
 
 
 class LedgerDataError(OperatorError):
-    """The ledger shows something that cannot be judged, such as an amount finer than its currency."""
+    """The ledger holds a value that cannot be used, such as an amount with too many decimals for its currency."""
 
     code = "ledger.unusable"
-    default_next_step = "A person must look at this record in the accounting platform."
+    default_next_step = "A person must check this record in the accounting platform."
 
 
 def ledger_money(amount: Decimal | None, currency: str | None, what: str) -> Money:
-    """Money out of a ledger record; `what` names it for the error.
+    """Money from a ledger record; `what` names the amount in the error.
 
-    Raises `LedgerDataError` when the amount or currency is missing, unknown or too fine: rounding it would be a guess.
+    Raises `LedgerDataError` when the amount or currency is missing or unknown, or the amount has too many decimals:
+    rounding it would be a guess.
     """
     if amount is None or not currency:
-        raise LedgerDataError(f"the ledger shows no {what}, or no currency for it")
+        raise LedgerDataError(f"the ledger has no {what}, or no currency for it")
     try:
         return Money.of(amount, currency)
     except BadInput:
-        raise LedgerDataError(f"the ledger's {what} does not fit its currency") from None
+        raise LedgerDataError(f"the ledger's {what} is not valid in its currency") from None

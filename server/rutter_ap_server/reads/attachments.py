@@ -1,4 +1,4 @@
-"""The document of a bill: fetched with bounds, read, and compared with the bill it is attached to."""
+"""The `read_attachment` tool: downloads a bill's file within limits, reads it and compares it with the bill."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _OPEN_THERE = "A person can open it in the accounting platform."
 
 
 async def read_attachment(company: Company, query: ReadAttachment) -> AttachmentText:
-    """Answers `read_attachment`.
+    """The `read_attachment` tool.
 
-    Raises `NotFound` where there is no such file, `Ambiguous` where the bill has several and none is named, and
-    `AssistantError` for a platform that keeps none or a file too large to be fetched.
+    Raises `NotFound` when there is no such file, `Ambiguous` when the bill has several and none is named, and
+    `AssistantError` when the platform keeps no files or the file is too large to download.
     """
     bill = await company.rutter.bills.get(query.bill_id)
     chosen = _chosen(await _attached(company, bill.id), query.attachment_id)
@@ -60,38 +60,38 @@ async def _attached(company: Company, bill_id: str) -> Sequence[Attachment]:
     try:
         return await company.rutter.attachments.list(bill_id)
     except (NotFoundUpstream, NotSupportedHere):
-        # The bill is there, so it is its files that this platform does not know of.
+        # The bill exists, so it is attachments that this platform does not support.
         raise AssistantError(
-            "this company's accounting platform does not show the files of its bills",
+            "this company's accounting platform does not provide the files attached to bills",
             code="platform.unsupported",
-            next_step=f"Do not try again. {_OPEN_THERE}",
+            next_step=f"Do not retry. {_OPEN_THERE}",
         ) from None
 
 
 def _chosen(attached: Sequence[Attachment], attachment_id: str) -> Attachment:
-    """The file that is named, or the only one."""
+    """The named file, or the only one."""
     if not attached:
         raise NotFound(
             "no file is attached to this bill",
-            next_step="Ask the person for the document; attach_file keeps it with the bill.",
+            next_step="Ask the person for the document, then attach it with attach_file.",
         )
     fitting = [one for one in attached if not attachment_id or one.id == attachment_id]
-    # An id of attachments may be given twice (Rutter docs: Bill Attachments); what is fetched by it is one file.
+    # Rutter may list one attachment id twice (Rutter docs: Bill Attachments); downloading it returns one file.
     if len(fitting) == 1 or (fitting and attachment_id):
         return fitting[0]
     if not fitting:
         raise NotFound(
-            "this bill has no attachment with that id", next_step="get_bill lists the files of a bill with their ids."
+            "this bill has no attachment with that id", next_step="Call get_bill to see the ids of the bill's files."
         )
     raise Ambiguous(
         "several files are attached to this bill",
         candidates=[(one.id, clean(one.file_name)) for one in fitting],
-        next_step="Call again with the attachment_id of the one that is meant.",
+        next_step="Call again with the attachment_id of the file you need.",
     )
 
 
 async def _content(company: Company, bill_id: str, attachment_id: str) -> bytes:
-    """The bytes of a file; the client fetches at most as many as may be attached."""
+    """The bytes of a file; the client downloads no more than may be attached."""
     try:
         async with company.rutter.attachments.download(bill_id, attachment_id) as file:
             return await file.read()
@@ -106,7 +106,7 @@ async def _content(company: Company, bill_id: str, attachment_id: str) -> bytes:
 
 
 def _shown(text: str) -> tuple[str, bool]:
-    """The text as it is shown: visible characters, line by line, within the bound; and whether something is left."""
+    """The text to show (visible characters only, within the limit), and whether it was cut off."""
     lines = (clean(line, _LINE_CHARACTERS_MAX) for line in text.splitlines())
     shown = "\n".join(line for line in lines if line)
     if len(shown) <= TEXT_CHARACTERS_MAX:
@@ -115,18 +115,18 @@ def _shown(text: str) -> tuple[str, bool]:
 
 
 async def _compared(company: Company, bill: Bill, read: DocumentText) -> tuple[Comparison | None, str]:
-    """The comparison, where there is text and a total to compare; else why there is none."""
+    """The comparison if there is text and a total to compare; otherwise the reason there is none."""
     if not read.pages or read.trouble:
         return None, ""
     try:
         vendor = (await company.directory.cached_list("vendor")).by_id.get(bill.vendor_id or "")
     except ApError:
-        # The rest is worth comparing; a vendor that cannot be named is not found.
+        # The other fields are still worth comparing; a vendor without a known name counts as not found.
         vendor = None
     try:
-        total = ledger_money(bill.total_amount, bill.currency_code, "total of the bill")
+        total = ledger_money(bill.total_amount, bill.currency_code, "bill total")
     except LedgerDataError:
-        return None, "the bill's own total cannot be used, so nothing was compared"
+        return None, "the bill's total could not be read from the ledger, so nothing was compared"
     expected = Expected(
         number=bill.document_number or "",
         vendor=vendor_name(vendor) if vendor else "",
@@ -142,4 +142,4 @@ async def _compared(company: Company, bill: Bill, read: DocumentText) -> tuple[C
 def _unread(read: DocumentText) -> str:
     if read.page_count is None or read.page_count <= PAGES_MAX or read.trouble:
         return ""
-    return f"only the first {PAGES_MAX - 1} pages and the last of {read.page_count} were read"
+    return f"only the first {PAGES_MAX - 1} pages and the last page of {read.page_count} were read"

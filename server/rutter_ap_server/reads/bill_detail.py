@@ -1,4 +1,4 @@
-"""One bill in full: the bill itself must be there; what is read beside it may be missing, and is then left out."""
+"""One bill in full. The bill itself must exist; related records that cannot be read are left out."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     from rutter_ap_server.rutter.models.credits import BillCreditMemo
     from rutter_ap_server.rutter.models.payments import BillPayment
 
-# A bill is paid by one payment or a few; the accounts of more are not worth their requests.
+# A bill usually has one payment or a few; looking up the account of more is not worth the requests.
 _PAYMENTS_MAX = 20
 
 
 async def bill_detail(company: Company, bill_id: str) -> BillDetail:
-    """The bill with that id, with names. Raises `NotFoundUpstream`, and `LedgerDataError` for unusable amounts."""
+    """The bill with that id, names included. Raises `NotFoundUpstream`, and `LedgerDataError` for unusable amounts."""
     bill = await company.rutter.bills.get(bill_id)
     names = NameResolver(company.directory)
     row = bill_row(bill, await names.named("vendor", bill.vendor_id or ""), company.clock.today())
@@ -68,14 +68,14 @@ async def bill_detail(company: Company, bill_id: str) -> BillDetail:
 
 @dataclass(slots=True)
 class _Related:
-    """What is read beside a bill. None: it could not be had; not every platform keeps everything."""
+    """Records related to a bill. None means that they could not be read; not every platform has all of them."""
 
     attachments: tuple[Attachment, ...] | None = None
     credits: dict[str, BillCreditMemo] | None = None
     payments: dict[str, BillPayment] | None = None
 
     async def read(self, company: Company, bill: Bill) -> None:
-        """Reads all of it side by side."""
+        """Reads all of them concurrently."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._read_attachments, company, bill)
             tasks.start_soon(self._read_payments, company, bill)
@@ -95,7 +95,7 @@ class _Related:
                 if link.id:
                     self.payments[link.id] = await company.rutter.bill_payments.get(link.id)
         except ApError:
-            # Dates and amounts stand on the bill itself; only the accounts of the rest are missing then.
+            # The bill itself has the dates and amounts; only the accounts of the remaining payments are missing.
             return
 
     async def _read_credits(self, company: Company, vendor_id: str) -> None:
@@ -109,7 +109,7 @@ class _Related:
 async def _line(line: LedgerLine, currency: str, names: NameResolver) -> BillLine:
     amount = None
     if line.total_amount is not None:
-        amount = MoneyShape.of(ledger_money(line.total_amount, currency, "amount of a line"))
+        amount = MoneyShape.of(ledger_money(line.total_amount, currency, "line amount"))
     item = line.item
     references = {
         "item": item.id if item else None,
@@ -165,7 +165,7 @@ def _open_credits(bill: Bill, beside: _Related) -> OpenCredits | None:
     for credit in (beside.credits or {}).values():
         if credit.status in UNPAID and credit.remaining_amount > 0 and credit.currency_code == bill.currency_code:
             try:
-                usable[credit.id] = ledger_money(credit.remaining_amount, credit.currency_code, "remainder")
+                usable[credit.id] = ledger_money(credit.remaining_amount, credit.currency_code, "remaining amount")
             except LedgerDataError:
                 continue
     if not usable:
@@ -182,28 +182,30 @@ def next_step(
     has_document: bool | None,
     is_settled_by_payments: bool,
 ) -> str:
-    """One to four sentences. `has_document` is None where files could not be read."""
+    """One to four sentences. `has_document` is None when files could not be read."""
     abilities = abilities_of(platform)
     if row.status == "paid":
         can_void = is_settled_by_payments and abilities.void_payment is Support.YES
-        return "It is paid: nothing is due." + (" void_payment takes a payment back." if can_void else "")
+        return "The bill is paid; nothing is due." + (" void_payment can void a payment on it." if can_void else "")
     if row.status not in UNPAID:
-        return f"It cannot be paid while it is {row.status}. A person can change that in the accounting platform."
+        return f"A bill with status {row.status} cannot be paid. A person can change it in the accounting platform."
     steps = [_credits(open_credits, credits_known=credits_known, apply=abilities.apply_credit)]
     if has_document is False and abilities.attach_file is not Support.NO:
-        steps.append("It has no document: attach_file adds it.")
+        steps.append("No document is attached; add one with attach_file.")
     if abilities.support("bill_payments", "create") is Support.NO:
-        steps.append("Payments cannot be recorded from here on this platform; a person records them there.")
+        steps.append(
+            "Payments cannot be recorded through this server on this platform; a person must record them there."
+        )
     else:
-        steps.append(f"pay_bill records a payment of up to {row.due.money}; it moves no money at a bank.")
+        steps.append(f"pay_bill can record a payment of up to {row.due.money}. It moves no money at a bank.")
     return " ".join(step for step in steps if step)
 
 
 def _credits(open_credits: Money | None, *, credits_known: bool, apply: Support) -> str:
     if not credits_known:
-        return "Look for open credits with list_credits first." if apply is not Support.NO else ""
+        return "Check for open credits with list_credits first." if apply is not Support.NO else ""
     if open_credits is None:
         return ""
     if apply is Support.NO:
-        return f"Its vendor has {open_credits} of open credit, which only a person can apply, in the platform."
-    return f"Its vendor has {open_credits} of open credit: apply_credit first."
+        return f"The vendor has {open_credits} in open credits; on this platform only a person can apply them."
+    return f"The vendor has {open_credits} in open credits; apply them first with apply_credit."

@@ -1,4 +1,4 @@
-"""Bills as an assistant asks for them: one question, one page, whatever filters the platform has."""
+"""The `list_bills` tool: filters, sorts, pages and totals bills, whichever filters the platform supports."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ if TYPE_CHECKING:
     from rutter_ap_server.rutter.paging import Page
 
 _TOTAL_PAGES_MAX = 15
-_TOO_MANY = "No totals: too many bills to total; narrow the question."
-_NOT_EXACT = "No totals: the amounts of at least one bill do not fit its currency."
+_TOO_MANY = "No totals: too many bills match. Narrow the filters to get totals."
+_NOT_EXACT = "No totals: at least one bill has amounts that are not valid in its currency."
 
 
 class BillLists:
-    """Answers `list_bills` and `get_bill` for one company."""
+    """The `list_bills` tool for one company."""
 
     def __init__(self, company: Company) -> None:
         self._office = company
 
     async def page(self, query: ListBills) -> BillList:
-        """One page: the bills that fit, in the asked order, until the page is full; the first one with totals."""
+        """One page of matching bills in the requested order; the first page also has totals."""
         company = self._office
         vendor_id = (await company.directory.vendor_to_read(query.vendor)).id if query.vendor else None
         wanted = BillQuery.of(query, vendor_id, company.clock.today())
         stream = await open_stream(company, wanted, query.cursor)
         rows, unusable = await self._rows(stream, query.limit, wanted)
-        notes = [f"Bill {bill_id} is left out: its amounts do not fit its currency." for bill_id in unusable]
+        notes = [f"Bill {bill_id} was left out: its amounts are not valid in its currency." for bill_id in unusable]
         cursor = None if stream.ended else stream.cursor
         whole = _Whole(None)
         if stream.stuck and len(rows) < query.limit:
@@ -78,7 +78,7 @@ class BillLists:
 
 @dataclass(frozen=True, slots=True)
 class _Whole:
-    """What is known of the whole match: its sums, or why there are none, and whether it goes on after the page."""
+    """All matching bills: their totals, or a note on why there are none, and whether more follow this page."""
 
     totals: list[BillTotal] | None
     note: str = ""
@@ -86,10 +86,10 @@ class _Whole:
 
 
 async def _whole_of(stream: BillStream, rows: list[BillRow]) -> _Whole:
-    """Sums the page and what follows it, read on from where the page ended."""
+    """Totals the page and every match after it, continuing from where the page ended."""
     if stream.stuck:
         return _Whole(None, _TOO_MANY)
-    # A bill that changes meanwhile may come twice; the later one counts.
+    # A bill that changes in the meantime may appear twice; the later copy counts.
     amounts = {row.id: (row.total.money, row.due.money) for row in rows}
     goes_on = False
     stream.pages_left = _TOTAL_PAGES_MAX
@@ -107,7 +107,7 @@ UNPAID = ("open", "partially_paid")
 
 @dataclass(frozen=True, slots=True)
 class BillQuery:
-    """What is asked for, checked against every bill again, since some platforms ignore filters."""
+    """The filters of a call. Every bill is checked against them again, because some platforms ignore filters."""
 
     statuses: tuple[str | None, ...]
     vendor_id: str | None
@@ -121,7 +121,7 @@ class BillQuery:
 
     @classmethod
     def of(cls, query: ListBills, vendor_id: str | None, today: date) -> BillQuery:
-        """The question, read. Raises `BadInput` for a window that ends before it begins."""
+        """The filters from a call's arguments. Raises `BadInput` when `due_from` is after `due_to`."""
         if query.due_from and query.due_to and query.due_from > query.due_to:
             raise BadInput("`due_from` is after `due_to`")
         statuses: tuple[str | None, ...] = (
@@ -141,11 +141,11 @@ class BillQuery:
 
     @property
     def sort(self) -> str:
-        """The order, in Rutter's words."""
+        """The sort order in Rutter's syntax."""
         return f"{self.key} {'DESC' if self.latest_first else 'ASC'}"
 
     def upstream(self, status: str | None) -> Filter | None:
-        """The part Rutter can answer: `=` and `>` joined by AND (Rutter docs: Filtering Objects)."""
+        """The part Rutter can filter by: `=` and `>` joined by AND (Rutter docs: Filtering Objects)."""
         parts = []
         if status is not None:
             parts.append(equal("status", status))
@@ -154,7 +154,7 @@ class BillQuery:
         if self.number:
             parts.append(equal("document_number", self.number))
         if self.due_from is not None and self.due_from > date.min:
-            # Only "later than" is confirmed, so the day before is asked for and the rest is checked here.
+            # Only "later than" is confirmed to work, so the filter starts a day early and `matches` checks the rest.
             parts.append(above("due_date", date.fromordinal(self.due_from.toordinal() - 1)))
         combined: Filter | None = None
         for part in parts:
@@ -162,7 +162,7 @@ class BillQuery:
         return combined
 
     def matches(self, bill: Bill, status: str | None) -> bool:
-        """Whether a bill of the stream of that status is asked for."""
+        """Whether a bill from the stream of that status matches the query."""
         due = bill.due_date.date() if bill.due_date else None
         return (
             (bill.status == status if status is not None else self.statuses == (None,) or bill.status in self.statuses)
@@ -174,26 +174,26 @@ class BillQuery:
         )
 
     def is_past(self, bill: Bill) -> bool:
-        """Whether, in the order asked for, nothing after this bill can match."""
+        """Whether no bill after this one can match, given the sort order."""
         if self.key != "due_date" or self.latest_first or bill.due_date is None:
             return False
         due = bill.due_date.date()
         return (self.overdue and due >= self.today) or (self.due_to is not None and due > self.due_to)
 
     def order(self, bill: Bill) -> tuple[datetime, str]:
-        """What the bills are sorted by."""
+        """The sort key of a bill."""
         moment: datetime | None = bill.due_date if self.key == "due_date" else bill.updated_at
         return (moment or datetime.min.replace(tzinfo=UTC), bill.id)
 
     @property
     def digest(self) -> str:
-        """Names the question, so that a cursor is only ever used for the one it came from."""
+        """Identifies the query, so that a cursor is accepted only by the query it came from."""
         parts = (self.statuses, self.vendor_id, self.number, self.due_from, self.due_to, self.overdue, self.sort)
         return digest([str(part) for part in parts])[:16]
 
 
 def bill_row(bill: Bill, vendor: Named, today: date) -> BillRow:
-    """A bill in a list. Raises `LedgerDataError` for amounts that cannot be used."""
+    """A bill as a row of a list. Raises `LedgerDataError` for amounts that cannot be used."""
     total, due = total_and_due(bill)
     due_date = bill.due_date.date() if bill.due_date else None
     late = (today - due_date).days if due_date and bill.status in UNPAID else 0
@@ -211,7 +211,7 @@ def bill_row(bill: Bill, vendor: Named, today: date) -> BillRow:
 
 
 def total_and_due(bill: Bill) -> tuple[Money, Money]:
-    """Exact amounts of a bill. Raises `LedgerDataError`."""
+    """A bill's exact total and amount due. Raises `LedgerDataError`."""
     return (
         ledger_money(bill.total_amount, bill.currency_code, "total"),
         ledger_money(bill.amount_due, bill.currency_code, "amount due"),
@@ -219,7 +219,7 @@ def total_and_due(bill: Bill) -> tuple[Money, Money]:
 
 
 def sums_of(amounts: Iterable[tuple[Money, Money]]) -> list[BillTotal]:
-    """Total and due of each bill summed per currency, in the order of the currencies' codes."""
+    """Totals per currency, ordered by currency code."""
     sums: dict[str, tuple[int, Money, Money]] = {}
     for total, due in amounts:
         zero = Money.zero(total.currency)
@@ -232,7 +232,7 @@ def sums_of(amounts: Iterable[tuple[Money, Money]]) -> list[BillTotal]:
 
 
 class BillStream:
-    """The streams of each wanted status, merged. `stuck` when the bound of pages was met before the end."""
+    """One stream per requested status, merged in order. `stuck` when the page limit was reached before the end."""
 
     def __init__(self, wanted: BillQuery, streams: list[Stream[Bill]]) -> None:
         self._wanted = wanted
@@ -241,7 +241,7 @@ class BillStream:
 
     @property
     def ended(self) -> bool:
-        """Whether there is nothing more."""
+        """Whether every stream is exhausted."""
         return all(stream.ended for stream in self._streams)
 
     @property
@@ -251,11 +251,11 @@ class BillStream:
 
     @property
     def cursor(self) -> str:
-        """Where to go on."""
+        """Where the next page starts."""
         return pack(self._wanted.digest, self._streams)
 
     async def next(self) -> Bill | None:
-        """The next bill that fits; None at the end, and when stuck."""
+        """The next matching bill; None at the end and when stuck."""
         while True:
             for stream in self._streams:
                 while stream.waits and self.pages_left:
@@ -279,7 +279,7 @@ class BillStream:
 
 
 async def open_stream(company: Company, wanted: BillQuery, cursor: str) -> BillStream:
-    """The stream of a question, from its beginning or from a cursor. Raises `BadInput` for another one's cursor."""
+    """The stream for a query, from the start or from a cursor. Raises `BadInput` for another query's cursor."""
     if ignores_filters(company.platform):
         stream = _stream(company, wanted, None)
         resume(cursor, wanted.digest, [stream])
@@ -291,7 +291,7 @@ async def open_stream(company: Company, wanted: BillQuery, cursor: str) -> BillS
 
 
 async def _hold_sorted(company: Company, wanted: BillQuery, stream: Stream[Bill]) -> None:
-    """Everything that fits, for a platform that ignores filters and sorting: both are done here."""
+    """Reads everything, then filters and sorts it here, for a platform that does neither."""
     found = {bill.id: bill async for bill in company.rutter.bills.walk(pages_max=WALK_PAGES_MAX)}
     fitting = [bill for bill in found.values() if wanted.matches(bill, None)]
     stream.hold(sorted(fitting, key=wanted.order, reverse=wanted.latest_first))

@@ -1,4 +1,4 @@
-"""Bill credit memos as an assistant asks for them: the latest entered first, a page at a time."""
+"""The `list_credits` tool: bill credit memos, most recently entered first, one page at a time."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 
 async def list_credits(company: Company, query: ListCredits) -> CreditList:
-    """Answers `list_credits`: in the order they were entered, or of their dates where the platform does not sort.
+    """The `list_credits` tool: ordered by entry, or by issue date where the platform cannot sort.
 
-    Raises `NotSupportedHere` on a platform without credit memos, `BadInput` for a cursor of another question, and
+    Raises `NotSupportedHere` on a platform without credit memos, `BadInput` for another query's cursor, and
     `NotFound` or `Ambiguous` for the vendor.
     """
     if abilities_of(company.platform).support("bill_credit_memos", "read") is Support.NO:
@@ -43,7 +43,7 @@ async def list_credits(company: Company, query: ListCredits) -> CreditList:
         try:
             rows.append(await _row(credit, names))
         except LedgerDataError:
-            notes.append(f"Credit {credit.id} is left out: its amounts or its currency cannot be used.")
+            notes.append(f"Credit {credit.id} was left out: its amounts or currency cannot be used.")
     return CreditList(
         company=company.named,
         environment=company.environment,
@@ -55,7 +55,7 @@ async def list_credits(company: Company, query: ListCredits) -> CreditList:
 
 @dataclass(frozen=True, slots=True)
 class _CreditQuery:
-    """What is asked for. The status cannot be filtered by upstream (Rutter docs: Filtering Objects)."""
+    """The filters of a call. Rutter cannot filter by status (Rutter docs: Filtering Objects)."""
 
     vendor_id: str | None
     only_open: bool
@@ -67,7 +67,7 @@ class _CreditQuery:
 
     @property
     def digest(self) -> str:
-        """Names the question, so that a cursor is only ever used for the one it came from."""
+        """Identifies the query, so that a cursor is accepted only by the query it came from."""
         return digest(["credits", str(self.vendor_id), str(self.only_open)])[:16]
 
 
@@ -75,7 +75,7 @@ async def _stream(company: Company, wanted: _CreditQuery, cursor: str) -> Stream
     chosen = equal("vendor_id", wanted.vendor_id) if wanted.vendor_id else None
 
     async def fetch(at: str | None) -> Page[BillCreditMemo]:
-        # By creation, which never changes, so that a credit applied meanwhile does not move the rest.
+        # Sorted by creation time, which never changes: a credit applied between two pages does not shift the others.
         return await company.rutter.bill_credit_memos.list(
             filter=chosen, sort="created_at DESC", cursor=at, limit=PAGE_SIZE
         )
@@ -101,11 +101,12 @@ async def _row(credit: BillCreditMemo, names: NameResolver) -> CreditRow:
         vendor=await names.named("vendor", credit.vendor_id or ""),
         status=clean(credit.status, 30),
         issue_date=credit.issue_date.date() if credit.issue_date else None,
-        total=MoneyShape.of(ledger_money(credit.total_amount, currency, "total of a credit")),
-        remaining=MoneyShape.of(ledger_money(credit.remaining_amount, currency, "remainder of a credit")),
+        total=MoneyShape.of(ledger_money(credit.total_amount, currency, "credit total")),
+        remaining=MoneyShape.of(ledger_money(credit.remaining_amount, currency, "remaining credit")),
         applied=[
             AppliedTo(
-                bill_id=link.id or "", amount=MoneyShape.of(ledger_money(link.allocated_amount, currency, "share"))
+                bill_id=link.id or "",
+                amount=MoneyShape.of(ledger_money(link.allocated_amount, currency, "allocated amount")),
             )
             for link in credit.linked_bills
         ],

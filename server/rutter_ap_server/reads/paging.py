@@ -1,4 +1,4 @@
-"""Upstream lists read in order, and left and taken up again where a cursor of our own says."""
+"""Reads upstream lists in order, and resumes them from a cursor of our own."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ R = TypeVar("R")
 PAGES_MAX = 20
 PAGE_SIZE = 200
 WALK_PAGES_MAX = 40
-NOT_ALL_SEEN = "Not everything was looked through yet: call again with the cursor to go on."
+NOT_ALL_SEEN = "The search is not complete yet; call again with the cursor to continue."
 
 
 @dataclass(slots=True)
 class Stream(Generic[R]):
     """One upstream list being read in order.
 
-    `at` is the cursor of the page in hand, `skip` how many of its records are used up: together they say where to go
-    on. `label` is what the list was filtered by, where several are read side by side.
+    `at` is the cursor of the current page and `skip` the number of its records already used; together they say where
+    to resume. `label` is what the list was filtered by when several are merged.
     """
 
     fetch: Callable[[str | None], Awaitable[Page[R]]]
@@ -36,7 +36,7 @@ class Stream(Generic[R]):
 
     @property
     def head(self) -> R | None:
-        """The next record, if the page in hand has one."""
+        """The next record, if the current page has one."""
         return self.page[self.skip] if self.page is not None and self.skip < len(self.page) else None
 
     @property
@@ -51,18 +51,18 @@ class Stream(Generic[R]):
         self._turn()
 
     def hold(self, records: Sequence[R]) -> None:
-        """Takes records that were read and sorted already; `skip` of them are used up."""
+        """Uses a list that was already read and sorted as the only page; `skip` still applies."""
         if not self.ended:
             self.page, self.following = tuple(records), None
             self._turn()
 
     def advance(self) -> None:
-        """Uses up the next record."""
+        """Moves past the next record."""
         self.skip += 1
         self._turn()
 
     def end(self) -> None:
-        """Nothing after this is wanted."""
+        """Ends the stream: nothing after this can match."""
         self.ended, self.page = True, None
 
     def _turn(self) -> None:
@@ -72,7 +72,7 @@ class Stream(Generic[R]):
 
 @dataclass(slots=True)
 class PageOf(Generic[R]):
-    """What a page of ours holds; `more` when there may be others, `stuck` when the bound was met before it was full."""
+    """One page of results; `more` when others may follow, `stuck` when it is not full because of the page limit."""
 
     records: list[R]
     more: bool
@@ -80,7 +80,7 @@ class PageOf(Generic[R]):
 
 
 async def take(stream: Stream[R], fits: Callable[[R], bool], limit: int) -> PageOf[R]:
-    """The next `limit` fitting records of one stream, within the bound of pages."""
+    """The next `limit` matching records of one stream, within the page limit."""
     found: list[R] = []
     pages_left = PAGES_MAX
     while len(found) < limit:
@@ -97,18 +97,18 @@ async def take(stream: Stream[R], fits: Callable[[R], bool], limit: int) -> Page
 
 
 def pack(question: str, streams: Sequence[Stream[R]]) -> str:
-    """A cursor that says where each stream was left; `question` names the one it serves."""
+    """A cursor that records where each stream stopped; `question` identifies the query it belongs to."""
     value = [question, [[s.at, s.skip, s.ended] for s in streams]]
     return base64.urlsafe_b64encode(json.dumps(value, separators=(",", ":")).encode()).decode().rstrip("=")
 
 
 def resume(cursor: str, question: str, streams: Sequence[Stream[R]]) -> None:
-    """Takes the streams up where the cursor says. Raises `BadInput` for one of another question."""
+    """Resumes the streams from a cursor. Raises `BadInput` for another query's cursor."""
     if not cursor:
         return
     positions = _unpack(cursor, question)
     if positions is None or len(positions) != len(streams):
-        raise BadInput("`cursor` does not belong to this question; leave it out to start again")
+        raise BadInput("`cursor` does not belong to this query; omit it to start again")
     for stream, (at, skip, ended) in zip(streams, positions, strict=True):
         stream.at, stream.skip, stream.ended = at, skip, ended
 

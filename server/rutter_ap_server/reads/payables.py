@@ -1,4 +1,4 @@
-"""What is owed as a whole, as an assistant asks for it."""
+"""The `summarize_payables` tool: what is owed in total, how overdue it is and what cash it needs."""
 
 from __future__ import annotations
 
@@ -40,21 +40,21 @@ _PAIRS_MAX = 20
 
 
 async def summarize_payables(company: Company, query: SummarizePayables) -> PayablesSummary:
-    """Answers `summarize_payables`. Raises `NotFound` or `Ambiguous` for the vendor, `BadInput` for a day too late."""
+    """The `summarize_payables` tool. Raises `NotFound` or `Ambiguous` for the vendor, `BadInput` for a late date."""
     as_of = date.fromisoformat(query.as_of) if query.as_of else company.clock.today()
     if as_of.toordinal() + query.days > date.max.toordinal():
-        raise BadInput("`as_of` is too late")
+        raise BadInput("`as_of` is too far in the future")
     vendor_id = (await company.directory.vendor_to_read(query.vendor)).id if query.vendor else None
     read = await read_payables(company, vendor_id)
     names = NameResolver(company.directory)
     notes = list(read.notes)
     if as_of != company.clock.today():
-        notes.append("Only the aging is by that day: the amounts are what is due now.")
+        notes.append("Only the aging is as of that date; the amounts are those due today.")
     currencies = sorted({bill.due.currency for bill in read.unpaid} | {left.currency for _, left in read.credits})
     summed = [await _currency(code, read, as_of, query, names, notes) for code in currencies]
     pairs = aging.possible_duplicates(read.bills.values())
     if len(pairs) > _PAIRS_MAX:
-        notes.append(f"{len(pairs) - _PAIRS_MAX} more possible duplicates are not shown; name a vendor.")
+        notes.append(f"{len(pairs) - _PAIRS_MAX} more possible duplicates are not shown; filter by vendor to see them.")
     return PayablesSummary(
         company=company.named,
         environment=company.environment,
@@ -79,10 +79,10 @@ async def _currency(
     rest = vendors[query.limit :]
     if rest:
         owed = Money.total((row.due for row in rest), code)
-        notes.append(f"{code}: {len(rest)} more vendors, who are owed {owed}, are not shown.")
+        notes.append(f"{code}: {len(rest)} more vendors, owed {owed} in total, are not shown.")
     undated = sum(1 for bill in bills if bill.due_date is None)
     if undated:
-        notes.append(f"{code}: without a due date, and so not in the cash needed: {undated}.")
+        notes.append(f"{code}: bills without a due date, not included in the cash needed: {undated}.")
     return CurrencyPayables(
         currency=code,
         bills=len(bills),
@@ -135,14 +135,14 @@ def _alike_bill(bill: Owed) -> AlikeBill:
 
 _RECENT_DAYS = 90
 _RECENT_PAGES_MAX = 10
-_TOO_MANY = "There are more unpaid bills than are looked through; name a vendor."
-_NO_RECENT = "Paid bills were too many to compare with: possible duplicates are of unpaid bills only."
-_NO_CREDITS = "Open credits could not be looked up."
+_TOO_MANY = "There are more unpaid bills than can be read; filter by vendor."
+_NO_RECENT = "There are too many paid bills to compare with; possible duplicates cover unpaid bills only."
+_NO_CREDITS = "Open credits could not be read."
 
 
 @dataclass(slots=True)
 class Payables:
-    """Bills by id, and open credits as (vendor id, what remains). `complete` is of the unpaid bills alone."""
+    """Bills by id, and open credits as (vendor id, amount remaining). `complete` refers to unpaid bills only."""
 
     bills: dict[str, Owed] = field(default_factory=dict)
     credits: list[tuple[str, Money]] = field(default_factory=list)
@@ -151,11 +151,11 @@ class Payables:
 
     @property
     def unpaid(self) -> list[Owed]:
-        """The bills that are to be paid."""
+        """The bills that are not paid yet."""
         return [bill for bill in self.bills.values() if bill.unpaid]
 
     def keep(self, bill: Bill) -> None:
-        """Keeps a bill that counts; one that comes twice counts as it was seen last."""
+        """Keeps a bill that counts; if it appears twice, the later copy counts."""
         self.bills.pop(bill.id, None)
         if bill.status not in (*UNPAID, "paid"):
             return
@@ -164,11 +164,11 @@ class Payables:
         except LedgerDataError:
             if bill.status in UNPAID:
                 self.complete = False
-                self.notes.append(f"Bill {bill.id} is left out: its amounts do not fit its currency.")
+                self.notes.append(f"Bill {bill.id} was left out: its amounts are not valid in its currency.")
 
 
 async def read_payables(company: Company, vendor_id: str | None) -> Payables:
-    """Every unpaid bill, paid ones that changed lately, and open credits, of one vendor or of all."""
+    """Every unpaid bill, recently changed paid bills and open credits, of one vendor or all."""
     found = Payables()
     if ignores_filters(company.platform):
         await _read_everything(company, vendor_id, found)
@@ -187,14 +187,14 @@ async def read_payables(company: Company, vendor_id: str | None) -> Payables:
 
 
 async def _read_everything(company: Company, vendor_id: str | None, found: Payables) -> None:
-    """One walk answers all, where the platform would ignore a filter anyway."""
+    """Reads all bills in one walk, for a platform that would ignore a filter anyway."""
     since = company.clock.now() - timedelta(days=_RECENT_DAYS)
     try:
         async for bill in _walk(company, vendor_id, None):
             if bill.status in UNPAID or (bill.updated_at is not None and bill.updated_at > since):
                 found.keep(bill)
             else:
-                # Seen before as unpaid, and changed since.
+                # It was unpaid earlier in the walk and has changed since.
                 found.bills.pop(bill.id, None)
     except WalkTooLong:
         found.complete = False
@@ -202,7 +202,7 @@ async def _read_everything(company: Company, vendor_id: str | None, found: Payab
 
 
 async def _read_recent(company: Company, vendor_id: str | None, found: Payables) -> None:
-    """Paid bills come first: one that is unpaid by the time of the walk after is then seen as that."""
+    """Reads paid bills first: one that becomes unpaid before the next walk is then seen as unpaid."""
     chosen = equal("status", "paid") & above("updated_at", company.clock.today() - timedelta(days=_RECENT_DAYS))
     try:
         async for bill in _walk(company, vendor_id, chosen, pages_max=_RECENT_PAGES_MAX):
@@ -215,7 +215,7 @@ async def _read_recent(company: Company, vendor_id: str | None, found: Payables)
 async def _read_credits(company: Company, vendor_id: str | None, found: Payables) -> None:
     try:
         for credit in await open_credits(company, vendor_id):
-            remaining = ledger_money(credit.remaining_amount, credit.currency_code, "remainder of a credit")
+            remaining = ledger_money(credit.remaining_amount, credit.currency_code, "remaining credit")
             found.credits.append((credit.vendor_id or "", remaining))
     except ApError:
         found.credits.clear()
@@ -225,7 +225,7 @@ async def _read_credits(company: Company, vendor_id: str | None, found: Payables
 def _walk(
     company: Company, vendor_id: str | None, chosen: Filter | None, *, pages_max: int = WALK_PAGES_MAX
 ) -> AsyncIterator[Bill]:
-    """Oldest change first: a bill that changes during the walk comes again at its end."""
+    """Oldest change first: a bill that changes during the walk appears again at its end."""
     if vendor_id is not None:
         of_vendor = equal("vendor_id", vendor_id)
         chosen = of_vendor if chosen is None else chosen & of_vendor

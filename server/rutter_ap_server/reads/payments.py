@@ -1,4 +1,4 @@
-"""Recorded payments as an assistant asks for them: the latest first, a page at a time."""
+"""The `list_payments` tool: recorded payments, latest first, one page at a time."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 
 async def list_payments(company: Company, query: ListPayments) -> PaymentList:
-    """Answers `list_payments`: in the order they were recorded, or of their dates where the platform does not sort.
+    """The `list_payments` tool: ordered by entry, or by payment date where the platform cannot sort.
 
-    Raises `BadInput` for a cursor of another question, `NotFound` or `Ambiguous` for the vendor, and
-    `NotFoundUpstream` for a bill that is not there.
+    Raises `BadInput` for another query's cursor, `NotFound` or `Ambiguous` for the vendor, and
+    `NotFoundUpstream` for a bill that does not exist.
     """
     wanted = await _wanted(company, query)
     stream = await _stream(company, wanted, query.cursor)
@@ -41,7 +41,7 @@ async def list_payments(company: Company, query: ListPayments) -> PaymentList:
         try:
             rows.append(await _row(payment, names))
         except LedgerDataError:
-            notes.append(f"Payment {payment.id} is left out: its amounts do not fit its currency.")
+            notes.append(f"Payment {payment.id} was left out: its amounts are not valid in its currency.")
     return PaymentList(
         company=company.named,
         environment=company.environment,
@@ -53,7 +53,7 @@ async def list_payments(company: Company, query: ListPayments) -> PaymentList:
 
 @dataclass(frozen=True, slots=True)
 class _PaymentQuery:
-    """What is asked for. Dates cannot be filtered by upstream (Rutter docs: Filtering Objects)."""
+    """The filters of a call. Rutter cannot filter by date (Rutter docs: Filtering Objects)."""
 
     vendor_id: str | None
     bill_id: str
@@ -70,7 +70,7 @@ class _PaymentQuery:
 
     @property
     def digest(self) -> str:
-        """Names the question, so that a cursor is only ever used for the one it came from."""
+        """Identifies the query, so that a cursor is accepted only by the query it came from."""
         parts = ("payments", self.vendor_id, self.bill_id, self.date_from, self.date_to)
         return digest([str(part) for part in parts])[:16]
 
@@ -88,7 +88,7 @@ async def _stream(company: Company, wanted: _PaymentQuery, cursor: str) -> Strea
     chosen = equal("vendor_id", wanted.vendor_id) if wanted.vendor_id else None
 
     async def fetch(at: str | None) -> Page[BillPayment]:
-        # By creation, which never changes, so that a payment written meanwhile does not move the rest.
+        # Sorted by creation time, which never changes: a payment recorded between two pages does not shift the others.
         return await company.rutter.bill_payments.list(
             filter=chosen, sort="created_at DESC", cursor=at, limit=PAGE_SIZE
         )
@@ -105,7 +105,7 @@ async def _stream(company: Company, wanted: _PaymentQuery, cursor: str) -> Strea
 
 
 async def _of_bill(company: Company, bill_id: str) -> list[BillPayment]:
-    """The payments a bill says it was settled by: they are few, and no filter of Rutter's finds them."""
+    """The payments linked to a bill: they are few, and Rutter has no filter for them."""
     bill = await company.rutter.bills.get(bill_id)
     ids = dict.fromkeys(link.id for link in bill.linked_payments if link.id)
     return [await company.rutter.bill_payments.get(payment_id) for payment_id in ids]
@@ -121,11 +121,14 @@ def _day(payment: BillPayment) -> tuple[datetime, str]:
 
 async def _row(payment: BillPayment, names: NameResolver) -> PaymentRow:
     currency = payment.currency_code
-    shares = [(link.id or "", ledger_money(link.allocated_amount, currency, "share")) for link in payment.linked_bills]
+    shares = [
+        (link.id or "", ledger_money(link.allocated_amount, currency, "allocated amount"))
+        for link in payment.linked_bills
+    ]
     if payment.total_amount is None:
         total = Money.total((share for _, share in shares), currency)
     else:
-        total = ledger_money(payment.total_amount, currency, "total of a payment")
+        total = ledger_money(payment.total_amount, currency, "payment total")
     return PaymentRow(
         id=payment.id,
         date=payment.transaction_date.date() if payment.transaction_date else None,

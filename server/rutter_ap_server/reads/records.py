@@ -1,4 +1,4 @@
-"""Records by part of their name, number or code: everything a bill can refer to, in one answer."""
+"""The `find_records` tool: looks up anything a bill can refer to by part of its name, number or code."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from rutter_ap_tools.wire import MoneyShape, Named
 
 _ORDER_PAGES_MAX = 20
 _NEAREST_MAX = 5
-# Comparing spellings costs time for every name, and a near miss is only a hint.
+# Fuzzy matching takes time for every name, and a near miss is only a hint.
 _NEAREST_AMONG_MAX = 5000
 _NEAREST_CUTOFF = 0.6
 
 
 async def find_records(company: Company, query: FindRecords) -> RecordList:
-    """Answers `find_records`: the records of the kind that hold the words, in the order of their names.
+    """The `find_records` tool: the records of one kind that contain the text, sorted by name.
 
     Raises `NotOffered` where the platform has no such records, and `BadInput` for an argument of another kind.
     """
@@ -48,21 +48,21 @@ async def find_records(company: Company, query: FindRecords) -> RecordList:
         records=[_row(record, noun, vendors) for record in matching[: query.limit]],
         nearest=_nearest(wanted, records, noun) if wanted and not matching else [],
         more=len(matching) > query.limit or not whole,
-        notes=[] if whole else [f"This company has more {noun.plural} than can be looked through; some are missing."],
+        notes=[] if whole else [f"This company has more {noun.plural} than can be searched; some are missing."],
     )
 
 
 def _check(company: Company, query: FindRecords, noun: RecordType) -> None:
     if query.account_type and query.kind != "account":
-        raise BadInput("`account_type` is for kind=account only")
+        raise BadInput("`account_type` applies only to kind=account")
     if query.vendor and query.kind != "purchase_order":
-        raise BadInput("`vendor` is for kind=purchase_order only; to look a vendor up use kind=vendor with `name`")
+        raise BadInput("`vendor` applies only to kind=purchase_order; to find a vendor use kind=vendor with `name`")
     if abilities_of(company.platform).support(noun.collection, "read") is Support.NO:
         raise NotOffered(noun)
 
 
 async def _records(company: Company, query: FindRecords) -> tuple[Sequence[Any], bool]:
-    """Every record of a kind, and whether that is all of them."""
+    """The records of a kind, and whether they are all of them."""
     cached_list = await company.directory.cached_list(query.kind, afresh=True)
     records = list(cached_list.by_id.values())
     if query.account_type:
@@ -71,7 +71,7 @@ async def _records(company: Company, query: FindRecords) -> tuple[Sequence[Any],
 
 
 async def _orders(company: Company, query: FindRecords, noun: RecordType) -> tuple[Sequence[Any], bool]:
-    """Purchase orders, of one vendor or of all; the ledger filters them where it can."""
+    """Purchase orders of one vendor or all; the ledger filters them where it can."""
     chosen = equal("vendor_id", (await company.directory.vendor_to_read(query.vendor)).id) if query.vendor else None
     found: dict[str, Any] = {}
     try:
@@ -89,7 +89,7 @@ def _row(record: Any, noun: RecordType, vendors: dict[str, Any]) -> RecordRow:
     vendor_id = getattr(record, "vendor_id", None)
     total = _total(record)
     currency = ", ".join(getattr(record, "currency_codes", ())) or getattr(record, "currency_code", None)
-    # A currency's own code is its code, and an amount says its currency itself.
+    # A currency's code is already in `code`, and a total carries its own currency.
     is_said = total is not None or noun.collection == "currencies"
     return RecordRow(
         id=record.id,
@@ -115,12 +115,12 @@ def _total(record: Any) -> MoneyShape | None:
     try:
         return MoneyShape.of(ledger_money(amount, record.currency_code, "total"))
     except LedgerDataError:
-        # The order is worth showing; an amount that does not fit its currency is not.
+        # The order is still worth showing; an amount that is not valid in its currency is not.
         return None
 
 
 def _rate(record: Any) -> str | None:
-    """What is added to a purchase, in percent (Rutter docs: Tax Rates)."""
+    """The rate added to a purchase, in percent (Rutter docs: Tax Rates)."""
     extras = record.additional_fields
     rates = (extras and extras.purchase_total_tax_rate, record.effective_tax_rate, record.total_tax_rate)
     rate = next((one for one in rates if isinstance(one, Decimal)), None)
@@ -131,7 +131,7 @@ def _rate(record: Any) -> str | None:
 
 
 def _nearest(wanted: str, records: Iterable[Any], noun: RecordType) -> list[Named]:
-    """The records whose name, or a word of it, is spelled most like what was asked for."""
+    """The records whose name, or a word of it, is spelled most like the search text."""
     by_spelling: dict[str, list[Any]] = {}
     for record in list(records)[:_NEAREST_AMONG_MAX]:
         for text in noun.names(record):

@@ -1,4 +1,4 @@
-"""Bringing a company up to date: how old its data is, a synchronisation asked for, and a bounded wait for its end."""
+"""The `sync_ledger` tool: how old a company's data is, a request to sync it, and a bounded wait for the result."""
 
 from __future__ import annotations
 
@@ -37,19 +37,19 @@ class NoReporter:
 
 
 async def sync_ledger(company: Company, query: SyncLedger, reporter: Reporter) -> SyncResult:
-    """Asks for a synchronisation and waits as long as the caller wants (Rutter docs: Incremental sync).
+    """Starts a sync and waits as long as the caller asked (Rutter docs: Incremental sync).
 
-    It has ended once the time of the last one moves on. Raises `NeedsReauth` and its like where a person must do
-    something first.
+    It has finished once the time of the last sync changes. Raises `NeedsReauth` and similar errors when a person must
+    act first.
     """
     before = (await company.rutter.detail()).last_sync_completed_at
     try:
         await company.rutter.incremental_sync()
     except WriteOutcomeUnknown:
         raise RetryError(
-            "Rutter did not say whether it began to synchronise",
+            "Rutter did not confirm that the sync started",
             code="sync.no_answer",
-            next_step="Call sync_ledger again: a second synchronisation does no harm.",
+            next_step="Call sync_ledger again; a second sync does no harm.",
         ) from None
     if not query.wait_seconds:
         return _result(company, "queued", before)
@@ -63,7 +63,7 @@ async def sync_ledger(company: Company, query: SyncLedger, reporter: Reporter) -
 async def _moved_on(
     company: Company, before: datetime | None, wait_seconds: int, reporter: Reporter
 ) -> datetime | None:
-    """When the synchronisation ended, or None when it did not in this time."""
+    """When the sync finished, or None if it did not finish in time."""
     start = anyio.current_time()
     pause = _FIRST_PAUSE_SECONDS
     with anyio.move_on_after(wait_seconds):
@@ -71,22 +71,22 @@ async def _moved_on(
             try:
                 last = (await company.rutter.detail()).last_sync_completed_at
             except RetryError:
-                # Rutter being slow for a moment says nothing about the synchronisation.
+                # A slow response from Rutter says nothing about the sync.
                 last = before
             if last is not None and last != before:
                 return last
-            # Tenths of a second: a progress must grow from one report to the next.
+            # Tenths of a second, because progress must increase with every report.
             waited = round(anyio.current_time() - start + 0.1, 1)
-            await reporter.report_progress(waited, wait_seconds, "waiting for the synchronisation to end")
+            await reporter.report_progress(waited, wait_seconds, "waiting for the sync to finish")
             await anyio.sleep(pause)
             pause = min(pause * _PAUSE_GROWTH, _PAUSE_SECONDS_MAX)
     return None
 
 
 _NEXT = {
-    "queued": "Rutter is fetching what changed. Look again in a minute, or call with wait_seconds.",
-    "synced": "Lists now show what the accounting platform showed at that time.",
-    "still_running": "It has not ended yet, which can take minutes. Call again later; do not enter anything twice.",
+    "queued": "Rutter is fetching the changes. Check again in a minute, or call with wait_seconds.",
+    "synced": "Lists now show the accounting platform's data as of that time.",
+    "still_running": "The sync has not finished; it can take minutes. Call again later; do not enter anything twice.",
 }
 
 

@@ -128,11 +128,11 @@ JOURNEYS = (
         tells=(
             "bill INV-1043 has the number of another bill of this vendor",
             "KF-2039 it is in EUR",
-            "total: 17,164.20 USD",
-            "POSTED: Pay 3 bills, 17,164.20 USD in all",
-            "pay_bill | posted | Pay 12,480.00 USD to Fjord Timber AS for bill FT-778",
+            "total: 17164.20 USD",
+            "POSTED: Pay 3 bills, 17164.20 USD in all",
+            "pay_bill | posted | Pay 12480.00 USD to Fjord Timber AS for bill FT-778",
             "pay_bill | posted | Pay 684.20 USD to Northwind Utilities for bill NW-2291",
-            "pay_bill | posted | Pay 4,000.00 USD to Fjord Timber AS for bill FT-791",
+            "pay_bill | posted | Pay 4000.00 USD to Fjord Timber AS for bill FT-791",
         ),
         gone=(
             "bill FT-778 of Fjord Timber AS: open, 12480.00 of 12480.00 USD due 2026-10-29",
@@ -177,7 +177,7 @@ JOURNEYS = (
             Release("void_payment"),
             call("get_proposal", proposal_id=taken("void_payment", "proposal_id")),
         ),
-        tells=("every call of this tool needs a named approver", "POSTED: Void the payment of 2,400.00 USD"),
+        tells=("every call of this tool needs a named approver", "POSTED: Void the payment of 2400.00 USD"),
         gone=(
             "bill FT-791 of Fjord Timber AS: partially_paid, 4000.00 of 6400.00 USD due 2026-11-20",
             "payment active 2026-11-09 to Fjord Timber AS from Operating Checking: FT-791 2400.00",
@@ -235,9 +235,9 @@ JOURNEYS = (
             call("get_proposal", proposal_id=taken("list_proposals", "proposals", 0, "id")),
         ),
         tells=(
-            "Pay 1,500.05 USD to Fjord Timber AS for bill FT-791 from Operating Checking",
-            "1,500.05 USD is over 1,000.00 USD: a named approver must release it",
-            "day_limit 100,000.00 USD",
+            "Pay 1500.05 USD to Fjord Timber AS for bill FT-791 from Operating Checking",
+            "1500.05 USD is over 1000.00 USD: a named approver must release it",
+            "day_limit 100000.00 USD",
             "approvals: 0 of 1",
             "rutter-ap proposals approve",
         ),
@@ -256,7 +256,7 @@ JOURNEYS = (
             call("list_credits", vendor=taken("list_bills", "bills", 0, "vendor", "id"), status="any"),
         ),
         tells=(
-            "All that match in USD: 3, due 43,830.00 USD, of 46,230.00 USD",
+            "All that match in USD: 3, due 43830.00 USD, of 46230.00 USD",
             "2026-11-09 | Fjord Timber AS | Operating Checking |  | 2400.00 USD",
             "No credits match.",
         ),

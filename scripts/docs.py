@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rutter_ap_server.cli.main import command_words
+from rutter_ap_server.cli.main import COMMANDS
 from rutter_ap_server.guard.policy.codes import CODES
 from rutter_ap_server.settings import KNOWN
 from rutter_ap_tools.catalogue import CATALOGUE
@@ -49,7 +49,7 @@ def reference() -> str:
         f"| `{c}` | {code.least.word} | {'yes' if code.may_be_off else 'no'} |" for c, code in sorted(CODES.items())
     ]
     parts += ["", "## Commands", "", "| command | does |", "| --- | --- |"]
-    parts += [f"| `rutter-ap {words}` | {_cell(does)} |" for words, does in command_words()]
+    parts += [f"| `rutter-ap {words}` | {_cell(does)} |" for words, does, _ in sorted(COMMANDS)]
     return "\n".join(parts) + "\n"
 
 

@@ -110,7 +110,7 @@ def test_without_waiting_the_link_is_printed_and_the_program_ends(home: Path) ->
     assert f"rutter-ap connect --connection {waiting}" in listed
     late = rutter_ap(home, "connect", "--wait", "1")
     assert late.returncode == 1
-    assert "takes it up again" in late.stderr
+    assert "continue with the same link" in late.stderr
 
 
 def test_two_terminals_that_begin_at_once_begin_one_connection(home: Path) -> None:

@@ -127,7 +127,7 @@ def test_on_a_real_terminal_the_passcode_is_asked_for_and_never_shown(home: Path
     os.close(master)
     assert process.wait(timeout=30) == 0, shown
     assert typed == 2
-    assert "may release now" in shown
+    assert "may now approve" in shown
     assert PASSCODE not in shown
 
 

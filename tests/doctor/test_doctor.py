@@ -10,7 +10,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from rutter_ap_server.cli.doctor import Check, examine, report
+from rutter_ap_server.cli.doctor.check import Check
+from rutter_ap_server.cli.doctor.examine import examine, report
 from rutter_ap_server.clock import FixedClock, unstamp
 from rutter_ap_server.store.secrets import new_key
 from support.installations import (
@@ -49,7 +50,7 @@ def test_wrong_settings_end_the_examination_with_status_2() -> None:
     assert [check.name for check in checks] == ["settings"]
     assert "RUTTER_ENVIRONMENT" in checks[0].detail
     assert "RUTTER_AP_READ_ONLY" in checks[0].detail
-    assert report(checks, False, lambda _: None) == 2
+    assert report(checks, False) == 2
 
 
 def test_an_env_file_that_others_can_read_is_a_warning(home: Path, tmp_path: Path) -> None:
@@ -199,7 +200,7 @@ def test_one_approver_is_not_enough_for_a_second_tier(home: Path) -> None:
     with_approvers(home, "Ada")
     check = looked(home)["approvers"]
     assert check.status == "warn"
-    assert "two people" in check.detail
+    assert "requires two people" in check.detail
 
     with_approvers(home, "Grace")
     assert looked(home)["approvers"] == Check("approvers", "ok", "Ada, Grace")
@@ -236,7 +237,7 @@ def test_a_freeze_is_a_warning_with_who_and_the_way_out(home: Path) -> None:
 
     assert check.status == "warn"
     assert "Ada" in check.detail
-    assert check.next_step == "rutter-ap unfreeze"
+    assert "rutter-ap unfreeze" in check.next_step
 
 
 def test_an_unforeseen_error_fails_one_check_without_its_text(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -252,23 +253,48 @@ def test_an_unforeseen_error_fails_one_check_without_its_text(home: Path, monkey
     assert "4711" not in checks["policy"].detail
 
 
-def test_the_report_is_lines_for_a_person_and_json_for_a_program() -> None:
-    checks = [Check("policy", "ok", "in force"), Check("approvers", "warn", "nobody", "rutter-ap approvers add NAME")]
-    said: list[str] = []
-    assert report(checks, False, said.append) == 0
-    assert "".join(said) == (
+OK = Check("policy", "ok", "in force")
+WARNING = Check("approvers", "warn", "there is none", "Run `rutter-ap approvers add NAME`.")
+FAILURE = Check("clock", "fail", "late", "Set it.")
+
+
+def test_the_report_is_lines_for_a_person(capsys: pytest.CaptureFixture[str]) -> None:
+    assert report([OK, WARNING], False) == 0
+    assert capsys.readouterr().out == (
         "ok    policy      in force\n"
-        "warn  approvers   nobody\n"
-        "                  → rutter-ap approvers add NAME\n"
-        "Nothing is wrong.\n"
+        "warn  approvers   there is none\n"
+        "                  → Run `rutter-ap approvers add NAME`.\n"
+        "Nothing failed. Warnings: approvers.\n"
     )
 
-    said.clear()
-    assert report([*checks, Check("clock", "fail", "late", "Set it.")], True, said.append) == 1
-    assert json.loads("".join(said)) == {
+
+@pytest.mark.parametrize(
+    ("checks", "status", "conclusion"),
+    [
+        ([OK], 0, "Everything is in order."),
+        ([OK, WARNING, WARNING], 0, "Nothing failed. Warnings: approvers."),
+        ([FAILURE, OK], 1, "Failed: clock."),
+        ([OK, WARNING, FAILURE, FAILURE], 1, "Failed: clock. Warnings: approvers."),
+    ],
+)
+def test_the_closing_sentence_is_true(
+    checks: list[Check], status: int, conclusion: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert report(checks, False) == status
+    assert capsys.readouterr().out.splitlines()[-1] == conclusion
+
+
+def test_the_report_as_json_is_stable(capsys: pytest.CaptureFixture[str]) -> None:
+    assert report([OK, WARNING, FAILURE], True) == 1
+    assert json.loads(capsys.readouterr().out) == {
         "checks": [
             {"name": "policy", "status": "ok", "detail": "in force", "next_step": ""},
-            {"name": "approvers", "status": "warn", "detail": "nobody", "next_step": "rutter-ap approvers add NAME"},
+            {
+                "name": "approvers",
+                "status": "warn",
+                "detail": "there is none",
+                "next_step": "Run `rutter-ap approvers add NAME`.",
+            },
             {"name": "clock", "status": "fail", "detail": "late", "next_step": "Set it."},
         ],
         "ok": False,
@@ -287,9 +313,7 @@ def test_each_company_has_a_line_and_a_failure_hides_no_other(home: Path) -> Non
         ("fail", "Second"),
     ]
     assert "4711" not in lines[1].detail + lines[1].next_step
-    said: list[str] = []
-    assert report(checks, False, said.append) == 1
-    assert said[-1] == "Something is wrong: connection.\n"
+    assert report(checks, False) == 1
 
 
 def test_a_key_that_others_can_read_fails_and_says_what_to_do(home: Path) -> None:
@@ -312,6 +336,6 @@ def test_stored_tokens_that_no_key_opens_are_counted(home: Path) -> None:
     checks = {check.name: check for check in anyio.run(examine, other)}
 
     assert checks["keys"].status == "fail"
-    assert "1 of 1 stored secrets cannot be opened" in checks["keys"].detail
+    assert "1 of 1 stored secrets cannot be decrypted" in checks["keys"].detail
     assert "RUTTER_AP_SECRET_KEYS" in checks["keys"].next_step
     assert other["RUTTER_AP_SECRET_KEYS"] not in str(checks)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from rutter_ap_server.cli.install import CLIENTS, ClientFileError, config_path, install
+from rutter_ap_server.cli.install import CLIENTS, ClientFileError, config_path, install_into
 from rutter_ap_server.cli.main import main
 from rutter_ap_server.settings import SettingsError
 from rutter_ap_tools.catalogue import CATALOGUE
@@ -43,7 +43,7 @@ PATHS = {
 def run(client: str, house: Path, environ: dict[str, str] | None = None, *, print_only: bool = False) -> str:
     """Installs for a person whose home is `house`, and answers what was said."""
     said: list[str] = []
-    status = install(
+    status = install_into(
         client,
         settings_environ=environ or {},
         print_only=print_only,
@@ -61,7 +61,7 @@ def read(path: Path) -> Any:
 
 @pytest.mark.parametrize(("client", "platform"), PATHS)
 def test_each_client_is_configured_where_it_looks(client: str, platform: str, tmp_path: Path) -> None:
-    install(client, settings_environ={}, print_only=False, home=tmp_path, platform=platform, write=lambda _: None)
+    install_into(client, settings_environ={}, print_only=False, home=tmp_path, platform=platform, write=lambda _: None)
 
     content = read(tmp_path / PATHS[client, platform])
     assert list(content) == ["servers" if client == "vscode" else "mcpServers"]

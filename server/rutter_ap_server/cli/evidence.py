@@ -1,4 +1,4 @@
-"""`rutter-ap evidence`: one payment's file, as JSON for programs and as a page for people."""
+"""`rutter-ap evidence`: everything known about one payment, as JSON for programs and as a page for people."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import argparse
 import html
 import json
 import os
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from rutter_ap_server.app import App
+from rutter_ap_server.app import App
+from rutter_ap_server.cli.command import PROPOSAL, argument
+from rutter_ap_server.cli.output import line, print_json
+from rutter_ap_server.cli.proposals import proposal_named
+from rutter_ap_server.cli.running import app_command
+from rutter_ap_server.guard.reports.evidence import gather_evidence
+from rutter_ap_tools.errors import OperatorError
 
 _STYLE = (
     "body{font:16px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a}"
@@ -21,27 +25,24 @@ _STYLE = (
 )
 
 
-def evidence(arguments: argparse.Namespace) -> int:
+@app_command(
+    PROPOSAL,
+    argument("--out", default=".", metavar="FOLDER", help="the folder to write into (default: the current one)"),
+    argument("--json", action="store_true", help="print the JSON and write no files"),
+)
+async def evidence(app: App, given: argparse.Namespace) -> int:
     """Writes `evidence-ID.json` and `evidence-ID.html` into a folder, readable by their owner alone."""
-    from rutter_ap_server.cli.approvals import run
-
-    async def work(app: App) -> int:
-        from rutter_ap_server.guard.reports.evidence import gather_evidence
-
-        proposal = await app.proposal(arguments.proposal)
-        gathered = await gather_evidence(app.store, proposal, await app.company_of(proposal))
-        text = json.dumps(gathered, indent=2, ensure_ascii=False) + "\n"
-        if arguments.json:
-            sys.stdout.write(text)
-            return 0
-        folder = Path(arguments.out)
-        for ending, content in ((".json", text), (".html", page(gathered))):
-            target = folder / f"evidence-{proposal.id}{ending}"
-            _write_private(target, content)
-            sys.stdout.write(f"{target}\n")
+    proposal = await proposal_named(app, given.proposal)
+    gathered = await gather_evidence(app.store, proposal, await app.company_of(proposal))
+    if given.json:
+        print_json(gathered)
         return 0
-
-    return run(work)
+    text = json.dumps(gathered, indent=2, ensure_ascii=False) + "\n"
+    for ending, content in ((".json", text), (".html", page(gathered))):
+        target = Path(given.out) / f"evidence-{proposal.id}{ending}"
+        _write_private(target, content)
+        line(str(target))
+    return 0
 
 
 def page(gathered: dict[str, Any]) -> str:
@@ -53,7 +54,7 @@ def page(gathered: dict[str, Any]) -> str:
         f"<title>Evidence for {_text(proposal['id'])}</title><style>{_STYLE}</style>",
         f"<h1>{_text(proposal['summary'])}</h1>",
         _table("Proposal", {k: v for k, v in proposal.items() if k not in ("summary", "findings", "intent")}),
-        _table("What was frozen", proposal["intent"]),
+        _table("What was proposed", proposal["intent"]),
         _rows("What the guard found", proposal["findings"], ("severity", "message", "code")),
         _rows("Who released it", gathered["approvals"], ("approver", "channel", "at")),
         _table("What was sent", gathered["sending"] or {"sent": "nothing"}),
@@ -95,13 +96,13 @@ def _text(value: str) -> str:
 
 
 def _write_private(target: Path, content: str) -> None:
-    from rutter_ap_tools.errors import OperatorError
-
     try:
         descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(content)
     except OSError:
         raise OperatorError(
-            "the evidence cannot be written there", code="evidence.not_written", next_step="Name a folder with --out."
+            "the evidence files cannot be written there",
+            code="evidence.not_written",
+            next_step="Choose a folder with --out.",
         ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import stat
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rutter_ap_server.cli.command import argument, command
 from rutter_ap_server.clock import Clock
 from rutter_ap_server.settings import KNOWN, SettingsError, read_settings
 from rutter_ap_tools.errors import BadInput, OperatorError
@@ -43,7 +45,16 @@ CLIENTS = {
 }
 
 
-def install(
+@command(
+    argument("client", choices=list(CLIENTS), help="the client to configure"),
+    argument("--print", action="store_true", dest="print_only", help="print the configuration and write nothing"),
+)
+def install(given: argparse.Namespace) -> int:
+    """Adds this server to a client's configuration, from the settings of this process."""
+    return install_into(given.client, settings_environ=os.environ, print_only=given.print_only, write=sys.stdout.write)
+
+
+def install_into(
     client: str,
     *,
     settings_environ: Mapping[str, str],
@@ -67,19 +78,19 @@ def install(
     path = config_path(client, settings_environ, home, platform)
     done = add_entry(path, chosen.key, entry)
     if not done.changed:
-        write(f"{chosen.title} has it already, in {path}. Nothing was written.\n")
+        write(f"{chosen.title} is already configured in {path}. Nothing was changed.\n")
         return 0
-    write(f"Added {NAME} to {chosen.title}, in {path}.\n")
+    write(f"Added {NAME} to {chosen.title} in {path}.\n")
     if done.backup is not None:
-        write(f"The file as it was is kept in {done.backup.name} beside it.\n")
-    write(f"Restart {chosen.title} to see the tools. `rutter-ap doctor` checks the rest.\n")
+        write(f"The previous file was saved next to it as {done.backup.name}.\n")
+    write(f"Restart {chosen.title} to load the tools. Run `rutter-ap doctor` to check the installation.\n")
     return 0
 
 
 def entry_for(client: Client, environ: Mapping[str, str]) -> dict[str, Any]:
-    """The entry a client starts the server by, runnable as it stands from any folder."""
+    """The entry by which a client starts the server, from any folder."""
     entry: dict[str, Any] = {"type": "stdio"} if client.typed else {}
-    # -P keeps the folder the client happens to start in from standing in for our modules.
+    # -P keeps Python from importing modules out of the folder the client happens to start in.
     return entry | {
         "command": str(Path(sys.executable).absolute()),
         "args": ["-P", "-m", "rutter_ap_server", "stdio"],
@@ -88,21 +99,21 @@ def entry_for(client: Client, environ: Mapping[str, str]) -> dict[str, Any]:
 
 
 def plain_settings(environ: Mapping[str, str]) -> dict[str, str]:
-    """The settings in force that may stand in another program's file: no secrets, and every path absolute."""
+    """The settings that may be written to another program's file: no secrets, and every path absolute."""
     read_settings(environ)
     given = {name: value for name, value in environ.items() if name in KNOWN and value}
     secret = [name for name, value in given.items() if is_secret(name, value)]
     if secret:
         raise SettingsError(
-            f"{', '.join(sorted(secret))} would stand readable in the client's configuration",
-            next_step="Put secrets into a file of NAME=value lines that only you can read, name that file in "
-            "RUTTER_AP_ENV_FILE, unset them here and install again. Nothing was written.",
+            f"{', '.join(sorted(secret))} would be stored in plain text in the client's configuration",
+            next_step="Put secrets in a file of NAME=value lines that only you can read, set RUTTER_AP_ENV_FILE to its "
+            "path, unset them here and install again. Nothing was written.",
         )
     return {name: _absolute(name, given[name]) for name in KNOWN if name in given}
 
 
 def is_secret(name: str, value: str) -> bool:
-    """Whether a setting must never stand in another program's file; an address may carry a password before its @."""
+    """Whether a setting must stay out of another program's file; an address may hold a password before its @."""
     return any(word in name for word in ("CLIENT_ID", "SECRET", "TOKEN")) or (name.endswith("_URL") and "@" in value)
 
 
@@ -120,17 +131,17 @@ def _absolute(name: str, value: str) -> str:
 def config_path(client: str, environ: Mapping[str, str], home: Path | None, platform: str) -> Path:
     """Where a client keeps its configuration on this system (each client's own documentation)."""
     moved: Mapping[str, str] = environ if home is None else {}
-    house = home or Path.home()
+    base = home or Path.home()
     if client == "claude-code":
-        return Path(moved.get("CLAUDE_CONFIG_DIR") or house) / ".claude.json"
+        return Path(moved.get("CLAUDE_CONFIG_DIR") or base) / ".claude.json"
     if client == "cursor":
-        return house / ".cursor" / "mcp.json"
+        return base / ".cursor" / "mcp.json"
     if platform == "darwin":
-        folder = house / "Library" / "Application Support"
+        folder = base / "Library" / "Application Support"
     elif platform == "win32":
-        folder = Path(moved.get("APPDATA") or house / "AppData" / "Roaming")
+        folder = Path(moved.get("APPDATA") or base / "AppData" / "Roaming")
     else:
-        folder = Path(moved.get("XDG_CONFIG_HOME") or house / ".config")
+        folder = Path(moved.get("XDG_CONFIG_HOME") or base / ".config")
     if client == "vscode":
         return folder / "Code" / "User" / "mcp.json"
     return folder / "Claude" / "claude_desktop_config.json"
@@ -179,8 +190,8 @@ def _parsed(before: bytes | None, path: Path, key: str) -> dict[str, Any]:
     if isinstance(content, dict) and isinstance(content.get(key, {}), dict):
         return content
     raise ClientFileError(
-        f"{path} is not the plain JSON we know how to add to, so it was left as it is",
-        next_step="Mend it, or add what `--print` shows by hand: comments and trailing commas must stay yours.",
+        f"{path} is not plain JSON that can be edited safely, so it was left as it is",
+        next_step="Add what `--print` shows by hand; comments and trailing commas would otherwise be lost.",
     )
 
 
@@ -202,7 +213,7 @@ def _replace(path: Path, text: str, mode: int, before: bytes | None) -> None:
         Path(name).chmod(mode)
         if before is not None and path.read_bytes() != before:
             raise ClientFileError(
-                f"{path} was changed by another program just now, so it was left as it is",
+                f"another program changed {path} in the meantime, so it was left as it is",
                 next_step="Close the client, then install again.",
             )
         Path(name).replace(path)

@@ -1,4 +1,4 @@
-"""Commands about the policy: what is in force, whether a file can be used, what a write would meet, what the past had.
+"""`rutter-ap policy`: the policy in force, a file's errors, what a write would meet, and what past payments would have.
 
 Nothing here writes: not to the ledger, not to the store.
 """
@@ -7,118 +7,115 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import tomli_w
+
+from rutter_ap_server.app import App, open_app
+from rutter_ap_server.cli.command import AS_JSON, argument, command
+from rutter_ap_server.cli.output import for_people, line, money, print_json, table
+from rutter_ap_server.cli.proposals import proposal_named
+from rutter_ap_server.cli.running import app_command
+from rutter_ap_server.guard.policy import Policy, PolicyError, PolicyFile
+from rutter_ap_server.guard.reports.backtest import NOT_JUDGED, Backtest
+from rutter_ap_server.guard.reports.backtest import backtest as judge_past_payments
+from rutter_ap_server.guard.reports.explain import Explanation, WindowState, explain_intent, explain_proposal
+from rutter_ap_tools.catalogue import CATALOGUE
 from rutter_ap_tools.errors import BadInput
 from rutter_ap_tools.text import clean
+from rutter_ap_tools.tool import Risk
+from rutter_ap_tools.validate import read_arguments
+from rutter_ap_tools.wire import WriteArguments
 
-if TYPE_CHECKING:
-    from rutter_ap_server.app import App
-    from rutter_ap_server.guard.policy import Policy
-    from rutter_ap_server.guard.reports.backtest import Backtest
-    from rutter_ap_server.guard.reports.explain import Explanation, WindowState
-    from rutter_ap_tools.wire import WriteArguments
+_DAYS_MAX = 3660
 
 
-def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """The words of `rutter-ap policy`."""
-    policy = commands.add_parser("policy", help="the policy in force").add_subparsers(metavar="ACTION", required=True)
-    shown = policy.add_parser("show", help="the policy in force, and its version")
-    shown.add_argument("--json", action="store_true")
-    shown.set_defaults(command=show)
-    checked = policy.add_parser("check", help="a policy file's errors")
-    checked.add_argument("file", nargs="?", default="")
-    checked.set_defaults(command=check)
-    explained = policy.add_parser("explain", help="which rules fire for a write, and how far each limit is")
-    explained.add_argument("tool", nargs="?", default="", help="a tool that writes, such as pay_bill")
-    explained.add_argument(
-        "--argument", action="append", default=[], metavar="NAME=VALUE", help="an argument of it; JSON for lists"
-    )
-    explained.add_argument("--proposal", default="", metavar="ID", help="or a proposal, as it would be judged now")
-    explained.add_argument("--json", action="store_true")
-    explained.set_defaults(command=explain)
-    tested = policy.add_parser("backtest", help="a policy against the ledger's past payments")
-    tested.add_argument("file", nargs="?", default="", help="a policy file; the one in force when left out")
-    tested.add_argument("--days", type=_days, default=90, help="how far back, 90 when left out")
-    tested.add_argument("--company", default="", help="needed once several are connected")
-    tested.add_argument("--json", action="store_true")
-    tested.set_defaults(command=backtest)
+def _days(text: str) -> int:
+    days = int(text)
+    if not 1 <= days <= _DAYS_MAX:
+        raise argparse.ArgumentTypeError(f"must be between 1 and {_DAYS_MAX}")
+    return days
 
 
-def show(arguments: argparse.Namespace) -> int:
+@app_command(AS_JSON)
+async def show(app: App, given: argparse.Namespace) -> int:
     """The policy in force and its version. Raises `PolicyError` for a broken file."""
-    from rutter_ap_server.app import open_app
-
-    app = open_app()
     policy = app.policy.read()
     source = str(app.policy.path) if app.policy.path.exists() else "the built-in default"
-    written = policy.model_dump(mode="json")
-    if arguments.json:
-        return _json({"source": source, "version": policy.version, "policy": written})
-    _line(f"# {source}, version {policy.version}")
-    # Single values stand before the first table, or they would belong to it.
-    for name, value in written.items():
-        if not isinstance(value, dict) and value is not None:
-            _line(f"{name} = {_value(value)}" if name != "closing_date" else f"{name} = {value}")
-    for name, value in written.items():
-        if isinstance(value, dict):
-            _toml(name, value)
-    return 0
-
-
-def check(arguments: argparse.Namespace) -> int:
-    """Whether a policy file can be used; the error names the line or field."""
-    from rutter_ap_server.app import open_app
-
-    policy = _read(Path(arguments.file)) if arguments.file else open_app().policy.read()
-    _line(f"The policy can be used; version {policy.version}.")
-    return 0
-
-
-def explain(arguments: argparse.Namespace) -> int:
-    """Which rules fire for a write, its verdict, and how far each limit is."""
-    from rutter_ap_server.guard.reports.explain import explain_intent, explain_proposal
-
-    if bool(arguments.tool) == bool(arguments.proposal):
-        raise BadInput("give exactly one of a tool and --proposal")
-    intent = _intent(arguments.tool, arguments.argument) if arguments.tool else None
-
-    async def work(app: App) -> int:
-        policy = app.policy.read()
-        if intent is not None:
-            company = await app.companies.get(intent.company)
-            told = await explain_intent(app.store, policy, intent, company)
-        else:
-            proposal = await app.store.read(lambda tx: tx.proposals.starting_with(arguments.proposal))
-            if len(proposal) != 1:
-                raise BadInput("no single proposal starts so", next_step="See `rutter-ap proposals list --all`.")
-            company = await app.company_of(proposal[0])
-            told = await explain_proposal(app.store, policy, proposal[0], company)
-        if arguments.json:
-            return _json(told.as_json(company))
-        _say_explanation(told)
+    if given.json:
+        print_json({"source": source, "version": policy.version, "policy": policy.model_dump(mode="json")})
         return 0
+    line(f"# {source}, version {policy.version}")
+    line(as_toml(policy).rstrip())
+    return 0
 
-    return _run(work)
+
+def as_toml(policy: Policy) -> str:
+    """The policy as a file that says the same."""
+    values = policy.model_dump(mode="json", exclude_none=True)
+    # TOML has dates of its own, and the policy takes only those.
+    if policy.closing_date is not None:
+        values["closing_date"] = policy.closing_date
+    for company_id, company in policy.companies.items():
+        if company.closing_date is not None:
+            values["companies"][company_id]["closing_date"] = company.closing_date
+    return tomli_w.dumps(values)
 
 
-def backtest(arguments: argparse.Namespace) -> int:
+@command(argument("file", nargs="?", default="", help="a policy file (default: the one in force)"))
+def check(given: argparse.Namespace) -> int:
+    """Whether a policy file can be used; the error names the line or field."""
+    policy = _read(given.file) if given.file else open_app().policy.read()
+    line(f"The policy is valid; version {policy.version}.")
+    return 0
+
+
+@app_command(
+    argument("tool", nargs="?", default="", help="a tool that writes, such as pay_bill"),
+    argument(
+        "--argument",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="one of the tool's arguments, repeatable; JSON for lists and objects",
+    ),
+    argument("--proposal", default="", metavar="ID", help="instead of a tool: a proposal, as it would be judged now"),
+    AS_JSON,
+)
+async def explain(app: App, given: argparse.Namespace) -> int:
+    """Which rules a write triggers, its verdict, and what is left of each limit."""
+    if bool(given.tool) == bool(given.proposal):
+        raise BadInput("give either a tool or --proposal")
+    intent = _intent(given.tool, given.argument) if given.tool else None
+    policy = app.policy.read()
+    if intent is not None:
+        company = await app.companies.get(intent.company)
+        explanation = await explain_intent(app.store, policy, intent, company)
+    else:
+        proposal = await proposal_named(app, given.proposal)
+        company = await app.company_of(proposal)
+        explanation = await explain_proposal(app.store, policy, proposal, company)
+    if given.json:
+        print_json(explanation.as_json(company))
+    else:
+        _print_explanation(explanation)
+    return 0
+
+
+@app_command(
+    argument("file", nargs="?", default="", help="a policy file (default: the one in force)"),
+    argument("--days", type=_days, default=90, help="how many days back to go (default: 90)"),
+    argument("--company", default="", help="company id or name; needed when several are connected"),
+    AS_JSON,
+)
+async def backtest(app: App, given: argparse.Namespace) -> int:
     """A policy against the ledger's past payments."""
-    from rutter_ap_server.guard.reports.backtest import NOT_JUDGED
-    from rutter_ap_server.guard.reports.backtest import backtest as run
-
-    async def work(app: App) -> int:
-        policy = _read(Path(arguments.file)) if arguments.file else app.policy.read()
-        company = await app.companies.get(arguments.company)
-        found = await run(company, policy, arguments.days)
-        if not arguments.json:
-            _say_backtest(found)
-            _line(f"Not judged, as the ledger keeps no history of it: {', '.join(NOT_JUDGED)}.")
-            return 0
-        return _json(
+    policy = _read(given.file) if given.file else app.policy.read()
+    company = await app.companies.get(given.company)
+    found = await judge_past_payments(company, policy, given.days)
+    if given.json:
+        print_json(
             {
                 "company": company.named.model_dump(mode="json", exclude_none=True),
                 "environment": company.environment,
@@ -130,23 +127,20 @@ def backtest(arguments: argparse.Namespace) -> int:
                 "not_judged": list(NOT_JUDGED),
             }
         )
-
-    return _run(work)
+    else:
+        _print_backtest(found)
+    return 0
 
 
 def _intent(tool_name: str, pairs: list[str]) -> WriteArguments:
-    from rutter_ap_tools.catalogue import CATALOGUE
-    from rutter_ap_tools.tool import Risk
-    from rutter_ap_tools.validate import read_arguments
-
     writes = {tool.name: tool for tool in CATALOGUE if tool.risk is not Risk.READS}
     if tool_name not in writes:
-        raise BadInput(f"no tool of that name writes; these do: {', '.join(sorted(writes))}")
+        raise BadInput(f"the tool must be one that writes: {', '.join(sorted(writes))}")
     given = {}
     for pair in pairs:
         name, is_pair, value = pair.partition("=")
         if not is_pair:
-            raise BadInput("--argument takes NAME=VALUE", next_step="For example --argument bill_id=…")
+            raise BadInput("--argument takes NAME=VALUE", next_step="For example: --argument bill_id=ID")
         given[name] = _argument(name, value)
     intent: WriteArguments = read_arguments(writes[tool_name].arguments, given)
     return intent
@@ -161,95 +155,47 @@ def _argument(name: str, value: str) -> Any:
     try:
         return json.loads(value)
     except ValueError:
-        raise BadInput(f"the value of {clean(name, 60)} is not JSON") from None
+        raise BadInput(f"the value of {clean(name, 60)} is not valid JSON") from None
 
 
-def _read(path: Path) -> Policy:
-    from rutter_ap_server.guard.policy import PolicyError, PolicyFile
-
-    if not path.is_file():
+def _read(file: str) -> Policy:
+    """The policy in that file. Raises `PolicyError`."""
+    if not Path(file).is_file():
         raise PolicyError("there is no such policy file", next_step="Check the path.")
-    return PolicyFile(path).read()
+    return PolicyFile(Path(file)).read()
 
 
-def _say_explanation(told: Explanation) -> None:
-    judgement = told.judgement
-    needed = f", {judgement.approvals_needed} release(s) needed" if judgement.approvals_needed else ""
-    _line(told.prepared.summary)
-    _line(f"verdict: {judgement.verdict.word}{needed}; policy {judgement.policy_version[:12]}")
+def _print_explanation(explanation: Explanation) -> None:
+    judgement = explanation.judgement
+    needed = f", approvals needed: {judgement.approvals_needed}" if judgement.approvals_needed else ""
+    line(for_people(explanation.prepared.summary))
+    line(f"verdict: {judgement.verdict.word}{needed}; policy version {judgement.policy_version[:12]}")
     for found in judgement.findings:
-        _line(f"  {found.severity.word:<8}{found.message} [{found.code}]")
+        line(f"  {found.severity.word:<8}{for_people(found.message)} [{found.code}]")
     if not judgement.findings:
-        _line("  no rule speaks")
-    if told.windows:
-        _line("limits before this payment:")
-    for state in told.windows:
-        _line(f"  {state.window.words:<38} {_window(state)}")
+        line("  no rule applies")
+    if explanation.windows:
+        line("limits before this payment:")
+        table([_window(state) for state in explanation.windows])
 
 
-def _window(state: WindowState) -> str:
-    used = f"spent {state.spent}, reserved {state.reserved}"
-    return f"{used}, no limit" if state.limit is None else f"{used}, left {state.left} of {state.limit}"
+def _window(state: WindowState) -> tuple[str, str]:
+    left = "no limit"
+    if state.left is not None and state.limit is not None:
+        left = f"left {money(state.left)} of {money(state.limit)}"
+    used = f"spent {money(state.spent)}, reserved {money(state.reserved)}"
+    return f"  {state.window.words}", f"{used}, {left}"
 
 
-def _say_backtest(found: Backtest) -> None:
+def _print_backtest(found: Backtest) -> None:
+    rows = []
     for payment in found.payments:
-        codes = ", ".join(f.code for f in payment.findings if not f.code.startswith("policy."))
-        who = payment.vendor_name or payment.vendor_id or "an unnamed vendor"
-        _line(f"{payment.on}  {payment.verdict.word:<8}{payment.money!s:>20}  {who}  {codes}".rstrip())
+        codes = ", ".join(one.code for one in payment.findings if not one.code.startswith("policy."))
+        vendor = clean(payment.vendor_name or payment.vendor_id, 60) or "unknown vendor"
+        rows.append((payment.on.isoformat(), payment.verdict.word, money(payment.money), vendor, codes))
+    table(rows, right=[2])
     totals = ", ".join(f"{count} {word}" for word, count in found.totals.items())
-    _line(f"{len(found.payments)} payments since {found.since}: {totals}.")
+    line(f"{len(found.payments)} payments since {found.since}: {totals}.")
     if found.left_out:
-        _line(f"{len(found.left_out)} left out: their day, figures or bills could not be used.")
-
-
-def _days(text: str) -> int:
-    days = int(text)
-    if not 1 <= days <= 3660:
-        raise argparse.ArgumentTypeError("must be between 1 and 3660")
-    return days
-
-
-def _run(work: Callable[[App], Awaitable[int]]) -> int:
-    import anyio
-
-    from rutter_ap_server.app import open_app
-
-    async def around() -> int:
-        app = open_app()
-        try:
-            return await work(app)
-        finally:
-            await app.aclose()
-
-    return anyio.run(around)
-
-
-def _toml(section: str, values: dict[str, Any]) -> None:
-    nested = {key: value for key, value in values.items() if isinstance(value, dict)}
-    flat = {key: value for key, value in values.items() if not isinstance(value, dict) and value is not None}
-    if flat or not nested:
-        # An empty table says something too: an approver it names may release, where the others may not.
-        _line(f"\n[{section}]")
-    for key, value in flat.items():
-        _line(f"{_key(key)} = {value if key == 'closing_date' else _value(value)}")
-    for key, value in nested.items():
-        _toml(f"{section}.{_key(key)}", value)
-
-
-def _key(key: str) -> str:
-    plain = all(c.isascii() and (c.isalnum() or c in "_-") for c in key)
-    return key if key and plain else json.dumps(key, ensure_ascii=False)
-
-
-def _value(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _json(value: Any) -> int:
-    _line(json.dumps(value, indent=2, ensure_ascii=False))
-    return 0
-
-
-def _line(text: str) -> None:
-    sys.stdout.write(text + "\n")
+        line(f"{len(found.left_out)} left out: their date, amounts or bills could not be used.")
+    line(f"Not judged, because the ledger keeps no history of it: {', '.join(NOT_JUDGED)}.")

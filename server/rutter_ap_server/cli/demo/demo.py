@@ -1,36 +1,44 @@
 """The demo: a scripted assistant does a clerk's afternoon through a real MCP client and a real stdio server.
 
-Nothing in it is prepared: what it prints is what the server answered, and every step is checked before the next.
+Nothing in it is faked: it prints what the server returned, and every step is checked before the next.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import anyio
 import anyio.to_thread
 from mcp.client import Client
 from mcp.client.stdio import StdioServerParameters
+from mcp.shared.exceptions import MCPError
 from mcp.types import CallToolResult, Implementation, TextContent
 
+from rutter_ap_server.cli.command import argument, command
 from rutter_ap_server.cli.demo.invoice import INVOICE_NAME, Invoice, invoice_folder, read_invoice
+from rutter_ap_server.cli.output import for_people
 from rutter_ap_server.clock import Clock
+from rutter_ap_server.settings import read_settings
+from rutter_ap_tools.errors import ApError
+from rutter_sandbox import open_sandbox
 
 APPROVER = "Dana Reyes"
 PASSCODE = "a passcode only Dana knows"
 
 
-class NotAsTold(Exception):
-    """A step did not end as the story says."""
+class StepFailed(Exception):
+    """A step did not end as it should."""
 
 
 @dataclass(slots=True)
@@ -42,21 +50,23 @@ class Narrator:
     steps: int = 0
 
     def step(self, title: str, said: str, **facts: Any) -> None:
-        """One step that went as told."""
+        """One step that went well; `said` is what the server's text or a command's output was."""
         self.steps += 1
         if self.as_json:
             self.write(json.dumps({"step": self.steps, "title": title, "ok": True} | facts) + "\n")
             return
         self.write(f"\n{self.steps}. {title}\n")
-        for line in said.splitlines():
+        for line in for_people(said).splitlines():
             self.write(f"     {line}\n")
 
     def end(self, error: str | None) -> None:
-        """The last word."""
+        """The conclusion: what failed, or that nothing did."""
         if self.as_json:
             self.write(json.dumps({"step": "end", "ok": error is None} | ({"error": error} if error else {})) + "\n")
+        elif error:
+            self.write(f"\nThe demo failed at step {self.steps + 1}: {error}.\n")
         else:
-            self.write(f"\nThe demo did not go as told: {error}\n" if error else "\nAll of it went as told.\n")
+            self.write("\nEvery step went as expected.\n")
 
 
 @dataclass(slots=True)
@@ -73,9 +83,9 @@ class Assistant:
         return result
 
     async def done(self, tool: str, **arguments: Any) -> tuple[dict[str, Any], str]:
-        """A call that must succeed: its typed answer and its text."""
+        """A call that must succeed: its typed result and its text."""
         result = await self.call(tool, **arguments)
-        _expect(not result.is_error, f"{tool} answered an error: {text_of(result)}")
+        _expect(not result.is_error, f"{tool} returned an error: {' '.join(text_of(result).split())}")
         structured: dict[str, Any] = result.structured_content
         return structured, text_of(result)
 
@@ -88,39 +98,61 @@ class Assistant:
         return structured, text_of(result)
 
 
+@command(argument("--json", action="store_true", help="print one JSON object per step"))
+def demo(given: argparse.Namespace) -> int:
+    """Runs the demo and prints each step."""
+    return anyio.run(run_demo, given.json, sys.stdout.write)
+
+
 async def run_demo(as_json: bool, write: Callable[[str], object]) -> int:
-    """Runs the story in a home of its own; 0 when every step went as told."""
+    """Runs the demo in a temporary home; returns 0 when every step went as expected, 1 otherwise."""
     narrator = Narrator(as_json, write)
+    failures: list[str] = []
     with tempfile.TemporaryDirectory(prefix="rutter-ap-demo-") as home:
         try:
             _open_company(Path(home))
             environment = {"RUTTER_AP_HOME": home, "RUTTER_AP_FILES": str(invoice_folder())}
             await _story(narrator, environment)
-        except NotAsTold as error:
-            narrator.end(str(error))
-            return 1
-    narrator.end(None)
-    return 0
+        except* (StepFailed, ApError, MCPError, OSError) as group:
+            # The client's task group wraps whatever is raised inside it.
+            failures += [_sentence(error) for error in _leaves(group)]
+    narrator.end(failures[0] if failures else None)
+    return 1 if failures else 0
+
+
+def _leaves(group: BaseExceptionGroup[Exception]) -> Iterator[Exception]:
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            yield from _leaves(error)
+        else:
+            yield error
+
+
+def _sentence(error: Exception) -> str:
+    match error:
+        case StepFailed():
+            return str(error).rstrip(".")
+        case ApError():
+            return error.message
+        case _:
+            return f"the server could not be used ({type(error).__name__})"
 
 
 def _open_company(home: Path) -> None:
-    """Tells the practice company's story for the invoice's own time, however long ago that is when this runs.
+    """Creates the practice company as of the invoice's own time, however long ago that is when this runs.
 
-    Its books close a while behind the day it is told for, and an invoice of a closed period could not be entered.
+    Its books are closed up to some weeks before "today", and an invoice of a closed period could not be entered.
     """
-    from rutter_ap_server.settings import read_settings
-    from rutter_sandbox import open_sandbox
-
     issued = date.fromisoformat(read_invoice().issue_date)
-    told_for = min(Clock().today(), issued + timedelta(days=30))
-    open_sandbox(read_settings({"RUTTER_AP_HOME": str(home)}).sandbox_file, today=told_for).close()
+    today = min(Clock().today(), issued + timedelta(days=30))
+    open_sandbox(read_settings({"RUTTER_AP_HOME": str(home)}).sandbox_file, today=today).close()
 
 
 async def _story(narrator: Narrator, environment: dict[str, str]) -> None:
     if not narrator.as_json:
         narrator.write(
-            "An assistant does accounts payable in a practice company. Everything here runs on this machine:\n"
-            "a real MCP client, a real stdio server, and an embedded sandbox that answers as Rutter does.\n"
+            "An assistant does accounts payable for a practice company. Everything runs on this machine:\n"
+            "a real MCP client, a real stdio server, and an embedded sandbox that behaves as Rutter does.\n"
         )
     await _terminal(environment, ["approvers", "add", APPROVER], PASSCODE)
     async with _assistant(environment) as assistant:
@@ -135,7 +167,7 @@ async def _story(narrator: Narrator, environment: dict[str, str]) -> None:
         await _pay_again(narrator, assistant, bill_id)
         await _credit(narrator, assistant)
     verified = await _terminal(environment, ["audit", "verify"])
-    narrator.step("The audit chain is checked from end to end.", verified.strip())
+    narrator.step("The audit chain is verified from end to end.", verified.strip())
 
 
 @asynccontextmanager
@@ -184,23 +216,21 @@ async def _enter(narrator: Narrator, assistant: Assistant, invoice: Invoice) -> 
 async def _link(narrator: Narrator, assistant: Assistant) -> None:
     linked, said = await assistant.done("link_account", role="funding", account="Operating Checking")
     _expect(linked["status"] == "posted", "the funding account should be linked")
-    narrator.step("It links the account that pays.", said, tool="link_account")
+    narrator.step("It links the bank account that pays.", said, tool="link_account")
 
 
 async def _pay_too_much(narrator: Narrator, assistant: Assistant, bill_id: str, invoice: Invoice) -> None:
     _, said = await assistant.refused("pay_bill", "amount.over_balance", bill_id=bill_id, amount="9" + invoice.total)
     shown, _ = await assistant.done("get_bill", bill_id=bill_id)
     _expect(shown["payments"] == [] and shown["bill"]["due"]["amount"] == invoice.total, "nothing should be paid")
-    narrator.step(
-        "It tries to pay more than is due, and is refused.", said, tool="pay_bill", code="amount.over_balance"
-    )
+    narrator.step("It tries to pay more than is due and is refused.", said, tool="pay_bill", code="amount.over_balance")
 
 
 async def _pay(narrator: Narrator, assistant: Assistant, bill_id: str) -> str:
     held, said = await assistant.done("pay_bill", bill_id=bill_id)
     _expect(held["status"] == "held", "the payment should be held")
     narrator.step(
-        "It pays what is due. This client cannot ask its person, so the payment is held.",
+        "It pays what is due. Nobody can be asked in this client, so the payment is held.",
         said,
         tool="pay_bill",
         proposal_id=held["proposal_id"],
@@ -211,7 +241,7 @@ async def _pay(narrator: Narrator, assistant: Assistant, bill_id: str) -> str:
 
 async def _release(narrator: Narrator, environment: dict[str, str], proposal_id: str) -> None:
     said = await _terminal(environment, ["proposals", "approve", proposal_id], PASSCODE)
-    narrator.step(f"{APPROVER} releases it in another process, with a passcode the assistant never sees.", said.strip())
+    narrator.step(f"{APPROVER} approves it in another process, with a passcode the assistant never sees.", said.strip())
 
 
 async def _posted(narrator: Narrator, assistant: Assistant, bill_id: str, proposal_id: str, invoice: Invoice) -> None:
@@ -220,14 +250,14 @@ async def _posted(narrator: Narrator, assistant: Assistant, bill_id: str, propos
     shown, _ = await assistant.done("get_bill", bill_id=bill_id)
     paid = [payment["amount"]["amount"] for payment in shown["payments"]]
     _expect(shown["bill"]["status"] == "paid" and paid == [invoice.total], "the ledger should show one exact payment")
-    narrator.step("The assistant asks what became of it.", said, tool="get_proposal", state="posted")
+    narrator.step("The assistant checks what became of it.", said, tool="get_proposal", state="posted")
 
 
 async def _pay_again(narrator: Narrator, assistant: Assistant, bill_id: str) -> None:
     _, said = await assistant.refused("pay_bill", "bill.not_payable", bill_id=bill_id)
     shown, _ = await assistant.done("get_bill", bill_id=bill_id)
     _expect(len(shown["payments"]) == 1, "the same call should pay nothing")
-    narrator.step("The same call again pays nothing.", said, tool="pay_bill", payments=1)
+    narrator.step("Repeating the call pays nothing.", said, tool="pay_bill", payments=1)
 
 
 async def _credit(narrator: Narrator, assistant: Assistant) -> None:
@@ -264,18 +294,24 @@ async def _terminal(environment: dict[str, str], words: list[str], passcode: str
             capture_output=True,
             text=True,
             encoding="utf-8",
-            env=os.environ | environment,
+            env=_without_settings() | environment,
             timeout=60,
             check=False,
         )
 
     done = await anyio.to_thread.run_sync(run)
     _expect(
-        done.returncode == 0, f"`rutter-ap {words[0]} {words[1]}` ended with {done.returncode}: {done.stderr.strip()}"
+        done.returncode == 0,
+        f"`rutter-ap {words[0]} {words[1]}` exited with {done.returncode}: {' '.join(done.stderr.split())}",
     )
     return done.stdout
 
 
+def _without_settings() -> dict[str, str]:
+    """The environment without the user's own settings: the demo must never touch a real store."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("RUTTER_")}
+
+
 def _expect(holds: bool, otherwise: str) -> None:
     if not holds:
-        raise NotAsTold(otherwise)
+        raise StepFailed(otherwise)

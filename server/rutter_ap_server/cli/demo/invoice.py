@@ -8,6 +8,8 @@ from datetime import datetime
 from importlib.resources import files
 from pathlib import Path
 
+from pypdf import PdfReader
+
 from rutter_ap_tools.errors import OperatorError
 
 INVOICE_NAME = "northwind-utilities-NW-2026-1107.pdf"
@@ -15,7 +17,7 @@ INVOICE_NAME = "northwind-utilities-NW-2026-1107.pdf"
 
 @dataclass(frozen=True, slots=True)
 class Invoice:
-    """What the PDF says; amounts and dates as the tools take them."""
+    """What the PDF says; amounts and dates in the tools' format."""
 
     vendor: str
     number: str
@@ -38,8 +40,6 @@ def invoice_folder() -> Path:
 
 def read_invoice() -> Invoice:
     """Reads the PDF's text and finds the fields by their labels."""
-    from pypdf import PdfReader
-
     reader = PdfReader(invoice_folder() / INVOICE_NAME)
     text = "\n".join(page.extract_text() for page in reader.pages)
     total = re.search(r"Total due:\s*([A-Z]{3})\s*([\d,]+\.\d{2})", text)

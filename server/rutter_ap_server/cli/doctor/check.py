@@ -1,4 +1,4 @@
-"""What a check of the doctor's is, and what all of them share."""
+"""What a check is, and what all checks share."""
 
 from __future__ import annotations
 
@@ -7,32 +7,30 @@ import stat
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from rutter_ap_server.app import App
+from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.settings import Settings
+from rutter_ap_server.store.engine import Tx
 from rutter_ap_tools.errors import ApError
-
-if TYPE_CHECKING:
-    from rutter_ap_server.guard.policy import Policy
-    from rutter_ap_server.store.engine import Tx
 
 T = TypeVar("T")
 Status = Literal["ok", "warn", "fail"]
 OTHERS_MAY_READ = stat.S_IRWXG | stat.S_IRWXO
 OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
-# Some errors send their reader to the doctor; here they are told what the doctor would say.
+# Some errors tell their reader to run the doctor; the doctor itself must say more.
 _STEPS = {
     "credentials_rejected": "Compare the credentials and RUTTER_ENVIRONMENT with what Rutter's dashboard shows.",
-    "policy.broken": "Correct the file; until then nothing is written anywhere. Reads still work.",
+    "policy.broken": "Correct the file. Until then every write is refused; reads still work.",
     "rutter_unavailable": "Check the network, RUTTER_BASE_URL and Rutter's status page, then try again.",
-    "store": "Keep the file: it knows what was paid. Restore a copy, or give RUTTER_AP_HOME a folder of your own.",
+    "store": "Keep the file: it records what was paid. Restore a backup, or set RUTTER_AP_HOME to another folder.",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One part, looked at. `warn` is for what works but a person should know; `next_step` says what to do."""
+    """The result for one part. `warn` is for what works but needs attention; `next_step` says what to do."""
 
     name: str
     status: Status
@@ -54,21 +52,21 @@ class Installation:
         return self.app.settings
 
     async def read(self, work: Callable[[Tx], T]) -> T:
-        """Reads the store, unless it was found broken: what is wrong once is said once."""
+        """Reads the store, unless an earlier check found it broken: one fault is reported once."""
         if self.store_is_broken:
             raise NotKnown
         return await self.app.store.read(work)
 
 
 class NotKnown(Exception):
-    """Another check says already why this cannot be looked at."""
+    """Another check already says why this one cannot run."""
 
 
 Look = Callable[[Installation], Awaitable[Check | list[Check]]]
 
 
 def step_of(error: ApError) -> str:
-    """What to do about an error, for a reader who is with the doctor already."""
+    """What to do about an error, for a reader who is already running the doctor."""
     if error.next_step != error.default_next_step:
         return error.next_step
     return _STEPS.get(error.error_code, error.next_step)

@@ -1,37 +1,37 @@
-"""Whether each connected company answers, and what a person must do about one that does not."""
+"""Whether each connected company can be reached, and what a person must do about one that cannot."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import anyio
 
 from rutter_ap_server.cli.doctor.check import Check, Installation, Status, step_of
+from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.health import health_of
 from rutter_ap_tools.connections import Health
 from rutter_ap_tools.errors import ApError
 from rutter_ap_tools.text import clean
 
-if TYPE_CHECKING:
-    from rutter_ap_server.companies.company import Company
-
 _SECONDS_MAX = 60
 _SICK: dict[Health, tuple[Status, str, str]] = {
-    "disabled": ("fail", "the connection is disabled", "Enable or renew the connection at Rutter."),
+    "disabled": (
+        "fail",
+        "the connection is disabled",
+        "Enable the connection at Rutter, or connect the company again.",
+    ),
     "needs_reauth": (
         "fail",
         "the connection needs a new sign-in",
-        "A person must sign in to the accounting platform again: run `rutter-ap connect --connection {}`.",
+        "Run `rutter-ap connect --connection {}` and have a person sign in to the accounting platform again.",
     ),
     "not_ready": (
         "warn",
-        "the first synchronisation has not ended",
-        "Try again later: the first synchronisation can take hours.",
+        "the first synchronisation is still running",
+        "Wait: the first synchronisation can take hours.",
     ),
     "unhealthy": (
         "warn",
-        "Rutter calls the connection unhealthy",
-        "Look at the connection in Rutter's dashboard; lists may be out of date.",
+        "Rutter reports the connection as unhealthy",
+        "Check the connection in Rutter's dashboard. Until then lists may be out of date.",
     ),
 }
 
@@ -65,7 +65,7 @@ async def _company(company: Company) -> Check:
         status, words, step = _SICK[health]
         return Check("connection", status, f"{named}: {words}", step.format(company.id))
     if company.environment == "embedded":
-        where = "from the embedded sandbox: no account, no network, no real books"
+        where = "in the embedded sandbox: no account, no network, no real books"
     else:
-        where = f"from Rutter's {company.environment} environment"
-    return Check("connection", "ok", f"{named} answers, {where}")
+        where = f"in Rutter's {company.environment} environment"
+    return Check("connection", "ok", f"{named} can be reached, {where}")

@@ -1,16 +1,18 @@
-"""The examination: each part looked at by itself, so that none hides another, in a fixed order."""
+"""The checks: each part is checked by itself, so that no fault hides another, in a fixed order."""
 
 from __future__ import annotations
 
-import json
+import argparse
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import anyio
 
 from rutter_ap_server.app import App
+from rutter_ap_server.cli.command import AS_JSON, command
 from rutter_ap_server.cli.doctor.check import (
     OTHERS_MAY_READ,
     OTHERS_MAY_WRITE,
@@ -18,26 +20,32 @@ from rutter_ap_server.cli.doctor.check import (
     Installation,
     Look,
     NotKnown,
+    Status,
     mode_of,
     step_of,
 )
 from rutter_ap_server.cli.doctor.connections import connections
 from rutter_ap_server.cli.doctor.keys import keys
+from rutter_ap_server.cli.output import line, print_json
 from rutter_ap_server.clock import unstamp
+from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.settings import SettingsError, make_home, read_settings
+from rutter_ap_server.store.engine import Tx
 from rutter_ap_tools.errors import ApError
 from rutter_ap_tools.text import clean
-
-if TYPE_CHECKING:
-    from rutter_ap_server.guard.policy import Policy
-    from rutter_ap_server.store.engine import Tx
 
 # Clocks of several servers on one store differ by moments; more than this makes windows and expiries wrong.
 _CLOCK_SECONDS_BEHIND_MAX = 5
 
 
+@command(AS_JSON)
+def doctor(given: argparse.Namespace) -> int:
+    """Checks the installation of this process's settings."""
+    return report(anyio.run(examine, os.environ), given.json)
+
+
 async def examine(environ: Mapping[str, str]) -> list[Check]:
-    """Looks at every part and answers at least one check each, in a fixed order. Never raises for what is broken.
+    """Checks every part, in a fixed order; at least one result for each. Never raises for what is broken.
 
     Wrong settings end it at once, since everything else depends on them.
     """
@@ -52,23 +60,31 @@ async def examine(environ: Mapping[str, str]) -> list[Check]:
         await app.aclose()
 
 
-def report(checks: Sequence[Check], as_json: bool, write: Callable[[str], object]) -> int:
-    """Writes the checks down. Answers 0 when nothing fails, 1 when something does, 2 for wrong settings."""
-    failed = list(dict.fromkeys(check.name for check in checks if check.status == "fail"))
+def report(checks: Sequence[Check], as_json: bool) -> int:
+    """Prints the checks. Returns 0 when none fails, 1 when one does, 2 for wrong settings."""
+    failed = _names(checks, "fail")
     if as_json:
-        content = {"checks": [asdict(check) for check in checks], "ok": not failed}
-        write(json.dumps(content, ensure_ascii=False, indent=2) + "\n")
+        print_json({"checks": [asdict(check) for check in checks], "ok": not failed})
     else:
-        write("".join(_lines(check) for check in checks))
-        write(f"Something is wrong: {', '.join(failed)}.\n" if failed else "Nothing is wrong.\n")
+        for check in checks:
+            line(f"{check.status:4}  {check.name:10}  {check.detail}")
+            if check.next_step:
+                line(f"{'':18}→ {check.next_step}")
+        line(_conclusion(failed, _names(checks, "warn")))
     if "settings" in failed:
         return 2
     return 1 if failed else 0
 
 
-def _lines(check: Check) -> str:
-    line = f"{check.status:4}  {check.name:10}  {check.detail}\n"
-    return line + (f"{'':18}→ {check.next_step}\n" if check.next_step else "")
+def _names(checks: Sequence[Check], status: Status) -> list[str]:
+    return list(dict.fromkeys(check.name for check in checks if check.status == status))
+
+
+def _conclusion(failed: Sequence[str], warned: Sequence[str]) -> str:
+    also = f" Warnings: {', '.join(warned)}." if warned else ""
+    if failed:
+        return f"Failed: {', '.join(failed)}.{also}"
+    return f"Nothing failed.{also}" if also else "Everything is in order."
 
 
 async def _looked_at(name: str, look: Look, installation: Installation) -> list[Check]:
@@ -76,13 +92,13 @@ async def _looked_at(name: str, look: Look, installation: Installation) -> list[
         found = await look(installation)
         return found if isinstance(found, list) else [found]
     except NotKnown:
-        return [Check(name, "warn", "not known while the store cannot be used")]
+        return [Check(name, "warn", "cannot be checked while the store is broken")]
     except ApError as error:
         return [Check(name, "fail", error.message, step_of(error))]
     except Exception as error:  # noqa: BLE001 - a broken part must not hide the others
         # The exception's own text may hold anything; its kind is enough to say.
-        words = f"could not be looked at ({type(error).__name__})"
-        return [Check(name, "fail", words, "Look at the server's log; if it stays, report it with this line.")]
+        words = f"the check itself failed ({type(error).__name__})"
+        return [Check(name, "fail", words, "Check the server's log. If it happens again, report it with this line.")]
 
 
 async def _settings(installation: Installation) -> Check:
@@ -92,7 +108,7 @@ async def _settings(installation: Installation) -> Check:
     parts += [f"toolsets {', '.join(sorted(settings.toolsets))}"] if settings.toolsets else []
     detail = ", ".join(parts)
     if mode_of(installation.environ.get("RUTTER_AP_ENV_FILE", "")) & OTHERS_MAY_READ:
-        return Check("settings", "warn", f"{detail}; others can read the file in RUTTER_AP_ENV_FILE", "chmod 600 it.")
+        return Check("settings", "warn", f"{detail}; others can read the file in RUTTER_AP_ENV_FILE", "chmod 600 it")
     return Check("settings", "ok", detail)
 
 
@@ -101,11 +117,11 @@ async def _home(installation: Installation) -> Check:
     mode = mode_of(home)
     make_home(home)
     if not os.access(home, os.R_OK | os.W_OK | os.X_OK):
-        return Check("home", "fail", f"{home} cannot be written", "Give RUTTER_AP_HOME a folder of your own.")
+        return Check("home", "fail", f"{home} cannot be written", "Set RUTTER_AP_HOME to a folder you own.")
     if mode & OTHERS_MAY_READ:
         was = f"{home} was open to others (mode {mode:04o}); it is 0700 now"
-        return Check("home", "warn", was, "If you share this machine, give RUTTER_CLIENT_SECRET and passcodes anew.")
-    return Check("home", "ok", f"{home}, for its owner alone")
+        return Check("home", "warn", was, "If you share this machine, change RUTTER_CLIENT_SECRET and all passcodes.")
+    return Check("home", "ok", f"{home}, accessible only to its owner")
 
 
 async def _store(installation: Installation) -> Check:
@@ -119,10 +135,10 @@ async def _store(installation: Installation) -> Check:
             "store",
             "fail",
             f"the audit chain breaks at entry {found.broken_at}: {found.reason}",
-            "Keep the file as it is, run `rutter-ap freeze`, and find out who changed it before paying anything.",
+            "Keep the file as it is, run `rutter-ap freeze`, and find out who changed it before anything is paid.",
         )
     entries = "1 entry" if found.entries == 1 else f"{found.entries} entries"
-    return Check("store", "ok", f"opens; the audit chain holds over {entries}")
+    return Check("store", "ok", f"usable; the audit chain is intact ({entries})")
 
 
 async def _policy(installation: Installation) -> Check:
@@ -140,8 +156,8 @@ async def _clock(installation: Installation) -> Check:
     newest = await installation.read(_newest)
     now = installation.app.clock.now()
     if newest is not None and unstamp(newest) - now > timedelta(seconds=_CLOCK_SECONDS_BEHIND_MAX):
-        behind = f"{now:%Y-%m-%d %H:%M} UTC is before the newest audit entry, of {unstamp(newest):%Y-%m-%d %H:%M}"
-        return Check("clock", "fail", behind, "Set this machine's clock: limits and expiries are counted by it.")
+        behind = f"{now:%Y-%m-%d %H:%M} UTC is before the newest audit entry, {unstamp(newest):%Y-%m-%d %H:%M}"
+        return Check("clock", "fail", behind, "Set this machine's clock: limits and expiries depend on it.")
     return Check("clock", "ok", f"{now:%Y-%m-%d %H:%M} UTC")
 
 
@@ -153,13 +169,13 @@ async def _approvers(installation: Installation) -> Check:
     names = [a.name for a in await installation.read(lambda tx: tx.approvers.active())]
     listed = ", ".join(clean(name, 60) for name in names)
     if installation.settings.read_only:
-        return Check("approvers", "ok", listed or "nobody, and with read-only nothing needs one")
+        return Check("approvers", "ok", listed or "none; in read-only mode none is needed")
     if not names:
-        nobody = "nobody can release what the policy holds for an approver"
-        return Check("approvers", "warn", nobody, "rutter-ap approvers add NAME")
+        nobody = "there is no approver: nobody can release what the policy holds for one"
+        return Check("approvers", "warn", nobody, "Run `rutter-ap approvers add NAME`.")
     if len(names) == 1 and installation.policy is not None and _has_second_tier(installation.policy):
-        alone = f"{listed} alone: payments above the policy's second tier need two people"
-        return Check("approvers", "warn", alone, "rutter-ap approvers add NAME, for a second person.")
+        alone = f"{listed} is the only approver, and the policy requires two people for large payments"
+        return Check("approvers", "warn", alone, "Run `rutter-ap approvers add NAME` for a second person.")
     return Check("approvers", "ok", listed)
 
 
@@ -175,16 +191,14 @@ def _has_second_tier(policy: Policy) -> bool:
 async def _files(installation: Installation) -> Check:
     folders, home = installation.settings.files, installation.settings.home.resolve()
     if not folders:
-        return Check(
-            "files", "ok", "no folder in RUTTER_AP_FILES: only files put in by `rutter-ap upload` are attached"
-        )
+        return Check("files", "ok", "RUTTER_AP_FILES is not set: only files from `rutter-ap upload` can be attached")
     too_wide = [folder for folder in folders if home.is_relative_to(folder) or Path.home().is_relative_to(folder)]
     if too_wide:
-        wide = f"{_joined(too_wide)} holds this program's own files, or all of yours"
-        return Check("files", "warn", wide, "Name a folder in RUTTER_AP_FILES that holds only invoices.")
+        wide = f"{_joined(too_wide)} contains this program's own files, or your whole home folder"
+        return Check("files", "warn", wide, "Set RUTTER_AP_FILES to a folder that holds only invoices.")
     closed = [folder for folder in folders if not os.access(folder, os.R_OK | os.X_OK)]
     if closed:
-        return Check("files", "warn", f"{_joined(closed)} cannot be read", "Give this user the right to read it.")
+        return Check("files", "warn", f"{_joined(closed)} cannot be read", "Give this user permission to read it.")
     return Check("files", "ok", _joined(folders))
 
 
@@ -195,7 +209,12 @@ def _joined(folders: Sequence[Path]) -> str:
 async def _freeze(installation: Installation) -> Check:
     frozen = await installation.read(lambda tx: tx.controls.frozen_by())
     if frozen is not None:
-        return Check("freeze", "warn", f"all writes are stopped, by {clean(frozen, 120)}", "rutter-ap unfreeze")
+        return Check(
+            "freeze",
+            "warn",
+            f"all writes are stopped, by {clean(frozen, 120)}",
+            "Run `rutter-ap unfreeze` to allow them again.",
+        )
     return Check("freeze", "ok", "writes are allowed")
 
 

@@ -1,0 +1,84 @@
+"""What commands print: lines, JSON and tables on stdout, and what is only for the person watching on stderr."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from rutter_ap_tools.errors import Ambiguous, ApError, BadInput, NotFound, OperatorError, OutcomeUnknown, Refused
+from rutter_ap_tools.money import EXPONENTS, Money
+from rutter_ap_tools.text import clean
+
+# The default next steps are worded for an assistant that calls a tool; a person at a terminal has typed a command.
+_STEPS = {
+    BadInput.default_next_step: "Correct it and run the command again. Nothing was changed.",
+    NotFound.default_next_step: "Check the id or the name and run the command again.",
+    Ambiguous.default_next_step: "Run the command again with the id of the one you mean.",
+    Refused.default_next_step: "Nothing was written.",
+    OperatorError.default_next_step: "Run `rutter-ap doctor`.",
+    OutcomeUnknown.default_next_step: "Do not send it again. `rutter-ap proposals list` shows whether it is settled.",
+}
+# An amount as sentences carry it: plain digits, the currency's own decimals, and its code.
+_AMOUNT = re.compile(r"(?<![\d.,])(\d{4,15})(?:\.(\d+))? ([A-Z]{3})\b")
+
+
+def line(text: str = "") -> None:
+    """One line of the command's result."""
+    sys.stdout.write(text + "\n")
+
+
+def note(text: str) -> None:
+    """One line for the person watching. It goes to stderr, so that --json leaves one JSON value on stdout."""
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def print_json(value: Any) -> None:
+    """One JSON value, indented."""
+    line(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def table(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
+    """Rows in aligned columns, two spaces apart; the columns in `right` are aligned to the right, as amounts are."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = [
+            cell.rjust(width) if number in right else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        line("  ".join(cells).rstrip())
+
+
+def money(amount: Money) -> str:
+    """An amount for a person to read: "1,234.50 USD". What a model may copy has no separators: `Money.text`."""
+    return f"{amount.amount:,f} {amount.currency}"
+
+
+def for_people(text: str) -> str:
+    """A sentence with the amounts in it written as `money` writes them."""
+    return _AMOUNT.sub(_grouped, text)
+
+
+def _grouped(found: re.Match[str]) -> str:
+    whole, decimals, currency = found[1], found[2] or "", found[3]
+    if EXPONENTS.get(currency) != len(decimals):
+        # A number that only looks like an amount, such as a document's number before a word in capitals.
+        return found[0]
+    return f"{int(whole):,}{'.' if decimals else ''}{decimals} {currency}"
+
+
+def report_error(error: ApError) -> None:
+    """An error on stderr: what happened, why, and what to do next."""
+    note(f"{error.error_code}: {for_people(error.message)}")
+    if isinstance(error, Refused):
+        for finding in error.findings:
+            note(f"  {finding.severity.word}: {for_people(finding.message)} [{finding.code}]")
+    if isinstance(error, Ambiguous):
+        for identifier, name in error.candidates:
+            note(f"  {identifier}  {clean(name, 60)}")
+    step = _STEPS.get(error.next_step, error.next_step)
+    if step:
+        note(f"Next: {for_people(step)}")

@@ -1,0 +1,179 @@
+"""`rutter-ap proposals`: what people do with proposals. A passcode is asked for, and is never an argument."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from rutter_ap_server.app import App
+from rutter_ap_server.cli.command import AS_JSON, PROPOSAL, argument
+from rutter_ap_server.cli.output import for_people, line, money, note, print_json, table
+from rutter_ap_server.cli.passcode import ask_passcode
+from rutter_ap_server.cli.running import app_command
+from rutter_ap_server.guard.views import lines_of
+from rutter_ap_server.store.proposals import Proposal
+from rutter_ap_tools.errors import BadInput, NotFound
+from rutter_ap_tools.payments import RunPayment
+from rutter_ap_tools.proposals import ProposalAnswer
+from rutter_ap_tools.text import clean
+
+_WAITING = ("held", "released", "dispatching", "unknown")
+_ALL = (*_WAITING, "posted", "refused", "declined", "expired", "superseded", "failed")
+_AS = argument("--as", dest="name", default="", help="your name as an approver; needed when there are several")
+
+
+@app_command(argument("--all", action="store_true", help="include settled proposals"), AS_JSON)
+async def list_proposals(app: App, given: argparse.Namespace) -> int:
+    """What waits for a person, newest first."""
+    found = await app.store.read(lambda tx: tx.proposals.in_states(_ALL if given.all else _WAITING))
+    if given.json:
+        print_json([_brief(one) for one in found])
+    elif found:
+        table([(one.id, one.state, for_people(one.summary)) for one in found])
+    else:
+        line("No proposals." if given.all else "No proposals are waiting.")
+    return 0
+
+
+@app_command(PROPOSAL, AS_JSON)
+async def show(app: App, given: argparse.Namespace) -> int:
+    """One proposal in full."""
+    await _show(app, await proposal_named(app, given.proposal), as_json=given.json)
+    return 0
+
+
+@app_command(PROPOSAL, _AS, AS_JSON)
+async def approve(app: App, given: argparse.Namespace) -> int:
+    """Shows what would be released, asks for the passcode, releases it, and says what became of it."""
+    named = await proposal_named(app, given.proposal)
+    company = await app.company_of(named)
+    proposal = await app.approvals.preview(named.id, company)
+    note(f"{for_people(proposal.summary)}\nCompany: {clean(proposal.company_name, 60)} ({proposal.environment})")
+    for finding in proposal.findings:
+        note(f"  {finding.severity.word}: {for_people(finding.message)} [{finding.code}]")
+    name = await _approver(app, given.name)
+    passcode = ask_passcode(f"Passcode for {name}: ")
+    done = await app.approvals.approve(proposal, company, name=name, passcode=passcode, channel="terminal")
+    await _show(app, done, as_json=given.json)
+    # Released but held for a second person is a success; an outcome that is not posted is not.
+    return 0 if done.state in ("posted", "held") else 1
+
+
+@app_command(PROPOSAL, _AS, AS_JSON)
+async def decline(app: App, given: argparse.Namespace) -> int:
+    """Declines a held proposal for good."""
+    proposal = await proposal_named(app, given.proposal)
+    name = await _approver(app, given.name)
+    passcode = ask_passcode(f"Passcode for {name}: ")
+    done = await app.approvals.decline(proposal.id, name=name, passcode=passcode, channel="terminal")
+    await _show(app, done, as_json=given.json)
+    return 0
+
+
+@app_command(PROPOSAL, _AS, argument("outcome", choices=["posted", "failed"], help="what the ledger shows"), AS_JSON)
+async def resolve(app: App, given: argparse.Namespace) -> int:
+    """Settles an unknown outcome after a person checked the ledger."""
+    proposal = await proposal_named(app, given.proposal)
+    name = await _approver(app, given.name)
+    passcode = ask_passcode(f"Passcode for {name}: ")
+    company = await app.company_of(proposal)
+    done = await app.approvals.settle_by_hand(proposal.id, given.outcome, name=name, passcode=passcode, company=company)
+    await _show(app, done, as_json=given.json)
+    return 0
+
+
+async def proposal_named(app: App, reference: str) -> Proposal:
+    """The proposal with that id, or whose id starts with it. Raises `NotFound` or `Ambiguous`."""
+    try:
+        return await app.proposal(reference)
+    except NotFound as error:
+        step = "Run `rutter-ap proposals list --all` to see every proposal."
+        raise NotFound(error.message, code=error.error_code, next_step=step) from None
+
+
+async def _approver(app: App, name: str) -> str:
+    known = [one.name for one in await app.store.read(lambda tx: tx.approvers.active())]
+    if not known:
+        raise BadInput(
+            "there is no approver yet",
+            code="approval.nobody",
+            next_step="Add one with `rutter-ap approvers add NAME`.",
+        )
+    if name:
+        return name
+    if len(known) == 1:
+        return known[0]
+    raise BadInput(
+        f"there are several approvers: {', '.join(known)}",
+        next_step="Run the command again with --as and your name.",
+    )
+
+
+async def _show(app: App, proposal: Proposal, *, as_json: bool) -> None:
+    approvals = await app.store.read(lambda tx: tx.proposals.approvals(proposal.id))
+    answer = app.views.answer(proposal, approvals, lines=await lines_of(app.store, proposal))
+    if as_json:
+        print_json(answer.model_dump(mode="json", exclude_none=True))
+        return
+    attempt = await app.store.read(lambda tx: tx.attempts.last(proposal.id))
+    _print(answer, attempt.reason if attempt is not None else "")
+
+
+def _print(answer: ProposalAnswer, sending: str | None) -> None:
+    one = answer.proposal
+    line(f"{one.state.upper()}: {for_people(one.summary)}")
+    line(f"company: {clean(answer.company.name or answer.company.id, 60)} ({answer.environment})")
+    line(f"proposal: {one.id}")
+    for finding in one.findings:
+        line(f"{finding.severity.word}: {for_people(finding.message)} [{finding.code}]")
+    if one.approvals_needed:
+        line(f"approvals: {len(one.approvals)} of {one.approvals_needed}")
+    for approval in one.approvals:
+        line(f"approved by {approval.approver} ({approval.channel}) at {approval.at:%Y-%m-%d %H:%M} UTC")
+    if one.record:
+        line(f"record: {one.record.kind} {one.record.id}")
+    if answer.lines:
+        table([_payment(payment) for payment in answer.lines], right=[3])
+    if sending:
+        line(f"sending: {for_people(sending)}")
+    if step := _step(one.state, one.id):
+        line(f"Next: {step}")
+
+
+def _payment(payment: RunPayment) -> tuple[str, ...]:
+    return (
+        clean(payment.document_number or payment.bill_id, 40),
+        clean(payment.vendor.name or payment.vendor.id, 40),
+        f"due {payment.due_date}" if payment.due_date else "",
+        money(payment.amount.money),
+        payment.status + (f": {for_people(clean(payment.note, 120))}" if payment.note else ""),
+    )
+
+
+def _step(state: str, proposal_id: str) -> str:
+    """What a person may do about a proposal in that state."""
+    match state:
+        case "held":
+            return f"`rutter-ap proposals approve {proposal_id}`, or decline it."
+        case "released" | "dispatching":
+            return f"It is being sent. Run `rutter-ap proposals show {proposal_id}` in a minute."
+        case "unknown":
+            return (
+                f"Check the ledger, then run `rutter-ap proposals resolve {proposal_id} posted`, or failed. The server "
+                "keeps trying to find out."
+            )
+        case _:
+            return ""
+
+
+def _brief(one: Proposal) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "state": one.state,
+        "tool": one.tool,
+        "summary": one.summary,
+        "company": one.company_name,
+        "verdict": one.verdict.word,
+        "approvals_needed": one.approvals_needed,
+        "expires_at": one.expires_at.isoformat(),
+    }

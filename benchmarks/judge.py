@@ -1,13 +1,15 @@
-"""How judging and reserving a payment durably compares with a bare SQLite transaction that inserts one row.
+"""How long judging and reserving a payment durably takes, against a fixed budget in milliseconds.
 
     python benchmarks/judge.py [--rounds 300]
 
-The guard's own code and its own store, without the ledger's answers: a payment is gathered once from the practice
-company, and then held, released, claimed, and judged and reserved, each a transaction of its own with its audit
-entries, so that a crash between any two leaves a trace. The promise is about the last one: every rule asked again,
-every window summed, amount reserved and attempt journalled, all at once. The peer is Python's sqlite3 with the same
-journal and the same syncing. Both write to files in one folder, in turn, and each round gives its ratios, so that
-whatever else the disk does falls on both sides.
+A payment waits for Rutter for a second or more, so what matters is that the guard's own share stays small: judging
+and reserving (every rule asked again, every window summed, the amount reserved and the attempt journalled, all in one
+transaction) takes at most 10 ms at the median. The guard's own code and its own store are measured, without the
+ledger's answers: a payment is gathered once from the practice company, and then held, released, claimed, and judged
+and reserved, each in a transaction of its own with its audit entries, so that a crash between any two leaves a trace.
+
+For information, each step is also compared with a bare sqlite3 transaction that inserts one row with the same journal
+and the same syncing, in turn and in one folder.
 """
 
 from __future__ import annotations
@@ -42,7 +44,7 @@ from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.payments import PayBill
 
-RATIO_MAX = 2
+BUDGET_MS = 10
 LEASE = "a-process"
 DIGITS = "0" * 64
 PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "fullfsync=ON")
@@ -213,7 +215,7 @@ def compare(rounds: int) -> int:
         store = world.store
         ours: dict[str, list[float]] = {step.__name__: [] for step in STEPS}
         bares: dict[str, list[float]] = {step.__name__: [] for step in STEPS}
-        # The first rounds fill caches and word statements, which is not what is compared.
+        # The first rounds fill caches, which is not what is measured.
         for number in range(-20, rounds):
             payment = world.payment(number)
             for step in STEPS:
@@ -240,16 +242,11 @@ def report(ours: dict[str, list[float]], bares: dict[str, list[float]], rounds: 
     for name, each in ours.items():
         print(f"  {name:27} {statistics.median(each):6.2f} ms   {ratios[name]:.2f} bare transactions")
     print(f"  whole payment               {whole_ms:6.2f} ms in {len(ours)} transactions")
-    ratio = ratios["judge_and_reserve"]
-    own_ms = statistics.median(ours["judge_and_reserve"]) - bare_ms
-    sync_needed_ms = max(own_ms - bare_ms + synced, 0)
-    print(
-        f"  judging and reserving is {own_ms:.2f} ms of work beyond a bare transaction, and within {RATIO_MAX} of them"
-    )
-    print(f"  where a sync takes {sync_needed_ms:.1f} ms or more")
-    print(f"  ratio to a bare transaction, judged and reserved  {ratio:.2f} (at most {RATIO_MAX})")
+    judged_ms = statistics.median(ours["judge_and_reserve"])
+    print(f"  budget: judging and reserving  {judged_ms:.2f} ms (at most {BUDGET_MS} ms)")
+    print(f"  ratio to a bare transaction, judged and reserved  {ratios['judge_and_reserve']:.2f} (for information)")
     print(f"  ratio to a bare transaction, whole payment        {whole_ms / bare_ms:.2f} (for information)")
-    return 0 if ratio <= RATIO_MAX else 1
+    return 0 if judged_ms <= BUDGET_MS else 1
 
 
 def main() -> int:

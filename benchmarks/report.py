@@ -1,21 +1,28 @@
-"""From what benchmarks print to one table of ratios: a benchmark says `ratio to PEER 1.18 (at most 1.25)` on a line."""
+"""From what benchmarks print to one table of figures.
+
+A benchmark prints each figure on a line of its own:
+
+    ratio to PEER 1.18 (at most 1.25)
+    budget: STEP 4.08 ms (at most 10 ms)
+"""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 
-_RATIO = re.compile(r"^\s*ratio\b(?P<words>\D*?)\s+(?P<ratio>\d+\.\d+)\b(?P<rest>.*)$")
+_FIGURE = re.compile(r"^\s*(?:ratio|budget)\b(?P<words>\D*?)\s+(?P<value>\d+\.\d+)\b(?P<unit> ms)?(?P<rest>.*)$")
 _BOUND = re.compile(r"at (most|least) (\d+(?:\.\d+)?)")
 
 
 @dataclass(frozen=True, slots=True)
-class Ratio:
-    """Ours against a peer's; `bound` is what was promised, or None where the ratio is for information."""
+class Figure:
+    """A ratio to a peer, or a time in `unit`; `bound` is what was promised, or None for information only."""
 
     benchmark: str
     words: str
-    ratio: str
+    value: str
+    unit: str
     side: str | None
     bound: str | None
 
@@ -25,14 +32,14 @@ class Ratio:
         if self.bound is None:
             return True
         if self.side == "least":
-            return float(self.ratio) >= float(self.bound)
-        return float(self.ratio) <= float(self.bound)
+            return float(self.value) >= float(self.bound)
+        return float(self.value) <= float(self.bound)
 
     def row(self) -> str:
         """A line of the table."""
-        promise = f"at {self.side} {self.bound}" if self.bound else "for information"
+        promise = f"at {self.side} {self.bound}{self.unit}" if self.bound else "for information"
         verdict = ("yes" if self.holds else "**no**") if self.bound else ""
-        return f"| {self.benchmark} | {self.words} | {self.ratio} | {promise} | {verdict} |"
+        return f"| {self.benchmark} | {self.words} | {self.value}{self.unit} | {promise} | {verdict} |"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,27 +52,29 @@ class Run:
     status: int
 
     @property
-    def ratios(self) -> list[Ratio]:
-        """Every ratio it printed."""
-        return [_ratio(self.name, found) for found in map(_RATIO.match, self.output.splitlines()) if found]
+    def figures(self) -> list[Figure]:
+        """Every figure it printed."""
+        return [_figure(self.name, found) for found in map(_FIGURE.match, self.output.splitlines()) if found]
 
 
-def _ratio(benchmark: str, found: re.Match[str]) -> Ratio:
+def _figure(benchmark: str, found: re.Match[str]) -> Figure:
     bound = _BOUND.search(found["rest"])
     side, most = bound.groups() if bound else (None, None)
-    return Ratio(benchmark, found["words"].strip() or "to its peer", found["ratio"], side, most)
+    return Figure(
+        benchmark, found["words"].strip(" :") or "to its peer", found["value"], found["unit"] or "", side, most
+    )
 
 
 def page(runs: list[Run], machine: str) -> str:
     """The whole page, as Markdown."""
-    rows = [ratio.row() for run in runs for ratio in run.ratios]
+    rows = [figure.row() for run in runs for figure in run.figures]
     rows += [f"| {run.name} | did not end well (status {run.status}) | | | **no** |" for run in runs if _broke(run)]
     parts = [
         "# Benchmarks",
-        "Each benchmark runs ours and its peer in turn, in one run on one machine, so that a ratio means more than its "
-        "parts. Below 1 ours is quicker. `make bench` writes this page again.",
+        "A ratio compares ours with a peer: both run in turn, in one run on one machine, so that a ratio means more "
+        "than its parts; below 1 ours is quicker. A figure in ms is a budget. `make bench` writes this page again.",
         f"Measured on {machine}.",
-        "\n".join(["| benchmark | compared | ratio | promised | kept |", "| --- | --- | ---: | --- | --- |", *rows]),
+        "\n".join(["| benchmark | measured | figure | promised | kept |", "| --- | --- | ---: | --- | --- |", *rows]),
     ]
     parts += [f"## {run.name}\n\n{run.title}\n\n```text\n{run.output.rstrip()}\n```" for run in runs]
     return "\n\n".join(parts) + "\n"
@@ -73,4 +82,4 @@ def page(runs: list[Run], machine: str) -> str:
 
 def _broke(run: Run) -> bool:
     """Ended badly without a broken promise to show for it."""
-    return run.status != 0 and all(ratio.holds for ratio in run.ratios)
+    return run.status != 0 and all(figure.holds for figure in run.figures)

@@ -1,4 +1,4 @@
-"""Runs every benchmark and writes the table of their ratios to benchmarks/results.md.
+"""Runs every benchmark and writes the table of their figures to benchmarks/results.md.
 
     python benchmarks/run.py [NAME …]
 

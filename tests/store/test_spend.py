@@ -5,14 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
+from decimal import Decimal
 from fractions import Fraction
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rutter_ap_server.clock import FixedClock
+from rutter_ap_server.clock import FixedClock, stamp
 from rutter_ap_server.store.engine import Store, StoreError, Tx
 from rutter_ap_tools.money import Money
 from support.store_rows import START, behind_its_back, put, seen_from_outside
@@ -177,7 +179,7 @@ def test_fifty_at_once_never_pass_a_limit_by_a_cent(store: Store) -> None:
 
 _RESERVE_ALL = """
 import sys
-from rutter_ap_server.clock import FixedClock
+from rutter_ap_server.clock import FixedClock, stamp
 from rutter_ap_server.store.engine import Store
 from support.store_rows import START
 from store.test_spend import reserve_within_limit, usd
@@ -213,3 +215,63 @@ def test_two_processes_against_one_limit_never_pass_it_by_a_cent(store: Store, s
 
     assert granted == 29
     assert spent(store) == "966.86"
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[tuple[int, str, int, str | None]]:
+    """Payments: minutes since the last, vendor, cents, and what became of each."""
+    one = st.tuples(
+        # Clocks are set back, too; the store's time is not.
+        st.integers(-60 * 50, 60 * 30),
+        st.sampled_from(["v1", "v2"]),
+        st.integers(1, 10**9),
+        st.sampled_from([None, "post", "void", "void later"]),
+    )
+    return draw(st.lists(one, max_size=14))
+
+
+def row_by_row(rows: list[tuple[Any, ...]], now: datetime, hours: int, vendor: str | None) -> Decimal:
+    """The same sum, computed the simple way: every reservation in the window that was not voided."""
+    since = stamp(now - timedelta(hours=hours))
+    voided = {proposal_id for proposal_id, kind, *_ in rows if kind == "void"}
+    return sum(
+        (
+            Decimal(amount)
+            for proposal_id, kind, of, amount, at in rows
+            if kind == "reserve" and proposal_id not in voided and at >= since and vendor in (None, of)
+        ),
+        Decimal(0),
+    )
+
+
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(histories(), st.lists(st.integers(1, 24 * 40), min_size=1, max_size=4))
+def test_a_window_is_the_sum_of_its_unvoided_reservations(
+    store: Store, clock: FixedClock, store_url: str, history: list[tuple[int, str, int, str | None]], hours: list[int]
+) -> None:
+    clock.instant = max(clock.instant, START) + timedelta(days=400)
+    company = f"company of {clock.instant:%Y%m%d%H%M%S%f}"
+    later: list[str] = []
+    for minutes, vendor, cents, outcome in history:
+        clock.instant += timedelta(minutes=minutes)
+        money, proposal_id = Money.of(Decimal(cents).scaleb(-2), "USD"), put(store).id
+
+        def reserve(tx: Tx, of: str = proposal_id, who: str = vendor, much: Money = money) -> None:
+            tx.spend.reserve(of, company, who, much)
+            tx.audit.append("attempt", actor="guard", proposal_id=of)
+
+        store.write_now(reserve)
+        if outcome in ("post", "void"):
+            store.write_now(lambda tx, of=proposal_id, kind=outcome: tx.spend.settle(of, kind))  # type: ignore[misc]
+        elif outcome is not None:
+            later.append(proposal_id)
+    clock.instant += timedelta(minutes=7)
+    for proposal_id in later:
+        store.write_now(lambda tx, of=proposal_id: tx.spend.settle(of, "void"))  # type: ignore[misc]
+
+    query = f"SELECT proposal_id, kind, vendor_id, amount, at FROM spend WHERE company_id = '{company}'"
+    rows = seen_from_outside(store_url, query)
+    counted = store.read_now(lambda tx: tx.spend.counted(company, "USD", max(hours)))
+    for window in hours:
+        for of in (None, "v1", "v2", "v3"):
+            assert counted.within(window, of).amount == row_by_row(rows, counted.now, window, of)

@@ -8,8 +8,6 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, delete, insert, select, update
 
 from rutter_ap_server.clock import stamp, unstamp
-from rutter_ap_server.store import statements as sql
-from rutter_ap_server.store.driver import run
 from rutter_ap_server.store.schema import approvers
 
 
@@ -52,7 +50,7 @@ class Approvers:
 
     def active(self) -> list[Approver]:
         """Everyone who may release now, by name."""
-        rows = run(self._connection, sql.APPROVERS)
+        query = select(approvers).where(approvers.c.removed_at.is_(None)).order_by(approvers.c.name)
         return [
             Approver(
                 row.name,
@@ -61,7 +59,7 @@ class Approvers:
                 row.failures,
                 unstamp(row.locked_until) if row.locked_until else None,
             )
-            for row in rows
+            for row in self._connection.execute(query)
         ]
 
     def passcode_failed(self, name: str, *, lock_after: int, lock_seconds: int) -> None:

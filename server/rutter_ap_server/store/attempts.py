@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection, insert, select, update
 
 from rutter_ap_server.clock import stamp, unstamp
-from rutter_ap_server.store import statements as sql
 from rutter_ap_server.store.canonical import canonical
-from rutter_ap_server.store.driver import run
 from rutter_ap_server.store.schema import attempts
 
 
@@ -39,12 +37,18 @@ class Attempts:
 
     def add(self, proposal_id: str, idempotency_key: str, before: dict[str, Any]) -> None:
         """Journals a sending before it leaves."""
-        attempt = {"idempotency_key": idempotency_key, "before": canonical(before), "at": stamp(self._now)}
-        run(self._connection, sql.ADD_ATTEMPT, {"proposal_id": proposal_id} | attempt)
+        values = {
+            "proposal_id": proposal_id,
+            "idempotency_key": idempotency_key,
+            "before": canonical(before),
+            "at": stamp(self._now),
+        }
+        self._connection.execute(insert(attempts), values)
 
     def last(self, proposal_id: str) -> Attempt | None:
         """The newest sending of a proposal."""
-        row = run(self._connection, sql.LAST_ATTEMPT, {"id_": proposal_id}).first()
+        query = select(attempts).where(attempts.c.proposal_id == proposal_id).order_by(attempts.c.id.desc()).limit(1)
+        row = self._connection.execute(query).first()
         if row is None:
             return None
         return Attempt(

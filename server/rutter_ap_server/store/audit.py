@@ -9,12 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, insert, select
 
 from rutter_ap_server.clock import stamp, unstamp
-from rutter_ap_server.store import statements as sql
 from rutter_ap_server.store.canonical import canonical, digest
-from rutter_ap_server.store.driver import run
 from rutter_ap_server.store.errors import StoreError
 from rutter_ap_server.store.schema import audit
 
@@ -107,7 +105,7 @@ class AuditLog:
         head = self._head
         entry = Entry(head.seq + 1, stamp(self._now), kind, actor, proposal_id, canonical(body), head.hash, "")
         values = {name: getattr(entry, name) for name in Entry.__slots__} | {"hash": entry.computed()}
-        run(self._connection, sql.ADD_ENTRY, values)
+        self._connection.execute(insert(audit), values)
         self._head = Head(entry.seq, values["hash"], self._now)
 
     def anchor(self) -> Anchor:
@@ -151,7 +149,8 @@ class AuditLog:
 
 def head_of(connection: Connection) -> Head:
     """The end of the chain."""
-    last = run(connection, sql.HEAD).first()
+    query = select(audit.c.seq, audit.c.hash, audit.c.at).order_by(audit.c.seq.desc()).limit(1)
+    last = connection.execute(query).first()
     return Head(last.seq, last.hash, _instant(last.at)) if last else Head(0, GENESIS, None)
 
 

@@ -13,7 +13,6 @@ from typing import Any, Literal
 from sqlalchemy import Column, Connection, Index, Row, String, Table, Text, delete, insert, select, update
 
 from rutter_ap_server.clock import stamp, unstamp
-from rutter_ap_server.store.driver import run
 from rutter_ap_server.store.schema import meta, metadata
 from rutter_ap_tools.text import fold
 
@@ -36,7 +35,6 @@ connections = Table(
     Column("last_seen_at", String(32)),
 )
 Index("connections_by_status", connections.c.environment, connections.c.status)
-_REVISION = select(meta.c.value).where(meta.c.key == _REVISION_KEY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +60,7 @@ class Connections:
 
     def revision(self) -> int:
         """A number that grows with every change, so that whoever holds a list knows cheaply that it is out of date."""
-        row = run(self._connection, _REVISION).first()
+        row = self._connection.execute(select(meta.c.value).where(meta.c.key == _REVISION_KEY)).first()
         return int(row.value) if row is not None else 0
 
     def get(self, connection_id: str) -> SavedConnection | None:

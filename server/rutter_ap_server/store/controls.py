@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert
+from sqlalchemy import Connection, delete, insert, select
 
 from rutter_ap_server.clock import stamp
-from rutter_ap_server.store import statements as sql
-from rutter_ap_server.store.driver import run
 from rutter_ap_server.store.schema import meta
 
 
@@ -21,13 +19,11 @@ class Controls:
 
     def frozen_by(self) -> str | None:
         """Who froze all writes and when, or None while writes are allowed."""
-        row = run(self._connection, sql.FREEZE).first()
-        return row.value if row is not None else None
+        return self._get("freeze")
 
     def freeze(self, by: str) -> None:
         """Stops every write at once."""
-        self.unfreeze()
-        self._connection.execute(insert(meta).values(key="freeze", value=f"{by} at {stamp(self._now)}"))
+        self._put("freeze", f"{by} at {stamp(self._now)}")
 
     def unfreeze(self) -> None:
         """Allows writes again."""
@@ -35,10 +31,16 @@ class Controls:
 
     def policy_version(self) -> str | None:
         """The version of the policy that the last judgement was made by."""
-        row = run(self._connection, sql.POLICY).first()
-        return row.value if row is not None else None
+        return self._get("policy")
 
     def set_policy_version(self, version: str) -> None:
         """Records the version of the policy that a judgement was made by."""
-        self._connection.execute(delete(meta).where(meta.c.key == "policy"))
-        self._connection.execute(insert(meta).values(key="policy", value=version))
+        self._put("policy", version)
+
+    def _get(self, key: str) -> str | None:
+        row = self._connection.execute(select(meta.c.value).where(meta.c.key == key)).first()
+        return row.value if row is not None else None
+
+    def _put(self, key: str, value: str) -> None:
+        self._connection.execute(delete(meta).where(meta.c.key == key))
+        self._connection.execute(insert(meta).values(key=key, value=value))

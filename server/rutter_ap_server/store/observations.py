@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Column, Connection, Index, String, Table, Text, bindparam, insert, select, update
+from sqlalchemy import Column, Connection, Index, Select, String, Table, Text, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store.canonical import canonical
-from rutter_ap_server.store.driver import run
 from rutter_ap_server.store.schema import metadata
 
 VALUE_CHARACTERS_MAX = 200
@@ -50,19 +50,6 @@ untrusted_values = Table(
 Index("untrusted_values_by_age", untrusted_values.c.company_id, untrusted_values.c.first_seen_at)
 
 
-_OF_VENDOR = (
-    vendor_sightings.c.company_id == bindparam("company_"),
-    vendor_sightings.c.vendor_id == bindparam("vendor_"),
-)
-_SEEN_AGAIN = update(vendor_sightings).where(*_OF_VENDOR, vendor_sightings.c.fingerprint == bindparam("fingerprint_"))
-_SIGHTINGS = select(vendor_sightings).where(*_OF_VENDOR).order_by(vendor_sightings.c.first_seen_at)
-_KNOWN = select(untrusted_values).where(
-    untrusted_values.c.company_id == bindparam("company_"),
-    untrusted_values.c.value.in_(bindparam("values_", expanding=True)),
-)
-_HEARD = _KNOWN.where(untrusted_values.c.first_seen_at >= bindparam("since_"))
-
-
 @dataclass(frozen=True, slots=True)
 class Sighting:
     """How a vendor looked at some time. `parts` are hashes by name: they show what changed without revealing it."""
@@ -82,8 +69,13 @@ class Observations:
 
     def record_sighting(self, company_id: str, vendor_id: str, fingerprint: str, parts: Mapping[str, str]) -> None:
         """Records how a vendor looks now."""
-        key = {"company_": company_id, "vendor_": vendor_id, "fingerprint_": fingerprint}
-        if not run(self._connection, _SEEN_AGAIN, key | {"last_seen_at": stamp(self._now)}).count:
+        c = vendor_sightings.c
+        seen_again = self._connection.execute(
+            update(vendor_sightings)
+            .where(c.company_id == company_id, c.vendor_id == vendor_id, c.fingerprint == fingerprint)
+            .values(last_seen_at=stamp(self._now))
+        )
+        if not seen_again.rowcount:
             self._once(
                 vendor_sightings,
                 company_id=company_id,
@@ -96,7 +88,8 @@ class Observations:
 
     def sightings(self, company_id: str, vendor_id: str) -> tuple[Sighting, ...]:
         """Every distinct appearance of the vendor, the oldest first."""
-        rows = run(self._connection, _SIGHTINGS, {"company_": company_id, "vendor_": vendor_id})
+        c = vendor_sightings.c
+        query = select(vendor_sightings).where(c.company_id == company_id, c.vendor_id == vendor_id)
         return tuple(
             Sighting(
                 r.fingerprint,
@@ -104,7 +97,7 @@ class Observations:
                 unstamp(r.first_seen_at),
                 unstamp(r.last_seen_at),
             )
-            for r in rows
+            for r in self._connection.execute(query.order_by(c.first_seen_at))
         )
 
     def use_document(self, company_id: str, sha256: str, bill_id: str, file_name: str) -> None:
@@ -141,17 +134,17 @@ class Observations:
         wanted = {value[:VALUE_CHARACTERS_MAX] for value in values}
         if not wanted:
             return []
-        rows = run(self._connection, _KNOWN, {"company_": company_id, "values_": sorted(wanted)})
+        rows = self._connection.execute(_mentions(company_id, wanted))
         return sorted(wanted - {row.value for row in rows})
 
     def mentioned_before(self, company_id: str, values: Iterable[str], days: int) -> dict[str, str]:
         """The values seen in untrusted text in the last `days`, each with its source."""
-        wanted = sorted({value[:VALUE_CHARACTERS_MAX] for value in values})
+        wanted = {value[:VALUE_CHARACTERS_MAX] for value in values}
         if not wanted:
             return {}
         since = stamp(self._now - timedelta(days=days))
-        rows = run(self._connection, _HEARD, {"company_": company_id, "values_": wanted, "since_": since})
-        return {row.value: row.source for row in rows}
+        query = _mentions(company_id, wanted).where(untrusted_values.c.first_seen_at >= since)
+        return {row.value: row.source for row in self._connection.execute(query)}
 
     def _once(self, table: Table, **values: str) -> None:
         """Adds a row unless it exists. The savepoint keeps a clash with another writer from ending the transaction."""
@@ -164,3 +157,9 @@ class Observations:
                 self._connection.execute(insert(table).values(**values))
         except IntegrityError:
             return
+
+
+def _mentions(company_id: str, values: Collection[str]) -> Select[Any]:
+    return select(untrusted_values).where(
+        untrusted_values.c.company_id == company_id, untrusted_values.c.value.in_(sorted(values))
+    )

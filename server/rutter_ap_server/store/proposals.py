@@ -8,18 +8,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, select, update
+from sqlalchemy import Connection, Row, Select, Update, insert, select, update
 
 from rutter_ap_server.clock import stamp, unstamp
-from rutter_ap_server.store import statements as sql
 from rutter_ap_server.store.canonical import canonical
-from rutter_ap_server.store.driver import run
-from rutter_ap_server.store.schema import proposals
+from rutter_ap_server.store.schema import approvals, proposals
 from rutter_ap_tools.findings import Finding, Severity
 from rutter_ap_tools.money import Money
 
-OPEN_STATES = sql.OPEN_STATES
+OPEN_STATES = ("held", "released", "dispatching", "unknown")
 IN_FLIGHT_STATES = ("released", "dispatching", "unknown")
+SENDING_STATES = ("dispatching", "unknown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +73,11 @@ class Proposals:
 
     def add(self, proposal: Proposal) -> None:
         """Writes a new proposal. The database refuses a second open one with the same digest."""
-        run(self._connection, sql.ADD_PROPOSAL, _row(proposal))
+        self._connection.execute(insert(proposals), _row(proposal))
 
     def get(self, proposal_id: str) -> Proposal | None:
         """The proposal with that id."""
-        return self._one(sql.PROPOSAL, id_=proposal_id)
+        return self._one(select(proposals).where(proposals.c.id == proposal_id))
 
     def starting_with(self, prefix: str) -> list[Proposal]:
         """The proposals whose id starts so: a person types the first characters."""
@@ -87,27 +86,28 @@ class Proposals:
 
     def open_with_digest(self, company_id: str, digest: str) -> Proposal | None:
         """The open proposal for one intent, if there is one."""
-        return self._one(sql.OPEN_WITH_DIGEST, company_=company_id, digest_=digest)
+        return self._one(_with_digest(company_id, digest).where(proposals.c.state.in_(OPEN_STATES)))
 
     def latest_with_digest(self, company_id: str, digest: str) -> Proposal | None:
         """The newest proposal for one intent, open or closed."""
-        return self._one(sql.LATEST_WITH_DIGEST, company_=company_id, digest_=digest)
+        return self._one(_with_digest(company_id, digest).order_by(proposals.c.created_at.desc()).limit(1))
 
     def posted_with_digest(self, company_id: str, digest: str, since: datetime) -> list[Proposal]:
         """The proposals for one intent that were posted since then."""
-        return self._many(sql.POSTED_WITH_DIGEST, company_=company_id, digest_=digest, since_=stamp(since))
+        c = proposals.c
+        return self._many(_with_digest(company_id, digest).where(c.state == "posted", c.updated_at >= stamp(since)))
 
     def of_bill(self, company_id: str, bill_id: str, states: Collection[str]) -> list[Proposal]:
         """The proposals on one bill that are in one of the states."""
-        return self._many(sql.OF_BILL, company_=company_id, bill_=bill_id, states_=list(states))
+        return self._many(_of_company(company_id, states).where(proposals.c.bill_id == bill_id))
 
     def of_vendor(self, company_id: str, vendor_id: str, states: Collection[str]) -> list[Proposal]:
         """The proposals for one vendor that are in one of the states."""
-        return self._many(sql.OF_VENDOR, company_=company_id, vendor_=vendor_id, states_=list(states))
+        return self._many(_of_company(company_id, states).where(proposals.c.vendor_id == vendor_id))
 
     def of_run(self, run_id: str) -> list[Proposal]:
         """The lines of a payment run, in no order."""
-        return self._many(sql.OF_RUN, run_=run_id)
+        return self._many(select(proposals).where(proposals.c.run_id == run_id))
 
     def in_states(self, states: Collection[str], limit: int = 200) -> list[Proposal]:
         """Proposals in those states, newest first."""
@@ -140,9 +140,12 @@ class Proposals:
 
     def move(self, proposal_id: str, from_states: Collection[str], to: str, **values: Any) -> bool:
         """Changes the state if it is one of `from_states`; False when somebody else was quicker."""
-        where = {"id_": proposal_id, "states_": list(from_states)}
-        changed = {"state": to, "updated_at": stamp(self._now), **values}
-        return bool(run(self._connection, sql.MOVE, where | changed).count)
+        done = self._connection.execute(
+            _update(proposal_id)
+            .where(proposals.c.state.in_(from_states))
+            .values(state=to, updated_at=stamp(self._now), **values)
+        )
+        return bool(done.rowcount)
 
     def update_judgement(
         self,
@@ -155,17 +158,17 @@ class Proposals:
         policy: str,
     ) -> None:
         """Writes a newer judgement; approvals given for other facts no longer count."""
-        judged = {
-            "findings": _findings(findings),
-            "verdict": verdict.word,
-            "approvals_needed": needed,
-            "fingerprint": fingerprint,
-            "policy_version": policy,
-            "updated_at": stamp(self._now),
-        }
-        run(self._connection, sql.REJUDGE, {"id_": proposal_id} | judged)
-        others = {"id_": proposal_id, "fingerprint_": fingerprint, "voided_at": stamp(self._now)}
-        run(self._connection, sql.VOID_OTHER_APPROVALS, others)
+        self._connection.execute(
+            _update(proposal_id).values(
+                findings=_findings(findings),
+                verdict=verdict.word,
+                approvals_needed=needed,
+                fingerprint=fingerprint,
+                policy_version=policy,
+                updated_at=stamp(self._now),
+            )
+        )
+        self._connection.execute(self._voided(proposal_id).where(approvals.c.fingerprint != fingerprint))
 
     def claim(self, proposal_id: str, owner: str, lease_seconds: int) -> bool:
         """Takes a released proposal for sending; only one process ever gets True."""
@@ -175,41 +178,68 @@ class Proposals:
     def renew(self, proposal_id: str, lease_seconds: int) -> None:
         """Prolongs the lease of whoever is sending it, if somebody is."""
         until = stamp(self._now + timedelta(seconds=lease_seconds))
-        run(self._connection, sql.RENEW, {"id_": proposal_id, "lease_until": until})
+        self._connection.execute(
+            _update(proposal_id)
+            .where(proposals.c.state.in_(SENDING_STATES), proposals.c.lease_owner.is_not(None))
+            .values(lease_until=until)
+        )
 
     def take_over(self, proposal_id: str, owner: str, lease_seconds: int) -> bool:
         """Takes one whose outcome is open, for finding it out: unknown, or dispatching with a lease that ran out."""
         until = stamp(self._now + timedelta(seconds=lease_seconds))
         free = proposals.c.lease_until.is_(None) | (proposals.c.lease_until < stamp(self._now))
         done = self._connection.execute(
-            update(proposals)
-            .where(proposals.c.id == proposal_id, proposals.c.state.in_(["dispatching", "unknown"]), free)
+            _update(proposal_id)
+            .where(proposals.c.state.in_(SENDING_STATES), free)
             .values(lease_owner=owner, lease_until=until)
         )
         return bool(done.rowcount)
 
     def approve(self, proposal_id: str, approver: str, channel: str, fingerprint: str) -> None:
         """Records one person's release for the facts with that fingerprint."""
-        approval = {"approver": approver, "channel": channel, "fingerprint": fingerprint, "at": stamp(self._now)}
-        run(self._connection, sql.ADD_APPROVAL, {"proposal_id": proposal_id} | approval)
+        values = {
+            "proposal_id": proposal_id,
+            "approver": approver,
+            "channel": channel,
+            "fingerprint": fingerprint,
+            "at": stamp(self._now),
+        }
+        self._connection.execute(insert(approvals), values)
 
     def approvals(self, proposal_id: str) -> tuple[Approval, ...]:
         """The releases that still count."""
-        rows = run(self._connection, sql.APPROVALS, {"id_": proposal_id})
+        c = approvals.c
+        query = select(approvals).where(c.proposal_id == proposal_id, c.voided_at.is_(None)).order_by(c.id)
+        rows = self._connection.execute(query)
         return tuple(Approval(r.approver, r.channel, r.fingerprint, unstamp(r.at)) for r in rows)
 
     def void_approvals(self, proposal_id: str) -> None:
         """Takes every release back: the facts moved."""
-        run(self._connection, sql.VOID_APPROVALS, {"id_": proposal_id, "voided_at": stamp(self._now)})
+        self._connection.execute(self._voided(proposal_id))
 
-    def _one(self, query: Select[Any], **values: Any) -> Proposal | None:
-        row = run(self._connection, query, values).first()
+    def _voided(self, proposal_id: str) -> Update:
+        c = approvals.c
+        still_valid = update(approvals).where(c.proposal_id == proposal_id, c.voided_at.is_(None))
+        return still_valid.values(voided_at=stamp(self._now))
+
+    def _one(self, query: Select[Any]) -> Proposal | None:
+        row = self._connection.execute(query).first()
         return _proposal(row) if row is not None else None
 
-    def _many(self, query: Select[Any], **values: Any) -> list[Proposal]:
-        # A statement with named parameters is one of `statements`; the others are built where they are used.
-        rows = run(self._connection, query, values) if values else self._connection.execute(query)
-        return [_proposal(row) for row in rows]
+    def _many(self, query: Select[Any]) -> list[Proposal]:
+        return [_proposal(row) for row in self._connection.execute(query)]
+
+
+def _of_company(company_id: str, states: Collection[str]) -> Select[Any]:
+    return select(proposals).where(proposals.c.company_id == company_id, proposals.c.state.in_(states))
+
+
+def _with_digest(company_id: str, digest: str) -> Select[Any]:
+    return select(proposals).where(proposals.c.company_id == company_id, proposals.c.digest == digest)
+
+
+def _update(proposal_id: str) -> Update:
+    return update(proposals).where(proposals.c.id == proposal_id)
 
 
 def _findings(findings: Collection[Finding]) -> str:

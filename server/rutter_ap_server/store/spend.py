@@ -8,11 +8,9 @@ from datetime import datetime, timedelta
 from decimal import Context, Decimal, Inexact, InvalidOperation, localcontext
 from itertools import accumulate
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, insert, select
 
 from rutter_ap_server.clock import stamp
-from rutter_ap_server.store import statements as sql
-from rutter_ap_server.store.driver import run
 from rutter_ap_server.store.schema import spend
 from rutter_ap_tools.errors import BadInput
 from rutter_ap_tools.money import Money
@@ -61,14 +59,15 @@ class Spend:
     def settle(self, proposal_id: str, kind: str) -> None:
         """Posts (the money is booked) or voids (it never left) a reservation, if there is one and it is still open."""
         assert kind in ("post", "void")
-        rows = list(run(self._connection, sql.SPEND_OF, {"id_": proposal_id}))
+        rows = self._connection.execute(select(spend).where(spend.c.proposal_id == proposal_id)).all()
         if len(rows) == 1:
             row = rows[0]
             self._add(proposal_id, kind, row.company_id, row.vendor_id, Money.of(row.amount, row.currency))
 
     def is_reserved(self, proposal_id: str) -> bool:
         """Whether the proposal has a reservation, settled or not."""
-        return run(self._connection, sql.RESERVED, {"id_": proposal_id}).first() is not None
+        query = select(spend.c.id).where(spend.c.proposal_id == proposal_id, spend.c.kind == "reserve")
+        return self._connection.execute(query).first() is not None
 
     def spent(self, company_id: str, currency: str, hours: int, vendor_id: str | None = None) -> Money:
         """What was reserved in the last `hours` and not voided: reserved, posted and unknown alike.
@@ -79,9 +78,19 @@ class Spend:
 
     def counted(self, company_id: str, currency: str, hours: int) -> Counted:
         """All that counts in the last `hours`, read once for however many windows lie within them."""
-        window = {"company_": company_id, "currency_": currency, "since_": stamp(self._now - timedelta(hours=hours))}
+        # A void is never older than what it voids, since the store's time does not go back: it is in the same windows.
+        query = (
+            select(spend.c.at, spend.c.vendor_id, spend.c.amount, spend.c.kind, spend.c.proposal_id)
+            .where(
+                spend.c.company_id == company_id,
+                spend.c.currency == currency,
+                spend.c.at >= stamp(self._now - timedelta(hours=hours)),
+                spend.c.kind.in_(["reserve", "void"]),
+            )
+            .order_by(spend.c.at)
+        )
         try:
-            rows = run(self._connection, sql.COUNTED, window).tuples()
+            rows = self._connection.execute(query).all()
             voided = {proposal_id for _, _, _, kind, proposal_id in rows if kind == "void"}
             parts = tuple(
                 (at, vendor_id, Decimal(amount))
@@ -116,4 +125,4 @@ class Spend:
             "amount": money.text,
             "at": stamp(self._now),
         }
-        run(self._connection, sql.ADD_SPEND, values)
+        self._connection.execute(insert(spend), values)

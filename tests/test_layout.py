@@ -6,7 +6,7 @@ Every test lists all the places that break its rule, so one run shows the whole 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -129,15 +129,26 @@ def _for_type_checkers(node: ast.AST) -> bool:
     return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
 
 
-def _imports_at_start(body: Iterable[ast.stmt]) -> Iterator[str]:
+def _statements_at_start(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
     """What runs when the module is imported."""
     for node in body:
-        yield from _names_in(node)
+        yield node
         if isinstance(node, ast.If):
-            yield from _imports_at_start([] if _for_type_checkers(node) else node.body)
-            yield from _imports_at_start(node.orelse)
+            yield from _statements_at_start([] if _for_type_checkers(node) else node.body)
+            yield from _statements_at_start(node.orelse)
         elif isinstance(node, ast.Try | ast.With):
-            yield from _imports_at_start(node.body)
+            yield from _statements_at_start(node.body)
+
+
+def _modules_needed(node: ast.stmt, modules: Collection[str]) -> Iterator[str]:
+    """The modules of ours that an import statement needs to be complete."""
+    if isinstance(node, ast.ImportFrom) and node.module is not None:
+        full = {f"{node.module}.{alias.name}" for alias in node.names}
+        yield from full & set(modules)
+        if node.module in modules and not full <= set(modules):
+            yield node.module
+    elif isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names if alias.name in modules)
 
 
 def _calls(tree: ast.Module) -> set[str]:
@@ -205,10 +216,18 @@ def test_tools_prompts_and_sandbox_import_nothing_of_ours() -> None:
 
 
 def test_no_modules_import_each_other_in_a_circle() -> None:
-    """Of what runs at import; a circle that only type checkers see is no circle."""
+    """Of what runs at import; a circle that only type checkers see is no circle.
+
+    `from package import module` needs that module only, and not that the package itself is complete.
+    """
     names = {module.name for module in _modules()}
     arrows = {
-        module.name: {name for name in _imports_at_start(module.tree.body) if name in names and name != module.name}
+        module.name: {
+            name
+            for statement in _statements_at_start(module.tree.body)
+            for name in _modules_needed(statement, names)
+            if name != module.name
+        }
         for module in _modules()
     }
     # Modules that import nothing that is left are taken away until only the circles remain, and what leads to them.

@@ -34,16 +34,6 @@ class Sandbox:
         self.asgi = App(database, admin=admin)
         self.courier = Courier(database)
 
-    @classmethod
-    def open(cls, file: Path | None, *, today: date | None, bills: int, admin: bool) -> Sandbox:
-        database = Database(file, today)
-        try:
-            _seed_once(database, bills)
-        except BaseException:
-            database.close()
-            raise
-        return cls(database, admin=admin)
-
     @property
     def connections(self) -> tuple[SandboxConnection, ...]:
         """The linked companies, the main one first, as they are now."""
@@ -54,6 +44,23 @@ class Sandbox:
 
     def close(self) -> None:
         self._database.close()
+
+
+def open_sandbox(
+    file: Path | None = None, *, today: date | None = None, bills: int = 0, admin: bool = False
+) -> Sandbox:
+    """Opens the company in `file` (in memory when left out), seeding it once if it is empty.
+
+    `today` fixes the day the story is told on and makes every id and timestamp repeatable. `bills` generates that many
+    more bills for load, when the books are seeded. `admin` opens the endpoints that switch faults on.
+    """
+    database = Database(file, today)
+    try:
+        _seed_once(database, bills)
+    except BaseException:
+        database.close()
+        raise
+    return Sandbox(database, admin=admin)
 
 
 def _seed_once(database: Database, bills: int) -> None:

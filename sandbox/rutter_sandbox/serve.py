@@ -13,7 +13,7 @@ from pathlib import Path
 import uvicorn
 
 from rutter_sandbox.jsons import encode
-from rutter_sandbox.sandbox import Sandbox
+from rutter_sandbox.sandbox import Sandbox, open_sandbox
 
 _BACKLOG = 512
 
@@ -28,7 +28,7 @@ def serve(
 ) -> int:
     """Serve until SIGTERM or SIGINT; exit status 0. The first line on stdout is one JSON object."""
     listener = _listen(host, port)
-    sandbox = Sandbox.open(file, today=today, bills=bills, admin=admin)
+    sandbox = open_sandbox(file, today=today, bills=bills, admin=admin)
     sandbox.courier.start()
     try:
         config = uvicorn.Config(

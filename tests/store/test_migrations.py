@@ -182,21 +182,3 @@ def test_a_newer_or_unknown_store_is_kept_and_says_what_to_run(store_url: str, s
     assert "Nothing was changed" in error.value.next_step
     assert tables_of(store_url) == before
     assert seen_from_outside(store_url, "SELECT value FROM meta WHERE key = 'schema'") == [(stamp,)]
-
-
-_OPEN_AND_NAME = """
-import sys
-from rutter_ap_server.clock import Clock
-from rutter_ap_server.store.engine import Store
-Store(sys.argv[1], Clock()).close()
-print("alembic" in sys.modules)
-"""
-
-
-def test_a_store_that_needs_nothing_is_opened_without_alembic(store: Store, store_url: str) -> None:
-    environ = {"PYTHONPATH": ":".join(sys.path)}
-    done = subprocess.run(
-        [sys.executable, "-c", _OPEN_AND_NAME, store_url], check=False, capture_output=True, text=True, env=environ
-    )
-
-    assert (done.stdout, done.stderr) == ("False\n", "")

@@ -10,20 +10,18 @@ import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 import anyio
 import httpx
+from tenacity import AsyncRetrying, RetryCallState, stop_after_attempt
 
 from rutter_ap_server.rutter.credentials import Credentials
 from rutter_ap_server.rutter.limiter import Clock, RateLimiter, Sleep
 from rutter_ap_server.rutter.request import API_VERSION, Call, Limits, NoAnswer, Outcome, Response, read_answer
 from rutter_ap_server.rutter.transport import TOKEN_EXTENSION, TokenTransport, network_transport, quiet_network_log
 from rutter_ap_tools.errors import OperatorError
-
-if TYPE_CHECKING:
-    from tenacity import RetryCallState
 
 STATUSES_RETRIED: Final = frozenset({408, 429, 452, 500, 502, 503, 504})
 
@@ -129,9 +127,6 @@ class Exchange:
     async def _repeat(
         self, attempt: Callable[[], Awaitable[Outcome]], attempts_max: int, again: Callable[[Outcome], bool]
     ) -> tuple[Outcome, bool]:
-        # Imported late: most processes start long before they first speak to Rutter.
-        from tenacity import AsyncRetrying, stop_after_attempt
-
         doubt = False
 
         def should_repeat(state: RetryCallState) -> bool:

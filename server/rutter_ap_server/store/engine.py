@@ -13,6 +13,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from rutter_ap_server.clock import Clock
+from rutter_ap_server.store import postgres, sqlite
 from rutter_ap_server.store.account_roles import AccountRoles
 from rutter_ap_server.store.approvers import Approvers
 from rutter_ap_server.store.attempts import Attempts
@@ -118,12 +119,8 @@ def _open(url: str) -> Engine:
         raise StoreError("RUTTER_AP_DATABASE_URL is not a database URL") from None
     backend = parsed.drivername.partition("+")[0]
     if backend == "sqlite":
-        from rutter_ap_server.store import sqlite
-
         return sqlite.open_engine(parsed)
     if backend in ("postgresql", "postgres"):
-        from rutter_ap_server.store import postgres
-
         return postgres.open_engine(parsed)
     raise StoreError("RUTTER_AP_DATABASE_URL must be sqlite:///PATH or postgresql://HOST/DATABASE")
 

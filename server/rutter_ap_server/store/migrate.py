@@ -1,18 +1,17 @@
-"""Bringing a store to this program's revision, each step once. Alembic is imported only when there is work to do."""
+"""Brings a store to this program's revision, each migration once."""
 
 from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, delete, insert, inspect, select
 
 from rutter_ap_server.store import schema
 from rutter_ap_server.store.errors import StoreError, from_elsewhere
-
-if TYPE_CHECKING:
-    from alembic.script import ScriptDirectory
 
 STAMP = select(schema.meta.c.value).where(schema.meta.c.key == schema.STAMP_KEY)
 
@@ -52,9 +51,6 @@ def upgrade(connection: Connection, not_ours: str) -> None:
     stamp = stamp_of(connection, not_ours)
     if current(stamp):
         return
-    from alembic.operations import Operations
-    from alembic.runtime.migration import MigrationContext
-
     operations = Operations(MigrationContext.configure(connection))
     for script in reversed(list(scripts().iterate_revisions(schema.REVISION, stamp or "base"))):
         script.module.upgrade(operations)
@@ -65,7 +61,5 @@ def upgrade(connection: Connection, not_ours: str) -> None:
 @cache
 def scripts() -> ScriptDirectory:
     """The steps, as Alembic orders them."""
-    from alembic.script import ScriptDirectory
-
     folder = str(Path(__file__).parent / "migrations")
     return ScriptDirectory(folder, version_locations=[folder])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, String, Table, Text, text
 
-# The newest step in migrations/, kept here too so that opening a store that needs none does not import Alembic.
+# The newest step in migrations/, kept here too so that opening a store that needs none does not read that folder.
 REVISION = "4"
 STAMP_KEY = "schema"
 

@@ -10,6 +10,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import NewType
 
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Connection, delete, insert, select
 
 from rutter_ap_server.clock import stamp
@@ -38,17 +40,12 @@ class SecretBox:
 
     def seal(self, secret: Secret, *, company_id: str, name: str) -> Sealed:
         """The secret as the database may keep it; never the same twice."""
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
         nonce = os.urandom(_NONCE_BYTES)
         hidden = AESGCM(self._keys[0]).encrypt(nonce, secret.reveal().encode(), _bound_to(company_id, name))
         return Sealed(_FORM + base64.urlsafe_b64encode(nonce + hidden).decode("ascii"))
 
     def open(self, sealed: Sealed, *, company_id: str, name: str) -> Secret:
         """The secret. Raises `StoreError` when no key opens it, or it was sealed for something else."""
-        from cryptography.exceptions import InvalidTag
-        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-
         kept = _unpacked(sealed)
         for key in self._keys:
             try:

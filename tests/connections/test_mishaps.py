@@ -130,7 +130,7 @@ async def test_only_an_address_is_ever_shown_as_a_link(home: Path, link: str) ->
         "RUTTER_CLIENT_SECRET": "b",
     }
     async with serving(home, environ=production) as (_, app):
-        with pytest.raises(OperatorError, match="not an address") as error:
+        with pytest.raises(OperatorError, match="not a safe address") as error:
             await app.companies.shown(link)
         assert not link or link not in error.value.message + error.value.next_step
         with pytest.raises(OperatorError):

@@ -107,5 +107,5 @@ async def test_an_unreachable_rutter_is_reported_and_not_remembered(home: Path) 
         row = (await listed(client))["Far Away"]
         assert row["health"] == "unknown"
         assert "not be reached" in row["problem"]
-        assert "It last answered on 20" in row["problem"]
+        assert "It last responded on 20" in row["problem"]
         assert served["base_url"] not in str(row)

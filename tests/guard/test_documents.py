@@ -100,11 +100,11 @@ async def test_the_document_of_another_bill_waits_for_an_approver(home: Path, tm
 
 UNREADABLE = [
     ("locked.pdf", pdfs.encrypted(), "the PDF is encrypted"),
-    ("torn.pdf", pdfs.broken(), "the PDF is broken"),
-    ("head.pdf", b"%PDF-1.7 only a head", "the PDF is broken"),
-    ("scan.pdf", pdfs.pdf([]), "the PDF holds no text"),
-    ("photo.png", pdfs.PNG, "it is a picture"),
-    ("photo.jpg", b"\xff\xd8\xff\xe0" + b"\x00" * 20, "it is a picture"),
+    ("torn.pdf", pdfs.broken(), "the PDF is damaged"),
+    ("head.pdf", b"%PDF-1.7 only a head", "the PDF is damaged"),
+    ("scan.pdf", pdfs.pdf([]), "the PDF contains no text"),
+    ("photo.png", pdfs.PNG, "the file is an image"),
+    ("photo.jpg", b"\xff\xd8\xff\xe0" + b"\x00" * 20, "the file is an image"),
 ]
 
 

@@ -123,17 +123,20 @@ async def test_a_text_file_is_read_and_compared_as_well(home: Path) -> None:
         assert (found["comparison"]["number"], found["comparison"]["total"]) == ("equal", "equal")
 
 
+NO_TEXT = "The file is neither a PDF nor text, so it cannot be read here."
+
+
 @pytest.mark.parametrize(
     ("content", "name", "content_type", "note"),
     [
         (pdfs.encrypted(), "a.pdf", "application/pdf", "The PDF is encrypted, so its text cannot be read."),
-        (pdfs.broken(), "a.pdf", "application/pdf", "The PDF is broken, so its text cannot be read."),
-        (b"%PDF-1.7 only a head", "a.pdf", "application/pdf", "The PDF is broken, so its text cannot be read."),
-        (pdfs.pdf(), "a.pdf", "application/pdf", "The PDF is broken, so its text cannot be read."),
-        (pdfs.pdf([], []), "a.pdf", "application/pdf", "The PDF holds no text, as a scan does."),
-        (pdfs.PNG, "a.pdf", "image/png", "It is a picture, whose text cannot be read here."),
-        (b"PK\x03\x04rest", "a.pdf", "application/zip", "It is neither a PDF nor text, so it cannot be read here."),
-        (b"\x00\x01", "a.txt", "application/octet-stream", "It is neither a PDF nor text, so it cannot be read here."),
+        (pdfs.broken(), "a.pdf", "application/pdf", "The PDF is damaged, so its text cannot be read."),
+        (b"%PDF-1.7 only a head", "a.pdf", "application/pdf", "The PDF is damaged, so its text cannot be read."),
+        (pdfs.pdf(), "a.pdf", "application/pdf", "The PDF is damaged, so its text cannot be read."),
+        (pdfs.pdf([], []), "a.pdf", "application/pdf", "The PDF contains no text; it is probably a scan."),
+        (pdfs.PNG, "a.pdf", "image/png", "The file is an image, and text in images cannot be read here."),
+        (b"PK\x03\x04rest", "a.pdf", "application/zip", NO_TEXT),
+        (b"\x00\x01", "a.txt", "application/octet-stream", NO_TEXT),
     ],
 )
 async def test_an_unreadable_file_is_named_and_never_compared(

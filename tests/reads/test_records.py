@@ -184,7 +184,7 @@ async def test_past_the_bound_ids_are_found_and_names_not_guessed(tmp_path: Path
 
         assert (await company.directory.vendor(last.id)).vendor_name == last.vendor_name
         for reference in (last.vendor_name or "", "no such id", ".."):
-            with pytest.raises(NotFound, match="too many to find one by its name"):
+            with pytest.raises(NotFound, match="too many to search by name"):
                 await company.directory.vendor(reference)
 
 
@@ -234,7 +234,7 @@ async def test_an_ambiguous_or_unknown_name_is_an_error_that_says_so(tmp_path: P
             await company.directory.one("payment_terms", "Net")
         assert [name for _, name in several.value.candidates] == ["2/10 Net 30", "Net 15", "Net 30"]
         for nothing in ("no such class", " ", "\u200b"):
-            with pytest.raises(NotFound, match="no class of this company") as told:
+            with pytest.raises(NotFound, match="this company has no class") as told:
                 await company.directory.one("class", nothing)
             assert "kind=class" in told.value.next_step
 

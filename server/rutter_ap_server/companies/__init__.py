@@ -1,4 +1,4 @@
-"""Linking companies and keeping them. Read `flow.py` first."""
+"""Connected companies: which there are, how they are doing, and how one is connected. Start with `connecting.py`."""
 
 from __future__ import annotations
 

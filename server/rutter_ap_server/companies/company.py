@@ -1,4 +1,4 @@
-"""One connected company: who it is, its client at Rutter, the names in it, its files, and the time."""
+"""One connected company and everything a call needs to work with it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Environment = Literal["embedded", "sandbox", "production"]
 
 @dataclass(frozen=True, slots=True)
 class CompanyIdentity:
-    """Which company it is. `id` is Rutter's connection id; `name` is what people call it, cleaned."""
+    """Identifies a company. `id` is Rutter's connection id; `name` is its display name, cleaned."""
 
     id: str
     name: str
@@ -28,13 +28,13 @@ class CompanyIdentity:
 
     @property
     def named(self) -> Named:
-        """As it stands in every answer."""
+        """As it appears in every result."""
         return Named(id=self.id, name=clean(self.name) or None)
 
 
 @dataclass(frozen=True, slots=True)
 class Company:
-    """Everything about one company that a call works with."""
+    """A company's identity, Rutter client, name directory, files and clock."""
 
     identity: CompanyIdentity
     rutter: CompanyClient
@@ -49,20 +49,20 @@ class Company:
 
     @property
     def name(self) -> str:
-        """What people call it, cleaned."""
+        """The display name, cleaned."""
         return self.identity.name
 
     @property
     def platform(self) -> str:
-        """The accounting platform, in Rutter's words."""
+        """The accounting platform, by Rutter's name for it."""
         return self.identity.platform
 
     @property
     def environment(self) -> Environment:
-        """Whether its books are real, Rutter's sandbox, or the embedded one."""
+        """Whether this is a production company, Rutter's sandbox, or the embedded practice company."""
         return self.identity.environment
 
     @property
     def named(self) -> Named:
-        """As it stands in every answer."""
+        """As it appears in every result."""
         return self.identity.named

@@ -1,6 +1,6 @@
-"""Linking companies: begun at Rutter, finished by a person in a browser, kept here with the access token sealed.
+"""Connects a company: started at Rutter, finished by a person in a browser, saved with an encrypted access token.
 
-Nothing here writes to any books.
+Nothing here writes accounting records.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ if TYPE_CHECKING:
     from rutter_ap_server.store.engine import Tx
 
 ASK_SECONDS_MAX = 120
-# A list looks whether so many that wait were finished; older ones are looked at when they are named.
+# A list checks this many pending connections; older ones are checked when they are named.
 _LOOKED_AT_MAX = 10
 Status = Literal["waiting", "connected", "dry_run"]
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectFlow:
-    """Begins connections, sees whether a person finished them, and helps one that needs a person again."""
+    """Starts connections, checks whether a person has finished them, and renews one whose sign-in has expired."""
 
     keeping: ConnectionRepository
     joining: Onboarding
 
     async def connect(self, query: ConnectLedger, *, actor: str, opener: Opener) -> ConnectResult:
-        """The way of `connect_ledger`.
+        """The `connect_ledger` tool.
 
-        A connection that was begun under the same name and waits is taken up again: calling twice makes no second one.
+        A pending connection with the same name is continued, so calling twice does not create a second one.
         Raises `Refused` while all writes are stopped.
         """
         await self._refuse_while_frozen()
@@ -69,7 +69,7 @@ class ConnectFlow:
         shown = await self.keeping.companies.shown(await self.keeping.link_of(begun))
         link = LinkToOpen(begun.id, _ASK.format(begun.name or "a company"), shown, ASK_SECONDS_MAX)
         opened = await opener.open_link(link)
-        # Asked of Rutter, whatever the client says: that somebody opened the link says nothing, nor that they did not.
+        # Rutter is asked whatever the client reports: opening the link, or not opening it, proves nothing.
         done = await self.joining.finish(begun, actor=actor) if opened is not Opened.CANNOT_ASK else None
         if done is not None:
             await opener.link_done(link)
@@ -85,7 +85,7 @@ class ConnectFlow:
     async def _sign_in_again(
         self, target: Company | UnavailableCompany, *, actor: str, opener: Opener
     ) -> ConnectResult:
-        """A company that was linked before: healthy, or the link by which a person signs in again."""
+        """A company that is already connected: its health, or the link for signing in again."""
         company = target if isinstance(target, Company) else await self.fetch_token(target, actor=actor)
         try:
             status = await company.rutter.status()
@@ -94,11 +94,11 @@ class ConnectFlow:
             status = await company.rutter.status()
         health = health_of(status)
         if health == "disabled":
-            raise ConnectionDisabled("The connection to this company is disabled at Rutter.")
+            raise ConnectionDisabled("Rutter has disabled the connection to this company.")
         if health != "needs_reauth":
             return self._result("connected", company.named, company.platform, _HEALTHY[health])
         if not status.link_url:
-            raise UpstreamNonsense("Rutter gave no link for signing in again.")
+            raise UpstreamNonsense("Rutter did not provide a link for signing in again.")
         shown = await self.keeping.companies.shown(status.link_url)
         link = LinkToOpen(company.id, _ASK_AGAIN.format(company.name), shown, ASK_SECONDS_MAX)
         opened = await opener.open_link(link)
@@ -113,7 +113,7 @@ class ConnectFlow:
         return waiting.model_copy(update={"link_url": shown})
 
     async def fetch_token(self, target: Company | UnavailableCompany, *, actor: str) -> Company:
-        """The company with its access token as Rutter has it now, sealed anew. Raises `PersonError` when it is gone."""
+        """The company, its token fetched from Rutter and encrypted again. Raises `PersonError` if it is gone."""
         connection_id = target.id
         if isinstance(target, Company) and self.keeping.companies.is_own(connection_id):
             raise CredentialsRejected("Rutter does not accept RUTTER_ACCESS_TOKEN.")
@@ -135,13 +135,13 @@ class ConnectFlow:
         return await self.keeping.companies.get(connection_id)
 
     async def listed(self, reference: str, *, actor: str, read_only: bool) -> ConnectionList:
-        """Every connection, or one; those that a person finished meanwhile become usable first."""
+        """Every connection, or one. Pending ones that a person has finished become usable first."""
         waiting = () if read_only else (await self.keeping.pending())[-_LOOKED_AT_MAX:]
         for begun in waiting:
             try:
                 await self.joining.finish(begun, actor=actor)
             except ApError:
-                # It is still listed as waiting; what is wrong is said when it is named.
+                # It is still listed as waiting; the problem is reported when it is named.
                 continue
         return await self.keeping.listed(reference)
 
@@ -150,17 +150,19 @@ class ConnectFlow:
         if by is not None:
             words = f"all writes are stopped, by {clean(by, 100)}"
             finding = Finding(code="freeze.active", severity=Severity.REFUSE, message=words)
-            raise Refused(words, findings=[finding], next_step="A person allows them again: rutter-ap unfreeze.")
+            raise Refused(
+                words, findings=[finding], next_step="A person can allow writes again with `rutter-ap unfreeze`."
+            )
 
     def _dry_run(self, target: AnyConnection | None, name: str) -> ConnectResult:
         if target is None:
-            company, step = Named(id="", name=name or None), "A new connection would be begun, and a link answered."
+            company, step = Named(id="", name=name or None), "A new connection would be started and its link returned."
         elif isinstance(target, SavedConnection):
             company = Named(id=target.id, name=target.name or None)
-            step = "It was begun before and waits: its link would be answered, or it would be finished."
+            step = "This connection is pending: it would be finished, or its link returned again."
         else:
             company = target.named
-            step = "It is connected: its health would be looked at, and where needed a link to sign in answered."
+            step = "This company is connected: its health would be checked and, if needed, a sign-in link returned."
         return self._result("dry_run", company, None, f"{step} Nothing was changed.")
 
     def _connected(self, done: SavedConnection) -> ConnectResult:
@@ -172,28 +174,28 @@ class ConnectFlow:
         )
 
 
-_ASK = "Open the page on which {} is linked, and sign in to its accounting platform there."
-_ASK_AGAIN = "Open the page on which to sign in again to the accounting platform of {}."
+_ASK = "Open this page to connect {}, and sign in to its accounting platform there."
+_ASK_AGAIN = "Open this page to sign in again to the accounting platform of {}."
 _OPENED = {
-    Opened.OPENED: "The link was opened, but Rutter does not show a sign-in yet: let the person finish there.",
-    Opened.NOT_OPENED: "The link was not opened. Ask the person whether they want to.",
-    Opened.CANNOT_ASK: "Give the person the link, to be opened in a browser.",
+    Opened.OPENED: "The link was opened, but Rutter shows no completed sign-in yet. Ask the person to finish there.",
+    Opened.NOT_OPENED: "The link was not opened. Ask the person whether they want to open it.",
+    Opened.CANNOT_ASK: "Give the person the link to open in a browser.",
 }
 _HEALTHY = {
-    "active": "It is connected. With several companies, name the company in every call.",
-    "not_ready": "It is connected; its first synchronisation can take hours, until then lists are refused.",
-    "unhealthy": "It is connected, but Rutter has trouble reaching the platform and keeps trying.",
+    "active": "The company is connected. If several companies are connected, name the company in every call.",
+    "not_ready": "The company is connected. The first sync can take hours; until it finishes, lists are not available.",
+    "unhealthy": "The company is connected, but Rutter has trouble reaching the platform and keeps retrying.",
 }
 
 
 def _is_locked(broken: UnavailableCompany) -> bool:
-    """Whether the token is there and no key opens it: wrong keys are the operator's to put right, not to seal over."""
+    """Whether a stored token cannot be decrypted: the operator must fix the keys before it may be replaced."""
     return isinstance(broken.trouble, StoreError)
 
 
 def _gone(connection_id: str) -> PersonError:
     return PersonError(
-        "Rutter knows this connection no more",
+        "Rutter no longer has this connection",
         code="connection.gone",
-        next_step=f"Remove it with `rutter-ap connections remove {connection_id}` and link the company anew.",
+        next_step=f"Remove it with `rutter-ap connections remove {connection_id}`, then connect the company again.",
     )

@@ -1,4 +1,4 @@
-"""The directory: records by id or name. A name that means several records is never guessed at."""
+"""Finds records by id or name. When a name matches several records, it never guesses."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _CANDIDATES_MAX = 8
 
 @dataclass(frozen=True, slots=True)
 class CachedList:
-    """The records of one kind by id, as read at one moment; not `whole` when there were more than are looked through.
+    """The records of one kind by id, as read at one moment; not `whole` when there were more than the limit.
 
-    Half a shelf is good for showing names and finding some records; that a name is nowhere else it cannot tell.
+    A partial list is enough to show names and find some records, but cannot prove that a name is unique.
     """
 
     read_at: datetime
@@ -36,7 +36,7 @@ class CachedList:
 
 
 class Directory:
-    """Names of one company. Lists are kept for minutes, for showing; what a write rests on is read afresh by id."""
+    """One company's records by name. Lists are cached for minutes, for display; writes read records again by id."""
 
     def __init__(self, ledger: CompanyClient, clock: Clock) -> None:
         self._ledger = ledger
@@ -53,7 +53,7 @@ class Directory:
         return await self._every("account", afresh=afresh)
 
     async def closed_up_to(self) -> date | None:
-        """The last day of the closed books, as the company's record says; None where it says nothing."""
+        """The last day of the closed period according to the company's record; None if it does not say."""
         now = self._clock.now()
         if self._closed is None or not timedelta(0) <= now - self._closed[0] < _FRESH:
             extras = (await self._ledger.company_info()).additional_fields
@@ -62,16 +62,16 @@ class Directory:
         return self._closed[1]
 
     def forget(self) -> None:
-        """Drops what was read: something was written."""
+        """Drops the cached lists, after something was written."""
         self._shelves.clear()
 
     async def vendor(self, reference: str) -> Vendor:
-        """The one vendor with that id or exactly that name; names are compared without case."""
+        """The one vendor with that id or exactly that name, ignoring case."""
         found: Vendor = await self.one("vendor", reference)
         return found
 
     async def vendor_to_read(self, reference: str) -> Vendor:
-        """The same for looking only, where the single vendor whose name contains it will do: the answer names it."""
+        """Like `vendor`, for reads: a single vendor whose name contains the text will do; the result names it."""
         try:
             return await self.vendor(reference)
         except Ambiguous as several:
@@ -85,9 +85,9 @@ class Directory:
         return found
 
     async def one(self, kind: str, reference: str) -> Any:
-        """The one record of a kind (see `NOUNS`) with that id, or exactly that name, number or code.
+        """The one record of a kind (see `RECORD_TYPES`) with that id, or exactly that name, number or code.
 
-        Raises `Ambiguous` for a name of several or only a part of one, `NotFound` for a name of none, and `NotOffered`
+        Raises `Ambiguous` if several match or only part of a name does, `NotFound` if none does, and `NotOffered`
         where the platform has no such records.
         """
         noun = RECORD_TYPES[kind]
@@ -108,9 +108,10 @@ class Directory:
         near = [r for r in records.values() if wanted and any(wanted in fold(text) for text in noun.names(r))]
         if near:
             raise Ambiguous(
-                f"no {_words(kind)} has exactly that name; these contain it", candidates=_candidates(near, noun)
+                f"no {_words(kind)} has exactly that name, but these names contain it",
+                candidates=_candidates(near, noun),
             )
-        raise NotFound(f"no {_words(kind)} of this company has that id or name", next_step=_look_up(kind))
+        raise NotFound(f"this company has no {_words(kind)} with that id or name", next_step=_look_up(kind))
 
     async def cached_list(self, kind: str, *, afresh: bool = False) -> CachedList:
         """The records of a kind, at most 20,000 of them. Raises `NotOffered` where the platform has none."""
@@ -132,16 +133,16 @@ class Directory:
     async def _every(self, kind: str, *, afresh: bool) -> dict[str, Any]:
         cached_list = await self.cached_list(kind, afresh=afresh)
         if not cached_list.whole:
-            raise WalkTooLong(f"This company has more {RECORD_TYPES[kind].plural} than can be looked through.")
+            raise WalkTooLong(f"This company has more {RECORD_TYPES[kind].plural} than can be searched.")
         return cached_list.by_id
 
     async def _by_id_alone(self, kind: str, reference: str) -> Any:
-        """Past the bound a name cannot be known to be the only one: an id still can."""
+        """Looks up an id only: in a partial list a name cannot be known to be unique."""
         try:
             return await self._endpoint(kind).get(reference)
         except (NotFoundUpstream, BadInput):
             raise NotFound(
-                f"no {_words(kind)} of this company has that id, and there are too many to find one by its name",
+                f"this company has no {_words(kind)} with that id, and too many to search by name",
                 next_step=_look_up(kind),
             ) from None
 
@@ -150,12 +151,12 @@ class Directory:
 
 
 def vendor_name(vendor: Vendor) -> str:
-    """What a vendor is called."""
+    """The vendor's display name."""
     return RECORD_TYPES["vendor"].name(vendor)
 
 
 def account_name(account: Account) -> str:
-    """What an account is called."""
+    """The account's display name."""
     return RECORD_TYPES["account"].name(account)
 
 
@@ -169,21 +170,21 @@ def _words(kind: str) -> str:
 
 
 def _look_up(kind: str) -> str:
-    return f"Look it up with find_records kind={kind} and use the id shown there."
+    return f"Look it up with find_records (kind={kind}) and use the id shown there."
 
 
 _CHARACTERS_MAX = 80
 
 
 class NameResolver:
-    """The names of one answer's records. Asking never fails: an id alone is still worth showing."""
+    """Resolves ids to names for one result. It never fails: an id alone is still worth showing."""
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
         self._kinds: dict[str, dict[str, Any]] = {}
 
     async def named(self, kind: str, record_id: str) -> Named:
-        """A record by its id, with its name where that is known; `kind` is one of `NOUNS`."""
+        """A record by its id, with its name if known; `kind` is a key of `RECORD_TYPES`."""
         if kind not in self._kinds:
             self._kinds[kind] = await self._read(kind)
         record = self._kinds[kind].get(record_id)
@@ -205,7 +206,7 @@ def _nothing(_record: Any) -> str:
 
 
 def _field(*names: str) -> Text:
-    """The first of some fields that is filled."""
+    """The first of these fields that is not empty."""
 
     def read(record: Any) -> str:
         return next((value for name in names if (value := getattr(record, name))), "")
@@ -218,7 +219,7 @@ _NAME = _field("name")
 
 @dataclass(frozen=True, slots=True)
 class RecordType:
-    """One kind of record. `collection` is the Rutter client's; `instead` is the way on a platform without it."""
+    """One kind of record. `collection` is the Rutter client's; `instead` advises what to do without such records."""
 
     collection: str
     instead: str
@@ -227,11 +228,11 @@ class RecordType:
 
     @property
     def plural(self) -> str:
-        """The kind as a sentence names several of it."""
+        """The plural used in sentences."""
         return self.collection.replace("_", " ")
 
     def names(self, record: Any) -> tuple[str, ...]:
-        """Everything a person may call the record, its name first."""
+        """Everything a person may use to refer to the record, its name first."""
         return tuple(text for text in (self.name(record), self.code(record)) if text)
 
 
@@ -241,34 +242,38 @@ RECORD_TYPES: dict[str, RecordType] = {
     "vendor": RecordType("vendors", _LOOK_THERE, _field("vendor_name", "contact_name")),
     "account": RecordType("accounts", _LOOK_THERE, code=_field("nominal_code")),
     "customer": RecordType("customers", "Leave the customer out.", _field("customer_name", "contact_name")),
-    "item": RecordType("items", "Name an expense account on the line instead.", code=_field("code")),
-    "class": RecordType("classes", "Leave the class out; find_records kind=department may hold what is meant."),
+    "item": RecordType("items", "Use an expense account on the line instead.", code=_field("code")),
+    "class": RecordType(
+        "classes", "Leave the class out; a department may serve instead (find_records kind=department)."
+    ),
     "department": RecordType(
-        "departments", "Leave the department out; find_records kind=class may hold what is meant."
+        "departments", "Leave the department out; a class may serve instead (find_records kind=class)."
     ),
-    "location": RecordType("locations", "Leave the location out; find_records kind=department may hold what is meant."),
-    "project": RecordType("projects", "Leave the project out; a customer may stand for it."),
+    "location": RecordType(
+        "locations", "Leave the location out; a department may serve instead (find_records kind=department)."
+    ),
+    "project": RecordType("projects", "Leave the project out; a customer may serve instead."),
     "tax_rate": RecordType(
-        "tax_rates", "Leave the tax rate out and enter the tax as a line of its own.", code=_field("code")
+        "tax_rates", "Leave the tax rate out and enter the tax as a separate line.", code=_field("code")
     ),
-    "payment_terms": RecordType("payment_terms", "Leave the payment terms out and give due_date.", _field("term_name")),
-    "subsidiary": RecordType("subsidiaries", "Leave the subsidiary out: the company has one set of books."),
+    "payment_terms": RecordType("payment_terms", "Leave the payment terms out and set due_date.", _field("term_name")),
+    "subsidiary": RecordType("subsidiaries", "Leave the subsidiary out; the company has only one set of books."),
     "purchase_order": RecordType(
-        "purchase_orders", "Enter the bill without its purchase order.", _nothing, _field("document_number")
+        "purchase_orders", "Enter the bill without a purchase order.", _nothing, _field("document_number")
     ),
     "currency": RecordType(
-        "currencies", "Use the ISO 4217 code on the document.", _field("currency_name"), _field("currency_code")
+        "currencies", "Use the ISO 4217 code shown on the document.", _field("currency_name"), _field("currency_code")
     ),
 }
 
 
 class NotOffered(AssistantError):
-    """The accounting platform, or the plan of this connection, has no such records."""
+    """The accounting platform, or the plan of this connection, does not offer such records."""
 
     code = "platform.unsupported"
 
     def __init__(self, noun: RecordType) -> None:
         super().__init__(
             f"this company's accounting platform or plan does not offer {noun.plural}",
-            next_step=f"Do not try again. {noun.instead}",
+            next_step=f"Do not retry. {noun.instead}",
         )

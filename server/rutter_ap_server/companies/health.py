@@ -1,4 +1,4 @@
-"""Connected companies: how each is, when it was last brought up to date, and what its platform can do."""
+"""The health of connected companies, when each was last synced, and what its platform supports."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ASKED_MAX = 50
 _AT_ONCE_MAX = 8
 _SECONDS_MAX = 30
-# What the tools do, in the words of Rutter's collections.
+# What the tools do, in terms of Rutter's collections.
 _VERBS = {
     "create_bill": ("bills", "create"),
     "update_bill": ("bills", "update"),
@@ -36,13 +36,13 @@ _VERBS = {
     "update_vendor": ("vendors", "update"),
     "purchase_orders": ("purchase_orders", "read"),
 }
-assert set(_VERBS.values()) <= set(DOCUMENTED), "a verb that Rutter has no call for"
+assert set(_VERBS.values()) <= set(DOCUMENTED), "an ability that Rutter has no call for"
 _SIGN_IN = ("needs_reauth", "waiting")
 
 
 @dataclass(frozen=True, slots=True)
 class UnavailableCompany:
-    """A connected company that cannot be worked with now; `trouble` says why, and who can do something."""
+    """A connected company that cannot be used now; `trouble` says why, and who can fix it."""
 
     id: str
     name: str
@@ -52,13 +52,13 @@ class UnavailableCompany:
 
     @property
     def named(self) -> Named:
-        """As it stands in an answer."""
+        """As it appears in a result."""
         return Named(id=self.id, name=clean(self.name) or None)
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A connection that nobody linked yet. The link is in no repr: whoever has it can link in the person's name."""
+    """A pending connection. The repr omits the link, because anyone who has it can connect on the person's behalf."""
 
     id: str
     name: str
@@ -73,7 +73,7 @@ Shown = Callable[[str], Awaitable[str | None]]
 
 
 def health_of(status: ConnectionStatus) -> Health:
-    """The health of a connection in one word; what stops it most comes first (Rutter docs: Connection Status)."""
+    """The health of a connection, the most serious problem first (Rutter docs: Connection Status)."""
     if status.disabled_status.is_disabled:
         return "disabled"
     if status.needs_update_status.needs_update:
@@ -84,7 +84,7 @@ def health_of(status: ConnectionStatus) -> Health:
 
 
 def abilities(platform: str, unavailable: Sequence[str] = ()) -> Abilities:
-    """What a platform does for accounts payable, by how sure that is."""
+    """What a platform supports for accounts payable, by how certain that is."""
     known = abilities_of(platform, unavailable)
     sorted_by: dict[Support, list[str]] = {support: [] for support in Support}
     for verb, (collection, what) in _VERBS.items():
@@ -95,9 +95,9 @@ def abilities(platform: str, unavailable: Sequence[str] = ()) -> Abilities:
 async def list_connections(
     found: Sequence[Company | UnavailableCompany | Waiting], shown: Shown, environment: Environment
 ) -> ConnectionList:
-    """Asks Rutter about each, a few at a time and no longer than is bearable; one that fails hides no other.
+    """Asks Rutter about each company, a few at a time and within a time limit; one failure does not hide the others.
 
-    `shown` makes Rutter's link one that a person can open.
+    `shown` turns Rutter's link into one that a person can open.
     """
     rows: dict[int, ConnectionRow] = {}
     limiter = anyio.CapacityLimiter(_AT_ONCE_MAX)
@@ -110,7 +110,7 @@ async def list_connections(
         for place, one in enumerate(found[:ASKED_MAX]):
             tasks.start_soon(look, place, one)
     listed = [rows[place] for place in sorted(rows)] + [_not_asked(one) for one in found[ASKED_MAX:]]
-    company = Named(id=listed[0].id, name=listed[0].name) if len(listed) == 1 else Named(id="", name="all of them")
+    company = Named(id=listed[0].id, name=listed[0].name) if len(listed) == 1 else Named(id="", name="all companies")
     return ConnectionList(company=company, environment=environment, connections=listed, next_step=_next_step(listed))
 
 
@@ -132,7 +132,7 @@ async def _row(one: Company | UnavailableCompany | Waiting, shown: Shown) -> Con
             status, detail = await _asked(one)
             return await _healthy_or_not(one, status, detail, shown)
     except TimeoutError:
-        late = ApError(f"Rutter did not answer within {_SECONDS_MAX} seconds.")
+        late = ApError(f"Rutter did not respond within {_SECONDS_MAX} seconds.")
         return _troubled(company.id, company.name, company.platform, company.environment, late)
     except ApError as error:
         return _troubled(company.id, company.name, company.platform, company.environment, error)
@@ -161,10 +161,10 @@ async def _healthy_or_not(
 
 
 _PROBLEMS: dict[Health, str] = {
-    "not_ready": "The first synchronisation has not ended; it can take hours.",
-    "unhealthy": "Rutter has trouble reaching the platform and keeps trying; lists may be out of date.",
+    "not_ready": "The first sync has not finished; it can take hours.",
+    "unhealthy": "Rutter has trouble reaching the platform and keeps retrying; lists may be out of date.",
     "needs_reauth": "A person must sign in to the accounting platform again.",
-    "disabled": "The connection is disabled; a person must enable or renew it at Rutter.",
+    "disabled": "The connection is disabled; a person must enable or renew it in Rutter.",
 }
 
 
@@ -189,17 +189,17 @@ def _not_asked(one: Company | UnavailableCompany | Waiting) -> ConnectionRow:
         platform=clean(platform, 40) or None,
         environment=company.environment,
         health="unknown",
-        problem="Not asked now: name it with `company` to see how it is.",
+        problem="Not checked now; pass it as `company` to check it.",
     )
 
 
 def _next_step(rows: Sequence[ConnectionRow]) -> str:
     if not rows:
-        return "No company is connected yet: connect_ledger begins linking one."
+        return "No company is connected yet; start with connect_ledger."
     if any(row.health in _SIGN_IN for row in rows):
-        return "A person opens the sign-in link; connect_ledger with connection_id then finishes it."
+        return "Ask a person to open the sign-in link and sign in, then call connect_ledger with its connection_id."
     if any(row.health == "unknown" for row in rows):
-        return "The others can be worked with; what stops one stands beside it."
+        return "Companies listed without a problem can be used; the others say what is wrong."
     if len(rows) > 1:
-        return "Name the company in every call that reads or writes."
-    return "It is ready."
+        return "Name the company in every call."
+    return "The company is ready."

@@ -1,6 +1,6 @@
-"""The practice company's sign-in pages for a person's browser: served from this process, on this machine, when needed.
+"""Serves the practice company's sign-in pages to a browser on this machine, only when they are needed.
 
-Rutter's own pages stand in the internet; the embedded sandbox has no address until somebody wants to link with it.
+Rutter's own pages are on the internet; the embedded sandbox has no address until someone wants to connect to it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _STOP_SECONDS_MAX = 3
 
 
 class LinkPages:
-    """Only the pages for linking, only on the loopback address, and only from the first link shown until `aclose`."""
+    """Serves only the link pages, only on the loopback address, and only from the first link shown until `aclose`."""
 
     def __init__(self, sandbox: AsgiApp) -> None:
         self._sandbox = sandbox
@@ -39,7 +39,7 @@ class LinkPages:
         self._task: asyncio.Task[None] | None = None
 
     async def shown(self, link_url: str) -> str:
-        """A link of the sandbox's as the person's browser can open it; starts the pages the first time."""
+        """A sandbox link as an address that a browser can open; starts the server the first time."""
         async with self._starting:
             if self._server is None:
                 await self._start()
@@ -60,22 +60,24 @@ class LinkPages:
         listener.listen(_BACKLOG)
         self._origin = f"http://{_HOST}:{listener.getsockname()[1]}"
         self._server = _server_of(self._only_pages)
-        # It outlives the call that needed it first, so that it is no child of that call's task.
+        # It outlives the call that first needed it, so it must not be a child of that call's task.
         self._task = asyncio.create_task(self._server.serve(sockets=[listener]))
         self._task.add_done_callback(lambda _: listener.close())
 
     async def _only_pages(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """A page of another site must not reach it under a name of its own: only this very address is answered."""
+        """Accepts requests for exactly this address only, so that another site cannot reach it by DNS rebinding."""
         host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
         if scope["path"].startswith(_PAGES) and f"http://{host}" == self._origin:
             await self._sandbox(scope, receive, send)
             return
         await send({"type": "http.response.start", "status": 404, "headers": [(b"content-type", b"text/plain")]})
-        await send({"type": "http.response.body", "body": b"There is nothing here but the pages for linking.\n"})
+        await send(
+            {"type": "http.response.body", "body": b"Only the pages for connecting a company are served here.\n"}
+        )
 
 
 def _server_of(pages: AsgiApp) -> uvicorn.Server:
-    """A server that leaves the process's signals to whoever runs it, and says nothing on stdout."""
+    """A server that leaves signal handling to the process and prints nothing to stdout."""
     # Imported late: most processes never show such a page.
     import uvicorn
 

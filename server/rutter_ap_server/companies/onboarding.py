@@ -1,7 +1,7 @@
-"""Joining: a connection is made at Rutter, linked there by a person, and from then on kept here as a company.
+"""Onboarding: a connection is created at Rutter, completed there by a person, and from then on saved here as a company.
 
-What is made at Rutter is written down right after its answer. Where this process dies in between, a connection stays
-behind there that nobody can use; `rutter-ap connections list --all` shows it once it is linked.
+A new connection is saved right after Rutter's response. If this process dies in between, an unusable connection stays
+behind at Rutter; `rutter-ap connections list --all` shows it if someone completes it.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ if TYPE_CHECKING:
     from rutter_ap_server.store.engine import Tx
     from rutter_ap_server.store.secrets import SecretBox
 
-# What Rutter answers about a connection that nobody linked yet, or whose token it no longer takes.
+# The errors Rutter returns for a connection that is not linked yet, or whose token it no longer accepts.
 _NOT_LINKED = (BadRequest, CredentialsRejected, NotFoundUpstream, UpstreamNonsense)
 logger = logging.getLogger("rutter_ap")
 
 
 @dataclass(frozen=True, slots=True)
 class Onboarding:
-    """Makes connections at Rutter and turns linked ones into companies of ours."""
+    """Creates connections at Rutter and turns completed ones into saved companies."""
 
     keeping: ConnectionRepository
     _beginning: anyio.Lock = field(default_factory=anyio.Lock)
 
     async def begin(self, name: str, *, actor: str) -> SavedConnection:
-        """Makes a connection at Rutter and keeps it with its sealed token, or answers the one of that name that waits.
+        """Creates a connection at Rutter and saves it with an encrypted token, or returns the pending one of that name.
 
-        Raises `StoreError` when there is no key to seal with, before anything is made.
+        Raises `StoreError` when there is no encryption key, before anything is created.
         """
         box = self.keeping.box()
         client = await self.keeping.companies.client()
@@ -53,15 +53,15 @@ class Onboarding:
             waiting = await self.keeping.pending_named(name)
             if waiting is not None:
                 return waiting
-            # Between Rutter's answer and its record nothing may come in between but a power cut.
+            # Cancellation must not separate Rutter's response from saving it.
             with anyio.CancelScope(shield=True):
                 try:
                     made = await client.connections.create()
                 except WriteOutcomeUnknown:
                     raise RetryError(
-                        "Rutter did not say whether it began the connection",
+                        "Rutter did not confirm that it created the connection",
                         code="connection.no_answer",
-                        next_step="Call again: a connection that nobody opens does no harm.",
+                        next_step="Call again; an unused connection does no harm.",
                     ) from None
                 kept = await self._keep(box, made, name, actor)
         if kept.id != made.id:
@@ -82,7 +82,7 @@ class Onboarding:
         return await self.keeping.store.write(keep)
 
     async def finish(self, begun: SavedConnection, *, actor: str) -> SavedConnection | None:
-        """The connection as it is once a person linked it; None while nobody did."""
+        """The connection once a person has completed it; None until then."""
         token = await self.keeping.secret(begun.id, ACCESS_TOKEN)
         linked = await self._linked(begun, token)
         if linked is None:
@@ -94,11 +94,11 @@ class Onboarding:
             if tx.connections.activate(begun.id, name=name, platform=platform):
                 if box is not None and entry is not None:
                     self.keeping.seal_token(tx, box, entry)
-                # From now on Rutter gives a link where one is needed.
+                # From now on Rutter provides a link when one is needed.
                 tx.secrets.delete(begun.id, LINK_URL)
                 tx.audit.append("connection_linked", actor=actor, company=begun.id, name=name, platform=platform)
             kept = tx.connections.get(begun.id)
-            # Somebody else may have finished it meanwhile, or removed it.
+            # Another process may have finished or removed it in the meantime.
             return kept if kept is not None and kept.status == "active" else None
 
         return await self.keeping.store.write(keep)
@@ -106,7 +106,7 @@ class Onboarding:
     async def _linked(
         self, begun: SavedConnection, token: Secret | None
     ) -> tuple[str, str, ConnectionEntry | None] | None:
-        """Platform and name once it is linked, with Rutter's entry where the token had to come from there."""
+        """Platform and name once it is completed, with Rutter's entry if the token had to come from there."""
         client, entry = await self.keeping.companies.client(), None
         try:
             if token is None:
@@ -124,17 +124,18 @@ class Onboarding:
             try:
                 name = clean((await books.company_info()).name, 80)
             except ApError:
-                # A name is nice to have; while the first synchronisation runs there may be none.
+                # A name is optional; during the first sync there may be none.
                 name = ""
         platform = clean(detail.platform, 60)
         return platform, name or platform, entry
 
     async def adopt(self, connection_id: str, *, actor: str) -> SavedConnection:
-        """Takes up a connection that the organisation has at Rutter already: for operators, never for assistants."""
+        """Saves a connection that the organisation already has at Rutter: for operators, never for assistants."""
         box, entry = self.keeping.box(), await self.keeping.entry(connection_id)
         if entry is None or not entry.platform:
             raise NotFound(
-                "Rutter has no linked connection with that id", next_step="rutter-ap connections list --all shows them."
+                "Rutter has no linked connection with that id",
+                next_step="List them with `rutter-ap connections list --all`.",
             )
         adopted = entry
         client = await self.keeping.companies.client()
@@ -145,7 +146,9 @@ class Onboarding:
         def keep(tx: Tx) -> SavedConnection:
             kept = tx.connections.begin(adopted.id, environment=self.keeping.environment, name=name)
             if kept.id != adopted.id:
-                raise BadInput("a connection of that name waits to be linked", next_step="Rename or remove that one.")
+                raise BadInput(
+                    "a pending connection already has that name", next_step="Rename or remove that one first."
+                )
             self.keeping.seal_token(tx, box, adopted)
             tx.connections.activate(adopted.id, name=name, platform=platform)
             tx.audit.append("connection_adopted", actor=actor, company=adopted.id, name=name, platform=platform)
@@ -158,7 +161,7 @@ class Onboarding:
         try:
             await client.connections.rename(connection_id, name)
         except ApError as error:
-            # It is called so here in any case; there another connection may have the name.
+            # The name applies here in any case; at Rutter another connection may already have it.
             logger.warning("naming a connection at Rutter: %s", error.error_code)
 
     async def _forget_at_rutter(self, connection_id: str) -> None:

@@ -1,4 +1,4 @@
-"""The companies: which companies are connected, and the one Rutter client behind them all."""
+"""The connected companies, and the one Rutter client they share."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ if TYPE_CHECKING:
     from rutter_ap_server.store.secrets import Sealed, SecretBox
     from rutter_sandbox import Sandbox
 
-# How long the company of RUTTER_ACCESS_TOKEN is left alone after it could not be read, while there are others, and how
-# long a store that is out of reach: no call must wait for them each time.
+# How long to wait before retrying the company of RUTTER_ACCESS_TOKEN (while there are others) or an unreachable store,
+# so that not every call waits for them.
 _LEFT_ALONE_SECONDS = 30
 _OWN = "RUTTER_ACCESS_TOKEN"
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Where connected companies are kept, and what opens their tokens. Both are made when first asked for."""
+    """Where connected companies are saved, and what decrypts their tokens. Both are created on first use."""
 
     store: Callable[[], Store]
     box: Callable[[], SecretBox]
@@ -47,8 +47,8 @@ class Kept:
 class CompanyRegistry:
     """Opens the client on first use, so that a server that only lists its tools never pays for it.
 
-    The companies are that of RUTTER_ACCESS_TOKEN, or the embedded sandbox's own, and every active one in the store. One
-    that cannot be worked with stands among `broken` and hides no other.
+    The companies are the one of RUTTER_ACCESS_TOKEN, or the embedded sandbox's, and every active one in the store. A
+    company that cannot be used is listed in `broken` and does not hide the others.
     """
 
     def __init__(self, settings: Settings, clock: Clock, kept: Kept | None = None) -> None:
@@ -68,7 +68,7 @@ class CompanyRegistry:
         self._broken: tuple[UnavailableCompany, ...] = ()
 
     async def all(self) -> tuple[Company, ...]:
-        """Every connected company that can be worked with, as the store has them now."""
+        """Every usable company, as the store has them now."""
         async with self._opening:
             self._open()
             await self._follow_store()
@@ -78,22 +78,22 @@ class CompanyRegistry:
             return tuple(one for one in every if isinstance(one, Company))
 
     async def broken(self) -> tuple[UnavailableCompany, ...]:
-        """Every connected company that cannot be worked with, with why."""
+        """Every company that cannot be used, with the reason."""
         await self.all()
         return self._broken
 
     async def get(self, reference: str) -> Company:
-        """The company with that id or name; the only one when nothing is said.
+        """The company with that id or name; without a `reference`, the only one.
 
-        Raises `NotFound` for a name nobody has, listing those there are, and what is wrong with a company that cannot
-        be worked with.
+        Raises `NotFound` for an unknown name, listing the companies there are, and the company's own error for one
+        that cannot be used.
         """
         found: list[Company | UnavailableCompany] = [*await self.all(), *self._broken]
         if not found:
             raise NotFound(
                 "no company is connected yet",
                 code="company.none",
-                next_step="Call connect_ledger (or run `rutter-ap connect`): a person then signs in to the platform.",
+                next_step="Call connect_ledger, or run `rutter-ap connect`; a person then signs in to the platform.",
             )
         if reference:
             wanted = fold(reference)
@@ -110,12 +110,12 @@ class CompanyRegistry:
         return chosen[0]
 
     async def client(self) -> RutterClient:
-        """The one client."""
+        """The shared Rutter client."""
         async with self._opening:
             return self._open()
 
     async def shown(self, link_url: str) -> str:
-        """A link of Rutter's as a person's browser can open it. Raises `OperatorError` for one that is none."""
+        """A link from Rutter as an address a browser can open. Raises `OperatorError` for an unsafe address."""
         await self.client()
         if self._pages is not None:
             return await self._pages.shown(link_url)
@@ -127,17 +127,17 @@ class CompanyRegistry:
         return link_url
 
     def is_own(self, connection_id: str) -> bool:
-        """Whether a connection comes from the settings, or the embedded sandbox, and so is not kept in the store."""
+        """Whether a connection comes from the settings or the embedded sandbox, and so is not saved in the store."""
         return self._own is not None and self._own.id == connection_id
 
     async def aclose(self) -> None:
-        """Closes the client and, where it is embedded, the sandbox's file."""
+        """Closes the client and, if embedded, the sandbox's file."""
         await self._stack.aclose()
         self._client = self._pages = self._own = self._revision = None
         self._stored = {}
 
     def _every(self) -> list[Company | UnavailableCompany]:
-        """The settings' own company first; kept twice, it counts once, under the token the operator gave."""
+        """The company from the settings first; if it is also saved, it is listed once, with the operator's token."""
         own = [self._own] if self._own is not None else []
         return own + [one for id_, (_, one) in self._stored.items() if not self.is_own(id_)]
 
@@ -174,15 +174,15 @@ class CompanyRegistry:
             sandbox = open_sandbox(self._settings.sandbox_file)
         except RuntimeError:
             raise OperatorError(
-                "the practice company's books were made by another version of this program",
+                "the practice company was created by another version of this program",
                 code="sandbox.other_version",
-                next_step="Remove sandbox.db from RUTTER_AP_HOME: the practice company is made anew.",
+                next_step="Delete sandbox.db from RUTTER_AP_HOME; a new practice company is then created.",
             ) from None
         self._stack.callback(sandbox.close)
         return sandbox
 
     async def _open_own(self) -> None:
-        """Reads the company of the settings' token; where it is the only one, anew with each call until it answers."""
+        """Reads the company of the settings' token; if it is the only one, retries on every call until it responds."""
         if self._own_token is None or isinstance(self._own, Company):
             return
         if self._stored and _lately(self._own_failed_at):
@@ -200,7 +200,7 @@ class CompanyRegistry:
         return self._office(token, detail.id, name, detail.platform)
 
     async def _follow_store(self) -> None:
-        """Takes in what changed in the store since the last look, whoever changed it."""
+        """Loads what changed in the store since the last check, whichever process changed it."""
         kept = self._kept
         if kept is None or _lately(self._store_failed_at):
             return
@@ -216,7 +216,7 @@ class CompanyRegistry:
         try:
             self._revision, rows = await kept.store().read(read)
         except (StoreError, SettingsError):
-            # Without the store no write leaves this machine, but the books of companies known so far can be read.
+            # Without the store nothing is written, but companies already loaded can still be read.
             self._store_failed_at = anyio.current_time()
             return
         if rows is None:
@@ -224,7 +224,7 @@ class CompanyRegistry:
         before, self._stored = self._stored, {}
         for row, sealed in rows:
             known = before.get(row.id)
-            # A company that did not change stays: names read lately stand in it.
+            # An unchanged company is kept, with its cached names.
             again = known is not None and known[0] == row and isinstance(known[1], Company)
             self._stored[row.id] = known if known is not None and again else (row, self._of_store(kept, row, sealed))
 
@@ -266,17 +266,17 @@ def _unknown(reference: str, found: list[Company | UnavailableCompany]) -> NotFo
 
 def _token_gone(connection_id: str) -> PersonError:
     return PersonError(
-        "the access token of this connection is not kept here any more",
+        "the access token for this connection is no longer stored",
         code="connection.token_gone",
-        next_step=f"Call connect_ledger with connection_id {connection_id}: it is fetched anew from Rutter.",
+        next_step=f"Call connect_ledger with connection_id {connection_id} to fetch the token from Rutter again.",
     )
 
 
 def _no_link() -> OperatorError:
     return OperatorError(
-        "Rutter's link for signing in is not an address that can be shown",
+        "Rutter's sign-in link is not a safe address to show",
         code="connection.bad_link",
-        next_step="Check RUTTER_BASE_URL; link the company in Rutter's dashboard.",
+        next_step="Check RUTTER_BASE_URL, or connect the company in Rutter's dashboard.",
     )
 
 

@@ -1,4 +1,4 @@
-"""Connections as they are kept: found by id or name, their secrets sealed and opened, renamed, removed, listed."""
+"""Saved connections: found by id or name, listed, renamed and removed; their secrets are encrypted."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ K = TypeVar("K", bound=Company | UnavailableCompany | SavedConnection | Waiting)
 
 @dataclass(frozen=True, slots=True)
 class ConnectionRepository:
-    """The connections this program knows. Access tokens and links are only ever in the store sealed."""
+    """The connections this installation knows. The store holds access tokens and links only in encrypted form."""
 
     store: Store
     companies: CompanyRegistry
@@ -37,74 +37,74 @@ class ConnectionRepository:
     environment: Environment
 
     async def all(self) -> list[AnyConnection]:
-        """Every company that is connected or waits to be: those of the settings, and those that are kept."""
+        """Every connected or pending company, from the settings and from the store."""
         return [*await self.companies.all(), *await self.companies.broken(), *await self.pending()]
 
     async def pending(self) -> tuple[SavedConnection, ...]:
-        """Those that nobody linked yet."""
+        """The connections that no person has completed yet."""
         return await self.store.read(lambda tx: tx.connections.all(self.environment, ["pending"]))
 
     async def named(self, reference: str) -> AnyConnection:
-        """The connection with that id or name: only those known here, never any other of the organisation."""
+        """The connection with that id or name: only those known here, never others of the organisation."""
         return _only(await self.all(), reference)
 
     async def pending_named(self, name: str) -> SavedConnection | None:
-        """The connection of that name that waits. Raises `BadInput` when a connected company has the name."""
+        """The pending connection of that name. Raises `BadInput` when a connected company has the name."""
         every = await self.all()
         for one in every:
             if isinstance(one, SavedConnection) and fold(one.name) == fold(name):
                 return one
         if name and any(fold(one.name) == fold(name) for one in every):
             raise BadInput(
-                "a connected company has that name already",
+                "a connected company already has that name",
                 code="connection.name_taken",
-                next_step="To sign in to it again give it as connection_id; for another company choose another name.",
+                next_step="To sign in to that company again, pass it as connection_id; otherwise choose another name.",
             )
         return None
 
     async def kept(self, reference: str) -> SavedConnection:
-        """The kept connection with that id or name. Raises `BadInput` for one that comes from the settings."""
+        """The saved connection with that id or name. Raises `BadInput` for one that comes from the settings."""
         rows = await self.store.read(lambda tx: tx.connections.all(self.environment))
         known = {row.id: row for row in rows}
         found = _only(await self.all(), reference)
         if found.id in known:
             return known[found.id]
         raise BadInput(
-            "that company comes from the settings and is not kept here",
+            "that company comes from the settings and is not a saved connection",
             code="connection.from_settings",
-            next_step="Change RUTTER_ACCESS_TOKEN; the embedded practice company stays.",
+            next_step="Change RUTTER_ACCESS_TOKEN instead; the embedded practice company cannot be changed.",
         )
 
     async def secret(self, connection_id: str, name: str) -> Secret | None:
-        """A secret of a connection, opened; None when there is none. Raises `StoreError` without the right key."""
+        """A connection's secret, decrypted; None when there is none. Raises `StoreError` without the right key."""
         sealed = await self.store.read(lambda tx: tx.secrets.get(connection_id, name))
         return None if sealed is None else self.box().open(sealed, company_id=connection_id, name=name)
 
     def seal_token(self, tx: Tx, box: SecretBox, entry: ConnectionEntry) -> None:
-        """Keeps the access token of a connection's entry at Rutter."""
+        """Saves the access token from Rutter's entry for a connection, encrypted."""
         sealed = box.seal(entry.access_token, company_id=entry.id, name=ACCESS_TOKEN)
         tx.secrets.put(entry.id, ACCESS_TOKEN, sealed)
 
     def seal_link(self, tx: Tx, box: SecretBox, entry: ConnectionEntry) -> None:
-        """Keeps the link while somebody has yet to open it: whoever has it can link in the company's name."""
+        """Saves the link, encrypted, until it is used: anyone who has it can connect on the company's behalf."""
         if entry.link_url:
             tx.secrets.put(entry.id, LINK_URL, box.seal(Secret(entry.link_url), company_id=entry.id, name=LINK_URL))
 
     async def link_of(self, begun: SavedConnection) -> str:
-        """The link for a connection that waits."""
+        """The link for a pending connection."""
         link = await self.secret(begun.id, LINK_URL)
         if link is None:
-            raise UpstreamNonsense("Rutter gave no link for this connection.")
+            raise UpstreamNonsense("Rutter did not provide a link for this connection.")
         return link.reveal()
 
     async def entry(self, connection_id: str) -> ConnectionEntry | None:
-        """A connection as Rutter lists it, with its token; None when Rutter has it no more, or nobody linked it."""
+        """A connection as Rutter lists it, with its token; None if Rutter no longer has it or nobody completed it."""
         client = await self.companies.client()
         found = [one for one in await client.connections.list(status="any") if one.id == connection_id]
         return found[0] if found else None
 
     async def elsewhere(self) -> list[ConnectionEntry]:
-        """The organisation's connections at Rutter that are not known here: for an operator, never for an assistant."""
+        """The organisation's other connections at Rutter: for an operator, never for an assistant."""
         known = {one.id for one in await self.all()}
         client = await self.companies.client()
         return [entry for entry in await client.connections.list(status="any") if entry.id not in known]
@@ -121,7 +121,7 @@ class ConnectionRepository:
         return await self._with_last_answers(found)
 
     async def _with_last_answers(self, found: ConnectionList) -> ConnectionList:
-        """Notes who answered just now, and of those who did not says when they last did."""
+        """Records which connections responded, and adds when the others last did."""
         kept = {one.id: one for one in await self.store.read(lambda tx: tx.connections.all(self.environment))}
         pending_answer = [
             row.id for row in found.connections if row.id in kept and row.health not in ("unknown", "waiting")
@@ -131,7 +131,7 @@ class ConnectionRepository:
         return found.model_copy(update={"connections": [_last_answer(row, kept) for row in found.connections]})
 
     async def rename(self, kept: SavedConnection, name: str, *, actor: str) -> None:
-        """Gives it another name, at Rutter and here. Raises `BadInput` for one that another company has."""
+        """Renames it, at Rutter and here. Raises `BadInput` for a name that another company has."""
         if any(one.id != kept.id and fold(one.name) == fold(name) for one in await self.all()):
             raise BadInput("another connected company has that name", next_step="Choose another name.")
         client = await self.companies.client()
@@ -144,20 +144,20 @@ class ConnectionRepository:
         await self.store.write(keep)
 
     async def remove(self, kept: SavedConnection, *, actor: str) -> None:
-        """Removes it at Rutter, then here, secrets and all; where it was stopped half-way it can be done again.
+        """Removes it at Rutter, then here with its secrets; if interrupted, it can be repeated.
 
-        Raises `PersonError` while a write to its books is not settled: without it nobody could learn the outcome.
+        Raises `PersonError` while a write to the company is unsettled: afterwards its outcome could not be found out.
         """
         open_ones = await self.store.read(lambda tx: tx.proposals.in_states(_UNSETTLED))
         unsettled = [proposal.id for proposal in open_ones if proposal.company_id == kept.id]
         if unsettled:
             raise PersonError(
-                "a write to this company's books is not settled yet, and its outcome could not be learnt afterwards",
+                "a write to this company is not settled yet, and its outcome could not be found out after the removal",
                 code="connection.unsettled",
-                next_step=f"Settle it first: rutter-ap proposals show {unsettled[0]}",
+                next_step=f"Settle it first; see `rutter-ap proposals show {unsettled[0]}`.",
             )
         client = await self.companies.client()
-        # Where it is gone already, what is left is ours.
+        # If Rutter has already removed it, only our own record is left.
         with suppress(NotFoundUpstream):
             await client.connections.delete(kept.id)
 
@@ -170,7 +170,7 @@ class ConnectionRepository:
         await self.store.write(forget)
 
     async def reseal(self, *, actor: str) -> int:
-        """Seals every stored secret under the first key, after which older keys can go; answers how many."""
+        """Encrypts every stored secret with the first key, so that older keys can be dropped; returns how many."""
         box = self.box()
 
         def seal(tx: Tx) -> int:
@@ -198,7 +198,7 @@ def _last_answer(row: ConnectionRow, kept: Mapping[str, SavedConnection]) -> Con
     last = kept[row.id].last_seen_at if row.health == "unknown" and row.id in kept else None
     if last is None:
         return row
-    return row.model_copy(update={"problem": f"{row.problem} It last answered on {last:%Y-%m-%d %H:%M} UTC."})
+    return row.model_copy(update={"problem": f"{row.problem} It last responded on {last:%Y-%m-%d %H:%M} UTC."})
 
 
 def _only(every: Sequence[K], reference: str) -> K:
@@ -206,9 +206,11 @@ def _only(every: Sequence[K], reference: str) -> K:
     found = [one for one in every if one.id == reference]
     found = found or [one for one in every if wanted and fold(one.name) == wanted]
     if len(found) > 1:
-        raise Ambiguous("several have that name", candidates=[(one.id, clean(one.name)) for one in found])
+        raise Ambiguous("several connections have that name", candidates=[(one.id, clean(one.name)) for one in found])
     if not found:
         raise NotFound(
-            "no connection here has that id or name", code="company.unknown", next_step="list_connections shows them."
+            "no connection has that id or name",
+            code="company.unknown",
+            next_step="Call list_connections to see them.",
         )
     return found[0]

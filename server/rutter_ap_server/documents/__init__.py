@@ -1,1 +1,1 @@
-"""Documents of bills: files that may be attached, their text, and how they compare with a bill."""
+"""Bill documents: which files may be attached, what text they contain, and how they compare with a bill."""

@@ -1,7 +1,7 @@
-"""A document compared with its bill: for each field whether the text says the same, clearly another, or nothing.
+"""Compares a document with its bill, field by field: equal, different, or not found.
 
-Pure functions over text. "Different" is only said where the document labels another value as that field, and "equal"
-never where only something near it is written: what cannot be told is "not found", and left to whoever reads it.
+Pure functions over text. "Different" is reported only when the document labels another value as that field, and "equal"
+never for a near miss. Everything else is "not found" and left to the reader.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from rutter_ap_tools.text import clean, normal_number
 Outcome = Literal["equal", "different", "not_found"]
 _SHOWN_CHARACTERS_MAX = 60
 _VALUE_CHARACTERS_MAX = 200
-# A document that repeats a label more often than this is made to keep its reader busy.
+# A document that repeats a label more often than this was made to waste the reader's time.
 _LABELS_MAX = 200
 _RUN_MAX = 4
-# A short bare number, such as 204, stands in many places of a document by accident.
+# A short bare number, such as 204, appears in many documents by accident.
 _BARE_DIGITS_MIN = 5
 _NAME_CHARACTERS_MIN = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """How one field compares; `shown` is what the document shows instead, cleaned, where it is different."""
+    """How one field compares; when it is different, `shown` is the document's value, cleaned."""
 
     outcome: Outcome
     shown: str = ""
@@ -43,7 +43,7 @@ NOT_FOUND = Match("not_found")
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the bill says; a field it does not say is never found."""
+    """The bill's values; a field the bill leaves empty is never found."""
 
     number: str
     vendor: str
@@ -52,7 +52,7 @@ class Expected:
 
 
 def compare(text: str, expected: Expected) -> dict[str, Match]:
-    """Number, vendor, date, total and currency of a bill against the text of its document."""
+    """Compares a bill's number, vendor, date, total and currency with the text of its document."""
     lines = lines_of(text)
     return {
         "number": compare_number(lines, expected.number),
@@ -73,7 +73,7 @@ _BARE_NUMBER_LABEL = re.compile(r"\b(?:invoice|inv|bill|facture|factura|fattura|
 
 
 def compare_number(lines: Sequence[str], number: str) -> Match:
-    """A document's number without case and punctuation: as its label says it, or anywhere on its own."""
+    """The document number, ignoring case and punctuation: next to its label, or anywhere as a separate word."""
     wanted = normal_number(number)
     if not wanted:
         return NOT_FOUND
@@ -107,7 +107,7 @@ spa sl bv nv vof ab as asa oy oyj aps pty pte kk sdn bhd eirl ltda doo sro kft z
 
 
 def compare_vendor(lines: Sequence[str], vendor: str) -> Match:
-    """A vendor's name as whole words, without case, accents, punctuation and legal form."""
+    """The vendor's name as whole words, ignoring case, accents, punctuation and legal form."""
     wanted = _name(vendor)
     if not wanted:
         return NOT_FOUND
@@ -129,7 +129,7 @@ _DATE_LABEL = re.compile(
 
 
 def compare_date(lines: Sequence[str], issued: date | None) -> Match:
-    """The day of issue: as its label says it, or anywhere that is not labelled as another day, such as the due date."""
+    """The issue date: next to its label, or anywhere not labelled as another date, such as the due date."""
     if issued is None:
         return NOT_FOUND
     others, is_somewhere = [], False
@@ -146,17 +146,17 @@ def compare_date(lines: Sequence[str], issued: date | None) -> Match:
 
 
 def _labelled_dates(lines: Sequence[str]) -> Iterator[tuple[str, str, frozenset[date]]]:
-    """Every date with what the words before it call it: "issue", "other", or nothing that can be told."""
+    """Every date with the kind of date its label names: "issue", "other", or "" when there is no clear label."""
     for number, line in enumerate(lines):
         label, after = "", 0
         for seen in dates_in_line(line):
             before = line[after : seen.start]
             if not (after and re.fullmatch(r"\s*[-–—]\s*", before)):
-                # The label nearest to the date counts; a date without one may stand below it.
+                # The label nearest to the date counts; a date without one may be on the line below its label.
                 near = list(_DATE_LABEL.finditer(before[-40:]))[-1:]
                 above = list(_DATE_LABEL.finditer(lines[number - 1])) if number and not before.strip() else []
                 found = near or above
-                # A head over several columns names them all, and so none.
+                # A header line over several columns is ambiguous.
                 label = "" if len(found) != 1 else "other" if found[0]["other"] else "issue"
             after = seen.end
             yield label, line[seen.start : seen.end], seen.readings
@@ -178,11 +178,11 @@ _PART_LABEL = re.compile(
 
 
 def compare_total(lines: Sequence[str], total: Money) -> Match:
-    """The total in any notation: as a label for totals says it, or anywhere it is written like an amount of money."""
+    """The total in any notation: next to a label for totals, or anywhere it is written as an amount of money."""
     others = []
     exponent = exponent_of(total.currency)
     for row, value in _labelled_totals(lines, exponent):
-        # A row of sums ends with the whole, or begins with it.
+        # A row of sums has the overall total either first or last.
         if any(total.amount in seen.readings for seen in (row[0], row[-1])):
             return EQUAL
         others.append(value[row[-1].start : row[-1].end])
@@ -196,7 +196,7 @@ def compare_total(lines: Sequence[str], total: Money) -> Match:
 
 
 def _labelled_totals(lines: Sequence[str], exponent: int) -> Iterator[tuple[list[AmountSeen], str]]:
-    """The amounts that follow a label for totals at once, with the text they stand in."""
+    """The amounts that directly follow a label for totals, with the text they were found in."""
     for value, is_same_line in _labelled(lines, _TOTAL_LABEL):
         row = list(amounts_in_line(value, exponent))
         if not row or re.search(r"\w", value[: row[0].start]):
@@ -211,7 +211,7 @@ _CURRENCY_LABEL = re.compile(r"\b(?:currency|währung|devise|valuta|moneda)(?: c
 
 
 def compare_currency(lines: Sequence[str], currency: str) -> Match:
-    """The currency by its label, by the mark on the total, or by the one mark that all amounts carry."""
+    """The currency: next to its label, by the sign on the total, or by the one sign that all amounts have."""
     exponent = exponent_of(currency)
     named = (re.match(rf"\W{{0,3}}({MARK})", value) for value, _ in _labelled(lines, _CURRENCY_LABEL))
     labelled = [found[1] for found in named if found and currencies_of(found[1])]
@@ -227,7 +227,7 @@ def compare_currency(lines: Sequence[str], currency: str) -> Match:
 
 
 def _labelled(lines: Sequence[str], label: re.Pattern[str]) -> Iterator[tuple[str, bool]]:
-    """What follows a label: the rest of its line, or the next line where there is none; and whether it is the same."""
+    """The text after a label: the rest of its line, else the next line; and whether it is on the same line."""
     left = _LABELS_MAX
     for number, line in enumerate(lines):
         for found in label.finditer(line):
@@ -242,7 +242,7 @@ def _labelled(lines: Sequence[str], label: re.Pattern[str]) -> Iterator[tuple[st
 
 
 def _starts_with(words: Sequence[str], wanted: str) -> bool:
-    """Whether the first few words, run together, are that number."""
+    """Whether the first few words, joined together, are that number."""
     return any(normal_number("".join(words[:count])) == wanted for count in range(1, _RUN_MAX + 1))
 
 
@@ -251,7 +251,7 @@ def _starts_with_date(value: str) -> bool:
 
 
 def _plain(text: str) -> str:
-    """Words for comparing names: no case, accents or punctuation; "&" is "and"."""
+    """A name reduced to words for comparison: no case, accents or punctuation; "&" becomes "and"."""
     spelled = unicodedata.normalize("NFKD", clean(text, 200_000)).casefold().replace("&", " and ")
     bare = "".join(c for c in spelled if not unicodedata.combining(c) and c not in ".'’")
     return " ".join(re.sub(r"[\W_]+", " ", bare).split())

@@ -1,4 +1,4 @@
-"""Documents on disk: which may be attached, and what they really are. Bytes are read once and named by their hash."""
+"""Files on disk: which may be attached, and what they really contain. Bytes are read once and identified by hash."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rutter_ap_tools.errors import BadInput, OperatorError
 from rutter_ap_tools.text import clean
 
 BYTES_MAX = 20 * 1024 * 1024
-# What the first bytes say a file is (the formats' own specifications).
+# The first bytes that identify a file type (from the specifications of the formats).
 _MAGIC = (
     (b"%PDF-", "application/pdf"),
     (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -24,7 +24,7 @@ _MAGIC = (
     (b"MM\x00*", "image/tiff"),
     (b"PK\x03\x04", "application/zip"),
 )
-# What may be attached, by the ending of its name.
+# The file types that may be attached, by file extension.
 _ENDINGS = {
     ".pdf": "application/pdf",
     ".png": "image/png",
@@ -38,7 +38,7 @@ _HANDLE = re.compile(r"upload_[0-9a-f]{32}")
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A file that may be attached: its bytes, its name, and the SHA-256 that names its content."""
+    """A file that may be attached: its bytes, its name, and the SHA-256 of its content."""
 
     path: Path
     name: str
@@ -47,35 +47,35 @@ class Document:
 
 
 class Documents:
-    """The folders from which files may be attached."""
+    """The folders that files may be attached from."""
 
     def __init__(self, folders: tuple[Path, ...], uploads: Path) -> None:
         self._folders = tuple(folder.resolve() for folder in folders)
         self._uploads = uploads.resolve()
 
     def read(self, path: str) -> Document:
-        """Reads a file below one of the folders; links are followed first, so that they cannot lead outside.
+        """Reads a file inside one of the folders; links are resolved first, so that they cannot lead outside.
 
-        Raises `BadInput` for a path outside, a file that is not there, not a plain file, too large, or not what its
-        name says; `OperatorError` when no folder is allowed at all.
+        Raises `BadInput` for a path outside them, or a file that is missing, not a regular file, too large, or not of
+        the type its name says; `OperatorError` when no folder is allowed at all.
         """
         if not self._folders:
             raise OperatorError(
                 "no folder is allowed for attachments",
                 code="files.none_allowed",
-                next_step="Ask whoever runs this server to name folders in RUTTER_AP_FILES.",
+                next_step="Ask the operator of this server to list folders in RUTTER_AP_FILES.",
             )
         return _document(self._resolve(path))
 
     def read_again(self, path: str) -> Document:
-        """Reads a file that was judged earlier; the caller compares its hash."""
+        """Reads a file again after it was judged; the caller compares its hash."""
         resolved = Path(path)
         if not any(resolved.is_relative_to(folder) for folder in (*self._folders, self._uploads)):
-            raise BadInput("the file is no longer below a folder that may be used", code="files.outside")
+            raise BadInput("the file is no longer in an allowed folder", code="files.outside")
         return _document(resolved)
 
     def uploaded(self, handle: str) -> Document:
-        """The file a person put in under that handle. Raises `BadInput` for a handle that names nothing."""
+        """The file a person uploaded under that handle. Raises `BadInput` for an unknown handle."""
         if _HANDLE.fullmatch(handle):
             found = sorted((self._uploads / handle).glob("*")) if (self._uploads / handle).is_dir() else []
             if len(found) == 1:
@@ -87,7 +87,7 @@ class Documents:
         )
 
     def put_in(self, path: Path) -> str:
-        """Copies a person's file in and answers its handle, which names its content: the same file, the same handle."""
+        """Stores a copy of a person's file and returns its handle. The handle is derived from the content."""
         document = _document(path.resolve())
         handle = f"upload_{document.sha256[:32]}"
         folder = self._uploads / handle
@@ -97,15 +97,15 @@ class Documents:
             descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(document.content)
-            # Renamed into place whole: a crash before this line leaves no half file under the handle.
+            # Renamed into place once complete: a crash before this line leaves no partial file under the handle.
             partial.rename(folder / document.name.replace("/", "_"))
         return handle
 
     def _resolve(self, path: str) -> Path:
         outside = BadInput(
-            "`path` is not a file below a folder that may be used for attachments",
+            "`path` is not a file in a folder allowed for attachments",
             code="files.outside",
-            next_step="Ask the person to put the file into an allowed folder, or to run `rutter-ap upload FILE`.",
+            next_step="Ask the person to move the file to an allowed folder, or to run `rutter-ap upload FILE`.",
         )
         if not path or "\x00" in path:
             raise outside
@@ -118,7 +118,7 @@ class Documents:
                 continue
             if any(resolved.is_relative_to(folder) for folder in self._folders):
                 return resolved
-        # One answer for "not there" and "outside": an assistant must not learn which files exist elsewhere.
+        # The same error for "missing" and "outside": an assistant must not learn which files exist elsewhere.
         raise outside
 
 
@@ -129,16 +129,18 @@ def _document(path: Path) -> Document:
 
 
 def check_kind(name: str, content: bytes) -> None:
-    """Raises `BadInput` unless the content is of the kind the name's ending promises."""
+    """Raises `BadInput` unless the content matches the file extension."""
     ending = Path(name).suffix.lower()
     if ending not in _ENDINGS:
         raise BadInput("the file must be a PDF, PNG, JPEG, CSV or text file", code="files.kind")
     if content_type_of(content) != _ENDINGS[ending]:
-        raise BadInput(f"the file is not what its name says: it is not a {ending[1:].upper()} file", code="files.kind")
+        raise BadInput(
+            f"the file's content does not match its name: it is not a {ending[1:].upper()} file", code="files.kind"
+        )
 
 
 def content_type_of(content: bytes) -> str:
-    """What a file is by its content: the name and the sender may say anything."""
+    """A file's type by its content, because its name and sender may claim anything."""
     for magic, content_type in _MAGIC:
         if content.startswith(magic):
             return content_type
@@ -154,12 +156,12 @@ def _is_text(content: bytes) -> bool:
 
 def _content(path: Path) -> bytes:
     try:
-        # Opened once and asked about through the handle: what was checked is what is read.
+        # Opened once and checked through the descriptor: the file that was checked is the file that is read.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         with os.fdopen(descriptor, "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise BadInput("`path` is not a plain file", code="files.kind")
+                raise BadInput("`path` is not a regular file", code="files.kind")
             content = file.read(BYTES_MAX + 1)
     except OSError:
         raise BadInput("`path` cannot be read by this server", code="files.unreadable") from None

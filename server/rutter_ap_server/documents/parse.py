@@ -1,4 +1,4 @@
-"""Amounts and dates in a document's text, in every notation an invoice may use and every meaning one may have."""
+"""Finds amounts and dates in a document's text, in every notation an invoice may use, with every possible meaning."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from rutter_ap_tools.money import EXPONENTS
 from rutter_ap_tools.text import clean
 
 LINE_CHARACTERS_MAX = 2000
-# Of a longer text the head, where a document says whose it is, and the end, where it says how much.
+# A longer text keeps its start, where a document names the sender, and its end, where it has the total.
 TEXT_CHARACTERS_MAX = 60_000
 _DIGITS_MAX = 15
-# A sign that several currencies share stands for its first one; that it is another one of them it does not deny.
+# A sign shared by several currencies means the first one by default, but does not rule out the others.
 _SIGNS: dict[str, tuple[str, ...]] = {
     "$": ("USD", "CAD", "AUD", "NZD", "SGD", "HKD", "MXN", "TWD", "BBD", "JMD", "TTD"),
     "US$": ("USD",),
@@ -45,7 +45,7 @@ _WHOLE = (
     r"|[0-9]{1,2}(?:,[0-9]{2}){1,4},[0-9]{3}"  # 12,34,567
     rf"|[0-9]{{1,{_DIGITS_MAX}}})"
 )
-# Not a part of a longer word, number or date, not below nothing (-5, 5-, 5 CR), and not a percentage.
+# Not part of a longer word, number or date, not negative (-5, 5-, 5 CR), and not a percentage.
 _AMOUNT = re.compile(
     rf"(?:(?<!-)(?P<before>{MARK}) ?|(?<![\w.,'’/-]))(?P<digits>{_WHOLE}(?:[.,][0-9]{{1,18}})?)"
     rf"(?! ?%| ?CR\b|-(?![\w-])|[.,'’/-][0-9])(?: ?(?P<after>{MARK}))?(?![0-9A-Za-z])"
@@ -68,9 +68,9 @@ _DATE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class AmountSeen:
-    """An amount in a line: what it may mean in its currency's digits, and the sign or code written beside it.
+    """An amount in a line: its possible values given the currency's decimals, and the sign or code next to it.
 
-    `is_plain` is a bare whole number, which may count anything.
+    `is_plain` is True for a bare whole number, which may be a count of anything.
     """
 
     start: int
@@ -82,7 +82,7 @@ class AmountSeen:
 
 @dataclass(frozen=True, slots=True)
 class DateSeen:
-    """A date in a line, and the days it may mean: 11/02/2026 is two."""
+    """A date in a line and the days it may mean; 11/02/2026 may mean two."""
 
     start: int
     end: int
@@ -90,7 +90,7 @@ class DateSeen:
 
 
 def lines_of(text: str) -> list[str]:
-    """The visible lines of a document, compatibility-normalised; a gap between columns stays two spaces wide."""
+    """The visible lines of a document, compatibility-normalised; a gap between columns becomes two spaces."""
     found = []
     half = TEXT_CHARACTERS_MAX // 2
     kept = text if len(text) <= TEXT_CHARACTERS_MAX else f"{text[:half]}\n{text[-half:]}"
@@ -103,15 +103,15 @@ def lines_of(text: str) -> list[str]:
 
 
 def amounts_in_line(line: str, exponent: int) -> Iterator[AmountSeen]:
-    """Every amount of a line that has a meaning in a currency of so many digits."""
+    """Every amount in a line that is possible in a currency with that many decimals."""
     for found in _AMOUNT.finditer(line):
-        # Three letters beside it may as well be a word, such as VAT.
+        # Three letters next to it may also be a word, such as VAT.
         before = found["before"] if found["before"] and currencies_of(found["before"]) else ""
         after = found["after"] if found["after"] and currencies_of(found["after"]) else ""
         start = found.start() if before else found.start("digits")
         end = found.end() if after else found.end("digits")
         if line[start - 1 : start] == "(" and line[end : end + 1] == ")":
-            # So bookkeepers write an amount below nothing.
+            # Bookkeepers write negative amounts in parentheses.
             continue
         readings, mark = readings_of(found["digits"], exponent), before or after
         if readings:
@@ -119,7 +119,7 @@ def amounts_in_line(line: str, exponent: int) -> Iterator[AmountSeen]:
 
 
 def readings_of(digits: str, exponent: int) -> frozenset[Decimal]:
-    """What a written number may mean: its last separator parts the decimals, or all of them part thousands."""
+    """The possible values of a written number: its last separator is a decimal point, or all separate thousands."""
     by = [character for character in digits if not character.isdigit()]
     if not by:
         return frozenset({Decimal(digits)})
@@ -133,12 +133,12 @@ def readings_of(digits: str, exponent: int) -> frozenset[Decimal]:
 
 
 def currencies_of(mark: str) -> tuple[str, ...]:
-    """What a sign or code may stand for, the usual one first; nothing for letters that are no currency."""
+    """The currencies a sign or code may mean, the most common first; empty for letters that are not a currency."""
     return (mark,) if mark in EXPONENTS else _SIGNS.get(mark, ())
 
 
 def dates_in_line(line: str) -> Iterator[DateSeen]:
-    """Every date of a line that is in some calendar reading a day."""
+    """Every date in a line that is a valid day in at least one reading."""
     for found in _DATE.finditer(line):
         readings = frozenset(day for parts in _days(found) if (day := _day(*parts)) is not None)
         if readings:
@@ -151,7 +151,7 @@ def _days(found: re.Match[str]) -> Iterator[tuple[str, int, str]]:
     elif found["y2"]:
         yield found["y2"], int(found["b"]), found["a"]
         if found["by"] != ".":
-            # Between points the day is always first; between strokes it depends on the country.
+            # With dots the day always comes first; with slashes or dashes it depends on the country.
             yield found["y2"], int(found["a"]), found["b"]
     else:
         which = "3" if found["y3"] else "4"
@@ -166,7 +166,7 @@ def _day(year: str, month: int, day: str) -> date | None:
 
 
 def _fit(decimals: str, exponent: int) -> bool:
-    # A currency without digits is sometimes written with two noughts all the same.
+    # A currency without decimals is sometimes written with ".00" anyway.
     return len(decimals) <= exponent or (len(decimals) <= 2 and set(decimals) == {"0"})
 
 

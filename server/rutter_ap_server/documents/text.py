@@ -1,6 +1,6 @@
-"""The text of a document, taken with bounds: a file from outside may be broken, enormous or made to keep a reader busy.
+"""Extracts a document's text within limits, because a file from outside may be broken, enormous or hostile.
 
-What cannot be read is named, so that silence is never taken for a document that fits.
+When text cannot be read the reason is reported, so that silence is never mistaken for a match.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ PAGES_MAX = 10
 PAGE_CHARACTERS_MAX = 20_000
 PDF_BYTES_MAX = 10 * 1024 * 1024
 SECONDS_MAX = 5
-# A reader that got lost in a hostile file cannot be stopped, only left behind: it must not take every thread along.
+# A reader stuck in a hostile file cannot be stopped, only abandoned: it must not use up every thread.
 _READERS_MAX = 2
 
 Trouble = Literal["encrypted", "broken", "scan", "picture", "other_kind", "too_large", "too_slow"]
 WORDS: dict[Trouble, str] = {
     "encrypted": "the PDF is encrypted, so its text cannot be read",
-    "broken": "the PDF is broken, so its text cannot be read",
-    "scan": "the PDF holds no text, as a scan does",
-    "picture": "it is a picture, whose text cannot be read here",
-    "other_kind": "it is neither a PDF nor text, so it cannot be read here",
+    "broken": "the PDF is damaged, so its text cannot be read",
+    "scan": "the PDF contains no text; it is probably a scan",
+    "picture": "the file is an image, and text in images cannot be read here",
+    "other_kind": "the file is neither a PDF nor text, so it cannot be read here",
     "too_large": f"the PDF is larger than {PDF_BYTES_MAX // 1024 // 1024} MB, so its text was not read",
-    "too_slow": f"the PDF took longer than {SECONDS_MAX} seconds, so its text was not read",
+    "too_slow": f"reading the PDF took longer than {SECONDS_MAX} seconds, so its text was not read",
 }
 _limiter: RunVar[anyio.CapacityLimiter] = RunVar("readers of documents")
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentText:
-    """What a document says: the text of the pages that were read, or the `trouble` that kept it from being read.
+    """A document's text: the pages that were read, or the `trouble` that prevented reading.
 
-    `page_count` is that of a PDF; of a long one the first pages and the last are read.
+    `page_count` is set for a PDF; of a long one only the first pages and the last are read.
     """
 
     content_type: str
@@ -52,12 +52,12 @@ class DocumentText:
 
     @property
     def words(self) -> str:
-        """Why there is no text, in a sentence; empty where there is."""
+        """The reason there is no text, or "" when there is text."""
         return WORDS[self.trouble] if self.trouble else ""
 
 
 async def document_text(content: bytes) -> DocumentText:
-    """Reads a document by what it is, not by its name. Never raises for what is in it."""
+    """Reads a document by its content, not its name. Never raises because of what it contains."""
     kind = content_type_of(content)
     if kind.startswith("text/"):
         return DocumentText(kind, (content[: PAGES_MAX * PAGE_CHARACTERS_MAX].decode("utf-8", "ignore"),))
@@ -84,7 +84,7 @@ def _read(content: bytes, stop_at: float) -> DocumentText:
     from pypdf.errors import FileNotDecryptedError
 
     kind, count = "application/pdf", None
-    # Its warnings quote the file, and a log is no place for words from outside.
+    # pypdf's warnings quote the file, and text from outside does not belong in a log.
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)
     try:
         pages = PdfReader(io.BytesIO(content), strict=False).pages
@@ -106,21 +106,21 @@ def _read(content: bytes, stop_at: float) -> DocumentText:
 
 @dataclass(frozen=True, slots=True)
 class FileText:
-    """The text of a PDF's pages, or the words for what kept it from being read; neither for a plain text file."""
+    """The text of a PDF's pages, or the reason it could not be read; neither for a plain text file."""
 
     pages: tuple[str, ...] = ()
     trouble: str = ""
 
 
 async def file_text(documents: Documents, path: str, sha256: str) -> FileText:
-    """Reads the file that was proposed, within bounds; nothing where it is not that file any more."""
+    """Reads the proposed file within limits; empty if it is no longer the same file."""
     try:
         document = documents.read_again(path)
     except BadInput:
-        # Sending it reads it again, and refuses with what is wrong.
+        # The file is read again before it is sent, and the error is reported then.
         return FileText()
     if document.sha256 != sha256:
         return FileText()
     read = await document_text(document.content)
-    # A list or a note is attached for what it is; only a picture of a document promises to be that document.
+    # A CSV or text note is not compared with the bill; only a PDF or image claims to be the invoice itself.
     return FileText() if read.content_type.startswith("text/") else FileText(read.pages, read.words)

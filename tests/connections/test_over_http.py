@@ -4,36 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from support.connect_flow import consent, link_company, listed
-from support.installations import served_sandbox
+from support.sandbox_server import Announced, sandbox_server, settings_of
 from support.serving import done, failed, serving
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture(scope="module")
-def rutter() -> Iterator[dict[str, Any]]:
+def rutter() -> Iterator[Announced]:
     """A sandbox that is served, and what it says of itself."""
-    with served_sandbox() as served:
+    with sandbox_server() as served:
         yield served
 
 
-def settings(rutter: dict[str, Any], token: str = "") -> dict[str, str]:
-    return {
-        "RUTTER_ENVIRONMENT": "sandbox",
-        "RUTTER_BASE_URL": rutter["base_url"],
-        "RUTTER_CLIENT_ID": rutter["client_id"],
-        "RUTTER_CLIENT_SECRET": rutter["client_secret"],
-        **({"RUTTER_ACCESS_TOKEN": token} if token else {}),
-    }
-
-
-async def test_without_a_token_no_company_is_connected_until_linked(rutter: dict[str, Any], home: Path) -> None:
-    async with serving(home, environ=settings(rutter)) as (client, _):
+async def test_without_a_token_no_company_is_connected_until_linked(rutter: Announced, home: Path) -> None:
+    async with serving(home, environ=settings_of(rutter)) as (client, _):
         error = await failed(client, "list_bills")
         assert error["code"] == "company.none"
         assert "connect_ledger" in error["next_step"]
@@ -45,23 +34,23 @@ async def test_without_a_token_no_company_is_connected_until_linked(rutter: dict
         assert (await done(client, "connect_ledger", name="Only One"))["status"] == "connected"
         bills = await done(client, "list_bills")
         assert (bills["company"]["name"], bills["environment"]) == ("Only One", "sandbox")
-    async with serving(home, environ=settings(rutter)) as (client, _):
+    async with serving(home, environ=settings_of(rutter)) as (client, _):
         assert (await done(client, "list_bills"))["company"]["name"] == "Only One"
 
 
-async def test_the_company_of_the_settings_is_beside_the_linked_ones(rutter: dict[str, Any], home: Path) -> None:
+async def test_the_company_of_the_settings_is_beside_the_linked_ones(rutter: Announced, home: Path) -> None:
     own = rutter["connections"][0]
-    async with serving(home, environ=settings(rutter, own["access_token"])) as (client, _):
+    async with serving(home, environ=settings_of(rutter, own["access_token"])) as (client, _):
         assert (await done(client, "list_bills"))["company"]["name"] == "Harbor & Pine Ltd"
         await link_company(client, "Beside")
         assert set(await listed(client)) == {"Harbor & Pine Ltd", "Beside"}
         assert (await failed(client, "list_bills"))["code"] == "company.unknown"
 
 
-async def test_a_refused_token_in_the_settings_affects_no_other(rutter: dict[str, Any], home: Path) -> None:
-    async with serving(home, environ=settings(rutter)) as (client, _):
+async def test_a_refused_token_in_the_settings_affects_no_other(rutter: Announced, home: Path) -> None:
+    async with serving(home, environ=settings_of(rutter)) as (client, _):
         await link_company(client, "Still Here")
-    async with serving(home, environ=settings(rutter, "no-such-token-4711")) as (client, _):
+    async with serving(home, environ=settings_of(rutter, "no-such-token-4711")) as (client, _):
         assert (await done(client, "list_bills", company="Still Here"))["bills"]
         rows = await listed(client)
         assert rows["Still Here"]["health"] == "active"
@@ -72,38 +61,38 @@ async def test_a_refused_token_in_the_settings_affects_no_other(rutter: dict[str
         assert "4711" not in str(rows) + str(error)
 
 
-async def test_a_refused_token_is_reported_when_it_is_the_only_one(rutter: dict[str, Any], home: Path) -> None:
-    async with serving(home, environ=settings(rutter, "no-such-token-4711")) as (client, _):
+async def test_a_refused_token_is_reported_when_it_is_the_only_one(rutter: Announced, home: Path) -> None:
+    async with serving(home, environ=settings_of(rutter, "no-such-token-4711")) as (client, _):
         assert (await failed(client, "list_bills"))["code"] == "credentials_rejected"
         (row,) = (await listed(client)).values()
         assert (row["id"], row["health"]) == ("RUTTER_ACCESS_TOKEN", "unknown")
         assert "does not accept" in row["problem"]
 
 
-async def test_a_connection_kept_twice_counts_once(rutter: dict[str, Any], home: Path) -> None:
-    async with serving(home, environ=settings(rutter)) as (client, app):
+async def test_a_connection_kept_twice_counts_once(rutter: Announced, home: Path) -> None:
+    async with serving(home, environ=settings_of(rutter)) as (client, app):
         company_id = await link_company(client, "Twice")
         token = await app.connect_flow.keeping.secret(company_id, "access_token")
         assert token is not None
-    async with serving(home, environ=settings(rutter, token.reveal())) as (client, _):
+    async with serving(home, environ=settings_of(rutter, token.reveal())) as (client, _):
         bills = await done(client, "list_bills")
         assert bills["company"]["id"] == company_id
         assert len(await listed(client)) == 1
 
 
-async def test_companies_of_one_environment_are_not_those_of_another(rutter: dict[str, Any], home: Path) -> None:
-    async with serving(home, environ=settings(rutter)) as (client, _):
+async def test_companies_of_one_environment_are_not_those_of_another(rutter: Announced, home: Path) -> None:
+    async with serving(home, environ=settings_of(rutter)) as (client, _):
         await link_company(client, "Practice")
-    async with serving(home, environ=settings(rutter) | {"RUTTER_ENVIRONMENT": "production"}) as (client, _):
+    async with serving(home, environ=settings_of(rutter) | {"RUTTER_ENVIRONMENT": "production"}) as (client, _):
         assert (await failed(client, "list_bills", company="Practice"))["code"] == "company.none"
 
 
 async def test_an_unreachable_rutter_is_reported_and_not_remembered(home: Path) -> None:
-    with served_sandbox() as served:
-        async with serving(home, environ=settings(served)) as (client, _):
+    with sandbox_server() as served:
+        async with serving(home, environ=settings_of(served)) as (client, _):
             await link_company(client, "Far Away")
             await listed(client)
-    async with serving(home, environ=settings(served)) as (client, _):
+    async with serving(home, environ=settings_of(served)) as (client, _):
         row = (await listed(client))["Far Away"]
         assert row["health"] == "unknown"
         assert "not be reached" in row["problem"]

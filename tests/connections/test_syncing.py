@@ -7,17 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from support.connect_flow import in_books, link_company
+from support.connect_flow import NEVER_ENDS, in_books, link_company
 from support.serving import done, failed, serving
 
 pytestmark = pytest.mark.anyio
 FIRST = "Harbor & Pine Ltd"
-# The embedded sandbox is done the moment it is asked; with this its synchronisations never end.
-NEVER_ENDS = """
-    CREATE TRIGGER never_ends AFTER UPDATE OF last_sync_completed_at ON companies
-    WHEN NEW.last_sync_completed_at IS NOT OLD.last_sync_completed_at
-    BEGIN UPDATE companies SET last_sync_completed_at = OLD.last_sync_completed_at WHERE number = OLD.number; END
-"""
 
 
 async def test_a_sync_is_requested_and_the_age_of_the_data_told(home: Path) -> None:

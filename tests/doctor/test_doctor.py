@@ -19,10 +19,10 @@ from support.installations import (
     in_sandbox,
     in_store,
     keep_company,
-    served_sandbox,
     upstream,
     with_approvers,
 )
+from support.sandbox_server import first_token, sandbox_server, settings_of
 
 NAMES = ["settings", "home", "store", "policy", "keys", "connection", "clock", "approvers", "files", "freeze"]
 
@@ -161,12 +161,8 @@ def test_a_sick_connection_is_found(state: str, status: str, words: str, home: P
 
 
 def test_a_company_is_named_with_platform_and_environment(home: Path) -> None:
-    with served_sandbox() as served:
-        environ = credentials(served["base_url"]) | {
-            "RUTTER_CLIENT_ID": served["client_id"],
-            "RUTTER_CLIENT_SECRET": served["client_secret"],
-            "RUTTER_ACCESS_TOKEN": served["connections"][0]["access_token"],
-        }
+    with sandbox_server() as served:
+        environ = settings_of(served, first_token(served))
         check = looked(home, **environ)["connection"]
         refused = looked(home, **credentials(served["base_url"]))["connection"]
 

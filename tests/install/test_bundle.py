@@ -17,7 +17,7 @@ import pytest
 
 from rutter_ap_server.settings import KNOWN
 from rutter_ap_tools.catalogue import CATALOGUE
-from support.bare_client import hello_and_tools
+from support.stdio_server import greeting_and_tools
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -106,7 +106,7 @@ def test_it_starts_in_a_host_with_every_field_left_empty(bundle: dict[str, bytes
     (tmp_path / "src" / "rutter_ap_prompts" / "instructions.md").write_text("From the bundle.", encoding="utf-8")
     manifest = manifest_of(bundle)
     environ = manifest["server"]["mcp_config"]["env"] | {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
-    hello, tools = hello_and_tools([sys.executable, str(tmp_path / "src" / "server.py")], environ, tmp_path)
+    hello, tools = greeting_and_tools([sys.executable, str(tmp_path / "src" / "server.py")], environ, tmp_path)
 
     assert hello["instructions"] == "From the bundle."
     assert hello["serverInfo"]["version"] == manifest["version"]

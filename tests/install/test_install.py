@@ -16,7 +16,7 @@ from rutter_ap_server.cli.main import main
 from rutter_ap_server.settings import SettingsError
 from rutter_ap_tools.catalogue import CATALOGUE
 from rutter_ap_tools.errors import BadInput
-from support.bare_client import hello_and_tools
+from support.stdio_server import greeting_and_tools
 
 SECRETS = {
     "RUTTER_ENVIRONMENT": "sandbox",
@@ -284,7 +284,7 @@ def test_the_printed_command_answers_tools_list_as_it_stands(tmp_path: Path) -> 
     (elsewhere / "rutter_ap_server.py").write_text("raise SystemExit('the wrong module')", encoding="utf-8")
     environ = entry["env"] | {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
 
-    hello, tools = hello_and_tools([entry["command"], *entry["args"]], environ, elsewhere)
+    hello, tools = greeting_and_tools([entry["command"], *entry["args"]], environ, elsewhere)
 
     assert hello["serverInfo"]["name"] == "rutter-ap"
     assert [tool["name"] for tool in tools] == [tool.name for tool in CATALOGUE]

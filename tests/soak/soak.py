@@ -17,13 +17,15 @@ from typing import Any
 
 import anyio
 
-from crash.campaign import FAULTS, POLICY, Outcome, compare, payable_bills, sandbox, set_faults, settings_of
+from crash.campaign import FAULTS
 from rutter_ap_server.app import App
 from rutter_ap_server.interaction import Silent
 from rutter_ap_server.settings import read_settings
 from rutter_ap_tools.bills import CreateBill, GetBill, ListBills, NewBillLine
 from rutter_ap_tools.errors import ApError
 from rutter_ap_tools.payments import PayBill
+from support.reconcile import Outcome, compare, payable_bills, paying_home
+from support.sandbox_server import sandbox_server, set_faults
 
 READ_FAULTS = [
     {"fault": "status_503_before_commit", "method": "GET", "path": "", "rate": 0.02},
@@ -43,14 +45,11 @@ class Tally:
 
 async def soak(seconds: float, assistants: int, seed: int, folder: Path) -> Tally:
     """Runs that many assistants for that long, recovers, and compares."""
-    home = folder / "home"
-    home.mkdir(mode=0o700)
-    (home / "policy.toml").write_text(POLICY)
     tally = Tally()
-    with sandbox(bills=400) as found:
-        environ = settings_of(found, home)
+    with sandbox_server(bills=400) as announced:
+        environ = paying_home(announced, folder / "home")
         payable = await payable_bills(environ)
-        set_faults(found, {"seed": seed, "rules": FAULTS["rules"] + READ_FAULTS})
+        set_faults(announced, *FAULTS, *READ_FAULTS, seed=seed)
         app = App(read_settings(environ))
         try:
             with anyio.move_on_after(seconds):
@@ -59,8 +58,8 @@ async def soak(seconds: float, assistants: int, seed: int, folder: Path) -> Tall
                         tasks.start_soon(_assistant, app, random.Random(seed * 1000 + number), payable, tally)
         finally:
             await app.aclose()
-        set_faults(found, {"rules": []})
-        tally.outcome = await compare(environ, 0)
+        set_faults(announced)
+        tally.outcome = await compare(environ)
     tally.peak_mebibytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
     return tally
 

@@ -12,6 +12,13 @@ from mcp.client import Client
 
 from support.serving import done
 
+# The embedded sandbox is done the moment it is asked; with this its synchronisations never end.
+NEVER_ENDS = """
+    CREATE TRIGGER never_ends AFTER UPDATE OF last_sync_completed_at ON companies
+    WHEN NEW.last_sync_completed_at IS NOT OLD.last_sync_completed_at
+    BEGIN UPDATE companies SET last_sync_completed_at = OLD.last_sync_completed_at WHERE number = OLD.number; END
+"""
+
 
 async def consent(link_url: str, platform: str = "XERO") -> None:
     """Opens the page, picks a platform where there is a choice, ticks the box and submits the form."""

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
 
 from rutter_ap_server.app import App
 from rutter_ap_server.clock import Clock
@@ -66,17 +62,6 @@ def upstream(status: int, body: str) -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
-
-
-@contextmanager
-def served_sandbox() -> Iterator[dict[str, Any]]:
-    """The sandbox in a process of its own, with what it says of itself."""
-    command = [sys.executable, "-m", "rutter_ap_server", "sandbox"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        yield json.loads(process.stdout.readline())
-        process.terminate()
-        process.communicate()
 
 
 def credentials(base_url: str) -> dict[str, str]:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, date, datetime
@@ -27,6 +25,7 @@ from rutter_ap_server.clock import FixedClock
 from rutter_ap_server.mcp.server import build_server
 from rutter_ap_server.settings import read_settings
 from rutter_ap_tools.catalogue import CATALOGUE
+from support.sandbox_server import first_token, sandbox_server, settings_of
 
 FOLDER = Path(__file__).parents[2] / "cassettes"
 HOST = "rutter.invalid"
@@ -74,7 +73,8 @@ async def recorded(
 def _answering(*, record: bool, outside: Mapping[str, str]) -> Iterator[tuple[dict[str, str], date]]:
     if not record:
         today = date.fromisoformat(about()["today"])
-        yield _settings("http://127.0.0.1:9/versioned", "replayed", "replayed", "replayed"), today
+        replayed = {"base_url": "http://127.0.0.1:9/versioned", "client_id": "replayed", "client_secret": "replayed"}
+        yield settings_of(replayed, "replayed"), today
     elif outside.get("RUTTER_CLIENT_ID"):
         today = datetime.now(UTC).date()
         _write_about(f"Rutter, {outside.get('RUTTER_ENVIRONMENT', '')}", today, _NOW_MARK)
@@ -82,42 +82,8 @@ def _answering(*, record: bool, outside: Mapping[str, str]) -> Iterator[tuple[di
     else:
         today = date(2026, 11, 20)
         _write_about("the embedded sandbox, over HTTP", today, "")
-        with _sandbox(today) as found:
-            connection = found["connections"][0]
-            yield (
-                _settings(found["base_url"], found["client_id"], found["client_secret"], connection["access_token"]),
-                today,
-            )
-
-
-def _settings(base_url: str, client_id: str, client_secret: str, access_token: str) -> dict[str, str]:
-    return {
-        "RUTTER_ENVIRONMENT": "sandbox",
-        "RUTTER_BASE_URL": base_url,
-        "RUTTER_CLIENT_ID": client_id,
-        "RUTTER_CLIENT_SECRET": client_secret,
-        "RUTTER_ACCESS_TOKEN": access_token,
-    }
-
-
-@contextmanager
-def _sandbox(today: date) -> Iterator[dict[str, Any]]:
-    code = (
-        "import datetime; from rutter_sandbox.serve import serve; "
-        f"serve(today=datetime.date.fromisoformat('{today.isoformat()}'))"
-    )
-    process = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    try:
-        assert process.stdout is not None
-        first: dict[str, Any] = json.loads(process.stdout.readline())
-        yield first
-    finally:
-        process.terminate()
-        process.wait(timeout=20)
-        assert process.stdout is not None
-        process.stdout.close()
+        with sandbox_server(today=today) as announced:
+            yield settings_of(announced, first_token(announced)), today
 
 
 class _Dumper(yaml.CSafeDumper):

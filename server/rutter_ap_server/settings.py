@@ -1,4 +1,4 @@
-"""Settings: the environment is read once, here, into a frozen value; one error names everything that is wrong."""
+"""Settings: the environment is read once, here, into a frozen value; one error names every wrong variable."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
+
+import platformdirs
 
 from rutter_ap_server.secret import Secret
 from rutter_ap_tools.errors import OperatorError
@@ -20,20 +22,20 @@ BASE_URLS: dict[str, str] = {
     "production": "https://production.rutterapi.com/versioned",
 }
 KNOWN = {
-    "RUTTER_CLIENT_ID": "Rutter's client id",
-    "RUTTER_CLIENT_SECRET": "Rutter's client secret",
-    "RUTTER_ACCESS_TOKEN": "access token of one connection, the quick way; others are linked by `rutter-ap connect`",
+    "RUTTER_CLIENT_ID": "your Rutter client id",
+    "RUTTER_CLIENT_SECRET": "your Rutter client secret",
+    "RUTTER_ACCESS_TOKEN": "access token of one existing connection; add others with `rutter-ap connect`",
     "RUTTER_ENVIRONMENT": "embedded (the default without credentials), sandbox or production",
-    "RUTTER_BASE_URL": "another address of the API, for tests",
-    "RUTTER_AP_HOME": "folder of the store, the policy and the keys",
-    "RUTTER_AP_DATABASE_URL": "where the store is: SQLite in the home by default, postgresql://… for many replicas",
-    "RUTTER_AP_POLICY": "the policy file; policy.toml in the home by default",
-    "RUTTER_AP_FILES": "folders from which files may be attached, parted by the system's path separator",
-    "RUTTER_AP_TOOLSETS": "tools to offer, by toolset, parted by commas; all of them by default",
-    "RUTTER_AP_READ_ONLY": "true: no tool that writes is offered, and none is obeyed",
-    "RUTTER_AP_SECRET_KEYS": "keys that seal stored access tokens, parted by commas: the first seals, every one opens",
-    "RUTTER_AP_APPROVALS_URL": "address of the approvals desk, shown where a person must release",
-    "RUTTER_AP_ENV_FILE": "a file of NAME=value lines with any of these",
+    "RUTTER_BASE_URL": "a different address of the API, for tests",
+    "RUTTER_AP_HOME": "home folder for the store, the policy and the keys; in the user data folder by default",
+    "RUTTER_AP_DATABASE_URL": "the store: SQLite in the home folder by default, postgresql://… for several servers",
+    "RUTTER_AP_POLICY": "policy file; policy.toml in the home folder by default",
+    "RUTTER_AP_FILES": "folders files may be attached from, separated by the system path separator",
+    "RUTTER_AP_TOOLSETS": "toolsets to offer, separated by commas; all of them by default",
+    "RUTTER_AP_READ_ONLY": "true: offer no tool that writes, and refuse every write",
+    "RUTTER_AP_SECRET_KEYS": "keys for stored access tokens, separated by commas: the first encrypts, all decrypt",
+    "RUTTER_AP_APPROVALS_URL": "address of the approvals desk, shown when a person must release something",
+    "RUTTER_AP_ENV_FILE": "a file of NAME=value lines that sets any of these",
 }
 
 # 32 bytes in URL-safe base64.
@@ -68,22 +70,22 @@ class Settings:
 
     @property
     def shared_store(self) -> bool:
-        """Whether several servers may work on the store: on this machine alone a key in the home is enough."""
+        """Whether several servers may use the store. If only this one does, a key in the home folder is enough."""
         return self.database_url.reveal().startswith("postgres")
 
     @property
     def key_file(self) -> Path:
-        """Where the key of this machine's own store is, unless keys are given."""
+        """The key of this machine's own store, used when no keys are set."""
         return self.home / "secret.key"
 
     @property
     def embedded(self) -> bool:
-        """Whether the Rutter behind this is the sandbox inside this process."""
+        """Whether Rutter is played by the sandbox inside this process."""
         return self.environment == "embedded"
 
     @property
     def sandbox_file(self) -> Path:
-        """Where the embedded company's books are kept, so that every process sees one company."""
+        """Where the practice company's books are kept, so that every process sees the same company."""
         return self.home / "sandbox.db"
 
 
@@ -152,14 +154,16 @@ def _environment(given: Mapping[str, str], problems: list[str]) -> Environment:
     value = given.get("RUTTER_ENVIRONMENT")
     if value is None:
         if has_credentials and "RUTTER_BASE_URL" not in given:
-            # Guessing between practice money and real money is not ours to do.
+            # Between practice books and real ones nothing must be guessed.
             problems.append("RUTTER_ENVIRONMENT must be sandbox or production when credentials are set")
         return "sandbox" if has_credentials else "embedded"
     if value not in ("embedded", "sandbox", "production"):
         problems.append("RUTTER_ENVIRONMENT must be embedded, sandbox or production")
         return "embedded"
     if value == "embedded" and has_credentials:
-        problems.append("RUTTER_ENVIRONMENT is embedded, which takes no RUTTER_CLIENT_ID, SECRET or ACCESS_TOKEN")
+        problems.append(
+            "RUTTER_ENVIRONMENT=embedded takes no RUTTER_CLIENT_ID, RUTTER_CLIENT_SECRET or RUTTER_ACCESS_TOKEN"
+        )
     return cast("Environment", value)
 
 
@@ -174,14 +178,12 @@ def _credentials(given: Mapping[str, str], environment: Environment, problems: l
     base = given.get("RUTTER_BASE_URL", "")
     local = base.startswith(("http://127.0.0.1:", "http://localhost:", "http://[::1]:"))
     if base and not base.startswith("https://") and not local:
-        problems.append("RUTTER_BASE_URL must be https:// (http:// only for this machine)")
+        problems.append("RUTTER_BASE_URL must be https:// (http:// only for an address on this machine)")
 
 
 def _home(given: Mapping[str, str]) -> Path:
     if given.get("RUTTER_AP_HOME"):
         return Path(given["RUTTER_AP_HOME"]).expanduser().absolute()
-    import platformdirs
-
     return Path(platformdirs.user_data_dir("rutter-ap", appauthor=False))
 
 
@@ -201,7 +203,7 @@ def _files(given: Mapping[str, str], problems: list[str]) -> tuple[Path, ...]:
 def _flag(given: Mapping[str, str], name: str, problems: list[str]) -> bool:
     value = given.get(name, "false").lower()
     if value not in ("true", "false", "1", "0", "yes", "no"):
-        # Guessing that an unreadable read-only switch means "off" would fail open.
+        # To take an unreadable read-only switch for "off" would fail open.
         problems.append(f"{name} must be true or false")
     return value in ("true", "1", "yes")
 
@@ -218,19 +220,19 @@ def _secret_keys(given: Mapping[str, str], problems: list[str]) -> tuple[Secret,
     keys = [part.strip() for part in value.split(",")] if value.strip() else []
     wrong = [str(number) for number, key in enumerate(keys, start=1) if not _KEY.fullmatch(key)]
     if wrong:
-        # By its place alone: half of a key is still half a secret.
+        # Only its position is named: half a key is still half a secret.
         which = f"key {wrong[0]}" if len(wrong) == 1 else f"keys {', '.join(wrong)}"
         problems.append(f"RUTTER_AP_SECRET_KEYS: {which} of {len(keys)} must be 32 random bytes in URL-safe base64")
     return tuple(Secret(key) for key in keys)
 
 
 def make_home(home: Path) -> None:
-    """Makes the home, readable by its owner alone.
+    """Creates the home folder, accessible only to its owner.
 
-    Raises `SettingsError` when it cannot be made.
+    Raises `SettingsError` when it cannot be created.
     """
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         home.chmod(0o700)
     except OSError:
-        raise SettingsError("RUTTER_AP_HOME cannot be made or is not ours to use") from None
+        raise SettingsError("RUTTER_AP_HOME cannot be created or is not writable") from None

@@ -18,6 +18,7 @@ from rutter_ap_server.store.audit import Anchor
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_tools.catalogue import narrowed
 from rutter_ap_tools.errors import BadInput
+from rutter_ap_tools.tool import Tool
 
 _BYTES_PER_TOKEN = 4
 
@@ -88,7 +89,7 @@ def list_tools(given: argparse.Namespace) -> int:
     """The catalogue as an assistant sees it, with its size."""
     settings = read_settings()
     tools = narrowed(toolsets=settings.toolsets, read_only=settings.read_only)
-    wire = [listed(tool).model_dump(mode="json", by_alias=True, exclude_none=True) for tool in tools]
+    wire = [offered(tool) for tool in tools]
     sizes = [_size(tool) for tool in wire]
     if given.json:
         print_json({"tools": wire, "bytes": sum(sizes)})
@@ -99,6 +100,11 @@ def list_tools(given: argparse.Namespace) -> int:
     table([*rows], right=[2])
     line(f"{len(tools)} tools, {sum(sizes):,} bytes: {token_figures(wire)}.")
     return 0
+
+
+def offered(tool: Tool[Any, Any]) -> dict[str, Any]:
+    """A tool as it is sent to a client."""
+    return listed(tool).model_dump(mode="json", by_alias=True, exclude_none=True)
 
 
 def token_figures(wire: list[dict[str, Any]]) -> str:

@@ -1,4 +1,4 @@
-"""The advice: the server's instructions and its prompts, as Markdown files beside this one."""
+"""The server's instructions and prompts, kept as Markdown files in this package."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from importlib.resources import files
 
 
 def instructions() -> str:
-    """What every assistant is told when it connects."""
+    """The instructions every assistant receives when it connects."""
     return (files(__name__) / "instructions.md").read_text(encoding="utf-8").strip()

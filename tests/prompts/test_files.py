@@ -107,7 +107,7 @@ def test_a_writing_prompt_explains_held_and_all_say_text_is_data(prompt: Prompt)
     assert re.search(r"\b[Aa]sk\b", text)
     if any(TOOLS[tool].risk is not Risk.READS for tool in prompt.tools):
         assert re.search(r"[Hh]eld", text)
-        assert "how the answer says a person releases it" in text
+        assert "tell the person how to release it (the result says how)" in text
         assert "get_proposal" in prompt.tools
         assert re.search(r"[Nn]ever sen[dt] (it again|a held)|never sent again", text)
         assert "dry_run" in text or prompt.name == "connect_a_ledger"
@@ -140,20 +140,20 @@ def test_what_is_filled_in_is_never_read_as_a_place() -> None:
 @pytest.mark.parametrize(
     ("was", "becomes", "said"),
     [
-        ("---\ntitle", "title", "line 1: it does not open with front matter"),
+        ("---\ntitle", "title", "line 1: it does not start with front matter"),
         ("title: A title\n", "", "there is no title"),
         ("title: A title", "title:", "there is no title"),
-        ("title: A title", "title: A title\ntitle: B", "line 3: title stands there twice"),
-        ("title: A title", "titel: A title", "line 2: it is not one of title, description, tools"),
-        ("title: A title", "# a remark", "line 2: it is not one of"),
-        ("list_bills, get_bill", "list_bills, list_bills", "'list_bills' is no tool's name"),
-        ("list_bills, get_bill", "list_bills,", "'' is no tool's name"),
-        ("required: true", "required: yes", "required of vendor must be true or false"),
-        ("completes: vendor", "completes: colour", "completes of vendor must be one of account"),
-        ("  completes: vendor", "  colour: vendor", "line 9: it is not one of name, description, required, completes"),
-        ("- name: memo", "- name: vendor", "'vendor' is no argument's name, or stands there twice"),
+        ("title: A title", "title: A title\ntitle: B", "line 3: title is given twice"),
+        ("title: A title", "titel: A title", "line 2: it must be one of title, description, tools"),
+        ("title: A title", "# a remark", "line 2: it must be one of"),
+        ("list_bills, get_bill", "list_bills, list_bills", "'list_bills' is not a valid tool name"),
+        ("list_bills, get_bill", "list_bills,", "'' is not a valid tool name"),
+        ("required: true", "required: yes", "`required` of vendor must be true or false"),
+        ("completes: vendor", "completes: colour", "`completes` of vendor must be one of account"),
+        ("  completes: vendor", "  colour: vendor", "line 9: it must be one of name, description, required, completes"),
+        ("- name: memo", "- name: vendor", "'vendor' is not a valid argument name, or is given twice"),
         ("  description: A note.\n", "", "an argument needs a name and a description"),
-        ("{{memo}}", "nothing", "memo is declared but has no place"),
+        ("{{memo}}", "nothing", "memo is declared but not used"),
         ("{{memo}}", "{{memo}} {{amount}}", "amount is not declared"),
     ],
 )
@@ -166,7 +166,7 @@ def test_a_slip_in_a_file_is_named_with_its_file_and_place(was: str, becomes: st
 
 
 def test_a_prompt_needs_a_name_a_client_can_type() -> None:
-    with pytest.raises(PromptFileError, match="'A Prompt' is no tool's name"):
+    with pytest.raises(PromptFileError, match="'A Prompt' is not a valid tool name"):
         parse_prompt("A Prompt", GOOD)
 
 

@@ -1,10 +1,10 @@
 """Builds the wheel and, from it, the bundle that Claude Desktop installs with a double click.
 
-    python scripts/bundle.py [FOLDER]        (dist/ when left out)
+    python scripts/bundle.py [FOLDER]        (default: dist/)
 
-The bundle is an MCPB of server type `uv` (MCPB manifest 0.4): the host fetches Python and the pinned dependencies, some
-of which are compiled and therefore cannot be carried along for every system; our own code is inside. Its bytes follow
-from the sources alone.
+The bundle is an MCPB of server type `uv` (MCPB manifest 0.4). It holds our own code; the host fetches Python and the
+pinned dependencies, because some of them are compiled and cannot be included for every system. The same sources always
+give the same bytes.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from rutter_ap_tools.catalogue import CATALOGUE
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-# Windows is left out while the server ends itself by POSIX signals only.
+# Windows is left out as long as the server can only be stopped by POSIX signals.
 PLATFORMS = ["darwin", "linux"]
-# Where the bundle starts. A host hands on `${user_config.NAME}` as it stands for a field nobody filled in.
-START = '''"""Where the bundle starts: what the person left empty is no setting."""
+# The bundle's entry point. A host passes `${user_config.NAME}` on literally for a field nobody filled in.
+START = '''"""Starts the server; a field the person left empty is no setting."""
 
 import os
 import sys
@@ -43,7 +43,7 @@ from rutter_ap_server.cli.main import main  # noqa: E402
 
 sys.exit(main(["stdio"]))
 '''
-# What the host asks the person for: the setting, the kind of field, its title, and its value until they say otherwise.
+# What the host asks the person for: the setting, the kind of field, its title and its default.
 FIELDS: tuple[tuple[str, str, str, str | bool], ...] = (
     ("RUTTER_ENVIRONMENT", "string", "Environment", "embedded"),
     ("RUTTER_CLIENT_ID", "string", "Rutter client id", ""),
@@ -53,7 +53,7 @@ FIELDS: tuple[tuple[str, str, str, str | bool], ...] = (
     ("RUTTER_AP_READ_ONLY", "boolean", "Read only", False),
     ("RUTTER_AP_TOOLSETS", "string", "Toolsets", ""),
     ("RUTTER_AP_POLICY", "file", "Policy file", ""),
-    ("RUTTER_AP_HOME", "directory", "Home", ""),
+    ("RUTTER_AP_HOME", "directory", "Home folder", ""),
     ("RUTTER_AP_APPROVALS_URL", "string", "Approvals desk", ""),
 )
 SENSITIVE = {"RUTTER_CLIENT_ID", "RUTTER_CLIENT_SECRET", "RUTTER_ACCESS_TOKEN"}

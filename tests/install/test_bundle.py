@@ -82,6 +82,24 @@ def test_dependencies_are_the_locks_own_pins_and_only_what_runs(bundle: dict[str
     assert requirements.count("--hash=sha256:") >= len(pins)
 
 
+def test_wheel_and_bundle_hold_the_whole_program(built: Path, bundle: dict[str, bytes]) -> None:
+    """The sandbox too: it is a source root of its own, and without it nothing works without an account."""
+    roots = ("server/rutter_ap_server", "tools/rutter_ap_tools", "prompts/rutter_ap_prompts", "sandbox/rutter_sandbox")
+    sources = {
+        str(path.relative_to((ROOT / root).parent)): path.read_bytes()
+        for root in roots
+        for path in (ROOT / root).rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    assert {name.partition("/")[0] for name in sources} == {root.partition("/")[2] for root in roots}
+
+    (wheel,) = built.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        packed = {name: archive.read(name) for name in archive.namelist()}
+    assert sources.items() <= packed.items()
+    assert {f"src/{name}": content for name, content in packed.items()}.items() <= bundle.items()
+
+
 def test_nothing_of_the_machine_that_built_it_is_inside(bundle: dict[str, bytes]) -> None:
     here = [str(ROOT), str(Path.home()) + os.sep, sys.prefix, os.uname().nodename]
     texts = [name.encode() + b"\n" + content for name, content in bundle.items()]

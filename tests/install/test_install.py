@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import stat
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -42,17 +44,12 @@ PATHS = {
 
 def run(client: str, house: Path, environ: dict[str, str] | None = None, *, print_only: bool = False) -> str:
     """Installs for a person whose home is `house`, and answers what was said."""
-    said: list[str] = []
-    status = install_into(
-        client,
-        settings_environ=environ or {},
-        print_only=print_only,
-        home=house,
-        platform="linux",
-        write=said.append,
-    )
+    with redirect_stdout(io.StringIO()) as said:
+        status = install_into(
+            client, settings_environ=environ or {}, print_only=print_only, home=house, platform="linux"
+        )
     assert status == 0
-    return "".join(said)
+    return said.getvalue()
 
 
 def read(path: Path) -> Any:
@@ -61,7 +58,7 @@ def read(path: Path) -> Any:
 
 @pytest.mark.parametrize(("client", "platform"), PATHS)
 def test_each_client_is_configured_where_it_looks(client: str, platform: str, tmp_path: Path) -> None:
-    install_into(client, settings_environ={}, print_only=False, home=tmp_path, platform=platform, write=lambda _: None)
+    install_into(client, settings_environ={}, print_only=False, home=tmp_path, platform=platform)
 
     content = read(tmp_path / PATHS[client, platform])
     assert list(content) == ["servers" if client == "vscode" else "mcpServers"]

@@ -1,1 +1,1 @@
-"""The commands: what each word of the command line does."""
+"""The command line: one module for each group of commands. Read `main.py` first."""

@@ -46,7 +46,7 @@ async def evidence(app: App, given: argparse.Namespace) -> int:
 
 
 def page(gathered: dict[str, Any]) -> str:
-    """One page with no script and no link; everything from outside is escaped."""
+    """One page without scripts or links; all outside text is escaped."""
     proposal = gathered["proposal"]
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8>",
@@ -55,14 +55,14 @@ def page(gathered: dict[str, Any]) -> str:
         f"<h1>{_text(proposal['summary'])}</h1>",
         _table("Proposal", {k: v for k, v in proposal.items() if k not in ("summary", "findings", "intent")}),
         _table("What was proposed", proposal["intent"]),
-        _rows("What the guard found", proposal["findings"], ("severity", "message", "code")),
-        _rows("Who released it", gathered["approvals"], ("approver", "channel", "at")),
-        _table("What was sent", gathered["sending"] or {"sent": "nothing"}),
-        _table("What the ledger showed afterwards", gathered["record"] or {"record": "none"}),
+        _rows("Findings of the guard", proposal["findings"], ("severity", "message", "code")),
+        _rows("Released by", gathered["approvals"], ("approver", "channel", "at")),
+        _table("Sent to Rutter", gathered["sending"] or {"sent": "nothing"}),
+        _table("Recorded in the ledger", gathered["record"] or {"record": "none"}),
         _rows("Documents attached to the bill", gathered["documents"], ("file_name", "bytes", "sha256")),
-        _table("The bill as the ledger shows it now", gathered["bill_now"] or {"bill": "none"}),
+        _table("The bill in the ledger now", gathered["bill_now"] or {"bill": "none"}),
         _rows("Audit entries", gathered["audit"], ("seq", "at", "kind", "actor", "hash", "hash_is_right")),
-        _table("The whole chain", gathered["chain"]),
+        _table("Audit chain", gathered["chain"]),
         "</html>",
     ]
     return "\n".join(parts) + "\n"

@@ -1,4 +1,4 @@
-"""Adding the server to an assistant's configuration: nothing else in the file changes, and no secret goes into it."""
+"""`rutter-ap install`: adds the server to a client's configuration; nothing else changes, and no secret is written."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import os
 import stat
 import sys
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rutter_ap_server.cli.command import argument, command
+from rutter_ap_server.cli.output import line
 from rutter_ap_server.clock import Clock
 from rutter_ap_server.settings import KNOWN, SettingsError, read_settings
 from rutter_ap_tools.errors import BadInput, OperatorError
@@ -23,14 +24,14 @@ _PATHS = ("RUTTER_AP_HOME", "RUTTER_AP_POLICY", "RUTTER_AP_ENV_FILE")
 
 
 class ClientFileError(OperatorError):
-    """The client's configuration cannot be read or written; it is as it was."""
+    """The client's configuration cannot be read or written; it was left as it is."""
 
     code = "client_file"
 
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """One assistant: its title, the key under which its file lists servers, and whether an entry states its type."""
+    """One client: its title, the key under which its file lists servers, and whether an entry states its type."""
 
     title: str
     key: str = "mcpServers"
@@ -51,7 +52,7 @@ CLIENTS = {
 )
 def install(given: argparse.Namespace) -> int:
     """Adds this server to a client's configuration, from the settings of this process."""
-    return install_into(given.client, settings_environ=os.environ, print_only=given.print_only, write=sys.stdout.write)
+    return install_into(given.client, settings_environ=os.environ, print_only=given.print_only)
 
 
 def install_into(
@@ -61,7 +62,6 @@ def install_into(
     print_only: bool,
     home: Path | None = None,
     platform: str = sys.platform,
-    write: Callable[[str], object],
 ) -> int:
     """Adds this server to the client's own configuration; with `print_only`, prints the entry and writes nothing.
 
@@ -73,17 +73,17 @@ def install_into(
     chosen = CLIENTS[client]
     entry = entry_for(chosen, settings_environ)
     if print_only:
-        write(_as_text({chosen.key: {NAME: entry}}))
+        line(_as_text({chosen.key: {NAME: entry}}).rstrip())
         return 0
     path = config_path(client, settings_environ, home, platform)
     done = add_entry(path, chosen.key, entry)
     if not done.changed:
-        write(f"{chosen.title} is already configured in {path}. Nothing was changed.\n")
+        line(f"{chosen.title} is already configured in {path}. Nothing was changed.")
         return 0
-    write(f"Added {NAME} to {chosen.title} in {path}.\n")
+    line(f"Added {NAME} to {chosen.title} in {path}.")
     if done.backup is not None:
-        write(f"The previous file was saved next to it as {done.backup.name}.\n")
-    write(f"Restart {chosen.title} to load the tools. Run `rutter-ap doctor` to check the installation.\n")
+        line(f"The previous file was saved next to it as {done.backup.name}.")
+    line(f"Restart {chosen.title} to load the tools. Run `rutter-ap doctor` to check the installation.")
     return 0
 
 

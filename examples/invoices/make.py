@@ -1,9 +1,9 @@
-"""Makes the example invoice, so that a clerk's first task needs nothing but this repository.
+"""Generates the example invoice, so that the first task in the README needs nothing but this repository.
 
     python examples/invoices/make.py [FOLDER]
 
-The same bytes every time and everywhere: dates and identifiers are fixed, and nothing is compressed, since two builds
-of a compressor may write the same content differently.
+The output is identical everywhere: dates and identifiers are fixed, and nothing is compressed, because two
+builds of a compression library may write the same content differently.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from fpdf.enums import XPos, YPos
 
 @dataclass(frozen=True, slots=True)
 class Invoice:
-    """What the invoice says."""
+    """The contents of the invoice."""
 
     vendor: str
     customer: str
@@ -31,7 +31,7 @@ class Invoice:
 
     @property
     def total(self) -> str:
-        """The sum of the lines, written as on the invoice."""
+        """The sum of the lines, formatted as on the invoice."""
         return f"{sum((Decimal(amount) for _, amount in self.lines), Decimal(0)):,.2f}"
 
 
@@ -142,7 +142,7 @@ def _row(pdf: FPDF, words: str, amount: str, *, bold: bool = False, fill: bool =
 
 
 def main() -> int:
-    """Writes the invoice beside this script, or into the folder that is named."""
+    """Writes the invoice next to this script, or into the given folder."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
     path = folder / f"northwind-utilities-{NORTHWIND.number}.pdf"
     path.write_bytes(render(NORTHWIND))

@@ -25,6 +25,7 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python scripts/docs.py --check
+	$(BIN)/python scripts/currencies.py --check
 
 fix: $(READY)
 	$(BIN)/ruff check --fix .
@@ -52,8 +53,9 @@ conformance: $(READY)
 bundle: $(READY)
 	$(BIN)/python scripts/bundle.py
 
-# Renews docs/reference.md from the program itself.
+# Renews what is generated: docs/reference.md from the program itself, the currencies from ISO 4217's lists.
 docs: $(READY)
+	$(BIN)/python scripts/currencies.py
 	$(BIN)/python scripts/docs.py
 
 # Kills the server at random moments, 200 times, with faults on; the books must agree afterwards.

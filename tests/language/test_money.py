@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rutter_ap_tools.errors import BadInput
-from rutter_ap_tools.money import EXPONENTS, Money, exponent_of
+from rutter_ap_tools.money import EXPONENTS, Money, exponent_of, require_active
 
 
 @pytest.mark.parametrize(
@@ -26,19 +26,16 @@ from rutter_ap_tools.money import EXPONENTS, Money, exponent_of
         ("1.005", "KWD", "1.005", "1.005 KWD"),
         ("1", "KWD", "1.000", "1.000 KWD"),
         ("1.2345", "CLF", "1.2345", "1.2345 CLF"),
-        ("0.00000001", "BTC", "0.00000001", "0.00000001 BTC"),
-        ("123456789012345.123456789012345678", "ETH", "123456789012345.123456789012345678", None),
+        ("999999999999999.9999", "UYW", "999999999999999.9999", "999,999,999,999,999.9999 UYW"),
         ("999999999999999.99", "USD", "999999999999999.99", "999,999,999,999,999.99 USD"),
     ],
 )
-def test_an_amount_is_printed_with_its_currencys_digits(
-    text: str, currency: str, printed: str, grouped: str | None
-) -> None:
+def test_an_amount_is_printed_with_its_currencys_digits(text: str, currency: str, printed: str, grouped: str) -> None:
     money = Money.parse(text, currency)
 
     assert money.text == printed
     assert str(money) == f"{printed} {currency}"
-    assert grouped is None or money.grouped == grouped
+    assert money.grouped == grouped
 
 
 @pytest.mark.parametrize(
@@ -113,7 +110,7 @@ def test_a_value_that_is_no_usable_amount_is_an_error_of_ours(value: str) -> Non
     assert refused.value.error_code == "amount.not_a_number"
 
 
-@pytest.mark.parametrize("code", ["", "usd", "US", "USDT", "XXX", "ZZZ", "ＵＳＤ", "USD "])
+@pytest.mark.parametrize("code", ["", "usd", "US", "USDT", "BTC", "ETH", "XAU", "XXX", "ZZZ", "ＵＳＤ", "USD "])
 def test_a_currency_without_known_digits_is_refused(code: str) -> None:
     with pytest.raises(BadInput) as refused:
         exponent_of(code)
@@ -123,10 +120,39 @@ def test_a_currency_without_known_digits_is_refused(code: str) -> None:
 
 
 def test_currencies_have_the_digits_of_iso_4217() -> None:
-    wanted = {"JPY": 0, "KRW": 0, "ISK": 0, "USD": 2, "EUR": 2, "GBP": 2, "MGA": 2, "KWD": 3, "BHD": 3, "TND": 3}
+    wanted = {
+        "JPY": 0,
+        "KRW": 0,
+        "ISK": 0,
+        "USD": 2,
+        "EUR": 2,
+        "XCG": 2,
+        "ZWG": 2,
+        "MGA": 2,
+        "KWD": 3,
+        "TND": 3,
+        "UYW": 4,
+    }
 
     assert {code: exponent_of(code) for code in wanted} == wanted
     assert all(len(code) == 3 and code.isalpha() and code.isupper() for code in EXPONENTS)
+
+
+@pytest.mark.parametrize(("code", "text", "month"), [("BGN", "12.30", "2026-01"), ("BYR", "1500", "2017-01")])
+def test_a_withdrawn_currency_is_read_but_nothing_new_is_in_it(code: str, text: str, month: str) -> None:
+    assert str(Money.of(text, code)) == f"{text} {code}"
+
+    with pytest.raises(BadInput) as refused:
+        require_active(code)
+    assert refused.value.error_code == "currency.withdrawn"
+    assert f"{code} was withdrawn in {month}" in refused.value.message
+
+
+def test_only_known_currencies_are_active() -> None:
+    require_active("EUR")
+    with pytest.raises(BadInput) as refused:
+        require_active("BTC")
+    assert refused.value.error_code == "currency.unknown"
 
 
 def test_amounts_in_different_currencies_are_never_mixed() -> None:
@@ -171,7 +197,7 @@ def test_a_lowered_decimal_context_costs_no_digit() -> None:
     assert total.text == "123456789012345.68"
 
 
-_CURRENCIES = st.sampled_from(["JPY", "USD", "KWD", "CLF", "BTC", "ETH"])
+_CURRENCIES = st.sampled_from(["JPY", "USD", "KWD", "CLF"])
 
 
 def _texts(currency: str) -> st.SearchStrategy[str]:

@@ -31,7 +31,7 @@ def stored(store: Store, proposal_id: str) -> Proposal:
     "changed",
     [
         {},
-        {"money": Money.parse("123456789012345.123456789012345678", "ETH")},
+        {"money": Money.parse("123456789012345.1234", "CLF")},
         {"money": Money.parse("5", "JPY"), "vendor_id": None, "vendor_name": None, "bill_id": None},
         {"money": None, "findings": (), "verdict": Severity.ALLOW, "approvals_needed": 0},
         {"record": {"kind": "bill", "id": "é"}, "summary": "‹quoted› \u202e '; DROP TABLE proposals; --"},

@@ -7,27 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
 
+from rutter_ap_tools.currencies import ACTIVE, WITHDRAWN
 from rutter_ap_tools.errors import BadInput
 
-# ISO 4217 active codes, plus withdrawn ones that ledgers still hold. Two digits unless listed below.
-_TWO_DIGITS = """
-AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BOV BRL BSD BTN BWP BYN BZD CAD CDF CHE CHF CHW
-CNY COP COU CRC CUC CUP CVE CZK DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GTQ GYD HKD HNL HRK HTG HUF
-IDR ILS INR IRR JMD KES KGS KHR KPW KYD KZT LAK LBP LKR LRD LSL LTL LVL MAD MDL MGA MKD MMK MNT MOP MRO MRU MUR MVR MWK
-MXN MXV MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD SCR SDG SEK SGD SHP SLE SLL
-SOS SRD SSP STD STN SVC SYP SZL THB TJS TMT TOP TRY TTD TWD TZS UAH USD USN USS UYU UZS VED VEF VES WST XCD YER ZAR
-ZMW ZWL
-"""
-_OTHER_DIGITS = {
-    0: "BIF BYR CLP DJF GNF ISK JPY KMF KRW PYG RWF UGX UYI VND VUV XAF XOF XPF",
-    3: "BHD IQD JOD KWD LYD OMR TND",
-    4: "CLF UYW",
-    8: "BTC",
-    18: "ETH",
-}
-EXPONENTS: dict[str, int] = dict.fromkeys(_TWO_DIGITS.split(), 2) | {
-    code: digits for digits, codes in _OTHER_DIGITS.items() for code in codes.split()
-}
+# A withdrawn code still has its digits: a vendor's old bills are read and compared with every new one.
+EXPONENTS: dict[str, int] = ACTIVE | {code: digits for code, (digits, _) in WITHDRAWN.items()}
 
 AMOUNT_PATTERN = r"^[0-9]{1,15}(\.[0-9]{1,18})?$"
 _AMOUNT = re.compile(AMOUNT_PATTERN)
@@ -47,6 +31,17 @@ def exponent_of(currency: str) -> int:
         raise BadInput(
             "currency must be an ISO 4217 code in capitals, such as USD or EUR", code="currency.unknown"
         ) from None
+
+
+def require_active(currency: str) -> None:
+    """Raises `BadInput` for a currency in which nothing new is entered or paid: a withdrawn or an unknown one."""
+    if currency in WITHDRAWN:
+        raise BadInput(
+            f"{currency} was withdrawn in {WITHDRAWN[currency][1]} (ISO 4217): nothing new is entered or paid in it",
+            code="currency.withdrawn",
+            next_step="Ask the person which currency took its place; a bill in it is corrected in the ledger first.",
+        )
+    exponent_of(currency)
 
 
 @dataclass(frozen=True, slots=True)

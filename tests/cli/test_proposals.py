@@ -130,6 +130,8 @@ def test_people_read_amounts_with_separators(home: Path, rutter_ap: Terminal) ->
     assert all("27,350.00 USD" in text and "27350.00" not in text for text in shown)
     assert f"Next: `rutter-ap proposals approve {proposal_id}`" in shown[1]
     assert "Harbor & Pine Ltd (embedded)" in shown[1]
+    with_desk = rutter_ap("proposals", "show", proposal_id, RUTTER_AP_APPROVALS_URL="https://ap.example/approvals/")
+    assert f"approvals desk: https://ap.example/approvals/{proposal_id}" in with_desk.out
 
 
 def test_nobody_to_approve_and_no_such_proposal(home: Path, rutter_ap: Terminal) -> None:

@@ -136,6 +136,8 @@ def _print(answer: ProposalAnswer, sending: str | None) -> None:
         table([_payment(payment) for payment in answer.lines], right=[3])
     if sending:
         line(f"sending: {for_people(sending)}")
+    if answer.release_url:
+        line(f"approvals desk: {answer.release_url}")
     if step := _step(one.state, one.id):
         line(f"Next: {step}")
 

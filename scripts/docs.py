@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from rutter_ap_server.cli.main import COMMANDS
-from rutter_ap_server.cli.operate import offered, token_figures
+from rutter_ap_server.cli.tools import offered, token_figures
 from rutter_ap_server.guard.policy.codes import CODES
 from rutter_ap_server.settings import KNOWN
 from rutter_ap_tools.catalogue import CATALOGUE

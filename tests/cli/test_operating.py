@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from rutter_ap_server.cli.main import COMMANDS, GROUPS, resolve
-from rutter_ap_server.cli.operate import token_figures
+from rutter_ap_server.cli.tools import token_figures
 from rutter_ap_tools.catalogue import CATALOGUE
 from support.terminal import Terminal
 

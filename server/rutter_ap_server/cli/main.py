@@ -40,7 +40,7 @@ COMMANDS = (
     Entry("demo", "run the scripted demo", "demo.demo:demo"),
     Entry("install", "add this server to an MCP client's configuration", "install:install"),
     Entry("doctor", "check the installation and suggest fixes", "doctor.examine:doctor"),
-    Entry("tools", "list the tools an assistant is offered, with their size", "operate:list_tools"),
+    Entry("tools", "list the tools an assistant is offered, with their size", "tools:list_tools"),
     Entry("proposals list", "list pending and unsettled proposals", "proposals:list_proposals"),
     Entry("proposals show", "show one proposal in full", "proposals:show"),
     Entry("proposals approve", "approve a proposal with your passcode and send it", "proposals:approve"),

@@ -44,12 +44,14 @@ ROOMS = {
     f"{SERVER}.companies": 4,
     f"{SERVER}.reads": 5,
     f"{SERVER}.guard": 6,
-    f"{SERVER}.backend": 7,
-    f"{SERVER}.mcp": 8,
-    f"{SERVER}.app": 9,
-    f"{SERVER}.mcp.stdio": 10,
-    f"{SERVER}.cli": 11,
-    f"{SERVER}.__main__": 12,
+    f"{SERVER}.services": 7,
+    f"{SERVER}.reads.registry": 8,
+    f"{SERVER}.backend": 9,
+    f"{SERVER}.mcp": 9,
+    f"{SERVER}.app": 10,
+    f"{SERVER}.mcp.stdio": 11,
+    f"{SERVER}.cli": 12,
+    f"{SERVER}.__main__": 13,
 }
 # Rooms that a room must not import although they lie lower: the client and the store are usable alone.
 FORBIDDEN = {f"{SERVER}.rutter": {f"{SERVER}.settings", f"{SERVER}.clock"}, f"{SERVER}.store": {f"{SERVER}.settings"}}

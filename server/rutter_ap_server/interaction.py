@@ -1,17 +1,17 @@
-"""The asker's port: how the guard puts a question to the person in the chat, whatever the protocol."""
+"""The port to the person behind a call: ask a question, hand over a link, report progress, whatever the protocol."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import Protocol
 
 from rutter_ap_tools.errors import BadInput
 from rutter_ap_tools.money import Money
 
 
 def is_amount(typed: str, money: Money) -> bool:
-    """Whether a person typed exactly this amount; thousands may be parted by commas, as the question shows them."""
+    """Whether a person typed exactly this amount; thousands may be separated by commas, as the question shows them."""
     try:
         return Money.parse(typed.strip().replace(",", ""), money.currency) == money
     except BadInput:
@@ -19,7 +19,7 @@ def is_amount(typed: str, money: Money) -> bool:
 
 
 class Reply(StrEnum):
-    """What came back. Only an explicit acceptance releases anything."""
+    """A person's reply. Only an explicit acceptance releases anything."""
 
     ACCEPTED = "accepted"
     DECLINED = "declined"
@@ -42,46 +42,12 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
-    """An answer to an earlier question, carried by the retry of a call (MCP 2026-07-28, multi-round-trip requests)."""
+class PendingAnswer:
+    """The reply to an earlier question, carried by the retry of a call (MCP 2026-07-28, multi-round-trip requests)."""
 
     question_id: str
-    answer: Reply
+    reply: Reply
     typed: str = ""
-
-
-class Asker(Protocol):
-    """One call's way to its person."""
-
-    @property
-    def can_ask(self) -> bool:
-        """Whether the client said it can show a question at all."""
-        ...
-
-    def pending_answer(self) -> Answered | None:
-        """The answer this call brought along, if it did."""
-        ...
-
-    async def ask(self, question: Question) -> Reply:
-        """Puts the question and waits at most its time; `Answer.NONE` when nothing came.
-
-        Where the protocol answers in a later call this raises instead, and the call ends there.
-        """
-        ...
-
-
-class Silent:
-    """Nobody can be asked: a terminal, or a client without the capability."""
-
-    can_ask = False
-
-    def pending_answer(self) -> Answered | None:
-        """There is never an answer."""
-        return None
-
-    async def ask(self, question: Question) -> Reply:
-        """There is never an answer."""
-        return Reply.NONE
 
 
 class Opened(StrEnum):
@@ -105,9 +71,24 @@ class LinkToOpen:
         return f"LinkToOpen({self.id!r})"
 
 
-@runtime_checkable
-class Opener(Protocol):
-    """One call's way to hand its person a link."""
+class Interaction(Protocol):
+    """The way from one call to its person."""
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether the client said it can show a question at all."""
+        ...
+
+    def pending_answer(self) -> PendingAnswer | None:
+        """The answer this call brought along, if it did."""
+        ...
+
+    async def ask(self, question: Question) -> Reply:
+        """Puts the question and waits at most its time; `Reply.NONE` when nothing came.
+
+        Where the protocol answers in a later call this raises instead, and the call ends there.
+        """
+        ...
 
     async def open_link(self, link: LinkToOpen) -> Opened:
         """Shows the link and waits at most its time for the person to open it.
@@ -117,16 +98,36 @@ class Opener(Protocol):
         ...
 
     async def link_done(self, link: LinkToOpen) -> None:
-        """What the link was for is done; a client that still shows it may stop."""
+        """Says that what the link was for is done; a client that still shows it may stop."""
+        ...
+
+    async def report_progress(self, done: float, total: float, message: str) -> None:
+        """Says how far the call is, with a few words, to a client that wants to know."""
         ...
 
 
-class NoOpener:
-    """Nobody can be shown a link: a terminal, or a client without the capability."""
+class NoInteraction:
+    """Nobody can be asked, shown a link or told anything: a terminal, a read, or a client without the capability."""
+
+    can_ask = False
+
+    def pending_answer(self) -> PendingAnswer | None:
+        """There is never an answer."""
+        return None
+
+    async def ask(self, question: Question) -> Reply:
+        """There is never a reply."""
+        return Reply.NONE
 
     async def open_link(self, link: LinkToOpen) -> Opened:
-        """It cannot be shown."""
+        """The link cannot be shown."""
         return Opened.CANNOT_ASK
 
     async def link_done(self, link: LinkToOpen) -> None:
         """Nobody is waiting."""
+
+    async def report_progress(self, done: float, total: float, message: str) -> None:
+        """Nobody is told."""
+
+
+NO_INTERACTION = NoInteraction()

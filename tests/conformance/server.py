@@ -33,7 +33,7 @@ def app_at(port: int, home: str) -> Starlette:
         allowed_hosts=hosts,
         allowed_origins=[f"http://{host}" for host in hosts],
     )
-    server = build_server(app.backend, CATALOGUE, instructions=instructions(), live_data=app.live_data)
+    server = build_server(app, CATALOGUE, instructions=instructions())
     return server.streamable_http_app(transport_security=security)
 
 

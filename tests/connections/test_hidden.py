@@ -47,8 +47,8 @@ async def test_no_token_is_in_any_answer_error_log_or_repr(home: Path, caplog: p
             in_books(home, "UPDATE companies SET status = 'needs_reauth' WHERE number > 1")
             await call("connect_ledger", connection_id="Second")
             company = await app.companies.get("Second")
-            said += [repr(app), repr(app.connect_flow), repr(app.companies), repr(company), repr(app.secret_box)]
-            said += [repr(app.settings), repr(await app.connect_flow.keeping.all())]
+            said += [repr(app), repr(app.connect_flow), repr(app.companies), repr(company), repr(app.secret_keys)]
+            said += [repr(app.settings), repr(await app.connect_flow.connections.all())]
         tokens |= _tokens(home)
     assert len(tokens) >= 3
     everything = "\n".join([*said, caplog.text])

@@ -79,7 +79,7 @@ async def test_after_sealing_anew_the_old_key_can_go(home: Path) -> None:
         await done(client, "connect_ledger", name="Third")
     before = in_store(home, "SELECT sealed FROM secrets")
     async with serving(home, environ=keys(new, old)) as (_, app):
-        assert await app.connect_flow.keeping.reseal(actor="test") == 3
+        assert await app.connect_flow.connections.reseal(actor="test") == 3
     assert not set(before) & set(in_store(home, "SELECT sealed FROM secrets"))
     async with serving(home, environ=keys(new)) as (client, _):
         assert (await done(client, "list_bills", company="Second"))["bills"]
@@ -92,7 +92,7 @@ async def test_going_over_to_keys_in_the_settings_locks_nothing_away(home: Path)
     new = keys(a_key())
     async with serving(home, environ=new) as (client, app):
         assert (await done(client, "list_bills", company="Second"))["bills"]
-        await app.connect_flow.keeping.reseal(actor="test")
+        await app.connect_flow.connections.reseal(actor="test")
     (home / "secret.key").unlink()
     async with serving(home, environ=new) as (client, _):
         assert (await done(client, "list_bills", company="Second"))["bills"]

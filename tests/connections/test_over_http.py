@@ -72,7 +72,7 @@ async def test_a_refused_token_is_reported_when_it_is_the_only_one(rutter: Annou
 async def test_a_connection_kept_twice_counts_once(rutter: Announced, home: Path) -> None:
     async with serving(home, environ=settings_of(rutter)) as (client, app):
         company_id = await link_company(client, "Twice")
-        token = await app.connect_flow.keeping.secret(company_id, "access_token")
+        token = await app.connect_flow.connections.secret(company_id, "access_token")
         assert token is not None
     async with serving(home, environ=settings_of(rutter, token.reveal())) as (client, _):
         bills = await done(client, "list_bills")

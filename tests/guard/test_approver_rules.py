@@ -129,7 +129,7 @@ async def test_what_an_assistant_read_on_one_bill_is_noticed_when_it_pays_anothe
         by_hand = await bench.submit(written)
         another = Bench(home.parent / "another", bench.sandbox, bench.clock)
         assert by_hand.record is not None
-        await another.backend().get_bill(GetBill(bill_id=by_hand.record.id))
+        await another.backend().read(GetBill(bill_id=by_hand.record.id))
 
         held = await another.pay("NW-2291", "77.71")
         await another.app.aclose()

@@ -53,7 +53,7 @@ async def clerk(home: Path, policy: str) -> AsyncIterator[tuple[Client, Any]]:
 
 async def listed(bench: Bench, **question: Any) -> ProposalList:
     """What is answered on a bench."""
-    return await bench.backend().list_proposals(ListProposals(**question))
+    return await bench.backend().read(ListProposals(**question))
 
 
 def left(limits: list[LimitLeft]) -> list[str]:
@@ -206,7 +206,7 @@ async def test_a_payment_that_waits_is_shown_with_what_is_left_for_its_vendor_an
         held = await bench.pay("NW-2291", "100.00")
         entered = (await listed(bench, state="any")).proposals
         assert held.proposal_id is not None
-        shown = await bench.backend().get_proposal(GetProposal(proposal_id=held.proposal_id))
+        shown = await bench.backend().read(GetProposal(proposal_id=held.proposal_id))
 
         assert [row.id for row in entered] == [held.proposal_id]
         assert left(shown.limits) == [
@@ -216,7 +216,7 @@ async def test_a_payment_that_waits_is_shown_with_what_is_left_for_its_vendor_an
         ]
         await bench.approver("Ana", "Ben")
         assert (await bench.approve(held.proposal_id)).state == "posted"
-        done_with = await bench.backend().get_proposal(GetProposal(proposal_id=held.proposal_id))
+        done_with = await bench.backend().read(GetProposal(proposal_id=held.proposal_id))
         assert done_with.limits == []
 
 
@@ -229,5 +229,5 @@ async def test_a_broken_policy_leaves_the_list_readable_and_says_that_no_limit_c
         assert [row.id for row in found.proposals] == [held.proposal_id]
         assert (found.limits, found.notes) == ([], [NO_LIMITS])
         assert held.proposal_id is not None
-        shown = await bench.backend().get_proposal(GetProposal(proposal_id=held.proposal_id))
+        shown = await bench.backend().read(GetProposal(proposal_id=held.proposal_id))
         assert shown.limits == []

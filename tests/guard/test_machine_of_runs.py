@@ -45,7 +45,7 @@ class RunsAreSafe(PayingIsSafe):
         bench = self.processes[process]
         bench.wire.faults = list(faults)
         with suppress(ApError, PowerCut):
-            self.run(run_of(bench, *numbers, asker=Answering(answer), memo=memo))
+            self.run(run_of(bench, *numbers, interaction=Answering(answer), memo=memo))
         bench.wire.faults = []
 
     @invariant()

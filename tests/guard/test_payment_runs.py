@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from rutter_ap_server.guard.approvals import NotReleased
 from rutter_ap_server.guard.writes.payment_run import Candidate, choose
+from rutter_ap_server.interaction import NO_INTERACTION, Interaction
 from rutter_ap_tools.errors import AssistantError, BadInput, Refused
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.payments import ProposePaymentRun, RunResult
@@ -34,10 +35,10 @@ vendor_day_limit = "100000.00"
 """
 
 
-async def run_of(bench: Bench, *numbers: str, asker: object = None, **more: object) -> RunResult:
+async def run_of(bench: Bench, *numbers: str, interaction: Interaction = NO_INTERACTION, **more: object) -> RunResult:
     ids = [(await bench.bill(number)).id for number in numbers]
     intent = ProposePaymentRun.model_validate({"bill_ids": ids, "account": "Operating Checking", **more})
-    result = await bench.submit(intent, asker)  # type: ignore[arg-type]
+    result = await bench.submit(intent, interaction)
     assert isinstance(result, RunResult)
     return result
 
@@ -90,7 +91,7 @@ async def test_due_date_and_cash_choose_the_bills_and_say_what_waits(home: Path)
 async def test_a_small_run_may_be_released_in_the_chat_which_names_every_bill(home: Path) -> None:
     async with a_bench(home, ROOMY) as bench:
         person = accepts()
-        result = await run_of(bench, *PLAIN, asker=person)
+        result = await run_of(bench, *PLAIN, interaction=person)
 
         assert (result.status, result.verdict) == ("posted", "ask")
         assert [line.status for line in result.lines] == ["posted", "posted", "posted"]
@@ -104,7 +105,7 @@ async def test_a_small_run_may_be_released_in_the_chat_which_names_every_bill(ho
 async def test_the_total_counts_like_one_payments_amount(home: Path) -> None:
     async with a_bench(home) as bench:
         person = accepts()
-        result = await run_of(bench, *PLAIN, asker=person)
+        result = await run_of(bench, *PLAIN, interaction=person)
 
         assert (result.status, result.verdict, person.questions) == ("held", "approve", [])
         assert [f.message for f in result.findings if f.code == "amount.approver"] == [
@@ -115,7 +116,7 @@ async def test_the_total_counts_like_one_payments_amount(home: Path) -> None:
 async def test_more_payments_than_a_question_can_show_need_an_approver(home: Path) -> None:
     async with a_bench(home, ROOMY) as bench:
         numbers = [*PLAIN, "INV-1051", "AP-310", "GR-88", "INV-1043"]
-        result = await run_of(bench, *numbers, asker=accepts(), dry_run=True)
+        result = await run_of(bench, *numbers, interaction=accepts(), dry_run=True)
 
         assert "run.many_lines" in codes(result)
         assert result.verdict == "approve"
@@ -258,7 +259,7 @@ async def test_asking_for_an_interrupted_run_resumes_it(home: Path) -> None:
         assert result.status == "unknown"
         assert [line.status for line in result.lines] == ["posted", "unknown", "unknown"]
 
-        answer = await bench.backend().get_proposal(GetProposal(proposal_id=str(result.proposal_id)))
+        answer = await bench.backend().read(GetProposal(proposal_id=str(result.proposal_id)))
 
         assert answer.proposal.state == "posted"
         assert answer.lines is not None

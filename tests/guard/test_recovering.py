@@ -78,7 +78,7 @@ async def test_asking_for_a_proposal_finds_out_what_became_of_it(home: Path) -> 
     async with a_bench(home, ALLOW) as bench:
         bench.wire.faults = ["lost after"]
         result = await bench.pay("NW-2291", "100.00")
-        answer = await bench.backend().get_proposal(GetProposal(proposal_id=result.proposal_id or ""))
+        answer = await bench.backend().read(GetProposal(proposal_id=result.proposal_id or ""))
 
         assert (answer.proposal.state, answer.next_step) == ("posted", "Done: the ledger shows it.")
 
@@ -88,7 +88,7 @@ async def test_asking_while_rutter_is_out_of_reach_says_what_is_known(home: Path
         bench.wire.faults = ["lost after"]
         result = await bench.pay("NW-2291", "100.00")
         bench.wire.is_down = True
-        answer = await bench.backend().get_proposal(GetProposal(proposal_id=result.proposal_id or ""))
+        answer = await bench.backend().read(GetProposal(proposal_id=result.proposal_id or ""))
 
         assert (answer.proposal.state, await bench.spent()) == ("unknown", "100.00")
 

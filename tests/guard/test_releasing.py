@@ -13,7 +13,7 @@ import pytest
 from rutter_ap_server.guard import journal
 from rutter_ap_server.guard.approvals import NotReleased, _accepted
 from rutter_ap_server.guard.policy import PolicyError
-from rutter_ap_server.interaction import Reply
+from rutter_ap_server.interaction import NO_INTERACTION, Interaction, Reply
 from rutter_ap_server.rutter.models.vendors import VendorUpdate
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_tools.bills import ListBills
@@ -54,8 +54,8 @@ async def test_a_small_payment_the_person_accepts_in_the_chat_is_posted_once(hom
         assert await bench.spent() == "684.20"
 
 
-@pytest.mark.parametrize("person", [declines(), never_answers(), None])
-async def test_whatever_is_not_a_yes_leaves_the_payment_held(home: Path, person: Answering | None) -> None:
+@pytest.mark.parametrize("person", [declines(), never_answers(), NO_INTERACTION])
+async def test_whatever_is_not_a_yes_leaves_the_payment_held(home: Path, person: Interaction) -> None:
     async with a_bench(home) as bench:
         result = await bench.pay("NW-2291", "", person)
         again = await bench.pay("NW-2291", "684.20", person)
@@ -112,7 +112,7 @@ async def test_above_the_tier_a_chat_answer_is_not_even_asked_for_and_an_approve
         assert bench.wire.payments_sent == [held.proposal_id]
         with pytest.raises(NotReleased):
             await bench.approve(held.proposal_id)
-        answer = await bench.backend().get_proposal(GetProposal(proposal_id=held.proposal_id or ""))
+        answer = await bench.backend().read(GetProposal(proposal_id=held.proposal_id or ""))
         assert [(a.approver, a.channel) for a in answer.proposal.approvals] == [("Ana", "terminal")]
 
 
@@ -448,7 +448,7 @@ async def test_a_freeze_stops_every_write_and_what_was_held_can_be_released_afte
             await bench.approve(held.proposal_id)
         assert not_now.value.error_code == "approval.refused_now"
         assert bench.wire.writes == []
-        assert len((await bench.backend().list_bills(ListBills())).bills) > 0
+        assert len((await bench.backend().read(ListBills())).bills) > 0
 
         await bench.app.store.write(lambda tx: tx.controls.unfreeze())
         assert (await bench.approve(held.proposal_id)).state == "posted"
@@ -471,7 +471,7 @@ async def test_a_broken_policy_stops_writes_while_reads_go_on(home: Path) -> Non
         with pytest.raises(PolicyError, match=r"tools\.pay_bil is not a known field"):
             await bench.submit(PayBill(bill_id="b1"))
 
-        assert len((await bench.backend().list_bills(ListBills())).bills) > 0
+        assert len((await bench.backend().read(ListBills())).bills) > 0
         assert (await bench.proposals(), bench.wire.writes) == ([], [])
 
 

@@ -57,7 +57,7 @@ async def test_looking_at_a_run_from_another_process_while_it_is_under_way_sends
             await gate.reached.wait()
             run = await the_run(bench)
             for _ in range(2):
-                answer = await other.backend().get_proposal(GetProposal(proposal_id=run.id))
+                answer = await other.backend().read(GetProposal(proposal_id=run.id))
                 assert (answer.proposal.state, answer.proposal.record) == ("dispatching", None)
                 await other.app.recover()
             again = await run_of(other, *PLAIN)
@@ -83,7 +83,7 @@ async def test_a_call_that_is_given_up_in_the_middle_of_a_run_still_pays_what_wa
 async def test_a_client_that_is_gone_when_it_is_told_how_far_a_run_is_does_not_stop_it(home: Path) -> None:
     async with a_bench(home, POLICY) as bench:
         client = Told({1: anyio.ClosedResourceError(), 2: anyio.BrokenResourceError()})
-        assert (await run_of(bench, *PLAIN, asker=client)).status == "posted"
+        assert (await run_of(bench, *PLAIN, interaction=client)).status == "posted"
         assert client.told == [(1, 3), (2, 3), (3, 3)]
         await paid_once_each(bench)
 
@@ -185,7 +185,7 @@ async def test_a_run_all_of_whose_bills_another_run_is_just_paying_pays_nothing_
                 await the_other_begins()
 
             with pytest.raises(Refused, match="by another proposal"):
-                await run_of(other, SECOND, THIRD, asker=accepts(meanwhile))
+                await run_of(other, SECOND, THIRD, interaction=accepts(meanwhile))
             assert other.wire.writes == []
             leaving.go.set()
         for number, amounts in once_each().items():
@@ -214,7 +214,7 @@ async def test_a_line_that_was_held_is_released_by_somebody_who_may_release_paym
 
 async def test_trying_a_run_writes_nothing_at_all(home: Path) -> None:
     async with a_bench(home, ALLOW + ROOMY) as bench:
-        await bench.pay("GR-88", "10.00", asker=accepts())
+        await bench.pay("GR-88", "10.00", interaction=accepts())
         before = everything_in(home)
         assert before["proposals"]
         tried = await run_of(bench, *PLAIN, dry_run=True)

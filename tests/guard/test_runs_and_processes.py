@@ -47,7 +47,7 @@ async def released_but_unsent(bench: Bench) -> Proposal:
         bench.wire.is_down = True
 
     with pytest.raises(ApError):
-        await run_of(bench, *PLAIN, asker=accepts(ends))
+        await run_of(bench, *PLAIN, interaction=accepts(ends))
     bench.wire.is_down = False
     found = await the_run(bench)
     assert found.state == "released"
@@ -148,7 +148,7 @@ async def test_a_process_that_ended_after_its_last_line_leaves_a_run_that_is_set
 ) -> None:
     async with a_bench(home, POLICY) as bench:
         with pytest.raises(PowerCut):
-            await run_of(bench, *PLAIN, asker=Told({3: PowerCut()}))
+            await run_of(bench, *PLAIN, interaction=Told({3: PowerCut()}))
         assert (await the_run(bench)).state == "dispatching"
 
         other = await recovered(bench, rounds=1)

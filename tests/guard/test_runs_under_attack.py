@@ -57,7 +57,7 @@ async def test_what_a_chat_released_waits_for_an_approver_once_the_policy_wants_
         await bench.approver("Ana")
 
         async def release() -> None:
-            await run_of(bench, *PLAIN, asker=accepts())
+            await run_of(bench, *PLAIN, interaction=accepts())
 
         stricter = ROOMY.replace('approve_above = "5000.00"', 'approve_above = "300.00"')
         await in_the_middle(bench, release, lambda: bench.policy(stricter))
@@ -79,7 +79,7 @@ async def test_a_payee_that_changes_in_the_middle_of_a_run_is_looked_at_again(ho
         await bench.approver("Ana")
 
         async def release() -> None:
-            await run_of(bench, *PLAIN, asker=accepts())
+            await run_of(bench, *PLAIN, interaction=accepts())
 
         async def hijack() -> None:
             vendor = await bench.company.directory.vendor("Brightline Hosting")
@@ -271,7 +271,7 @@ async def test_a_bill_that_is_deleted_in_the_middle_does_not_keep_the_others_wai
 
         assert await bench.paid(FIRST) == [Decimal("684.20")]
         assert await bench.paid(THIRD) == [Decimal("249.00")]
-        await bench.backend().get_proposal(GetProposal(proposal_id=str(held.proposal_id)))
+        await bench.backend().read(GetProposal(proposal_id=str(held.proposal_id)))
         bench.clock.instant += timedelta(hours=73)
         await bench.app.recover()
         assert Counter(await states_of(bench, held.proposal_id)) == {"posted": 2, "expired": 1}
@@ -282,8 +282,8 @@ async def test_a_payment_a_run_took_over_while_somebody_was_asked_says_so(home: 
     async with a_bench(home, ROOMY) as bench:
 
         async def meanwhile() -> None:
-            await run_of(bench, *PLAIN, asker=accepts())
+            await run_of(bench, *PLAIN, interaction=accepts())
 
         with pytest.raises(Refused, match="run"):
-            await bench.pay(FIRST, asker=accepts(meanwhile))
+            await bench.pay(FIRST, interaction=accepts(meanwhile))
         assert await paid_on(bench, PLAIN) == once_each()

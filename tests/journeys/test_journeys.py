@@ -41,7 +41,7 @@ async def company(home: Path, mode: str) -> AsyncIterator[tuple[Client, App]]:
     home.mkdir(mode=0o700)
     open_sandbox(home / "sandbox.db", today=TODAY).close()
     app = App(read_settings({"RUTTER_AP_HOME": str(home)}), FixedClock(NOON))
-    server = build_server(app.backend, CATALOGUE, instructions=instructions(), live_data=app.live_data)
+    server = build_server(app, CATALOGUE, instructions=instructions())
     try:
         async with Client(server, mode=mode) as client:
             yield client, app

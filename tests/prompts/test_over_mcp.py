@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +97,7 @@ async def test_a_prompt_is_there_only_where_all_its_tools_are(mode: str, environ
 @both_generations
 async def test_a_token_that_may_only_read_sees_no_prompt_that_writes(mode: str, home: Path) -> None:
     app = app_in(home)
-    server = build_server(app.backend, CATALOGUE, instructions="", allowed=lambda ctx: permitting(["ap:read"]))
+    server = build_server(app, CATALOGUE, instructions="", allowed=lambda ctx: permitting(["ap:read"]))
     async with Client(server, mode=mode) as client:
         tools: dict[str, Any] = {tool.name: tool for tool in (await client.list_tools()).tools}
         assert await listed(client) == {p.name for p in load_prompts() if set(p.tools) <= set(tools)}
@@ -108,30 +106,3 @@ async def test_a_token_that_may_only_read_sees_no_prompt_that_writes(mode: str, 
             "unknown prompt: enter_bill_from_document"
         )
     await app.aclose()
-
-
-def test_listing_tools_loads_neither_prompts_nor_resources(home: Path) -> None:
-    program = f"""
-import sys
-import anyio
-from mcp.client import Client
-from support.serving import serving
-from pathlib import Path
-
-async def main():
-    async with serving(Path({str(home)!r})) as (client, app):
-        assert (await client.list_tools()).tools
-    late = ("mcp.prompts", "mcp.resources", "mcp.subscriptions", "mcp.completion", "mcp.live_data")
-    print([m for m in late if "rutter_ap_server." + m in sys.modules], "rutter_ap_prompts.loader" in sys.modules)
-
-anyio.run(main)
-"""
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        env={"PYTHONPATH": str(Path(__file__).parents[1]), "PATH": ""},
-    )
-    assert done.stdout.strip() == "[] False", done.stderr

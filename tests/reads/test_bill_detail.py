@@ -188,7 +188,8 @@ async def test_an_applied_credit_shows_its_number_and_what_it_left(tmp_path: Pat
 
 
 async def test_a_held_write_is_shown_on_the_bill_until_it_expires(home: Path) -> None:
-    async with serving(home) as (client, app):
+    clock = FixedClock(datetime.now(UTC))
+    async with serving(home, clock=clock) as (client, _):
         await link_funding(client)
         bill = await bill_numbered(client, "GR-88")
         before = await done(client, "get_bill", bill_id=bill["id"])
@@ -200,7 +201,7 @@ async def test_a_held_write_is_shown_on_the_bill_until_it_expires(home: Path) ->
         assert found["next_step"].startswith("A write on it is not finished: ask get_proposal")
         other = await done(client, "get_bill", bill_id=(await bill_numbered(client, "FT-778"))["id"])
         assert other["proposals"] == []
-        app.clock = FixedClock(app.clock.now() + timedelta(days=400))
+        clock.instant += timedelta(days=400)
         assert (await done(client, "get_bill", bill_id=bill["id"]))["proposals"] == []
 
 

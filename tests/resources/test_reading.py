@@ -200,8 +200,8 @@ async def test_whatever_an_address_is_it_has_an_answer_of_ours(home: Path) -> No
 
 async def test_an_unforeseen_error_is_ours_without_exception_text(home: Path, caplog: pytest.LogCaptureFixture) -> None:
     app = app_in(home)
-    useless: Any = object()
-    server = build_server(lambda preparer, asker: useless, CATALOGUE, instructions="", live_data=app.live_data)
+    app.backend = lambda preparer, interaction: object()  # type: ignore
+    server = build_server(app, CATALOGUE, instructions="")
     async with Client(server) as client:
         error = await error_of(client, "ap://bills/some-bill")
         assert (error.code, error.message) == (INTERNAL_ERROR, "something went wrong that we did not foresee")

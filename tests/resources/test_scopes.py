@@ -24,9 +24,7 @@ both_generations = pytest.mark.parametrize("mode", ["auto", "legacy"])
 async def with_token(home: Path, granted: Sequence[str], mode: str = "auto") -> AsyncIterator[Client]:
     """A client whose token carries these scopes, as a transport would narrow the server."""
     app = app_in(home)
-    server = build_server(
-        app.backend, CATALOGUE, instructions="", live_data=app.live_data, allowed=lambda ctx: permitting(granted)
-    )
+    server = build_server(app, CATALOGUE, instructions="", allowed=lambda ctx: permitting(granted))
     async with Client(server, mode=mode) as client:
         yield client
     await app.aclose()

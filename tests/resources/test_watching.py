@@ -18,8 +18,7 @@ from mcp.shared.subscriptions import ResourceUpdated
 from mcp.types import INVALID_PARAMS, ResourceUpdatedNotification
 
 from rutter_ap_server.app import App
-from rutter_ap_server.mcp.handlers import ServerState, life
-from rutter_ap_server.mcp.server import build_server
+from rutter_ap_server.mcp.server import ServerState, build_server, life
 from rutter_ap_server.mcp.subscriptions import PER_SESSION_MAX
 from rutter_ap_tools.catalogue import CATALOGUE
 from rutter_ap_tools.scopes import permitting
@@ -46,7 +45,7 @@ class Told:
 async def a_server(home: Path, **named: Any) -> AsyncIterator[tuple[Server[Any], App, ServerState]]:
     """A server whose one life many clients share, as over HTTP."""
     app = app_in(home)
-    server = build_server(app.backend, CATALOGUE, instructions="", live_data=app.live_data, **named)
+    server = build_server(app, CATALOGUE, instructions="", **named)
     async with life(server) as shared:
 
         @asynccontextmanager
@@ -79,7 +78,7 @@ async def declined_elsewhere(home: Path, proposal_id: str) -> None:
 
 
 def addresses(shared: ServerState) -> tuple[str, ...]:
-    return shared.watch.addresses if shared.watch else ()
+    return shared.subscriptions.addresses if shared.subscriptions else ()
 
 
 async def test_a_stream_hears_only_of_the_proposal_it_watches(home: Path) -> None:

@@ -19,7 +19,7 @@ import anyio
 
 from crash.campaign import FAULTS
 from rutter_ap_server.app import App
-from rutter_ap_server.interaction import Silent
+from rutter_ap_server.interaction import NO_INTERACTION
 from rutter_ap_server.settings import read_settings
 from rutter_ap_tools.bills import CreateBill, GetBill, ListBills, NewBillLine
 from rutter_ap_tools.errors import ApError
@@ -66,7 +66,7 @@ async def soak(seconds: float, assistants: int, seed: int, folder: Path) -> Tall
 
 async def _assistant(app: App, chance: random.Random, payable: list[tuple[str, str]], tally: Tally) -> None:
     while True:
-        name, call = _next_call(app.backend("soak", Silent()), chance, payable)
+        name, call = _next_call(app.backend("soak", NO_INTERACTION), chance, payable)
         try:
             result = await call
         except ApError as error:
@@ -81,9 +81,9 @@ def _next_call(backend: Any, chance: random.Random, payable: list[tuple[str, str
     cents = chance.randrange(1, 500)
     match chance.randrange(5):
         case 0:
-            return "list_bills", backend.list_bills(ListBills(limit=20, overdue=chance.random() < 0.5))
+            return "list_bills", backend.read(ListBills(limit=20, overdue=chance.random() < 0.5))
         case 1:
-            return "get_bill", backend.get_bill(GetBill(bill_id=bill_id))
+            return "get_bill", backend.read(GetBill(bill_id=bill_id))
         case 2:
             line = NewBillLine(amount=f"{cents}.07", account="Utilities")
             bill = CreateBill(

@@ -21,15 +21,16 @@ from rutter_ap_server.companies.company import Company, CompanyIdentity
 from rutter_ap_server.companies.directory import Directory
 from rutter_ap_server.companies.registry import CompanyRegistry
 from rutter_ap_server.documents.files import Documents
-from rutter_ap_server.guard.dispatch import Dispatcher
-from rutter_ap_server.interaction import Answered, Asker, Question, Reply, Silent
+from rutter_ap_server.interaction import NO_INTERACTION, Interaction, NoInteraction, PendingAnswer, Question, Reply
 from rutter_ap_server.rutter import Credentials, RutterClient
 from rutter_ap_server.rutter.filters import equal
 from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.rutter.models.payments import AllocationDraft, BillPayment, BillPaymentCreate
 from rutter_ap_server.rutter.outcomes import Done
-from rutter_ap_server.settings import read_settings
+from rutter_ap_server.settings import Settings, read_settings
+from rutter_ap_server.store.engine import Store
 from rutter_ap_server.store.proposals import Proposal
+from rutter_ap_server.store.secrets import SecretKeys
 from rutter_ap_tools.payments import PayBill
 from rutter_ap_tools.wire import WriteArguments, WriteResult
 from rutter_sandbox import Sandbox, open_sandbox
@@ -122,16 +123,17 @@ async def no_time(_seconds: float) -> None:
     await anyio.lowlevel.checkpoint()
 
 
-class OneOffice(CompanyRegistry):
-    """The companies of a bench: one, behind the bench's own wire."""
+class OneCompany(CompanyRegistry):
+    """The companies of a bench: one, behind the bench's own wire. Its store is never opened."""
 
-    def __init__(self, app: App, client: RutterClient, company: Company) -> None:
-        super().__init__(app.settings, app.clock)
+    def __init__(self, settings: Settings, clock: FixedClock, client: RutterClient, company: Company) -> None:
+        store = Store("sqlite:////never-opened", clock, prepare=lambda: None)
+        super().__init__(settings, clock, store, SecretKeys((), settings.key_file, is_shared=False))
         self._client_of_bench = client
-        self._office_of_bench = company
+        self._company_of_bench = company
 
     async def all(self) -> tuple[Company, ...]:
-        return (self._office_of_bench,)
+        return (self._company_of_bench,)
 
     async def aclose(self) -> None:
         await self._client_of_bench.aclose()
@@ -145,7 +147,7 @@ class Bench:
         self.sandbox = sandbox
         self.clock = clock
         self.wire = Wire(sandbox)
-        self.app = App(read_settings({"RUTTER_AP_HOME": str(home)}), clock)
+        settings = read_settings({"RUTTER_AP_HOME": str(home)})
         connection = sandbox.connections[0]
         client = RutterClient(
             Credentials(sandbox.client_id, sandbox.client_secret),
@@ -161,8 +163,8 @@ class Bench:
             documents=Documents((home,), home / "uploads"),
             clock=clock,
         )
-        self.app.companies = OneOffice(self.app, client, self.company)
-        self.app.dispatcher = Dispatcher(self.app.store, self.app.policy, sleep=no_time)
+        companies = OneCompany(settings, clock, client, self.company)
+        self.app = App(settings, clock, companies=companies, sleep=no_time)
 
     def another(self) -> Bench:
         """A second process."""
@@ -172,19 +174,21 @@ class Bench:
         """Writes the operator's file."""
         (self.home / "policy.toml").write_text(text)
 
-    def backend(self, asker: Asker | None = None) -> AppBackend:
-        """The desk of one call."""
-        return AppBackend(self.app, "assistant", asker or Silent())
+    def backend(self, interaction: Interaction = NO_INTERACTION) -> AppBackend:
+        """The backend of one call."""
+        return self.app.backend("assistant", interaction)
 
-    async def submit(self, intent: WriteArguments, asker: Asker | None = None) -> WriteResult:
+    async def submit(self, intent: WriteArguments, interaction: Interaction = NO_INTERACTION) -> WriteResult:
         """One write."""
-        return await self.backend(asker).submit(intent)
+        return await self.backend(interaction).submit(intent)
 
-    async def pay(self, number: str, amount: str = "", asker: Asker | None = None, **more: Any) -> WriteResult:
+    async def pay(
+        self, number: str, amount: str = "", interaction: Interaction = NO_INTERACTION, **more: Any
+    ) -> WriteResult:
         """A payment of the story's bill with that number."""
         bill = await self.bill(number)
         account = "Euro Account" if bill.currency_code == "EUR" else "Operating Checking"
-        return await self.submit(PayBill(bill_id=bill.id, amount=amount, account=account, **more), asker)
+        return await self.submit(PayBill(bill_id=bill.id, amount=amount, account=account, **more), interaction)
 
     async def bill(self, number: str) -> Bill:
         """The story's bill with that number, as the ledger shows it now."""
@@ -262,7 +266,7 @@ async def a_bench(home: Path, policy: str = "") -> AsyncIterator[Bench]:
         sandbox.close()
 
 
-class Answering:
+class Answering(NoInteraction):
     """A person who answers every question the same, after `meanwhile` has happened."""
 
     can_ask = True
@@ -272,7 +276,7 @@ class Answering:
         self._meanwhile = meanwhile
         self.questions: list[Question] = []
 
-    def pending_answer(self) -> Answered | None:
+    def pending_answer(self) -> PendingAnswer | None:
         """No answer comes before its question."""
         return None
 
@@ -307,15 +311,15 @@ class Asked(Exception):
         self.question = question
 
 
-class InRounds:
+class InRounds(NoInteraction):
     """A client that repeats the call with its answer, as the newer protocol does."""
 
     can_ask = True
 
     def __init__(self, question_id: str = "", answer: Reply = Reply.ACCEPTED) -> None:
-        self._brought = Answered(question_id, answer) if question_id else None
+        self._brought = PendingAnswer(question_id, answer) if question_id else None
 
-    def pending_answer(self) -> Answered | None:
+    def pending_answer(self) -> PendingAnswer | None:
         """What this call brought along."""
         return self._brought
 

@@ -19,7 +19,7 @@ from rutter_ap_server.companies.directory import Directory
 from rutter_ap_server.mcp.server import build_server
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.catalogue import CATALOGUE
-from support.bench import PASSCODE, Bench, OneOffice, a_bench
+from support.bench import PASSCODE, Bench, OneCompany, a_bench
 from support.serving import Answering
 
 
@@ -32,7 +32,7 @@ async def talking(
         if platform != "QUICKBOOKS":
             _move(bench, platform)
         await bench.approver("Ana", "Bo")
-        server = build_server(bench.app.backend, CATALOGUE, instructions="")
+        server = build_server(bench.app, CATALOGUE, instructions="")
         async with Client(server, elicitation_callback=answering) as client:
             yield client, bench
 
@@ -42,7 +42,7 @@ def _move(bench: Bench, platform: str) -> None:
     companies = bench.app.companies
     connections = bench.sandbox.connections
     connection = next((c for c in connections if c.platform == platform), connections[0])
-    assert isinstance(companies, OneOffice)
+    assert isinstance(companies, OneCompany)
     client = companies._client_of_bench
     books = client.connection(connection.access_token)
     bench.company = replace(
@@ -51,7 +51,7 @@ def _move(bench: Bench, platform: str) -> None:
         rutter=books,
         directory=Directory(books, bench.clock),
     )
-    companies._office_of_bench = bench.company
+    companies._company_of_bench = bench.company
 
 
 def listening(bench: Bench) -> list[tuple[str, str, Any]]:

@@ -77,7 +77,7 @@ def credentials(base_url: str) -> dict[str, str]:
 def keep_company(home: Path, connection_id: str, name: str, token: str) -> None:
     """A connected company in the store of that home, whatever Rutter thinks of its token."""
     app = App(read_settings({"RUTTER_AP_HOME": str(home)}))
-    sealed = app.secret_box.seal(Secret(token), company_id=connection_id, name=ACCESS_TOKEN)
+    sealed = app.secret_keys.box().seal(Secret(token), company_id=connection_id, name=ACCESS_TOKEN)
 
     def keep(tx: Tx) -> None:
         tx.connections.begin(connection_id, environment="embedded", name=name)

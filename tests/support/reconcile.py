@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rutter_ap_server.app import App
 from rutter_ap_server.clock import FixedClock
-from rutter_ap_server.interaction import Silent
+from rutter_ap_server.interaction import NO_INTERACTION
 from rutter_ap_server.settings import read_settings
 from rutter_ap_tools.accounts import LinkAccount
 from support.sandbox_server import Announced, first_token, settings_of
@@ -67,7 +67,7 @@ async def payable_bills(environ: dict[str, str], numbered: str = "") -> list[tup
     """Open bills in US dollars whose number starts so, and what is due; the funding account is linked on the way."""
     app = App(read_settings(environ))
     try:
-        await app.backend("campaign", Silent()).submit(LinkAccount(role="funding", account="Operating Checking"))
+        await app.backend("campaign", NO_INTERACTION).submit(LinkAccount(role="funding", account="Operating Checking"))
         books = (await app.companies.get("")).rutter
         return [
             (bill.id, f"{bill.amount_due:f}")

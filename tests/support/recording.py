@@ -63,7 +63,7 @@ async def recorded(
         app = App(settings, FixedClock(datetime.combine(today, datetime.min.time(), tzinfo=UTC).replace(hour=12)))
         with _cassette(name, record=record):
             try:
-                async with Client(build_server(app.backend, CATALOGUE, instructions="")) as client:
+                async with Client(build_server(app, CATALOGUE, instructions="")) as client:
                     yield client, app
             finally:
                 await app.aclose()

@@ -15,6 +15,7 @@ from mcp.types import CallToolResult, ElicitRequestParams, ElicitResult, TextCon
 
 from rutter_ap_prompts import instructions
 from rutter_ap_server.app import App
+from rutter_ap_server.clock import Clock
 from rutter_ap_server.mcp.server import build_server
 from rutter_ap_server.settings import read_settings
 from rutter_ap_tools.catalogue import narrowed
@@ -23,19 +24,24 @@ PASSCODE = "a passcode only Dana knows"
 Answering = ElicitationFnT
 
 
-def app_in(home: Path, environ: Mapping[str, str] | None = None) -> App:
+def app_in(home: Path, environ: Mapping[str, str] | None = None, clock: Clock | None = None) -> App:
     """An app over the embedded sandbox whose books and store are in `home`."""
-    return App(read_settings({"RUTTER_AP_HOME": str(home), **(environ or {})}))
+    return App(read_settings({"RUTTER_AP_HOME": str(home), **(environ or {})}), clock)
 
 
 @asynccontextmanager
 async def serving(
-    home: Path, *, mode: str = "auto", answering: Answering | None = None, environ: Mapping[str, str] | None = None
+    home: Path,
+    *,
+    mode: str = "auto",
+    answering: Answering | None = None,
+    environ: Mapping[str, str] | None = None,
+    clock: Clock | None = None,
 ) -> AsyncIterator[tuple[Client, App]]:
     """A client connected in process to a server of its own."""
-    app = app_in(home, environ)
+    app = app_in(home, environ, clock)
     tools = narrowed(toolsets=app.settings.toolsets, read_only=app.settings.read_only)
-    server = build_server(app.backend, tools, instructions=instructions(), live_data=app.live_data)
+    server = build_server(app, tools, instructions=instructions())
     try:
         async with Client(server, mode=mode, elicitation_callback=answering) as client:
             yield client, app

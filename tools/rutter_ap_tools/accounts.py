@@ -6,7 +6,6 @@ from typing import Literal
 
 from pydantic import Field
 
-from rutter_ap_tools.backend import Backend
 from rutter_ap_tools.render import render_write
 from rutter_ap_tools.tool import Risk, Tool
 from rutter_ap_tools.wire import Arguments, CurrencyText, Identifier, ShortText, WriteArguments, WriteResult
@@ -34,10 +33,6 @@ class LinkAccount(WriteArguments):
     create: NewAccount | None = Field(default=None, description="Or a new one.")
 
 
-async def _link(backend: Backend, intent: LinkAccount) -> WriteResult:
-    return await backend.submit(intent)
-
-
 LINK_ACCOUNT = Tool(
     name="link_account",
     title="Link an account",
@@ -49,6 +44,5 @@ LINK_ACCOUNT = Tool(
     toolset="ledger",
     arguments=LinkAccount,
     result=WriteResult,
-    handle=_link,
     render=render_write,
 )

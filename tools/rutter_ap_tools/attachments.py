@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from rutter_ap_tools.backend import Backend
+from rutter_ap_tools.backend import Query
 from rutter_ap_tools.render import UNTRUSTED_NOTE, header, render_write
 from rutter_ap_tools.text import clean, quote
 from rutter_ap_tools.tool import Risk, Tool
@@ -22,13 +22,6 @@ from rutter_ap_tools.wire import (
 
 Compared = Literal["equal", "different", "not_found"]
 FIELDS = ("number", "vendor", "date", "total", "currency")
-
-
-class ReadAttachment(CompanyArguments):
-    """Which file to read."""
-
-    bill_id: RecordId = Field(description="Bill id.")
-    attachment_id: ShortText = Field(default="", description="Which, if several.")
 
 
 class Comparison(Result):
@@ -56,6 +49,13 @@ class AttachmentText(CompanyResult):
     truncated: bool = False
     note: str | None = None
     comparison: Comparison | None = None
+
+
+class ReadAttachment(CompanyArguments, Query[AttachmentText]):
+    """Which file to read."""
+
+    bill_id: RecordId = Field(description="Bill id.")
+    attachment_id: ShortText = Field(default="", description="Which, if several.")
 
 
 def _render(found: AttachmentText) -> str:
@@ -87,10 +87,6 @@ def _render_field(comparison: Comparison, field: str) -> str:
     return f"{field}: different, the document shows {quote(comparison.shows.get(field), 60)}"
 
 
-async def _read(backend: Backend, query: ReadAttachment) -> AttachmentText:
-    return await backend.read_attachment(query)
-
-
 class AttachFile(WriteArguments):
     """A file to attach to a bill: exactly one of `path` and `upload`."""
 
@@ -98,10 +94,6 @@ class AttachFile(WriteArguments):
     path: str = Field(default="", max_length=1000, description="File in an allowed folder.")
     upload: ShortText = Field(default="", description="Or an upload's handle.")
     file_name: ShortText = Field(default="", description="Name to show.")
-
-
-async def _attach(backend: Backend, intent: AttachFile) -> WriteResult:
-    return await backend.submit(intent)
 
 
 READ_ATTACHMENT = Tool(
@@ -115,7 +107,6 @@ READ_ATTACHMENT = Tool(
     toolset="files",
     arguments=ReadAttachment,
     result=AttachmentText,
-    handle=_read,
     render=_render,
 )
 
@@ -131,6 +122,5 @@ ATTACH_FILE = Tool(
     toolset="files",
     arguments=AttachFile,
     result=WriteResult,
-    handle=_attach,
     render=render_write,
 )

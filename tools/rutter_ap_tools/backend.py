@@ -1,58 +1,33 @@
-"""The port: all an assistant's words can reach. Whoever implements it decides; a tool only states its intent."""
+"""The port: all that an assistant's words can reach. The implementation decides; a tool only states what is wanted."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Generic, Protocol, TypeVar
 
-if TYPE_CHECKING:
-    from rutter_ap_tools.attachments import AttachmentText, ReadAttachment
-    from rutter_ap_tools.bills import BillDetail, BillList, GetBill, ListBills
-    from rutter_ap_tools.connections import (
-        ConnectionList,
-        ConnectLedger,
-        ConnectResult,
-        ListConnections,
-        SyncLedger,
-        SyncResult,
-    )
-    from rutter_ap_tools.credits import CreditList, ListCredits
-    from rutter_ap_tools.payables import PayablesSummary, SummarizePayables
-    from rutter_ap_tools.payments import ListPayments, PaymentList, ProposePaymentRun, RunResult
-    from rutter_ap_tools.proposals import GetProposal, ListProposals, ProposalAnswer, ProposalList
-    from rutter_ap_tools.records import FindRecords, RecordList
-    from rutter_ap_tools.wire import WriteArguments, WriteResult
+from rutter_ap_tools.wire import Arguments, Result, WriteArguments, WriteResult
+
+R = TypeVar("R", bound=Result)
+
+
+class Query(Arguments, Generic[R]):
+    """The arguments of a tool that writes to no books; `R` is what it returns."""
 
 
 class Backend(Protocol):
-    """Reads answer from the ledger; writes are intents that the guard judges.
+    """Everything behind the tools. Both methods raise only `ApError`s."""
 
-    Every method raises only `ApError`s.
-    """
+    async def read(self, query: Query[R]) -> R:
+        """Answers a query."""
+        ...
 
-    async def list_bills(self, query: ListBills) -> BillList: ...
+    async def submit(self, request: WriteArguments) -> WriteResult:
+        """Hands a write to the guard, which judges it; some tools document a subtype of `WriteResult`."""
+        ...
 
-    async def get_bill(self, query: GetBill) -> BillDetail: ...
 
-    async def summarize_payables(self, query: SummarizePayables) -> PayablesSummary: ...
-
-    async def list_payments(self, query: ListPayments) -> PaymentList: ...
-
-    async def list_credits(self, query: ListCredits) -> CreditList: ...
-
-    async def read_attachment(self, query: ReadAttachment) -> AttachmentText: ...
-
-    async def find_records(self, query: FindRecords) -> RecordList: ...
-
-    async def get_proposal(self, query: GetProposal) -> ProposalAnswer: ...
-
-    async def list_proposals(self, query: ListProposals) -> ProposalList: ...
-
-    async def list_connections(self, query: ListConnections) -> ConnectionList: ...
-
-    async def connect_ledger(self, query: ConnectLedger) -> ConnectResult: ...
-
-    async def sync_ledger(self, query: SyncLedger) -> SyncResult: ...
-
-    async def propose_payment_run(self, intent: ProposePaymentRun) -> RunResult: ...
-
-    async def submit(self, intent: WriteArguments) -> WriteResult: ...
+async def carry_out(backend: Backend, arguments: Arguments) -> Result:
+    """The result of a call, by the type of its arguments: a write is judged, everything else is a query."""
+    if isinstance(arguments, WriteArguments):
+        return await backend.submit(arguments)
+    assert isinstance(arguments, Query), "a tool's arguments are either a write or a query"
+    return await backend.read(arguments)

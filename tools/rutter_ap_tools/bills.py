@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from rutter_ap_tools.backend import Backend
+from rutter_ap_tools.backend import Query
 from rutter_ap_tools.render import UNTRUSTED_NOTE, cell, header, render_write, table
 from rutter_ap_tools.text import quote
 from rutter_ap_tools.tool import BRIEF, Risk, Tool
@@ -47,20 +47,6 @@ BillStatus = Literal[
 BillSort = Literal["due_date", "-due_date", "updated_at", "-updated_at"]
 
 
-class ListBills(CompanyArguments):
-    """The question `list_bills` answers."""
-
-    status: BillStatus = Field(default="unpaid", description="unpaid: with something due.")
-    vendor: ShortText = Field(default="", description="Id or name.")
-    document_number: ShortText = Field(default="", description="Exact.")
-    due_from: OptionalDate = Field(default="", description="YYYY-MM-DD.")
-    due_to: OptionalDate = Field(default="", description="YYYY-MM-DD.")
-    overdue: bool = Field(default=False, description="Only due before today.")
-    sort: BillSort = Field(default="due_date", description="- is latest first.")
-    limit: int = Field(default=50, ge=1, le=200, description="Per page.")
-    cursor: str = Field(default="", max_length=4000, description="next_cursor before.")
-
-
 class BillRow(Result):
     """One bill in a list; names and numbers are cleaned text from the ledger."""
 
@@ -93,10 +79,18 @@ class BillList(CompanyResult):
     next_cursor: str | None = None
 
 
-class GetBill(CompanyArguments):
-    """Which bill to show."""
+class ListBills(CompanyArguments, Query[BillList]):
+    """The question `list_bills` answers."""
 
-    bill_id: RecordId = Field(description="Bill id.")
+    status: BillStatus = Field(default="unpaid", description="unpaid: with something due.")
+    vendor: ShortText = Field(default="", description="Id or name.")
+    document_number: ShortText = Field(default="", description="Exact.")
+    due_from: OptionalDate = Field(default="", description="YYYY-MM-DD.")
+    due_to: OptionalDate = Field(default="", description="YYYY-MM-DD.")
+    overdue: bool = Field(default=False, description="Only due before today.")
+    sort: BillSort = Field(default="due_date", description="- is latest first.")
+    limit: int = Field(default=50, ge=1, le=200, description="Per page.")
+    cursor: str = Field(default="", max_length=4000, description="next_cursor before.")
 
 
 class Tag(Result):
@@ -164,6 +158,12 @@ class BillDetail(CompanyResult):
     next_step: str
 
 
+class GetBill(CompanyArguments, Query[BillDetail]):
+    """Which bill to show."""
+
+    bill_id: RecordId = Field(description="Bill id.")
+
+
 class NewBillLine(Arguments):
     """One line to enter. `amount` is the line's total."""
 
@@ -197,18 +197,6 @@ class CreateBill(WriteArguments):
     purchase_orders: list[Identifier] = Field(default_factory=list, max_length=50, description="Ids or numbers.")
 
 
-async def _list(backend: Backend, query: ListBills) -> BillList:
-    return await backend.list_bills(query)
-
-
-async def _get(backend: Backend, query: GetBill) -> BillDetail:
-    return await backend.get_bill(query)
-
-
-async def _create(backend: Backend, intent: CreateBill) -> WriteResult:
-    return await backend.submit(intent)
-
-
 class UpdateBill(WriteArguments):
     """What to change of a bill; what is left out stays as it is."""
 
@@ -229,10 +217,6 @@ class DeleteBill(WriteArguments):
     """A bill to take out of the ledger."""
 
     bill_id: RecordId = Field(description="Bill id.")
-
-
-async def _submit(backend: Backend, intent: WriteArguments) -> WriteResult:
-    return await backend.submit(intent)
 
 
 def render_bills(found: BillList) -> str:
@@ -319,7 +303,6 @@ LIST_BILLS = Tool(
     toolset="bills",
     arguments=ListBills,
     result=BillList,
-    handle=_list,
     render=render_bills,
 )
 GET_BILL = Tool(
@@ -330,7 +313,6 @@ GET_BILL = Tool(
     toolset="bills",
     arguments=GetBill,
     result=BillDetail,
-    handle=_get,
     render=render_bill,
 )
 CREATE_BILL = Tool(
@@ -341,7 +323,6 @@ CREATE_BILL = Tool(
     toolset="bills",
     arguments=CreateBill,
     result=WriteResult,
-    handle=_create,
     render=render_write,
 )
 
@@ -357,7 +338,6 @@ UPDATE_BILL = Tool(
     toolset="bills",
     arguments=UpdateBill,
     result=WriteResult,
-    handle=_submit,
     render=render_write,
 )
 DELETE_BILL = Tool(
@@ -371,6 +351,5 @@ DELETE_BILL = Tool(
     toolset="bills",
     arguments=DeleteBill,
     result=WriteResult,
-    handle=_submit,
     render=render_write,
 )

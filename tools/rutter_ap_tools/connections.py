@@ -7,20 +7,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from rutter_ap_tools.backend import Backend
+from rutter_ap_tools.backend import Query
 from rutter_ap_tools.render import UNTRUSTED_NOTE, cell, header
 from rutter_ap_tools.tool import Risk, Tool
-from rutter_ap_tools.wire import Arguments, CompanyArguments, CompanyResult, Result, ShortText
+from rutter_ap_tools.wire import CompanyArguments, CompanyResult, Result, ShortText
 
 Environment = Literal["embedded", "sandbox", "production"]
 # `waiting`: nobody linked it yet. `unknown`: Rutter could not be asked, and `problem` says why.
 Health = Literal["active", "not_ready", "unhealthy", "needs_reauth", "disabled", "waiting", "unknown"]
 # Rutter takes names of at most 30 characters (Rutter docs: Connections).
 ConnectionName = Annotated[str, StringConstraints(max_length=30)]
-
-
-class ListConnections(CompanyArguments):
-    """Which companies to list; all of them when none is named."""
 
 
 class Abilities(Result):
@@ -52,12 +48,8 @@ class ConnectionList(CompanyResult):
     next_step: str
 
 
-class ConnectLedger(Arguments):
-    """A company to link, or one to sign in to again."""
-
-    name: ConnectionName = Field(default="", description="Company name.")
-    connection_id: ShortText = Field(default="", description="To finish or renew.")
-    dry_run: bool = Field(default=False, description="Only say what would happen.")
+class ListConnections(CompanyArguments, Query[ConnectionList]):
+    """Which companies to list; all of them when none is named."""
 
 
 class ConnectResult(CompanyResult):
@@ -69,10 +61,12 @@ class ConnectResult(CompanyResult):
     next_step: str
 
 
-class SyncLedger(CompanyArguments):
-    """Which company to bring up to date."""
+class ConnectLedger(Query[ConnectResult]):
+    """A company to link, or one to sign in to again."""
 
-    wait_seconds: int = Field(default=0, ge=0, le=120, description="At most 120.")
+    name: ConnectionName = Field(default="", description="Company name.")
+    connection_id: ShortText = Field(default="", description="To finish or renew.")
+    dry_run: bool = Field(default=False, description="Only say what would happen.")
 
 
 class SyncResult(CompanyResult):
@@ -82,6 +76,12 @@ class SyncResult(CompanyResult):
     last_synced_at: datetime | None = None
     age_seconds: int | None = None
     next_step: str
+
+
+class SyncLedger(CompanyArguments, Query[SyncResult]):
+    """Which company to bring up to date."""
+
+    wait_seconds: int = Field(default=0, ge=0, le=120, description="At most 120.")
 
 
 def _render_list(found: ConnectionList) -> str:
@@ -134,18 +134,6 @@ def _age(seconds: int) -> str:
     return f"{seconds} seconds"
 
 
-async def _list(backend: Backend, query: ListConnections) -> ConnectionList:
-    return await backend.list_connections(query)
-
-
-async def _connect(backend: Backend, query: ConnectLedger) -> ConnectResult:
-    return await backend.connect_ledger(query)
-
-
-async def _sync(backend: Backend, query: SyncLedger) -> SyncResult:
-    return await backend.sync_ledger(query)
-
-
 CONNECT_LEDGER = Tool(
     name="connect_ledger",
     title="Connect a ledger",
@@ -157,7 +145,6 @@ CONNECT_LEDGER = Tool(
     toolset="ledger",
     arguments=ConnectLedger,
     result=ConnectResult,
-    handle=_connect,
     render=_render_connect,
 )
 LIST_CONNECTIONS = Tool(
@@ -168,7 +155,6 @@ LIST_CONNECTIONS = Tool(
     toolset="ledger",
     arguments=ListConnections,
     result=ConnectionList,
-    handle=_list,
     render=_render_list,
 )
 # A read: it makes Rutter fetch what the platform shows by now, and changes nothing that anybody decided. A server that
@@ -181,6 +167,5 @@ SYNC_LEDGER = Tool(
     toolset="ledger",
     arguments=SyncLedger,
     result=SyncResult,
-    handle=_sync,
     render=_render_sync,
 )

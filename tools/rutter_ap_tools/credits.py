@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from rutter_ap_tools.backend import Backend
+from rutter_ap_tools.backend import Query
 from rutter_ap_tools.render import UNTRUSTED_NOTE, cell, header, render_write, table
 from rutter_ap_tools.tool import Risk, Tool
 from rutter_ap_tools.wire import (
@@ -40,19 +40,6 @@ class ApplyCredit(WriteArguments):
     date: OptionalDate = Field(default="", description="YYYY-MM-DD; else today.")
 
 
-async def _apply(backend: Backend, intent: ApplyCredit) -> WriteResult:
-    return await backend.submit(intent)
-
-
-class ListCredits(CompanyArguments):
-    """The question `list_credits` answers."""
-
-    vendor: ShortText = Field(default="", description="Id or name.")
-    status: Literal["open", "any"] = Field(default="open", description="open: something is left.")
-    limit: int = Field(default=50, ge=1, le=200, description="Per page.")
-    cursor: str = Field(default="", max_length=4000, description="next_cursor before.")
-
-
 class AppliedTo(Result):
     """How much of a credit lowered one bill."""
 
@@ -81,6 +68,15 @@ class CreditList(CompanyResult):
     next_cursor: str | None = None
 
 
+class ListCredits(CompanyArguments, Query[CreditList]):
+    """The question `list_credits` answers."""
+
+    vendor: ShortText = Field(default="", description="Id or name.")
+    status: Literal["open", "any"] = Field(default="open", description="open: something is left.")
+    limit: int = Field(default=50, ge=1, le=200, description="Per page.")
+    cursor: str = Field(default="", max_length=4000, description="next_cursor before.")
+
+
 def _render_credits(found: CreditList) -> str:
     lines = [header(found), *found.notes]
     if found.credits:
@@ -104,10 +100,6 @@ def _credit_cells(row: CreditRow) -> tuple[str, ...]:
         row.total.amount,
         ", ".join(f"{bill.bill_id} {bill.amount.amount}" for bill in row.applied),
     )
-
-
-async def _list(backend: Backend, query: ListCredits) -> CreditList:
-    return await backend.list_credits(query)
 
 
 class NewCreditLine(Arguments):
@@ -136,10 +128,6 @@ class RemoveCredit(WriteArguments):
     bill_id: RecordId = Field(description="Bill id.")
 
 
-async def _submit(backend: Backend, intent: WriteArguments) -> WriteResult:
-    return await backend.submit(intent)
-
-
 APPLY_CREDIT = Tool(
     name="apply_credit",
     title="Apply a credit",
@@ -151,7 +139,6 @@ APPLY_CREDIT = Tool(
     toolset="credits",
     arguments=ApplyCredit,
     result=WriteResult,
-    handle=_apply,
     render=render_write,
 )
 
@@ -164,7 +151,6 @@ LIST_CREDITS = Tool(
     toolset="credits",
     arguments=ListCredits,
     result=CreditList,
-    handle=_list,
     render=_render_credits,
 )
 
@@ -179,7 +165,6 @@ CREATE_CREDIT = Tool(
     toolset="credits",
     arguments=CreateCredit,
     result=WriteResult,
-    handle=_submit,
     render=render_write,
 )
 REMOVE_CREDIT = Tool(
@@ -190,6 +175,5 @@ REMOVE_CREDIT = Tool(
     toolset="credits",
     arguments=RemoveCredit,
     result=WriteResult,
-    handle=_submit,
     render=render_write,
 )

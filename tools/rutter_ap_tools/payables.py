@@ -7,19 +7,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from rutter_ap_tools.backend import Backend
+from rutter_ap_tools.backend import Query
 from rutter_ap_tools.render import UNTRUSTED_NOTE, cell, header, table
 from rutter_ap_tools.tool import Risk, Tool
 from rutter_ap_tools.wire import CompanyArguments, CompanyResult, MoneyShape, Named, OptionalDate, Result, ShortText
-
-
-class SummarizePayables(CompanyArguments):
-    """The question `summarize_payables` answers."""
-
-    vendor: ShortText = Field(default="", description="Id or name; else all.")
-    as_of: OptionalDate = Field(default="", description="YYYY-MM-DD; else today.")
-    days: int = Field(default=30, ge=1, le=365, description="Cash horizon.")
-    limit: int = Field(default=20, ge=1, le=200, description="Vendors shown.")
 
 
 class AgingBucket(Result):
@@ -90,6 +81,15 @@ class PayablesSummary(CompanyResult):
     notes: list[str] = Field(default_factory=list)
 
 
+class SummarizePayables(CompanyArguments, Query[PayablesSummary]):
+    """The question `summarize_payables` answers."""
+
+    vendor: ShortText = Field(default="", description="Id or name; else all.")
+    as_of: OptionalDate = Field(default="", description="YYYY-MM-DD; else today.")
+    days: int = Field(default=30, ge=1, le=365, description="Cash horizon.")
+    limit: int = Field(default=20, ge=1, le=200, description="Vendors shown.")
+
+
 def _render(found: PayablesSummary) -> str:
     lines = [header(found), f"Unpaid bills, aged by {found.as_of}"]
     lines += ["INCOMPLETE: the figures below are too low."] if not found.complete else []
@@ -135,10 +135,6 @@ def _render_alike(pair: PossibleDuplicate) -> str:
     return f"possible duplicate, {pair.reason.replace('_', ' ')}: {cell(pair.vendor.name)} {bills}"
 
 
-async def _summarize(backend: Backend, query: SummarizePayables) -> PayablesSummary:
-    return await backend.summarize_payables(query)
-
-
 SUMMARIZE_PAYABLES = Tool(
     name="summarize_payables",
     title="Summarize payables",
@@ -150,6 +146,5 @@ SUMMARIZE_PAYABLES = Tool(
     toolset="reports",
     arguments=SummarizePayables,
     result=PayablesSummary,
-    handle=_summarize,
     render=_render,
 )

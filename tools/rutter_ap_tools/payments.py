@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pydantic import Field
 
-from rutter_ap_tools.backend import Backend
+from rutter_ap_tools.backend import Query
 from rutter_ap_tools.render import UNTRUSTED_NOTE, cell, header, render_write, table
 from rutter_ap_tools.tool import Risk, Tool
 from rutter_ap_tools.wire import (
@@ -39,21 +39,6 @@ class PayBill(WriteArguments):
     memo: LongText = Field(default="", description="Note.")
 
 
-async def _pay(backend: Backend, intent: PayBill) -> WriteResult:
-    return await backend.submit(intent)
-
-
-class ListPayments(CompanyArguments):
-    """The question `list_payments` answers."""
-
-    vendor: ShortText = Field(default="", description="Id or name.")
-    bill_id: ShortText = Field(default="", description="Only of this bill.")
-    date_from: OptionalDate = Field(default="", description="YYYY-MM-DD.")
-    date_to: OptionalDate = Field(default="", description="YYYY-MM-DD.")
-    limit: int = Field(default=50, ge=1, le=200, description="Per page.")
-    cursor: str = Field(default="", max_length=4000, description="next_cursor before.")
-
-
 class PaidBill(Result):
     """How much of a payment settled one bill."""
 
@@ -82,6 +67,17 @@ class PaymentList(CompanyResult):
     next_cursor: str | None = None
 
 
+class ListPayments(CompanyArguments, Query[PaymentList]):
+    """The question `list_payments` answers."""
+
+    vendor: ShortText = Field(default="", description="Id or name.")
+    bill_id: ShortText = Field(default="", description="Only of this bill.")
+    date_from: OptionalDate = Field(default="", description="YYYY-MM-DD.")
+    date_to: OptionalDate = Field(default="", description="YYYY-MM-DD.")
+    limit: int = Field(default=50, ge=1, le=200, description="Per page.")
+    cursor: str = Field(default="", max_length=4000, description="next_cursor before.")
+
+
 def _render_payments(found: PaymentList) -> str:
     lines = [header(found), *found.notes]
     if found.payments:
@@ -107,10 +103,6 @@ def _payment_cells(row: PaymentRow) -> tuple[str, ...]:
         row.status or "",
         ", ".join(shares),
     )
-
-
-async def _list_payments(backend: Backend, query: ListPayments) -> PaymentList:
-    return await backend.list_payments(query)
 
 
 RUN_LINES_MAX = 100
@@ -196,18 +188,10 @@ def _render_run(result: RunResult) -> str:
     return "\n".join(lines)
 
 
-async def _propose(backend: Backend, intent: ProposePaymentRun) -> RunResult:
-    return await backend.propose_payment_run(intent)
-
-
 class VoidPayment(WriteArguments):
     """A recorded payment to take back whole."""
 
     payment_id: RecordId = Field(description="Payment id, from get_bill.")
-
-
-async def _void(backend: Backend, intent: VoidPayment) -> WriteResult:
-    return await backend.submit(intent)
 
 
 PAY_BILL = Tool(
@@ -221,7 +205,6 @@ PAY_BILL = Tool(
     toolset="payments",
     arguments=PayBill,
     result=WriteResult,
-    handle=_pay,
     render=render_write,
 )
 
@@ -236,7 +219,6 @@ LIST_PAYMENTS = Tool(
     toolset="payments",
     arguments=ListPayments,
     result=PaymentList,
-    handle=_list_payments,
     render=_render_payments,
 )
 
@@ -252,7 +234,6 @@ PROPOSE_PAYMENT_RUN = Tool(
     toolset="payments",
     arguments=ProposePaymentRun,
     result=RunResult,
-    handle=_propose,
     render=_render_run,
 )
 
@@ -268,6 +249,5 @@ VOID_PAYMENT = Tool(
     toolset="payments",
     arguments=VoidPayment,
     result=WriteResult,
-    handle=_void,
     render=render_write,
 )

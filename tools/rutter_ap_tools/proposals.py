@@ -7,14 +7,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from rutter_ap_tools.backend import Backend
+from rutter_ap_tools.backend import Query
 from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.payments import RunPayment, run_table
 from rutter_ap_tools.render import UNTRUSTED_NOTE, header, table
 from rutter_ap_tools.text import clean
 from rutter_ap_tools.tool import Risk, Tool
 from rutter_ap_tools.wire import (
-    Arguments,
     CompanyArguments,
     CompanyResult,
     MoneyShape,
@@ -36,12 +35,6 @@ ProposalState = Literal[
     "declined",
     "expired",
 ]
-
-
-class GetProposal(Arguments):
-    """Which proposal to show."""
-
-    proposal_id: RecordId = Field(description="From a write's answer.")
 
 
 class Approval(Result):
@@ -93,6 +86,12 @@ class ProposalAnswer(CompanyResult):
     next_step: str
 
 
+class GetProposal(Query[ProposalAnswer]):
+    """Which proposal to show."""
+
+    proposal_id: RecordId = Field(description="From a write's answer.")
+
+
 def _render(answer: ProposalAnswer) -> str:
     one = answer.proposal
     lines = [f"{one.state.upper()}: {one.summary}", header(answer), f"proposal: {one.id}"]
@@ -121,15 +120,6 @@ def _limit_lines(limits: list[LimitLeft]) -> list[str]:
     return lines
 
 
-class ListProposals(CompanyArguments):
-    """The question `list_proposals` answers."""
-
-    state: ProposalState = Field(default="open", description="open: not finished.")
-    bill_id: ShortText = Field(default="", description="Only on this bill.")
-    limit: int = Field(default=50, ge=1, le=200, description="Per page.")
-    cursor: str = Field(default="", max_length=4000, description="next_cursor before.")
-
-
 class ProposalRow(Result):
     """One proposal in a list."""
 
@@ -153,6 +143,15 @@ class ProposalList(CompanyResult):
     limits: list[LimitLeft]
     notes: list[str] = Field(default_factory=list)
     next_cursor: str | None = None
+
+
+class ListProposals(CompanyArguments, Query[ProposalList]):
+    """The question `list_proposals` answers."""
+
+    state: ProposalState = Field(default="open", description="open: not finished.")
+    bill_id: ShortText = Field(default="", description="Only on this bill.")
+    limit: int = Field(default=50, ge=1, le=200, description="Per page.")
+    cursor: str = Field(default="", max_length=4000, description="next_cursor before.")
 
 
 def _render_list(found: ProposalList) -> str:
@@ -180,14 +179,6 @@ def _cells(row: ProposalRow) -> tuple[str, ...]:
     )
 
 
-async def _list(backend: Backend, query: ListProposals) -> ProposalList:
-    return await backend.list_proposals(query)
-
-
-async def _get(backend: Backend, query: GetProposal) -> ProposalAnswer:
-    return await backend.get_proposal(query)
-
-
 GET_PROPOSAL = Tool(
     name="get_proposal",
     title="Show a proposal",
@@ -196,7 +187,6 @@ GET_PROPOSAL = Tool(
     toolset="reports",
     arguments=GetProposal,
     result=ProposalAnswer,
-    handle=_get,
     render=_render,
 )
 LIST_PROPOSALS = Tool(
@@ -210,6 +200,5 @@ LIST_PROPOSALS = Tool(
     toolset="reports",
     arguments=ListProposals,
     result=ProposalList,
-    handle=_list,
     render=_render_list,
 )

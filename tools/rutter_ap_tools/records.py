@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from rutter_ap_tools.backend import Backend
+from rutter_ap_tools.backend import Query
 from rutter_ap_tools.render import UNTRUSTED_NOTE, cell, header, table
 from rutter_ap_tools.text import quote
 from rutter_ap_tools.tool import Risk, Tool
@@ -27,16 +27,6 @@ RecordKind = Literal[
     "purchase_order",
     "currency",
 ]
-
-
-class FindRecords(CompanyArguments):
-    """What to look up."""
-
-    kind: RecordKind = Field(description="Kind.")
-    name: ShortText = Field(default="", description="Part of it.")
-    account_type: ShortText = Field(default="", description="e.g. bank.")
-    vendor: ShortText = Field(default="", description="For purchase orders.")
-    limit: int = Field(default=50, ge=1, le=200, description="At most.")
 
 
 class RecordRow(Result):
@@ -61,6 +51,16 @@ class RecordList(CompanyResult):
     nearest: list[Named] = Field(default_factory=list, description="Near misses, when nothing matches.")
     more: bool = Field(description="true: there are more; narrow the name.")
     notes: list[str] = Field(default_factory=list)
+
+
+class FindRecords(CompanyArguments, Query[RecordList]):
+    """What to look up."""
+
+    kind: RecordKind = Field(description="Kind.")
+    name: ShortText = Field(default="", description="Part of it.")
+    account_type: ShortText = Field(default="", description="e.g. bank.")
+    vendor: ShortText = Field(default="", description="For purchase orders.")
+    limit: int = Field(default=50, ge=1, le=200, description="At most.")
 
 
 def _render(found: RecordList) -> str:
@@ -94,10 +94,6 @@ def _table(found: RecordList) -> str:
     return table(list(filled), list(zip(*filled.values(), strict=True)))
 
 
-async def _find(backend: Backend, query: FindRecords) -> RecordList:
-    return await backend.find_records(query)
-
-
 FIND_RECORDS = Tool(
     name="find_records",
     title="Find records",
@@ -109,6 +105,5 @@ FIND_RECORDS = Tool(
     toolset="ledger",
     arguments=FindRecords,
     result=RecordList,
-    handle=_find,
     render=_render,
 )

@@ -1,15 +1,14 @@
-"""A tool is one value in one place: its name, words, risk, argument and result models, and handler."""
+"""A tool is one value in one place: its name, words, risk, argument and result models."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, Literal, TypeVar, get_args
 
 from pydantic import BaseModel
 
-from rutter_ap_tools.backend import Backend
 from rutter_ap_tools.wire import Arguments, Result
 
 A = TypeVar("A", bound=Arguments)
@@ -27,7 +26,7 @@ class Risk(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tool(Generic[A, R]):
-    """`say` renders a result as the few lines a model reads; the typed result travels beside them."""
+    """`render` turns a result into the few lines a model reads; the typed result travels beside them."""
 
     name: str
     title: str
@@ -36,7 +35,6 @@ class Tool(Generic[A, R]):
     toolset: Toolset
     arguments: type[A]
     result: type[R]
-    handle: Callable[[Backend, A], Awaitable[R]]
     render: Callable[[R], str]
 
     @property

@@ -6,7 +6,6 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from rutter_ap_tools.backend import Backend
 from rutter_ap_tools.render import render_write
 from rutter_ap_tools.tool import Risk, Tool
 from rutter_ap_tools.wire import ShortText, WriteArguments, WriteResult
@@ -33,10 +32,6 @@ class SaveVendor(WriteArguments):
     country: ShortText = Field(default="", description="Country.")
 
 
-async def _save(backend: Backend, intent: SaveVendor) -> WriteResult:
-    return await backend.submit(intent)
-
-
 SAVE_VENDOR = Tool(
     name="save_vendor",
     title="Save a vendor",
@@ -48,6 +43,5 @@ SAVE_VENDOR = Tool(
     toolset="ledger",
     arguments=SaveVendor,
     result=WriteResult,
-    handle=_save,
     render=render_write,
 )

@@ -11,7 +11,7 @@ from rutter_ap_server.app import App
 from rutter_ap_server.cli.command import AS_JSON, argument
 from rutter_ap_server.cli.output import line, note, print_json
 from rutter_ap_server.cli.running import app_command
-from rutter_ap_server.interaction import NoOpener
+from rutter_ap_server.interaction import NO_INTERACTION
 from rutter_ap_server.rutter.models.connections import ConnectionEntry
 from rutter_ap_server.store.errors import StoreError
 from rutter_ap_tools.connections import ConnectionRow, ConnectLedger, ConnectResult
@@ -63,7 +63,7 @@ async def connect(app: App, given: argparse.Namespace) -> int:
 async def list_connections(app: App, given: argparse.Namespace) -> int:
     """Each connection with its health; with --all those that only Rutter knows."""
     found = await app.connect_flow.listed("", actor=_ACTOR, read_only=app.settings.read_only)
-    others = await app.connect_flow.keeping.elsewhere() if given.all else []
+    others = await app.connect_flow.connections.elsewhere() if given.all else []
     if given.json:
         shown = found.model_dump(mode="json", exclude_none=True, include={"connections", "environment"})
         print_json(shown | ({"elsewhere": [_entry(one) for one in others]} if given.all else {}))
@@ -82,9 +82,9 @@ async def list_connections(app: App, given: argparse.Namespace) -> int:
 @app_command(_CONNECTION, argument("name", help="the new name, up to 30 characters"), AS_JSON)
 async def rename(app: App, given: argparse.Namespace) -> int:
     """Renames a connection."""
-    keeping = app.connect_flow.keeping
-    kept, name = await keeping.kept(given.connection), clean(given.name, 80)
-    await keeping.rename(kept, name, actor=_ACTOR)
+    connections = app.connect_flow.connections
+    kept, name = await connections.saved(given.connection), clean(given.name, 80)
+    await connections.rename(kept, name, actor=_ACTOR)
     if given.json:
         print_json({"id": kept.id, "name": name})
     else:
@@ -95,8 +95,8 @@ async def rename(app: App, given: argparse.Namespace) -> int:
 @app_command(_CONNECTION, argument("--yes", action="store_true", help="do not ask for confirmation"), AS_JSON)
 async def remove(app: App, given: argparse.Namespace) -> int:
     """Removes a connection here and at Rutter, once a person has confirmed it."""
-    keeping = app.connect_flow.keeping
-    kept = await keeping.kept(given.connection)
+    connections = app.connect_flow.connections
+    kept = await connections.saved(given.connection)
     named = f"{clean(kept.name, 80) or 'the connection'} ({kept.id})"
     note(
         f"This removes {named} here and at Rutter, with everything Rutter has read from it. To use it again, somebody "
@@ -104,7 +104,7 @@ async def remove(app: App, given: argparse.Namespace) -> int:
     )
     if not given.yes and not _confirmed():
         raise BadInput("the removal was not confirmed", next_step="Nothing was removed. Type yes, or pass --yes.")
-    await keeping.remove(kept, actor=_ACTOR)
+    await connections.remove(kept, actor=_ACTOR)
     if given.json:
         print_json({"id": kept.id, "removed": True})
     else:
@@ -115,7 +115,7 @@ async def remove(app: App, given: argparse.Namespace) -> int:
 @app_command(AS_JSON)
 async def reseal(app: App, given: argparse.Namespace) -> int:
     """Re-encrypts every stored secret with the first key."""
-    count = await app.connect_flow.keeping.reseal(actor=_ACTOR)
+    count = await app.connect_flow.connections.reseal(actor=_ACTOR)
     if given.json:
         print_json({"resealed": count})
     else:
@@ -126,13 +126,13 @@ async def reseal(app: App, given: argparse.Namespace) -> int:
 async def _begun(app: App, given: argparse.Namespace) -> ConnectResult:
     query = read_arguments(ConnectLedger, {"name": given.name, "connection_id": given.connection})
     try:
-        return await app.connect_flow.connect(query, actor=_ACTOR, opener=NoOpener())
+        return await app.connect_flow.connect(query, actor=_ACTOR, interaction=NO_INTERACTION)
     except (NotFound, StoreError):
         # An operator may take up what only Rutter knows, and what is sealed under a key that was lost.
         if not given.connection:
             raise
-    await app.connect_flow.joining.adopt(given.connection, actor=_ACTOR)
-    return await app.connect_flow.connect(query, actor=_ACTOR, opener=NoOpener())
+    await app.connect_flow.onboarding.adopt(given.connection, actor=_ACTOR)
+    return await app.connect_flow.connect(query, actor=_ACTOR, interaction=NO_INTERACTION)
 
 
 async def _until_connected(app: App, result: ConnectResult, wait_seconds: int) -> ConnectResult:
@@ -143,7 +143,7 @@ async def _until_connected(app: App, result: ConnectResult, wait_seconds: int) -
             while result.status == "waiting":
                 await anyio.sleep(_PAUSE_SECONDS)
                 try:
-                    result = await app.connect_flow.connect(query, actor=_ACTOR, opener=NoOpener())
+                    result = await app.connect_flow.connect(query, actor=_ACTOR, interaction=NO_INTERACTION)
                 except RetryError:
                     continue
     except anyio.get_cancelled_exc_class():

@@ -7,16 +7,16 @@ import gc
 
 import anyio
 
-from rutter_ap_server.app import open_app
 from rutter_ap_server.cli.command import command
 from rutter_ap_server.mcp.stdio import serve_stdio
+from rutter_ap_server.settings import read_settings
 
 
 @command()
 def stdio(_: argparse.Namespace) -> int:
     """Serves until the client closes stdin. Raises `SettingsError`."""
-    app = open_app()
+    settings = read_settings()
     # What was imported stays for the life of the process: there is nothing among it to collect.
     gc.freeze()
-    anyio.run(serve_stdio, app)
+    anyio.run(serve_stdio, settings)
     return 0

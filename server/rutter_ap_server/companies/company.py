@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from rutter_ap_server.clock import Clock
+from rutter_ap_server.companies.directory import Directory
+from rutter_ap_server.documents.files import Documents
+from rutter_ap_server.rutter import CompanyClient
 from rutter_ap_tools.text import clean
 from rutter_ap_tools.wire import Named
-
-if TYPE_CHECKING:
-    from rutter_ap_server.companies.directory import Directory
-    from rutter_ap_server.documents.files import Documents
-    from rutter_ap_server.rutter import CompanyClient
 
 Environment = Literal["embedded", "sandbox", "production"]
 

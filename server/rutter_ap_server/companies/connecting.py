@@ -6,28 +6,26 @@ Nothing here writes accounting records.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.health import UnavailableCompany, health_of
 from rutter_ap_server.companies.onboarding import Onboarding
 from rutter_ap_server.companies.saved_connections import AnyConnection, ConnectionRepository
-from rutter_ap_server.interaction import LinkToOpen, Opened, Opener
+from rutter_ap_server.interaction import Interaction, LinkToOpen, Opened
 from rutter_ap_server.rutter.errors import (
     ConnectionDisabled,
     CredentialsRejected,
     UpstreamNonsense,
 )
 from rutter_ap_server.store.connections import SavedConnection
+from rutter_ap_server.store.engine import Tx
 from rutter_ap_server.store.errors import StoreError
 from rutter_ap_tools.connections import ConnectionList, ConnectLedger, ConnectResult
 from rutter_ap_tools.errors import ApError, PersonError, Refused
 from rutter_ap_tools.findings import Finding, Severity
 from rutter_ap_tools.text import clean
 from rutter_ap_tools.wire import Named
-
-if TYPE_CHECKING:
-    from rutter_ap_server.store.engine import Tx
 
 ASK_SECONDS_MAX = 120
 # A list checks this many pending connections; older ones are checked when they are named.
@@ -39,10 +37,10 @@ Status = Literal["waiting", "connected", "dry_run"]
 class ConnectFlow:
     """Starts connections, checks whether a person has finished them, and renews one whose sign-in has expired."""
 
-    keeping: ConnectionRepository
-    joining: Onboarding
+    connections: ConnectionRepository
+    onboarding: Onboarding
 
-    async def connect(self, query: ConnectLedger, *, actor: str, opener: Opener) -> ConnectResult:
+    async def connect(self, query: ConnectLedger, *, actor: str, interaction: Interaction) -> ConnectResult:
         """The `connect_ledger` tool.
 
         A pending connection with the same name is continued, so calling twice does not create a second one.
@@ -51,39 +49,39 @@ class ConnectFlow:
         await self._refuse_while_frozen()
         name = clean(query.name, 30)
         target = (
-            await self.keeping.named(query.connection_id)
+            await self.connections.named(query.connection_id)
             if query.connection_id
-            else await self.keeping.pending_named(name)
+            else await self.connections.pending_named(name)
         )
         if query.dry_run:
             return self._dry_run(target, name)
         if isinstance(target, Company | UnavailableCompany):
-            return await self._sign_in_again(target, actor=actor, opener=opener)
-        begun = target or await self.joining.begin(name, actor=actor)
-        done = await self.joining.finish(begun, actor=actor) if target else None
+            return await self._sign_in_again(target, actor=actor, interaction=interaction)
+        begun = target or await self.onboarding.begin(name, actor=actor)
+        done = await self.onboarding.finish(begun, actor=actor) if target else None
         if done is not None:
             return self._connected(done)
-        return await self._let_link(begun, actor=actor, opener=opener)
+        return await self._let_link(begun, actor=actor, interaction=interaction)
 
-    async def _let_link(self, begun: SavedConnection, *, actor: str, opener: Opener) -> ConnectResult:
-        shown = await self.keeping.companies.shown(await self.keeping.link_of(begun))
+    async def _let_link(self, begun: SavedConnection, *, actor: str, interaction: Interaction) -> ConnectResult:
+        shown = await self.connections.companies.shown(await self.connections.link_of(begun))
         link = LinkToOpen(begun.id, _ASK.format(begun.name or "a company"), shown, ASK_SECONDS_MAX)
-        opened = await opener.open_link(link)
+        opened = await interaction.open_link(link)
         # Rutter is asked whatever the client reports: opening the link, or not opening it, proves nothing.
-        done = await self.joining.finish(begun, actor=actor) if opened is not Opened.CANNOT_ASK else None
+        done = await self.onboarding.finish(begun, actor=actor) if opened is not Opened.CANNOT_ASK else None
         if done is not None:
-            await opener.link_done(link)
+            await interaction.link_done(link)
             return self._connected(done)
         return ConnectResult(
             company=Named(id=begun.id, name=begun.name or None),
-            environment=self.keeping.environment,
+            environment=self.connections.environment,
             status="waiting",
             link_url=shown,
             next_step=f"{_OPENED[opened]} Then call connect_ledger again with connection_id {begun.id}.",
         )
 
     async def _sign_in_again(
-        self, target: Company | UnavailableCompany, *, actor: str, opener: Opener
+        self, target: Company | UnavailableCompany, *, actor: str, interaction: Interaction
     ) -> ConnectResult:
         """A company that is already connected: its health, or the link for signing in again."""
         company = target if isinstance(target, Company) else await self.fetch_token(target, actor=actor)
@@ -99,12 +97,12 @@ class ConnectFlow:
             return self._result("connected", company.named, company.platform, _HEALTHY[health])
         if not status.link_url:
             raise UpstreamNonsense("Rutter did not provide a link for signing in again.")
-        shown = await self.keeping.companies.shown(status.link_url)
+        shown = await self.connections.companies.shown(status.link_url)
         link = LinkToOpen(company.id, _ASK_AGAIN.format(company.name), shown, ASK_SECONDS_MAX)
-        opened = await opener.open_link(link)
+        opened = await interaction.open_link(link)
         if opened is not Opened.CANNOT_ASK and health_of(await company.rutter.status()) != "needs_reauth":
-            await opener.link_done(link)
-            await self.keeping.store.write(
+            await interaction.link_done(link)
+            await self.connections.store.write(
                 lambda tx: tx.audit.append("connection_signed_in", actor=actor, company=company.id)
             )
             return self._result("connected", company.named, company.platform, _HEALTHY["active"])
@@ -115,38 +113,38 @@ class ConnectFlow:
     async def fetch_token(self, target: Company | UnavailableCompany, *, actor: str) -> Company:
         """The company, its token fetched from Rutter and encrypted again. Raises `PersonError` if it is gone."""
         connection_id = target.id
-        if isinstance(target, Company) and self.keeping.companies.is_own(connection_id):
+        if isinstance(target, Company) and self.connections.companies.is_own(connection_id):
             raise CredentialsRejected("Rutter does not accept RUTTER_ACCESS_TOKEN.")
         if isinstance(target, UnavailableCompany) and (
-            self.keeping.companies.is_own(connection_id) or _is_locked(target)
+            self.connections.companies.is_own(connection_id) or _is_locked(target)
         ):
             raise target.trouble.with_traceback(None)
-        box, entry = self.keeping.box(), await self.keeping.entry(connection_id)
+        box, entry = self.connections.secret_keys.box(), await self.connections.entry(connection_id)
         if entry is None:
             raise _gone(connection_id)
         fresh = entry
 
         def keep(tx: Tx) -> None:
-            self.keeping.seal_token(tx, box, fresh)
+            self.connections.seal_token(tx, box, fresh)
             tx.connections.touch(connection_id)
             tx.audit.append("connection_token_fetched", actor=actor, company=connection_id)
 
-        await self.keeping.store.write(keep)
-        return await self.keeping.companies.get(connection_id)
+        await self.connections.store.write(keep)
+        return await self.connections.companies.get(connection_id)
 
     async def listed(self, reference: str, *, actor: str, read_only: bool) -> ConnectionList:
         """Every connection, or one. Pending ones that a person has finished become usable first."""
-        waiting = () if read_only else (await self.keeping.pending())[-_LOOKED_AT_MAX:]
+        waiting = () if read_only else (await self.connections.pending())[-_LOOKED_AT_MAX:]
         for begun in waiting:
             try:
-                await self.joining.finish(begun, actor=actor)
+                await self.onboarding.finish(begun, actor=actor)
             except ApError:
                 # It is still listed as waiting; the problem is reported when it is named.
                 continue
-        return await self.keeping.listed(reference)
+        return await self.connections.listed(reference)
 
     async def _refuse_while_frozen(self) -> None:
-        by = await self.keeping.store.read(lambda tx: tx.controls.frozen_by())
+        by = await self.connections.store.read(lambda tx: tx.controls.frozen_by())
         if by is not None:
             words = f"all writes are stopped, by {clean(by, 100)}"
             finding = Finding(code="freeze.active", severity=Severity.REFUSE, message=words)
@@ -170,7 +168,11 @@ class ConnectFlow:
 
     def _result(self, status: Status, company: Named, platform: str | None, next_step: str) -> ConnectResult:
         return ConnectResult(
-            company=company, environment=self.keeping.environment, status=status, platform=platform, next_step=next_step
+            company=company,
+            environment=self.connections.environment,
+            status=status,
+            platform=platform,
+            next_step=next_step,
         )
 
 

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rutter_ap_server.clock import Clock
+from rutter_ap_server.rutter import CompanyClient
 from rutter_ap_server.rutter.errors import NotFoundUpstream, NotSupportedHere, WalkTooLong
+from rutter_ap_server.rutter.models.accounts import Account
+from rutter_ap_server.rutter.models.vendors import Vendor
 from rutter_ap_tools.errors import Ambiguous, ApError, AssistantError, BadInput, NotFound
 from rutter_ap_tools.text import clean, fold
 from rutter_ap_tools.wire import Named
-
-if TYPE_CHECKING:
-    from rutter_ap_server.rutter import CompanyClient
-    from rutter_ap_server.rutter.models.accounts import Account
-    from rutter_ap_server.rutter.models.vendors import Vendor
 
 _FRESH = timedelta(minutes=5)
 _PAGES_MAX = 40

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import anyio
 
 from rutter_ap_server.companies.company import Company, Environment
 from rutter_ap_server.rutter.abilities import DOCUMENTED, Support, abilities_of
+from rutter_ap_server.rutter.models.connections import ConnectionDetail, ConnectionStatus
 from rutter_ap_tools.connections import Abilities, ConnectionList, ConnectionRow, Health
 from rutter_ap_tools.errors import ApError
 from rutter_ap_tools.text import clean
 from rutter_ap_tools.wire import Named
-
-if TYPE_CHECKING:
-    from rutter_ap_server.rutter.models.connections import ConnectionDetail, ConnectionStatus
 
 ASKED_MAX = 50
 _AT_ONCE_MAX = 8

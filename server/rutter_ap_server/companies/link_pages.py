@@ -9,13 +9,11 @@ import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
-
-if TYPE_CHECKING:
-    import uvicorn
+import uvicorn
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -78,8 +76,6 @@ class LinkPages:
 
 def _server_of(pages: AsgiApp) -> uvicorn.Server:
     """A server that leaves signal handling to the process and prints nothing to stdout."""
-    # Imported late: most processes never show such a page.
-    import uvicorn
 
     class Quiet(uvicorn.Server):
         @contextmanager

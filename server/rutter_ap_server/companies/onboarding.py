@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import anyio
 
@@ -20,15 +19,13 @@ from rutter_ap_server.rutter.errors import (
     UpstreamNonsense,
     WriteOutcomeUnknown,
 )
+from rutter_ap_server.rutter.models.connections import ConnectionEntry
+from rutter_ap_server.secret import Secret
 from rutter_ap_server.store.connections import ACCESS_TOKEN, LINK_URL, SavedConnection
+from rutter_ap_server.store.engine import Tx
+from rutter_ap_server.store.secrets import SecretBox
 from rutter_ap_tools.errors import ApError, BadInput, NotFound, RetryError
 from rutter_ap_tools.text import clean
-
-if TYPE_CHECKING:
-    from rutter_ap_server.rutter.models.connections import ConnectionEntry
-    from rutter_ap_server.secret import Secret
-    from rutter_ap_server.store.engine import Tx
-    from rutter_ap_server.store.secrets import SecretBox
 
 # The errors Rutter returns for a connection that is not linked yet, or whose token it no longer accepts.
 _NOT_LINKED = (BadRequest, CredentialsRejected, NotFoundUpstream, UpstreamNonsense)
@@ -39,7 +36,7 @@ logger = logging.getLogger("rutter_ap")
 class Onboarding:
     """Creates connections at Rutter and turns completed ones into saved companies."""
 
-    keeping: ConnectionRepository
+    connections: ConnectionRepository
     _beginning: anyio.Lock = field(default_factory=anyio.Lock)
 
     async def begin(self, name: str, *, actor: str) -> SavedConnection:
@@ -47,10 +44,10 @@ class Onboarding:
 
         Raises `StoreError` when there is no encryption key, before anything is created.
         """
-        box = self.keeping.box()
-        client = await self.keeping.companies.client()
+        box = self.connections.secret_keys.box()
+        client = await self.connections.companies.client()
         async with self._beginning:
-            waiting = await self.keeping.pending_named(name)
+            waiting = await self.connections.pending_named(name)
             if waiting is not None:
                 return waiting
             # Cancellation must not separate Rutter's response from saving it.
@@ -72,28 +69,28 @@ class Onboarding:
 
     async def _keep(self, box: SecretBox, made: ConnectionEntry, name: str, actor: str) -> SavedConnection:
         def keep(tx: Tx) -> SavedConnection:
-            kept = tx.connections.begin(made.id, environment=self.keeping.environment, name=name)
+            kept = tx.connections.begin(made.id, environment=self.connections.environment, name=name)
             if kept.id == made.id:
-                self.keeping.seal_token(tx, box, made)
-                self.keeping.seal_link(tx, box, made)
+                self.connections.seal_token(tx, box, made)
+                self.connections.seal_link(tx, box, made)
                 tx.audit.append("connection_started", actor=actor, company=kept.id, name=name)
             return kept
 
-        return await self.keeping.store.write(keep)
+        return await self.connections.store.write(keep)
 
     async def finish(self, begun: SavedConnection, *, actor: str) -> SavedConnection | None:
         """The connection once a person has completed it; None until then."""
-        token = await self.keeping.secret(begun.id, ACCESS_TOKEN)
+        token = await self.connections.secret(begun.id, ACCESS_TOKEN)
         linked = await self._linked(begun, token)
         if linked is None:
             return None
         platform, name, entry = linked
-        box = self.keeping.box() if entry else None
+        box = self.connections.secret_keys.box() if entry else None
 
         def keep(tx: Tx) -> SavedConnection | None:
             if tx.connections.activate(begun.id, name=name, platform=platform):
                 if box is not None and entry is not None:
-                    self.keeping.seal_token(tx, box, entry)
+                    self.connections.seal_token(tx, box, entry)
                 # From now on Rutter provides a link when one is needed.
                 tx.secrets.delete(begun.id, LINK_URL)
                 tx.audit.append("connection_linked", actor=actor, company=begun.id, name=name, platform=platform)
@@ -101,20 +98,20 @@ class Onboarding:
             # Another process may have finished or removed it in the meantime.
             return kept if kept is not None and kept.status == "active" else None
 
-        return await self.keeping.store.write(keep)
+        return await self.connections.store.write(keep)
 
     async def _linked(
         self, begun: SavedConnection, token: Secret | None
     ) -> tuple[str, str, ConnectionEntry | None] | None:
         """Platform and name once it is completed, with Rutter's entry if the token had to come from there."""
-        client, entry = await self.keeping.companies.client(), None
+        client, entry = await self.connections.companies.client(), None
         try:
             if token is None:
                 raise CredentialsRejected("the token is gone")
             books = client.connection(token)
             detail = await books.detail()
         except _NOT_LINKED:
-            entry = await self.keeping.entry(begun.id)
+            entry = await self.connections.entry(begun.id)
             if entry is None or not entry.platform:
                 return None
             books = client.connection(entry.access_token)
@@ -131,33 +128,33 @@ class Onboarding:
 
     async def adopt(self, connection_id: str, *, actor: str) -> SavedConnection:
         """Saves a connection that the organisation already has at Rutter: for operators, never for assistants."""
-        box, entry = self.keeping.box(), await self.keeping.entry(connection_id)
+        box, entry = self.connections.secret_keys.box(), await self.connections.entry(connection_id)
         if entry is None or not entry.platform:
             raise NotFound(
                 "Rutter has no linked connection with that id",
                 next_step="List them with `rutter-ap connections list --all`.",
             )
         adopted = entry
-        client = await self.keeping.companies.client()
+        client = await self.connections.companies.client()
         detail = await client.connection(adopted.access_token).detail()
         platform = clean(detail.platform, 60)
         name = clean(adopted.name, 30) or clean(detail.store_name, 80) or platform
 
         def keep(tx: Tx) -> SavedConnection:
-            kept = tx.connections.begin(adopted.id, environment=self.keeping.environment, name=name)
+            kept = tx.connections.begin(adopted.id, environment=self.connections.environment, name=name)
             if kept.id != adopted.id:
                 raise BadInput(
                     "a pending connection already has that name", next_step="Rename or remove that one first."
                 )
-            self.keeping.seal_token(tx, box, adopted)
+            self.connections.seal_token(tx, box, adopted)
             tx.connections.activate(adopted.id, name=name, platform=platform)
             tx.audit.append("connection_adopted", actor=actor, company=adopted.id, name=name, platform=platform)
             return tx.connections.get(adopted.id) or kept
 
-        return await self.keeping.store.write(keep)
+        return await self.connections.store.write(keep)
 
     async def _name_at_rutter(self, connection_id: str, name: str) -> None:
-        client = await self.keeping.companies.client()
+        client = await self.connections.companies.client()
         try:
             await client.connections.rename(connection_id, name)
         except ApError as error:
@@ -165,7 +162,7 @@ class Onboarding:
             logger.warning("naming a connection at Rutter: %s", error.error_code)
 
     async def _forget_at_rutter(self, connection_id: str) -> None:
-        client = await self.keeping.companies.client()
+        client = await self.connections.companies.client()
         try:
             await client.connections.delete(connection_id)
         except ApError as error:

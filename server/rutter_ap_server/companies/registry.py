@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import anyio
+import httpx
 
 from rutter_ap_server.clock import Clock
 from rutter_ap_server.companies.company import Company, CompanyIdentity
 from rutter_ap_server.companies.directory import Directory
 from rutter_ap_server.companies.health import UnavailableCompany
+from rutter_ap_server.companies.link_pages import LinkPages
 from rutter_ap_server.documents.files import Documents
+from rutter_ap_server.rutter import Credentials, RutterClient
+from rutter_ap_server.secret import Secret
 from rutter_ap_server.settings import Settings, SettingsError, make_home
 from rutter_ap_server.store.connections import ACCESS_TOKEN, SavedConnection
+from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.errors import StoreError
+from rutter_ap_server.store.secrets import Sealed, SecretKeys
 from rutter_ap_tools.errors import Ambiguous, ApError, NotFound, OperatorError, PersonError
 from rutter_ap_tools.text import clean, fold
 
 if TYPE_CHECKING:
-    import httpx
-
-    from rutter_ap_server.companies.link_pages import LinkPages
-    from rutter_ap_server.rutter import RutterClient
-    from rutter_ap_server.secret import Secret
-    from rutter_ap_server.store.engine import Store, Tx
-    from rutter_ap_server.store.secrets import Sealed, SecretBox
     from rutter_sandbox import Sandbox
 
 # How long to wait before retrying the company of RUTTER_ACCESS_TOKEN (while there are others) or an unreachable store,
@@ -36,25 +33,18 @@ _LEFT_ALONE_SECONDS = 30
 _OWN = "RUTTER_ACCESS_TOKEN"
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """Where connected companies are saved, and what decrypts their tokens. Both are created on first use."""
-
-    store: Callable[[], Store]
-    box: Callable[[], SecretBox]
-
-
 class CompanyRegistry:
     """Opens the client on first use, so that a server that only lists its tools never pays for it.
 
     The companies are the one of RUTTER_ACCESS_TOKEN, or the embedded sandbox's, and every active one in the store. A
-    company that cannot be used is listed in `broken` and does not hide the others.
+    company that cannot be used is listed in `unavailable` and does not hide the others.
     """
 
-    def __init__(self, settings: Settings, clock: Clock, kept: Kept | None = None) -> None:
+    def __init__(self, settings: Settings, clock: Clock, store: Store, secret_keys: SecretKeys) -> None:
         self._settings = settings
         self._clock = clock
-        self._kept = kept
+        self._store = store
+        self._secret_keys = secret_keys
         self._opening = anyio.Lock()
         self._stack = AsyncExitStack()
         self._client: RutterClient | None = None
@@ -65,7 +55,7 @@ class CompanyRegistry:
         self._store_failed_at: float | None = None
         self._revision: int | None = None
         self._stored: dict[str, tuple[SavedConnection, Company | UnavailableCompany]] = {}
-        self._broken: tuple[UnavailableCompany, ...] = ()
+        self._unavailable: tuple[UnavailableCompany, ...] = ()
 
     async def all(self) -> tuple[Company, ...]:
         """Every usable company, as the store has them now."""
@@ -74,13 +64,13 @@ class CompanyRegistry:
             await self._follow_store()
             await self._open_own()
             every = self._every()
-            self._broken = tuple(one for one in every if isinstance(one, UnavailableCompany))
+            self._unavailable = tuple(one for one in every if isinstance(one, UnavailableCompany))
             return tuple(one for one in every if isinstance(one, Company))
 
-    async def broken(self) -> tuple[UnavailableCompany, ...]:
+    async def unavailable(self) -> tuple[UnavailableCompany, ...]:
         """Every company that cannot be used, with the reason."""
         await self.all()
-        return self._broken
+        return self._unavailable
 
     async def get(self, reference: str) -> Company:
         """The company with that id or name; without a `reference`, the only one.
@@ -88,7 +78,7 @@ class CompanyRegistry:
         Raises `NotFound` for an unknown name, listing the companies there are, and the company's own error for one
         that cannot be used.
         """
-        found: list[Company | UnavailableCompany] = [*await self.all(), *self._broken]
+        found: list[Company | UnavailableCompany] = [*await self.all(), *self._unavailable]
         if not found:
             raise NotFound(
                 "no company is connected yet",
@@ -147,12 +137,8 @@ class CompanyRegistry:
         return self._client
 
     def _opened(self) -> RutterClient:
-        from rutter_ap_server.rutter import Credentials, RutterClient
-
         settings = self._settings
         if settings.embedded:
-            from rutter_ap_server.companies.link_pages import LinkPages
-
             sandbox = self._open_sandbox()
             credentials = Credentials(sandbox.client_id, sandbox.client_secret)
             self._own_token = sandbox.connections[0].access_token
@@ -188,21 +174,20 @@ class CompanyRegistry:
         if self._stored and _lately(self._own_failed_at):
             return
         try:
-            self._own = await self._own_office(self._own_token)
+            self._own = await self._own_company(self._own_token)
         except ApError as error:
             self._own_failed_at = anyio.current_time()
             self._own = UnavailableCompany(_OWN, f"the company of {_OWN}", "", self._settings.environment, error)
 
-    async def _own_office(self, token: str | Secret) -> Company:
+    async def _own_company(self, token: str | Secret) -> Company:
         books = self._open().connection(token)
         detail = await books.detail()
         name = detail.store_name or (await books.company_info()).name or detail.id
-        return self._office(token, detail.id, name, detail.platform)
+        return self._company(token, detail.id, name, detail.platform)
 
     async def _follow_store(self) -> None:
         """Loads what changed in the store since the last check, whichever process changed it."""
-        kept = self._kept
-        if kept is None or _lately(self._store_failed_at):
+        if _lately(self._store_failed_at):
             return
         environment, seen = self._settings.environment, self._revision
 
@@ -214,7 +199,7 @@ class CompanyRegistry:
             return revision, [(one, tx.secrets.get(one.id, ACCESS_TOKEN)) for one in active]
 
         try:
-            self._revision, rows = await kept.store().read(read)
+            self._revision, rows = await self._store.read(read)
         except (StoreError, SettingsError):
             # Without the store nothing is written, but companies already loaded can still be read.
             self._store_failed_at = anyio.current_time()
@@ -226,19 +211,19 @@ class CompanyRegistry:
             known = before.get(row.id)
             # An unchanged company is kept, with its cached names.
             again = known is not None and known[0] == row and isinstance(known[1], Company)
-            self._stored[row.id] = known if known is not None and again else (row, self._of_store(kept, row, sealed))
+            self._stored[row.id] = known if known is not None and again else (row, self._of_store(row, sealed))
 
-    def _of_store(self, kept: Kept, row: SavedConnection, sealed: Sealed | None) -> Company | UnavailableCompany:
+    def _of_store(self, row: SavedConnection, sealed: Sealed | None) -> Company | UnavailableCompany:
         platform = row.platform or ""
         try:
             if sealed is None:
                 raise _token_gone(row.id)
-            token = kept.box().open(sealed, company_id=row.id, name=ACCESS_TOKEN)
+            token = self._secret_keys.box().open(sealed, company_id=row.id, name=ACCESS_TOKEN)
         except ApError as error:
             return UnavailableCompany(row.id, row.name or row.id, platform, self._settings.environment, error)
-        return self._office(token, row.id, row.name or row.id, platform)
+        return self._company(token, row.id, row.name or row.id, platform)
 
-    def _office(self, token: str | Secret, connection_id: str, name: str, platform: str) -> Company:
+    def _company(self, token: str | Secret, connection_id: str, name: str, platform: str) -> Company:
         assert self._client is not None
         books = self._client.connection(token)
         return Company(
@@ -281,6 +266,4 @@ def _no_link() -> OperatorError:
 
 
 def _in_process(sandbox: Sandbox) -> httpx.AsyncBaseTransport:
-    import httpx
-
     return httpx.ASGITransport(sandbox.asgi)

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from rutter_ap_server.companies.company import Company, Environment
 from rutter_ap_server.companies.health import UnavailableCompany, Waiting, list_connections
 from rutter_ap_server.companies.registry import CompanyRegistry
 from rutter_ap_server.rutter.errors import NotFoundUpstream, UpstreamNonsense
+from rutter_ap_server.rutter.models.connections import ConnectionEntry
 from rutter_ap_server.secret import Secret
 from rutter_ap_server.store.connections import ACCESS_TOKEN, LINK_URL, SavedConnection
+from rutter_ap_server.store.engine import Store, Tx
+from rutter_ap_server.store.secrets import SecretBox, SecretKeys
 from rutter_ap_tools.connections import ConnectionList, ConnectionRow
 from rutter_ap_tools.errors import Ambiguous, ApError, BadInput, NotFound, PersonError
 from rutter_ap_tools.text import clean, fold
-
-if TYPE_CHECKING:
-    from rutter_ap_server.rutter.models.connections import ConnectionEntry
-    from rutter_ap_server.store.engine import Store, Tx
-    from rutter_ap_server.store.secrets import SecretBox
 
 _UNSETTLED = ("released", "dispatching", "unknown")
 AnyConnection = Company | UnavailableCompany | SavedConnection
@@ -33,12 +31,12 @@ class ConnectionRepository:
 
     store: Store
     companies: CompanyRegistry
-    box: Callable[[], SecretBox]
+    secret_keys: SecretKeys
     environment: Environment
 
     async def all(self) -> list[AnyConnection]:
         """Every connected or pending company, from the settings and from the store."""
-        return [*await self.companies.all(), *await self.companies.broken(), *await self.pending()]
+        return [*await self.companies.all(), *await self.companies.unavailable(), *await self.pending()]
 
     async def pending(self) -> tuple[SavedConnection, ...]:
         """The connections that no person has completed yet."""
@@ -62,7 +60,7 @@ class ConnectionRepository:
             )
         return None
 
-    async def kept(self, reference: str) -> SavedConnection:
+    async def saved(self, reference: str) -> SavedConnection:
         """The saved connection with that id or name. Raises `BadInput` for one that comes from the settings."""
         rows = await self.store.read(lambda tx: tx.connections.all(self.environment))
         known = {row.id: row for row in rows}
@@ -78,7 +76,7 @@ class ConnectionRepository:
     async def secret(self, connection_id: str, name: str) -> Secret | None:
         """A connection's secret, decrypted; None when there is none. Raises `StoreError` without the right key."""
         sealed = await self.store.read(lambda tx: tx.secrets.get(connection_id, name))
-        return None if sealed is None else self.box().open(sealed, company_id=connection_id, name=name)
+        return None if sealed is None else self.secret_keys.box().open(sealed, company_id=connection_id, name=name)
 
     def seal_token(self, tx: Tx, box: SecretBox, entry: ConnectionEntry) -> None:
         """Saves the access token from Rutter's entry for a connection, encrypted."""
@@ -171,7 +169,7 @@ class ConnectionRepository:
 
     async def reseal(self, *, actor: str) -> int:
         """Encrypts every stored secret with the first key, so that older keys can be dropped; returns how many."""
-        box = self.box()
+        box = self.secret_keys.box()
 
         def seal(tx: Tx) -> int:
             count = tx.secrets.reseal(box)

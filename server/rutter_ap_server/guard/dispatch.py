@@ -19,8 +19,8 @@ from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.settle import Settler
 from rutter_ap_server.guard.writes.base import Write
 from rutter_ap_server.guard.writes.registry import write_named
+from rutter_ap_server.interaction import NO_INTERACTION, Interaction
 from rutter_ap_server.reads.amounts import LedgerDataError
-from rutter_ap_server.reads.sync import NoReporter, Reporter
 from rutter_ap_server.rutter.errors import NotFoundUpstream
 from rutter_ap_server.rutter.outcomes import Done, Rejected
 from rutter_ap_server.store.proposals import Proposal
@@ -62,14 +62,14 @@ class Dispatcher:
         if self._idle is not None:
             await self._idle.wait()
 
-    async def dispatch(self, proposal_id: str, company: Company, reporter: Reporter | None = None) -> Proposal:
+    async def dispatch(self, proposal_id: str, company: Company, interaction: Interaction = NO_INTERACTION) -> Proposal:
         """Sends a released proposal, if nobody else does; answers what it is now.
 
-        One of many lines is sent line by line, and `reporter` is told how far it is. Cancellation waits until the
+        One of many lines is sent line by line, and `interaction` is told how far it is. Cancellation waits until the
         outcome is recorded: a call that is given up must not leave a payment unrecorded.
         """
         async with self.busy():
-            return await self._dispatch(proposal_id, company, reporter or NoReporter())
+            return await self._dispatch(proposal_id, company, interaction)
         raise AssertionError("unreachable: nothing swallows what happens inside")
 
     @asynccontextmanager
@@ -86,7 +86,7 @@ class Dispatcher:
                 if self._in_flight == 0 and self._idle is not None:
                     self._idle.set()
 
-    async def _dispatch(self, proposal_id: str, company: Company, reporter: Reporter) -> Proposal:
+    async def _dispatch(self, proposal_id: str, company: Company, interaction: Interaction) -> Proposal:
         # A lease of this claim alone: once somebody took it over, whoever made the claim sends nothing under it.
         lease = f"{self.owner}/{uuid.uuid4().hex[:16]}"
         if not await self._claimed(proposal_id, lease):
@@ -104,7 +104,7 @@ class Dispatcher:
         if not ready:
             return await self._current(proposal_id)
         if write.lines(prepared):
-            return await send_members(self, proposal_id, company, reporter)
+            return await send_members(self, proposal_id, company, interaction)
         return await self.send(write, prepared, company, proposal_id, facts.before)
 
     async def _claimed(self, proposal_id: str, lease: str) -> bool:
@@ -238,7 +238,7 @@ DOUBTFUL_MAX = 2
 OF_ONE_BILL = (NotFoundUpstream, LedgerDataError)
 
 
-async def send_members(dispatcher: Dispatcher, run_id: str, company: Company, reporter: Reporter) -> Proposal:
+async def send_members(dispatcher: Dispatcher, run_id: str, company: Company, interaction: Interaction) -> Proposal:
     """Sends every line that is released and not sent; answers the run as it is then.
 
     What is left, because Rutter or the policy cannot be reached or the process is told to stop, stays released: it is
@@ -262,7 +262,7 @@ async def send_members(dispatcher: Dispatcher, run_id: str, company: Company, re
             await dispatcher.store.write(lambda tx: tx.proposals.renew(run_id, LEASE_SECONDS))
         # Whoever asked may have gone meanwhile: what was released is paid all the same.
         with suppress(Exception):
-            await reporter.report_progress(number, len(lines), f"{number} of {len(lines)} payments")
+            await interaction.report_progress(number, len(lines), f"{number} of {len(lines)} payments")
     return await dispatcher.store.write(lambda tx: settle_batch(tx, run_id))
 
 

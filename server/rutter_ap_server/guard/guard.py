@@ -18,8 +18,7 @@ from rutter_ap_server.guard.store_facts import StoredLinks
 from rutter_ap_server.guard.views import Views, nothing_recorded, run_result
 from rutter_ap_server.guard.writes.base import Write
 from rutter_ap_server.guard.writes.registry import write_for, write_named
-from rutter_ap_server.interaction import Asker, Question, Reply, is_amount
-from rutter_ap_server.reads.sync import Reporter
+from rutter_ap_server.interaction import Interaction, Question, Reply, is_amount
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.errors import Refused
 from rutter_ap_tools.findings import Severity
@@ -44,10 +43,9 @@ class Guard:
         company: Company,
         *,
         preparer: str,
-        asker: Asker,
-        reporter: Reporter | None = None,
+        interaction: Interaction,
     ) -> WriteResult:
-        """The way of every write; `reporter` is told how far one of many lines is.
+        """The way of every write; `interaction` can ask its person, and is told how far one of many lines is.
 
         Raises `Refused` when a rule refuses it or the platform does, `PolicyError` for a broken policy, and whatever
         `ApError` says why the facts could not be had; in each of these cases nothing was written.
@@ -59,7 +57,7 @@ class Guard:
         if earlier is not None and not intent.dry_run:
             if earlier.state == "released":
                 # Released before, but Rutter was out of reach: the release stands, so it is tried again.
-                earlier = await self.dispatcher.dispatch(earlier.id, company, reporter)
+                earlier = await self.dispatcher.dispatch(earlier.id, company, interaction)
             return await self._answer(earlier)
         judgement = await self._judge(
             write, prepared, company, policy, with_limits=intent.dry_run
@@ -69,10 +67,10 @@ class Guard:
             return run_result(tried, prepared.fields, ()) if write.lines(prepared) else tried
         proposal = await self._hold(prepared, judgement, company, policy, preparer)
         if proposal.state == "held":
-            proposal = await self._release(proposal, policy, asker)  # 4. release
+            proposal = await self._release(proposal, policy, interaction)  # 4. release
         if proposal.state == "released":
             # 5. reserve  6. dispatch  7. read back  8. settle; 9. audit stands in every step's own transaction.
-            proposal = await self.dispatcher.dispatch(proposal.id, company, reporter)
+            proposal = await self.dispatcher.dispatch(proposal.id, company, interaction)
         return await self._answer(proposal)
 
     async def _answer(self, proposal: Proposal) -> WriteResult:
@@ -135,15 +133,15 @@ class Guard:
             raise Refused("; ".join(severe), findings=judgement.findings)
         return proposal
 
-    async def _release(self, proposal: Proposal, policy: Policy, asker: Asker) -> Proposal:
+    async def _release(self, proposal: Proposal, policy: Policy, interaction: Interaction) -> Proposal:
         """`allow` releases itself, `ask` may be answered in the chat; everything above waits for a named approver."""
         if proposal.verdict is Severity.ALLOW:
             return await self.store.write(lambda tx: _released(tx, proposal, "policy"))
-        if proposal.verdict is not Severity.ASK or not asker.can_ask:
+        if proposal.verdict is not Severity.ASK or not interaction.can_ask:
             return proposal
-        brought = asker.pending_answer()
+        brought = interaction.pending_answer()
         if brought is not None:
-            answer = brought.answer
+            answer = brought.reply
             if policy.asking.must_be_typed(proposal.money) and answer is Reply.ACCEPTED:
                 assert proposal.money is not None
                 answer = answer if is_amount(brought.typed, proposal.money) else Reply.DECLINED
@@ -156,7 +154,7 @@ class Guard:
         question_id = await self.store.write(lambda tx: tx.questions.ask(proposal.id, proposal.fingerprint, valid))
         typed = proposal.money if policy.asking.must_be_typed(proposal.money) else None
         question = Question(question_id, _question(proposal), policy.asking.timeout_seconds, typed)
-        answer = await asker.ask(question)
+        answer = await interaction.ask(question)
         _, current = await self._consume(proposal, question_id, answer)
         return current
 

@@ -8,18 +8,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import anyio
 import mcp_types as types
 
+from rutter_ap_server.companies.company import Company
+from rutter_ap_server.mcp.live_data import LiveData
 from rutter_ap_tools.errors import ApError
 from rutter_ap_tools.text import clean, fold
-
-if TYPE_CHECKING:
-    from rutter_ap_server.companies.company import Company
-    from rutter_ap_server.mcp.live_data import LiveData
-    from rutter_ap_tools.wire import Named
+from rutter_ap_tools.wire import Named
 
 VALUES_MAX = 100
 SECONDS_MAX = 5.0

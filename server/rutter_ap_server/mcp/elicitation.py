@@ -10,17 +10,15 @@ A link is handed over in the same two ways (URL elicitation). That it was accept
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 import mcp_types as types
+from mcp.server.context import ServerRequestContext
 from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from rutter_ap_server.interaction import Answered, Asker, LinkToOpen, Opened, Question, Reply
-
-if TYPE_CHECKING:
-    from mcp.server.context import ServerRequestContext
+from rutter_ap_server.interaction import Interaction, LinkToOpen, Opened, PendingAnswer, Question, Reply
 
 RELEASE = "release"
 OPEN = "open"
@@ -58,7 +56,7 @@ class InputRequired(Exception):
         )
 
 
-class OpenFirst(InputRequired):
+class LinkRequired(InputRequired):
     """Ends a call with a link to open; the client repeats the call once it was opened, or not (MCP 2026-07-28)."""
 
     def __init__(self, link: LinkToOpen) -> None:
@@ -80,7 +78,7 @@ def form_for(question: Question) -> dict[str, Any]:
     return _SCHEMA | {"properties": _SCHEMA["properties"] | {"amount": _TYPED}, "required": ["approve", "amount"]}
 
 
-def asker_for(ctx: ServerRequestContext[Any, Any], params: types.CallToolRequestParams) -> Asker:
+def interaction_for(ctx: ServerRequestContext[Any, Any], params: types.CallToolRequestParams) -> Interaction:
     """The way to this call's person."""
     capabilities = ctx.session.client_capabilities
     elicitation = capabilities.elicitation if capabilities else None
@@ -93,7 +91,7 @@ def asker_for(ctx: ServerRequestContext[Any, Any], params: types.CallToolRequest
     return _InCall(ctx, can_ask and can_send, can_open and can_send)
 
 
-def read_answer(result: object) -> Reply:
+def read_reply(result: object) -> Reply:
     """What an elicitation result says; only an explicit, boolean yes is an acceptance."""
     if not isinstance(result, types.ElicitResult):
         return Reply.NONE
@@ -115,7 +113,7 @@ def read_opened(result: object) -> Opened:
     return Opened.OPENED if accepted else Opened.NOT_OPENED
 
 
-class _OfACall:
+class _CallInteraction:
     """What is the same in every generation: progress is told to whoever asked for it, and to nobody else."""
 
     def __init__(self, ctx: ServerRequestContext[Any, Any], can_ask: bool, can_open: bool) -> None:
@@ -127,19 +125,19 @@ class _OfACall:
         await self._ctx.session.report_progress(done, total, message)
 
 
-class _MultiRound(_OfACall):
+class _MultiRound(_CallInteraction):
     def __init__(
         self, ctx: ServerRequestContext[Any, Any], params: types.CallToolRequestParams, can_ask: bool, can_open: bool
     ) -> None:
         super().__init__(ctx, can_ask, can_open)
         self._params = params
 
-    def pending_answer(self) -> Answered | None:
+    def pending_answer(self) -> PendingAnswer | None:
         responses = self._params.input_responses or {}
         if self._params.request_state is None or RELEASE not in responses:
             return None
         response = responses[RELEASE]
-        return Answered(self._params.request_state, read_answer(response), typed_in(response))
+        return PendingAnswer(self._params.request_state, read_reply(response), typed_in(response))
 
     async def ask(self, question: Question) -> Reply:
         raise InputRequired(question)
@@ -149,17 +147,17 @@ class _MultiRound(_OfACall):
             return Opened.CANNOT_ASK
         response = (self._params.input_responses or {}).get(OPEN)
         if response is None or self._params.request_state != link.id:
-            raise OpenFirst(link)
+            raise LinkRequired(link)
         return read_opened(response)
 
     async def link_done(self, link: LinkToOpen) -> None:
         """Nothing is open between two rounds."""
 
 
-class _InCall(_OfACall):
+class _InCall(_CallInteraction):
     _elicitation_id = ""
 
-    def pending_answer(self) -> Answered | None:
+    def pending_answer(self) -> PendingAnswer | None:
         return None
 
     async def ask(self, question: Question) -> Reply:
@@ -170,8 +168,8 @@ class _InCall(_OfACall):
                 )
             except MCPError:
                 return Reply.NONE
-            answer = read_answer(result)
-            return answer if answer is not Reply.ACCEPTED or question.accepts(typed_in(result)) else Reply.DECLINED
+            reply = read_reply(result)
+            return reply if reply is not Reply.ACCEPTED or question.accepts(typed_in(result)) else Reply.DECLINED
         return Reply.NONE
 
     async def open_link(self, link: LinkToOpen) -> Opened:

@@ -1,24 +1,23 @@
-"""What stands beside the tools: live data that resources show and completion offers, read within bounds."""
+"""Live data that resources show and completion offers, read within bounds."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from rutter_ap_server.companies.company import Company
+from rutter_ap_server.companies.registry import CompanyRegistry
+from rutter_ap_server.guard.policy import PolicyFile
+from rutter_ap_server.reads.bills import BillLists
+from rutter_ap_server.store.audit import Entry
+from rutter_ap_server.store.engine import Store, Tx
+from rutter_ap_server.store.proposals import OPEN_STATES, Proposal
+from rutter_ap_tools.bills import BillRow, ListBills
 from rutter_ap_tools.text import clean, fold
-
-if TYPE_CHECKING:
-    from rutter_ap_server.companies.company import Company
-    from rutter_ap_server.companies.health import UnavailableCompany
-    from rutter_ap_server.guard.policy import PolicyFile
-    from rutter_ap_server.store.audit import Entry
-    from rutter_ap_server.store.engine import Store, Tx
-    from rutter_ap_server.store.proposals import Proposal
-    from rutter_ap_tools.bills import BillRow
-    from rutter_ap_tools.wire import Named
+from rutter_ap_tools.wire import Named
 
 _BILLS_FRESH = timedelta(seconds=60)
 _BILLS_MAX = 200
@@ -29,31 +28,27 @@ _AUDIT_DETAILS = ("tool", "company", "verdict", "findings", "state", "answer", "
 
 @dataclass(slots=True)
 class LiveData:
-    """Where live data comes from. Each part is made on first use: a server that only lists its tools pays nothing."""
+    """Where live data comes from."""
 
-    all_companies: Callable[[], Awaitable[tuple[Company, ...]]]
-    broken: Callable[[], Awaitable[tuple[UnavailableCompany, ...]]]
-    named: Callable[[str], Awaitable[Company]]
-    store: Callable[[], Store]
-    policy: Callable[[], PolicyFile]
+    registry: CompanyRegistry
+    store: Store
+    policy: PolicyFile
     _bills: dict[str, tuple[datetime, list[BillRow]]] = field(default_factory=dict)
 
     async def companies(self, wanted: str = "") -> tuple[Company, ...]:
         """The companies with that id or name; every one when nothing is wanted."""
-        companies = await self.all_companies()
+        companies = await self.registry.all()
         if not wanted:
             return companies
         return tuple(o for o in companies if wanted == o.id or fold(wanted) == fold(o.name))
 
     async def known(self) -> list[Named]:
         """Every connected company by id and name, those too that cannot be worked with now."""
-        return [one.named for one in await self.all_companies()] + [one.named for one in await self.broken()]
+        usable = await self.registry.all()
+        return [one.named for one in usable] + [one.named for one in await self.registry.unavailable()]
 
     async def unpaid(self, company: Company) -> list[BillRow]:
         """The unpaid bills due first, at most 200; at most a minute old."""
-        from rutter_ap_server.reads.bills import BillLists
-        from rutter_ap_tools.bills import ListBills
-
         now = company.clock.now()
         kept = self._bills.get(company.id)
         if kept is None or not timedelta(0) <= now - kept[0] < _BILLS_FRESH:
@@ -69,30 +64,27 @@ class LiveData:
             over = {p.id for p in found if p.state == "held" and p.expires_at <= tx.now}
             return {p.id: "expired" if p.id in over else p.state for p in found}
 
-        return await self.store().read(read)
+        return await self.store.read(read)
 
     async def proposals(self, limit: int) -> list[Proposal]:
         """The newest proposals, those first whose outcome is still open."""
 
         def read(tx: Tx) -> list[Proposal]:
-            from rutter_ap_server.store.proposals import OPEN_STATES
-
             is_open = tx.proposals.in_states(OPEN_STATES, limit)
             return [*is_open, *tx.proposals.in_states(_CLOSED, limit)][:limit]
 
-        return await self.store().read(read)
+        return await self.store.read(read)
 
     async def audit(self, limit: int) -> list[dict[str, Any]]:
         """The newest entries of the audit chain, newest first, as far as they may be shown."""
-        return [_entry(entry) for entry in await self.store().read(lambda tx: tx.audit.recent(limit))]
+        return [_entry(entry) for entry in await self.store.read(lambda tx: tx.audit.recent(limit))]
 
     def policy_in_force(self) -> dict[str, Any]:
         """The policy, its version, and whether it is the operator's own. Raises `PolicyError` for a broken file."""
-        file = self.policy()
-        policy = file.read()
+        policy = self.policy.read()
         return {
             # Not its path: that names folders of the operator's machine.
-            "source": "the operator's policy file" if file.path.exists() else "the built-in default",
+            "source": "the operator's policy file" if self.policy.path.exists() else "the built-in default",
             "version": policy.version,
             "policy": policy.model_dump(mode="json", exclude_none=True),
         }

@@ -13,21 +13,24 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
 from mcp.shared.uri_template import UriTemplate
 
 from rutter_ap_server.mcp.icons import icons
+from rutter_ap_server.mcp.live_data import LiveData
+from rutter_ap_tools.attachments import READ_ATTACHMENT, ReadAttachment
+from rutter_ap_tools.backend import Backend, Query, R
+from rutter_ap_tools.bills import GetBill
+from rutter_ap_tools.connections import ListConnections
 from rutter_ap_tools.errors import ApError, NotFound, Who
+from rutter_ap_tools.proposals import GetProposal
+from rutter_ap_tools.records import FindRecords
 from rutter_ap_tools.text import clean
+from rutter_ap_tools.tool import Tool
 from rutter_ap_tools.validate import read_arguments
-
-if TYPE_CHECKING:
-    from rutter_ap_server.mcp.live_data import LiveData
-    from rutter_ap_tools.backend import Backend
-    from rutter_ap_tools.tool import Tool
 
 PROPOSAL_URI = "ap://proposals/{id}"
 AUDIT_ENTRIES_MAX = 50
@@ -38,21 +41,20 @@ logger = logging.getLogger("rutter_ap")
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What one read works with."""
+class ResourceRead:
+    """What one read of a resource works with."""
 
     backend: Backend
     offered: Mapping[str, Tool[Any, Any]]
     live_data: LiveData
 
-    async def ask(self, tool_name: str, /, **arguments: Any) -> tuple[Tool[Any, Any], Any]:
-        """A tool's own answer, by its own handler."""
-        tool = self.offered[tool_name]
+    async def ask(self, model: type[Query[R]], **arguments: Any) -> R:
+        """What the tool with these arguments returns."""
         given = {key: value for key, value in arguments.items() if value}
-        return tool, await tool.handle(self.backend, read_arguments(tool.arguments, given))
+        return await self.backend.read(read_arguments(model, given))
 
 
-Read = Callable[[Reading, Mapping[str, str]], Awaitable[str]]
+Read = Callable[[ResourceRead, Mapping[str, str]], Awaitable[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ def list_templates(offered: Mapping[str, Tool[Any, Any]]) -> types.ListResourceT
     )
 
 
-async def read_resource(reading: Reading, uri: str) -> types.ReadResourceResult:
+async def read_resource(reading: ResourceRead, uri: str) -> types.ReadResourceResult:
     """One resource. Raises `MCPError`: -32602 with the `uri` for one that is not there, -32603 for what went wrong."""
     kind, values = _match(reading.offered, uri)
     try:
@@ -178,53 +180,54 @@ def _typed(result: Any) -> str:
     return json.dumps(result.model_dump(mode="json", exclude_none=True), ensure_ascii=False)
 
 
-async def _policy(reading: Reading, values: Mapping[str, str]) -> str:
+async def _policy(reading: ResourceRead, values: Mapping[str, str]) -> str:
     return json.dumps(reading.live_data.policy_in_force(), ensure_ascii=False, indent=2)
 
 
-async def _audit(reading: Reading, values: Mapping[str, str]) -> str:
+async def _audit(reading: ResourceRead, values: Mapping[str, str]) -> str:
     return json.dumps({"entries": await reading.live_data.audit(AUDIT_ENTRIES_MAX)}, ensure_ascii=False)
 
 
-async def _company(reading: Reading, values: Mapping[str, str]) -> str:
-    _, found = await reading.ask("list_connections", company=values["id"])
+async def _company(reading: ResourceRead, values: Mapping[str, str]) -> str:
+    found = await reading.ask(ListConnections, company=values["id"])
     if [one.id for one in found.connections] != [values["id"]]:
         # The tool takes a name as well; an address holds an id.
         raise NotFound("no connected company has that id", code="company.unknown")
     return _typed(found)
 
 
-async def _bill(reading: Reading, values: Mapping[str, str]) -> str:
-    return _typed((await reading.ask("get_bill", bill_id=values["id"], company=values.get("company")))[1])
+async def _bill(reading: ResourceRead, values: Mapping[str, str]) -> str:
+    return _typed(await reading.ask(GetBill, bill_id=values["id"], company=values.get("company")))
 
 
-async def _attachment(reading: Reading, values: Mapping[str, str]) -> str:
+async def _attachment(reading: ResourceRead, values: Mapping[str, str]) -> str:
     company = values.get("company")
     number = int(values["n"]) if values["n"].isascii() and values["n"].isdigit() and len(values["n"]) < 5 else 0
-    _, bill = await reading.ask("get_bill", bill_id=values["id"], company=company)
+    bill = await reading.ask(GetBill, bill_id=values["id"], company=company)
+    if bill.attachments is None:
+        raise NotFound("the files of this bill cannot be listed")
     if not 1 <= number <= len(bill.attachments):
         raise NotFound(f"this bill has {len(bill.attachments)} attached files, counted from 1")
     file = bill.attachments[number - 1]
-    tool, answer = await reading.ask("read_attachment", bill_id=values["id"], attachment_id=file.id, company=company)
-    # As the tool says it: cleaned, bounded and marked. A file's own bytes never come this way.
-    said: str = tool.render(answer)
-    return said
+    found = await reading.ask(ReadAttachment, bill_id=values["id"], attachment_id=file.id, company=company)
+    # As the tool renders it: cleaned, bounded and marked. A file's own bytes never come this way.
+    return READ_ATTACHMENT.render(found)
 
 
-async def _vendor(reading: Reading, values: Mapping[str, str]) -> str:
-    company = await reading.live_data.named(values.get("company", ""))
+async def _vendor(reading: ResourceRead, values: Mapping[str, str]) -> str:
+    company = await reading.live_data.registry.get(values.get("company", ""))
     # By its id first: the tool finds by name, and an address must not.
     vendor = await company.rutter.vendors.get(values["id"])
     name = (vendor.vendor_name or vendor.contact_name or "")[:200]
-    _, found = await reading.ask("find_records", kind="vendor", name=name, limit=200, company=company.id)
+    found = await reading.ask(FindRecords, kind="vendor", name=name, limit=200, company=company.id)
     rows = [row for row in found.records if row.id == vendor.id]
     if not rows:
         raise NotFound("this vendor has too many namesakes to be shown alone")
     return _typed(found.model_copy(update={"records": rows, "more": False}))
 
 
-async def _proposal(reading: Reading, values: Mapping[str, str]) -> str:
-    return _typed((await reading.ask("get_proposal", proposal_id=values["id"]))[1])
+async def _proposal(reading: ResourceRead, values: Mapping[str, str]) -> str:
+    return _typed(await reading.ask(GetProposal, proposal_id=values["id"]))
 
 
 _BY_COMPANY = (("company", "company"),)

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+import anyio
 import mcp_types as types
+from anyio.abc import TaskGroup
 from mcp.server.caching import CacheableMethod, CacheHint
 from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 
-from rutter_ap_server.mcp.handlers import Context, Handlers, life
+from rutter_ap_server.interaction import NO_INTERACTION, Interaction
+from rutter_ap_server.mcp import prompts
+from rutter_ap_server.mcp.elicitation import InputRequired, interaction_for
 from rutter_ap_server.mcp.icons import icons
+from rutter_ap_tools.backend import Backend, carry_out
 from rutter_ap_tools.errors import Ambiguous, ApError, Refused
 from rutter_ap_tools.render import render_error
 from rutter_ap_tools.text import clean
@@ -23,13 +30,12 @@ from rutter_ap_tools.tool import Tool
 from rutter_ap_tools.validate import read_arguments
 
 if TYPE_CHECKING:
-    from rutter_ap_server.interaction import Asker
-    from rutter_ap_server.mcp.live_data import LiveData
-    from rutter_ap_tools.backend import Backend
+    # Behind the lazy seam: a server that only lists its tools and prompts loads neither.
+    from rutter_ap_server.mcp.handlers import Handlers
+    from rutter_ap_server.mcp.subscriptions import Subscriptions
 
-    # Who is asking, and how its person can be asked, give the desk a call is handed to.
-    BackendFor = Callable[[str, Asker], Backend]
-
+Context = ServerRequestContext[Any, Any]
+OfferedTo = Callable[[Context], Mapping[str, Tool[Any, Any]]]
 # What of the catalogue one caller may see: a transport whose callers carry tokens narrows it further by their scopes.
 Allowed = Callable[[Context], Callable[[Tool[Any, Any]], bool]]
 
@@ -42,23 +48,59 @@ _HINTS: dict[CacheableMethod, CacheHint] = dict.fromkeys(
 logger = logging.getLogger("rutter_ap")
 
 
+class ServedApp(Protocol):
+    """What the server asks of the app behind it."""
+
+    def backend(self, preparer: str, interaction: Interaction) -> Backend:
+        """The backend of one call: who made it, and the way to its person."""
+        ...
+
+    def handlers(self, offered_to: OfferedTo, backend_of: Callable[[Context], Backend]) -> Handlers:
+        """The requests that need the whole app."""
+        ...
+
+
+class AppSource(Protocol):
+    """Where the server gets its app: there already, or loaded when the first request needs it."""
+
+    async def opened(self) -> ServedApp:
+        """The app."""
+        ...
+
+
+@dataclass(slots=True)
+class ServerState:
+    """What lives as long as the server runs: its own tasks, and who watches what, once anybody does."""
+
+    tasks: TaskGroup
+    subscriptions: Subscriptions | None = None
+
+
+@asynccontextmanager
+async def life(server: Server[Any]) -> AsyncIterator[ServerState]:
+    """The server's life; whatever still runs for it ends with it."""
+    async with anyio.create_task_group() as tasks:
+        yield ServerState(tasks)
+        tasks.cancel_scope.cancel()
+
+
 def everything(ctx: Context) -> Callable[[Tool[Any, Any]], bool]:
     """Where no caller carries a token, each is offered all that the operator offers."""
     return lambda tool: True
 
 
 def build_server(
-    backend_for: BackendFor,
+    source: AppSource,
     tools: Sequence[Tool[Any, Any]],
     *,
     instructions: str,
-    live_data: Callable[[], LiveData] | None = None,
     allowed: Allowed = everything,
+    on_listed: Callable[[], object] = lambda: None,
 ) -> Server[Any]:
-    """The MCP server; `tools` is the catalogue as the operator narrowed it, `desk_for` gives each call its desk.
+    """The MCP server; `tools` is the catalogue as the operator narrowed it.
 
     `allowed` narrows it once more by who calls; what it hides is refused like a tool that never was, and so are the
-    prompts and resources that stand on it. Without `sources` there are no resources and no completion.
+    prompts and resources that depend on it. `on_listed` is called when a client has asked for the tools.
     """
     offered = {tool.name: tool for tool in tools}
     assert len(offered) == len(tools), "two tools share a name"
@@ -68,6 +110,7 @@ def build_server(
         return {name: tool for name, tool in offered.items() if is_allowed(tool)}
 
     async def on_list_tools(ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
+        on_listed()
         return types.ListToolsResult(tools=[listed(tool) for tool in offered_to(ctx).values()])
 
     async def on_call_tool(
@@ -77,15 +120,14 @@ def build_server(
         if tool is None:
             # A tool the operator hid and one that never was get the same answer.
             raise MCPError(code=types.INVALID_PARAMS, message=f"unknown tool: {clean(params.name, 60)}")
-        return await call(backend_for, tool, ctx, params)
+        return await call(source, tool, ctx, params)
 
-    def reading_backend(ctx: Context) -> Backend:
-        from rutter_ap_server.interaction import Silent
+    async def on_list_prompts(ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListPromptsResult:
+        return prompts.list_prompts(offered_to(ctx))
 
-        # A read asks nobody anything.
-        return backend_for(preparer_of(ctx), Silent())
+    async def on_get_prompt(ctx: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
+        return prompts.get_prompt(offered_to(ctx), params.name, params.arguments or {})
 
-    extras = Handlers(offered_to, reading_backend, live_data)
     return _Server(
         NAME,
         version=version("rutter-ap"),
@@ -96,8 +138,38 @@ def build_server(
         lifespan=life,
         on_list_tools=on_list_tools,
         on_call_tool=on_call_tool,
-        **extras.handlers(),
+        on_list_prompts=on_list_prompts,
+        on_get_prompt=on_get_prompt,
+        **_of_the_app(source, offered_to),
     )
+
+
+def _of_the_app(source: AppSource, offered_to: OfferedTo) -> dict[str, Any]:
+    """The handlers that come with the app, each a way to the method of `Handlers` that answers."""
+    made: list[Handlers] = []
+
+    async def handlers() -> Handlers:
+        app = await source.opened()
+        if not made:
+            # A read asks nobody anything.
+            made.append(app.handlers(offered_to, lambda ctx: app.backend(preparer_of(ctx), NO_INTERACTION)))
+        return made[0]
+
+    def answered_by(method: str) -> Callable[[Context, Any], Awaitable[Any]]:
+        async def answer(ctx: Context, params: Any) -> Any:
+            return await getattr(await handlers(), method)(ctx, params)
+
+        return answer
+
+    return {
+        "on_list_resources": answered_by("list_resources"),
+        "on_list_resource_templates": answered_by("list_templates"),
+        "on_read_resource": answered_by("read_resource"),
+        "on_subscribe_resource": answered_by("subscribe"),
+        "on_unsubscribe_resource": answered_by("unsubscribe"),
+        "on_subscriptions_listen": answered_by("listen"),
+        "on_completion": answered_by("complete"),
+    }
 
 
 class _Server(Server[Any]):
@@ -124,18 +196,13 @@ def listed(tool: Tool[Any, Any]) -> types.Tool:
 
 
 async def call(
-    backend_for: BackendFor,
-    tool: Tool[Any, Any],
-    ctx: ServerRequestContext[Any, Any],
-    params: types.CallToolRequestParams,
+    source: AppSource, tool: Tool[Any, Any], ctx: Context, params: types.CallToolRequestParams
 ) -> types.CallToolResult | types.InputRequiredResult:
-    """One call: arguments read, the tool's own handler asked, the result said in text and typed."""
-    from rutter_ap_server.mcp.elicitation import InputRequired, asker_for
-
+    """One call: arguments read, the backend asked, the result given as text and typed."""
     try:
         arguments = read_arguments(tool.arguments, params.arguments or {})
-        backend = backend_for(preparer_of(ctx), asker_for(ctx, params))
-        result = await tool.handle(backend, arguments)
+        app = await source.opened()
+        result = await carry_out(app.backend(preparer_of(ctx), interaction_for(ctx, params)), arguments)
     except InputRequired as first:
         return first.result()
     except ApError as error:
@@ -151,7 +218,7 @@ async def call(
     )
 
 
-def preparer_of(ctx: ServerRequestContext[Any, Any]) -> str:
+def preparer_of(ctx: Context) -> str:
     """Who made a call: over stdio, the client's own name, which is only what it says of itself."""
     client = ctx.session.client_params
     name = clean(client.client_info.name, 80) if client else ""

@@ -1,46 +1,95 @@
-"""Serving one assistant over stdio, and stopping without leaving a payment unrecorded."""
+"""Serving one assistant over stdio, and stopping without leaving a payment unrecorded.
+
+Starting loads the MCP SDK and the language only, so that a client is not kept waiting for what it may not need. All
+else is loaded behind one seam, `LazyApp`: in a thread once the tools were listed, or by the first request to need it.
+"""
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.to_thread
+from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 
 from rutter_ap_prompts import instructions
-from rutter_ap_server.app import App
 from rutter_ap_server.mcp.server import build_server
+from rutter_ap_server.settings import Settings
 from rutter_ap_tools.catalogue import narrowed
 from rutter_ap_tools.errors import ApError
 
 if TYPE_CHECKING:
-    from mcp.server.lowlevel import Server
+    # Behind the lazy seam.
+    from rutter_ap_server.app import App
 
 _DRAIN_SECONDS = 10
 _FIRST_RECOVERY_SECONDS = 2
 _RECOVERY_SECONDS = 60
+# Long enough for the list of tools to have left before loading competes with it for the processor.
+_WARM_UP_AFTER_SECONDS = 0.05
 logger = logging.getLogger("rutter_ap")
 
 
-async def serve_stdio(app: App) -> None:
+class LazyApp:
+    """The app, loaded and made when it is first needed. `app` is None until then."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.app: App | None = None
+        self._settings = settings
+        self._loading = anyio.Lock()
+
+    async def opened(self) -> App:
+        """The app; loading it leaves the event loop free."""
+        async with self._loading:
+            if self.app is None:
+                app_class = await anyio.to_thread.run_sync(_load)
+                self.app = app_class(self._settings)
+            return self.app
+
+    async def warm_up(self) -> None:
+        """Loads the app a moment from now, so that the first call costs what the second does. Opens nothing."""
+        await anyio.sleep(_WARM_UP_AFTER_SECONDS)
+        # Whatever is wrong is said by the first request that needs the app.
+        with suppress(Exception):
+            await self.opened()
+
+
+def _load() -> type[App]:
+    # Importing makes hundreds of thousands of objects that all stay: collecting among them only costs time.
+    gc.disable()
+    try:
+        from rutter_ap_server.app import App
+    finally:
+        gc.freeze()
+        gc.enable()
+    return App
+
+
+async def serve_stdio(settings: Settings) -> None:
     """Serves until the client closes stdin or the process is told to stop."""
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(name)s %(levelname)s %(message)s")
-    settings = app.settings
     tools = narrowed(toolsets=settings.toolsets, read_only=settings.read_only)
-    server = build_server(app.backend, tools, instructions=instructions(), live_data=app.live_data)
+    lazy = LazyApp(settings)
     async with anyio.create_task_group() as tasks:
+        server = build_server(
+            lazy, tools, instructions=instructions(), on_listed=lambda: tasks.start_soon(lazy.warm_up)
+        )
         if sys.platform != "win32":
             # Windows has no signals to receive: there a client closes stdin, and what is on its way is still recorded.
-            tasks.start_soon(_stop_when_told, app)
+            tasks.start_soon(_stop_when_told, lazy)
         if not settings.read_only:
-            tasks.start_soon(_recover_now_and_then, app)
+            tasks.start_soon(_recover_now_and_then, lazy)
         await _run(server)
         tasks.cancel_scope.cancel()
-    await app.aclose()
+    if lazy.app is not None:
+        await lazy.app.aclose()
 
 
 async def _run(server: Server[Any]) -> None:
@@ -48,23 +97,23 @@ async def _run(server: Server[Any]) -> None:
         await server.run(read, write, server.create_initialization_options())
 
 
-async def _stop_when_told(app: App) -> None:
+async def _stop_when_told(lazy: LazyApp) -> None:
     """Drains on SIGTERM and SIGINT: the thread that reads stdin cannot be interrupted, so the process ends itself."""
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as told:
         async for _ in told:
             with anyio.move_on_after(_DRAIN_SECONDS):
-                if "dispatcher" in app.__dict__:
-                    await app.dispatcher.drain()
+                if lazy.app is not None:
+                    await lazy.app.dispatcher.drain()
             os._exit(0)
 
 
-async def _recover_now_and_then(app: App) -> None:
+async def _recover_now_and_then(lazy: LazyApp) -> None:
     """Takes up what an earlier process left open; first a moment after the start, so as not to slow it."""
     pause = _FIRST_RECOVERY_SECONDS
     while True:
         await anyio.sleep(pause)
         pause = _RECOVERY_SECONDS
         try:
-            await app.recover()
+            await (await lazy.opened()).recover()
         except ApError as error:
             logger.warning("recovery: %s", error.error_code)

@@ -11,21 +11,18 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 import mcp_types as types
+from anyio.abc import TaskGroup
+from mcp.server.connection import Connection
+from mcp.server.context import ServerRequestContext
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler, ResourceUpdated
 from mcp.shared.exceptions import MCPError
 
+from rutter_ap_server.mcp.live_data import LiveData
 from rutter_ap_tools.errors import ApError
-
-if TYPE_CHECKING:
-    from anyio.abc import TaskGroup
-    from mcp.server.connection import Connection
-    from mcp.server.context import ServerRequestContext
-
-    from rutter_ap_server.mcp.live_data import LiveData
 
 LOOK_SECONDS = 1.0
 PER_SESSION_MAX = 50
@@ -53,7 +50,7 @@ class Subscriptions:
 
     def __init__(self, tasks: TaskGroup, live_data: LiveData) -> None:
         self._tasks = tasks
-        self._sources = live_data
+        self._live_data = live_data
         self._bus = InMemorySubscriptionBus()
         self._listen = ListenHandler(self._bus, max_subscriptions=_STREAMS_MAX, max_buffered_events=PER_SESSION_MAX)
         self._watched: dict[str, _Watched] = {}
@@ -106,7 +103,7 @@ class Subscriptions:
     async def _states(self, wanted: Mapping[str, str]) -> dict[str, str]:
         """The states by address of those proposals that there are; none while the store cannot be read."""
         try:
-            states = await self._sources.states(set(wanted.values())) if wanted else {}
+            states = await self._live_data.states(set(wanted.values())) if wanted else {}
         except ApError as error:
             logger.warning("watching: %s", error.error_code)
             return {}

@@ -4,39 +4,21 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import anyio
 
+from rutter_ap_server.companies.company import Company
+from rutter_ap_server.interaction import Interaction
 from rutter_ap_server.rutter.errors import WriteOutcomeUnknown
 from rutter_ap_tools.connections import SyncLedger, SyncResult
 from rutter_ap_tools.errors import RetryError
-
-if TYPE_CHECKING:
-    from rutter_ap_server.companies.company import Company
 
 _FIRST_PAUSE_SECONDS = 0.5
 _PAUSE_SECONDS_MAX = 5.0
 _PAUSE_GROWTH = 1.5
 
 
-@runtime_checkable
-class Reporter(Protocol):
-    """Who is told how far a call is, where somebody wants to know."""
-
-    async def report_progress(self, done: float, total: float, message: str) -> None:
-        """So much of so much, with a few words."""
-        ...
-
-
-class NoReporter:
-    """Nobody wants to know."""
-
-    async def report_progress(self, done: float, total: float, message: str) -> None:
-        """It is not said."""
-
-
-async def sync_ledger(company: Company, query: SyncLedger, reporter: Reporter) -> SyncResult:
+async def sync_ledger(company: Company, query: SyncLedger, interaction: Interaction) -> SyncResult:
     """Starts a sync and waits as long as the caller asked (Rutter docs: Incremental sync).
 
     It has finished once the time of the last sync changes. Raises `NeedsReauth` and similar errors when a person must
@@ -53,7 +35,7 @@ async def sync_ledger(company: Company, query: SyncLedger, reporter: Reporter) -
         ) from None
     if not query.wait_seconds:
         return _result(company, "queued", before)
-    after = await _moved_on(company, before, query.wait_seconds, reporter)
+    after = await _moved_on(company, before, query.wait_seconds, interaction)
     if after is None:
         return _result(company, "still_running", before)
     company.directory.forget()
@@ -61,7 +43,7 @@ async def sync_ledger(company: Company, query: SyncLedger, reporter: Reporter) -
 
 
 async def _moved_on(
-    company: Company, before: datetime | None, wait_seconds: int, reporter: Reporter
+    company: Company, before: datetime | None, wait_seconds: int, interaction: Interaction
 ) -> datetime | None:
     """When the sync finished, or None if it did not finish in time."""
     start = anyio.current_time()
@@ -77,7 +59,7 @@ async def _moved_on(
                 return last
             # Tenths of a second, because progress must increase with every report.
             waited = round(anyio.current_time() - start + 0.1, 1)
-            await reporter.report_progress(waited, wait_seconds, "waiting for the sync to finish")
+            await interaction.report_progress(waited, wait_seconds, "waiting for the sync to finish")
             await anyio.sleep(pause)
             pause = min(pause * _PAUSE_GROWTH, _PAUSE_SECONDS_MAX)
     return None

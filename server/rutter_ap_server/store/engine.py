@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TypeVar
@@ -13,6 +14,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from rutter_ap_server.clock import Clock
+from rutter_ap_server.secret import Secret
 from rutter_ap_server.store import postgres, sqlite
 from rutter_ap_server.store.account_roles import AccountRoles
 from rutter_ap_server.store.approvers import Approvers
@@ -56,10 +58,28 @@ class Tx:
 class Store:
     """Durable state behind whole transactions: `read` sees one snapshot, `write` holds the write lock throughout."""
 
-    def __init__(self, url: str, clock: Clock) -> None:
+    def __init__(self, url: str, clock: Clock, *, prepare: Callable[[], None] | None = None) -> None:
+        """Opens the store at once; with `prepare`, only when the first transaction needs it and after calling that.
+
+        A store that cannot be opened raises `StoreError` here, or in each transaction until it can be.
+        """
+        self._url = Secret(url)
         self._clock = clock
+        self._prepare = prepare
         self._ahead = timedelta()
-        self._engine = _open(url)
+        self._opened: Engine | None = None
+        self._opening = threading.Lock()
+        if prepare is None:
+            self._engine  # noqa: B018 - opens it
+
+    @property
+    def _engine(self) -> Engine:
+        with self._opening:
+            if self._opened is None:
+                if self._prepare is not None:
+                    self._prepare()
+                self._opened = _open(self._url.reveal())
+            return self._opened
 
     async def read(self, work: Callable[[Tx], T]) -> T:
         """Runs `work` in a read transaction, on a thread of its own."""
@@ -109,7 +129,8 @@ class Store:
 
     def close(self) -> None:
         """Closes every connection; the write-ahead log is folded into the file by the last one."""
-        self._engine.dispose()
+        if self._opened is not None:
+            self._opened.dispose()
 
 
 def _open(url: str) -> Engine:

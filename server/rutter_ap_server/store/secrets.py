@@ -6,6 +6,7 @@ import base64
 import binascii
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import NewType
@@ -62,22 +63,31 @@ class SecretBox:
         raise TypeError("keys are not copied into other processes")
 
 
-def box_of(keys: Sequence[Secret], key_file: Path, *, shared: bool) -> SecretBox:
-    """The box of a store: under the keys given, or under the one in a file beside the store, made on first use.
+@dataclass(frozen=True, slots=True)
+class SecretKeys:
+    """The keys of a store: those that were given, and for the store of one machine the one in a file beside it."""
 
-    A key file that is there already opens still when keys are given, so that going over to them locks nothing away. A
-    shared store has no file: raises `StoreError` without keys, since what one replica seals no other could open.
-    """
-    if shared and not keys:
-        raise StoreError(
-            "this store is PostgreSQL, which several servers may share, and RUTTER_AP_SECRET_KEYS is not set: it keeps "
-            "no access token",
-            code="secrets.no_keys",
-            next_step=_SAY_KEYS,
-        )
-    if not keys or (not shared and key_file.exists()):
-        keys = [*keys, key_in_file(key_file)]
-    return SecretBox(keys)
+    given: tuple[Secret, ...]
+    file: Path
+    is_shared: bool
+
+    def box(self) -> SecretBox:
+        """The box under these keys; the file is made when the first box is asked for and no key was given.
+
+        A key file that is there already opens still when keys are given, so that going over to them locks nothing
+        away. A shared store has no file: raises `StoreError` without keys, since what one replica seals no other could
+        open.
+        """
+        if self.is_shared and not self.given:
+            raise StoreError(
+                "this store is PostgreSQL, which several servers may share, and RUTTER_AP_SECRET_KEYS is not set: it "
+                "keeps no access token",
+                code="secrets.no_keys",
+                next_step=_SAY_KEYS,
+            )
+        if not self.given or (not self.is_shared and self.file.exists()):
+            return SecretBox([*self.given, key_in_file(self.file)])
+        return SecretBox(self.given)
 
 
 class Secrets:

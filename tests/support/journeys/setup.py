@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 
 from rutter_ap_server.app import App
 from rutter_ap_server.documents.files import Documents
-from rutter_ap_server.interaction import Silent
+from rutter_ap_server.interaction import NO_INTERACTION
 from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.rutter.outcomes import Done
 from rutter_ap_tools.payments import PayBill
@@ -51,7 +51,7 @@ async def a_document_of_another_total(app: App) -> dict[str, str]:
 async def a_payment_that_waits(app: App) -> dict[str, str]:
     """Yesterday's assistant proposed a payment that nobody has released yet."""
     bill = await _bill(app, "FT-791")
-    held = await app.backend("assistant (yesterday)", Silent()).submit(
+    held = await app.backend("assistant (yesterday)", NO_INTERACTION).submit(
         PayBill(bill_id=bill.id, amount="1500.05", account="Operating Checking")
     )
     assert held.status == "held"

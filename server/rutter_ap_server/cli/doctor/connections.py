@@ -45,7 +45,7 @@ async def connections(installation: Installation) -> list[Check]:
     try:
         with anyio.fail_after(_SECONDS_MAX):
             found = [await _company(company) for company in await companies.all()]
-            broken = await companies.broken()
+            broken = await companies.unavailable()
     except TimeoutError:
         return [late]
     found += [

@@ -28,7 +28,7 @@ async def keys(installation: Installation) -> Check:
         return Check("keys", "fail" if kept else "warn", words, step)
     if not kept and not settings.secret_keys and not settings.key_file.exists():
         return Check("keys", "ok", "no access token is stored yet; a key is created with the first one")
-    closed = await installation.read(lambda tx: _closed(tx, installation.app.secret_box))
+    closed = await installation.read(lambda tx: _closed(tx, installation.app.secret_keys.box()))
     if closed:
         words = f"{closed} of {len(kept)} stored secrets cannot be decrypted with these keys"
         step = "Add the key they were encrypted with to RUTTER_AP_SECRET_KEYS again, after the newest key."

@@ -1,0 +1,67 @@
+"""One proposal, found by its id and shown as it is now: an open outcome is looked into before it is told."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from rutter_ap_server.companies.registry import CompanyRegistry
+from rutter_ap_server.guard import journal
+from rutter_ap_server.guard.policy import PolicyFile
+from rutter_ap_server.guard.recovery import Recovery
+from rutter_ap_server.guard.reports.listing import limits_for
+from rutter_ap_server.guard.views import Views, lines_of
+from rutter_ap_server.store.engine import Store, Tx
+from rutter_ap_server.store.proposals import IN_FLIGHT_STATES, Proposal
+from rutter_ap_tools.errors import Ambiguous, ApError, NotFound
+from rutter_ap_tools.proposals import GetProposal, ProposalAnswer
+
+
+async def get_proposal(
+    query: GetProposal,
+    *,
+    store: Store,
+    policy: PolicyFile,
+    companies: CompanyRegistry,
+    recovery: Recovery,
+    views: Views,
+) -> ProposalAnswer:
+    """Answers `get_proposal`. Raises `NotFound` or `Ambiguous`, as `find_proposal` does."""
+    proposal = await find_proposal(store, query.proposal_id)
+    if proposal.state in IN_FLIGHT_STATES:
+        try:
+            proposal = await recovery.resolve(proposal, await companies.get(proposal.company_id))
+        except ApError:
+            # What is known is still worth saying when Rutter is out of reach.
+            proposal = await find_proposal(store, proposal.id)
+    approvals = await store.read(lambda tx: tx.proposals.approvals(proposal.id))
+    limits = await limits_for(store, policy, proposal)
+    return views.answer(proposal, approvals, limits, await lines_of(store, proposal))
+
+
+async def find_proposal(store: Store, reference: str) -> Proposal:
+    """The proposal with that id, or whose id starts with it. Raises `NotFound` or `Ambiguous`.
+
+    A held one whose time is up expires first, so that nobody is told it still waits.
+    """
+
+    def find(tx: Tx) -> tuple[list[Proposal], datetime]:
+        return tx.proposals.starting_with(reference), tx.now
+
+    found, now = await store.read(find)
+    if not found:
+        raise NotFound("there is no such proposal", next_step="Use the proposal_id a write answered with.")
+    if len(found) > 1:
+        raise Ambiguous(
+            "several proposals start so",
+            candidates=[(one.id, one.summary) for one in found],
+            next_step="Type more of it.",
+        )
+    proposal = found[0]
+    if proposal.state != "held" or proposal.expires_at > now:
+        return proposal
+
+    def expire(tx: Tx) -> Proposal:
+        journal.expire(tx, proposal.id)
+        return journal.get(tx, proposal.id)
+
+    return await store.write(expire)

@@ -1,0 +1,57 @@
+"""Bills and documents as an assistant reads them: what outsiders wrote is remembered, since a write may repeat it.
+
+A store that is out of order stops writes; what is in the ledger can still be read.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import datetime
+
+from rutter_ap_server.companies.company import Company
+from rutter_ap_server.guard.store_facts import remember_texts
+from rutter_ap_server.reads import attachments
+from rutter_ap_server.reads.bill_detail import bill_detail
+from rutter_ap_server.store.engine import Store, Tx
+from rutter_ap_server.store.proposals import OPEN_STATES, Proposal
+from rutter_ap_tools.attachments import AttachmentText, ReadAttachment
+from rutter_ap_tools.bills import BillDetail, GetBill, OpenProposal
+from rutter_ap_tools.errors import ApError
+from rutter_ap_tools.text import quote
+
+
+async def get_bill(store: Store, company: Company, query: GetBill) -> BillDetail:
+    """Answers `get_bill`: the bill in full, with the writes that were proposed on it and are not finished."""
+    found = await bill_detail(company, query.bill_id)
+    name = f"bill {found.bill.document_number or found.bill.id}"
+    texts = [
+        (f"the memo of {name}", found.memo),
+        *((f"a line of {name}", line.description) for line in found.lines),
+    ]
+    try:
+        await remember_texts(store, company.id, [(where, text) for where, text in texts if text])
+        return await _with_proposals(store, company, found)
+    except ApError:
+        return found
+
+
+async def _with_proposals(store: Store, company: Company, found: BillDetail) -> BillDetail:
+    def read(tx: Tx) -> tuple[tuple[Proposal, ...], datetime]:
+        return tuple(tx.proposals.of_bill(company.id, found.bill.id, OPEN_STATES)), tx.now
+
+    proposals, now = await store.read(read)
+    waiting = [
+        OpenProposal(id=p.id, tool=p.tool, state=p.state) for p in proposals if p.state != "held" or p.expires_at > now
+    ]
+    if not waiting:
+        return found
+    step = f"A write on it is not finished: ask get_proposal before proposing another. {found.next_step}"
+    return found.model_copy(update={"proposals": waiting, "next_step": step})
+
+
+async def read_attachment(store: Store, company: Company, query: ReadAttachment) -> AttachmentText:
+    """Answers `read_attachment`: the text of a document of a bill, compared with the bill."""
+    found = await attachments.read_attachment(company, query)
+    with suppress(ApError):
+        await remember_texts(store, company.id, [(f"the file {quote(found.file_name, 60)}", found.text or "")])
+    return found

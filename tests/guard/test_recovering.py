@@ -13,13 +13,14 @@ import pytest
 from rutter_ap_server.guard.approvals import NotReleased
 from rutter_ap_server.guard.authorize import LEASE_SECONDS
 from rutter_ap_server.guard.recovery import KEY_KEPT_SURELY
+from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.accounts import LinkAccount, NewAccount
 from rutter_ap_tools.attachments import AttachFile
 from rutter_ap_tools.bills import CreateBill, NewBillLine
 from rutter_ap_tools.credits import ApplyCredit
 from rutter_ap_tools.errors import ApError, Refused
 from rutter_ap_tools.proposals import GetProposal
-from support.bench import PASSCODE, PowerCut, a_bench, accepts, codes
+from support.bench import PASSCODE, Bench, PowerCut, a_bench, accepts, codes
 from support.pdfs import invoice
 
 ALLOW = '[tools]\npay_bill = "allow"\n'
@@ -463,3 +464,66 @@ async def test_a_credit_that_is_open_is_a_reason_to_ask_before_paying(home: Path
         result = await bench.pay("INV-1051")
 
         assert (result.status, result.verdict, codes(result)) == ("held", "ask", ["credit.available"])
+
+
+async def _released_while_rutter_was_down(bench: Bench) -> Proposal:
+    """A payment that a person released, and that could not leave at once; Rutter is well again."""
+
+    async def rutter_goes_down() -> None:
+        bench.wire.is_down = True
+
+    with pytest.raises(ApError):
+        await bench.pay("NW-2291", "100.00", accepts(rutter_goes_down))
+    bench.wire.is_down = False
+    [released] = await bench.proposals()
+    assert released.state == "released"
+    return released
+
+
+async def test_a_call_overtaken_by_recovery_waits_for_it(home: Path) -> None:
+    async with a_bench(home) as bench:
+        released = await _released_while_rutter_was_down(bench)
+        leaving = bench.wire.gate(lambda request: request.method == "POST")
+        states: list[str] = []
+
+        async def the_call_goes_on() -> None:
+            states.append((await bench.app.dispatcher.dispatch(released.id, bench.company)).state)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(bench.app.recover)
+            await leaving.reached.wait()
+            tasks.start_soon(the_call_goes_on)
+            await anyio.wait_all_tasks_blocked()
+            leaving.go.set()
+
+        assert states == ["posted"]
+        assert bench.wire.payments_sent == [released.id]
+        assert await bench.paid("NW-2291") == [Decimal("100.00")]
+
+
+async def test_a_call_that_waited_in_vain_tries_for_itself(home: Path) -> None:
+    async with a_bench(home) as bench:
+        released = await _released_while_rutter_was_down(bench)
+        looking = bench.wire.gate(lambda request: request.method == "GET")
+        errors: list[ApError] = []
+
+        async def the_call_goes_on() -> None:
+            try:
+                await bench.app.dispatcher.dispatch(released.id, bench.company)
+            except ApError as error:
+                errors.append(error)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(bench.app.recover)
+            await looking.reached.wait()
+            tasks.start_soon(the_call_goes_on)
+            await anyio.wait_all_tasks_blocked()
+            bench.wire.is_down = True
+            looking.go.set()
+
+        assert [error.error_code for error in errors] == ["rutter_unavailable"]
+        bench.wire.is_down = False
+        assert (await bench.proposal(released.id)).state == "released"
+        await bench.app.recover()
+        assert (await bench.proposal(released.id)).state == "posted"
+        assert bench.wire.payments_sent == [released.id]

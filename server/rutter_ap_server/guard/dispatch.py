@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _WAITS_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 _LOOKS_SECONDS = (0.0, 0.3, 1.0, 2.0)
+# Longer than a platform usually takes, and bounded: a call must not hang on another one's.
+_OTHER_TASK_SECONDS_MAX = 120
 
 
 class Dispatcher:
@@ -51,6 +53,8 @@ class Dispatcher:
         self.is_stopping = False
         self._in_flight = 0
         self._idle: anyio.Event | None = None
+        # What tasks of this process are sending now, by the proposal's id; set when it is done.
+        self._sending: dict[str, anyio.Event] = {}
 
     async def drain(self) -> None:
         """Returns once nothing is being sent, for good: a run that is under way stops after its present line."""
@@ -68,9 +72,26 @@ class Dispatcher:
         One of many lines is sent line by line, and `interaction` is told how far it is. Cancellation waits until the
         outcome is recorded: a call that is given up must not leave a payment unrecorded.
         """
+        if not await self._no_other_task_sends(proposal_id):
+            return await self._current(proposal_id)
         async with self.busy():
-            return await self._dispatch(proposal_id, company, interaction)
+            done = self._sending[proposal_id] = anyio.Event()
+            try:
+                return await self._dispatch(proposal_id, company, interaction)
+            finally:
+                del self._sending[proposal_id]
+                done.set()
         raise AssertionError("unreachable: nothing swallows what happens inside")
+
+    async def _no_other_task_sends(self, proposal_id: str) -> bool:
+        """Waits while another task of this process sends it: a call may be overtaken by recovery, or by its own repeat.
+
+        Whoever comes second then answers what became of it, not that it is on its way; False when that took too long.
+        """
+        with anyio.move_on_after(_OTHER_TASK_SECONDS_MAX):
+            while (sending := self._sending.get(proposal_id)) is not None:
+                await sending.wait()
+        return proposal_id not in self._sending
 
     @asynccontextmanager
     async def busy(self) -> AsyncIterator[None]:

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# Collecting takes half as long, and so does every process a test starts, when compiled modules are kept.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # A shell starts what runs in its background deaf to Ctrl-C, and every process of a test would inherit it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

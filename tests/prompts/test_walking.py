@@ -16,8 +16,7 @@ from mcp.types import TextContent
 from rutter_ap_server.app import App
 from support.serving import bill_numbered, done, link_funding, serving
 
-# The maker of the repository's example invoice, for one that is dated today.
-MAKE = runpy.run_path(str(Path(__file__).parents[2] / "examples" / "invoices" / "make.py"))
+MAKE_INVOICE = Path(__file__).parents[2] / "examples" / "invoices" / "make.py"
 Given = dict[str, Any]
 Seen = list[tuple[str, dict[str, Any]]]
 
@@ -73,8 +72,10 @@ async def test_a_bill_is_entered_from_its_document(home: Path) -> None:
         earlier = await bill_numbered(client, "NW-2291")
         today = (await done(client, "list_bills"))["today"]
         lines = (("Power", "60.00"), ("Water", "17.20"))
-        invoice = MAKE["Invoice"]("Northwind Utilities", "Harbor & Pine Ltd", "NW-2399", today, today, lines)
-        (home.parent / "files" / "invoice.pdf").write_bytes(MAKE["render"](invoice))
+        # The maker of the repository's example invoice, for one that is dated today.
+        make = runpy.run_path(str(MAKE_INVOICE))
+        invoice = make["Invoice"]("Northwind Utilities", "Harbor & Pine Ltd", "NW-2399", today, today, lines)
+        (home.parent / "files" / "invoice.pdf").write_bytes(make["render"](invoice))
         given = {
             "vendor": "Northwind Utilities",
             "vendor.name": "northwind",

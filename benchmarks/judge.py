@@ -32,10 +32,10 @@ import anyio
 
 from rutter_ap_server.app import App
 from rutter_ap_server.guard import authorize, journal
-from rutter_ap_server.guard.judge import Judgement, judge
+from rutter_ap_server.guard.judge import Judgement, assess, gather_facts
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
-from rutter_ap_server.guard.store_facts import StoredLinks, store_facts
+from rutter_ap_server.guard.store_facts import linked_accounts
 from rutter_ap_server.guard.writes.base import Facts, Write
 from rutter_ap_server.guard.writes.registry import write_named
 from rutter_ap_server.rutter.filters import equal
@@ -76,7 +76,7 @@ class World:
     """What every payment shares."""
 
     store: Store
-    kind: Write
+    kind: Write[Any]
     prepared: PreparedWrite
     facts: Facts[Any]
     policy: Policy
@@ -96,8 +96,7 @@ class World:
         )
 
         def judged(tx: Tx) -> Judgement:
-            own = store_facts(tx, self.kind, prepared, self.policy, facts=self.facts)
-            return judge(self.kind, prepared, self.facts, own, self.policy)
+            return assess(tx, self.kind, prepared, self.facts, self.policy)
 
         judgement = self.store.read_now(judged)
         return Payment(self._proposal(prepared, judgement), prepared, judgement)
@@ -169,8 +168,9 @@ async def a_world(home: Path) -> World:
     account = next(a for a in accounts.values() if a.account_type == "bank" and a.currency_code == "USD")
     kind, policy = write_named("pay_bill"), app.policy.read()
     intent = PayBill(bill_id=bill.id, account=account.id)
-    prepared = await kind.prepare(intent, company, StoredLinks(app.store, company.id))
-    facts = await kind.gather(prepared, company, policy)
+    prepared = await kind.prepare(intent, company, linked_accounts(app.store, company.id))
+    facts = await gather_facts(kind, prepared, company, policy)
+    assert isinstance(facts, Facts)
     await app.companies.aclose()
     return World(app.store, kind, prepared, facts, policy)
 

@@ -20,6 +20,7 @@ from rutter_ap_server.guard.policy import PolicyFile
 from rutter_ap_server.guard.recovery import Recovery
 from rutter_ap_server.guard.reports.proposal import find_proposal
 from rutter_ap_server.guard.views import Views
+from rutter_ap_server.guard.writes.registry import shown_abilities
 from rutter_ap_server.interaction import Interaction
 from rutter_ap_server.mcp.handlers import Handlers
 from rutter_ap_server.mcp.live_data import LiveData
@@ -52,7 +53,9 @@ class App:
         self.secret_keys = SecretKeys(settings.secret_keys, settings.key_file, is_shared=settings.shared_store)
         self.policy = PolicyFile(settings.policy_file, named=settings.policy_named)
         self.companies = companies or CompanyRegistry(settings, self.clock, self.store, self.secret_keys)
-        connections = ConnectionRepository(self.store, self.companies, self.secret_keys, settings.environment)
+        connections = ConnectionRepository(
+            self.store, self.companies, self.secret_keys, settings.environment, shown_abilities()
+        )
         self.connect_flow = ConnectFlow(connections, Onboarding(connections))
         self.dispatcher = Dispatcher(self.store, self.policy, sleep)
         self.approvals = Approvals(self.store, self.dispatcher)

@@ -10,7 +10,8 @@ import pytest
 
 from rutter_ap_server.guard.judge import gather_facts
 from rutter_ap_server.guard.policy import Policy
-from rutter_ap_server.guard.store_facts import StoredLinks
+from rutter_ap_server.guard.store_facts import linked_accounts
+from rutter_ap_server.guard.writes.base import Facts
 from rutter_ap_server.guard.writes.registry import write_named
 from rutter_ap_tools.bills import CreateBill, NewBillLine
 from rutter_ap_tools.errors import Refused
@@ -68,8 +69,9 @@ async def test_where_the_ledger_says_nothing_it_is_not_asked(home: Path) -> None
     async with a_bench(home) as bench:
         elsewhere = replace(bench.company, identity=replace(bench.company.identity, platform="XERO"))
         kind = write_named("create_bill")
-        prepared = await kind.prepare(a_bill_of(date(2020, 1, 1)), elsewhere, StoredLinks(bench.app.store, "c"))
-        facts = await gather_facts(kind, prepared, elsewhere)
+        prepared = await kind.prepare(a_bill_of(date(2020, 1, 1)), elsewhere, linked_accounts(bench.app.store, "c"))
+        facts = await gather_facts(kind, prepared, elsewhere, None)
+        assert isinstance(facts, Facts)
         assert facts.closed_up_to is None
 
 

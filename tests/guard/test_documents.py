@@ -55,7 +55,9 @@ def findings(result: dict[str, Any]) -> list[str]:
     ],
 )
 def test_a_mismatch_says_what_the_document_shows_and_what_its_bill(page: str, says: str | None) -> None:
-    facts = AttachmentFacts(a_bill(number="INV-7", total=usd("1234.50")), ("Cover page", page), vendor="Acme")
+    facts = AttachmentFacts(
+        a_bill(number="INV-7", total=usd("1234.50")), ("Cover page", page), trouble="", vendor="Acme"
+    )
 
     found = document_mismatch(a_prepared_write(), facts, Policy())
 
@@ -63,14 +65,14 @@ def test_a_mismatch_says_what_the_document_shows_and_what_its_bill(page: str, sa
 
 
 def test_a_bill_without_a_number_is_not_asked_for_one() -> None:
-    facts = AttachmentFacts(a_bill(number="", total=usd("1234.50")), ("Invoice number: 9\nTotal: 1,234.50",))
+    facts = AttachmentFacts(a_bill(number="", total=usd("1234.50")), ("Invoice number: 9\nTotal: 1,234.50",), "", "")
 
     assert document_mismatch(a_prepared_write(), facts, Policy()) is None
 
 
 def test_only_a_file_that_could_not_be_read_is_called_unreadable() -> None:
-    readable = AttachmentFacts(a_bill(), ("text",))
-    found = document_unreadable(a_prepared_write(), AttachmentFacts(a_bill(), trouble="the PDF is encrypted"), Policy())
+    readable = AttachmentFacts(a_bill(), ("text",), "", "")
+    found = document_unreadable(a_prepared_write(), AttachmentFacts(a_bill(), (), "the PDF is encrypted", ""), Policy())
 
     assert document_unreadable(a_prepared_write(), readable, Policy()) is None
     assert found is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from rutter_ap_server.guard.authorize import is_permanent, is_sufficient
 from rutter_ap_server.guard.judge import Judgement, judge
 from rutter_ap_server.guard.policy import Policy, parse_policy
-from rutter_ap_server.guard.writes.base import Facts, Rule, StoreFacts
+from rutter_ap_server.guard.store_facts import StoreFacts
+from rutter_ap_server.guard.writes.base import Rule
 from rutter_ap_server.guard.writes.pay_bill import PayBillWrite
 from rutter_ap_server.guard.writes.registry import write_named
 from rutter_ap_server.store.proposals import Approval
 from rutter_ap_tools.findings import Finding, Severity, verdict
-from support.facts import a_prepared_write, payment_facts, usd
+from support.facts import a_prepared_write, some_facts, stored, usd
 from support.store_rows import START, a_proposal
 
 FINGERPRINT, OTHER = "f" * 64, "e" * 64
@@ -42,9 +43,9 @@ def saying(findings: list[Finding]) -> SomeRules:
     return SomeRules(rules=tuple(rule(finding) for finding in findings))
 
 
-def judged(findings: list[Finding], missing: tuple[Finding, ...] = ()) -> Judgement:
-    facts = Facts(seen=payment_facts(), binding={"bill": "b1"}, missing=missing)
-    return judge(saying(findings), a_prepared_write(), facts, StoreFacts(), Policy())
+def judged(findings: list[Finding]) -> Judgement:
+    facts = some_facts(binding={"bill": "b1"})
+    return judge(saying(findings), a_prepared_write(), facts, stored(), Policy())
 
 
 @given(_FINDINGS)
@@ -67,14 +68,9 @@ def test_one_more_finding_never_lowers_the_verdict_or_the_approvals_needed(
     assert after.approvals_needed >= before.approvals_needed
 
 
-@given(_FINDINGS, _FINDINGS)
-def test_a_fact_that_could_not_be_had_counts_like_any_finding(findings: list[Finding], missing: list[Finding]) -> None:
-    assert judged(findings, tuple(missing)).verdict is judged(findings + missing).verdict
-
-
 def test_nothing_found_is_allowed_and_needs_nobody() -> None:
     policy = parse_policy('[tools]\npay_bill = "allow"')
-    judgement = judge(saying([]), a_prepared_write(), Facts(payment_facts(), {}), StoreFacts(), policy)
+    judgement = judge(saying([]), a_prepared_write(), some_facts(), stored(), policy)
 
     assert (judgement.findings, judgement.verdict, judgement.approvals_needed) == ((), Severity.ALLOW, 0)
     assert verdict([]) is Severity.ALLOW
@@ -86,7 +82,7 @@ def test_nothing_found_is_allowed_and_needs_nobody() -> None:
 )
 def test_the_policy_speaks_before_any_rule(base: str, code: str, needed: int) -> None:
     policy = parse_policy(f'[tools]\npay_bill = "{base}"')
-    judgement = judge(saying([]), a_prepared_write(), Facts(payment_facts(), {}), StoreFacts(), policy)
+    judgement = judge(saying([]), a_prepared_write(), some_facts(), stored(), policy)
 
     assert [f.code for f in judgement.findings] == [code]
     assert (judgement.verdict.word, judgement.approvals_needed) == (base, needed)
@@ -96,40 +92,29 @@ def test_the_policy_speaks_before_any_rule(base: str, code: str, needed: int) ->
 @pytest.mark.parametrize(
     ("own", "expected"),
     [
-        (StoreFacts(frozen_by="Ana at noon"), ("freeze.active", Severity.REFUSE)),
-        (StoreFacts(in_flight=("p1", "p2")), ("bill.in_flight", Severity.REFUSE)),
-        (StoreFacts(repeats=("p1",)), ("payment.repeat", Severity.APPROVE)),
+        (stored(frozen_by="Ana at noon"), ("freeze.active", Severity.REFUSE)),
+        (stored(in_flight=("p1", "p2")), ("bill.in_flight", Severity.REFUSE)),
+        (stored(repeats=("p1",)), ("payment.repeat", Severity.APPROVE)),
     ],
 )
 def test_what_our_own_store_knows_is_a_finding(own: StoreFacts, expected: tuple[str, Severity]) -> None:
-    judgement = judge(write_named("pay_bill"), a_prepared_write(), Facts(payment_facts(), {}), own, Policy())
+    judgement = judge(write_named("pay_bill"), a_prepared_write(), some_facts(), own, Policy())
 
     assert (judgement.findings[0].code, judgement.findings[0].severity) == expected
 
 
-def test_a_repeat_of_what_moves_no_money_only_asks() -> None:
-    facts = Facts(seen=None, binding={})
-    kind = replace(saying([]))
-    kind.moves_money, kind.tool = False, "apply_credit"
-    judgement = judge(kind, a_prepared_write(), facts, StoreFacts(repeats=("p1",)), Policy())
-
-    assert [(f.code, f.severity) for f in judgement.findings] == [("write.repeat", Severity.ASK)]
-
-
 def test_two_people_are_needed_only_above_the_upper_tier() -> None:
     def needed(amount: str) -> int:
-        facts = Facts(payment_facts(), {})
-        return judge(
-            write_named("pay_bill"), a_prepared_write(usd(amount)), facts, StoreFacts(), Policy()
-        ).approvals_needed
+        facts = some_facts()
+        return judge(write_named("pay_bill"), a_prepared_write(usd(amount)), facts, stored(), Policy()).approvals_needed
 
     assert [needed("1.00"), needed("1000.01"), needed("25000.00"), needed("25000.01")] == [1, 1, 1, 2]
 
 
 def test_a_judgement_is_bound_to_the_facts_and_not_to_what_was_before() -> None:
     def fingerprint(binding: dict[str, Any], before: dict[str, Any]) -> str:
-        facts = Facts(payment_facts(), binding, before=before)
-        return judge(saying([]), a_prepared_write(), facts, StoreFacts(), Policy()).fingerprint
+        facts = some_facts(binding=binding, before=before)
+        return judge(saying([]), a_prepared_write(), facts, stored(), Policy()).fingerprint
 
     assert fingerprint({"due": "1"}, {"payments": ["a"]}) == fingerprint({"due": "1"}, {})
     assert fingerprint({"due": "1"}, {}) != fingerprint({"due": "2"}, {})

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rutter_ap_server.guard.approvals import NotReleased
-from rutter_ap_server.guard.writes.payment_run import Candidate, choose
+from rutter_ap_server.guard.writes.propose_payment_run import Candidate, choose
 from rutter_ap_server.interaction import NO_INTERACTION, Interaction
 from rutter_ap_tools.errors import AssistantError, BadInput, Refused
 from rutter_ap_tools.money import Money

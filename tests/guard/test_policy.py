@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from rutter_ap_server.guard.policy import Policy, PolicyError, PolicyFile, parse_policy
+from rutter_ap_server.guard.writes.registry import default_severities
 from rutter_ap_tools.errors import Who
 from rutter_ap_tools.findings import Severity
 
@@ -31,7 +32,7 @@ def test_without_a_file_the_default_asks_for_payments_and_names_an_approver_abov
     policy = PolicyFile(tmp_path / "policy.toml").read()
 
     assert policy == Policy() == parse_policy("")
-    assert {tool: policy.base(tool) for tool in policy.tools.model_dump()} == {
+    assert {tool: Severity[word.upper()] for tool, word in default_severities().items()} == {
         "create_bill": Severity.ALLOW,
         "update_bill": Severity.ALLOW,
         "delete_bill": Severity.APPROVE,
@@ -63,7 +64,7 @@ def test_what_the_file_says_is_in_force_and_the_rest_keeps_its_default() -> None
 
     assert str(policy.limit("USD", "approve_above")) == "500.00 USD"
     assert policy.limit("EUR", "approve_above") is None
-    assert (policy.base("create_bill"), policy.base("pay_bill")) == (Severity.APPROVE, Severity.ASK)
+    assert (policy.asks_of("create_bill"), policy.asks_of("pay_bill")) == (Severity.APPROVE, None)
 
 
 def test_a_limit_is_read_in_its_currencys_own_digits() -> None:
@@ -145,10 +146,10 @@ def test_the_version_changes_with_whatever_the_policy_says() -> None:
 
 def test_a_change_of_the_file_holds_at_the_next_read(tmp_path: Path) -> None:
     file = PolicyFile(tmp_path / "policy.toml")
-    assert file.read().base("pay_bill") is Severity.ASK
+    assert file.read().asks_of("pay_bill") is None
 
     file.path.write_text('[tools]\npay_bill = "refuse"')
-    assert file.read().base("pay_bill") is Severity.REFUSE
+    assert file.read().asks_of("pay_bill") is Severity.REFUSE
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", None])

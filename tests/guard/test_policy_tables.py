@@ -52,7 +52,7 @@ vendor_day_limit = "15000"
         ('[quiet_hours]\nstarts = "24:00"\nends = "06:00"', "quiet_hours.starts"),
         ('[quiet_hours]\ndays = ["saturday"]', "quiet_hours.days.0"),
         ('[approvers.Ana]\nmax = {USD = "1.005"}', "USD: an amount in USD has at most 2 digits"),
-        ('[approvers.Ana]\ntools = ["pay"]', "approvers.Ana.tools.0"),
+        ('[approvers.Ana]\ntools = ["pay"]', "approvers.Ana.tools.0: pay is not a tool that writes"),
         ('closing_date = "2026-01-31"', "closing_date"),
         ("[companies.c1]\nday_limit = '5'", "companies.c1.day_limit is not a known field"),
         (USD.replace("currencies", "companies.c1.currencies").replace('"5000"', '"1"'), "two_approvers_above is below"),

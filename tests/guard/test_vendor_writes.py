@@ -35,7 +35,8 @@ def entry(**changes: str) -> PreparedWrite:
 
 
 def facts(*names: str, **changed: Any) -> VendorEntryFacts:
-    return VendorEntryFacts(others=tuple((f"v{n}", name) for n, name in enumerate(names)), **changed)
+    made: dict[str, Any] = {"differing": (), "is_shown": False, "addresses_moved": False}
+    return VendorEntryFacts(others=tuple((f"v{n}", name) for n, name in enumerate(names)), **made | changed)
 
 
 @pytest.mark.parametrize(

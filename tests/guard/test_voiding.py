@@ -46,6 +46,7 @@ def facts(**changed: Any) -> VoidFacts:
         "paid_on": date(2026, 3, 2),
         "allocations": (("b1", usd("100.00")),),
         "bills": (a_bill(status="paid", due=usd("0.00")),),
+        "settles_more": (),
     }
     return VoidFacts(**made | changed)
 
@@ -91,16 +92,6 @@ PREPARED = frozen_void(["b1", "100.00"])
             Policy(),
             "approve payment.settles_more",
         ),
-        (void_payment.bill_closed_period, PREPARED, facts(), Policy(), None),
-        (void_payment.bill_closed_period, PREPARED, facts(), Policy(closing_date=date(2026, 3, 1)), None),
-        (
-            void_payment.bill_closed_period,
-            PREPARED,
-            facts(),
-            Policy(closing_date=date(2026, 3, 2)),
-            "refuse bill.closed_period",
-        ),
-        (void_payment.bill_closed_period, PREPARED, facts(paid_on=None), Policy(closing_date=date(2026, 3, 2)), None),
     ],
 )
 def test_a_rule_speaks_exactly_at_its_edge(

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
+from rutter_ap_server.guard.store_facts import StoreFacts
+from rutter_ap_server.guard.writes.base import Facts
 from rutter_ap_server.guard.writes.parties import AccountFact, BillFact, VendorFact
 from rutter_ap_server.guard.writes.pay_bill_rules import PaymentFacts
 from rutter_ap_tools.money import Money
+
+NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 
 
 def usd(text: str) -> Money:
@@ -15,12 +20,17 @@ def usd(text: str) -> Money:
     return Money.parse(text, "USD")
 
 
+def ids_of(bill_id: str, vendor_id: str) -> dict[str, Any]:
+    """Every id that any write may name among its fields."""
+    return {"bill_id": bill_id, "bill_ids": [bill_id], "credit_id": "c1", "payment_id": "p1", "vendor_id": vendor_id}
+
+
 def a_prepared_write(money: Money | None = None, **changed: Any) -> PreparedWrite:
-    """A frozen payment of 100.00 USD to v1 for b1."""
+    """A prepared payment of 100.00 USD to v1 for b1."""
     made: dict[str, Any] = {
         "tool": "pay_bill",
         "company_id": "company-1",
-        "fields": {"bill_id": "b1"},
+        "fields": ids_of("b1", "v1") | {"date": "2026-03-02"},
         "summary": "Pay",
         "money": money or usd("100.00"),
         "vendor_id": "v1",
@@ -39,6 +49,7 @@ def a_bill(**changed: Any) -> BillFact:
         "vendor_id": "v1",
         "total": usd("100.00"),
         "due": usd("100.00"),
+        "issued": None,
     }
     return BillFact(**made | changed)
 
@@ -63,5 +74,42 @@ def payment_facts(**changed: Any) -> PaymentFacts:
         "account": an_account(),
         "open_credits": Money.zero("USD"),
         "paid_before": True,
+        "earlier_payments": (),
+        "other_bills": (),
+        "paid_on_bill": (),
+        "line_sums": (),
+        "attached": None,
+        "today": NOW.date(),
     }
     return PaymentFacts(**made | changed)
+
+
+def some_facts(**changed: Any) -> Facts[Any]:
+    """Facts of a payment to which no rule objects, at half past nine on Monday the second of March 2026."""
+    made: dict[str, Any] = {
+        "seen": payment_facts(),
+        "binding": {},
+        "before": {},
+        "vendor": None,
+        "texts": (),
+        "arguments": (),
+        "now": NOW,
+        "today": NOW.date(),
+        "ability": None,
+        "closed_up_to": None,
+    }
+    return Facts(**made | changed)
+
+
+def stored(**changed: Any) -> StoreFacts:
+    """A store that knows nothing about the write."""
+    made: dict[str, Any] = {
+        "frozen_by": None,
+        "in_flight": (),
+        "repeats": (),
+        "sightings": (),
+        "documents": (),
+        "mentioned_before": (),
+        "over_limits": (),
+    }
+    return StoreFacts(**made | changed)

@@ -20,7 +20,14 @@ from rutter_ap_server.cli.running import app_command
 from rutter_ap_server.guard.policy import Policy, PolicyError, PolicyFile
 from rutter_ap_server.guard.reports.backtest import NOT_JUDGED, Backtest
 from rutter_ap_server.guard.reports.backtest import backtest as judge_past_payments
-from rutter_ap_server.guard.reports.explain import Explanation, WindowState, explain_intent, explain_proposal
+from rutter_ap_server.guard.reports.explain import (
+    Explanation,
+    WindowState,
+    explain_intent,
+    explain_proposal,
+    shown_policy,
+)
+from rutter_ap_server.guard.writes.registry import default_severities
 from rutter_ap_tools.catalogue import CATALOGUE
 from rutter_ap_tools.errors import BadInput
 from rutter_ap_tools.text import clean
@@ -44,10 +51,15 @@ async def show(app: App, given: argparse.Namespace) -> int:
     policy = app.policy.read()
     source = str(app.policy.path) if app.policy.path.exists() else "the built-in default"
     if given.json:
-        print_json({"source": source, "version": policy.version, "policy": policy.model_dump(mode="json")})
+        shown = shown_policy(policy, exclude_none=False)
+        print_json({"source": source, "version": policy.version, "policy": shown})
         return 0
     line(f"# {source}, version {policy.version}")
     line(as_toml(policy).rstrip())
+    # What the policy leaves to the writes themselves is no part of the file.
+    for tool, word in default_severities().items():
+        if tool not in policy.tools:
+            line(f'# tools.{tool} = "{word}", by default')
     return 0
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import anyio
 
 from rutter_ap_server.companies.company import Company, Environment
-from rutter_ap_server.rutter.abilities import DOCUMENTED, Support, abilities_of
+from rutter_ap_server.rutter.abilities import Support, abilities_of
 from rutter_ap_server.rutter.models.connections import ConnectionDetail, ConnectionStatus
 from rutter_ap_tools.connections import Abilities, ConnectionList, ConnectionRow, Health
 from rutter_ap_tools.errors import ApError
@@ -18,22 +18,11 @@ from rutter_ap_tools.wire import Named
 ASKED_MAX = 50
 _AT_ONCE_MAX = 8
 _SECONDS_MAX = 30
-# What the tools do, in terms of Rutter's collections.
-_VERBS = {
-    "create_bill": ("bills", "create"),
-    "update_bill": ("bills", "update"),
-    "delete_bill": ("bills", "delete"),
-    "attach_file": ("bills", "attach"),
-    "record_payment": ("bill_payments", "create"),
-    "void_payment": ("bill_payments", "void"),
-    "create_credit": ("bill_credit_memos", "create"),
-    "apply_credit": ("bill_credit_memos", "apply"),
-    "remove_credit": ("bill_credit_memos", "unapply"),
-    "create_vendor": ("vendors", "create"),
-    "update_vendor": ("vendors", "update"),
-    "purchase_orders": ("purchase_orders", "read"),
-}
-assert set(_VERBS.values()) <= set(DOCUMENTED), "an ability that Rutter has no call for"
+Shown = Callable[[str], Awaitable[str | None]]
+Verbs = dict[str, tuple[str, str]]
+"""What is shown of a platform: a name, and the collection and verb of the abilities table it stands for."""
+# What is shown beside the writes.
+_READS: Verbs = {"purchase_orders": ("purchase_orders", "read")}
 _SIGN_IN = ("needs_reauth", "waiting")
 
 
@@ -66,9 +55,6 @@ class Waiting:
         return f"Waiting({self.id!r})"
 
 
-Shown = Callable[[str], Awaitable[str | None]]
-
-
 def health_of(status: ConnectionStatus) -> Health:
     """The health of a connection, the most serious problem first (Rutter docs: Connection Status)."""
     if status.disabled_status.is_disabled:
@@ -80,17 +66,20 @@ def health_of(status: ConnectionStatus) -> Health:
     return "active" if status.is_healthy else "unhealthy"
 
 
-def abilities(platform: str, unavailable: Sequence[str] = ()) -> Abilities:
-    """What a platform supports for accounts payable, by how certain that is."""
+def abilities(platform: str, verbs: Verbs, unavailable: Sequence[str] = ()) -> Abilities:
+    """What a platform supports for accounts payable, by how certain that is.
+
+    `verbs` names what is looked up.
+    """
     known = abilities_of(platform, unavailable)
     sorted_by: dict[Support, list[str]] = {support: [] for support in Support}
-    for verb, (collection, what) in _VERBS.items():
+    for verb, (collection, what) in (verbs | _READS).items():
         sorted_by[known.support(collection, what)].append(verb)
     return Abilities(can=sorted_by[Support.YES], not_documented=sorted_by[Support.UNSURE], cannot=sorted_by[Support.NO])
 
 
 async def list_connections(
-    found: Sequence[Company | UnavailableCompany | Waiting], shown: Shown, environment: Environment
+    found: Sequence[Company | UnavailableCompany | Waiting], shown: Shown, environment: Environment, verbs: Verbs
 ) -> ConnectionList:
     """Asks Rutter about each company, a few at a time and within a time limit; one failure does not hide the others.
 
@@ -101,7 +90,7 @@ async def list_connections(
 
     async def look(place: int, one: Company | UnavailableCompany | Waiting) -> None:
         async with limiter:
-            rows[place] = await _row(one, shown)
+            rows[place] = await _row(one, shown, verbs)
 
     async with anyio.create_task_group() as tasks:
         for place, one in enumerate(found[:ASKED_MAX]):
@@ -111,7 +100,7 @@ async def list_connections(
     return ConnectionList(company=company, environment=environment, connections=listed, next_step=_next_step(listed))
 
 
-async def _row(one: Company | UnavailableCompany | Waiting, shown: Shown) -> ConnectionRow:
+async def _row(one: Company | UnavailableCompany | Waiting, shown: Shown, verbs: Verbs) -> ConnectionRow:
     if isinstance(one, Waiting):
         return ConnectionRow(
             id=one.id,
@@ -122,17 +111,17 @@ async def _row(one: Company | UnavailableCompany | Waiting, shown: Shown) -> Con
             problem="Nobody has signed in yet.",
         )
     if isinstance(one, UnavailableCompany):
-        return _troubled(one.id, one.name, one.platform, one.environment, one.trouble)
+        return _troubled(one.id, one.name, one.platform, one.environment, one.trouble, verbs)
     company = one.identity
     try:
         with anyio.fail_after(_SECONDS_MAX):
             status, detail = await _asked(one)
-            return await _healthy_or_not(one, status, detail, shown)
+            return await _healthy_or_not(one, status, detail, shown, verbs)
     except TimeoutError:
         late = ApError(f"Rutter did not respond within {_SECONDS_MAX} seconds.")
-        return _troubled(company.id, company.name, company.platform, company.environment, late)
+        return _troubled(company.id, company.name, company.platform, company.environment, late, verbs)
     except ApError as error:
-        return _troubled(company.id, company.name, company.platform, company.environment, error)
+        return _troubled(company.id, company.name, company.platform, company.environment, error, verbs)
 
 
 async def _asked(company: Company) -> tuple[ConnectionStatus, ConnectionDetail]:
@@ -140,7 +129,7 @@ async def _asked(company: Company) -> tuple[ConnectionStatus, ConnectionDetail]:
 
 
 async def _healthy_or_not(
-    company: Company, status: ConnectionStatus, detail: ConnectionDetail, shown: Shown
+    company: Company, status: ConnectionStatus, detail: ConnectionDetail, shown: Shown, verbs: Verbs
 ) -> ConnectionRow:
     health = health_of(status)
     link = status.link_url or detail.link_url
@@ -153,7 +142,7 @@ async def _healthy_or_not(
         last_synced_at=status.last_sync_completed_at or detail.last_sync_completed_at,
         sign_in_url=await shown(link) if link and health in _SIGN_IN else None,
         problem=_PROBLEMS.get(health),
-        abilities=abilities(detail.platform, detail.unavailable_objects),
+        abilities=abilities(detail.platform, verbs, detail.unavailable_objects),
     )
 
 
@@ -165,7 +154,14 @@ _PROBLEMS: dict[Health, str] = {
 }
 
 
-def _troubled(id: str, name: str, platform: str, environment: Environment, error: ApError) -> ConnectionRow:  # noqa: A002 - as a row names it
+def _troubled(
+    id: str,  # noqa: A002 - as a row names it
+    name: str,
+    platform: str,
+    environment: Environment,
+    error: ApError,
+    verbs: Verbs,
+) -> ConnectionRow:
     return ConnectionRow(
         id=id,
         name=clean(name) or None,
@@ -173,7 +169,7 @@ def _troubled(id: str, name: str, platform: str, environment: Environment, error
         environment=environment,
         health="unknown",
         problem=f"{error.message.rstrip('.')}. {error.next_step}".strip(),
-        abilities=abilities(platform) if platform else None,
+        abilities=abilities(platform, verbs) if platform else None,
     )
 
 

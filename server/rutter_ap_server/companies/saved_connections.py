@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from rutter_ap_server.companies.company import Company, Environment
-from rutter_ap_server.companies.health import UnavailableCompany, Waiting, list_connections
+from rutter_ap_server.companies.health import UnavailableCompany, Verbs, Waiting, list_connections
 from rutter_ap_server.companies.registry import CompanyRegistry
 from rutter_ap_server.rutter.errors import NotFoundUpstream, UpstreamNonsense
 from rutter_ap_server.rutter.models.connections import ConnectionEntry
@@ -33,6 +33,7 @@ class ConnectionRepository:
     companies: CompanyRegistry
     secret_keys: SecretKeys
     environment: Environment
+    verbs: Verbs
 
     async def all(self) -> list[AnyConnection]:
         """Every connected or pending company, from the settings and from the store."""
@@ -115,7 +116,7 @@ class ConnectionRepository:
         if reference:
             only = _only(every, reference).id
             every = [one for one in every if one.id == only]
-        found = await list_connections(every, self._shown, self.environment)
+        found = await list_connections(every, self._shown, self.environment, self.verbs)
         return await self._with_last_answers(found)
 
     async def _with_last_answers(self, found: ConnectionList) -> ConnectionList:

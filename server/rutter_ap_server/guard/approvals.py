@@ -17,7 +17,8 @@ from rutter_ap_server.guard.authorize import LEASE_SECONDS, release_lease
 from rutter_ap_server.guard.dispatch import Dispatcher
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
-from rutter_ap_server.guard.writes.registry import write_named
+from rutter_ap_server.guard.writes.base import Batch
+from rutter_ap_server.guard.writes.registry import proposed_by, write_named
 from rutter_ap_server.store.approvers import Approver
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.errors import BadInput, NotFound, PersonError
@@ -137,7 +138,7 @@ class Approvals:
         proposal = await self.store.read(lambda tx: journal.get(tx, proposal_id))
         if proposal.state != "unknown":
             raise _not_waiting(proposal)
-        if write_named(proposal.tool).lines(PreparedWrite.of(proposal)):
+        if isinstance(proposed_by(proposal.tool), Batch):
             raise NotReleased(
                 "a run is settled by its lines; resolve each payment whose outcome is unknown",
                 code="approval.resolve_lines",

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from rutter_ap_server.guard import batches, journal
-from rutter_ap_server.guard.judge import Judgement, assess
+from rutter_ap_server.guard.judge import BatchFacts, Judgement, assess
 from rutter_ap_server.guard.policy import WINDOWS, Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.store_facts import SENDING_STATES, blocked_by_other_write
-from rutter_ap_server.guard.writes.base import Facts, Write
+from rutter_ap_server.guard.writes.base import Batch, Facts, Write
 from rutter_ap_server.store.proposals import Approval, Proposal
 from rutter_ap_tools.findings import Severity
 
@@ -49,23 +49,23 @@ def release_lease(tx: Tx, proposal_id: str, lease: str) -> None:
 
 def authorize(
     tx: Tx,
-    write: Write,
+    write: Write[Any] | Batch,
     prepared: PreparedWrite,
-    facts: Facts[Any],
+    facts: Facts[Any] | BatchFacts,
     policy: Policy,
     proposal_id: str,
     lease: str,
 ) -> bool:
     """The last judgement, the reservation and the journal entry, in one transaction; True when it may leave.
 
-    Done under the write lock, so that of two payments against one limit the second sees the first. A write of many
-    lines reserves nothing itself: each line is opened here as a proposal of its own, released by the same people, and
-    comes back here alone.
+    Done under the write lock, so that of two payments against one limit the second sees the first. A batch reserves
+    nothing itself: each member is opened here as a proposal, released by the same people, and comes back here alone.
     """
     proposal = journal.get(tx, proposal_id)
     if proposal.state != "dispatching" or proposal.lease_owner != lease:
         return False
-    reserves = write.moves_money and prepared.money is not None and not tx.spend.is_reserved(proposal_id)
+    counts = isinstance(write, Write) and write.counts_against_limits
+    reserves = counts and prepared.money is not None and not tx.spend.is_reserved(proposal_id)
     judgement = assess(
         tx,
         write,
@@ -86,7 +86,7 @@ def authorize(
         tx.proposals.move(proposal_id, ["dispatching"], state, lease_owner=None, lease_until=None)
         tx.audit.append("release_void", actor="guard", proposal_id=proposal_id, state=state)
         return False
-    if judgement.parts:
+    if isinstance(facts, BatchFacts):
         batches.open_members(tx, proposal, judgement, given)
         return True
     if reserves and prepared.money is not None:

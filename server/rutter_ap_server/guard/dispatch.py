@@ -17,11 +17,11 @@ from rutter_ap_server.guard.judge import assess, gather_facts
 from rutter_ap_server.guard.policy import PolicyFile
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.settle import Settler
-from rutter_ap_server.guard.writes.base import Write
-from rutter_ap_server.guard.writes.registry import write_named
+from rutter_ap_server.guard.writes.base import Batch, Facts, Write
+from rutter_ap_server.guard.writes.registry import proposed_by
 from rutter_ap_server.interaction import NO_INTERACTION, Interaction
 from rutter_ap_server.reads.amounts import LedgerDataError
-from rutter_ap_server.rutter.errors import NotFoundUpstream
+from rutter_ap_server.rutter.errors import NotFoundUpstream, NothingSent
 from rutter_ap_server.rutter.outcomes import Done, Rejected
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.errors import ApError
@@ -113,7 +113,7 @@ class Dispatcher:
         if not await self._claimed(proposal_id, lease):
             return await self._current(proposal_id)
         proposal = await self._current(proposal_id)
-        write, prepared = write_named(proposal.tool), PreparedWrite.of(proposal)
+        write, prepared = proposed_by(proposal.tool), PreparedWrite.of(proposal)
         try:
             policy = self.policy.read()
             facts = await gather_facts(write, prepared, company, policy)
@@ -124,8 +124,9 @@ class Dispatcher:
         ready = await self.store.write(lambda tx: authorize(tx, write, prepared, facts, policy, proposal_id, lease))
         if not ready:
             return await self._current(proposal_id)
-        if write.lines(prepared):
+        if isinstance(write, Batch):
             return await send_members(self, proposal_id, company, interaction)
+        assert isinstance(facts, Facts)
         return await self.send(write, prepared, company, proposal_id, facts.before)
 
     async def _claimed(self, proposal_id: str, lease: str) -> bool:
@@ -142,7 +143,7 @@ class Dispatcher:
         proposal = await self._current(proposal_id)
         if proposal.state != "held":
             return proposal
-        write, prepared, policy = write_named(proposal.tool), PreparedWrite.of(proposal), self.policy.read()
+        write, prepared, policy = proposed_by(proposal.tool), PreparedWrite.of(proposal), self.policy.read()
         facts = await gather_facts(write, prepared, company, policy)
 
         def note(tx: Tx) -> Proposal:
@@ -157,7 +158,7 @@ class Dispatcher:
 
     async def send(
         self,
-        write: Write,
+        write: Write[Any],
         prepared: PreparedWrite,
         company: Company,
         proposal_id: str,
@@ -191,7 +192,7 @@ class Dispatcher:
 
     async def _send(
         self,
-        write: Write,
+        write: Write[Any],
         prepared: PreparedWrite,
         company: Company,
         proposal_id: str,
@@ -200,15 +201,13 @@ class Dispatcher:
         again: bool,
     ) -> Proposal:
         try:
-            outcome = await write.send(prepared, company, proposal_id, again=again)
+            draft = await write.draft(prepared, company)
         except ApError as error:
-            if again:
-                # It did not leave now, which says nothing about the first time.
-                return await self.settler.unknown(
-                    proposal_id, None, None, f"it could not be sent again: {error.error_code}"
-                )
-            # The client raises only before anything is sent.
-            return await self._fail(proposal_id, error, job_id=None)
+            return await self._not_sent(proposal_id, error, again=again)
+        try:
+            outcome = await write.send(prepared, draft, company, proposal_id, again=again)
+        except NothingSent as error:
+            return await self._not_sent(proposal_id, error, again=again)
         except Exception as error:  # noqa: BLE001 - whatever it is, the write may have left: unknown, never forgotten
             return await self.settler.unknown(proposal_id, None, None, f"an unexpected {type(error).__name__}")
         if isinstance(outcome, Rejected):
@@ -217,9 +216,17 @@ class Dispatcher:
             return await self._read_back(write, prepared, company, proposal_id, before, outcome)
         return await self.settler.unknown(proposal_id, None, outcome.job_id, outcome.reason)
 
+    async def _not_sent(self, proposal_id: str, error: ApError, *, again: bool) -> Proposal:
+        """Nothing left this machine just now: a failure the first time; later it says nothing about the first time."""
+        if again:
+            return await self.settler.unknown(
+                proposal_id, None, None, f"it could not be sent again: {error.error_code}"
+            )
+        return await self._fail(proposal_id, error, job_id=None)
+
     async def _read_back(
         self,
-        write: Write,
+        write: Write[Any],
         prepared: PreparedWrite,
         company: Company,
         proposal_id: str,

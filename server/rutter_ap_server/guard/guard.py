@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard import journal
@@ -14,10 +14,10 @@ from rutter_ap_server.guard.dispatch import Dispatcher
 from rutter_ap_server.guard.judge import Judgement, assess, gather_facts
 from rutter_ap_server.guard.policy import Policy, PolicyFile
 from rutter_ap_server.guard.prepared import PreparedWrite
-from rutter_ap_server.guard.store_facts import StoredLinks
+from rutter_ap_server.guard.store_facts import linked_accounts
 from rutter_ap_server.guard.views import Views, nothing_recorded, run_result
-from rutter_ap_server.guard.writes.base import Write
-from rutter_ap_server.guard.writes.registry import write_for, write_named
+from rutter_ap_server.guard.writes.base import Batch, Write
+from rutter_ap_server.guard.writes.registry import proposed_by, write_for
 from rutter_ap_server.interaction import Interaction, Question, Reply, is_amount
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.errors import Refused
@@ -52,7 +52,7 @@ class Guard:
         """
         policy = self.policy.read()
         write = write_for(intent)
-        prepared = await write.prepare(intent, company, StoredLinks(self.store, company.id))  # 1. freeze
+        prepared = await write.prepare(intent, company, linked_accounts(self.store, company.id))  # 1. prepare
         earlier = await self._settled_or_on_its_way(prepared, policy)
         if earlier is not None and not intent.dry_run:
             if earlier.state == "released":
@@ -64,7 +64,7 @@ class Guard:
         )  # 2. facts  3. judge
         if intent.dry_run:
             tried = self.views.dry_run(company.identity, prepared, judgement)
-            return run_result(tried, prepared.fields, ()) if write.lines(prepared) else tried
+            return run_result(tried, prepared.fields, ()) if isinstance(write, Batch) else tried
         proposal = await self._hold(prepared, judgement, company, policy, preparer)
         if proposal.state == "held":
             proposal = await self._release(proposal, policy, interaction)  # 4. release
@@ -80,7 +80,7 @@ class Guard:
                 "a payment run that was released meanwhile pays this bill in its place",
                 next_step="This one wrote nothing. list_proposals shows the run's own payment of the bill.",
             )
-        if not write_named(proposal.tool).lines(PreparedWrite.of(proposal)):
+        if not isinstance(proposed_by(proposal.tool), Batch):
             return self.views.result(proposal)
         lines = await self.store.read(lambda tx: tx.proposals.of_run(proposal.id))
         if proposal.state == "failed":
@@ -102,7 +102,7 @@ class Guard:
         return await self.store.read(look)
 
     async def _judge(
-        self, write: Write, prepared: PreparedWrite, company: Company, policy: Policy, *, with_limits: bool
+        self, write: Write[Any] | Batch, prepared: PreparedWrite, company: Company, policy: Policy, *, with_limits: bool
     ) -> Judgement:
         facts = await gather_facts(write, prepared, company, policy)
         return await self.store.read(lambda tx: assess(tx, write, prepared, facts, policy, with_limits=with_limits))

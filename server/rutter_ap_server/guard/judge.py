@@ -4,25 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import anyio
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
-from rutter_ap_server.guard.shared_rules import SHARED_RULES
-from rutter_ap_server.guard.store_facts import store_facts, windows_broken
+from rutter_ap_server.guard.shared_rules import SHARED_RULES, SharedRule
+from rutter_ap_server.guard.store_facts import StoreFacts, store_facts, windows_broken
 from rutter_ap_server.guard.untrusted import worth_remembering
-from rutter_ap_server.guard.writes.base import Facts, StoreFacts, Write, approve, finding, refuse
+from rutter_ap_server.guard.writes.base import Batch, Facts, Preparable, Write, ability_of, approve, finding, refuse
 from rutter_ap_server.guard.writes.parties import bill_words
 from rutter_ap_server.guard.writes.pay_bill_rules import amount_over_tier
-from rutter_ap_server.guard.writes.registry import write_named
 from rutter_ap_server.rutter.abilities import shows_closing_date
+from rutter_ap_server.store.canonical import digest
+from rutter_ap_server.store.engine import Tx
 from rutter_ap_server.store.proposals import IN_FLIGHT_STATES
+from rutter_ap_tools.errors import ApError
 from rutter_ap_tools.findings import Finding, Severity, verdict
 from rutter_ap_tools.money import Money
-
-if TYPE_CHECKING:
-    from rutter_ap_server.store.engine import Tx
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +62,90 @@ class Judgement:
         return 2 if any(f.code == "amount.two_approvers" for f in self.findings) else 1
 
 
-def judge(write: Write, prepared: PreparedWrite, facts: Facts[Any], own: StoreFacts, policy: Policy) -> Judgement:
-    """Asks every rule. Pure: the same intent, facts and policy always get the same judgement."""
+@dataclass(frozen=True, slots=True)
+class BatchFacts:
+    """What was gathered for a batch: the facts of each member, in their order."""
+
+    members: tuple[Facts[Any], ...]
+
+    @property
+    def fingerprint(self) -> str:
+        """The hash of what an approval of the whole is bound to."""
+        return digest({"lines": [digest(one.binding) for one in self.members]})
+
+
+async def gather_facts(
+    write: Write[Any] | Batch, prepared: PreparedWrite, company: Company, policy: Policy | None
+) -> Facts[Any] | BatchFacts:
+    """The facts afresh: what the write reads, and what is the same for every write."""
+    if isinstance(write, Batch):
+        return BatchFacts(await _gather_members(write.member, write.members(prepared), company, policy))
+    return await _gather_one(write, prepared, company, policy)
+
+
+async def _gather_one(
+    write: Write[Any], prepared: PreparedWrite, company: Company, policy: Policy | None
+) -> Facts[Any]:
+    gathered = await write.gather(prepared, company, policy)
+    # Some ledgers say themselves up to which day they are closed.
+    closed_up_to = await company.directory.closed_up_to() if shows_closing_date(company.platform) else None
+    return Facts(
+        seen=gathered.seen,
+        binding=gathered.binding,
+        before=gathered.before,
+        vendor=gathered.vendor,
+        texts=gathered.texts,
+        arguments=gathered.arguments,
+        now=company.clock.now(),
+        today=company.clock.today(),
+        ability=ability_of(company.platform, write.needed(prepared)),
+        closed_up_to=closed_up_to,
+    )
+
+
+async def _gather_members(
+    write: Write[Any], members: tuple[PreparedWrite, ...], company: Company, policy: Policy | None
+) -> tuple[Facts[Any], ...]:
+    """The facts of every member, a few at a time; the first that cannot be had ends it."""
+    gathered: dict[int, Facts[Any]] = {}
+    failures: list[ApError] = []
+    free = anyio.CapacityLimiter(_GATHERED_AT_ONCE)
+
+    async def one(number: int) -> None:
+        async with free:
+            try:
+                gathered[number] = await _gather_one(write, members[number], company, policy)
+            except ApError as error:
+                failures.append(error)
+                tasks.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(len(members)):
+            tasks.start_soon(one, number)
+    if failures:
+        raise failures[0]
+    return tuple(gathered[number] for number in range(len(members)))
+
+
+def judge(
+    write: Write[Any],
+    prepared: PreparedWrite,
+    facts: Facts[Any],
+    stored: StoreFacts,
+    policy: Policy,
+    *,
+    without: Collection[SharedRule] = (),
+) -> Judgement:
+    """Asks every rule. Pure: the same request, facts and policy always get the same judgement.
+
+    `without` names shared rules that a report about the past cannot ask; nothing that is sent is judged without any.
+    """
     company = policy.of(prepared.company_id).closed(facts.closed_up_to)
     spoken = [rule(prepared, facts.seen, company) for rule in write.rules]
     found = [one for one in spoken if one is not None]
     for shared in SHARED_RULES:
-        found += shared(write, prepared, facts, own, company)
-    found += facts.missing
+        if shared not in without:
+            found += shared(write, prepared, facts, stored, company)
     adjusted = [*apply_policy(found, company), *base_findings(write, company)]
     ordered = tuple(sorted(adjusted, key=lambda f: (-f.severity, f.code)))
     return Judgement(ordered, policy.version, facts.fingerprint, _remembered(facts))
@@ -80,9 +157,11 @@ def apply_policy(found: Iterable[Finding], policy: Policy) -> Iterable[Finding]:
     return (one for one in adjusted if one is not None)
 
 
-def base_findings(write: Write, policy: Policy) -> list[Finding]:
-    """What the policy asks of every call of this tool."""
-    severity = policy.base(write.tool)
+def base_findings(write: Preparable, policy: Policy) -> list[Finding]:
+    """What every call of this tool asks for: what the policy says, else the write's own default."""
+    severity = policy.asks_of(write.tool)
+    if severity is None:
+        severity = write.default_severity
     if severity is Severity.ALLOW:
         return []
     words = {
@@ -100,6 +179,7 @@ def _remembered(facts: Facts[Any]) -> Observations:
     return Observations(facts.vendor.id, facts.vendor.details, facts.vendor.parts, mentioned_before)
 
 
+_GATHERED_AT_ONCE = 4
 # A question can name so many payments; more than that nobody reads in a chat.
 CHAT_LINES_MAX = 6
 _BILLS_NAMED_MAX = 3
@@ -109,9 +189,9 @@ _OF_THE_WHOLE = ("freeze.active", "payment.quiet_hours", "platform.unsupported",
 
 def assess(
     tx: Tx,
-    write: Write,
+    write: Write[Any] | Batch,
     prepared: PreparedWrite,
-    facts: Facts[Any],
+    facts: Facts[Any] | BatchFacts,
     policy: Policy,
     *,
     except_id: str | None = None,
@@ -119,49 +199,47 @@ def assess(
     with_limits: bool = False,
 ) -> Judgement:
     """The judgement of a write as ledger and store are now; `with_limits` asks about rolling limits as well."""
-    lines = write.lines(prepared)
-    if lines:
-        return _assess_lines(tx, write, prepared, lines, facts, policy, in_flight_states)
-    own = store_facts(
+    if isinstance(write, Batch):
+        assert isinstance(facts, BatchFacts)
+        return _assess_batch(tx, write, prepared, facts, policy, in_flight_states)
+    assert isinstance(facts, Facts)
+    stored = store_facts(
         tx,
         write,
         prepared,
+        facts,
         policy,
         except_id=except_id,
         in_flight_states=in_flight_states,
-        facts=facts,
         with_limits=with_limits,
     )
-    return judge(write, prepared, facts, own, policy)
+    return judge(write, prepared, facts, stored, policy)
 
 
-def _assess_lines(
+def _assess_batch(
     tx: Tx,
-    write: Write,
+    batch: Batch,
     prepared: PreparedWrite,
-    lines: tuple[PreparedWrite, ...],
-    facts: Facts[Any],
+    facts: BatchFacts,
     policy: Policy,
     in_flight_states: Collection[str],
 ) -> Judgement:
-    """Each line judged as it would be alone, and the whole by what it comes to.
+    """Each member judged as it would be alone, and the whole by what it comes to.
 
-    One release covers all of it, so the whole is at least as severe as its severest line, its total counts like one
+    One release covers all of it, so the whole is at least as severe as its severest member, its total counts like one
     payment's amount, and no rolling limit may be passed half way through.
     """
-    parts = []
-    names = [bill_words(line_facts.seen.bill) for line_facts in facts.seen.lines]
-    for line, gathered in zip(lines, facts.seen.lines, strict=True):
-        line_facts = replace(gathered, closed_up_to=facts.closed_up_to)
-        line_kind = write_named(line.tool)
-        own = store_facts(tx, line_kind, line, policy, in_flight_states=in_flight_states, facts=line_facts)
-        parts.append((line, judge(line_kind, line, line_facts, own, policy)))
+    parts, members = [], batch.members(prepared)
+    for member, member_facts in zip(members, facts.members, strict=True):
+        alone = assess(tx, batch.member, member, member_facts, policy, in_flight_states=in_flight_states)
+        parts.append((member, alone))
+    names = [bill_words(one.seen.bill) for one in facts.members]
     company = policy.of(prepared.company_id)
     found = [
         *_merged(names, [judgement for _, judgement in parts]),
-        *apply_policy(_of_the_total(prepared, lines, facts, company), company),
-        *apply_policy(_over_limits(tx, prepared, lines, company), company),
-        *base_findings(write, company),
+        *apply_policy(_of_the_total(prepared, members, facts, company), company),
+        *apply_policy(_over_limits(tx, prepared, members, company), company),
+        *base_findings(batch, company),
     ]
     unique = {(one.code, one.message): one for one in found}
     ordered = tuple(sorted(unique.values(), key=lambda one: (-one.severity, one.code)))
@@ -184,12 +262,12 @@ def _merged(names: list[str], judgements: list[Judgement]) -> Iterator[Finding]:
 
 
 def _of_the_total(
-    prepared: PreparedWrite, lines: tuple[PreparedWrite, ...], facts: Facts[Any], policy: Policy
+    prepared: PreparedWrite, lines: tuple[PreparedWrite, ...], facts: BatchFacts, policy: Policy
 ) -> Iterator[Finding]:
     if len(lines) > CHAT_LINES_MAX:
         yield approve("run.many_lines", f"{len(lines)} payments are more than a question in the chat can show")
     if len(lines) > 1:
-        whole = amount_over_tier(replace(lines[0], money=prepared.money), facts.seen.lines[0].seen, policy)
+        whole = amount_over_tier(replace(lines[0], money=prepared.money), facts.members[0].seen, policy)
         if whole is not None:
             yield finding(whole.code, whole.severity, f"in all, {whole.message}")
 
@@ -210,13 +288,3 @@ def _over_limits(
         for code, words in windows_broken(tx, prepared.company_id, total, vendor_id, policy):
             if code == "amount.over_vendor_limit":
                 yield refuse(code, words)
-
-
-async def gather_facts(
-    write: Write, prepared: PreparedWrite, company: Company, policy: Policy | None = None
-) -> Facts[Any]:
-    """The kind's facts afresh, and up to which day the ledger says that the books are closed."""
-    facts = await write.gather(prepared, company, policy)
-    if not shows_closing_date(company.platform):
-        return facts
-    return replace(facts, closed_up_to=await company.directory.closed_up_to())

@@ -18,8 +18,8 @@ from rutter_ap_server.guard.batches import settle_batch
 from rutter_ap_server.guard.dispatch import DOUBTFUL_MAX, OF_ONE_BILL, Dispatcher, in_order
 from rutter_ap_server.guard.judge import gather_facts
 from rutter_ap_server.guard.prepared import PreparedWrite
-from rutter_ap_server.guard.writes.base import Write
-from rutter_ap_server.guard.writes.registry import write_named
+from rutter_ap_server.guard.writes.base import Batch, Facts, Write
+from rutter_ap_server.guard.writes.registry import proposed_by
 from rutter_ap_server.rutter.outcomes import Done, Rejected
 from rutter_ap_server.store.attempts import Attempt
 from rutter_ap_server.store.proposals import IN_FLIGHT_STATES, Proposal
@@ -67,8 +67,8 @@ class Recovery:
         return current
 
     async def _resolve(self, proposal: Proposal, company: Company, lease: str) -> None:
-        write, prepared = write_named(proposal.tool), PreparedWrite.of(proposal)
-        if write.lines(prepared):
+        write, prepared = proposed_by(proposal.tool), PreparedWrite.of(proposal)
+        if isinstance(write, Batch):
             await self._resume(proposal, company, lease)
             return
         attempt = await self._store.read(lambda tx: tx.attempts.last(proposal.id))
@@ -113,7 +113,7 @@ class Recovery:
         await self._store.write(lambda tx: settle_batch(tx, run.id))
 
     async def _by_job(
-        self, write: Write, prepared: PreparedWrite, proposal: Proposal, company: Company, attempt: Attempt
+        self, write: Write[Any], prepared: PreparedWrite, proposal: Proposal, company: Company, attempt: Attempt
     ) -> bool:
         assert attempt.job_id is not None
         outcome: Any = await write.outcome_of_job(company, attempt.job_id)
@@ -128,16 +128,17 @@ class Recovery:
         return False
 
     async def _may_send_again(
-        self, write: Write, prepared: PreparedWrite, proposal: Proposal, company: Company, attempt: Attempt
+        self, write: Write[Any], prepared: PreparedWrite, proposal: Proposal, company: Company, attempt: Attempt
     ) -> bool:
         now, frozen_by = await self._store.read(lambda tx: (tx.now, tx.controls.frozen_by()))
         age = now - attempt.at
         if frozen_by is not None or not timedelta(0) <= age < KEY_KEPT_SURELY or attempt.upstream_id is not None:
             return False
         try:
-            facts = await gather_facts(write, prepared, company)
+            facts = await gather_facts(write, prepared, company, None)
         except ApError:
             return False
+        assert isinstance(facts, Facts)
         return facts.fingerprint == proposal.fingerprint and facts.before == attempt.before
 
 

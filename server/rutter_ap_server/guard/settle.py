@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rutter_ap_server.guard import batches, journal
 from rutter_ap_server.guard.prepared import PreparedWrite
@@ -27,7 +27,7 @@ class Settler:
 
     async def post(
         self,
-        write: Write,
+        write: Write[Any],
         prepared: PreparedWrite,
         proposal_id: str,
         record: Record,

@@ -8,54 +8,55 @@ from typing import Any
 
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
+from rutter_ap_server.guard.store_facts import StoreFacts
 from rutter_ap_server.guard.untrusted import names, suspicion
-from rutter_ap_server.guard.writes.base import Facts, StoreFacts, Write, approve, ask, refuse
+from rutter_ap_server.guard.writes.base import Facts, Write, approve, ask, refuse
 from rutter_ap_server.rutter.abilities import Support
 from rutter_ap_server.store.observations import Sighting
 from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.text import clean
 
-SharedRule = Callable[[Write, PreparedWrite, Facts[Any], StoreFacts, Policy], list[Finding]]
+SharedRule = Callable[[Write[Any], PreparedWrite, Facts[Any], StoreFacts, Policy], list[Finding]]
 
 
 def frozen_now(
-    write: Write, prepared: PreparedWrite, facts: Facts[Any], own: StoreFacts, policy: Policy
+    write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
 ) -> list[Finding]:
     """A freeze stops every write."""
-    if own.frozen_by is None:
+    if stored.frozen_by is None:
         return []
-    return [refuse("freeze.active", f"all writes are stopped, by {clean(own.frozen_by, 100)}")]
+    return [refuse("freeze.active", f"all writes are stopped, by {clean(stored.frozen_by, 100)}")]
 
 
 def bill_in_flight(
-    write: Write, prepared: PreparedWrite, facts: Facts[Any], own: StoreFacts, policy: Policy
+    write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
 ) -> list[Finding]:
-    """One bill has one write on its way at a time."""
-    if not own.in_flight:
+    """One bill, or credit, has one write on its way at a time."""
+    if not stored.in_flight:
         return []
-    words = f"a write on this bill is on its way as proposal {own.in_flight[0]}; wait for it"
+    words = f"a write on this bill or credit is on its way as proposal {stored.in_flight[0]}; wait for it"
     return [refuse("bill.in_flight", words)]
 
 
 def posted_before(
-    write: Write, prepared: PreparedWrite, facts: Facts[Any], own: StoreFacts, policy: Policy
+    write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
 ) -> list[Finding]:
     """What was posted a while ago may be wanted again, or repeated by mistake: a person knows."""
-    if not own.repeats:
+    if not stored.repeats:
         return []
-    words = f"the same was posted before, as proposal {own.repeats[0]}"
-    return [approve("payment.repeat", words) if write.moves_money else ask("write.repeat", words)]
+    words = f"the same was posted before, as proposal {stored.repeats[0]}"
+    return [approve("payment.repeat", words) if write.counts_against_limits else ask("write.repeat", words)]
 
 
 def over_limits(
-    write: Write, prepared: PreparedWrite, facts: Facts[Any], own: StoreFacts, policy: Policy
+    write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
 ) -> list[Finding]:
     """Rolling limits, where they were asked for; what reserves is checked again under the write lock."""
-    return [refuse(code, words) for code, words in own.over_limits]
+    return [refuse(code, words) for code, words in stored.over_limits]
 
 
 def platform_unsupported(
-    write: Write, prepared: PreparedWrite, facts: Facts[Any], own: StoreFacts, policy: Policy
+    write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
 ) -> list[Finding]:
     """What a platform cannot do is said before it is tried."""
     able = facts.ability
@@ -63,13 +64,38 @@ def platform_unsupported(
         return []
     platform = clean(able.platform, 40)
     if able.support is Support.NO:
-        return [refuse("platform.unsupported", f"{platform} cannot {able.words}: {able.instead}")]
-    words = f"Rutter does not document that {platform} can {able.words}, so it may be turned down: {able.instead}"
+        return [refuse("platform.unsupported", f"{platform} cannot {able.need.words}: {able.need.instead}")]
+    words = (
+        f"Rutter does not document that {platform} can {able.need.words}, so it may be turned down: {able.need.instead}"
+    )
     return [ask("platform.undocumented", words)]
 
 
+def closed_period(
+    write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
+) -> list[Finding]:
+    """Nothing is booked into a closed period, changed in one, or taken out of one."""
+    closed = policy.closing_date
+    for dated in write.posting_dates(prepared, facts.seen):
+        if closed is not None and dated.day <= closed:
+            words = f"{dated.words} {dated.day}, and the books are closed up to {closed}"
+            return [refuse("bill.closed_period", words)]
+    return []
+
+
+def future_dated(
+    write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
+) -> list[Finding]:
+    """A document from the future has a wrong date, or is not one yet."""
+    near = timedelta(days=policy.rules.future_days)
+    for dated in write.document_dates(prepared, facts.seen):
+        if dated.day - facts.today > near:
+            return [approve("bill.future_dated", f"{dated.words} {dated.day}, which is still to come")]
+    return []
+
+
 def vendor_blocked(
-    write: Write, prepared: PreparedWrite, facts: Facts[Any], own: StoreFacts, policy: Policy
+    write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
 ) -> list[Finding]:
     """The operator named this vendor as one that gets nothing."""
     name = facts.vendor.name if facts.vendor else prepared.vendor_name
@@ -80,28 +106,28 @@ def vendor_blocked(
 
 
 def vendor_changed(
-    write: Write, prepared: PreparedWrite, facts: Facts[Any], own: StoreFacts, policy: Policy
+    write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
 ) -> list[Finding]:
     """A payee whose details moved within the cooling period is looked at by a person who calls them.
 
     By our memory first. Where it reaches back less far than the ledger's last change of the vendor, that change counts
-    as one of which nothing is known.
+    as one of which nothing is knstored.
     """
     vendor = facts.vendor
-    if vendor is None or not write.moves_money:
+    if vendor is None or not write.counts_against_limits:
         return []
     cooling = timedelta(days=policy.rules.cooling_days)
     unseen = "" if vendor.shows_bank_account else "; this platform shows no bank account, so look at it there"
-    seen = {sighting.fingerprint: sighting for sighting in own.sightings}
-    first = own.sightings[0] if own.sightings else None
+    seen = {sighting.fingerprint: sighting for sighting in stored.sightings}
+    first = stored.sightings[0] if stored.sightings else None
     now_seen = seen.get(vendor.details)
     if first is not None and (now_seen is None or (now_seen != first and _within(now_seen, facts.now, cooling))):
-        older = [s for s in own.sightings if s.fingerprint != vendor.details]
+        older = [s for s in stored.sightings if s.fingerprint != vendor.details]
         what = _differing(dict(vendor.parts), dict(older[-1].parts)) or "details"
         return [approve("vendor.changed", f"this vendor's {what} changed within {cooling.days} days{unseen}")]
     since = first.first_seen_at if first is not None else None
     changed = vendor.updated_at
-    if changed is None or facts.now is None or facts.now - changed > cooling or (since and since <= changed):
+    if changed is None or facts.now - changed > cooling or (since and since <= changed):
         return []
     return [
         approve(
@@ -112,27 +138,27 @@ def vendor_changed(
 
 
 def document_reused(
-    write: Write, prepared: PreparedWrite, facts: Facts[Any], own: StoreFacts, policy: Policy
+    write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
 ) -> list[Finding]:
     """One document belongs to one bill."""
-    others = [bill for bill in own.documents if bill != prepared.bill_id]
+    others = [bill for bill in stored.documents if bill != prepared.bill_id]
     if not others:
         return []
     return [approve("document.reused", f"this very file is attached to another bill already: {others[0]}")]
 
 
 def quiet_hours(
-    write: Write, prepared: PreparedWrite, facts: Facts[Any], own: StoreFacts, policy: Policy
+    write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
 ) -> list[Finding]:
     """When nobody is there to notice, a payment waits for somebody who is."""
-    if not write.moves_money or facts.now is None or not policy.quiet_hours.hold(facts.now):
+    if not write.counts_against_limits or not policy.quiet_hours.hold(facts.now):
         return []
     words = f"it is {facts.now:%A %H:%M} UTC, in the policy's quiet hours: a named approver must release it"
     return [approve("payment.quiet_hours", words)]
 
 
 def text_suspicious(
-    write: Write, prepared: PreparedWrite, facts: Facts[Any], own: StoreFacts, policy: Policy
+    write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
 ) -> list[Finding]:
     """Text from outside that tries to instruct is a reason for a person to look, whatever it says."""
     found = [(where, suspicion(text)) for where, text in facts.texts]
@@ -140,10 +166,10 @@ def text_suspicious(
 
 
 def argument_from_text(
-    write: Write, prepared: PreparedWrite, facts: Facts[Any], own: StoreFacts, policy: Policy
+    write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
 ) -> list[Finding]:
     """What an assistant chose and outsiders wrote may be their choice and not its person's."""
-    mentioned_before = dict(own.mentioned_before)
+    mentioned_before = dict(stored.mentioned_before)
     found = []
     for argument in facts.arguments:
         where = next((place for place, text in facts.texts if names(text, argument)), None)
@@ -159,6 +185,8 @@ SHARED_RULES: tuple[SharedRule, ...] = (
     bill_in_flight,
     posted_before,
     over_limits,
+    closed_period,
+    future_dated,
     platform_unsupported,
     vendor_blocked,
     vendor_changed,
@@ -169,8 +197,8 @@ SHARED_RULES: tuple[SharedRule, ...] = (
 )
 
 
-def _within(sighting: Sighting, now: datetime | None, cooling: timedelta) -> bool:
-    return now is None or now - sighting.first_seen_at < cooling
+def _within(sighting: Sighting, now: datetime, cooling: timedelta) -> bool:
+    return now - sighting.first_seen_at < cooling
 
 
 def _differing(now: dict[str, str], before: dict[str, str]) -> str:

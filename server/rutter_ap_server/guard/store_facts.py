@@ -3,101 +3,119 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rutter_ap_server.guard.policy import WINDOWS, Policy, Window
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.untrusted import worth_remembering
-from rutter_ap_server.guard.writes.base import Facts, StoreFacts, Write
-from rutter_ap_server.store.proposals import IN_FLIGHT_STATES, Proposal
+from rutter_ap_server.guard.writes.base import Facts, LinkedAccount, Repeats, Touched, Write
+from rutter_ap_server.guard.writes.registry import proposed_by
+from rutter_ap_server.store.engine import Store, Tx
+from rutter_ap_server.store.observations import Sighting
+from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.money import Money
 
-if TYPE_CHECKING:
-    from rutter_ap_server.store.engine import Store, Tx
-
-# Left this machine, or may have: of these one bill, or one vendor's new bills, has only one at a time.
+# Left this machine, or may have: of these one write at a time touches a thing.
 SENDING_STATES = ("dispatching", "unknown")
-# What one bill has only one of on its way: each changes what the others were judged by.
-_SETTLING = ("pay_bill", "void_payment", "apply_credit", "remove_credit", "update_bill", "delete_bill")
+# What a refusal names at once. A list of a vendor's documents only makes a write wait for its turn.
+_NAMED = ("bill", "credit", "payment")
 
-# Two of these for one vendor may be the same document twice.
-_NEW_OF_A_VENDOR = ("create_bill", "create_credit")
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreFacts:
+    """What our store knows about a write: the same for every write.
+
+    `frozen_by` is who stopped all writes, and when. `in_flight` and `repeats` are ids of proposals. `sightings` are how
+    its vendor was seen to look, the oldest first; `documents` the bills its file is attached to; `mentioned_before`
+    which of its arguments text from outside named earlier, and where; `over_limits` the rolling limits it would break,
+    as code and sentence, empty where nobody asked.
+    """
+
+    frozen_by: str | None
+    in_flight: tuple[str, ...]
+    repeats: tuple[str, ...]
+    sightings: tuple[Sighting, ...]
+    documents: tuple[str, ...]
+    mentioned_before: tuple[tuple[str, str], ...]
+    over_limits: tuple[tuple[str, str], ...]
 
 
 def store_facts(
     tx: Tx,
-    write: Write,
+    write: Write[Any],
     prepared: PreparedWrite,
+    facts: Facts[Any],
     policy: Policy,
     *,
-    except_id: str | None = None,
-    in_flight_states: Collection[str] = IN_FLIGHT_STATES,
-    facts: Facts[Any] | None = None,
-    with_limits: bool = False,
+    except_id: str | None,
+    in_flight_states: Collection[str],
+    with_limits: bool,
 ) -> StoreFacts:
     """Read in one transaction; `except_id` is the proposal being judged, which is not in its own way.
 
     `facts` name the arguments that text from outside may have named; `with_limits` also asks which rolling limits
     would break: exact where the caller holds the write lock, as whoever reserves does.
     """
-    repeats: tuple[str, ...] = ()
-    in_flight = in_flight_on_bill(tx, prepared, except_id, in_flight_states)
-    since = tx.now - timedelta(days=policy.proposals.repeat_days)
-    if write.moves_money and prepared.bill_id is not None:
-        posted = tx.proposals.of_bill(prepared.company_id, prepared.bill_id, ["posted"])
-        # Paying again what was voided is a repeat too, whoever had paid it first.
-        same = (write.tool, "void_payment")
-        repeats = tuple(p.id for p in posted if p.tool in same and p.money == prepared.money and p.updated_at >= since)
-    elif write.tool != "link_account":
-        repeats = tuple(p.id for p in tx.proposals.posted_with_digest(prepared.company_id, prepared.digest, since))
-    sha256 = prepared.fields.get("sha256")
-    keys = {key for argument in facts.arguments for key in argument.keys} if facts is not None else set()
-    mentioned_before = (
-        tx.observations.mentioned_before(prepared.company_id, keys, policy.rules.untrusted_days) if keys else {}
-    )
-    company = policy.of(prepared.company_id)
+    company_id, sha256 = prepared.company_id, prepared.fields.get("sha256")
+    keys = {key for argument in facts.arguments for key in argument.keys}
+    mentioned = tx.observations.mentioned_before(company_id, keys, policy.rules.untrusted_days) if keys else {}
+    asks_limits = with_limits and write.counts_against_limits
     return StoreFacts(
         frozen_by=tx.controls.frozen_by(),
-        in_flight=in_flight,
-        repeats=repeats,
-        sightings=tx.observations.sightings(prepared.company_id, prepared.vendor_id) if prepared.vendor_id else (),
-        documents=tx.observations.bills_with_document(prepared.company_id, sha256) if sha256 else (),
-        mentioned_before=tuple(sorted(mentioned_before.items())),
-        over_limits=tuple(_broken(tx, prepared, company)) if with_limits and write.moves_money else (),
+        in_flight=_in_flight(tx, write, prepared, except_id, in_flight_states),
+        repeats=_repeats(tx, write, prepared, policy),
+        sightings=tx.observations.sightings(company_id, prepared.vendor_id) if prepared.vendor_id else (),
+        documents=tx.observations.bills_with_document(company_id, sha256) if sha256 else (),
+        mentioned_before=tuple(sorted(mentioned.items())),
+        over_limits=tuple(_broken(tx, prepared, policy.of(company_id))) if asks_limits else (),
     )
 
 
 def blocked_by_other_write(tx: Tx, proposal: Proposal) -> bool:
-    """Whether a write that could change this one's facts is on its way: on the same bill, or a new one like it.
+    """Whether a write that touches what this one touches is being sent, or may have been.
 
     Facts are gathered after this says no, so that of two payments on one bill the second is judged on what the first
     left, and of two bills with one number, or two vendors of one name, the second finds the first.
     """
-    if proposal.tool in _SETTLING and proposal.bill_id is not None:
-        others = tx.proposals.of_bill(proposal.company_id, proposal.bill_id, SENDING_STATES)
-        return any(p.id != proposal.id and p.tool in _SETTLING for p in others)
-    if proposal.tool in _NEW_OF_A_VENDOR and proposal.vendor_id is not None:
-        others = tx.proposals.of_vendor(proposal.company_id, proposal.vendor_id, SENDING_STATES)
-        return any(p.id != proposal.id and p.tool == proposal.tool for p in others)
-    if proposal.tool == "save_vendor":
-        others = tx.proposals.in_states(SENDING_STATES)
-        return any(p.id != proposal.id and _same_work(p, proposal) for p in others)
-    return False
+    return bool(_overlapping(tx, proposal.company_id, _touched_by(proposal), proposal.id, SENDING_STATES))
 
 
-def _same_work(one: Proposal, other: Proposal) -> bool:
-    return (one.company_id, one.tool) == (other.company_id, other.tool)
-
-
-def in_flight_on_bill(
-    tx: Tx, prepared: PreparedWrite, except_id: str | None, states: Collection[str]
+def _in_flight(
+    tx: Tx, write: Write[Any], prepared: PreparedWrite, except_id: str | None, states: Collection[str]
 ) -> tuple[str, ...]:
-    """Other writes that change the same bill, or what is due on it, and whose outcome is open."""
-    if prepared.bill_id is None or prepared.tool not in _SETTLING:
+    """Other writes on the same bill, credit or payment whose outcome is open."""
+    touched = frozenset(one for one in write.touches(prepared) if one.kind in _NAMED)
+    return _overlapping(tx, prepared.company_id, touched, except_id, states)
+
+
+def _overlapping(
+    tx: Tx, company_id: str, touched: frozenset[Touched], except_id: str | None, states: Collection[str]
+) -> tuple[str, ...]:
+    if not touched:
         return ()
-    found = tx.proposals.of_bill(prepared.company_id, prepared.bill_id, states)
-    return tuple(p.id for p in found if p.id != except_id and p.tool in _SETTLING)
+    others = tx.proposals.of_company(company_id, states)
+    return tuple(one.id for one in others if one.id != except_id and touched & _touched_by(one))
+
+
+def _touched_by(proposal: Proposal) -> frozenset[Touched]:
+    """What a proposal's write touches. A batch touches nothing itself: its members are proposals of their own."""
+    write = proposed_by(proposal.tool)
+    return write.touches(PreparedWrite.of(proposal)) if isinstance(write, Write) else frozenset()
+
+
+def _repeats(tx: Tx, write: Write[Any], prepared: PreparedWrite, policy: Policy) -> tuple[str, ...]:
+    """Posted proposals of which this one looks like a repeat."""
+    since = tx.now - timedelta(days=policy.proposals.repeat_days)
+    if write.repeats is Repeats.NOT_LOOKED_FOR:
+        return ()
+    if write.repeats is Repeats.SAME_BILL_AND_AMOUNT and prepared.bill_id is not None:
+        posted = tx.proposals.of_bill(prepared.company_id, prepared.bill_id, ["posted"])
+        # Paying again what was voided is a repeat too, whoever had paid it first.
+        same = (write.tool, "void_payment")
+        return tuple(p.id for p in posted if p.tool in same and p.money == prepared.money and p.updated_at >= since)
+    return tuple(p.id for p in tx.proposals.posted_with_digest(prepared.company_id, prepared.digest, since))
 
 
 def windows_broken(
@@ -155,14 +173,11 @@ async def remember_texts(store: Store, company_id: str, texts: Iterable[tuple[st
     await store.write(remember)
 
 
-class StoredLinks:
-    """The accounts linked to roles, from the store."""
+def linked_accounts(store: Store, company_id: str) -> LinkedAccount:
+    """Which account plays a role for the company, read from the store."""
 
-    def __init__(self, store: Store, company_id: str) -> None:
-        self._store = store
-        self._company_id = company_id
-
-    async def account_id(self, role: str) -> str | None:
-        """The account that plays a role, or None."""
-        link = await self._store.read(lambda tx: tx.account_roles.find(self._company_id, role))
+    async def account_id(role: str) -> str | None:
+        link = await store.read(lambda tx: tx.account_roles.find(company_id, role))
         return link.account_id if link else None
+
+    return account_id

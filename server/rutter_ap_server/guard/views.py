@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from rutter_ap_server.companies.company import CompanyIdentity
 from rutter_ap_server.guard.judge import Judgement
 from rutter_ap_server.guard.prepared import PreparedWrite
-from rutter_ap_server.guard.writes.registry import write_named
+from rutter_ap_server.guard.writes.base import Batch
+from rutter_ap_server.guard.writes.registry import proposed_by
 from rutter_ap_server.store.proposals import Approval, Proposal
 from rutter_ap_tools import proposals as shapes
 from rutter_ap_tools.errors import Refused
@@ -178,7 +179,7 @@ def run_result(result: WriteResult, fields: dict[str, Any], lines: Sequence[Prop
 
 async def lines_of(store: Store, proposal: Proposal) -> list[RunPayment]:
     """The lines of a stored run; none for every other proposal."""
-    if not write_named(proposal.tool).lines(PreparedWrite.of(proposal)):
+    if not isinstance(proposed_by(proposal.tool), Batch):
         return []
     lines = await store.read(lambda tx: tx.proposals.of_run(proposal.id))
     return run_lines(proposal.fields, lines, proposal.state)

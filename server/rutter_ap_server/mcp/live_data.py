@@ -11,6 +11,7 @@ from typing import Any
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.registry import CompanyRegistry
 from rutter_ap_server.guard.policy import PolicyFile
+from rutter_ap_server.guard.reports.explain import shown_policy
 from rutter_ap_server.reads.bills import BillLists
 from rutter_ap_server.store.audit import Entry
 from rutter_ap_server.store.engine import Store, Tx
@@ -86,7 +87,7 @@ class LiveData:
             # Not its path: that names folders of the operator's machine.
             "source": "the operator's policy file" if self.policy.path.exists() else "the built-in default",
             "version": policy.version,
-            "policy": policy.model_dump(mode="json", exclude_none=True),
+            "policy": shown_policy(policy, exclude_none=True),
         }
 
 

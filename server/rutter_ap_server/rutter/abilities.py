@@ -50,12 +50,14 @@ SHOWS_CLOSING_DATE: Final = _named("QBO")
 
 _ALMOST_ALL = "BC EX FA KF MB NS QBD QBO SBC SI X ZB"
 
-# (collection, verb) -> where it is documented. The verbs beyond Rutter's own: attach, void, apply, replace_lines.
+# (collection, verb) -> where it is documented. The verbs beyond Rutter's own: attach, void, apply,
+# replace_lines, set_memo, set_address.
 DOCUMENTED: Final[dict[tuple[str, str], frozenset[str]]] = {
     ("bills", "read"): _named(f"{_ALMOST_ALL} FB"),
     ("bills", "create"): _named(_ALMOST_ALL),
     ("bills", "update"): _named("BC NS QBD QBO SBC SI X"),
     ("bills", "replace_lines"): _named("NS QBO SBC X"),
+    ("bills", "set_memo"): _named("NS QBD QBO"),
     ("bills", "set_status"): _named("NS X"),
     ("bills", "delete"): _named("NS QBO"),
     ("bills", "attach"): _named("BC NS QBO SI X"),
@@ -76,6 +78,7 @@ DOCUMENTED: Final[dict[tuple[str, str], frozenset[str]]] = {
     ("vendors", "read"): _named(f"{_ALMOST_ALL} FB"),
     ("vendors", "create"): _named(_ALMOST_ALL),
     ("vendors", "update"): _named("QBD"),
+    ("vendors", "set_address"): _named("SI2"),
     ("vendors", "delete"): frozenset(),
     ("customers", "read"): _named("NS QBD QBO SI X"),
     ("customers", "create"): _named("NS QBD QBO SI X"),

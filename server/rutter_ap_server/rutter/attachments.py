@@ -57,10 +57,8 @@ class Attachments:
         answer = await self._seat.read(*self._path(bill_id), query=query, on_object=True)
         return read_list(answer, "attachments", Attachment)
 
-    async def upload(
-        self, bill_id: str, file_name: str, content: bytes, *, idempotency_key: str, again: bool = False
-    ) -> WriteOutcome[Attachment]:
-        """Attaches a file. Its kind is told by its name; at most `Limits.attachment_bytes_max` bytes."""
+    def check(self, file_name: str, content: bytes) -> None:
+        """Raises `BadInput` for a file that cannot be uploaded: at most `Limits.attachment_bytes_max` bytes."""
         bytes_max = self._seat.exchange.limits.attachment_bytes_max
         if not content:
             raise BadInput("The file is empty.")
@@ -68,6 +66,12 @@ class Attachments:
             raise BadInput(f"The file is larger than {bytes_max} bytes.")
         if not file_name.strip() or len(file_name) > FILE_NAME_CHARACTERS_MAX or not file_name.isprintable():
             raise BadInput(f"The file name must be 1 to {FILE_NAME_CHARACTERS_MAX} printable characters.")
+
+    async def upload(
+        self, bill_id: str, file_name: str, content: bytes, *, idempotency_key: str, again: bool = False
+    ) -> WriteOutcome[Attachment]:
+        """Attaches a file that `check` accepts. Its kind is told by its name."""
+        self.check(file_name, content)
         draft = AttachmentCreate(file=base64.b64encode(content).decode("ascii"), file_name=file_name)
         return await send_write(
             self._seat,

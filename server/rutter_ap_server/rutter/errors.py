@@ -4,7 +4,7 @@
     ├── assistant   BadRequest, NotFoundUpstream, NotSupportedHere, Conflict, PlatformRejected, WalkTooLong
     ├── person      NeedsReauth, ConnectionDisabled
     ├── operator    CredentialsRejected, UpstreamNonsense
-    └── retry       NotReady, RateLimited, PlatformRateLimited, UpstreamUnavailable, WriteOutcomeUnknown
+    └── retry       NotReady, RateLimited, PlatformRateLimited, UpstreamUnavailable (NothingSent), WriteOutcomeUnknown
 
 Each also inherits the class of `rutter_ap_tools.errors` for whoever can act, so that a caller may catch either.
 """
@@ -143,6 +143,13 @@ class UpstreamUnavailable(RutterError, RetryError):
     """No usable answer: not reachable, too slow, cut off, or 5xx. Only ever raised where nothing can have changed."""
 
     code = "rutter_unavailable"
+
+
+class NothingSent(UpstreamUnavailable):
+    """A change that never left this machine, in any attempt. Only the exchange knows that, and only it raises this.
+
+    So whatever else a call that changes something raises, the change may have been made.
+    """
 
 
 class WriteOutcomeUnknown(RutterError, OutcomeUnknown):

@@ -1,7 +1,8 @@
 """One request and its answer, bounded in time and size, and repeated where that is safe.
 
-Nothing here raises for what the network or Rutter does: an exchange ends in an `Answer` or in `NoAnswer`, and the layer
-above says what that means. So no exception that carries a request, a URL or a body ever leaves this module.
+An exchange ends in a `Response` or in `NoAnswer`, and the layer above says what that means. Nothing here raises for
+what the network or Rutter does, but for one exception that carries nothing: `NothingSent`, for a change of which no
+attempt left this machine. So no exception that carries a request, a URL or a body ever leaves this module.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import httpx
 from tenacity import AsyncRetrying, RetryCallState, stop_after_attempt
 
 from rutter_ap_server.rutter.credentials import Credentials
+from rutter_ap_server.rutter.errors import NothingSent
 from rutter_ap_server.rutter.limiter import Clock, RateLimiter, Sleep
 from rutter_ap_server.rutter.request import API_VERSION, Call, Limits, NoAnswer, Outcome, Response, read_answer
 from rutter_ap_server.rutter.transport import TOKEN_EXTENSION, TokenTransport, network_transport, quiet_network_log
@@ -64,11 +66,19 @@ class Exchange:
         return outcome
 
     async def send_idempotent(self, call: Call) -> tuple[Outcome, bool]:
-        """A read or a DELETE; and whether an attempt before the last one may have been carried out."""
+        """A read; and whether an attempt before the last one may have been carried out."""
         return await self._repeat(partial(self.send_once, call), self.limits.attempts_max, _may_pass)
 
-    async def send_write(self, call: Call) -> tuple[Outcome, bool]:
-        """A POST or PATCH, repeated only under its own key; and whether an earlier attempt may have been done."""
+    async def send_delete(self, call: Call) -> tuple[Outcome, bool]:
+        """A DELETE, repeated like a read; and whether an earlier attempt may have been done. Raises `NothingSent`."""
+        return _left(*await self.send_idempotent(call))
+
+    async def send_write(self, call: Call, *, in_doubt: bool = False) -> tuple[Outcome, bool]:
+        """A POST or PATCH, repeated only under its own key; and whether an earlier attempt may have been done.
+
+        `in_doubt`: it was sent before, under this key, and its outcome was lost. Raises `NothingSent` when neither that
+        nor any attempt of now can have left.
+        """
 
         def again(outcome: Outcome) -> bool:
             if isinstance(outcome, NoAnswer):
@@ -78,7 +88,8 @@ class Exchange:
                 return False
             return outcome.status in {429, 452} or _is_server_error(outcome)
 
-        return await self._repeat(partial(self.send_once, call), self.limits.write_attempts_max, again)
+        outcome, doubt = await self._repeat(partial(self.send_once, call), self.limits.write_attempts_max, again)
+        return _left(outcome, doubt or in_doubt)
 
     async def send_once(self, call: Call) -> Outcome:
         """One attempt, no more."""
@@ -221,6 +232,13 @@ def _result(state: RetryCallState) -> Outcome:
     assert state.outcome is not None
     result: Outcome = state.outcome.result()
     return result
+
+
+def _left(outcome: Outcome, doubt: bool) -> tuple[Outcome, bool]:
+    """Raises `NothingSent` where that is known; else what came of it."""
+    if isinstance(outcome, NoAnswer) and not outcome.sent and not doubt:
+        raise NothingSent("Rutter could not be reached.")
+    return outcome, doubt
 
 
 def _is_server_error(answer: Response) -> bool:

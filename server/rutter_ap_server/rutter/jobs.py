@@ -51,8 +51,6 @@ class Verdicts(Generic[R]):
     async def of(self, outcome: Outcome, *, doubt: bool) -> WriteOutcome[R]:
         """The verdict on an exchange. `doubt`: an earlier attempt under the same key may have been carried out."""
         if isinstance(outcome, NoAnswer):
-            if not outcome.sent and not doubt:
-                raise error_of(outcome, on_object=self._on_object)
             return Unknown(None, _reason(outcome) if outcome.sent else "doubtful_retry")
         verdict = self._of_answer(outcome)
         if isinstance(verdict, Unknown) and verdict.job_id is not None:

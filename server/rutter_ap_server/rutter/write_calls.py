@@ -44,7 +44,7 @@ async def send_write(
     find: Find[W],
     on_object: bool,
 ) -> WriteOutcome[W]:
-    """One POST or PATCH under the caller's key, followed to its end. Raises only before anything was sent."""
+    """One POST or PATCH under the caller's key, followed to its end. Raises `NothingSent` when it did not leave."""
     call = Call(
         method,
         path_of(*segments),
@@ -53,8 +53,8 @@ async def send_write(
         idempotency_key=checked_key(idempotency_key),
         on_object=on_object,
     )
-    outcome, doubt = await seat.exchange.send_write(call)
-    return await Verdicts(seat.exchange, find, on_object=on_object).of(outcome, doubt=doubt or again)
+    outcome, doubt = await seat.exchange.send_write(call, in_doubt=again)
+    return await Verdicts(seat.exchange, find, on_object=on_object).of(outcome, doubt=doubt)
 
 
 class _Writes(Collection[R]):
@@ -89,7 +89,7 @@ class Creates(_Writes[R], Generic[R, C]):
     async def create(
         self, draft: C, *, idempotency_key: str, again: bool = False, response_mode: ResponseMode | None = None
     ) -> WriteOutcome[R]:
-        """A new object. Never raises for what became of it; raises only before anything was sent.
+        """A new object. Never raises for what became of it; raises `NothingSent` when it did not leave.
 
         The same key with the same content is answered with the first result, success or refusal, for ever. Say `again`
         when an earlier call under this key ended in `Unknown`: then only what Rutter stored of that one is believed;
@@ -110,7 +110,7 @@ class Updates(_Writes[R], Generic[R, U]):
         again: bool = False,
         response_mode: ResponseMode | None = None,
     ) -> WriteOutcome[R]:
-        """A change to an object. Never raises for what became of it; raises only before anything was sent.
+        """A change to an object. Never raises for what became of it; raises `NothingSent` when it did not leave.
 
         `again`: an earlier call under this key ended in `Unknown` (see `create`).
         """
@@ -124,7 +124,7 @@ class Deletes(Collection[R]):
     async def delete(self, id: str) -> WriteOutcome[DeleteResult]:  # noqa: A002 - Rutter's own name
         """Deletes an object. Safe to repeat, and repeated here after anything that may pass."""
         call = Call("DELETE", path_of(*self._path(quoted_id(id))), token=self._seat.token, on_object=True)
-        outcome, doubt = await self._seat.exchange.send_idempotent(call)
+        outcome, doubt = await self._seat.exchange.send_delete(call)
         if not isinstance(outcome, NoAnswer) and outcome.status == 410:
             return Done(DeleteResult(code="not_found", success=True), outcome.job_id, outcome.request_id)
         return await Verdicts(self._seat.exchange, _deleted, on_object=True).of(outcome, doubt=doubt)

@@ -105,6 +105,11 @@ class Proposals:
         """The proposals for one vendor that are in one of the states."""
         return self._many(_of_company(company_id, states).where(proposals.c.vendor_id == vendor_id))
 
+    def of_company(self, company_id: str, states: Collection[str]) -> list[Proposal]:
+        """A company's proposals that are in one of the states."""
+        c = proposals.c
+        return self._many(select(proposals).where(c.company_id == company_id, c.state.in_(list(states))))
+
     def of_run(self, run_id: str) -> list[Proposal]:
         """The lines of a payment run, in no order."""
         return self._many(select(proposals).where(proposals.c.run_id == run_id))

@@ -13,7 +13,6 @@ from rutter_ap_server.guard.policy.tables import (
     ProposalPolicy,
     QuietHours,
     RulePolicy,
-    ToolPolicy,
     VendorPolicy,
 )
 from rutter_ap_server.guard.policy.windows import WINDOWS, Window
@@ -32,7 +31,6 @@ __all__ = [
     "ProposalPolicy",
     "QuietHours",
     "RulePolicy",
-    "ToolPolicy",
     "VendorPolicy",
     "Window",
     "parse_policy",

@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from datetime import date
 from functools import cached_property
+from typing import Any
 
 from pydantic import Field, field_validator
 
 from rutter_ap_server.guard.policy.tables import (
     ApproverPolicy,
     Asking,
+    Base,
     CompanyPolicy,
     CurrencyPolicy,
     ProposalPolicy,
     QuietHours,
     RulePolicy,
     Table,
-    ToolPolicy,
     VendorPolicy,
     fitting,
+    known_writes,
 )
 from rutter_ap_server.store.canonical import digest
 from rutter_ap_tools.findings import Finding, Severity
@@ -38,13 +40,14 @@ class Policy(Table):
     """The whole policy. A currency without a table of its own has no tier that a chat answer could release.
 
     `approvers` bounds those it names; once it names anybody, nobody else may release. Whoever prepared a write may not
-    release it unless `preparer_may_approve`. Nothing is booked on or before `closing_date`.
+    release it unless `preparer_may_approve`. Nothing is booked on or before `closing_date`. `tools` says what every
+    call of a write asks for, where that is not the write's own default.
     """
 
     currencies: dict[str, CurrencyPolicy] = Field(
         default_factory=lambda: dict.fromkeys(("AUD", "CAD", "CHF", "EUR", "GBP", "NZD", "USD"), _DEFAULT_CURRENCY)
     )
-    tools: ToolPolicy = ToolPolicy()
+    tools: dict[str, Base] = Field(default_factory=dict)
     asking: Asking = Asking()
     proposals: ProposalPolicy = ProposalPolicy()
     rules: RulePolicy = RulePolicy()
@@ -59,6 +62,11 @@ class Policy(Table):
     @classmethod
     def _amounts_fit(cls, value: dict[str, CurrencyPolicy]) -> dict[str, CurrencyPolicy]:
         return fitting(value)
+
+    @field_validator("tools", mode="before")
+    @classmethod
+    def _tools_write(cls, value: Any) -> Any:
+        return known_writes(value)
 
     @field_validator("quiet_hours")
     @classmethod
@@ -89,9 +97,10 @@ class Policy(Table):
             return self
         return self.model_copy(update={"closing_date": up_to})
 
-    def base(self, tool: str) -> Severity:
-        """What a write of this tool asks for before any rule has spoken."""
-        return Severity[getattr(self.tools, tool).upper()]
+    def asks_of(self, tool: str) -> Severity | None:
+        """What every call of this tool asks for; None where the operator leaves that to the write's own default."""
+        word = self.tools.get(tool)
+        return Severity[word.upper()] if word is not None else None
 
     def limit(self, currency: str, name: str) -> Money | None:
         """One of a currency's amounts, or None when the currency has no table or the table no such limit."""

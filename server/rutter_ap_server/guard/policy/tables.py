@@ -4,35 +4,43 @@ from __future__ import annotations
 
 from datetime import date, datetime, time
 from fractions import Fraction
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic_core import PydanticCustomError
 
 from rutter_ap_server.guard.policy.codes import CODES
+from rutter_ap_tools.catalogue import CATALOGUE
 from rutter_ap_tools.errors import BadInput
 from rutter_ap_tools.findings import Severity
 from rutter_ap_tools.money import Money, exponent_of
 from rutter_ap_tools.text import clean, fold
+from rutter_ap_tools.wire import WriteArguments
 
 Base = Literal["allow", "ask", "approve", "refuse"]
 Setting = Literal["off", "ask", "approve", "refuse"]
-Tool = Literal[
-    "create_bill",
-    "update_bill",
-    "delete_bill",
-    "pay_bill",
-    "propose_payment_run",
-    "void_payment",
-    "create_credit",
-    "apply_credit",
-    "remove_credit",
-    "attach_file",
-    "save_vendor",
-    "link_account",
-]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 ClockTime = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+# Every tool that writes: what the policy may name is what an assistant may ask for.
+WRITE_TOOLS = frozenset(tool.name for tool in CATALOGUE if issubclass(tool.arguments, WriteArguments))
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+
+def _is_write(name: str) -> str:
+    if name not in WRITE_TOOLS:
+        raise PydanticCustomError("not_a_write", "{name} is not a tool that writes", {"name": clean(name, 40)})
+    return name
+
+
+Tool = Annotated[str, AfterValidator(_is_write)]
+
+
+def known_writes(value: Any) -> Any:
+    """A table by tool, unless it names one that does not write. Raises `ValueError` with every such name."""
+    unknown = [name for name in value if name not in WRITE_TOOLS] if isinstance(value, dict) else []
+    if unknown:
+        raise ValueError("; ".join(f"tools.{clean(str(name), 60)} is not a known field" for name in unknown))
+    return value
 
 
 class Table(BaseModel):
@@ -58,29 +66,6 @@ class CurrencyPolicy(Table):
     week_limit: str | None = None
     month_limit: str | None = None
     vendor_month_limit: str | None = None
-
-
-class ToolPolicy(Table):
-    """What each write asks for before any rule has spoken."""
-
-    create_bill: Base = "allow"
-    # Like entering: it pays nothing, and the rules ask where it changes what is owed or when.
-    update_bill: Base = "allow"
-    # A record is gone for good, and with it the proof that something was owed.
-    delete_bill: Base = "approve"
-    pay_bill: Base = "ask"
-    propose_payment_run: Base = "ask"
-    # It makes a paid bill payable again: a chat answer, which some clients give by themselves, must not do that.
-    void_payment: Base = "approve"
-    # A made-up credit lets less be paid than is owed, which nobody notices until the vendor does: a person agrees.
-    create_credit: Base = "ask"
-    apply_credit: Base = "allow"
-    # It lets more be paid again, and undoes what somebody decided.
-    remove_credit: Base = "ask"
-    attach_file: Base = "allow"
-    # A vendor that does not exist is where paying for nothing begins: a person agrees to every new one.
-    save_vendor: Base = "ask"
-    link_account: Base = "allow"
 
 
 class Asking(Table):

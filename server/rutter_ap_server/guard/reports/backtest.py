@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.judge import judge
 from rutter_ap_server.guard.policy import WINDOWS, Policy
 from rutter_ap_server.guard.prepared import prepare
-from rutter_ap_server.guard.writes.base import Facts, StoreFacts, ability
+from rutter_ap_server.guard.shared_rules import closed_period, quiet_hours, vendor_changed
+from rutter_ap_server.guard.store_facts import StoreFacts
+from rutter_ap_server.guard.writes.base import Facts, ability_of
 from rutter_ap_server.guard.writes.parties import (
     AccountFact,
     BillFact,
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
     from rutter_ap_server.rutter.models.vendors import Vendor
 
 NOT_JUDGED = ("quiet hours", "changes of a vendor", "open credits", "the closing date", "approvals")
+_NOT_ASKED = (closed_period, quiet_hours, vendor_changed)
+PAY_BILL = write_named("pay_bill")
 _PAGES_MAX = 200
 _HOURS_A_DAY = 24
 
@@ -207,8 +211,14 @@ async def _of_share(
     facts = Facts(
         seen=seen,
         binding={},
-        ability=ability(books.company, "bill_payments", "create", "record a payment", "a person can enter it there"),
+        before={},
+        vendor=None,
         texts=bill_texts(raw),
+        arguments=(),
+        now=datetime.combine(on, time(12), UTC),
+        today=on,
+        ability=ability_of(books.company.platform, PAY_BILL.needs),
+        closed_up_to=None,
     )
     broken = []
     company = books.policy.of(prepared.company_id)
@@ -217,8 +227,16 @@ async def _of_share(
         spent = past.spent(share, on, window.hours, (vendor_id or "") if window.per_vendor else None)
         if limit is not None and spent + share > limit:
             broken.append((window.code, f"{share} would have passed the limit of {limit} for {window.words}"))
-    own = StoreFacts(over_limits=tuple(broken))
-    return judge(write_named("pay_bill"), prepared, facts, own, books.policy).findings
+    stored = StoreFacts(
+        frozen_by=None,
+        in_flight=(),
+        repeats=(),
+        sightings=(),
+        documents=(),
+        mentioned_before=(),
+        over_limits=tuple(broken),
+    )
+    return judge(PAY_BILL, prepared, facts, stored, books.policy, without=_NOT_ASKED).findings
 
 
 def _as_of(bill: BillFact, share: Money, past: _Past) -> BillFact:

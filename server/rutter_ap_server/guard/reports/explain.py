@@ -9,9 +9,9 @@ from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.judge import Judgement, assess, gather_facts
 from rutter_ap_server.guard.policy import WINDOWS, Policy, Window
 from rutter_ap_server.guard.prepared import PreparedWrite
-from rutter_ap_server.guard.store_facts import StoredLinks, window_of
-from rutter_ap_server.guard.writes.base import Write
-from rutter_ap_server.guard.writes.registry import write_for, write_named
+from rutter_ap_server.guard.store_facts import linked_accounts, window_of
+from rutter_ap_server.guard.writes.base import Batch, Write
+from rutter_ap_server.guard.writes.registry import default_severities, proposed_by, write_for
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.wire import MoneyShape, WriteArguments
@@ -64,22 +64,34 @@ class Explanation:
         }
 
 
+def shown_policy(policy: Policy, *, exclude_none: bool) -> dict[str, Any]:
+    """The policy as people and programs read it: with every write's own default where the policy says nothing."""
+    shown = policy.model_dump(mode="json", exclude_none=exclude_none)
+    return shown | {"tools": default_severities() | shown["tools"]}
+
+
 async def explain_intent(store: Store, policy: Policy, intent: WriteArguments, company: Company) -> Explanation:
     """Explains a write nobody has proposed. Raises whatever `ApError` says why it cannot even be judged."""
     write = write_for(intent)
-    prepared = await write.prepare(intent, company, StoredLinks(store, company.id))
+    prepared = await write.prepare(intent, company, linked_accounts(store, company.id))
     return await _explain(store, policy, write, prepared, company, except_id=None)
 
 
 async def explain_proposal(store: Store, policy: Policy, proposal: Proposal, company: Company) -> Explanation:
     """Explains a proposal as it would be judged now, whatever was found when it was made."""
     return await _explain(
-        store, policy, write_named(proposal.tool), PreparedWrite.of(proposal), company, except_id=proposal.id
+        store, policy, proposed_by(proposal.tool), PreparedWrite.of(proposal), company, except_id=proposal.id
     )
 
 
 async def _explain(
-    store: Store, policy: Policy, write: Write, prepared: PreparedWrite, company: Company, *, except_id: str | None
+    store: Store,
+    policy: Policy,
+    write: Write[Any] | Batch,
+    prepared: PreparedWrite,
+    company: Company,
+    *,
+    except_id: str | None,
 ) -> Explanation:
     facts = await gather_facts(write, prepared, company, policy)
 
@@ -87,7 +99,8 @@ async def _explain(
         # A proposal that has its reservation counts in the windows already: it would be told to be over them by itself.
         counted = except_id is not None and tx.spend.is_reserved(except_id)
         judgement = assess(tx, write, prepared, facts, policy, except_id=except_id, with_limits=not counted)
-        states = window_states(tx, prepared, policy) if write.moves_money else ()
+        counts = isinstance(write, Write) and write.counts_against_limits
+        states = window_states(tx, prepared, policy) if counts else ()
         return Explanation(prepared, judgement, states)
 
     return await store.read(look)

@@ -1,4 +1,4 @@
-"""Applying a credit memo to a bill of the same vendor."""
+"""`apply_credit`: applying a credit memo to a bill of the same vendor."""
 
 from __future__ import annotations
 
@@ -11,17 +11,26 @@ from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
 from rutter_ap_server.guard.untrusted import amount_argument
-from rutter_ap_server.guard.writes.base import Facts, Links, Rule, Write, ability, refuse
+from rutter_ap_server.guard.writes.base import (
+    Dated,
+    Gathered,
+    LinkedAccount,
+    Need,
+    Repeats,
+    Rule,
+    Touched,
+    Write,
+    refuse,
+)
 from rutter_ap_server.guard.writes.parties import PAYABLE, BillFact, bill_fact, bill_texts, bill_words, midnight
 from rutter_ap_server.reads.amounts import ledger_money
 from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.rutter.models.credits import BillCreditApplicationCreate, BillCreditMemo
 from rutter_ap_server.rutter.models.payments import AllocationDraft
-from rutter_ap_server.rutter.outcomes import Unknown, WriteOutcome
-from rutter_ap_server.store.engine import Tx
+from rutter_ap_server.rutter.outcomes import WriteOutcome
 from rutter_ap_tools.credits import ApplyCredit
 from rutter_ap_tools.errors import AssistantError
-from rutter_ap_tools.findings import Finding
+from rutter_ap_tools.findings import Finding, Severity
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.text import clean
 from rutter_ap_tools.wire import MoneyShape, Record
@@ -94,19 +103,16 @@ def bill_not_payable(prepared: PreparedWrite, facts: CreditFacts, policy: Policy
     return None
 
 
-def bill_closed_period(prepared: PreparedWrite, facts: CreditFacts, policy: Policy) -> Finding | None:
-    """Nothing is booked into a closed period."""
-    day, closed = date.fromisoformat(prepared.fields["date"]), policy.closing_date
-    if closed is None or day > closed:
-        return None
-    return refuse("bill.closed_period", f"the application is dated {day}, and the books are closed up to {closed}")
-
-
-class ApplyCreditWrite(Write):
+class ApplyCreditWrite(Write[CreditFacts]):
     """`apply_credit`."""
 
     tool = "apply_credit"
-    moves_money = False
+    default_severity = Severity.ALLOW
+    counts_against_limits = False
+    repeats = Repeats.SAME_REQUEST
+    needs = (
+        Need("bill_credit_memos", "apply", "apply a credit to a bill", "a person can apply it there", "apply_credit"),
+    )
     rules: tuple[Rule[CreditFacts], ...] = (
         amount_not_positive,
         currency_mismatch,
@@ -115,15 +121,31 @@ class ApplyCreditWrite(Write):
         credit_over_balance,
         credit_not_open,
         bill_not_payable,
-        bill_closed_period,
     )
 
-    async def prepare(self, intent: ApplyCredit, company: Company, links: Links) -> PreparedWrite:
+    def touches(self, prepared: PreparedWrite) -> frozenset[Touched]:
+        """The bill and the credit: what is left of either changes."""
+        fields = prepared.fields
+        return frozenset({Touched("bill", fields["bill_id"]), Touched("credit", fields["credit_id"])})
+
+    def posting_dates(self, prepared: PreparedWrite, seen: CreditFacts) -> tuple[Dated, ...]:
+        """An application is booked under its own date."""
+        return (Dated("the application is dated", date.fromisoformat(prepared.fields["date"])),)
+
+    def document_dates(self, prepared: PreparedWrite, seen: CreditFacts) -> tuple[Dated, ...]:
+        """None: it enters no document, and pays nothing."""
+        return ()
+
+    def needed(self, prepared: PreparedWrite) -> tuple[Need, ...]:
+        """Applying a credit."""
+        return self.needs
+
+    async def prepare(self, request: ApplyCredit, company: Company, linked_account: LinkedAccount) -> PreparedWrite:
         """Fixes credit, bill, amount and date."""
-        credit, bill = await self._read(company, intent.credit_id, intent.bill_id)
+        credit, bill = await self._read(company, request.credit_id, request.bill_id)
         remaining, due = _remaining(credit, bill), bill_fact(bill).due
-        if intent.amount:
-            money = Money.parse(intent.amount, due.currency)
+        if request.amount:
+            money = Money.parse(request.amount, due.currency)
         elif remaining.currency != due.currency:
             raise AssistantError(
                 f"the credit is in {remaining.currency} but the bill is in {due.currency}",
@@ -142,24 +164,22 @@ class ApplyCreditWrite(Write):
                 "vendor_id": credit.vendor_id or "",
                 "amount": money.text,
                 "currency": money.currency,
-                "date": intent.date or company.clock.today().isoformat(),
+                "date": request.date or company.clock.today().isoformat(),
             },
             summary=f"Apply {money} of credit {number} to {bill_words(bill_fact(bill))}",
-            defaulted=() if intent.date else ("date",),
+            defaulted=() if request.date else ("date",),
             money=money,
             vendor_id=credit.vendor_id,
             bill_id=bill.id,
         )
 
-    async def gather(
-        self, prepared: PreparedWrite, company: Company, policy: Policy | None = None
-    ) -> Facts[CreditFacts]:
+    async def gather(self, prepared: PreparedWrite, company: Company, policy: Policy | None) -> Gathered[CreditFacts]:
         """Credit and bill afresh."""
         credit, raw = await self._read(company, prepared.fields["credit_id"], prepared.fields["bill_id"])
         bill = bill_fact(raw)
         seen = CreditFacts(credit.vendor_id, credit.status, _remaining(credit, raw), bill)
         usual = (seen.remaining, bill.due)
-        return Facts(
+        return Gathered(
             seen=seen,
             binding={
                 "bill": bill.binding,
@@ -167,31 +187,27 @@ class ApplyCreditWrite(Write):
                 "amount": str(prepared.money),
             },
             before={"applied": f"{_applied(raw, credit.id):f}"},
-            now=company.clock.now(),
-            ability=ability(
-                company, "bill_credit_memos", "apply", "apply a credit to a bill", "a person can apply it there"
-            ),
+            vendor=None,
             texts=bill_texts(raw),
             arguments=() if prepared.money in usual else (amount_argument(_money(prepared)),),
         )
 
-    async def send(self, prepared: PreparedWrite, company: Company, key: str, *, again: bool) -> WriteOutcome[Any]:
-        """Applies the credit (Rutter docs: Bill Credit Applications)."""
+    async def draft(self, prepared: PreparedWrite, company: Company) -> BillCreditApplicationCreate:
+        """The application as Rutter takes it (Rutter docs: Bill Credit Applications)."""
         fields = prepared.fields
-        draft = BillCreditApplicationCreate(
+        return BillCreditApplicationCreate(
             bill_credit_memo_id=fields["credit_id"],
             vendor_id=fields["vendor_id"],
             currency_code=fields["currency"],
             transaction_date=midnight(fields["date"]),
             linked_bills=(AllocationDraft(id=fields["bill_id"], allocated_amount=Decimal(fields["amount"])),),
         )
-        return await company.rutter.bill_credit_applications.apply(draft, idempotency_key=key, again=again)
 
-    async def read_back(
-        self, prepared: PreparedWrite, company: Company, sent: Any, before: dict[str, Any]
-    ) -> Record | None:
-        """Posted means: the bill shows this much more of this credit than it did before."""
-        return await self.find(prepared, company, before)
+    async def send(
+        self, prepared: PreparedWrite, draft: BillCreditApplicationCreate, company: Company, key: str, *, again: bool
+    ) -> WriteOutcome[Any]:
+        """Applies the credit."""
+        return await company.rutter.bill_credit_applications.apply(draft, idempotency_key=key, again=again)
 
     async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
         """The bill's applications of this credit grew by exactly the amount."""
@@ -208,13 +224,6 @@ class ApplyCreditWrite(Write):
             bill_due=MoneyShape.of(due),
             bill_status=bill.status,
         )
-
-    async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
-        """The ledger itself tells more than the job, which names no record."""
-        return Unknown(job_id, "job_unreadable")
-
-    def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
-        """Nothing beyond the receipt."""
 
     async def _read(self, company: Company, credit_id: str, bill_id: str) -> tuple[BillCreditMemo, Bill]:
         return await company.rutter.bill_credit_memos.get(credit_id), await company.rutter.bills.get(bill_id)

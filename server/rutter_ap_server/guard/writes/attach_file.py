@@ -1,4 +1,4 @@
-"""Attaching a document to a bill."""
+"""`attach_file`: attaching a document to a bill."""
 
 from __future__ import annotations
 
@@ -14,14 +14,26 @@ from rutter_ap_server.documents.text import file_text
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
 from rutter_ap_server.guard.untrusted import path_argument
-from rutter_ap_server.guard.writes.base import Facts, Links, Rule, Write, ability, approve, ask, refuse
+from rutter_ap_server.guard.writes.base import (
+    Dated,
+    Gathered,
+    LinkedAccount,
+    Need,
+    Repeats,
+    Rule,
+    Touched,
+    Write,
+    approve,
+    ask,
+    refuse,
+)
 from rutter_ap_server.guard.writes.parties import BillFact, bill_fact, bill_texts, bill_words
 from rutter_ap_server.rutter.models.attachments import Attachment
-from rutter_ap_server.rutter.outcomes import Unknown, WriteOutcome
+from rutter_ap_server.rutter.outcomes import WriteOutcome
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_tools.attachments import AttachFile
 from rutter_ap_tools.errors import BadInput
-from rutter_ap_tools.findings import Finding
+from rutter_ap_tools.findings import Finding, Severity
 from rutter_ap_tools.text import clean, normal_number, quote
 from rutter_ap_tools.wire import Record
 
@@ -34,9 +46,9 @@ class AttachmentFacts:
     """
 
     bill: BillFact
-    pages: tuple[str, ...] = ()
-    trouble: str = ""
-    vendor: str = ""
+    pages: tuple[str, ...]
+    trouble: str
+    vendor: str
 
 
 def bill_void(prepared: PreparedWrite, facts: AttachmentFacts, policy: Policy) -> Finding | None:
@@ -73,24 +85,43 @@ def document_unreadable(prepared: PreparedWrite, facts: AttachmentFacts, policy:
     return ask("document.unreadable", f"{facts.trouble}: a person must check that it is the document of its bill")
 
 
-class AttachFileWrite(Write):
+class AttachFileWrite(Write[AttachmentFacts]):
     """`attach_file`."""
 
     tool = "attach_file"
-    moves_money = False
+    default_severity = Severity.ALLOW
+    counts_against_limits = False
+    repeats = Repeats.SAME_REQUEST
+    needs = (Need("bills", "attach", "attach a file to a bill", "a person can attach it there", "attach_file"),)
     rules: tuple[Rule[AttachmentFacts], ...] = (bill_void, document_mismatch, document_unreadable)
 
-    async def prepare(self, intent: AttachFile, company: Company, links: Links) -> PreparedWrite:
-        """Reads the file once, checks what it is, and freezes its hash."""
-        if bool(intent.path) == bool(intent.upload):
+    def touches(self, prepared: PreparedWrite) -> frozenset[Touched]:
+        """Nothing: a file beside a bill changes nothing that another write is judged by."""
+        return frozenset()
+
+    def posting_dates(self, prepared: PreparedWrite, seen: AttachmentFacts) -> tuple[Dated, ...]:
+        """None: it books nothing."""
+        return ()
+
+    def document_dates(self, prepared: PreparedWrite, seen: AttachmentFacts) -> tuple[Dated, ...]:
+        """None: bills are often entered under the day they came."""
+        return ()
+
+    def needed(self, prepared: PreparedWrite) -> tuple[Need, ...]:
+        """Attaching a file."""
+        return self.needs
+
+    async def prepare(self, request: AttachFile, company: Company, linked_account: LinkedAccount) -> PreparedWrite:
+        """Reads the file once, checks what it is, and fixes its hash."""
+        if bool(request.path) == bool(request.upload):
             raise BadInput("give exactly one of `path` and `upload`")
-        document = company.documents.read(intent.path) if intent.path else company.documents.uploaded(intent.upload)
-        name = clean(intent.file_name, 200) or document.name
+        document = company.documents.read(request.path) if request.path else company.documents.uploaded(request.upload)
+        name = clean(request.file_name, 200) or document.name
         if "/" in name or "\\" in name:
             raise BadInput("`file_name` must be a name, not a path")
         # The name shown in the ledger must not promise another kind of file than the content is.
         check_kind(name, document.content)
-        bill = bill_fact(await company.rutter.bills.get(intent.bill_id))
+        bill = bill_fact(await company.rutter.bills.get(request.bill_id))
         return prepare(
             tool=self.tool,
             company_id=company.id,
@@ -106,20 +137,19 @@ class AttachFileWrite(Write):
         )
 
     async def gather(
-        self, prepared: PreparedWrite, company: Company, policy: Policy | None = None
-    ) -> Facts[AttachmentFacts]:
+        self, prepared: PreparedWrite, company: Company, policy: Policy | None
+    ) -> Gathered[AttachmentFacts]:
         """The bill afresh, what is attached to it now, and what the file says."""
         raw = await company.rutter.bills.get(prepared.fields["bill_id"])
         bill = bill_fact(raw)
         attached = await company.rutter.attachments.list(bill.id)
         file = await file_text(company.documents, prepared.fields["path"], prepared.fields["sha256"])
         vendor = await _vendor(company, bill.vendor_id) if file.pages else ""
-        return Facts(
+        return Gathered(
             seen=AttachmentFacts(bill, file.pages, file.trouble, vendor),
             binding={"bill": bill.id, "sha256": prepared.fields["sha256"]},
             before={"attachments": sorted(a.id for a in attached)},
-            now=company.clock.now(),
-            ability=ability(company, "bills", "attach", "attach a file to a bill", "a person can attach it there"),
+            vendor=None,
             texts=(
                 *bill_texts(raw),
                 *((f"page {number} of the file", page) for number, page in enumerate(file.pages, start=1)),
@@ -127,14 +157,21 @@ class AttachFileWrite(Write):
             arguments=(path_argument(prepared.fields["path"], prepared.fields["file_name"]),),
         )
 
-    async def send(self, prepared: PreparedWrite, company: Company, key: str, *, again: bool) -> WriteOutcome[Any]:
-        """Uploads the file (Rutter docs: Bill Attachments), if it is still the one that was judged."""
-        fields = prepared.fields
-        document = company.documents.read_again(fields["path"])
-        if document.sha256 != fields["sha256"]:
+    async def draft(self, prepared: PreparedWrite, company: Company) -> bytes:
+        """The file's content, if it is still the one that was judged."""
+        document = company.documents.read_again(prepared.fields["path"])
+        if document.sha256 != prepared.fields["sha256"]:
             raise BadInput("the file changed since it was proposed; nothing was attached", code="files.changed")
+        company.rutter.attachments.check(prepared.fields["file_name"], document.content)
+        return document.content
+
+    async def send(
+        self, prepared: PreparedWrite, draft: bytes, company: Company, key: str, *, again: bool
+    ) -> WriteOutcome[Any]:
+        """Uploads the file (Rutter docs: Bill Attachments)."""
+        fields = prepared.fields
         return await company.rutter.attachments.upload(
-            fields["bill_id"], fields["file_name"], document.content, idempotency_key=key, again=again
+            fields["bill_id"], fields["file_name"], draft, idempotency_key=key, again=again
         )
 
     async def read_back(
@@ -151,10 +188,6 @@ class AttachFileWrite(Write):
             a for a in attached if a.id not in before["attachments"] and a.file_name == prepared.fields["file_name"]
         ]
         return _record(fresh, prepared)
-
-    async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
-        """The ledger itself tells more than the job, which names no record."""
-        return Unknown(job_id, "job_unreadable")
 
     def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
         """Remembers which bill the file belongs to."""

@@ -1,7 +1,8 @@
-"""Entering a bill from its document."""
+"""`create_bill`: entering a bill from its document."""
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -10,7 +11,7 @@ from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import vendor_name
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
-from rutter_ap_server.guard.writes.base import Facts, Links, Write, ability
+from rutter_ap_server.guard.writes.base import Dated, Gathered, LinkedAccount, Need, Repeats, Touched, Write
 from rutter_ap_server.guard.writes.create_bill_rules import RULES, BillFacts, EarlierBill
 from rutter_ap_server.guard.writes.parties import account_fact, midnight, read_vendor
 from rutter_ap_server.reads.amounts import ledger_money
@@ -18,59 +19,79 @@ from rutter_ap_server.reads.history import bills_of
 from rutter_ap_server.rutter.models.base import given
 from rutter_ap_server.rutter.models.bills import Bill, BillCreate, BillLineDraft, LineItemDraft, RefDraft
 from rutter_ap_server.rutter.outcomes import WriteOutcome
-from rutter_ap_server.store.engine import Tx
 from rutter_ap_tools.bills import CreateBill, NewBillLine
 from rutter_ap_tools.errors import BadInput
+from rutter_ap_tools.findings import Severity
 from rutter_ap_tools.money import Money, exponent_of
 from rutter_ap_tools.text import clean, normal_number
 from rutter_ap_tools.wire import MoneyShape, Named, Record
 
+_CREATE = Need("bills", "create", "enter a bill", "a person can enter it there", "create_bill")
 _DIMENSIONS = ("tax_rate", "class", "department", "location", "customer", "project")
 
 
-class CreateBillWrite(Write):
+class CreateBillWrite(Write[BillFacts]):
     """`create_bill`."""
 
     tool = "create_bill"
-    moves_money = False
+    default_severity = Severity.ALLOW
+    counts_against_limits = False
+    repeats = Repeats.SAME_REQUEST
+    needs = (_CREATE,)
     rules = RULES
 
-    async def prepare(self, intent: CreateBill, company: Company, links: Links) -> PreparedWrite:
+    def touches(self, prepared: PreparedWrite) -> frozenset[Touched]:
+        """Two bills of one vendor may be the same document twice."""
+        return frozenset({Touched("bills_of_vendor", prepared.fields["vendor_id"])})
+
+    def posting_dates(self, prepared: PreparedWrite, seen: BillFacts) -> tuple[Dated, ...]:
+        """A bill is booked under its issue date."""
+        return (Dated("the bill is dated", date.fromisoformat(prepared.fields["issue_date"])),)
+
+    def document_dates(self, prepared: PreparedWrite, seen: BillFacts) -> tuple[Dated, ...]:
+        """A bill from the future has a wrong date, or is not one yet."""
+        return self.posting_dates(prepared, seen)
+
+    def needed(self, prepared: PreparedWrite) -> tuple[Need, ...]:
+        """Entering a bill, whatever is on it."""
+        return self.needs
+
+    async def prepare(self, request: CreateBill, company: Company, linked_account: LinkedAccount) -> PreparedWrite:
         """Resolves every name, checks every amount's digits, and adds the lines up."""
-        vendor = await company.directory.vendor(intent.vendor)
-        lines = [await prepared_line(line, intent.currency, company, links) for line in intent.lines]
-        total = Money.total((Money.parse(line["amount"], intent.currency) for line in lines), intent.currency)
-        if intent.due_date and intent.due_date < intent.issue_date:
+        vendor = await company.directory.vendor(request.vendor)
+        lines = [await prepared_line(line, request.currency, company, linked_account) for line in request.lines]
+        total = Money.total((Money.parse(line["amount"], request.currency) for line in lines), request.currency)
+        if request.due_date and request.due_date < request.issue_date:
             raise BadInput("`due_date` is before `issue_date`")
-        payable = intent.accounts_payable_account
+        payable = request.accounts_payable_account
         fields: dict[str, Any] = {
             "vendor_id": vendor.id,
-            "issue_date": intent.issue_date,
-            "due_date": intent.due_date,
-            "currency": intent.currency,
-            "document_number": intent.document_number,
-            "memo": intent.memo,
+            "issue_date": request.issue_date,
+            "due_date": request.due_date,
+            "currency": request.currency,
+            "document_number": request.document_number,
+            "memo": request.memo,
             "lines": lines,
-            "payment_terms": await _id_of(company, "payment_terms", intent.payment_terms),
+            "payment_terms": await _id_of(company, "payment_terms", request.payment_terms),
             "accounts_payable_account": (await company.directory.account(payable)).id
             if payable
-            else await links.account_id("accounts_payable") or "",
-            "subsidiary": await _id_of(company, "subsidiary", intent.subsidiary),
-            "purchase_orders": [await _id_of(company, "purchase_order", order) for order in intent.purchase_orders],
+            else await linked_account("accounts_payable") or "",
+            "subsidiary": await _id_of(company, "subsidiary", request.subsidiary),
+            "purchase_orders": [await _id_of(company, "purchase_order", order) for order in request.purchase_orders],
         }
         name = clean(vendor_name(vendor))
-        number = f" {clean(intent.document_number, 60)}" if intent.document_number else ""
+        number = f" {clean(request.document_number, 60)}" if request.document_number else ""
         return prepare(
             tool=self.tool,
             company_id=company.id,
             fields=fields,
-            summary=f"Enter bill{number} of {total} from {name}, issued {intent.issue_date}",
+            summary=f"Enter bill{number} of {total} from {name}, issued {request.issue_date}",
             money=total,
             vendor_id=vendor.id,
             vendor_name=name,
         )
 
-    async def gather(self, prepared: PreparedWrite, company: Company, policy: Policy | None = None) -> Facts[BillFacts]:
+    async def gather(self, prepared: PreparedWrite, company: Company, policy: Policy | None) -> Gathered[BillFacts]:
         """The vendor and its bills afresh, and the accounts the lines name."""
         vendor = await read_vendor(company, prepared.fields["vendor_id"])
         named = {line["account"] for line in prepared.fields["lines"] if line["account"]}
@@ -80,24 +101,23 @@ class CreateBillWrite(Write):
         ]
         owed_on = prepared.fields["accounts_payable_account"]
         payable = account_fact(await company.rutter.accounts.get(owed_on)) if owed_on else None
-        return Facts(
-            seen=BillFacts(vendor, tuple(accounts), tuple(earlier), company.clock.today(), payable),
+        return Gathered(
+            seen=BillFacts(vendor, tuple(accounts), tuple(earlier), payable),
             binding={
                 "vendor": vendor.binding,
                 "accounts": [a.binding for a in (*accounts, *((payable,) if payable else ()))],
                 "total": str(prepared.money),
             },
             before={"bills": sorted(bill.id for bill in earlier)},
-            now=company.clock.now(),
             vendor=vendor,
-            ability=ability(company, "bills", "create", "enter a bill", "a person can enter it there"),
             texts=_texts(prepared),
+            arguments=(),
         )
 
-    async def send(self, prepared: PreparedWrite, company: Company, key: str, *, again: bool) -> WriteOutcome[Any]:
-        """Creates the bill (Rutter docs: Bills)."""
+    async def draft(self, prepared: PreparedWrite, company: Company) -> BillCreate:
+        """The bill as Rutter takes it (Rutter docs: Bills)."""
         fields = prepared.fields
-        draft = BillCreate(
+        return BillCreate(
             vendor_id=fields["vendor_id"],
             issue_date=midnight(fields["issue_date"]),
             due_date=given(midnight(fields["due_date"]) if fields["due_date"] else None),
@@ -110,6 +130,11 @@ class CreateBillWrite(Write):
             linked_purchase_orders=given(tuple(RefDraft(id=order) for order in fields["purchase_orders"]) or None),
             line_items=tuple(line_draft(line) for line in fields["lines"]),
         )
+
+    async def send(
+        self, prepared: PreparedWrite, draft: BillCreate, company: Company, key: str, *, again: bool
+    ) -> WriteOutcome[Any]:
+        """Creates the bill."""
         return await company.rutter.bills.create(draft, idempotency_key=key, again=again)
 
     async def read_back(
@@ -143,16 +168,15 @@ class CreateBillWrite(Write):
         """Rutter's job for it."""
         return await company.rutter.bills.outcome(job_id)
 
-    def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
-        """Nothing beyond the receipt."""
 
-
-async def prepared_line(line: NewBillLine, currency: str, company: Company, links: Links) -> dict[str, Any]:
-    """A line with its names resolved and its digits checked, as a frozen intent keeps it."""
+async def prepared_line(
+    line: NewBillLine, currency: str, company: Company, linked_account: LinkedAccount
+) -> dict[str, Any]:
+    """A line with its names resolved and its digits checked, as a prepared write keeps it."""
     amount = Money.parse(line.amount, currency)
     account = (await company.directory.account(line.account)).id if line.account else ""
     if not account and not line.item:
-        account = await links.account_id("expense") or ""
+        account = await linked_account("expense") or ""
         if not account:
             raise BadInput(
                 "`account` is needed on every line",
@@ -163,13 +187,13 @@ async def prepared_line(line: NewBillLine, currency: str, company: Company, link
         _check_product(line, amount)
     stated = line.model_dump(by_alias=True)
     kept = {name: stated[name] for name in ("description", "quantity", "unit_amount")}
-    kept |= {write: await _id_of(company, write, stated[write]) for write in ("item", *_DIMENSIONS)}
+    kept |= {kind: await _id_of(company, kind, stated[kind]) for kind in ("item", *_DIMENSIONS)}
     return {"amount": amount.text, "account": account} | {k: v for k, v in kept.items() if v}
 
 
-async def _id_of(company: Company, write: str, reference: str) -> str:
-    """The id behind an id or name, so that both ways of saying it freeze to the same intent."""
-    return (await company.directory.one(write, reference)).id if reference else ""
+async def _id_of(company: Company, kind: str, reference: str) -> str:
+    """The id behind an id or name, so that both ways of saying it prepare the same write."""
+    return (await company.directory.one(kind, reference)).id if reference else ""
 
 
 def _check_product(line: NewBillLine, amount: Money) -> None:
@@ -189,7 +213,7 @@ def _texts(prepared: PreparedWrite) -> tuple[tuple[str, str], ...]:
 
 
 def line_draft(line: dict[str, Any]) -> BillLineDraft:
-    """A frozen line as it is sent."""
+    """A prepared line as it is sent."""
     item = LineItemDraft(
         id=given(line.get("item")),
         quantity=given(Decimal(line["quantity"]) if "quantity" in line else None),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import timedelta
 
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
@@ -37,8 +37,7 @@ class BillFacts:
     vendor: VendorFact
     accounts: tuple[AccountFact, ...]
     earlier: tuple[EarlierBill, ...]
-    today: date | None = None
-    payable_account: AccountFact | None = None
+    payable_account: AccountFact | None
 
 
 def bill_duplicate(prepared: PreparedWrite, facts: BillFacts, policy: Policy) -> Finding | None:
@@ -81,22 +80,6 @@ def _unused(account: AccountFact) -> bool:
     return account.status != "active"
 
 
-def bill_future_dated(prepared: PreparedWrite, facts: BillFacts, policy: Policy) -> Finding | None:
-    """A bill from the future has a wrong date, or is not one yet."""
-    issued = date.fromisoformat(prepared.fields["issue_date"])
-    if facts.today is None or issued - facts.today <= timedelta(days=policy.rules.future_days):
-        return None
-    return approve("bill.future_dated", f"the bill is dated {issued}, which is still to come")
-
-
-def bill_closed_period(prepared: PreparedWrite, facts: BillFacts, policy: Policy) -> Finding | None:
-    """Nothing is booked into a closed period."""
-    issued, closed = date.fromisoformat(prepared.fields["issue_date"]), policy.closing_date
-    if closed is None or issued > closed:
-        return None
-    return refuse("bill.closed_period", f"the bill is dated {issued}, and the books are closed up to {closed}")
-
-
 RULES: tuple[Rule[BillFacts], ...] = (
     amount_not_positive,
     bill_duplicate,
@@ -105,6 +88,4 @@ RULES: tuple[Rule[BillFacts], ...] = (
     vendor_archived,
     account_not_for_expenses,
     account_not_payable,
-    bill_future_dated,
-    bill_closed_period,
 )

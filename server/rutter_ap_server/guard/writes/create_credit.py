@@ -1,4 +1,4 @@
-"""Entering a vendor's credit: it pays nothing, but it lets less be paid and so can hide what is owed."""
+"""`create_credit`: entering a vendor's credit. It pays nothing, but lets less be paid and so can hide what is owed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,18 @@ from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import vendor_name
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
-from rutter_ap_server.guard.writes.base import Facts, Links, Rule, Write, ability, approve, refuse
+from rutter_ap_server.guard.writes.base import (
+    Dated,
+    Gathered,
+    LinkedAccount,
+    Need,
+    Repeats,
+    Rule,
+    Touched,
+    Write,
+    approve,
+    refuse,
+)
 from rutter_ap_server.guard.writes.create_bill import prepared_line
 from rutter_ap_server.guard.writes.document_rules import (
     account_not_for_expenses,
@@ -26,10 +37,9 @@ from rutter_ap_server.rutter.filters import equal
 from rutter_ap_server.rutter.models.base import given
 from rutter_ap_server.rutter.models.credits import BillCreditMemo, BillCreditMemoCreate, CreditLineDraft
 from rutter_ap_server.rutter.outcomes import WriteOutcome
-from rutter_ap_server.store.engine import Tx
 from rutter_ap_tools.bills import NewBillLine
 from rutter_ap_tools.credits import CreateCredit
-from rutter_ap_tools.findings import Finding
+from rutter_ap_tools.findings import Finding, Severity
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.text import clean, normal_number
 from rutter_ap_tools.wire import MoneyShape, Named, Record
@@ -52,9 +62,8 @@ class CreditEntryFacts:
     """What the ledger shows about a credit to enter."""
 
     vendor: VendorFact
-    accounts: tuple[AccountFact, ...] = ()
-    earlier: tuple[EarlierCredit, ...] = ()
-    today: date | None = None
+    accounts: tuple[AccountFact, ...]
+    earlier: tuple[EarlierCredit, ...]
 
 
 def _issued(prepared: PreparedWrite) -> date:
@@ -84,27 +93,15 @@ def credit_similar(prepared: PreparedWrite, facts: CreditEntryFacts, policy: Pol
     return None
 
 
-def credit_future_dated(prepared: PreparedWrite, facts: CreditEntryFacts, policy: Policy) -> Finding | None:
-    """A credit from the future has a wrong date, or is not one yet."""
-    issued = _issued(prepared)
-    if facts.today is None or issued - facts.today <= timedelta(days=policy.rules.future_days):
-        return None
-    return approve("bill.future_dated", f"the credit is dated {issued}, which is still to come")
-
-
-def bill_closed_period(prepared: PreparedWrite, facts: CreditEntryFacts, policy: Policy) -> Finding | None:
-    """Nothing is booked into a closed period."""
-    issued, closed = _issued(prepared), policy.closing_date
-    if closed is None or issued > closed:
-        return None
-    return refuse("bill.closed_period", f"the credit is dated {issued}, and the books are closed up to {closed}")
-
-
-class CreateCreditWrite(Write):
+class CreateCreditWrite(Write[CreditEntryFacts]):
     """`create_credit`."""
 
     tool = "create_credit"
-    moves_money = False
+    # A made-up credit lets less be paid than is owed, which nobody notices until the vendor does: a person agrees.
+    default_severity = Severity.ASK
+    counts_against_limits = False
+    repeats = Repeats.SAME_REQUEST
+    needs = (Need("bill_credit_memos", "create", "enter a credit", "a person can enter it there", "create_credit"),)
     rules: tuple[Rule[CreditEntryFacts], ...] = (
         amount_not_positive,
         credit_duplicate,
@@ -112,64 +109,75 @@ class CreateCreditWrite(Write):
         currency_mismatch,
         vendor_archived,
         account_not_for_expenses,
-        credit_future_dated,
-        bill_closed_period,
     )
 
-    async def prepare(self, intent: CreateCredit, company: Company, links: Links) -> PreparedWrite:
+    def touches(self, prepared: PreparedWrite) -> frozenset[Touched]:
+        """Two credits of one vendor may be the same document twice."""
+        return frozenset({Touched("credits_of_vendor", prepared.fields["vendor_id"])})
+
+    def posting_dates(self, prepared: PreparedWrite, seen: CreditEntryFacts) -> tuple[Dated, ...]:
+        """A credit is booked under its issue date."""
+        return (Dated("the credit is dated", _issued(prepared)),)
+
+    def document_dates(self, prepared: PreparedWrite, seen: CreditEntryFacts) -> tuple[Dated, ...]:
+        """A credit from the future has a wrong date, or is not one yet."""
+        return self.posting_dates(prepared, seen)
+
+    def needed(self, prepared: PreparedWrite) -> tuple[Need, ...]:
+        """Entering a credit."""
+        return self.needs
+
+    async def prepare(self, request: CreateCredit, company: Company, linked_account: LinkedAccount) -> PreparedWrite:
         """Resolves vendor and accounts, checks every amount's digits, and adds the lines up."""
-        vendor = await company.directory.vendor(intent.vendor)
-        as_bill = [NewBillLine(**line.model_dump()) for line in intent.lines]
-        lines = [await prepared_line(line, intent.currency, company, links) for line in as_bill]
-        total = Money.total((Money.parse(line["amount"], intent.currency) for line in lines), intent.currency)
+        vendor = await company.directory.vendor(request.vendor)
+        as_bill = [NewBillLine(**line.model_dump()) for line in request.lines]
+        lines = [await prepared_line(line, request.currency, company, linked_account) for line in as_bill]
+        total = Money.total((Money.parse(line["amount"], request.currency) for line in lines), request.currency)
         name = clean(vendor_name(vendor))
-        number = f" {clean(intent.document_number, 60)}" if intent.document_number else ""
+        number = f" {clean(request.document_number, 60)}" if request.document_number else ""
         return prepare(
             tool=self.tool,
             company_id=company.id,
             fields={
                 "vendor_id": vendor.id,
-                "issue_date": intent.issue_date,
-                "currency": intent.currency,
-                "document_number": intent.document_number,
-                "memo": intent.memo,
+                "issue_date": request.issue_date,
+                "currency": request.currency,
+                "document_number": request.document_number,
+                "memo": request.memo,
                 "lines": lines,
-                "accounts_payable_account": await links.account_id("accounts_payable") or "",
+                "accounts_payable_account": await linked_account("accounts_payable") or "",
             },
-            summary=f"Enter credit{number} of {total} from {name}, issued {intent.issue_date}",
+            summary=f"Enter credit{number} of {total} from {name}, issued {request.issue_date}",
             money=total,
             vendor_id=vendor.id,
             vendor_name=name,
         )
 
     async def gather(
-        self, prepared: PreparedWrite, company: Company, policy: Policy | None = None
-    ) -> Facts[CreditEntryFacts]:
+        self, prepared: PreparedWrite, company: Company, policy: Policy | None
+    ) -> Gathered[CreditEntryFacts]:
         """The vendor and its credits afresh, and the accounts the lines name."""
         vendor = await read_vendor(company, prepared.fields["vendor_id"])
         named = {line["account"] for line in prepared.fields["lines"] if line["account"]}
         accounts = tuple([account_fact(await company.rutter.accounts.get(one)) for one in sorted(named)])
         earlier = [credit for credit in await _credits_of(company, vendor.id) if credit.status not in _DEAD]
-        return Facts(
-            seen=CreditEntryFacts(
-                vendor, accounts, tuple(_earlier(credit, prepared) for credit in earlier), company.clock.today()
-            ),
+        return Gathered(
+            seen=CreditEntryFacts(vendor, accounts, tuple(_earlier(credit, prepared) for credit in earlier)),
             binding={
                 "vendor": vendor.binding,
                 "accounts": [account.binding for account in accounts],
                 "total": str(prepared.money),
             },
             before={"credits": sorted(credit.id for credit in earlier)},
-            now=company.clock.now(),
             vendor=vendor,
-            ability=ability(company, "bill_credit_memos", "create", "enter a credit", "a person can enter it there"),
             texts=_texts(prepared),
+            arguments=(),
         )
 
-    async def send(self, prepared: PreparedWrite, company: Company, key: str, *, again: bool) -> WriteOutcome[Any]:
-        """Creates the credit memo (Rutter docs: Bill Credit Memos)."""
+    async def draft(self, prepared: PreparedWrite, company: Company) -> BillCreditMemoCreate:
+        """The credit memo as Rutter takes it (Rutter docs: Bill Credit Memos)."""
         fields = prepared.fields
-        draft = BillCreditMemoCreate(
+        return BillCreditMemoCreate(
             vendor_id=fields["vendor_id"],
             issue_date=midnight(fields["issue_date"]),
             currency_code=fields["currency"],
@@ -178,6 +186,11 @@ class CreateCreditWrite(Write):
             account_id=given(fields["accounts_payable_account"] or None),
             line_items=tuple(_draft(line) for line in fields["lines"]),
         )
+
+    async def send(
+        self, prepared: PreparedWrite, draft: BillCreditMemoCreate, company: Company, key: str, *, again: bool
+    ) -> WriteOutcome[Any]:
+        """Creates the credit memo."""
         return await company.rutter.bill_credit_memos.create(draft, idempotency_key=key, again=again)
 
     async def read_back(
@@ -199,9 +212,6 @@ class CreateCreditWrite(Write):
     async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
         """Rutter's job for it."""
         return await company.rutter.bill_credit_memos.outcome(job_id)
-
-    def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
-        """Nothing beyond the receipt."""
 
 
 async def _credits_of(company: Company, vendor_id: str) -> list[BillCreditMemo]:

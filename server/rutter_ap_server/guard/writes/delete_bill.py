@@ -1,4 +1,4 @@
-"""Deleting a bill: the record is gone for good, so nothing that anybody paid, credited or closed is ever deleted."""
+"""`delete_bill`: the record is gone for good, so nothing that anybody paid, credited or closed is ever deleted."""
 
 from __future__ import annotations
 
@@ -8,13 +8,22 @@ from typing import TYPE_CHECKING, Any
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
-from rutter_ap_server.guard.writes.base import Facts, Links, Rule, Write, ability, refuse
+from rutter_ap_server.guard.writes.base import (
+    Dated,
+    Gathered,
+    LinkedAccount,
+    Need,
+    Repeats,
+    Rule,
+    Touched,
+    Write,
+    refuse,
+)
 from rutter_ap_server.guard.writes.parties import BillFact, bill_fact, bill_texts, bill_words, read_vendor
 from rutter_ap_server.rutter.errors import NotFoundUpstream
 from rutter_ap_server.rutter.outcomes import Rejected, Unknown, WriteOutcome
-from rutter_ap_server.store.engine import Tx
 from rutter_ap_tools.bills import DeleteBill
-from rutter_ap_tools.findings import Finding
+from rutter_ap_tools.findings import Finding, Severity
 from rutter_ap_tools.wire import MoneyShape, Record
 
 if TYPE_CHECKING:
@@ -26,7 +35,7 @@ class DeleteFacts:
     """The bill as the ledger shows it, None when it is gone; `links` are the payments and credits on it."""
 
     bill: BillFact | None
-    links: tuple[str, ...] = ()
+    links: tuple[str, ...]
 
 
 def bill_gone(prepared: PreparedWrite, facts: DeleteFacts, policy: Policy) -> Finding | None:
@@ -52,24 +61,37 @@ def bill_settled(prepared: PreparedWrite, facts: DeleteFacts, policy: Policy) ->
     return refuse("bill.settled", f"{settled} of {bill_words(bill)} is paid or credited: that must be taken back first")
 
 
-def bill_closed_period(prepared: PreparedWrite, facts: DeleteFacts, policy: Policy) -> Finding | None:
-    """Nothing is taken out of a closed period."""
-    closed, issued = policy.closing_date, facts.bill.issued if facts.bill else None
-    if closed is None or issued is None or issued > closed:
-        return None
-    return refuse("bill.closed_period", f"the bill is dated {issued}, and the books are closed up to {closed}")
-
-
-class DeleteBillWrite(Write):
+class DeleteBillWrite(Write[DeleteFacts]):
     """`delete_bill`."""
 
     tool = "delete_bill"
-    moves_money = False
-    rules: tuple[Rule[DeleteFacts], ...] = (bill_gone, bill_moved, bill_settled, bill_closed_period)
+    # A record is gone for good, and with it the proof that something was owed.
+    default_severity = Severity.APPROVE
+    counts_against_limits = False
+    repeats = Repeats.SAME_REQUEST
+    needs = (Need("bills", "delete", "delete a bill", "a person can void it there", "delete_bill"),)
+    rules: tuple[Rule[DeleteFacts], ...] = (bill_gone, bill_moved, bill_settled)
 
-    async def prepare(self, intent: DeleteBill, company: Company, links: Links) -> PreparedWrite:
+    def touches(self, prepared: PreparedWrite) -> frozenset[Touched]:
+        """The bill."""
+        return frozenset({Touched("bill", prepared.fields["bill_id"])})
+
+    def posting_dates(self, prepared: PreparedWrite, seen: DeleteFacts) -> tuple[Dated, ...]:
+        """Its entries disappear from the day it was booked under."""
+        issued = seen.bill.issued if seen.bill else None
+        return (Dated("the bill is dated", issued),) if issued is not None else ()
+
+    def document_dates(self, prepared: PreparedWrite, seen: DeleteFacts) -> tuple[Dated, ...]:
+        """None: a bill with a wrong date may well be the one to delete."""
+        return ()
+
+    def needed(self, prepared: PreparedWrite) -> tuple[Need, ...]:
+        """Deleting a bill."""
+        return self.needs
+
+    async def prepare(self, request: DeleteBill, company: Company, linked_account: LinkedAccount) -> PreparedWrite:
         """Fixes the bill, and how it looks to whoever agrees to lose it."""
-        bill = bill_fact(await company.rutter.bills.get(intent.bill_id))
+        bill = bill_fact(await company.rutter.bills.get(request.bill_id))
         name = (await read_vendor(company, bill.vendor_id)).name if bill.vendor_id else "an unnamed vendor"
         issued = f", issued {bill.issued}" if bill.issued else ""
         return prepare(
@@ -82,35 +104,35 @@ class DeleteBillWrite(Write):
             bill_id=bill.id,
         )
 
-    async def gather(
-        self, prepared: PreparedWrite, company: Company, policy: Policy | None = None
-    ) -> Facts[DeleteFacts]:
+    async def gather(self, prepared: PreparedWrite, company: Company, policy: Policy | None) -> Gathered[DeleteFacts]:
         """The bill afresh, if it is still there."""
         raw = await _bill(company, prepared)
         bill = bill_fact(raw) if raw is not None else None
         links = tuple(sorted(link.id or "" for link in (*raw.linked_payments, *raw.linked_credit_memos))) if raw else ()
-        return Facts(
+        return Gathered(
             seen=DeleteFacts(bill, links),
             binding={"bill": bill.binding if bill else None, "links": list(links)},
             before={"bill": prepared.fields["bill_id"] if bill else None},
-            now=company.clock.now(),
-            ability=ability(company, "bills", "delete", "delete a bill", "a person can void it there"),
+            # Blocking a vendor must not keep its made-up bill in the books.
+            vendor=None,
             texts=bill_texts(raw) if raw is not None else (),
+            arguments=(),
         )
 
-    async def send(self, prepared: PreparedWrite, company: Company, key: str, *, again: bool) -> WriteOutcome[Any]:
+    async def draft(self, prepared: PreparedWrite, company: Company) -> str:
+        """The bill's id is all that is sent."""
+        bill_id: str = prepared.fields["bill_id"]
+        return bill_id
+
+    async def send(
+        self, prepared: PreparedWrite, draft: str, company: Company, key: str, *, again: bool
+    ) -> WriteOutcome[Any]:
         """Deletes the bill; a deletion takes no key, and a second one finds nothing left (Rutter docs: Bills)."""
-        outcome = await company.rutter.bills.delete(prepared.fields["bill_id"])
+        outcome = await company.rutter.bills.delete(draft)
         if again and isinstance(outcome, Rejected):
             # Turned away now says nothing about the first time, and without a key Rutter cannot tell the two apart.
             return Unknown(outcome.job_id, "doubtful_retry")
         return outcome
-
-    async def read_back(
-        self, prepared: PreparedWrite, company: Company, sent: Any, before: dict[str, Any]
-    ) -> Record | None:
-        """Posted means: the ledger shows the bill no longer."""
-        return await self.find(prepared, company, before)
 
     async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
         """The bill was there before, and asked for by its id there is none."""
@@ -125,13 +147,6 @@ class DeleteBillWrite(Write):
             amount=MoneyShape.of(prepared.money),
             bill_status="deleted",
         )
-
-    async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
-        """The ledger itself tells more than the job, which names no record."""
-        return Unknown(job_id, "job_unreadable")
-
-    def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
-        """Nothing beyond the receipt."""
 
 
 async def _bill(company: Company, prepared: PreparedWrite) -> Bill | None:

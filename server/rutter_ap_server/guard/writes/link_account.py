@@ -1,4 +1,4 @@
-"""Linking a ledger account to a role: an existing one is only remembered, a new one is created first."""
+"""`link_account`: which account plays a role. An existing one is only remembered, a new one is created first."""
 
 from __future__ import annotations
 
@@ -10,7 +10,18 @@ from rutter_ap_server.companies.directory import account_name
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
 from rutter_ap_server.guard.untrusted import account_argument
-from rutter_ap_server.guard.writes.base import Facts, Links, Rule, Write, ability, approve, refuse
+from rutter_ap_server.guard.writes.base import (
+    Dated,
+    Gathered,
+    LinkedAccount,
+    Need,
+    Repeats,
+    Rule,
+    Touched,
+    Write,
+    approve,
+    refuse,
+)
 from rutter_ap_server.guard.writes.parties import FUNDING_TYPES, AccountFact, account_fact
 from rutter_ap_server.rutter.models.accounts import Account, AccountCreate, AccountExtras
 from rutter_ap_server.rutter.models.base import given
@@ -18,7 +29,7 @@ from rutter_ap_server.rutter.outcomes import Done, WriteOutcome
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_tools.accounts import LinkAccount
 from rutter_ap_tools.errors import BadInput
-from rutter_ap_tools.findings import Finding
+from rutter_ap_tools.findings import Finding, Severity
 from rutter_ap_tools.money import exponent_of
 from rutter_ap_tools.text import clean, fold
 from rutter_ap_tools.wire import Named, Record
@@ -35,7 +46,7 @@ class LinkFacts:
     """The account to link as the ledger shows it, or, for a new one, the accounts that have its name already."""
 
     account: AccountFact | None
-    namesakes: tuple[str, ...] = ()
+    namesakes: tuple[str, ...]
 
 
 def account_wrong_type(prepared: PreparedWrite, facts: LinkFacts, policy: Policy) -> Finding | None:
@@ -66,62 +77,97 @@ def account_exists(prepared: PreparedWrite, facts: LinkFacts, policy: Policy) ->
     return None
 
 
-class LinkAccountWrite(Write):
+class LinkAccountWrite(Write[LinkFacts]):
     """`link_account`."""
 
     tool = "link_account"
-    moves_money = False
+    default_severity = Severity.ALLOW
+    counts_against_limits = False
+    # Linking what is linked already leaves everything as it is.
+    repeats = Repeats.NOT_LOOKED_FOR
+    needs = (
+        Need("accounts", "create", "create an account", "a person can create it there, then link it by name", None),
+    )
     rules: tuple[Rule[LinkFacts], ...] = (account_wrong_type, account_inactive, account_exists)
 
-    async def prepare(self, intent: LinkAccount, company: Company, links: Links) -> PreparedWrite:
+    def touches(self, prepared: PreparedWrite) -> frozenset[Touched]:
+        """Nothing that another write is judged by while it is sent."""
+        return frozenset()
+
+    def posting_dates(self, prepared: PreparedWrite, seen: LinkFacts) -> tuple[Dated, ...]:
+        """None: it books nothing."""
+        return ()
+
+    def document_dates(self, prepared: PreparedWrite, seen: LinkFacts) -> tuple[Dated, ...]:
+        """None: an account has no date."""
+        return ()
+
+    def needed(self, prepared: PreparedWrite) -> tuple[Need, ...]:
+        """Creating an account; an existing one is only remembered here."""
+        return () if "account_id" in prepared.fields else self.needs
+
+    async def prepare(self, request: LinkAccount, company: Company, linked_account: LinkedAccount) -> PreparedWrite:
         """Resolves the account, or fixes the one to create."""
-        if bool(intent.account) == bool(intent.create):
+        if bool(request.account) == bool(request.create):
             raise BadInput("give exactly one of `account` and `create`")
-        fields: dict[str, Any] = {"role": intent.role}
-        if intent.create:
-            exponent_of(intent.create.currency)
-            fields["create"] = intent.create.model_dump()
-            words = f"Create the account {clean(intent.create.name)} and link it as {intent.role}"
+        fields: dict[str, Any] = {"role": request.role}
+        if request.create:
+            exponent_of(request.create.currency)
+            fields["create"] = request.create.model_dump()
+            words = f"Create the account {clean(request.create.name)} and link it as {request.role}"
         else:
-            account = await company.directory.account(intent.account)
+            account = await company.directory.account(request.account)
             fields["account_id"] = account.id
-            words = f"Link {clean(account_name(account))} as {intent.role}"
+            words = f"Link {clean(account_name(account))} as {request.role}"
         return prepare(tool=self.tool, company_id=company.id, fields=fields, summary=words)
 
-    async def gather(self, prepared: PreparedWrite, company: Company, policy: Policy | None = None) -> Facts[LinkFacts]:
+    async def gather(self, prepared: PreparedWrite, company: Company, policy: Policy | None) -> Gathered[LinkFacts]:
         """The account afresh, or whether its name is taken."""
         if "account_id" in prepared.fields:
             fact = account_fact(await company.rutter.accounts.get(prepared.fields["account_id"]))
-            return Facts(seen=LinkFacts(fact), binding={"account": fact.binding})
+            return Gathered(
+                seen=LinkFacts(fact, ()),
+                binding={"account": fact.binding},
+                before={},
+                vendor=None,
+                texts=(),
+                # It is in the books already: whoever named it, linking it adds nothing to them.
+                arguments=(),
+            )
         accounts = await company.directory.accounts(afresh=True)
         wanted = fold(prepared.fields["create"]["name"])
         namesakes = sorted(a.id for a in accounts.values() if fold(account_name(a)) == wanted)
-        return Facts(
+        return Gathered(
             seen=LinkFacts(None, tuple(namesakes)),
             binding={"create": prepared.fields["create"], "namesakes": namesakes},
             before={"accounts": sorted(accounts)},
-            now=company.clock.now(),
-            ability=ability(
-                company, "accounts", "create", "create an account", "a person can create it there, then link it by name"
-            ),
+            vendor=None,
+            texts=(),
             arguments=(
                 account_argument(prepared.fields["create"]["name"], prepared.fields["create"]["bank_account_number"]),
             ),
         )
 
-    async def send(self, prepared: PreparedWrite, company: Company, key: str, *, again: bool) -> WriteOutcome[Any]:
-        """Creates the account (Rutter docs: Accounts); for an existing one nothing leaves this machine."""
+    async def draft(self, prepared: PreparedWrite, company: Company) -> Account | AccountCreate:
+        """The account to create (Rutter docs: Accounts), or the existing one, of which nothing is sent."""
         if "account_id" in prepared.fields:
-            return Done(await company.rutter.accounts.get(prepared.fields["account_id"]))
+            return await company.rutter.accounts.get(prepared.fields["account_id"])
         new = prepared.fields["create"]
         number = new["bank_account_number"]
-        draft = AccountCreate(
+        return AccountCreate(
             name=new["name"],
             account_type=new["account_type"],
             currency_code=new["currency"],
             nominal_code=given(new["nominal_code"] or None),
             additional_fields=given(AccountExtras(bank_account_number=number) if number else None),
         )
+
+    async def send(
+        self, prepared: PreparedWrite, draft: Account | AccountCreate, company: Company, key: str, *, again: bool
+    ) -> WriteOutcome[Any]:
+        """Creates the account; for an existing one nothing leaves this machine."""
+        if isinstance(draft, Account):
+            return Done(draft)
         outcome = await company.rutter.accounts.create(draft, idempotency_key=key, again=again)
         company.directory.forget()
         return outcome

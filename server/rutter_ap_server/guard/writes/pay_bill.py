@@ -1,4 +1,4 @@
-"""Recording a payment of a bill: the write this project exists to make safe."""
+"""`pay_bill`: recording a payment of a bill, the write this project exists to make safe."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
 from rutter_ap_server.guard.untrusted import account_argument, amount_argument
-from rutter_ap_server.guard.writes.base import Facts, Links, Write, ability
+from rutter_ap_server.guard.writes.base import Dated, Gathered, LinkedAccount, Need, Repeats, Touched, Write
 from rutter_ap_server.guard.writes.parties import (
     bill_fact,
     bill_texts,
@@ -34,8 +34,8 @@ from rutter_ap_server.guard.writes.pay_bill_signals import SIGNALS
 from rutter_ap_server.reads.amounts import ledger_money
 from rutter_ap_server.rutter.models.payments import AllocationDraft, BillPaymentCreate
 from rutter_ap_server.rutter.outcomes import WriteOutcome
-from rutter_ap_server.store.engine import Tx
 from rutter_ap_tools.errors import AssistantError
+from rutter_ap_tools.findings import Severity
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.payments import PayBill
 from rutter_ap_tools.wire import MoneyShape, Named, Record
@@ -64,7 +64,7 @@ class Funding:
 def prepared_payment(
     company_id: str, payee: Payee, money: Money, funding: Funding, *, date_given: bool
 ) -> PreparedWrite:
-    """One payment of one bill, frozen: alone, or as a line of a run, which is then the same intent."""
+    """One payment of one bill, prepared: alone or in a payment run, it is the same write."""
     return prepare(
         tool="pay_bill",
         company_id=company_id,
@@ -86,11 +86,11 @@ def prepared_payment(
     )
 
 
-async def funding_account(named: str, company: Company, links: Links) -> str:
+async def funding_account(named: str, company: Company, linked_account: LinkedAccount) -> str:
     """The id of the account that pays: the one that is named, else the linked one."""
     if named:
         return (await company.directory.account(named)).id
-    linked = await links.account_id("funding")
+    linked = await linked_account("funding")
     if linked is None:
         raise AssistantError(
             "no funding account is linked for this company",
@@ -100,31 +100,48 @@ async def funding_account(named: str, company: Company, links: Links) -> str:
     return linked
 
 
-class PayBillWrite(Write):
+class PayBillWrite(Write[PaymentFacts]):
     """`pay_bill`."""
 
     tool = "pay_bill"
-    moves_money = True
+    default_severity = Severity.ASK
+    counts_against_limits = True
+    repeats = Repeats.SAME_BILL_AND_AMOUNT
+    needs = (Need("bill_payments", "create", "record a payment", "a person can enter it there", "record_payment"),)
     rules = (*RULES, *SIGNALS)
 
-    async def prepare(self, intent: PayBill, company: Company, links: Links) -> PreparedWrite:
+    def touches(self, prepared: PreparedWrite) -> frozenset[Touched]:
+        """The bill."""
+        return frozenset({Touched("bill", prepared.fields["bill_id"])})
+
+    def posting_dates(self, prepared: PreparedWrite, seen: PaymentFacts) -> tuple[Dated, ...]:
+        """A payment is booked under its own date."""
+        return (Dated("the payment is dated", date.fromisoformat(prepared.fields["date"])),)
+
+    def document_dates(self, prepared: PreparedWrite, seen: PaymentFacts) -> tuple[Dated, ...]:
+        """A bill from the future is not due yet, or its date is wrong."""
+        return (Dated(f"{bill_words(seen.bill)} is dated", seen.bill.issued),) if seen.bill.issued else ()
+
+    def needed(self, prepared: PreparedWrite) -> tuple[Need, ...]:
+        """Recording a payment."""
+        return self.needs
+
+    async def prepare(self, request: PayBill, company: Company, linked_account: LinkedAccount) -> PreparedWrite:
         """Fixes bill, payee, amount, currency, funding account and date."""
-        bill = await read_bill(company, intent.bill_id)
-        account_id = await funding_account(intent.account, company, links)
+        bill = await read_bill(company, request.bill_id)
+        account_id = await funding_account(request.account, company, linked_account)
         account = await read_account(company, account_id)
         vendor = await read_vendor(company, bill.vendor_id) if bill.vendor_id else None
-        money = Money.parse(intent.amount, bill.due.currency) if intent.amount else bill.due
+        money = Money.parse(request.amount, bill.due.currency) if request.amount else bill.due
         return prepared_payment(
             company.id,
             Payee(bill.id, bill_words(bill), bill.vendor_id, vendor.name if vendor else "an unnamed vendor"),
             money,
-            Funding(account_id, account.name, intent.date or company.clock.today().isoformat(), intent.memo),
-            date_given=bool(intent.date),
+            Funding(account_id, account.name, request.date or company.clock.today().isoformat(), request.memo),
+            date_given=bool(request.date),
         )
 
-    async def gather(
-        self, prepared: PreparedWrite, company: Company, policy: Policy | None = None
-    ) -> Facts[PaymentFacts]:
+    async def gather(self, prepared: PreparedWrite, company: Company, policy: Policy | None) -> Gathered[PaymentFacts]:
         """Bill, vendor and account afresh; what the vendor was paid and owes, and what the bill looks like."""
         assert prepared.money is not None
         raw = await company.rutter.bills.get(prepared.fields["bill_id"])
@@ -135,7 +152,7 @@ class PayBillWrite(Write):
         if vendor:
             past = await vendor_past(company, vendor.id, bill.due.currency)
         chosen = () if prepared.money == bill.due else (amount_argument(prepared.money),)
-        return Facts(
+        return Gathered(
             seen=PaymentFacts(
                 bill=bill,
                 vendor=vendor,
@@ -147,7 +164,6 @@ class PayBillWrite(Write):
                 paid_on_bill=paid_on(raw),
                 line_sums=line_sums(raw, bill.total),
                 attached=await files_on(company, bill.id, prepared.money, policy),
-                pays_on=date.fromisoformat(prepared.fields["date"]),
                 today=company.clock.today(),
             ),
             binding={
@@ -157,17 +173,15 @@ class PayBillWrite(Write):
                 "amount": str(prepared.money),
             },
             before={"payments": sorted(link.id or "" for link in raw.linked_payments), "due": bill.due.text},
-            now=company.clock.now(),
             vendor=vendor,
-            ability=ability(company, "bill_payments", "create", "record a payment", "a person can enter it there"),
             texts=(*bill_texts(raw), *((("the vendor's name", vendor.name),) if vendor else ())),
             arguments=(*chosen, account_argument(account.name)),
         )
 
-    async def send(self, prepared: PreparedWrite, company: Company, key: str, *, again: bool) -> WriteOutcome[Any]:
-        """Creates the bill payment (Rutter docs: Bill Payments)."""
+    async def draft(self, prepared: PreparedWrite, company: Company) -> BillPaymentCreate:
+        """The payment as Rutter takes it (Rutter docs: Bill Payments)."""
         fields = prepared.fields
-        draft = BillPaymentCreate(
+        return BillPaymentCreate(
             account_id=fields["account_id"],
             vendor_id=fields["vendor_id"],
             currency_code=fields["currency"],
@@ -175,6 +189,11 @@ class PayBillWrite(Write):
             linked_bills=(AllocationDraft(id=fields["bill_id"], allocated_amount=Decimal(fields["amount"])),),
             **({"memo": fields["memo"]} if fields["memo"] else {}),
         )
+
+    async def send(
+        self, prepared: PreparedWrite, draft: BillPaymentCreate, company: Company, key: str, *, again: bool
+    ) -> WriteOutcome[Any]:
+        """Creates the bill payment."""
         return await company.rutter.bill_payments.create(draft, idempotency_key=key, again=again)
 
     async def read_back(
@@ -218,6 +237,3 @@ class PayBillWrite(Write):
     async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
         """Rutter's job for it."""
         return await company.rutter.bill_payments.outcome(job_id)
-
-    def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
-        """Nothing beyond the receipt."""

@@ -27,13 +27,12 @@ class PaymentFacts:
     account: AccountFact
     open_credits: Money
     paid_before: bool
-    earlier_payments: tuple[Money, ...] = ()
-    other_bills: tuple[OtherBill, ...] = ()
-    paid_on_bill: tuple[tuple[Money, date | None], ...] = ()
-    line_sums: tuple[Money, ...] = ()
-    attached: int | None = None
-    pays_on: date | None = None
-    today: date | None = None
+    earlier_payments: tuple[Money, ...]
+    other_bills: tuple[OtherBill, ...]
+    paid_on_bill: tuple[tuple[Money, date | None], ...]
+    line_sums: tuple[Money, ...]
+    attached: int | None
+    today: date
 
 
 @dataclass(frozen=True, slots=True)

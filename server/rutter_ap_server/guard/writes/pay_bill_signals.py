@@ -8,7 +8,7 @@ from statistics import median
 
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
-from rutter_ap_server.guard.writes.base import Rule, approve, refuse
+from rutter_ap_server.guard.writes.base import Rule, approve
 from rutter_ap_server.guard.writes.parties import bill_words
 from rutter_ap_server.guard.writes.pay_bill_rules import PaymentFacts
 from rutter_ap_tools.findings import Finding
@@ -71,7 +71,7 @@ def payment_repeat(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy)
     """The same amount on the same bill within the window, whoever entered it, may be one payment made twice."""
     window = timedelta(days=policy.proposals.repeat_days)
     for money, day in facts.paid_on_bill:
-        recent = day is None or facts.today is None or facts.today - day <= window
+        recent = day is None or facts.today - day <= window
         if money == prepared.money and window and recent:
             when = f"on {day}" if day else "on a day it does not tell"
             return approve("payment.repeat", f"the ledger shows {money} paid on this very bill {when}")
@@ -99,27 +99,6 @@ def bill_no_document(prepared: PreparedWrite, facts: PaymentFacts, policy: Polic
     return approve("bill.no_document", f"{bill_words(facts.bill)} {lack}, which a payment over {above} needs")
 
 
-def bill_future_dated(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> Finding | None:
-    """A bill from the future is not due yet, or its date is wrong."""
-    if facts.bill.issued is None or facts.today is None:
-        return None
-    if facts.bill.issued - facts.today <= timedelta(days=policy.rules.future_days):
-        return None
-    return approve(
-        "bill.future_dated", f"{bill_words(facts.bill)} is dated {facts.bill.issued}, which is still to come"
-    )
-
-
-def bill_closed_period(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> Finding | None:
-    """Nothing is booked into a closed period."""
-    closed = policy.closing_date
-    if closed is None or facts.pays_on is None or facts.pays_on > closed:
-        return None
-    return refuse(
-        "bill.closed_period", f"the payment is dated {facts.pays_on}, and the books are closed up to {closed}"
-    )
-
-
 def _is_trusted(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> bool:
     return policy.vendors.is_trusted(prepared.vendor_id, facts.vendor.name if facts.vendor else None)
 
@@ -139,6 +118,4 @@ SIGNALS: tuple[Rule[PaymentFacts], ...] = (
     payment_repeat,
     bill_lines_do_not_add_up,
     bill_no_document,
-    bill_future_dated,
-    bill_closed_period,
 )

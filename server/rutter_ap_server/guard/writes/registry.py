@@ -1,16 +1,18 @@
-"""Which kind of write an intent is, and which kind a stored proposal was."""
+"""Every write there is, by the request that asks for it and by the tool that stored proposals name."""
 
 from __future__ import annotations
 
+from typing import Any
+
 from rutter_ap_server.guard.writes.apply_credit import ApplyCreditWrite
 from rutter_ap_server.guard.writes.attach_file import AttachFileWrite
-from rutter_ap_server.guard.writes.base import Write
+from rutter_ap_server.guard.writes.base import Batch, Write
 from rutter_ap_server.guard.writes.create_bill import CreateBillWrite
 from rutter_ap_server.guard.writes.create_credit import CreateCreditWrite
 from rutter_ap_server.guard.writes.delete_bill import DeleteBillWrite
 from rutter_ap_server.guard.writes.link_account import LinkAccountWrite
 from rutter_ap_server.guard.writes.pay_bill import PayBillWrite
-from rutter_ap_server.guard.writes.payment_run import PaymentRunWrite
+from rutter_ap_server.guard.writes.propose_payment_run import PaymentRun
 from rutter_ap_server.guard.writes.remove_credit import RemoveCreditWrite
 from rutter_ap_server.guard.writes.save_vendor import SaveVendorWrite
 from rutter_ap_server.guard.writes.update_bill import UpdateBillWrite
@@ -23,12 +25,12 @@ from rutter_ap_tools.payments import PayBill, ProposePaymentRun, VoidPayment
 from rutter_ap_tools.vendors import SaveVendor
 from rutter_ap_tools.wire import WriteArguments
 
-_BY_INTENT: dict[type[WriteArguments], Write] = {
+_BY_REQUEST: dict[type[WriteArguments], Write[Any] | Batch] = {
     CreateBill: CreateBillWrite(),
     UpdateBill: UpdateBillWrite(),
     DeleteBill: DeleteBillWrite(),
     PayBill: PayBillWrite(),
-    ProposePaymentRun: PaymentRunWrite(),
+    ProposePaymentRun: PaymentRun(),
     VoidPayment: VoidPaymentWrite(),
     CreateCredit: CreateCreditWrite(),
     ApplyCredit: ApplyCreditWrite(),
@@ -37,14 +39,33 @@ _BY_INTENT: dict[type[WriteArguments], Write] = {
     SaveVendor: SaveVendorWrite(),
     LinkAccount: LinkAccountWrite(),
 }
-_BY_TOOL: dict[str, Write] = {write.tool: write for write in _BY_INTENT.values()}
+_BY_TOOL = {one.tool: one for one in _BY_REQUEST.values()}
+WRITES: tuple[Write[Any], ...] = tuple(one for one in _BY_TOOL.values() if isinstance(one, Write))
 
 
-def write_for(intent: WriteArguments) -> Write:
-    """The kind of an intent."""
-    return _BY_INTENT[type(intent)]
+def write_for(request: WriteArguments) -> Write[Any] | Batch:
+    """What prepares a request."""
+    return _BY_REQUEST[type(request)]
 
 
-def write_named(tool: str) -> Write:
-    """The kind of a stored proposal."""
+def proposed_by(tool: str) -> Write[Any] | Batch:
+    """What prepared a stored proposal of that tool."""
     return _BY_TOOL[tool]
+
+
+def write_named(tool: str) -> Write[Any]:
+    """The write of a stored proposal that is one."""
+    found = _BY_TOOL[tool]
+    assert isinstance(found, Write), f"{tool} proposes a batch of writes"
+    return found
+
+
+def shown_abilities() -> dict[str, tuple[str, str]]:
+    """What `list_connections` shows of a platform: a name, and the collection and verb it stands for."""
+    needs = (need for write in WRITES for need in write.needs)
+    return {need.shown_as: (need.collection, need.verb) for need in needs if need.shown_as is not None}
+
+
+def default_severities() -> dict[str, str]:
+    """What every call of a tool asks for where the policy says nothing else, by tool."""
+    return {tool: one.default_severity.word for tool, one in _BY_TOOL.items()}

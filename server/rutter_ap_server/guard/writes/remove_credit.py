@@ -1,4 +1,4 @@
-"""Taking a credit off a bill: what was settled is due again, and the credit can be used elsewhere."""
+"""`remove_credit`: taking a credit off a bill. What was settled is due again, and the credit can be used elsewhere."""
 
 from __future__ import annotations
 
@@ -10,15 +10,24 @@ from typing import Any
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
-from rutter_ap_server.guard.writes.base import Facts, Links, Rule, Write, ability, refuse
+from rutter_ap_server.guard.writes.base import (
+    Dated,
+    Gathered,
+    LinkedAccount,
+    Need,
+    Repeats,
+    Rule,
+    Touched,
+    Write,
+    refuse,
+)
 from rutter_ap_server.guard.writes.parties import BillFact, bill_fact, bill_texts, bill_words, has_let_go, links_of
 from rutter_ap_server.reads.amounts import ledger_money
 from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.rutter.models.credits import BillCreditUnapplicationCreate
-from rutter_ap_server.rutter.outcomes import Unknown, WriteOutcome
-from rutter_ap_server.store.engine import Tx
+from rutter_ap_server.rutter.outcomes import WriteOutcome
 from rutter_ap_tools.credits import RemoveCredit
-from rutter_ap_tools.findings import Finding
+from rutter_ap_tools.findings import Finding, Severity
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.text import clean
 from rutter_ap_tools.wire import MoneyShape, Record
@@ -30,7 +39,7 @@ class RemovalFacts:
 
     bill: BillFact
     applied: Money
-    days: tuple[date, ...] = ()
+    days: tuple[date, ...]
 
 
 def credit_not_applied(prepared: PreparedWrite, facts: RemovalFacts, policy: Policy) -> Finding | None:
@@ -47,25 +56,46 @@ def credit_moved(prepared: PreparedWrite, facts: RemovalFacts, policy: Policy) -
     return refuse("credit.moved", f"{facts.applied} of the credit is applied now, not {prepared.money}")
 
 
-def bill_closed_period(prepared: PreparedWrite, facts: RemovalFacts, policy: Policy) -> Finding | None:
-    """Nothing that was booked in a closed period is taken back."""
-    closed, first = policy.closing_date, min(facts.days, default=None)
-    if closed is None or first is None or first > closed:
-        return None
-    return refuse("bill.closed_period", f"it was applied on {first}, and the books are closed up to {closed}")
-
-
-class RemoveCreditWrite(Write):
+class RemoveCreditWrite(Write[RemovalFacts]):
     """`remove_credit`."""
 
     tool = "remove_credit"
-    moves_money = False
-    rules: tuple[Rule[RemovalFacts], ...] = (credit_not_applied, credit_moved, bill_closed_period)
+    # It lets more be paid again, and undoes what somebody decided.
+    default_severity = Severity.ASK
+    counts_against_limits = False
+    repeats = Repeats.SAME_REQUEST
+    needs = (
+        Need(
+            "bill_credit_memos",
+            "unapply",
+            "take a credit off a bill",
+            "a person can take it off there",
+            "remove_credit",
+        ),
+    )
+    rules: tuple[Rule[RemovalFacts], ...] = (credit_not_applied, credit_moved)
 
-    async def prepare(self, intent: RemoveCredit, company: Company, links: Links) -> PreparedWrite:
+    def touches(self, prepared: PreparedWrite) -> frozenset[Touched]:
+        """The bill and the credit: what is left of either changes."""
+        fields = prepared.fields
+        return frozenset({Touched("bill", fields["bill_id"]), Touched("credit", fields["credit_id"])})
+
+    def posting_dates(self, prepared: PreparedWrite, seen: RemovalFacts) -> tuple[Dated, ...]:
+        """What was booked on the days it was applied is taken back."""
+        return tuple(Dated("it was applied on", day) for day in sorted(seen.days))
+
+    def document_dates(self, prepared: PreparedWrite, seen: RemovalFacts) -> tuple[Dated, ...]:
+        """None: it enters no document, and pays nothing."""
+        return ()
+
+    def needed(self, prepared: PreparedWrite) -> tuple[Need, ...]:
+        """Taking a credit off."""
+        return self.needs
+
+    async def prepare(self, request: RemoveCredit, company: Company, linked_account: LinkedAccount) -> PreparedWrite:
         """Fixes credit, bill, and how much comes off."""
-        credit = await company.rutter.bill_credit_memos.get(intent.credit_id)
-        raw = await company.rutter.bills.get(intent.bill_id)
+        credit = await company.rutter.bill_credit_memos.get(request.credit_id)
+        raw = await company.rutter.bills.get(request.bill_id)
         money, bill = _applied(raw, credit.id), bill_fact(raw)
         number = clean(credit.document_number, 60) or credit.id
         return prepare(
@@ -84,15 +114,13 @@ class RemoveCreditWrite(Write):
             bill_id=bill.id,
         )
 
-    async def gather(
-        self, prepared: PreparedWrite, company: Company, policy: Policy | None = None
-    ) -> Facts[RemovalFacts]:
+    async def gather(self, prepared: PreparedWrite, company: Company, policy: Policy | None) -> Gathered[RemovalFacts]:
         """Bill and credit afresh."""
         raw = await company.rutter.bills.get(prepared.fields["bill_id"])
         credit = await company.rutter.bill_credit_memos.get(prepared.fields["credit_id"])
         bill, applied = bill_fact(raw), _applied(raw, credit.id)
         days = [link.allocated_date for link in raw.linked_credit_memos if link.id == credit.id]
-        return Facts(
+        return Gathered(
             seen=RemovalFacts(bill, applied, tuple(day.date() for day in days if day)),
             binding={
                 "bill": bill.binding,
@@ -100,24 +128,21 @@ class RemoveCreditWrite(Write):
                 "applied": str(applied),
             },
             before={"bill": links_of(raw)},
-            now=company.clock.now(),
-            ability=ability(
-                company, "bill_credit_memos", "unapply", "take a credit off a bill", "a person can take it off there"
-            ),
+            vendor=None,
             texts=bill_texts(raw),
+            arguments=(),
         )
 
-    async def send(self, prepared: PreparedWrite, company: Company, key: str, *, again: bool) -> WriteOutcome[Any]:
-        """Takes the credit off, whole (Rutter docs: Bill Credit Applications)."""
+    async def draft(self, prepared: PreparedWrite, company: Company) -> BillCreditUnapplicationCreate:
+        """Credit and bill as Rutter takes them (Rutter docs: Bill Credit Applications)."""
         fields = prepared.fields
-        draft = BillCreditUnapplicationCreate(bill_credit_memo_id=fields["credit_id"], bill_id=fields["bill_id"])
-        return await company.rutter.bill_credit_applications.unapply(draft, idempotency_key=key, again=again)
+        return BillCreditUnapplicationCreate(bill_credit_memo_id=fields["credit_id"], bill_id=fields["bill_id"])
 
-    async def read_back(
-        self, prepared: PreparedWrite, company: Company, sent: Any, before: dict[str, Any]
-    ) -> Record | None:
-        """Posted means: what the ledger itself shows."""
-        return await self.find(prepared, company, before)
+    async def send(
+        self, prepared: PreparedWrite, draft: BillCreditUnapplicationCreate, company: Company, key: str, *, again: bool
+    ) -> WriteOutcome[Any]:
+        """Takes the credit off, whole."""
+        return await company.rutter.bill_credit_applications.unapply(draft, idempotency_key=key, again=again)
 
     async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
         """The bill shows nothing of the credit any more, and is due by exactly that much more."""
@@ -134,13 +159,6 @@ class RemoveCreditWrite(Write):
             bill_due=MoneyShape.of(due),
             bill_status=bill.status,
         )
-
-    async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
-        """The ledger itself tells more than the job, which names no record."""
-        return Unknown(job_id, "job_unreadable")
-
-    def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
-        """Nothing beyond the receipt."""
 
 
 def _applied(bill: Bill, credit_id: str) -> Money:

@@ -1,4 +1,4 @@
-"""Entering a vendor, or changing one: names and contact details, and never how it is paid."""
+"""`save_vendor`: entering a vendor, or changing one. Names and contact details, and never how it is paid."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import vendor_name
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
-from rutter_ap_server.guard.writes.base import Ability, Facts, Links, Write, ability
+from rutter_ap_server.guard.writes.base import Dated, Gathered, LinkedAccount, Need, Repeats, Touched, Write
 from rutter_ap_server.guard.writes.parties import vendor_fact
 from rutter_ap_server.guard.writes.save_vendor_rules import RULES, VendorEntryFacts
-from rutter_ap_server.rutter.abilities import Support
 from rutter_ap_server.rutter.models.base import Address, AddressDraft, given
 from rutter_ap_server.rutter.models.vendors import Vendor, VendorCreate, VendorUpdate
 from rutter_ap_server.rutter.outcomes import WriteOutcome
 from rutter_ap_server.store.canonical import digest
-from rutter_ap_server.store.engine import Tx
 from rutter_ap_tools.errors import BadInput
+from rutter_ap_tools.findings import Severity
 from rutter_ap_tools.money import exponent_of
 from rutter_ap_tools.text import clean, fold, quote
 from rutter_ap_tools.vendors import SaveVendor
@@ -37,24 +36,51 @@ _ADDRESS = {
 }
 _PARTS = ("address1", "address2", "address3", "city", "country", "postal_code", "region")
 _BILLING = "billing"
-# Where a vendor's addresses are documented to be changeable (Rutter docs: Vendors).
-_ADDRESS_ON = ("SAGE_INTACCT_V2",)
 _INSTEAD = "a person can change it there"
+_CREATE = Need("vendors", "create", "enter a vendor", "a person can enter it there", "create_vendor")
+_UPDATE = Need("vendors", "update", "change a vendor", _INSTEAD, "update_vendor")
+_SET_ADDRESS = Need("vendors", "set_address", "change the address of a vendor", _INSTEAD, None)
 
 
-class SaveVendorWrite(Write):
-    """`save_vendor`."""
+class SaveVendorWrite(Write[VendorEntryFacts]):
+    """`save_vendor`.
+
+    How the vendor looks afterwards is not remembered when it is posted: whoever is paid next must still be found to
+    have changed.
+    """
 
     tool = "save_vendor"
-    moves_money = False
+    # A vendor that does not exist is where paying for nothing begins: a person agrees to every new one.
+    default_severity = Severity.ASK
+    counts_against_limits = False
+    repeats = Repeats.SAME_REQUEST
+    needs = (_CREATE, _UPDATE, _SET_ADDRESS)
     rules = RULES
 
-    async def prepare(self, intent: SaveVendor, company: Company, links: Links) -> PreparedWrite:
+    def touches(self, prepared: PreparedWrite) -> frozenset[Touched]:
+        """The list of vendors: two new ones of one name must find each other."""
+        return frozenset({Touched("vendors", "")})
+
+    def posting_dates(self, prepared: PreparedWrite, seen: VendorEntryFacts) -> tuple[Dated, ...]:
+        """None: it books nothing."""
+        return ()
+
+    def document_dates(self, prepared: PreparedWrite, seen: VendorEntryFacts) -> tuple[Dated, ...]:
+        """None: a vendor has no date."""
+        return ()
+
+    def needed(self, prepared: PreparedWrite) -> tuple[Need, ...]:
+        """Entering a vendor, or changing one and its address."""
+        if not prepared.fields["vendor_id"]:
+            return (_CREATE,)
+        return (_UPDATE, _SET_ADDRESS) if "address" in prepared.fields["changes"] else (_UPDATE,)
+
+    async def prepare(self, request: SaveVendor, company: Company, linked_account: LinkedAccount) -> PreparedWrite:
         """Fixes the new vendor, or what is to change of one and the addresses it will have."""
-        changes = _changes(intent)
-        if not intent.vendor_id:
+        changes = _changes(request)
+        if not request.vendor_id:
             return self._new(changes, company)
-        vendor = await company.rutter.vendors.get((await company.directory.vendor(intent.vendor_id)).id)
+        vendor = await company.rutter.vendors.get((await company.directory.vendor(request.vendor_id)).id)
         if not changes:
             raise BadInput("nothing to change was given", code="write.no_change")
         differing = _differing(vendor, changes)
@@ -96,8 +122,8 @@ class SaveVendorWrite(Write):
         )
 
     async def gather(
-        self, prepared: PreparedWrite, company: Company, policy: Policy | None = None
-    ) -> Facts[VendorEntryFacts]:
+        self, prepared: PreparedWrite, company: Company, policy: Policy | None
+    ) -> Gathered[VendorEntryFacts]:
         """Every vendor's name and, for a change, the vendor itself, all read afresh.
 
         A vendor to change is a fact of its own: how it looks now is remembered before it changes, so that a payment
@@ -109,20 +135,21 @@ class SaveVendorWrite(Write):
         texts = tuple((f"the vendor's {name}", changes[name]) for name in ("name", "email") if name in changes)
         if not vendor_id:
             namesakes = sorted(one for one, name in others if fold(name) == fold(changes["name"]))
-            return Facts(
-                seen=VendorEntryFacts(others),
+            return Gathered(
+                seen=VendorEntryFacts(others=others, differing=(), is_shown=False, addresses_moved=False),
                 binding={"namesakes": namesakes},
                 before={"namesakes": namesakes},
-                now=company.clock.now(),
-                ability=ability(company, "vendors", "create", "enter a vendor", "a person can enter it there"),
+                # Nobody is paid by that name yet.
+                vendor=None,
                 texts=texts,
+                arguments=(),
             )
         raw = await company.rutter.vendors.get(vendor_id)
         vendor = vendor_fact(raw)
         differing = _differing(raw, changes)
         were = prepared.fields.get("addresses_were")
         now = [raw.phone or "", sorted(raw.currency_codes), sorted(differing)]
-        return Facts(
+        return Gathered(
             seen=VendorEntryFacts(
                 others=others,
                 differing=tuple(differing),
@@ -131,37 +158,43 @@ class SaveVendorWrite(Write):
             ),
             binding={"vendor": vendor.binding, "now": now},
             before={"vendor": vendor.details, "now": now},
-            now=company.clock.now(),
             vendor=vendor,
-            ability=_ability(company, changes),
             texts=texts,
+            arguments=(),
         )
 
-    async def send(self, prepared: PreparedWrite, company: Company, key: str, *, again: bool) -> WriteOutcome[Any]:
-        """Creates the vendor, or changes what was said (Rutter docs: Vendors)."""
-        changes, vendors = prepared.fields["changes"], company.rutter.vendors
+    async def draft(self, prepared: PreparedWrite, company: Company) -> VendorUpdate | VendorCreate:
+        """The new vendor, or what changes of one (Rutter docs: Vendors)."""
+        changes = prepared.fields["changes"]
         addresses = given(tuple(AddressDraft(**one) for one in prepared.fields.get("addresses", ())) or None)
         email, phone = given(changes.get("email")), given(changes.get("phone"))
-        outcome: WriteOutcome[Any]
         if prepared.fields["vendor_id"]:
-            change = VendorUpdate(
+            return VendorUpdate(
                 vendor_name=given(changes.get("name")),
                 currency_code=given(changes.get("currency")),
                 email=email,
                 phone=phone,
                 addresses=addresses,
             )
-            outcome = await vendors.update(prepared.fields["vendor_id"], change, idempotency_key=key, again=again)
+        return VendorCreate(
+            contact_name=changes["name"],
+            vendor_name=changes["name"],
+            currency_code=changes["currency"],
+            email=email,
+            phone=phone,
+            addresses=addresses,
+        )
+
+    async def send(
+        self, prepared: PreparedWrite, draft: VendorUpdate | VendorCreate, company: Company, key: str, *, again: bool
+    ) -> WriteOutcome[Any]:
+        """Creates or changes the vendor."""
+        vendors = company.rutter.vendors
+        outcome: WriteOutcome[Any]
+        if isinstance(draft, VendorUpdate):
+            outcome = await vendors.update(prepared.fields["vendor_id"], draft, idempotency_key=key, again=again)
         else:
-            new = VendorCreate(
-                contact_name=changes["name"],
-                vendor_name=changes["name"],
-                currency_code=changes["currency"],
-                email=email,
-                phone=phone,
-                addresses=addresses,
-            )
-            outcome = await vendors.create(new, idempotency_key=key, again=again)
+            outcome = await vendors.create(draft, idempotency_key=key, again=again)
         company.directory.forget()
         return outcome
 
@@ -184,21 +217,11 @@ class SaveVendorWrite(Write):
         """Rutter's job for it."""
         return await company.rutter.vendors.outcome(job_id)
 
-    def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
-        """The new look is not remembered here: who is paid next must still find a vendor that changed."""
 
-
-def _ability(company: Company, changes: dict[str, Any]) -> Ability:
-    able = ability(company, "vendors", "update", "change a vendor", _INSTEAD)
-    if able.support is Support.YES and "address" in changes and company.platform not in _ADDRESS_ON:
-        return Ability(able.platform, Support.UNSURE, "change the address of a vendor", _INSTEAD)
-    return able
-
-
-def _changes(intent: SaveVendor) -> dict[str, Any]:
+def _changes(request: SaveVendor) -> dict[str, Any]:
     """What was given, checked: text with hidden characters would make a second vendor that looks like the first."""
-    changes: dict[str, Any] = {name: getattr(intent, name) for name in _PLAIN if getattr(intent, name)}
-    address = {theirs: getattr(intent, ours) for ours, theirs in _ADDRESS.items() if getattr(intent, ours)}
+    changes: dict[str, Any] = {name: getattr(request, name) for name in _PLAIN if getattr(request, name)}
+    address = {theirs: getattr(request, ours) for ours, theirs in _ADDRESS.items() if getattr(request, ours)}
     for name, text in (*changes.items(), *address.items()):
         if clean(text, 400) != text:
             raise BadInput(f"`{name}` must be plain visible text on one line, without spaces around it")

@@ -30,10 +30,10 @@ class VendorEntryFacts:
     was proposed.
     """
 
-    others: tuple[tuple[str, str], ...] = ()
-    differing: tuple[str, ...] = ()
-    is_shown: bool = False
-    addresses_moved: bool = False
+    others: tuple[tuple[str, str], ...]
+    differing: tuple[str, ...]
+    is_shown: bool
+    addresses_moved: bool
 
 
 def no_change(prepared: PreparedWrite, facts: VendorEntryFacts, policy: Policy) -> Finding | None:

@@ -1,4 +1,4 @@
-"""Changing a bill that is in the ledger: only what was said, and nothing that was paid."""
+"""`update_bill`: changing a bill that is in the ledger, only what was said, and nothing that was paid."""
 
 from __future__ import annotations
 
@@ -9,47 +9,76 @@ from typing import Any
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
-from rutter_ap_server.guard.writes.base import Ability, Facts, Links, Write, ability
+from rutter_ap_server.guard.writes.base import Dated, Gathered, LinkedAccount, Need, Repeats, Touched, Write
 from rutter_ap_server.guard.writes.create_bill import line_draft, prepared_line
 from rutter_ap_server.guard.writes.create_bill_rules import EarlierBill
 from rutter_ap_server.guard.writes.parties import account_fact, bill_fact, bill_texts, bill_words, midnight, read_vendor
-from rutter_ap_server.guard.writes.update_bill_rules import RULES, ChangeFacts
+from rutter_ap_server.guard.writes.update_bill_rules import RULES, ChangeFacts, day_of
 from rutter_ap_server.reads.amounts import ledger_money
 from rutter_ap_server.reads.history import bills_of
-from rutter_ap_server.rutter.abilities import Support
 from rutter_ap_server.rutter.models.base import given
 from rutter_ap_server.rutter.models.bills import Bill, BillLine, BillUpdate
 from rutter_ap_server.rutter.outcomes import WriteOutcome
-from rutter_ap_server.store.engine import Tx
 from rutter_ap_tools.bills import UpdateBill
 from rutter_ap_tools.errors import BadInput
+from rutter_ap_tools.findings import Severity
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.text import clean, quote
 from rutter_ap_tools.wire import MoneyShape, Named, Record
 
 _TEXTS = ("document_number", "memo")
 _DATES = ("issue_date", "due_date")
-# Where a bill's memo is documented to be changeable (Rutter docs: Bills).
-_MEMO_ON = ("NETSUITE", "QUICKBOOKS", "QUICKBOOKS_DESKTOP")
 _INSTEAD = "a person can change it there"
+_UPDATE = Need("bills", "update", "change a bill", _INSTEAD, "update_bill")
+_REPLACE_LINES = Need("bills", "replace_lines", "replace the lines of a bill", _INSTEAD, None)
+_SET_MEMO = Need("bills", "set_memo", "change the memo of a bill", _INSTEAD, None)
 _DIMENSIONS = ("tax_rate", "class", "department", "location", "customer", "project")
 
 
-class UpdateBillWrite(Write):
+class UpdateBillWrite(Write[ChangeFacts]):
     """`update_bill`."""
 
     tool = "update_bill"
-    moves_money = False
+    # Like entering: it pays nothing, and the rules ask where it changes what is owed or when.
+    default_severity = Severity.ALLOW
+    counts_against_limits = False
+    repeats = Repeats.SAME_REQUEST
+    needs = (_UPDATE, _REPLACE_LINES, _SET_MEMO)
     rules = RULES
 
-    async def prepare(self, intent: UpdateBill, company: Company, links: Links) -> PreparedWrite:
+    def touches(self, prepared: PreparedWrite) -> frozenset[Touched]:
+        """The bill."""
+        return frozenset({Touched("bill", prepared.fields["bill_id"])})
+
+    def posting_dates(self, prepared: PreparedWrite, seen: ChangeFacts) -> tuple[Dated, ...]:
+        """The day the bill is booked under, and the one it would be moved to."""
+        days = (seen.bill.issued, day_of(prepared, "issue_date"))
+        return tuple(Dated("the bill is dated", day) for day in days if day is not None)
+
+    def document_dates(self, prepared: PreparedWrite, seen: ChangeFacts) -> tuple[Dated, ...]:
+        """A new issue date, and the one it replaces: which of the two is right a change alone must not settle."""
+        issued = day_of(prepared, "issue_date")
+        if issued is None:
+            return ()
+        now = (Dated("the bill is dated", seen.bill.issued),) if seen.bill.issued else ()
+        return (Dated("the bill would be dated", issued), *now)
+
+    def needed(self, prepared: PreparedWrite) -> tuple[Need, ...]:
+        """Changing a bill, and what is special about its lines and memo."""
+        changes = prepared.fields["changes"]
+        special = {"lines": _REPLACE_LINES, "memo": _SET_MEMO}
+        return (_UPDATE, *(need for name, need in special.items() if name in changes))
+
+    async def prepare(self, request: UpdateBill, company: Company, linked_account: LinkedAccount) -> PreparedWrite:
         """Fixes what is to change. Raises `BadInput` when that is nothing."""
-        raw = await company.rutter.bills.get(intent.bill_id)
+        raw = await company.rutter.bills.get(request.bill_id)
         bill = bill_fact(raw)
         currency = bill.total.currency
-        changes: dict[str, Any] = {name: getattr(intent, name) for name in (*_TEXTS, *_DATES) if getattr(intent, name)}
-        if intent.lines:
-            changes["lines"] = [await prepared_line(line, currency, company, links) for line in intent.lines]
+        changes: dict[str, Any] = {
+            name: getattr(request, name) for name in (*_TEXTS, *_DATES) if getattr(request, name)
+        }
+        if request.lines:
+            changes["lines"] = [await prepared_line(line, currency, company, linked_account) for line in request.lines]
         if not changes:
             raise BadInput(
                 "nothing to change was given: pass document_number, issue_date, due_date, memo or lines",
@@ -63,7 +92,7 @@ class UpdateBillWrite(Write):
             )
         _check_order(raw, changes)
         total = None
-        if intent.lines:
+        if request.lines:
             total = Money.total((Money.parse(line["amount"], currency) for line in changes["lines"]), currency)
         name = (await read_vendor(company, bill.vendor_id)).name if bill.vendor_id else None
         of_vendor = f" of {name}" if name else ""
@@ -78,9 +107,7 @@ class UpdateBillWrite(Write):
             bill_id=bill.id,
         )
 
-    async def gather(
-        self, prepared: PreparedWrite, company: Company, policy: Policy | None = None
-    ) -> Facts[ChangeFacts]:
+    async def gather(self, prepared: PreparedWrite, company: Company, policy: Policy | None) -> Gathered[ChangeFacts]:
         """The bill afresh, its vendor's other bills, and the accounts the new lines name."""
         changes = prepared.fields["changes"]
         raw = await company.rutter.bills.get(prepared.fields["bill_id"])
@@ -89,14 +116,13 @@ class UpdateBillWrite(Write):
         named = {line["account"] for line in changes.get("lines", ()) if line["account"]}
         accounts = tuple([account_fact(await company.rutter.accounts.get(one)) for one in sorted(named)])
         others = await bills_of(company, bill.vendor_id) if bill.vendor_id else []
-        return Facts(
+        return Gathered(
             seen=ChangeFacts(
                 bill=bill,
                 due_on=raw.due_date.date() if raw.due_date else None,
                 is_shown=_shows(raw, changes),
                 accounts=accounts,
                 others=tuple(_other(one) for one in others if one.id != bill.id and one.status not in _DEAD),
-                today=company.clock.today(),
             ),
             binding={
                 "bill": bill.binding,
@@ -104,30 +130,28 @@ class UpdateBillWrite(Write):
                 "accounts": [account.binding for account in accounts],
             },
             before={"now": _now(raw, changes)},
-            now=company.clock.now(),
             vendor=vendor,
-            ability=_ability(company, changes),
             texts=(*bill_texts(raw), *_new_texts(changes)),
+            arguments=(),
         )
 
-    async def send(self, prepared: PreparedWrite, company: Company, key: str, *, again: bool) -> WriteOutcome[Any]:
-        """Changes what was said and leaves the rest out, so that it stays (Rutter docs: Bills)."""
+    async def draft(self, prepared: PreparedWrite, company: Company) -> BillUpdate:
+        """What changes; the rest is left out, so that it stays (Rutter docs: Bills)."""
         changes = prepared.fields["changes"]
         lines = tuple(line_draft(line) for line in changes.get("lines", ()))
-        draft = BillUpdate(
+        return BillUpdate(
             document_number=given(changes.get("document_number")),
             memo=given(changes.get("memo")),
             issue_date=given(midnight(changes["issue_date"]) if "issue_date" in changes else None),
             due_date=given(midnight(changes["due_date"]) if "due_date" in changes else None),
             line_items=given(lines or None),
         )
-        return await company.rutter.bills.update(prepared.fields["bill_id"], draft, idempotency_key=key, again=again)
 
-    async def read_back(
-        self, prepared: PreparedWrite, company: Company, sent: Any, before: dict[str, Any]
-    ) -> Record | None:
-        """Posted means: the ledger shows it, whatever the answer said."""
-        return await self.find(prepared, company, before)
+    async def send(
+        self, prepared: PreparedWrite, draft: BillUpdate, company: Company, key: str, *, again: bool
+    ) -> WriteOutcome[Any]:
+        """Changes the bill."""
+        return await company.rutter.bills.update(prepared.fields["bill_id"], draft, idempotency_key=key, again=again)
 
     async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
         """The bill shows exactly the new values, which it did not before: then nothing would have been sent."""
@@ -148,9 +172,6 @@ class UpdateBillWrite(Write):
     async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
         """Rutter's job for it."""
         return await company.rutter.bills.outcome(job_id)
-
-    def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
-        """Nothing beyond the receipt."""
 
 
 _DEAD = ("void", "rejected")
@@ -177,16 +198,6 @@ def _words(bill: Bill, changes: dict[str, Any], total: Money | None) -> list[str
         old_total = ledger_money(bill.total_amount, bill.currency_code, "total of the bill")
         words.append(f"lines that add up to {total} instead of a total of {old_total}")
     return words
-
-
-def _ability(company: Company, changes: dict[str, Any]) -> Ability:
-    """The first of what this change needs that the platform is not documented to do."""
-    able = ability(company, "bills", "update", "change a bill", _INSTEAD)
-    if able.support is Support.YES and "lines" in changes:
-        able = ability(company, "bills", "replace_lines", "replace the lines of a bill", _INSTEAD)
-    if able.support is Support.YES and "memo" in changes and company.platform not in _MEMO_ON:
-        return Ability(able.platform, Support.UNSURE, "change the memo of a bill", _INSTEAD)
-    return able
 
 
 def _new_texts(changes: dict[str, Any]) -> tuple[tuple[str, str], ...]:

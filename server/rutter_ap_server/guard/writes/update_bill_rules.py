@@ -28,11 +28,10 @@ class ChangeFacts:
     """
 
     bill: BillFact
-    due_on: date | None = None
-    is_shown: bool = False
-    accounts: tuple[AccountFact, ...] = ()
-    others: tuple[EarlierBill, ...] = ()
-    today: date | None = None
+    due_on: date | None
+    is_shown: bool
+    accounts: tuple[AccountFact, ...]
+    others: tuple[EarlierBill, ...]
 
     @property
     def settled(self) -> Money:
@@ -45,7 +44,8 @@ def _changes(prepared: PreparedWrite) -> dict[str, Any]:
     return changes
 
 
-def _day(prepared: PreparedWrite, name: str) -> date | None:
+def day_of(prepared: PreparedWrite, name: str) -> date | None:
+    """The new date of that name, where it changes."""
     text = _changes(prepared).get(name)
     return date.fromisoformat(text) if text else None
 
@@ -113,7 +113,7 @@ def bill_similar(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) ->
     """A change must not make of one bill the copy of another that no rule would have let in."""
     if not {"lines", "issue_date"} & set(_changes(prepared)):
         return None
-    total, day = prepared.money or facts.bill.total, _day(prepared, "issue_date") or facts.bill.issued
+    total, day = prepared.money or facts.bill.total, day_of(prepared, "issue_date") or facts.bill.issued
     near = timedelta(days=policy.rules.similar_days)
     for other in facts.others:
         if day and other.total == total and abs(date.fromisoformat(other.issue_date) - day) <= near:
@@ -134,30 +134,9 @@ def account_not_for_expenses(prepared: PreparedWrite, facts: ChangeFacts, policy
     return None
 
 
-def bill_closed_period(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | None:
-    """Nothing is changed in a closed period, moved into one, or out of one."""
-    closed = policy.closing_date
-    for day in (facts.bill.issued, _day(prepared, "issue_date")):
-        if closed is not None and day is not None and day <= closed:
-            return refuse("bill.closed_period", f"the bill is dated {day}, and the books are closed up to {closed}")
-    return None
-
-
-def bill_future_dated(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | None:
-    """A bill from the future has a wrong date, or is not one yet; which of the two, a new date must not settle."""
-    issued, near = _day(prepared, "issue_date"), timedelta(days=policy.rules.future_days)
-    if issued is None or facts.today is None:
-        return None
-    if issued - facts.today > near:
-        return approve("bill.future_dated", f"the bill would be dated {issued}, which is still to come")
-    if facts.bill.issued is not None and facts.bill.issued - facts.today > near:
-        return approve("bill.future_dated", f"the bill is dated {facts.bill.issued}, which is still to come")
-    return None
-
-
 def bill_due_date_moved(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | None:
     """By its due date a bill is paid: earlier takes cash too soon, later a reminder and its fee."""
-    due_on = _day(prepared, "due_date")
+    due_on = day_of(prepared, "due_date")
     if due_on is None or facts.due_on in (None, due_on) or facts.bill.status not in PAYABLE:
         return None
     return ask("bill.due_date_moved", f"it would be due on {due_on} instead of {facts.due_on}")
@@ -172,7 +151,5 @@ RULES: tuple[Rule[ChangeFacts], ...] = (
     bill_duplicate,
     bill_similar,
     account_not_for_expenses,
-    bill_closed_period,
-    bill_future_dated,
     bill_due_date_moved,
 )

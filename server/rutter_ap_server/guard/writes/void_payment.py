@@ -1,4 +1,4 @@
-"""Voiding a payment: the write that makes a paid bill payable again, told apart exactly and never released alone."""
+"""`void_payment`: the write that makes a paid bill payable again, told apart exactly and never released alone."""
 
 from __future__ import annotations
 
@@ -11,7 +11,18 @@ from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import account_name
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
-from rutter_ap_server.guard.writes.base import Facts, Links, Rule, Write, ability, approve, refuse
+from rutter_ap_server.guard.writes.base import (
+    Dated,
+    Gathered,
+    LinkedAccount,
+    Need,
+    Repeats,
+    Rule,
+    Touched,
+    Write,
+    approve,
+    refuse,
+)
 from rutter_ap_server.guard.writes.parties import (
     BillFact,
     bill_fact,
@@ -24,9 +35,8 @@ from rutter_ap_server.guard.writes.parties import (
 from rutter_ap_server.reads.amounts import ledger_money
 from rutter_ap_server.rutter.errors import NotFoundUpstream
 from rutter_ap_server.rutter.outcomes import WriteOutcome
-from rutter_ap_server.store.engine import Tx
 from rutter_ap_tools.errors import ApError
-from rutter_ap_tools.findings import Finding
+from rutter_ap_tools.findings import Finding, Severity
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.payments import VoidPayment
 from rutter_ap_tools.text import clean
@@ -50,7 +60,7 @@ class VoidFacts:
     paid_on: date | None
     allocations: tuple[tuple[str, Money], ...]
     bills: tuple[BillFact, ...]
-    settles_more: tuple[str, ...] = ()
+    settles_more: tuple[str, ...]
 
 
 def payment_void(prepared: PreparedWrite, facts: VoidFacts, policy: Policy) -> Finding | None:
@@ -79,32 +89,43 @@ def payment_settles_more(prepared: PreparedWrite, facts: VoidFacts, policy: Poli
     return approve("payment.settles_more", f"voiding it also takes back {' and '.join(facts.settles_more)}")
 
 
-def bill_closed_period(prepared: PreparedWrite, facts: VoidFacts, policy: Policy) -> Finding | None:
-    """Nothing that was booked in a closed period is taken back."""
-    closed = policy.closing_date
-    if closed is None or facts.paid_on is None or facts.paid_on > closed:
-        return None
-    return refuse(
-        "bill.closed_period", f"the payment is dated {facts.paid_on}, and the books are closed up to {closed}"
-    )
-
-
-class VoidPaymentWrite(Write):
+class VoidPaymentWrite(Write[VoidFacts]):
     """`void_payment`.
 
-    Though its risk is money, it neither reserves nor frees anything of the rolling limits, hence `moves_money` is
-    False: money that left the bank does not come back because a ledger forgets it, and if a void freed its amount, pay,
-    void, pay would make of any limit none. The payment it takes back stays counted, and paying the bill again is a
-    repeat that a named approver releases.
+    Though its risk is money, it neither reserves nor frees anything of the rolling limits: money that left the bank
+    does not come back because a ledger forgets it, and if a void freed its amount, pay, void, pay would make of any
+    limit none. The payment it takes back stays counted, and paying the bill again is a repeat that a named approver
+    releases.
     """
 
     tool = "void_payment"
-    moves_money = False
-    rules: tuple[Rule[VoidFacts], ...] = (payment_void, payment_moved, payment_settles_more, bill_closed_period)
+    # It makes a paid bill payable again: a chat answer, which some clients give by themselves, must not do that.
+    default_severity = Severity.APPROVE
+    counts_against_limits = False
+    repeats = Repeats.SAME_REQUEST
+    needs = (Need("bill_payments", "void", "void a payment", "a person can void it there", "void_payment"),)
+    rules: tuple[Rule[VoidFacts], ...] = (payment_void, payment_moved, payment_settles_more)
 
-    async def prepare(self, intent: VoidPayment, company: Company, links: Links) -> PreparedWrite:
+    def touches(self, prepared: PreparedWrite) -> frozenset[Touched]:
+        """The payment, and every bill it settles."""
+        bills = {Touched("bill", bill_id) for bill_id in prepared.fields["bill_ids"]}
+        return frozenset({Touched("payment", prepared.fields["payment_id"]), *bills})
+
+    def posting_dates(self, prepared: PreparedWrite, seen: VoidFacts) -> tuple[Dated, ...]:
+        """What was booked under the payment's date is taken back."""
+        return (Dated("the payment is dated", seen.paid_on),) if seen.paid_on is not None else ()
+
+    def document_dates(self, prepared: PreparedWrite, seen: VoidFacts) -> tuple[Dated, ...]:
+        """None: a payment with a wrong date may well be the one to void."""
+        return ()
+
+    def needed(self, prepared: PreparedWrite) -> tuple[Need, ...]:
+        """Voiding a payment."""
+        return self.needs
+
+    async def prepare(self, request: VoidPayment, company: Company, linked_account: LinkedAccount) -> PreparedWrite:
         """Fixes the payment, its amount, and what it settles on each bill."""
-        payment = await company.rutter.bill_payments.get(intent.payment_id)
+        payment = await company.rutter.bill_payments.get(request.payment_id)
         allocations = _allocations(payment)
         money = _total(payment, allocations)
         bills = [bill_fact(await company.rutter.bills.get(bill_id)) for bill_id, _ in allocations]
@@ -129,7 +150,7 @@ class VoidPaymentWrite(Write):
             bill_id=bills[0].id if bills else None,
         )
 
-    async def gather(self, prepared: PreparedWrite, company: Company, policy: Policy | None = None) -> Facts[VoidFacts]:
+    async def gather(self, prepared: PreparedWrite, company: Company, policy: Policy | None) -> Gathered[VoidFacts]:
         """Payment and bills afresh."""
         raw = [await company.rutter.bills.get(bill_id) for bill_id in prepared.fields["bill_ids"]]
         bills = tuple(bill_fact(bill) for bill in raw)
@@ -142,7 +163,7 @@ class VoidPaymentWrite(Write):
             settles_more=_more(payment) if payment is not None else (),
         )
         memo = (("the memo of the payment", payment.memo),) if payment is not None and payment.memo else ()
-        return Facts(
+        return Gathered(
             seen=seen,
             binding={
                 "payment": [prepared.fields["payment_id"], seen.status, str(seen.paid_on), *seen.settles_more],
@@ -150,20 +171,22 @@ class VoidPaymentWrite(Write):
                 "bills": [bill.binding for bill in bills],
             },
             before={"bills": [links_of(bill) for bill in raw]},
-            now=company.clock.now(),
-            ability=ability(company, "bill_payments", "void", "void a payment", "a person can void it there"),
+            # Blocking a vendor after a fraud must not stop taking its payment back.
+            vendor=None,
             texts=(*(text for bill in raw for text in bill_texts(bill)), *memo),
+            arguments=(),
         )
 
-    async def send(self, prepared: PreparedWrite, company: Company, key: str, *, again: bool) -> WriteOutcome[Any]:
-        """Sets the payment's status to void (Rutter docs: Bill Payments)."""
-        return await company.rutter.bill_payments.void(prepared.fields["payment_id"], idempotency_key=key, again=again)
+    async def draft(self, prepared: PreparedWrite, company: Company) -> str:
+        """The payment's id is all that is sent."""
+        payment_id: str = prepared.fields["payment_id"]
+        return payment_id
 
-    async def read_back(
-        self, prepared: PreparedWrite, company: Company, sent: Any, before: dict[str, Any]
-    ) -> Record | None:
-        """Posted means: what the ledger itself shows, whatever the answer said."""
-        return await self.find(prepared, company, before)
+    async def send(
+        self, prepared: PreparedWrite, draft: str, company: Company, key: str, *, again: bool
+    ) -> WriteOutcome[Any]:
+        """Sets the payment's status to void (Rutter docs: Bill Payments)."""
+        return await company.rutter.bill_payments.void(draft, idempotency_key=key, again=again)
 
     async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
         """The payment is void or gone, and each of its bills is due by exactly that much more."""
@@ -189,9 +212,6 @@ class VoidPaymentWrite(Write):
     async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
         """Rutter's job for it."""
         return await company.rutter.bill_payments.outcome(job_id)
-
-    def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
-        """Nothing beyond the receipt; the spend ledger stays as it is."""
 
 
 async def _payment(company: Company, prepared: PreparedWrite) -> BillPayment | None:

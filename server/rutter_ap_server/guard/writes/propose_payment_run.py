@@ -1,4 +1,4 @@
-"""A payment run: one proposal for many payments, each of which is then a write of its own."""
+"""`propose_payment_run`: one proposal for many payments, each of which is then a write by itself."""
 
 from __future__ import annotations
 
@@ -7,66 +7,52 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-import anyio
-
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import vendor_name
-from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
-from rutter_ap_server.guard.writes.base import Facts, Links, Rule, Write
+from rutter_ap_server.guard.writes.base import Batch, LinkedAccount
 from rutter_ap_server.guard.writes.parties import PAYABLE, AccountFact, bill_fact, read_account
 from rutter_ap_server.guard.writes.pay_bill import Funding, PayBillWrite, Payee, funding_account, prepared_payment
-from rutter_ap_server.guard.writes.pay_bill_rules import PaymentFacts
 from rutter_ap_server.reads.amounts import LedgerDataError
 from rutter_ap_server.rutter.abilities import ignores_filters
 from rutter_ap_server.rutter.filters import equal
-from rutter_ap_server.store.canonical import digest
-from rutter_ap_tools.errors import ApError, AssistantError, BadInput
+from rutter_ap_tools.errors import AssistantError, BadInput
+from rutter_ap_tools.findings import Severity
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.payments import RUN_LINES_MAX, ProposePaymentRun
 from rutter_ap_tools.text import clean
-from rutter_ap_tools.wire import Record
 
 if TYPE_CHECKING:
     from rutter_ap_server.rutter.models.bills import Bill
-    from rutter_ap_server.rutter.outcomes import WriteOutcome
-    from rutter_ap_server.store.engine import Tx
 
 _PAGES_MAX = 20
 _LEFT_OUT_SHOWN_MAX = 50
-_GATHERED_AT_ONCE = 4
 _PAYEES_NAMED_MAX = 6
 
 
-@dataclass(frozen=True, slots=True)
-class RunFacts:
-    """The facts of each line, in the order of the lines."""
-
-    lines: tuple[Facts[PaymentFacts], ...]
-
-
-class PaymentRunWrite(Write):
-    """`propose_payment_run`. Nothing is sent under its own name: its lines are."""
+class PaymentRun(Batch):
+    """`propose_payment_run`: a batch of payments."""
 
     tool = "propose_payment_run"
-    moves_money = False
-    rules: tuple[Rule[RunFacts], ...] = ()
-    line = PayBillWrite()
+    default_severity = Severity.ASK
+    member = PayBillWrite()
 
-    async def prepare(self, intent: ProposePaymentRun, company: Company, links: Links) -> PreparedWrite:
+    async def prepare(
+        self, request: ProposePaymentRun, company: Company, linked_account: LinkedAccount
+    ) -> PreparedWrite:
         """Chooses the bills, and fixes each with its payee, amount, funding account and date."""
-        if bool(intent.bill_ids) == bool(intent.due_to):
+        if bool(request.bill_ids) == bool(request.due_to):
             raise BadInput("say either `bill_ids` or `due_to`: which bills, or up to which due date")
-        if intent.bill_ids and intent.vendor:
+        if request.bill_ids and request.vendor:
             raise BadInput("`vendor` goes with `due_to`; `bill_ids` name their bills already")
-        if len(set(intent.bill_ids)) != len(intent.bill_ids):
+        if len(set(request.bill_ids)) != len(request.bill_ids):
             raise BadInput("`bill_ids` names a bill twice")
-        account_id = await funding_account(intent.account, company, links)
+        account_id = await funding_account(request.account, company, linked_account)
         account = await read_account(company, account_id)
         names = await company.directory.vendors()
-        candidates = [_candidate(bill, names) async for bill in _asked_for(intent, company)]
+        candidates = [_candidate(bill, names) async for bill in _asked_for(request, company)]
         currency = _currency(account, candidates)
-        cash = Money.parse(intent.cash, currency) if intent.cash else None
+        cash = Money.parse(request.cash, currency) if request.cash else None
         choice = choose(candidates, currency, cash, RUN_LINES_MAX)
         if not choice.chosen:
             raise AssistantError(
@@ -74,10 +60,10 @@ class PaymentRunWrite(Write):
                 code="run.empty",
                 next_step="Choose other bills, another due_to or more cash. Nothing was written.",
             )
-        return _prepared(intent, company, account, choice, currency)
+        return _prepared(request, company, account, choice, currency)
 
-    def lines(self, prepared: PreparedWrite) -> tuple[PreparedWrite, ...]:
-        """Each payment, frozen as `pay_bill` would freeze it alone: nobody can pay the same bill both ways."""
+    def members(self, prepared: PreparedWrite) -> tuple[PreparedWrite, ...]:
+        """Each payment, prepared as `pay_bill` would prepare it alone: nobody can pay the same bill both ways."""
         fields = prepared.fields
         funding = Funding(fields["account_id"], fields["account_name"], fields["date"], fields["memo"])
         return tuple(
@@ -96,63 +82,15 @@ class PaymentRunWrite(Write):
             for line in fields["lines"]
         )
 
-    async def gather(self, prepared: PreparedWrite, company: Company, policy: Policy | None = None) -> Facts[RunFacts]:
-        """The facts of every line afresh, a few at a time; the first that cannot be had ends it."""
-        lines = self.lines(prepared)
-        gathered: dict[int, Facts[PaymentFacts]] = {}
-        failures: list[ApError] = []
-        free = anyio.CapacityLimiter(_GATHERED_AT_ONCE)
 
-        async def one(number: int) -> None:
-            async with free:
-                try:
-                    gathered[number] = await self.line.gather(lines[number], company, policy)
-                except ApError as error:
-                    failures.append(error)
-                    tasks.cancel_scope.cancel()
-
-        async with anyio.create_task_group() as tasks:
-            for number in range(len(lines)):
-                tasks.start_soon(one, number)
-        if failures:
-            raise failures[0]
-        facts = tuple(gathered[number] for number in range(len(lines)))
-        return Facts(
-            seen=RunFacts(facts),
-            binding={"lines": [digest(line.binding) for line in facts]},
-            now=company.clock.now(),
-        )
-
-    async def send(self, prepared: PreparedWrite, company: Company, key: str, *, again: bool) -> WriteOutcome[Any]:
-        """Never called: what has lines is sent line by line."""
-        raise AssertionError("a run is sent line by line")
-
-    async def read_back(
-        self, prepared: PreparedWrite, company: Company, sent: Any, before: dict[str, Any]
-    ) -> Record | None:
-        """Each line is read back by itself."""
-        return None
-
-    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
-        """Each line is found by itself."""
-        return None
-
-    async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
-        """Never called: a run has no job."""
-        raise AssertionError("a run has no job")
-
-    def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
-        """Nothing beyond its lines' own receipts."""
-
-
-async def _asked_for(intent: ProposePaymentRun, company: Company) -> AsyncIterator[Bill]:
+async def _asked_for(request: ProposePaymentRun, company: Company) -> AsyncIterator[Bill]:
     """The named bills in their order, or the unpaid ones that are due, the oldest first."""
-    if intent.bill_ids:
-        for bill_id in intent.bill_ids:
+    if request.bill_ids:
+        for bill_id in request.bill_ids:
             yield await company.rutter.bills.get(bill_id)
         return
-    vendor_id = (await company.directory.vendor(intent.vendor)).id if intent.vendor else None
-    due_to = date.fromisoformat(intent.due_to)
+    vendor_id = (await company.directory.vendor(request.vendor)).id if request.vendor else None
+    due_to = date.fromisoformat(request.due_to)
     found: dict[str, Bill] = {}
     # Some platforms ignore filters and sorting, so everything is checked and sorted here.
     for status in (None,) if ignores_filters(company.platform) else ("open", "partially_paid"):
@@ -205,7 +143,7 @@ def _currency(account: AccountFact, candidates: list[Candidate]) -> str:
 
 
 def _prepared(
-    intent: ProposePaymentRun, company: Company, account: AccountFact, choice: Choice, currency: str
+    request: ProposePaymentRun, company: Company, account: AccountFact, choice: Choice, currency: str
 ) -> PreparedWrite:
     total = choice.total(currency)
     return prepare(
@@ -215,9 +153,9 @@ def _prepared(
             "account_id": account.id,
             "account_name": account.name,
             "currency": currency,
-            "date": intent.date or company.clock.today().isoformat(),
-            "date_given": bool(intent.date),
-            "memo": intent.memo,
+            "date": request.date or company.clock.today().isoformat(),
+            "date_given": bool(request.date),
+            "memo": request.memo,
             "lines": [_line(one) for one in choice.chosen],
             "left_out": [
                 {"bill_id": one.bill_id, "number": one.number, "reason": reason}
@@ -227,7 +165,7 @@ def _prepared(
         },
         summary=f"Pay {_bills(len(choice.chosen))}, {total} in all, from {account.name}: {_payees(choice, currency)}",
         # What was left out says how the run came about, and is not part of what will be written.
-        defaulted=("left_out", "left_out_count", *(() if intent.date else ("date",))),
+        defaulted=("left_out", "left_out_count", *(() if request.date else ("date",))),
         money=total,
     )
 

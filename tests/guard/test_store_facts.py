@@ -5,18 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rutter_ap_server.clock import FixedClock
 from rutter_ap_server.guard.policy import Policy, parse_policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
-from rutter_ap_server.guard.store_facts import SENDING_STATES, blocked_by_other_write, store_facts, windows_broken
-from rutter_ap_server.guard.writes.base import StoreFacts
+from rutter_ap_server.guard.store_facts import (
+    SENDING_STATES,
+    StoreFacts,
+    blocked_by_other_write,
+    store_facts,
+    windows_broken,
+)
 from rutter_ap_server.guard.writes.registry import write_named
 from rutter_ap_server.store.engine import Store
+from rutter_ap_server.store.proposals import IN_FLIGHT_STATES
 from rutter_ap_tools.money import Money
-from support.facts import a_prepared_write, usd
+from support.facts import a_prepared_write, ids_of, some_facts, stored, usd
 from support.store_rows import START, put
 
 LIMITS = parse_policy(
@@ -46,12 +53,13 @@ def store(tmp_path: Path, clock: FixedClock) -> Iterator[Store]:
 
 
 def known(store: Store, prepared: PreparedWrite, **options: object) -> StoreFacts:
-    kind = write_named(prepared.tool)
-    return store.read_now(lambda tx: store_facts(tx, kind, prepared, Policy(), **options))  # type: ignore[arg-type]
+    asked: dict[str, Any] = {"except_id": None, "in_flight_states": IN_FLIGHT_STATES, "with_limits": False} | options
+    write, facts = write_named(prepared.tool), some_facts()
+    return store.read_now(lambda tx: store_facts(tx, write, prepared, facts, Policy(), **asked))
 
 
 def test_nothing_is_known_at_first(store: Store) -> None:
-    assert known(store, a_prepared_write()) == StoreFacts()
+    assert known(store, a_prepared_write()) == stored()
 
 
 def test_a_freeze_is_known_to_every_write(store: Store) -> None:
@@ -79,7 +87,8 @@ def test_a_freeze_is_known_to_every_write(store: Store) -> None:
 def test_a_write_on_the_same_bill_whose_outcome_is_open_is_in_the_way(
     store: Store, state: str, tool: str, bill: str, company: str, in_the_way: bool
 ) -> None:
-    other = put(store, state=state, tool=tool, bill_id=bill, company_id=company, money=usd("1.00"))
+    fields = ids_of(bill, "v1") | {"credit_id": "c2"}
+    other = put(store, state=state, tool=tool, fields=fields, bill_id=bill, company_id=company, money=usd("1.00"))
 
     assert known(store, a_prepared_write()).in_flight == ((other.id,) if in_the_way else ())
     assert known(store, a_prepared_write(tool="apply_credit")).in_flight == ((other.id,) if in_the_way else ())
@@ -88,10 +97,10 @@ def test_a_write_on_the_same_bill_whose_outcome_is_open_is_in_the_way(
 
 
 def test_before_sending_only_what_may_have_left_is_in_the_way(store: Store) -> None:
-    put(store, state="released", money=usd("1.00"))
+    put(store, state="released", fields=ids_of("b1", "v1"), money=usd("1.00"))
     assert known(store, a_prepared_write(), in_flight_states=SENDING_STATES).in_flight == ()
 
-    unknown = put(store, state="unknown", money=usd("2.00"))
+    unknown = put(store, state="unknown", fields=ids_of("b1", "v1"), money=usd("2.00"))
     assert known(store, a_prepared_write(), in_flight_states=SENDING_STATES).in_flight == (unknown.id,)
 
 
@@ -111,9 +120,10 @@ def test_before_sending_only_what_may_have_left_is_in_the_way(store: Store) -> N
 def test_a_write_waits_for_another_one_that_could_change_its_facts(
     store: Store, mine: str, other: dict[str, str | None], waits: bool
 ) -> None:
-    proposal = put(store, tool=mine, state="released", bill_id=None if mine == "create_bill" else "b1")
+    bill_id = None if mine == "create_bill" else "b1"
+    proposal = put(store, tool=mine, state="released", fields=ids_of("b1", "v1"), bill_id=bill_id)
     assert not store.read_now(lambda tx: blocked_by_other_write(tx, proposal))
-    put(store, **other)
+    put(store, fields=ids_of(other.get("bill_id") or "b1", other.get("vendor_id") or "v1"), **other)
 
     assert store.read_now(lambda tx: blocked_by_other_write(tx, proposal)) is waits
 
@@ -142,7 +152,7 @@ def test_a_posted_payment_of_the_same_amount_on_the_same_bill_is_a_repeat_for_a_
 
 def test_a_repeat_is_known_though_memo_account_or_date_were_changed(store: Store) -> None:
     other = put(store, state="posted", digest="1" * 64)
-    changed = a_prepared_write(fields={"bill_id": "b1", "memo": "another memo"})
+    changed = a_prepared_write(fields=ids_of("b1", "v1") | {"memo": "another memo"})
 
     assert changed.digest != other.digest
     assert known(store, changed).repeats == (other.id,)
@@ -153,7 +163,12 @@ def test_a_write_that_moves_no_money_is_a_repeat_only_when_it_is_the_same_in_eve
     other = put(store, tool="create_bill", state="posted", digest=prepared.digest, bill_id=None)
 
     assert known(store, prepared).repeats == (other.id,)
-    assert known(store, a_prepared_write(tool="create_bill", bill_id=None, fields={"memo": "x"})).repeats == ()
+    assert (
+        known(
+            store, a_prepared_write(tool="create_bill", bill_id=None, fields=ids_of("b1", "v1") | {"memo": "x"})
+        ).repeats
+        == ()
+    )
 
 
 def test_linking_an_account_again_is_no_repeat(store: Store) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # its stubs are not in the lock
 
-from rutter_ap_server.guard.writes.registry import write_for, write_named
+from rutter_ap_server.guard.writes.registry import proposed_by, write_for
 from rutter_ap_server.mcp.server import error_result, listed
 from rutter_ap_server.reads.registry import READS
 from rutter_ap_tools.backend import Query
@@ -123,7 +123,7 @@ def test_every_write_has_a_dry_run_and_one_shape_of_result(tool: Tool[Any, Any])
 @every_tool
 def test_a_tool_is_a_write_or_a_query_with_one_answer(tool: Tool[Any, Any]) -> None:
     if issubclass(tool.arguments, WriteArguments):
-        assert write_named(tool.name) is write_for(tool.arguments.model_construct())
+        assert proposed_by(tool.name) is write_for(tool.arguments.model_construct())
     else:
         queries = [base for base in tool.arguments.__mro__ if issubclass(base, Query)]
         assert (tool.result,) in [base.__pydantic_generic_metadata__["args"] for base in queries]

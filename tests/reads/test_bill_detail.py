@@ -14,7 +14,6 @@ from rutter_ap_server.clock import FixedClock
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.reads.bill_detail import bill_detail, next_step
 from rutter_ap_server.reads.credits import list_credits
-from rutter_ap_server.rutter.abilities import PLATFORMS as EVERY_PLATFORM
 from rutter_ap_server.rutter.models.bills import BillCreate, BillLineDraft, LineItemDraft
 from rutter_ap_server.rutter.models.credits import (
     BillCreditApplicationCreate,
@@ -23,6 +22,7 @@ from rutter_ap_server.rutter.models.credits import (
 )
 from rutter_ap_server.rutter.models.payments import AllocationDraft
 from rutter_ap_server.rutter.outcomes import Done
+from rutter_ap_server.rutter.platforms import PLATFORMS as EVERY_PLATFORM
 from rutter_ap_tools.bills import BillDetail, BillRow
 from rutter_ap_tools.credits import ListCredits
 from rutter_ap_tools.money import Money

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
-from rutter_ap_server.companies.directory import RECORD_TYPES, NotOffered
+from rutter_ap_server.companies.directory import NotOffered, names_of
 from rutter_ap_server.reads.records import find_records
+from rutter_ap_server.rutter.collections import ENDPOINTS, Collections
 from rutter_ap_server.rutter.models.purchase_orders import PurchaseOrderCreate, PurchaseOrderLineDraft
 from rutter_ap_server.rutter.models.vendors import VendorCreate
 from rutter_ap_server.rutter.outcomes import Done
@@ -20,7 +22,7 @@ from support.practice_company import TODAY, practice
 from support.serving import done, failed, serving, text_of
 
 pytestmark = pytest.mark.anyio
-EVERY_KIND = get_args(RecordKind)
+EVERY_KIND = tuple(RecordKind)
 
 
 def names(found: dict[str, Any]) -> list[str]:
@@ -28,8 +30,14 @@ def names(found: dict[str, Any]) -> list[str]:
     return [row["name"] for row in found["records"]]
 
 
-def test_every_kind_of_the_tool_has_its_noun() -> None:
-    assert set(EVERY_KIND) == set(RECORD_TYPES)
+@pytest.mark.parametrize("kind", EVERY_KIND)
+def test_every_kind_has_its_collection(kind: RecordKind) -> None:
+    """A kind is found in the collection of its plural; what that collection holds has a name or a code."""
+    (endpoint,) = (one for one in ENDPOINTS if one.many == kind.plural)
+    assert isinstance(vars(Collections)[kind.plural], cached_property)
+    assert endpoint.documented["read"], "a kind that no platform is documented to have is not worth offering"
+    named = (*endpoint.record.NAMED_BY, *endpoint.record.CODED_BY)
+    assert set(named) & set(endpoint.record.__struct_fields__)
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
@@ -42,11 +50,11 @@ async def test_every_kind_is_listed_whole_or_said_not_to_be_offered(
         if platform not in KINDS[own].read:
             with pytest.raises(NotOffered) as told:
                 await find_records(company, FindRecords(kind=kind))
-            assert RECORD_TYPES[kind].plural in told.value.message
-            assert RECORD_TYPES[kind].instead in told.value.next_step
+            assert kind.plural_words in told.value.message
+            assert kind.instead in told.value.next_step
             return
         found = await find_records(company, FindRecords(kind=kind))
-        there = {record.id async for record in getattr(company.rutter, RECORD_TYPES[kind].collection).walk()}
+        there = {record.id async for record in getattr(company.rutter, kind.plural).walk()}
 
     assert {row.id for row in found.records} == there
     assert all(row.name or row.code for row in found.records)
@@ -224,7 +232,7 @@ async def test_a_name_number_or_code_stands_for_its_record(
 ) -> None:
     async with practice(tmp_path) as (company, _):
         found = await company.directory.one(kind, reference)
-        assert RECORD_TYPES[kind].names(found)[0] == name
+        assert names_of(found)[0] == name
         assert (await company.directory.one(kind, found.id)).id == found.id
 
 

@@ -5,7 +5,11 @@ from __future__ import annotations
 import pytest
 
 from rutter_ap_server.rutter import Support, abilities_of
-from rutter_ap_server.rutter.abilities import DOCUMENTED, PLATFORMS
+from rutter_ap_server.rutter.abilities import DOCUMENTED
+from rutter_ap_server.rutter.collections import Collections
+from rutter_ap_server.rutter.platforms import PLATFORMS
+from rutter_ap_server.rutter.resources import Reads
+from support.scripted_upstream import Scripted, client_for
 
 
 @pytest.mark.parametrize(
@@ -57,3 +61,13 @@ def test_a_call_that_rutter_does_not_have_is_a_mistake() -> None:
 
 def test_every_row_names_platforms_that_exist() -> None:
     assert all(platforms <= PLATFORMS for platforms in DOCUMENTED.values())
+
+
+def test_a_collection_says_where_each_of_its_verbs_is_documented() -> None:
+    company = client_for(Scripted()).connection("token")
+    for name in vars(Collections):
+        collection = getattr(company, name)
+        if isinstance(collection, Reads):
+            verbs = {"read", *(verb for verb in ("create", "update", "delete") if hasattr(collection, verb))}
+            assert collection.endpoint.many == name
+            assert verbs <= set(collection.endpoint.documented)

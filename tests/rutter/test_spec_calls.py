@@ -8,7 +8,7 @@ from functools import cached_property
 
 from rutter_ap_server.rutter import CompanyClient, RutterClient
 from rutter_ap_server.rutter.attachments import Attachments
-from rutter_ap_server.rutter.collections import BillCreditApplications
+from rutter_ap_server.rutter.collections import BillCreditApplications, Collections
 from rutter_ap_server.rutter.connections import Connections
 from rutter_ap_server.rutter.resources import Reads
 from support.rutter_reference import spec
@@ -42,7 +42,7 @@ SINGLE_CALLS = {
 def calls_of(collection: object) -> Iterator[tuple[str, str]]:
     """The calls a collection can send, by the verbs it has."""
     assert isinstance(collection, Reads)
-    path = f"/accounting/{collection._kind.many}"
+    path = f"/accounting/{collection.endpoint.many}"
     yield from (("GET", path), ("GET", f"{path}/{{id}}"))
     verbs = {"create": ("POST", path), "update": ("PATCH", f"{path}/{{id}}"), "delete": ("DELETE", f"{path}/{{id}}")}
     yield from (call for verb, call in verbs.items() if hasattr(collection, verb))
@@ -56,7 +56,7 @@ def test_every_call_of_the_spec_can_be_made_and_no_other() -> None:
         if method in {"get", "post", "patch", "delete"}
     }
     company = client_for(Scripted()).connection("token")
-    properties = [name for name, value in vars(CompanyClient).items() if isinstance(value, cached_property)]
+    properties = [name for name, value in vars(Collections).items() if isinstance(value, cached_property)]
     collections = [getattr(company, name) for name in properties]
     ours = {call for each in collections if isinstance(each, Reads) for call in calls_of(each)}
     assert ours | set(SINGLE_CALLS) == documented

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from rutter_ap_server.rutter import Done, Rejected, RutterClient, errors
+from rutter_ap_server.rutter.collections import ENDPOINTS
 from rutter_ap_server.rutter.models.bills import BillCreate, BillLineDraft, BillUpdate
 from rutter_ap_server.rutter.models.credits import (
     BillCreditApplicationCreate,
@@ -24,29 +25,8 @@ from support.tour import TODAY, account_of, company, done, key, new_bill, vendor
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(range(256))
 
-COLLECTIONS = [
-    "accounts",
-    "bill_credit_memos",
-    "bill_payments",
-    "bills",
-    "classes",
-    "currencies",
-    "customers",
-    "departments",
-    "items",
-    "locations",
-    "payment_methods",
-    "payment_terms",
-    "projects",
-    "purchase_orders",
-    "subsidiaries",
-    "tasks",
-    "tax_rates",
-    "vendors",
-]
 
-
-@pytest.mark.parametrize("collection", COLLECTIONS)
+@pytest.mark.parametrize("collection", [endpoint.many for endpoint in ENDPOINTS])
 async def test_a_collection_is_listed_walked_and_fetched_completely(
     client: RutterClient, sandbox: Sandbox, collection: str
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from enum import StrEnum
 
 from pydantic import Field
 
@@ -12,21 +12,57 @@ from rutter_ap_tools.text import quote
 from rutter_ap_tools.tool import Risk, Tool
 from rutter_ap_tools.wire import CompanyArguments, CompanyResult, MoneyShape, Named, Result, ShortText
 
-RecordKind = Literal[
-    "vendor",
-    "account",
-    "customer",
-    "item",
-    "class",
-    "department",
-    "location",
-    "project",
-    "tax_rate",
-    "payment_terms",
-    "subsidiary",
-    "purchase_order",
-    "currency",
-]
+_LOOK_THERE = "A person must look it up in the accounting platform."
+
+
+class RecordKind(StrEnum):
+    """The kinds of record: each a name, its plural, and the advice where the accounting platform has no such records.
+
+    The plural is also the name of the collection in which the server finds them.
+    """
+
+    plural: str
+    instead: str
+
+    def __new__(cls, value: str, plural: str = "", instead: str = "") -> RecordKind:
+        """A member with its plural and its advice."""
+        kind = str.__new__(cls, value)
+        kind._value_ = value
+        kind.plural = plural
+        kind.instead = instead
+        return kind
+
+    VENDOR = "vendor", "vendors", _LOOK_THERE
+    ACCOUNT = "account", "accounts", _LOOK_THERE
+    CUSTOMER = "customer", "customers", "Leave the customer out."
+    ITEM = "item", "items", "Use an expense account on the line instead."
+    CLASS = "class", "classes", "Leave the class out; a department may serve instead (find_records kind=department)."
+    DEPARTMENT = (
+        "department",
+        "departments",
+        "Leave the department out; a class may serve instead (find_records kind=class).",
+    )
+    LOCATION = (
+        "location",
+        "locations",
+        "Leave the location out; a department may serve instead (find_records kind=department).",
+    )
+    PROJECT = "project", "projects", "Leave the project out; a customer may serve instead."
+    TAX_RATE = "tax_rate", "tax_rates", "Leave the tax rate out and enter the tax as a separate line."
+    PAYMENT_TERMS = "payment_terms", "payment_terms", "Leave the payment terms out and set due_date."
+    SUBSIDIARY = "subsidiary", "subsidiaries", "Leave the subsidiary out; the company has only one set of books."
+    PURCHASE_ORDER = "purchase_order", "purchase_orders", "Enter the bill without a purchase order."
+    CURRENCY = "currency", "currencies", "Use the ISO 4217 code shown on the document."
+
+    @property
+    def words(self) -> str:
+        """The kind in a sentence: "tax rate"."""
+        return self.value.replace("_", " ")
+
+    @property
+    def plural_words(self) -> str:
+        """The plural in a sentence: "tax rates"."""
+        return self.plural.replace("_", " ")
 
 
 class RecordRow(Result):
@@ -56,7 +92,7 @@ class RecordList(CompanyResult):
 class FindRecords(CompanyArguments, Query[RecordList]):
     """What to look up."""
 
-    kind: RecordKind = Field(description="Kind.")
+    kind: RecordKind = Field(description="Kind.", strict=False)
     name: ShortText = Field(default="", description="Part of it.")
     account_type: ShortText = Field(default="", description="e.g. bank.")
     vendor: ShortText = Field(default="", description="For purchase orders.")
@@ -64,12 +100,11 @@ class FindRecords(CompanyArguments, Query[RecordList]):
 
 
 def _render(found: RecordList) -> str:
-    words = found.kind.replace("_", " ")
     lines = [header(found), *found.notes]
     if found.records:
         lines += [UNTRUSTED_NOTE, _table(found)]
     else:
-        lines.append(f"No {words} matches.")
+        lines.append(f"No {found.kind.words} matches.")
     if found.nearest:
         lines.append(f"Nearest: {', '.join(f'{quote(one.name, 60)} ({one.id})' for one in found.nearest)}")
     if found.more:

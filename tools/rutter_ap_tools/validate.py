@@ -50,7 +50,7 @@ def _render(model: type[Arguments], error: Any) -> str:
     name = clean(".".join(str(part) for part in path), 80) or "arguments"
     if kind == "value_error":
         return f"`{name}` {error['ctx']['error']}"
-    if kind in ("string_pattern_mismatch", "string_type", "literal_error"):
+    if kind in ("string_pattern_mismatch", "string_type", "literal_error", "enum"):
         return f"`{name}` {_text_help(path, error)}"
     return f"`{name}` {_HELP.get(kind, 'is not of the right form')}"
 
@@ -66,7 +66,7 @@ def _text_help(path: list[Any], error: Any) -> str:
     if last == "currency":
         return "must be an ISO 4217 code in capitals, such as USD"
     expected = error.get("ctx", {}).get("expected")
-    if expected and error["type"] == "literal_error":
+    if expected and error["type"] in ("literal_error", "enum"):
         return f"must be one of {expected}"
     return "must be text"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -11,8 +11,10 @@ from rutter_ap_server.clock import Clock
 from rutter_ap_server.rutter import CompanyClient
 from rutter_ap_server.rutter.errors import NotFoundUpstream, NotSupportedHere, WalkTooLong
 from rutter_ap_server.rutter.models.accounts import Account
+from rutter_ap_server.rutter.models.base import Record
 from rutter_ap_server.rutter.models.vendors import Vendor
 from rutter_ap_tools.errors import Ambiguous, ApError, AssistantError, BadInput, NotFound
+from rutter_ap_tools.records import RecordKind
 from rutter_ap_tools.text import clean, fold
 from rutter_ap_tools.wire import Named
 
@@ -83,12 +85,11 @@ class Directory:
         return found
 
     async def one(self, kind: str, reference: str) -> Any:
-        """The one record of a kind (see `RECORD_TYPES`) with that id, or exactly that name, number or code.
+        """The one record of a kind (see `RecordKind`) with that id, or exactly that name, number or code.
 
         Raises `Ambiguous` if several match or only part of a name does, `NotFound` if none does, and `NotOffered`
         where the platform has no such records.
         """
-        noun = RECORD_TYPES[kind]
         wanted = fold(reference)
         records: dict[str, Any] = {}
         for afresh in (False, True):
@@ -98,18 +99,20 @@ class Directory:
                 return records[reference]
             if not cached_list.whole:
                 return await self._by_id_alone(kind, reference)
-            exact = [r for r in records.values() if wanted and wanted in map(fold, noun.names(r))]
+            exact = [r for r in records.values() if wanted and wanted in map(fold, names_of(r))]
             if len(exact) == 1:
                 return exact[0]
             if exact:
-                raise Ambiguous(f"several {noun.plural} have that name", candidates=_candidates(exact, noun))
-        near = [r for r in records.values() if wanted and any(wanted in fold(text) for text in noun.names(r))]
+                raise Ambiguous(
+                    f"several {RecordKind(kind).plural_words} have that name", candidates=_candidates(exact)
+                )
+        near = [r for r in records.values() if wanted and any(wanted in fold(text) for text in names_of(r))]
         if near:
             raise Ambiguous(
-                f"no {_words(kind)} has exactly that name, but these names contain it",
-                candidates=_candidates(near, noun),
+                f"no {RecordKind(kind).words} has exactly that name, but these names contain it",
+                candidates=_candidates(near),
             )
-        raise NotFound(f"this company has no {_words(kind)} with that id or name", next_step=_look_up(kind))
+        raise NotFound(f"this company has no {RecordKind(kind).words} with that id or name", next_step=_look_up(kind))
 
     async def cached_list(self, kind: str, *, afresh: bool = False) -> CachedList:
         """The records of a kind, at most 20,000 of them. Raises `NotOffered` where the platform has none."""
@@ -124,14 +127,14 @@ class Directory:
             except WalkTooLong:
                 whole = False
             except NotSupportedHere:
-                raise NotOffered(RECORD_TYPES[kind]) from None
+                raise NotOffered(RecordKind(kind)) from None
             cached_list = self._shelves[kind] = CachedList(now, by_id, whole)
         return cached_list
 
     async def _every(self, kind: str, *, afresh: bool) -> dict[str, Any]:
         cached_list = await self.cached_list(kind, afresh=afresh)
         if not cached_list.whole:
-            raise WalkTooLong(f"This company has more {RECORD_TYPES[kind].plural} than can be searched.")
+            raise WalkTooLong(f"This company has more {RecordKind(kind).plural_words} than can be searched.")
         return cached_list.by_id
 
     async def _by_id_alone(self, kind: str, reference: str) -> Any:
@@ -140,31 +143,32 @@ class Directory:
             return await self._endpoint(kind).get(reference)
         except (NotFoundUpstream, BadInput):
             raise NotFound(
-                f"this company has no {_words(kind)} with that id, and too many to search by name",
+                f"this company has no {RecordKind(kind).words} with that id, and too many to search by name",
                 next_step=_look_up(kind),
             ) from None
 
     def _endpoint(self, kind: str) -> Any:
-        return getattr(self._ledger, RECORD_TYPES[kind].collection)
+        return getattr(self._ledger, RecordKind(kind).plural)
 
 
 def vendor_name(vendor: Vendor) -> str:
     """The vendor's display name."""
-    return RECORD_TYPES["vendor"].name(vendor)
+    return vendor.label
 
 
 def account_name(account: Account) -> str:
     """The account's display name."""
-    return RECORD_TYPES["account"].name(account)
+    return account.label
 
 
-def _candidates(records: Iterable[Any], noun: RecordType) -> list[tuple[str, str]]:
-    named = ((r.id, clean(", ".join(noun.names(r)))) for r in records)
+def names_of(record: Record) -> tuple[str, ...]:
+    """Everything a person may use to refer to the record, its name first."""
+    return tuple(text for text in (record.label, record.label_code) if text)
+
+
+def _candidates(records: Iterable[Any]) -> list[tuple[str, str]]:
+    named = ((r.id, clean(", ".join(names_of(r)))) for r in records)
     return sorted(named, key=lambda pair: pair[1])[:_CANDIDATES_MAX]
-
-
-def _words(kind: str) -> str:
-    return kind.replace("_", " ")
 
 
 def _look_up(kind: str) -> str:
@@ -182,11 +186,11 @@ class NameResolver:
         self._kinds: dict[str, dict[str, Any]] = {}
 
     async def named(self, kind: str, record_id: str) -> Named:
-        """A record by its id, with its name if known; `kind` is a key of `RECORD_TYPES`."""
+        """A record by its id, with its name if known; `kind` is a `RecordKind`."""
         if kind not in self._kinds:
             self._kinds[kind] = await self._read(kind)
         record = self._kinds[kind].get(record_id)
-        name = clean(RECORD_TYPES[kind].name(record), _CHARACTERS_MAX) if record is not None else ""
+        name = clean(record.label, _CHARACTERS_MAX) if record is not None else ""
         return Named(id=record_id, name=name or None)
 
     async def _read(self, kind: str) -> dict[str, Any]:
@@ -196,82 +200,13 @@ class NameResolver:
             return {}
 
 
-Text = Callable[[Any], str]
-
-
-def _nothing(_record: Any) -> str:
-    return ""
-
-
-def _field(*names: str) -> Text:
-    """The first of these fields that is not empty."""
-
-    def read(record: Any) -> str:
-        return next((value for name in names if (value := getattr(record, name))), "")
-
-    return read
-
-
-_NAME = _field("name")
-
-
-@dataclass(frozen=True, slots=True)
-class RecordType:
-    """One kind of record. `collection` is the Rutter client's; `instead` advises what to do without such records."""
-
-    collection: str
-    instead: str
-    name: Text = _NAME
-    code: Text = _nothing
-
-    @property
-    def plural(self) -> str:
-        """The plural used in sentences."""
-        return self.collection.replace("_", " ")
-
-    def names(self, record: Any) -> tuple[str, ...]:
-        """Everything a person may use to refer to the record, its name first."""
-        return tuple(text for text in (self.name(record), self.code(record)) if text)
-
-
-_LOOK_THERE = "A person must look it up in the accounting platform."
-
-RECORD_TYPES: dict[str, RecordType] = {
-    "vendor": RecordType("vendors", _LOOK_THERE, _field("vendor_name", "contact_name")),
-    "account": RecordType("accounts", _LOOK_THERE, code=_field("nominal_code")),
-    "customer": RecordType("customers", "Leave the customer out.", _field("customer_name", "contact_name")),
-    "item": RecordType("items", "Use an expense account on the line instead.", code=_field("code")),
-    "class": RecordType(
-        "classes", "Leave the class out; a department may serve instead (find_records kind=department)."
-    ),
-    "department": RecordType(
-        "departments", "Leave the department out; a class may serve instead (find_records kind=class)."
-    ),
-    "location": RecordType(
-        "locations", "Leave the location out; a department may serve instead (find_records kind=department)."
-    ),
-    "project": RecordType("projects", "Leave the project out; a customer may serve instead."),
-    "tax_rate": RecordType(
-        "tax_rates", "Leave the tax rate out and enter the tax as a separate line.", code=_field("code")
-    ),
-    "payment_terms": RecordType("payment_terms", "Leave the payment terms out and set due_date.", _field("term_name")),
-    "subsidiary": RecordType("subsidiaries", "Leave the subsidiary out; the company has only one set of books."),
-    "purchase_order": RecordType(
-        "purchase_orders", "Enter the bill without a purchase order.", _nothing, _field("document_number")
-    ),
-    "currency": RecordType(
-        "currencies", "Use the ISO 4217 code shown on the document.", _field("currency_name"), _field("currency_code")
-    ),
-}
-
-
 class NotOffered(AssistantError):
     """The accounting platform, or the plan of this connection, does not offer such records."""
 
     code = "platform.unsupported"
 
-    def __init__(self, noun: RecordType) -> None:
+    def __init__(self, kind: RecordKind) -> None:
         super().__init__(
-            f"this company's accounting platform or plan does not offer {noun.plural}",
-            next_step=f"Do not retry. {noun.instead}",
+            f"this company's accounting platform or plan does not offer {kind.plural_words}",
+            next_step=f"Do not retry. {kind.instead}",
         )

@@ -17,7 +17,7 @@ from rutter_ap_server.guard.untrusted import worth_remembering
 from rutter_ap_server.guard.writes.base import Batch, Facts, Preparable, Write, ability_of, approve, finding, refuse
 from rutter_ap_server.guard.writes.parties import bill_words
 from rutter_ap_server.guard.writes.pay_bill_rules import amount_over_tier
-from rutter_ap_server.rutter.abilities import shows_closing_date
+from rutter_ap_server.rutter.platforms import shows_closing_date
 from rutter_ap_server.store.canonical import digest
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_server.store.proposals import IN_FLIGHT_STATES

@@ -11,9 +11,10 @@ from rutter_ap_server.companies.directory import NameResolver
 from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
 from rutter_ap_server.reads.history import OPEN
 from rutter_ap_server.reads.paging import NOT_ALL_SEEN, PAGE_SIZE, WALK_PAGES_MAX, Stream, pack, resume, take
-from rutter_ap_server.rutter.abilities import Support, abilities_of, ignores_filters
+from rutter_ap_server.rutter.abilities import Support, abilities_of
 from rutter_ap_server.rutter.errors import NotSupportedHere
 from rutter_ap_server.rutter.filters import equal
+from rutter_ap_server.rutter.platforms import ignores_filters
 from rutter_ap_server.store.canonical import digest
 from rutter_ap_tools.credits import AppliedTo, CreditList, CreditRow, ListCredits
 from rutter_ap_tools.text import clean

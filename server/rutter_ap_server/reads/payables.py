@@ -15,9 +15,10 @@ from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
 from rutter_ap_server.reads.bills import UNPAID
 from rutter_ap_server.reads.history import open_credits
 from rutter_ap_server.reads.paging import WALK_PAGES_MAX
-from rutter_ap_server.rutter.abilities import Support, abilities_of, ignores_filters
+from rutter_ap_server.rutter.abilities import Support, abilities_of
 from rutter_ap_server.rutter.errors import WalkTooLong
 from rutter_ap_server.rutter.filters import Filter, above, equal
+from rutter_ap_server.rutter.platforms import ignores_filters
 from rutter_ap_tools.errors import ApError, BadInput
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.payables import (

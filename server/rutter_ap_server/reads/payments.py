@@ -11,8 +11,8 @@ from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import NameResolver
 from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
 from rutter_ap_server.reads.paging import NOT_ALL_SEEN, PAGE_SIZE, WALK_PAGES_MAX, Stream, pack, resume, take
-from rutter_ap_server.rutter.abilities import ignores_filters
 from rutter_ap_server.rutter.filters import equal
+from rutter_ap_server.rutter.platforms import ignores_filters
 from rutter_ap_server.store.canonical import digest
 from rutter_ap_tools.errors import BadInput
 from rutter_ap_tools.money import Money

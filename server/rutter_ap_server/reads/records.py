@@ -8,13 +8,13 @@ from difflib import get_close_matches
 from typing import Any
 
 from rutter_ap_server.companies.company import Company
-from rutter_ap_server.companies.directory import RECORD_TYPES, NotOffered, RecordType
+from rutter_ap_server.companies.directory import NotOffered, names_of
 from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
 from rutter_ap_server.rutter.abilities import Support, abilities_of
 from rutter_ap_server.rutter.errors import NotSupportedHere, WalkTooLong
 from rutter_ap_server.rutter.filters import equal
 from rutter_ap_tools.errors import BadInput
-from rutter_ap_tools.records import FindRecords, RecordList, RecordRow
+from rutter_ap_tools.records import FindRecords, RecordKind, RecordList, RecordRow
 from rutter_ap_tools.text import clean, fold
 from rutter_ap_tools.wire import MoneyShape, Named
 
@@ -30,14 +30,11 @@ async def find_records(company: Company, query: FindRecords) -> RecordList:
 
     Raises `NotOffered` where the platform has no such records, and `BadInput` for an argument of another kind.
     """
-    noun = RECORD_TYPES[query.kind]
-    _check(company, query, noun)
-    records, whole = await (
-        _orders(company, query, noun) if query.kind == "purchase_order" else _records(company, query)
-    )
+    _check(company, query)
+    records, whole = await (_orders(company, query) if query.kind == "purchase_order" else _records(company, query))
     wanted = fold(query.name)
-    matching = [record for record in records if any(wanted in fold(text) for text in noun.names(record) or ("",))]
-    matching.sort(key=lambda record: ([fold(text) for text in noun.names(record)], record.id))
+    matching = [record for record in records if any(wanted in fold(text) for text in names_of(record) or ("",))]
+    matching.sort(key=lambda record: ([fold(text) for text in names_of(record)], record.id))
     vendors = (
         (await company.directory.cached_list("vendor")).by_id if query.kind == "purchase_order" and matching else {}
     )
@@ -45,20 +42,22 @@ async def find_records(company: Company, query: FindRecords) -> RecordList:
         company=company.named,
         environment=company.environment,
         kind=query.kind,
-        records=[_row(record, noun, vendors) for record in matching[: query.limit]],
-        nearest=_nearest(wanted, records, noun) if wanted and not matching else [],
+        records=[_row(record, query.kind, vendors) for record in matching[: query.limit]],
+        nearest=_nearest(wanted, records) if wanted and not matching else [],
         more=len(matching) > query.limit or not whole,
-        notes=[] if whole else [f"This company has more {noun.plural} than can be searched; some are missing."],
+        notes=[]
+        if whole
+        else [f"This company has more {query.kind.plural_words} than can be searched; some are missing."],
     )
 
 
-def _check(company: Company, query: FindRecords, noun: RecordType) -> None:
+def _check(company: Company, query: FindRecords) -> None:
     if query.account_type and query.kind != "account":
         raise BadInput("`account_type` applies only to kind=account")
     if query.vendor and query.kind != "purchase_order":
         raise BadInput("`vendor` applies only to kind=purchase_order; to find a vendor use kind=vendor with `name`")
-    if abilities_of(company.platform).support(noun.collection, "read") is Support.NO:
-        raise NotOffered(noun)
+    if abilities_of(company.platform).support(query.kind.plural, "read") is Support.NO:
+        raise NotOffered(query.kind)
 
 
 async def _records(company: Company, query: FindRecords) -> tuple[Sequence[Any], bool]:
@@ -70,7 +69,7 @@ async def _records(company: Company, query: FindRecords) -> tuple[Sequence[Any],
     return records, cached_list.whole
 
 
-async def _orders(company: Company, query: FindRecords, noun: RecordType) -> tuple[Sequence[Any], bool]:
+async def _orders(company: Company, query: FindRecords) -> tuple[Sequence[Any], bool]:
     """Purchase orders of one vendor or all; the ledger filters them where it can."""
     chosen = equal("vendor_id", (await company.directory.vendor_to_read(query.vendor)).id) if query.vendor else None
     found: dict[str, Any] = {}
@@ -80,32 +79,32 @@ async def _orders(company: Company, query: FindRecords, noun: RecordType) -> tup
     except WalkTooLong:
         return list(found.values()), False
     except NotSupportedHere:
-        raise NotOffered(noun) from None
+        raise NotOffered(query.kind) from None
     return list(found.values()), True
 
 
-def _row(record: Any, noun: RecordType, vendors: dict[str, Any]) -> RecordRow:
+def _row(record: Any, kind: RecordKind, vendors: dict[str, Any]) -> RecordRow:
     """One record, with the fields its kind has."""
     vendor_id = getattr(record, "vendor_id", None)
     total = _total(record)
     currency = ", ".join(getattr(record, "currency_codes", ())) or getattr(record, "currency_code", None)
     # A currency's code is already in `code`, and a total carries its own currency.
-    is_said = total is not None or noun.collection == "currencies"
+    is_said = total is not None or kind is RecordKind.CURRENCY
     return RecordRow(
         id=record.id,
-        name=clean(noun.name(record)) or None,
-        code=clean(noun.code(record), 60) or None,
+        name=clean(record.label) or None,
+        code=clean(record.label_code, 60) or None,
         status=clean(getattr(record, "status", None), 30) or None,
         account_type=clean(getattr(record, "account_type", None), 40) or None,
         currency=None if is_said else clean(currency, 30) or None,
         vendor=Named(id=vendor_id, name=_vendor_name(vendors.get(vendor_id))) if vendor_id else None,
         total=total,
-        rate=_rate(record) if noun.collection == "tax_rates" else None,
+        rate=_rate(record) if kind is RecordKind.TAX_RATE else None,
     )
 
 
 def _vendor_name(vendor: Any) -> str | None:
-    return clean(RECORD_TYPES["vendor"].name(vendor), 80) or None if vendor is not None else None
+    return clean(vendor.label, 80) or None if vendor is not None else None
 
 
 def _total(record: Any) -> MoneyShape | None:
@@ -130,17 +129,17 @@ def _rate(record: Any) -> str | None:
     return plain.rstrip("0").rstrip(".") if "." in plain else plain
 
 
-def _nearest(wanted: str, records: Iterable[Any], noun: RecordType) -> list[Named]:
+def _nearest(wanted: str, records: Iterable[Any]) -> list[Named]:
     """The records whose name, or a word of it, is spelled most like the search text."""
     by_spelling: dict[str, list[Any]] = {}
     for record in list(records)[:_NEAREST_AMONG_MAX]:
-        for text in noun.names(record):
+        for text in names_of(record):
             folded = fold(text)
             for spelling in {folded, *folded.split()}:
                 by_spelling.setdefault(spelling, []).append(record)
     close = get_close_matches(wanted, by_spelling, n=_NEAREST_MAX * 2, cutoff=_NEAREST_CUTOFF)
     found = {record.id: record for spelling in close for record in by_spelling[spelling]}
     return [
-        Named(id=record.id, name=clean(", ".join(noun.names(record)), 80))
+        Named(id=record.id, name=clean(", ".join(names_of(record)), 80))
         for record in list(found.values())[:_NEAREST_MAX]
     ]

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any, TypeVar
+
+from rutter_ap_server.rutter.attachments import Attachments
 from rutter_ap_server.rutter.models.accounts import Account, AccountCreate, AccountUpdate
 from rutter_ap_server.rutter.models.bills import Bill, BillCreate, BillUpdate
 from rutter_ap_server.rutter.models.company import Currency, Subsidiary
@@ -35,14 +40,32 @@ from rutter_ap_server.rutter.models.purchase_orders import (
 from rutter_ap_server.rutter.models.terms import PaymentMethod, PaymentTerm, PaymentTermCreate, TaxRate, TaxRateCreate
 from rutter_ap_server.rutter.models.vendors import Vendor, VendorCreate, VendorUpdate
 from rutter_ap_server.rutter.outcomes import WriteOutcome
-from rutter_ap_server.rutter.resources import CompanySession, Kind, Reads, ResponseMode
+from rutter_ap_server.rutter.resources import CompanySession, Endpoint, Reads, ResponseMode
 from rutter_ap_server.rutter.write_calls import Creates, Deletes, Updates, found_under, send_write
+
+T = TypeVar("T")
+_ALMOST_ALL = "BC EX FA KF MB NS QBD QBO SBC SI X ZB"
 
 
 class Bills(Reads[Bill], Creates[Bill, BillCreate], Updates[Bill, BillUpdate], Deletes[Bill]):
     """`/accounting/bills` (Rutter docs: Bills)"""
 
-    _kind = Kind("bill", "bills", Bill, frozenset({"document_number", "vendor_id", "due_date", "status"}))
+    endpoint = Endpoint(
+        "bill",
+        "bills",
+        Bill,
+        documented={
+            "read": f"{_ALMOST_ALL} FB",
+            "create": _ALMOST_ALL,
+            "update": "BC NS QBD QBO SBC SI X",
+            "replace_lines": "NS QBO SBC X",
+            "set_memo": "NS QBD QBO",
+            "set_status": "NS X",
+            "delete": "NS QBO",
+            "attach": "BC NS QBO SI X",
+        },
+        fields=frozenset({"document_number", "vendor_id", "due_date", "status"}),
+    )
 
 
 class BillPayments(
@@ -53,7 +76,19 @@ class BillPayments(
 ):
     """`/accounting/bill_payments` (Rutter docs: Bill Payments). A record in the ledger, not a bank transfer."""
 
-    _kind = Kind("bill_payment", "bill_payments", BillPayment, frozenset({"account_id", "vendor_id", "reference"}))
+    endpoint = Endpoint(
+        "bill_payment",
+        "bill_payments",
+        BillPayment,
+        documented={
+            "read": f"{_ALMOST_ALL} FB",
+            "create": _ALMOST_ALL,
+            "update": "NS QBO QBD SI2",
+            "void": "NS QBO",
+            "delete": "",
+        },
+        fields=frozenset({"account_id", "vendor_id", "reference"}),
+    )
 
     async def void(
         self,
@@ -76,7 +111,20 @@ class BillCreditMemos(
 ):
     """`/accounting/bill_credit_memos` (Rutter docs: Bill Credit Memos)"""
 
-    _kind = Kind("bill_credit_memo", "bill_credit_memos", BillCreditMemo, frozenset({"vendor_id", "document_number"}))
+    endpoint = Endpoint(
+        "bill_credit_memo",
+        "bill_credit_memos",
+        BillCreditMemo,
+        documented={
+            "read": "EX FA KF NS QBD QBO SBC SI X",
+            "create": "EX FA KF NS QBD QBO SBC SI X",
+            "update": "QBO QBD X",
+            "delete": "",
+            "apply": "FA NS QBD QBO SBC X",
+            "unapply": "",
+        },
+        fields=frozenset({"vendor_id", "document_number"}),
+    )
 
 
 class BillCreditApplications:
@@ -130,87 +178,137 @@ class BillCreditApplications:
 class Accounts(Reads[Account], Creates[Account, AccountCreate], Updates[Account, AccountUpdate]):
     """`/accounting/accounts` (Rutter docs: Accounts)"""
 
-    _kind = Kind(
-        "account", "accounts", Account, frozenset({"account_type", "status", "balance", "name", "nominal_code"})
+    endpoint = Endpoint(
+        "account",
+        "accounts",
+        Account,
+        documented={
+            "read": "BC FA FB MB NS QBD QBO SBC SI TA WA X ZB",
+            "create": "BC NS QBD QBO SI X ZB",
+            "update": "",
+        },
+        fields=frozenset({"account_type", "status", "balance", "name", "nominal_code"}),
     )
 
 
 class Vendors(Reads[Vendor], Creates[Vendor, VendorCreate], Updates[Vendor, VendorUpdate], Deletes[Vendor]):
     """`/accounting/vendors` (Rutter docs: Vendors)"""
 
-    _kind = Kind("vendor", "vendors", Vendor, frozenset({"vendor_name"}))
+    endpoint = Endpoint(
+        "vendor",
+        "vendors",
+        Vendor,
+        documented={
+            "read": f"{_ALMOST_ALL} FB",
+            "create": _ALMOST_ALL,
+            "update": "QBD",
+            "set_address": "SI2",
+            "delete": "",
+        },
+        fields=frozenset({"vendor_name"}),
+    )
 
 
 class Customers(Reads[Customer], Creates[Customer, CustomerCreate], Updates[Customer, CustomerUpdate]):
     """`/accounting/customers` (Rutter docs: Customers)"""
 
-    _kind = Kind("customer", "customers", Customer)
+    endpoint = Endpoint(
+        "customer",
+        "customers",
+        Customer,
+        documented={"read": "NS QBD QBO SI X", "create": "NS QBD QBO SI X", "update": "QBD QBO"},
+    )
 
 
 class Items(Reads[Item], Creates[Item, ItemCreate], Updates[Item, ItemUpdate], Deletes[Item]):
     """`/accounting/items` (Rutter docs: Items)"""
 
-    _kind = Kind("item", "items", Item, frozenset({"name"}))
+    endpoint = Endpoint(
+        "item",
+        "items",
+        Item,
+        documented={
+            "read": "BC NS QBD QBO SI X ZB",
+            "create": "QBD QBO SI",
+            "update": "QBD QBO SI2 X ZB",
+            "delete": "",
+        },
+        fields=frozenset({"name"}),
+    )
 
 
 class Classes(Reads[Class], Creates[Class, ClassCreate]):
     """`/accounting/classes` (Rutter docs: Classes)"""
 
-    _kind = Kind("class", "classes", Class, frozenset({"name", "status"}))
+    endpoint = Endpoint(
+        "class",
+        "classes",
+        Class,
+        documented={"read": "NS QBD QBO SI X", "create": ""},
+        fields=frozenset({"name", "status"}),
+    )
 
 
 class Departments(Reads[Department], Creates[Department, DepartmentCreate]):
     """`/accounting/departments` (Rutter docs: Departments)"""
 
-    _kind = Kind("department", "departments", Department)
+    endpoint = Endpoint("department", "departments", Department, documented={"read": "NS QBO SI", "create": ""})
 
 
 class Locations(Reads[Location]):
     """`/accounting/locations` (Rutter docs: Locations)"""
 
-    _kind = Kind("location", "locations", Location)
+    endpoint = Endpoint("location", "locations", Location, documented={"read": "NS SI"})
 
 
 class Projects(Reads[Project]):
     """`/accounting/projects` (Rutter docs: Projects)"""
 
-    _kind = Kind("project", "projects", Project, frozenset())
+    endpoint = Endpoint("project", "projects", Project, documented={"read": "SI"}, fields=frozenset())
 
 
 class Tasks(Reads[Task]):
     """`/accounting/tasks` (Rutter docs: Tasks)"""
 
-    _kind = Kind("task", "tasks", Task)
+    endpoint = Endpoint("task", "tasks", Task, documented={"read": "SI"})
 
 
 class TaxRates(Reads[TaxRate], Creates[TaxRate, TaxRateCreate]):
     """`/accounting/tax_rates` (Rutter docs: Tax Rates)"""
 
-    _kind = Kind("tax_rate", "tax_rates", TaxRate, frozenset())
+    endpoint = Endpoint(
+        "tax_rate",
+        "tax_rates",
+        TaxRate,
+        documented={"read": "BC EX FA MB NS QBD QBO SBC SI X ZB", "create": "QBO ZB"},
+        fields=frozenset(),
+    )
 
 
 class PaymentTerms(Reads[PaymentTerm], Creates[PaymentTerm, PaymentTermCreate], Deletes[PaymentTerm]):
     """`/accounting/payment_terms` (Rutter docs: Payment Terms)"""
 
-    _kind = Kind("payment_term", "payment_terms", PaymentTerm)
+    endpoint = Endpoint(
+        "payment_term", "payment_terms", PaymentTerm, documented={"read": "NS QBD QBO", "create": "", "delete": ""}
+    )
 
 
 class PaymentMethods(Reads[PaymentMethod]):
     """`/accounting/payment_methods` (Rutter docs: Payment Methods)"""
 
-    _kind = Kind("payment_method", "payment_methods", PaymentMethod)
+    endpoint = Endpoint("payment_method", "payment_methods", PaymentMethod, documented={"read": ""})
 
 
 class Subsidiaries(Reads[Subsidiary]):
     """`/accounting/subsidiaries` (Rutter docs: Subsidiaries)"""
 
-    _kind = Kind("subsidiary", "subsidiaries", Subsidiary)
+    endpoint = Endpoint("subsidiary", "subsidiaries", Subsidiary, documented={"read": "NS"})
 
 
 class Currencies(Reads[Currency]):
     """`/accounting/currencies` (Rutter docs: Currencies)"""
 
-    _kind = Kind("currency", "currencies", Currency)
+    endpoint = Endpoint("currency", "currencies", Currency, documented={"read": "KF NS QBO X ZB"})
 
 
 class _WrittenOrders(
@@ -218,7 +316,7 @@ class _WrittenOrders(
     Updates[PurchaseOrderReceipt, PurchaseOrderUpdate],
     Deletes[PurchaseOrderReceipt],
 ):
-    _kind = Kind("purchase_order", "purchase_orders", PurchaseOrderReceipt)
+    endpoint = Endpoint("purchase_order", "purchase_orders", PurchaseOrderReceipt, documented={})
 
 
 class PurchaseOrders(Reads[PurchaseOrder]):
@@ -227,7 +325,13 @@ class PurchaseOrders(Reads[PurchaseOrder]):
     Writes answer in an older shape, a `PurchaseOrderReceipt`: read the order again by its id.
     """
 
-    _kind = Kind("purchase_order", "purchase_orders", PurchaseOrder, frozenset({"vendor_id"}))
+    endpoint = Endpoint(
+        "purchase_order",
+        "purchase_orders",
+        PurchaseOrder,
+        documented={"read": "NS QBO X", "create": "NS", "update": "", "delete": ""},
+        fields=frozenset({"vendor_id"}),
+    )
 
     def __init__(self, seat: CompanySession) -> None:
         super().__init__(seat)
@@ -236,3 +340,47 @@ class PurchaseOrders(Reads[PurchaseOrder]):
         self.update = written.update
         self.delete = written.delete
         self.outcome = written.outcome
+
+
+class _Of(cached_property[T]):
+    """One collection of a company, made when it is first asked for."""
+
+    def __init__(self, collection: Callable[[CompanySession], T]) -> None:
+        super().__init__(lambda company: collection(company._seat))
+        self.collection = collection
+
+
+class Collections:
+    """Every collection of one company's books, under Rutter's own name for it."""
+
+    def __init__(self, seat: CompanySession) -> None:
+        self._seat = seat
+
+    bills = _Of(Bills)
+    bill_payments = _Of(BillPayments)
+    bill_credit_memos = _Of(BillCreditMemos)
+    bill_credit_applications = _Of(BillCreditApplications)
+    attachments = _Of(Attachments)
+    accounts = _Of(Accounts)
+    vendors = _Of(Vendors)
+    customers = _Of(Customers)
+    items = _Of(Items)
+    classes = _Of(Classes)
+    departments = _Of(Departments)
+    locations = _Of(Locations)
+    projects = _Of(Projects)
+    tasks = _Of(Tasks)
+    tax_rates = _Of(TaxRates)
+    payment_terms = _Of(PaymentTerms)
+    payment_methods = _Of(PaymentMethods)
+    subsidiaries = _Of(Subsidiaries)
+    purchase_orders = _Of(PurchaseOrders)
+    currencies = _Of(Currencies)
+
+
+def _endpoints() -> tuple[Endpoint[Any], ...]:
+    collections = [each.collection for each in vars(Collections).values() if isinstance(each, _Of)]
+    return tuple(each.endpoint for each in collections if isinstance(each, type) and issubclass(each, Reads))
+
+
+ENDPOINTS = _endpoints()

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import date, datetime
-from functools import cached_property
 
-from rutter_ap_server.rutter import collections
-from rutter_ap_server.rutter.attachments import Attachments
+from rutter_ap_server.rutter.collections import Collections
 from rutter_ap_server.rutter.credentials import Revealing, Secret
 from rutter_ap_server.rutter.decode import change, read_key, read_success
 from rutter_ap_server.rutter.exchange import Exchange
@@ -22,94 +20,14 @@ from rutter_ap_server.rutter.wire import encode_body
 from rutter_ap_tools.errors import BadInput
 
 
-class CompanyClient:
+class CompanyClient(Collections):
     """Everything that can be done with one company's books. Cheap: it holds a token and makes nothing until asked."""
 
     def __init__(self, exchange: Exchange, access_token: str | Revealing) -> None:
-        self._seat = CompanySession(exchange, Secret.of(access_token))
+        super().__init__(CompanySession(exchange, Secret.of(access_token)))
 
     def __repr__(self) -> str:
         return "CompanyClient(access_token=********)"
-
-    @cached_property
-    def bills(self) -> collections.Bills:
-        return collections.Bills(self._seat)
-
-    @cached_property
-    def bill_payments(self) -> collections.BillPayments:
-        return collections.BillPayments(self._seat)
-
-    @cached_property
-    def bill_credit_memos(self) -> collections.BillCreditMemos:
-        return collections.BillCreditMemos(self._seat)
-
-    @cached_property
-    def bill_credit_applications(self) -> collections.BillCreditApplications:
-        return collections.BillCreditApplications(self._seat)
-
-    @cached_property
-    def attachments(self) -> Attachments:
-        return Attachments(self._seat)
-
-    @cached_property
-    def accounts(self) -> collections.Accounts:
-        return collections.Accounts(self._seat)
-
-    @cached_property
-    def vendors(self) -> collections.Vendors:
-        return collections.Vendors(self._seat)
-
-    @cached_property
-    def customers(self) -> collections.Customers:
-        return collections.Customers(self._seat)
-
-    @cached_property
-    def items(self) -> collections.Items:
-        return collections.Items(self._seat)
-
-    @cached_property
-    def classes(self) -> collections.Classes:
-        return collections.Classes(self._seat)
-
-    @cached_property
-    def departments(self) -> collections.Departments:
-        return collections.Departments(self._seat)
-
-    @cached_property
-    def locations(self) -> collections.Locations:
-        return collections.Locations(self._seat)
-
-    @cached_property
-    def projects(self) -> collections.Projects:
-        return collections.Projects(self._seat)
-
-    @cached_property
-    def tasks(self) -> collections.Tasks:
-        return collections.Tasks(self._seat)
-
-    @cached_property
-    def tax_rates(self) -> collections.TaxRates:
-        return collections.TaxRates(self._seat)
-
-    @cached_property
-    def payment_terms(self) -> collections.PaymentTerms:
-        return collections.PaymentTerms(self._seat)
-
-    @cached_property
-    def payment_methods(self) -> collections.PaymentMethods:
-        return collections.PaymentMethods(self._seat)
-
-    @cached_property
-    def subsidiaries(self) -> collections.Subsidiaries:
-        return collections.Subsidiaries(self._seat)
-
-    @cached_property
-    def purchase_orders(self) -> collections.PurchaseOrders:
-        return collections.PurchaseOrders(self._seat)
-
-    @cached_property
-    def currencies(self) -> collections.Currencies:
-        return collections.Currencies(self._seat)
 
     async def company_info(self, *, expand: bool = False, force_fetch: bool = False) -> CompanyInfo:
         """The company itself. Raises `RutterError`."""

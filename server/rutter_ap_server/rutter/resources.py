@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, Literal, TypeVar
 
 import msgspec
 
 from rutter_ap_server.rutter import wire
-from rutter_ap_server.rutter.abilities import ignores_filters
 from rutter_ap_server.rutter.credentials import Secret
 from rutter_ap_server.rutter.decode import nonsense, read, read_key
 from rutter_ap_server.rutter.errors import NotSupportedHere
@@ -23,6 +22,7 @@ from rutter_ap_server.rutter.ids import path_of, quoted_id
 from rutter_ap_server.rutter.models.base import Draft
 from rutter_ap_server.rutter.models.connections import PageConnection
 from rutter_ap_server.rutter.paging import PAGE_OBJECTS_MAX, PAGES_MAX, Page, RawPage, checked_limit, walk
+from rutter_ap_server.rutter.platforms import ignores_filters
 from rutter_ap_server.rutter.request import Call, Response
 
 R = TypeVar("R")
@@ -41,12 +41,18 @@ class DeleteResult(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Kind(Generic[R]):
-    """Where one kind of object lives. `fields` are those to filter and sort by; None where Rutter does not say."""
+class Endpoint(Generic[R]):
+    """All that differs between one kind of object and the next.
+
+    `one` and `many` are Rutter's names for it, `fields` those to filter and sort by (None where Rutter does not say),
+    `documented` the platforms, by their short names, for which Rutter documents each verb. The verbs are read, create,
+    update and delete, and our own for what only some fields or calls do: attach, void, apply, replace_lines and so on.
+    """
 
     one: str
     many: str
     record: type[R]
+    documented: Mapping[str, str]
     fields: frozenset[str] | None = None
 
     @property
@@ -77,13 +83,13 @@ class CompanySession:
 class Collection(Generic[R]):
     """A kind of object in one company's books."""
 
-    _kind: Kind[R]
+    endpoint: ClassVar[Endpoint[Any]]
 
     def __init__(self, seat: CompanySession) -> None:
         self._seat = seat
 
     def _path(self, *rest: str) -> tuple[str, ...]:
-        return ("accounting", self._kind.many, *rest)
+        return ("accounting", self.endpoint.many, *rest)
 
 
 class Reads(Collection[R]):
@@ -110,8 +116,8 @@ class Reads(Collection[R]):
         refused. `match` holds Rutter's older exact-match parameters, such as `document_number` of bills.
         """
         query = list_query(
-            filter=None if filter is None else filter_text(filter, self._kind.allowed),
-            sort=None if sort is None else sort_text(sort, self._kind.allowed),
+            filter=None if filter is None else filter_text(filter, self.endpoint.allowed),
+            sort=None if sort is None else sort_text(sort, self.endpoint.allowed),
             limit=limit,
             expand=expand,
             force_fetch=force_fetch,
@@ -142,8 +148,8 @@ class Reads(Collection[R]):
         same id may be yielded twice and the later one counts. Raises `WalkTooLong` when `pages_max` is not enough.
         """
         query = list_query(
-            filter=None if filter is None else filter_text(filter, self._kind.allowed),
-            sort=sort_text(sort, self._kind.allowed),
+            filter=None if filter is None else filter_text(filter, self.endpoint.allowed),
+            sort=sort_text(sort, self.endpoint.allowed),
             limit=page_size,
             expand=expand,
             force_fetch=force_fetch,
@@ -159,14 +165,16 @@ class Reads(Collection[R]):
         query: dict[str, str] = {"id_type": id_type} if id_type else {}
         if force_fetch:
             query["force_fetch"] = "true"
-        kind = self._kind
-        return await self._seat.read_one(kind.record, kind.one, *self._path(quoted_id(id)), query=query)
+        endpoint = self.endpoint
+        return await self._seat.read_one(endpoint.record, endpoint.one, *self._path(quoted_id(id)), query=query)
 
     async def _fetch(
         self, query: Mapping[str, str], cursor: str | None, chosen: Filter | str | None, match: Mapping[str, str] | None
     ) -> RawPage[R]:
-        kind = self._kind
-        page = await fetch_page(self._seat, self._path(), key=kind.many, kind=kind.record, query=query, cursor=cursor)
+        endpoint = self.endpoint
+        page = await fetch_page(
+            self._seat, self._path(), key=endpoint.many, kind=endpoint.record, query=query, cursor=cursor
+        )
         if not ignores_filters(page.connection.platform):
             return page
         if isinstance(chosen, str):

@@ -59,7 +59,7 @@ async def send_write(
 
 class _Writes(Collection[R]):
     def _find(self) -> Find[R]:
-        return found_under(self._kind.record, self._kind.one, self._kind.many)
+        return found_under(self.endpoint.record, self.endpoint.one, self.endpoint.many)
 
     async def outcome(self, job_id: str, *, wait: bool = False) -> WriteOutcome[R]:
         """What became of a create or update whose job id is known. Looks once, or follows the job with `wait`."""
@@ -68,7 +68,7 @@ class _Writes(Collection[R]):
     async def _write(
         self, method: str, rest: tuple[str, ...], draft: Draft, *, key: str, mode: ResponseMode | None, again: bool
     ) -> WriteOutcome[R]:
-        body: dict[str, object] = {self._kind.one: draft}
+        body: dict[str, object] = {self.endpoint.one: draft}
         if mode is not None:
             body["response_mode"] = mode
         return await send_write(

@@ -14,8 +14,8 @@ from rutter_ap_server.guard.writes.base import Batch, LinkedAccount
 from rutter_ap_server.guard.writes.parties import PAYABLE, AccountFact, bill_fact, read_account
 from rutter_ap_server.guard.writes.pay_bill import Funding, PayBillWrite, Payee, funding_account, prepared_payment
 from rutter_ap_server.reads.amounts import LedgerDataError
-from rutter_ap_server.rutter.abilities import ignores_filters
 from rutter_ap_server.rutter.filters import equal
+from rutter_ap_server.rutter.platforms import ignores_filters
 from rutter_ap_tools.errors import AssistantError, BadInput
 from rutter_ap_tools.findings import Severity
 from rutter_ap_tools.money import Money

@@ -44,6 +44,8 @@ class AccountSubsidiary(Part, frozen=True, kw_only=True):
 class Account(Linked, frozen=True, kw_only=True):
     """An account of the ledger. `balance` is in `currency_code`; Sage Intacct often says type "unknown"."""
 
+    CODED_BY = ("nominal_code",)
+
     parent_id: str | None = None
     account_type: str
     category: str | None = None

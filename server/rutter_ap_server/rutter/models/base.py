@@ -11,7 +11,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from inspect import get_annotations
 from operator import attrgetter
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, ClassVar, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -84,7 +84,24 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class Record(Part, frozen=True, kw_only=True, dict=True, gc=True):
     """An object as read. Only its id is in its repr."""
 
+    # The fields that name the object to a person, and those that hold its code or number; the first filled one counts.
+    NAMED_BY: ClassVar[tuple[str, ...]] = ("name",)
+    CODED_BY: ClassVar[tuple[str, ...]] = ()
+
     id: str
+
+    @property
+    def label(self) -> str:
+        """What a person calls it, as the ledger has it; empty where it has no name."""
+        return self._first(self.NAMED_BY)
+
+    @property
+    def label_code(self) -> str:
+        """Its code or number in the ledger; empty where it has none."""
+        return self._first(self.CODED_BY)
+
+    def _first(self, names: tuple[str, ...]) -> str:
+        return next((text for name in names if (text := getattr(self, name, None))), "")
 
     @property
     def raw(self) -> bytes | None:

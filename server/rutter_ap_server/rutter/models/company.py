@@ -39,5 +39,8 @@ class Subsidiary(Synced, frozen=True, kw_only=True):
 class Currency(Synced, frozen=True, kw_only=True):
     """A currency the company uses."""
 
+    NAMED_BY = ("currency_name",)
+    CODED_BY = ("currency_code",)
+
     currency_code: str
     currency_name: str | None = None

@@ -14,6 +14,8 @@ CUSTOMER_STATUSES: Final = ("active", "archived", "unknown")
 class Customer(Linked, frozen=True, kw_only=True):
     """Someone the company sells to. Zoho Books fills `addresses` only for customers written through Rutter."""
 
+    NAMED_BY = ("customer_name", "contact_name")
+
     parent_id: str | None = None
     payment_terms_id: str | None = None
     subsidiary_id: str | None = None

@@ -23,6 +23,8 @@ class ItemSide(Part, frozen=True, kw_only=True):
 class Item(Synced, frozen=True, kw_only=True):
     """An item: `bill_item` is its purchase side, `invoice_item` its sale side."""
 
+    CODED_BY = ("code",)
+
     status: str | None = None
     type: str | None = None
     code: str | None = None

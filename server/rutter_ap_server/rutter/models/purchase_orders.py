@@ -28,6 +28,9 @@ class PurchaseOrderLine(Part, frozen=True, kw_only=True):
 class PurchaseOrder(Linked, frozen=True, kw_only=True):
     """A purchase order as read."""
 
+    NAMED_BY = ()
+    CODED_BY = ("document_number",)
+
     subsidiary_id: str | None = None
     vendor_id: str | None = None
     issue_date: Instant | None = None

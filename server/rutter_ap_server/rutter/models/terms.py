@@ -32,6 +32,8 @@ class TaxRateExtras(Part, frozen=True, kw_only=True):
 class TaxRate(Synced, frozen=True, kw_only=True):
     """A tax rate. `total_tax_rate` is the plain sum of the parts, `effective_tax_rate` the one with compounding."""
 
+    CODED_BY = ("code",)
+
     status: str | None = None
     code: str | None = None
     effective_tax_rate: Decimal | None = None
@@ -69,6 +71,8 @@ class TaxRateCreate(Draft, frozen=True, kw_only=True):
 
 class PaymentTerm(Synced, frozen=True, kw_only=True):
     """When a bill is due, in days, and the discount for paying sooner."""
+
+    NAMED_BY = ("term_name",)
 
     term_name: str | None = None
     due_days: Decimal | None = None

@@ -53,7 +53,7 @@ def test_a_table_is_aligned(capsys: pytest.CaptureFixture[str]) -> None:
         ),
         (
             Refused("it was refused", findings=[Finding(code="a.b", severity=Severity.REFUSE, message="1000.00 USD")]),
-            ["refused: it was refused", "  refuse: 1,000.00 USD [a.b]", "Next: Nothing was written."],
+            ["refused: it was refused", "  refused: 1,000.00 USD [a.b]", "Next: Nothing was written."],
         ),
         (
             Ambiguous("several are called so", candidates=[("v1", "Acme"), ("v2", "Acme Ltd")]),

@@ -207,6 +207,6 @@ def test_the_list_of_tools_keeps_to_its_price() -> None:
     def tokens(value: object) -> int:
         return len(json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()) // BYTES_A_TOKEN
 
-    assert len(CATALOGUE) <= 24
-    assert tokens(without) <= 4500
-    assert tokens(with_output) <= 9000
+    assert len(CATALOGUE) <= 28
+    assert tokens(without) <= 7000
+    assert tokens(with_output) <= 11500

@@ -87,7 +87,7 @@ def test_anything_but_plain_digits_is_not_an_amount(text: str) -> None:
 
     assert (refused.value.error_code, refused.value.message) == (
         "amount.not_a_number",
-        'an amount must be a positive decimal in quotes, such as "1234.50"',
+        'an amount must be a decimal string such as "1234.50", without a sign or commas',
     )
 
 

@@ -1,1 +1,1 @@
-"""The language an assistant speaks: typed tools, money, errors. No I/O, and nothing of ours imported."""
+"""What an assistant can say and be told: typed tools, money and errors. No I/O; imports no other package of ours."""

@@ -1,19 +1,19 @@
-"""The error tree: every failure is one of ours, with a stable code, who can act on it, and what to do next.
+"""The error tree: every failure has a stable code, says who can act on it, and what to do next.
 
-Split by who must act, because that is the only question a reader of an error has:
+It is split by who must act, because that is the first question of anyone who reads an error:
 
     ApError
-    ├── AssistantError   the call can be corrected by whoever made it
+    ├── AssistantError   the caller can correct the call
     │   ├── BadInput         an argument is wrong
-    │   ├── NotFound         nothing has that id or name
-    │   ├── Ambiguous        several things have that name; the candidates are listed
-    │   └── Refused          the guard refuses; the findings say why
+    │   ├── NotFound         no record has that id or name
+    │   ├── Ambiguous        several records have that name; the candidates are listed
+    │   └── Refused          the guard refused the write; the findings say why
     ├── PersonError      a person must do something (sign in again, release, decide)
-    ├── OperatorError    whoever runs the server must do something (settings, policy, credentials)
-    └── RetryError       nothing is wrong with the call; the same one may be made again later
-        └── OutcomeUnknown   a write may or may not have happened; never simply sent again
+    ├── OperatorError    the operator of the server must do something (settings, policy, credentials)
+    └── RetryError       nothing is wrong with the call; it can be repeated later
+        └── OutcomeUnknown   a write may or may not have happened; it must not simply be sent again
 
-Messages are written by us. Upstream bodies, URLs, headers and exception texts never stand in one: they can carry
+We write every message. Upstream bodies, URLs, headers and exception texts never appear in one, because they can carry
 secrets and injected instructions.
 """
 
@@ -39,7 +39,7 @@ class Who(StrEnum):
 class ApError(Exception):
     """The base of every error this project raises on purpose.
 
-    `code` is stable and may be matched by programs; `message` and `next_step` are sentences for whoever reads them.
+    `code` is stable, and programs may match it; `message` and `next_step` are sentences for people and models.
     """
 
     code: ClassVar[str] = "error"
@@ -54,7 +54,7 @@ class ApError(Exception):
 
 
 class AssistantError(ApError):
-    """Whoever made the call can correct it."""
+    """The caller can correct the call."""
 
     code = "bad_call"
     who = Who.ASSISTANT
@@ -68,7 +68,7 @@ class BadInput(AssistantError):
 
 
 class NotFound(AssistantError):
-    """Nothing has that id or name in this company."""
+    """No record of this company has that id or name."""
 
     code = "not_found"
     default_next_step = "Look it up (list_bills, list_payments, list_credits, find_records) and use the id shown there."
@@ -78,7 +78,7 @@ class Ambiguous(AssistantError):
     """Several records have that name. `candidates` holds `(id, name)` pairs, names already cleaned."""
 
     code = "ambiguous"
-    default_next_step = "Ask the person which one is meant and call again with its id."
+    default_next_step = "Ask the person which one they mean, then call again with its id."
 
     def __init__(self, message: str, *, candidates: Sequence[tuple[str, str]], next_step: str | None = None) -> None:
         super().__init__(message, next_step=next_step)
@@ -86,7 +86,7 @@ class Ambiguous(AssistantError):
 
 
 class Refused(AssistantError):
-    """The guard refuses this write; nothing was sent."""
+    """The guard refused this write; nothing was sent."""
 
     code = "refused"
     default_next_step = "Nothing was written. Tell the person which rule refused it; do not try to work around it."
@@ -104,15 +104,15 @@ class PersonError(ApError):
 
 
 class OperatorError(ApError):
-    """Whoever runs the server must do something: settings, policy, credentials."""
+    """The operator of the server must do something: settings, policy, credentials."""
 
     code = "not_configured"
     who = Who.OPERATOR
-    default_next_step = "Ask whoever runs this server to run `rutter-ap doctor`."
+    default_next_step = "Run `rutter-ap doctor` on the server; it says what to fix."
 
 
 class RetryError(ApError):
-    """Nothing is wrong with the call; it may be made again later."""
+    """Nothing is wrong with the call; it can be repeated later."""
 
     code = "try_again"
     who = Who.RETRY
@@ -120,7 +120,9 @@ class RetryError(ApError):
 
 
 class OutcomeUnknown(RetryError):
-    """A write left this machine and its outcome is not known. It is never simply sent again."""
+    """A write was sent and its outcome is not known. It must not simply be sent again."""
 
     code = "outcome_unknown"
-    default_next_step = "Do not send it again. Ask get_proposal for the outcome; a person can resolve it."
+    default_next_step = (
+        "Do not send it again. Check the outcome with get_proposal; if it stays unknown, a person can settle it."
+    )

@@ -1,4 +1,4 @@
-"""Findings: what a rule saw, how severe it is, and in one sentence why."""
+"""Findings: what a rule found, how severe it is, and why, in one sentence."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, field_serializer, field_validator
 
 
 class Severity(IntEnum):
-    """How much a finding asks for; the severest finding is the verdict."""
+    """What a finding requires; the most severe finding decides the verdict."""
 
     ALLOW = 0
     ASK = 1
@@ -21,9 +21,22 @@ class Severity(IntEnum):
         """The word used on the wire: allow, ask, approve, refuse."""
         return self.name.lower()
 
+    @property
+    def label(self) -> str:
+        """The words used in text: "approve" alone could be read as "approved"."""
+        return _LABELS[self]
+
+
+_LABELS = {
+    Severity.ALLOW: "ok",
+    Severity.ASK: "needs confirmation",
+    Severity.APPROVE: "needs an approver",
+    Severity.REFUSE: "refused",
+}
+
 
 class Finding(BaseModel):
-    """One rule's answer. `code` is stable (`amount.over_balance`); `message` is a sentence for people."""
+    """What one rule found. `code` is stable (`amount.over_balance`); `message` is a sentence for people and models."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -42,5 +55,5 @@ class Finding(BaseModel):
 
 
 def verdict(findings: Iterable[Finding]) -> Severity:
-    """The severest of the findings; nothing found means allow."""
+    """The most severe of the findings; no findings means allow."""
     return max((finding.severity for finding in findings), default=Severity.ALLOW)

@@ -10,7 +10,7 @@ from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation,
 from rutter_ap_tools.currencies import ACTIVE, WITHDRAWN
 from rutter_ap_tools.errors import BadInput
 
-# A withdrawn code still has its digits: a vendor's old bills are read and compared with every new one.
+# A withdrawn code keeps its decimals: a vendor's old bills are still read and compared with new ones.
 EXPONENTS: dict[str, int] = ACTIVE | {code: digits for code, (digits, _) in WITHDRAWN.items()}
 
 AMOUNT_PATTERN = r"^[0-9]{1,15}(\.[0-9]{1,18})?$"
@@ -23,23 +23,23 @@ _EXACT = Context(prec=60, traps=[Inexact, InvalidOperation, DivisionByZero, Over
 def exponent_of(currency: str) -> int:
     """How many digits the currency has after the point (ISO 4217: USD 2, JPY 0, KWD 3).
 
-    Raises `BadInput` for a code that is not known: without its exponent an amount cannot be judged.
+    Raises `BadInput` for an unknown code: without its exponent an amount cannot be judged.
     """
     try:
         return EXPONENTS[currency]
     except KeyError:
         raise BadInput(
-            "currency must be an ISO 4217 code in capitals, such as USD or EUR", code="currency.unknown"
+            "currency must be an ISO 4217 code in capital letters, such as USD or EUR", code="currency.unknown"
         ) from None
 
 
 def require_active(currency: str) -> None:
-    """Raises `BadInput` for a currency in which nothing new is entered or paid: a withdrawn or an unknown one."""
+    """Raises `BadInput` for a withdrawn or unknown currency: nothing new may be entered or paid in it."""
     if currency in WITHDRAWN:
         raise BadInput(
-            f"{currency} was withdrawn in {WITHDRAWN[currency][1]} (ISO 4217): nothing new is entered or paid in it",
+            f"{currency} was withdrawn in {WITHDRAWN[currency][1]}: nothing new can be entered or paid in it",
             code="currency.withdrawn",
-            next_step="Ask the person which currency took its place; a bill in it is corrected in the ledger first.",
+            next_step="Ask the person which currency replaced it; correct existing bills in the ledger first.",
         )
     exponent_of(currency)
 
@@ -61,25 +61,25 @@ class Money:
             whole = self.amount.quantize(Decimal(1).scaleb(-digits), context=_EXACT)
         except Inexact:
             raise BadInput(
-                f"an amount in {self.currency} has at most {digits} digits after the point",
+                f"an amount in {self.currency} has at most {digits} decimal places",
                 code="amount.precision",
             ) from None
-        # A negative zero would print as "-0.00" and hash into another digest.
+        # A negative zero would print as "-0.00" and produce a different digest.
         object.__setattr__(self, "amount", whole or abs(whole))
 
     @classmethod
     def parse(cls, text: str, currency: str) -> Money:
-        """Reads what an assistant writes: plain digits with an optional point, no sign, no exponent, no commas."""
+        """Parses an assistant's amount: plain digits with an optional decimal point, no sign, exponent or commas."""
         if not isinstance(text, str) or not _AMOUNT.fullmatch(text):
             raise BadInput(
-                'an amount must be a positive decimal in quotes, such as "1234.50"',
+                'an amount must be a decimal string such as "1234.50", without a sign or commas',
                 code="amount.not_a_number",
             )
         return cls(Decimal(text), currency)
 
     @classmethod
     def of(cls, amount: Decimal | str | int, currency: str) -> Money:
-        """Builds from an exact value; a float is refused because it has already lost digits."""
+        """Builds money from an exact value; a float is rejected because it has already lost digits."""
         if isinstance(amount, float):
             raise TypeError("money is never built from a float")
         try:
@@ -89,7 +89,7 @@ class Money:
 
     @classmethod
     def zero(cls, currency: str) -> Money:
-        """Nothing, in that currency."""
+        """Zero in that currency."""
         return cls(Decimal(0), currency)
 
     @classmethod

@@ -1,10 +1,11 @@
-"""How results are said in text: a few lines or a short table, cheap in tokens, with outside text marked."""
+"""Renders results as text: a few lines or a short table, with text from outside marked as such."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from rutter_ap_tools.errors import Ambiguous, ApError, Refused
+from rutter_ap_tools.errors import Ambiguous, ApError, Refused, Who
+from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.text import clean
 from rutter_ap_tools.wire import CompanyResult, WriteResult
 
@@ -12,44 +13,58 @@ UNTRUSTED_NOTE = "Names, numbers, memos and descriptions below are text from out
 
 
 def header(answer: CompanyResult) -> str:
-    """Names the company and the environment an answer is about."""
+    """Names the company and the environment a result belongs to."""
     return f"Company {cell(answer.company.name or answer.company.id)} ({answer.environment})"
 
 
 def cell(text: str | None) -> str:
-    """Outside text in a table cell: cleaned, bounded, and without the character that parts cells."""
+    """Text from outside in a table cell: cleaned, bounded, and without the character that separates cells."""
     return clean(text, 60).replace("|", "/") or "none"
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A compact table: one line of heads, one line a row, cells parted by ` | `."""
+    """A compact table: a header line, then one line per row, with cells separated by ` | `."""
     return "\n".join([" | ".join(heads), *(" | ".join(row) for row in rows)])
 
 
 def render_write(result: WriteResult) -> str:
-    """A write's outcome: what it was, what became of it, why, and what to do next."""
+    """The outcome of a write: its status and summary, the findings, the record it left, and what to do next."""
     lines = [f"{result.status.upper().replace('_', ' ')}: {result.summary}", header(result)]
-    lines += [f"{f.severity.word}: {f.message} [{f.code}]" for f in result.findings]
+    lines += render_findings(result.findings)
     if result.record:
         done = result.record
         lines.append(f"record: {done.kind} {done.id}" + (f", {done.amount.money}" if done.amount else ""))
         if done.bill_due:
-            lines.append(f"bill {done.bill_id} now {done.bill_status}, still due {done.bill_due.money}")
+            lines.append(f"bill {done.bill_id} is now {done.bill_status}; balance due {done.bill_due.money}")
     if result.proposal_id:
         lines.append(f"proposal: {result.proposal_id}")
     if result.release_url:
-        lines.append(f"A person releases it at {result.release_url}")
+        lines.append(f"A person can release it at {result.release_url}")
     lines.append(result.next_step)
     return "\n".join(lines)
 
 
 def render_error(error: ApError) -> str:
-    """An error: code, message, findings or candidates, who can act, next step."""
+    """An error for the assistant: code, message, findings or candidates, and the next step with who can take it."""
     lines = [f"{error.error_code}: {error.message}"]
     if isinstance(error, Refused):
-        lines += [f"{f.severity.word}: {f.message} [{f.code}]" for f in error.findings]
+        lines += render_findings(error.findings)
     if isinstance(error, Ambiguous):
         lines += [f"candidate: {identifier} {cell(name)}" for identifier, name in error.candidates]
     if error.next_step:
-        lines.append(f"Next ({error.who.value}): {error.next_step}")
+        lines.append(f"{_NEXT[error.who]}: {error.next_step}")
     return "\n".join(lines)
+
+
+def render_findings(findings: Iterable[Finding]) -> list[str]:
+    """Findings, a line for each: what it requires, why, and its code."""
+    return [f"{finding.severity.label}: {finding.message} [{finding.code}]" for finding in findings]
+
+
+# Only the assistant reads this: a person at a terminal or in a form is told "Next:" and nothing else.
+_NEXT = {
+    Who.ASSISTANT: "Next",
+    Who.PERSON: "Next (for a person)",
+    Who.OPERATOR: "Next (for the operator of the server)",
+    Who.RETRY: "Next",
+}

@@ -1,4 +1,4 @@
-"""Reading a call: an assistant's JSON becomes typed arguments, or an error in our own words that echoes none of it."""
+"""Validates a call: an assistant's JSON becomes typed arguments, or an error in our own words that echoes no value."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from rutter_ap_tools.wire import Arguments
 
 A = TypeVar("A", bound=Arguments)
 
-_AMOUNT_HELP = 'must be a positive decimal in quotes, such as "1234.50": no sign, no commas, never a number'
+_AMOUNT_HELP = 'must be a decimal string such as "1234.50", without a sign or commas'
 _HELP = {
-    "missing": "is needed",
+    "missing": "is required",
     "bool_type": "must be true or false",
     "int_type": "must be a whole number",
     "list_type": "must be a list",
@@ -52,7 +52,7 @@ def _render(model: type[Arguments], error: Any) -> str:
         return f"`{name}` {error['ctx']['error']}"
     if kind in ("string_pattern_mismatch", "string_type", "literal_error", "enum"):
         return f"`{name}` {_text_help(path, error)}"
-    return f"`{name}` {_HELP.get(kind, 'is not of the right form')}"
+    return f"`{name}` {_HELP.get(kind, 'is not valid')}"
 
 
 def _text_help(path: list[Any], error: Any) -> str:
@@ -62,13 +62,13 @@ def _text_help(path: list[Any], error: Any) -> str:
     if last.endswith("date") or last.startswith("due_"):
         return "must be a calendar date written YYYY-MM-DD"
     if last.endswith("_id") or (len(path) > 1 and path[-2] == "bill_ids"):
-        return "must be an id as another tool shows it"
+        return "must be an id exactly as another tool returned it"
     if last == "currency":
-        return "must be an ISO 4217 code in capitals, such as USD"
+        return "must be an ISO 4217 code in capital letters, such as USD"
     expected = error.get("ctx", {}).get("expected")
     if expected and error["type"] in ("literal_error", "enum"):
         return f"must be one of {expected}"
-    return "must be text"
+    return "must be a string"
 
 
 def _unknown(model: type[Arguments], path: Sequence[Any]) -> str:
@@ -77,14 +77,10 @@ def _unknown(model: type[Arguments], path: Sequence[Any]) -> str:
     if len(path) > 1:
         return f"unknown argument `{name}` in `{clean(str(path[0]), 60)}`"
     near = get_close_matches(name, known, n=1)
-    hint = f"; did you mean `{near[0]}`?" if near else ""
-    return (
-        f"unknown argument `{name}`{hint} It takes: {', '.join(known)}"
-        if hint
-        else (f"unknown argument `{name}`; it takes: {', '.join(known)}")
-    )
+    hint = f" (did you mean `{near[0]}`?)" if near else ""
+    return f"unknown argument `{name}`{hint}; the arguments are: {', '.join(known)}"
 
 
 def _is_arm(part: object) -> bool:
-    # A union's arms appear in pydantic's path under names of its own, which mean nothing to a caller.
+    # The members of a union appear in pydantic's path under pydantic's own names, which mean nothing to a caller.
     return isinstance(part, str) and (part.startswith(("constrained", "literal[", "function-")) or part == "nullable")

@@ -1,4 +1,4 @@
-"""The shapes every tool shares: strict arguments in, typed results out."""
+"""The types that all tools share: strict arguments in, typed results out."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ def _not_blank(value: str) -> str:
     return value
 
 
-# Left-out texts are empty strings rather than null: the schema stays a plain string, which every client can show.
+# An omitted text is an empty string, not null, so that the schema stays a plain string that every client can show.
 Amount = Annotated[str, StringConstraints(pattern=AMOUNT_PATTERN, max_length=40)]
 DateText = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d{2}-\d{2}$"), BeforeValidator(_iso_date)]
 OptionalAmount = Annotated[str, StringConstraints(pattern=AMOUNT_PATTERN.replace("^", "^(").replace("$", ")?$"))]
 OptionalDate = Annotated[str, StringConstraints(pattern=r"^(\d{4}-\d{2}-\d{2})?$"), BeforeValidator(_iso_date)]
 CurrencyText = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=200), AfterValidator(_not_blank)]
-# An id as another tool showed it: what could lead a path or a query elsewhere is none.
+# An id as another tool returned it; characters that could redirect a path or a query are not allowed.
 RecordId = Annotated[str, StringConstraints(max_length=200, pattern=r"^[^\s/\\?#%.][^\s/\\?#%]*$")]
 ShortText = Annotated[str, StringConstraints(max_length=200)]
 LongText = Annotated[str, StringConstraints(max_length=1000)]
 
 
 class Arguments(BaseModel):
-    """The arguments of a tool: unknown names are refused, types are strict, and a null counts as left out."""
+    """The arguments of a tool: unknown names are rejected, types are strict, and a null counts as omitted."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
 
@@ -52,28 +52,30 @@ class Arguments(BaseModel):
 
 
 class CompanyArguments(Arguments):
-    """Every call may name its company; a write must, once more than one is connected."""
+    """Arguments of a tool that works on one company."""
 
     company: ShortText = Field(
         default="",
-        description="Which, if several.",
+        description="Company id or name; required when several are connected.",
     )
 
 
 class WriteArguments(CompanyArguments):
-    """Every write can be tried first."""
+    """Arguments of a write. Every write can be previewed."""
 
-    dry_run: bool = Field(default=False, description="Only judge it.")
+    dry_run: bool = Field(
+        default=False, description="Preview: return the verdict and findings without writing anything."
+    )
 
 
 class Result(BaseModel):
-    """What a tool answers; fields that are None are left out on the wire."""
+    """What a tool returns; fields that are None are omitted on the wire."""
 
     model_config = ConfigDict(frozen=True)
 
 
 class MoneyShape(Result):
-    """Money on the wire to the assistant."""
+    """Money as an assistant sees it."""
 
     amount: str = Field(description="Exact decimal string.")
     currency: str
@@ -88,21 +90,21 @@ class MoneyShape(Result):
 
 
 class Named(Result):
-    """A record by id and, where known, its name (cleaned text from the ledger)."""
+    """A record by its id and, if known, its name (cleaned text from the ledger)."""
 
     id: str
     name: str | None = None
 
 
 class CompanyResult(Result):
-    """Every answer says where it acted."""
+    """A result that names the company and the environment it is about."""
 
     company: Named
     environment: Literal["embedded", "sandbox", "production"]
 
 
 class Record(Result):
-    """What a write left in the ledger, as it was read back."""
+    """What a write left in the ledger, as read back afterwards."""
 
     kind: str
     id: str
@@ -110,7 +112,7 @@ class Record(Result):
     vendor: Named | None = None
     bill_id: str | None = None
     amount: MoneyShape | None = None
-    bill_due: MoneyShape | None = Field(default=None, description="What is still due on the bill afterwards.")
+    bill_due: MoneyShape | None = Field(default=None, description="Balance due on the bill afterwards.")
     bill_status: str | None = None
     account: Named | None = None
     role: str | None = None
@@ -122,7 +124,7 @@ WriteStatus = Literal["posted", "held", "declined", "unknown", "dry_run"]
 
 
 class WriteResult(CompanyResult):
-    """What became of a write."""
+    """The outcome of a write."""
 
     status: WriteStatus
     verdict: Literal["allow", "ask", "approve", "refuse"]

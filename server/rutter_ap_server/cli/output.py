@@ -53,8 +53,8 @@ def table(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
 
 
 def money(amount: Money) -> str:
-    """An amount for a person to read: "1,234.50 USD". What a model may copy has no separators: `Money.text`."""
-    return f"{amount.amount:,f} {amount.currency}"
+    """An amount for a person to read: "1,234.50 USD". A model might copy the commas, so its texts have none."""
+    return amount.grouped
 
 
 def for_people(text: str) -> str:
@@ -75,7 +75,7 @@ def report_error(error: ApError) -> None:
     note(f"{error.error_code}: {for_people(error.message)}")
     if isinstance(error, Refused):
         for finding in error.findings:
-            note(f"  {finding.severity.word}: {for_people(finding.message)} [{finding.code}]")
+            note(f"  {finding.severity.label}: {for_people(finding.message)} [{finding.code}]")
     if isinstance(error, Ambiguous):
         for identifier, name in error.candidates:
             note(f"  {identifier}  {clean(name, 60)}")

@@ -183,7 +183,7 @@ def _print_explanation(explanation: Explanation) -> None:
     line(for_people(explanation.prepared.summary))
     line(f"verdict: {judgement.verdict.word}{needed}; policy version {judgement.policy_version[:12]}")
     for found in judgement.findings:
-        line(f"  {found.severity.word:<8}{for_people(found.message)} [{found.code}]")
+        line(f"  {found.severity.label}: {for_people(found.message)} [{found.code}]")
     if not judgement.findings:
         line("  no rule applies")
     if explanation.windows:

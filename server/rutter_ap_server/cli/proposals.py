@@ -50,7 +50,7 @@ async def approve(app: App, given: argparse.Namespace) -> int:
     proposal = await app.approvals.preview(named.id, company)
     note(f"{for_people(proposal.summary)}\nCompany: {clean(proposal.company_name, 60)} ({proposal.environment})")
     for finding in proposal.findings:
-        note(f"  {finding.severity.word}: {for_people(finding.message)} [{finding.code}]")
+        note(f"  {finding.severity.label}: {for_people(finding.message)} [{finding.code}]")
     name = await _approver(app, given.name)
     passcode = ask_passcode(f"Passcode for {name}: ")
     done = await app.approvals.approve(proposal, company, name=name, passcode=passcode, channel="terminal")
@@ -125,7 +125,7 @@ def _print(answer: ProposalAnswer, sending: str | None) -> None:
     line(f"company: {clean(answer.company.name or answer.company.id, 60)} ({answer.environment})")
     line(f"proposal: {one.id}")
     for finding in one.findings:
-        line(f"{finding.severity.word}: {for_people(finding.message)} [{finding.code}]")
+        line(f"{finding.severity.label}: {for_people(finding.message)} [{finding.code}]")
     if one.approvals_needed:
         line(f"approvals: {len(one.approvals)} of {one.approvals_needed}")
     for approval in one.approvals:

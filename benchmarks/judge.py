@@ -42,6 +42,7 @@ from rutter_ap_server.rutter.filters import equal
 from rutter_ap_server.settings import read_settings
 from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.proposals import Proposal
+from rutter_ap_server.store.states import State
 from rutter_ap_tools.payments import PayBill
 
 BUDGET_MS = 10
@@ -112,7 +113,7 @@ class World:
             tool=prepared.tool,
             fields=prepared.fields,
             summary=prepared.summary,
-            state="held",
+            state=State.HELD,
             verdict=judgement.verdict,
             approvals_needed=judgement.approvals_needed,
             fingerprint=judgement.fingerprint,
@@ -150,7 +151,7 @@ def judge_and_reserve(tx: Tx, world: World, payment: Payment) -> None:
 
 def settle(tx: Tx, payment: Payment) -> None:
     """Not measured: what Rutter's answer leads to."""
-    tx.proposals.move(payment.proposal.id, ["dispatching"], "posted")
+    tx.proposals.move(payment.proposal.id, [State.DISPATCHING], State.POSTED)
     tx.spend.settle(payment.proposal.id, "post")
 
 

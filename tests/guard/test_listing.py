@@ -12,6 +12,7 @@ import pytest
 from mcp.client import Client
 
 from rutter_ap_server.guard.reports.listing import NO_LIMITS
+from rutter_ap_server.store.states import State
 from rutter_ap_tools.errors import BadInput
 from rutter_ap_tools.proposals import GetProposal, LimitLeft, ListProposals, ProposalList
 from support.bench import START, Bench, a_bench, accepts, declines
@@ -170,8 +171,8 @@ async def test_a_company_does_not_see_what_another_one_proposed(home: Path) -> N
         await bench.pay("NW-2291", "10.00")
         company = bench.company.id
         read = bench.app.store.read
-        assert len(await read(lambda tx: tx.proposals.listed(company, ["held"], limit=5))) == 1
-        assert await read(lambda tx: tx.proposals.listed("another company", ["held"], limit=5)) == []
+        assert len(await read(lambda tx: tx.proposals.listed(company, [State.HELD], limit=5))) == 1
+        assert await read(lambda tx: tx.proposals.listed("another company", [State.HELD], limit=5)) == []
 
 
 async def test_what_is_left_of_each_limit_counts_what_is_posted_and_what_is_unknown(home: Path) -> None:

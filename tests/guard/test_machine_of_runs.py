@@ -14,7 +14,8 @@ from guard.test_machine import BILLS, PayingIsSafe, answers, faults, which
 from guard.test_payment_runs import run_of
 from rutter_ap_server.guard.authorize import LEASE_SECONDS
 from rutter_ap_server.interaction import Reply
-from rutter_ap_server.store.proposals import IN_FLIGHT_STATES, Proposal
+from rutter_ap_server.store.proposals import Proposal
+from rutter_ap_server.store.states import IN_FLIGHT_STATES
 from rutter_ap_tools.errors import ApError
 from rutter_ap_tools.money import Money
 from support.bench import Answering, PowerCut

@@ -14,6 +14,7 @@ from guard.test_runs_under_attack import FIRST, SECOND, THIRD, states_of
 from rutter_ap_server.guard.authorize import LEASE_SECONDS, release_lease
 from rutter_ap_server.interaction import Reply
 from rutter_ap_server.store.proposals import Proposal
+from rutter_ap_server.store.states import State
 from rutter_ap_tools.errors import ApError
 from support.bench import Answering, Bench, PowerCut, a_bench, accepts
 
@@ -129,7 +130,9 @@ async def test_a_process_that_ended_right_after_it_opened_the_lines_has_paid_not
     async with a_bench(home, POLICY) as bench:
 
         def opened(_request: httpx.Request) -> bool:
-            if bench.app.store.read_now(lambda tx: [p for p in tx.proposals.in_states(["dispatching"]) if p.run_id]):
+            if bench.app.store.read_now(
+                lambda tx: [p for p in tx.proposals.in_states([State.DISPATCHING]) if p.run_id]
+            ):
                 raise PowerCut
             return False
 
@@ -214,7 +217,7 @@ async def test_a_process_so_slow_that_its_run_was_taken_over_opens_and_sends_not
         other = bench.another()
 
         def claimed(_request: httpx.Request) -> bool:
-            return bool(bench.app.store.read_now(lambda tx: tx.proposals.in_states(["dispatching"])))
+            return bool(bench.app.store.read_now(lambda tx: tx.proposals.in_states([State.DISPATCHING])))
 
         slow = bench.wire.gate(claimed)
         async with anyio.create_task_group() as tasks:

@@ -13,7 +13,6 @@ from rutter_ap_server.clock import FixedClock
 from rutter_ap_server.guard.policy import Policy, parse_policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
 from rutter_ap_server.guard.store_facts import (
-    SENDING_STATES,
     StoreFacts,
     blocked_by_other_write,
     store_facts,
@@ -21,7 +20,7 @@ from rutter_ap_server.guard.store_facts import (
 )
 from rutter_ap_server.guard.writes.registry import write_named
 from rutter_ap_server.store.engine import Store
-from rutter_ap_server.store.proposals import IN_FLIGHT_STATES
+from rutter_ap_server.store.states import IN_FLIGHT_STATES, SENDING_STATES
 from rutter_ap_tools.money import Money
 from support.facts import a_prepared_write, ids_of, some_facts, stored, usd
 from support.store_rows import START, put

@@ -15,6 +15,7 @@ from rutter_ap_server.rutter.collections import ENDPOINTS, Collections
 from rutter_ap_server.rutter.models.purchase_orders import PurchaseOrderCreate, PurchaseOrderLineDraft
 from rutter_ap_server.rutter.models.vendors import VendorCreate
 from rutter_ap_server.rutter.outcomes import Done
+from rutter_ap_server.store.states import State
 from rutter_ap_tools.errors import Ambiguous, NotFound
 from rutter_ap_tools.records import FindRecords, RecordKind, RecordList
 from rutter_sandbox.kinds import KINDS, PLATFORMS
@@ -314,4 +315,4 @@ async def test_a_bill_that_names_what_is_not_there_is_not_entered(
         )
         assert (error["code"], error["who"]) == (code, "assistant")
         assert said in error["message"]
-        assert await app.store.read(lambda tx: tx.proposals.in_states(["posted", "held", "refused"])) == []
+        assert await app.store.read(lambda tx: tx.proposals.in_states([State.POSTED, State.HELD, State.REFUSED])) == []

@@ -13,6 +13,7 @@ import pytest
 from rutter_ap_server.clock import Clock
 from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.proposals import Proposal
+from rutter_ap_server.store.states import State
 from rutter_ap_tools.money import Money
 from support import concurrent_payments
 from support.concurrent_payments import DAY_LIMIT, PAYMENTS_EACH, PEOPLE, VENDOR_LIMIT, VENDORS, claim_if_alone
@@ -20,7 +21,7 @@ from support.store_rows import put
 
 
 def everything(tx: Tx) -> list[Proposal]:
-    return tx.proposals.in_states(["held", "released", "dispatching", "refused"], limit=1000)
+    return tx.proposals.in_states([State.HELD, State.RELEASED, State.DISPATCHING, State.REFUSED], limit=1000)
 
 
 def holds_after(store: Store, count: int) -> None:
@@ -103,6 +104,6 @@ def test_of_fifty_payments_on_one_bill_one_is_sent_at_a_time(store: Store, other
     for thread in threads:
         thread.join()
 
-    on_their_way = store.read_now(lambda tx: tx.proposals.of_bill("company-1", "b1", ["dispatching"]))
+    on_their_way = store.read_now(lambda tx: tx.proposals.of_bill("company-1", "b1", [State.DISPATCHING]))
     assert [p.id for p in on_their_way] == claimed
     assert len(claimed) == 1 - others

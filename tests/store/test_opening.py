@@ -14,6 +14,7 @@ import pytest
 
 from rutter_ap_server.clock import Clock
 from rutter_ap_server.store.engine import Store, StoreError
+from rutter_ap_server.store.states import State
 from support.store_rows import START, a_proposal, put
 
 
@@ -156,7 +157,7 @@ def test_a_file_damaged_while_it_is_open_is_an_error_of_ours(tmp_path: Path) -> 
     file.write_bytes(b"damage" * 2000)
 
     with pytest.raises(StoreError):
-        store.read_now(lambda tx: tx.proposals.in_states(["held"]))
+        store.read_now(lambda tx: tx.proposals.in_states([State.HELD]))
     with pytest.raises(StoreError):
         store.write_now(lambda tx: tx.controls.freeze("Ana"))
     store.close()

@@ -11,6 +11,7 @@ import pytest
 from rutter_ap_server.clock import Clock, FixedClock
 from rutter_ap_server.store.engine import TRIES_MAX, Store, StoreError, Tx
 from rutter_ap_server.store.postgres import CONNECTIONS_MAX
+from rutter_ap_server.store.states import State
 from support.postgres import Postgres
 from support.store_rows import START, a_proposal, behind_its_back, put, seen_from_outside
 
@@ -155,7 +156,7 @@ def test_a_write_that_went_past_the_lock_makes_ours_begin_again(pg: Store, pg_ur
         tries.append(found.state)
         if len(tries) == 1:
             behind_its_back(pg_url, "UPDATE proposals SET state = 'declined'")
-        return tx.proposals.move(proposal.id, ["held"], "released")
+        return tx.proposals.move(proposal.id, [State.HELD], State.RELEASED)
 
     assert pg.write_now(work) is False
     assert tries == ["held", "declined"]
@@ -169,7 +170,7 @@ def test_it_does_not_begin_again_for_ever(pg: Store, pg_url: str) -> None:
         tx.proposals.get(proposal.id)
         tries.append(None)
         behind_its_back(pg_url, f"UPDATE proposals SET summary = 'changed {len(tries)} times'")
-        tx.proposals.move(proposal.id, ["held"], "released")
+        tx.proposals.move(proposal.id, [State.HELD], State.RELEASED)
 
     with pytest.raises(StoreError):
         pg.write_now(work)

@@ -13,7 +13,8 @@ import pytest
 
 from rutter_ap_server.clock import FixedClock
 from rutter_ap_server.store.engine import Store, StoreError
-from rutter_ap_server.store.proposals import OPEN_STATES, Approval, Proposal
+from rutter_ap_server.store.proposals import Approval, Proposal
+from rutter_ap_server.store.states import OPEN_STATES, State
 from rutter_ap_tools.findings import Finding, Severity
 from rutter_ap_tools.money import Money
 from support.store_rows import START, a_proposal, put
@@ -78,7 +79,7 @@ def test_a_closed_proposal_cannot_be_opened_beside_an_open_one(store: Store) -> 
     put(store, digest="a" * 64)
 
     with pytest.raises(StoreError):
-        store.write_now(lambda tx: tx.proposals.move(old.id, ["expired"], "held"))
+        store.write_now(lambda tx: tx.proposals.move(old.id, [State.EXPIRED], State.HELD))
     assert stored(store, old.id).state == "expired"
 
 
@@ -95,16 +96,16 @@ def test_one_intent_from_many_threads_at_once_is_written_once(store: Store) -> N
 
     _at_once(propose, 12)
     assert len(refused) == 11
-    assert len(store.read_now(lambda tx: tx.proposals.in_states(["held"]))) == 1
+    assert len(store.read_now(lambda tx: tx.proposals.in_states([State.HELD]))) == 1
 
 
 def test_a_state_changes_only_from_the_states_expected(store: Store, clock: FixedClock) -> None:
     proposal = put(store)
     clock.instant = START + timedelta(seconds=5)
 
-    assert store.write_now(lambda tx: tx.proposals.move(proposal.id, ["held"], "declined"))
-    assert not store.write_now(lambda tx: tx.proposals.move(proposal.id, ["held", "released"], "released"))
-    assert stored(store, proposal.id) == replace(proposal, state="declined", updated_at=clock.instant)
+    assert store.write_now(lambda tx: tx.proposals.move(proposal.id, [State.HELD], State.DECLINED))
+    assert not store.write_now(lambda tx: tx.proposals.move(proposal.id, [State.HELD, State.RELEASED], State.RELEASED))
+    assert stored(store, proposal.id) == replace(proposal, state=State.DECLINED, updated_at=clock.instant)
 
 
 def test_the_newest_proposal_of_an_intent_is_found_open_or_not(store: Store) -> None:
@@ -122,9 +123,9 @@ def test_proposals_are_found_by_bill_and_by_state_newest_first(store: Store) -> 
     put(store, bill_id="b2", state="posted")
     put(store, company_id="company-2")
 
-    found = store.read_now(lambda tx: tx.proposals.of_bill("company-1", "b1", ["held", "released"]))
+    found = store.read_now(lambda tx: tx.proposals.of_bill("company-1", "b1", [State.HELD, State.RELEASED]))
     assert {p.id for p in found} == {old.id, new.id}
-    listed = store.read_now(lambda tx: tx.proposals.in_states(["held", "released"], limit=2))
+    listed = store.read_now(lambda tx: tx.proposals.in_states([State.HELD, State.RELEASED], limit=2))
     assert listed[0].id == new.id
     assert len(listed) == 2
 

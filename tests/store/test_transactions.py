@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from rutter_ap_server.clock import FixedClock, stamp, unstamp
 from rutter_ap_server.store.engine import Store, Tx
+from rutter_ap_server.store.states import State
 from support.store_rows import START, a_proposal, put
 
 
@@ -52,10 +53,10 @@ async def test_a_read_sees_one_moment_though_others_write_meanwhile(store: Store
     inside, go_on = threading.Event(), threading.Event()
 
     def work(tx: Tx) -> tuple[int, int]:
-        before = len(tx.proposals.in_states(["held"]))
+        before = len(tx.proposals.in_states([State.HELD]))
         inside.set()
         assert go_on.wait(10)
-        return before, len(tx.proposals.in_states(["held"]))
+        return before, len(tx.proposals.in_states([State.HELD]))
 
     seen: list[tuple[int, int]] = []
     async with anyio.create_task_group() as tasks:
@@ -68,7 +69,7 @@ async def test_a_read_sees_one_moment_though_others_write_meanwhile(store: Store
         await store.write(lambda tx: tx.proposals.add(a_proposal()))
         go_on.set()
     assert seen == [(1, 1)]
-    assert len(await store.read(lambda tx: tx.proposals.in_states(["held"]))) == 2
+    assert len(await store.read(lambda tx: tx.proposals.in_states([State.HELD]))) == 2
 
 
 async def test_a_writer_waits_until_the_one_before_it_is_done(store: Store) -> None:

@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from rutter_ap_server.settings import Settings, read_settings
+from rutter_ap_server.store.states import State
 from rutter_ap_tools.errors import ApError
 from support import bench as parts
 from support.bench import Bench, a_bench
@@ -47,7 +48,7 @@ async def test_fifty_payments_at_once_pass_no_limit_and_leave_once(
             for n in range(50):
                 callers.start_soon(pay, (one, other)[n % 2], BILLS[n % len(BILLS)], f"{35 + n // 4}.{n % 4}7")
         # Those that only waited for another on the same bill are taken up again, as a running server does.
-        for proposal in await one.app.store.read(lambda tx: tx.proposals.in_states(["released"])):
+        for proposal in await one.app.store.read(lambda tx: tx.proposals.in_states([State.RELEASED])):
             await one.app.dispatcher.dispatch(proposal.id, one.company)
 
         posted = [p for p in await one.proposals() if p.state == "posted"]

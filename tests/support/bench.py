@@ -31,6 +31,7 @@ from rutter_ap_server.settings import Settings, read_settings
 from rutter_ap_server.store.engine import Store
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.secrets import SecretKeys
+from rutter_ap_server.store.states import State
 from rutter_ap_tools.payments import PayBill
 from rutter_ap_tools.wire import WriteArguments, WriteResult
 from rutter_sandbox import Sandbox, open_sandbox
@@ -226,8 +227,7 @@ class Bench:
 
     async def proposals(self) -> list[Proposal]:
         """Every proposal."""
-        states = ("held", "released", "dispatching", "unknown", "posted", "failed", "refused", "declined", "expired")
-        return await self.app.store.read(lambda tx: tx.proposals.in_states(states))
+        return await self.app.store.read(lambda tx: tx.proposals.in_states(list(State)))
 
     async def spent(self) -> str:
         """What counts against the day's limit in US dollars."""

@@ -9,6 +9,7 @@ import threading
 from rutter_ap_server.clock import Clock
 from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.proposals import Proposal
+from rutter_ap_server.store.states import State
 from rutter_ap_tools.money import Money
 from support.store_rows import a_proposal
 
@@ -32,7 +33,7 @@ def reserve_within_limits(tx: Tx, payment: Proposal) -> bool:
 
 def claim_if_alone(tx: Tx, payment: Proposal) -> bool:
     """Takes a payment for sending unless another on its bill is on its way: reads others, then changes its own."""
-    if tx.proposals.of_bill(payment.company_id, str(payment.bill_id), ["dispatching", "unknown"]):
+    if tx.proposals.of_bill(payment.company_id, str(payment.bill_id), [State.DISPATCHING, State.UNKNOWN]):
         return False
     return tx.proposals.claim(payment.id, "somebody", 120)
 
@@ -45,13 +46,13 @@ def pay(store: Store, payment: Proposal) -> bool:
         tx.audit.append("proposed", actor="assistant", proposal_id=payment.id)
 
     def release(tx: Tx) -> None:
-        tx.proposals.move(payment.id, ["held"], "released")
+        tx.proposals.move(payment.id, [State.HELD], State.RELEASED)
         tx.audit.append("released", actor="Ana", proposal_id=payment.id)
 
     def commit(tx: Tx) -> bool:
         reserved = reserve_within_limits(tx, payment)
         if not reserved:
-            tx.proposals.move(payment.id, ["dispatching"], "refused")
+            tx.proposals.move(payment.id, [State.DISPATCHING], State.REFUSED)
         tx.audit.append("attempt" if reserved else "refused", actor="guard", proposal_id=payment.id)
         return reserved
 

@@ -11,6 +11,7 @@ from rutter_ap_server.app import App
 from rutter_ap_server.clock import FixedClock
 from rutter_ap_server.interaction import NO_INTERACTION
 from rutter_ap_server.settings import read_settings
+from rutter_ap_server.store.states import State
 from rutter_ap_tools.accounts import LinkAccount
 from support.sandbox_server import Announced, first_token, settings_of
 
@@ -30,19 +31,6 @@ repeat_days = 0
 [rules.severity]
 "amount.unusual_for_vendor" = "off"
 """
-
-_STATES = (
-    "held",
-    "superseded",
-    "released",
-    "dispatching",
-    "unknown",
-    "posted",
-    "refused",
-    "declined",
-    "expired",
-    "failed",
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +82,7 @@ async def compare(environ: dict[str, str]) -> Outcome:
 
 async def _outcome(app: App) -> Outcome:
     problems: list[str] = []
-    proposals = app.store.read_now(lambda tx: tx.proposals.in_states(list(_STATES), limit=1_000_000))
+    proposals = app.store.read_now(lambda tx: tx.proposals.in_states(list(State), limit=1_000_000))
     payments = [p for p in proposals if p.tool == "pay_bill"]
     posted: dict[str, Decimal] = {}
     for proposal in payments:

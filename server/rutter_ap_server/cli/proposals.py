@@ -12,20 +12,21 @@ from rutter_ap_server.cli.passcode import ask_passcode
 from rutter_ap_server.cli.running import app_command
 from rutter_ap_server.guard.views import lines_of
 from rutter_ap_server.store.proposals import Proposal
+from rutter_ap_server.store.states import CLOSED_STATES, OPEN_STATES, State
 from rutter_ap_tools.errors import BadInput, NotFound
 from rutter_ap_tools.payments import RunPayment
 from rutter_ap_tools.proposals import ProposalAnswer
 from rutter_ap_tools.text import clean
 
-_WAITING = ("held", "released", "dispatching", "unknown")
-_ALL = (*_WAITING, "posted", "refused", "declined", "expired", "superseded", "failed")
 _AS = argument("--as", dest="name", default="", help="your name as an approver; needed when there are several")
 
 
 @app_command(argument("--all", action="store_true", help="include settled proposals"), AS_JSON)
 async def list_proposals(app: App, given: argparse.Namespace) -> int:
     """What waits for a person, newest first."""
-    found = await app.store.read(lambda tx: tx.proposals.in_states(_ALL if given.all else _WAITING))
+    found = await app.store.read(
+        lambda tx: tx.proposals.in_states((*OPEN_STATES, *CLOSED_STATES) if given.all else OPEN_STATES)
+    )
     if given.json:
         print_json([_brief(one) for one in found])
     elif found:
@@ -56,7 +57,7 @@ async def approve(app: App, given: argparse.Namespace) -> int:
     done = await app.approvals.approve(proposal, company, name=name, passcode=passcode, channel="terminal")
     await _show(app, done, as_json=given.json)
     # Released but held for a second person is a success; an outcome that is not posted is not.
-    return 0 if done.state in ("posted", "held") else 1
+    return 0 if done.state in (State.POSTED, State.HELD) else 1
 
 
 @app_command(PROPOSAL, _AS, AS_JSON)
@@ -155,11 +156,11 @@ def _payment(payment: RunPayment) -> tuple[str, ...]:
 def _step(state: str, proposal_id: str) -> str:
     """What a person may do about a proposal in that state."""
     match state:
-        case "held":
+        case State.HELD:
             return f"`rutter-ap proposals approve {proposal_id}`, or decline it."
-        case "released" | "dispatching":
+        case State.RELEASED | State.DISPATCHING:
             return f"It is being sent. Run `rutter-ap proposals show {proposal_id}` in a minute."
-        case "unknown":
+        case State.UNKNOWN:
             return (
                 f"Check the ledger, then run `rutter-ap proposals resolve {proposal_id} posted`, or failed. The server "
                 "keeps trying to find out."

@@ -16,11 +16,11 @@ from rutter_ap_server.secret import Secret
 from rutter_ap_server.store.connections import ACCESS_TOKEN, LINK_URL, SavedConnection
 from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.secrets import SecretBox, SecretKeys
+from rutter_ap_server.store.states import IN_FLIGHT_STATES
 from rutter_ap_tools.connections import ConnectionList, ConnectionRow
 from rutter_ap_tools.errors import Ambiguous, ApError, BadInput, NotFound, PersonError
 from rutter_ap_tools.text import clean, fold
 
-_UNSETTLED = ("released", "dispatching", "unknown")
 AnyConnection = Company | UnavailableCompany | SavedConnection
 K = TypeVar("K", bound=Company | UnavailableCompany | SavedConnection | Waiting)
 
@@ -147,7 +147,7 @@ class ConnectionRepository:
 
         Raises `PersonError` while a write to the company is unsettled: afterwards its outcome could not be found out.
         """
-        open_ones = await self.store.read(lambda tx: tx.proposals.in_states(_UNSETTLED))
+        open_ones = await self.store.read(lambda tx: tx.proposals.in_states(IN_FLIGHT_STATES))
         unsettled = [proposal.id for proposal in open_ones if proposal.company_id == kept.id]
         if unsettled:
             raise PersonError(

@@ -21,6 +21,7 @@ from rutter_ap_server.guard.writes.base import Batch
 from rutter_ap_server.guard.writes.registry import proposed_by, write_named
 from rutter_ap_server.store.approvers import Approver
 from rutter_ap_server.store.proposals import Proposal
+from rutter_ap_server.store.states import State
 from rutter_ap_tools.errors import BadInput, NotFound, PersonError
 from rutter_ap_tools.findings import Severity
 from rutter_ap_tools.text import clean, fold
@@ -111,7 +112,7 @@ class Approvals:
         await self.dispatcher.reassess(seen.id, company)
         policy = self.dispatcher.policy.read()
         released = await self.store.write(lambda tx: _approve(tx, seen, approver.name, channel, policy))
-        if released.state == "released":
+        if released.state == State.RELEASED:
             return await self.dispatcher.dispatch(seen.id, company)
         return released
 
@@ -120,7 +121,7 @@ class Approvals:
         approver = await self.verify(name, passcode)
 
         def decline(tx: Tx) -> Proposal:
-            if not tx.proposals.move(proposal_id, ["held"], "declined"):
+            if not tx.proposals.move(proposal_id, [State.HELD], State.DECLINED):
                 raise _not_waiting(tx.proposals.get(proposal_id))
             tx.audit.append("declined", actor=approver.name, proposal_id=proposal_id, channel=channel)
             return journal.get(tx, proposal_id)
@@ -136,7 +137,7 @@ class Approvals:
         """
         approver = await self.verify(name, passcode)
         proposal = await self.store.read(lambda tx: journal.get(tx, proposal_id))
-        if proposal.state != "unknown":
+        if proposal.state != State.UNKNOWN:
             raise _not_waiting(proposal)
         if isinstance(proposed_by(proposal.tool), Batch):
             raise NotReleased(
@@ -237,7 +238,7 @@ def prepared_by(preparer: str, approver: str) -> bool:
 def _approve(tx: Tx, seen: Proposal, approver: str, channel: str, policy: Policy) -> Proposal:
     proposal_id = seen.id
     proposal = journal.get(tx, proposal_id)
-    if proposal.state != "held":
+    if proposal.state != State.HELD:
         raise _not_waiting(proposal)
     if proposal.fingerprint != seen.fingerprint:
         raise NotReleased(

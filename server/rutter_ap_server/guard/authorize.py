@@ -8,9 +8,10 @@ from rutter_ap_server.guard import batches, journal
 from rutter_ap_server.guard.judge import BatchFacts, Judgement, assess
 from rutter_ap_server.guard.policy import WINDOWS, Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
-from rutter_ap_server.guard.store_facts import SENDING_STATES, blocked_by_other_write
+from rutter_ap_server.guard.store_facts import blocked_by_other_write
 from rutter_ap_server.guard.writes.base import Batch, Facts, Write
 from rutter_ap_server.store.proposals import Approval, Proposal
+from rutter_ap_server.store.states import SENDING_STATES, State
 from rutter_ap_tools.findings import Severity
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _PASSING = ("bill.in_flight", "freeze.active", *{window.code: None for window in
 def claim(tx: Tx, proposal_id: str, lease: str) -> tuple[bool, bool]:
     """Whether it was claimed; if not, whether another one is only in its way."""
     proposal = tx.proposals.get(proposal_id)
-    if proposal is None or proposal.state != "released":
+    if proposal is None or proposal.state != State.RELEASED:
         return False, False
     if proposal.expires_at <= tx.now:
         journal.expire(tx, proposal_id)
@@ -44,7 +45,7 @@ def release_lease(tx: Tx, proposal_id: str, lease: str) -> None:
     """Ends a look at an open outcome, unless somebody else holds the lease by now."""
     current = tx.proposals.get(proposal_id)
     if current is not None and current.lease_owner == lease:
-        tx.proposals.move(proposal_id, ["dispatching", "unknown"], "unknown", lease_owner=None, lease_until=None)
+        tx.proposals.move(proposal_id, SENDING_STATES, State.UNKNOWN, lease_owner=None, lease_until=None)
 
 
 def authorize(
@@ -62,7 +63,7 @@ def authorize(
     nothing itself: each member is opened here as a proposal, released by the same people, and comes back here alone.
     """
     proposal = journal.get(tx, proposal_id)
-    if proposal.state != "dispatching" or proposal.lease_owner != lease:
+    if proposal.state != State.DISPATCHING or proposal.lease_owner != lease:
         return False
     counts = isinstance(write, Write) and write.counts_against_limits
     reserves = counts and prepared.money is not None and not tx.spend.is_reserved(proposal_id)
@@ -78,12 +79,12 @@ def authorize(
     )
     given = tuple(one for one in valid_approvals(tx, proposal, policy) if one.fingerprint == judgement.fingerprint)
     released = is_sufficient(proposal, judgement, given)
-    state = "dispatching" if released else "refused" if is_permanent(judgement) else "held"
+    state = State.DISPATCHING if released else State.REFUSED if is_permanent(judgement) else State.HELD
     journal.note_judgement(tx, proposal_id, judgement)
-    if state != "dispatching":
+    if state != State.DISPATCHING:
         # The facts or the rules moved since a person looked: their release is void, and they are asked again.
         tx.proposals.void_approvals(proposal_id)
-        tx.proposals.move(proposal_id, ["dispatching"], state, lease_owner=None, lease_until=None)
+        tx.proposals.move(proposal_id, [State.DISPATCHING], state, lease_owner=None, lease_until=None)
         tx.audit.append("release_void", actor="guard", proposal_id=proposal_id, state=state)
         return False
     if isinstance(facts, BatchFacts):

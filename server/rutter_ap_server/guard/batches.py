@@ -9,15 +9,15 @@ from rutter_ap_server.guard import journal
 from rutter_ap_server.guard.judge import Judgement
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.store.canonical import canonical
-from rutter_ap_server.store.proposals import IN_FLIGHT_STATES, Approval, Proposal
+from rutter_ap_server.store.proposals import Approval, Proposal
+from rutter_ap_server.store.states import IN_FLIGHT_STATES, SENDING_STATES, State
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.wire import MoneyShape, Record
 
 if TYPE_CHECKING:
     from rutter_ap_server.store.engine import Tx
 
-_OPEN = ("dispatching", "unknown")
-_ENDED = ("posted", "failed")
+_ENDED = (State.POSTED, State.FAILED)
 
 
 def open_members(tx: Tx, run: Proposal, judgement: Judgement, approvals: tuple[Approval, ...]) -> None:
@@ -28,8 +28,8 @@ def open_members(tx: Tx, run: Proposal, judgement: Judgement, approvals: tuple[A
     """
     for prepared, judged in judgement.parts:
         earlier = tx.proposals.open_with_digest(prepared.company_id, prepared.digest)
-        if earlier is not None and earlier.state == "held":
-            tx.proposals.move(earlier.id, ["held"], "superseded")
+        if earlier is not None and earlier.state == State.HELD:
+            tx.proposals.move(earlier.id, [State.HELD], State.SUPERSEDED)
             tx.audit.append("superseded", actor="guard", proposal_id=earlier.id, run=run.id)
         elif earlier is not None:
             tx.audit.append("line_skipped", actor="guard", proposal_id=run.id, other=earlier.id)
@@ -45,14 +45,14 @@ def open_members(tx: Tx, run: Proposal, judgement: Judgement, approvals: tuple[A
 def settle_batch(tx: Tx, run_id: str) -> Proposal:
     """Ends a run once each of its lines has an outcome; until then it stays as open as they are."""
     run, lines = journal.get(tx, run_id), tx.proposals.of_run(run_id)
-    if run.state not in _OPEN or run.money is None:
+    if run.state not in SENDING_STATES or run.money is None:
         return run
     states = {line.state for line in lines}
     if states & set(IN_FLIGHT_STATES):
-        state = "unknown" if states & set(_OPEN) or run.state == "unknown" else "dispatching"
-        tx.proposals.move(run_id, _OPEN, state, lease_owner=None, lease_until=None)
+        state = State.UNKNOWN if states & set(SENDING_STATES) or run.state == State.UNKNOWN else State.DISPATCHING
+        tx.proposals.move(run_id, SENDING_STATES, state, lease_owner=None, lease_until=None)
         return journal.get(tx, run_id)
-    _count_up(tx, run, lines, _OPEN)
+    _count_up(tx, run, lines, SENDING_STATES)
     return journal.get(tx, run_id)
 
 
@@ -63,11 +63,11 @@ def recount(tx: Tx, run_id: str) -> None:
         _count_up(tx, run, tx.proposals.of_run(run_id), _ENDED)
 
 
-def _count_up(tx: Tx, run: Proposal, lines: list[Proposal], from_states: tuple[str, ...]) -> None:
+def _count_up(tx: Tx, run: Proposal, lines: list[Proposal], from_states: tuple[State, ...]) -> None:
     assert run.money is not None
-    posted = [line.money for line in lines if line.state == "posted" and line.money is not None]
+    posted = [line.money for line in lines if line.state == State.POSTED and line.money is not None]
     paid = Money.total(posted, run.money.currency)
-    state = "posted" if posted else "failed"
+    state = State.POSTED if posted else State.FAILED
     record = Record(kind="payment_run", id=run.id, amount=MoneyShape.of(paid))
     kept = {"record": canonical(record.model_dump(mode="json", exclude_none=True))} if posted else {}
     tx.proposals.move(run.id, from_states, state, lease_owner=None, lease_until=None, **kept)
@@ -87,7 +87,7 @@ def _line(tx: Tx, run: Proposal, prepared: PreparedWrite, judged: Judgement, nee
         tool=prepared.tool,
         fields=prepared.fields,
         summary=prepared.summary,
-        state="released",
+        state=State.RELEASED,
         verdict=judged.verdict,
         # Its part of the whole leaves on no fewer people than the whole.
         approvals_needed=max(judged.approvals_needed, needed),

@@ -24,6 +24,7 @@ from rutter_ap_server.reads.amounts import LedgerDataError
 from rutter_ap_server.rutter.errors import NotFoundUpstream, NothingSent
 from rutter_ap_server.rutter.outcomes import Done, Rejected
 from rutter_ap_server.store.proposals import Proposal
+from rutter_ap_server.store.states import State
 from rutter_ap_tools.errors import ApError
 from rutter_ap_tools.text import quote
 
@@ -141,17 +142,17 @@ class Dispatcher:
     async def reassess(self, proposal_id: str, company: Company) -> Proposal:
         """Judges a held proposal afresh, so that what a person releases is what is true now."""
         proposal = await self._current(proposal_id)
-        if proposal.state != "held":
+        if proposal.state != State.HELD:
             return proposal
         write, prepared, policy = proposed_by(proposal.tool), PreparedWrite.of(proposal), self.policy.read()
         facts = await gather_facts(write, prepared, company, policy)
 
         def note(tx: Tx) -> Proposal:
             judgement = assess(tx, write, prepared, facts, policy, except_id=proposal_id)
-            if journal.get(tx, proposal_id).state == "held":
+            if journal.get(tx, proposal_id).state == State.HELD:
                 journal.note_judgement(tx, proposal_id, judgement)
                 if is_permanent(judgement):
-                    tx.proposals.move(proposal_id, ["held"], "refused")
+                    tx.proposals.move(proposal_id, [State.HELD], State.REFUSED)
             return journal.get(tx, proposal_id)
 
         return await self.store.write(note)
@@ -279,10 +280,10 @@ async def send_members(dispatcher: Dispatcher, run_id: str, company: Company, in
     for number, line in enumerate(lines, start=1):
         if dispatcher.is_stopping or doubtful_in_a_row >= DOUBTFUL_MAX:
             break
-        if line.state == "released":
+        if line.state == State.RELEASED:
             try:
                 outcome = await dispatcher.dispatch(line.id, company)
-                doubtful_in_a_row = doubtful_in_a_row + 1 if outcome.state == "unknown" else 0
+                doubtful_in_a_row = doubtful_in_a_row + 1 if outcome.state == State.UNKNOWN else 0
             except OF_ONE_BILL:
                 doubtful_in_a_row = 0
             except ApError:

@@ -20,6 +20,7 @@ from rutter_ap_server.guard.writes.base import Batch, Write
 from rutter_ap_server.guard.writes.registry import proposed_by, write_for
 from rutter_ap_server.interaction import Interaction, Question, Reply, is_amount
 from rutter_ap_server.store.proposals import Proposal
+from rutter_ap_server.store.states import IN_FLIGHT_STATES, State
 from rutter_ap_tools.errors import Refused
 from rutter_ap_tools.findings import Severity
 from rutter_ap_tools.wire import WriteArguments, WriteResult
@@ -55,7 +56,7 @@ class Guard:
         prepared = await write.prepare(intent, company, linked_accounts(self.store, company.id))  # 1. prepare
         earlier = await self._settled_or_on_its_way(prepared, policy)
         if earlier is not None and not intent.dry_run:
-            if earlier.state == "released":
+            if earlier.state == State.RELEASED:
                 # Released before, but Rutter was out of reach: the release stands, so it is tried again.
                 earlier = await self.dispatcher.dispatch(earlier.id, company, interaction)
             return await self._answer(earlier)
@@ -66,16 +67,16 @@ class Guard:
             tried = self.views.dry_run(company.identity, prepared, judgement)
             return run_result(tried, prepared.fields, ()) if isinstance(write, Batch) else tried
         proposal = await self._hold(prepared, judgement, company, policy, preparer)
-        if proposal.state == "held":
+        if proposal.state == State.HELD:
             proposal = await self._release(proposal, policy, interaction)  # 4. release
-        if proposal.state == "released":
+        if proposal.state == State.RELEASED:
             # 5. reserve  6. dispatch  7. read back  8. settle; 9. audit stands in every step's own transaction.
             proposal = await self.dispatcher.dispatch(proposal.id, company, interaction)
         return await self._answer(proposal)
 
     async def _answer(self, proposal: Proposal) -> WriteResult:
         """What became of it, and of each of its lines."""
-        if proposal.state == "superseded":
+        if proposal.state == State.SUPERSEDED:
             raise Refused(
                 "a payment run that was released meanwhile pays this bill in its place",
                 next_step="This one wrote nothing. list_proposals shows the run's own payment of the bill.",
@@ -83,7 +84,7 @@ class Guard:
         if not isinstance(proposed_by(proposal.tool), Batch):
             return self.views.result(proposal)
         lines = await self.store.read(lambda tx: tx.proposals.of_run(proposal.id))
-        if proposal.state == "failed":
+        if proposal.state == State.FAILED:
             raise nothing_recorded(proposal, lines)
         return run_result(self.views.result(proposal), proposal.fields, lines)
 
@@ -95,9 +96,9 @@ class Guard:
             latest = tx.proposals.latest_with_digest(prepared.company_id, prepared.digest)
             if latest is None:
                 return None
-            if latest.state in ("released", "dispatching", "unknown"):
+            if latest.state in IN_FLIGHT_STATES:
                 return latest
-            return latest if latest.state == "declined" and tx.now - latest.updated_at < waits else None
+            return latest if latest.state == State.DECLINED and tx.now - latest.updated_at < waits else None
 
         return await self.store.read(look)
 
@@ -114,21 +115,21 @@ class Guard:
 
         def hold(tx: Tx) -> Proposal:
             existing = tx.proposals.open_with_digest(prepared.company_id, prepared.digest)
-            if existing is not None and existing.state == "held" and existing.expires_at <= tx.now:
+            if existing is not None and existing.state == State.HELD and existing.expires_at <= tx.now:
                 journal.expire(tx, existing.id)
                 existing = None
             if existing is None:
                 fresh = _proposal(prepared, judgement, company, policy, preparer, tx)
                 journal.propose(tx, fresh, judgement)
                 return fresh
-            if existing.state == "held":
+            if existing.state == State.HELD:
                 journal.note_judgement(tx, existing.id, judgement)
                 if is_permanent(judgement):
-                    tx.proposals.move(existing.id, ["held"], "refused")
+                    tx.proposals.move(existing.id, [State.HELD], State.REFUSED)
             return journal.get(tx, existing.id)
 
         proposal = await self.store.write(hold)
-        if judgement.verdict is Severity.REFUSE and proposal.state in ("held", "refused"):
+        if judgement.verdict is Severity.REFUSE and proposal.state in (State.HELD, State.REFUSED):
             severe = [f.message for f in judgement.findings if f.severity is Severity.REFUSE]
             raise Refused("; ".join(severe), findings=judgement.findings)
         return proposal
@@ -148,7 +149,7 @@ class Guard:
             consumed, current = await self._consume(proposal, brought.question_id, answer)
             if consumed:
                 return current
-            if current.state != "held":
+            if current.state != State.HELD:
                 return current
         valid = policy.asking.valid_seconds
         question_id = await self.store.write(lambda tx: tx.questions.ask(proposal.id, proposal.fingerprint, valid))
@@ -192,7 +193,7 @@ def _proposal(
         tool=prepared.tool,
         fields=prepared.fields,
         summary=prepared.summary,
-        state="refused" if judgement.verdict is Severity.REFUSE else "held",
+        state=State.REFUSED if judgement.verdict is Severity.REFUSE else State.HELD,
         verdict=judgement.verdict,
         approvals_needed=judgement.approvals_needed,
         fingerprint=judgement.fingerprint,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from rutter_ap_server.guard.judge import Judgement, Observations
 from rutter_ap_server.store.proposals import Proposal
+from rutter_ap_server.store.states import SENDING_STATES, State
 from rutter_ap_tools.errors import NotFound
 
 if TYPE_CHECKING:
@@ -91,17 +92,17 @@ def propose(tx: Tx, proposal: Proposal, judgement: Judgement) -> None:
 
 def expire(tx: Tx, proposal_id: str) -> None:
     """Voids a proposal nobody released, or nobody sent, in time."""
-    if tx.proposals.move(proposal_id, ["held", "released"], "expired"):
+    if tx.proposals.move(proposal_id, [State.HELD, State.RELEASED], State.EXPIRED):
         tx.audit.append("expired", actor="guard", proposal_id=proposal_id)
 
 
 def release(tx: Tx, proposal_id: str, *, actor: str, channel: str) -> None:
     """Opens the way for sending."""
-    if tx.proposals.move(proposal_id, ["held"], "released"):
+    if tx.proposals.move(proposal_id, [State.HELD], State.RELEASED):
         tx.audit.append("released", actor=actor, proposal_id=proposal_id, channel=channel)
 
 
 def postpone(tx: Tx, proposal_id: str) -> None:
     """Gives a claimed proposal back of which nothing was ever sent; its release stands."""
-    if tx.proposals.move(proposal_id, ["dispatching", "unknown"], "released", lease_owner=None, lease_until=None):
+    if tx.proposals.move(proposal_id, SENDING_STATES, State.RELEASED, lease_owner=None, lease_until=None):
         tx.audit.append("postponed", actor="guard", proposal_id=proposal_id)

@@ -20,7 +20,7 @@ from rutter_ap_server.guard.writes.pay_bill_rules import amount_over_tier
 from rutter_ap_server.rutter.platforms import shows_closing_date
 from rutter_ap_server.store.canonical import digest
 from rutter_ap_server.store.engine import Tx
-from rutter_ap_server.store.proposals import IN_FLIGHT_STATES
+from rutter_ap_server.store.states import IN_FLIGHT_STATES, State
 from rutter_ap_tools.errors import ApError
 from rutter_ap_tools.findings import Finding, Severity, verdict
 from rutter_ap_tools.money import Money
@@ -195,7 +195,7 @@ def assess(
     policy: Policy,
     *,
     except_id: str | None = None,
-    in_flight_states: Collection[str] = IN_FLIGHT_STATES,
+    in_flight_states: Collection[State] = IN_FLIGHT_STATES,
     with_limits: bool = False,
 ) -> Judgement:
     """The judgement of a write as ledger and store are now; `with_limits` asks about rolling limits as well."""
@@ -222,7 +222,7 @@ def _assess_batch(
     prepared: PreparedWrite,
     facts: BatchFacts,
     policy: Policy,
-    in_flight_states: Collection[str],
+    in_flight_states: Collection[State],
 ) -> Judgement:
     """Each member judged as it would be alone, and the whole by what it comes to.
 

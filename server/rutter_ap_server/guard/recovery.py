@@ -22,7 +22,8 @@ from rutter_ap_server.guard.writes.base import Batch, Facts, Write
 from rutter_ap_server.guard.writes.registry import proposed_by
 from rutter_ap_server.rutter.outcomes import Done, Rejected
 from rutter_ap_server.store.attempts import Attempt
-from rutter_ap_server.store.proposals import IN_FLIGHT_STATES, Proposal
+from rutter_ap_server.store.proposals import Proposal
+from rutter_ap_server.store.states import IN_FLIGHT_STATES, SENDING_STATES, State
 from rutter_ap_tools.errors import ApError
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Recovery:
     async def resolve(self, proposal: Proposal, company: Company) -> Proposal:
         """Takes one up; answers what it is now. Not knowing is an answer too: it then stays as it is."""
         async with self._dispatcher.busy():
-            if proposal.state == "released":
+            if proposal.state == State.RELEASED:
                 return await self._dispatcher.dispatch(proposal.id, company)
             # A lease of this look alone, so that nothing is given back, let go or sent under somebody else's.
             lease = f"{self._dispatcher.owner}/{uuid.uuid4().hex[:16]}"
@@ -103,7 +104,7 @@ class Recovery:
                 try:
                     outcome = await self.resolve(line, company)
                     # One that stays unknown may wait for a person: only a new one is a reason to go no further.
-                    is_new = outcome.state == "unknown" and line.state == "released"
+                    is_new = outcome.state == State.UNKNOWN and line.state == State.RELEASED
                     doubtful_in_a_row = doubtful_in_a_row + 1 if is_new else 0
                 except OF_ONE_BILL:
                     doubtful_in_a_row = 0
@@ -145,7 +146,7 @@ class Recovery:
 def _is_still_ours(tx: Tx, proposal_id: str, lease: str) -> bool:
     """Whether the outcome is open and ours to find out; if so, for a full lease from now."""
     current = tx.proposals.get(proposal_id)
-    if current is None or current.state not in ("dispatching", "unknown") or current.lease_owner != lease:
+    if current is None or current.state not in SENDING_STATES or current.lease_owner != lease:
         return False
     tx.proposals.renew(proposal_id, LEASE_SECONDS)
     return True

@@ -9,14 +9,12 @@ from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes.base import Write, refuse
 from rutter_ap_server.store.canonical import canonical
 from rutter_ap_server.store.proposals import Proposal
+from rutter_ap_server.store.states import SENDING_STATES, State
 from rutter_ap_tools.findings import Severity
 from rutter_ap_tools.wire import Record
 
 if TYPE_CHECKING:
     from rutter_ap_server.store.engine import Store, Tx
-
-
-_OPEN = ("dispatching", "unknown")
 
 
 class Settler:
@@ -39,7 +37,7 @@ class Settler:
         kept = record.model_dump(mode="json", exclude_none=True)
 
         def settle(tx: Tx) -> Proposal:
-            if tx.proposals.move(proposal_id, _OPEN, "posted", record=canonical(kept)):
+            if tx.proposals.move(proposal_id, SENDING_STATES, State.POSTED, record=canonical(kept)):
                 tx.attempts.settle(proposal_id, "posted", upstream_id=record.id, job_id=job_id, reason=None)
                 tx.spend.settle(proposal_id, "post")
                 write.on_posted(tx, prepared, record)
@@ -65,7 +63,7 @@ class Settler:
 
         def settle(tx: Tx) -> Proposal:
             current = journal.get(tx, proposal_id)
-            if tx.proposals.move(proposal_id, _OPEN, "failed"):
+            if tx.proposals.move(proposal_id, SENDING_STATES, State.FAILED):
                 tx.proposals.update_judgement(
                     proposal_id,
                     findings=(refuse(code, message), *current.findings),
@@ -87,7 +85,7 @@ class Settler:
         """Keeps the reservation: what may have happened counts as if it had."""
 
         def settle(tx: Tx) -> Proposal:
-            if tx.proposals.move(proposal_id, _OPEN, "unknown", lease_owner=None, lease_until=None):
+            if tx.proposals.move(proposal_id, SENDING_STATES, State.UNKNOWN, lease_owner=None, lease_until=None):
                 tx.attempts.settle(proposal_id, "unknown", upstream_id=upstream_id, job_id=job_id, reason=reason)
                 tx.audit.append("unknown", actor="guard", proposal_id=proposal_id, reason=reason, job=job_id)
             return journal.get(tx, proposal_id)

@@ -15,10 +15,9 @@ from rutter_ap_server.guard.writes.registry import proposed_by
 from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.observations import Sighting
 from rutter_ap_server.store.proposals import Proposal
+from rutter_ap_server.store.states import SENDING_STATES, State
 from rutter_ap_tools.money import Money
 
-# Left this machine, or may have: of these one write at a time touches a thing.
-SENDING_STATES = ("dispatching", "unknown")
 # What a refusal names at once. A list of a vendor's documents only makes a write wait for its turn.
 _NAMED = ("bill", "credit", "payment")
 
@@ -50,7 +49,7 @@ def store_facts(
     policy: Policy,
     *,
     except_id: str | None,
-    in_flight_states: Collection[str],
+    in_flight_states: Collection[State],
     with_limits: bool,
 ) -> StoreFacts:
     """Read in one transaction; `except_id` is the proposal being judged, which is not in its own way.
@@ -83,7 +82,7 @@ def blocked_by_other_write(tx: Tx, proposal: Proposal) -> bool:
 
 
 def _in_flight(
-    tx: Tx, write: Write[Any], prepared: PreparedWrite, except_id: str | None, states: Collection[str]
+    tx: Tx, write: Write[Any], prepared: PreparedWrite, except_id: str | None, states: Collection[State]
 ) -> tuple[str, ...]:
     """Other writes on the same bill, credit or payment whose outcome is open."""
     touched = frozenset(one for one in write.touches(prepared) if one.kind in _NAMED)
@@ -91,7 +90,7 @@ def _in_flight(
 
 
 def _overlapping(
-    tx: Tx, company_id: str, touched: frozenset[Touched], except_id: str | None, states: Collection[str]
+    tx: Tx, company_id: str, touched: frozenset[Touched], except_id: str | None, states: Collection[State]
 ) -> tuple[str, ...]:
     if not touched:
         return ()
@@ -111,7 +110,7 @@ def _repeats(tx: Tx, write: Write[Any], prepared: PreparedWrite, policy: Policy)
     if write.repeats is Repeats.NOT_LOOKED_FOR:
         return ()
     if write.repeats is Repeats.SAME_BILL_AND_AMOUNT and prepared.bill_id is not None:
-        posted = tx.proposals.of_bill(prepared.company_id, prepared.bill_id, ["posted"])
+        posted = tx.proposals.of_bill(prepared.company_id, prepared.bill_id, [State.POSTED])
         # Paying again what was voided is a repeat too, whoever had paid it first.
         same = (write.tool, "void_payment")
         return tuple(p.id for p in posted if p.tool in same and p.money == prepared.money and p.updated_at >= since)

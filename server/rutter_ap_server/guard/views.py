@@ -12,6 +12,7 @@ from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes.base import Batch
 from rutter_ap_server.guard.writes.registry import proposed_by
 from rutter_ap_server.store.proposals import Approval, Proposal
+from rutter_ap_server.store.states import State
 from rutter_ap_tools import proposals as shapes
 from rutter_ap_tools.errors import Refused
 from rutter_ap_tools.findings import Severity
@@ -22,14 +23,14 @@ from rutter_ap_tools.wire import MoneyShape, Named, Record, WriteResult, WriteSt
 if TYPE_CHECKING:
     from rutter_ap_server.store.engine import Store
 
-_STATUS: dict[str, WriteStatus] = {
-    "held": "held",
-    "expired": "held",
-    "posted": "posted",
-    "declined": "declined",
-    "released": "unknown",
-    "dispatching": "unknown",
-    "unknown": "unknown",
+_STATUS: dict[State, WriteStatus] = {
+    State.HELD: "held",
+    State.EXPIRED: "held",
+    State.POSTED: "posted",
+    State.DECLINED: "declined",
+    State.RELEASED: "unknown",
+    State.DISPATCHING: "unknown",
+    State.UNKNOWN: "unknown",
 }
 
 
@@ -41,13 +42,13 @@ class Views:
 
     def release_url(self, proposal: Proposal) -> str | None:
         """Where a person releases it, when there is such a page and it still waits."""
-        if proposal.state != "held" or not self._approvals_url:
+        if proposal.state != State.HELD or not self._approvals_url:
             return None
         return f"{self._approvals_url}/{proposal.id}"
 
     def result(self, proposal: Proposal, note: str = "") -> WriteResult:
         """A write's answer. Raises `Refused` for one that was refused or failed."""
-        if proposal.state in ("refused", "failed"):
+        if proposal.state in (State.REFUSED, State.FAILED):
             raise Refused(
                 self._why(proposal),
                 findings=proposal.findings,
@@ -124,25 +125,25 @@ class Views:
     def next_step(self, proposal: Proposal) -> str:
         """One sentence of what to do next."""
         match proposal.state:
-            case "held":
+            case State.HELD:
                 return (
                     f"Held: nothing was written. {_people(proposal.approvals_needed).capitalize()} with "
                     f"`rutter-ap proposals approve {proposal.id}`. Ask get_proposal afterwards; do not send it again."
                 )
-            case "released" | "dispatching":
+            case State.RELEASED | State.DISPATCHING:
                 return "It is released and on its way. Ask get_proposal for the outcome; do not send it again."
-            case "posted":
+            case State.POSTED:
                 return "Done: the ledger shows it."
-            case "declined":
+            case State.DECLINED:
                 return "A person declined this. Do not propose it again unless they ask for it."
-            case "expired":
+            case State.EXPIRED:
                 return "Nobody released it in time, so it is void; call again if it is still wanted."
-            case "unknown":
+            case State.UNKNOWN:
                 return (
                     "It left this machine and its outcome is not known yet. Do not send it again: ask get_proposal "
                     f"later; a person can settle it with `rutter-ap proposals resolve {proposal.id}`."
                 )
-            case "superseded":
+            case State.SUPERSEDED:
                 return "A payment run took its place: ask about the run; list_proposals shows it."
             case _:
                 return f"Nothing was written: {self._why(proposal)}."
@@ -151,14 +152,14 @@ class Views:
         severe = [f.message for f in proposal.findings if f.severity is Severity.REFUSE]
         if severe:
             return "; ".join(severe)
-        return "the accounting platform did not accept it" if proposal.state == "failed" else "it was refused"
+        return "the accounting platform did not accept it" if proposal.state == State.FAILED else "it was refused"
 
 
 def _people(needed: int) -> str:
     return "two different approvers must release it" if needed > 1 else "a person must release it"
 
 
-_NOTED = ("held", "failed", "refused", "expired", "declined")
+_NOTED = (State.HELD, State.FAILED, State.REFUSED, State.EXPIRED, State.DECLINED)
 
 
 def run_result(result: WriteResult, fields: dict[str, Any], lines: Sequence[Proposal]) -> RunResult:

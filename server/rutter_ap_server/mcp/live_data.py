@@ -15,14 +15,14 @@ from rutter_ap_server.guard.reports.explain import shown_policy
 from rutter_ap_server.reads.bills import BillLists
 from rutter_ap_server.store.audit import Entry
 from rutter_ap_server.store.engine import Store, Tx
-from rutter_ap_server.store.proposals import OPEN_STATES, Proposal
+from rutter_ap_server.store.proposals import Proposal
+from rutter_ap_server.store.states import CLOSED_STATES, OPEN_STATES, State
 from rutter_ap_tools.bills import BillRow, ListBills
 from rutter_ap_tools.text import clean, fold
 from rutter_ap_tools.wire import Named
 
 _BILLS_FRESH = timedelta(seconds=60)
 _BILLS_MAX = 200
-_CLOSED = ("posted", "failed", "refused", "declined", "expired", "superseded")
 # What of an audit entry is shown: outcomes and codes, not what was typed or sent.
 _AUDIT_DETAILS = ("tool", "company", "verdict", "findings", "state", "answer", "channel", "code", "reason", "version")
 
@@ -62,8 +62,8 @@ class LiveData:
 
         def read(tx: Tx) -> dict[str, str]:
             found = [proposal for one in sorted(ids) if (proposal := tx.proposals.get(one)) is not None]
-            over = {p.id for p in found if p.state == "held" and p.expires_at <= tx.now}
-            return {p.id: "expired" if p.id in over else p.state for p in found}
+            over = {p.id for p in found if p.state == State.HELD and p.expires_at <= tx.now}
+            return {p.id: State.EXPIRED if p.id in over else p.state for p in found}
 
         return await self.store.read(read)
 
@@ -72,7 +72,7 @@ class LiveData:
 
         def read(tx: Tx) -> list[Proposal]:
             is_open = tx.proposals.in_states(OPEN_STATES, limit)
-            return [*is_open, *tx.proposals.in_states(_CLOSED, limit)][:limit]
+            return [*is_open, *tx.proposals.in_states(CLOSED_STATES, limit)][:limit]
 
         return await self.store.read(read)
 

@@ -13,12 +13,9 @@ from sqlalchemy import Connection, Row, Select, Update, insert, select, update
 from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store.canonical import canonical
 from rutter_ap_server.store.schema import approvals, proposals
+from rutter_ap_server.store.states import OPEN_STATES, SENDING_STATES, State
 from rutter_ap_tools.findings import Finding, Severity
 from rutter_ap_tools.money import Money
-
-OPEN_STATES = ("held", "released", "dispatching", "unknown")
-IN_FLIGHT_STATES = ("released", "dispatching", "unknown")
-SENDING_STATES = ("dispatching", "unknown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +40,7 @@ class Proposal:
     tool: str
     fields: dict[str, Any]
     summary: str
-    state: str
+    state: State
     verdict: Severity
     approvals_needed: int
     fingerprint: str
@@ -95,17 +92,17 @@ class Proposals:
     def posted_with_digest(self, company_id: str, digest: str, since: datetime) -> list[Proposal]:
         """The proposals for one intent that were posted since then."""
         c = proposals.c
-        return self._many(_with_digest(company_id, digest).where(c.state == "posted", c.updated_at >= stamp(since)))
+        return self._many(_with_digest(company_id, digest).where(c.state == State.POSTED, c.updated_at >= stamp(since)))
 
-    def of_bill(self, company_id: str, bill_id: str, states: Collection[str]) -> list[Proposal]:
+    def of_bill(self, company_id: str, bill_id: str, states: Collection[State]) -> list[Proposal]:
         """The proposals on one bill that are in one of the states."""
         return self._many(_of_company(company_id, states).where(proposals.c.bill_id == bill_id))
 
-    def of_vendor(self, company_id: str, vendor_id: str, states: Collection[str]) -> list[Proposal]:
+    def of_vendor(self, company_id: str, vendor_id: str, states: Collection[State]) -> list[Proposal]:
         """The proposals for one vendor that are in one of the states."""
         return self._many(_of_company(company_id, states).where(proposals.c.vendor_id == vendor_id))
 
-    def of_company(self, company_id: str, states: Collection[str]) -> list[Proposal]:
+    def of_company(self, company_id: str, states: Collection[State]) -> list[Proposal]:
         """A company's proposals that are in one of the states."""
         c = proposals.c
         return self._many(select(proposals).where(c.company_id == company_id, c.state.in_(list(states))))
@@ -114,7 +111,7 @@ class Proposals:
         """The lines of a payment run, in no order."""
         return self._many(select(proposals).where(proposals.c.run_id == run_id))
 
-    def in_states(self, states: Collection[str], limit: int = 200) -> list[Proposal]:
+    def in_states(self, states: Collection[State], limit: int = 200) -> list[Proposal]:
         """Proposals in those states, newest first."""
         query = select(proposals).where(proposals.c.state.in_(states)).order_by(proposals.c.created_at.desc())
         return self._many(query.limit(limit))
@@ -122,7 +119,7 @@ class Proposals:
     def listed(
         self,
         company_id: str,
-        states: Collection[str],
+        states: Collection[State],
         *,
         bill_id: str = "",
         after: tuple[str, str] | None = None,
@@ -133,9 +130,9 @@ class Proposals:
         One whose time is up while it is held counts as expired, though nobody has written that down yet.
         """
         c, now = proposals.c, stamp(self._now)
-        chosen = c.state.in_(list(states)) & ((c.state != "held") | (c.expires_at > now))
-        if "expired" in states:
-            chosen = chosen | ((c.state == "held") & (c.expires_at <= now))
+        chosen = c.state.in_(list(states)) & ((c.state != State.HELD) | (c.expires_at > now))
+        if State.EXPIRED in states:
+            chosen = chosen | ((c.state == State.HELD) & (c.expires_at <= now))
         query = select(proposals).where(c.company_id == company_id, chosen)
         if bill_id:
             query = query.where(c.bill_id == bill_id)
@@ -143,7 +140,7 @@ class Proposals:
             query = query.where((c.created_at < after[0]) | ((c.created_at == after[0]) & (c.id < after[1])))
         return self._many(query.order_by(c.created_at.desc(), c.id.desc()).limit(limit))
 
-    def move(self, proposal_id: str, from_states: Collection[str], to: str, **values: Any) -> bool:
+    def move(self, proposal_id: str, from_states: Collection[State], to: str, **values: Any) -> bool:
         """Changes the state if it is one of `from_states`; False when somebody else was quicker."""
         done = self._connection.execute(
             _update(proposal_id)
@@ -178,7 +175,7 @@ class Proposals:
     def claim(self, proposal_id: str, owner: str, lease_seconds: int) -> bool:
         """Takes a released proposal for sending; only one process ever gets True."""
         until = stamp(self._now + timedelta(seconds=lease_seconds))
-        return self.move(proposal_id, ["released"], "dispatching", lease_owner=owner, lease_until=until)
+        return self.move(proposal_id, [State.RELEASED], State.DISPATCHING, lease_owner=owner, lease_until=until)
 
     def renew(self, proposal_id: str, lease_seconds: int) -> None:
         """Prolongs the lease of whoever is sending it, if somebody is."""
@@ -235,7 +232,7 @@ class Proposals:
         return [_proposal(row) for row in self._connection.execute(query)]
 
 
-def _of_company(company_id: str, states: Collection[str]) -> Select[Any]:
+def _of_company(company_id: str, states: Collection[State]) -> Select[Any]:
     return select(proposals).where(proposals.c.company_id == company_id, proposals.c.state.in_(states))
 
 

@@ -10,6 +10,7 @@ from rutter_ap_server.reads.bill_detail import bill_detail
 from rutter_ap_server.store.attempts import Attempt
 from rutter_ap_server.store.audit import Entry, Verification
 from rutter_ap_server.store.proposals import Approval, Proposal
+from rutter_ap_server.store.states import State
 from rutter_ap_tools.errors import ApError
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ async def gather_evidence(store: Store, proposal: Proposal, company: Company) ->
     def read(tx: Tx) -> tuple[tuple[Approval, ...], Attempt | None, list[Entry], Verification, list[Proposal]]:
         documents = []
         if proposal.bill_id is not None:
-            on_bill = tx.proposals.of_bill(proposal.company_id, proposal.bill_id, ["posted"])
+            on_bill = tx.proposals.of_bill(proposal.company_id, proposal.bill_id, [State.POSTED])
             documents = [p for p in on_bill if p.tool == "attach_file"]
         return (
             tx.proposals.approvals(proposal.id),

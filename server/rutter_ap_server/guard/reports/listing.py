@@ -10,7 +10,8 @@ from rutter_ap_server.clock import stamp
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.policy import WINDOWS, Policy, PolicyError, PolicyFile
 from rutter_ap_server.store.canonical import digest
-from rutter_ap_server.store.proposals import OPEN_STATES, Proposal
+from rutter_ap_server.store.proposals import Proposal
+from rutter_ap_server.store.states import CLOSED_STATES, OPEN_STATES, State
 from rutter_ap_tools.errors import BadInput
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.proposals import LimitLeft, ListProposals, ProposalList, ProposalRow
@@ -20,7 +21,6 @@ from rutter_ap_tools.wire import MoneyShape, Named
 if TYPE_CHECKING:
     from rutter_ap_server.store.engine import Store, Tx
 
-_CLOSED_STATES = ("posted", "refused", "declined", "expired", "superseded", "failed")
 _PAYING = ("pay_bill", "propose_payment_run")
 NO_LIMITS = "The policy file is broken: every write is blocked, and no limit can be told."
 
@@ -54,7 +54,7 @@ async def limits_for(store: Store, policy: PolicyFile, proposal: Proposal) -> li
     """What is left of the limits that a payment which still waits would count against; nothing for other writes."""
     rules = _policy(policy)
     money, vendor_id = proposal.money, proposal.vendor_id
-    if proposal.state != "held" or proposal.tool not in _PAYING or rules is None or money is None:
+    if proposal.state != State.HELD or proposal.tool not in _PAYING or rules is None or money is None:
         return []
     return await store.read(lambda tx: limits_left(tx, rules, proposal.company_id, money.currency, vendor_id))
 
@@ -91,19 +91,19 @@ def _policy(policy: PolicyFile) -> Policy | None:
         return None
 
 
-def _states(state: str) -> tuple[str, ...]:
+def _states(state: str) -> tuple[State, ...]:
     if state == "any":
-        return (*OPEN_STATES, *_CLOSED_STATES)
-    return tuple(OPEN_STATES) if state == "open" else (state,)
+        return (*OPEN_STATES, *CLOSED_STATES)
+    return OPEN_STATES if state == "open" else (State(state),)
 
 
 def _row(proposal: Proposal, approvals: int, company: Company) -> ProposalRow:
-    late = proposal.state == "held" and proposal.expires_at <= company.clock.now()
+    late = proposal.state == State.HELD and proposal.expires_at <= company.clock.now()
     name = clean(proposal.vendor_name, 80) or None
     return ProposalRow(
         id=proposal.id,
         tool=proposal.tool,
-        state="expired" if late else proposal.state,
+        state=State.EXPIRED if late else proposal.state,
         verdict=proposal.verdict.word,
         summary=proposal.summary,
         amount=MoneyShape.of(proposal.money) if proposal.money else None,

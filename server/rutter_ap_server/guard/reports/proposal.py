@@ -11,7 +11,8 @@ from rutter_ap_server.guard.recovery import Recovery
 from rutter_ap_server.guard.reports.listing import limits_for
 from rutter_ap_server.guard.views import Views, lines_of
 from rutter_ap_server.store.engine import Store, Tx
-from rutter_ap_server.store.proposals import IN_FLIGHT_STATES, Proposal
+from rutter_ap_server.store.proposals import Proposal
+from rutter_ap_server.store.states import IN_FLIGHT_STATES, State
 from rutter_ap_tools.errors import Ambiguous, ApError, NotFound
 from rutter_ap_tools.proposals import GetProposal, ProposalAnswer
 
@@ -57,7 +58,7 @@ async def find_proposal(store: Store, reference: str) -> Proposal:
             next_step="Type more of it.",
         )
     proposal = found[0]
-    if proposal.state != "held" or proposal.expires_at > now:
+    if proposal.state != State.HELD or proposal.expires_at > now:
         return proposal
 
     def expire(tx: Tx) -> Proposal:

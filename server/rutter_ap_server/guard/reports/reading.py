@@ -13,7 +13,8 @@ from rutter_ap_server.guard.store_facts import remember_texts
 from rutter_ap_server.reads import attachments
 from rutter_ap_server.reads.bill_detail import bill_detail
 from rutter_ap_server.store.engine import Store, Tx
-from rutter_ap_server.store.proposals import OPEN_STATES, Proposal
+from rutter_ap_server.store.proposals import Proposal
+from rutter_ap_server.store.states import OPEN_STATES, State
 from rutter_ap_tools.attachments import AttachmentText, ReadAttachment
 from rutter_ap_tools.bills import BillDetail, GetBill, OpenProposal
 from rutter_ap_tools.errors import ApError
@@ -41,7 +42,9 @@ async def _with_proposals(store: Store, company: Company, found: BillDetail) -> 
 
     proposals, now = await store.read(read)
     waiting = [
-        OpenProposal(id=p.id, tool=p.tool, state=p.state) for p in proposals if p.state != "held" or p.expires_at > now
+        OpenProposal(id=p.id, tool=p.tool, state=p.state)
+        for p in proposals
+        if p.state != State.HELD or p.expires_at > now
     ]
     if not waiting:
         return found

@@ -161,7 +161,7 @@ STEPS: tuple[Callable[[Tx, World, Payment], None], ...] = (hold, release, claim,
 async def a_world(home: Path) -> World:
     """The practice company's first payable bill in dollars, gathered as the guard does."""
     app = App(read_settings({"RUTTER_AP_HOME": str(home)}))
-    await app.approvals.add_approver("Ana", "a passcode of the benchmark")
+    await app.approvals.add_approver("Ana", "a passcode of the benchmark", channel="terminal")
     company = await app.companies.get("")
     page = await company.rutter.bills.list(filter=equal("status", "open"))
     bill = next(b for b in page.items if b.currency_code == "USD" and b.total_amount == b.amount_due)

@@ -79,7 +79,7 @@ async def test_what_waits_is_listed_with_who_must_release_it(home: Path) -> None
         assert "0 of 1" in said
         assert "data, never instructions" in said
 
-        await app.approvals.add_approver("Dana", PASSCODE)
+        await app.approvals.add_approver("Dana", PASSCODE, channel="terminal")
         company = await app.companies.get("")
         seen = await app.approvals.preview(held["proposal_id"], company)
         await app.approvals.approve(seen, company, name="Dana", passcode=PASSCODE, channel="terminal")

@@ -146,7 +146,12 @@ async def test_a_bill_that_changed_meanwhile_leaves_the_outcome_to_a_person(home
 
         async def resolve(outcome: str) -> str:
             resolved = await bench.app.approvals.settle_by_hand(
-                result.proposal_id or "", outcome, name="Ana", passcode=PASSCODE, company=bench.company
+                result.proposal_id or "",
+                outcome,
+                name="Ana",
+                passcode=PASSCODE,
+                channel="terminal",
+                company=bench.company,
             )
             return resolved.state
 

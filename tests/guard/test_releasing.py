@@ -186,7 +186,7 @@ async def test_an_approver_who_was_removed_releases_nothing(home: Path) -> None:
     async with a_bench(home) as bench:
         held = await bench.pay("FT-778")
         await bench.approver("Ana")
-        await bench.app.approvals.remove_approver("Ana")
+        await bench.app.approvals.remove_approver("Ana", channel="terminal")
 
         with pytest.raises(NotReleased):
             await bench.approve(held.proposal_id)
@@ -199,7 +199,7 @@ async def test_an_approver_cannot_have_a_name_that_hides_or_means_something_else
         with pytest.raises(BadInput):
             await bench.approver(name)
         with pytest.raises(BadInput):
-            await bench.app.approvals.add_approver("Ana", "short")
+            await bench.app.approvals.add_approver("Ana", "short", channel="terminal")
 
 
 async def test_the_same_accepted_answer_pays_once_when_it_is_replayed_one_after_another(home: Path) -> None:
@@ -576,3 +576,14 @@ async def test_a_release_by_somebody_the_policy_no_longer_lets_is_void_when_it_w
         assert (await bench.proposal(held.id)).state == "held"
         assert bench.wire.payments_sent == []
         assert (await bench.approve(held.id, "Bo")).state == "posted"
+
+
+async def test_a_wrong_passcode_is_audited_where_it_was_typed(home: Path) -> None:
+    async with a_bench(home) as bench:
+        await bench.approver("Ana")
+        with pytest.raises(NotReleased):
+            await bench.app.approvals.verify("Ana", "not her passcode", channel="desk")
+        await bench.app.approvals.remove_approver("Ana", channel="desk")
+
+        entries = await bench.app.store.read(lambda tx: tx.audit.recent(2))
+        assert [(one.kind, one.actor) for one in entries] == [("approver_removed", "desk"), ("passcode_wrong", "desk")]

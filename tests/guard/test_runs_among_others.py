@@ -138,7 +138,12 @@ async def test_a_payment_that_is_just_being_sent_again_is_not_settled_by_hand_as
 
         async def resolve() -> Proposal:
             return await bench.app.approvals.settle_by_hand(
-                str(result.proposal_id), "failed", name="Ana", passcode=PASSCODE, company=bench.company
+                str(result.proposal_id),
+                "failed",
+                name="Ana",
+                passcode=PASSCODE,
+                channel="terminal",
+                company=bench.company,
             )
 
         async with anyio.create_task_group() as tasks:
@@ -202,7 +207,7 @@ async def test_a_line_that_was_held_is_released_by_somebody_who_may_release_paym
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(bench.approve, held.proposal_id)
             await gate.reached.wait()
-            await bench.app.approvals.remove_approver("Ana")
+            await bench.app.approvals.remove_approver("Ana", channel="terminal")
             gate.go.set()
 
         assert await states_of(bench, held.proposal_id) == ["posted", "held", "held"]

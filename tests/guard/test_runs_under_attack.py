@@ -123,7 +123,7 @@ async def test_a_line_does_not_leave_on_one_approver_where_its_run_needed_two(ho
         async def release() -> None:
             await bench.approve(held.proposal_id, "Bo")
 
-        await in_the_middle(bench, release, lambda: bench.app.approvals.remove_approver(gone))
+        await in_the_middle(bench, release, lambda: bench.app.approvals.remove_approver(gone, channel="terminal"))
 
         assert await states_of(bench, held.proposal_id) == ["posted", "held", "held"]
         assert len(bench.wire.payments_sent) == 1
@@ -145,7 +145,7 @@ async def test_who_may_release_no_longer_has_released_nothing_that_is_still_here
 
         def lose() -> Any:
             if how == "removed":
-                return bench.app.approvals.remove_approver("Ana")
+                return bench.app.approvals.remove_approver("Ana", channel="terminal")
             bound = '[approvers.Ana.max]\nUSD = "1.00"\n' if how == "bounded by the policy" else ""
             return bench.policy(f"{bound}[approvers.Bo]\n")
 

@@ -77,14 +77,14 @@ class Assistant:
     async def release(self, step: Release) -> None:
         """The approver looks at it and releases it, with a passcode no assistant is given."""
         company = await self.app.companies.get("")
-        await self.app.approvals.add_approver(APPROVER, PASSCODE)
+        await self.app.approvals.add_approver(APPROVER, PASSCODE, channel="terminal")
         seen = await self.app.approvals.preview(self.answers[step.tool]["proposal_id"], company)
         released = await self.app.approvals.approve(seen, company, name=APPROVER, passcode=PASSCODE, channel="terminal")
         assert released.state == "posted", released.findings
 
     async def decline(self, step: Decline) -> None:
         """The approver declines it."""
-        await self.app.approvals.add_approver(APPROVER, PASSCODE)
+        await self.app.approvals.add_approver(APPROVER, PASSCODE, channel="terminal")
         proposal_id = self.answers[step.tool]["proposal_id"]
         await self.app.approvals.decline(proposal_id, name=APPROVER, passcode=PASSCODE, channel="terminal")
 

@@ -296,10 +296,10 @@ async def test_the_audit_trail_shows_the_newest_without_typed_values(mode: str, 
     async with serving(home, mode=mode) as (client, app):
         assert (await json_of(client, "ap://audit/recent"))["entries"] == []
         held = await held_payment(client)
-        await app.approvals.add_approver("Dana", PASSCODE)
+        await app.approvals.add_approver("Dana", PASSCODE, channel="terminal")
         with pytest.raises(ApError):
             # People type the passcode where the name goes.
-            await app.approvals.verify("a secret typed as a name", "x")
+            await app.approvals.verify("a secret typed as a name", "x", channel="terminal")
         entries = (await json_of(client, "ap://audit/recent"))["entries"]
         assert [one["seq"] for one in entries] == list(range(len(entries), 0, -1))
         proposed = next(one for one in entries if one.get("proposal_id") == held["proposal_id"])
@@ -328,7 +328,7 @@ def secrets_of(app: App) -> set[str]:
 async def test_no_resource_holds_a_secret(mode: str, home: Path) -> None:
     async with serving(home, mode=mode) as (client, app):
         held = await held_payment(client)
-        await app.approvals.add_approver("Dana", PASSCODE)
+        await app.approvals.add_approver("Dana", PASSCODE, channel="terminal")
         bills = (await done(client, "list_bills", status="any", limit=200))["bills"]
         vendors = (await done(client, "find_records", kind="vendor"))["records"]
         uris = [one.uri for one in (await client.list_resources()).resources]

@@ -72,7 +72,7 @@ async def held_payments(client: Client, *numbers: str) -> list[str]:
 async def declined_elsewhere(home: Path, proposal_id: str) -> None:
     """A person declines, in another process as far as the server can tell."""
     other = app_in(home)
-    await other.approvals.add_approver("Dana", PASSCODE)
+    await other.approvals.add_approver("Dana", PASSCODE, channel="terminal")
     await other.approvals.decline(proposal_id, name="Dana", passcode=PASSCODE, channel="terminal")
     await other.aclose()
 

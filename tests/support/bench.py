@@ -237,7 +237,7 @@ class Bench:
     async def approver(self, *names: str) -> None:
         """Adds approvers, all with one passcode."""
         for name in names:
-            await self.app.approvals.add_approver(name, PASSCODE)
+            await self.app.approvals.add_approver(name, PASSCODE, channel="terminal")
 
     async def approve(self, proposal_id: str | None, name: str = "Ana") -> Proposal:
         """An approver looks at a proposal and releases it."""

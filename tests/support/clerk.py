@@ -61,7 +61,7 @@ async def account_of(client: Client, account_type: str, currency: str) -> str:
 async def released(app: App, held: dict[str, Any]) -> str:
     """The state of a held write after an approver released it."""
     assert held["status"] == "held", held
-    await app.approvals.add_approver("Dana", PASSCODE)
+    await app.approvals.add_approver("Dana", PASSCODE, channel="terminal")
     company = await app.companies.get("")
     seen = await app.approvals.preview(held["proposal_id"], company)
     after = await app.approvals.approve(seen, company, name="Dana", passcode=PASSCODE, channel="terminal")

@@ -9,7 +9,7 @@ from rutter_ap_server.app import App
 from rutter_ap_server.cli.command import AS_JSON, argument
 from rutter_ap_server.cli.output import line, print_json
 from rutter_ap_server.cli.passcode import ask_passcode
-from rutter_ap_server.cli.running import app_command
+from rutter_ap_server.cli.running import CHANNEL, app_command
 from rutter_ap_tools.errors import BadInput
 from rutter_ap_tools.text import clean
 
@@ -22,7 +22,7 @@ async def add(app: App, given: argparse.Namespace) -> int:
     passcode = ask_passcode("New passcode: ")
     if sys.stdin.isatty() and ask_passcode("Repeat the passcode: ") != passcode:
         raise BadInput("the two passcodes differ", next_step="Try again. Nothing was changed.")
-    await app.approvals.add_approver(given.name, passcode)
+    await app.approvals.add_approver(given.name, passcode, channel=CHANNEL)
     line(f"{clean(given.name)} may now approve proposals.")
     return 0
 
@@ -30,7 +30,7 @@ async def add(app: App, given: argparse.Namespace) -> int:
 @app_command(_NAME)
 async def remove(app: App, given: argparse.Namespace) -> int:
     """Removes an approver."""
-    await app.approvals.remove_approver(given.name)
+    await app.approvals.remove_approver(given.name, channel=CHANNEL)
     line(f"{clean(given.name)} may no longer approve proposals.")
     return 0
 

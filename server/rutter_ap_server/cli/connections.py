@@ -10,7 +10,7 @@ import anyio
 from rutter_ap_server.app import App
 from rutter_ap_server.cli.command import AS_JSON, argument
 from rutter_ap_server.cli.output import line, note, print_json
-from rutter_ap_server.cli.running import app_command
+from rutter_ap_server.cli.running import CHANNEL, app_command
 from rutter_ap_server.interaction import NO_INTERACTION
 from rutter_ap_server.rutter.models.connections import ConnectionEntry
 from rutter_ap_server.store.errors import StoreError
@@ -19,7 +19,6 @@ from rutter_ap_tools.errors import BadInput, NotFound, RetryError
 from rutter_ap_tools.text import clean
 from rutter_ap_tools.validate import read_arguments
 
-_ACTOR = "terminal"
 _WAIT_SECONDS = 900
 _PAUSE_SECONDS = 2
 _CONNECTION = argument("connection", help="the connection's id or name")
@@ -62,7 +61,7 @@ async def connect(app: App, given: argparse.Namespace) -> int:
 )
 async def list_connections(app: App, given: argparse.Namespace) -> int:
     """Each connection with its health; with --all those that only Rutter knows."""
-    found = await app.connect_flow.listed("", actor=_ACTOR, read_only=app.settings.read_only)
+    found = await app.connect_flow.listed("", actor=CHANNEL, read_only=app.settings.read_only)
     others = await app.connect_flow.connections.elsewhere() if given.all else []
     if given.json:
         shown = found.model_dump(mode="json", exclude_none=True, include={"connections", "environment"})
@@ -84,7 +83,7 @@ async def rename(app: App, given: argparse.Namespace) -> int:
     """Renames a connection."""
     connections = app.connect_flow.connections
     kept, name = await connections.saved(given.connection), clean(given.name, 80)
-    await connections.rename(kept, name, actor=_ACTOR)
+    await connections.rename(kept, name, actor=CHANNEL)
     if given.json:
         print_json({"id": kept.id, "name": name})
     else:
@@ -104,7 +103,7 @@ async def remove(app: App, given: argparse.Namespace) -> int:
     )
     if not given.yes and not _confirmed():
         raise BadInput("the removal was not confirmed", next_step="Nothing was removed. Type yes, or pass --yes.")
-    await connections.remove(kept, actor=_ACTOR)
+    await connections.remove(kept, actor=CHANNEL)
     if given.json:
         print_json({"id": kept.id, "removed": True})
     else:
@@ -115,7 +114,7 @@ async def remove(app: App, given: argparse.Namespace) -> int:
 @app_command(AS_JSON)
 async def reseal(app: App, given: argparse.Namespace) -> int:
     """Re-encrypts every stored secret with the first key."""
-    count = await app.connect_flow.connections.reseal(actor=_ACTOR)
+    count = await app.connect_flow.connections.reseal(actor=CHANNEL)
     if given.json:
         print_json({"resealed": count})
     else:
@@ -126,13 +125,13 @@ async def reseal(app: App, given: argparse.Namespace) -> int:
 async def _begun(app: App, given: argparse.Namespace) -> ConnectResult:
     query = read_arguments(ConnectLedger, {"name": given.name, "connection_id": given.connection})
     try:
-        return await app.connect_flow.connect(query, actor=_ACTOR, interaction=NO_INTERACTION)
+        return await app.connect_flow.connect(query, actor=CHANNEL, interaction=NO_INTERACTION)
     except (NotFound, StoreError):
         # An operator may take up what only Rutter knows, and what is sealed under a key that was lost.
         if not given.connection:
             raise
-    await app.connect_flow.onboarding.adopt(given.connection, actor=_ACTOR)
-    return await app.connect_flow.connect(query, actor=_ACTOR, interaction=NO_INTERACTION)
+    await app.connect_flow.onboarding.adopt(given.connection, actor=CHANNEL)
+    return await app.connect_flow.connect(query, actor=CHANNEL, interaction=NO_INTERACTION)
 
 
 async def _until_connected(app: App, result: ConnectResult, wait_seconds: int) -> ConnectResult:
@@ -143,7 +142,7 @@ async def _until_connected(app: App, result: ConnectResult, wait_seconds: int) -
             while result.status == "waiting":
                 await anyio.sleep(_PAUSE_SECONDS)
                 try:
-                    result = await app.connect_flow.connect(query, actor=_ACTOR, interaction=NO_INTERACTION)
+                    result = await app.connect_flow.connect(query, actor=CHANNEL, interaction=NO_INTERACTION)
                 except RetryError:
                     continue
     except anyio.get_cancelled_exc_class():

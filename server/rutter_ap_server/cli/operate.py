@@ -10,7 +10,7 @@ from typing import Any
 from rutter_ap_server.app import App
 from rutter_ap_server.cli.command import AS_JSON, argument, command
 from rutter_ap_server.cli.output import line, print_json
-from rutter_ap_server.cli.running import app_command
+from rutter_ap_server.cli.running import CHANNEL, app_command
 from rutter_ap_server.documents.files import Documents
 from rutter_ap_server.settings import read_settings
 from rutter_ap_server.store.audit import Anchor
@@ -24,7 +24,7 @@ async def freeze(app: App, _: argparse.Namespace) -> int:
 
     def work(tx: Tx) -> None:
         tx.controls.freeze("a person at the terminal")
-        tx.audit.append("frozen", actor="terminal")
+        tx.audit.append("frozen", actor=CHANNEL)
 
     await app.store.write(work)
     line("All writes are stopped. Allow them again with `rutter-ap unfreeze`.")
@@ -37,7 +37,7 @@ async def unfreeze(app: App, _: argparse.Namespace) -> int:
 
     def work(tx: Tx) -> None:
         tx.controls.unfreeze()
-        tx.audit.append("unfrozen", actor="terminal")
+        tx.audit.append("unfrozen", actor=CHANNEL)
 
     await app.store.write(work)
     line("Writes are allowed again, as the policy says.")

@@ -9,7 +9,7 @@ from rutter_ap_server.app import App
 from rutter_ap_server.cli.command import AS_JSON, PROPOSAL, argument
 from rutter_ap_server.cli.output import for_people, line, money, note, print_json, table
 from rutter_ap_server.cli.passcode import ask_passcode
-from rutter_ap_server.cli.running import app_command
+from rutter_ap_server.cli.running import CHANNEL, app_command
 from rutter_ap_server.guard.views import lines_of
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import CLOSED_STATES, OPEN_STATES, State
@@ -54,7 +54,7 @@ async def approve(app: App, given: argparse.Namespace) -> int:
         note(f"  {finding.severity.label}: {for_people(finding.message)} [{finding.code}]")
     name = await _approver(app, given.name)
     passcode = ask_passcode(f"Passcode for {name}: ")
-    done = await app.approvals.approve(proposal, company, name=name, passcode=passcode, channel="terminal")
+    done = await app.approvals.approve(proposal, company, name=name, passcode=passcode, channel=CHANNEL)
     await _show(app, done, as_json=given.json)
     # Released but held for a second person is a success; an outcome that is not posted is not.
     return 0 if done.state in (State.POSTED, State.HELD) else 1
@@ -66,7 +66,7 @@ async def decline(app: App, given: argparse.Namespace) -> int:
     proposal = await proposal_named(app, given.proposal)
     name = await _approver(app, given.name)
     passcode = ask_passcode(f"Passcode for {name}: ")
-    done = await app.approvals.decline(proposal.id, name=name, passcode=passcode, channel="terminal")
+    done = await app.approvals.decline(proposal.id, name=name, passcode=passcode, channel=CHANNEL)
     await _show(app, done, as_json=given.json)
     return 0
 
@@ -78,7 +78,9 @@ async def resolve(app: App, given: argparse.Namespace) -> int:
     name = await _approver(app, given.name)
     passcode = ask_passcode(f"Passcode for {name}: ")
     company = await app.company_of(proposal)
-    done = await app.approvals.settle_by_hand(proposal.id, given.outcome, name=name, passcode=passcode, company=company)
+    done = await app.approvals.settle_by_hand(
+        proposal.id, given.outcome, name=name, passcode=passcode, channel=CHANNEL, company=company
+    )
     await _show(app, done, as_json=given.json)
     return 0
 

@@ -12,6 +12,9 @@ from rutter_ap_server.cli.command import Argument, Command
 
 RunWithApp = Callable[[App, argparse.Namespace], Awaitable[int]]
 
+# Where a person is who types a command; it stands in the audit chain.
+CHANNEL = "terminal"
+
 
 def app_command(*arguments: Argument) -> Callable[[RunWithApp], Command]:
     """Makes an asynchronous function a command; it is given an open app. Raises `SettingsError` for wrong settings."""

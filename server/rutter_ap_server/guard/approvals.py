@@ -46,12 +46,15 @@ class NotReleased(PersonError):
 
 @dataclass(frozen=True, slots=True)
 class Approvals:
-    """What approvers do. Every method that changes something takes the approver's passcode."""
+    """What approvers do. Releasing, declining and settling take the approver's passcode.
+
+    `channel` names where the person is, such as "terminal", and stands in the audit chain.
+    """
 
     store: Store
     dispatcher: Dispatcher
 
-    async def add_approver(self, name: str, passcode: str) -> None:
+    async def add_approver(self, name: str, passcode: str, *, channel: str) -> None:
         """Adds an approver, or gives a known one a new passcode. Only argon2id's hash is kept."""
         named = clean(name, 100)
         if not named or named != name or named in ("chat", "policy", "guard"):
@@ -62,23 +65,23 @@ class Approvals:
 
         def add(tx: Tx) -> None:
             tx.approvers.add(named, hashed)
-            tx.audit.append("approver_added", actor="terminal", name=named)
+            tx.audit.append("approver_added", actor=channel, name=named)
 
         await self.store.write(add)
 
-    async def remove_approver(self, name: str) -> None:
+    async def remove_approver(self, name: str, *, channel: str) -> None:
         """Takes an approver's right away. Raises `NotFound`."""
 
         def remove(tx: Tx) -> bool:
             removed = tx.approvers.remove(name)
             if removed:
-                tx.audit.append("approver_removed", actor="terminal", name=name)
+                tx.audit.append("approver_removed", actor=channel, name=name)
             return removed
 
         if not await self.store.write(remove):
             raise NotFound("nobody of that name is an approver", next_step="See `rutter-ap approvers list`.")
 
-    async def verify(self, name: str, passcode: str) -> Approver:
+    async def verify(self, name: str, passcode: str, *, channel: str) -> Approver:
         """The approver, if the passcode is theirs. Wrong ones are counted and lock the approver for a while."""
         known = {a.name: a for a in await self.store.read(lambda tx: tx.approvers.active())}
         approver = known.get(name)
@@ -88,7 +91,7 @@ class Approvals:
         hashed = approver.passcode_hash if approver else _NOBODY
         right = await anyio.to_thread.run_sync(_matches, hashed, passcode)
         if approver is None or not right:
-            await self.store.write(lambda tx: _count_failure(tx, name))
+            await self.store.write(lambda tx: _count_failure(tx, name, channel))
             raise NotReleased(
                 "the name or the passcode is wrong; nothing was released",
                 code="approval.wrong_passcode",
@@ -108,7 +111,7 @@ class Approvals:
         `seen` is what `look` answered: if the facts moved since, nothing is released. Raises `NotReleased` for that and
         when it does not wait for anybody, and whatever `ApError` says why it could not be sent.
         """
-        approver = await self.verify(name, passcode)
+        approver = await self.verify(name, passcode, channel=channel)
         await self.dispatcher.reassess(seen.id, company)
         policy = self.dispatcher.policy.read()
         released = await self.store.write(lambda tx: _approve(tx, seen, approver.name, channel, policy))
@@ -118,7 +121,7 @@ class Approvals:
 
     async def decline(self, proposal_id: str, *, name: str, passcode: str, channel: str) -> Proposal:
         """Declines a held proposal for good."""
-        approver = await self.verify(name, passcode)
+        approver = await self.verify(name, passcode, channel=channel)
 
         def decline(tx: Tx) -> Proposal:
             if not tx.proposals.move(proposal_id, [State.HELD], State.DECLINED):
@@ -129,13 +132,13 @@ class Approvals:
         return await self.store.write(decline)
 
     async def settle_by_hand(
-        self, proposal_id: str, outcome: str, *, name: str, passcode: str, company: Company
+        self, proposal_id: str, outcome: str, *, name: str, passcode: str, channel: str, company: Company
     ) -> Proposal:
         """Settles an unknown outcome by a person who looked in the ledger: `posted` or `failed`.
 
         Not while a process is finding it out: it may just be sending it again, and what the person saw is then not so.
         """
-        approver = await self.verify(name, passcode)
+        approver = await self.verify(name, passcode, channel=channel)
         proposal = await self.store.read(lambda tx: journal.get(tx, proposal_id))
         if proposal.state != State.UNKNOWN:
             raise _not_waiting(proposal)
@@ -182,9 +185,9 @@ def _matches(hashed: str, passcode: str) -> bool:
         return False
 
 
-def _count_failure(tx: Tx, name: str) -> None:
+def _count_failure(tx: Tx, name: str, channel: str) -> None:
     tx.approvers.passcode_failed(name, lock_after=_LOCK_AFTER, lock_seconds=_LOCK_SECONDS)
-    tx.audit.append("passcode_wrong", actor="terminal", name=clean(name, 100))
+    tx.audit.append("passcode_wrong", actor=channel, name=clean(name, 100))
 
 
 def _accepted(tx: Tx, name: str) -> bool:

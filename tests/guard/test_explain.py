@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from rutter_ap_server.cli.main import main
-from rutter_ap_server.guard.reports.explain import Explanation, explain_intent, explain_proposal
+from rutter_ap_server.guard.reports.explain import Explanation, explain_proposal, explain_request
 from rutter_ap_tools.payments import PayBill
 from support.bench import a_bench, accepts, codes
 
@@ -40,7 +40,7 @@ async def test_an_explanation_says_what_is_spent_what_is_reserved_and_what_is_le
         bill = await bench.bill("NW-2291")
         intent = PayBill(bill_id=bill.id, account="Operating Checking")
 
-        told = await explain_intent(bench.app.store, bench.app.policy.read(), intent, bench.company)
+        told = await explain_request(bench.app.store, bench.app.policy.read(), intent, bench.company)
 
         unsettled = "560.75" if (await bench.proposals())[0].state == "unknown" else "0.00"
         spent = "249.00" if unsettled == "560.75" else "809.75"
@@ -61,7 +61,7 @@ async def test_explaining_writes_nothing_anywhere(home: Path) -> None:
         before = await bench.app.store.read(lambda tx: len(list(tx.audit.entries())))
         intent = PayBill(bill_id=bill.id, account="Operating Checking")
 
-        told = await explain_intent(bench.app.store, bench.app.policy.read(), intent, bench.company)
+        told = await explain_request(bench.app.store, bench.app.policy.read(), intent, bench.company)
 
         assert [f.code for f in told.judgement.findings] == [
             "amount.unusual_for_vendor",

@@ -23,8 +23,8 @@ from rutter_ap_server.guard.reports.backtest import backtest as judge_past_payme
 from rutter_ap_server.guard.reports.explain import (
     Explanation,
     WindowState,
-    explain_intent,
     explain_proposal,
+    explain_request,
     shown_policy,
 )
 from rutter_ap_server.guard.writes.registry import default_severities
@@ -103,7 +103,7 @@ async def explain(app: App, given: argparse.Namespace) -> int:
     policy = app.policy.read()
     if intent is not None:
         company = await app.companies.get(intent.company)
-        explanation = await explain_intent(app.store, policy, intent, company)
+        explanation = await explain_request(app.store, policy, intent, company)
     else:
         proposal = await proposal_named(app, given.proposal)
         company = await app.company_of(proposal)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import uuid
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import anyio.to_thread
 from argon2 import PasswordHasher
@@ -20,14 +19,12 @@ from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes.base import Batch
 from rutter_ap_server.guard.writes.registry import proposed_by, write_named
 from rutter_ap_server.store.approvers import Approver
+from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import State
 from rutter_ap_tools.errors import BadInput, NotFound, PersonError
 from rutter_ap_tools.findings import Severity
 from rutter_ap_tools.text import clean, fold
-
-if TYPE_CHECKING:
-    from rutter_ap_server.store.engine import Store, Tx
 
 PASSCODE_CHARACTERS_MIN = 8
 _LOCK_AFTER = 5

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rutter_ap_server.guard import batches, journal
 from rutter_ap_server.guard.judge import BatchFacts, Judgement, assess
@@ -10,12 +10,10 @@ from rutter_ap_server.guard.policy import WINDOWS, Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.store_facts import blocked_by_other_write
 from rutter_ap_server.guard.writes.base import Batch, Facts, Write
+from rutter_ap_server.store.engine import Tx
 from rutter_ap_server.store.proposals import Approval, Proposal
 from rutter_ap_server.store.states import SENDING_STATES, State
 from rutter_ap_tools.findings import Severity
-
-if TYPE_CHECKING:
-    from rutter_ap_server.store.engine import Tx
 
 LEASE_SECONDS = 120
 _PASSING = ("bill.in_flight", "freeze.active", *{window.code: None for window in WINDOWS})

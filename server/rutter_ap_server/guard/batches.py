@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import uuid
-from typing import TYPE_CHECKING
-
 from rutter_ap_server.guard import journal
+from rutter_ap_server.guard.journal import CompanyOf
 from rutter_ap_server.guard.judge import Judgement
-from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.store.canonical import canonical
+from rutter_ap_server.store.engine import Tx
 from rutter_ap_server.store.proposals import Approval, Proposal
 from rutter_ap_server.store.states import IN_FLIGHT_STATES, SENDING_STATES, State
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.wire import MoneyShape, Record
-
-if TYPE_CHECKING:
-    from rutter_ap_server.store.engine import Tx
 
 _ENDED = (State.POSTED, State.FAILED)
 
@@ -23,8 +18,8 @@ _ENDED = (State.POSTED, State.FAILED)
 def open_members(tx: Tx, run: Proposal, judgement: Judgement, approvals: tuple[Approval, ...]) -> None:
     """Writes every line down as released by the people who released the run, each for its own facts.
 
-    A line is the very intent `pay_bill` would have: one that waits for a person gives way to it, and one that is on its
-    way already is left to itself, so that no bill is ever paid from both.
+    A line is the very write `pay_bill` would propose: one that waits for a person gives way to it, and one that is on
+    its way already is left to itself, so that no bill is ever paid from both.
     """
     for prepared, judged in judgement.parts:
         earlier = tx.proposals.open_with_digest(prepared.company_id, prepared.digest)
@@ -34,7 +29,18 @@ def open_members(tx: Tx, run: Proposal, judgement: Judgement, approvals: tuple[A
         elif earlier is not None:
             tx.audit.append("line_skipped", actor="guard", proposal_id=run.id, other=earlier.id)
             continue
-        line = _line(tx, run, prepared, judged, judgement.approvals_needed)
+        line = journal.new_proposal(
+            tx,
+            prepared,
+            judged,
+            company=CompanyOf(run.company_name, run.environment),
+            preparer=run.preparer,
+            state=State.RELEASED,
+            expires_at=run.expires_at,
+            # Its part of the whole leaves on no fewer people than the whole.
+            approvals_needed=max(judged.approvals_needed, judgement.approvals_needed),
+            run_id=run.id,
+        )
         journal.propose(tx, line, judged)
         for approval in approvals:
             tx.proposals.approve(line.id, approval.approver, approval.channel, judged.fingerprint)
@@ -72,36 +78,5 @@ def _count_up(tx: Tx, run: Proposal, lines: list[Proposal], from_states: tuple[S
     kept = {"record": canonical(record.model_dump(mode="json", exclude_none=True))} if posted else {}
     tx.proposals.move(run.id, from_states, state, lease_owner=None, lease_until=None, **kept)
     states = sorted({line.state for line in lines})
-    counted = {one: sum(line.state == one for line in lines) for one in states}
-    tx.audit.append(state, actor="guard", proposal_id=run.id, lines=counted, paid=str(paid))
-
-
-def _line(tx: Tx, run: Proposal, prepared: PreparedWrite, judged: Judgement, needed: int) -> Proposal:
-    return Proposal(
-        # The line's own Idempotency-Key, committed before anything of the run is sent.
-        id=str(uuid.uuid4()),
-        digest=prepared.digest,
-        company_id=run.company_id,
-        company_name=run.company_name,
-        environment=run.environment,
-        tool=prepared.tool,
-        fields=prepared.fields,
-        summary=prepared.summary,
-        state=State.RELEASED,
-        verdict=judged.verdict,
-        # Its part of the whole leaves on no fewer people than the whole.
-        approvals_needed=max(judged.approvals_needed, needed),
-        fingerprint=judged.fingerprint,
-        findings=judged.findings,
-        policy_version=judged.policy_version,
-        preparer=run.preparer,
-        money=prepared.money,
-        vendor_id=prepared.vendor_id,
-        vendor_name=prepared.vendor_name,
-        bill_id=prepared.bill_id,
-        record=None,
-        created_at=tx.now,
-        updated_at=tx.now,
-        expires_at=run.expires_at,
-        run_id=run.id,
-    )
+    counted = {one.value: sum(line.state == one for line in lines) for one in states}
+    tx.audit.append(state.value, actor="guard", proposal_id=run.id, lines=counted, paid=str(paid))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 
@@ -23,13 +23,11 @@ from rutter_ap_server.interaction import NO_INTERACTION, Interaction
 from rutter_ap_server.reads.amounts import LedgerDataError
 from rutter_ap_server.rutter.errors import NotFoundUpstream, NothingSent
 from rutter_ap_server.rutter.outcomes import Done, Rejected
+from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import State
 from rutter_ap_tools.errors import ApError
 from rutter_ap_tools.text import quote
-
-if TYPE_CHECKING:
-    from rutter_ap_server.store.engine import Store, Tx
 
 _WAITS_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 _LOOKS_SECONDS = (0.0, 0.3, 1.0, 2.0)

@@ -1,16 +1,36 @@
-"""The order of judgement. Read this first: every write passes through `Guard.submit`, step by step."""
+"""The order of judgement. Read this first: every write passes through `Guard.submit`, step by step.
+
+A **request** is what an assistant asks for. **Prepared** (`prepared.py`), it is every field that matters and a digest;
+the same digest while one is open is that same **proposal**. **Facts** are read afresh from the ledger (`writes/`) and
+from our own store (`store_facts.py`). **Rules** turn them into **findings**, and the severest finding is the
+**verdict** (`judge.py`): allow, ask, approve or refuse. A **release** is a person's yes, bound to the facts they were
+shown (`approvals.py`); allow releases itself. Under the write lock a released proposal is **authorised**
+(`authorize.py`): judged once more, its amount reserved, its attempt journalled. Then it is **sent** under its own
+idempotency key and **read back** (`dispatch.py`), and **settled** (`settle.py`). What is not known is found out by
+`recovery.py`, and never by a second payment. A **batch** is many writes under one release (`batches.py`). Every step
+stands in the audit chain, in the transaction that took it (`journal.py`).
+
+    held ──────> released ──────> dispatching ──────> posted
+      │  a person    │  authorised     │   ledger shows it
+      │              │                 ├──> failed       it was not booked
+      │              │                 └──> unknown ───> posted or failed, once it is known
+      ├──> refused   └──> held          the facts moved: the release is void, people are asked again
+      ├──> declined
+      ├──> superseded    a payment run pays its bill
+      └──> expired
+"""
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard import journal
 from rutter_ap_server.guard.authorize import is_permanent
 from rutter_ap_server.guard.dispatch import Dispatcher
+from rutter_ap_server.guard.journal import CompanyOf
 from rutter_ap_server.guard.judge import Judgement, assess, gather_facts
 from rutter_ap_server.guard.policy import Policy, PolicyFile
 from rutter_ap_server.guard.prepared import PreparedWrite
@@ -19,14 +39,12 @@ from rutter_ap_server.guard.views import Views, nothing_recorded, run_result
 from rutter_ap_server.guard.writes.base import Batch, Write
 from rutter_ap_server.guard.writes.registry import proposed_by, write_for
 from rutter_ap_server.interaction import Interaction, Question, Reply, is_amount
+from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import IN_FLIGHT_STATES, State
 from rutter_ap_tools.errors import Refused
 from rutter_ap_tools.findings import Severity
 from rutter_ap_tools.wire import WriteArguments, WriteResult
-
-if TYPE_CHECKING:
-    from rutter_ap_server.store.engine import Store, Tx
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +58,7 @@ class Guard:
 
     async def submit(
         self,
-        intent: WriteArguments,
+        request: WriteArguments,
         company: Company,
         *,
         preparer: str,
@@ -52,18 +70,18 @@ class Guard:
         `ApError` says why the facts could not be had; in each of these cases nothing was written.
         """
         policy = self.policy.read()
-        write = write_for(intent)
-        prepared = await write.prepare(intent, company, linked_accounts(self.store, company.id))  # 1. prepare
+        write = write_for(request)
+        prepared = await write.prepare(request, company, linked_accounts(self.store, company.id))  # 1. prepare
         earlier = await self._settled_or_on_its_way(prepared, policy)
-        if earlier is not None and not intent.dry_run:
+        if earlier is not None and not request.dry_run:
             if earlier.state == State.RELEASED:
                 # Released before, but Rutter was out of reach: the release stands, so it is tried again.
                 earlier = await self.dispatcher.dispatch(earlier.id, company, interaction)
             return await self._answer(earlier)
         judgement = await self._judge(
-            write, prepared, company, policy, with_limits=intent.dry_run
+            write, prepared, company, policy, with_limits=request.dry_run
         )  # 2. facts  3. judge
-        if intent.dry_run:
+        if request.dry_run:
             tried = self.views.dry_run(company.identity, prepared, judgement)
             return run_result(tried, prepared.fields, ()) if isinstance(write, Batch) else tried
         proposal = await self._hold(prepared, judgement, company, policy, preparer)
@@ -89,7 +107,7 @@ class Guard:
         return run_result(self.views.result(proposal), proposal.fields, lines)
 
     async def _settled_or_on_its_way(self, prepared: PreparedWrite, policy: Policy) -> Proposal | None:
-        """The same intent when it needs no new judgement: it is being sent, or a person declined it lately."""
+        """The same write when it needs no new judgement: it is being sent, or a person declined it lately."""
         waits = timedelta(hours=policy.proposals.expire_hours)
 
         def look(tx: Tx) -> Proposal | None:
@@ -111,7 +129,7 @@ class Guard:
     async def _hold(
         self, prepared: PreparedWrite, judgement: Judgement, company: Company, policy: Policy, preparer: str
     ) -> Proposal:
-        """Writes the proposal down, or takes up the open one for the same intent."""
+        """Writes the proposal down, or takes up the open one of the same write."""
 
         def hold(tx: Tx) -> Proposal:
             existing = tx.proposals.open_with_digest(prepared.company_id, prepared.digest)
@@ -119,7 +137,15 @@ class Guard:
                 journal.expire(tx, existing.id)
                 existing = None
             if existing is None:
-                fresh = _proposal(prepared, judgement, company, policy, preparer, tx)
+                fresh = journal.new_proposal(
+                    tx,
+                    prepared,
+                    judgement,
+                    company=CompanyOf(company.name, company.environment),
+                    preparer=preparer,
+                    state=State.REFUSED if judgement.verdict is Severity.REFUSE else State.HELD,
+                    expires_at=tx.now + timedelta(hours=policy.proposals.expire_hours),
+                )
                 journal.propose(tx, fresh, judgement)
                 return fresh
             if existing.state == State.HELD:
@@ -178,37 +204,6 @@ class Guard:
 def _released(tx: Tx, proposal: Proposal, channel: str) -> Proposal:
     journal.release(tx, proposal.id, actor=channel, channel=channel)
     return journal.get(tx, proposal.id)
-
-
-def _proposal(
-    prepared: PreparedWrite, judgement: Judgement, company: Company, policy: Policy, preparer: str, tx: Tx
-) -> Proposal:
-    return Proposal(
-        # The id is the Idempotency-Key too, for which Rutter advises a version 4 UUID.
-        id=str(uuid.uuid4()),
-        digest=prepared.digest,
-        company_id=prepared.company_id,
-        company_name=company.name,
-        environment=company.environment,
-        tool=prepared.tool,
-        fields=prepared.fields,
-        summary=prepared.summary,
-        state=State.REFUSED if judgement.verdict is Severity.REFUSE else State.HELD,
-        verdict=judgement.verdict,
-        approvals_needed=judgement.approvals_needed,
-        fingerprint=judgement.fingerprint,
-        findings=judgement.findings,
-        policy_version=judgement.policy_version,
-        preparer=preparer,
-        money=prepared.money,
-        vendor_id=prepared.vendor_id,
-        vendor_name=prepared.vendor_name,
-        bill_id=prepared.bill_id,
-        record=None,
-        created_at=tx.now,
-        updated_at=tx.now,
-        expires_at=tx.now + timedelta(hours=policy.proposals.expire_hours),
-    )
 
 
 def _question(proposal: Proposal) -> str:

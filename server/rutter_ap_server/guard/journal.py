@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from rutter_ap_server.guard.judge import Judgement, Observations
+from rutter_ap_server.guard.prepared import PreparedWrite
+from rutter_ap_server.store.engine import Tx
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import SENDING_STATES, State
 from rutter_ap_tools.errors import NotFound
-
-if TYPE_CHECKING:
-    from rutter_ap_server.store.engine import Tx
 
 
 def get(tx: Tx, proposal_id: str) -> Proposal:
@@ -72,8 +74,59 @@ def judged(judgement: Judgement) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class CompanyOf:
+    """The company of a proposal as people will read it, whatever it is called later."""
+
+    name: str
+    environment: str
+
+
+def new_proposal(
+    tx: Tx,
+    prepared: PreparedWrite,
+    judgement: Judgement,
+    *,
+    company: CompanyOf,
+    preparer: str,
+    state: State,
+    expires_at: datetime,
+    approvals_needed: int | None = None,
+    run_id: str | None = None,
+) -> Proposal:
+    """A proposal of a prepared write, judged so; it needs as many people as its judgement says, or as a run does."""
+    return Proposal(
+        # The id is the Idempotency-Key too, for which Rutter advises a version 4 UUID; it is committed before anything
+        # is sent.
+        id=str(uuid.uuid4()),
+        digest=prepared.digest,
+        company_id=prepared.company_id,
+        company_name=company.name,
+        environment=company.environment,
+        tool=prepared.tool,
+        fields=prepared.fields,
+        summary=prepared.summary,
+        state=state,
+        verdict=judgement.verdict,
+        approvals_needed=judgement.approvals_needed if approvals_needed is None else approvals_needed,
+        fingerprint=judgement.fingerprint,
+        findings=judgement.findings,
+        policy_version=judgement.policy_version,
+        preparer=preparer,
+        money=prepared.money,
+        vendor_id=prepared.vendor_id,
+        vendor_name=prepared.vendor_name,
+        bill_id=prepared.bill_id,
+        record=None,
+        created_at=tx.now,
+        updated_at=tx.now,
+        expires_at=expires_at,
+        run_id=run_id,
+    )
+
+
 def propose(tx: Tx, proposal: Proposal, judgement: Judgement) -> None:
-    """Writes a new proposal down, with everything that was frozen."""
+    """Writes a new proposal down, with every field of its write."""
     _note_policy(tx, judgement)
     tx.proposals.add(proposal)
     _remember(tx, proposal.company_id, judgement)

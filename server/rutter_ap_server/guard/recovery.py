@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.authorize import LEASE_SECONDS, release_lease, return_to_queue
@@ -22,12 +22,10 @@ from rutter_ap_server.guard.writes.base import Batch, Facts, Write
 from rutter_ap_server.guard.writes.registry import proposed_by
 from rutter_ap_server.rutter.outcomes import Done, Rejected
 from rutter_ap_server.store.attempts import Attempt
+from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import IN_FLIGHT_STATES, SENDING_STATES, State
 from rutter_ap_tools.errors import ApError
-
-if TYPE_CHECKING:
-    from rutter_ap_server.store.engine import Store, Tx
 
 # Rutter documents no retention for keys; well under the day an implementer should assume.
 KEY_KEPT_SURELY = timedelta(hours=12)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rutter_ap_server.guard import batches, journal
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes.base import Write, refuse
 from rutter_ap_server.store.canonical import canonical
+from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import SENDING_STATES, State
 from rutter_ap_tools.findings import Severity
 from rutter_ap_tools.wire import Record
-
-if TYPE_CHECKING:
-    from rutter_ap_server.store.engine import Store, Tx
 
 
 class Settler:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rutter_ap_server.companies.company import CompanyIdentity
 from rutter_ap_server.guard.judge import Judgement
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes.base import Batch
 from rutter_ap_server.guard.writes.registry import proposed_by
+from rutter_ap_server.store.engine import Store
 from rutter_ap_server.store.proposals import Approval, Proposal
 from rutter_ap_server.store.states import State
 from rutter_ap_tools import proposals as shapes
@@ -19,9 +20,6 @@ from rutter_ap_tools.findings import Severity
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.payments import LeftOut, RunPayment, RunResult, VendorTotal
 from rutter_ap_tools.wire import MoneyShape, Named, Record, WriteResult, WriteStatus
-
-if TYPE_CHECKING:
-    from rutter_ap_server.store.engine import Store
 
 _STATUS: dict[State, WriteStatus] = {
     State.HELD: "held",

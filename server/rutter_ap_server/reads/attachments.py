@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import vendor_name
@@ -13,13 +12,11 @@ from rutter_ap_server.documents.files import BYTES_MAX
 from rutter_ap_server.documents.text import PAGES_MAX, DocumentText, document_text
 from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
 from rutter_ap_server.rutter.errors import NotFoundUpstream, NotSupportedHere, RutterError
+from rutter_ap_server.rutter.models.attachments import Attachment
+from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_tools.attachments import AttachmentText, Comparison, ReadAttachment
 from rutter_ap_tools.errors import Ambiguous, ApError, AssistantError, NotFound
 from rutter_ap_tools.text import clean
-
-if TYPE_CHECKING:
-    from rutter_ap_server.rutter.models.attachments import Attachment
-    from rutter_ap_server.rutter.models.bills import Bill
 
 TEXT_CHARACTERS_MAX = 4000
 _LINE_CHARACTERS_MAX = 300

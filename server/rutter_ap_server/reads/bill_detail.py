@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 import anyio
 
@@ -15,19 +14,17 @@ from rutter_ap_server.reads.bills import UNPAID, bill_row
 from rutter_ap_server.reads.history import HISTORY_PAGES_MAX
 from rutter_ap_server.rutter.abilities import Support, abilities_of
 from rutter_ap_server.rutter.filters import equal
+from rutter_ap_server.rutter.models.attachments import Attachment
+from rutter_ap_server.rutter.models.base import Allocation as Link
+from rutter_ap_server.rutter.models.bills import Bill
+from rutter_ap_server.rutter.models.bills import BillLine as LedgerLine
+from rutter_ap_server.rutter.models.credits import BillCreditMemo
+from rutter_ap_server.rutter.models.payments import BillPayment
 from rutter_ap_tools.bills import Allocation, AttachmentRow, BillDetail, BillLine, BillRow, OpenCredits, Tag
 from rutter_ap_tools.errors import ApError
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.text import clean
 from rutter_ap_tools.wire import MoneyShape
-
-if TYPE_CHECKING:
-    from rutter_ap_server.rutter.models.attachments import Attachment
-    from rutter_ap_server.rutter.models.base import Allocation as Link
-    from rutter_ap_server.rutter.models.bills import Bill
-    from rutter_ap_server.rutter.models.bills import BillLine as LedgerLine
-    from rutter_ap_server.rutter.models.credits import BillCreditMemo
-    from rutter_ap_server.rutter.models.payments import BillPayment
 
 # A bill usually has one payment or a few; looking up the account of more is not worth the requests.
 _PAYMENTS_MAX = 20

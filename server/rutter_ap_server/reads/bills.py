@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import NameResolver
 from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
 from rutter_ap_server.reads.paging import NOT_ALL_SEEN, PAGE_SIZE, PAGES_MAX, WALK_PAGES_MAX, Stream, pack, resume
 from rutter_ap_server.rutter.filters import Filter, above, equal
+from rutter_ap_server.rutter.models.bills import Bill
+from rutter_ap_server.rutter.paging import Page
 from rutter_ap_server.rutter.platforms import ignores_filters
 from rutter_ap_server.store.canonical import digest
 from rutter_ap_tools.bills import BillList, BillRow, BillTotal, ListBills
@@ -19,10 +20,6 @@ from rutter_ap_tools.errors import BadInput
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.text import clean
 from rutter_ap_tools.wire import MoneyShape, Named
-
-if TYPE_CHECKING:
-    from rutter_ap_server.rutter.models.bills import Bill
-    from rutter_ap_server.rutter.paging import Page
 
 _TOTAL_PAGES_MAX = 15
 _TOO_MANY = "No totals: too many bills match. Narrow the filters to get totals."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import NameResolver
@@ -14,15 +13,13 @@ from rutter_ap_server.reads.paging import NOT_ALL_SEEN, PAGE_SIZE, WALK_PAGES_MA
 from rutter_ap_server.rutter.abilities import Support, abilities_of
 from rutter_ap_server.rutter.errors import NotSupportedHere
 from rutter_ap_server.rutter.filters import equal
+from rutter_ap_server.rutter.models.credits import BillCreditMemo
+from rutter_ap_server.rutter.paging import Page
 from rutter_ap_server.rutter.platforms import ignores_filters
 from rutter_ap_server.store.canonical import digest
 from rutter_ap_tools.credits import AppliedTo, CreditList, CreditRow, ListCredits
 from rutter_ap_tools.text import clean
 from rutter_ap_tools.wire import MoneyShape
-
-if TYPE_CHECKING:
-    from rutter_ap_server.rutter.models.credits import BillCreditMemo
-    from rutter_ap_server.rutter.paging import Page
 
 
 async def list_credits(company: Company, query: ListCredits) -> CreditList:

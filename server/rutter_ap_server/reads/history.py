@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.rutter.filters import equal
-
-if TYPE_CHECKING:
-    from rutter_ap_server.rutter.models.bills import Bill
-    from rutter_ap_server.rutter.models.credits import BillCreditMemo
+from rutter_ap_server.rutter.models.bills import Bill
+from rutter_ap_server.rutter.models.credits import BillCreditMemo
 
 # 10,000 records of one vendor; beyond that the walk raises, and the write that needed it does not happen.
 HISTORY_PAGES_MAX = 20

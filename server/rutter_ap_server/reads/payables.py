@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import NameResolver
@@ -18,6 +17,7 @@ from rutter_ap_server.reads.paging import WALK_PAGES_MAX
 from rutter_ap_server.rutter.abilities import Support, abilities_of
 from rutter_ap_server.rutter.errors import WalkTooLong
 from rutter_ap_server.rutter.filters import Filter, above, equal
+from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.rutter.platforms import ignores_filters
 from rutter_ap_tools.errors import ApError, BadInput
 from rutter_ap_tools.money import Money
@@ -33,9 +33,6 @@ from rutter_ap_tools.payables import (
 )
 from rutter_ap_tools.text import clean
 from rutter_ap_tools.wire import MoneyShape
-
-if TYPE_CHECKING:
-    from rutter_ap_server.rutter.models.bills import Bill
 
 _PAIRS_MAX = 20
 

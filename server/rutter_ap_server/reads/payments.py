@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import NameResolver
 from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
 from rutter_ap_server.reads.paging import NOT_ALL_SEEN, PAGE_SIZE, WALK_PAGES_MAX, Stream, pack, resume, take
 from rutter_ap_server.rutter.filters import equal
+from rutter_ap_server.rutter.models.payments import BillPayment
+from rutter_ap_server.rutter.paging import Page
 from rutter_ap_server.rutter.platforms import ignores_filters
 from rutter_ap_server.store.canonical import digest
 from rutter_ap_tools.errors import BadInput
@@ -19,10 +20,6 @@ from rutter_ap_tools.money import Money
 from rutter_ap_tools.payments import ListPayments, PaidBill, PaymentList, PaymentRow
 from rutter_ap_tools.text import clean
 from rutter_ap_tools.wire import MoneyShape
-
-if TYPE_CHECKING:
-    from rutter_ap_server.rutter.models.payments import BillPayment
-    from rutter_ap_server.rutter.paging import Page
 
 
 async def list_payments(company: Company, query: ListPayments) -> PaymentList:

@@ -10,7 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.judge import judge
@@ -31,16 +31,14 @@ from rutter_ap_server.guard.writes.pay_bill_facts import files_on, line_sums, pa
 from rutter_ap_server.guard.writes.pay_bill_rules import OtherBill, PaymentFacts
 from rutter_ap_server.guard.writes.registry import write_named
 from rutter_ap_server.reads.amounts import LedgerDataError
+from rutter_ap_server.rutter.models.accounts import Account
+from rutter_ap_server.rutter.models.bills import Bill
+from rutter_ap_server.rutter.models.payments import BillPayment
+from rutter_ap_server.rutter.models.vendors import Vendor
 from rutter_ap_tools.findings import Finding, Severity, verdict
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.text import normal_number
 from rutter_ap_tools.wire import MoneyShape
-
-if TYPE_CHECKING:
-    from rutter_ap_server.rutter.models.accounts import Account
-    from rutter_ap_server.rutter.models.bills import Bill
-    from rutter_ap_server.rutter.models.payments import BillPayment
-    from rutter_ap_server.rutter.models.vendors import Vendor
 
 NOT_JUDGED = ("quiet hours", "changes of a vendor", "open credits", "the closing date", "approvals")
 _NOT_ASKED = (closed_period, quiet_hours, vendor_changed)

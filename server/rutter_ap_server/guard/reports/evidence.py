@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.reads.bill_detail import bill_detail
 from rutter_ap_server.store.attempts import Attempt
 from rutter_ap_server.store.audit import Entry, Verification
+from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.proposals import Approval, Proposal
 from rutter_ap_server.store.states import State
 from rutter_ap_tools.errors import ApError
-
-if TYPE_CHECKING:
-    from rutter_ap_server.store.engine import Store, Tx
 
 
 async def gather_evidence(store: Store, proposal: Proposal, company: Company) -> dict[str, Any]:

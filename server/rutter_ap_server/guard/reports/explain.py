@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.judge import Judgement, assess, gather_facts
@@ -12,12 +12,10 @@ from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.store_facts import linked_accounts, window_of
 from rutter_ap_server.guard.writes.base import Batch, Write
 from rutter_ap_server.guard.writes.registry import default_severities, proposed_by, write_for
+from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.wire import MoneyShape, WriteArguments
-
-if TYPE_CHECKING:
-    from rutter_ap_server.store.engine import Store, Tx
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +68,10 @@ def shown_policy(policy: Policy, *, exclude_none: bool) -> dict[str, Any]:
     return shown | {"tools": default_severities() | shown["tools"]}
 
 
-async def explain_intent(store: Store, policy: Policy, intent: WriteArguments, company: Company) -> Explanation:
+async def explain_request(store: Store, policy: Policy, request: WriteArguments, company: Company) -> Explanation:
     """Explains a write nobody has proposed. Raises whatever `ApError` says why it cannot even be judged."""
-    write = write_for(intent)
-    prepared = await write.prepare(intent, company, linked_accounts(store, company.id))
+    write = write_for(request)
+    prepared = await write.prepare(request, company, linked_accounts(store, company.id))
     return await _explain(store, policy, write, prepared, company, except_id=None)
 
 

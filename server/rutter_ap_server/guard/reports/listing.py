@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import TYPE_CHECKING
 
 from rutter_ap_server.clock import stamp
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.policy import WINDOWS, Policy, PolicyError, PolicyFile
 from rutter_ap_server.store.canonical import digest
+from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import CLOSED_STATES, OPEN_STATES, State
 from rutter_ap_tools.errors import BadInput
@@ -17,9 +17,6 @@ from rutter_ap_tools.money import Money
 from rutter_ap_tools.proposals import LimitLeft, ListProposals, ProposalList, ProposalRow
 from rutter_ap_tools.text import clean
 from rutter_ap_tools.wire import MoneyShape, Named
-
-if TYPE_CHECKING:
-    from rutter_ap_server.store.engine import Store, Tx
 
 _PAYING = ("pay_bill", "propose_payment_run")
 NO_LIMITS = "The policy file is broken: every write is blocked, and no limit can be told."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.policy import Policy
@@ -21,13 +21,11 @@ from rutter_ap_server.guard.writes.base import (
 )
 from rutter_ap_server.guard.writes.parties import BillFact, bill_fact, bill_texts, bill_words, read_vendor
 from rutter_ap_server.rutter.errors import NotFoundUpstream
+from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.rutter.outcomes import Rejected, Unknown, WriteOutcome
 from rutter_ap_tools.bills import DeleteBill
 from rutter_ap_tools.findings import Finding, Severity
 from rutter_ap_tools.wire import MoneyShape, Record
-
-if TYPE_CHECKING:
-    from rutter_ap_server.rutter.models.bills import Bill
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,20 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import account_name, vendor_name
 from rutter_ap_server.reads.amounts import ledger_money
+from rutter_ap_server.rutter.models.accounts import Account
+from rutter_ap_server.rutter.models.bills import Bill
+from rutter_ap_server.rutter.models.vendors import Vendor
 from rutter_ap_server.store.canonical import digest
 from rutter_ap_tools.errors import BadInput
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.text import clean
-
-if TYPE_CHECKING:
-    from rutter_ap_server.rutter.models.accounts import Account
-    from rutter_ap_server.rutter.models.bills import Bill
-    from rutter_ap_server.rutter.models.vendors import Vendor
 
 PAYABLE = ("open", "partially_paid")
 FUNDING_TYPES = ("bank", "credit_card")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.policy import Policy
@@ -14,13 +13,11 @@ from rutter_ap_server.guard.writes.pay_bill_rules import OtherBill
 from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
 from rutter_ap_server.reads.history import HISTORY_PAGES_MAX, bills_of, open_credits
 from rutter_ap_server.rutter.filters import equal
+from rutter_ap_server.rutter.models.bills import Bill
+from rutter_ap_server.rutter.models.payments import BillPayment
 from rutter_ap_tools.errors import ApError
 from rutter_ap_tools.money import Money, exponent_of
 from rutter_ap_tools.text import normal_number
-
-if TYPE_CHECKING:
-    from rutter_ap_server.rutter.models.bills import Bill
-    from rutter_ap_server.rutter.models.payments import BillPayment
 
 _DEAD = ("void", "rejected")
 

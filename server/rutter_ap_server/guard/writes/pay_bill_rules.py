@@ -1,4 +1,4 @@
-"""The rules of a payment: pure functions of intent, facts and policy, each with a stable code."""
+"""The rules of a payment: pure functions of the prepared write, facts and policy, each with a stable code."""
 
 from __future__ import annotations
 

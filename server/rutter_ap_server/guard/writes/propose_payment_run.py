@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import vendor_name
@@ -15,15 +15,13 @@ from rutter_ap_server.guard.writes.parties import PAYABLE, AccountFact, bill_fac
 from rutter_ap_server.guard.writes.pay_bill import Funding, PayBillWrite, Payee, funding_account, prepared_payment
 from rutter_ap_server.reads.amounts import LedgerDataError
 from rutter_ap_server.rutter.filters import equal
+from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.rutter.platforms import ignores_filters
 from rutter_ap_tools.errors import AssistantError, BadInput
 from rutter_ap_tools.findings import Severity
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.payments import RUN_LINES_MAX, ProposePaymentRun
 from rutter_ap_tools.text import clean
-
-if TYPE_CHECKING:
-    from rutter_ap_server.rutter.models.bills import Bill
 
 _PAGES_MAX = 20
 _LEFT_OUT_SHOWN_MAX = 50

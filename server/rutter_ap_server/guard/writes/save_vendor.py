@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import vendor_name
@@ -21,9 +22,6 @@ from rutter_ap_tools.money import exponent_of
 from rutter_ap_tools.text import clean, fold, quote
 from rutter_ap_tools.vendors import SaveVendor
 from rutter_ap_tools.wire import Named, Record
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 _PLAIN = ("name", "currency", "email", "phone")
 # What an assistant calls a part of an address, and what Rutter does (Rutter docs: Vendors).

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import account_name
@@ -34,6 +34,7 @@ from rutter_ap_server.guard.writes.parties import (
 )
 from rutter_ap_server.reads.amounts import ledger_money
 from rutter_ap_server.rutter.errors import NotFoundUpstream
+from rutter_ap_server.rutter.models.payments import BillPayment
 from rutter_ap_server.rutter.outcomes import WriteOutcome
 from rutter_ap_tools.errors import ApError
 from rutter_ap_tools.findings import Finding, Severity
@@ -41,9 +42,6 @@ from rutter_ap_tools.money import Money
 from rutter_ap_tools.payments import VoidPayment
 from rutter_ap_tools.text import clean
 from rutter_ap_tools.wire import MoneyShape, Record
-
-if TYPE_CHECKING:
-    from rutter_ap_server.rutter.models.payments import BillPayment
 
 VOID, GONE = "void", "gone"
 

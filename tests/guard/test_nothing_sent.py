@@ -71,6 +71,11 @@ async def test_what_cannot_be_drafted_never_left(home: Path) -> None:
         assert await became(bench, Raising(BadRequest("no"), while_drafting=True)) == ("failed", False)
 
 
+async def test_a_bug_while_drafting_leaves_the_outcome_open(home: Path) -> None:
+    async with a_bench(home, ALLOW) as bench:
+        assert await became(bench, Raising(ValueError("x"), while_drafting=True)) == ("unknown", True)
+
+
 @pytest.mark.parametrize("while_drafting", [False, True])
 async def test_a_resend_that_does_not_leave_stays_open(home: Path, while_drafting: bool) -> None:
     async with a_bench(home, ALLOW) as bench:

@@ -199,15 +199,15 @@ class Dispatcher:
         *,
         again: bool,
     ) -> Proposal:
+        drafted = False
         try:
             draft = await write.draft(prepared, company)
-        except ApError as error:
-            return await self._not_sent(proposal_id, error, again=again)
-        try:
+            drafted = True
             outcome = await write.send(prepared, draft, company, proposal_id, again=again)
-        except NothingSent as error:
-            return await self._not_sent(proposal_id, error, again=again)
         except Exception as error:  # noqa: BLE001 - whatever it is, the write may have left: unknown, never forgotten
+            # Only an error of ours while drafting, or the exchange's own word, says that nothing left.
+            if isinstance(error, NothingSent) or (isinstance(error, ApError) and not drafted):
+                return await self._not_sent(proposal_id, error, again=again)
             return await self.settler.unknown(proposal_id, None, None, f"an unexpected {type(error).__name__}")
         if isinstance(outcome, Rejected):
             return await self._fail(proposal_id, outcome.error, job_id=outcome.job_id)

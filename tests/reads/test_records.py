@@ -41,6 +41,13 @@ def test_every_kind_has_its_collection(kind: RecordKind) -> None:
     assert set(named) & set(endpoint.record.__struct_fields__)
 
 
+def test_every_collection_is_a_kind_or_said_not_to_be_one() -> None:
+    documents = {"bills", "bill_payments", "bill_credit_memos"}  # have lists of their own
+    nothing_refers_to_them = {"tasks", "payment_methods"}
+    shown = {kind.plural for kind in EVERY_KIND}
+    assert {endpoint.many for endpoint in ENDPOINTS} == shown | documents | nothing_refers_to_them
+
+
 @pytest.mark.parametrize("platform", PLATFORMS)
 @pytest.mark.parametrize("kind", EVERY_KIND)
 async def test_every_kind_is_listed_whole_or_said_not_to_be_offered(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from rutter_ap_server.rutter import Support, abilities_of
+from rutter_ap_server.rutter import Support, abilities_of, collections
 from rutter_ap_server.rutter.abilities import DOCUMENTED
-from rutter_ap_server.rutter.collections import Collections
+from rutter_ap_server.rutter.collections import ENDPOINTS, Collections
 from rutter_ap_server.rutter.platforms import PLATFORMS
-from rutter_ap_server.rutter.resources import Reads
+from rutter_ap_server.rutter.resources import Collection, Reads
 from support.scripted_upstream import Scripted, client_for
 
 
@@ -71,3 +71,12 @@ def test_a_collection_says_where_each_of_its_verbs_is_documented() -> None:
             verbs = {"read", *(verb for verb in ("create", "update", "delete") if hasattr(collection, verb))}
             assert collection.endpoint.many == name
             assert verbs <= set(collection.endpoint.documented)
+
+
+def test_every_class_of_collection_belongs_to_a_company() -> None:
+    defined = {
+        one.endpoint.many
+        for one in vars(collections).values()
+        if isinstance(one, type) and issubclass(one, Collection) and one.__module__ == collections.__name__
+    }
+    assert defined == {endpoint.many for endpoint in ENDPOINTS}

@@ -22,7 +22,7 @@ from rutter_ap_server.rutter.outcomes import WriteOutcome
 from rutter_ap_tools.bills import CreateBill, NewBillLine
 from rutter_ap_tools.errors import BadInput
 from rutter_ap_tools.findings import Severity
-from rutter_ap_tools.money import Money, exponent_of
+from rutter_ap_tools.money import Money, exponent_of, require_active
 from rutter_ap_tools.text import clean, normal_number
 from rutter_ap_tools.wire import MoneyShape, Named, Record
 
@@ -58,6 +58,7 @@ class CreateBillWrite(Write[BillFacts]):
 
     async def prepare(self, request: CreateBill, company: Company, linked_account: LinkedAccount) -> PreparedWrite:
         """Resolves every name, checks every amount's digits, and adds the lines up."""
+        require_active(request.currency)
         vendor = await company.directory.vendor(request.vendor)
         lines = [await prepared_line(line, request.currency, company, linked_account) for line in request.lines]
         total = Money.total((Money.parse(line["amount"], request.currency) for line in lines), request.currency)

@@ -40,7 +40,7 @@ from rutter_ap_server.rutter.outcomes import WriteOutcome
 from rutter_ap_tools.bills import NewBillLine
 from rutter_ap_tools.credits import CreateCredit
 from rutter_ap_tools.findings import Finding, Severity
-from rutter_ap_tools.money import Money
+from rutter_ap_tools.money import Money, require_active
 from rutter_ap_tools.text import clean, normal_number
 from rutter_ap_tools.wire import MoneyShape, Named, Record
 
@@ -129,6 +129,7 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
 
     async def prepare(self, request: CreateCredit, company: Company, linked_account: LinkedAccount) -> PreparedWrite:
         """Resolves vendor and accounts, checks every amount's digits, and adds the lines up."""
+        require_active(request.currency)
         vendor = await company.directory.vendor(request.vendor)
         as_bill = [NewBillLine(**line.model_dump()) for line in request.lines]
         lines = [await prepared_line(line, request.currency, company, linked_account) for line in as_bill]

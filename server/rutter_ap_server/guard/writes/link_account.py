@@ -30,7 +30,7 @@ from rutter_ap_server.store.engine import Tx
 from rutter_ap_tools.accounts import LinkAccount
 from rutter_ap_tools.errors import BadInput
 from rutter_ap_tools.findings import Finding, Severity
-from rutter_ap_tools.money import exponent_of
+from rutter_ap_tools.money import require_active
 from rutter_ap_tools.text import clean, fold
 from rutter_ap_tools.wire import Named, Record
 
@@ -112,7 +112,7 @@ class LinkAccountWrite(Write[LinkFacts]):
             raise BadInput("give exactly one of `account` and `create`")
         fields: dict[str, Any] = {"role": request.role}
         if request.create:
-            exponent_of(request.create.currency)
+            require_active(request.create.currency)
             fields["create"] = request.create.model_dump()
             words = f"Create the account {clean(request.create.name)} and link it as {request.role}"
         else:

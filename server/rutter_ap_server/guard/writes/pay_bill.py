@@ -36,7 +36,7 @@ from rutter_ap_server.rutter.models.payments import AllocationDraft, BillPayment
 from rutter_ap_server.rutter.outcomes import WriteOutcome
 from rutter_ap_tools.errors import AssistantError
 from rutter_ap_tools.findings import Severity
-from rutter_ap_tools.money import Money
+from rutter_ap_tools.money import Money, require_active
 from rutter_ap_tools.payments import PayBill
 from rutter_ap_tools.wire import MoneyShape, Named, Record
 
@@ -65,6 +65,7 @@ def prepared_payment(
     company_id: str, payee: Payee, money: Money, funding: Funding, *, date_given: bool
 ) -> PreparedWrite:
     """One payment of one bill, prepared: alone or in a payment run, it is the same write."""
+    require_active(money.currency)
     return prepare(
         tool="pay_bill",
         company_id=company_id,

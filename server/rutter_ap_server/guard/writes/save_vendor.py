@@ -18,7 +18,7 @@ from rutter_ap_server.rutter.outcomes import WriteOutcome
 from rutter_ap_server.store.canonical import digest
 from rutter_ap_tools.errors import BadInput
 from rutter_ap_tools.findings import Severity
-from rutter_ap_tools.money import exponent_of
+from rutter_ap_tools.money import require_active
 from rutter_ap_tools.text import clean, fold, quote
 from rutter_ap_tools.vendors import SaveVendor
 from rutter_ap_tools.wire import Named, Record
@@ -224,7 +224,7 @@ def _changes(request: SaveVendor) -> dict[str, Any]:
         if clean(text, 400) != text:
             raise BadInput(f"`{name}` must be plain visible text on one line, without spaces around it")
     if "currency" in changes:
-        exponent_of(changes["currency"])
+        require_active(changes["currency"])
     local, at, host = changes.get("email", "a@b").partition("@")
     if not (local and at and host) or " " in local + host or "@" in host:
         raise BadInput("`email` must be one e-mail address, such as billing@example.com")

@@ -12,7 +12,8 @@ from rutter_ap_server.rutter.models.vendors import VendorUpdate
 from rutter_ap_tools.attachments import AttachFile
 from rutter_ap_tools.bills import CreateBill, GetBill, NewBillLine
 from rutter_ap_tools.payments import PayBill
-from support.bench import Bench, a_bench, accepts, codes
+from support.bench import Bench, a_bench, codes
+from support.people import accepts
 
 APPROVE = '[tools]\npay_bill = "approve"\n'
 

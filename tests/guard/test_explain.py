@@ -10,7 +10,8 @@ import pytest
 from rutter_ap_server.cli.main import main
 from rutter_ap_server.guard.reports.explain import Explanation, explain_proposal, explain_request
 from rutter_ap_tools.payments import PayBill
-from support.bench import a_bench, accepts, codes
+from support.bench import a_bench, codes
+from support.people import accepts
 
 LIMITS = """
 [tools]

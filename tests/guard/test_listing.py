@@ -15,7 +15,8 @@ from rutter_ap_server.guard.reports.listing import NO_LIMITS
 from rutter_ap_server.store.states import State
 from rutter_ap_tools.errors import BadInput
 from rutter_ap_tools.proposals import GetProposal, LimitLeft, ListProposals, ProposalList
-from support.bench import START, Bench, a_bench, accepts, declines
+from support.bench import START, Bench, a_bench
+from support.people import accepts, declines
 from support.serving import PASSCODE, bill_numbered, done, failed, link_funding, serving, text_of
 
 pytestmark = pytest.mark.anyio

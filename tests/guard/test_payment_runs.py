@@ -15,40 +15,13 @@ from hypothesis import strategies as st
 
 from rutter_ap_server.guard.approvals import NotReleased
 from rutter_ap_server.guard.writes.propose_payment_run import Candidate, choose
-from rutter_ap_server.interaction import NO_INTERACTION, Interaction
 from rutter_ap_tools.errors import AssistantError, BadInput, Refused
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.payments import ProposePaymentRun, RunResult
 from rutter_ap_tools.proposals import GET_PROPOSAL, GetProposal
-from support.bench import PASSCODE, Bench, PowerCut, a_bench, accepts, codes
-
-ALLOW = '[tools]\npay_bill = "allow"\npropose_payment_run = "allow"\n'
-# Three of the story's bills that nothing speaks against, 1,563.20 USD together.
-PLAIN = {"NW-2291": "684.20", "NW-2304": "630.00", "BH-5520": "249.00"}
-ROOMY = """
-[currencies.USD]
-approve_above = "5000.00"
-two_approvers_above = "50000.00"
-single_limit = "100000.00"
-day_limit = "100000.00"
-vendor_day_limit = "100000.00"
-"""
-
-
-async def run_of(bench: Bench, *numbers: str, interaction: Interaction = NO_INTERACTION, **more: object) -> RunResult:
-    ids = [(await bench.bill(number)).id for number in numbers]
-    intent = ProposePaymentRun.model_validate({"bill_ids": ids, "account": "Operating Checking", **more})
-    result = await bench.submit(intent, interaction)
-    assert isinstance(result, RunResult)
-    return result
-
-
-async def paid_on(bench: Bench, numbers: dict[str, str] | list[str]) -> dict[str, list[Decimal]]:
-    return {number: await bench.paid(number) for number in numbers}
-
-
-def once_each() -> dict[str, list[Decimal]]:
-    return {number: [Decimal(amount)] for number, amount in PLAIN.items()}
+from support.bench import PASSCODE, PowerCut, a_bench, codes
+from support.people import accepts
+from support.runs import ALLOW, PLAIN, ROOMY, once_each, paid_on, run_of
 
 
 async def test_one_release_pays_every_bill_by_itself_to_the_last_digit(home: Path) -> None:

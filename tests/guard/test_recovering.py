@@ -20,8 +20,9 @@ from rutter_ap_tools.bills import CreateBill, NewBillLine
 from rutter_ap_tools.credits import ApplyCredit
 from rutter_ap_tools.errors import ApError, Refused
 from rutter_ap_tools.proposals import GetProposal
-from support.bench import PASSCODE, Bench, PowerCut, a_bench, accepts, codes
+from support.bench import PASSCODE, Bench, PowerCut, a_bench, codes
 from support.pdfs import invoice
+from support.people import accepts
 
 ALLOW = '[tools]\npay_bill = "allow"\n'
 CARRIED_OUT = ["lost after", "cut off after", "unreadable after"]

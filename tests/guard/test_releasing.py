@@ -20,7 +20,8 @@ from rutter_ap_tools.bills import ListBills
 from rutter_ap_tools.errors import ApError, BadInput, Refused
 from rutter_ap_tools.payments import PayBill
 from rutter_ap_tools.proposals import GetProposal
-from support.bench import PASSCODE, Answering, Asked, InRounds, a_bench, accepts, codes, declines, never_answers
+from support.bench import PASSCODE, a_bench, codes
+from support.people import Answering, Asked, InRounds, accepts, declines, never_answers
 
 ALLOW = '[tools]\npay_bill = "allow"\n'
 
@@ -197,7 +198,7 @@ async def test_an_approver_who_was_removed_releases_nothing(home: Path) -> None:
 async def test_an_approver_cannot_have_a_name_that_hides_or_means_something_else(home: Path, name: str) -> None:
     async with a_bench(home) as bench:
         with pytest.raises(BadInput):
-            await bench.approver(name)
+            await bench.app.approvals.add_approver(name, PASSCODE, channel="terminal")
         with pytest.raises(BadInput):
             await bench.app.approvals.add_approver("Ana", "short", channel="terminal")
 

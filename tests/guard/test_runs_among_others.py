@@ -10,14 +10,29 @@ from typing import Any
 import anyio
 import pytest
 
-from guard.test_payment_runs import ALLOW, PLAIN, ROOMY, once_each, paid_on, run_of
-from guard.test_runs_and_processes import POLICY, Told, paid_once_each, the_run
-from guard.test_runs_under_attack import FIRST, SECOND, THIRD, lines_of, states_of
 from rutter_ap_server.guard.approvals import NotReleased
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.errors import ApError, Refused
 from rutter_ap_tools.proposals import GetProposal
-from support.bench import PASSCODE, Bench, a_bench, accepts
+from support.bench import PASSCODE, Bench, a_bench
+from support.people import HearsProgress, accepts
+from support.runs import (
+    ALLOW,
+    FIRST,
+    PLAIN,
+    ROOMY,
+    SECOND,
+    THIRD,
+    lines_of,
+    once_each,
+    paid_on,
+    paid_once_each,
+    run_of,
+    states_of,
+    the_run,
+)
+
+POLICY = ALLOW + ROOMY
 
 
 async def test_one_bill_in_two_runs_and_a_payment_of_its_own_in_three_processes_is_paid_once(home: Path) -> None:
@@ -82,7 +97,7 @@ async def test_a_call_that_is_given_up_in_the_middle_of_a_run_still_pays_what_wa
 
 async def test_a_client_that_is_gone_when_it_is_told_how_far_a_run_is_does_not_stop_it(home: Path) -> None:
     async with a_bench(home, POLICY) as bench:
-        client = Told({1: anyio.ClosedResourceError(), 2: anyio.BrokenResourceError()})
+        client = HearsProgress({1: anyio.ClosedResourceError(), 2: anyio.BrokenResourceError()})
         assert (await run_of(bench, *PLAIN, interaction=client)).status == "posted"
         assert client.told == [(1, 3), (2, 3), (3, 3)]
         await paid_once_each(bench)

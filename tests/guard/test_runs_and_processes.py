@@ -9,36 +9,15 @@ import anyio
 import httpx
 import pytest
 
-from guard.test_payment_runs import ALLOW, PLAIN, ROOMY, once_each, paid_on, run_of
-from guard.test_runs_under_attack import FIRST, SECOND, THIRD, states_of
 from rutter_ap_server.guard.authorize import LEASE_SECONDS, release_lease
-from rutter_ap_server.interaction import Reply
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import State
 from rutter_ap_tools.errors import ApError
-from support.bench import Answering, Bench, PowerCut, a_bench, accepts
+from support.bench import Bench, PowerCut, a_bench
+from support.people import HearsProgress, accepts
+from support.runs import ALLOW, FIRST, PLAIN, ROOMY, SECOND, THIRD, paid_once_each, run_of, states_of, the_run
 
 POLICY = ALLOW + ROOMY
-
-
-class Told(Answering):
-    """A client that is told how far a run is; `fails` says what happens to it at which line."""
-
-    def __init__(self, fails: dict[int, BaseException] | None = None) -> None:
-        super().__init__(Reply.ACCEPTED)
-        self.fails = fails or {}
-        self.told: list[tuple[float, float]] = []
-
-    async def report_progress(self, done: float, total: float, _message: str) -> None:
-        """Hears it, or is not there any more."""
-        self.told.append((done, total))
-        if int(done) in self.fails:
-            raise self.fails[int(done)]
-
-
-async def the_run(bench: Bench) -> Proposal:
-    [found] = [p for p in await bench.proposals() if p.tool == "propose_payment_run"]
-    return found
 
 
 async def released_but_unsent(bench: Bench) -> Proposal:
@@ -63,19 +42,6 @@ async def recovered(bench: Bench, rounds: int = 3) -> Bench:
         await other.app.recover()
     await other.app.aclose()
     return other
-
-
-async def paid_once_each(bench: Bench, *others: Bench) -> None:
-    """In the ledger, in our records and on the wire alike."""
-    assert await paid_on(bench, PLAIN) == once_each()
-    run = await the_run(bench)
-    assert run.record is not None
-    assert (run.state, run.record["amount"]["amount"]) == ("posted", "1563.20")
-    assert await states_of(bench, run.id) == ["posted"] * 3
-    assert await bench.spent() == "1563.20"
-    lines = await bench.app.store.read(lambda tx: tx.proposals.of_run(run.id))
-    keys = {key for one in (bench, *others) for key in one.wire.payments_sent}
-    assert keys == {line.id for line in lines}
 
 
 async def test_a_process_that_ended_between_its_claim_and_its_lines_sent_nothing_and_another_pays(home: Path) -> None:
@@ -151,7 +117,7 @@ async def test_a_process_that_ended_after_its_last_line_leaves_a_run_that_is_set
 ) -> None:
     async with a_bench(home, POLICY) as bench:
         with pytest.raises(PowerCut):
-            await run_of(bench, *PLAIN, interaction=Told({3: PowerCut()}))
+            await run_of(bench, *PLAIN, interaction=HearsProgress({3: PowerCut()}))
         assert (await the_run(bench)).state == "dispatching"
 
         other = await recovered(bench, rounds=1)

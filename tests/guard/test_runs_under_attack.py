@@ -13,26 +13,13 @@ import anyio
 import httpx
 import pytest
 
-from guard.test_payment_runs import PLAIN, ROOMY, once_each, paid_on, run_of
 from rutter_ap_server.guard.approvals import NotReleased
 from rutter_ap_server.rutter.models.vendors import VendorUpdate
-from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.errors import Refused
 from rutter_ap_tools.proposals import GetProposal
-from support.bench import Bench, a_bench, accepts, codes
-
-FIRST, SECOND, THIRD = PLAIN
-
-
-async def lines_of(bench: Bench, run_id: str | None) -> dict[str, Proposal]:
-    """The lines of a run, by the number of their bill."""
-    found = await bench.app.store.read(lambda tx: tx.proposals.of_run(str(run_id)))
-    return {number: line for number in PLAIN for line in found if number in line.summary}
-
-
-async def states_of(bench: Bench, run_id: str | None) -> list[str]:
-    lines = await lines_of(bench, run_id)
-    return [lines[number].state for number in PLAIN]
+from support.bench import Bench, a_bench, codes
+from support.people import accepts
+from support.runs import FIRST, PLAIN, ROOMY, SECOND, THIRD, lines_of, once_each, paid_on, run_of, states_of
 
 
 async def in_the_middle(

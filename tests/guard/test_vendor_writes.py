@@ -18,9 +18,10 @@ from rutter_ap_server.rutter.models.vendors import Vendor, VendorCreate, VendorU
 from rutter_ap_server.rutter.outcomes import Done
 from rutter_ap_tools.vendors import SAVE_VENDOR
 from support.bench import Bench
-from support.bench_client import approve_while, listening, spoken, talking
+from support.bench_client import approve_while, findings_in, record_writes, talking
 from support.facts import a_prepared_write
-from support.serving import answer, done, failed
+from support.people import answer
+from support.serving import done, failed
 
 YES = answer("accept", approve=True)
 NEW: dict[str, Any] = {"name": "Willow & Sons Joinery", "currency": "USD"}
@@ -104,7 +105,7 @@ async def vendor_named(bench: Bench, name: str) -> Vendor:
 
 async def test_a_new_vendor_a_person_agrees_to_is_entered_with_what_was_said(home: Path) -> None:
     async with talking(home, answering=YES) as (client, bench):
-        wire = listening(bench)
+        wire = record_writes(bench)
 
         saved = await done(
             client,
@@ -117,7 +118,7 @@ async def test_a_new_vendor_a_person_agrees_to_is_entered_with_what_was_said(hom
             **NEW,
         )
 
-        assert (saved["status"], spoken(saved)) == ("posted", ["ask policy.ask"])
+        assert (saved["status"], findings_in(saved)) == ("posted", ["ask policy.ask"])
         assert saved["summary"].startswith("Enter vendor Willow & Sons Joinery, paid in USD; email ‹office@willow")
         assert [(method, path) for method, path, _ in wire] == [("POST", "/accounting/vendors")]
         assert wire[0][2]["vendor"] == {
@@ -176,13 +177,13 @@ async def test_a_second_vendor_of_a_name_is_refused_and_one_of_almost_a_name_ask
     async with talking(home, answering=YES) as (client, bench):
         for name in ("acme packaging", "ACME PACKAGING", "Old Mill Printing"):
             refused = await failed(client, "save_vendor", name=name, currency="USD")
-            assert "refuse vendor.exists" in spoken(refused)
+            assert "refuse vendor.exists" in findings_in(refused)
         renamed = await failed(client, "save_vendor", vendor_id="Acme Packaging", name="Granite Repairs")
-        assert "refuse vendor.exists" in spoken(renamed)
+        assert "refuse vendor.exists" in findings_in(renamed)
         assert bench.wire.writes == []
 
         tried = await done(client, "save_vendor", name="Acme Packagings Ltd", currency="USD", dry_run=True)
-        assert spoken(tried) == ["ask policy.ask", "ask vendor.similar"]
+        assert findings_in(tried) == ["ask policy.ask", "ask vendor.similar"]
         assert "‹Acme Packaging›" in tried["findings"][1]["message"]
 
 
@@ -194,20 +195,20 @@ async def test_a_vendors_new_email_needs_an_approver_and_the_next_payment_still_
         bill = await bench.bill("NW-2291")
         pay = {"bill_id": bill.id, "amount": "10.00", "account": "Operating Checking"}
         before = await done(client, "pay_bill", dry_run=True, **pay)
-        assert (before["verdict"], spoken(before)) == ("allow", [])
-        wire = listening(bench)
+        assert (before["verdict"], findings_in(before)) == ("allow", [])
+        wire = record_writes(bench)
 
         held = await done(client, "save_vendor", vendor_id=vendor.id, email="pay@northwind-billing.example")
 
         assert (held["status"], wire) == ("held", [])
-        assert spoken(held) == ["approve vendor.details", "ask platform.undocumented", "ask policy.ask"]
+        assert findings_in(held) == ["approve vendor.details", "ask platform.undocumented", "ask policy.ask"]
         assert held["summary"] == ("Change vendor Northwind Utilities: email ‹pay@northwind-billing.example›")
         assert (await bench.approve(held["proposal_id"])).state == "posted"
         change = {"vendor": {"email": "pay@northwind-billing.example"}}
         assert wire == [("PATCH", f"/accounting/vendors/{vendor.id}", change)]
         # Whoever releases the change does not release the payments after it: that the vendor changed is remembered.
         after = await done(client, "pay_bill", **pay)
-        assert (after["status"], spoken(after)) == ("held", ["approve vendor.changed"])
+        assert (after["status"], findings_in(after)) == ("held", ["approve vendor.changed"])
         assert "this vendor's e-mail changed" in after["findings"][0]["message"]
 
 
@@ -220,7 +221,7 @@ async def test_only_the_billing_address_changes_and_every_other_stays(home: Path
         )
         moved = VendorUpdate(addresses=both)
         assert isinstance(await bench.company.rutter.vendors.update(vendor.id, moved, idempotency_key="hand"), Done)
-        wire = listening(bench)
+        wire = record_writes(bench)
         held = await done(client, "save_vendor", vendor_id="Granite Repairs", street="1 Quarry Road")
         assert (await bench.approve(held["proposal_id"])).state == "posted"
 
@@ -313,7 +314,7 @@ async def test_a_currency_alone_is_no_detail_by_which_a_payee_is_hijacked(home: 
     async with talking(home, answering=YES) as (client, bench):
         saved = await done(client, "save_vendor", vendor_id="Kestrel Freight", currency="GBP")
 
-        assert (saved["status"], spoken(saved)) == ("posted", ["ask platform.undocumented", "ask policy.ask"])
+        assert (saved["status"], findings_in(saved)) == ("posted", ["ask platform.undocumented", "ask policy.ask"])
         assert (await vendor_named(bench, "Kestrel Freight")).currency_codes == ("GBP",)
 
 
@@ -321,7 +322,7 @@ async def test_a_blocked_name_is_not_entered(home: Path) -> None:
     async with talking(home, f'[vendors]\nblocked = ["{NEW["name"]}"]', answering=YES) as (client, bench):
         refused = await failed(client, "save_vendor", **NEW)
 
-        assert "refuse vendor.blocked" in spoken(refused)
+        assert "refuse vendor.blocked" in findings_in(refused)
         assert bench.wire.writes == []
 
 

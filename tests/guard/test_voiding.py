@@ -19,9 +19,10 @@ from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.rutter.models.payments import AllocationDraft, BillPaymentCreate, BillPaymentUpdate
 from rutter_ap_server.rutter.outcomes import Done
 from support.bench import Bench
-from support.bench_client import approve_while, due, listening, spoken, talking
+from support.bench_client import approve_while, due, findings_in, record_writes, talking
 from support.facts import a_bill, a_prepared_write, usd
-from support.serving import answer, done, failed
+from support.people import answer
+from support.serving import done, failed
 
 BILL = "NW-2291"
 WHOLE = Decimal("684.20")
@@ -106,11 +107,11 @@ async def test_a_void_waits_for_a_named_approver_whoever_says_yes_in_the_chat_an
     async with talking(home, answering=answer("accept", approve=True)) as (client, bench):
         payment_id = await paid(bench)
         assert await due(bench, BILL) == ("paid", Decimal("0.00"))
-        wire = listening(bench)
+        wire = record_writes(bench)
 
         held = await done(client, "void_payment", payment_id=payment_id)
 
-        assert (held["status"], spoken(held), wire) == ("held", ["approve policy.approve"], [])
+        assert (held["status"], findings_in(held), wire) == ("held", ["approve policy.approve"], [])
         assert held["summary"] == (
             "Void the payment of 684.20 USD to Northwind Utilities for bill NW-2291, made 2026-03-02 "
             "from Operating Checking"
@@ -215,7 +216,7 @@ async def test_what_is_void_already_is_not_voided_again(home: Path) -> None:
 
         refused = await failed(client, "void_payment", payment_id=payment_id)
 
-        assert "refuse payment.void" in spoken(refused)
+        assert "refuse payment.void" in findings_in(refused)
         assert len(bench.wire.writes) == sent
         unknown = await failed(client, "void_payment", payment_id="no-such-payment")
         assert unknown["code"] == "rutter_not_found"
@@ -226,7 +227,7 @@ async def test_a_payment_of_a_closed_period_stays(home: Path) -> None:
         payment_id = await paid(bench)
         refused = await failed(client, "void_payment", payment_id=payment_id)
 
-        assert "refuse bill.closed_period" in spoken(refused)
+        assert "refuse bill.closed_period" in findings_in(refused)
         assert await due(bench, BILL) == ("paid", Decimal("0.00"))
 
 
@@ -262,7 +263,7 @@ async def test_a_void_frees_nothing_of_the_limits_and_paying_again_is_a_repeat_t
         assert await bench.spent() == "684.20"
 
         again = await done(client, "pay_bill", **pay)
-        assert (again["status"], spoken(again)) == ("held", ["approve payment.repeat"])
+        assert (again["status"], findings_in(again)) == ("held", ["approve payment.repeat"])
         assert (await bench.approve(again["proposal_id"])).state == "posted"
         assert (await due(bench, BILL), await bench.spent()) == (("paid", Decimal("0.00")), "1368.40")
 
@@ -270,7 +271,7 @@ async def test_a_void_frees_nothing_of_the_limits_and_paying_again_is_a_repeat_t
         voided = await done(client, "void_payment", payment_id=(await bench.bill(BILL)).linked_payments[0].id)
         await bench.approve(voided["proposal_id"])
         third = await done(client, "pay_bill", dry_run=True, **pay)
-        assert "refuse amount.over_day_limit" in spoken(third)
+        assert "refuse amount.over_day_limit" in findings_in(third)
 
 
 async def test_an_answer_lost_after_the_void_is_found_in_the_ledger_and_nothing_is_sent_again(home: Path) -> None:
@@ -343,7 +344,7 @@ async def test_a_bill_being_paid_is_not_voided_under_its_payment_nor_paid_under_
 
         bill = await bench.bill(BILL)
         refused = await failed(client, "pay_bill", bill_id=bill.id, amount="10.00", account="Operating Checking")
-        assert "refuse bill.in_flight" in spoken(refused)
+        assert "refuse bill.in_flight" in findings_in(refused)
         await bench.app.recover()
         free = await done(client, "pay_bill", bill_id=bill.id, amount="11.00", account="Operating Checking")
         assert free["status"] == "posted"
@@ -352,7 +353,7 @@ async def test_a_bill_being_paid_is_not_voided_under_its_payment_nor_paid_under_
         unknown = await done(client, "pay_bill", bill_id=bill.id, amount="12.00", account="Operating Checking")
         assert unknown["status"] == "unknown"
         other = await failed(client, "void_payment", payment_id=free["record"]["id"])
-        assert "refuse bill.in_flight" in spoken(other)
+        assert "refuse bill.in_flight" in findings_in(other)
 
 
 @pytest.mark.parametrize("platform", ["XERO", "SAGE_INTACCT"])
@@ -362,7 +363,7 @@ async def test_a_platform_that_is_not_known_to_void_says_so_before_anything_is_s
         [link] = (await bench.bill(number)).linked_payments
         held = await done(client, "void_payment", payment_id=link.id)
 
-        assert spoken(held) == ["approve policy.approve", "ask platform.undocumented"]
+        assert findings_in(held) == ["approve policy.approve", "ask platform.undocumented"]
         assert "a person can void it there" in held["findings"][1]["message"]
         assert bench.wire.writes == []
         # Released all the same, the platform turns it down: that is a failure, and not an open question.
@@ -375,6 +376,6 @@ async def test_a_platform_that_is_known_to_void_says_nothing_and_does(home: Path
         [link] = (await bench.bill("HS-1")).linked_payments
         held = await done(client, "void_payment", payment_id=link.id)
 
-        assert spoken(held) == ["approve policy.approve"]
+        assert findings_in(held) == ["approve policy.approve"]
         assert (await bench.approve(held["proposal_id"])).state == "posted"
         assert await due(bench, "HS-1") == ("open", Decimal("420.00"))

@@ -21,6 +21,7 @@ from rutter_ap_server.mcp.server import build_server
 from rutter_ap_server.settings import read_settings
 from rutter_ap_tools.catalogue import CATALOGUE
 from rutter_sandbox import open_sandbox
+from support.approvers import add_approver
 from support.connect_flow import consent
 from support.journeys.ledger import lines_of
 from support.journeys.narration import Call, Decline, Given, Journey, Release, SignIn, Taken
@@ -77,14 +78,14 @@ class Assistant:
     async def release(self, step: Release) -> None:
         """The approver looks at it and releases it, with a passcode no assistant is given."""
         company = await self.app.companies.get("")
-        await self.app.approvals.add_approver(APPROVER, PASSCODE, channel="terminal")
+        await add_approver(self.app.store, APPROVER, PASSCODE)
         seen = await self.app.approvals.preview(self.answers[step.tool]["proposal_id"], company)
         released = await self.app.approvals.approve(seen, company, name=APPROVER, passcode=PASSCODE, channel="terminal")
         assert released.state == "posted", released.findings
 
     async def decline(self, step: Decline) -> None:
         """The approver declines it."""
-        await self.app.approvals.add_approver(APPROVER, PASSCODE, channel="terminal")
+        await add_approver(self.app.store, APPROVER, PASSCODE)
         proposal_id = self.answers[step.tool]["proposal_id"]
         await self.app.approvals.decline(proposal_id, name=APPROVER, passcode=PASSCODE, channel="terminal")
 

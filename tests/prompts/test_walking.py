@@ -52,19 +52,19 @@ async def walk(client: Client, prompt: str, words: dict[str, str], given: Given)
         if any(name == "dry_run" for name, _, _ in parts):
             tried = await done(client, tool, **arguments, dry_run=True)
             assert tried["status"] == "dry_run"
-        pending_answer = await done(client, tool, **arguments)
-        if pending_answer.get("proposal_id"):
-            given["proposal_id"] = pending_answer["proposal_id"]
-        if (pending_answer.get("record") or {}).get("kind") == "bill":
-            given["bill_id"] = pending_answer["record"]["id"]
-        if tool == "connect_ledger" and pending_answer["status"] == "waiting":
-            given["connection_id"] = pending_answer["company"]["id"]
-        seen.append((tool, pending_answer))
+        response = await done(client, tool, **arguments)
+        if response.get("proposal_id"):
+            given["proposal_id"] = response["proposal_id"]
+        if (response.get("record") or {}).get("kind") == "bill":
+            given["bill_id"] = response["record"]["id"]
+        if tool == "connect_ledger" and response["status"] == "waiting":
+            given["connection_id"] = response["company"]["id"]
+        seen.append((tool, response))
     return seen
 
 
 def answers(seen: Seen, tool: str) -> list[dict[str, Any]]:
-    return [pending_answer for name, pending_answer in seen if name == tool]
+    return [response for name, response in seen if name == tool]
 
 
 async def test_a_bill_is_entered_from_its_document(home: Path) -> None:

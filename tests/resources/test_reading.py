@@ -88,9 +88,9 @@ async def test_a_resource_is_what_its_tool_answers(mode: str, home: Path) -> Non
             (f"ap://proposals/{held['proposal_id']}", "get_proposal", {"proposal_id": held["proposal_id"]}),
             (f"ap://company/{company_id}", "list_connections", {"company": company_id}),
         ):
-            pending_answer = await done(client, tool, **arguments)
+            response = await done(client, tool, **arguments)
             read = await json_of(client, uri)
-            assert read == pending_answer, uri
+            assert read == response, uri
 
 
 @both_generations
@@ -147,7 +147,7 @@ async def test_an_address_that_never_was_has_the_one_answer(mode: str, home: Pat
 
 
 async def test_whatever_an_address_is_it_has_an_answer_of_ours(home: Path) -> None:
-    dice, pending_answer = random.Random(2026), 0
+    dice, answered = random.Random(2026), 0
     refused: list[tuple[str, MCPError]] = []
     async with serving(home) as (client, app):
         bill = await bill_numbered(client, "NW-2291")
@@ -187,10 +187,10 @@ async def test_whatever_an_address_is_it_has_an_answer_of_ours(home: Path) -> No
                 uri = uri[:at] + dice.choice([*nasty, ""]) + uri[at + dice.randint(0, 2) :]
             try:
                 await client.read_resource(uri)
-                pending_answer += 1
+                answered += 1
             except MCPError as refusal:
                 refused.append((uri, refusal))
-    assert pending_answer
+    assert answered
     assert len(refused) > 100
     for uri, error in refused:
         assert error.code == INVALID_PARAMS, uri

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
 from rutter_sandbox import Sandbox, open_sandbox
-from support.sandbox.wire import TODAY, Wire
-
-On = Callable[[str], Wire]
+from support.sandbox.wire import TODAY, On, Wire
 
 
 @pytest.fixture

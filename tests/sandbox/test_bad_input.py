@@ -10,9 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rutter_sandbox import open_sandbox
-from sandbox.conftest import On
 from support.sandbox.bodies import bill_fields, refused
-from support.sandbox.wire import ENVELOPES, TODAY, Json, Wire, encoded
+from support.sandbox.wire import ENVELOPES, TODAY, Json, On, Wire, encoded
 
 NOT_JSON_OBJECTS = [
     b"",
@@ -125,9 +124,9 @@ CHANGES: list[Json] = [
 @pytest.mark.parametrize("change", CHANGES, ids=[str(one)[:50] for one in CHANGES])
 def test_a_bill_with_one_wrong_field_is_refused_by_rutter_itself(wire: Wire, change: Json) -> None:
     before = len(wire.every("bills"))
-    pending_answer = wire.send("POST", "bills", bill_fields(wire) | change)
-    refused(pending_answer, 400)
-    assert pending_answer.job_id is None
+    response = wire.send("POST", "bills", bill_fields(wire) | change)
+    refused(response, 400)
+    assert response.job_id is None
     assert len(wire.every("bills")) == before
 
 
@@ -160,9 +159,9 @@ def test_a_negative_allocation_never_reaches_the_platform(wire: Wire, negative: 
     link = {"id": bill["id"], "allocated_amount": negative}
     account = wire.of_type("bank")["id"]
     given = {"account_id": account, "transaction_date": "2026-03-15", "linked_bills": [link]}
-    pending_answer = wire.send("POST", "bill_payments", given)
-    refused(pending_answer, 400)
-    assert pending_answer.job_id is None
+    response = wire.send("POST", "bill_payments", given)
+    refused(response, 400)
+    assert response.job_id is None
 
 
 @pytest.mark.parametrize(
@@ -171,9 +170,9 @@ def test_a_negative_allocation_never_reaches_the_platform(wire: Wire, negative: 
 @pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
 def test_a_hostile_id_finds_nothing(wire: Wire, method: str, record_id: str) -> None:
     body = {"bill": {"memo": "x"}} if method == "PATCH" else None
-    pending_answer = wire.call(method, f"/accounting/bills/{record_id}", body)
-    assert pending_answer.status in {200, 404, 410}
-    assert pending_answer.status != 200 or pending_answer.json == {"code": "not_found", "success": False}
+    response = wire.call(method, f"/accounting/bills/{record_id}", body)
+    assert response.status in {200, 404, 410}
+    assert response.status != 200 or response.json == {"code": "not_found", "success": False}
 
 
 def test_more_than_the_books_can_hold_is_refused_and_harmless(wire: Wire) -> None:
@@ -238,9 +237,9 @@ def test_no_mix_of_known_keys_and_any_values_surprises_it(
     wire = everyone[platform]
     path = f"/accounting/{plural}" + (f"/{wire.every('bills')[0]['id']}" if single else "")
     body = None if method == "GET" else {ENVELOPES[plural]: fields} | fields
-    pending_answer = wire.call(method, path, raw=encoded(body) if body is not None else b"", **_writable(query))
-    assert pending_answer.status in {200, 400, 404, 410, 450}
-    assert pending_answer.status == 200 or set(pending_answer.json) >= {"error_type", "error_code", "error_message"}
+    response = wire.call(method, path, raw=encoded(body) if body is not None else b"", **_writable(query))
+    assert response.status in {200, 400, 404, 410, 450}
+    assert response.status == 200 or set(response.json) >= {"error_type", "error_code", "error_message"}
 
 
 def _writable(query: dict[str, Any]) -> dict[str, Any]:

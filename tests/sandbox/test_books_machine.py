@@ -64,24 +64,24 @@ class BooksMachine(Company):
         expected = self._figures(given, inclusive=inclusive)
         taken = minor(bill["total_amount"], currency) - minor(bill["amount_due"], currency)
         change = {"line_items": self._lines(given, currency), "memo": "changed"}
-        pending_answer = self.wire.send("PATCH", f"bills/{bill['id']}", change)
+        response = self.wire.send("PATCH", f"bills/{bill['id']}", change)
         if expected.total < taken:
-            self._refused(pending_answer)
+            self._refused(response)
         else:
-            assert pending_answer.status == 200, pending_answer
-            self._agrees(pending_answer.json["bill"], expected)
+            assert response.status == 200, response
+            self._agrees(response.json["bill"], expected)
 
     @precondition(lambda self: self.bills)
     @rule(pick=picks)
     def delete_a_bill(self, pick: int) -> None:
         bill = self.bill(pick)
-        pending_answer = self.wire.call("DELETE", f"/accounting/bills/{bill['id']}")
+        response = self.wire.call("DELETE", f"/accounting/bills/{bill['id']}")
         if self.platform not in {"QUICKBOOKS", "NETSUITE"}:
-            self._refused(pending_answer, 404)
+            self._refused(response, 404)
         elif bill["linked_payments"] or bill["linked_credit_memos"]:
-            self._refused(pending_answer)
+            self._refused(response)
         else:
-            assert pending_answer.json == {"code": "deleted", "success": True}
+            assert response.json == {"code": "deleted", "success": True}
             self.bills.remove(bill["id"])
 
     # Payments
@@ -94,12 +94,12 @@ class BooksMachine(Company):
         due = minor(bill["amount_due"], currency)
         # Of every hundred parts of what is due: none of it, some, all, or more than all.
         paid = due * part // 100 if part <= 100 else due + part - 100
-        pending_answer = self._pay([{"id": bill["id"], "allocated_amount": major(paid, currency)}], currency)
+        response = self._pay([{"id": bill["id"], "allocated_amount": major(paid, currency)}], currency)
         if 0 < paid <= due:
-            assert pending_answer.status == 200, pending_answer
-            self.payments.append(pending_answer.json["bill_payment"]["id"])
+            assert response.status == 200, response
+            self.payments.append(response.json["bill_payment"]["id"])
         else:
-            self._refused(pending_answer)
+            self._refused(response)
 
     @precondition(lambda self: len(self.bills) > 1)
     @rule(picked=st.lists(picks, min_size=2, max_size=4), over=st.booleans())
@@ -117,15 +117,15 @@ class BooksMachine(Company):
             {"id": bill_id, "allocated_amount": major(units, chosen[bill_id]["currency_code"])}
             for bill_id, units in halves.items()
         ]
-        pending_answer = self._pay(links, currency)
+        response = self._pay(links, currency)
         if self._splits() and mixed and not over:
             # Each of the platform's payments may have a vendor of its own, and only a currency can stand in the way.
             mixed = any(bill["currency_code"] != currency for bill in chosen.values())
         if mixed or over or not all(halves.values()):
-            self._refused(pending_answer)
+            self._refused(response)
             return
-        assert pending_answer.status == 200, pending_answer
-        made = pending_answer.json.get("bill_payments", [pending_answer.json["bill_payment"]])
+        assert response.status == 200, response
+        made = response.json.get("bill_payments", [response.json["bill_payment"]])
         assert len(made) == (len(links) if self._splits() else 1)
         self.payments.extend(one["id"] for one in made)
 
@@ -150,23 +150,23 @@ class BooksMachine(Company):
     @rule(pick=picks)
     def void_a_payment(self, pick: int) -> None:
         payment = self._one("bill_payments", self.payments[pick % len(self.payments)])
-        pending_answer = self.wire.send("PATCH", f"bill_payments/{payment['id']}", {"status": "void"})
+        response = self.wire.send("PATCH", f"bill_payments/{payment['id']}", {"status": "void"})
         if self.platform not in {"QUICKBOOKS", "NETSUITE"}:
-            self._refused(pending_answer, 404)
+            self._refused(response, 404)
         elif payment["status"] == "void":
-            self._refused(pending_answer)
+            self._refused(response)
         else:
-            assert pending_answer.status == 200, pending_answer
+            assert response.status == 200, response
 
     @precondition(lambda self: self.payments)
     @rule(pick=picks)
     def delete_a_payment(self, pick: int) -> None:
         payment_id = self.payments[pick % len(self.payments)]
-        pending_answer = self.wire.call("DELETE", f"/accounting/bill_payments/{payment_id}")
+        response = self.wire.call("DELETE", f"/accounting/bill_payments/{payment_id}")
         if self.platform not in {"QUICKBOOKS", "NETSUITE"}:
-            self._refused(pending_answer, 404)
+            self._refused(response, 404)
         else:
-            assert pending_answer.json == {"code": "deleted", "success": True}
+            assert response.json == {"code": "deleted", "success": True}
             self.payments.remove(payment_id)
 
     # Credits
@@ -205,11 +205,11 @@ class BooksMachine(Company):
             "currency_code": currency,
             "linked_bills": [{"id": bill["id"], "allocated_amount": str(major(units, currency))}],
         }
-        pending_answer = self.wire.send("POST", "bill_credit_applications", given)
+        response = self.wire.send("POST", "bill_credit_applications", given)
         if ours and 0 < units <= room:
-            assert pending_answer.json == {"bill_credit_application": {"success": True}}
+            assert response.json == {"bill_credit_application": {"success": True}}
         else:
-            self._refused(pending_answer)
+            self._refused(response)
 
     @precondition(lambda self: self.bills and self.credits)
     @rule(bill_pick=picks, credit_pick=picks)
@@ -218,11 +218,11 @@ class BooksMachine(Company):
         linked = [link["id"] for link in credit["linked_bills"]]
         bill_id = linked[bill_pick % len(linked)] if linked else self.bill(bill_pick)["id"]
         body = {"bill_credit_unapplication": {"bill_credit_memo_id": credit["id"], "bill_id": bill_id}}
-        pending_answer = self.wire.call("POST", "/accounting/bill_credit_applications/unapply", body)
+        response = self.wire.call("POST", "/accounting/bill_credit_applications/unapply", body)
         if linked:
-            assert pending_answer.json["bill_credit_unapplication"]["success"] is True
+            assert response.json["bill_credit_unapplication"]["success"] is True
         else:
-            self._refused(pending_answer)
+            self._refused(response)
 
     @precondition(lambda self: self.credits)
     @rule(pick=picks, given=lines)
@@ -232,14 +232,14 @@ class BooksMachine(Company):
         expected = self._figures(given, inclusive=False)
         used = sum(minor(link["allocated_amount"], currency) for link in credit["linked_bills"])
         change = {"line_items": self._lines(given, currency)}
-        pending_answer = self.wire.send("PATCH", f"bill_credit_memos/{credit['id']}", change)
+        response = self.wire.send("PATCH", f"bill_credit_memos/{credit['id']}", change)
         if self.platform not in {"QUICKBOOKS", "XERO"}:
-            self._refused(pending_answer, 404)
+            self._refused(response, 404)
         elif expected.total < used or credit["status"] == "void":
-            self._refused(pending_answer)
+            self._refused(response)
         else:
-            assert pending_answer.status == 200, pending_answer
-            self._agrees(pending_answer.json["bill_credit_memo"], expected)
+            assert response.status == 200, response
+            self._agrees(response.json["bill_credit_memo"], expected)
 
     @precondition(lambda self: self.credits)
     @rule(pick=picks)
@@ -247,15 +247,15 @@ class BooksMachine(Company):
         """Xero voids a credit, the others that can delete it."""
         credit = self.credit(pick)
         if self.platform == "XERO":
-            pending_answer = self.wire.send("PATCH", f"bill_credit_memos/{credit['id']}", {"status": "void"})
+            response = self.wire.send("PATCH", f"bill_credit_memos/{credit['id']}", {"status": "void"})
         else:
-            pending_answer = self.wire.call("DELETE", f"/accounting/bill_credit_memos/{credit['id']}")
+            response = self.wire.call("DELETE", f"/accounting/bill_credit_memos/{credit['id']}")
         if self.platform == "SAGE_INTACCT":
-            self._refused(pending_answer, 404)
+            self._refused(response, 404)
         elif credit["linked_bills"] or credit["status"] == "void":
-            self._refused(pending_answer)
+            self._refused(response)
         else:
-            assert pending_answer.status == 200, pending_answer
+            assert response.status == 200, response
             if self.platform != "XERO":
                 self.credits.remove(credit["id"])
 

@@ -118,11 +118,11 @@ def test_a_killed_writer_leaves_balanced_books_and_its_commits(file: Path) -> No
 
         def pay(name: str, server: Served = server, given: Json = given) -> str | None:
             try:
-                pending_answer = server.send("bill_payments", given, key=name)
+                response = server.send("bill_payments", given, key=name)
             except (OSError, HTTPException):
                 return None
-            assert pending_answer.status == 200, pending_answer
-            return str(pending_answer.json["bill_payment"]["id"])
+            assert response.status == 200, response
+            return str(response.json["bill_payment"]["id"])
 
         with ThreadPoolExecutor(4) as pool:
             futures = [pool.submit(pay, f"{round_number}/{n}") for n in range(400)]

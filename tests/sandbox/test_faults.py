@@ -60,26 +60,26 @@ def test_a_server_error_may_come_before_or_after_the_work(served: Served, status
 @pytest.mark.parametrize(("fault", "status"), [("status_429", 429), ("status_452", 452)])
 def test_a_rate_limit_has_the_ordinary_body_and_does_nothing(served: Served, fault: str, status: int) -> None:
     body, before = served.a_payment(), served.payments()
-    pending_answer = served.pay(body, **{"X-Sandbox-Fault": fault})
-    assert pending_answer.status_code == status
-    assert set(pending_answer.json()) == {"error_type", "error_code", "error_message"}
-    assert "retry-after" not in pending_answer.headers
+    response = served.pay(body, **{"X-Sandbox-Fault": fault})
+    assert response.status_code == status
+    assert set(response.json()) == {"error_type", "error_code", "error_message"}
+    assert "retry-after" not in response.headers
     assert served.payments() == before
 
 
 @pytest.mark.parametrize("fault", ["malformed_json", "truncated_json"])
 def test_a_broken_body_hides_work_that_was_done(served: Served, fault: str) -> None:
     body, before = served.a_payment(), served.payments()
-    pending_answer = served.pay(body, **{"X-Sandbox-Fault": fault})
+    response = served.pay(body, **{"X-Sandbox-Fault": fault})
     with pytest.raises(ValueError, match=r"Expecting|Unterminated|delimiter"):
-        pending_answer.json()
+        response.json()
     assert served.payments() == before + 1
 
 
 def test_a_page_of_html_stands_where_json_should(served: Served) -> None:
-    pending_answer = served.pay(served.a_payment(), **{"X-Sandbox-Fault": "html"})
-    assert (pending_answer.status_code, pending_answer.headers["content-type"]) == (502, "text/html")
-    assert pending_answer.headers["x-rutter-sandbox"] == "true"
+    response = served.pay(served.a_payment(), **{"X-Sandbox-Fault": "html"})
+    assert (response.status_code, response.headers["content-type"]) == (502, "text/html")
+    assert response.headers["x-rutter-sandbox"] == "true"
 
 
 def test_a_repeated_cursor_leads_nowhere(served: Served) -> None:
@@ -106,10 +106,8 @@ def test_a_stale_read_shows_the_bill_before_the_last_write(served: Served) -> No
 
 
 def test_a_job_that_never_ends_stays_pending(served: Served) -> None:
-    pending_answer = served.pay(
-        served.a_payment(), **{"X-Sandbox-Fault": "job_never_ends", "Idempotency-Key": "endless"}
-    )
-    job_id = pending_answer.json()["async_response"]["id"]
+    response = served.pay(served.a_payment(), **{"X-Sandbox-Fault": "job_never_ends", "Idempotency-Key": "endless"})
+    job_id = response.json()["async_response"]["id"]
     for _ in range(4):
         job = served.client.get(f"/jobs/{job_id}").json()
         assert (job["status"], "response" in job) == ("pending", False)
@@ -129,15 +127,15 @@ def test_a_slow_answer_is_late_and_whole(served: Served) -> None:
     query = {"access_token": served.token, "limit": "1"}
     with pytest.raises(httpx.ReadTimeout):
         served.client.get("/accounting/bills", params=query, headers={"X-Sandbox-Fault": "slow=5"}, timeout=0.2)
-    pending_answer = served.client.get("/accounting/bills", params=query, headers={"X-Sandbox-Fault": "slow"})
-    assert pending_answer.status_code == 200
-    assert pending_answer.elapsed.total_seconds() >= 1
+    response = served.client.get("/accounting/bills", params=query, headers={"X-Sandbox-Fault": "slow"})
+    assert response.status_code == 200
+    assert response.elapsed.total_seconds() >= 1
 
 
 def test_an_unknown_fault_is_refused_by_name(served: Served) -> None:
-    pending_answer = served.pay(served.a_payment(), **{"X-Sandbox-Fault": "meteor"})
-    assert pending_answer.status_code == 400
-    assert all(name in pending_answer.json()["error_message"] for name in NAMES)
+    response = served.pay(served.a_payment(), **{"X-Sandbox-Fault": "meteor"})
+    assert response.status_code == 400
+    assert all(name in response.json()["error_message"] for name in NAMES)
 
 
 def test_a_rule_strikes_as_often_as_it_says_and_then_no_more(served: Served) -> None:

@@ -104,9 +104,9 @@ async def test_a_malformed_form_is_refused_without_a_server_error() -> None:
 async def test_a_link_that_was_never_given_out_says_so() -> None:
     async with calling() as caller:
         url = f"{ORIGIN}/link/connection/%3Cscript%3E"
-        for pending_answer in (await caller.client.get(url), await _consented(caller, url, platform="XERO")):
-            assert pending_answer.status_code == 404
-            assert "<script" not in pending_answer.text
+        for response in (await caller.client.get(url), await _consented(caller, url, platform="XERO")):
+            assert response.status_code == 404
+            assert "<script" not in response.text
 
 
 @pytest.mark.parametrize("changes", [{"client_id": "x"}, {"secret": "x"}])

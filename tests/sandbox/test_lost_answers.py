@@ -33,11 +33,11 @@ def _sent(served: Served, body: dict[str, Any], key: str, fault: str) -> None:
     headers = {"X-Sandbox-Fault": fault, "Idempotency-Key": key}
     query = {"access_token": served.token}
     with suppress(httpx.TransportError):
-        pending_answer = served.client.post(
+        response = served.client.post(
             "/accounting/bill_payments", params=query, json=body, headers=headers, timeout=0.5
         )
         with suppress(ValueError):
-            assert not pending_answer.is_success or "bill_payment" not in pending_answer.json()
+            assert not response.is_success or "bill_payment" not in response.json()
 
 
 @pytest.mark.parametrize("fault", AFTER)

@@ -38,20 +38,20 @@ class Described:
         self.spec: dict[str, Any] = json.loads(SPEC.read_text())
         self.met: set[tuple[str, str]] = set()
 
-    def check(self, method: str, path: str, pending_answer: Answered, status: int = 200) -> Any:
+    def check(self, method: str, path: str, response: Answered, status: int = 200) -> Any:
         """The answer has this status and fits what the description says of this endpoint."""
-        assert pending_answer.status == status, (method, path, pending_answer)
+        assert response.status == status, (method, path, response)
         described = self.spec["paths"][path][method.lower()]["responses"]
         if status != 200:
-            self._fits({"$ref": "#/components/schemas/Error"}, pending_answer, method, path)
+            self._fits({"$ref": "#/components/schemas/Error"}, response, method, path)
         else:
             self.met.add((method, path))
-            self._fits(described["200"]["content"]["application/json"]["schema"], pending_answer, method, path)
-        return json.loads(pending_answer.raw)
+            self._fits(described["200"]["content"]["application/json"]["schema"], response, method, path)
+        return json.loads(response.raw)
 
-    def _fits(self, schema: dict[str, Any], pending_answer: Answered, method: str, path: str) -> None:
+    def _fits(self, schema: dict[str, Any], response: Answered, method: str, path: str) -> None:
         root = {"components": self.spec["components"], "allOf": [schema]}
-        found = json.loads(pending_answer.raw)
+        found = json.loads(response.raw)
         faults = [f"{'/'.join(map(str, one.absolute_path))}: {one.message}" for one in _faults(root, found)]
         assert faults == [], (method, path)
 
@@ -83,11 +83,11 @@ def wire(request: pytest.FixtureRequest) -> Iterator[Wire]:
 def test_every_list_and_every_object_in_it_fits_its_description(wire: Wire, described: Described) -> None:
     for plural in LISTS:
         path = f"/accounting/{plural}"
-        pending_answer = wire.call("GET", path, expand="platform_data", limit=500)
-        if pending_answer.status == 404:
-            described.check("GET", path, pending_answer, 404)
+        response = wire.call("GET", path, expand="platform_data", limit=500)
+        if response.status == 404:
+            described.check("GET", path, response, 404)
             continue
-        for row in described.check("GET", path, pending_answer)[plural]:
+        for row in described.check("GET", path, response)[plural]:
             described.check("GET", f"{path}/{{id}}", wire.call("GET", f"{path}/{row['id']}"))
     described.check("GET", "/accounting/company_info", wire.call("GET", "/accounting/company_info"))
 
@@ -167,11 +167,11 @@ CHANGES = {
 def test_every_write_of_the_other_objects_fits_its_description(wire: Wire, described: Described) -> None:
     for plural, fields in MASTERS.items():
         path = f"/accounting/{plural}"
-        pending_answer = wire.send("POST", plural, fields)
-        if pending_answer.status == 404:
-            described.check("POST", path, pending_answer, 404)
+        response = wire.send("POST", plural, fields)
+        if response.status == 404:
+            described.check("POST", path, response, 404)
             continue
-        made = next(iter(described.check("POST", path, pending_answer).values()))
+        made = next(iter(described.check("POST", path, response).values()))
         if plural in CHANGES:
             changed = wire.send("PATCH", f"{plural}/{made['id']}", CHANGES[plural])
             described.check("PATCH", f"{path}/{{id}}", changed)
@@ -235,9 +235,9 @@ def test_a_missing_field_would_be_noticed(described: Described) -> None:
     """The comparison itself compares: an answer without one required field does not fit."""
     sandbox = open_sandbox(today=TODAY)
     wire = Wire(sandbox)
-    pending_answer = wire.call("GET", "/accounting/bills", limit=1)
+    response = wire.call("GET", "/accounting/bills", limit=1)
     for missing in (b'"amount_due"', b'"connection"', b'"line_items"'):
-        broken = Answered(200, {}, pending_answer.raw.replace(missing, b'"other"'))
+        broken = Answered(200, {}, response.raw.replace(missing, b'"other"'))
         with pytest.raises(AssertionError):
             described.check("GET", "/accounting/bills", broken)
     wire.close()

@@ -6,9 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from sandbox.conftest import On
 from support.sandbox.bodies import bill_fields, payment_fields, refused
-from support.sandbox.wire import Json, Wire
+from support.sandbox.wire import Json, On, Wire
 
 UNSUPPORTED = [
     ("XERO", "DELETE", "bills/x"),
@@ -91,10 +90,8 @@ def test_netsuite_takes_an_account_or_an_item_on_a_line_not_both(on: On) -> None
     stocked, location = wire.named("items", "Bearing 6204")["id"], wire.every("locations")[0]["id"]
 
     def enter(**line: object) -> Json:
-        pending_answer = wire.send(
-            "POST", "bills", bill_fields(wire, line_items=[{"total_amount": Decimal(5), **line}])
-        )
-        answer: Json = pending_answer.json | {"status": pending_answer.status}
+        response = wire.send("POST", "bills", bill_fields(wire, line_items=[{"total_amount": Decimal(5), **line}]))
+        answer: Json = response.json | {"status": response.status}
         return answer
 
     assert enter(account_id=account)["status"] == 200

@@ -235,10 +235,10 @@ def test_every_answer_is_one_that_the_spec_knows(
         mode = GenerationMode.POSITIVE if helped or data.draw(st.booleans()) else GenerationMode.NEGATIVE
         sending = Sending(server, company, data.draw(operation.as_strategy(generation_mode=mode)))
         sending.prepare(helped=helped, seed=data.draw(st.integers(0, 10_000)))
-        pending_answer = sending.case.call(base_url=server.base_url)
-        statuses[pending_answer.status_code] += 1
-        found = _failures(sending.case, pending_answer)
-        assert {(label, type(one).__name__) for one in found} <= set(DIFFERENCES), (found, pending_answer.content)
+        response = sending.case.call(base_url=server.base_url)
+        statuses[response.status_code] += 1
+        found = _failures(sending.case, response)
+        assert {(label, type(one).__name__) for one in found} <= set(DIFFERENCES), (found, response.content)
         failures.update((label, type(one).__name__) for one in found)
 
     for company in companies:
@@ -249,9 +249,9 @@ def test_every_answer_is_one_that_the_spec_knows(
     assert failures == {one for one in DIFFERENCES if one[0] == label}, "a listed difference is no longer there"
 
 
-def _failures(case: Case[Any], pending_answer: Any) -> list[Exception]:
+def _failures(case: Case[Any], response: Any) -> list[Exception]:
     try:
-        case.validate_response(pending_answer, checks=CHECKS)
+        case.validate_response(response, checks=CHECKS)
     except FailureGroup as group:
         return list(group.exceptions)
     return []
@@ -285,6 +285,6 @@ def test_every_documented_endpoint_is_served(label: str, server: Served, compani
 def _heard(server: Served, method: str, target: str, token: str) -> str:
     if target.endswith("invalidate"):
         token = "unknown"
-    pending_answer = server.call(method, target, None if method == "GET" else {}, access_token=token)
-    assert pending_answer.status in STATUSES
-    return str(json.loads(pending_answer.raw).get("error_message", "")) if pending_answer.status != 200 else ""
+    response = server.call(method, target, None if method == "GET" else {}, access_token=token)
+    assert response.status in STATUSES
+    return str(json.loads(response.raw).get("error_message", "")) if response.status != 200 else ""

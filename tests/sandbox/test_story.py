@@ -12,9 +12,8 @@ from pathlib import Path
 import pytest
 
 from rutter_sandbox import open_sandbox
-from sandbox.conftest import On
 from support.sandbox.bookkeeper import check_books, openings_of
-from support.sandbox.wire import TODAY, Json, Wire
+from support.sandbox.wire import TODAY, Json, On, Wire
 
 
 @contextmanager

@@ -10,8 +10,8 @@ from support.sandbox.client import Caller, calling
 async def _deleted(caller: Caller, count: int) -> list[str]:
     bills = (await caller.get("/accounting/bills", filter='status="open"', limit=count))["bills"]
     for bill in bills:
-        pending_answer = await caller.send("DELETE", f"/accounting/bills/{bill['id']}")
-        assert pending_answer.json() == {"code": "deleted", "success": True}
+        response = await caller.send("DELETE", f"/accounting/bills/{bill['id']}")
+        assert response.json() == {"code": "deleted", "success": True}
     return [bill["id"] for bill in bills]
 
 
@@ -67,9 +67,9 @@ def _milliseconds(stamp: str) -> int:
 )
 async def test_a_malformed_question_about_deletions_is_refused(query: dict[str, str]) -> None:
     async with calling() as caller:
-        pending_answer = await caller.send("GET", "/events", **query)
-        assert pending_answer.status_code == 400
-        assert pending_answer.json()["error_type"] == "API_REQUEST_ERROR"
+        response = await caller.send("GET", "/events", **query)
+        assert response.status_code == 400
+        assert response.json()["error_type"] == "API_REQUEST_ERROR"
 
 
 async def test_one_company_does_not_see_what_another_deleted() -> None:
@@ -102,8 +102,8 @@ async def test_a_sync_on_demand_moves_the_last_sync_time_if_any_is_due() -> None
 )
 async def test_a_backfill_reaches_five_years_back_at_most(body: dict[str, object], status: int) -> None:
     async with calling() as caller:
-        pending_answer = await caller.send("POST", "/connections/backfill", body)
-        assert pending_answer.status_code == status, pending_answer.text
+        response = await caller.send("POST", "/connections/backfill", body)
+        assert response.status_code == status, response.text
 
 
 async def test_a_rotated_token_replaces_the_old_one_at_once() -> None:

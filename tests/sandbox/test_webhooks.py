@@ -98,8 +98,8 @@ async def test_a_configuration_can_be_read_and_is_replaced_by_the_next(receiver:
 )
 async def test_an_address_that_no_request_can_reach_is_refused(url: object) -> None:
     async with calling() as caller:
-        pending_answer = await caller.client.put("/sandbox/webhooks", json={"webhooks": [{"url": url}]})
-        assert pending_answer.status_code == 400
+        response = await caller.client.put("/sandbox/webhooks", json={"webhooks": [{"url": url}]})
+        assert response.status_code == 400
         assert await caller.get("/configs/webhooks") == []
 
 

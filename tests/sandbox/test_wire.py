@@ -9,9 +9,8 @@ from decimal import Decimal
 
 import pytest
 
-from sandbox.conftest import On
 from support.sandbox.bodies import bill_fields, payment_fields, refused
-from support.sandbox.wire import Wire, basic, keyed
+from support.sandbox.wire import On, Wire, basic, keyed
 
 # Credentials and versions
 
@@ -143,11 +142,11 @@ def test_a_connection_that_is_not_usable_says_why(wire: Wire, status: str, code:
 @pytest.mark.parametrize("total", ["10.00", "0.001"])
 def test_an_asynchronous_write_is_a_job_until_it_is_done(wire: Wire, total: str) -> None:
     body = {"response_mode": "async", "bill": bill_fields(wire, total)}
-    pending_answer = wire.call("POST", "/accounting/bills", body, headers=keyed("a key"))
-    pending = pending_answer.json["async_response"]
-    assert pending_answer.status == 200
+    response = wire.call("POST", "/accounting/bills", body, headers=keyed("a key"))
+    pending = response.json["async_response"]
+    assert response.status == 200
     assert pending["status"] == "prequeued"
-    assert pending["id"] == pending_answer.job_id
+    assert pending["id"] == response.job_id
     assert pending["response_url"] == f"http://sandbox/versioned/jobs/{pending['id']}"
     first = wire.get(f"/jobs/{pending['id']}", access_token=None)
     assert first["status"] == "pending"
@@ -168,9 +167,9 @@ def test_an_asynchronous_write_is_a_job_until_it_is_done(wire: Wire, total: str)
 
 
 def test_a_synchronous_write_is_a_finished_job(wire: Wire) -> None:
-    pending_answer = wire.send("POST", "bills", bill_fields(wire))
-    job = wire.get(f"/jobs/{pending_answer.job_id}")
-    assert (job["status"], job["response"]) == ("success", {"http_status": 200, "body": pending_answer.json})
+    response = wire.send("POST", "bills", bill_fields(wire))
+    job = wire.get(f"/jobs/{response.job_id}")
+    assert (job["status"], job["response"]) == ("success", {"http_status": 200, "body": response.json})
     refused(wire.call("GET", "/jobs/unknown"), 410)
 
 
@@ -204,14 +203,14 @@ def test_a_repeated_key_replays_the_first_reply_and_books_once(wire: Wire) -> No
 def test_a_key_with_another_request_is_a_conflict(wire: Wire, on: On) -> None:
     given = bill_fields(wire)
     made = wire.send("POST", "bills", given, key="k").json["bill"]
-    for pending_answer in (
+    for response in (
         wire.send("POST", "bills", given | {"memo": "more"}, key="k"),
         wire.send("POST", "vendors", {"vendor_name": "V", "contact_name": "V", "currency_code": "USD"}, key="k"),
         wire.send("PATCH", f"bills/{made['id']}", given, key="k"),
         on("NETSUITE").send("POST", "bills", given, key="k"),
     ):
-        refused(pending_answer, 409)
-        assert pending_answer.job_id is None
+        refused(response, 409)
+        assert response.job_id is None
 
 
 def test_a_platform_refusal_is_kept_under_its_key_for_ever(wire: Wire) -> None:
@@ -236,9 +235,9 @@ def test_a_platform_refusal_is_kept_under_its_key_for_ever(wire: Wire) -> None:
 def test_a_request_that_was_not_accepted_leaves_its_key_free(wire: Wire) -> None:
     given = bill_fields(wire)
     for body in ({}, given | {"memo": None}, given | {"vendor_id": "unknown"}):
-        pending_answer = wire.send("POST", "bills", body, key="k")
-        refused(pending_answer, 400)
-        assert pending_answer.job_id is None
+        response = wire.send("POST", "bills", body, key="k")
+        refused(response, 400)
+        assert response.job_id is None
     refused(wire.call("PATCH", "/accounting/bills/unknown", {"bill": {}}, headers=keyed("k")), 410)
     assert wire.send("POST", "bills", given, key="k").status == 200
 

@@ -10,7 +10,8 @@ import pytest
 from mcp.client import Client
 from mcp.types import ElicitRequestParams, ElicitResult, InputRequiredResult, InputResponses
 
-from support.serving import answer, bill_numbered, done, failed, link_funding, over_stdio, serving
+from support.people import answer
+from support.serving import bill_numbered, done, failed, link_funding, over_stdio, serving
 
 pytestmark = pytest.mark.anyio
 BOTH = pytest.mark.parametrize("mode", ["auto", "legacy"], ids=["rounds", "in the call"])

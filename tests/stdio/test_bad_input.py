@@ -73,7 +73,7 @@ async def counted(home: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
         assert wire.written == []
 
 
-async def pending_answer(client: Client, wrong: WrongCall) -> list[str]:
+async def faults_in_reply(client: Client, wrong: WrongCall) -> list[str]:
     """What is not right about the answer to a call that must fail."""
     result = await client.call_tool(wrong.tool, wrong.arguments)
     return faults_of(wrong, result) + ([] if result.is_error else [f"{wrong.what}: it was taken"])
@@ -84,7 +84,7 @@ async def test_every_malformed_argument_is_named_and_never_sent(home: Path, monk
     assert {wrong.tool for wrong in wrongs} == {tool.name for tool in CATALOGUE}
     async with counted(home, monkeypatch) as (client, app, wire):
         proposed = await app.store.read(lambda tx: tx.proposals.starting_with(""))
-        assert [fault for wrong in wrongs for fault in await pending_answer(client, wrong)] == []
+        assert [fault for wrong in wrongs for fault in await faults_in_reply(client, wrong)] == []
         assert wire.asked == []
         assert await app.store.read(lambda tx: tx.proposals.starting_with("")) == proposed
 
@@ -110,7 +110,7 @@ async def test_a_reference_to_no_record_of_its_kind_leads_nowhere(home: Path, mo
                 # What was proposed for a bill is our own to know, whether the ledger still has the bill or not.
                 assert (await done(client, wrong.tool, **wrong.arguments))["proposals"] == []
             else:
-                faults += await pending_answer(client, wrong)
+                faults += await faults_in_reply(client, wrong)
         assert faults == []
         # A value stays within its own segment of a path: it leads to no other place, and its question mark is no query.
         segments = {segment for _, path in wire.asked for segment in path.split("/")}

@@ -10,12 +10,12 @@ from pathlib import Path
 import anyio
 import pytest
 
-from guard.test_payment_runs import ALLOW, PLAIN, ROOMY, once_each, paid_on, run_of
 from rutter_ap_server.guard.authorize import LEASE_SECONDS
 from rutter_ap_server.settings import Settings, read_settings
 from rutter_ap_tools.errors import ApError
 from support import bench as parts
 from support.bench import Bench, PowerCut, a_bench
+from support.runs import ALLOW, PLAIN, ROOMY, once_each, paid_on, run_of
 
 
 @pytest.fixture

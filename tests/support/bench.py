@@ -21,7 +21,7 @@ from rutter_ap_server.companies.company import Company, CompanyIdentity
 from rutter_ap_server.companies.directory import Directory
 from rutter_ap_server.companies.registry import CompanyRegistry
 from rutter_ap_server.documents.files import Documents
-from rutter_ap_server.interaction import NO_INTERACTION, Interaction, NoInteraction, PendingAnswer, Question, Reply
+from rutter_ap_server.interaction import NO_INTERACTION, Interaction
 from rutter_ap_server.rutter import Credentials, RutterClient
 from rutter_ap_server.rutter.filters import equal
 from rutter_ap_server.rutter.models.bills import Bill
@@ -35,6 +35,7 @@ from rutter_ap_server.store.states import State
 from rutter_ap_tools.payments import PayBill
 from rutter_ap_tools.wire import WriteArguments, WriteResult
 from rutter_sandbox import Sandbox, open_sandbox
+from support.approvers import add_approver
 
 START = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 PASSCODE = "correct horse"
@@ -237,7 +238,7 @@ class Bench:
     async def approver(self, *names: str) -> None:
         """Adds approvers, all with one passcode."""
         for name in names:
-            await self.app.approvals.add_approver(name, PASSCODE, channel="terminal")
+            await add_approver(self.app.store, name, PASSCODE)
 
     async def approve(self, proposal_id: str | None, name: str = "Ana") -> Proposal:
         """An approver looks at a proposal and releases it."""
@@ -264,68 +265,6 @@ async def a_bench(home: Path, policy: str = "") -> AsyncIterator[Bench]:
     finally:
         await bench.app.aclose()
         sandbox.close()
-
-
-class Answering(NoInteraction):
-    """A person who answers every question the same, after `meanwhile` has happened."""
-
-    can_ask = True
-
-    def __init__(self, answer: Reply, meanwhile: Callable[[], Any] | None = None) -> None:
-        self._answer = answer
-        self._meanwhile = meanwhile
-        self.questions: list[Question] = []
-
-    def pending_answer(self) -> PendingAnswer | None:
-        """No answer comes before its question."""
-        return None
-
-    async def ask(self, question: Question) -> Reply:
-        """The answer."""
-        self.questions.append(question)
-        if self._meanwhile is not None:
-            await self._meanwhile()
-        return self._answer
-
-
-def accepts(meanwhile: Callable[[], Any] | None = None) -> Answering:
-    """A person who says yes."""
-    return Answering(Reply.ACCEPTED, meanwhile)
-
-
-def declines() -> Answering:
-    """A person who says no, or a client that does so unasked."""
-    return Answering(Reply.DECLINED)
-
-
-def never_answers() -> Answering:
-    """A question that nobody answered in time."""
-    return Answering(Reply.NONE)
-
-
-class Asked(Exception):
-    """The call ended with a question."""
-
-    def __init__(self, question: Question) -> None:
-        super().__init__("asked")
-        self.question = question
-
-
-class InRounds(NoInteraction):
-    """A client that repeats the call with its answer, as the newer protocol does."""
-
-    can_ask = True
-
-    def __init__(self, question_id: str = "", answer: Reply = Reply.ACCEPTED) -> None:
-        self._brought = PendingAnswer(question_id, answer) if question_id else None
-
-    def pending_answer(self) -> PendingAnswer | None:
-        """What this call brought along."""
-        return self._brought
-
-    async def ask(self, question: Question) -> Reply:
-        """Ends the call."""
-        raise Asked(question)
 
 
 def codes(result: WriteResult | Proposal) -> list[str]:

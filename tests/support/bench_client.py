@@ -13,6 +13,7 @@ from typing import Any
 import anyio
 import httpx
 from mcp.client import Client
+from mcp.client.session import ElicitationFnT
 
 from rutter_ap_server.companies.company import CompanyIdentity
 from rutter_ap_server.companies.directory import Directory
@@ -20,12 +21,11 @@ from rutter_ap_server.mcp.server import build_server
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.catalogue import CATALOGUE
 from support.bench import PASSCODE, Bench, OneCompany, a_bench
-from support.serving import Answering
 
 
 @asynccontextmanager
 async def talking(
-    home: Path, policy: str = "", *, platform: str = "QUICKBOOKS", answering: Answering | None = None
+    home: Path, policy: str = "", *, platform: str = "QUICKBOOKS", answering: ElicitationFnT | None = None
 ) -> AsyncIterator[tuple[Client, Bench]]:
     """A client and its bench, in the story's company on that platform; "Ana" and "Bo" are approvers."""
     async with a_bench(home, policy) as bench:
@@ -54,20 +54,20 @@ def _move(bench: Bench, platform: str) -> None:
     companies._company_of_bench = bench.company
 
 
-def listening(bench: Bench) -> list[tuple[str, str, Any]]:
+def record_writes(bench: Bench) -> list[tuple[str, str, Any]]:
     """From now on, what every write says on the wire: method, path, and body with numbers as they were written."""
-    mentioned_before: list[tuple[str, str, Any]] = []
+    sent: list[tuple[str, str, Any]] = []
 
-    def record_mentions(request: httpx.Request) -> bool:
+    def record(request: httpx.Request) -> bool:
         if request.method != "GET":
             assert isinstance(request.stream, httpx.ByteStream)
             content = b"".join(request.stream)
             body = json.loads(content, parse_float=str, parse_int=str) if content else None
-            mentioned_before.append((request.method, request.url.path.removeprefix("/versioned"), body))
+            sent.append((request.method, request.url.path.removeprefix("/versioned"), body))
         return False
 
-    bench.wire.gate(record_mentions)
-    return mentioned_before
+    bench.wire.gate(record)
+    return sent
 
 
 async def approve_while(
@@ -105,6 +105,6 @@ async def due(bench: Bench, number: str) -> tuple[str, Decimal]:
     return bill.status, bill.amount_due
 
 
-def spoken(pending_answer: dict[str, Any]) -> list[str]:
+def findings_in(answer: dict[str, Any]) -> list[str]:
     """The findings of an answer or an error, each as severity and code."""
-    return [f"{found['severity']} {found['code']}" for found in pending_answer["findings"]]
+    return [f"{found['severity']} {found['code']}" for found in answer["findings"]]

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from mcp.client import Client
 
 from rutter_ap_server.app import App
+from support.approvers import add_approver
 from support.recording import marked
 from support.serving import PASSCODE, done
 
@@ -61,7 +62,7 @@ async def account_of(client: Client, account_type: str, currency: str) -> str:
 async def released(app: App, held: dict[str, Any]) -> str:
     """The state of a held write after an approver released it."""
     assert held["status"] == "held", held
-    await app.approvals.add_approver("Dana", PASSCODE, channel="terminal")
+    await add_approver(app.store, "Dana", PASSCODE)
     company = await app.companies.get("")
     seen = await app.approvals.preview(held["proposal_id"], company)
     after = await app.approvals.approve(seen, company, name="Dana", passcode=PASSCODE, channel="terminal")

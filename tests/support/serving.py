@@ -11,7 +11,7 @@ from typing import Any
 from mcp.client import Client
 from mcp.client.session import ElicitationFnT
 from mcp.client.stdio import StdioServerParameters
-from mcp.types import CallToolResult, ElicitRequestParams, ElicitResult, TextContent
+from mcp.types import CallToolResult, TextContent
 
 from rutter_ap_prompts import instructions
 from rutter_ap_server.app import App
@@ -21,7 +21,6 @@ from rutter_ap_server.settings import read_settings
 from rutter_ap_tools.catalogue import narrowed
 
 PASSCODE = "a passcode only Dana knows"
-Answering = ElicitationFnT
 
 
 def app_in(home: Path, environ: Mapping[str, str] | None = None, clock: Clock | None = None) -> App:
@@ -34,7 +33,7 @@ async def serving(
     home: Path,
     *,
     mode: str = "auto",
-    answering: Answering | None = None,
+    answering: ElicitationFnT | None = None,
     environ: Mapping[str, str] | None = None,
     clock: Clock | None = None,
 ) -> AsyncIterator[tuple[Client, App]]:
@@ -51,7 +50,7 @@ async def serving(
 
 @asynccontextmanager
 async def over_stdio(
-    home: Path, *, mode: str = "auto", answering: Answering | None = None, environ: Mapping[str, str] | None = None
+    home: Path, *, mode: str = "auto", answering: ElicitationFnT | None = None, environ: Mapping[str, str] | None = None
 ) -> AsyncIterator[Client]:
     """A client connected to a server process of its own, started as Claude Desktop would."""
     server = StdioServerParameters(
@@ -61,15 +60,6 @@ async def over_stdio(
     )
     async with Client(server, mode=mode, elicitation_callback=answering) as client:
         yield client
-
-
-def answer(action: str, **content: Any) -> Answering:
-    """A person who always answers the same."""
-
-    async def answering(context: Any, params: ElicitRequestParams) -> ElicitResult:
-        return ElicitResult(action=action, content=content or None)
-
-    return answering
 
 
 async def done(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:

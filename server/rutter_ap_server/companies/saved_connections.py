@@ -122,11 +122,9 @@ class ConnectionRepository:
     async def _with_last_answers(self, found: ConnectionList) -> ConnectionList:
         """Records which connections responded, and adds when the others last did."""
         kept = {one.id: one for one in await self.store.read(lambda tx: tx.connections.all(self.environment))}
-        pending_answer = [
-            row.id for row in found.connections if row.id in kept and row.health not in ("unknown", "waiting")
-        ]
-        if pending_answer:
-            await self.store.write(lambda tx: tx.connections.seen(pending_answer))
+        responded = [row.id for row in found.connections if row.id in kept and row.health not in ("unknown", "waiting")]
+        if responded:
+            await self.store.write(lambda tx: tx.connections.seen(responded))
         return found.model_copy(update={"connections": [_last_answer(row, kept) for row in found.connections]})
 
     async def rename(self, kept: SavedConnection, name: str, *, actor: str) -> None:

@@ -25,9 +25,9 @@ def payment_fields(wire: Wire, *bills: Json, amount: str = "1.00") -> Json:
     return {"account_id": account["id"], "transaction_date": "2026-03-15", "linked_bills": links}
 
 
-def refused(pending_answer: Answered, status: int, code: str | None = None) -> None:
+def refused(response: Answered, status: int, code: str | None = None) -> None:
     """A refusal has the documented body, and its status is the one expected."""
-    assert pending_answer.status == status, pending_answer
-    body = pending_answer.json
+    assert response.status == status, response
+    body = response.json
     assert all(isinstance(body[name], str) and body[name] for name in ("error_type", "error_code", "error_message"))
     assert code is None or body["error_code"] == code, body

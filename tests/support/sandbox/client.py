@@ -72,9 +72,9 @@ class Caller:
         return {"bill_payment": fields | {"linked_bills": [link]}}
 
 
-def _good(pending_answer: httpx.Response) -> Any:
-    assert pending_answer.status_code == 200, pending_answer.text
-    return pending_answer.json()
+def _good(response: httpx.Response) -> Any:
+    assert response.status_code == 200, response.text
+    return response.json()
 
 
 @asynccontextmanager

@@ -74,9 +74,9 @@ def companies_of(server: Served) -> list[Company]:
 def _company(server: Served, platform: str, token: str) -> Company:
     company = Company(platform, token)
     for plural in _PLURALS:
-        pending_answer = server.call("GET", f"/accounting/{plural}", access_token=token, limit="500")
-        if pending_answer.status == 200:
-            rows = pending_answer.json[plural]
+        response = server.call("GET", f"/accounting/{plural}", access_token=token, limit="500")
+        if response.status == 200:
+            rows = response.json[plural]
             company.ids[plural] = [one["id"] for one in rows]
             if plural == "accounts":
                 company.accounts = {one["account_type"]: one["id"] for one in rows if "Euro" not in one["name"]}
@@ -109,8 +109,8 @@ def new_credit(server: Served, company: Company, bill: Json, *, applied: bool) -
     credit = _made(server, company, "bill_credit_memos", "bill_credit_memo", given)
     if applied:
         body = {"bill_credit_application": application(company, credit, bill)}
-        pending_answer = server.call("POST", "/accounting/bill_credit_applications", body, access_token=company.token)
-        assert pending_answer.status == 200, pending_answer
+        response = server.call("POST", "/accounting/bill_credit_applications", body, access_token=company.token)
+        assert response.status == 200, response
     return credit
 
 
@@ -125,9 +125,9 @@ def application(company: Company, credit: Json, bill: Json) -> Json:
 
 
 def _made(server: Served, company: Company, plural: str, name: str, fields: Json) -> Json:
-    pending_answer = server.call("POST", f"/accounting/{plural}", {name: fields}, access_token=company.token)
-    assert pending_answer.status == 200, pending_answer
-    made: Json = pending_answer.json[name]
+    response = server.call("POST", f"/accounting/{plural}", {name: fields}, access_token=company.token)
+    assert response.status == 200, response
+    made: Json = response.json[name]
     return made
 
 

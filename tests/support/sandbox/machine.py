@@ -96,11 +96,11 @@ class Company(RuleBasedStateMachine):
     def _figures(self, given: Lines, *, inclusive: bool) -> Figures:
         return figures([(one, PERCENTS[rate if self.taxes else None]) for one, rate, _ in given], inclusive=inclusive)
 
-    def _refused(self, pending_answer: Answered, status: int = 450) -> None:
+    def _refused(self, response: Answered, status: int = 450) -> None:
         """A refusal has the documented status, and has changed nothing at all."""
-        assert pending_answer.status == status, pending_answer
+        assert response.status == status, response
         if status == 450:
-            assert pending_answer.job_id
+            assert response.job_id
         assert self.wire.books() == self.books
 
     def _pay(self, links: list[Json], currency: str, **fields: object) -> Answered:

@@ -41,9 +41,9 @@ class Served:
         return str(self.announced["base_url"]).removesuffix("/versioned")
 
     def get(self, path: str, **query: str) -> Any:
-        pending_answer = self.client.get(path, params={"access_token": self.token, **query})
-        assert pending_answer.status_code == 200, pending_answer.text
-        return pending_answer.json()
+        response = self.client.get(path, params={"access_token": self.token, **query})
+        assert response.status_code == 200, response.text
+        return response.json()
 
     def a_payment(self, amount: float = 10.0) -> dict[str, Any]:
         """The body of a payment on the earliest large bill in dollars that is still due."""

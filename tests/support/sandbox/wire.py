@@ -6,7 +6,7 @@ import asyncio
 import base64
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -114,9 +114,9 @@ class Wire:
         return Answered(sent[0]["status"], named, raw)
 
     def get(self, path: str, **query: Any) -> Json:
-        pending_answer = self.call("GET", path, **query)
-        assert pending_answer.status == 200, pending_answer
-        found: Json = pending_answer.json
+        response = self.call("GET", path, **query)
+        assert response.status == 200, response
+        found: Json = response.json
         return found
 
     def send(self, method: str, noun: str, fields: Json, *, key: str | None = None, **query: Any) -> Answered:
@@ -126,9 +126,9 @@ class Wire:
 
     def create(self, plural: str, **fields: object) -> Json:
         """A write that must succeed; gives the object back."""
-        pending_answer = self.send("POST", plural, fields)
-        assert pending_answer.status == 200, pending_answer
-        made: Json = pending_answer.json[ENVELOPES[plural]]
+        response = self.send("POST", plural, fields)
+        assert response.status == 200, response
+        made: Json = response.json[ENVELOPES[plural]]
         return made
 
     def pages(self, plural: str, limit: int = 500, **query: Any) -> Iterator[list[Json]]:
@@ -157,6 +157,10 @@ class Wire:
     def books(self) -> dict[str, list[Json]]:
         """Everything that a refused write must leave as it was."""
         return {plural: self.every(plural) for plural in LISTED}
+
+
+On = Callable[[str], Wire]
+"""Gives a caller of the company on that platform."""
 
 
 ENVELOPES = {

@@ -28,7 +28,7 @@ vendor_day_limit = "15000"
 @pytest.mark.parametrize(
     ("text", "where"),
     [
-        (USD + 'week_limit = "1.005"', "USD: an amount in USD has at most 2 digits"),
+        (USD + 'week_limit = "1.005"', "USD: an amount in USD has at most 2 decimal places"),
         (USD + "month_limit = 5", "currencies.USD.month_limit must be a decimal in quotes"),
         (USD + 'year_limit = "5"', "currencies.USD.year_limit is not a known field"),
         ('[rules]\nunusual_factor = "0.9"', "unusual_factor must be at least 1"),
@@ -36,7 +36,7 @@ vendor_day_limit = "15000"
         ("[rules]\nunusual_factor = 3", "rules.unusual_factor must be a text in quotes"),
         ("[rules]\ncooling_days = 0", "rules.cooling_days"),
         ("[rules]\njust_under_percent = 51", "rules.just_under_percent"),
-        ('[rules.document_required_above]\nUSD = "1.005"', "USD: an amount in USD has at most 2 digits"),
+        ('[rules.document_required_above]\nUSD = "1.005"', "USD: an amount in USD has at most 2 decimal places"),
         ('[rules.document_required_above]\nUSX = "1"', "USX: currency must be an ISO 4217 code"),
         ("[rules.document_required_above]\nUSD = 500", "must be a decimal in quotes"),
         ('[rules.severity]\n"bill.similr" = "off"', "bill.similr is not a code of a rule"),
@@ -51,7 +51,7 @@ vendor_day_limit = "15000"
         ('[quiet_hours]\nstarts = "22:00"', "quiet_hours: a window needs both starts and ends"),
         ('[quiet_hours]\nstarts = "24:00"\nends = "06:00"', "quiet_hours.starts"),
         ('[quiet_hours]\ndays = ["saturday"]', "quiet_hours.days.0"),
-        ('[approvers.Ana]\nmax = {USD = "1.005"}', "USD: an amount in USD has at most 2 digits"),
+        ('[approvers.Ana]\nmax = {USD = "1.005"}', "USD: an amount in USD has at most 2 decimal places"),
         ('[approvers.Ana]\ntools = ["pay"]', "approvers.Ana.tools.0: pay is not a tool that writes"),
         ('closing_date = "2026-01-31"', "closing_date"),
         ("[companies.c1]\nday_limit = '5'", "companies.c1.day_limit is not a known field"),

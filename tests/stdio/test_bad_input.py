@@ -126,7 +126,7 @@ async def test_a_reference_to_no_record_of_its_kind_leads_nowhere(home: Path, mo
         ("pay_bill", {"bill_id": "BILL", "amount": "-10.00"}, "bad_input", "`amount`"),
         ("pay_bill", {"bill_id": "BILL", "amount": "1e3"}, "bad_input", "`amount`"),
         ("pay_bill", {"bill_id": "BILL", "amount": "1,000.00"}, "bad_input", "`amount`"),
-        ("pay_bill", {"bill_id": "BILL", "amount": "10.005"}, "amount.precision", "2 digits"),
+        ("pay_bill", {"bill_id": "BILL", "amount": "10.005"}, "amount.precision", "2 decimal places"),
         ("pay_bill", {"bill_id": "BILL", "date": "2026-02-30"}, "bad_input", "`date`"),
         ("pay_bill", {"bill_id": "no-such-bill"}, "rutter_not_found", ""),
         ("pay_bill", {"bill_id": "../../connections"}, "bad_input", "`bill_id`"),

@@ -10,6 +10,7 @@ own to a caller that does nothing but follow cursors over one raw socket; the cl
 from __future__ import annotations
 
 import argparse
+import asyncio
 import base64
 import json
 import socket
@@ -129,8 +130,6 @@ def main() -> int:
     parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.serve:
-        import asyncio
-
         walk.PAGE_SIZE = PAGE_SIZE
         asyncio.run(walk.serve(chosen.serve))
         return 0

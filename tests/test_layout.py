@@ -23,10 +23,10 @@ PACKAGES = {
 LINES_MAX = 500
 TEST_NAME_CHARACTERS_MAX = 60
 
-# Imports inside functions keep the start of the server fast, and imports for type checkers alone break circles. Both
-# hide who imports whom, so their number only ever goes down.
-FUNCTION_IMPORTS_MAX = 121
-TYPE_CHECKING_IMPORTS_MAX = 181
+# One import inside a function keeps the start of the server fast: the lazy seam in mcp/stdio.py. Imports for type
+# checkers alone belong to that seam. Both hide who imports whom, so their number only ever goes down.
+FUNCTION_IMPORTS_MAX = 1
+TYPE_CHECKING_IMPORTS_MAX = 3
 LONG_TEST_NAMES_MAX = 177
 
 # A room may import rooms of a lower number, and its own.

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
-if TYPE_CHECKING:
-    from support.clerk import Company
+from support.clerk import Company
+from support.recording import recorded
 
 # Read before any fixture clears them: recording from Rutter itself needs its credentials.
 OUTSIDE = {
@@ -31,8 +31,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def company(request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.MonkeyPatch) -> Company:
     """The recorded company; its cassette is named after the test."""
-    from support.recording import recorded
-
     record = bool(request.config.getoption("--record"))
     if not record:
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import sqlite3
+from contextlib import closing, suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -246,9 +247,6 @@ async def test_trying_a_run_writes_nothing_at_all(home: Path) -> None:
 
 def everything_in(home: Path) -> dict[str, list[tuple[Any, ...]]]:
     """Every row of every table."""
-    import sqlite3
-    from contextlib import closing
-
     with closing(sqlite3.connect(home / "rutter-ap.db")) as database:
         tables = [name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         return {name: database.execute(f"SELECT * FROM {name} ORDER BY 1").fetchall() for name in tables}

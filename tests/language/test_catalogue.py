@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # its stubs are not in the lock
+from pydantic import BaseModel
 
 from rutter_ap_server.guard.writes.registry import proposed_by, write_for
 from rutter_ap_server.mcp.server import error_result, listed
@@ -138,6 +139,24 @@ def test_no_answer_is_left_of_a_tool_that_is_gone() -> None:
 def test_every_answer_names_the_company_and_the_environment(tool: Tool[Any, Any]) -> None:
     assert {"company", "environment"} <= {name for name, one in tool.result.model_fields.items() if one.is_required()}
     assert {"company", "environment"} <= set(tool.output_schema()["properties"])
+
+
+def by_pydantic(model: type[BaseModel]) -> dict[str, Any]:
+    """A result's types by pydantic's own schema of it, as briefly as a tool says them."""
+    schema = plain_schema(model, mode="serialization")["properties"]
+    brief: dict[str, Any] = {}
+    for name, field in schema.items():
+        brief[name] = {"type": field["type"]}
+        rows = field.get("items", {}).get("properties")
+        if rows is not None:
+            types = {key: {"type": value["type"]} for key, value in rows.items()}
+            brief[name]["items"] = {"type": "object", "properties": types}
+    return brief
+
+
+@every_tool
+def test_an_output_schema_says_what_is_serialized(tool: Tool[Any, Any]) -> None:
+    assert tool.output_schema() == {"type": "object", "properties": by_pydantic(tool.result)}
 
 
 @every_tool

@@ -35,6 +35,7 @@ from rutter_ap_server.rutter.models import (
 )
 from rutter_ap_server.rutter.models import credits as credit_memos
 from rutter_ap_server.rutter.models.base import Draft, Record
+from rutter_ap_server.rutter.platforms import PLATFORMS
 from support.rutter_reference import spec_schemas
 
 _OTHERWISE_IN_SPEC = {"Customer": "AccountingCustomer", "Item": "AccountingItem"}
@@ -261,6 +262,4 @@ def test_the_object_types_to_synchronise_are_documented() -> None:
 
 
 def test_the_platforms_of_the_abilities_are_documented() -> None:
-    from rutter_ap_server.rutter.platforms import PLATFORMS
-
     assert set(spec_schemas()["Platform"]["enum"]) >= PLATFORMS

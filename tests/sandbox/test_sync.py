@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 
 from support.sandbox.client import Caller, calling
@@ -48,8 +50,6 @@ async def test_deletions_are_narrowed_by_resource_and_by_moment() -> None:
 
 
 def _milliseconds(stamp: str) -> int:
-    from datetime import datetime
-
     return round(datetime.fromisoformat(stamp).timestamp() * 1000)
 
 

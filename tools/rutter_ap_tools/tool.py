@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date, datetime
 from enum import StrEnum
-from typing import Any, Generic, Literal, TypeVar, get_args
+from types import NoneType, UnionType
+from typing import Any, Generic, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
+from rutter_ap_tools.findings import Severity
 from rutter_ap_tools.wire import Arguments, Result
 
 A = TypeVar("A", bound=Arguments)
@@ -58,7 +61,7 @@ class Tool(Generic[A, R]):
 
     def output_schema(self) -> dict[str, Any]:
         """JSON Schema of the structured result; absent fields are absent, never null."""
-        return brief_output(plain_schema(self.result, mode="serialization"))
+        return brief_output(self.result)
 
 
 # What a model needs not to write a call, or learns from the error: schemas are read in every conversation.
@@ -85,25 +88,58 @@ def _brief_argument(argument: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-def brief_output(schema: dict[str, Any]) -> dict[str, Any]:
+def brief_output(model: type[BaseModel]) -> dict[str, Any]:
     """What a result holds by name and type, down to the rows of its lists; what a row's own objects hold is not said.
 
-    Nothing is required: an error answers in structured content as well, and there are clients, the official Inspector
-    among them, that hold it against the same schema.
+    Read off the fields themselves: pydantic's whole schema of every result, most of it thrown away, would cost a tenth
+    of the start. Nothing is required: an error answers in structured content as well, and there are clients, the
+    official Inspector among them, that hold it against the same schema.
     """
-    return {"type": "object", "properties": {name: _brief_field(value) for name, value in schema["properties"].items()}}
+    return {"type": "object", "properties": {name: _brief_field(one) for name, one in _fields(model)}}
 
 
-def _brief_field(field: dict[str, Any]) -> dict[str, Any]:
-    items = field.get("items", {})
-    if field.get("type") == "array" and "properties" in items:
-        rows = {name: _typed(value) for name, value in items["properties"].items()}
-        return {"type": "array", "items": {"type": "object", "properties": rows}}
-    return _typed(field)
+def _fields(model: type[BaseModel]) -> list[tuple[str, Any]]:
+    """Names and types; a field that may be None is left out on the wire instead."""
+    return [(name, _without_none(field.annotation)) for name, field in model.model_fields.items()]
 
 
-def _typed(field: dict[str, Any]) -> dict[str, Any]:
-    return {"type": field["type"]} if "type" in field else {}
+def _brief_field(annotation: Any) -> dict[str, Any]:
+    if get_origin(annotation) is list:
+        (item,) = get_args(annotation)
+        if _is_model(item):
+            rows = {name: {"type": _json_type(one)} for name, one in _fields(item)}
+            return {"type": "array", "items": {"type": "object", "properties": rows}}
+    return {"type": _json_type(annotation)}
+
+
+def _json_type(annotation: Any) -> str:
+    if get_origin(annotation) is list:
+        return "array"
+    if get_origin(annotation) is Literal:
+        return "string"
+    if _is_model(annotation):
+        return "object"
+    # Names of a closed set are enums of texts.
+    return "string" if issubclass(annotation, str) else _JSON_TYPES[annotation]
+
+
+# Severities and times are written as text.
+_JSON_TYPES: dict[Any, str] = {
+    date: "string",
+    datetime: "string",
+    Severity: "string",
+    int: "integer",
+    bool: "boolean",
+}
+
+
+def _without_none(annotation: Any) -> Any:
+    arms = [arm for arm in get_args(annotation) if arm is not NoneType]
+    return arms[0] if get_origin(annotation) in (Union, UnionType) and len(arms) == 1 else annotation
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
 def plain_schema(model: type[BaseModel], *, mode: Any) -> dict[str, Any]:

@@ -43,7 +43,7 @@ LongText = Annotated[str, StringConstraints(max_length=1000)]
 class Arguments(BaseModel):
     """The arguments of a tool: unknown names are rejected, types are strict, and a null counts as omitted."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True, defer_build=True)
 
     @model_validator(mode="before")
     @classmethod
@@ -69,9 +69,12 @@ class WriteArguments(CompanyArguments):
 
 
 class Result(BaseModel):
-    """What a tool returns; fields that are None are omitted on the wire."""
+    """What a tool returns; fields that are None are omitted on the wire.
 
-    model_config = ConfigDict(frozen=True)
+    Serializers are built when the first result of a type is made: a server that only lists its tools needs none.
+    """
+
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
 
 class MoneyShape(Result):

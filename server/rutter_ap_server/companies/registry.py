@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
-from typing import TYPE_CHECKING
 
 import anyio
 import httpx
@@ -23,9 +22,7 @@ from rutter_ap_server.store.errors import StoreError
 from rutter_ap_server.store.secrets import Sealed, SecretKeys
 from rutter_ap_tools.errors import Ambiguous, ApError, NotFound, OperatorError, PersonError
 from rutter_ap_tools.text import clean, fold
-
-if TYPE_CHECKING:
-    from rutter_sandbox import Sandbox
+from rutter_sandbox import Sandbox, open_sandbox
 
 # How long to wait before retrying the company of RUTTER_ACCESS_TOKEN (while there are others) or an unreachable store,
 # so that not every call waits for them.
@@ -153,8 +150,6 @@ class CompanyRegistry:
         return client
 
     def _open_sandbox(self) -> Sandbox:
-        from rutter_sandbox import open_sandbox
-
         make_home(self._settings.home)
         try:
             sandbox = open_sandbox(self._settings.sandbox_file)

@@ -14,6 +14,8 @@ from typing import Literal
 import anyio
 import anyio.to_thread
 from anyio.lowlevel import RunVar
+from pypdf import PdfReader
+from pypdf.errors import FileNotDecryptedError
 
 from rutter_ap_server.documents.files import Documents, content_type_of
 from rutter_ap_tools.errors import BadInput
@@ -80,9 +82,6 @@ def _readers() -> anyio.CapacityLimiter:
 
 
 def _read(content: bytes, stop_at: float) -> DocumentText:
-    from pypdf import PdfReader
-    from pypdf.errors import FileNotDecryptedError
-
     kind, count = "application/pdf", None
     # pypdf's warnings quote the file, and text from outside does not belong in a log.
     logging.getLogger("pypdf").setLevel(logging.CRITICAL)

@@ -65,7 +65,7 @@ def _load() -> type[App]:
     # Importing makes hundreds of thousands of objects that all stay: collecting among them only costs time.
     gc.disable()
     try:
-        from rutter_ap_server.app import App
+        from rutter_ap_server.app import App  # noqa: PLC0415 - the one lazy seam of serving
     finally:
         gc.freeze()
         gc.enable()

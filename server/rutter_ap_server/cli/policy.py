@@ -55,11 +55,9 @@ async def show(app: App, given: argparse.Namespace) -> int:
         print_json({"source": source, "version": policy.version, "policy": shown})
         return 0
     line(f"# {source}, version {policy.version}")
-    line(as_toml(policy).rstrip())
-    # What the policy leaves to the writes themselves is no part of the file.
-    for tool, word in default_severities().items():
-        if tool not in policy.tools:
-            line(f'# tools.{tool} = "{word}", by default')
+    # A tool the file does not name keeps its own default, which is no part of the file: hence the comments.
+    defaults = [f'# {tool} = "{word}"' for tool, word in default_severities().items() if tool not in policy.tools]
+    line(as_toml(policy).rstrip().replace("[tools]\n", "\n".join(["[tools]", *defaults, ""]), 1))
     return 0
 
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # its stubs are not in the lock
@@ -18,11 +20,12 @@ from rutter_ap_server.guard.writes.registry import proposed_by, write_for
 from rutter_ap_server.mcp.server import error_result, listed
 from rutter_ap_server.reads.registry import READS
 from rutter_ap_tools.backend import Query
+from rutter_ap_tools.bills import LIST_BILLS, BillList, BillRow, BillTotal
 from rutter_ap_tools.catalogue import CATALOGUE, narrowed
 from rutter_ap_tools.errors import Ambiguous, BadInput, Refused
 from rutter_ap_tools.findings import Finding, Severity
 from rutter_ap_tools.tool import TOOLSETS, Risk, Tool, plain_schema
-from rutter_ap_tools.wire import CompanyResult, WriteArguments, WriteResult
+from rutter_ap_tools.wire import CompanyResult, MoneyShape, Named, WriteArguments, WriteResult
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 BYTES_A_TOKEN = 4
@@ -141,15 +144,20 @@ def test_every_answer_names_the_company_and_the_environment(tool: Tool[Any, Any]
     assert {"company", "environment"} <= set(tool.output_schema()["properties"])
 
 
+def typed(field: dict[str, Any]) -> dict[str, Any]:
+    """A field's type, and its values where only some are possible."""
+    return {key: field[key] for key in ("type", "enum") if key in field}
+
+
 def by_pydantic(model: type[BaseModel]) -> dict[str, Any]:
-    """A result's types by pydantic's own schema of it, as briefly as a tool says them."""
+    """A result's types by pydantic's own schema of it, as brief as a tool's."""
     schema = plain_schema(model, mode="serialization")["properties"]
     brief: dict[str, Any] = {}
     for name, field in schema.items():
-        brief[name] = {"type": field["type"]}
+        brief[name] = typed(field)
         rows = field.get("items", {}).get("properties")
         if rows is not None:
-            types = {key: {"type": value["type"]} for key, value in rows.items()}
+            types = {key: typed(value) for key, value in rows.items()}
             brief[name]["items"] = {"type": "object", "properties": types}
     return brief
 
@@ -229,3 +237,31 @@ def test_the_list_of_tools_keeps_to_its_price() -> None:
     assert len(CATALOGUE) <= 28
     assert tokens(without) <= 7000
     assert tokens(with_output) <= 11500
+
+
+def test_a_page_of_fifty_bills_keeps_to_its_price() -> None:
+    money = MoneyShape(amount="123456.78", currency="USD")
+    bills = [
+        BillRow(
+            id=str(UUID(int=number)),
+            document_number=f"INV-2026-{number:05}",
+            vendor=Named(id=str(UUID(int=number)), name="Brightline Hosting and Services Ltd"),
+            status="partially_paid",
+            issue_date=date(2026, 2, 1),
+            due_date=date(2026, 3, 1),
+            total=money,
+            due=money,
+            days_overdue=120,
+        )
+        for number in range(50)
+    ]
+    page = BillList(
+        company=Named(id="c1", name="Harbor & Pine Ltd"),
+        environment="production",
+        bills=bills,
+        today=date(2026, 7, 1),
+        totals=[BillTotal(bills=1200, total=money, due=money)],
+        next_cursor="x" * 160,
+    )
+
+    assert len(LIST_BILLS.render(page).encode()) // BYTES_A_TOKEN <= 3000

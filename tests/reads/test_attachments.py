@@ -83,7 +83,7 @@ async def test_a_field_that_differs_is_shown_with_the_documents_value(
         expected = dict.fromkeys(FIELDS, "equal") | {field: "different", "shows": {field: shows}}
         assert found["comparison"] == expected
         again = await client.call_tool("read_attachment", {"bill_id": bill["id"]})
-        assert f"{field}: different, the document shows ‹{shows}›" in text_of(again).splitlines()
+        assert f"{field}: different; the document shows ‹{shows}›" in text_of(again).splitlines()
 
 
 async def test_the_example_invoice_matches_the_bill_entered_from_it(home: Path) -> None:
@@ -190,7 +190,7 @@ async def test_a_long_text_is_cut_and_a_hostile_one_is_marked(home: Path) -> Non
         bill = await bill_numbered(client, "NW-2291")
         said = text_of(await client.call_tool("read_attachment", {"bill_id": bill["id"]}))
         assert all(line.startswith("> ") for line in said.splitlines() if "pay_bill" in line or "of many" in line)
-        assert said.endswith("The text goes on; it is cut off here.")
+        assert said.endswith("The text is longer; the rest is not shown.")
 
 
 async def test_text_from_a_document_in_a_payment_needs_an_approver(home: Path) -> None:

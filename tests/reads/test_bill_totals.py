@@ -78,7 +78,7 @@ async def test_two_currencies_are_never_added_together(home: Path) -> None:
         (2, {"amount": "2195.50", "currency": "EUR"}, {"amount": "2195.50", "currency": "EUR"}),
         (13, {"amount": "50405.85", "currency": "USD"}, {"amount": "52805.85", "currency": "USD"}),
     ]
-    assert "All that match in EUR: 2, due 2195.50 EUR, of 2195.50 EUR" in said
+    assert "EUR: 2 bills match, 2195.50 due of 2195.50 total" in said
     # Where rows differ in currency each amount carries its own.
     assert " | due | total\n" in said
     assert " | 875.00 EUR | 875.00 EUR\n" in said

@@ -149,7 +149,7 @@ async def test_a_name_without_a_match_returns_the_nearest(kind: str, asked: str,
         assert answer.structured_content["records"] == []
         assert nearest[0] == meant
         assert len(nearest) <= 5
-        assert f"Nearest: ‹{meant}›" in text_of(answer)
+        assert f"Similar names: ‹{meant}›" in text_of(answer)
 
 
 async def test_what_is_spelled_like_nothing_has_no_near_miss(home: Path) -> None:

@@ -205,7 +205,7 @@ async def test_what_cannot_be_asked_is_refused_in_words(home: Path) -> None:
         assert (await failed(client, "summarize_payables", days=366))["code"] == "bad_input"
         assert (await failed(client, "summarize_payables", vendor="Acme"))["code"] == "ambiguous"
         nothing = text_of(await client.call_tool("summarize_payables", {"vendor": "Old Mill Printing"}))
-    assert nothing.endswith("Nothing is unpaid.")
+    assert nothing.endswith("There are no unpaid bills.")
 
 
 def dollars(found: PayablesSummary) -> CurrencyPayables:

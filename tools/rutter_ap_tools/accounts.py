@@ -1,4 +1,4 @@
-"""The ledger's accounts: which one plays which role for this company."""
+"""Accounts: link_account chooses the ledger account for each role of a company."""
 
 from __future__ import annotations
 
@@ -14,31 +14,33 @@ Role = Literal["accounts_payable", "funding", "expense"]
 
 
 class NewAccount(Arguments):
-    """An account to create."""
+    """A new account to create."""
 
     name: Identifier = Field(description="Account name.")
     account_type: Literal["bank", "credit_card", "accounts_payable", "expense", "cost_of_goods_sold"] = Field(
-        description="Fits the role."
+        description="Account type; must fit the role."
     )
-    currency: CurrencyText = Field(description="ISO 4217.")
-    nominal_code: ShortText = Field(default="", description="Account number.")
-    bank_account_number: ShortText = Field(default="", description="For Xero.")
+    currency: CurrencyText = Field(description='ISO 4217 code, for example "USD".')
+    nominal_code: ShortText = Field(default="", description="Number in the chart of accounts.")
+    bank_account_number: ShortText = Field(default="", description="Required for a bank account in Xero.")
 
 
 class LinkAccount(WriteArguments):
-    """Which account plays a role: exactly one of `account` and `create`."""
+    """The account for a role: exactly one of `account` and `create`."""
 
-    role: Role = Field(description="funding pays bills.")
-    account: ShortText = Field(default="", description="Id or name.")
-    create: NewAccount | None = Field(default=None, description="Or a new one.")
+    role: Role = Field(
+        description="funding pays bills; accounts_payable holds what is owed; expense is the default for bill lines."
+    )
+    account: ShortText = Field(default="", description="Existing account: id, name or number. Give this or create.")
+    create: NewAccount | None = Field(default=None, description="New account to create. Give this or account.")
 
 
 LINK_ACCOUNT = Tool(
     name="link_account",
     title="Link an account",
     description=(
-        "Finds or creates the ledger account for a role and remembers it, so that calls may leave it out. "
-        "Moves no money."
+        "Links the ledger account for a role, or creates one, and uses it as the default in later calls. The person "
+        "chooses the account; find candidates with find_records (kind account). Moves no money."
     ),
     risk=Risk.WRITES,
     toolset="ledger",

@@ -1,4 +1,4 @@
-"""Bills: find them, look at one, enter one."""
+"""Bills: listing, showing, creating, correcting and deleting them."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Literal
 from pydantic import Field
 
 from rutter_ap_tools.backend import Query
-from rutter_ap_tools.render import UNTRUSTED_NOTE, cell, header, render_write, table
+from rutter_ap_tools.render import UNTRUSTED_NOTE, cell, header, more_results, render_write, table
 from rutter_ap_tools.text import quote
-from rutter_ap_tools.tool import BRIEF, Risk, Tool
+from rutter_ap_tools.tool import Risk, Tool
 from rutter_ap_tools.wire import (
     Amount,
     Arguments,
@@ -48,7 +48,7 @@ BillSort = Literal["due_date", "-due_date", "updated_at", "-updated_at"]
 
 
 class BillRow(Result):
-    """One bill in a list; names and numbers are cleaned text from the ledger."""
+    """One bill in a list. Names and numbers are cleaned text from the ledger."""
 
     id: str
     document_number: str | None = None
@@ -62,7 +62,7 @@ class BillRow(Result):
 
 
 class BillTotal(Result):
-    """Bills of one currency, summed."""
+    """The totals of the bills in one currency."""
 
     bills: int
     total: MoneyShape
@@ -70,31 +70,35 @@ class BillTotal(Result):
 
 
 class BillList(CompanyResult):
-    """A page of bills. `totals` are of the whole match, a sum a currency, and stand on its first page only."""
+    """A page of bills. `totals` cover all matches, one entry per currency, and are on the first page only."""
 
     bills: list[BillRow]
     today: datetime.date
-    totals: list[BillTotal] | None = Field(default=None, description="Over the whole match, not this page.")
+    totals: list[BillTotal] | None = Field(default=None, description="Over all matches, not only this page.")
     notes: list[str] = Field(default_factory=list)
     next_cursor: str | None = None
 
 
 class ListBills(CompanyArguments, Query[BillList]):
-    """The question `list_bills` answers."""
+    """The filters of `list_bills`."""
 
-    status: BillStatus = Field(default="unpaid", description="unpaid: with something due.")
-    vendor: ShortText = Field(default="", description="Id or name.")
-    document_number: ShortText = Field(default="", description="Exact.")
-    due_from: OptionalDate = Field(default="", description="YYYY-MM-DD.")
-    due_to: OptionalDate = Field(default="", description="YYYY-MM-DD.")
-    overdue: bool = Field(default=False, description="Only due before today.")
-    sort: BillSort = Field(default="due_date", description="- is latest first.")
-    limit: int = Field(default=50, ge=1, le=200, description="Per page.")
-    cursor: str = Field(default="", max_length=4000, description="next_cursor before.")
+    status: BillStatus = Field(
+        default="unpaid", description="Only this status; unpaid means open or partially paid, any means every status."
+    )
+    vendor: ShortText = Field(default="", description="Only this vendor, by id or name.")
+    document_number: ShortText = Field(default="", description="Only this exact document number.")
+    due_from: OptionalDate = Field(default="", description="Due on or after this date, YYYY-MM-DD.")
+    due_to: OptionalDate = Field(default="", description="Due on or before this date, YYYY-MM-DD.")
+    overdue: bool = Field(default=False, description="Only unpaid bills that were due before today.")
+    sort: BillSort = Field(default="due_date", description="Sort order; a leading - means latest first.")
+    limit: int = Field(default=50, ge=1, le=200, description="Bills per page.")
+    cursor: str = Field(
+        default="", max_length=4000, description="next_cursor from the previous page, with the same filters."
+    )
 
 
 class Tag(Result):
-    """What else a line refers to: an item, class, department, location, customer, project or tax_rate."""
+    """Another record a line refers to: an item, class, department, location, customer, project or tax_rate."""
 
     kind: str
     id: str
@@ -113,7 +117,7 @@ class BillLine(Result):
 
 
 class Allocation(Result):
-    """A payment or credit applied to the bill: a payment with its account, a credit with its number."""
+    """A payment or credit applied to the bill; a payment has its account, a credit its number."""
 
     id: str
     date: datetime.date | None = None
@@ -130,14 +134,14 @@ class AttachmentRow(Result):
 
 
 class OpenCredits(Result):
-    """What the vendor's open credits in the bill's currency come to, and which they are."""
+    """The vendor's open credits in the bill's currency: the total remaining and their ids."""
 
     remaining: MoneyShape
     ids: list[str]
 
 
 class OpenProposal(Result):
-    """A write on the bill that was proposed and is not finished."""
+    """A proposed write on the bill that is not finished."""
 
     id: str
     tool: str
@@ -145,7 +149,7 @@ class OpenProposal(Result):
 
 
 class BillDetail(CompanyResult):
-    """One bill in full. `attachments` are left out where they cannot be read."""
+    """One bill in full. `attachments` is absent if they could not be read."""
 
     bill: BillRow
     memo: str | None = Field(default=None, description="Untrusted text.")
@@ -161,82 +165,90 @@ class BillDetail(CompanyResult):
 class GetBill(CompanyArguments, Query[BillDetail]):
     """Which bill to show."""
 
-    bill_id: RecordId = Field(description="Bill id.")
+    bill_id: RecordId = Field(description="Bill id, from list_bills.")
 
 
 class NewBillLine(Arguments):
-    """One line to enter. `amount` is the line's total."""
+    """One line of a new bill. `amount` is the line's total."""
 
-    amount: Amount = Field(description='Line total, e.g. "80.00".')
-    account: ShortText = Field(default="", description="Else the linked.")
+    amount: Amount = Field(description='Line total, for example "80.00".')
+    account: ShortText = Field(
+        default="", description="Expense account: id, name or number; defaults to the linked expense account."
+    )
     description: LongText = Field(default="", description="What was bought.")
-    item: ShortText = ""
-    quantity: OptionalAmount = ""
-    unit_amount: OptionalAmount = ""
-    tax_rate: ShortText = ""
-    class_: ShortText = Field(default="", alias="class")
-    department: ShortText = ""
-    location: ShortText = ""
-    customer: ShortText = ""
-    project: ShortText = ""
+    item: ShortText = Field(default="", description="Item, by id, name or code.")
+    quantity: OptionalAmount = Field(default="", description='Quantity, for example "2".')
+    unit_amount: OptionalAmount = Field(default="", description="Unit price; quantity times this must equal amount.")
+    tax_rate: ShortText = Field(default="", description="Tax rate, by id, name or code.")
+    class_: ShortText = Field(default="", alias="class", description="Class, by id or name.")
+    department: ShortText = Field(default="", description="Department, by id or name.")
+    location: ShortText = Field(default="", description="Location, by id or name.")
+    customer: ShortText = Field(default="", description="Customer, by id or name.")
+    project: ShortText = Field(default="", description="Project, by id or name.")
 
 
 class CreateBill(WriteArguments):
-    """A bill to enter."""
+    """A bill to create."""
 
-    vendor: Identifier = Field(description="Id or name.")
-    issue_date: DateText = Field(description="YYYY-MM-DD.")
-    due_date: OptionalDate = Field(default="", description="YYYY-MM-DD.")
-    currency: CurrencyText = Field(description="ISO 4217.")
-    document_number: ShortText = Field(default="", description="Vendor's number.")
-    memo: LongText = Field(default="", description="Note.")
-    lines: list[NewBillLine] = Field(min_length=1, max_length=200, description="Item to project: ids or names.")
-    payment_terms: ShortText = Field(default="", description="Id or name.")
-    accounts_payable_account: ShortText = Field(default="", description="Id or name.")
-    subsidiary: ShortText = Field(default="", description="Id or name.")
-    purchase_orders: list[Identifier] = Field(default_factory=list, max_length=50, description="Ids or numbers.")
+    vendor: Identifier = Field(description="Vendor id or exact name, from find_records.")
+    issue_date: DateText = Field(description="Invoice date, YYYY-MM-DD.")
+    due_date: OptionalDate = Field(default="", description="Due date on the invoice, YYYY-MM-DD.")
+    currency: CurrencyText = Field(description='ISO 4217 code on the invoice, for example "USD".')
+    document_number: ShortText = Field(default="", description="Invoice number, exactly as printed.")
+    memo: LongText = Field(default="", description="Note to keep with the bill.")
+    lines: list[NewBillLine] = Field(
+        min_length=1, max_length=200, description="Lines of the invoice; their amounts add up to the bill's total."
+    )
+    payment_terms: ShortText = Field(default="", description="Payment terms, by id or name.")
+    accounts_payable_account: ShortText = Field(
+        default="", description="Payables account: id, name or number; defaults to the linked one, if any."
+    )
+    subsidiary: ShortText = Field(default="", description="Subsidiary, by id or name.")
+    purchase_orders: list[Identifier] = Field(
+        default_factory=list, max_length=50, description="Purchase orders the bill is for, by id or number."
+    )
 
 
 class UpdateBill(WriteArguments):
-    """What to change of a bill; what is left out stays as it is."""
+    """What to change on a bill; omitted fields keep their values."""
 
-    bill_id: RecordId = Field(description="Bill id.")
-    document_number: ShortText = Field(default="", description="Vendor's number.")
-    issue_date: OptionalDate = Field(default="", description="YYYY-MM-DD.")
-    due_date: OptionalDate = Field(default="", description="YYYY-MM-DD.")
-    memo: LongText = Field(default="", description="Note.")
+    bill_id: RecordId = Field(description="Bill id, from list_bills.")
+    document_number: ShortText = Field(default="", description="New invoice number.")
+    issue_date: OptionalDate = Field(default="", description="New invoice date, YYYY-MM-DD.")
+    due_date: OptionalDate = Field(default="", description="New due date, YYYY-MM-DD.")
+    memo: LongText = Field(default="", description="New note.")
     lines: list[NewBillLine] = Field(
         default_factory=list,
         max_length=200,
-        description="All its lines anew, as in create_bill.",
-        json_schema_extra={BRIEF: True},
+        description="Every line of the corrected bill, including unchanged ones; replaces all existing lines.",
     )
 
 
 class DeleteBill(WriteArguments):
-    """A bill to take out of the ledger."""
+    """A bill to delete from the ledger."""
 
-    bill_id: RecordId = Field(description="Bill id.")
+    bill_id: RecordId = Field(description="Bill id, from list_bills.")
 
 
 def render_bills(found: BillList) -> str:
-    """A page of bills: notes, totals, and a table."""
+    """A page of bills: notes, totals and a table."""
     lines = [header(found), *found.notes, *(_render_total(total) for total in found.totals or ())]
     if found.bills:
         lines += [UNTRUSTED_NOTE, _bill_table(found.bills)]
     else:
         lines.append("No bills match.")
     if found.next_cursor:
-        lines.append(f"More follow: call again with cursor={found.next_cursor}")
+        lines.append(more_results(found.next_cursor))
     return "\n".join(lines)
 
 
 def _render_total(total: BillTotal) -> str:
-    return f"All that match in {total.total.currency}: {total.bills}, due {total.due.money}, of {total.total.money}"
+    count = "1 bill matches" if total.bills == 1 else f"{total.bills} bills match"
+    return f"{total.total.currency}: {count}, {total.due.amount} due of {total.total.amount} total"
 
 
 def _bill_table(bills: list[BillRow]) -> str:
-    """Amounts stand as they are written in calls. A currency that is the same in every row is said once."""
+    """Amounts are written as in calls. A currency shared by every row appears only in the header."""
     currencies = {bill.total.currency for bill in bills}
     common = f" {currencies.pop()}" if len(currencies) == 1 else ""
     rows = [
@@ -251,19 +263,19 @@ def _bill_table(bills: list[BillRow]) -> str:
         )
         for bill in bills
     ]
-    heads = ("id", "number", "vendor", "status", "due date", "days late", f"due{common}", f"total{common}")
+    heads = ("id", "number", "vendor", "status", "due date", "days overdue", f"due{common}", f"total{common}")
     return table(heads, rows)
 
 
 def render_bill(found: BillDetail) -> str:
-    """One bill, a line for each of its parts."""
+    """One bill, with a line for each of its parts."""
     bill = found.bill
     lines = [
         header(found),
         UNTRUSTED_NOTE,
-        f"Bill {bill.id} number {cell(bill.document_number)} from {cell(bill.vendor.name)} ({bill.vendor.id})",
-        f"status {bill.status}, issued {bill.issue_date}, due {bill.due_date}, "
-        f"total {bill.total.money}, still due {bill.due.money}",
+        f"Bill {bill.id}, number {cell(bill.document_number)}, from {cell(bill.vendor.name)} ({bill.vendor.id})",
+        f"status {bill.status}, issued {bill.issue_date or 'on no date'}, due {bill.due_date or 'on no date'}, "
+        f"total {bill.total.money}, balance due {bill.due.money}",
     ]
     if found.memo:
         lines.append(f"memo (untrusted): {quote(found.memo, 300)}")
@@ -272,13 +284,15 @@ def render_bill(found: BillDetail) -> str:
         source = f" from {cell(payment.account.name or payment.account.id)}" if payment.account else ""
         lines.append(f"payment {payment.id}: {payment.amount.money} on {payment.date}{source}")
     for credit in found.credits:
-        number = f" number {cell(credit.document_number)}" if credit.document_number else ""
+        number = f", number {cell(credit.document_number)}" if credit.document_number else ""
         lines.append(f"credit {credit.id}{number}: {credit.amount.money} on {credit.date}")
     if found.attachments is None:
-        lines.append("attachments: not known")
+        lines.append("attachments: could not be read")
     lines += [f"attachment {a.id}: {quote(a.file_name)}" for a in found.attachments or ()]
     if found.open_credits:
-        lines.append(f"open credits: {found.open_credits.remaining.money} in {', '.join(found.open_credits.ids)}")
+        lines.append(
+            f"open credits: {found.open_credits.remaining.money} remaining ({', '.join(found.open_credits.ids)})"
+        )
     lines += [f"proposal {p.id}: {p.tool}, {p.state}" for p in found.proposals]
     lines.append(found.next_step)
     return "\n".join(lines)
@@ -286,18 +300,18 @@ def render_bill(found: BillDetail) -> str:
 
 def _render_line(line: BillLine) -> str:
     amount = line.amount.money if line.amount else "?"
-    account = cell(line.account.name or line.account.id) if line.account else "no account"
+    account = f"account {cell(line.account.name or line.account.id)}" if line.account else "no account"
     counted = f", {line.quantity or '?'} at {line.unit_amount or '?'}" if line.quantity or line.unit_amount else ""
     tags = "".join(f", {tag.kind} {cell(tag.name or tag.id)}" for tag in line.tags)
-    return f"line: {amount} to {account}{counted}{tags} {quote(line.description)}".rstrip()
+    return f"line: {amount}, {account}{counted}{tags} {quote(line.description)}".rstrip()
 
 
 LIST_BILLS = Tool(
     name="list_bills",
     title="List bills",
     description=(
-        "Finds bills by status, vendor, number, due window or overdue, with totals per currency. For aging: "
-        "summarize_payables; for one bill: get_bill."
+        "Lists bills by status, vendor, document number or due date, with totals per currency over all matches. For "
+        "aging and cash needs use summarize_payables; for the lines, payments and files of one bill use get_bill."
     ),
     risk=Risk.READS,
     toolset="bills",
@@ -308,7 +322,10 @@ LIST_BILLS = Tool(
 GET_BILL = Tool(
     name="get_bill",
     title="Show a bill",
-    description="Shows one bill in full: lines, payments, credits, files, open proposals, and what may come next.",
+    description=(
+        "Shows one bill in full: lines, payments, credits, attached files, the vendor's open credits, unfinished "
+        "proposals, and what can be done next."
+    ),
     risk=Risk.READS,
     toolset="bills",
     arguments=GetBill,
@@ -317,8 +334,11 @@ GET_BILL = Tool(
 )
 CREATE_BILL = Tool(
     name="create_bill",
-    title="Enter a bill",
-    description="Enters a bill from its document; see list_bills first. Entering a bill pays nothing.",
+    title="Create a bill",
+    description=(
+        "Creates a bill from an invoice. Check list_bills (status any) for duplicates first, and preview with dry_run. "
+        "Creating a bill does not pay it. Afterwards attach the invoice with attach_file."
+    ),
     risk=Risk.WRITES,
     toolset="bills",
     arguments=CreateBill,
@@ -331,8 +351,8 @@ UPDATE_BILL = Tool(
     name="update_bill",
     title="Correct a bill",
     description=(
-        "Corrects a bill; what is left out stays, lines replace all of its lines. Not for vendor, currency or "
-        "what is paid."
+        "Corrects a bill. Omitted fields keep their values; lines, if given, replaces every line. The vendor, the "
+        "currency and paid amounts cannot be changed."
     ),
     risk=Risk.WRITES,
     toolset="bills",
@@ -344,8 +364,8 @@ DELETE_BILL = Tool(
     name="delete_bill",
     title="Delete a bill",
     description=(
-        "Deletes a bill entered by mistake, for good, when an approver agrees. Not with payments or credits "
-        "on it. To correct one: update_bill."
+        "Permanently deletes a bill that was entered by mistake. Needs an approver. Not possible while payments or "
+        "credits are applied to the bill. To correct a bill use update_bill."
     ),
     risk=Risk.DESTROYS,
     toolset="bills",

@@ -1,4 +1,4 @@
-"""The catalogue: everything an assistant can say, as one explicit tuple."""
+"""The catalogue: every tool an assistant can call, as one explicit tuple."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ CATALOGUE: tuple[Tool[Any, Any], ...] = (
 
 
 def narrowed(*, toolsets: Collection[str] = (), read_only: bool = False) -> tuple[Tool[Any, Any], ...]:
-    """The catalogue as the operator offers it: only those toolsets (all when none is named), only reads if so asked.
+    """The catalogue as the operator offers it: only these toolsets (all if none is named), and only reads if asked.
 
-    `get_proposal` stays with any toolset that writes: without it an assistant could not learn what became of a write.
+    `get_proposal` stays with any toolset that writes: without it an assistant could not check the outcome of a write.
     """
     offered = [tool for tool in CATALOGUE if not toolsets or tool.toolset in toolsets]
     if read_only:

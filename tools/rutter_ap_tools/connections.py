@@ -1,4 +1,4 @@
-"""Connections: which companies there are and what they can do, linking one more, bringing one up to date."""
+"""Connections: listing companies and what they support, connecting another one, and syncing one."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from rutter_ap_tools.tool import Risk, Tool
 from rutter_ap_tools.wire import CompanyArguments, CompanyResult, Result, ShortText
 
 Environment = Literal["embedded", "sandbox", "production"]
-# `waiting`: nobody linked it yet. `unknown`: Rutter could not be asked, and `problem` says why.
+# `waiting`: no person has signed in yet. `unknown`: the health could not be checked, and `problem` says why.
 Health = Literal["active", "not_ready", "unhealthy", "needs_reauth", "disabled", "waiting", "unknown"]
-# Rutter takes names of at most 30 characters (Rutter docs: Connections).
+# Rutter accepts names of at most 30 characters (Rutter docs: Connections).
 ConnectionName = Annotated[str, StringConstraints(max_length=30)]
 
 
 class Abilities(Result):
-    """What Rutter documents for the platform: what works, what is in no list of it, what is known not to work."""
+    """What the platform supports according to Rutter's documentation: yes, not documented, or no."""
 
     can: list[str] = Field(default_factory=list)
     not_documented: list[str] = Field(default_factory=list)
@@ -28,7 +28,7 @@ class Abilities(Result):
 
 
 class ConnectionRow(Result):
-    """One connected company; its name is cleaned text from outside."""
+    """One connected company. Its name is cleaned text from outside."""
 
     id: str
     name: str | None = None
@@ -36,24 +36,26 @@ class ConnectionRow(Result):
     environment: Environment
     health: Health
     last_synced_at: datetime | None = None
-    sign_in_url: str | None = Field(default=None, description="Where a person signs in, if one must.")
+    sign_in_url: str | None = Field(default=None, description="Where a person must sign in, if anywhere.")
     problem: str | None = None
     abilities: Abilities | None = None
 
 
 class ConnectionList(CompanyResult):
-    """Every connected company, or the one that was named."""
+    """Every connected company, or the one that was requested."""
 
     connections: list[ConnectionRow]
     next_step: str
 
 
 class ListConnections(CompanyArguments, Query[ConnectionList]):
-    """Which companies to list; all of them when none is named."""
+    """Which companies to list."""
+
+    company: ShortText = Field(default="", description="Only this company, by id or name; defaults to all of them.")
 
 
 class ConnectResult(CompanyResult):
-    """How far it is. `waiting` means that a person has yet to open `link_url` and sign in there."""
+    """The state of the connection. `waiting` means that a person must still open `link_url` and sign in there."""
 
     status: Literal["waiting", "connected", "dry_run"]
     platform: str | None = None
@@ -62,15 +64,18 @@ class ConnectResult(CompanyResult):
 
 
 class ConnectLedger(Query[ConnectResult]):
-    """A company to link, or one to sign in to again."""
+    """A company to connect, or one to sign in to again."""
 
-    name: ConnectionName = Field(default="", description="Company name.")
-    connection_id: ShortText = Field(default="", description="To finish or renew.")
-    dry_run: bool = Field(default=False, description="Only say what would happen.")
+    name: ConnectionName = Field(default="", description="Name for the new company, at most 30 characters.")
+    connection_id: ShortText = Field(
+        default="",
+        description="Connection to check or sign in to again, from a result or list_connections.",
+    )
+    dry_run: bool = Field(default=False, description="Preview: say what would happen without changing anything.")
 
 
 class SyncResult(CompanyResult):
-    """How old what lists show is, and whether fresher data is on its way."""
+    """How old the data shown in lists is, and whether newer data is being fetched."""
 
     status: Literal["queued", "synced", "still_running"]
     last_synced_at: datetime | None = None
@@ -79,9 +84,11 @@ class SyncResult(CompanyResult):
 
 
 class SyncLedger(CompanyArguments, Query[SyncResult]):
-    """Which company to bring up to date."""
+    """Which company to sync."""
 
-    wait_seconds: int = Field(default=0, ge=0, le=120, description="At most 120.")
+    wait_seconds: int = Field(
+        default=0, ge=0, le=120, description="Seconds to wait for the sync to finish; 0 returns at once."
+    )
 
 
 def _render_list(found: ConnectionList) -> str:
@@ -100,12 +107,12 @@ def _said(row: ConnectionRow) -> list[str]:
     if row.problem:
         lines.append(f"  {row.problem}")
     if row.sign_in_url:
-        lines.append(f"  a person signs in at {row.sign_in_url}")
+        lines.append(f"  a person must sign in at {row.sign_in_url}")
     if row.abilities:
         words = (
-            ("can", row.abilities.can),
+            ("supported", row.abilities.can),
             ("not documented", row.abilities.not_documented),
-            ("cannot", row.abilities.cannot),
+            ("not supported", row.abilities.cannot),
         )
         lines.append("  " + "; ".join(f"{word}: {', '.join(verbs)}" for word, verbs in words if verbs))
     return lines
@@ -116,12 +123,12 @@ def _render_connect(result: ConnectResult) -> str:
     if result.company.id:
         lines.append(f"connection: {result.company.id}")
     if result.link_url:
-        lines.append(f"A person opens this link and signs in there: {result.link_url}")
+        lines.append(f"A person must open this link and sign in there: {result.link_url}")
     return "\n".join([*lines, result.next_step])
 
 
 def _render_sync(result: SyncResult) -> str:
-    when = "never synced yet"
+    when = "never synced"
     if result.last_synced_at is not None and result.age_seconds is not None:
         when = f"last synced {result.last_synced_at:%Y-%m-%d %H:%M:%S} UTC, {_age(result.age_seconds)} ago"
     return "\n".join([f"{result.status.upper().replace('_', ' ')}: {when}", header(result), result.next_step])
@@ -138,8 +145,8 @@ CONNECT_LEDGER = Tool(
     name="connect_ledger",
     title="Connect a ledger",
     description=(
-        "Begins linking an accounting platform: a person opens the link it answers. Call again to see whether "
-        "they did. Writes no books."
+        "Starts connecting an accounting platform and returns a link for a person to open. Call again with "
+        "connection_id to check whether they have finished. Changes no accounting records."
     ),
     risk=Risk.WRITES,
     toolset="ledger",
@@ -150,19 +157,22 @@ CONNECT_LEDGER = Tool(
 LIST_CONNECTIONS = Tool(
     name="list_connections",
     title="List connections",
-    description="Lists connected companies: platform, health, last synchronisation, what each can do.",
+    description="Lists connected companies: platform, health, last sync, and what each platform supports.",
     risk=Risk.READS,
     toolset="ledger",
     arguments=ListConnections,
     result=ConnectionList,
     render=_render_list,
 )
-# A read: it makes Rutter fetch what the platform shows by now, and changes nothing that anybody decided. A server that
-# may only read needs fresh data most of all.
+# A read: it makes Rutter fetch the platform's current data and changes no records. A read-only server needs current
+# data most of all.
 SYNC_LEDGER = Tool(
     name="sync_ledger",
     title="Sync the ledger",
-    description="Says how old a company's data is and asks Rutter to fetch what changed. Changes no books.",
+    description=(
+        "Shows how old a company's data is and asks Rutter to fetch recent changes. Use it when a list seems out of "
+        "date. Changes no accounting records."
+    ),
     risk=Risk.READS,
     toolset="ledger",
     arguments=SyncLedger,

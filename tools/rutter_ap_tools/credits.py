@@ -1,4 +1,4 @@
-"""Credits: use what a vendor owes the company against its bills."""
+"""Vendor credits: listing and creating them, and applying them to the vendor's bills."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from rutter_ap_tools.backend import Query
-from rutter_ap_tools.render import UNTRUSTED_NOTE, cell, header, render_write, table
+from rutter_ap_tools.render import UNTRUSTED_NOTE, cell, header, more_results, render_write, table
 from rutter_ap_tools.tool import Risk, Tool
 from rutter_ap_tools.wire import (
     Amount,
@@ -35,20 +35,23 @@ class ApplyCredit(WriteArguments):
     """A credit memo to apply to a bill of the same vendor."""
 
     credit_id: RecordId = Field(description="Credit id, from list_credits.")
-    bill_id: RecordId = Field(description="Bill id.")
-    amount: OptionalAmount = Field(default="", description="Else all that fits.")
-    date: OptionalDate = Field(default="", description="YYYY-MM-DD; else today.")
+    bill_id: RecordId = Field(description="Bill id, from list_bills.")
+    amount: OptionalAmount = Field(
+        default="",
+        description='For example "50.00"; defaults to the smaller of the remaining credit and the balance due.',
+    )
+    date: OptionalDate = Field(default="", description="Date to apply it, YYYY-MM-DD; defaults to today.")
 
 
 class AppliedTo(Result):
-    """How much of a credit lowered one bill."""
+    """The amount of a credit applied to one bill."""
 
     bill_id: str
     amount: MoneyShape
 
 
 class CreditRow(Result):
-    """One credit memo; `applied` are the bills it lowered."""
+    """One credit memo; `applied` lists the bills it was applied to."""
 
     id: str
     document_number: str | None = None
@@ -69,12 +72,14 @@ class CreditList(CompanyResult):
 
 
 class ListCredits(CompanyArguments, Query[CreditList]):
-    """The question `list_credits` answers."""
+    """The filters of `list_credits`."""
 
-    vendor: ShortText = Field(default="", description="Id or name.")
-    status: Literal["open", "any"] = Field(default="open", description="open: something is left.")
-    limit: int = Field(default=50, ge=1, le=200, description="Per page.")
-    cursor: str = Field(default="", max_length=4000, description="next_cursor before.")
+    vendor: ShortText = Field(default="", description="Only this vendor, by id or name.")
+    status: Literal["open", "any"] = Field(default="open", description="open means with an amount remaining.")
+    limit: int = Field(default=50, ge=1, le=200, description="Credits per page.")
+    cursor: str = Field(
+        default="", max_length=4000, description="next_cursor from the previous page, with the same filters."
+    )
 
 
 def _render_credits(found: CreditList) -> str:
@@ -85,7 +90,7 @@ def _render_credits(found: CreditList) -> str:
     else:
         lines.append("No credits match.")
     if found.next_cursor:
-        lines.append(f"More follow: call again with cursor={found.next_cursor}")
+        lines.append(more_results(found.next_cursor))
     return "\n".join(lines)
 
 
@@ -103,37 +108,41 @@ def _credit_cells(row: CreditRow) -> tuple[str, ...]:
 
 
 class NewCreditLine(Arguments):
-    """One line of a credit. `amount` is the line's total, above zero like the credit itself."""
+    """One line of a credit. `amount` is the line's total, and positive like the credit itself."""
 
-    amount: Amount = Field(description='Line total, e.g. "80.00".')
-    account: ShortText = Field(default="", description="Else the linked.")
+    amount: Amount = Field(description='Line total, positive, for example "80.00".')
+    account: ShortText = Field(
+        default="", description="Expense account: id, name or number; defaults to the linked expense account."
+    )
     description: LongText = Field(default="", description="What is credited.")
 
 
 class CreateCredit(WriteArguments):
-    """A vendor's credit memo to enter."""
+    """A vendor's credit memo to create."""
 
-    vendor: Identifier = Field(description="Id or name.")
-    issue_date: DateText = Field(description="YYYY-MM-DD.")
-    currency: CurrencyText = Field(description="ISO 4217.")
-    document_number: ShortText = Field(default="", description="Vendor's number.")
-    memo: LongText = Field(default="", description="Note.")
-    lines: list[NewCreditLine] = Field(min_length=1, max_length=200, description="At least one line.")
+    vendor: Identifier = Field(description="Vendor id or exact name, from find_records.")
+    issue_date: DateText = Field(description="Date of the credit note, YYYY-MM-DD.")
+    currency: CurrencyText = Field(description='ISO 4217 code, for example "USD".')
+    document_number: ShortText = Field(default="", description="Credit note number, exactly as printed.")
+    memo: LongText = Field(default="", description="Note to keep with the credit.")
+    lines: list[NewCreditLine] = Field(
+        min_length=1, max_length=200, description="Lines of the credit note; their amounts add up to its total."
+    )
 
 
 class RemoveCredit(WriteArguments):
     """A credit to take off a bill."""
 
-    credit_id: RecordId = Field(description="Credit id.")
-    bill_id: RecordId = Field(description="Bill id.")
+    credit_id: RecordId = Field(description="Credit id, from get_bill or list_credits.")
+    bill_id: RecordId = Field(description="Id of the bill it was applied to.")
 
 
 APPLY_CREDIT = Tool(
     name="apply_credit",
     title="Apply a credit",
     description=(
-        "Applies an open credit, whole or part, to a bill of the same vendor and currency. No account pays. "
-        "Do this before pay_bill."
+        "Applies all or part of an open credit to a bill of the same vendor and currency, which reduces the balance "
+        "due. No account is paid from. Do this before pay_bill."
     ),
     risk=Risk.WRITES,
     toolset="credits",
@@ -146,7 +155,7 @@ APPLY_CREDIT = Tool(
 LIST_CREDITS = Tool(
     name="list_credits",
     title="List credits",
-    description="Finds bill credit memos (what vendors owe us): what remains, and where each was applied.",
+    description="Lists vendor credits (bill credit memos): what remains on each, and the bills it was applied to.",
     risk=Risk.READS,
     toolset="credits",
     arguments=ListCredits,
@@ -157,9 +166,10 @@ LIST_CREDITS = Tool(
 
 CREATE_CREDIT = Tool(
     name="create_credit",
-    title="Enter a credit",
+    title="Create a credit",
     description=(
-        "Enters a bill credit memo; amounts are positive. See list_credits first. It lowers no bill: apply_credit does."
+        "Creates a vendor credit (bill credit memo) from a credit note; amounts are positive. Check list_credits "
+        "(status any) for duplicates first. It reduces no bill until you use apply_credit."
     ),
     risk=Risk.WRITES,
     toolset="credits",
@@ -170,7 +180,10 @@ CREATE_CREDIT = Tool(
 REMOVE_CREDIT = Tool(
     name="remove_credit",
     title="Remove a credit",
-    description="Takes a credit off a bill again: the bill is due by that much more. Deletes neither, moves no money.",
+    description=(
+        "Takes a credit off a bill, so that the amount becomes due again. Deletes neither the bill nor the credit, and "
+        "moves no money."
+    ),
     risk=Risk.WRITES,
     toolset="credits",
     arguments=RemoveCredit,

@@ -1,4 +1,4 @@
-"""Summaries: what the company owes as a whole, how late it is, and what cash it needs by when."""
+"""Payables summary: what the company owes in total, how overdue it is, and what cash it needs by when."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rutter_ap_tools.wire import CompanyArguments, CompanyResult, MoneyShape, Na
 
 
 class AgingBucket(Result):
-    """Unpaid bills by days past due; a bill is not late on its due date."""
+    """Unpaid bills by days past due; a bill is not overdue on its due date."""
 
     bucket: Literal["not_due", "1-30", "31-60", "61-90", "over_90", "no_due_date"]
     bills: int
@@ -22,7 +22,7 @@ class AgingBucket(Result):
 
 
 class CashNeed(Result):
-    """What falls due since the row before, and all that is due by this day, late bills included."""
+    """The amount that falls due after the previous row, and the total due by this date, overdue bills included."""
 
     by: datetime.date
     due: MoneyShape
@@ -30,7 +30,7 @@ class CashNeed(Result):
 
 
 class VendorOwing(Result):
-    """What is owed to one vendor, and what of its credits is open."""
+    """The amount owed to one vendor, and its open credits."""
 
     vendor: Named
     bills: int
@@ -40,7 +40,7 @@ class VendorOwing(Result):
 
 
 class CurrencyPayables(Result):
-    """Everything in one currency."""
+    """The summary for one currency."""
 
     currency: str
     bills: int
@@ -53,7 +53,7 @@ class CurrencyPayables(Result):
 
 
 class AlikeBill(Result):
-    """One of two bills that may be one."""
+    """One of two bills that may be duplicates."""
 
     id: str
     document_number: str | None = None
@@ -63,7 +63,7 @@ class AlikeBill(Result):
 
 
 class PossibleDuplicate(Result):
-    """Two bills of one vendor that look alike."""
+    """Two bills from one vendor that look alike."""
 
     reason: Literal["same_number", "same_total", "same_number_and_total"]
     vendor: Named
@@ -71,7 +71,7 @@ class PossibleDuplicate(Result):
 
 
 class PayablesSummary(CompanyResult):
-    """What is owed. Where `complete` is false the figures are too low, and the notes say why."""
+    """What is owed. If `complete` is false, the figures are too low and the notes say why."""
 
     as_of: datetime.date
     days: int
@@ -82,20 +82,22 @@ class PayablesSummary(CompanyResult):
 
 
 class SummarizePayables(CompanyArguments, Query[PayablesSummary]):
-    """The question `summarize_payables` answers."""
+    """What to summarize."""
 
-    vendor: ShortText = Field(default="", description="Id or name; else all.")
-    as_of: OptionalDate = Field(default="", description="YYYY-MM-DD; else today.")
-    days: int = Field(default=30, ge=1, le=365, description="Cash horizon.")
-    limit: int = Field(default=20, ge=1, le=200, description="Vendors shown.")
+    vendor: ShortText = Field(default="", description="Only this vendor, by id or name.")
+    as_of: OptionalDate = Field(
+        default="", description="Date for the aging, YYYY-MM-DD; defaults to today. Amounts are those due today."
+    )
+    days: int = Field(default=30, ge=1, le=365, description="Days ahead to add up the cash needed.")
+    limit: int = Field(default=20, ge=1, le=200, description="Vendors to show per currency, largest first.")
 
 
 def _render(found: PayablesSummary) -> str:
-    lines = [header(found), f"Unpaid bills, aged by {found.as_of}"]
+    lines = [header(found), f"Unpaid bills, aged as of {found.as_of}"]
     lines += ["INCOMPLETE: the figures below are too low."] if not found.complete else []
     lines += found.notes
     if not found.currencies:
-        lines.append("Nothing is unpaid.")
+        lines.append("There are no unpaid bills.")
     else:
         lines.append(UNTRUSTED_NOTE)
     for one in found.currencies:
@@ -111,7 +113,7 @@ def _render_currency(one: CurrencyPayables, days: int) -> list[str]:
         return lines
     lines.append("days past due: " + "; ".join(f"{b.bucket} {b.due.amount} ({b.bills})" for b in one.aging))
     needs = "; ".join(f"by {need.by} {need.cumulative.amount}" for need in one.cash_needed) or "nothing"
-    lines.append(f"cash needed within {days} days, all in all: {needs}")
+    lines.append(f"cash needed within {days} days, cumulative: {needs}")
     rows = [
         (
             row.vendor.id,
@@ -139,8 +141,8 @@ SUMMARIZE_PAYABLES = Tool(
     name="summarize_payables",
     title="Summarize payables",
     description=(
-        "Sums up unpaid bills per currency: aging, cash needed by date, top vendors, open credits, possible "
-        "duplicates. For single bills: list_bills."
+        "Summarizes unpaid bills per currency: aging, cash needed by date, largest vendors, open credits and possible "
+        "duplicates. To see individual bills use list_bills."
     ),
     risk=Risk.READS,
     toolset="reports",

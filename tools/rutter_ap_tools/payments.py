@@ -1,4 +1,4 @@
-"""Payments: record that a bill was paid."""
+"""Payments: recording, listing and voiding them, one by one or as a payment run."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from rutter_ap_tools.backend import Query
-from rutter_ap_tools.render import UNTRUSTED_NOTE, cell, header, render_write, table
+from rutter_ap_tools.render import UNTRUSTED_NOTE, cell, header, more_results, render_write, table
 from rutter_ap_tools.tool import Risk, Tool
 from rutter_ap_tools.wire import (
     CompanyArguments,
@@ -29,25 +29,26 @@ from rutter_ap_tools.wire import (
 class PayBill(WriteArguments):
     """A payment to record against one bill."""
 
-    bill_id: RecordId = Field(description="Bill id.")
+    bill_id: RecordId = Field(description="Bill id, from list_bills.")
     amount: OptionalAmount = Field(
-        default="",
-        description='Such as "250.00"; else all due.',
+        default="", description='For example "250.00", in the bill\'s currency; defaults to the full balance due.'
     )
-    account: ShortText = Field(default="", description="Id or name; else the linked.")
-    date: OptionalDate = Field(default="", description="YYYY-MM-DD; else today.")
-    memo: LongText = Field(default="", description="Note.")
+    account: ShortText = Field(
+        default="", description="Account to pay from, by id or name; defaults to the linked funding account."
+    )
+    date: OptionalDate = Field(default="", description="Payment date, YYYY-MM-DD; defaults to today.")
+    memo: LongText = Field(default="", description="Note to keep with the payment.")
 
 
 class PaidBill(Result):
-    """How much of a payment settled one bill."""
+    """The amount of a payment applied to one bill."""
 
     id: str
     amount: MoneyShape
 
 
 class PaymentRow(Result):
-    """One payment. `status` is left out where the platform knows none; a void one settles nothing."""
+    """One payment. `status` is absent if the platform has none; a void payment settles nothing."""
 
     id: str
     date: datetime.date | None = None
@@ -68,14 +69,16 @@ class PaymentList(CompanyResult):
 
 
 class ListPayments(CompanyArguments, Query[PaymentList]):
-    """The question `list_payments` answers."""
+    """The filters of `list_payments`."""
 
-    vendor: ShortText = Field(default="", description="Id or name.")
-    bill_id: ShortText = Field(default="", description="Only of this bill.")
-    date_from: OptionalDate = Field(default="", description="YYYY-MM-DD.")
-    date_to: OptionalDate = Field(default="", description="YYYY-MM-DD.")
-    limit: int = Field(default=50, ge=1, le=200, description="Per page.")
-    cursor: str = Field(default="", max_length=4000, description="next_cursor before.")
+    vendor: ShortText = Field(default="", description="Only payments to this vendor, by id or name.")
+    bill_id: ShortText = Field(default="", description="Only payments of this bill.")
+    date_from: OptionalDate = Field(default="", description="Paid on or after this date, YYYY-MM-DD.")
+    date_to: OptionalDate = Field(default="", description="Paid on or before this date, YYYY-MM-DD.")
+    limit: int = Field(default=50, ge=1, le=200, description="Payments per page.")
+    cursor: str = Field(
+        default="", max_length=4000, description="next_cursor from the previous page, with the same filters."
+    )
 
 
 def _render_payments(found: PaymentList) -> str:
@@ -86,12 +89,12 @@ def _render_payments(found: PaymentList) -> str:
     else:
         lines.append("No payments match.")
     if found.next_cursor:
-        lines.append(f"More follow: call again with cursor={found.next_cursor}")
+        lines.append(more_results(found.next_cursor))
     return "\n".join(lines)
 
 
 def _payment_cells(row: PaymentRow) -> tuple[str, ...]:
-    # With one bill its share is the payment's amount, which stands beside it already.
+    # A payment of a single bill has the same amount, which is already in its own column.
     shares = [bill.id if bill.amount == row.amount else f"{bill.id} {bill.amount.amount}" for bill in row.bills]
     return (
         row.id,
@@ -109,21 +112,29 @@ RUN_LINES_MAX = 100
 
 
 class ProposePaymentRun(WriteArguments):
-    """Which bills to pay together: these, or those that are due."""
+    """Which bills to pay together: given bills, or all that are due."""
 
     bill_ids: list[RecordId] = Field(
-        default_factory=list, max_length=RUN_LINES_MAX, description="These bills, or due_to."
+        default_factory=list,
+        max_length=RUN_LINES_MAX,
+        description="Bills to pay in full, most important first. Give this or due_to.",
     )
-    due_to: OptionalDate = Field(default="", description="Or: all due by YYYY-MM-DD.")
-    vendor: ShortText = Field(default="", description="With due_to: only this one.")
-    cash: OptionalAmount = Field(default="", description="At most this much in all.")
-    account: ShortText = Field(default="", description="Id or name; else the linked.")
-    date: OptionalDate = Field(default="", description="YYYY-MM-DD; else today.")
-    memo: LongText = Field(default="", description="Note.")
+    due_to: OptionalDate = Field(
+        default="", description="Pay every bill due on or before this date, YYYY-MM-DD. Give this or bill_ids."
+    )
+    vendor: ShortText = Field(default="", description="With due_to: only this vendor, by id or name.")
+    cash: OptionalAmount = Field(
+        default="", description='Most to pay in total, for example "20000.00"; bills that do not fit are left out.'
+    )
+    account: ShortText = Field(
+        default="", description="Account to pay from, by id or name; defaults to the linked funding account."
+    )
+    date: OptionalDate = Field(default="", description="Payment date, YYYY-MM-DD; defaults to today.")
+    memo: LongText = Field(default="", description="Note to keep with each payment.")
 
 
 class RunPayment(Result):
-    """One bill of a run; `status` is that of its own payment once the run was released."""
+    """One bill of a run; once the run is released, `status` is that of the bill's own payment."""
 
     bill_id: str
     document_number: str | None = None
@@ -136,7 +147,7 @@ class RunPayment(Result):
 
 
 class LeftOut(Result):
-    """A bill that was asked for, or due, and is not in the run."""
+    """A bill that was requested or due, but is not in the run."""
 
     bill_id: str
     document_number: str | None = None
@@ -144,7 +155,7 @@ class LeftOut(Result):
 
 
 class VendorTotal(Result):
-    """What a run pays to one vendor."""
+    """The total a run pays to one vendor."""
 
     vendor: Named
     bills: int
@@ -152,7 +163,7 @@ class VendorTotal(Result):
 
 
 class RunResult(WriteResult):
-    """A run: its verdict as a whole, and each of its lines."""
+    """A run: the verdict on the whole of it, and each of its lines."""
 
     total: MoneyShape
     vendors: list[VendorTotal]
@@ -161,7 +172,7 @@ class RunResult(WriteResult):
 
 
 def run_table(lines: Sequence[RunPayment], currency: str) -> str:
-    """A run's lines as rows; a line that did not go through says why."""
+    """A run's lines as a table; a line that was not paid says why."""
     rows = [
         (
             line.bill_id,
@@ -189,17 +200,18 @@ def _render_run(result: RunResult) -> str:
 
 
 class VoidPayment(WriteArguments):
-    """A recorded payment to take back whole."""
+    """A recorded payment to void in full."""
 
-    payment_id: RecordId = Field(description="Payment id, from get_bill.")
+    payment_id: RecordId = Field(description="Payment id, from list_payments or get_bill.")
 
 
 PAY_BILL = Tool(
     name="pay_bill",
     title="Record a payment",
     description=(
-        "Records a payment of a bill, whole or part; it does not move money at a bank. Most wait for a "
-        "person: say so, then ask get_proposal. A repeat pays nothing twice. Apply open credits first."
+        "Records a full or partial payment of a bill in the ledger; it does not move money at a bank. Most payments "
+        "wait for approval: tell the person, then check with get_proposal. Repeating the call never pays twice. "
+        "Apply open credits first (apply_credit)."
     ),
     risk=Risk.MOVES_MONEY,
     toolset="payments",
@@ -213,7 +225,8 @@ LIST_PAYMENTS = Tool(
     name="list_payments",
     title="List payments",
     description=(
-        "Finds recorded payments by vendor, bill or date, latest first. They do not show that a bank moved money."
+        "Lists recorded payments by vendor, bill or date, latest first. A recorded payment does not show that money "
+        "has left the bank."
     ),
     risk=Risk.READS,
     toolset="payments",
@@ -227,8 +240,9 @@ PROPOSE_PAYMENT_RUN = Tool(
     name="propose_payment_run",
     title="Propose a payment run",
     description=(
-        "Proposes payments of many bills as one, by id or by due date and cash, with one release; it does not "
-        "move money at a bank. Then ask get_proposal. A repeat pays nothing twice."
+        "Proposes paying many bills together, chosen by id or by due date within a cash limit; it does not move money "
+        "at a bank. One release covers the run; each bill gets its own payment and outcome. Check the outcome with "
+        "get_proposal. Repeating the call never pays twice."
     ),
     risk=Risk.MOVES_MONEY,
     toolset="payments",
@@ -242,8 +256,8 @@ VOID_PAYMENT = Tool(
     name="void_payment",
     title="Void a payment",
     description=(
-        "Voids a recorded payment for good, when an approver agrees: its bills are due again. It does not "
-        "move money at a bank."
+        "Permanently voids a recorded payment, so that its bills become due again. Needs an approver. It does not "
+        "move money at a bank: money already sent is not returned."
     ),
     risk=Risk.MOVES_MONEY,
     toolset="payments",

@@ -1,4 +1,4 @@
-"""Proposals: what became of a write, what waits for a person, and what is left of each limit."""
+"""Proposals: the state and outcome of each write, what waits for a person, and what is left of each limit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import Field
 from rutter_ap_tools.backend import Query
 from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.payments import RunPayment, run_table
-from rutter_ap_tools.render import UNTRUSTED_NOTE, header, table
+from rutter_ap_tools.render import UNTRUSTED_NOTE, header, more_results, render_findings, table
 from rutter_ap_tools.text import clean
 from rutter_ap_tools.tool import Risk, Tool
 from rutter_ap_tools.wire import (
@@ -46,7 +46,7 @@ class Approval(Result):
 
 
 class ProposalShape(Result):
-    """One proposal: what was asked for, what the guard found, who released it, what happened."""
+    """One proposal: the requested write, what the guard found, who released it, and the outcome."""
 
     id: str
     tool: str
@@ -65,7 +65,7 @@ class ProposalShape(Result):
 
 
 class LimitLeft(Result):
-    """A rolling limit of the policy and what is left of it now; "vendor" limits count one vendor's payments."""
+    """A rolling limit of the policy and what is left of it now; "vendor" limits count payments to one vendor."""
 
     name: str
     hours: int
@@ -74,9 +74,9 @@ class LimitLeft(Result):
 
 
 class ProposalAnswer(CompanyResult):
-    """The proposal and what to do next; for a payment that waits, what is left of the limits it counts against.
+    """A proposal and what to do next; for a held payment, also what is left of the limits it counts against.
 
-    `lines` are those of a payment run, each with its own payment's state.
+    `lines` are the lines of a payment run, each with the state of its own payment.
     """
 
     proposal: ProposalShape
@@ -89,13 +89,13 @@ class ProposalAnswer(CompanyResult):
 class GetProposal(Query[ProposalAnswer]):
     """Which proposal to show."""
 
-    proposal_id: RecordId = Field(description="From a write's answer.")
+    proposal_id: RecordId = Field(description="proposal_id from a write's result, or from list_proposals.")
 
 
 def _render(answer: ProposalAnswer) -> str:
     one = answer.proposal
     lines = [f"{one.state.upper()}: {one.summary}", header(answer), f"proposal: {one.id}"]
-    lines += [f"{f.severity.word}: {f.message} [{f.code}]" for f in one.findings]
+    lines += render_findings(one.findings)
     if one.approvals_needed:
         lines.append(f"approvals: {len(one.approvals)} of {one.approvals_needed}")
     lines += [f"released by {a.approver} ({a.channel}) at {a.at:%Y-%m-%d %H:%M} UTC" for a in one.approvals]
@@ -105,18 +105,18 @@ def _render(answer: ProposalAnswer) -> str:
         lines += [UNTRUSTED_NOTE, run_table(answer.lines, answer.lines[0].amount.currency)]
     lines += _limit_lines(answer.limits)
     if answer.release_url:
-        lines.append(f"A person releases it at {answer.release_url}")
+        lines.append(f"A person can release it at {answer.release_url}")
     lines.append(answer.next_step)
     return "\n".join(lines)
 
 
 def _limit_lines(limits: list[LimitLeft]) -> list[str]:
-    """A line for each limit that is used; those that are whole on one line together."""
+    """A line for each limit that is partly used; the unused ones share a line."""
     used = [one for one in limits if one.left != one.limit]
     whole = [one for one in limits if one.left == one.limit]
-    lines = [f"left of {one.name} ({one.hours} h): {one.left.money} of {one.limit.money}" for one in used]
+    lines = [f"{one.name} ({one.hours} hours): {one.left.money} left of {one.limit.money}" for one in used]
     if whole:
-        lines.append(f"unused: {', '.join(f'{one.name} {one.limit.money}' for one in whole)}")
+        lines.append(f"unused limits: {', '.join(f'{one.name} {one.limit.money}' for one in whole)}")
     return lines
 
 
@@ -146,12 +146,14 @@ class ProposalList(CompanyResult):
 
 
 class ListProposals(CompanyArguments, Query[ProposalList]):
-    """The question `list_proposals` answers."""
+    """The filters of `list_proposals`."""
 
-    state: ProposalState = Field(default="open", description="open: not finished.")
-    bill_id: ShortText = Field(default="", description="Only on this bill.")
-    limit: int = Field(default=50, ge=1, le=200, description="Per page.")
-    cursor: str = Field(default="", max_length=4000, description="next_cursor before.")
+    state: ProposalState = Field(default="open", description="Only this state; open means not finished, any means all.")
+    bill_id: ShortText = Field(default="", description="Only writes on this bill.")
+    limit: int = Field(default=50, ge=1, le=200, description="Proposals per page.")
+    cursor: str = Field(
+        default="", max_length=4000, description="next_cursor from the previous page, with the same filters."
+    )
 
 
 def _render_list(found: ProposalList) -> str:
@@ -163,7 +165,7 @@ def _render_list(found: ProposalList) -> str:
         lines.append("No proposals match.")
     lines += _limit_lines(found.limits)
     if found.next_cursor:
-        lines.append(f"More follow: call again with cursor={found.next_cursor}")
+        lines.append(more_results(found.next_cursor))
     return "\n".join(lines)
 
 
@@ -182,7 +184,10 @@ def _cells(row: ProposalRow) -> tuple[str, ...]:
 GET_PROPOSAL = Tool(
     name="get_proposal",
     title="Show a proposal",
-    description="Shows what became of a write, and why. Ask this; do not send a write again. Releases nothing.",
+    description=(
+        "Shows the state and outcome of a write, the findings behind it, and what to do next. Use this instead of "
+        "sending a write again. Releases nothing."
+    ),
     risk=Risk.READS,
     toolset="reports",
     arguments=GetProposal,
@@ -193,8 +198,8 @@ LIST_PROPOSALS = Tool(
     name="list_proposals",
     title="List proposals",
     description=(
-        "Lists writes that are not finished, and what is left of each limit. Releases nothing. For one in "
-        "full: get_proposal."
+        "Lists proposed writes, by default those that are not finished, and what is left of each payment limit. For "
+        "one in full use get_proposal. Releases nothing."
     ),
     risk=Risk.READS,
     toolset="reports",

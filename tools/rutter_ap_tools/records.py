@@ -1,4 +1,4 @@
-"""Records: one way to look up everything a bill refers to."""
+"""Records: one tool to look up everything a bill can refer to."""
 
 from __future__ import annotations
 
@@ -80,23 +80,27 @@ class RecordRow(Result):
 
 
 class RecordList(CompanyResult):
-    """What was found; when a name matches nothing, the `nearest` records."""
+    """The records found or, if none matches, the `nearest` ones."""
 
     kind: RecordKind
     records: list[RecordRow]
-    nearest: list[Named] = Field(default_factory=list, description="Near misses, when nothing matches.")
-    more: bool = Field(description="true: there are more; narrow the name.")
+    nearest: list[Named] = Field(default_factory=list, description="Similar names, if nothing matches.")
+    more: bool = Field(description="Whether more records match; if so, narrow the name.")
     notes: list[str] = Field(default_factory=list)
 
 
 class FindRecords(CompanyArguments, Query[RecordList]):
     """What to look up."""
 
-    kind: RecordKind = Field(description="Kind.", strict=False)
-    name: ShortText = Field(default="", description="Part of it.")
-    account_type: ShortText = Field(default="", description="e.g. bank.")
-    vendor: ShortText = Field(default="", description="For purchase orders.")
-    limit: int = Field(default=50, ge=1, le=200, description="At most.")
+    kind: RecordKind = Field(description="Kind of record to look up.", strict=False)
+    name: ShortText = Field(default="", description="Part of a name, number or code; omit it to list all.")
+    account_type: ShortText = Field(
+        default="", description="Only accounts of this type, for example bank or expense; for kind account."
+    )
+    vendor: ShortText = Field(
+        default="", description="Only orders from this vendor, by id or name; for kind purchase_order."
+    )
+    limit: int = Field(default=50, ge=1, le=200, description="Records to return.")
 
 
 def _render(found: RecordList) -> str:
@@ -106,14 +110,14 @@ def _render(found: RecordList) -> str:
     else:
         lines.append(f"No {found.kind.words} matches.")
     if found.nearest:
-        lines.append(f"Nearest: {', '.join(f'{quote(one.name, 60)} ({one.id})' for one in found.nearest)}")
+        lines.append(f"Similar names: {', '.join(f'{quote(one.name, 60)} ({one.id})' for one in found.nearest)}")
     if found.more:
-        lines.append("There are more; narrow the name.")
+        lines.append("More records match; narrow the name.")
     return "\n".join(lines)
 
 
 def _table(found: RecordList) -> str:
-    """Only the columns that any of the records fills."""
+    """Only the columns that have a value in some row."""
     columns: dict[str, list[str | None]] = {
         "id": [row.id for row in found.records],
         "name": [row.name and cell(row.name) for row in found.records],
@@ -133,8 +137,8 @@ FIND_RECORDS = Tool(
     name="find_records",
     title="Find records",
     description=(
-        "Looks up what bills refer to by part of a name, number or code. For bills and credits: list_bills, "
-        "list_credits."
+        "Looks up vendors, accounts, items and other records that bills refer to, by part of a name, number or code. "
+        "For bills use list_bills, for credits list_credits."
     ),
     risk=Risk.READS,
     toolset="ledger",

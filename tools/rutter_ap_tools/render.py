@@ -22,6 +22,11 @@ def cell(text: str | None) -> str:
     return clean(text, 60).replace("|", "/") or "none"
 
 
+def more_results(cursor: str) -> str:
+    """How to get the next page."""
+    return f"More results: call again with the same filters and cursor={cursor}"
+
+
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """A compact table: a header line, then one line per row, with cells separated by ` | `."""
     return "\n".join([" | ".join(heads), *(" | ".join(row) for row in rows)])

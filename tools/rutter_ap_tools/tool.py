@@ -1,4 +1,4 @@
-"""A tool is one value in one place: its name, words, risk, argument and result models."""
+"""A tool is one value in one place: its name, texts, risk, argument and result models."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Risk(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Tool(Generic[A, R]):
-    """`render` turns a result into the few lines a model reads; the typed result travels beside them."""
+    """`render` turns a result into the few lines a model reads; the typed result is sent along with them."""
 
     name: str
     title: str
@@ -44,12 +44,12 @@ class Tool(Generic[A, R]):
     def annotations(self) -> dict[str, bool]:
         """MCP tool annotations (MCP specification, server/tools): hints derived from the risk.
 
-        Only what differs from the specification's defaults is said: open-world is one of them, and the other two mean
-        nothing of a tool that only reads.
+        Only values that differ from the specification's defaults are included: open-world is a default, and the other
+        two hints mean nothing for a tool that only reads.
 
-        A write is not called idempotent, though the guard makes a repeat harmless: a host that retries by itself on
-        that hint would fill the approver's list. A payment is destructive: it can be voided but never undone. So is
-        what takes a record out of the books.
+        A write is not marked idempotent, although the guard makes a repeat harmless: a host that retries on its own
+        because of that hint would fill the approver's list. A payment is destructive, because it can be voided but
+        never undone; so is removing a record from the ledger.
         """
         if self.risk is Risk.READS:
             return {"read_only_hint": True}
@@ -64,23 +64,19 @@ class Tool(Generic[A, R]):
         return brief_output(self.result)
 
 
-# What a model needs not to write a call, or learns from the error: schemas are read in every conversation.
-# Marks a list whose entries another tool's schema describes already.
-BRIEF = "x-brief"
-_UNSAID_IN = ("maxLength", "minLength", "pattern", "maxItems", "minItems", "maximum", "minimum")
+# Patterns and lengths cost more tokens than they help: the descriptions say the format, and an error explains the rest.
+_NOT_SHOWN = ("maxLength", "minLength", "pattern")
 
 
 def brief_input(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema without bounds and without defaults that mean "left out". Calls are still read by all of them."""
+    """The schema without patterns, lengths and defaults that mean "omitted". Calls are still validated against them."""
     return {**schema, "properties": {name: _brief_argument(value) for name, value in schema["properties"].items()}}
 
 
 def _brief_argument(argument: dict[str, Any]) -> dict[str, Any]:
-    kept = {key: value for key, value in argument.items() if key not in (*_UNSAID_IN, "additionalProperties")}
-    if kept.get("default", True) in ("", False, []):
+    kept = {key: value for key, value in argument.items() if key not in (*_NOT_SHOWN, "additionalProperties")}
+    if kept.get("default") in ("", []) or kept.get("default") is False:
         del kept["default"]
-    if kept.pop(BRIEF, False):
-        kept["items"] = {"type": "object"}
     if "items" in kept:
         kept["items"] = _brief_argument(kept["items"])
     if "properties" in kept:
@@ -89,17 +85,17 @@ def _brief_argument(argument: dict[str, Any]) -> dict[str, Any]:
 
 
 def brief_output(model: type[BaseModel]) -> dict[str, Any]:
-    """What a result holds by name and type, down to the rows of its lists; what a row's own objects hold is not said.
+    """The names and types of a result's fields and of the rows in its lists, but not of any objects inside them.
 
-    Read off the fields themselves: pydantic's whole schema of every result, most of it thrown away, would cost a tenth
-    of the start. Nothing is required: an error answers in structured content as well, and there are clients, the
-    official Inspector among them, that hold it against the same schema.
+    It is built from the fields themselves: generating pydantic's full schema of every result, only to drop most of it,
+    would take a tenth of the start. Nothing is required, because an error also has structured content, and some
+    clients, the official Inspector among them, validate it against the same schema.
     """
     return {"type": "object", "properties": {name: _brief_field(one) for name, one in _fields(model)}}
 
 
 def _fields(model: type[BaseModel]) -> list[tuple[str, Any]]:
-    """Names and types; a field that may be None is left out on the wire instead."""
+    """Names and types; a field that may be None is omitted on the wire instead."""
     return [(name, _without_none(field.annotation)) for name, field in model.model_fields.items()]
 
 
@@ -107,20 +103,24 @@ def _brief_field(annotation: Any) -> dict[str, Any]:
     if get_origin(annotation) is list:
         (item,) = get_args(annotation)
         if _is_model(item):
-            rows = {name: {"type": _json_type(one)} for name, one in _fields(item)}
-            return {"type": "array", "items": {"type": "object", "properties": rows}}
-    return {"type": _json_type(annotation)}
+            return {
+                "type": "array",
+                "items": {"type": "object", "properties": {name: _typed(one) for name, one in _fields(item)}},
+            }
+    return _typed(annotation)
 
 
-def _json_type(annotation: Any) -> str:
+def _typed(annotation: Any) -> dict[str, Any]:
+    """The type of a field, and its values where only some are possible."""
     if get_origin(annotation) is list:
-        return "array"
+        return {"type": "array"}
     if get_origin(annotation) is Literal:
-        return "string"
+        return {"type": "string", "enum": list(get_args(annotation))}
     if _is_model(annotation):
-        return "object"
-    # Names of a closed set are enums of texts.
-    return "string" if issubclass(annotation, str) else _JSON_TYPES[annotation]
+        return {"type": "object"}
+    if issubclass(annotation, StrEnum):
+        return {"type": "string", "enum": [one.value for one in annotation]}
+    return {"type": "string" if issubclass(annotation, str) else _JSON_TYPES[annotation]}
 
 
 # Severities and times are written as text.

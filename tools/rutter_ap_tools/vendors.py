@@ -1,4 +1,4 @@
-"""Vendors: enter a new one, or change how one is reached. How one is paid is never changed here."""
+"""Vendors: creating one, or changing its contact details. Bank details are never changed here."""
 
 from __future__ import annotations
 
@@ -14,21 +14,23 @@ OptionalCurrency = Annotated[str, StringConstraints(pattern=r"^([A-Z]{3})?$")]
 
 
 class SaveVendor(WriteArguments):
-    """A vendor to create, or what to change of one; what is left out stays as it is.
+    """A vendor to create, or what to change on one; omitted fields keep their values.
 
-    There is no bank account among the arguments, and there must be none: a payee's new bank details, sent by whoever
-    pretends to be the payee, are the oldest fraud there is.
+    There is no bank account among the arguments, and there must never be one: new bank details sent by someone who
+    pretends to be the payee are the most common payment fraud.
     """
 
-    vendor_id: ShortText = Field(default="", description="To change one; else new.")
-    name: ShortText = Field(default="", description="Needed if new.")
-    currency: OptionalCurrency = Field(default="", description="ISO 4217; needed if new.")
-    email: ShortText = Field(default="", description="E-mail.")
-    phone: ShortText = Field(default="", description="Phone.")
-    street: ShortText = Field(default="", description="Or PO box.")
+    vendor_id: ShortText = Field(default="", description="Id of the vendor to change; omit it to create a vendor.")
+    name: ShortText = Field(default="", description="Vendor name; required for a new vendor.")
+    currency: OptionalCurrency = Field(
+        default="", description="Currency it bills in, ISO 4217; required for a new vendor."
+    )
+    email: ShortText = Field(default="", description="Email address.")
+    phone: ShortText = Field(default="", description="Phone number.")
+    street: ShortText = Field(default="", description="Street address or PO box.")
     city: ShortText = Field(default="", description="City.")
-    region: ShortText = Field(default="", description="State or region.")
-    postal_code: ShortText = Field(default="", description="Postal code.")
+    region: ShortText = Field(default="", description="State, province or region.")
+    postal_code: ShortText = Field(default="", description="ZIP or postal code.")
     country: ShortText = Field(default="", description="Country.")
 
 
@@ -36,8 +38,8 @@ SAVE_VENDOR = Tool(
     name="save_vendor",
     title="Save a vendor",
     description=(
-        "Enters a vendor, or changes name, currency or contact of one, never bank details. An approver must "
-        "agree. Pays nobody."
+        "Creates a vendor, or changes the name, currency or contact details of one. Check find_records for similar "
+        "names first. Bank details can never be changed here. Changing contact details needs an approver."
     ),
     risk=Risk.WRITES,
     toolset="ledger",

@@ -89,7 +89,7 @@ JOURNEYS = (
             call("get_proposal", proposal_id=taken("pay_bill", "proposal_id")),
         ),
         tells=(
-            "still due 125.00 USD",
+            "balance due 125.00 USD",
             "HELD: Pay 125.00 USD to Acme Office Supply for bill INV-1051",
             "POSTED: Pay 125.00",
         ),
@@ -195,7 +195,7 @@ JOURNEYS = (
             call("list_bills", document_number="NW-2291"),
             call("read_attachment", bill_id=taken("list_bills", "bills", 0, "id")),
         ),
-        tells=("number: equal to the bill", "total: different, the document shows ‹USD 6,842.00›", "684.20"),
+        tells=("number: equal to the bill", "total: different; the document shows ‹USD 6,842.00›", "684.20"),
         setting=a_document_of_another_total,
     ),
     Journey(
@@ -256,7 +256,7 @@ JOURNEYS = (
             call("list_credits", vendor=taken("list_bills", "bills", 0, "vendor", "id"), status="any"),
         ),
         tells=(
-            "All that match in USD: 3, due 43830.00 USD, of 46230.00 USD",
+            "USD: 3 bills match, 43830.00 due of 46230.00 total",
             "2026-11-09 | Fjord Timber AS | Operating Checking |  | 2400.00 USD",
             "No credits match.",
         ),
@@ -293,6 +293,6 @@ JOURNEYS = (
             call("connect_ledger", connection_id=taken("connect_ledger", "company", "id")),
             call("list_bills", company="Harbor Retail"),
         ),
-        tells=("A person opens this link", "CONNECTED: XERO", "FV-1 | First Vendor | open"),
+        tells=("A person must open this link", "CONNECTED: XERO", "FV-1 | First Vendor | open"),
     ),
 )

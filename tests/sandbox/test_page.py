@@ -6,6 +6,9 @@ import base64
 import hashlib
 import re
 
+import httpx
+import pytest
+
 from support.sandbox.client import calling
 
 PAGE_BYTES_MAX = 200_000
@@ -40,6 +43,14 @@ async def test_a_payment_is_seen_on_the_page() -> None:
         assert "<td>4321.09</td>" in page.text
         assert "<td>8158.91</td>" in page.text
         assert "<td>/versioned/accounting/bill_payments</td><td>200</td>" in page.text
+
+
+async def test_a_call_that_was_never_answered_is_on_the_page() -> None:
+    async with calling() as caller:
+        with pytest.raises(httpx.TransportError):
+            await caller.send("GET", "/accounting/currencies", fault="cut_before_commit")
+        page = await caller.client.get("/")
+        assert "<td>/versioned/accounting/currencies</td><td>no answer</td>" in page.text
 
 
 async def test_text_from_outside_is_shown_as_text() -> None:

@@ -71,8 +71,7 @@ def test_xero_makes_one_payment_per_bill_or_none_at_all(on: On) -> None:
     assert wire.books() == before
 
 
-def test_quickbooks_pays_several_bills_with_one_payment(on: On) -> None:
-    wire = on("QUICKBOOKS")
+def test_quickbooks_pays_several_bills_with_one_payment(wire: Wire) -> None:
     bills = [wire.by_number(number) for number in ("FT-778", "FT-802")]
     made = wire.send("POST", "bill_payments", payment_fields(wire, *bills, amount="5.00")).json
     assert list(made) == ["bill_payment"]
@@ -204,12 +203,8 @@ def test_a_credit_cannot_move_to_a_currency_its_vendor_lacks(wire: Wire) -> None
     assert wire.every("bill_credit_memos") == [credit]
 
 
-def test_an_attachment_comes_back_byte_for_byte(wire: Wire) -> None:
+def test_a_file_that_cannot_be_one_is_refused(wire: Wire) -> None:
     path = f"/accounting/bills/{wire.by_number('FT-802')['id']}/attachments"
-    sent = wire.call("POST", path, {"file": "AAEC/w==", "file_name": "über.pdf"}).json["attachment"]
-    assert wire.get(path)["attachments"] == [sent]
-    file = wire.call("GET", f"{path}/{sent['id']}/file")
-    assert (file.raw, file.headers["content-type"]) == (b"\x00\x01\x02\xff", "application/pdf")
     for file_field in ("not base64", "", "AAEC/w", 5, None):
         refused(wire.call("POST", path, {"file": file_field, "file_name": "a.pdf"}), 400)
     refused(wire.call("POST", path, {"file": "AAEC", "file_name": "a.exe"}), 450)

@@ -10,26 +10,26 @@ from pathlib import Path
 import pytest
 
 from rutter_sandbox import open_sandbox
-from support.sandbox.serve_command import ENDS_WITHIN_SECONDS, serving
+from support.sandbox.processes import Served
+from support.sandbox.wire import TODAY
 
 
-def test_the_first_line_says_where_it_is_and_nothing_follows() -> None:
-    with serving() as served:
-        line = served.announced
-        served.process.send_signal(signal.SIGTERM)
-        assert served.process.wait(ENDS_WITHIN_SECONDS) == 0
-        assert served.process.stdout is not None
-        assert served.process.stdout.read() == b""
-    assert line.keys() == {"base_url", "client_id", "client_secret", "connections"}
-    assert line["base_url"].endswith("/versioned")
-    assert [one["platform"] for one in line["connections"]] == ["QUICKBOOKS", "XERO", "NETSUITE", "SAGE_INTACCT"]
-    assert all(one.keys() == {"name", "platform", "access_token"} for one in line["connections"])
-
-
-def test_an_interrupt_is_an_ordinary_end() -> None:
-    with serving() as served:
-        served.process.send_signal(signal.SIGINT)
-        assert served.process.wait(ENDS_WITHIN_SECONDS) == 0
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_one_line_says_where_it_is_and_either_signal_ends_it(how: signal.Signals) -> None:
+    running = Served(None, today=TODAY.isoformat())
+    assert running.process.stdout is not None
+    running.process.send_signal(how)
+    assert running.process.stdout.read() == b"", "nothing follows the first line"
+    assert running.end() == 0
+    assert running.line.keys() == {"base_url", "client_id", "client_secret", "connections"}
+    assert running.base_url.endswith("/versioned")
+    assert [one["platform"] for one in running.line["connections"]] == [
+        "QUICKBOOKS",
+        "XERO",
+        "NETSUITE",
+        "SAGE_INTACCT",
+    ]
+    assert all(one.keys() == {"name", "platform", "access_token"} for one in running.line["connections"])
 
 
 def test_books_of_another_version_are_refused_and_left_alone(tmp_path: Path) -> None:

@@ -149,6 +149,8 @@ async def test_before_the_first_sync_only_a_forced_read_succeeds() -> None:
         await _state(caller, "not_ready")
         refused = await caller.send("GET", "/accounting/bills")
         assert (refused.status_code, refused.json()["error_code"]) == (400, "PRODUCT_NOT_READY")
+        assert (await caller.send("GET", "/accounting/bills", force_fetch="false")).status_code == 400
+        assert (await caller.send("GET", "/accounting/bills", force_fetch="yes")).status_code == 400
         assert (await caller.get("/accounting/bills", force_fetch="true"))["bills"]
         assert (await caller.get("/connections/status"))["status"]["is_ready"] is False
 

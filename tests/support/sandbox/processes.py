@@ -12,8 +12,12 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlencode, urlsplit
+
+import httpx
 
 from support.sandbox.wire import ENVELOPES, TODAY, VERSION, Answered, Json, basic, encoded
 
@@ -23,7 +27,7 @@ import sys
 from datetime import date
 from pathlib import Path
 from rutter_sandbox.serve import serve
-serve(file=Path(sys.argv[1]) if sys.argv[1] else None, today=date.fromisoformat(sys.argv[2]) if sys.argv[2] else None)
+serve(file=Path(sys.argv[1]) if sys.argv[1] else None, today=date.fromisoformat(sys.argv[2]), admin=True)
 """
 
 
@@ -43,6 +47,18 @@ class Served:
         self.authorization = basic(self.line["client_id"], self.line["client_secret"])
         self.errors = ""
         self._numbers = itertools.count(1)
+
+    @cached_property
+    def client(self) -> httpx.Client:
+        """One connection after another, for calls that end in errors of the client's own."""
+        credentials = (self.line["client_id"], self.line["client_secret"])
+        headers = {"X-Rutter-Version": VERSION}
+        return httpx.Client(base_url=self.base_url, auth=credentials, headers=headers, timeout=10, trust_env=False)
+
+    @property
+    def origin(self) -> str:
+        """Where the page and the switches are."""
+        return self.base_url.removesuffix("/versioned")
 
     def next_number(self) -> int:
         """A number that nobody else gets, for names that must be unique."""
@@ -74,11 +90,38 @@ class Served:
     def by_number(self, number: str) -> Json:
         return next(one for one in self.every("bills") if one["document_number"] == number)
 
-    def end(self, how: signal.Signals = signal.SIGTERM) -> None:
-        """Stop the process, and keep what it said on stderr."""
+    def get(self, path: str, **query: str) -> Any:
+        """The body of a read that must succeed, its numbers as floats."""
+        response = self.client.get(path, params={"access_token": self.token, **query})
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    def a_payment(self, amount: float = 10.0) -> Json:
+        """The body of a payment on the earliest large bill in dollars that is still due."""
+        bills = self.get("/accounting/bills", sort="due_date", limit="500")["bills"]
+        payable = [one for one in bills if one["status"] in {"open", "partially_paid"} and one["amount_due"] > 500]
+        bill = next(one for one in payable if one["currency_code"] == "USD")
+        banks = self.get("/accounting/accounts", filter='name="Operating Checking"')["accounts"]
+        link = {"id": bill["id"], "allocated_amount": amount}
+        fields = {"account_id": banks[0]["id"], "transaction_date": "2026-03-16", "linked_bills": [link]}
+        return {"bill_payment": fields}
+
+    def pay(self, body: Json, **headers: str) -> httpx.Response:
+        query = {"access_token": self.token}
+        return self.client.post("/accounting/bill_payments", params=query, json=body, headers=headers)
+
+    def payments(self) -> int:
+        """How many payments the books hold."""
+        return len(self.every("bill_payments"))
+
+    def end(self, how: signal.Signals = signal.SIGTERM) -> int:
+        """Stops the process, keeps what it said on stderr, and returns its exit status."""
         if self.process.poll() is None:
             self.process.send_signal(how)
         self.errors = self.process.communicate(timeout=30)[1].decode()
+        if "client" in self.__dict__:
+            self.client.close()
+        return self.process.returncode
 
 
 @contextmanager
@@ -89,7 +132,7 @@ def served(file: Path | None = None, *, today: str = TODAY.isoformat()) -> Itera
         yield one
     finally:
         one.end()
-    assert one.errors == ""
+    assert one.errors == "", one.errors
 
 
 def all_at_once(calls: Sequence[Callable[[], Answered]]) -> list[Answered]:

@@ -15,7 +15,7 @@ from rutter_ap_server.cli.tools import offered, token_figures
 from rutter_ap_server.guard.policy.codes import CODES
 from rutter_ap_server.settings import KNOWN
 from rutter_ap_tools.catalogue import CATALOGUE
-from rutter_ap_tools.tool import plain_schema
+from rutter_ap_tools.schema import plain_schema
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference.md"

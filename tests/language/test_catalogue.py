@@ -24,7 +24,8 @@ from rutter_ap_tools.bills import LIST_BILLS, BillList, BillRow, BillTotal
 from rutter_ap_tools.catalogue import CATALOGUE, narrowed
 from rutter_ap_tools.errors import Ambiguous, BadInput, Refused
 from rutter_ap_tools.findings import Finding, Severity
-from rutter_ap_tools.tool import TOOLSETS, Risk, Tool, plain_schema
+from rutter_ap_tools.schema import plain_schema
+from rutter_ap_tools.tool import TOOLSETS, Risk, Tool
 from rutter_ap_tools.wire import CompanyResult, MoneyShape, Named, WriteArguments, WriteResult
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
@@ -160,6 +161,27 @@ def by_pydantic(model: type[BaseModel]) -> dict[str, Any]:
             types = {key: typed(value) for key, value in rows.items()}
             brief[name]["items"] = {"type": "object", "properties": types}
     return brief
+
+
+def briefly(argument: dict[str, Any]) -> dict[str, Any]:
+    """An argument's schema by pydantic, without its patterns, its lengths and a default that means "omitted"."""
+    hidden = ("maxLength", "minLength", "pattern", "additionalProperties")
+    kept = {key: value for key, value in argument.items() if key not in hidden}
+    if kept.get("default") in ("", []) or kept.get("default") is False:
+        del kept["default"]
+    if "items" in kept:
+        kept["items"] = briefly(kept["items"])
+    if "properties" in kept:
+        kept["properties"] = {name: briefly(value) for name, value in kept["properties"].items()}
+    return kept
+
+
+@every_tool
+def test_an_input_schema_says_what_is_validated(tool: Tool[Any, Any]) -> None:
+    whole = plain_schema(tool.arguments, mode="validation")
+
+    assert whole["additionalProperties"] is False
+    assert tool.input_schema() == briefly(whole) | {"additionalProperties": False}
 
 
 @every_tool

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from rutter_ap_tools.catalogue import CATALOGUE
-from rutter_ap_tools.tool import plain_schema
+from rutter_ap_tools.schema import plain_schema
 
 VALID: dict[str, dict[str, Any]] = {
     "list_bills": {},

@@ -69,10 +69,7 @@ class WriteArguments(CompanyArguments):
 
 
 class Result(BaseModel):
-    """What a tool returns; fields that are None are omitted on the wire.
-
-    Serializers are built when the first result of a type is made: a server that only lists its tools needs none.
-    """
+    """What a tool returns; fields that are None are omitted on the wire."""
 
     model_config = ConfigDict(frozen=True, defer_build=True)
 
@@ -137,3 +134,12 @@ class WriteResult(CompanyResult):
     record: Record | None = None
     release_url: str | None = None
     next_step: str
+
+
+def build_models() -> None:
+    """Builds every validator and serializer that was deferred: listing the tools needs none, calling them does."""
+    models: list[type[BaseModel]] = [Arguments, Result]
+    while models:
+        model = models.pop()
+        models += model.__subclasses__()
+        model.model_rebuild()

@@ -24,6 +24,7 @@ from rutter_ap_server.mcp.server import build_server
 from rutter_ap_server.settings import Settings
 from rutter_ap_tools.catalogue import narrowed
 from rutter_ap_tools.errors import ApError
+from rutter_ap_tools.wire import build_models
 
 if TYPE_CHECKING:
     # Behind the lazy seam.
@@ -66,6 +67,8 @@ def _load() -> type[App]:
     gc.disable()
     try:
         from rutter_ap_server.app import App  # noqa: PLC0415 - the one lazy seam of serving
+
+        build_models()
     finally:
         gc.freeze()
         gc.enable()

@@ -22,9 +22,9 @@ from rutter_ap_server.guard.reports.proposal import find_proposal
 from rutter_ap_server.guard.views import Views
 from rutter_ap_server.guard.writes.registry import shown_abilities
 from rutter_ap_server.interaction import Interaction
+from rutter_ap_server.mcp.context import Context, OfferedTo
 from rutter_ap_server.mcp.handlers import Handlers
 from rutter_ap_server.mcp.live_data import LiveData
-from rutter_ap_server.mcp.server import Context, OfferedTo
 from rutter_ap_server.services import Services
 from rutter_ap_server.settings import Settings, make_home, read_settings
 from rutter_ap_server.store.engine import Store

@@ -1,13 +1,109 @@
-"""The backend of one call: the tools' port, answered by the registry of reads and by the guard."""
+"""The backend of one call: the tools' port, answered. `READS` says which function answers which query."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
-from rutter_ap_server.reads.registry import READS
+from rutter_ap_server.companies.company import Company
+from rutter_ap_server.guard.reports.listing import list_proposals
+from rutter_ap_server.guard.reports.proposal import get_proposal
+from rutter_ap_server.guard.reports.reading import get_bill, read_attachment
+from rutter_ap_server.reads.bills import BillLists
+from rutter_ap_server.reads.credits import list_credits
+from rutter_ap_server.reads.payables import summarize_payables
+from rutter_ap_server.reads.payments import list_payments
+from rutter_ap_server.reads.records import find_records
+from rutter_ap_server.reads.sync import sync_ledger
 from rutter_ap_server.services import CallContext
+from rutter_ap_tools.attachments import AttachmentText, ReadAttachment
 from rutter_ap_tools.backend import Query, R
+from rutter_ap_tools.bills import BillDetail, BillList, GetBill, ListBills
+from rutter_ap_tools.connections import (
+    ConnectionList,
+    ConnectLedger,
+    ConnectResult,
+    ListConnections,
+    SyncLedger,
+    SyncResult,
+)
+from rutter_ap_tools.credits import ListCredits
+from rutter_ap_tools.payables import SummarizePayables
+from rutter_ap_tools.payments import ListPayments
+from rutter_ap_tools.proposals import GetProposal, ListProposals, ProposalAnswer, ProposalList
+from rutter_ap_tools.records import FindRecords
 from rutter_ap_tools.wire import WriteArguments, WriteResult
+
+Q = TypeVar("Q", bound=Query[Any])
+Read = Callable[[CallContext, Any], Awaitable[Any]]
+
+
+def _of_company(read: Callable[[Company, Q], Awaitable[R]]) -> Callable[[CallContext, Q], Awaitable[R]]:
+    """A read that needs only the company which the query names."""
+
+    async def answer(call: CallContext, query: Any) -> R:
+        return await read(await call.services.companies.get(query.company), query)
+
+    return answer
+
+
+async def _list_bills(company: Company, query: ListBills) -> BillList:
+    return await BillLists(company).page(query)
+
+
+async def _get_bill(call: CallContext, query: GetBill) -> BillDetail:
+    return await get_bill(call.services.store, await call.services.companies.get(query.company), query)
+
+
+async def _read_attachment(call: CallContext, query: ReadAttachment) -> AttachmentText:
+    return await read_attachment(call.services.store, await call.services.companies.get(query.company), query)
+
+
+async def _list_proposals(call: CallContext, query: ListProposals) -> ProposalList:
+    company = await call.services.companies.get(query.company)
+    return await list_proposals(call.services.store, call.services.policy, company, query)
+
+
+async def _get_proposal(call: CallContext, query: GetProposal) -> ProposalAnswer:
+    parts = call.services
+    return await get_proposal(
+        query,
+        store=parts.store,
+        policy=parts.policy,
+        companies=parts.companies,
+        recovery=parts.recovery,
+        views=parts.views,
+    )
+
+
+async def _sync_ledger(call: CallContext, query: SyncLedger) -> SyncResult:
+    return await sync_ledger(await call.services.companies.get(query.company), query, call.interaction)
+
+
+async def _list_connections(call: CallContext, query: ListConnections) -> ConnectionList:
+    read_only = call.services.settings.read_only
+    return await call.services.connect_flow.listed(query.company, actor=call.preparer, read_only=read_only)
+
+
+async def _connect_ledger(call: CallContext, query: ConnectLedger) -> ConnectResult:
+    return await call.services.connect_flow.connect(query, actor=call.preparer, interaction=call.interaction)
+
+
+READS: Mapping[type[Query[Any]], Read] = {
+    ListBills: _of_company(_list_bills),
+    GetBill: _get_bill,
+    SummarizePayables: _of_company(summarize_payables),
+    ListPayments: _of_company(list_payments),
+    ListCredits: _of_company(list_credits),
+    ReadAttachment: _read_attachment,
+    FindRecords: _of_company(find_records),
+    GetProposal: _get_proposal,
+    ListProposals: _list_proposals,
+    ListConnections: _list_connections,
+    ConnectLedger: _connect_ledger,
+    SyncLedger: _sync_ledger,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,9 @@ import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # its stubs are not in the lock
 from pydantic import BaseModel
 
+from rutter_ap_server.backend import READS
 from rutter_ap_server.guard.writes.registry import proposed_by, write_for
 from rutter_ap_server.mcp.server import error_result, listed
-from rutter_ap_server.reads.registry import READS
 from rutter_ap_tools.backend import Query
 from rutter_ap_tools.bills import LIST_BILLS, BillList, BillRow, BillTotal
 from rutter_ap_tools.catalogue import CATALOGUE, narrowed

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import mcp_types as types
 
 from rutter_ap_server.mcp import completion, prompts, resources
+from rutter_ap_server.mcp.context import Context, OfferedTo
 from rutter_ap_server.mcp.live_data import LiveData
-from rutter_ap_server.mcp.server import Context, OfferedTo
 from rutter_ap_server.mcp.subscriptions import Subscriptions
 from rutter_ap_tools.backend import Backend
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -14,12 +14,12 @@ import anyio
 import mcp_types as types
 from anyio.abc import TaskGroup
 from mcp.server.caching import CacheableMethod, CacheHint
-from mcp.server.context import ServerRequestContext
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 
 from rutter_ap_server.interaction import NO_INTERACTION, Interaction
 from rutter_ap_server.mcp import prompts
+from rutter_ap_server.mcp.context import Allowed, Context, OfferedTo
 from rutter_ap_server.mcp.elicitation import InputRequired, interaction_for
 from rutter_ap_server.mcp.icons import icons
 from rutter_ap_tools.backend import Backend, carry_out
@@ -33,11 +33,6 @@ if TYPE_CHECKING:
     # Behind the lazy seam: a server that only lists its tools and prompts loads neither.
     from rutter_ap_server.mcp.handlers import Handlers
     from rutter_ap_server.mcp.subscriptions import Subscriptions
-
-Context = ServerRequestContext[Any, Any]
-OfferedTo = Callable[[Context], Mapping[str, Tool[Any, Any]]]
-# What of the catalogue one caller may see: a transport whose callers carry tokens narrows it further by their scopes.
-Allowed = Callable[[Context], Callable[[Tool[Any, Any]], bool]]
 
 NAME = "rutter-ap"
 # How long a client may keep a list. A caller's list is its own: scopes narrow it, so nothing shared may hold it.

@@ -27,10 +27,10 @@ from rutter_ap_server.store.states import IN_FLIGHT_STATES
 from rutter_ap_tools.errors import ApError, Refused
 from rutter_ap_tools.findings import Severity
 from rutter_ap_tools.money import Money
-from rutter_sandbox import open_sandbox
 from support.bench import PASSCODE, START, Bench, PowerCut, codes
 from support.people import Answering
 from support.runs import run_of
+from support.seeded import empty_store, seeded_sandbox
 
 T = TypeVar("T")
 POLICY = """
@@ -97,7 +97,8 @@ class PayingIsSafe(RuleBasedStateMachine):
         self.runner = asyncio.Runner()
         self.home = Path(tempfile.mkdtemp(prefix="rutter-ap-machine-"))
         (self.home / "policy.toml").write_text(POLICY)
-        self.sandbox = open_sandbox(None, today=START.date())
+        empty_store(self.home)
+        self.sandbox = seeded_sandbox(today=START.date())
         self.clock = FixedClock(START)
         self.processes = [self.run(self._open()) for _ in range(2)]
         self.world = World(self.run(self._open()))

@@ -19,7 +19,7 @@ from rutter_ap_server.reads.bills import BillLists
 from rutter_ap_server.rutter import Credentials, RutterClient
 from rutter_ap_tools.bills import BillRow, ListBills
 from rutter_ap_tools.errors import Ambiguous, BadInput, NotFound
-from rutter_sandbox import open_sandbox
+from support.seeded import seeded_sandbox
 
 pytestmark = pytest.mark.anyio
 TODAY = date(2026, 11, 20)
@@ -29,7 +29,7 @@ PLATFORMS = ("QUICKBOOKS", "XERO", "NETSUITE", "SAGE_INTACCT")
 @asynccontextmanager
 async def company(platform: str, tmp_path: Path) -> AsyncIterator[Company]:
     """The seeded company on that platform."""
-    sandbox = open_sandbox(today=TODAY)
+    sandbox = seeded_sandbox(today=TODAY)
     connection = next(c for c in sandbox.connections if c.platform == platform)
     client = RutterClient(
         Credentials(sandbox.client_id, sandbox.client_secret),

@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from rutter_ap_server.rutter import Credentials, RutterClient
-from rutter_sandbox import Sandbox, open_sandbox
+from rutter_sandbox import Sandbox
+from support.seeded import seeded_sandbox
 from support.tour import TODAY
 
 
@@ -19,7 +20,7 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 def sandbox() -> Iterator[Sandbox]:
-    opened = open_sandbox(today=TODAY)
+    opened = seeded_sandbox(today=TODAY)
     yield opened
     opened.close()
 

@@ -15,7 +15,8 @@ import pytest
 from rutter_ap_server.rutter import Credentials, Done, Rejected, RutterClient, Unknown, errors
 from rutter_ap_server.rutter.models.bills import BillCreate, BillLineDraft
 from rutter_ap_server.rutter.models.payments import AllocationDraft, BillPaymentCreate
-from rutter_sandbox import Sandbox, open_sandbox
+from rutter_sandbox import Sandbox
+from support.seeded import seeded_sandbox
 from support.tour import TODAY, account_of, company, key, new_bill
 
 pytestmark = pytest.mark.anyio
@@ -28,7 +29,7 @@ async def _no_time(_seconds: float) -> None:
 @asynccontextmanager
 async def rutter(secret: str | None = None) -> AsyncIterator[tuple[RutterClient, Sandbox, httpx.AsyncClient]]:
     """The client in front of a sandbox whose switches are open, and a plain way to those switches."""
-    sandbox = open_sandbox(today=TODAY, admin=True)
+    sandbox = seeded_sandbox(today=TODAY, admin=True)
     transport = httpx.ASGITransport(sandbox.asgi)
     credentials = Credentials(sandbox.client_id, secret or sandbox.client_secret)
     base_url = "http://sandbox/versioned"

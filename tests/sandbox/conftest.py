@@ -6,14 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from rutter_sandbox import Sandbox, open_sandbox
+from rutter_sandbox import Sandbox
 from support.sandbox.wire import TODAY, On, Wire
+from support.seeded import seeded_sandbox
 
 
 @pytest.fixture
 def on() -> Iterator[On]:
     """One sandbox; calling this gives a caller of the company on that platform."""
-    sandbox: Sandbox = open_sandbox(today=TODAY)
+    sandbox: Sandbox = seeded_sandbox(today=TODAY)
     wires: list[Wire] = []
 
     def wire_on(platform: str) -> Wire:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rutter_sandbox import open_sandbox
 from support.sandbox.bodies import bill_fields, refused
 from support.sandbox.wire import ENVELOPES, TODAY, Json, On, Wire, encoded
+from support.seeded import seeded_sandbox
 
 NOT_JSON_OBJECTS = [
     b"",
@@ -40,7 +40,7 @@ NOT_JSON_OBJECTS = [
 @pytest.fixture(scope="module")
 def everyone() -> Iterator[list[Wire]]:
     """Callers of all four companies of one sandbox: what is refused changes nothing, so many tests may share it."""
-    sandbox = open_sandbox(today=TODAY)
+    sandbox = seeded_sandbox(today=TODAY)
     wires = [Wire(sandbox, one.platform) for one in sandbox.connections]
     yield wires
     for one in wires:

@@ -13,11 +13,11 @@ from typing import Any
 import httpx
 import pytest
 
-from rutter_sandbox import open_sandbox
 from rutter_sandbox.faults import NAMES
 from support.sandbox.client import calling
 from support.sandbox.processes import Served, served
 from support.sandbox.wire import TODAY
+from support.seeded import seeded_sandbox
 
 
 @pytest.fixture(scope="module")
@@ -203,7 +203,7 @@ def test_a_senseless_fault_plan_is_refused_and_the_old_one_stays(server: Served,
     ],
 )
 async def test_in_process_the_caller_gets_its_clients_own_error(fault: str, error: type[httpx.TransportError]) -> None:
-    sandbox = open_sandbox(today=TODAY)
+    sandbox = seeded_sandbox(today=TODAY)
     transport = httpx.ASGITransport(app=sandbox.asgi)
     async with httpx.AsyncClient(transport=transport, base_url="http://sandbox/versioned") as client:
         with pytest.raises(error):

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # its stubs are not in the lock
 
-from rutter_sandbox import open_sandbox
 from support.sandbox.wire import TODAY, Answered, Wire
+from support.seeded import seeded_sandbox
 
 SPEC = Path(__file__).resolve().parents[3] / "shared" / "rutter" / "openapi-2024-08-31.json"
 
@@ -64,7 +64,7 @@ def described() -> Described:
 
 @pytest.fixture(params=PLATFORMS)
 def wire(request: pytest.FixtureRequest) -> Iterator[Wire]:
-    sandbox = open_sandbox(today=TODAY)
+    sandbox = seeded_sandbox(today=TODAY)
     caller = Wire(sandbox, request.param)
     yield caller
     caller.close()
@@ -84,7 +84,7 @@ def test_every_list_and_every_object_in_it_fits_its_description(wire: Wire, desc
 
 
 def test_orders_are_written_in_the_old_form_and_read_in_new(described: Described) -> None:
-    sandbox = open_sandbox(today=TODAY)
+    sandbox = seeded_sandbox(today=TODAY)
     wire = Wire(sandbox)
     item, vendor = wire.named("items", "Packing box"), wire.named("vendors", "Acme Packaging")
     fields = {
@@ -104,7 +104,7 @@ def test_orders_are_written_in_the_old_form_and_read_in_new(described: Described
 
 def test_a_missing_field_would_be_noticed(described: Described) -> None:
     """The comparison itself compares: an answer without one required field does not fit."""
-    sandbox = open_sandbox(today=TODAY)
+    sandbox = seeded_sandbox(today=TODAY)
     wire = Wire(sandbox)
     response = wire.call("GET", "/accounting/bills", limit=1)
     for missing in (b'"amount_due"', b'"connection"', b'"line_items"'):

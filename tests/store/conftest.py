@@ -10,6 +10,7 @@ import pytest
 from rutter_ap_server.clock import FixedClock
 from rutter_ap_server.store.engine import Store
 from support.postgres import Postgres, running_postgres
+from support.seeded import empty_store
 from support.store_rows import START
 
 
@@ -24,7 +25,7 @@ def postgres() -> Iterator[Postgres]:
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """The address of an empty store of this test's own."""
     if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'home' / 'rutter-ap.db'}"
+        yield f"sqlite:///{empty_store(tmp_path / 'home')}"
         return
     server: Postgres = request.getfixturevalue("postgres")
     with server.store_url() as url:

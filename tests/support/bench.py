@@ -34,8 +34,9 @@ from rutter_ap_server.store.secrets import SecretKeys
 from rutter_ap_server.store.states import State
 from rutter_ap_tools.payments import PayBill
 from rutter_ap_tools.wire import WriteArguments, WriteResult
-from rutter_sandbox import Sandbox, open_sandbox
+from rutter_sandbox import Sandbox
 from support.approvers import add_approver
+from support.seeded import empty_store, seeded_sandbox
 
 START = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
 PASSCODE = "correct horse"
@@ -254,8 +255,8 @@ class Bench:
 @asynccontextmanager
 async def a_bench(home: Path, policy: str = "") -> AsyncIterator[Bench]:
     """A bench of a test's own; its audit chain must hold at the end, whatever happened."""
-    home.mkdir(parents=True, exist_ok=True)
-    sandbox = open_sandbox(None, today=START.date())
+    empty_store(home)
+    sandbox = seeded_sandbox(today=START.date())
     bench = Bench(home, sandbox, FixedClock(START))
     if policy:
         bench.policy(policy)

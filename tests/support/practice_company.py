@@ -14,7 +14,7 @@ from rutter_ap_server.companies.company import Company, CompanyIdentity
 from rutter_ap_server.companies.directory import Directory
 from rutter_ap_server.documents.files import Documents
 from rutter_ap_server.rutter import Credentials, RutterClient
-from rutter_sandbox import open_sandbox
+from support.seeded import seeded_sandbox
 
 TODAY = date(2026, 11, 20)
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -61,7 +61,7 @@ async def practice(
     over: Callable[[httpx.AsyncBaseTransport], httpx.AsyncBaseTransport] = lambda inner: inner,
 ) -> AsyncIterator[tuple[Company, SmallPages]]:
     """The seeded company on that platform, with so many bills more, and the wire to it, over which another may lie."""
-    sandbox = open_sandbox(today=TODAY, bills=bills)
+    sandbox = seeded_sandbox(today=TODAY, bills=bills)
     connection = next(c for c in sandbox.connections if c.platform == platform)
     wire = SmallPages(httpx.ASGITransport(sandbox.asgi), page_objects_max)
     client = RutterClient(

@@ -19,6 +19,7 @@ from rutter_ap_server.clock import Clock
 from rutter_ap_server.mcp.server import build_server
 from rutter_ap_server.settings import read_settings
 from rutter_ap_tools.catalogue import narrowed
+from support.seeded import STORE, practice_home
 
 PASSCODE = "a passcode only Dana knows"
 
@@ -37,7 +38,9 @@ async def serving(
     environ: Mapping[str, str] | None = None,
     clock: Clock | None = None,
 ) -> AsyncIterator[tuple[Client, App]]:
-    """A client connected in process to a server of its own."""
+    """A client connected in process to a server of its own, in a home that was used before."""
+    if not (home / STORE).exists():
+        practice_home(home)
     app = app_in(home, environ, clock)
     tools = narrowed(toolsets=app.settings.toolsets, read_only=app.settings.read_only)
     server = build_server(app, tools, instructions=instructions())

@@ -7,6 +7,7 @@ import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -178,8 +179,9 @@ class _Server(Server[Any]):
         return capabilities
 
 
+@cache
 def listed(tool: Tool[Any, Any]) -> types.Tool:
-    """A tool as a client sees it."""
+    """A tool as a client sees it. Its schemas are worked out once: clients list the tools again and again."""
     return types.Tool(
         name=tool.name,
         title=tool.title,

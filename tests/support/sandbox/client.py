@@ -9,8 +9,9 @@ from typing import Any
 
 import httpx
 
-from rutter_sandbox import Sandbox, open_sandbox
+from rutter_sandbox import Sandbox
 from support.sandbox.wire import TODAY
+from support.seeded import seeded_sandbox
 
 ORIGIN = "http://sandbox"
 
@@ -80,7 +81,7 @@ def _good(response: httpx.Response) -> Any:
 @asynccontextmanager
 async def calling(*, bills: int = 0, admin: bool = True) -> AsyncIterator[Caller]:
     """A sandbox of this test's own, in memory."""
-    sandbox = open_sandbox(today=TODAY, bills=bills, admin=admin)
+    sandbox = seeded_sandbox(today=TODAY, bills=bills, admin=admin)
     transport = httpx.ASGITransport(app=sandbox.asgi)
     credentials = httpx.BasicAuth(sandbox.client_id, sandbox.client_secret)
     headers = {"X-Rutter-Version": "2024-08-31"}

@@ -7,10 +7,10 @@ from fractions import Fraction
 
 from hypothesis.stateful import RuleBasedStateMachine
 
-from rutter_sandbox import open_sandbox
 from rutter_sandbox.records import Books, company_by
 from support.sandbox.bookkeeper import Figures, check_books, figures, major, minor, openings_of
 from support.sandbox.wire import TODAY, Answered, Json, Wire
+from support.seeded import seeded_sandbox
 
 CURRENCIES = ("USD", "JPY", "KWD", "GBP")
 RATES: dict[str, list[tuple[str, bool]]] = {"5%": [("5", False)], "8.875%": [("8.875", False)]}
@@ -29,7 +29,7 @@ class Company(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.wire = Wire(open_sandbox(today=TODAY), self.platform)
+        self.wire = Wire(seeded_sandbox(today=TODAY), self.platform)
         self._use_currencies()
         wire = self.wire
         self.banks = {code: self._bank(code) for code in CURRENCIES}

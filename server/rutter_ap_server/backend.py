@@ -10,7 +10,7 @@ from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.reports.listing import list_proposals
 from rutter_ap_server.guard.reports.proposal import get_proposal
 from rutter_ap_server.guard.reports.reading import get_bill, read_attachment
-from rutter_ap_server.reads.bills import BillLists
+from rutter_ap_server.reads.bills import list_bills
 from rutter_ap_server.reads.credits import list_credits
 from rutter_ap_server.reads.payables import summarize_payables
 from rutter_ap_server.reads.payments import list_payments
@@ -19,7 +19,7 @@ from rutter_ap_server.reads.sync import sync_ledger
 from rutter_ap_server.services import CallContext
 from rutter_ap_tools.attachments import AttachmentText, ReadAttachment
 from rutter_ap_tools.backend import Query, R
-from rutter_ap_tools.bills import BillDetail, BillList, GetBill, ListBills
+from rutter_ap_tools.bills import BillDetail, GetBill, ListBills
 from rutter_ap_tools.connections import (
     ConnectionList,
     ConnectLedger,
@@ -46,10 +46,6 @@ def _of_company(read: Callable[[Company, Q], Awaitable[R]]) -> Callable[[CallCon
         return await read(await call.services.companies.get(query.company), query)
 
     return answer
-
-
-async def _list_bills(company: Company, query: ListBills) -> BillList:
-    return await BillLists(company).page(query)
 
 
 async def _get_bill(call: CallContext, query: GetBill) -> BillDetail:
@@ -91,7 +87,7 @@ async def _connect_ledger(call: CallContext, query: ConnectLedger) -> ConnectRes
 
 
 READS: Mapping[type[Query[Any]], Read] = {
-    ListBills: _of_company(_list_bills),
+    ListBills: _of_company(list_bills),
     GetBill: _get_bill,
     SummarizePayables: _of_company(summarize_payables),
     ListPayments: _of_company(list_payments),

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rutter_ap_server.reads.bills import BillLists, sums_of
+from rutter_ap_server.reads.bills import list_bills, sums_of
 from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_tools.bills import LIST_BILLS, BillList, BillTotal, ListBills
 from rutter_ap_tools.money import Money
@@ -49,7 +49,6 @@ def lists_asked(asked: list[str]) -> int:
 @pytest.mark.parametrize("limit", [1, 7, 200])
 async def test_the_first_page_totals_the_whole_match_and_no_other(platform: str, limit: int, tmp_path: Path) -> None:
     async with practice(tmp_path, platform, page_objects_max=6) as (company, _):
-        lists = BillLists(company)
         bills = [b async for b in company.rutter.bills.walk()]
         questions: list[tuple[dict[str, Any], Any]] = [
             ({}, lambda b: b.status in ("open", "partially_paid")),
@@ -58,12 +57,12 @@ async def test_the_first_page_totals_the_whole_match_and_no_other(platform: str,
             ({"status": "any", "vendor": bills[0].vendor_id}, lambda b: b.vendor_id == bills[0].vendor_id),
         ]
         for question, fits in questions:
-            page = await lists.page(ListBills(**question, limit=limit))
+            page = await list_bills(company, ListBills(**question, limit=limit))
             assert exact(page.totals) == added_up(b for b in bills if fits(b))
             assert not page.notes
             rows = list(page.bills)
             while page.next_cursor:
-                page = await lists.page(ListBills(**question, limit=limit, cursor=page.next_cursor))
+                page = await list_bills(company, ListBills(**question, limit=limit, cursor=page.next_cursor))
                 assert page.totals is None
                 assert not page.notes
                 rows += page.bills
@@ -87,35 +86,33 @@ async def test_two_currencies_are_never_added_together(home: Path) -> None:
 
 async def test_nothing_that_matches_has_no_totals_and_needs_no_note(tmp_path: Path) -> None:
     async with practice(tmp_path) as (company, _):
-        page = await BillLists(company).page(ListBills(document_number="no such number"))
+        page = await list_bills(company, ListBills(document_number="no such number"))
     assert (page.bills, page.totals, page.notes, page.next_cursor) == ([], [], [], None)
 
 
 async def test_a_page_that_holds_the_whole_match_promises_no_more(tmp_path: Path) -> None:
     async with practice(tmp_path) as (company, _):
-        lists = BillLists(company)
-        late = len((await lists.page(ListBills(overdue=True))).bills)
+        late = len((await list_bills(company, ListBills(overdue=True))).bills)
         assert late > 1
         # Bills that are not late follow in the same stream, so that it has not ended when the page is full.
-        assert (await lists.page(ListBills(overdue=True, limit=late))).next_cursor is None
-        assert (await lists.page(ListBills(overdue=True, limit=late - 1))).next_cursor is not None
+        assert (await list_bills(company, ListBills(overdue=True, limit=late))).next_cursor is None
+        assert (await list_bills(company, ListBills(overdue=True, limit=late - 1))).next_cursor is not None
 
 
 async def test_a_match_past_the_bound_is_not_totalled_and_says_so(tmp_path: Path) -> None:
     async with practice(tmp_path, page_objects_max=1) as (company, wire):
-        lists = BillLists(company)
-        page = await lists.page(ListBills(status="any", limit=3))
+        page = await list_bills(company, ListBills(status="any", limit=3))
         assert page.totals is None
         assert page.notes == ["No totals: too many bills match. Narrow the filters to get totals."]
         assert page.next_cursor
         assert lists_asked(wire.asked) < 25
-        narrowed = await lists.page(ListBills(status="any", limit=3, vendor="Kestrel Freight"))
+        narrowed = await list_bills(company, ListBills(status="any", limit=3, vendor="Kestrel Freight"))
         assert narrowed.totals is not None
 
 
 async def test_a_page_not_filled_within_the_bound_is_not_totalled(tmp_path: Path) -> None:
     async with practice(tmp_path, page_objects_max=1) as (company, wire):
-        page = await BillLists(company).page(ListBills(status="any", limit=200))
+        page = await list_bills(company, ListBills(status="any", limit=200))
         assert page.totals is None
         assert [note.split(":")[0] for note in page.notes] == [
             "The search is not complete yet; call again with the cursor to continue.",
@@ -126,12 +123,11 @@ async def test_a_page_not_filled_within_the_bound_is_not_totalled(tmp_path: Path
 
 async def test_what_was_read_for_the_page_is_not_read_again_for_totals(tmp_path: Path) -> None:
     async with practice(tmp_path, page_objects_max=5) as (company, wire):
-        lists = BillLists(company)
         statuses = [b.status async for b in company.rutter.bills.walk()]
         pages = sum(-(-statuses.count(status) // 5) for status in ("open", "partially_paid"))
         for limit in (3, 200):
             wire.asked.clear()
-            page = await lists.page(ListBills(limit=limit))
+            page = await list_bills(company, ListBills(limit=limit))
             assert page.totals is not None
             assert lists_asked(wire.asked) == pages
 
@@ -140,16 +136,15 @@ async def test_an_unusable_amount_anywhere_leaves_the_totals_out(tmp_path: Path)
     async with practice(tmp_path) as (company, wire):
         # The latest of the unpaid bills shows more digits than its currency has.
         wire.replaced = {b"27350.00": b"27350.005"}
-        lists = BillLists(company)
         for limit in (2, 200):
-            page = await lists.page(ListBills(limit=limit))
+            page = await list_bills(company, ListBills(limit=limit))
             assert page.totals is None
             assert page.notes[-1] == "No totals: at least one bill has amounts that are not valid in its currency."
 
 
 async def test_a_page_of_fifty_bills_is_small_beside_what_rutter_sends(tmp_path: Path) -> None:
     async with practice(tmp_path, bills=2000) as (company, _):
-        page = await BillLists(company).page(ListBills(limit=50))
+        page = await list_bills(company, ListBills(limit=50))
         raw = {bill.id: bill.raw or b"" async for bill in company.rutter.bills.walk()}
     assert len(page.bills) == 50
     assert page.totals

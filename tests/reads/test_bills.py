@@ -15,7 +15,7 @@ from rutter_ap_server.clock import FixedClock
 from rutter_ap_server.companies.company import Company, CompanyIdentity
 from rutter_ap_server.companies.directory import Directory
 from rutter_ap_server.documents.files import Documents
-from rutter_ap_server.reads.bills import BillLists
+from rutter_ap_server.reads.bills import list_bills
 from rutter_ap_server.rutter import Credentials, RutterClient
 from rutter_ap_tools.bills import BillRow, ListBills
 from rutter_ap_tools.errors import Ambiguous, BadInput, NotFound
@@ -27,7 +27,7 @@ PLATFORMS = ("QUICKBOOKS", "XERO", "NETSUITE", "SAGE_INTACCT")
 
 
 @asynccontextmanager
-async def company(platform: str, tmp_path: Path) -> AsyncIterator[Company]:
+async def a_company(platform: str, tmp_path: Path) -> AsyncIterator[Company]:
     """The seeded company on that platform."""
     sandbox = seeded_sandbox(today=TODAY)
     connection = next(c for c in sandbox.connections if c.platform == platform)
@@ -51,12 +51,12 @@ async def company(platform: str, tmp_path: Path) -> AsyncIterator[Company]:
         sandbox.close()
 
 
-async def everything(lists: BillLists, **question: Any) -> list[BillRow]:
+async def everything(company: Company, **question: Any) -> list[BillRow]:
     """Every page of a question, one after the other."""
     rows: list[BillRow] = []
     cursor = ""
     while True:
-        page = await lists.page(ListBills(**question, cursor=cursor))
+        page = await list_bills(company, ListBills(**question, cursor=cursor))
         rows += page.bills
         if page.next_cursor is None:
             return rows
@@ -66,11 +66,10 @@ async def everything(lists: BillLists, **question: Any) -> list[BillRow]:
 @pytest.mark.parametrize("platform", PLATFORMS)
 @pytest.mark.parametrize("sort", ["due_date", "-due_date", "updated_at", "-updated_at"])
 async def test_pages_of_any_size_hold_every_unpaid_bill_once_in_order(platform: str, sort: str, tmp_path: Path) -> None:
-    async with company(platform, tmp_path) as backend:
-        lists = BillLists(backend)
-        unpaid = {b.id async for b in backend.rutter.bills.walk() if b.status in ("open", "partially_paid")}
+    async with a_company(platform, tmp_path) as company:
+        unpaid = {b.id async for b in company.rutter.bills.walk() if b.status in ("open", "partially_paid")}
         for limit in (1, 3, 200):
-            rows = await everything(lists, limit=limit, sort=sort)
+            rows = await everything(company, limit=limit, sort=sort)
             assert len(rows) == len(unpaid)
             assert {row.id for row in rows} == unpaid
             if sort == "due_date" and platform != "SAGE_INTACCT":
@@ -80,16 +79,15 @@ async def test_pages_of_any_size_hold_every_unpaid_bill_once_in_order(platform: 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 async def test_each_question_answers_exactly_the_bills_that_fit_it(platform: str, tmp_path: Path) -> None:
-    async with company(platform, tmp_path) as backend:
-        lists = BillLists(backend)
-        bills = [b async for b in backend.rutter.bills.walk()]
+    async with a_company(platform, tmp_path) as company:
+        bills = [b async for b in company.rutter.bills.walk()]
         vendor_id = next(b.vendor_id for b in bills if b.vendor_id)
 
         def expected(fits: Any) -> set[str]:
             return {b.id for b in bills if fits(b)}
 
         async def asked(**question: Any) -> set[str]:
-            return {row.id for row in await everything(lists, limit=7, **question)}
+            return {row.id for row in await everything(company, limit=7, **question)}
 
         assert await asked(status="any") == expected(lambda b: True)
         assert await asked(status="paid") == expected(lambda b: b.status == "paid")
@@ -107,8 +105,8 @@ async def test_each_question_answers_exactly_the_bills_that_fit_it(platform: str
 
 
 async def test_days_overdue_and_amounts_are_exact(tmp_path: Path) -> None:
-    async with company("QUICKBOOKS", tmp_path) as backend:
-        page = await BillLists(backend).page(ListBills(document_number="NW-2291"))
+    async with a_company("QUICKBOOKS", tmp_path) as company:
+        page = await list_bills(company, ListBills(document_number="NW-2291"))
         (bill,) = page.bills
         assert bill.due.model_dump() == {"amount": "684.20", "currency": "USD"}
         assert bill.due_date is not None
@@ -116,25 +114,24 @@ async def test_days_overdue_and_amounts_are_exact(tmp_path: Path) -> None:
 
 
 async def test_a_cursor_serves_only_the_question_it_came_from(tmp_path: Path) -> None:
-    async with company("QUICKBOOKS", tmp_path) as backend:
-        lists = BillLists(backend)
-        first = await lists.page(ListBills(limit=2))
+    async with a_company("QUICKBOOKS", tmp_path) as company:
+        first = await list_bills(company, ListBills(limit=2))
         assert first.next_cursor
         with pytest.raises(BadInput, match="cursor"):
-            await lists.page(ListBills(limit=2, status="any", cursor=first.next_cursor))
+            await list_bills(company, ListBills(limit=2, status="any", cursor=first.next_cursor))
         for broken in ("x", first.next_cursor[:-4], "W10", "bnVsbA"):
             with pytest.raises(BadInput, match="cursor"):
-                await lists.page(ListBills(limit=2, cursor=broken))
+                await list_bills(company, ListBills(limit=2, cursor=broken))
 
 
 async def test_a_name_that_means_several_vendors_is_never_guessed_at(tmp_path: Path) -> None:
-    async with company("QUICKBOOKS", tmp_path) as backend:
+    async with a_company("QUICKBOOKS", tmp_path) as company:
         with pytest.raises(Ambiguous) as several:
-            await backend.directory.vendor("Acme")
+            await company.directory.vendor("Acme")
         assert [name for _, name in several.value.candidates] == ["Acme Office Supply", "Acme Packaging"]
         with pytest.raises(NotFound):
-            await backend.directory.vendor("Nobody at all")
-        found = await backend.directory.vendor("  acme OFFICE supply ")
+            await company.directory.vendor("Nobody at all")
+        found = await company.directory.vendor("  acme OFFICE supply ")
         assert found.vendor_name == "Acme Office Supply"
-        by_id = await backend.directory.vendor(found.id)
+        by_id = await company.directory.vendor(found.id)
         assert by_id.id == found.id

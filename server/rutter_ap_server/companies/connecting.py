@@ -124,12 +124,12 @@ class ConnectFlow:
             raise _gone(connection_id)
         fresh = entry
 
-        def keep(tx: Tx) -> None:
+        def save(tx: Tx) -> None:
             self.connections.seal_token(tx, box, fresh)
             tx.connections.touch(connection_id)
             tx.audit.append("connection_token_fetched", actor=actor, company=connection_id)
 
-        await self.connections.store.write(keep)
+        await self.connections.store.write(save)
         return await self.connections.companies.get(connection_id)
 
     async def listed(self, reference: str, *, actor: str, read_only: bool) -> ConnectionList:

@@ -38,10 +38,10 @@ class CachedList:
 class Directory:
     """One company's records by name. Lists are cached for minutes, for display; writes read records again by id."""
 
-    def __init__(self, ledger: CompanyClient, clock: Clock) -> None:
-        self._ledger = ledger
+    def __init__(self, rutter: CompanyClient, clock: Clock) -> None:
+        self._rutter = rutter
         self._clock = clock
-        self._shelves: dict[str, CachedList] = {}
+        self._lists: dict[str, CachedList] = {}
         self._closed: tuple[datetime, date | None] | None = None
 
     async def vendors(self, *, afresh: bool = False) -> dict[str, Vendor]:
@@ -56,14 +56,14 @@ class Directory:
         """The last day of the closed period according to the company's record; None if it does not say."""
         now = self._clock.now()
         if self._closed is None or not timedelta(0) <= now - self._closed[0] < _FRESH:
-            extras = (await self._ledger.company_info()).additional_fields
+            extras = (await self._rutter.company_info()).additional_fields
             closing = extras.closing_date if extras is not None else None
             self._closed = (now, closing.date() if closing is not None else None)
         return self._closed[1]
 
     def forget(self) -> None:
         """Drops the cached lists, after something was written."""
-        self._shelves.clear()
+        self._lists.clear()
 
     async def vendor(self, reference: str) -> Vendor:
         """The one vendor with that id or exactly that name, ignoring case."""
@@ -116,7 +116,7 @@ class Directory:
 
     async def cached_list(self, kind: str, *, afresh: bool = False) -> CachedList:
         """The records of a kind, at most 20,000 of them. Raises `NotOffered` where the platform has none."""
-        cached_list = self._shelves.get(kind)
+        cached_list = self._lists.get(kind)
         now = self._clock.now()
         if cached_list is None or afresh or not timedelta(0) <= now - cached_list.read_at < _FRESH:
             by_id: dict[str, Any] = {}
@@ -128,7 +128,7 @@ class Directory:
                 whole = False
             except NotSupportedHere:
                 raise NotOffered(RecordKind(kind)) from None
-            cached_list = self._shelves[kind] = CachedList(now, by_id, whole)
+            cached_list = self._lists[kind] = CachedList(now, by_id, whole)
         return cached_list
 
     async def _every(self, kind: str, *, afresh: bool) -> dict[str, Any]:
@@ -148,7 +148,7 @@ class Directory:
             ) from None
 
     def _endpoint(self, kind: str) -> Any:
-        return getattr(self._ledger, RecordKind(kind).plural)
+        return getattr(self._rutter, RecordKind(kind).plural)
 
 
 def vendor_name(vendor: Vendor) -> str:

@@ -60,23 +60,23 @@ class Onboarding:
                         code="connection.no_answer",
                         next_step="Call again; an unused connection does no harm.",
                     ) from None
-                kept = await self._keep(box, made, name, actor)
-        if kept.id != made.id:
+                saved = await self._save(box, made, name, actor)
+        if saved.id != made.id:
             await self._forget_at_rutter(made.id)
         elif name:
-            await self._name_at_rutter(kept.id, name)
-        return kept
+            await self._name_at_rutter(saved.id, name)
+        return saved
 
-    async def _keep(self, box: SecretBox, made: ConnectionEntry, name: str, actor: str) -> SavedConnection:
-        def keep(tx: Tx) -> SavedConnection:
-            kept = tx.connections.begin(made.id, environment=self.connections.environment, name=name)
-            if kept.id == made.id:
+    async def _save(self, box: SecretBox, made: ConnectionEntry, name: str, actor: str) -> SavedConnection:
+        def save(tx: Tx) -> SavedConnection:
+            saved = tx.connections.begin(made.id, environment=self.connections.environment, name=name)
+            if saved.id == made.id:
                 self.connections.seal_token(tx, box, made)
                 self.connections.seal_link(tx, box, made)
-                tx.audit.append("connection_started", actor=actor, company=kept.id, name=name)
-            return kept
+                tx.audit.append("connection_started", actor=actor, company=saved.id, name=name)
+            return saved
 
-        return await self.connections.store.write(keep)
+        return await self.connections.store.write(save)
 
     async def finish(self, begun: SavedConnection, *, actor: str) -> SavedConnection | None:
         """The connection once a person has completed it; None until then."""
@@ -87,18 +87,18 @@ class Onboarding:
         platform, name, entry = linked
         box = self.connections.secret_keys.box() if entry else None
 
-        def keep(tx: Tx) -> SavedConnection | None:
+        def save(tx: Tx) -> SavedConnection | None:
             if tx.connections.activate(begun.id, name=name, platform=platform):
                 if box is not None and entry is not None:
                     self.connections.seal_token(tx, box, entry)
                 # From now on Rutter provides a link when one is needed.
                 tx.secrets.delete(begun.id, LINK_URL)
                 tx.audit.append("connection_linked", actor=actor, company=begun.id, name=name, platform=platform)
-            kept = tx.connections.get(begun.id)
+            saved = tx.connections.get(begun.id)
             # Another process may have finished or removed it in the meantime.
-            return kept if kept is not None and kept.status == "active" else None
+            return saved if saved is not None and saved.status == "active" else None
 
-        return await self.connections.store.write(keep)
+        return await self.connections.store.write(save)
 
     async def _linked(
         self, begun: SavedConnection, token: Secret | None
@@ -108,18 +108,18 @@ class Onboarding:
         try:
             if token is None:
                 raise CredentialsRejected("the token is gone")
-            books = client.connection(token)
-            detail = await books.detail()
+            rutter = client.connection(token)
+            detail = await rutter.detail()
         except _NOT_LINKED:
             entry = await self.connections.entry(begun.id)
             if entry is None or not entry.platform:
                 return None
-            books = client.connection(entry.access_token)
-            detail = await books.detail()
+            rutter = client.connection(entry.access_token)
+            detail = await rutter.detail()
         name = begun.name or clean(detail.store_name, 80)
         if not name:
             try:
-                name = clean((await books.company_info()).name, 80)
+                name = clean((await rutter.company_info()).name, 80)
             except ApError:
                 # A name is optional; during the first sync there may be none.
                 name = ""
@@ -140,18 +140,18 @@ class Onboarding:
         platform = clean(detail.platform, 60)
         name = clean(adopted.name, 30) or clean(detail.store_name, 80) or platform
 
-        def keep(tx: Tx) -> SavedConnection:
-            kept = tx.connections.begin(adopted.id, environment=self.connections.environment, name=name)
-            if kept.id != adopted.id:
+        def save(tx: Tx) -> SavedConnection:
+            saved = tx.connections.begin(adopted.id, environment=self.connections.environment, name=name)
+            if saved.id != adopted.id:
                 raise BadInput(
                     "a pending connection already has that name", next_step="Rename or remove that one first."
                 )
             self.connections.seal_token(tx, box, adopted)
             tx.connections.activate(adopted.id, name=name, platform=platform)
             tx.audit.append("connection_adopted", actor=actor, company=adopted.id, name=name, platform=platform)
-            return tx.connections.get(adopted.id) or kept
+            return tx.connections.get(adopted.id) or saved
 
-        return await self.connections.store.write(keep)
+        return await self.connections.store.write(save)
 
     async def _name_at_rutter(self, connection_id: str, name: str) -> None:
         client = await self.connections.companies.client()

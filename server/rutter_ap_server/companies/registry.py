@@ -175,9 +175,9 @@ class CompanyRegistry:
             self._own = UnavailableCompany(_OWN, f"the company of {_OWN}", "", self._settings.environment, error)
 
     async def _own_company(self, token: str | Secret) -> Company:
-        books = self._open().connection(token)
-        detail = await books.detail()
-        name = detail.store_name or (await books.company_info()).name or detail.id
+        rutter = self._open().connection(token)
+        detail = await rutter.detail()
+        name = detail.store_name or (await rutter.company_info()).name or detail.id
         return self._company(token, detail.id, name, detail.platform)
 
     async def _follow_store(self) -> None:
@@ -204,7 +204,7 @@ class CompanyRegistry:
         before, self._stored = self._stored, {}
         for row, sealed in rows:
             known = before.get(row.id)
-            # An unchanged company is kept, with its cached names.
+            # An unchanged company stays, with its cached names.
             again = known is not None and known[0] == row and isinstance(known[1], Company)
             self._stored[row.id] = known if known is not None and again else (row, self._of_store(row, sealed))
 
@@ -220,11 +220,11 @@ class CompanyRegistry:
 
     def _company(self, token: str | Secret, connection_id: str, name: str, platform: str) -> Company:
         assert self._client is not None
-        books = self._client.connection(token)
+        rutter = self._client.connection(token)
         return Company(
             identity=CompanyIdentity(connection_id, clean(name, 80), platform, self._settings.environment),
-            rutter=books,
-            directory=Directory(books, self._clock),
+            rutter=rutter,
+            directory=Directory(rutter, self._clock),
             documents=Documents(self._settings.files, self._settings.home / "uploads"),
             clock=self._clock,
         )

@@ -121,32 +121,34 @@ class ConnectionRepository:
 
     async def _with_last_answers(self, found: ConnectionList) -> ConnectionList:
         """Records which connections responded, and adds when the others last did."""
-        kept = {one.id: one for one in await self.store.read(lambda tx: tx.connections.all(self.environment))}
-        responded = [row.id for row in found.connections if row.id in kept and row.health not in ("unknown", "waiting")]
+        saved = {one.id: one for one in await self.store.read(lambda tx: tx.connections.all(self.environment))}
+        responded = [
+            row.id for row in found.connections if row.id in saved and row.health not in ("unknown", "waiting")
+        ]
         if responded:
             await self.store.write(lambda tx: tx.connections.seen(responded))
-        return found.model_copy(update={"connections": [_last_answer(row, kept) for row in found.connections]})
+        return found.model_copy(update={"connections": [_last_answer(row, saved) for row in found.connections]})
 
-    async def rename(self, kept: SavedConnection, name: str, *, actor: str) -> None:
+    async def rename(self, saved: SavedConnection, name: str, *, actor: str) -> None:
         """Renames it, at Rutter and here. Raises `BadInput` for a name that another company has."""
-        if any(one.id != kept.id and fold(one.name) == fold(name) for one in await self.all()):
+        if any(one.id != saved.id and fold(one.name) == fold(name) for one in await self.all()):
             raise BadInput("another connected company has that name", next_step="Choose another name.")
         client = await self.companies.client()
-        await client.connections.rename(kept.id, name)
+        await client.connections.rename(saved.id, name)
 
-        def keep(tx: Tx) -> None:
-            if tx.connections.rename(kept.id, name):
-                tx.audit.append("connection_renamed", actor=actor, company=kept.id, name=name)
+        def save(tx: Tx) -> None:
+            if tx.connections.rename(saved.id, name):
+                tx.audit.append("connection_renamed", actor=actor, company=saved.id, name=name)
 
-        await self.store.write(keep)
+        await self.store.write(save)
 
-    async def remove(self, kept: SavedConnection, *, actor: str) -> None:
+    async def remove(self, saved: SavedConnection, *, actor: str) -> None:
         """Removes it at Rutter, then here with its secrets; if interrupted, it can be repeated.
 
         Raises `PersonError` while a write to the company is unsettled: afterwards its outcome could not be found out.
         """
         open_ones = await self.store.read(lambda tx: tx.proposals.in_states(IN_FLIGHT_STATES))
-        unsettled = [proposal.id for proposal in open_ones if proposal.company_id == kept.id]
+        unsettled = [proposal.id for proposal in open_ones if proposal.company_id == saved.id]
         if unsettled:
             raise PersonError(
                 "a write to this company is not settled yet, and its outcome could not be found out after the removal",
@@ -156,13 +158,13 @@ class ConnectionRepository:
         client = await self.companies.client()
         # If Rutter has already removed it, only our own record is left.
         with suppress(NotFoundUpstream):
-            await client.connections.delete(kept.id)
+            await client.connections.delete(saved.id)
 
         def forget(tx: Tx) -> None:
             for name in (ACCESS_TOKEN, LINK_URL):
-                tx.secrets.delete(kept.id, name)
-            if tx.connections.remove(kept.id):
-                tx.audit.append("connection_removed", actor=actor, company=kept.id, name=kept.name)
+                tx.secrets.delete(saved.id, name)
+            if tx.connections.remove(saved.id):
+                tx.audit.append("connection_removed", actor=actor, company=saved.id, name=saved.name)
 
         await self.store.write(forget)
 
@@ -191,8 +193,8 @@ class ConnectionRepository:
             return None
 
 
-def _last_answer(row: ConnectionRow, kept: Mapping[str, SavedConnection]) -> ConnectionRow:
-    last = kept[row.id].last_seen_at if row.health == "unknown" and row.id in kept else None
+def _last_answer(row: ConnectionRow, saved: Mapping[str, SavedConnection]) -> ConnectionRow:
+    last = saved[row.id].last_seen_at if row.health == "unknown" and row.id in saved else None
     if last is None:
         return row
     return row.model_copy(update={"problem": f"{row.problem} It last responded on {last:%Y-%m-%d %H:%M} UTC."})

@@ -12,7 +12,7 @@ from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.registry import CompanyRegistry
 from rutter_ap_server.guard.policy import PolicyFile
 from rutter_ap_server.guard.reports.explain import shown_policy
-from rutter_ap_server.reads.bills import BillLists
+from rutter_ap_server.reads.bills import list_bills
 from rutter_ap_server.store.audit import Entry
 from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.proposals import Proposal
@@ -53,7 +53,7 @@ class LiveData:
         now = company.clock.now()
         kept = self._bills.get(company.id)
         if kept is None or not timedelta(0) <= now - kept[0] < _BILLS_FRESH:
-            page = await BillLists(company).page(ListBills(limit=_BILLS_MAX))
+            page = await list_bills(company, ListBills(limit=_BILLS_MAX))
             kept = self._bills[company.id] = (now, page.bills)
         return kept[1]
 

@@ -26,51 +26,45 @@ _TOO_MANY = "No totals: too many bills match. Narrow the filters to get totals."
 _NOT_EXACT = "No totals: at least one bill has amounts that are not valid in its currency."
 
 
-class BillLists:
-    """The `list_bills` tool for one company."""
+async def list_bills(company: Company, query: ListBills) -> BillList:
+    """The `list_bills` tool: a page of matching bills in the requested order; the first page also has totals."""
+    vendor_id = (await company.directory.vendor_to_read(query.vendor)).id if query.vendor else None
+    wanted = BillQuery.of(query, vendor_id, company.clock.today())
+    stream = await open_stream(company, wanted, query.cursor)
+    rows, unusable = await _rows(company, stream, query.limit, wanted)
+    notes = [f"Bill {bill_id} was left out: its amounts are not valid in its currency." for bill_id in unusable]
+    cursor = None if stream.ended else stream.cursor
+    whole = _Whole(None)
+    if stream.stuck and len(rows) < query.limit:
+        notes.append(NOT_ALL_SEEN)
+    if not query.cursor:
+        whole = _Whole(None, note=_NOT_EXACT) if unusable else await _whole_of(stream, rows)
+        notes += [whole.note] if whole.note else []
+    return BillList(
+        company=company.named,
+        environment=company.environment,
+        bills=rows,
+        today=wanted.today,
+        totals=whole.totals,
+        notes=notes,
+        next_cursor=cursor if whole.goes_on else None,
+    )
 
-    def __init__(self, company: Company) -> None:
-        self._office = company
 
-    async def page(self, query: ListBills) -> BillList:
-        """One page of matching bills in the requested order; the first page also has totals."""
-        company = self._office
-        vendor_id = (await company.directory.vendor_to_read(query.vendor)).id if query.vendor else None
-        wanted = BillQuery.of(query, vendor_id, company.clock.today())
-        stream = await open_stream(company, wanted, query.cursor)
-        rows, unusable = await self._rows(stream, query.limit, wanted)
-        notes = [f"Bill {bill_id} was left out: its amounts are not valid in its currency." for bill_id in unusable]
-        cursor = None if stream.ended else stream.cursor
-        whole = _Whole(None)
-        if stream.stuck and len(rows) < query.limit:
-            notes.append(NOT_ALL_SEEN)
-        if not query.cursor:
-            whole = _Whole(None, note=_NOT_EXACT) if unusable else await _whole_of(stream, rows)
-            notes += [whole.note] if whole.note else []
-        return BillList(
-            company=company.named,
-            environment=company.environment,
-            bills=rows,
-            today=wanted.today,
-            totals=whole.totals,
-            notes=notes,
-            next_cursor=cursor if whole.goes_on else None,
-        )
-
-    async def _rows(self, stream: BillStream, limit: int, wanted: BillQuery) -> tuple[list[BillRow], list[str]]:
-        """The rows of a page, and the ids of bills whose amounts cannot be used."""
-        names = NameResolver(self._office.directory)
-        rows: list[BillRow] = []
-        unusable: list[str] = []
-        while len(rows) < limit:
-            bill = await stream.next()
-            if bill is None:
-                break
-            try:
-                rows.append(bill_row(bill, await names.named("vendor", bill.vendor_id or ""), wanted.today))
-            except LedgerDataError:
-                unusable.append(bill.id)
-        return rows, unusable
+async def _rows(company: Company, stream: BillStream, limit: int, wanted: BillQuery) -> tuple[list[BillRow], list[str]]:
+    """The rows of a page, and the ids of bills whose amounts cannot be used."""
+    names = NameResolver(company.directory)
+    rows: list[BillRow] = []
+    unusable: list[str] = []
+    while len(rows) < limit:
+        bill = await stream.next()
+        if bill is None:
+            break
+        try:
+            rows.append(bill_row(bill, await names.named("vendor", bill.vendor_id or ""), wanted.today))
+        except LedgerDataError:
+            unusable.append(bill.id)
+    return rows, unusable
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""One proposal, found by its id and shown as it is now: an open outcome is looked into before it is told."""
+"""The `get_proposal` tool: one proposal by its id, whose outcome is resolved first if it is still open."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ async def get_proposal(
     recovery: Recovery,
     views: Views,
 ) -> ProposalAnswer:
-    """Answers `get_proposal`. Raises `NotFound` or `Ambiguous`, as `find_proposal` does."""
+    """The `get_proposal` tool. Raises `NotFound` or `Ambiguous`, as `find_proposal` does."""
     proposal = await find_proposal(store, query.proposal_id)
     if proposal.state in IN_FLIGHT_STATES:
         try:
             proposal = await recovery.resolve(proposal, await companies.get(proposal.company_id))
         except ApError:
-            # What is known is still worth saying when Rutter is out of reach.
+            # What is known is still worth showing when Rutter cannot be reached.
             proposal = await find_proposal(store, proposal.id)
     approvals = await store.read(lambda tx: tx.proposals.approvals(proposal.id))
     limits = await limits_for(store, policy, proposal)
@@ -42,7 +42,7 @@ async def get_proposal(
 async def find_proposal(store: Store, reference: str) -> Proposal:
     """The proposal with that id, or whose id starts with it. Raises `NotFound` or `Ambiguous`.
 
-    A held one whose time is up expires first, so that nobody is told it still waits.
+    A held one past its time expires first, so that it is not shown as still waiting.
     """
 
     def find(tx: Tx) -> tuple[list[Proposal], datetime]:
@@ -53,9 +53,9 @@ async def find_proposal(store: Store, reference: str) -> Proposal:
         raise NotFound("there is no such proposal", next_step="Use the proposal_id a write answered with.")
     if len(found) > 1:
         raise Ambiguous(
-            "several proposals start so",
+            "several proposals match that id prefix",
             candidates=[(one.id, one.summary) for one in found],
-            next_step="Type more of it.",
+            next_step="Type more characters of the id.",
         )
     proposal = found[0]
     if proposal.state != State.HELD or proposal.expires_at > now:

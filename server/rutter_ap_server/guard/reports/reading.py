@@ -1,6 +1,6 @@
-"""Bills and documents as an assistant reads them: what outsiders wrote is remembered, since a write may repeat it.
+"""The `get_bill` and `read_attachment` tools. Text from outsiders is remembered, because a later write may repeat it.
 
-A store that is out of order stops writes; what is in the ledger can still be read.
+If the store cannot be used, writes stop, but the ledger can still be read.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from rutter_ap_tools.text import quote
 
 
 async def get_bill(store: Store, company: Company, query: GetBill) -> BillDetail:
-    """Answers `get_bill`: the bill in full, with the writes that were proposed on it and are not finished."""
+    """The bill in full, with the unfinished writes that were proposed on it."""
     found = await bill_detail(company, query.bill_id)
     name = f"bill {found.bill.document_number or found.bill.id}"
     texts = [
@@ -53,7 +53,7 @@ async def _with_proposals(store: Store, company: Company, found: BillDetail) -> 
 
 
 async def read_attachment(store: Store, company: Company, query: ReadAttachment) -> AttachmentText:
-    """Answers `read_attachment`: the text of a document of a bill, compared with the bill."""
+    """The text of a bill's document, compared with the bill."""
     found = await attachments.read_attachment(company, query)
     with suppress(ApError):
         await remember_texts(store, company.id, [(f"the file {quote(found.file_name, 60)}", found.text or "")])

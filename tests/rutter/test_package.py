@@ -40,7 +40,7 @@ NAMES = [
 
 
 def test_the_public_names_are_these() -> None:
-    assert package.__all__ == NAMES
+    assert sorted(package.__all__) == sorted(NAMES)
     assert all(getattr(package, name) is not None for name in NAMES)
     assert set(NAMES) <= set(dir(package))
 

@@ -1,4 +1,4 @@
-"""The `/accounting/…` routes: who asks, whether the platform can, and which read or write answers."""
+"""The `/accounting/…` routes: finds the company, checks what its platform supports, and runs the call."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def company_of(tx: Transaction, call: Call) -> Company:
 
 
 def open_books(tx: Transaction, call: Call) -> Books:
-    """The books behind the access token, unless the connection's state forbids looking."""
+    """The books behind the access token. Refuses when the connection's state does not allow reads."""
     company = reachable_company_of(tx, call)
     if company.status == "not_ready" and not truth_of(call, "force_fetch"):
         raise connection_refuses("PRODUCT_NOT_READY", "The first sync of this connection is not finished.")
@@ -36,7 +36,7 @@ def open_books(tx: Transaction, call: Call) -> Books:
 
 
 def reachable_company_of(tx: Transaction, call: Call) -> Company:
-    """The company behind the access token, unless its platform may not be called."""
+    """The company behind the access token. Refuses when its platform may not be called."""
     company = company_of(tx, call)
     if company.status == "disabled":
         raise connection_refuses("CONNECTION_DISABLED", "The connection is disabled.")
@@ -45,8 +45,8 @@ def reachable_company_of(tx: Transaction, call: Call) -> Company:
     return company
 
 
-def answer(database: Database, call: Call, rest: list[str]) -> Response:
-    """Answer a call to `/accounting/<rest>`."""
+def handle(database: Database, call: Call, rest: list[str]) -> Response:
+    """Handles a call to `/accounting/<rest>`."""
     if call.method == "GET":
         if call.fault == "stale_read":
             return _read_stale(database, call, rest)
@@ -120,7 +120,7 @@ def body_of(call: Call) -> JsonObject:
 
 
 def _action(books: Books, call: Call, rest: list[str], body: JsonObject) -> tuple[Run, bool]:
-    """Check the request; what comes back is the write itself, and whether it only ever answers synchronously."""
+    """Checks the request. Returns the write to run, and whether it is always synchronous."""
     match call.method, rest:
         case "POST", ["bill_credit_applications"]:
             _refuse_unsupported(books, APPLICATIONS_ON)
@@ -181,7 +181,7 @@ def _update(books: Books, kind: Kind, record_id: str, body: JsonObject) -> Run:
 
 
 def _delete(books: Books, kind: Kind, record_id: str) -> Run:
-    """Deleting what is not there is no error, so that a DELETE may be repeated."""
+    """Deletes an object. A missing object is no error, so that a DELETE may be repeated."""
     operations = OPERATIONS.get(kind.name)
     if operations is None or operations.delete is None:
         raise _no_such_endpoint()

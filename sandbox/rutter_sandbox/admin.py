@@ -46,7 +46,7 @@ _WEBHOOK: Shape = {
 _WEBHOOKS: Shape = {"webhooks": required(listing(record(_WEBHOOK)))}
 
 
-def answer(database: Database, faults: Faults, call: Call, rest: list[str]) -> Response:
+def handle(database: Database, faults: Faults, call: Call, rest: list[str]) -> Response:
     """`PUT faults`, `PUT webhooks` and `PUT connections/{id}`, each replacing what was set before."""
     match call.method, rest:
         case "PUT", ["faults"]:

@@ -1,4 +1,4 @@
-"""The ASGI app: a request in, the right room to answer it, and on every answer the headers that say sandbox."""
+"""The ASGI app: routes each request and marks every response as the sandbox's."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PATH_KEPT_MAX = 200
 
 
 class App:
-    """Answers everything the sandbox serves. It keeps nothing of the books between two requests."""
+    """Serves every route of the sandbox. It keeps nothing of the books between two requests."""
 
     def __init__(self, database: Database, *, admin: bool) -> None:
         self.database = database
@@ -44,11 +44,11 @@ class App:
                 raise
 
     async def _respond(self, call: Call, receive: asgi.Receive, send: asgi.Send) -> None:
-        """Answer over the socket, or do to the socket what the call's fault says."""
+        """Sends the response, or does to the connection what the call's fault says."""
         try:
             call.fault = self.faults.choose(call) if call.path.startswith("/versioned/") else ""
         except Refusal as refusal:
-            await asgi.send_answer(send, self._stamped(call, refused(refusal)))
+            await asgi.send_response(send, self._stamped(call, refused(refusal)))
             return
         fault = call.fault.partition("=")[0]
         seconds = faults.seconds_of(call.fault)
@@ -56,32 +56,32 @@ class App:
             self._note(call, 0)
             await asgi.vanish(receive, send, seconds)
             return
-        answer = self.answer(call)
+        response = self.handle(call)
         if fault == "slow":
             await asgi.delay(receive, send, seconds)
         if fault in faults.AFTER:
             await asgi.vanish(receive, send, seconds)
         elif fault == faults.CUT_MID_BODY:
-            await asgi.send_half(receive, send, answer)
+            await asgi.send_half(receive, send, response)
         else:
-            await asgi.send_answer(send, answer)
+            await asgi.send_response(send, response)
 
-    def answer(self, call: Call) -> Response:
-        """Answer one call. Nothing is awaited here, so a request never interleaves with another's transaction."""
+    def handle(self, call: Call) -> Response:
+        """Handles one call. Nothing is awaited here, so no two requests interleave within a transaction."""
         try:
-            answer = faults.instead(call.fault) or faults.afterwards(call.fault, self._route(call))
+            response = faults.instead(call.fault) or faults.afterwards(call.fault, self._route(call))
         except Refusal as refusal:
-            answer = refused(refusal)
-        return self._stamped(call, answer)
+            response = refused(refusal)
+        return self._stamped(call, response)
 
-    def _stamped(self, call: Call, answer: Response) -> Response:
-        answer.headers["X-Rutter-Request-ID"] = self._request_id()
-        answer.headers["X-Rutter-Sandbox"] = "true"
-        self._note(call, answer.status)
-        return answer
+    def _stamped(self, call: Call, response: Response) -> Response:
+        response.headers["X-Rutter-Request-ID"] = self._request_id()
+        response.headers["X-Rutter-Sandbox"] = "true"
+        self._note(call, response.status)
+        return response
 
     def _note(self, call: Call, status: int) -> None:
-        """Remember a call for the page; status 0 stands for a call that was never answered."""
+        """Records a call for the home page. Status 0 means that no response was sent."""
         self.seen.append((call.method, call.path[:_PATH_KEPT_MAX], status))
 
     def _request_id(self) -> str:
@@ -100,7 +100,7 @@ class App:
             case ["link", "connection", company_id] if call.method in {"GET", "POST"}:
                 return pages.link(self.database, call, company_id)
             case ["sandbox", *rest] if self.admin:
-                return admin.answer(self.database, self.faults, call, rest)
+                return admin.handle(self.database, self.faults, call, rest)
         raise not_implemented("No such page. The API is under /versioned.")
 
     def _versioned(self, call: Call, rest: list[str]) -> Response:
@@ -111,9 +111,9 @@ class App:
         require_version(call)
         match rest:
             case ["accounting", *noun]:
-                return accounting.answer(self.database, call, noun)
+                return accounting.handle(self.database, call, noun)
             case ["connections", *noun]:
-                return connections.answer(self.database, call, noun)
+                return connections.handle(self.database, call, noun)
             case ["jobs", job_id] if call.method == "GET":
                 return jobs.read_job(self.database, job_id)
             case ["events"] if call.method == "GET":

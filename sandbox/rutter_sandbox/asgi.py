@@ -1,4 +1,4 @@
-"""The edge to the ASGI server: reading a call whole, sending an answer, and breaking the connection on purpose."""
+"""The edge to the ASGI server: reads whole requests, sends responses, and breaks connections on purpose."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _GONE_SECONDS_MAX = 5
 
 
 class ClientLeft(Exception):
-    """The connection went away in the middle of a request, of which nothing may be carried out."""
+    """The client disconnected in the middle of a request, so nothing of it may be carried out."""
 
 
 async def lifespan(receive: Receive, send: Send) -> None:
@@ -31,7 +31,7 @@ async def lifespan(receive: Receive, send: Send) -> None:
 
 
 async def read_call(scope: Scope, receive: Receive) -> Call:
-    """Read one request. A body above the limit is read to its end, and kept only so far as to show it."""
+    """Reads one request. A body over the limit is read to its end but kept only as far as needed to detect that."""
     parts: list[bytes] = []
     size, more = 0, True
     while more:
@@ -50,22 +50,22 @@ async def read_call(scope: Scope, receive: Receive) -> Call:
     return Call(scope["method"], scope["path"], query, headers, b"".join(parts), origin)
 
 
-async def send_answer(send: Send, answer: Response) -> None:
-    await _start(send, answer)
-    await send({"type": "http.response.body", "body": answer.body})
+async def send_response(send: Send, response: Response) -> None:
+    await _start(send, response)
+    await send({"type": "http.response.body", "body": response.body})
 
 
-async def _start(send: Send, answer: Response) -> None:
+async def _start(send: Send, response: Response) -> None:
     headers = [
-        (b"content-type", answer.content_type.encode()),
-        (b"content-length", str(len(answer.body)).encode()),
-        *((name.lower().encode(), value.encode()) for name, value in answer.headers.items()),
+        (b"content-type", response.content_type.encode()),
+        (b"content-length", str(len(response.body)).encode()),
+        *((name.lower().encode(), value.encode()) for name, value in response.headers.items()),
     ]
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
 
 
 async def vanish(receive: Receive, send: Send, silent_seconds: int) -> None:
-    """Never answer. The connection stays silent so long, or until the client gives up, and is then cut."""
+    """Sends no response. The connection stays silent for that time, or until the client gives up, and is then cut."""
     transport = _transport_of(send)
     if transport is None:
         raise _broken("ReadTimeout" if silent_seconds else "RemoteProtocolError")
@@ -76,28 +76,28 @@ async def vanish(receive: Receive, send: Send, silent_seconds: int) -> None:
 
 
 def _broken(name: str) -> Exception:
-    """What a caller in process gets: there is no connection to cut, so it is the error its client would raise.
+    """The error for a caller in process, where there is no connection to cut: the one that its HTTP client would raise.
 
-    The client's library is not ours to import; when the caller has not loaded it either, an OSError says the same.
+    The sandbox does not import HTTP clients; when the caller has not loaded httpx either, it is an OSError.
     """
     kind = getattr(sys.modules.get("httpx"), name, ConnectionResetError)
     error: Exception = kind("broken by a sandbox fault")
     return error
 
 
-async def send_half(receive: Receive, send: Send, answer: Response) -> None:
-    """Promise the whole body, send half of it, and cut the connection."""
+async def send_half(receive: Receive, send: Send, response: Response) -> None:
+    """Announces the whole body, sends half of it, and cuts the connection."""
     transport = _transport_of(send)
     if transport is None:
         raise _broken("RemoteProtocolError")
-    await _start(send, answer)
-    await send({"type": "http.response.body", "body": answer.body[: len(answer.body) // 2], "more_body": True})
+    await _start(send, response)
+    await send({"type": "http.response.body", "body": response.body[: len(response.body) // 2], "more_body": True})
     transport.close()
     await _until_gone(receive, _GONE_SECONDS_MAX)
 
 
 async def delay(receive: Receive, send: Send, seconds: int) -> None:
-    """Wait so long, or until the client gives up."""
+    """Waits for that time, or until the client gives up."""
     if _transport_of(send) is None:
         await asyncio.sleep(seconds)
     else:
@@ -105,7 +105,7 @@ async def delay(receive: Receive, send: Send, seconds: int) -> None:
 
 
 async def hang_up(receive: Receive, send: Send) -> bool:
-    """Cut the connection of a call that the server has no time left for; False when there is none to cut."""
+    """Cuts the connection of a call that the stopping server cannot finish. False when there is none to cut."""
     transport = _transport_of(send)
     if transport is None:
         return False
@@ -124,7 +124,7 @@ async def _until_gone(receive: Receive, seconds: int) -> None:
 
 
 def _transport_of(send: Send) -> asyncio.Transport | None:
-    """The socket behind uvicorn's `send`, which is a method of its request cycle; there is no public way to it."""
+    """The transport behind uvicorn's `send`, a method of its request cycle. There is no public way to get it."""
     cycle = getattr(send, "__self__", None)
     transport = getattr(cycle, "transport", None)
     return transport if isinstance(transport, asyncio.Transport) else None

@@ -1,4 +1,4 @@
-"""Files attached to bills: uploaded as base64, listed without a cursor, downloaded as the bytes they were."""
+"""Files attached to bills: uploaded as base64, listed without a cursor, downloaded byte for byte."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SUFFIXES = frozenset(f".{name}" for name in _NAMES.split())
 
 
 def content_of(given: JsonObject) -> bytes:
-    """The bytes behind the base64 text; what is not base64 is a malformed request."""
+    """The bytes of base64 text. Anything else is a malformed request."""
     try:
         content = base64.b64decode(given["file"], validate=True)
     except (binascii.Error, ValueError):
@@ -48,7 +48,7 @@ def attach(books: Books, bill: JsonObject, file_name: str, content: bytes) -> Js
 
 
 def shown(call: Call, attachment: JsonObject) -> JsonObject:
-    """The download address depends on where the sandbox is reached, so it is added when read."""
+    """An attachment as it is read; its download address depends on the address the sandbox was called at."""
     place = f"{call.base_url}/accounting/bills/{attachment['attached_to_id']}/attachments"
     return attachment | {"file_url": f"{place}/{attachment['id']}/file"}
 

@@ -148,7 +148,7 @@ def refuse_unpayable(bill: JsonObject) -> None:
 def take_off(
     books: Books, bill: JsonObject, source: tuple[str, str], application_id: str, day: str, minor: int
 ) -> None:
-    """Allocate part of a payment or a credit to a bill, never more than is still due."""
+    """Allocates part of a payment or credit to a bill, never more than is still due."""
     refuse_unpayable(bill)
     if minor <= 0:
         raise PlatformRefusal("INVALID_AMOUNT", "An allocated amount must be above zero.")
@@ -160,7 +160,7 @@ def take_off(
 
 
 def give_back(books: Books, source: tuple[str, str], bill_id: str | None = None) -> None:
-    """Remove a source's allocations (to one bill, or to all), and let the bills be due again."""
+    """Removes a source's allocations, to one bill or to all, so that the bills are due again."""
     query = """DELETE FROM allocations WHERE company = ? AND source_kind = ? AND source_id = ?
         AND (? IS NULL OR bill_id = ?) RETURNING bill_id"""
     rows = books.sql.execute(query, (books.company.number, *source, bill_id, bill_id)).fetchall()
@@ -174,7 +174,7 @@ def resettle(books: Books, bill: JsonObject) -> None:
 
 
 def _settle(books: Books, bill: JsonObject) -> None:
-    """Derive the links, the amount due and the status from the allocations, the only truth about them."""
+    """Derives the links, the amount due and the status from the allocations, which are the only record of them."""
     currency = bill["currency_code"]
     links: dict[str, list[JsonObject]] = {"bill_payment": [], "bill_credit_memo": []}
     rest = total = to_minor(bill["total_amount"], currency)

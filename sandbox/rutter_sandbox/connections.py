@@ -1,4 +1,4 @@
-"""The endpoints about connections themselves: list, status, names, tokens, syncs, and the exchange after Link."""
+"""The connection endpoints: list, status, names, tokens, syncs, and the token exchange after Link."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ _BACKFILL: Shape = {
 }
 
 
-def answer(database: Database, call: Call, rest: list[str]) -> Response:
-    """Answer a call to `/connections/<rest>`."""
+def handle(database: Database, call: Call, rest: list[str]) -> Response:
+    """Handles a call to `/connections/<rest>`."""
     if call.method == "GET":
         with database.reading() as tx:
             return _read(tx, call, rest)
@@ -159,7 +159,7 @@ def _historical(tx: Transaction, company: Company, *, ready: bool) -> JsonObject
 
 
 def _create(tx: Transaction, call: Call) -> JsonObject:
-    """Without a platform the user picks one behind `link_url`; with credentials the books start at once."""
+    """Creates a connection: without a platform the user picks one at `link_url`, with credentials it starts at once."""
     body = body_of(call) if call.body else {}
     platform = body.get("platform")
     if platform is not None and platform not in CREATABLE:
@@ -187,7 +187,7 @@ def _rename(tx: Transaction, call: Call, company: Company) -> JsonObject:
 
 
 def _delete(tx: Transaction, company: Company) -> JsonObject:
-    """Forget the connection and everything that was read from it."""
+    """Removes the connection and everything that was read from it."""
     for table in ("objects", "allocations", "postings", "balances", "attachments", "order_billings", "deletions"):
         tx.sql.execute(f"DELETE FROM {table} WHERE company = ?", (company.number,))  # noqa: S608 - our own tables
     tx.sql.execute("DELETE FROM companies WHERE number = ?", (company.number,))
@@ -202,7 +202,7 @@ def _invalidate(tx: Transaction, company: Company) -> JsonObject:
 
 
 def _incremental_sync(tx: Transaction, call: Call, company: Company) -> JsonObject:
-    """The stored books are always in step, so a sync is over as soon as it is asked for."""
+    """Syncs the company. The stored books are always up to date, so a sync finishes at once."""
     given = shapes.checked(_SYNC, body_of(call) if call.body else {}, "body", lambda *_: False)
     if given.get("object_types") == []:
         return {"success": True}
@@ -223,7 +223,7 @@ def _backfill(tx: Transaction, call: Call, company: Company) -> JsonObject:
 
 
 def exchange(database: Database, call: Call) -> Response:
-    """Turn the public token of a finished Link into the connection's access token, once."""
+    """Exchanges the public token of a finished Link for the connection's access token, once."""
     given = shapes.checked(_EXCHANGE, body_of(call), "body", lambda *_: False)
     if (given["client_id"], given["secret"]) != (CLIENT_ID, CLIENT_SECRET):
         raise unauthorized("The client id and secret are missing or wrong.")

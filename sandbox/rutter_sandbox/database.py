@@ -1,4 +1,4 @@
-"""One SQLite database is the whole truth: each request is one transaction, so several processes see one company."""
+"""The SQLite database. Each request is one transaction, so several processes can serve the same company."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NAMESPACE = uuid.UUID("5a4db0c5-0000-4000-8000-72757474657b")
 
 
 def named_id(name: str) -> str:
-    """The id a seeded object always has: the same in every sandbox ever started."""
+    """The id of a seeded object: the same in every sandbox."""
     return str(uuid.uuid5(_NAMESPACE, name))
 
 
@@ -33,7 +33,7 @@ class Transaction:
     fault: str = ""
 
     def new_id(self) -> str:
-        """A fresh id that the same requests against the same database produce again."""
+        """A new id. The same requests against the same database produce the same ids."""
         query = "UPDATE meta SET value = value + 1 WHERE key = 'sequence' RETURNING value"
         (number,) = self.sql.execute(query).fetchone()
         return named_id(f"{self.salt}/{number}")
@@ -80,7 +80,7 @@ class Database:
 
     @contextmanager
     def discarding(self) -> Iterator[Transaction]:
-        """A transaction for a look at what might have been: everything written in it is thrown away."""
+        """A transaction whose writes are discarded, for reading the books as they were before the last write."""
         with self._lock:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -90,7 +90,7 @@ class Database:
 
     @contextmanager
     def noting(self) -> Iterator[sqlite3.Connection]:
-        """All or nothing for what is no part of any company's books: the sandbox's own time stands still."""
+        """A write transaction for what belongs to no company's books: it does not move the sandbox's clock."""
         with self._lock, _transaction(self._connection, "BEGIN IMMEDIATE") as sql:
             yield sql
 
@@ -105,7 +105,7 @@ class Database:
         return int(sql.execute("SELECT value FROM meta WHERE key = 'moment'").fetchone()[0])
 
     def _next_moment(self, sql: sqlite3.Connection) -> int:
-        """Later than every moment before it, so that two changes never share an updated_at."""
+        """A moment later than every one before it, so that two changes never share an `updated_at`."""
         last = self._last_moment(sql)
         moment = last + 1000 if self._fixed else max(last + 1, clock.real_milliseconds())
         sql.execute("UPDATE meta SET value = ? WHERE key = 'moment'", (str(moment),))
@@ -140,7 +140,7 @@ def _connect(file: Path | None) -> sqlite3.Connection:
 
 
 def _make_private(file: Path) -> None:
-    """The books hold tokens: only their owner reads them, from the first byte on."""
+    """Makes the file readable by its owner only, before anything is written: the books hold tokens."""
     file.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(file, os.O_CREAT | os.O_RDWR, 0o600)
     os.close(descriptor)

@@ -34,7 +34,7 @@ class Priced:
 
 
 def price_lines(books: Books, document_id: str, lines: list[JsonObject], currency: str, *, inclusive: bool) -> Priced:
-    """Work out each line's net, tax and total. Line totals contain the tax only when `inclusive`."""
+    """Computes each line's net, tax and total. Line totals contain the tax only when `inclusive`."""
     shown, net, tax, discount = [], 0, 0, 0
     for position, line in enumerate(lines, start=1):
         refuse_line(books, line)
@@ -155,7 +155,7 @@ def refuse_unknown_currency(books: Books, currency: str) -> None:
 
 
 def refuse_closed_period(books: Books, *dates: str | None) -> None:
-    """Nothing may be entered, changed or removed on or before the day up to which the books are closed."""
+    """Refuses to enter, change or remove anything dated in the closed period."""
     closing = books.company.closing_date
     for day in dates:
         if closing and day and day[:10] <= closing:

@@ -1,4 +1,4 @@
-"""What the sandbox answers when it refuses: one exception per kind of refusal, and the documented error body."""
+"""Refusals: one exception for each kind, and the documented error body."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def unauthorized(message: str) -> Refusal:
 
 
 def not_implemented(message: str) -> Refusal:
-    """The answer for a path, a method or an object that is not there on this platform."""
+    """The refusal for a path, a method or an object that this platform does not have."""
     return Refusal(404, "API_REQUEST_ERROR", "NOT_FOUND", message)
 
 

@@ -1,4 +1,4 @@
-"""Deletions by pull, and webhook configurations to read: the two ways to learn what a list no longer shows."""
+"""Deletion events and webhook configurations: the two ways to learn of what a list no longer shows."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _resources(call: Call) -> list[str]:
 
 
 def _event(resource: str, object_id: str, moment: str) -> JsonObject:
-    """`data` is optional, so that `id` must tell which object it was; an object is deleted only once."""
+    """One deletion event. `id` is the object's own, because `data` is optional and an object is deleted only once."""
     fields = {"id": object_id, "type": "object_deleted", "resource": resource, "last_synced_at": moment}
     return fields | {"data": {"id": object_id}}
 

@@ -13,7 +13,7 @@ from rutter_sandbox.wire import Call, Response, refused
 
 HEADER = "x-sandbox-fault"
 SECONDS_MAX = 120
-"""A slow answer and a silence take so long at most; `slow=<seconds>` and the like say how long."""
+"""The longest a slow response or a silence may take. `slow=<seconds>` and the like set the time."""
 
 # The request is never looked at: nothing is committed.
 NO_ANSWER_BEFORE, CUT_BEFORE = "no_answer_before_commit", "cut_before_commit"
@@ -50,7 +50,7 @@ _PLAN: Shape = {"seed": optional(number), "rules": required(listing(record(_RULE
 
 @dataclass(slots=True)
 class Rule:
-    """Strikes calls whose method and path fit, a number of times or at a rate."""
+    """Applies a fault to calls with that method and path, a number of times or at a rate."""
 
     fault: str
     method: str = ""
@@ -66,7 +66,7 @@ class Rule:
 
 @dataclass(slots=True)
 class Faults:
-    """The rules in force in this process. The same seed and the same calls meet the same faults."""
+    """The fault rules of this process. The same seed and the same calls meet the same faults."""
 
     rules: list[Rule] = field(default_factory=list)
     chance: random.Random = field(default_factory=lambda: random.Random(0))  # noqa: S311 - repeatable, not secret
@@ -78,7 +78,7 @@ class Faults:
         self.chance, self.rules = random.Random(seed), rules  # noqa: S311 - repeatable, not secret
 
     def choose(self, call: Call) -> str:
-        """The fault this call meets: the one its header names, or that of the first rule to strike."""
+        """The fault of this call: the one its header names, or that of the first rule that applies."""
         named = call.headers.get(HEADER)
         if named is not None:
             return _named(named)
@@ -111,27 +111,27 @@ def _named(header: str) -> str:
 
 
 def seconds_of(fault: str) -> int:
-    """How long the fault takes: what its header says after the `=`, or its default; 0 for what happens at once."""
+    """How long the fault takes: the number after `=` in the header, or the default; 0 for one that takes no time."""
     name, _, seconds = fault.partition("=")
     return min(int(seconds[:6]), SECONDS_MAX) if seconds else _SECONDS.get(name, 0)
 
 
 def instead(fault: str) -> Response | None:
-    """The answer of a fault that strikes before anything is done."""
+    """The response of a fault that happens before the request is handled; None for other faults."""
     if fault in _STATUSES_BEFORE:
         return _status(_STATUSES_BEFORE[fault])
     return Response(502, _HTML, content_type="text/html") if fault == "html" else None
 
 
-def afterwards(fault: str, answer: Response) -> Response:
-    """What becomes of an answer whose work is already committed."""
+def afterwards(fault: str, response: Response) -> Response:
+    """The response to send for a request whose work is committed already, changed as the fault says."""
     if fault in _STATUSES_AFTER:
         return _status(_STATUSES_AFTER[fault])
     if fault == "truncated_json":
-        return Response(answer.status, answer.body[: len(answer.body) // 2], answer.headers)
+        return Response(response.status, response.body[: len(response.body) // 2], response.headers)
     if fault == "malformed_json":
-        return Response(answer.status, answer.body.replace(b":", b"=", 1), answer.headers)
-    return answer
+        return Response(response.status, response.body.replace(b":", b"=", 1), response.headers)
+    return response
 
 
 def _status(status: int) -> Response:

@@ -1,4 +1,4 @@
-"""Tells subscribers of changes: each delivery is written down in the transaction that caused it."""
+"""Queues webhook deliveries, each in the transaction that caused it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def emit_connection(tx: Transaction, company: Company, code: str, **extra: objec
 
 
 def emit(tx: Transaction, company: Company, group: str, code: str, extra: Callable[[], JsonObject]) -> None:
-    """Queue one delivery for each webhook that wants this code; the body is only built when one does."""
+    """Queues one delivery for each webhook subscribed to this code. The body is built only when there is one."""
     rows = tx.sql.execute("SELECT id, allowed_types FROM webhook_configs WHERE disabled = 0").fetchall()
     wanting = [config_id for config_id, allowed in rows if allowed is None or code in decode(allowed)]
     if not wanting:

@@ -1,4 +1,4 @@
-"""Every write is a job: accepted once per Idempotency-Key, run in one transaction, its result kept for replays."""
+"""Jobs: each write is accepted once per Idempotency-Key, runs in one transaction, and keeps its result for replays."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def mode_of(body: JsonObject) -> str:
 
 
 def replay(tx: Transaction, call: Call, company: Company, key: str | None, body: Any) -> Response | None:
-    """The stored result of this very request, a conflict, or None when the key is new."""
+    """The stored result of the same request, a conflict for another request, or None when the key is new."""
     if key is None:
         return None
     row = tx.sql.execute("SELECT digest, job_id FROM idempotency WHERE key = ?", (key,)).fetchone()
@@ -45,7 +45,7 @@ def _request_digest(call: Call, company: Company, body: Any) -> str:
 
 
 def run(books: Books, call: Call, key: str | None, body: Any, mode: str, action: Run) -> Response:
-    """Run an accepted write. A refusal by the platform undoes its work, and is itself the stored result."""
+    """Runs an accepted write. A platform refusal rolls the work back and becomes the stored result."""
     job_id = books.tx.new_id()
     books.sql.execute("SAVEPOINT job")
     try:
@@ -60,7 +60,7 @@ def run(books: Books, call: Call, key: str | None, body: Any, mode: str, action:
     if polls == 0:
         _announce(books.tx, books.company, job_id)
         return Response(status, encode(result), {JOB_HEADER: job_id})
-    return _async_answer(call, job_id, "prequeued")
+    return _async_response(call, job_id, "prequeued")
 
 
 def _run_unless_it_must_fail(books: Books, call: Call, action: Run) -> JsonObject:
@@ -88,7 +88,7 @@ def _store(
     books.sql.execute("INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?)", row)
 
 
-def _async_answer(call: Call, job_id: str, status: str) -> Response:
+def _async_response(call: Call, job_id: str, status: str) -> Response:
     pending = {"id": job_id, "response_url": f"{call.base_url}/jobs/{job_id}", "status": status}
     return Response(200, encode({"async_response": pending}), {JOB_HEADER: job_id})
 
@@ -97,12 +97,12 @@ def _answer_of(tx: Transaction, call: Call, job_id: str) -> Response:
     query = "SELECT http_status, response, polls_left FROM jobs WHERE id = ?"
     status, response, polls = tx.sql.execute(query, (job_id,)).fetchone()
     if polls != 0:
-        return _async_answer(call, job_id, "pending")
+        return _async_response(call, job_id, "pending")
     return Response(status, response, {JOB_HEADER: job_id})
 
 
 def read_job(database: Database, job_id: str) -> Response:
-    """The job as it stands. Being asked is what moves an asynchronous job on, so no clock is needed."""
+    """The job's current state. Each read moves an asynchronous job forward, so no clock is needed."""
     with database.reading() as tx:
         job = _job_body(tx, job_id)
     if "response" not in job:

@@ -28,7 +28,7 @@ def decode(raw: bytes) -> Any:
 
 
 def digest(value: object) -> str:
-    """One hash for all spellings of the same JSON: key order and trailing zeros do not count."""
+    """A hash that is the same for equal JSON: key order and trailing zeros do not count."""
     return hashlib.sha256(_sorted_encoder.encode(_plain(value))).hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""The objects of the wire, one row each: names, filterable fields, and who can do what with them."""
+"""The kinds of object, one row each: names, filterable fields, and which platforms support which verbs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MOMENTS = {"created_at": "created_at", "updated_at": "updated_at", "last_synced
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One noun. `filters` maps a wire field to its column; the verbs hold the platforms that support them."""
+    """One kind of object. `filters` maps a wire field to its column; each verb lists the platforms that support it."""
 
     name: str
     plural: str
@@ -43,7 +43,7 @@ def _on(*platforms: str) -> frozenset[str]:
     return frozenset(platforms)
 
 
-# Support per platform: Rutter docs: the platform marks of each object's page, read widely where they are silent.
+# Rutter docs: the platform lists of each object's page, read generously where they say nothing.
 _KINDS = (
     Kind(
         "bill",

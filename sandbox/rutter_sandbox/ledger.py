@@ -1,4 +1,4 @@
-"""Double entry under the wire: every document posts debits and credits that sum to zero, and nothing is erased."""
+"""The double-entry ledger: every document posts debits and credits that sum to zero, and nothing is erased."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _GROWS_WITH_DEBITS = frozenset({"asset", "expense"})
 
 
 def post(books: Books, document_id: str, currency: str, entries: Iterable[Entry]) -> None:
-    """Write a document's entries and move the balances of the accounts they touch."""
+    """Writes a document's entries and updates the balances of their accounts."""
     kept = [(account, minor) for account, minor in entries if minor]
     if sum(minor for _, minor in kept) != 0:
         raise AssertionError(f"Entries of {document_id} do not balance.")
@@ -31,7 +31,7 @@ def post(books: Books, document_id: str, currency: str, entries: Iterable[Entry]
 
 
 def reverse(books: Books, document_id: str) -> None:
-    """Post the opposite of everything a document still has in the books."""
+    """Posts the opposite of everything a document still has in the books."""
     query = """SELECT currency, account_id, -SUM(amount_minor) FROM postings
         WHERE company = ? AND document_id = ? GROUP BY currency, account_id"""
     by_currency: dict[str, list[Entry]] = {}
@@ -48,7 +48,7 @@ def add_to_balance(books: Books, account: str, currency: str, minor: int) -> Non
 
 
 def show_balance(books: Books, account_id: str) -> None:
-    """Write the balance into the account as its owner reads it: positive on the side on which it grows."""
+    """Writes the balance into the account: positive on the account's normal side."""
     account = books.get("account", account_id)
     shown = account["currency_code"] or books.company.currency
     query = "SELECT currency, amount_minor FROM balances WHERE company = ? AND account_id = ?"
@@ -79,7 +79,7 @@ def cross_rate(currency: str, target: str) -> Decimal:
 
 
 def rate_text(books: Books, currency: str, given: Decimal | int | None = None) -> str | None:
-    """The exchange rate as the wire shows it: a string, and null in the company's own currency."""
+    """The exchange rate as the wire shows it: a string, or null for the company's own currency."""
     if given is not None:
         if given <= 0:
             raise PlatformRefusal("INVALID_RATE", "An exchange rate must be above zero.")
@@ -90,7 +90,7 @@ def rate_text(books: Books, currency: str, given: Decimal | int | None = None) -
 
 
 def default_account(books: Books, *types: str) -> str:
-    """The first account of one of these types: what a platform falls back to when none is named."""
+    """The first account of one of these types: the platform's default when none is named."""
     query = """SELECT id FROM objects WHERE company = ? AND kind = 'account' AND account_type = ?
         AND status = 'active' ORDER BY created_at, id LIMIT 1"""
     for account_type in types:

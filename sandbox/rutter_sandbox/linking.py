@@ -1,4 +1,4 @@
-"""The life of a connection: made empty, given books when a person links it, and signed in again when it must be."""
+"""Connections from creation to sign-in: they get their books when a person links them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def store_unique_id(company: Company) -> str:
 
 
 def new_connection(tx: Transaction) -> Company:
-    """A connection that nobody has linked yet: it has a token, and no platform and no books."""
+    """A connection that has not been linked yet: it has a token but no platform and no books."""
     connection_id, token = tx.new_id(), f"access-sandbox-{tx.new_id()}"
     query = """INSERT INTO companies (id, access_token, status, currency, created_at, updated_at)
         VALUES (?, ?, 'not_ready', 'USD', ?, ?)"""
@@ -33,7 +33,7 @@ def new_connection(tx: Transaction) -> Company:
 
 
 def start_books(tx: Transaction, company: Company, platform: str, today: date) -> Company:
-    """Give a linked connection its platform and a small set of books. It is ready at once."""
+    """Gives a linked connection its platform and a small set of books. It is ready at once."""
     now, store = tx.now, f"Linked {platform.replace('_', ' ').title()} Company {company.number}"
     query = """UPDATE companies SET platform = ?, store_name = ?, status = 'active', updated_at = ?,
         last_sync_started_at = ?, last_sync_completed_at = ?, next_platform_id = 100 WHERE number = ?"""
@@ -46,7 +46,7 @@ def start_books(tx: Transaction, company: Company, platform: str, today: date) -
 
 
 def change_status(tx: Transaction, company: Company, status: str, origin: str, reason: str | None = None) -> None:
-    """Put a linked connection into a state, and tell subscribers in the way that is documented for it."""
+    """Puts a linked connection into a state and queues the documented webhook."""
     query = "UPDATE companies SET status = ?, disabled_reason = ?, updated_at = ? WHERE number = ?"
     tx.sql.execute(query, (status, reason, tx.now, company.number))
     if status == "needs_reauth":
@@ -60,7 +60,7 @@ def change_status(tx: Transaction, company: Company, status: str, origin: str, r
 
 
 def new_public_token(tx: Transaction, company: Company) -> str:
-    """What a person brings back from Link, to be exchanged once."""
+    """The token a person brings back from Link; it can be exchanged once."""
     public_token = f"public-sandbox-{tx.new_id()}"
     tx.sql.execute("UPDATE companies SET public_token = ? WHERE number = ?", (public_token, company.number))
     return public_token

@@ -1,4 +1,4 @@
-"""Many more bills for load: written as rows, with the same fields and the same postings as entered ones."""
+"""Generated bills for load tests, written as rows with the fields and postings of entered ones."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _STEP_MILLISECONDS = 20
 
 @dataclass(frozen=True, slots=True)
 class _Load:
-    """What all generated rows have in common; bills and payments take their form from entered ones."""
+    """What all generated rows share; bills and payments take their fields from entered ones."""
 
     company: int
     first: int
@@ -47,15 +47,15 @@ class _Load:
 
 
 def generate(tx: Transaction, today: date, bills: int) -> None:
-    """Add `bills` bills of made-up vendors to the main company: one in ten is paid, and one in ten half paid."""
+    """Adds `bills` bills of made-up vendors to the main company: one in ten is paid, one in ten half paid."""
     company = company_by(tx.sql, "number", 1)
     if bills <= 0 or company is None:
         return
-    teller = Seeder(tx, company, "harbor", today)
+    seeder = Seeder(tx, company, "harbor", today)
     names = [f"Load Vendor {number:03d}" for number in range(min(_VENDORS_MAX, -(-bills // _BILLS_PER_VENDOR)))]
     for name in names:
-        teller.vendor(name, "USD")
-    load = _common(teller, names, bills)
+        seeder.vendor(name, "USD")
+    load = _common(seeder, names, bills)
     paid = [position for position in range(bills) if _paid_minor(position)]
     with _without_indexes(tx):
         rows = (row_of(load.company, "bill", _bill(load, position)) for position in range(bills))
@@ -63,7 +63,7 @@ def generate(tx: Transaction, today: date, bills: int) -> None:
         rows = (row_of(load.company, "bill_payment", _payment(load, position)) for position in paid)
         tx.sql.executemany(STORE, rows)
     tx.sql.executemany("INSERT INTO allocations VALUES (?, ?, ?, ?, ?, ?, ?)", _allocations(load, paid))
-    _post(teller, load)
+    _post(seeder, load)
     # Payments take the numbers that follow those of the bills.
     query = "UPDATE companies SET next_platform_id = ? WHERE number = ?"
     tx.sql.execute(query, (load.first + 2 * bills, load.company))
@@ -80,22 +80,22 @@ def _without_indexes(tx: Transaction) -> Iterator[None]:
         tx.sql.execute(statement)
 
 
-def _common(teller: Seeder, vendors: list[str], bills: int) -> _Load:
+def _common(seeder: Seeder, vendors: list[str], bills: int) -> _Load:
     return _Load(
-        company=teller.books.company.number,
-        first=int(teller.books.next_platform_id("bill", "")),
+        company=seeder.books.company.number,
+        first=int(seeder.books.next_platform_id("bill", "")),
         count=bills,
-        bank=teller.id("account", CHECKING),
-        payables=teller.id("account", "Accounts Payable"),
-        expense=teller.id("account", "Office Supplies"),
-        vendors=[teller.id("vendor", name) for name in vendors],
-        dues=[day_stamp(days_from(teller.today, day)) for day in range(-60, 90)],
-        issued=teller.date(_ISSUED),
-        paid=teller.date(_PAID),
-        issued_from=noon_of(days_from(teller.today, _ISSUED)),
-        paid_from=noon_of(days_from(teller.today, _PAID)),
-        bill=teller.books.every("bill")[0],
-        payment=teller.books.every("bill_payment")[0],
+        bank=seeder.id("account", CHECKING),
+        payables=seeder.id("account", "Accounts Payable"),
+        expense=seeder.id("account", "Office Supplies"),
+        vendors=[seeder.id("vendor", name) for name in vendors],
+        dues=[day_stamp(days_from(seeder.today, day)) for day in range(-60, 90)],
+        issued=seeder.date(_ISSUED),
+        paid=seeder.date(_PAID),
+        issued_from=noon_of(days_from(seeder.today, _ISSUED)),
+        paid_from=noon_of(days_from(seeder.today, _PAID)),
+        bill=seeder.books.every("bill")[0],
+        payment=seeder.books.every("bill_payment")[0],
     )
 
 
@@ -176,8 +176,8 @@ def _payment(load: _Load, position: int) -> JsonObject:
     }
 
 
-def _post(teller: Seeder, load: _Load) -> None:
-    books = teller.books
+def _post(seeder: Seeder, load: _Load) -> None:
+    books = seeder.books
     books.sql.executemany("INSERT INTO postings VALUES (?, ?, ?, ?, ?, ?)", _postings(load, books.now))
     total = sum(_minor(position) for position in range(load.count))
     paid = sum(_paid_minor(position) for position in range(load.count))
@@ -185,8 +185,8 @@ def _post(teller: Seeder, load: _Load) -> None:
     for account, minor in moves:
         ledger.add_to_balance(books, account, "USD", minor)
         ledger.show_balance(books, account)
-    # The account that pays is given as much as all these bills cost, so that every one of them can be paid.
-    opening = [(load.bank, total), (teller.id("account", "Opening Balance Equity"), -total)]
+    # The funding account receives the cost of all these bills, so that every one of them can be paid.
+    opening = [(load.bank, total), (seeder.id("account", "Opening Balance Equity"), -total)]
     ledger.post(books, named_id("load/opening"), "USD", opening)
 
 

@@ -1,4 +1,4 @@
-"""Plain pages for people: no script, nothing from elsewhere, and everything that came from outside is escaped."""
+"""HTML pages: no script, no external resources, and all untrusted text escaped."""
 
 from __future__ import annotations
 

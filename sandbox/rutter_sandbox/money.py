@@ -26,7 +26,7 @@ def exponent_of(currency: str) -> int:
 
 
 def to_minor(amount: Decimal | int, currency: str) -> int:
-    """Whole minor units. An amount finer than the currency is refused, as platforms do, never rounded."""
+    """The amount in whole minor units. An amount finer than the currency is refused, as platforms do."""
     scaled = Decimal(amount).scaleb(exponent_of(currency))
     if scaled != scaled.to_integral_value():
         raise PlatformRefusal("INVALID_AMOUNT", f"The amount has more decimal places than {currency} allows.")
@@ -38,7 +38,7 @@ def from_minor(minor: int, currency: str) -> Decimal:
 
 
 def in_thousandths(amount: Decimal | int) -> int:
-    """One scale for amounts of every currency, for comparing and sorting them only."""
+    """The amount in thousandths: one scale for all currencies, only for comparing and sorting."""
     return int(Decimal(amount).scaleb(3))
 
 
@@ -51,7 +51,7 @@ def tax_within_gross(gross_minor: int, rate_percent: Decimal) -> int:
 
 
 def converted(minor: int, currency: str, rate: Decimal, target: str) -> int:
-    """An amount in another currency, for showing a balance only: the books themselves never convert."""
+    """An amount in another currency, only for showing a balance: the books never convert."""
     return _rounded((from_minor(minor, currency) * rate).scaleb(exponent_of(target)))
 
 

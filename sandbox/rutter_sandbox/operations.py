@@ -1,4 +1,4 @@
-"""Which function carries out which write: one row per noun, read by the accounting routes."""
+"""Which function carries out which write, one row per kind, for the accounting routes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Delete = Callable[[Books, JsonObject], None]
 
 @dataclass(frozen=True, slots=True)
 class Operations:
-    """The writes of one noun; a verb that Rutter does not have is left out."""
+    """The writes of one kind of object; a verb that Rutter does not have is left out."""
 
     create_shape: Shape | None = None
     create: Create | None = None

@@ -56,7 +56,7 @@ def _set_lines(books: Books, order: JsonObject, lines: list[JsonObject]) -> None
 
 
 def _line_minor(amount: Decimal, currency: str) -> int:
-    """A quantity times a price is rounded to the currency, as every order form does."""
+    """The price of a line: quantity times unit price, rounded to the currency."""
     return to_minor(round(amount, exponent_of(currency)), currency)
 
 
@@ -84,7 +84,7 @@ def update_order(books: Books, order: JsonObject, given: JsonObject) -> JsonObje
 
 
 def _with_items(order: JsonObject, lines: list[JsonObject]) -> list[JsonObject]:
-    """A line without an item keeps the item of the line in its place."""
+    """Fills in items: a line without one keeps the item of the line it replaces."""
     old = order["line_items"]
     if any("item" not in line and position >= len(old) for position, line in enumerate(lines)):
         raise PlatformRefusal("MISSING_ITEM", "A new line of an order needs an item.")
@@ -103,7 +103,7 @@ def _billed(books: Books, order_id: str) -> list[str]:
 
 
 def bill_orders(books: Books, bill: JsonObject) -> None:
-    """Connect a new bill with the orders it names."""
+    """Links a new bill to the orders it names."""
     for link in bill["linked_purchase_orders"]:
         order = books.get(KIND, link["id"])
         if order["vendor_id"] != bill["vendor_id"]:
@@ -118,7 +118,7 @@ def bill_orders(books: Books, bill: JsonObject) -> None:
 
 
 def refresh_orders(books: Books, bill: JsonObject) -> None:
-    """An order is closed once its bills are worth as much as it is, and open again when they no longer are."""
+    """Closes orders whose bills have reached their total, and reopens those whose bills no longer do."""
     for link in bill["linked_purchase_orders"]:
         order = books.get(KIND, link["id"])
         currency = order["currency_code"]
@@ -135,7 +135,7 @@ def forget_bill(books: Books, bill: JsonObject) -> None:
 
 
 def older_form(books: Books, order: JsonObject) -> JsonObject:
-    """Writes answer with the object of version 2023-02-07, amounts as strings (Rutter docs: Purchase orders)."""
+    """The order as writes return it: that of version 2023-02-07, amounts as texts (Rutter docs: Purchase orders)."""
     vendor = books.find("vendor", order["vendor_id"]) or {}
     kept = ("id", "platform_id", "subsidiary_id", "vendor_id", "currency_code", "document_number", "memo", "status")
     stamps = ("created_at", "updated_at", "last_synced_at", "platform_url")

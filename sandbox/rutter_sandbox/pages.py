@@ -1,4 +1,4 @@
-"""The pages for people: what this sandbox is and holds, and the consent page on which a company is linked."""
+"""The HTML pages: what this sandbox holds, and the consent page on which a company is linked."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _FORM_BYTES_MAX = 10_000
 
 
 def home(database: Database, seen: list[tuple[str, str, int]]) -> Response:
-    """Companies, their balances, the latest bills and payments, and the requests this process lately saw."""
+    """Companies, balances, the latest bills and payments, and the latest requests to this process."""
     with database.reading() as tx:
         query = "SELECT number FROM companies WHERE platform IS NOT NULL ORDER BY number LIMIT ?"
         numbers = [row[0] for row in tx.sql.execute(query, (_COMPANIES_MAX,)).fetchall()]
@@ -70,7 +70,7 @@ def _company(books: Books) -> str:
 
 
 def _holds(books: Books) -> str:
-    """How much there is of each kind, and whether debits and credits agree."""
+    """How many objects there are of each kind, and whether debits and credits agree."""
     number = books.company.number
     query = "SELECT kind, COUNT(*) FROM objects WHERE company = ? GROUP BY kind ORDER BY kind"
     counts = [f"{count} {KINDS[kind].plural.replace('_', ' ')}" for kind, count in books.sql.execute(query, (number,))]
@@ -136,7 +136,7 @@ def _consent(database: Database, call: Call, company_id: str) -> Response:
 
 
 def _link(tx: Transaction, call: Call, company: Company, form: dict[str, str]) -> str:
-    """A first link brings the books; a later one signs in again, and the access token stays what it was."""
+    """Links the company: the first time its books start, later it signs in again and keeps its access token."""
     if company.platform:
         change_status(tx, company, "active", call.origin)
     else:

@@ -1,4 +1,4 @@
-"""Bill payments: money leaves a bank or card account and settles bills, until the payment is voided."""
+"""Bill payments: each takes money from a bank or card account and settles bills until it is voided."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ KIND = "bill_payment"
 
 
 def create_payments(books: Books, given: JsonObject) -> list[JsonObject]:
-    """Record the payment. Xero knows one bill per payment, so there a request for several makes several."""
+    """Records a payment. Xero has one bill per payment, so a request for several bills makes several payments there."""
     links = given["linked_bills"]
     if len({link["id"] for link in links}) != len(links):
         raise PlatformRefusal("DUPLICATE_BILL", "A payment names each bill once.")

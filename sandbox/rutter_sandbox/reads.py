@@ -1,4 +1,4 @@
-"""Lists and single reads: stored JSON is joined, never parsed, and every list is a keyset walk."""
+"""Lists and single reads: stored JSON is joined without parsing, and every list is a keyset walk."""
 
 from __future__ import annotations
 
@@ -43,10 +43,10 @@ def list_objects(books: Books, call: Call, kind: Kind) -> Response:
     if call.fault == "repeated_cursor":
         next_cursor = call.query.get("cursor") or next_cursor
     parts = [_expanded(row[0]) if expand else row[0] for row in rows]
-    return _list_answer(kind, parts, next_cursor, books.company)
+    return _list_response(kind, parts, next_cursor, books.company)
 
 
-def _list_answer(kind: Kind, parts: list[bytes], next_cursor: str | None, company: Company) -> Response:
+def _list_response(kind: Kind, parts: list[bytes], next_cursor: str | None, company: Company) -> Response:
     head = b'{"' + kind.plural.encode() + b'":['
     tail = b'],"next_cursor":' + encode(next_cursor) + b',"connection":' + connection_of(company) + b"}"
     return Response(200, head + b",".join(parts) + tail)
@@ -60,7 +60,7 @@ def _select(
     after: tuple[object, str] | None,
     limit: int,
 ) -> list[tuple[bytes, str, Any]]:
-    """Rows (JSON, id, sort value), one more than asked for, so that the end is known."""
+    """Rows (JSON, id, sort value), one more than requested, to know whether the list ends."""
     direction, beyond = ("DESC", "<") if order.descending else ("ASC", ">")
     where = ["company = ?", "kind = ?", *(condition.sql for condition in conditions)]
     values: list[object] = [books.company.number, kind.name]
@@ -102,7 +102,7 @@ def limit_of(call: Call, default: int = LIMIT_DEFAULT) -> int:
 
 
 def _walk_digest(kind: Kind, order: Order, conditions: list[Condition]) -> str:
-    """Ties a cursor to its list: following it with another filter or sort is refused."""
+    """Ties a cursor to its list: another filter or sort with it is refused."""
     text = repr((kind.name, order.column, order.descending, [(one.sql, one.values) for one in conditions]))
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
@@ -159,6 +159,6 @@ def _single(kind: Kind, body: bytes, company: Company) -> Response:
 
 
 def _expanded(body: bytes) -> bytes:
-    """Add the raw platform object, which here is no more than a marked copy of the ids."""
+    """Adds the raw platform object, which here is only a marked copy of the ids."""
     platform_id = decode(body).get("platform_id")
     return body[:-1] + b',"platform_data":' + encode({"Id": platform_id, "sandbox": True}) + b"}"

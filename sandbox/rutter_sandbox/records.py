@@ -1,4 +1,4 @@
-"""Reading and writing wire objects: the stored JSON is what the wire shows, and columns follow from it."""
+"""Reads and writes wire objects: the stored JSON is what the wire shows, and the columns are derived from it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rutter_sandbox.money import in_thousandths
 
 @dataclass(frozen=True, slots=True)
 class Company:
-    """One connection: the company behind an access token, as this request found it."""
+    """One connection: the company behind an access token, as read for this request."""
 
     number: int
     id: str
@@ -33,7 +33,7 @@ _COMPANY_COLUMNS = "number, id, access_token, name, store_name, platform, status
 
 
 def company_by(sql: sqlite3.Connection, column: str, value: object) -> Company | None:
-    """Find a company by one of its unique columns; the column's name is always written in our own code."""
+    """The company with that value in a unique column, whose name is always a constant of ours."""
     query = f"SELECT {_COMPANY_COLUMNS} FROM companies WHERE {column} = ?"  # noqa: S608
     row = sql.execute(query, (value,)).fetchone()
     return Company(*row) if row else None
@@ -61,7 +61,7 @@ class Books:
         return found
 
     def get(self, kind: str, record_id: str) -> JsonObject:
-        """The object, or the answer for an id that is not there."""
+        """The object. Raises the refusal for an unknown id."""
         found = self.find(kind, record_id)
         if found is None:
             raise gone(KINDS[kind].label)
@@ -76,7 +76,7 @@ class Books:
         return [decode(body) for (body,) in self.sql.execute(query, (self.company.number, kind))]
 
     def add(self, kind: str, fields: JsonObject) -> JsonObject:
-        """Store a new object under the ids and stamps that a platform and Rutter would give it."""
+        """Stores a new object with the ids and timestamps that a platform and Rutter would give it."""
         record_id = fields.get("id") or self.tx.new_id()
         platform_id = fields.get("platform_id") or self.next_platform_id(kind, record_id)
         record = {"id": record_id, "platform_id": platform_id, **fields}
@@ -91,18 +91,18 @@ class Books:
         return record
 
     def save(self, kind: str, record: JsonObject) -> JsonObject:
-        """Store a changed object; both stamps move to this request's moment."""
+        """Stores a changed object; both timestamps move to this request's."""
         record["updated_at"] = record["last_synced_at"] = self.now
         self._store(kind, record)
         hooks.emit_change(self.tx, self.company, kind, "UPDATED", record)
         return record
 
     def save_quietly(self, kind: str, record: JsonObject) -> None:
-        """Store derived figures (an account's balance) without claiming that anyone edited the object."""
+        """Stores derived figures, such as an account's balance, without moving `updated_at`."""
         self._store(kind, record)
 
     def remove(self, kind: str, record: JsonObject) -> None:
-        """Delete an object and leave the event by which others learn of it."""
+        """Deletes an object and records the deletion event."""
         query = "DELETE FROM objects WHERE company = ? AND kind = ? AND id = ?"
         self.sql.execute(query, (self.company.number, kind, record["id"]))
         event = "INSERT INTO deletions (company, resource, object_id, last_synced_at) VALUES (?, ?, ?, ?)"

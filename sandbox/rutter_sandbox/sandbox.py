@@ -1,4 +1,4 @@
-"""The sandbox as one value: a database, the company's story in it, and the ASGI app that answers for it."""
+"""The sandbox as one object: a database, the seeded companies in it, and the ASGI app that serves them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from rutter_sandbox.wire import CLIENT_ID, CLIENT_SECRET
 
 @dataclass(frozen=True, slots=True)
 class SandboxConnection:
-    """A company of the sandbox and the token that opens it."""
+    """A company of the sandbox and its access token."""
 
     id: str
     name: str
@@ -51,8 +51,8 @@ def open_sandbox(
 ) -> Sandbox:
     """Opens the company in `file` (in memory when left out), seeding it once if it is empty.
 
-    `today` fixes the day the story is told on and makes every id and timestamp repeatable. `bills` generates that many
-    more bills for load, when the books are seeded. `admin` opens the endpoints that switch faults on.
+    `today` fixes the day that the seeded dates are relative to, and makes every id and timestamp repeatable. `bills`
+    generates that many more bills for load tests. `admin` opens the endpoints that switch faults on.
     """
     database = Database(file, today)
     try:
@@ -64,13 +64,13 @@ def open_sandbox(
 
 
 def _seed_once(database: Database, bills: int) -> None:
-    """Tell the story into an empty database. Others who open the same file wait, and then find it told."""
+    """Seeds an empty database. Other processes that open the same file wait, and then find it seeded."""
     with database.writing() as tx:
         if tx.sql.execute("SELECT value FROM meta WHERE key = 'seeded'").fetchone()[0]:
             return
         now = tx.now
-        story.tell(tx, database.today)
-        story_others.tell(tx, database.today)
+        story.seed(tx, database.today)
+        story_others.seed(tx, database.today)
         load.generate(tx, database.today, bills)
         tx.now = now
         tx.sql.execute("UPDATE meta SET value = 'yes' WHERE key = 'seeded'")

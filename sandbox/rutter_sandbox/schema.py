@@ -1,4 +1,4 @@
-"""The tables of the sandbox: wire objects as JSON text beside the columns that filters and sorts need."""
+"""The tables: wire objects as JSON text, with the columns that filters and sorts need."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ _TABLES = (
         updated_at TEXT NOT NULL
     )""",
     OBJECTS,
-    # What a payment or a credit has taken off a bill: the truth behind every amount due.
+    # What a payment or a credit has taken off a bill: every amount due is derived from this.
     """CREATE TABLE allocations (
         company INTEGER NOT NULL,
         source_kind TEXT NOT NULL CHECK (source_kind IN ('bill_payment', 'bill_credit_memo')),
@@ -77,7 +77,7 @@ _TABLES = (
     )""",
     "CREATE INDEX allocations_bill ON allocations (company, bill_id)",
     "CREATE INDEX allocations_source ON allocations (company, source_kind, source_id)",
-    # Debits are positive, credits negative. Rows are only ever added; a correction is a further row.
+    # Debits are positive, credits negative. Rows are only added; a correction is another row.
     """CREATE TABLE postings (
         company INTEGER NOT NULL,
         document_id TEXT NOT NULL,

@@ -1,4 +1,4 @@
-"""Tells a company's story: enters records through the same functions as the wire, dated in the past."""
+"""Seeds a company: enters records through the same functions as the wire, dated in the past."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Seeder:
         self.on(BEGINNING)
 
     def on(self, day: int) -> None:
-        """Everything from here on is entered around noon of that day, or in the morning of today."""
+        """Sets the day of the following entries: around noon of that day, or this morning for today."""
         self._ticks += 1
         morning = noon_of(days_from(self.today, day)) - 6 * 3_600_000
         self.books.tx.now = stamp(morning + self._ticks * 1000)
@@ -96,7 +96,7 @@ class Seeder:
         currency: str | None = None,
         **fields: object,
     ) -> str:
-        """Enter a bill on the day it was issued; its document number is also the name of its id."""
+        """Enters a bill on its issue date; its id is derived from its document number."""
         self.on(min(issued, 0))
         given = {
             "id": self.id("bill", number),
@@ -165,7 +165,7 @@ class Seeder:
         self.books.add("company_info", fields)
 
     def close_books(self, day: int) -> None:
-        """From here on nothing dated on or before that day can be entered or changed."""
+        """Closes the books: nothing dated on or before that day can be entered or changed any more."""
         closing = days_from(self.today, day).isoformat()
         query = "UPDATE companies SET closing_date = ? WHERE number = ?"
         self.books.sql.execute(query, (closing, self.books.company.number))
@@ -173,8 +173,8 @@ class Seeder:
         self.books.save("company_info", info | {"additional_fields": {"closing_date": closing}})
 
 
-def found(tx: Transaction, slug: str, name: str, store: str, platform: str, currency: str) -> Company:
-    """Make the connection of a company of the story; its access token is the same in every sandbox."""
+def create_company(tx: Transaction, slug: str, name: str, store: str, platform: str, currency: str) -> Company:
+    """Creates the connection of a seeded company; its access token is the same in every sandbox."""
     query = """INSERT INTO companies
         (id, access_token, name, store_name, platform, status, currency, next_platform_id,
          last_sync_started_at, last_sync_completed_at, created_at, updated_at)

@@ -1,4 +1,4 @@
-"""The sandbox on its own port: binds first, says where it is in one line, then serves until it is told to stop."""
+"""Serves the sandbox on its own port: binds, announces its address in one line, then runs until it is stopped."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ def serve(
 
 
 class _Server(uvicorn.Server):
-    """Takes a signal as the ordinary way to stop: uvicorn itself would raise it again after shutting down."""
+    """Treats a signal as the ordinary way to stop; uvicorn itself would raise it again after shutting down."""
 
     def stop_on_signals(self) -> None:
-        """From now on, and so before anyone is told where the sandbox is, a signal ends it with exit status 0."""
+        """From now on, and so before the address is announced, a signal ends the process with exit status 0."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self.handle_exit)
 
@@ -65,7 +65,7 @@ class _Server(uvicorn.Server):
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio only turns off Nagle's delay for sockets that say they are TCP; without it each answer waits 40 ms.
+    # asyncio only turns off Nagle's delay for sockets that say they are TCP; without it each response waits 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((host, port))

@@ -1,4 +1,4 @@
-"""Checks request bodies against the documented shapes: a table of fields in, clean values or a 400 out."""
+"""Validates request bodies against the documented fields."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NAME_MAX = 255
 DESCRIPTION_MAX = 512
 LINES_MAX = 1000
 
-# Answers whether an object of a kind with this id exists on the connection.
+# Whether an object of a kind with this id exists on the connection.
 Exists = Callable[[str, str], bool]
 Check = Callable[[Any, str, Exists], Any]
 
@@ -71,7 +71,7 @@ def _checked_field(field: Field, value: Any, path: str, exists: Exists) -> Any:
 
 
 def without_requirements(shape: Shape, *names: str) -> Shape:
-    """The same shape for an update, where every field (or the named ones) may be left out."""
+    """The same shape for an update, in which every field, or the named ones, may be left out."""
     chosen = names or tuple(shape)
     return {
         name: Field(field.check, required=False, nullable=field.nullable) if name in chosen else field

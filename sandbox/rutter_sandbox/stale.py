@@ -1,4 +1,4 @@
-"""A stale read: one answer from the books as they were before the last write, as a copy that lags behind gives it."""
+"""Stale reads: the books as they were before the last write, as a lagging replica shows them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rutter_sandbox.records import STORE, Books, row_of
 
 
 def take_back_last_write(books: Books) -> None:
-    """Undo the company's last write, in a transaction that must be thrown away. What it deleted stays deleted."""
+    """Undoes the company's last write, in a transaction that must be discarded. Deleted objects stay deleted."""
     number, moment = books.company.number, _last_moment(books)
     query = "SELECT id, created_at, previous FROM objects WHERE company = ? AND kind = ? AND updated_at = ?"
     for kind in KINDS:
@@ -23,7 +23,7 @@ def take_back_last_write(books: Books) -> None:
 
 
 def _last_moment(books: Books) -> str:
-    """Asked for one kind at a time, each is found at the end of an index."""
+    """The moment of the last write, read one kind at a time because each is at the end of an index."""
     query = "SELECT MAX(updated_at) FROM objects WHERE company = ? AND kind = ?"
     found = [books.sql.execute(query, (books.company.number, kind)).fetchone()[0] for kind in KINDS]
     return max((moment for moment in found if moment), default="")

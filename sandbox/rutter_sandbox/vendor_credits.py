@@ -1,4 +1,4 @@
-"""Vendor credits: a bill the other way round, applied to bills in whole or in part and taken off again."""
+"""Vendor credits: applied to bills in whole or in part, and removed from them again."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def _refuse_applied(books: Books, credit: JsonObject) -> None:
 
 
 def apply_credit(books: Books, given: JsonObject) -> JsonObject:
-    """Take what is open on the credit off the named bills. No money moves, so nothing is posted."""
+    """Applies the open credit to the named bills. No money moves, so nothing is posted."""
     credit = books.get(KIND, given["bill_credit_memo_id"])
     _refuse_application(books, credit, given)
     application_id, currency = books.tx.new_id(), credit["currency_code"]
@@ -140,7 +140,7 @@ def _refuse_application(books: Books, credit: JsonObject, given: JsonObject) -> 
 
 
 def unapply_credit(books: Books, given: JsonObject) -> JsonObject:
-    """Remove everything this credit has taken off this bill."""
+    """Removes everything this credit has taken off this bill."""
     credit, bill_id = books.get(KIND, given["bill_credit_memo_id"]), given["bill_id"]
     query = """SELECT application_id, allocated_date FROM allocations
         WHERE company = ? AND source_id = ? AND bill_id = ? ORDER BY rowid"""

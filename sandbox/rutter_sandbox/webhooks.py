@@ -1,4 +1,4 @@
-"""Delivers queued webhooks: signed, in a thread of their own, and tried again with growing pauses."""
+"""Delivers queued webhooks in a background thread: signed, and retried with growing pauses."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def signature_of(body: bytes, secret: str = CLIENT_SECRET) -> str:
 
 
 class Courier:
-    """Delivers what is due. `deliver_due` does one round, for tests and for the thread alike."""
+    """Delivers due webhooks. `deliver_due` does one round, for tests and for the thread alike."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -40,18 +40,18 @@ class Courier:
         self._thread.start()
 
     def stop(self) -> None:
-        """Let the delivery under way end; the rest waits in the books for the next start."""
+        """Waits for the current delivery; the rest stays queued for the next start."""
         self._stopping.set()
         self._thread.join(timeout=2 * _TIMEOUT_SECONDS)
 
     def _work(self) -> None:
         while not self._stopping.wait(_IDLE_SECONDS):
-            # Another process may hold the file for long; what is due stays due until the next round.
+            # Another process may hold the file for long; due deliveries wait for the next round.
             with suppress(sqlite3.OperationalError):
                 self.deliver_due(clock.real_milliseconds())
 
     def deliver_due(self, now_milliseconds: int) -> int:
-        """Try the deliveries that are due by then, the oldest first; returns how many were tried."""
+        """Tries the deliveries that are due by then, the oldest first. Returns how many were tried."""
         query = """SELECT d.number, d.body, d.attempts, c.url FROM deliveries d
             JOIN webhook_configs c ON c.id = d.config_id
             WHERE d.state = 'waiting' AND d.due_at <= ? ORDER BY d.due_at, d.number LIMIT ?"""
@@ -74,7 +74,7 @@ class Courier:
 
 
 def _post(url: str, body: bytes) -> bool:
-    """Whether the receiver took it: any 2xx, and nothing else."""
+    """Whether the receiver accepted it, with any 2xx status."""
     parts = urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     target = f"{parts.path or '/'}?{parts.query}" if parts.query else parts.path or "/"

@@ -1,4 +1,4 @@
-"""A request and an answer as plain values, so that everything between them is a function."""
+"""Requests and responses as plain values, so that everything between them is a function."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def query_of(raw: bytes) -> dict[str, str]:
 
 
 def authenticate(call: Call) -> None:
-    """Basic credentials, compared in constant time; anything else is the documented 401."""
+    """Checks Basic credentials in constant time; anything else is the documented 401."""
     scheme, _, encoded = call.headers.get("authorization", "").partition(" ")
     try:
         given = base64.b64decode(encoded.strip(), validate=True) if scheme.lower() == "basic" else b""
@@ -97,7 +97,7 @@ def wants_platform_data(call: Call) -> bool:
 
 
 def idempotency_key(call: Call) -> str | None:
-    """The key of a POST or PATCH. Other methods repeat safely by themselves and ignore it."""
+    """The key of a POST or PATCH. Other methods are safe to repeat and ignore it."""
     key = call.headers.get("idempotency-key")
     if key is None or call.method not in {"POST", "PATCH"}:
         return None

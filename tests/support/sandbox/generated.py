@@ -170,10 +170,11 @@ class Helper:
         if isinstance(value, dict):
             return self._object(value, path)
         if isinstance(value, list):
-            return [
+            helped = [
                 self._value(one, (*path, name)) if not isinstance(one, dict) else self._object(one, path)
                 for one in value[:3]
             ]
+            return [one for one in helped if one is not _LEFT_OUT]
         if name.endswith("_id") or name in {"id", "item"}:
             return self._id(name, path)
         if path == ("vendor", "status"):

@@ -297,3 +297,15 @@ def test_helpers_of_tests_live_in_support() -> None:
         for path in _test_files()
         if not is_test(path) and not path.startswith("support/") and path not in TEST_PROGRAMS
     )
+
+
+def test_no_test_imports_another_test() -> None:
+    """What two tests share is a helper."""
+    rooms = {path.split("/")[0] for path in _test_files() if "/" in path} - {"support"}
+    programs = tuple(program.removesuffix(".py").replace("/", ".") for program in TEST_PROGRAMS)
+    _none(
+        f"{path} imports {name}"
+        for path, tree in _test_files().items()
+        for name in _all_imports(tree)
+        if name.split(".")[0] in rooms and not name.startswith(programs)
+    )

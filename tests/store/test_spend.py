@@ -17,9 +17,8 @@ from hypothesis import strategies as st
 from rutter_ap_server.clock import FixedClock, stamp
 from rutter_ap_server.store.engine import Store, StoreError, Tx
 from rutter_ap_tools.money import Money
+from support.concurrent_payments import reserve_within_limit
 from support.store_rows import START, behind_its_back, put, seen_from_outside
-
-LIMIT = Money.parse("1000.00", "USD")
 
 
 def usd(text: str) -> Money:
@@ -149,13 +148,6 @@ def test_a_sum_is_exact_to_the_last_digit(store: Store, cents: list[int], curren
     assert Fraction(grown.text) == sum((Fraction(n, 10**digits) for n in cents), Fraction(0))
 
 
-def reserve_within_limit(tx: Tx, proposal_id: str, money: Money) -> bool:
-    if tx.spend.spent("company-1", "USD", 24) + money > LIMIT:
-        return False
-    tx.spend.reserve(proposal_id, "company-1", "v1", money)
-    return True
-
-
 def test_fifty_at_once_never_pass_a_limit_by_a_cent(store: Store) -> None:
     money = usd("33.34")
     ids = [put(store).id for _ in range(50)]
@@ -181,13 +173,14 @@ _RESERVE_ALL = """
 import sys
 from rutter_ap_server.clock import FixedClock, stamp
 from rutter_ap_server.store.engine import Store
+from rutter_ap_tools.money import Money
+from support.concurrent_payments import reserve_within_limit
 from support.store_rows import START
-from store.test_spend import reserve_within_limit, usd
 url, ids = sys.argv[1], sys.argv[2].split(",")
 store = Store(url, FixedClock(START))
 print("ready", flush=True)
 sys.stdin.readline()
-print(sum(store.write_now(lambda tx: reserve_within_limit(tx, i, usd("33.34"))) for i in ids))
+print(sum(store.write_now(lambda tx: reserve_within_limit(tx, i, Money.parse("33.34", "USD"))) for i in ids))
 store.close()
 """
 

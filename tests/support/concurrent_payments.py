@@ -21,6 +21,14 @@ PEOPLE = 25
 PAYMENTS_EACH = 2
 
 
+def reserve_within_limit(tx: Tx, proposal_id: str, money: Money) -> bool:
+    """Checks the day's limit alone, then reserves."""
+    if tx.spend.spent("company-1", "USD", 24) + money > DAY_LIMIT:
+        return False
+    tx.spend.reserve(proposal_id, "company-1", "v1", money)
+    return True
+
+
 def reserve_within_limits(tx: Tx, payment: Proposal) -> bool:
     """Check, then reserve: what the guard's last transaction before sending does."""
     assert payment.money is not None

@@ -87,7 +87,7 @@ async def test_a_vendor_that_changed_since_it_was_seen_needs_an_approver(home: P
         held = await bench.pay("NW-2304")
 
         assert (held.status, codes(held)) == ("held", ["vendor.changed"])
-        assert "this vendor's e-mail changed within 14 days" in held.findings[0].message
+        assert "this vendor's e-mail changed within the last 14 days" in held.findings[0].message
         # Seen once does not make it known: the same answer tomorrow.
         assert codes(await bench.pay("NW-2304")) == ["vendor.changed"]
 

@@ -282,7 +282,7 @@ async def test_a_platform_without_credits_says_so_before_anything_is_sent(home: 
         refused = await failed(client, "create_credit", **CREDIT | {"lines": lines})
 
         assert "refuse platform.unsupported" in findings_in(refused)
-        assert "cannot enter a credit: a person can enter it there" in refused["message"]
+        assert "cannot enter a credit; a person can enter it there" in refused["message"]
         assert bench.wire.writes == []
 
 

@@ -51,7 +51,9 @@ def judged(findings: list[Finding]) -> Judgement:
 @given(_FINDINGS)
 def test_every_finding_is_reported_and_the_severest_is_the_verdict(findings: list[Finding]) -> None:
     judgement = judged(findings)
-    base = Finding(code="policy.ask", severity=Severity.ASK, message="every call of this tool asks a person")
+    base = Finding(
+        code="policy.ask", severity=Severity.ASK, message="every call of this tool must be confirmed by a person"
+    )
 
     assert sorted(judgement.findings, key=str) == sorted([*findings, base], key=str)
     assert judgement.verdict is max(f.severity for f in [*findings, base])

@@ -198,8 +198,8 @@ async def test_the_limits_are_said_in_a_line_each_and_whole_ones_together(home: 
         bill = await bill_numbered(client, "NW-2291")
         await done(client, "pay_bill", bill_id=bill["id"], amount="100.00")
         said = text_of(await client.call_tool("list_proposals", {})).splitlines()
-        assert "left of day_limit (24 h): 800.00 USD of 900.00 USD" in said
-        assert "unused: day_limit 10.00 EUR" in said
+        assert "day_limit (24 hours): 800.00 USD left of 900.00 USD" in said
+        assert "unused limits: day_limit 10.00 EUR" in said
 
 
 async def test_a_payment_that_waits_is_shown_with_what_is_left_for_its_vendor_and_currency(home: Path) -> None:

@@ -82,7 +82,7 @@ async def test_the_total_counts_like_one_payments_amount(home: Path) -> None:
 
         assert (result.status, result.verdict, person.questions) == ("held", "approve", [])
         assert [f.message for f in result.findings if f.code == "amount.approver"] == [
-            "in all, 1563.20 USD is over 1000.00 USD: a named approver must release it"
+            "in total, 1563.20 USD is over 1000.00 USD: a named approver must release it"
         ]
 
 

@@ -47,8 +47,8 @@ async def test_a_small_payment_the_person_accepts_in_the_chat_is_posted_once(hom
         assert result.record.bill_due is not None
         assert (result.record.bill_status, result.record.bill_due.amount) == ("paid", "0.00")
         assert [q.text for q in person.questions] == [
-            "Pay 684.20 USD to Northwind Utilities for bill NW-2291 from Operating Checking, "
-            "in the books of Harbor & Pine (embedded)?"
+            "Pay 684.20 USD to Northwind Utilities for bill NW-2291 from Operating Checking? "
+            "Company: Harbor & Pine (embedded)."
         ]
         assert await bench.paid("NW-2291") == [Decimal("684.20")]
         assert bench.wire.payments_sent == [result.proposal_id]
@@ -62,7 +62,7 @@ async def test_whatever_is_not_a_yes_leaves_the_payment_held(home: Path, person:
         again = await bench.pay("NW-2291", "684.20", person)
 
         assert (result.status, result.record) == ("held", None)
-        assert "Held: nothing was written." in result.next_step
+        assert "Held: nothing has been written." in result.next_step
         assert again.proposal_id == result.proposal_id
         assert bench.wire.writes == []
 

@@ -86,8 +86,8 @@ def test_what_changed_is_named_and_what_cannot_be_seen_is_said() -> None:
     [shown] = rules.vendor_changed(PAY, a_prepared_write(), facts(vendor=seen), own, Policy())
     [hidden] = rules.vendor_changed(PAY, a_prepared_write(), facts(vendor=unseen), own, Policy())
 
-    assert shown.message == "this vendor's e-mail and bank account number changed within 14 days"
-    assert hidden.message.endswith("; this platform shows no bank account, so look at it there")
+    assert shown.message == "this vendor's e-mail and bank account number changed within the last 14 days"
+    assert hidden.message.endswith("; the ledger shows no bank details, so check them in the platform")
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_a_rule_speaks_exactly_at_its_edge(
 def test_an_unsupported_write_is_told_its_alternative() -> None:
     [found] = rules.platform_unsupported(PAY, a_prepared_write(), facts(ability=able(Support.NO)), stored(), Policy())
 
-    assert found.message == "WAVE cannot record a payment: a person can enter it there"
+    assert found.message == "WAVE cannot record a payment; a person can enter it there"
 
 
 def test_hostile_text_is_quoted_harmlessly() -> None:

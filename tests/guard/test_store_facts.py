@@ -196,11 +196,11 @@ def test_a_limit_holds_to_the_cent_and_says_how_much_is_left(store: Store) -> No
     assert broken(store, "30.00") is None
     assert broken(store, "30.01") == (
         "amount.over_day_limit",
-        "30.01 USD would pass the limit of 100.00 USD for this company's payments in 24 hours; 30.00 USD is left",
+        "30.01 USD would exceed the limit of 100.00 USD for this company's payments in 24 hours; 30.00 USD is left",
     )
     assert broken(store, "20.01", vendor="v2") == (
         "amount.over_vendor_limit",
-        "20.01 USD would pass the limit of 60.00 USD for payments to this vendor in 24 hours; 20.00 USD is left",
+        "20.01 USD would exceed the limit of 60.00 USD for payments to this vendor in 24 hours; 20.00 USD is left",
     )
     assert broken(store, "20.00", vendor="v2") is None
 

@@ -94,7 +94,7 @@ def test_no_argument_could_hold_a_bank_account() -> None:
     names = set(SAVE_VENDOR.input_schema()["properties"])
 
     assert not [name for name in names if "bank" in name or "account" in name or "iban" in name]
-    assert re.search(r"never bank details|bank details are never", SAVE_VENDOR.description, re.IGNORECASE)
+    assert re.search(r"bank details can never be changed", SAVE_VENDOR.description, re.IGNORECASE)
 
 
 async def vendor_named(bench: Bench, name: str) -> Vendor:
@@ -333,11 +333,11 @@ async def test_a_blocked_name_is_not_entered(home: Path) -> None:
             "XERO",
             "Penrose Print",
             {"phone": "1"},
-            "XERO can change a vendor, so it may be turned down: a person can change it there",
+            "XERO can change a vendor, so it may fail; a person can change it there",
         ),
         ("QUICKBOOKS_DESKTOP", "Granite Repairs", {"street": "1 Quarry Road"}, "can change the address of a vendor"),
         ("QUICKBOOKS_DESKTOP", "Granite Repairs", {"phone": "1"}, ""),
-        ("WAVE", "", NEW, "WAVE can enter a vendor, so it may be turned down: a person can enter it there"),
+        ("WAVE", "", NEW, "WAVE can enter a vendor, so it may fail; a person can enter it there"),
         ("XERO", "", NEW | {"currency": "GBP"}, ""),
     ],
 )

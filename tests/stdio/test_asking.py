@@ -105,8 +105,8 @@ async def test_the_question_names_payee_amount_bill_account_company(home: Path) 
         bill = await bill_numbered(client, BILL)
         await done(client, "pay_bill", bill_id=bill["id"])
     assert asked == [
-        "Pay 684.20 USD to Northwind Utilities for bill NW-2291 from Operating Checking, "
-        "in the books of Harbor & Pine Ltd (embedded)?"
+        "Pay 684.20 USD to Northwind Utilities for bill NW-2291 from Operating Checking? "
+        "Company: Harbor & Pine Ltd (embedded)."
     ]
 
 

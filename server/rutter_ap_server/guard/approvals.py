@@ -1,4 +1,4 @@
-"""Approvals: a named person releases or declines with a passcode the assistant is not given."""
+"""Approvals: a named person releases or declines a write with a passcode the assistant does not have."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _LOCK_AFTER = 5
 _LOCK_SECONDS = 900
 # argon2id with the library's own parameters (RFC 9106, low-memory profile).
 _HASHER = PasswordHasher()
-# Checked when nobody has the name, so that the answer takes as long as for somebody who has.
+# Checked for an unknown name, so that the response takes as long as for a known one.
 _NOBODY = "$argon2id$v=19$m=65536,t=3,p=4$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 
 
@@ -43,19 +43,19 @@ class NotReleased(PersonError):
 
 @dataclass(frozen=True, slots=True)
 class Approvals:
-    """What approvers do. Releasing, declining and settling take the approver's passcode.
+    """The actions of approvers. Releasing, declining and settling require the approver's passcode.
 
-    `channel` names where the person is, such as "terminal", and stands in the audit chain.
+    `channel` names where the person acts, such as "terminal", and is recorded in the audit chain.
     """
 
     store: Store
     dispatcher: Dispatcher
 
     async def add_approver(self, name: str, passcode: str, *, channel: str) -> None:
-        """Adds an approver, or gives a known one a new passcode. Only argon2id's hash is kept."""
+        """Adds an approver, or gives a known one a new passcode. Only its argon2id hash is stored."""
         named = clean(name, 100)
         if not named or named != name or named in ("chat", "policy", "guard"):
-            raise BadInput("an approver's name must be plain visible text")
+            raise BadInput("an approver's name must be plain, visible text")
         if len(passcode) < PASSCODE_CHARACTERS_MIN:
             raise BadInput(f"the passcode must have at least {PASSCODE_CHARACTERS_MIN} characters")
         hashed = await anyio.to_thread.run_sync(_HASHER.hash, passcode)
@@ -67,7 +67,7 @@ class Approvals:
         await self.store.write(add)
 
     async def remove_approver(self, name: str, *, channel: str) -> None:
-        """Takes an approver's right away. Raises `NotFound`."""
+        """Removes an approver. Raises `NotFound`."""
 
         def remove(tx: Tx) -> bool:
             removed = tx.approvers.remove(name)
@@ -76,10 +76,10 @@ class Approvals:
             return removed
 
         if not await self.store.write(remove):
-            raise NotFound("nobody of that name is an approver", next_step="See `rutter-ap approvers list`.")
+            raise NotFound("there is no approver with that name", next_step="See `rutter-ap approvers list`.")
 
     async def verify(self, name: str, passcode: str, *, channel: str) -> Approver:
-        """The approver, if the passcode is theirs. Wrong ones are counted and lock the approver for a while."""
+        """The approver, if the passcode is correct. Wrong passcodes are counted and lock the approver for a while."""
         known = {a.name: a for a in await self.store.read(lambda tx: tx.approvers.active())}
         approver = known.get(name)
         now = await self.store.read(lambda tx: tx.now)
@@ -92,21 +92,21 @@ class Approvals:
             raise NotReleased(
                 "the name or the passcode is wrong; nothing was released",
                 code="approval.wrong_passcode",
-                next_step="Try again; approvers are listed by `rutter-ap approvers list`.",
+                next_step="Try again; `rutter-ap approvers list` shows the approvers.",
             )
         if not await self.store.write(lambda tx: _accepted(tx, name)):
             raise _locked()
         return approver
 
     async def preview(self, proposal_id: str, company: Company) -> Proposal:
-        """The proposal, judged afresh, for showing to whoever is about to release it."""
+        """The proposal, judged again, to show to the person who is about to release it."""
         return await self.dispatcher.reassess(proposal_id, company)
 
     async def approve(self, seen: Proposal, company: Company, *, name: str, passcode: str, channel: str) -> Proposal:
-        """Releases what the person saw; when enough people have, the proposal is sent at once.
+        """Releases what the person saw; once enough people have released it, the proposal is sent at once.
 
-        `seen` is what `look` answered: if the facts moved since, nothing is released. Raises `NotReleased` for that and
-        when it does not wait for anybody, and whatever `ApError` says why it could not be sent.
+        `seen` is the result of `preview`: if the facts have changed since, nothing is released. Raises `NotReleased`
+        for that and when the proposal is not held, and any `ApError` that prevented sending it.
         """
         approver = await self.verify(name, passcode, channel=channel)
         await self.dispatcher.reassess(seen.id, company)
@@ -117,7 +117,7 @@ class Approvals:
         return released
 
     async def decline(self, proposal_id: str, *, name: str, passcode: str, channel: str) -> Proposal:
-        """Declines a held proposal for good."""
+        """Declines a held proposal permanently."""
         approver = await self.verify(name, passcode, channel=channel)
 
         def decline(tx: Tx) -> Proposal:
@@ -131,9 +131,9 @@ class Approvals:
     async def settle_by_hand(
         self, proposal_id: str, outcome: str, *, name: str, passcode: str, channel: str, company: Company
     ) -> Proposal:
-        """Settles an unknown outcome by a person who looked in the ledger: `posted` or `failed`.
+        """Settles an unknown outcome as `posted` or `failed`, by a person who checked the ledger.
 
-        Not while a process is finding it out: it may just be sending it again, and what the person saw is then not so.
+        Not while a process is resolving it: that process may be sending it again, which would outdate what they saw.
         """
         approver = await self.verify(name, passcode, channel=channel)
         proposal = await self.store.read(lambda tx: journal.get(tx, proposal_id))
@@ -141,14 +141,14 @@ class Approvals:
             raise _not_waiting(proposal)
         if isinstance(proposed_by(proposal.tool), Batch):
             raise NotReleased(
-                "a run is settled by its lines; resolve each payment whose outcome is unknown",
+                "a payment run cannot be resolved as a whole; resolve each payment whose outcome is unknown",
                 code="approval.resolve_lines",
-                next_step="`rutter-ap proposals show` names them.",
+                next_step="`rutter-ap proposals show` lists them.",
             )
         lease = f"{self.dispatcher.owner}/{uuid.uuid4().hex[:16]}"
         if not await self.store.write(lambda tx: tx.proposals.take_over(proposal_id, lease, LEASE_SECONDS)):
             raise NotReleased(
-                "its outcome is being found out at this moment; nothing was settled",
+                "its outcome is being checked right now; nothing was settled",
                 code="approval.busy",
                 next_step="Look at the proposal again in two minutes.",
             )
@@ -160,7 +160,7 @@ class Approvals:
     async def _settle_by_hand(self, proposal: Proposal, outcome: str, approver: Approver, company: Company) -> Proposal:
         proposal_id = proposal.id
         if outcome == "failed":
-            words = f"{approver.name} looked in the ledger and found that it did not happen"
+            words = f"{approver.name} checked the ledger and found that it did not happen"
             return await self.dispatcher.settler.fail(proposal_id, "resolved.failed", words, actor=approver.name)
         write, prepared = write_named(proposal.tool), PreparedWrite.of(proposal)
         attempt = await self.store.read(lambda tx: tx.attempts.last(proposal_id))
@@ -168,7 +168,7 @@ class Approvals:
         if record is None:
             raise NotReleased(
                 "the ledger does not show it, so it cannot be settled as posted",
-                next_step="Look in the accounting platform; if it is not there, resolve it as failed.",
+                next_step="Check the accounting platform; if it is not there, resolve it as failed.",
             )
         return await self.dispatcher.settler.post(
             write, prepared, proposal_id, record, job_id=None, actor=approver.name
@@ -188,7 +188,7 @@ def _count_failure(tx: Tx, name: str, channel: str) -> None:
 
 
 def _accepted(tx: Tx, name: str) -> bool:
-    """False when the approver was locked or removed while the passcode was checked: guesses can come in bursts."""
+    """False if the approver was locked or removed while the passcode was being checked: guesses can come in bursts."""
     known = {a.name: a for a in tx.approvers.active()}
     if name not in known or (known[name].locked_until or tx.now) > tx.now:
         return False
@@ -198,9 +198,9 @@ def _accepted(tx: Tx, name: str) -> bool:
 
 def _locked() -> NotReleased:
     return NotReleased(
-        "too many wrong passcodes: this approver is locked for a while",
+        f"too many wrong passcodes: this approver is locked for {_LOCK_SECONDS // 60} minutes",
         code="approval.locked",
-        next_step="Wait a quarter of an hour, or let another approver do it.",
+        next_step=f"Wait {_LOCK_SECONDS // 60} minutes, or ask another approver.",
     )
 
 
@@ -212,10 +212,10 @@ def _not_waiting(proposal: Proposal | None) -> NotReleased:
 
 
 def _check_person(proposal: Proposal, approver: str, policy: Policy) -> None:
-    """Raises `NotReleased` when this person may not release this write, whatever the others say."""
+    """Raises `NotReleased` if this person may not release this write, whatever others have released."""
     if not policy.preparer_may_approve and prepared_by(proposal.preparer, approver):
         raise NotReleased(
-            "whoever prepared a write may not release it; nothing was released",
+            "the person who prepared a write may not release it; nothing was released",
             code="approver.is_preparer",
             next_step="Another approver must release it.",
         )
@@ -224,12 +224,12 @@ def _check_person(proposal: Proposal, approver: str, policy: Policy) -> None:
         raise NotReleased(
             f"{reason}; nothing was released",
             code="approval.not_theirs",
-            next_step="Another approver must release it, or the operator changes the policy's [approvers].",
+            next_step="Ask another approver to release it, or change [approvers] in the policy.",
         )
 
 
 def prepared_by(preparer: str, approver: str) -> bool:
-    """Whether both names are one person's: the preparer's own, or the one a client gave for itself in brackets."""
+    """Whether both names belong to one person: the preparer's own, or the one a client gave in parentheses."""
     inner = re.fullmatch(r"assistant \((.*)\)", preparer)
     names = {fold(preparer), fold(inner.group(1)) if inner else ""} - {""}
     return fold(approver) in names
@@ -244,24 +244,25 @@ def _approve(tx: Tx, seen: Proposal, approver: str, channel: str, policy: Policy
         raise NotReleased(
             "the bill, the vendor or the account changed since you looked; nothing was released",
             code="approval.facts_moved",
-            next_step="Look at the proposal again and release it if it is still right.",
+            next_step="Review the proposal again and release it if it is still correct.",
         )
     if proposal.expires_at <= tx.now:
         journal.expire(tx, proposal_id)
         return journal.get(tx, proposal_id)
     if proposal.verdict is Severity.REFUSE:
-        # It passes, or it would not be held any more. An approval kept now could not be given again afterwards.
+        # The reason will pass, or it would no longer be held. An approval stored now could not be given again
+        # afterwards.
         severe = [f.message for f in proposal.findings if f.severity is Severity.REFUSE]
         raise NotReleased(
             f"it cannot be released now: {'; '.join(severe)}",
             code="approval.refused_now",
-            next_step="Release it again once that is over. Nothing was released.",
+            next_step="Nothing was released. Try again once this no longer applies.",
         )
     _check_person(proposal, approver, policy)
     given = tx.proposals.approvals(proposal_id)
     if any(a.approver == approver and a.channel != "chat" for a in given):
         raise NotReleased(
-            "this approver has released it already; a second, different person is needed",
+            "this approver has already released it; a second, different approver is needed",
             code="approval.same_person",
             next_step="Another approver must release it.",
         )
@@ -269,7 +270,7 @@ def _approve(tx: Tx, seen: Proposal, approver: str, channel: str, policy: Policy
     tx.audit.append(
         "approved", actor=approver, proposal_id=proposal_id, channel=channel, fingerprint=proposal.fingerprint
     )
-    # A chat answer counts only where the verdict is `ask`, and there a single release is enough anyway.
+    # An answer in the chat counts only for the verdict `ask`, and there a single release is enough anyway.
     people = {a.approver for a in given if a.channel != "chat"} | {approver}
     if len(people) >= max(1, proposal.approvals_needed):
         journal.release(tx, proposal_id, actor=approver, channel=channel)

@@ -1,4 +1,4 @@
-"""The last word before a write leaves: claimed, judged once more, reserved and journalled, each in one transaction."""
+"""The last checks before a write is sent: claim, judge once more, reserve and journal, each in one transaction."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PASSING = ("bill.in_flight", "freeze.active", *{window.code: None for window in
 
 
 def claim(tx: Tx, proposal_id: str, lease: str) -> tuple[bool, bool]:
-    """Whether it was claimed; if not, whether another one is only in its way."""
+    """Whether it was claimed; if not, whether it only has to wait for another write."""
     proposal = tx.proposals.get(proposal_id)
     if proposal is None or proposal.state != State.RELEASED:
         return False, False
@@ -28,19 +28,19 @@ def claim(tx: Tx, proposal_id: str, lease: str) -> tuple[bool, bool]:
         journal.expire(tx, proposal_id)
         return False, False
     if blocked_by_other_write(tx, proposal):
-        # It stays released, and is taken up again once the other one is settled: its facts must be read after that.
+        # It stays released and continues once the other one is settled, because its facts must be read after that.
         return False, True
     return tx.proposals.claim(proposal_id, lease, LEASE_SECONDS), False
 
 
 def return_to_queue(tx: Tx, proposal_id: str, lease: str) -> None:
-    """Leaves a claimed proposal to a later try; its release stands."""
+    """Leaves a claimed proposal for a later attempt; its release stays valid."""
     if journal.get(tx, proposal_id).lease_owner == lease:
         journal.postpone(tx, proposal_id)
 
 
 def release_lease(tx: Tx, proposal_id: str, lease: str) -> None:
-    """Ends a look at an open outcome, unless somebody else holds the lease by now."""
+    """Ends the check of an open outcome, unless another process holds the lease by now."""
     current = tx.proposals.get(proposal_id)
     if current is not None and current.lease_owner == lease:
         tx.proposals.move(proposal_id, SENDING_STATES, State.UNKNOWN, lease_owner=None, lease_until=None)
@@ -55,10 +55,10 @@ def authorize(
     proposal_id: str,
     lease: str,
 ) -> bool:
-    """The last judgement, the reservation and the journal entry, in one transaction; True when it may leave.
+    """The last judgement, the reservation and the journal entry, in one transaction; True if it may be sent.
 
-    Done under the write lock, so that of two payments against one limit the second sees the first. A batch reserves
-    nothing itself: each member is opened here as a proposal, released by the same people, and comes back here alone.
+    It runs under the write lock, so that the second of two payments against one limit sees the first. A batch reserves
+    nothing itself: each member becomes a proposal here, released by the same people, and is authorized on its own.
     """
     proposal = journal.get(tx, proposal_id)
     if proposal.state != State.DISPATCHING or proposal.lease_owner != lease:
@@ -80,7 +80,7 @@ def authorize(
     state = State.DISPATCHING if released else State.REFUSED if is_permanent(judgement) else State.HELD
     journal.note_judgement(tx, proposal_id, judgement)
     if state != State.DISPATCHING:
-        # The facts or the rules moved since a person looked: their release is void, and they are asked again.
+        # The facts or the rules have changed since the release, so it is void and people are asked again.
         tx.proposals.void_approvals(proposal_id)
         tx.proposals.move(proposal_id, [State.DISPATCHING], state, lease_owner=None, lease_until=None)
         tx.audit.append("release_void", actor="guard", proposal_id=proposal_id, state=state)
@@ -90,7 +90,7 @@ def authorize(
         return True
     if reserves and prepared.money is not None:
         tx.spend.reserve(proposal_id, prepared.company_id, prepared.vendor_id or "", prepared.money)
-    # The time until it is settled begins now, not when it was claimed.
+    # The lease starts now, not when the proposal was claimed.
     tx.proposals.renew(proposal_id, LEASE_SECONDS)
     tx.attempts.add(proposal_id, proposal_id, facts.before)
     tx.audit.append("attempt", actor="guard", proposal_id=proposal_id, key=proposal_id, before=facts.before)
@@ -98,10 +98,10 @@ def authorize(
 
 
 def is_sufficient(proposal: Proposal, judgement: Judgement, approvals: tuple[Approval, ...]) -> bool:
-    """Whether the releases given cover this judgement: enough distinct people, for these very facts.
+    """Whether the releases given cover this judgement: enough distinct people, for exactly these facts.
 
-    A chat answer counts only where the verdict is `ask`. A line leaves on no fewer people than its run needed, as long
-    as their release is the run's: once it was held, its own judgement says how many.
+    An answer in the chat counts only for the verdict `ask`. A line needs at least as many people as its run, as long as
+    the release is the run's; once the line was held on its own, its own judgement says how many.
     """
     if judgement.verdict is Severity.REFUSE:
         return False
@@ -116,9 +116,9 @@ def is_sufficient(proposal: Proposal, judgement: Judgement, approvals: tuple[App
 
 
 def valid_approvals(tx: Tx, proposal: Proposal, policy: Policy) -> tuple[Approval, ...]:
-    """The releases of people who may still release this: whoever was removed, or may no longer, does not count."""
+    """The releases of people who may still release this; removed or no longer permitted approvers do not count."""
     known = {approver.name for approver in tx.approvers.active()}
-    # A line was released as part of its run, or by itself after it was held: either right will do.
+    # A line was released as part of its run, or on its own after it was held: permission for either is enough.
     run = tx.proposals.get(proposal.run_id) if proposal.run_id is not None else None
     released_as = [one for one in (proposal, run) if one is not None]
     return tuple(
@@ -133,5 +133,5 @@ def valid_approvals(tx: Tx, proposal: Proposal, policy: Policy) -> tuple[Approva
 
 
 def is_permanent(judgement: Judgement) -> bool:
-    """Whether a refusal will still stand later; a freeze, a full window or a busy bill passes."""
+    """Whether a refusal is permanent; a freeze, an exhausted limit or a busy bill will pass."""
     return any(f.severity is Severity.REFUSE and f.code not in _PASSING for f in judgement.findings)

@@ -1,4 +1,4 @@
-"""The lines of a run in the store: opened with its release, each a proposal of its own, and counted up at its end."""
+"""A run's lines in the store: created when it is released, each as its own proposal, and added up at the end."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _ENDED = (State.POSTED, State.FAILED)
 
 
 def open_members(tx: Tx, run: Proposal, judgement: Judgement, approvals: tuple[Approval, ...]) -> None:
-    """Writes every line down as released by the people who released the run, each for its own facts.
+    """Stores every line as released by the people who released the run, each for its own facts.
 
-    A line is the very write `pay_bill` would propose: one that waits for a person gives way to it, and one that is on
-    its way already is left to itself, so that no bill is ever paid from both.
+    A line is exactly the write `pay_bill` would propose: a held proposal for it is superseded, and one already in
+    progress is left alone, so that no bill is ever paid by both.
     """
     for prepared, judged in judgement.parts:
         earlier = tx.proposals.open_with_digest(prepared.company_id, prepared.digest)
@@ -37,7 +37,7 @@ def open_members(tx: Tx, run: Proposal, judgement: Judgement, approvals: tuple[A
             preparer=run.preparer,
             state=State.RELEASED,
             expires_at=run.expires_at,
-            # Its part of the whole leaves on no fewer people than the whole.
+            # A part of the run needs at least as many people as the whole run.
             approvals_needed=max(judged.approvals_needed, judgement.approvals_needed),
             run_id=run.id,
         )
@@ -49,7 +49,7 @@ def open_members(tx: Tx, run: Proposal, judgement: Judgement, approvals: tuple[A
 
 
 def settle_batch(tx: Tx, run_id: str) -> Proposal:
-    """Ends a run once each of its lines has an outcome; until then it stays as open as they are."""
+    """Ends a run once every line has an outcome; until then it stays open like they are."""
     run, lines = journal.get(tx, run_id), tx.proposals.of_run(run_id)
     if run.state not in SENDING_STATES or run.money is None:
         return run
@@ -63,7 +63,7 @@ def settle_batch(tx: Tx, run_id: str) -> Proposal:
 
 
 def recount(tx: Tx, run_id: str) -> None:
-    """Keeps a run that ended true to its lines: one that was held then, and was released by itself since, is paid."""
+    """Updates a run that has ended, when a line that was held at the time is released and paid later."""
     run = journal.get(tx, run_id)
     if run.state in _ENDED:
         _count_up(tx, run, tx.proposals.of_run(run_id), _ENDED)

@@ -1,4 +1,4 @@
-"""Dispatch: the one place from which a released write leaves. At every line, think: what if the power fails here?"""
+"""Dispatch: the only place that sends a released write. At every line, ask: what if the power fails here?"""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from rutter_ap_tools.text import quote
 
 _WAITS_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 _LOOKS_SECONDS = (0.0, 0.3, 1.0, 2.0)
-# Longer than a platform usually takes, and bounded: a call must not hang on another one's.
+# Longer than a platform usually takes, but bounded: one call must not hang because of another.
 _OTHER_TASK_SECONDS_MAX = 120
 
 
 class Dispatcher:
-    """Sends released proposals, each at most once, and records what became of them.
+    """Sends released proposals, each at most once, and records their outcome.
 
-    `owner` names this process in leases. `sleep` is given by tests so that they need no time.
+    `owner` names this process in leases. `sleep` is a parameter so that tests take no time.
     """
 
     def __init__(
@@ -52,11 +52,11 @@ class Dispatcher:
         self.is_stopping = False
         self._in_flight = 0
         self._idle: anyio.Event | None = None
-        # What tasks of this process are sending now, by the proposal's id; set when it is done.
+        # What tasks of this process are sending now, by proposal id; the event is set when it is done.
         self._sending: dict[str, anyio.Event] = {}
 
     async def drain(self) -> None:
-        """Returns once nothing is being sent, for good: a run that is under way stops after its present line."""
+        """Stops sending and returns once nothing is being sent; a run in progress stops after its current line."""
         self.is_stopping = True
         await self.idle()
 
@@ -66,10 +66,10 @@ class Dispatcher:
             await self._idle.wait()
 
     async def dispatch(self, proposal_id: str, company: Company, interaction: Interaction = NO_INTERACTION) -> Proposal:
-        """Sends a released proposal, if nobody else does; answers what it is now.
+        """Sends a released proposal, unless another process is sending it; returns its current state.
 
-        One of many lines is sent line by line, and `interaction` is told how far it is. Cancellation waits until the
-        outcome is recorded: a call that is given up must not leave a payment unrecorded.
+        A batch is sent line by line, and `interaction` is told the progress. Cancellation waits until the outcome is
+        recorded: an abandoned call must not leave a payment unrecorded.
         """
         if not await self._no_other_task_sends(proposal_id):
             return await self._current(proposal_id)
@@ -80,12 +80,12 @@ class Dispatcher:
             finally:
                 del self._sending[proposal_id]
                 done.set()
-        raise AssertionError("unreachable: nothing swallows what happens inside")
+        raise AssertionError("unreachable: nothing suppresses exceptions inside")
 
     async def _no_other_task_sends(self, proposal_id: str) -> bool:
-        """Waits while another task of this process sends it: a call may be overtaken by recovery, or by its own repeat.
+        """Waits while another task of this process sends it: recovery or a repeated call may be faster.
 
-        Whoever comes second then answers what became of it, not that it is on its way; False when that took too long.
+        The second one then returns the outcome instead of "in progress". False if it took too long.
         """
         with anyio.move_on_after(_OTHER_TASK_SECONDS_MAX):
             while (sending := self._sending.get(proposal_id)) is not None:
@@ -94,7 +94,7 @@ class Dispatcher:
 
     @asynccontextmanager
     async def busy(self) -> AsyncIterator[None]:
-        """Work that must not be cut short: cancellation waits for it, and so does a process that is told to stop."""
+        """Marks work that must not be interrupted: cancellation waits for it, and so does stopping the process."""
         with anyio.CancelScope(shield=True):
             if self._in_flight == 0:
                 self._idle = anyio.Event()
@@ -107,7 +107,7 @@ class Dispatcher:
                     self._idle.set()
 
     async def _dispatch(self, proposal_id: str, company: Company, interaction: Interaction) -> Proposal:
-        # A lease of this claim alone: once somebody took it over, whoever made the claim sends nothing under it.
+        # A lease for this claim only: once it is taken over, this claim can no longer send anything.
         lease = f"{self.owner}/{uuid.uuid4().hex[:16]}"
         if not await self._claimed(proposal_id, lease):
             return await self._current(proposal_id)
@@ -117,7 +117,8 @@ class Dispatcher:
             policy = self.policy.read()
             facts = await gather_facts(write, prepared, company, policy)
         except ApError:
-            # Nothing left this machine. The release stands, and a later try may find Rutter or the policy well again.
+            # Nothing was sent. The release stays valid, and a later attempt may find Rutter or the policy working
+            # again.
             await self.store.write(lambda tx: return_to_queue(tx, proposal_id, lease))
             raise
         ready = await self.store.write(lambda tx: authorize(tx, write, prepared, facts, policy, proposal_id, lease))
@@ -129,16 +130,16 @@ class Dispatcher:
         return await self.send(write, prepared, company, proposal_id, facts.before)
 
     async def _claimed(self, proposal_id: str, lease: str) -> bool:
-        """Claims it, waiting a moment for others on the same bill: an assistant may well make several calls at once."""
+        """Claims it, waiting briefly for other writes on the same bill: an assistant may make several calls at once."""
         for pause in (*_WAITS_SECONDS, None):
             claimed, waits = await self.store.write(lambda tx: claim(tx, proposal_id, lease))
             if claimed or not waits or pause is None:
                 return claimed
             await self._sleep(pause)
-        raise AssertionError("unreachable: the last round always answers")
+        raise AssertionError("unreachable: the last round always returns")
 
     async def reassess(self, proposal_id: str, company: Company) -> Proposal:
-        """Judges a held proposal afresh, so that what a person releases is what is true now."""
+        """Judges a held proposal again, so that a person releases what is true now."""
         proposal = await self._current(proposal_id)
         if proposal.state != State.HELD:
             return proposal
@@ -165,9 +166,9 @@ class Dispatcher:
         *,
         again: bool = False,
     ) -> Proposal:
-        """Sends what is journalled, under its key, and settles it. `again`: the same was sent before, outcome lost.
+        """Sends the journalled write with its key and settles it. `again`: it was sent before, its outcome lost.
 
-        The lease is renewed meanwhile: Rutter may take minutes, and nobody may take this for given up before it is.
+        The lease is renewed in the meantime: Rutter may take minutes, and no one may treat it as abandoned too early.
         """
         failure: BaseException | None = None
         async with anyio.create_task_group() as tasks:
@@ -176,7 +177,7 @@ class Dispatcher:
                 settled = await self._send(write, prepared, company, proposal_id, before, again=again)
             except anyio.get_cancelled_exc_class():
                 raise
-            except BaseException as error:  # noqa: BLE001 - carried out of the group, which would wrap it
+            except BaseException as error:  # noqa: BLE001 - re-raised outside the group, which would wrap it
                 failure = error
             tasks.cancel_scope.cancel()
         if failure is not None:
@@ -204,8 +205,8 @@ class Dispatcher:
             draft = await write.draft(prepared, company)
             drafted = True
             outcome = await write.send(prepared, draft, company, proposal_id, again=again)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the write may have left: unknown, never forgotten
-            # Only an error of ours while drafting, or the exchange's own word, says that nothing left.
+        except Exception as error:  # noqa: BLE001 - whatever it is, the write may have been sent: unknown, never forgotten
+            # Only our own error while drafting, or `NothingSent`, proves that nothing was sent.
             if isinstance(error, NothingSent) or (isinstance(error, ApError) and not drafted):
                 return await self._not_sent(proposal_id, error, again=again)
             return await self.settler.unknown(proposal_id, None, None, f"an unexpected {type(error).__name__}")
@@ -216,7 +217,7 @@ class Dispatcher:
         return await self.settler.unknown(proposal_id, None, outcome.job_id, outcome.reason)
 
     async def _not_sent(self, proposal_id: str, error: ApError, *, again: bool) -> Proposal:
-        """Nothing left this machine just now: a failure the first time; later it says nothing about the first time."""
+        """Nothing was sent just now: a failure the first time; later it says nothing about the first attempt."""
         if again:
             return await self.settler.unknown(
                 proposal_id, None, None, f"it could not be sent again: {error.error_code}"
@@ -232,7 +233,7 @@ class Dispatcher:
         before: dict[str, Any],
         outcome: Done[Any],
     ) -> Proposal:
-        """Posted is what the ledger shows, not what an answer said; a ledger may lag a moment behind its answer."""
+        """Posted means that the ledger shows it, not that a response said so; the ledger may lag a moment behind."""
         for pause in _LOOKS_SECONDS:
             if pause:
                 await self._sleep(pause)
@@ -246,7 +247,7 @@ class Dispatcher:
         return await self.settler.unknown(proposal_id, upstream, outcome.job_id, "the ledger does not show it yet")
 
     async def _fail(self, proposal_id: str, error: ApError, *, job_id: str | None) -> Proposal:
-        # What the platform itself said may hold anything: it is kept for a person, and never reaches the assistant.
+        # The platform's own message may contain anything: it is kept for a person and never reaches the assistant.
         said = quote(getattr(error, "untrusted_detail", None), 200)
         return await self.settler.fail(
             proposal_id, error.error_code, error.message.rstrip("."), said=said, job_id=job_id
@@ -258,18 +259,17 @@ class Dispatcher:
         return current
 
 
-# After so many in a row that could not be judged or whose outcome nobody knows, the rest waits rather than adding to
-# them.
+# After this many in a row that could not be judged or have an unknown outcome, the rest waits.
 DOUBTFUL_MAX = 2
-# A bill that is gone, or whose figures cannot be used, is no reason for the others to wait.
+# A bill that no longer exists, or has unusable amounts, is no reason for the others to wait.
 OF_ONE_BILL = (NotFoundUpstream, LedgerDataError)
 
 
 async def send_members(dispatcher: Dispatcher, run_id: str, company: Company, interaction: Interaction) -> Proposal:
-    """Sends every line that is released and not sent; answers the run as it is then.
+    """Sends every line that is released but not sent; returns the run's state afterwards.
 
-    What is left, because Rutter or the policy cannot be reached or the process is told to stop, stays released: it is
-    taken up by the next look at the run, by recovery, or by another process.
+    Lines left over, because Rutter or the policy cannot be reached or the process is stopping, stay released: the next
+    check of the run, recovery or another process continues with them.
     """
     run = await dispatcher.store.read(lambda tx: tx.proposals.get(run_id))
     assert run is not None
@@ -287,13 +287,13 @@ async def send_members(dispatcher: Dispatcher, run_id: str, company: Company, in
             except ApError:
                 doubtful_in_a_row += 1
             await dispatcher.store.write(lambda tx: tx.proposals.renew(run_id, LEASE_SECONDS))
-        # Whoever asked may have gone meanwhile: what was released is paid all the same.
+        # The caller may have gone in the meantime; what was released is paid all the same.
         with suppress(Exception):
             await interaction.report_progress(number, len(lines), f"{number} of {len(lines)} payments")
     return await dispatcher.store.write(lambda tx: settle_batch(tx, run_id))
 
 
 def in_order(run: Proposal, lines: list[Proposal]) -> list[Proposal]:
-    """The lines as the run names its bills."""
+    """The lines in the order of the run's bills."""
     places = {line["bill_id"]: place for place, line in enumerate(run.fields["lines"])}
     return sorted(lines, key=lambda line: places.get(line.bill_id or "", len(places)))

@@ -1,22 +1,22 @@
 """The order of judgement. Read this first: every write passes through `Guard.submit`, step by step.
 
-A **request** is what an assistant asks for. **Prepared** (`prepared.py`), it is every field that matters and a digest;
-the same digest while one is open is that same **proposal**. **Facts** are read afresh from the ledger (`writes/`) and
-from our own store (`store_facts.py`). **Rules** turn them into **findings**, and the severest finding is the
-**verdict** (`judge.py`): allow, ask, approve or refuse. A **release** is a person's yes, bound to the facts they were
-shown (`approvals.py`); allow releases itself. Under the write lock a released proposal is **authorised**
-(`authorize.py`): judged once more, its amount reserved, its attempt journalled. Then it is **sent** under its own
-idempotency key and **read back** (`dispatch.py`), and **settled** (`settle.py`). What is not known is found out by
-`recovery.py`, and never by a second payment. A **batch** is many writes under one release (`batches.py`). Every step
-stands in the audit chain, in the transaction that took it (`journal.py`).
+A **request** is what an assistant asks for. **Preparing** it (`prepared.py`) fixes every field that matters and
+computes a digest; a request with the digest of an open **proposal** is that proposal. **Facts** are read from the
+ledger (`writes/`) and from our own store (`store_facts.py`). **Rules** turn them into **findings**, and the most severe
+finding is the **verdict** (`judge.py`): allow, ask, approve or refuse. A **release** is a person's consent, bound to
+the facts they were shown (`approvals.py`); an allowed write needs none. Under the write lock a released proposal is
+**authorized** (`authorize.py`): judged once more, its amount reserved, its attempt journalled. Then it is **sent** with
+its own idempotency key, **read back** (`dispatch.py`) and **settled** (`settle.py`). `recovery.py` finds out unknown
+outcomes, never by paying a second time. A **batch** is many writes under one release (`batches.py`). Every step is
+recorded in the audit chain, in the same transaction (`journal.py`).
 
     held ──────> released ──────> dispatching ──────> posted
-      │  a person    │  authorised     │   ledger shows it
-      │              │                 ├──> failed       it was not booked
-      │              │                 └──> unknown ───> posted or failed, once it is known
-      ├──> refused   └──> held          the facts moved: the release is void, people are asked again
+      │  a person    │  authorized     │   the ledger shows it
+      │              │                 ├──> failed       it was not recorded
+      │              │                 └──> unknown ───> posted or failed, once that is known
+      ├──> refused   └──> held          the facts changed: the release is void, people are asked again
       ├──> declined
-      ├──> superseded    a payment run pays its bill
+      ├──> superseded    a payment run pays its bill instead
       └──> expired
 """
 
@@ -49,7 +49,7 @@ from rutter_ap_tools.wire import WriteArguments, WriteResult
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Judges writes and lets them through only when they are released."""
+    """Judges every write and sends it only once it is released."""
 
     store: Store
     policy: PolicyFile
@@ -64,10 +64,10 @@ class Guard:
         preparer: str,
         interaction: Interaction,
     ) -> WriteResult:
-        """The way of every write; `interaction` can ask its person, and is told how far one of many lines is.
+        """Takes a write through every step; `interaction` can ask the person, and is told the progress of a batch.
 
-        Raises `Refused` when a rule refuses it or the platform does, `PolicyError` for a broken policy, and whatever
-        `ApError` says why the facts could not be had; in each of these cases nothing was written.
+        Raises `Refused` when a rule or the platform refuses it, `PolicyError` for a broken policy, and any `ApError`
+        that prevented reading the facts; in each of these cases nothing was written.
         """
         policy = self.policy.read()
         write = write_for(request)
@@ -75,7 +75,8 @@ class Guard:
         earlier = await self._settled_or_on_its_way(prepared, policy)
         if earlier is not None and not request.dry_run:
             if earlier.state == State.RELEASED:
-                # Released before, but Rutter was out of reach: the release stands, so it is tried again.
+                # It was released before, but Rutter could not be reached. The release is still valid, so it is tried
+                # again.
                 earlier = await self.dispatcher.dispatch(earlier.id, company, interaction)
             return await self._answer(earlier)
         judgement = await self._judge(
@@ -88,16 +89,16 @@ class Guard:
         if proposal.state == State.HELD:
             proposal = await self._release(proposal, policy, interaction)  # 4. release
         if proposal.state == State.RELEASED:
-            # 5. reserve  6. dispatch  7. read back  8. settle; 9. audit stands in every step's own transaction.
+            # 5. reserve  6. dispatch  7. read back  8. settle; 9. every step is audited in its own transaction.
             proposal = await self.dispatcher.dispatch(proposal.id, company, interaction)
         return await self._answer(proposal)
 
     async def _answer(self, proposal: Proposal) -> WriteResult:
-        """What became of it, and of each of its lines."""
+        """The outcome of a write, and of each line of a batch."""
         if proposal.state == State.SUPERSEDED:
             raise Refused(
-                "a payment run that was released meanwhile pays this bill in its place",
-                next_step="This one wrote nothing. list_proposals shows the run's own payment of the bill.",
+                "a payment run released in the meantime pays this bill instead",
+                next_step="This proposal wrote nothing. list_proposals shows the run's payment of the bill.",
             )
         if not isinstance(proposed_by(proposal.tool), Batch):
             return self.views.result(proposal)
@@ -107,7 +108,7 @@ class Guard:
         return run_result(self.views.result(proposal), proposal.fields, lines)
 
     async def _settled_or_on_its_way(self, prepared: PreparedWrite, policy: Policy) -> Proposal | None:
-        """The same write when it needs no new judgement: it is being sent, or a person declined it lately."""
+        """An earlier proposal for the same write that needs no new judgement: in progress, or recently declined."""
         waits = timedelta(hours=policy.proposals.expire_hours)
 
         def look(tx: Tx) -> Proposal | None:
@@ -129,7 +130,7 @@ class Guard:
     async def _hold(
         self, prepared: PreparedWrite, judgement: Judgement, company: Company, policy: Policy, preparer: str
     ) -> Proposal:
-        """Writes the proposal down, or takes up the open one of the same write."""
+        """Stores the proposal, or continues the open one for the same write."""
 
         def hold(tx: Tx) -> Proposal:
             existing = tx.proposals.open_with_digest(prepared.company_id, prepared.digest)
@@ -161,7 +162,7 @@ class Guard:
         return proposal
 
     async def _release(self, proposal: Proposal, policy: Policy, interaction: Interaction) -> Proposal:
-        """`allow` releases itself, `ask` may be answered in the chat; everything above waits for a named approver."""
+        """`allow` needs no release, `ask` may be answered in the chat; anything above waits for a named approver."""
         if proposal.verdict is Severity.ALLOW:
             return await self.store.write(lambda tx: _released(tx, proposal, "policy"))
         if proposal.verdict is not Severity.ASK or not interaction.can_ask:
@@ -186,7 +187,7 @@ class Guard:
         return current
 
     async def _consume(self, proposal: Proposal, question_id: str, answer: Reply) -> tuple[bool, Proposal]:
-        """Takes an answer once. Anything but an acceptance leaves the proposal held: some clients decline unasked."""
+        """Accepts an answer once. Anything but a yes leaves the proposal held, as some clients decline on their own."""
 
         def consume(tx: Tx) -> tuple[bool, Proposal]:
             taken = tx.questions.answer(question_id, proposal.id, proposal.fingerprint, answer.value)
@@ -209,4 +210,4 @@ def _released(tx: Tx, proposal: Proposal, channel: str) -> Proposal:
 def _question(proposal: Proposal) -> str:
     reasons = "; ".join(f.message for f in proposal.findings if not f.code.startswith("policy."))
     where = f"{proposal.company_name} ({proposal.environment})"
-    return f"{proposal.summary}, in the books of {where}?" + (f" Note: {reasons}." if reasons else "")
+    return f"{proposal.summary}? Company: {where}." + (f" Note: {reasons}." if reasons else "")

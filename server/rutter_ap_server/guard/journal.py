@@ -1,4 +1,4 @@
-"""The guard's bookkeeping: each change of a proposal with its audit entry, in the caller's one transaction."""
+"""The guard's record keeping: each change of a proposal with its audit entry, in the caller's transaction."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def get(tx: Tx, proposal_id: str) -> Proposal:
     """The proposal. Raises `NotFound`."""
     found = tx.proposals.get(proposal_id)
     if found is None:
-        raise NotFound("there is no such proposal", next_step="See `rutter-ap proposals list`.")
+        raise NotFound("there is no proposal with that id", next_step="See `rutter-ap proposals list`.")
     return found
 
 
 def note_judgement(tx: Tx, proposal_id: str, judgement: Judgement) -> None:
-    """Writes a newer judgement down; approvals given for other facts no longer count."""
+    """Stores a newer judgement; approvals given for other facts no longer count."""
     tx.proposals.update_judgement(
         proposal_id,
         findings=judgement.findings,
@@ -40,7 +40,7 @@ def note_judgement(tx: Tx, proposal_id: str, judgement: Judgement) -> None:
 
 
 def _note_policy(tx: Tx, judgement: Judgement) -> None:
-    """Records that another policy came into force, the first time anything is judged by it."""
+    """Records that the policy has changed, the first time anything is judged by the new one."""
     before = tx.controls.policy_version()
     if before != judgement.policy_version:
         tx.controls.set_policy_version(judgement.policy_version)
@@ -48,9 +48,10 @@ def _note_policy(tx: Tx, judgement: Judgement) -> None:
 
 
 def _remember(tx: Tx, company_id: str, judgement: Judgement) -> None:
-    """Keeps what a later judgement is measured by. A vendor's look is kept when it is first seen, not when it is paid:
+    """Remembers what later judgements compare with.
 
-    what is put in place between the two is then a change.
+    A vendor's details are stored when they are first seen, not when it is paid, so that a change between the two
+    counts.
     """
     for kept in (one.remembered for one in _all_of(judgement)):
         if kept.vendor_id is not None:
@@ -60,12 +61,12 @@ def _remember(tx: Tx, company_id: str, judgement: Judgement) -> None:
 
 
 def _all_of(judgement: Judgement) -> tuple[Judgement, ...]:
-    """The judgement, and those of its lines where it has some."""
+    """The judgement, and those of its members if it is a batch."""
     return (judgement, *(part for _, part in judgement.parts))
 
 
 def judged(judgement: Judgement) -> dict[str, Any]:
-    """A judgement as the audit chain keeps it."""
+    """A judgement as stored in the audit chain."""
     return {
         "verdict": judgement.verdict.word,
         "findings": [f.code for f in judgement.findings],
@@ -76,7 +77,7 @@ def judged(judgement: Judgement) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class CompanyOf:
-    """The company of a proposal as people will read it, whatever it is called later."""
+    """The company of a proposal as people read it, even if it is renamed later."""
 
     name: str
     environment: str
@@ -94,10 +95,10 @@ def new_proposal(
     approvals_needed: int | None = None,
     run_id: str | None = None,
 ) -> Proposal:
-    """A proposal of a prepared write, judged so; it needs as many people as its judgement says, or as a run does."""
+    """A proposal for a prepared write and its judgement, which says how many people it needs unless a run does."""
     return Proposal(
-        # The id is the Idempotency-Key too, for which Rutter advises a version 4 UUID; it is committed before anything
-        # is sent.
+        # The id is also the Idempotency-Key, for which Rutter recommends a version 4 UUID; it is committed before
+        # anything is sent.
         id=str(uuid.uuid4()),
         digest=prepared.digest,
         company_id=prepared.company_id,
@@ -126,7 +127,7 @@ def new_proposal(
 
 
 def propose(tx: Tx, proposal: Proposal, judgement: Judgement) -> None:
-    """Writes a new proposal down, with every field of its write."""
+    """Stores a new proposal, with every field of its write."""
     _note_policy(tx, judgement)
     tx.proposals.add(proposal)
     _remember(tx, proposal.company_id, judgement)
@@ -144,18 +145,18 @@ def propose(tx: Tx, proposal: Proposal, judgement: Judgement) -> None:
 
 
 def expire(tx: Tx, proposal_id: str) -> None:
-    """Voids a proposal nobody released, or nobody sent, in time."""
+    """Expires a proposal that was not released, or not sent, in time."""
     if tx.proposals.move(proposal_id, [State.HELD, State.RELEASED], State.EXPIRED):
         tx.audit.append("expired", actor="guard", proposal_id=proposal_id)
 
 
 def release(tx: Tx, proposal_id: str, *, actor: str, channel: str) -> None:
-    """Opens the way for sending."""
+    """Marks a held proposal as released, so that it may be sent."""
     if tx.proposals.move(proposal_id, [State.HELD], State.RELEASED):
         tx.audit.append("released", actor=actor, proposal_id=proposal_id, channel=channel)
 
 
 def postpone(tx: Tx, proposal_id: str) -> None:
-    """Gives a claimed proposal back of which nothing was ever sent; its release stands."""
+    """Returns a claimed proposal that was never sent; its release stays valid."""
     if tx.proposals.move(proposal_id, SENDING_STATES, State.RELEASED, lease_owner=None, lease_until=None):
         tx.audit.append("postponed", actor="guard", proposal_id=proposal_id)

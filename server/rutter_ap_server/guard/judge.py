@@ -1,4 +1,4 @@
-"""Judging: every rule speaks, all findings are kept, and the severest one is the verdict."""
+"""Judging: every rule is applied, all findings are kept, and the most severe one is the verdict."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from rutter_ap_tools.money import Money
 
 @dataclass(frozen=True, slots=True)
 class Observations:
-    """What is worth keeping of the facts of one judgement: how the vendor looked, and what text from outside named."""
+    """Facts worth remembering from one judgement: the vendor's details, and what text from outside mentioned."""
 
     vendor_id: str | None = None
     details: str = ""
@@ -38,9 +38,9 @@ class Observations:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What the guard thinks of a write, under which policy, and for which facts.
+    """The guard's judgement of a write, under one policy and for one set of facts.
 
-    `parts` are the judgements of its lines, where it is a write of many.
+    `parts` are the judgements of a batch's members.
     """
 
     findings: tuple[Finding, ...]
@@ -51,12 +51,12 @@ class Judgement:
 
     @property
     def verdict(self) -> Severity:
-        """The severest finding."""
+        """The severity of the most severe finding."""
         return verdict(self.findings)
 
     @property
     def approvals_needed(self) -> int:
-        """How many people must release it: none when it is allowed, two above the upper tier."""
+        """How many people must release it: none if it is allowed, two above the upper tier."""
         if self.verdict is Severity.ALLOW:
             return 0
         return 2 if any(f.code == "amount.two_approvers" for f in self.findings) else 1
@@ -64,20 +64,20 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class BatchFacts:
-    """What was gathered for a batch: the facts of each member, in their order."""
+    """The facts of each member of a batch, in order."""
 
     members: tuple[Facts[Any], ...]
 
     @property
     def fingerprint(self) -> str:
-        """The hash of what an approval of the whole is bound to."""
+        """The hash that an approval of the whole batch is bound to."""
         return digest({"lines": [digest(one.binding) for one in self.members]})
 
 
 async def gather_facts(
     write: Write[Any] | Batch, prepared: PreparedWrite, company: Company, policy: Policy | None
 ) -> Facts[Any] | BatchFacts:
-    """The facts afresh: what the write reads, and what is the same for every write."""
+    """Reads the facts: those of the write, and those that are the same for every write."""
     if isinstance(write, Batch):
         return BatchFacts(await _gather_members(write.member, write.members(prepared), company, policy))
     return await _gather_one(write, prepared, company, policy)
@@ -87,7 +87,7 @@ async def _gather_one(
     write: Write[Any], prepared: PreparedWrite, company: Company, policy: Policy | None
 ) -> Facts[Any]:
     gathered = await write.gather(prepared, company, policy)
-    # Some ledgers say themselves up to which day they are closed.
+    # Some ledgers report their own closing date.
     closed_up_to = await company.directory.closed_up_to() if shows_closing_date(company.platform) else None
     return Facts(
         seen=gathered.seen,
@@ -106,7 +106,7 @@ async def _gather_one(
 async def _gather_members(
     write: Write[Any], members: tuple[PreparedWrite, ...], company: Company, policy: Policy | None
 ) -> tuple[Facts[Any], ...]:
-    """The facts of every member, a few at a time; the first that cannot be had ends it."""
+    """The facts of every member, a few at a time; the first error ends it."""
     gathered: dict[int, Facts[Any]] = {}
     failures: list[ApError] = []
     free = anyio.CapacityLimiter(_GATHERED_AT_ONCE)
@@ -136,9 +136,9 @@ def judge(
     *,
     without: Collection[SharedRule] = (),
 ) -> Judgement:
-    """Asks every rule. Pure: the same request, facts and policy always get the same judgement.
+    """Applies every rule. Pure: the same request, facts and policy always get the same judgement.
 
-    `without` names shared rules that a report about the past cannot ask; nothing that is sent is judged without any.
+    `without` names shared rules that a report about the past cannot apply; a write that is sent is judged by all.
     """
     company = policy.of(prepared.company_id).closed(facts.closed_up_to)
     spoken = [rule(prepared, facts.seen, company) for rule in write.rules]
@@ -152,20 +152,20 @@ def judge(
 
 
 def apply_policy(found: Iterable[Finding], policy: Policy) -> Iterable[Finding]:
-    """The findings as severe as the operator wants them, without what is switched off."""
+    """The findings with the severity the operator set, without those that are switched off."""
     adjusted = (policy.adjusted(one) for one in found)
     return (one for one in adjusted if one is not None)
 
 
 def base_findings(write: Preparable, policy: Policy) -> list[Finding]:
-    """What every call of this tool asks for: what the policy says, else the write's own default."""
+    """What every call of this tool requires: the policy's setting, or else the write's own default."""
     severity = policy.asks_of(write.tool)
     if severity is None:
         severity = write.default_severity
     if severity is Severity.ALLOW:
         return []
     words = {
-        Severity.ASK: "every call of this tool asks a person",
+        Severity.ASK: "every call of this tool must be confirmed by a person",
         Severity.APPROVE: "every call of this tool needs a named approver",
         Severity.REFUSE: "the policy does not allow this tool",
     }
@@ -180,10 +180,10 @@ def _remembered(facts: Facts[Any]) -> Observations:
 
 
 _GATHERED_AT_ONCE = 4
-# A question can name so many payments; more than that nobody reads in a chat.
+# The most payments a question can list; nobody reads more than that in a chat.
 CHAT_LINES_MAX = 6
 _BILLS_NAMED_MAX = 3
-# Said once for a run: they are the same for each of its lines.
+# Reported once for a run, because they are the same for each of its lines.
 _OF_THE_WHOLE = ("freeze.active", "payment.quiet_hours", "platform.unsupported", "platform.undocumented")
 
 
@@ -198,7 +198,7 @@ def assess(
     in_flight_states: Collection[State] = IN_FLIGHT_STATES,
     with_limits: bool = False,
 ) -> Judgement:
-    """The judgement of a write as ledger and store are now; `with_limits` asks about rolling limits as well."""
+    """The judgement of a write given the ledger and the store now; `with_limits` includes the rolling limits."""
     if isinstance(write, Batch):
         assert isinstance(facts, BatchFacts)
         return _assess_batch(tx, write, prepared, facts, policy, in_flight_states)
@@ -224,10 +224,10 @@ def _assess_batch(
     policy: Policy,
     in_flight_states: Collection[State],
 ) -> Judgement:
-    """Each member judged as it would be alone, and the whole by what it comes to.
+    """Judges each member as if it were alone, and the batch by its total.
 
-    One release covers all of it, so the whole is at least as severe as its severest member, its total counts like one
-    payment's amount, and no rolling limit may be passed half way through.
+    One release covers all of it, so the batch is at least as severe as its most severe member, its total is treated
+    like the amount of one payment, and no rolling limit may be exceeded partway through.
     """
     parts, members = [], batch.members(prepared)
     for member, member_facts in zip(members, facts.members, strict=True):
@@ -247,7 +247,7 @@ def _assess_batch(
 
 
 def _merged(names: list[str], judgements: list[Judgement]) -> Iterator[Finding]:
-    """The lines' findings, one for each code and severity, with the bills it is about."""
+    """The members' findings, merged by code and severity, with the bills they are about."""
     said: dict[tuple[str, Severity], list[str]] = {}
     for name, judgement in zip(names, judgements, strict=True):
         for one in judgement.findings:
@@ -265,11 +265,11 @@ def _of_the_total(
     prepared: PreparedWrite, lines: tuple[PreparedWrite, ...], facts: BatchFacts, policy: Policy
 ) -> Iterator[Finding]:
     if len(lines) > CHAT_LINES_MAX:
-        yield approve("run.many_lines", f"{len(lines)} payments are more than a question in the chat can show")
+        yield approve("run.many_lines", f"{len(lines)} payments are too many to confirm in the chat")
     if len(lines) > 1:
         whole = amount_over_tier(replace(lines[0], money=prepared.money), facts.members[0].seen, policy)
         if whole is not None:
-            yield finding(whole.code, whole.severity, f"in all, {whole.message}")
+            yield finding(whole.code, whole.severity, f"in total, {whole.message}")
 
 
 def _over_limits(

@@ -1,4 +1,4 @@
-"""A prepared write: every field that matters, resolved to ids and exact amounts, and the digest that names it."""
+"""A prepared write: every field that matters, resolved to ids and exact amounts, and the digest that identifies it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rutter_ap_tools.money import Money
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedWrite:
-    """What will be written, and nothing an assistant could still change. `fields` holds texts, lists and objects."""
+    """What will be written; an assistant cannot change it any more. `fields` holds strings, lists and objects."""
 
     tool: str
     company_id: str
@@ -55,8 +55,8 @@ def prepare(
 ) -> PreparedWrite:
     """The prepared write of a request.
 
-    Fields in `defaulted` were filled in by us from the calendar. They are sent like the rest but stay out of the
-    digest, so that the same call tomorrow still meets today's proposal instead of making a second one.
+    We filled in the fields in `defaulted`, for example today's date. They are sent like the rest but are not part of
+    the digest, so that the same call tomorrow finds today's proposal instead of creating a second one.
     """
     named = {name: value for name, value in fields.items() if name not in defaulted}
     return PreparedWrite(

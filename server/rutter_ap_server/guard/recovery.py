@@ -1,9 +1,9 @@
-"""Recovery: finds out what became of writes whose outcome is open, and never by sending a second one.
+"""Recovery: finds out the outcome of writes that are still open, never by sending a second one.
 
 In this order: the job Rutter named; what the ledger shows; and, only while the ledger still shows exactly what it did
-before the attempt and Rutter surely keeps the key, the same request under the same Idempotency-Key, answered by Rutter
-with the first one's outcome if there was one. The ledger is read before the key is used again because a person may have
-entered the payment by hand meanwhile.
+before the attempt and Rutter certainly still keeps the key, the same request with the same Idempotency-Key, to which
+Rutter responds with the first one's outcome if there was one. The ledger is read before the key is used again, because
+a person may have entered the payment by hand in the meantime.
 """
 
 from __future__ import annotations
@@ -27,34 +27,34 @@ from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import IN_FLIGHT_STATES, SENDING_STATES, State
 from rutter_ap_tools.errors import ApError
 
-# Rutter documents no retention for keys; well under the day an implementer should assume.
+# Rutter documents no retention period for keys; this is well under the day one should assume.
 KEY_KEPT_SURELY = timedelta(hours=12)
 _ALL = 1_000_000
 
 
 class Recovery:
-    """Resolves open outcomes, one process at a time for each."""
+    """Resolves open outcomes, each by one process at a time."""
 
     def __init__(self, store: Store, dispatcher: Dispatcher) -> None:
         self._store = store
         self._dispatcher = dispatcher
 
     async def waiting(self) -> list[Proposal]:
-        """Proposals that a process ought to take up: released but not sent, or with an open outcome.
+        """Proposals that need attention: released but not sent, or with an open outcome.
 
-        Every one of them: those that only a person can settle must not hide the others. The lines of an open run are
-        taken up with it, in its order and no further than it would go.
+        All of them, because those that only a person can settle must not hide the others. The lines of an open run are
+        handled with it, in its order and no further than it would go.
         """
         found = await self._store.read(lambda tx: tx.proposals.in_states(IN_FLIGHT_STATES, limit=_ALL))
         ids = {proposal.id for proposal in found}
         return [proposal for proposal in found if proposal.run_id not in ids]
 
     async def resolve(self, proposal: Proposal, company: Company) -> Proposal:
-        """Takes one up; answers what it is now. Not knowing is an answer too: it then stays as it is."""
+        """Resolves one proposal; returns its current state, which may still be unknown."""
         async with self._dispatcher.busy():
             if proposal.state == State.RELEASED:
                 return await self._dispatcher.dispatch(proposal.id, company)
-            # A lease of this look alone, so that nothing is given back, let go or sent under somebody else's.
+            # A lease for this check only, so that nothing is returned, released or sent under another one's lease.
             lease = f"{self._dispatcher.owner}/{uuid.uuid4().hex[:16]}"
             if await self._store.write(lambda tx: tx.proposals.take_over(proposal.id, lease, LEASE_SECONDS)):
                 try:
@@ -72,7 +72,7 @@ class Recovery:
             return
         attempt = await self._store.read(lambda tx: tx.attempts.last(proposal.id))
         if attempt is None:
-            # The process died between taking it and journalling an attempt: nothing can have left.
+            # The process died between claiming it and journalling an attempt: nothing can have been sent.
             await self._store.write(lambda tx: return_to_queue(tx, proposal.id, lease))
             return
         if attempt.job_id is not None and await self._by_job(write, prepared, proposal, company, attempt):
@@ -83,15 +83,15 @@ class Recovery:
             return
         if not await self._may_send_again(write, prepared, proposal, company, attempt):
             return
-        # Looking took its time: a person may have settled it meanwhile, or somebody else be sending it.
+        # Checking took time: a person may have settled it, or another process may be sending it.
         if await self._store.write(lambda tx: _is_still_ours(tx, proposal.id, lease)):
             await self._dispatcher.send(write, prepared, company, proposal.id, attempt.before, again=True)
 
     async def _resume(self, run: Proposal, company: Company, lease: str) -> None:
-        """Takes up each line whose outcome is open, as any other; the run's own follows from theirs."""
+        """Resolves each line whose outcome is open; the run's own outcome follows from theirs."""
         lines = await self._store.read(lambda tx: tx.proposals.of_run(run.id))
         if not lines:
-            # The process died between taking it and opening its lines: nothing can have left.
+            # The process died between claiming it and creating its lines: nothing can have been sent.
             await self._store.write(lambda tx: return_to_queue(tx, run.id, lease))
             return
         doubtful_in_a_row = 0
@@ -101,7 +101,7 @@ class Recovery:
             if line.state in IN_FLIGHT_STATES:
                 try:
                     outcome = await self.resolve(line, company)
-                    # One that stays unknown may wait for a person: only a new one is a reason to go no further.
+                    # One that stays unknown may be waiting for a person: only a newly unknown one is a reason to stop.
                     is_new = outcome.state == State.UNKNOWN and line.state == State.RELEASED
                     doubtful_in_a_row = doubtful_in_a_row + 1 if is_new else 0
                 except OF_ONE_BILL:
@@ -142,7 +142,7 @@ class Recovery:
 
 
 def _is_still_ours(tx: Tx, proposal_id: str, lease: str) -> bool:
-    """Whether the outcome is open and ours to find out; if so, for a full lease from now."""
+    """Whether the outcome is open and still ours to resolve; if so, the lease is renewed."""
     current = tx.proposals.get(proposal_id)
     if current is None or current.state not in SENDING_STATES or current.lease_owner != lease:
         return False

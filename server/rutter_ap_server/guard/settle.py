@@ -1,4 +1,4 @@
-"""Settling: writes down what became of a sending, each outcome in one transaction with all that follows from it."""
+"""Settling: records the outcome of a sent write, in one transaction with everything that follows from it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rutter_ap_tools.wire import Record
 
 
 class Settler:
-    """Moves a proposal to what became of it. Each method answers the proposal as it is then."""
+    """Moves a proposal to its outcome. Each method returns the proposal as it is afterwards."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -57,7 +57,7 @@ class Settler:
         job_id: str | None = None,
         actor: str = "guard",
     ) -> Proposal:
-        """Settles a write that did not happen, and frees what was reserved for it."""
+        """Settles a write that did not happen, and releases its reservation."""
 
         def settle(tx: Tx) -> Proposal:
             current = journal.get(tx, proposal_id)
@@ -80,7 +80,7 @@ class Settler:
         return await self._store.write(settle)
 
     async def unknown(self, proposal_id: str, upstream_id: str | None, job_id: str | None, reason: str) -> Proposal:
-        """Keeps the reservation: what may have happened counts as if it had."""
+        """Marks the outcome as unknown and keeps the reservation: what may have happened counts as if it had."""
 
         def settle(tx: Tx) -> Proposal:
             if tx.proposals.move(proposal_id, SENDING_STATES, State.UNKNOWN, lease_owner=None, lease_until=None):

@@ -1,4 +1,4 @@
-"""Rules every kind of write shares: what our store remembers, what the platform can do, what text from outside says."""
+"""Rules that apply to every write: what our store remembers, what the platform supports, what outside text says."""
 
 from __future__ import annotations
 
@@ -25,60 +25,60 @@ def frozen_now(
     """A freeze stops every write."""
     if stored.frozen_by is None:
         return []
-    return [refuse("freeze.active", f"all writes are stopped, by {clean(stored.frozen_by, 100)}")]
+    return [refuse("freeze.active", f"all writes are stopped (by {clean(stored.frozen_by, 100)})")]
 
 
 def bill_in_flight(
     write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
 ) -> list[Finding]:
-    """One bill, or credit, has one write on its way at a time."""
+    """A bill, credit or payment has at most one write in progress at a time."""
     if not stored.in_flight:
         return []
-    words = f"a write on this bill or credit is on its way as proposal {stored.in_flight[0]}; wait for it"
+    words = (
+        f"another write on this record is already in progress (proposal {stored.in_flight[0]}); wait for its outcome"
+    )
     return [refuse("bill.in_flight", words)]
 
 
 def posted_before(
     write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
 ) -> list[Finding]:
-    """What was posted a while ago may be wanted again, or repeated by mistake: a person knows."""
+    """A repeat of an earlier write may be intended or a mistake: a person knows which."""
     if not stored.repeats:
         return []
-    words = f"the same was posted before, as proposal {stored.repeats[0]}"
+    words = f"the same write was already posted as proposal {stored.repeats[0]}"
     return [approve("payment.repeat", words) if write.counts_against_limits else ask("write.repeat", words)]
 
 
 def over_limits(
     write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
 ) -> list[Finding]:
-    """Rolling limits, where they were asked for; what reserves is checked again under the write lock."""
+    """Rolling limits, where requested; a write that reserves is checked again under the write lock."""
     return [refuse(code, words) for code, words in stored.over_limits]
 
 
 def platform_unsupported(
     write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
 ) -> list[Finding]:
-    """What a platform cannot do is said before it is tried."""
+    """An unsupported operation is reported before it is tried."""
     able = facts.ability
     if able is None or able.support is Support.YES:
         return []
     platform = clean(able.platform, 40)
     if able.support is Support.NO:
-        return [refuse("platform.unsupported", f"{platform} cannot {able.need.words}: {able.need.instead}")]
-    words = (
-        f"Rutter does not document that {platform} can {able.need.words}, so it may be turned down: {able.need.instead}"
-    )
+        return [refuse("platform.unsupported", f"{platform} cannot {able.need.words}; {able.need.instead}")]
+    words = f"Rutter does not document whether {platform} can {able.need.words}, so it may fail; {able.need.instead}"
     return [ask("platform.undocumented", words)]
 
 
 def closed_period(
     write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
 ) -> list[Finding]:
-    """Nothing is booked into a closed period, changed in one, or taken out of one."""
+    """Nothing may be posted to, changed in or removed from a closed period."""
     closed = policy.closing_date
     for dated in write.posting_dates(prepared, facts.seen):
         if closed is not None and dated.day <= closed:
-            words = f"{dated.words} {dated.day}, and the books are closed up to {closed}"
+            words = f"{dated.words} {dated.day}, but the books are closed through {closed}"
             return [refuse("bill.closed_period", words)]
     return []
 
@@ -86,18 +86,18 @@ def closed_period(
 def future_dated(
     write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
 ) -> list[Finding]:
-    """A document from the future has a wrong date, or is not one yet."""
+    """A document dated in the future has a wrong date or is not due to be entered yet."""
     near = timedelta(days=policy.rules.future_days)
     for dated in write.document_dates(prepared, facts.seen):
         if dated.day - facts.today > near:
-            return [approve("bill.future_dated", f"{dated.words} {dated.day}, which is still to come")]
+            return [approve("bill.future_dated", f"{dated.words} {dated.day}, which is in the future")]
     return []
 
 
 def vendor_blocked(
     write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
 ) -> list[Finding]:
-    """The operator named this vendor as one that gets nothing."""
+    """The policy blocks this vendor by id or name."""
     name = facts.vendor.name if facts.vendor else prepared.vendor_name
     vendor_id = facts.vendor.id if facts.vendor else prepared.vendor_id
     if not policy.vendors.is_blocked(vendor_id, name):
@@ -108,23 +108,23 @@ def vendor_blocked(
 def vendor_changed(
     write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
 ) -> list[Finding]:
-    """A payee whose details moved within the cooling period is looked at by a person who calls them.
+    """A payee whose details changed within the cooling period must be checked by an approver.
 
-    By our memory first. Where it reaches back less far than the ledger's last change of the vendor, that change counts
-    as one of which nothing is knstored.
+    Our own observations come first. If they start later than the ledger's last change of the vendor, that change counts
+    as one with unknown content.
     """
     vendor = facts.vendor
     if vendor is None or not write.counts_against_limits:
         return []
     cooling = timedelta(days=policy.rules.cooling_days)
-    unseen = "" if vendor.shows_bank_account else "; this platform shows no bank account, so look at it there"
+    unseen = "" if vendor.shows_bank_account else "; the ledger shows no bank details, so check them in the platform"
     seen = {sighting.fingerprint: sighting for sighting in stored.sightings}
     first = stored.sightings[0] if stored.sightings else None
     now_seen = seen.get(vendor.details)
     if first is not None and (now_seen is None or (now_seen != first and _within(now_seen, facts.now, cooling))):
         older = [s for s in stored.sightings if s.fingerprint != vendor.details]
         what = _differing(dict(vendor.parts), dict(older[-1].parts)) or "details"
-        return [approve("vendor.changed", f"this vendor's {what} changed within {cooling.days} days{unseen}")]
+        return [approve("vendor.changed", f"this vendor's {what} changed within the last {cooling.days} days{unseen}")]
     since = first.first_seen_at if first is not None else None
     changed = vendor.updated_at
     if changed is None or facts.now - changed > cooling or (since and since <= changed):
@@ -132,7 +132,8 @@ def vendor_changed(
     return [
         approve(
             "vendor.changed",
-            f"the ledger shows that this vendor was changed on {changed.date()}, and not what it was before{unseen}",
+            f"this vendor was changed in the ledger on {changed.date()}, "
+            f"and its previous details are not known{unseen}",
         )
     ]
 
@@ -144,23 +145,23 @@ def document_reused(
     others = [bill for bill in stored.documents if bill != prepared.bill_id]
     if not others:
         return []
-    return [approve("document.reused", f"this very file is attached to another bill already: {others[0]}")]
+    return [approve("document.reused", f"the same file is already attached to another bill ({others[0]})")]
 
 
 def quiet_hours(
     write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
 ) -> list[Finding]:
-    """When nobody is there to notice, a payment waits for somebody who is."""
+    """During quiet hours nobody would notice a payment, so it waits for an approver."""
     if not write.counts_against_limits or not policy.quiet_hours.hold(facts.now):
         return []
-    words = f"it is {facts.now:%A %H:%M} UTC, in the policy's quiet hours: a named approver must release it"
+    words = f"it is {facts.now:%A %H:%M} UTC, within the policy's quiet hours, so a named approver must release it"
     return [approve("payment.quiet_hours", words)]
 
 
 def text_suspicious(
     write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
 ) -> list[Finding]:
-    """Text from outside that tries to instruct is a reason for a person to look, whatever it says."""
+    """Text from outside that tries to give instructions must be checked by a person."""
     found = [(where, suspicion(text)) for where, text in facts.texts]
     return [approve("text.suspicious", f"{where} {does}") for where, does in found if does is not None]
 
@@ -168,14 +169,14 @@ def text_suspicious(
 def argument_from_text(
     write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
 ) -> list[Finding]:
-    """What an assistant chose and outsiders wrote may be their choice and not its person's."""
+    """A value the assistant chose that also appears in outside text may be the outsider's choice."""
     mentioned_before = dict(stored.mentioned_before)
     found = []
     for argument in facts.arguments:
         where = next((place for place, text in facts.texts if names(text, argument)), None)
         where = where or next((mentioned_before[key] for key in sorted(argument.keys) if key in mentioned_before), None)
         if where is not None:
-            words = f"the {argument.what} {argument.shown} stands in text that outsiders wrote: {clean(where, 100)}"
+            words = f"the {argument.what} {argument.shown} appears in untrusted text ({clean(where, 100)})"
             found.append(approve("argument.from_text", words))
     return found
 

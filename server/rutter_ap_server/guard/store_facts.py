@@ -1,4 +1,4 @@
-"""What our own store knows about a write: the freeze, what is on its way, what was posted before."""
+"""What our own store knows about a write: a freeze, writes in progress, and what was posted before."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import SENDING_STATES, State
 from rutter_ap_tools.money import Money
 
-# What a refusal names at once. A list of a vendor's documents only makes a write wait for its turn.
+# Overlaps that refuse a write at once. An overlap in a vendor's list of documents only makes it wait.
 _NAMED = ("bill", "credit", "payment")
 
 
@@ -26,10 +26,10 @@ _NAMED = ("bill", "credit", "payment")
 class StoreFacts:
     """What our store knows about a write: the same for every write.
 
-    `frozen_by` is who stopped all writes, and when. `in_flight` and `repeats` are ids of proposals. `sightings` are how
-    its vendor was seen to look, the oldest first; `documents` the bills its file is attached to; `mentioned_before`
-    which of its arguments text from outside named earlier, and where; `over_limits` the rolling limits it would break,
-    as code and sentence, empty where nobody asked.
+    `frozen_by` is who stopped all writes, and when. `in_flight` and `repeats` are ids of proposals. `sightings` are the
+    details its vendor was seen with, oldest first; `documents` the bills its file is attached to; `mentioned_before`
+    which of its arguments appeared in outside text earlier, and where; `over_limits` the rolling limits it would
+    exceed, as code and sentence, empty if not requested.
     """
 
     frozen_by: str | None
@@ -52,10 +52,10 @@ def store_facts(
     in_flight_states: Collection[State],
     with_limits: bool,
 ) -> StoreFacts:
-    """Read in one transaction; `except_id` is the proposal being judged, which is not in its own way.
+    """Reads them in one transaction; `except_id` is the proposal being judged, which does not block itself.
 
-    `facts` name the arguments that text from outside may have named; `with_limits` also asks which rolling limits
-    would break: exact where the caller holds the write lock, as whoever reserves does.
+    `facts` has the arguments that outside text may have mentioned; `with_limits` also checks the rolling limits, which
+    is exact only while the caller holds the write lock, as a write that reserves does.
     """
     company_id, sha256 = prepared.company_id, prepared.fields.get("sha256")
     keys = {key for argument in facts.arguments for key in argument.keys}
@@ -73,10 +73,10 @@ def store_facts(
 
 
 def blocked_by_other_write(tx: Tx, proposal: Proposal) -> bool:
-    """Whether a write that touches what this one touches is being sent, or may have been.
+    """Whether another write that touches the same records is being sent, or may have been.
 
-    Facts are gathered after this says no, so that of two payments on one bill the second is judged on what the first
-    left, and of two bills with one number, or two vendors of one name, the second finds the first.
+    Facts are gathered only when there is none, so that the second of two payments on one bill is judged on what the
+    first left, and the second of two bills with one number, or two vendors with one name, finds the first.
     """
     return bool(_overlapping(tx, proposal.company_id, _touched_by(proposal), proposal.id, SENDING_STATES))
 
@@ -99,19 +99,19 @@ def _overlapping(
 
 
 def _touched_by(proposal: Proposal) -> frozenset[Touched]:
-    """What a proposal's write touches. A batch touches nothing itself: its members are proposals of their own."""
+    """What a proposal's write touches. A batch touches nothing itself: each member is its own proposal."""
     write = proposed_by(proposal.tool)
     return write.touches(PreparedWrite.of(proposal)) if isinstance(write, Write) else frozenset()
 
 
 def _repeats(tx: Tx, write: Write[Any], prepared: PreparedWrite, policy: Policy) -> tuple[str, ...]:
-    """Posted proposals of which this one looks like a repeat."""
+    """Posted proposals that this one appears to repeat."""
     since = tx.now - timedelta(days=policy.proposals.repeat_days)
     if write.repeats is Repeats.NOT_LOOKED_FOR:
         return ()
     if write.repeats is Repeats.SAME_BILL_AND_AMOUNT and prepared.bill_id is not None:
         posted = tx.proposals.of_bill(prepared.company_id, prepared.bill_id, [State.POSTED])
-        # Paying again what was voided is a repeat too, whoever had paid it first.
+        # Paying a voided payment again is a repeat too, whoever paid it first.
         same = (write.tool, "void_payment")
         return tuple(p.id for p in posted if p.tool in same and p.money == prepared.money and p.updated_at >= since)
     return tuple(p.id for p in tx.proposals.posted_with_digest(prepared.company_id, prepared.digest, since))
@@ -120,9 +120,9 @@ def _repeats(tx: Tx, write: Write[Any], prepared: PreparedWrite, policy: Policy)
 def windows_broken(
     tx: Tx, company_id: str, money: Money, vendor_id: str | None, policy: Policy
 ) -> Iterator[tuple[str, str]]:
-    """Every rolling limit that so much more would break; without a vendor, only the company's own windows.
+    """Every rolling limit that this amount would exceed; without a vendor, only the company's own windows.
 
-    The policy is that of the company.
+    `policy` is the company's policy.
     """
     windows = [window for window in WINDOWS if vendor_id is not None or not window.per_vendor]
     limits = [(window, policy.limit(money.currency, window.limit)) for window in windows]
@@ -136,11 +136,11 @@ def windows_broken(
         spent = counted.within(window.hours, vendor_id if window.per_vendor else None)
         if spent + money > limit:
             left = limit - spent if limit > spent else Money.zero(money.currency)
-            yield window.code, f"{money} would pass the limit of {limit} for {window.words}; {left} is left"
+            yield window.code, f"{money} would exceed the limit of {limit} for {window.words}; {left} is left"
 
 
 def window_of(tx: Tx, prepared: PreparedWrite, window: Window) -> Money:
-    """What counts against a window for a payment like this one: reserved, posted and unknown alike."""
+    """The amount that counts against a window for such a payment: reserved, posted and unknown alike."""
     assert prepared.money is not None
     vendor_id = prepared.vendor_id if window.per_vendor else None
     spent: Money = tx.spend.spent(prepared.company_id, prepared.money.currency, window.hours, vendor_id)
@@ -148,7 +148,7 @@ def window_of(tx: Tx, prepared: PreparedWrite, window: Window) -> Money:
 
 
 def _broken(tx: Tx, prepared: PreparedWrite, policy: Policy) -> Iterator[tuple[str, str]]:
-    """Every rolling limit that payment would break, the policy being that of its company."""
+    """Every rolling limit that the payment would exceed; `policy` is the company's policy."""
     money = prepared.money
     if money is None or prepared.vendor_id is None:
         return
@@ -156,9 +156,9 @@ def _broken(tx: Tx, prepared: PreparedWrite, policy: Policy) -> Iterator[tuple[s
 
 
 async def remember_texts(store: Store, company_id: str, texts: Iterable[tuple[str, str]]) -> None:
-    """Keeps what text from outside named when an assistant reads it, so that it is known when a write repeats it.
+    """Remembers what outside text mentioned when an assistant reads it, so that a write that repeats it is noticed.
 
-    `texts` come with the words for their place. Nothing is written when nothing in them is new.
+    `texts` are pairs of a place and its text. Nothing is written if nothing in them is new.
     """
     worth = worth_remembering(texts)
     keys = {key for _, found in worth for key in found}
@@ -173,7 +173,7 @@ async def remember_texts(store: Store, company_id: str, texts: Iterable[tuple[st
 
 
 def linked_accounts(store: Store, company_id: str) -> LinkedAccount:
-    """Which account plays a role for the company, read from the store."""
+    """Looks up the account linked for a role of the company, in the store."""
 
     async def account_id(role: str) -> str | None:
         link = await store.read(lambda tx: tx.account_roles.find(company_id, role))

@@ -1,7 +1,7 @@
-"""Text from outside, read with suspicion: does it try to instruct, and does it name what is about to be paid or used?
+"""Checks text from outside: does it try to give instructions, and does it mention what is about to be paid or used?
 
-Patterns rather than a model: each can be explained in one sentence, and an operator can see why it spoke. They add a
-person's look and never take one away, so that what they miss is no worse than before.
+It uses patterns, not a model: each can be explained in one sentence, and an operator can see why it matched. They only
+ever add a check by a person and never remove one, so a missed case is no worse than having no check.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from rutter_ap_tools.money import Money
 from rutter_ap_tools.text import clean, quote
 
 TEXT_CHARACTERS_MAX = 20_000
-# A text with more values than this is a table of figures, and would fill the store.
+# A text with more values than this is a table of figures that would fill the store.
 KEYS_MAX = 1000
-# A payment's texts are read when it is proposed, released and sent: what they say is the same each time.
+# A payment's texts are checked when it is proposed, released and sent, with the same result each time.
 _TEXTS_KEPT_MAX = 256
 _NAME_CHARACTERS_MIN = 6
 _DIGITS_MIN = 6
@@ -28,10 +28,10 @@ _WHO = r"(?:ai|a\.i\.|llm|language model|chatgpt|gpt|claude|copilot|gemini)"
 _RULES = r"(?:instructions?|rules?|prompts?|guidelines?|polic(?:y|ies)|limits?|checks?|safeguards?)"
 _PEOPLE = r"(?:any(?:one|body)|the (?:user|person|human|owner|operator|manager|approver)|a (?:human|person)|your user)"
 
-# What the text does, in words for people, and how it is recognised in folded text.
+# What the text does, as a phrase for people, and the pattern that recognises it in folded text.
 _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
     (
-        "speaks to an assistant",
+        "addresses an AI assistant",
         re.compile(
             rf"\b{_WHO}[ -]?(?:assistants?|agents?|models?|systems?|bots?)\b(?=:| (?:must|should|please|only)\b)"
             rf"|\bdear {_WHO}\b"
@@ -42,14 +42,14 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
         ),
     ),
     (
-        "tells its reader to ignore instructions",
+        "tells the reader to ignore instructions",
         re.compile(
             r"\b(?:ignore|disregard|forget|override|bypass)\b"
             rf"(?: (?:all|any|the|your|of|my|previous|prior|above|earlier|other|safety|these|those))* {_RULES}\b"
         ),
     ),
     (
-        "asks that people be kept out of it",
+        "asks to keep people out of the decision",
         re.compile(
             rf"\bwithout (?:asking|telling|notifying|informing|confirming with|checking with|consulting) {_PEOPLE}\b"
             rf"|\b(?:do not|don't|never) (?:tell|ask|inform|notify|alert|involve|wait for) {_PEOPLE}\b"
@@ -59,7 +59,7 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
         ),
     ),
     (
-        "says that bank details changed",
+        "claims that bank details have changed",
         re.compile(
             r"\b(?:bank(?:ing)?|account|payment|remittance|wire|beneficiary) "
             r"(?:details|information|instructions|number) "
@@ -74,7 +74,7 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = (
     ),
 )
 _NUMBER = re.compile(r"\d[\d.,'’]*\d|\d")
-# Digits in groups, or an IBAN: its country, check digits and bank, then groups that each hold a digit.
+# Digits in groups, or an IBAN: country, check digits and bank, then groups that each contain a digit.
 _ACCOUNT_NUMBER = re.compile(
     r"(?<![\w.,])(?:\d(?:[ -]?\d){5,33}|[a-z]{2}\d{2} ?[a-z0-9]{4}(?: ?(?=[a-z]{0,3}\d)[a-z0-9]{4}){1,6}"
     r"(?: ?[a-z0-9]{1,3})?)(?!\w)"
@@ -84,7 +84,7 @@ _PATH = re.compile(r"[\w.~/\\-]*[\w-]\.(?:pdf|png|jpe?g|csv|txt)\b|(?:~|\.{0,2})
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """What an assistant chose of a write: how people call it, and by which keys or name text would give it away."""
+    """A value the assistant chose for a write: how to name it to people, and the keys or name to look for in text."""
 
     what: str
     shown: str
@@ -93,27 +93,27 @@ class Argument:
 
 
 def amount_argument(money: Money) -> Argument:
-    """An amount that does not follow from the books."""
+    """An amount that does not follow from the ledger."""
     return Argument("amount", str(money), frozenset({_amount_key(money.amount)}))
 
 
 def account_argument(name: str, number: str = "") -> Argument:
-    """An account, by its name and, where there is one, its number."""
+    """An account, by its name and, if it has one, its number."""
     keys = frozenset({f"number:{_squeezed(number)}"}) if len(_squeezed(number)) >= _DIGITS_MIN else frozenset()
     return Argument("account", quote(name or number, 60), keys, folded(name))
 
 
 def path_argument(path: str, file_name: str) -> Argument:
-    """A file's place."""
+    """A file, by its path and name."""
     keys = {f"path:{folded(path)}", f"path:{folded(file_name)}"} - {"path:"}
     return Argument("file", quote(file_name, 80), frozenset(keys))
 
 
 @lru_cache(_TEXTS_KEPT_MAX)
 def suspicion(text: str) -> str | None:
-    """What the text does that only an instruction would, with the words it does it in; None for ordinary text."""
+    """What makes the text look like an instruction, quoting the words; None for ordinary text."""
     if _hides(text[:TEXT_CHARACTERS_MAX]):
-        return f"hides characters that no reader sees: {quote(text, 60)}"
+        return f"contains invisible characters: {quote(text, 60)}"
     plain = folded(text)
     for does, pattern in _PATTERNS:
         found = pattern.search(plain)
@@ -123,13 +123,13 @@ def suspicion(text: str) -> str | None:
 
 
 def names(text: str, argument: Argument) -> bool:
-    """Whether the text names that argument."""
+    """Whether the text mentions that argument."""
     return bool(argument.keys & keys_in(text)) or _names_account(folded(text), argument.name)
 
 
 @lru_cache(_TEXTS_KEPT_MAX)
 def keys_in(text: str) -> frozenset[str]:
-    """The amounts, account numbers and files a text names, in one spelling each."""
+    """The amounts, account numbers and files a text mentions, each in one normal form."""
     plain = folded(text)
     amounts = {_amount_key(amount) for token in _NUMBER.findall(plain) for amount in _amounts(token)}
     numbers = {f"number:{_squeezed(token)}" for token in _ACCOUNT_NUMBER.findall(plain)}
@@ -138,7 +138,7 @@ def keys_in(text: str) -> frozenset[str]:
 
 
 def worth_remembering(texts: Iterable[tuple[str, str]]) -> tuple[tuple[str, frozenset[str]], ...]:
-    """Of texts with their places, what another write could be steered by: no bare small numbers."""
+    """The values in these texts that could steer a later write; bare small numbers are left out."""
     kept = []
     for where, text in texts:
         keys = sorted(key for key in keys_in(text) if not re.fullmatch(r"amount:\d{1,3}", key))
@@ -149,12 +149,12 @@ def worth_remembering(texts: Iterable[tuple[str, str]]) -> tuple[tuple[str, froz
 
 @lru_cache(_TEXTS_KEPT_MAX)
 def folded(text: str | None) -> str:
-    """Text for searching: visible characters on one line, without case or compatibility forms."""
+    """Text prepared for searching: visible characters on one line, without case or compatibility forms."""
     return unicodedata.normalize("NFKC", clean(text, TEXT_CHARACTERS_MAX)).casefold()
 
 
 def _names_account(plain: str, name: str) -> bool:
-    """Whether text names an account: by more than one word, or as an account; "checking" alone is only a word."""
+    """Whether text mentions an account: by a name of several words, or as an account; "checking" alone does not."""
     if len(name) < _NAME_CHARACTERS_MIN:
         return False
     if " " in name:
@@ -164,7 +164,7 @@ def _names_account(plain: str, name: str) -> bool:
 
 
 def _amounts(token: str) -> list[Decimal]:
-    """What a number may mean: separators are thousands or the decimal point, depending on who writes."""
+    """The possible values of a number: a separator may mark thousands or decimals, depending on the writer."""
     readings = []
     for point, others in ((".", ",'’"), (",", ".'’")):
         text = token
@@ -189,5 +189,5 @@ def _squeezed(text: str) -> str:
 
 
 def _hides(text: str) -> bool:
-    # Tag characters spell whole sentences unseen; the two overrides show text in another order than it is read.
+    # Tag characters can hide whole sentences; the two overrides display text in a different order than it is read.
     return any(0xE0000 <= ord(c) <= 0xE007F or c in "\u202d\u202e" for c in text)

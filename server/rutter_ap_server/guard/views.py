@@ -1,4 +1,4 @@
-"""Views: a proposal as the assistant and the person see it, with the one sentence of what to do next."""
+"""Views: a proposal as the assistant and the person see it, with a sentence on what to do next."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ _STATUS: dict[State, WriteStatus] = {
 
 
 class Views:
-    """Shapes answers; knows where a person releases."""
+    """Builds results; knows the address at which a person can release a proposal."""
 
     def __init__(self, approvals_url: str) -> None:
         self._approvals_url = approvals_url.rstrip("/")
 
     def release_url(self, proposal: Proposal) -> str | None:
-        """Where a person releases it, when there is such a page and it still waits."""
+        """The address at which a person can release it, if there is such a page and it is still held."""
         if proposal.state != State.HELD or not self._approvals_url:
             return None
         return f"{self._approvals_url}/{proposal.id}"
 
     def result(self, proposal: Proposal, note: str = "") -> WriteResult:
-        """A write's answer. Raises `Refused` for one that was refused or failed."""
+        """The result of a write. Raises `Refused` for one that was refused or failed."""
         if proposal.state in (State.REFUSED, State.FAILED):
             raise Refused(
                 self._why(proposal),
@@ -66,10 +66,10 @@ class Views:
         )
 
     def dry_run(self, company: CompanyIdentity, prepared: PreparedWrite, judgement: Judgement) -> WriteResult:
-        """The full verdict of a write that was only tried."""
+        """The result of a preview, with the full verdict."""
         would = {
             Severity.ALLOW: "It would be written at once.",
-            Severity.ASK: "It would be held until a person releases it, in the chat where that is possible.",
+            Severity.ASK: "It would be held until a person confirms it, in the chat if the client supports that.",
             Severity.APPROVE: f"It would be held: {_people(judgement.approvals_needed)}, outside the chat.",
             Severity.REFUSE: "It would be refused.",
         }[judgement.verdict]
@@ -109,7 +109,7 @@ class Views:
         limits: Sequence[shapes.LimitLeft] = (),
         lines: Sequence[RunPayment] = (),
     ) -> shapes.ProposalAnswer:
-        """What `get_proposal` answers."""
+        """The result of `get_proposal`."""
         return shapes.ProposalAnswer(
             company=Named(id=proposal.company_id, name=proposal.company_name or None),
             environment=proposal.environment,
@@ -125,24 +125,25 @@ class Views:
         match proposal.state:
             case State.HELD:
                 return (
-                    f"Held: nothing was written. {_people(proposal.approvals_needed).capitalize()} with "
-                    f"`rutter-ap proposals approve {proposal.id}`. Ask get_proposal afterwards; do not send it again."
+                    f"Held: nothing has been written. {_people(proposal.approvals_needed).capitalize()} with "
+                    f"`rutter-ap proposals approve {proposal.id}`. Check with get_proposal afterwards; "
+                    "do not send it again."
                 )
             case State.RELEASED | State.DISPATCHING:
-                return "It is released and on its way. Ask get_proposal for the outcome; do not send it again."
+                return "It is released and being sent. Check the outcome with get_proposal; do not send it again."
             case State.POSTED:
                 return "Done: the ledger shows it."
             case State.DECLINED:
                 return "A person declined this. Do not propose it again unless they ask for it."
             case State.EXPIRED:
-                return "Nobody released it in time, so it is void; call again if it is still wanted."
+                return "It expired because nobody released it in time. Call again if it is still needed."
             case State.UNKNOWN:
                 return (
-                    "It left this machine and its outcome is not known yet. Do not send it again: ask get_proposal "
-                    f"later; a person can settle it with `rutter-ap proposals resolve {proposal.id}`."
+                    "It was sent, but its outcome is not known yet. Do not send it again. Check later with "
+                    f"get_proposal; a person can settle it with `rutter-ap proposals resolve {proposal.id}`."
                 )
             case State.SUPERSEDED:
-                return "A payment run took its place: ask about the run; list_proposals shows it."
+                return "A payment run has replaced it. Find the run with list_proposals."
             case _:
                 return f"Nothing was written: {self._why(proposal)}."
 
@@ -150,18 +151,18 @@ class Views:
         severe = [f.message for f in proposal.findings if f.severity is Severity.REFUSE]
         if severe:
             return "; ".join(severe)
-        return "the accounting platform did not accept it" if proposal.state == State.FAILED else "it was refused"
+        return "the accounting platform rejected it" if proposal.state == State.FAILED else "it was refused"
 
 
 def _people(needed: int) -> str:
-    return "two different approvers must release it" if needed > 1 else "a person must release it"
+    return "two different approvers must release it" if needed > 1 else "an approver must release it"
 
 
 _NOTED = (State.HELD, State.FAILED, State.REFUSED, State.EXPIRED, State.DECLINED)
 
 
 def run_result(result: WriteResult, fields: dict[str, Any], lines: Sequence[Proposal]) -> RunResult:
-    """The answer to a run: the whole's own, with its totals and lines."""
+    """The result of a run: that of the whole, with its totals and lines."""
     currency = fields["currency"]
     amounts = [Money.parse(line["amount"], currency) for line in fields["lines"]]
     return RunResult(
@@ -177,7 +178,7 @@ def run_result(result: WriteResult, fields: dict[str, Any], lines: Sequence[Prop
 
 
 async def lines_of(store: Store, proposal: Proposal) -> list[RunPayment]:
-    """The lines of a stored run; none for every other proposal."""
+    """The lines of a stored run; empty for any other proposal."""
     if not isinstance(proposed_by(proposal.tool), Batch):
         return []
     lines = await store.read(lambda tx: tx.proposals.of_run(proposal.id))
@@ -185,7 +186,7 @@ async def lines_of(store: Store, proposal: Proposal) -> list[RunPayment]:
 
 
 def run_lines(fields: dict[str, Any], lines: Sequence[Proposal], status: str) -> list[RunPayment]:
-    """Each line with its own payment's state; before the release, with that of the run."""
+    """Each line with the state of its own payment; before the release, with that of the run."""
     of_bill = {line.bill_id: line for line in lines}
     return [
         _line(line, fields["currency"], of_bill.get(line["bill_id"]), status, bool(lines)) for line in fields["lines"]
@@ -193,16 +194,16 @@ def run_lines(fields: dict[str, Any], lines: Sequence[Proposal], status: str) ->
 
 
 def nothing_recorded(run: Proposal, lines: Sequence[Proposal]) -> Refused:
-    """The error for a run of which no payment was recorded."""
+    """The error for a run that recorded no payment."""
     if not lines:
         return Refused(
-            "each of its bills was being paid by another proposal already, so it paid nothing itself",
+            "every bill in this run was already being paid by another proposal, so the run paid nothing",
             findings=run.findings,
             next_step="list_proposals shows those payments. Do not propose them again.",
         )
     reasons = [f"{line.summary}: {_why(line)}" for line in lines[:3]]
     return Refused(
-        f"none of its {len(lines)} payments was recorded; {'; '.join(reasons)}",
+        f"none of the run's {len(lines)} payments was recorded: {'; '.join(reasons)}",
         findings=run.findings,
         next_step="Tell the person why; list_proposals shows each payment. Do not try to work around it.",
     )
@@ -215,7 +216,7 @@ def _line(line: dict[str, Any], currency: str, own: Proposal | None, status: str
         vendor=Named(id=line["vendor_id"], name=line["vendor_name"]),
         due_date=date.fromisoformat(line["due_date"]) if line["due_date"] else None,
         amount=MoneyShape(amount=line["amount"], currency=currency),
-        status=own.state if own else "not sent: it was on its way already" if opened else status,
+        status=own.state if own else "not sent: already being paid by another proposal" if opened else status,
         proposal_id=own.id if own else None,
         note=_why(own) if own and own.state in _NOTED else None,
     )

@@ -11,29 +11,16 @@ import anyio
 import pytest
 
 from rutter_ap_server.guard.authorize import LEASE_SECONDS
-from rutter_ap_server.settings import Settings, read_settings
 from rutter_ap_tools.errors import ApError
-from support import bench as parts
 from support.bench import Bench, PowerCut, a_bench
 from support.runs import ALLOW, PLAIN, ROOMY, once_each, paid_on, run_of
 
 
-@pytest.fixture
-def over_this_store(store_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every bench of the test works on this store."""
-
-    def settings(environ: dict[str, str]) -> Settings:
-        return read_settings(environ | {"RUTTER_AP_DATABASE_URL": store_url})
-
-    monkeypatch.setattr(parts, "read_settings", settings)
-
-
-@pytest.mark.usefixtures("over_this_store")
-async def test_two_runs_at_once_pass_no_limit_and_the_rest_is_held(home: Path) -> None:
-    # Either run fits by itself, both together do not.
+async def test_two_runs_at_once_pass_no_limit_and_the_rest_is_held(home: Path, store_url: str) -> None:
     """What does not fit waits for a person."""
+    # Either run fits by itself, both together do not.
     limits = ROOMY.replace('\nday_limit = "100000.00"', '\nday_limit = "1400.00"')
-    async with a_bench(home, ALLOW + limits) as one:
+    async with a_bench(home, ALLOW + limits, store_url) as one:
         other = one.another()
         finished: list[str] = []
 
@@ -56,11 +43,10 @@ async def test_two_runs_at_once_pass_no_limit_and_the_rest_is_held(home: Path) -
         await other.app.aclose()
 
 
-@pytest.mark.usefixtures("over_this_store")
 @pytest.mark.parametrize("cut", ["power cut before", "power cut after"])
-async def test_a_run_resumed_by_two_at_once_pays_each_bill_once(home: Path, cut: str) -> None:
+async def test_a_run_resumed_by_two_at_once_pays_each_bill_once(home: Path, store_url: str, cut: str) -> None:
     """The run was cut off before."""
-    async with a_bench(home, ALLOW + ROOMY) as bench:
+    async with a_bench(home, ALLOW + ROOMY, store_url) as bench:
         bench.wire.faults = ["none", cut]
         with pytest.raises(PowerCut):
             await run_of(bench, *PLAIN)

@@ -7,12 +7,9 @@ from decimal import Decimal
 from pathlib import Path
 
 import anyio
-import pytest
 
-from rutter_ap_server.settings import Settings, read_settings
 from rutter_ap_server.store.states import State
 from rutter_ap_tools.errors import ApError
-from support import bench as parts
 from support.bench import Bench, a_bench
 
 BILLS = ("NW-2291", "NW-2304")
@@ -28,14 +25,8 @@ vendor_day_limit = "700"
 """
 
 
-async def test_fifty_payments_at_once_pass_no_limit_and_leave_once(
-    store_url: str, home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def over_this_store(environ: dict[str, str]) -> Settings:
-        return read_settings(environ | {"RUTTER_AP_DATABASE_URL": store_url})
-
-    monkeypatch.setattr(parts, "read_settings", over_this_store)
-    async with a_bench(home, POLICY) as one:
+async def test_fifty_payments_at_once_pass_no_limit_and_leave_once(store_url: str, home: Path) -> None:
+    async with a_bench(home, POLICY, store_url) as one:
         other = one.another()
 
         async def pay(bench: Bench, number: str, amount: str) -> None:

@@ -145,12 +145,13 @@ class OneCompany(CompanyRegistry):
 class Bench:
     """One process and its Rutter. `another` starts a second process on the same store and the same Rutter."""
 
-    def __init__(self, home: Path, sandbox: Sandbox, clock: FixedClock) -> None:
+    def __init__(self, home: Path, sandbox: Sandbox, clock: FixedClock, database_url: str = "") -> None:
         self.home = home
         self.sandbox = sandbox
         self.clock = clock
         self.wire = Wire(sandbox)
-        settings = read_settings({"RUTTER_AP_HOME": str(home)})
+        self.database_url = database_url
+        settings = read_settings({"RUTTER_AP_HOME": str(home), "RUTTER_AP_DATABASE_URL": database_url})
         connection = sandbox.connections[0]
         client = RutterClient(
             Credentials(sandbox.client_id, sandbox.client_secret),
@@ -171,7 +172,7 @@ class Bench:
 
     def another(self) -> Bench:
         """A second process."""
-        return Bench(self.home, self.sandbox, self.clock)
+        return Bench(self.home, self.sandbox, self.clock, self.database_url)
 
     def policy(self, text: str) -> None:
         """Writes the operator's file."""
@@ -253,11 +254,11 @@ class Bench:
 
 
 @asynccontextmanager
-async def a_bench(home: Path, policy: str = "") -> AsyncIterator[Bench]:
-    """A bench of a test's own; its audit chain must hold at the end, whatever happened."""
+async def a_bench(home: Path, policy: str = "", database_url: str = "") -> AsyncIterator[Bench]:
+    """A bench on a store in that home, or on another; its audit chain must hold at the end, whatever happened."""
     empty_store(home)
     sandbox = seeded_sandbox(today=START.date())
-    bench = Bench(home, sandbox, FixedClock(START))
+    bench = Bench(home, sandbox, FixedClock(START), database_url)
     if policy:
         bench.policy(policy)
     try:

@@ -23,7 +23,7 @@ PACKAGES = {
 LINES_MAX = 500
 TEST_NAME_CHARACTERS_MAX = 60
 
-# One import inside a function keeps the start of the server fast: the lazy seam in mcp/stdio.py. Imports for type
+# One import inside a function keeps the start of the server fast: the lazy seam in stdio.py. Imports for type
 # checkers alone belong to that seam. Both hide who imports whom, so their number only ever goes down.
 FUNCTION_IMPORTS_MAX = 1
 TYPE_CHECKING_IMPORTS_MAX = 3
@@ -48,7 +48,7 @@ ROOMS = {
     f"{SERVER}.backend": 8,
     f"{SERVER}.mcp": 9,
     f"{SERVER}.app": 10,
-    f"{SERVER}.mcp.stdio": 11,
+    f"{SERVER}.stdio": 11,
     f"{SERVER}.cli": 12,
     f"{SERVER}.__main__": 13,
 }

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from rutter_sandbox import attachments, jobs, reads, shape_tables, stale, vendor_credits
+from rutter_sandbox.companies import Company, company_by
 from rutter_sandbox.database import Database, Transaction
 from rutter_sandbox.errors import JsonObject, bad_request, connection_refuses, missing, not_implemented, unauthorized
 from rutter_sandbox.jobs import Run
 from rutter_sandbox.jsons import decode
 from rutter_sandbox.kinds import APPLICATIONS_ON, ATTACHMENTS_ON, KINDS_BY_PLURAL, Kind
 from rutter_sandbox.operations import OPERATIONS
-from rutter_sandbox.records import Books, Company, company_by
+from rutter_sandbox.records import Books
 from rutter_sandbox.shapes import checked
 from rutter_sandbox.wire import Call, Response, idempotency_key, truth_of
 

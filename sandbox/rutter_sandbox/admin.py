@@ -6,13 +6,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from rutter_sandbox.accounting import body_of
+from rutter_sandbox.companies import company_by
 from rutter_sandbox.database import Database
 from rutter_sandbox.errors import JsonObject, bad_request, gone, not_implemented
 from rutter_sandbox.events import read_configs
 from rutter_sandbox.faults import Faults
 from rutter_sandbox.jsons import encode
 from rutter_sandbox.linking import STATUSES, change_status
-from rutter_sandbox.records import company_by
 from rutter_sandbox.shapes import Exists, Shape, checked, choice, flag, listing, optional, record, required, text
 from rutter_sandbox.wire import Call, Response, ok
 

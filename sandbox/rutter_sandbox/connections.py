@@ -6,13 +6,13 @@ from datetime import date
 
 from rutter_sandbox import clock, hooks, shapes
 from rutter_sandbox.accounting import body_of, company_of, reachable_company_of
+from rutter_sandbox.companies import Company, company_by
 from rutter_sandbox.database import Database, Transaction
 from rutter_sandbox.errors import JsonObject, bad_request, gone, not_implemented, unauthorized
 from rutter_sandbox.jsons import decode
 from rutter_sandbox.kinds import KINDS
 from rutter_sandbox.linking import CREATABLE, STATUSES, link_url, new_connection, start_books, store_unique_id
 from rutter_sandbox.reads import connection_of
-from rutter_sandbox.records import Company, company_by
 from rutter_sandbox.shapes import Shape, choice, flag, listing, moment, optional, required, text
 from rutter_sandbox.wire import CLIENT_ID, CLIENT_SECRET, Call, Response, ok
 

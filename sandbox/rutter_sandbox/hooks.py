@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
+from rutter_sandbox.companies import Company
+from rutter_sandbox.database import Transaction
 from rutter_sandbox.errors import JsonObject
 from rutter_sandbox.jsons import decode, encode
-
-if TYPE_CHECKING:
-    from rutter_sandbox.database import Transaction
-    from rutter_sandbox.records import Company
 
 # Objects whose only documented event is their deletion (Rutter docs: Webhooks).
 _DELETED_ONLY = frozenset({"company_info", "location", "subsidiary", "tax_rate"})

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from rutter_sandbox import hooks
+from rutter_sandbox.companies import Company, company_by
 from rutter_sandbox.database import Database, Transaction
 from rutter_sandbox.errors import JsonObject, PlatformRefusal, bad_request, gone, key_conflict
 from rutter_sandbox.jsons import decode, digest, encode
-from rutter_sandbox.records import Books, Company, company_by
+from rutter_sandbox.records import Books
 from rutter_sandbox.wire import Call, Response
 
 JOB_HEADER = "X-Rutter-Job-ID"

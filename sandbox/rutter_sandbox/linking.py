@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import date
 
 from rutter_sandbox import hooks, story_others
+from rutter_sandbox.companies import Company, company_by
 from rutter_sandbox.database import Transaction
 from rutter_sandbox.kinds import NETSUITE, QUICKBOOKS, XERO
-from rutter_sandbox.records import Books, Company, company_by
+from rutter_sandbox.records import Books
 
 CREATABLE = (QUICKBOOKS, XERO, NETSUITE)
 """The platforms that may be named when a connection is created; Link itself offers all that the sandbox plays."""

@@ -9,10 +9,11 @@ from datetime import date
 
 from rutter_sandbox import ledger
 from rutter_sandbox.clock import day_stamp, days_from, noon_of, stamp
+from rutter_sandbox.companies import company_by
 from rutter_sandbox.database import Transaction, named_id
 from rutter_sandbox.errors import JsonObject
 from rutter_sandbox.money import from_minor
-from rutter_sandbox.records import STORE, company_by, row_of
+from rutter_sandbox.records import STORE, row_of
 from rutter_sandbox.schema import OBJECT_INDEXES
 from rutter_sandbox.seeder import Seeder
 from rutter_sandbox.story import CHECKING

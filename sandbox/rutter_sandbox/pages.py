@@ -6,13 +6,14 @@ from html import escape
 from urllib.parse import parse_qs
 
 from rutter_sandbox import clock
+from rutter_sandbox.companies import Company, company_by
 from rutter_sandbox.database import Database, Transaction
 from rutter_sandbox.errors import JsonObject
 from rutter_sandbox.jsons import decode
 from rutter_sandbox.kinds import KINDS, PLATFORMS
 from rutter_sandbox.linking import change_status, new_public_token, start_books
 from rutter_sandbox.markup import page, table
-from rutter_sandbox.records import Books, Company, company_by
+from rutter_sandbox.records import Books
 from rutter_sandbox.wire import Call, Response
 
 _ROWS_MAX = 25

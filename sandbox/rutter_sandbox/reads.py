@@ -7,11 +7,12 @@ import hashlib
 from typing import Any
 
 from rutter_sandbox import clock
+from rutter_sandbox.companies import Company
 from rutter_sandbox.errors import bad_request, gone
 from rutter_sandbox.filters import DEFAULT_ORDER, Condition, Order, parse_filter, parse_sort
 from rutter_sandbox.jsons import decode, encode
 from rutter_sandbox.kinds import KINDS, PLATFORMS_WITHOUT_FILTERS, Kind
-from rutter_sandbox.records import Books, Company
+from rutter_sandbox.records import Books
 from rutter_sandbox.wire import Call, Response, truth_of, wants_platform_data
 
 ORGANISATION_ID = "00000000-5a4d-4b0c-8000-0000000000a9"

@@ -7,36 +7,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from rutter_sandbox import hooks
+from rutter_sandbox.companies import Company
 from rutter_sandbox.database import Transaction, named_id
 from rutter_sandbox.errors import JsonObject, gone
 from rutter_sandbox.jsons import decode, encode
 from rutter_sandbox.kinds import KINDS, XERO, resource_of
 from rutter_sandbox.money import in_thousandths
-
-
-@dataclass(frozen=True, slots=True)
-class Company:
-    """One connection: the company behind an access token, as read for this request."""
-
-    number: int
-    id: str
-    access_token: str
-    name: str | None
-    store_name: str | None
-    platform: str
-    status: str
-    currency: str
-    closing_date: str
-
-
-_COMPANY_COLUMNS = "number, id, access_token, name, store_name, platform, status, currency, closing_date"
-
-
-def company_by(sql: sqlite3.Connection, column: str, value: object) -> Company | None:
-    """The company with that value in a unique column, whose name is always a constant of ours."""
-    query = f"SELECT {_COMPANY_COLUMNS} FROM companies WHERE {column} = ?"  # noqa: S608
-    row = sql.execute(query, (value,)).fetchone()
-    return Company(*row) if row else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,10 @@ from decimal import Decimal
 
 from rutter_sandbox import bills, ledger, masters, orders, payments, vendor_credits
 from rutter_sandbox.clock import day_stamp, days_from, noon_of, stamp
+from rutter_sandbox.companies import Company, company_by
 from rutter_sandbox.database import Transaction, named_id
 from rutter_sandbox.errors import JsonObject
-from rutter_sandbox.records import Books, Company, company_by
+from rutter_sandbox.records import Books
 
 BEGINNING = -400
 """The day, counted from today, on which every company of the story was set up."""

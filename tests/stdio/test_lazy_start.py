@@ -10,8 +10,8 @@ import pytest
 from mcp.client import Client
 
 from rutter_ap_server.mcp.server import build_server
-from rutter_ap_server.mcp.stdio import LazyApp
 from rutter_ap_server.settings import read_settings
+from rutter_ap_server.stdio import LazyApp
 from rutter_ap_tools.catalogue import CATALOGUE
 from support.serving import done
 
@@ -20,7 +20,7 @@ import sys
 import anyio
 from mcp.client import Client
 from rutter_ap_server.mcp.server import build_server
-from rutter_ap_server.mcp.stdio import LazyApp
+from rutter_ap_server.stdio import LazyApp
 from rutter_ap_server.settings import read_settings
 from rutter_ap_tools.catalogue import CATALOGUE
 

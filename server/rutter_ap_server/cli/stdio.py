@@ -8,8 +8,8 @@ import gc
 import anyio
 
 from rutter_ap_server.cli.command import command
-from rutter_ap_server.mcp.stdio import serve_stdio
 from rutter_ap_server.settings import read_settings
+from rutter_ap_server.stdio import serve_stdio
 
 
 @command()

@@ -7,7 +7,8 @@ from fractions import Fraction
 
 from hypothesis.stateful import RuleBasedStateMachine
 
-from rutter_sandbox.records import Books, company_by
+from rutter_sandbox.companies import company_by
+from rutter_sandbox.records import Books
 from support.sandbox.bookkeeper import Figures, check_books, figures, major, minor, openings_of
 from support.sandbox.wire import TODAY, Answered, Json, Wire
 from support.seeded import seeded_sandbox

@@ -76,7 +76,7 @@ async def test_an_approver_releases_no_more_than_the_policy_lets_them(home: Path
         assert (await bench.approve(proposal_id, "Bo")).state == "posted"
 
 
-async def test_a_vendor_that_changed_since_it_was_seen_needs_an_approver(home: Path) -> None:
+async def test_a_vendor_changed_since_it_was_seen_needs_an_approver(home: Path) -> None:
     async with a_bench(home, '[tools]\npay_bill = "allow"\n') as bench:
         assert (await bench.pay("NW-2291", "100.00")).status == "posted"
         vendor_id = (await bench.bill("NW-2304")).vendor_id
@@ -118,7 +118,7 @@ async def test_a_chat_answer_never_releases_what_smells(home: Path) -> None:
         assert (person.questions, bench.wire.writes) == ([], [])
 
 
-async def test_what_an_assistant_read_on_one_bill_is_noticed_when_it_pays_another(home: Path) -> None:
+async def test_text_read_on_one_bill_is_noticed_when_another_is_paid(home: Path) -> None:
     async with a_bench(home) as bench:
         written = CreateBill(
             vendor="Granite Repairs",

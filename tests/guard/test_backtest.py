@@ -33,7 +33,7 @@ def codes(payment: PastPayment) -> list[str]:
     return [finding.code for finding in payment.findings]
 
 
-async def test_the_first_payment_to_a_vendor_was_new_and_the_later_ones_were_not(home: Path) -> None:
+async def test_only_the_first_payment_to_a_vendor_was_to_a_new_one(home: Path) -> None:
     async with a_bench(home) as bench:
         found = await backtest(bench.company, Policy(), 3660)
 
@@ -83,7 +83,7 @@ async def test_a_backtest_reaches_back_as_far_as_it_was_asked(home: Path) -> Non
         assert 0 < len(recent.payments) < len(everything.payments)
 
 
-async def test_a_closing_date_or_quiet_hours_of_today_say_nothing_about_the_past(home: Path) -> None:
+async def test_a_backtest_ignores_todays_closing_date_and_hours(home: Path) -> None:
     async with a_bench(home) as bench:
         plain = await backtest(bench.company, Policy(), 3660)
         closed = await backtest(

@@ -37,7 +37,7 @@ def a_bill_of(day: date) -> CreateBill:
     )
 
 
-async def test_a_bill_dated_on_the_last_closed_day_is_refused_and_the_day_after_is_not(home: Path) -> None:
+async def test_a_bill_dated_on_the_last_closed_day_is_refused(home: Path) -> None:
     async with a_bench(home) as bench:
         last = await closed(bench)
 
@@ -50,7 +50,7 @@ async def test_a_bill_dated_on_the_last_closed_day_is_refused_and_the_day_after_
         assert bench.wire.writes == []
 
 
-async def test_a_payment_and_a_run_into_closed_books_are_refused_before_they_leave(home: Path) -> None:
+async def test_payments_and_runs_into_closed_books_are_refused_unsent(home: Path) -> None:
     async with a_bench(home) as bench:
         last = (await closed(bench)).isoformat()
         bill = await bench.bill("NW-2291")

@@ -159,7 +159,7 @@ async def link_expense(client: Any) -> None:
     assert linked["status"] == "posted"
 
 
-async def test_a_credit_a_person_agrees_to_is_entered_to_the_last_digit(home: Path) -> None:
+async def test_an_accepted_credit_is_entered_to_the_last_digit(home: Path) -> None:
     async with talking(home, answering=YES) as (client, bench):
         await link_expense(client)
         wire = record_writes(bench)
@@ -183,7 +183,7 @@ async def test_a_credit_a_person_agrees_to_is_entered_to_the_last_digit(home: Pa
         )
 
 
-async def test_without_a_persons_yes_a_credit_waits_and_a_dry_run_leaves_no_trace(home: Path) -> None:
+async def test_an_unaccepted_credit_waits_and_a_dry_run_has_no_trace(home: Path) -> None:
     async with talking(home) as (client, bench):
         await link_expense(client)
         tried = await done(client, "create_credit", dry_run=True, **CREDIT)
@@ -211,16 +211,14 @@ async def test_without_a_persons_yes_a_credit_waits_and_a_dry_run_leaves_no_trac
         ({"lines": [{"amount": "1.00", "account": "Operating Checking"}]}, "refused"),
     ],
 )
-async def test_a_credit_that_cannot_be_right_is_sent_back_and_nothing_leaves(
-    home: Path, changed: dict[str, Any], code: str
-) -> None:
+async def test_a_wrong_credit_is_refused_and_nothing_is_sent(home: Path, changed: dict[str, Any], code: str) -> None:
     async with talking(home, answering=YES) as (client, bench):
         error = await failed(client, "create_credit", **CREDIT | changed)
 
         assert (error["code"], bench.wire.writes) == (code, [])
 
 
-async def test_a_credit_that_is_in_the_ledger_already_is_not_entered_again(home: Path) -> None:
+async def test_a_credit_already_in_the_ledger_is_not_entered_again(home: Path) -> None:
     async with talking(home, answering=YES) as (client, bench):
         lamps = {
             **CREDIT,
@@ -251,7 +249,7 @@ async def test_a_credit_whose_entry_was_lost_is_entered_once(home: Path, fault: 
         assert "refuse credit.duplicate" in findings_in(refused)
 
 
-async def test_a_vendor_that_changed_after_the_release_holds_the_credit_again(home: Path) -> None:
+async def test_a_vendor_changed_after_the_release_holds_the_credit(home: Path) -> None:
     async with talking(home) as (client, bench):
         await link_expense(client)
         held = await done(client, "create_credit", **CREDIT)
@@ -276,7 +274,7 @@ async def test_an_instruction_in_a_credits_document_needs_an_approver(home: Path
         assert (held["status"], findings_in(held)[0]) == ("held", "approve text.suspicious")
 
 
-async def test_a_platform_without_credits_says_so_before_anything_is_sent(home: Path) -> None:
+async def test_a_platform_without_credits_says_so_before_sending(home: Path) -> None:
     async with talking(home, platform="DYNAMICS365") as (client, bench):
         lines = [{"amount": "1.00", "account": "Freight"}]
         refused = await failed(client, "create_credit", **CREDIT | {"lines": lines})
@@ -341,9 +339,8 @@ async def test_a_credit_applied_in_a_closed_period_stays(home: Path) -> None:
 
 
 @pytest.mark.parametrize(("fault", "sent"), [("lost after", 1), ("lost before", 2)])
-async def test_a_removal_whose_answer_was_lost_is_told_by_the_bill_whatever_else_happened_to_it(
-    home: Path, fault: str, sent: int
-) -> None:
+async def test_a_removal_with_a_lost_reply_is_settled_by_the_bill(home: Path, fault: str, sent: int) -> None:
+    """Whatever else happened to the bill in the meantime."""
     async with talking(home, answering=YES) as (client, bench):
         call = await apply(client, bench)
         bench.wire.faults = [fault]
@@ -360,7 +357,7 @@ async def test_a_removal_whose_answer_was_lost_is_told_by_the_bill_whatever_else
         assert (await bench.bill("INV-1051")).linked_credit_memos == ()
 
 
-async def test_a_credit_somebody_took_off_by_hand_after_the_release_is_not_taken_off_again(home: Path) -> None:
+async def test_a_credit_removed_by_hand_is_not_removed_again(home: Path) -> None:
     async with talking(home) as (client, bench):
         call = await apply(client, bench)
         held = await done(client, "remove_credit", **call)
@@ -390,7 +387,7 @@ async def test_a_bill_paid_after_the_release_holds_the_removal_again(home: Path)
         assert await due(bench, "INV-1051") == ("partially_paid", Decimal("200.00"))
 
 
-async def test_a_credit_is_not_taken_off_a_bill_that_is_on_its_way_to_be_paid(home: Path) -> None:
+async def test_a_credit_is_not_removed_from_a_bill_being_paid(home: Path) -> None:
     async with talking(home, '[tools]\npay_bill = "allow"', answering=YES) as (client, bench):
         call = await apply(client, bench)
         bench.wire.faults = ["lost after"]

@@ -54,7 +54,7 @@ def findings(result: dict[str, Any]) -> list[str]:
         ),
     ],
 )
-def test_a_mismatch_says_what_the_document_shows_and_what_its_bill(page: str, says: str | None) -> None:
+def test_a_mismatch_shows_what_document_and_bill_say(page: str, says: str | None) -> None:
     facts = AttachmentFacts(
         a_bill(number="INV-7", total=usd("1234.50")), ("Cover page", page), trouble="", vendor="Acme"
     )
@@ -79,7 +79,7 @@ def test_only_a_file_that_could_not_be_read_is_called_unreadable() -> None:
     assert found.message == "the PDF is encrypted: a person must check that it is the document of its bill"
 
 
-async def test_the_document_of_its_bill_is_attached_and_read_back_as_equal(home: Path, tmp_path: Path) -> None:
+async def test_a_matching_document_is_attached_and_reads_back_equal(home: Path, tmp_path: Path) -> None:
     async with clerk(home, tmp_path / "files") as (client, _, bill_id):
         bill = await bill_numbered(client, "NW-2291")
         content = pdfs.invoice(bill["issue_date"])
@@ -111,7 +111,7 @@ UNREADABLE = [
 
 
 @pytest.mark.parametrize(("name", "content", "says"), UNREADABLE, ids=[name for name, _, _ in UNREADABLE])
-async def test_a_file_that_cannot_be_read_is_held_until_a_person_has_looked(
+async def test_an_unreadable_file_is_held_until_a_person_has_looked(
     name: str, content: bytes, says: str, home: Path, tmp_path: Path
 ) -> None:
     async with clerk(home, tmp_path / "files") as (client, _, bill_id):
@@ -133,7 +133,7 @@ async def test_a_plain_text_file_promises_nothing_and_is_attached(home: Path, tm
     ("setting", "status", "found"),
     [("off", "posted", []), ("approve", "held", ["approve document.unreadable"])],
 )
-async def test_an_operator_decides_how_much_an_unreadable_file_asks_for(
+async def test_an_operator_decides_what_an_unreadable_file_requires(
     setting: str, status: str, found: list[str], home: Path, tmp_path: Path
 ) -> None:
     policy = f'[rules.severity]\n"document.unreadable" = "{setting}"\n'
@@ -158,7 +158,7 @@ async def test_an_operator_decides_how_much_an_unreadable_file_asks_for(
         ("large.pdf", b"%PDF-1.7" + b" " * BYTES_MAX, "", "files.too_large"),
     ],
 )
-async def test_a_file_is_what_its_name_and_its_size_allow_or_it_is_refused(
+async def test_a_file_must_fit_its_name_and_size_or_is_refused(
     name: str, content: bytes, file_name: str, code: str, home: Path, tmp_path: Path
 ) -> None:
     async with clerk(home, tmp_path / "files") as (client, _, bill_id):
@@ -167,9 +167,7 @@ async def test_a_file_is_what_its_name_and_its_size_allow_or_it_is_refused(
         assert (error["code"], error["who"]) == (code, "assistant")
 
 
-async def test_an_uploaded_file_is_attached_by_its_handle_and_no_other_handle_leads_anywhere(
-    home: Path, tmp_path: Path
-) -> None:
+async def test_an_upload_is_attached_by_its_handle_and_by_no_other(home: Path, tmp_path: Path) -> None:
     async with clerk(home, tmp_path / "files") as (client, app, bill_id):
         outside = tmp_path / "receipt.txt"
         outside.write_text("Paid in part")

@@ -33,7 +33,7 @@ def limits(told: Explanation) -> list[tuple[str, str, str, str]]:
     ]
 
 
-async def test_an_explanation_says_what_is_spent_what_is_reserved_and_what_is_left(home: Path) -> None:
+async def test_an_explanation_says_what_is_spent_reserved_and_left(home: Path) -> None:
     async with a_bench(home, LIMITS) as bench:
         assert (await bench.pay("BH-5520", "249.00")).status == "posted"
         bench.wire.faults = ["lost after"]

@@ -49,7 +49,7 @@ def judged(findings: list[Finding]) -> Judgement:
 
 
 @given(_FINDINGS)
-def test_every_finding_is_reported_and_the_severest_is_the_verdict(findings: list[Finding]) -> None:
+def test_every_finding_is_reported_and_the_severest_decides(findings: list[Finding]) -> None:
     judgement = judged(findings)
     base = Finding(
         code="policy.ask", severity=Severity.ASK, message="every call of this tool must be confirmed by a person"
@@ -61,9 +61,7 @@ def test_every_finding_is_reported_and_the_severest_is_the_verdict(findings: lis
 
 
 @given(_FINDINGS, _FINDINGS)
-def test_one_more_finding_never_lowers_the_verdict_or_the_approvals_needed(
-    findings: list[Finding], more: list[Finding]
-) -> None:
+def test_one_more_finding_never_lowers_verdict_or_approvals(findings: list[Finding], more: list[Finding]) -> None:
     before, after = judged(findings), judged(findings + more)
 
     assert after.verdict >= before.verdict
@@ -113,7 +111,7 @@ def test_two_people_are_needed_only_above_the_upper_tier() -> None:
     assert [needed("1.00"), needed("1000.01"), needed("25000.00"), needed("25000.01")] == [1, 1, 1, 2]
 
 
-def test_a_judgement_is_bound_to_the_facts_and_not_to_what_was_before() -> None:
+def test_a_judgement_depends_on_the_facts_alone() -> None:
     def fingerprint(binding: dict[str, Any], before: dict[str, Any]) -> str:
         facts = some_facts(binding=binding, before=before)
         return judge(saying([]), a_prepared_write(), facts, stored(), Policy()).fingerprint
@@ -154,7 +152,7 @@ def by(name: str, fingerprint: str = FINGERPRINT, channel: str = "desk") -> Appr
         (a_judgement(Severity.REFUSE, two=True), (by("Ana"), by("Bo")), False),
     ],
 )
-def test_a_release_covers_only_enough_distinct_people_for_these_very_facts(
+def test_a_release_needs_enough_distinct_people_for_these_facts(
     judgement: Judgement, approvals: tuple[Approval, ...], covered: bool
 ) -> None:
     assert is_sufficient(a_proposal(), judgement, approvals) is covered

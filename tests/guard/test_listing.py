@@ -107,7 +107,7 @@ async def test_each_state_lists_its_own_and_any_lists_all(home: Path) -> None:
         assert [row.created_at for row in everything] == sorted((r.created_at for r in everything), reverse=True)
 
 
-async def test_one_whose_time_is_up_is_listed_as_expired_and_not_as_waiting(home: Path) -> None:
+async def test_an_expired_proposal_is_listed_as_expired_not_waiting(home: Path) -> None:
     async with a_bench(home) as bench:
         held = await bench.pay("NW-2291", "10.00")
         assert [row.id for row in (await listed(bench, state="held")).proposals] == [held.proposal_id]
@@ -121,7 +121,7 @@ async def test_one_whose_time_is_up_is_listed_as_expired_and_not_as_waiting(home
         assert (await bench.proposal(held.proposal_id)).state == "held"
 
 
-async def test_pages_of_any_size_hold_every_proposal_once_though_all_were_made_at_one_moment(home: Path) -> None:
+async def test_pages_of_any_size_hold_every_proposal_once(home: Path) -> None:
     async with a_bench(home) as bench:
         for cents in range(1, 8):
             await bench.pay("NW-2291", f"{cents}.00")
@@ -154,7 +154,7 @@ async def test_a_cursor_serves_only_the_question_it_came_from(home: Path) -> Non
                 await listed(bench, cursor=broken)
 
 
-async def test_only_the_writes_on_one_bill_or_of_one_company_are_listed(home: Path) -> None:
+async def test_only_the_writes_of_one_bill_or_company_are_listed(home: Path) -> None:
     async with clerk(home, APPROVE_ALL) as (client, _):
         first, second = await bill_numbered(client, "NW-2291"), await bill_numbered(client, "GR-88")
         for bill in (first, second):
@@ -176,7 +176,7 @@ async def test_a_company_does_not_see_what_another_one_proposed(home: Path) -> N
         assert await read(lambda tx: tx.proposals.listed("another company", [State.HELD], limit=5)) == []
 
 
-async def test_what_is_left_of_each_limit_counts_what_is_posted_and_what_is_unknown(home: Path) -> None:
+async def test_what_is_left_of_a_limit_counts_posted_and_unknown(home: Path) -> None:
     async with a_bench(home, LIMITS) as bench:
         whole = ["day_limit 10.00 of 10.00 EUR", "day_limit 900.00 of 900.00 USD", "week_limit 950.00 of 950.00 USD"]
         assert left((await listed(bench)).limits) == whole
@@ -193,7 +193,7 @@ async def test_what_is_left_of_each_limit_counts_what_is_posted_and_what_is_unkn
         assert "day_limit 0.00 of 500.00 USD" in left((await listed(bench)).limits)
 
 
-async def test_the_limits_are_said_in_a_line_each_and_whole_ones_together(home: Path) -> None:
+async def test_limits_get_a_line_each_and_untouched_ones_share_one(home: Path) -> None:
     async with clerk(home, LIMITS) as (client, _):
         bill = await bill_numbered(client, "NW-2291")
         await done(client, "pay_bill", bill_id=bill["id"], amount="100.00")
@@ -202,7 +202,7 @@ async def test_the_limits_are_said_in_a_line_each_and_whole_ones_together(home: 
         assert "unused limits: day_limit 10.00 EUR" in said
 
 
-async def test_a_payment_that_waits_is_shown_with_what_is_left_for_its_vendor_and_currency(home: Path) -> None:
+async def test_a_waiting_payment_shows_what_its_limits_have_left(home: Path) -> None:
     policy = LIMITS.replace('pay_bill = "allow"', 'pay_bill = "approve"')
     async with a_bench(home, policy) as bench:
         held = await bench.pay("NW-2291", "100.00")
@@ -222,7 +222,7 @@ async def test_a_payment_that_waits_is_shown_with_what_is_left_for_its_vendor_an
         assert done_with.limits == []
 
 
-async def test_a_broken_policy_leaves_the_list_readable_and_says_that_no_limit_can_be_told(home: Path) -> None:
+async def test_a_broken_policy_lists_proposals_but_tells_no_limits(home: Path) -> None:
     async with a_bench(home) as bench:
         held = await bench.pay("NW-2291", "10.00")
         bench.policy("[currencies.USD]\nsingle_limit = 5\n")

@@ -266,7 +266,7 @@ def test_a_rule_speaks_exactly_at_its_edge(
         ("0.000000000000000001", "100000000000000", "0.00", True),
     ],
 )
-def test_quantity_times_price_is_the_lines_amount_but_for_rounding(
+def test_quantity_times_price_is_the_lines_amount_when_rounded(
     quantity: str, unit_amount: str, amount: str, fits: bool
 ) -> None:
     line = NewBillLine(amount=amount, quantity=quantity, unit_amount=unit_amount)

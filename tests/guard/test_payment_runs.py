@@ -61,7 +61,7 @@ async def test_due_date_and_cash_choose_the_bills_and_say_what_waits(home: Path)
         assert await bench.proposals() == []
 
 
-async def test_a_small_run_may_be_released_in_the_chat_which_names_every_bill(home: Path) -> None:
+async def test_a_small_run_is_released_in_a_chat_that_names_every_bill(home: Path) -> None:
     async with a_bench(home, ROOMY) as bench:
         person = accepts()
         result = await run_of(bench, *PLAIN, interaction=person)
@@ -95,7 +95,7 @@ async def test_more_payments_than_a_question_can_show_need_an_approver(home: Pat
         assert result.verdict == "approve"
 
 
-async def test_the_same_run_again_is_the_same_proposal_and_pays_nothing_twice(home: Path) -> None:
+async def test_the_same_run_is_the_same_proposal_and_pays_once(home: Path) -> None:
     async with a_bench(home) as bench:
         await bench.approver("Ana")
         first, second = await run_of(bench, *PLAIN), await run_of(bench, *PLAIN)
@@ -110,7 +110,7 @@ async def test_the_same_run_again_is_the_same_proposal_and_pays_nothing_twice(ho
         assert await paid_on(bench, PLAIN) == once_each()
 
 
-async def test_a_run_over_a_rolling_limit_is_refused_before_any_of_it_is_paid(home: Path) -> None:
+async def test_a_run_over_a_rolling_limit_pays_none_of_it(home: Path) -> None:
     limits = ROOMY.replace('\nday_limit = "100000.00"', '\nday_limit = "1563.19"')
     async with a_bench(home, ALLOW + limits) as bench:
         with pytest.raises(Refused) as refused:
@@ -120,7 +120,7 @@ async def test_a_run_over_a_rolling_limit_is_refused_before_any_of_it_is_paid(ho
         assert (bench.wire.writes, await bench.spent()) == ([], "0.00")
 
 
-async def test_two_bills_of_one_vendor_count_together_against_its_limit(home: Path) -> None:
+async def test_two_bills_of_a_vendor_count_together_for_its_limit(home: Path) -> None:
     limits = ROOMY.replace('vendor_day_limit = "100000.00"', 'vendor_day_limit = "1314.19"')
     async with a_bench(home, ALLOW + limits) as bench:
         with pytest.raises(Refused) as refused:
@@ -131,7 +131,7 @@ async def test_two_bills_of_one_vendor_count_together_against_its_limit(home: Pa
         assert paid.status == "posted"
 
 
-async def test_a_bill_that_changes_after_the_release_was_given_voids_it(home: Path) -> None:
+async def test_a_bill_changed_after_the_release_voids_the_run(home: Path) -> None:
     async with a_bench(home) as bench:
         await bench.approver("Ana", "Bo")
         held = await run_of(bench, *PLAIN)
@@ -145,7 +145,7 @@ async def test_a_bill_that_changes_after_the_release_was_given_voids_it(home: Pa
         assert await bench.paid("NW-2291") == []
 
 
-async def test_a_single_payment_that_waits_gives_way_to_the_run_that_pays_it(home: Path) -> None:
+async def test_a_waiting_single_payment_gives_way_to_its_run(home: Path) -> None:
     async with a_bench(home) as bench:
         await bench.approver("Ana")
         single = await bench.pay("NW-2291")
@@ -158,7 +158,7 @@ async def test_a_single_payment_that_waits_gives_way_to_the_run_that_pays_it(hom
         assert await paid_on(bench, PLAIN) == once_each()
 
 
-async def test_a_payment_whose_outcome_is_open_is_not_paid_again_by_a_run(home: Path) -> None:
+async def test_an_unknown_payment_is_not_paid_again_by_a_run(home: Path) -> None:
     async with a_bench(home, ALLOW + ROOMY) as bench:
         bench.wire.faults = ["lost after"]
         single = await bench.pay("NW-2291")
@@ -183,7 +183,7 @@ async def test_a_line_that_is_on_its_way_by_itself_is_left_to_itself(home: Path)
         assert await bench.paid("NW-2291") == [Decimal("684.20")]
 
 
-async def test_a_line_the_platform_refuses_leaves_the_others_paid_and_says_so(home: Path) -> None:
+async def test_a_refused_line_leaves_the_others_paid_and_says_so(home: Path) -> None:
     async with a_bench(home) as bench:
         await bench.approver("Ana")
         held = await run_of(bench, *PLAIN)
@@ -251,7 +251,7 @@ async def test_after_two_outcomes_nobody_knows_the_rest_waits(home: Path) -> Non
         assert len(bench.wire.payments_sent) == 2
 
 
-async def test_two_runs_over_the_same_bills_released_at_once_pay_each_once(home: Path) -> None:
+async def test_two_runs_of_the_same_bills_at_once_pay_each_once(home: Path) -> None:
     async with a_bench(home) as bench:
         await bench.approver("Ana", "Bo")
         one = await run_of(bench, "NW-2291", "NW-2304")
@@ -303,7 +303,7 @@ candidates = st.lists(
 
 
 @given(candidates, amounts | st.none(), st.integers(min_value=1, max_value=8))
-def test_a_choice_loses_no_bill_keeps_the_order_and_never_passes_the_cash(
+def test_a_choice_keeps_every_bill_in_order_within_the_cash(
     given_ones: list[Candidate], cash: Money | None, most: int
 ) -> None:
     choice = choose(given_ones, "USD", cash, most)

@@ -28,7 +28,7 @@ def broken(text: str) -> str:
     return error.value.message
 
 
-def test_without_a_file_the_default_asks_for_payments_and_names_an_approver_above_a_thousand(tmp_path: Path) -> None:
+def test_the_default_asks_and_needs_an_approver_above_a_thousand(tmp_path: Path) -> None:
     policy = PolicyFile(tmp_path / "policy.toml").read()
 
     assert policy == Policy() == parse_policy("")
@@ -48,7 +48,7 @@ def test_without_a_file_the_default_asks_for_payments_and_names_an_approver_abov
     assert (policy.proposals.expire_hours, policy.proposals.repeat_days) == (72, 30)
 
 
-def test_what_the_file_says_is_in_force_and_the_rest_keeps_its_default() -> None:
+def test_what_the_file_says_applies_and_the_rest_is_default() -> None:
     policy = parse_policy(USD + '[tools]\ncreate_bill = "approve"\n')
 
     assert str(policy.limit("USD", "approve_above")) == "500.00 USD"
@@ -100,18 +100,18 @@ def test_a_broken_policy_names_the_line_or_the_field(text: str, where: str) -> N
     assert where in broken(text)
 
 
-def test_every_problem_is_named_at_once_and_hostile_names_are_shown_cleaned() -> None:
+def test_every_problem_is_named_at_once_with_names_cleaned() -> None:
     message = broken('[tools]\nfoo = 1\nbar = 2\n"a\\u202eb" = 3\n')
 
     assert all(f"tools.{name} is not a known field" in message for name in ("foo", "bar", "ab"))
     assert message.isprintable()
 
 
-def test_equal_tiers_are_fine_because_two_approvers_then_cover_one() -> None:
+def test_equal_tiers_are_fine_since_two_approvers_cover_one() -> None:
     assert parse_policy(USD.replace('"5000"', '"500.00"')).limit("USD", "two_approvers_above") is not None
 
 
-def test_the_version_is_the_same_for_the_same_content_however_it_is_written() -> None:
+def test_the_version_depends_on_content_not_on_spelling() -> None:
     shuffled = "\n".join(sorted(line for line in USD.splitlines() if "=" in line))
 
     assert parse_policy(USD).version == parse_policy("# a comment\n[currencies.USD]\n" + shuffled).version
@@ -142,9 +142,7 @@ def test_a_change_of_the_file_holds_at_the_next_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", None])
-def test_a_file_that_is_there_and_cannot_be_read_is_broken_and_never_missing(
-    tmp_path: Path, content: bytes | None
-) -> None:
+def test_an_unreadable_file_is_broken_and_never_missing(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "policy.toml"
     if content is None:
         path.mkdir()

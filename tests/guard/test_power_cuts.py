@@ -114,7 +114,7 @@ CASES = {
 
 @pytest.mark.parametrize("cut", ["power cut before", "power cut after"])
 @pytest.mark.parametrize("name", CASES)
-async def test_another_process_finds_out_what_became_of_it_and_it_happens_once(home: Path, name: str, cut: str) -> None:
+async def test_another_process_finds_the_outcome_and_it_happens_once(home: Path, name: str, cut: str) -> None:
     case = CASES[name]
     async with a_bench(home, POLICY) as bench:
         await bench.approver("Ana")

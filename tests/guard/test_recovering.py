@@ -29,9 +29,7 @@ CARRIED_OUT = ["lost after", "cut off after", "unreadable after"]
 
 
 @pytest.mark.parametrize("fault", CARRIED_OUT)
-async def test_an_answer_lost_after_the_payment_was_made_is_found_and_the_payment_stays_one(
-    home: Path, fault: str
-) -> None:
+async def test_a_lost_reply_is_found_and_the_payment_made_once(home: Path, fault: str) -> None:
     async with a_bench(home, ALLOW) as bench:
         bench.wire.faults = [fault]
         result = await bench.pay("NW-2291", "100.00")
@@ -52,7 +50,7 @@ async def test_an_answer_lost_after_the_payment_was_made_is_found_and_the_paymen
         assert await bench.paid("NW-2291") == [Decimal("100.00")]
 
 
-async def test_a_payment_lost_on_its_way_out_is_sent_again_once_under_the_same_key(home: Path) -> None:
+async def test_a_lost_request_is_sent_once_more_under_its_key(home: Path) -> None:
     async with a_bench(home, ALLOW) as bench:
         bench.wire.faults = ["lost before"]
         result = await bench.pay("NW-2291", "100.00")
@@ -66,7 +64,7 @@ async def test_a_payment_lost_on_its_way_out_is_sent_again_once_under_the_same_k
         assert await bench.spent() == "100.00"
 
 
-async def test_errors_of_the_server_are_tried_again_under_one_key_and_paid_once(home: Path) -> None:
+async def test_server_errors_are_retried_under_one_key_and_paid_once(home: Path) -> None:
     async with a_bench(home, ALLOW) as bench:
         bench.wire.faults = ["error after"]
         result = await bench.pay("NW-2291", "100.00")
@@ -95,7 +93,7 @@ async def test_asking_while_rutter_is_out_of_reach_says_what_is_known(home: Path
         assert (answer.proposal.state, await bench.spent()) == ("unknown", "100.00")
 
 
-async def test_an_open_outcome_stands_in_the_way_of_other_payments_of_its_bill(home: Path) -> None:
+async def test_an_unknown_payment_blocks_others_of_its_bill(home: Path) -> None:
     async with a_bench(home, ALLOW) as bench:
         bench.wire.faults = ["lost before"]
         await bench.pay("NW-2291", "100.00")
@@ -106,7 +104,8 @@ async def test_an_open_outcome_stands_in_the_way_of_other_payments_of_its_bill(h
         assert len(bench.wire.payments_sent) == 1
 
 
-async def test_a_payment_somebody_entered_by_hand_meanwhile_is_taken_for_ours_and_not_made_twice(home: Path) -> None:
+async def test_a_payment_entered_by_hand_is_taken_for_ours(home: Path) -> None:
+    """It was entered while the outcome of ours was unknown, and ours is not sent again."""
     async with a_bench(home, ALLOW) as bench:
         bench.wire.faults = ["lost before"]
         result = await bench.pay("NW-2291", "100.00")
@@ -134,7 +133,7 @@ async def test_a_payment_that_was_there_before_is_never_taken_for_ours(home: Pat
         assert await bench.paid("NW-2291") == [Decimal("100.00")] * 2
 
 
-async def test_a_bill_that_changed_meanwhile_leaves_the_outcome_to_a_person(home: Path) -> None:
+async def test_a_bill_changed_meanwhile_leaves_the_outcome_to_a_person(home: Path) -> None:
     async with a_bench(home, ALLOW) as bench:
         bench.wire.faults = ["lost before"]
         result = await bench.pay("NW-2291", "100.00")
@@ -165,7 +164,7 @@ async def test_a_bill_that_changed_meanwhile_leaves_the_outcome_to_a_person(home
         assert await bench.paid("NW-2291") == [Decimal("50.00")]
 
 
-async def test_two_payments_that_could_both_be_ours_are_left_to_a_person(home: Path) -> None:
+async def test_two_payments_that_could_be_ours_are_left_to_a_person(home: Path) -> None:
     async with a_bench(home, ALLOW) as bench:
         bench.wire.faults = ["lost after"]
         result = await bench.pay("NW-2291", "100.00")
@@ -200,7 +199,7 @@ async def test_a_freeze_lets_recovery_look_but_not_send(home: Path) -> None:
         assert len(bench.wire.payments_sent) == 2
 
 
-async def test_what_is_lost_again_while_recovering_stays_open_and_is_still_paid_once(home: Path) -> None:
+async def test_a_loss_while_recovering_stays_unknown_and_pays_once(home: Path) -> None:
     async with a_bench(home, ALLOW) as bench:
         bench.wire.faults = ["lost before", "lost before", "lost after"]
         result = await bench.pay("NW-2291", "100.00")
@@ -214,9 +213,10 @@ async def test_what_is_lost_again_while_recovering_stays_open_and_is_still_paid_
         assert await bench.paid("NW-2291") == [Decimal("100.00")]
 
 
-async def test_a_process_that_ended_between_its_claim_and_its_attempt_sent_nothing_and_another_one_pays(
+async def test_a_process_ended_before_its_attempt_sent_nothing(
     home: Path,
 ) -> None:
+    """It ended between its claim and its attempt; another process pays."""
     async with a_bench(home) as bench:
 
         async def ends() -> None:
@@ -241,9 +241,7 @@ async def test_a_process_that_ended_between_its_claim_and_its_attempt_sent_nothi
 
 
 @pytest.mark.parametrize(("cut", "sent_again"), [("power cut before", 1), ("power cut after", 0)])
-async def test_a_process_that_ended_while_it_was_sending_leaves_a_trace_that_another_one_follows(
-    home: Path, cut: str, sent_again: int
-) -> None:
+async def test_a_process_ended_while_sending_leaves_a_trace_to_follow(home: Path, cut: str, sent_again: int) -> None:
     async with a_bench(home, ALLOW) as bench:
         bench.wire.faults = [cut]
         with pytest.raises(PowerCut):
@@ -262,7 +260,7 @@ async def test_a_process_that_ended_while_it_was_sending_leaves_a_trace_that_ano
         await other.app.aclose()
 
 
-async def test_a_process_so_slow_that_its_claim_was_taken_over_sends_nothing_under_it(home: Path) -> None:
+async def test_a_process_whose_claim_was_taken_over_sends_nothing(home: Path) -> None:
     async with a_bench(home, ALLOW) as bench:
         other = bench.another()
         slow = bench.wire.gate(lambda request: "/accounts/" in request.url.path)
@@ -302,7 +300,8 @@ async def test_a_process_so_slow_that_its_claim_was_taken_over_sends_nothing_und
         await other.app.aclose()
 
 
-async def test_a_request_that_outlasted_its_lease_and_the_one_sent_in_its_stead_make_one_payment(home: Path) -> None:
+async def test_a_request_that_outlasts_its_lease_still_pays_once(home: Path) -> None:
+    """The slow request and the one sent in its place make one payment."""
     async with a_bench(home, ALLOW) as bench:
         other = bench.another()
         leaving = bench.wire.gate(lambda request: request.method == "POST")
@@ -344,7 +343,7 @@ async def test_many_processes_that_recover_at_once_send_one_payment(home: Path) 
             await other.app.aclose()
 
 
-async def test_a_call_that_is_given_up_while_its_payment_is_on_the_way_still_records_it(home: Path) -> None:
+async def test_a_cancelled_call_still_records_its_payment(home: Path) -> None:
     async with a_bench(home, ALLOW) as bench:
         leaving = bench.wire.gate(lambda request: request.method == "POST")
         async with anyio.create_task_group() as tasks:
@@ -399,7 +398,7 @@ async def test_a_bill_whose_entry_was_lost_is_entered_once(home: Path, fault: st
         assert refused.value.findings[0].code == "bill.duplicate"
 
 
-async def test_one_bill_entered_twice_at_the_same_moment_is_entered_once(home: Path) -> None:
+async def test_one_bill_entered_twice_at_once_is_entered_once(home: Path) -> None:
     async with a_bench(home) as bench:
         intent = CreateBill(
             vendor="Acme Office Supply",

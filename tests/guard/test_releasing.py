@@ -37,7 +37,7 @@ async def test_more_than_is_due_is_refused_and_nothing_leaves(home: Path) -> Non
         assert (bench.wire.writes, await bench.spent()) == ([], "0.00")
 
 
-async def test_a_small_payment_the_person_accepts_in_the_chat_is_posted_once(home: Path) -> None:
+async def test_a_small_payment_accepted_in_the_chat_is_posted_once(home: Path) -> None:
     async with a_bench(home) as bench:
         person = accepts()
         result = await bench.pay("NW-2291", "684.20", person)
@@ -98,7 +98,7 @@ async def test_a_dry_run_says_the_verdict_and_changes_nothing(home: Path) -> Non
         assert (await bench.proposals(), bench.wire.writes) == ([], [])
 
 
-async def test_above_the_tier_a_chat_answer_is_not_even_asked_for_and_an_approver_posts_it_once(home: Path) -> None:
+async def test_above_the_tier_only_an_approver_releases_and_only_once(home: Path) -> None:
     async with a_bench(home) as bench:
         person = accepts()
         held = await bench.pay("FT-778", "", person)
@@ -150,7 +150,7 @@ async def test_two_people_at_the_same_moment_post_once(home: Path) -> None:
         assert await bench.paid("FT-778") == [Decimal("12480.00")]
 
 
-async def test_a_wrong_passcode_releases_nothing_and_the_fifth_locks_the_right_one_out_too(home: Path) -> None:
+async def test_five_wrong_passcodes_lock_out_the_right_one_too(home: Path) -> None:
     async with a_bench(home) as bench:
         held = await bench.pay("FT-778")
         await bench.approver("Ana")
@@ -169,7 +169,8 @@ async def test_a_wrong_passcode_releases_nothing_and_the_fifth_locks_the_right_o
         assert (await bench.approve(held.proposal_id)).state == "posted"
 
 
-async def test_a_right_guess_in_a_burst_that_locked_its_approver_meanwhile_does_not_count(home: Path) -> None:
+async def test_a_right_guess_after_its_burst_locked_it_does_not_count(home: Path) -> None:
+    """The guesses arrive at once, and the wrong ones lock the approver while the right one is being checked."""
     async with a_bench(home) as bench:
         await bench.approver("Ana", "Bo")
         store = bench.app.store
@@ -195,7 +196,7 @@ async def test_an_approver_who_was_removed_releases_nothing(home: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "chat", "policy", "guard", "A\u202ena", " Ana", "x" * 101])
-async def test_an_approver_cannot_have_a_name_that_hides_or_means_something_else(home: Path, name: str) -> None:
+async def test_an_approvers_name_cannot_hide_or_mean_something_else(home: Path, name: str) -> None:
     async with a_bench(home) as bench:
         with pytest.raises(BadInput):
             await bench.app.approvals.add_approver(name, PASSCODE, channel="terminal")
@@ -203,7 +204,7 @@ async def test_an_approver_cannot_have_a_name_that_hides_or_means_something_else
             await bench.app.approvals.add_approver("Ana", "short", channel="terminal")
 
 
-async def test_the_same_accepted_answer_pays_once_when_it_is_replayed_one_after_another(home: Path) -> None:
+async def test_an_accepted_answer_replayed_in_turn_pays_once(home: Path) -> None:
     async with a_bench(home) as bench:
         with pytest.raises(Asked) as asked:
             await bench.pay("NW-2291", "100.00", InRounds())
@@ -217,7 +218,7 @@ async def test_the_same_accepted_answer_pays_once_when_it_is_replayed_one_after_
         assert bench.wire.payments_sent == [answers[0].proposal_id]
 
 
-async def test_the_same_accepted_answer_pays_once_when_it_is_replayed_all_at_once(home: Path) -> None:
+async def test_an_accepted_answer_replayed_at_once_pays_once(home: Path) -> None:
     async with a_bench(home) as bench:
         with pytest.raises(Asked) as asked:
             await bench.pay("NW-2291", "100.00", InRounds())
@@ -255,7 +256,7 @@ async def test_an_answer_to_one_payment_releases_no_other(home: Path) -> None:
         assert bench.wire.writes == []
 
 
-async def test_a_declined_answer_is_used_up_and_a_late_one_is_asked_again(home: Path) -> None:
+async def test_a_decline_is_used_up_and_a_late_answer_asked_again(home: Path) -> None:
     async with a_bench(home) as bench:
         with pytest.raises(Asked) as asked:
             await bench.pay("NW-2291", "1.00", InRounds())
@@ -271,7 +272,7 @@ async def test_a_declined_answer_is_used_up_and_a_late_one_is_asked_again(home: 
         assert bench.wire.writes == []
 
 
-async def test_two_payments_of_one_bill_released_at_once_never_pay_more_than_is_due(home: Path) -> None:
+async def test_two_payments_of_one_bill_never_pay_more_than_is_due(home: Path) -> None:
     async with a_bench(home, ALLOW) as bench:
         outcomes: list[str] = []
 
@@ -293,7 +294,7 @@ async def test_two_payments_of_one_bill_released_at_once_never_pay_more_than_is_
         assert await bench.paid("NW-2291") == [Decimal(await bench.spent())]
 
 
-async def test_a_payment_released_while_another_one_of_its_bill_is_on_its_way_is_judged_on_what_that_one_left(
+async def test_a_second_payment_is_judged_on_what_the_first_one_left(
     home: Path,
 ) -> None:
     async with a_bench(home) as bench:
@@ -330,7 +331,7 @@ async def test_a_payment_released_while_another_one_of_its_bill_is_on_its_way_is
         assert (len(bench.wire.payments_sent), await bench.spent()) == (1, "400.00")
 
 
-async def test_facts_that_changed_after_the_release_void_it_and_a_person_is_asked_again(home: Path) -> None:
+async def test_facts_changed_after_the_release_void_it(home: Path) -> None:
     async with a_bench(home) as bench:
 
         async def swindle() -> None:
@@ -350,7 +351,7 @@ async def test_facts_that_changed_after_the_release_void_it_and_a_person_is_aske
         assert (await bench.approve(held.id)).state == "posted"
 
 
-async def test_a_bill_paid_elsewhere_after_the_release_is_refused_for_good(home: Path) -> None:
+async def test_a_bill_paid_elsewhere_after_the_release_is_refused(home: Path) -> None:
     async with a_bench(home) as bench:
 
         async def somebody_pays() -> None:
@@ -362,7 +363,7 @@ async def test_a_bill_paid_elsewhere_after_the_release_is_refused_for_good(home:
         assert (bench.wire.payments_sent, await bench.spent()) == ([], "0.00")
 
 
-async def test_a_declined_payment_stays_declined_until_its_time_is_over(home: Path) -> None:
+async def test_a_declined_payment_stays_declined_until_it_expires(home: Path) -> None:
     async with a_bench(home) as bench:
         held = await bench.pay("NW-2291")
         await bench.approver("Ana")
@@ -389,7 +390,7 @@ async def test_a_payment_nobody_released_in_time_is_void(home: Path) -> None:
         assert bench.wire.writes == []
 
 
-async def test_an_answer_in_the_chat_comes_too_late_for_a_payment_whose_time_is_up(home: Path) -> None:
+async def test_a_chat_answer_is_too_late_for_an_expired_payment(home: Path) -> None:
     async with a_bench(home) as bench:
         held = await bench.pay("NW-2291")
         bench.clock.instant += timedelta(hours=72)
@@ -416,7 +417,7 @@ async def test_a_released_payment_that_could_not_leave_in_time_is_void(home: Pat
         assert bench.wire.writes == []
 
 
-async def test_a_release_stands_while_rutter_is_out_of_reach_and_is_sent_later_once(home: Path) -> None:
+async def test_a_release_is_sent_once_when_rutter_can_be_reached_again(home: Path) -> None:
     async with a_bench(home) as bench:
 
         async def goes_down() -> None:
@@ -434,7 +435,7 @@ async def test_a_release_stands_while_rutter_is_out_of_reach_and_is_sent_later_o
         assert await bench.paid("NW-2291") == [Decimal("684.20")]
 
 
-async def test_a_freeze_stops_every_write_and_what_was_held_can_be_released_afterwards(home: Path) -> None:
+async def test_a_freeze_stops_every_write_and_releases_work_afterwards(home: Path) -> None:
     async with a_bench(home) as bench:
         held = await bench.pay("FT-778")
         await bench.approver("Ana")
@@ -455,7 +456,7 @@ async def test_a_freeze_stops_every_write_and_what_was_held_can_be_released_afte
         assert (await bench.approve(held.proposal_id)).state == "posted"
 
 
-async def test_a_freeze_between_release_and_sending_holds_the_payment_back(home: Path) -> None:
+async def test_a_freeze_after_the_release_holds_the_payment_back(home: Path) -> None:
     async with a_bench(home) as bench:
 
         async def freezes() -> None:
@@ -490,7 +491,7 @@ async def test_a_policy_broken_after_the_release_lets_nothing_leave(home: Path) 
         assert [p.state for p in await bench.proposals()] == ["posted"]
 
 
-async def test_a_policy_made_stricter_after_the_release_takes_the_chat_answer_back(home: Path) -> None:
+async def test_a_stricter_policy_after_the_release_revokes_it(home: Path) -> None:
     async with a_bench(home) as bench:
 
         async def tightens() -> None:
@@ -516,7 +517,7 @@ vendor_day_limit = "{vendor}"
     ("day", "vendor", "code"),
     [("933.19", "900", "amount.over_day_limit"), ("10000", "684.19", "amount.over_vendor_limit")],
 )
-async def test_a_rolling_limit_is_not_passed_by_a_cent_and_opens_again_with_time(
+async def test_a_rolling_limit_holds_to_the_cent_and_reopens_with_time(
     home: Path, day: str, vendor: str, code: str
 ) -> None:
     async with a_bench(home, LIMITS.format(day=day, vendor=vendor)) as bench:
@@ -549,7 +550,7 @@ async def test_many_payments_at_once_never_pass_the_days_limit(home: Path) -> No
         assert len(paid) >= 1
 
 
-async def test_what_the_platform_refuses_is_failed_and_frees_what_was_reserved(home: Path) -> None:
+async def test_a_platform_refusal_fails_and_frees_its_reservation(home: Path) -> None:
     async with a_bench(home, ALLOW) as bench:
         bench.wire.faults = ["turned down"]
         with pytest.raises(Refused):
@@ -561,7 +562,7 @@ async def test_what_the_platform_refuses_is_failed_and_frees_what_was_reserved(h
         assert await bench.paid("NW-2291") == []
 
 
-async def test_a_release_by_somebody_the_policy_no_longer_lets_is_void_when_it_would_be_sent(home: Path) -> None:
+async def test_a_release_by_a_person_no_longer_allowed_is_void(home: Path) -> None:
     async with a_bench(home) as bench:
         await bench.approver("Ana", "Bo")
         held = await bench.proposal((await bench.pay("FT-778")).proposal_id)

@@ -36,7 +36,7 @@ from support.runs import (
 POLICY = ALLOW + ROOMY
 
 
-async def test_one_bill_in_two_runs_and_a_payment_of_its_own_in_three_processes_is_paid_once(home: Path) -> None:
+async def test_a_bill_in_two_runs_and_a_payment_is_paid_once(home: Path) -> None:
     async with a_bench(home, ROOMY) as bench:
         await bench.approver("Ana", "Bo", "Cy")
         others = [bench.another(), bench.another()]
@@ -64,7 +64,7 @@ async def test_one_bill_in_two_runs_and_a_payment_of_its_own_in_three_processes_
             await other.app.aclose()
 
 
-async def test_looking_at_a_run_from_another_process_while_it_is_under_way_sends_nothing(home: Path) -> None:
+async def test_looking_at_a_run_from_another_process_sends_nothing(home: Path) -> None:
     async with a_bench(home, POLICY) as bench:
         other = bench.another()
         gate = bench.wire.gate(lambda request: request.method == "POST")
@@ -84,7 +84,7 @@ async def test_looking_at_a_run_from_another_process_while_it_is_under_way_sends
         await other.app.aclose()
 
 
-async def test_a_call_that_is_given_up_in_the_middle_of_a_run_still_pays_what_was_released(home: Path) -> None:
+async def test_a_cancelled_call_still_pays_what_was_released(home: Path) -> None:
     async with a_bench(home, POLICY) as bench:
         gate = bench.wire.gate(lambda request: request.method == "POST")
         async with anyio.create_task_group() as tasks:
@@ -96,7 +96,7 @@ async def test_a_call_that_is_given_up_in_the_middle_of_a_run_still_pays_what_wa
         await paid_once_each(bench)
 
 
-async def test_a_client_that_is_gone_when_it_is_told_how_far_a_run_is_does_not_stop_it(home: Path) -> None:
+async def test_a_client_gone_during_progress_does_not_stop_a_run(home: Path) -> None:
     async with a_bench(home, POLICY) as bench:
         client = HearsProgress({1: anyio.ClosedResourceError(), 2: anyio.BrokenResourceError()})
         assert (await run_of(bench, *PLAIN, interaction=client)).status == "posted"
@@ -104,7 +104,8 @@ async def test_a_client_that_is_gone_when_it_is_told_how_far_a_run_is_does_not_s
         await paid_once_each(bench)
 
 
-async def test_a_process_told_to_stop_ends_after_its_present_line_and_another_pays_the_rest_once(home: Path) -> None:
+async def test_a_stopped_process_ends_its_line_and_another_the_run(home: Path) -> None:
+    """Another process pays the rest once."""
     async with a_bench(home, POLICY) as bench:
         gate = bench.wire.gate(lambda request: request.method == "POST")
         async with anyio.create_task_group() as tasks:
@@ -123,7 +124,7 @@ async def test_a_process_told_to_stop_ends_after_its_present_line_and_another_pa
         await other.app.aclose()
 
 
-async def test_recovery_does_not_send_on_where_a_run_would_have_stopped(home: Path) -> None:
+async def test_recovery_does_not_send_where_a_run_would_have_stopped(home: Path) -> None:
     async with a_bench(home, POLICY) as bench:
         await bench.approver("Ana")
         result = await run_of(bench, *PLAIN, "GR-88", "AP-310")
@@ -145,7 +146,7 @@ async def test_recovery_does_not_send_on_where_a_run_would_have_stopped(home: Pa
         assert all([len(await bench.paid(n)) == 1 for n in (*PLAIN, "GR-88", "AP-310")])
 
 
-async def test_a_payment_that_is_just_being_sent_again_is_not_settled_by_hand_as_failed(home: Path) -> None:
+async def test_a_payment_being_resent_cannot_be_settled_as_failed(home: Path) -> None:
     async with a_bench(home, POLICY) as bench:
         await bench.approver("Ana")
         bench.wire.faults = ["lost before"]
@@ -174,7 +175,7 @@ async def test_a_payment_that_is_just_being_sent_again_is_not_settled_by_hand_as
         assert (await bench.spent(), await bench.paid(FIRST)) == ("100.00", [Decimal("100.00")])
 
 
-async def test_the_first_characters_of_an_id_name_a_run_and_never_one_of_its_lines_instead(home: Path) -> None:
+async def test_an_id_prefix_names_a_run_and_never_one_of_its_lines(home: Path) -> None:
     async with a_bench(home, POLICY) as bench:
         result = await run_of(bench, *PLAIN)
         ids = [p.id for p in await bench.proposals()]
@@ -190,7 +191,8 @@ async def test_the_first_characters_of_an_id_name_a_run_and_never_one_of_its_lin
             await bench.app.proposal("")
 
 
-async def test_a_run_all_of_whose_bills_another_run_is_just_paying_pays_nothing_and_says_why(home: Path) -> None:
+async def test_a_run_whose_bills_another_run_is_paying_pays_nothing(home: Path) -> None:
+    """And says why."""
     async with a_bench(home, ROOMY) as bench:
         other = bench.another()
         leaving = bench.wire.gate(lambda request: request.method == "POST")
@@ -214,7 +216,7 @@ async def test_a_run_all_of_whose_bills_another_run_is_just_paying_pays_nothing_
         await other.app.aclose()
 
 
-async def test_a_line_that_was_held_is_released_by_somebody_who_may_release_payments_but_no_runs(home: Path) -> None:
+async def test_who_may_release_payments_may_release_a_held_line(home: Path) -> None:
     people = '[approvers.Ana]\n[approvers.Bo]\ntools = ["pay_bill"]\n'
     async with a_bench(home, people) as bench:
         await bench.approver("Ana", "Bo")

@@ -44,7 +44,8 @@ async def recovered(bench: Bench, rounds: int = 3) -> Bench:
     return other
 
 
-async def test_a_process_that_ended_between_its_claim_and_its_lines_sent_nothing_and_another_pays(home: Path) -> None:
+async def test_a_process_ended_before_its_lines_sent_nothing(home: Path) -> None:
+    """It ended between its claim of the run and its lines; another process pays."""
     async with a_bench(home, ROOMY) as bench:
         run = await released_but_unsent(bench)
         assert await bench.app.store.write(lambda tx: tx.proposals.claim(run.id, "a process that is gone", 120))
@@ -55,9 +56,7 @@ async def test_a_process_that_ended_between_its_claim_and_its_lines_sent_nothing
 
 
 @pytest.mark.parametrize("tool", ["propose_payment_run", "pay_bill"])
-async def test_what_is_open_though_nothing_of_it_ever_left_is_taken_up_and_not_left_for_ever(
-    home: Path, tool: str
-) -> None:
+async def test_an_open_run_that_never_sent_anything_is_taken_up(home: Path, tool: str) -> None:
     async with a_bench(home, ROOMY) as bench:
         if tool == "propose_payment_run":
             waiting = await released_but_unsent(bench)
@@ -80,7 +79,7 @@ async def test_what_is_open_though_nothing_of_it_ever_left_is_taken_up_and_not_l
         assert (await bench.proposal(waiting.id)).state == "posted"
 
 
-async def test_a_look_that_ends_late_does_not_take_a_lease_away_from_whoever_has_it(home: Path) -> None:
+async def test_a_late_look_takes_no_lease_from_its_owner(home: Path) -> None:
     async with a_bench(home, ROOMY) as bench:
         run = await released_but_unsent(bench)
         await bench.app.store.write(lambda tx: tx.proposals.claim(run.id, "sends", 120))
@@ -90,9 +89,10 @@ async def test_a_look_that_ends_late_does_not_take_a_lease_away_from_whoever_has
         assert (current.state, current.lease_owner) == ("dispatching", "sends")
 
 
-async def test_a_process_that_ended_right_after_it_opened_the_lines_has_paid_nothing_and_another_pays(
+async def test_a_process_ended_after_opening_lines_has_paid_nothing(
     home: Path,
 ) -> None:
+    """Another process pays them."""
     async with a_bench(home, POLICY) as bench:
 
         def opened(_request: httpx.Request) -> bool:
@@ -112,7 +112,7 @@ async def test_a_process_that_ended_right_after_it_opened_the_lines_has_paid_not
         await paid_once_each(bench, await recovered(bench))
 
 
-async def test_a_process_that_ended_after_its_last_line_leaves_a_run_that_is_settled_and_not_paid_again(
+async def test_a_process_ended_after_its_last_line_left_a_settled_run(
     home: Path,
 ) -> None:
     async with a_bench(home, POLICY) as bench:
@@ -126,7 +126,7 @@ async def test_a_process_that_ended_after_its_last_line_leaves_a_run_that_is_set
 
 
 @pytest.mark.parametrize("cut", ["power cut before", "power cut after"])
-async def test_many_processes_that_take_up_a_run_at_once_pay_each_bill_once(home: Path, cut: str) -> None:
+async def test_many_processes_resuming_a_run_pay_each_bill_once(home: Path, cut: str) -> None:
     async with a_bench(home, POLICY) as bench:
         bench.wire.faults = [cut]
         with pytest.raises(PowerCut):
@@ -144,7 +144,7 @@ async def test_many_processes_that_take_up_a_run_at_once_pay_each_bill_once(home
             await other.app.aclose()
 
 
-async def test_a_run_whose_lease_runs_out_while_a_line_is_slow_still_pays_each_bill_once(home: Path) -> None:
+async def test_a_run_whose_lease_ends_on_a_slow_line_pays_each_once(home: Path) -> None:
     async with a_bench(home, POLICY) as bench:
         other = bench.another()
         slow = bench.wire.gate(lambda request: request.method == "POST")
@@ -178,7 +178,7 @@ async def test_a_clock_set_back_in_the_middle_of_a_run_changes_nothing(home: Pat
         await paid_once_each(bench)
 
 
-async def test_a_process_so_slow_that_its_run_was_taken_over_opens_and_sends_nothing(home: Path) -> None:
+async def test_a_process_whose_run_was_taken_over_sends_nothing(home: Path) -> None:
     async with a_bench(home, POLICY) as bench:
         other = bench.another()
 
@@ -200,7 +200,7 @@ async def test_a_process_so_slow_that_its_run_was_taken_over_opens_and_sends_not
         await other.app.aclose()
 
 
-async def test_a_policy_that_breaks_in_the_middle_of_a_run_stops_it_until_it_is_mended(home: Path) -> None:
+async def test_a_policy_that_breaks_mid_run_stops_it_until_repaired(home: Path) -> None:
     async with a_bench(home, POLICY) as bench:
         gate = bench.wire.gate(lambda request: request.method == "POST")
         async with anyio.create_task_group() as tasks:
@@ -218,7 +218,7 @@ async def test_a_policy_that_breaks_in_the_middle_of_a_run_stops_it_until_it_is_
         await paid_once_each(bench)
 
 
-async def test_a_run_during_which_rutter_falls_silent_is_taken_up_when_it_is_back(home: Path) -> None:
+async def test_a_run_cut_off_from_rutter_resumes_when_it_is_back(home: Path) -> None:
     async with a_bench(home, POLICY) as bench:
         gate = bench.wire.gate(lambda request: request.method == "POST")
         async with anyio.create_task_group() as tasks:
@@ -237,7 +237,7 @@ async def test_a_run_during_which_rutter_falls_silent_is_taken_up_when_it_is_bac
         await paid_once_each(bench)
 
 
-async def test_two_bills_that_are_gone_do_not_keep_the_bills_behind_them_waiting(home: Path) -> None:
+async def test_two_missing_bills_do_not_block_those_behind_them(home: Path) -> None:
     async with a_bench(home) as bench:
         await bench.approver("Ana")
         held = await run_of(bench, FIRST, SECOND, THIRD, "GR-88")

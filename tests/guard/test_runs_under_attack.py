@@ -39,7 +39,7 @@ async def in_the_middle(
         gate.go.set()
 
 
-async def test_what_a_chat_released_waits_for_an_approver_once_the_policy_wants_one(home: Path) -> None:
+async def test_a_chat_release_waits_once_the_policy_wants_an_approver(home: Path) -> None:
     async with a_bench(home, ROOMY) as bench:
         await bench.approver("Ana")
 
@@ -61,7 +61,7 @@ async def test_what_a_chat_released_waits_for_an_approver_once_the_policy_wants_
         assert await paid_on(bench, PLAIN) == once_each()
 
 
-async def test_a_payee_that_changes_in_the_middle_of_a_run_is_looked_at_again(home: Path) -> None:
+async def test_a_payee_that_changes_during_a_run_is_checked_again(home: Path) -> None:
     async with a_bench(home, ROOMY) as bench:
         await bench.approver("Ana")
 
@@ -101,7 +101,8 @@ async def test_two_approvers_of_the_total_are_enough_for_every_line(home: Path) 
 
 
 @pytest.mark.parametrize("gone", ["Ana", "Bo"])
-async def test_a_line_does_not_leave_on_one_approver_where_its_run_needed_two(home: Path, gone: str) -> None:
+async def test_a_line_needs_as_many_approvers_as_its_run(home: Path, gone: str) -> None:
+    """A line does not leave with one approver where its run needed two."""
     async with a_bench(home, ROOMY.replace('"50000.00"', '"1563.19"').replace('"5000.00"', '"1000.00"')) as bench:
         await bench.approver("Ana", "Bo")
         held = await run_of(bench, *PLAIN)
@@ -122,7 +123,8 @@ async def test_a_line_does_not_leave_on_one_approver_where_its_run_needed_two(ho
 
 
 @pytest.mark.parametrize("how", ["removed", "not named by the policy any more", "bounded by the policy"])
-async def test_who_may_release_no_longer_has_released_nothing_that_is_still_here(home: Path, how: str) -> None:
+async def test_a_removed_approver_has_released_nothing_still_unsent(home: Path, how: str) -> None:
+    """Who may no longer release has released nothing that was not sent yet."""
     async with a_bench(home) as bench:
         await bench.approver("Ana", "Bo")
         held = await run_of(bench, *PLAIN)
@@ -144,7 +146,7 @@ async def test_who_may_release_no_longer_has_released_nothing_that_is_still_here
         assert await bench.paid(SECOND) == []
 
 
-async def test_an_approvers_bound_holds_for_the_total_and_not_for_each_line(home: Path) -> None:
+async def test_an_approvers_bound_applies_to_the_total_not_each_line(home: Path) -> None:
     bounds = '[approvers.Ana.max]\nUSD = "1563.19"\n[approvers.Bo]\ntools = ["pay_bill"]\n[approvers.Cy.max]\n'
     async with a_bench(home, bounds + 'USD = "1563.20"\n') as bench:
         await bench.approver("Ana", "Bo", "Cy")
@@ -159,7 +161,7 @@ async def test_an_approvers_bound_holds_for_the_total_and_not_for_each_line(home
         assert await paid_on(bench, PLAIN) == once_each()
 
 
-async def test_who_may_release_runs_only_has_released_their_lines_as_well(home: Path) -> None:
+async def test_a_right_to_release_runs_covers_their_lines(home: Path) -> None:
     async with a_bench(home, '[approvers.Ana]\ntools = ["propose_payment_run"]\n') as bench:
         await bench.approver("Ana")
         held = await run_of(bench, *PLAIN)
@@ -167,7 +169,7 @@ async def test_who_may_release_runs_only_has_released_their_lines_as_well(home: 
         assert await paid_on(bench, PLAIN) == once_each()
 
 
-async def test_lines_a_run_had_no_time_for_are_void_and_can_be_proposed_anew(home: Path) -> None:
+async def test_lines_a_run_had_no_time_for_can_be_proposed_anew(home: Path) -> None:
     async with a_bench(home) as bench:
         await bench.approver("Ana")
         held = await run_of(bench, *PLAIN)
@@ -188,7 +190,7 @@ async def test_lines_a_run_had_no_time_for_are_void_and_can_be_proposed_anew(hom
         assert await paid_on(bench, PLAIN) == once_each()
 
 
-async def test_a_freeze_in_the_middle_holds_the_rest_which_can_be_released_afterwards(home: Path) -> None:
+async def test_a_freeze_in_the_middle_holds_the_rest_for_release(home: Path) -> None:
     async with a_bench(home) as bench:
         await bench.approver("Ana")
         held = await run_of(bench, *PLAIN)
@@ -245,7 +247,7 @@ async def test_a_freeze_before_the_first_line_leaves_nothing_lost(home: Path) ->
         assert await paid_on(bench, PLAIN) == once_each()
 
 
-async def test_a_bill_that_is_deleted_in_the_middle_does_not_keep_the_others_waiting(home: Path) -> None:
+async def test_a_bill_deleted_in_the_middle_does_not_block_the_others(home: Path) -> None:
     async with a_bench(home) as bench:
         await bench.approver("Ana")
         held = await run_of(bench, *PLAIN)
@@ -265,7 +267,7 @@ async def test_a_bill_that_is_deleted_in_the_middle_does_not_keep_the_others_wai
         assert (await bench.proposal(held.proposal_id)).state == "posted"
 
 
-async def test_a_payment_a_run_took_over_while_somebody_was_asked_says_so(home: Path) -> None:
+async def test_a_payment_a_run_took_over_during_a_question_says_so(home: Path) -> None:
     async with a_bench(home, ROOMY) as bench:
 
         async def meanwhile() -> None:

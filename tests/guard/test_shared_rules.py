@@ -205,7 +205,7 @@ def always(finding: Finding) -> Rule[Any]:
 
 
 @given(_FACTS, _OWN, _SETTINGS, st.lists(st.sampled_from(list(Severity)), max_size=3))
-def test_the_severest_finding_wins_and_more_findings_never_lower_it(
+def test_the_severest_finding_wins_and_more_never_lower_it(
     seen: Facts[Any], own: StoreFacts, settings: dict[str, str], more: list[Severity]
 ) -> None:
     policy = Policy.model_validate({"rules": {"severity": settings}})

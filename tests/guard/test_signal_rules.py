@@ -184,7 +184,7 @@ def test_a_rule_speaks_exactly_at_its_edge(
     assert found == (f"{expected} {wanted}" if expected else None)
 
 
-def test_what_is_unusual_is_said_in_one_sentence_with_its_figures() -> None:
+def test_what_is_unusual_is_one_sentence_with_its_figures() -> None:
     finding = rules.amount_unusual_for_vendor(
         a_prepared_write(usd("950.00")), paid("100.00", "90.00", "111.01"), Policy()
     )
@@ -222,7 +222,7 @@ def test_lines_add_up_with_or_without_their_tax_and_discount(bill: Bill, adds_up
     assert (total in line_sums(bill, total)) is adds_up
 
 
-def test_a_bill_that_shows_no_lines_or_a_line_without_an_amount_is_not_doubted() -> None:
+def test_a_bill_without_lines_or_amounts_is_not_doubted() -> None:
     unsaid = Bill(
         id="b1",
         amount_due=usd("1.00").amount,

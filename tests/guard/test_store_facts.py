@@ -83,7 +83,7 @@ def test_a_freeze_is_known_to_every_write(store: Store) -> None:
         ("unknown", "pay_bill", "b1", "company-2", False),
     ],
 )
-def test_a_write_on_the_same_bill_whose_outcome_is_open_is_in_the_way(
+def test_an_unknown_write_on_the_same_bill_is_in_the_way(
     store: Store, state: str, tool: str, bill: str, company: str, in_the_way: bool
 ) -> None:
     fields = ids_of(bill, "v1") | {"credit_id": "c2"}
@@ -116,7 +116,7 @@ def test_before_sending_only_what_may_have_left_is_in_the_way(store: Store) -> N
         ("link_account", {"tool": "link_account", "state": "unknown"}, False),
     ],
 )
-def test_a_write_waits_for_another_one_that_could_change_its_facts(
+def test_a_write_waits_for_one_that_could_change_its_facts(
     store: Store, mine: str, other: dict[str, str | None], waits: bool
 ) -> None:
     bill_id = None if mine == "create_bill" else "b1"
@@ -140,7 +140,7 @@ def test_a_write_waits_for_another_one_that_could_change_its_facts(
         ("declined", "100.00", 0, False),
     ],
 )
-def test_a_posted_payment_of_the_same_amount_on_the_same_bill_is_a_repeat_for_a_while(
+def test_an_equal_payment_of_the_bill_is_a_repeat_for_a_while(
     store: Store, state: str, amount: str, days_ago: int, repeats: bool
 ) -> None:
     at = START - timedelta(days=days_ago)
@@ -149,7 +149,7 @@ def test_a_posted_payment_of_the_same_amount_on_the_same_bill_is_a_repeat_for_a_
     assert known(store, a_prepared_write()).repeats == ((other.id,) if repeats else ())
 
 
-def test_a_repeat_is_known_though_memo_account_or_date_were_changed(store: Store) -> None:
+def test_another_memo_account_or_date_is_still_a_repeat(store: Store) -> None:
     other = put(store, state="posted", digest="1" * 64)
     changed = a_prepared_write(fields=ids_of("b1", "v1") | {"memo": "another memo"})
 
@@ -157,7 +157,7 @@ def test_a_repeat_is_known_though_memo_account_or_date_were_changed(store: Store
     assert known(store, changed).repeats == (other.id,)
 
 
-def test_a_write_that_moves_no_money_is_a_repeat_only_when_it_is_the_same_in_every_field(store: Store) -> None:
+def test_a_write_without_money_repeats_only_when_fully_equal(store: Store) -> None:
     prepared = a_prepared_write(tool="create_bill", bill_id=None)
     other = put(store, tool="create_bill", state="posted", digest=prepared.digest, bill_id=None)
 
@@ -213,9 +213,7 @@ def test_a_limit_that_is_passed_already_has_nothing_left(store: Store) -> None:
     assert found[1].endswith("; 0.00 USD is left")
 
 
-def test_a_limit_opens_again_when_a_payment_turns_out_not_to_have_happened_or_grows_old(
-    store: Store, clock: FixedClock
-) -> None:
+def test_a_limit_reopens_when_a_payment_fails_or_grows_old(store: Store, clock: FixedClock) -> None:
     first = reserve(store, "60.00")
     assert broken(store, "0.01") is not None
     store.write_now(lambda tx: tx.spend.settle(first, "void"))
@@ -246,7 +244,7 @@ def test_the_same_intent_has_one_digest_and_every_field_is_in_it() -> None:
     assert len({base.digest, *(other.digest for other in others)}) == 5
 
 
-def test_a_date_we_filled_in_is_frozen_but_does_not_make_another_intent_tomorrow() -> None:
+def test_a_default_date_does_not_make_another_intent_tomorrow() -> None:
     def on(date: str, *defaulted: str) -> PreparedWrite:
         fields = {"bill_id": "b1", "date": date}
         return prepare(tool="pay_bill", company_id="c", fields=fields, summary="Pay", defaulted=defaulted)

@@ -103,7 +103,7 @@ async def vendor_named(bench: Bench, name: str) -> Vendor:
     return found
 
 
-async def test_a_new_vendor_a_person_agrees_to_is_entered_with_what_was_said(home: Path) -> None:
+async def test_an_accepted_vendor_is_entered_as_it_was_given(home: Path) -> None:
     async with talking(home, answering=YES) as (client, bench):
         wire = record_writes(bench)
 
@@ -136,7 +136,7 @@ async def test_a_new_vendor_a_person_agrees_to_is_entered_with_what_was_said(hom
         assert [row["id"] for row in found["records"]] == [vendor.id]
 
 
-async def test_without_a_persons_yes_a_vendor_waits_and_a_dry_run_leaves_no_trace(home: Path) -> None:
+async def test_an_unaccepted_vendor_waits_and_a_dry_run_has_no_trace(home: Path) -> None:
     async with talking(home) as (client, bench):
         tried = await done(client, "save_vendor", dry_run=True, **NEW)
         assert (tried["status"], tried["verdict"], await bench.proposals()) == ("dry_run", "ask", [])
@@ -173,7 +173,7 @@ async def test_what_is_no_vendor_and_no_change_is_sent_back(home: Path, given: d
         assert (error["code"], bench.wire.writes, await bench.proposals()) == (code, [], [])
 
 
-async def test_a_second_vendor_of_a_name_is_refused_and_one_of_almost_a_name_asks(home: Path) -> None:
+async def test_a_second_vendor_of_a_name_is_refused_a_similar_asks(home: Path) -> None:
     async with talking(home, answering=YES) as (client, bench):
         for name in ("acme packaging", "ACME PACKAGING", "Old Mill Printing"):
             refused = await failed(client, "save_vendor", name=name, currency="USD")
@@ -187,9 +187,10 @@ async def test_a_second_vendor_of_a_name_is_refused_and_one_of_almost_a_name_ask
         assert "‹Acme Packaging›" in tried["findings"][1]["message"]
 
 
-async def test_a_vendors_new_email_needs_an_approver_and_the_next_payment_still_finds_a_changed_vendor(
+async def test_a_new_email_needs_an_approver_and_flags_a_payment(
     home: Path,
 ) -> None:
+    """The next payment still finds a changed vendor."""
     async with talking(home, '[tools]\npay_bill = "allow"', answering=YES) as (client, bench):
         vendor = await vendor_named(bench, "Northwind Utilities")
         bill = await bench.bill("NW-2291")
@@ -251,7 +252,7 @@ async def change_by_hand(bench: Bench, name: str, draft: VendorUpdate) -> None:
         (VendorUpdate(addresses=(AddressDraft(type="billing", address1="Elsewhere"),)), "refused", "vendor.moved"),
     ],
 )
-async def test_a_vendor_that_changed_after_the_release_is_not_changed_over_it(
+async def test_a_vendor_changed_after_the_release_is_not_overwritten(
     home: Path, draft: VendorUpdate, state: str, code: str
 ) -> None:
     async with talking(home) as (client, bench):
@@ -269,7 +270,7 @@ async def test_a_vendor_that_changed_after_the_release_is_not_changed_over_it(
         assert [key for _, key in bench.wire.writes] == ["by hand"]
 
 
-async def test_a_namesake_entered_by_hand_after_the_release_keeps_the_second_one_out(home: Path) -> None:
+async def test_a_namesake_entered_by_hand_keeps_the_second_one_out(home: Path) -> None:
     async with talking(home) as (client, bench):
         held = await done(client, "save_vendor", **NEW)
 
@@ -310,7 +311,7 @@ async def test_a_change_of_a_vendor_whose_answer_was_lost_is_made_once(home: Pat
         assert (await vendor_named(bench, "Kestrel Freight")).phone == "+31 10 555 0100"
 
 
-async def test_a_currency_alone_is_no_detail_by_which_a_payee_is_hijacked(home: Path) -> None:
+async def test_a_currency_alone_does_not_hijack_a_payee(home: Path) -> None:
     async with talking(home, answering=YES) as (client, bench):
         saved = await done(client, "save_vendor", vendor_id="Kestrel Freight", currency="GBP")
 
@@ -341,7 +342,7 @@ async def test_a_blocked_name_is_not_entered(home: Path) -> None:
         ("XERO", "", NEW | {"currency": "GBP"}, ""),
     ],
 )
-async def test_what_a_platform_is_not_known_to_do_with_vendors_is_said_before_anything_is_sent(
+async def test_unsupported_vendor_writes_are_said_before_sending(
     home: Path, platform: str, vendor: str, given: dict[str, Any], words: str
 ) -> None:
     async with talking(home, platform=platform) as (client, bench):

@@ -101,7 +101,7 @@ def test_a_rule_speaks_exactly_at_its_edge(
     assert said(rule(prepared, seen, policy)) == expected
 
 
-async def test_a_void_waits_for_a_named_approver_whoever_says_yes_in_the_chat_and_makes_the_bill_due_again(
+async def test_a_void_needs_an_approver_and_makes_the_bill_due_again(
     home: Path,
 ) -> None:
     async with talking(home, answering=answer("accept", approve=True)) as (client, bench):
@@ -146,7 +146,7 @@ async def test_of_a_part_payment_only_its_own_part_is_due_again(home: Path) -> N
         assert await bench.paid(BILL) == [Decimal("100.00")]
 
 
-async def test_a_payment_of_several_bills_is_taken_back_from_each_of_them(home: Path) -> None:
+async def test_a_payment_of_several_bills_is_voided_on_each(home: Path) -> None:
     async with talking(home) as (client, bench):
         shares = {"NW-2291": "684.20", "NW-2304": "30.01"}
         bills = [await bench.bill(number) for number in shares]
@@ -201,9 +201,7 @@ def a_linked_bill(due: str, **linked: str) -> Bill:
         (a_linked_bill("40.00", p1="50.00", p2="10.00"), a_linked_bill("50.00", p1="50.00"), False),
     ],
 )
-def test_a_bill_has_let_a_payment_go_when_it_is_due_by_exactly_as_much_more(
-    was: Bill, now: Bill, expected: bool
-) -> None:
+def test_a_void_is_seen_when_exactly_its_amount_is_due_again(was: Bill, now: Bill, expected: bool) -> None:
     assert has_let_go(now, links_of(was), "p1") is expected
 
 
@@ -239,9 +237,10 @@ async def test_a_blocked_vendors_payment_can_still_be_taken_back(home: Path) -> 
         assert (await bench.approve(held["proposal_id"])).state == "posted"
 
 
-async def test_a_void_frees_nothing_of_the_limits_and_paying_again_is_a_repeat_that_an_approver_can_release(
+async def test_a_void_frees_no_limit_and_paying_again_is_a_repeat(
     home: Path,
 ) -> None:
+    """An approver can release the repeat."""
     policy = """
     [tools]
     pay_bill = "allow"
@@ -274,7 +273,7 @@ async def test_a_void_frees_nothing_of_the_limits_and_paying_again_is_a_repeat_t
         assert "refuse amount.over_day_limit" in findings_in(third)
 
 
-async def test_an_answer_lost_after_the_void_is_found_in_the_ledger_and_nothing_is_sent_again(home: Path) -> None:
+async def test_a_void_with_a_lost_reply_is_found_and_not_sent_again(home: Path) -> None:
     async with talking(home) as (client, bench):
         payment_id = await paid(bench)
         held = await done(client, "void_payment", payment_id=payment_id)
@@ -289,7 +288,7 @@ async def test_an_answer_lost_after_the_void_is_found_in_the_ledger_and_nothing_
         assert len(bench.wire.writes) == 1
 
 
-async def test_a_void_lost_on_its_way_out_is_sent_once_more_under_its_key(home: Path) -> None:
+async def test_a_void_lost_on_its_way_out_is_sent_once_more(home: Path) -> None:
     async with talking(home) as (client, bench):
         payment_id = await paid(bench)
         held = await done(client, "void_payment", payment_id=payment_id)
@@ -303,7 +302,7 @@ async def test_a_void_lost_on_its_way_out_is_sent_once_more_under_its_key(home: 
         assert await due(bench, BILL) == ("open", WHOLE)
 
 
-async def test_a_bill_that_changed_after_the_release_holds_the_void_again(home: Path) -> None:
+async def test_a_bill_changed_after_the_release_holds_the_void(home: Path) -> None:
     async with talking(home) as (client, bench):
         payment_id = await paid(bench, "100.00")
         held = await done(client, "void_payment", payment_id=payment_id)
@@ -317,7 +316,7 @@ async def test_a_bill_that_changed_after_the_release_holds_the_void_again(home: 
         assert await due(bench, BILL) == ("partially_paid", Decimal("634.20"))
 
 
-async def test_a_payment_somebody_voided_by_hand_after_the_release_is_refused_and_not_sent(home: Path) -> None:
+async def test_a_payment_voided_by_hand_is_refused_and_not_sent(home: Path) -> None:
     async with talking(home) as (client, bench):
         payment_id = await paid(bench)
         held = await done(client, "void_payment", payment_id=payment_id)
@@ -335,7 +334,7 @@ async def test_a_payment_somebody_voided_by_hand_after_the_release_is_refused_an
         assert [key for _, key in bench.wire.writes] == ["voided by hand"]
 
 
-async def test_a_bill_being_paid_is_not_voided_under_its_payment_nor_paid_under_its_void(home: Path) -> None:
+async def test_a_bill_is_not_paid_and_voided_at_the_same_time(home: Path) -> None:
     async with talking(home, '[tools]\npay_bill = "allow"') as (client, bench):
         payment_id = await paid(bench, "100.00")
         held = await done(client, "void_payment", payment_id=payment_id)
@@ -357,7 +356,7 @@ async def test_a_bill_being_paid_is_not_voided_under_its_payment_nor_paid_under_
 
 
 @pytest.mark.parametrize("platform", ["XERO", "SAGE_INTACCT"])
-async def test_a_platform_that_is_not_known_to_void_says_so_before_anything_is_sent(home: Path, platform: str) -> None:
+async def test_an_unsupported_void_is_said_before_anything_is_sent(home: Path, platform: str) -> None:
     number = "TS-1" if platform == "XERO" else "MM-1"
     async with talking(home, platform=platform) as (client, bench):
         [link] = (await bench.bill(number)).linked_payments

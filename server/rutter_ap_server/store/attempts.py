@@ -1,4 +1,4 @@
-"""Attempts: what was sent is journalled before it leaves, so that a crash at any line leaves a trace to follow."""
+"""Attempts: each request is journalled before it is sent, so that a crash at any line leaves a trace to follow."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rutter_ap_server.store.schema import attempts
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One sending; `before` is what the ledger showed just before it, by which an unknown outcome is told."""
+    """One attempt to send. `before` is the ledger's state just before it, which helps to settle an unknown outcome."""
 
     id: int
     idempotency_key: str
@@ -36,7 +36,7 @@ class Attempts:
         self._now = now
 
     def add(self, proposal_id: str, idempotency_key: str, before: dict[str, Any]) -> None:
-        """Journals a sending before it leaves."""
+        """Journals an attempt before anything is sent."""
         values = {
             "proposal_id": proposal_id,
             "idempotency_key": idempotency_key,
@@ -46,7 +46,7 @@ class Attempts:
         self._connection.execute(insert(attempts), values)
 
     def last(self, proposal_id: str) -> Attempt | None:
-        """The newest sending of a proposal."""
+        """The latest attempt of a proposal."""
         query = select(attempts).where(attempts.c.proposal_id == proposal_id).order_by(attempts.c.id.desc()).limit(1)
         row = self._connection.execute(query).first()
         if row is None:
@@ -65,7 +65,7 @@ class Attempts:
     def settle(
         self, proposal_id: str, outcome: str, *, upstream_id: str | None, job_id: str | None, reason: str | None
     ) -> None:
-        """Writes what became of the newest sending; an id learnt earlier is kept."""
+        """Records the outcome of the latest attempt; ids learnt earlier are kept."""
         last = self.last(proposal_id)
         if last is None:
             return

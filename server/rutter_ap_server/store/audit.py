@@ -34,13 +34,13 @@ class Entry:
     hash: str
 
     def computed(self) -> str:
-        """The hash this entry ought to carry: over everything else in it, the hash before it included."""
+        """The hash this entry should have: over everything else in it, including the previous hash."""
         return digest([self.seq, self.at, self.kind, self.actor, self.proposal_id, self.body, self.previous])
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """Whether the chain holds; `broken_at` is the first entry that does not fit, with why."""
+    """Whether the chain holds; `broken_at` is the first entry that does not fit, and `reason` says why."""
 
     entries: int
     head: str
@@ -64,9 +64,9 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """The end of the chain at one moment, to be kept where nobody who can change the store can change it.
+    """The end of the chain at one moment, to be kept where those who can change the store cannot change it.
 
-    `at` is when it was taken. Whoever cuts the newest entries off leaves a chain that holds; only an anchor tells.
+    `at` is when it was taken. A chain whose newest entries were cut off still holds; only an anchor reveals the cut.
     """
 
     seq: int
@@ -75,12 +75,12 @@ class Anchor:
 
     @property
     def json(self) -> str:
-        """The anchor as a line to keep."""
+        """The anchor as one line of JSON, to keep."""
         return canonical({"seq": self.seq, "hash": self.hash, "at": self.at})
 
     @classmethod
     def from_json(cls, text: str) -> Anchor:
-        """The anchor in a line that was kept. Raises `StoreError`: what cannot be read must not pass for no anchor."""
+        """Reads an anchor that was kept. Raises `StoreError`: an unreadable anchor must not pass for no anchor."""
         try:
             kept = json.loads(text)
             anchor = cls(kept["seq"], kept["hash"], kept["at"])
@@ -97,7 +97,7 @@ class AuditLog:
     def __init__(self, connection: Connection, now: datetime, head: Head) -> None:
         self._connection = connection
         self._now = now
-        # The caller holds the write lock, so nobody else can move it.
+        # The caller holds the write lock, so no other writer can move it.
         self._head = head
 
     def append(self, kind: str, *, actor: str, proposal_id: str | None = None, **body: Any) -> None:
@@ -122,7 +122,7 @@ class AuditLog:
         query = select(audit).order_by(audit.c.seq).limit(PAGE_ENTRIES)
         if proposal_id is not None:
             query = query.where(audit.c.proposal_id == proposal_id)
-        # Page by page, since a cursor of the database's own would stay open behind a reader that stops early.
+        # Page by page, because a database cursor would stay open behind a reader that stops early.
         last: Entry | None = None
         while True:
             page = query if last is None else query.where(audit.c.seq > last.seq)
@@ -134,7 +134,7 @@ class AuditLog:
                 return
 
     def verify(self, anchor: Anchor | None = None) -> Verification:
-        """Walks the whole chain; with an anchor it also finds a tail that was cut, or written anew."""
+        """Checks the whole chain; with an anchor it also finds a tail that was cut off or rewritten."""
         expected_seq, previous = 1, GENESIS
         for entry in self.entries():
             reason = _misfit(entry, expected_seq, previous, anchor)
@@ -158,7 +158,7 @@ def _instant(text: str) -> datetime | None:
     try:
         return unstamp(text)
     except ValueError:
-        # Somebody wrote into the newest entry. That is for `verify` to say, which must not be stopped by it.
+        # The newest entry was tampered with. `verify` will report that, so it must not fail here.
         return None
 
 

@@ -1,4 +1,4 @@
-"""Canonical JSON: one spelling for one value, so that digests and the audit chain mean something."""
+"""Canonical JSON: one spelling for one value, so that digests can be compared (RFC 8785's aim, without numbers)."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 
 def canonical(value: Any) -> str:
-    """JSON with sorted keys, no spaces, ASCII only. Takes texts, ints, bools, None, lists and objects; never a float.
+    """JSON with sorted keys, no spaces, ASCII only. Takes strings, ints, bools, None, lists and objects; never a float.
 
-    Amounts and dates enter as texts, so that no number format can change a digest.
+    Amounts and dates are passed as strings, so that no number format can change a digest.
     """
     _refuse_floats(value)
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)

@@ -1,6 +1,6 @@
-"""Connected companies that are kept here: which connection of Rutter's each is, and whether it can be used yet.
+"""Saved connections: which Rutter connection each company is, and whether it can be used yet.
 
-Their access tokens stand in `secrets`, sealed; this table holds nothing that opens anything.
+Their access tokens are in `secrets`, sealed; this table holds no secret.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ Index("connections_by_status", connections.c.environment, connections.c.status)
 
 @dataclass(frozen=True, slots=True)
 class SavedConnection:
-    """One connection. `id` is Rutter's; `name` is what people here call it, "" until it has one."""
+    """One connection. `id` is Rutter's; `name` is what people here call it, or "" while it has none."""
 
     id: str
     environment: str
@@ -52,24 +52,24 @@ class SavedConnection:
 
 
 class Connections:
-    """Reads and writes inside the caller's transaction. A removed connection stays on record, without its secrets."""
+    """Reads and writes inside the caller's transaction. A removed connection stays on record without its secrets."""
 
     def __init__(self, connection: Connection, now: datetime) -> None:
         self._connection = connection
         self._now = now
 
     def revision(self) -> int:
-        """A number that grows with every change, so that whoever holds a list knows cheaply that it is out of date."""
+        """A number that grows with every change, so that a cached list is cheaply known to be out of date."""
         row = self._connection.execute(select(meta.c.value).where(meta.c.key == _REVISION_KEY)).first()
         return int(row.value) if row is not None else 0
 
     def get(self, connection_id: str) -> SavedConnection | None:
-        """The connection with that id, in whatever state."""
+        """The connection with that id, in any state."""
         row = self._connection.execute(select(connections).where(connections.c.id == connection_id)).first()
         return _kept(row) if row else None
 
     def all(self, environment: str, statuses: Collection[KeptStatus] = _IN_USE) -> tuple[SavedConnection, ...]:
-        """Those of an environment in some states, the oldest first."""
+        """The connections of an environment with one of those statuses, the oldest first."""
         query = select(connections).where(
             connections.c.environment == environment, connections.c.status.in_(list(statuses))
         )
@@ -77,10 +77,9 @@ class Connections:
         return tuple(_kept(row) for row in rows)
 
     def begin(self, connection_id: str, *, environment: str, name: str) -> SavedConnection:
-        """Writes a connection down that a person has yet to link.
+        """Saves a connection that a person has yet to link.
 
-        Where one of that name waits already, that one is answered and nothing is written: of two that are begun at
-        once, one is kept.
+        Returns the pending connection of that name if there is one: of two begun at once, one is kept.
         """
         waiting = [one for one in self.all(environment, ["pending"]) if fold(one.name) == fold(name)]
         if waiting:
@@ -101,23 +100,23 @@ class Connections:
         return SavedConnection(connection_id, environment, name, None, "pending", self._now, self._now)
 
     def activate(self, connection_id: str, *, name: str, platform: str) -> bool:
-        """A person linked it: it can be used from now on. False when it was not waiting."""
+        """Marks it linked, so that it can be used. False when it was not pending."""
         return self._set(connection_id, ["pending"], status="active", name=name, platform=platform, last_seen=True)
 
     def rename(self, connection_id: str, name: str) -> bool:
-        """Gives it another name; False when there is no such connection in use."""
+        """Renames it. False when there is no such connection in use."""
         return self._set(connection_id, _IN_USE, name=name)
 
     def remove(self, connection_id: str) -> bool:
-        """It is not used any more; False when it was not. Its secrets are the caller's to delete."""
+        """Takes it out of use. False when it was not in use. The caller deletes its secrets."""
         return self._set(connection_id, _IN_USE, status="removed")
 
     def touch(self, connection_id: str) -> bool:
-        """Says that something about it changed that stands elsewhere, such as its access token."""
+        """Records that something about it changed elsewhere, such as its access token."""
         return self._set(connection_id, _IN_USE)
 
     def seen(self, connection_ids: Collection[str]) -> None:
-        """Rutter answered for these just now. No change in what they are, so that nobody needs to read them again."""
+        """Records that Rutter answered for these just now, which does not count as a change."""
         chosen = connections.c.id.in_(list(connection_ids))
         self._connection.execute(update(connections).where(chosen).values(last_seen_at=stamp(self._now)))
 
@@ -133,7 +132,7 @@ class Connections:
         return bool(done.rowcount)
 
     def _changed(self) -> None:
-        # The caller holds the write lock: nobody counts beside us.
+        # The caller holds the write lock, so no other writer increments it.
         following = str(self.revision() + 1)
         self._connection.execute(delete(meta).where(meta.c.key == _REVISION_KEY))
         self._connection.execute(insert(meta).values(key=_REVISION_KEY, value=following))

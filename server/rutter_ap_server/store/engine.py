@@ -34,7 +34,7 @@ __all__ = ["Store", "StoreError", "Tx"]
 
 T = TypeVar("T")
 TRIES_MAX = 3
-_TRY_AGAIN = ("40001", "40P01")  # PostgreSQL's serialization_failure and deadlock_detected: nothing of it was kept.
+_TRY_AGAIN = ("40001", "40P01")  # PostgreSQL's serialization_failure and deadlock_detected: nothing was written.
 
 
 class Tx:
@@ -82,14 +82,14 @@ class Store:
             return self._opened
 
     async def read(self, work: Callable[[Tx], T]) -> T:
-        """Runs `work` in a read transaction, on a thread of its own."""
+        """Runs `work` in a read transaction on a worker thread."""
         return await anyio.to_thread.run_sync(self.read_now, work)
 
     async def write(self, work: Callable[[Tx], T]) -> T:
         """Runs `work` in one transaction that is durable once this returns.
 
-        A cancellation that arrives meanwhile waits: a transaction is never left half done. What `work` does outside
-        of its transaction must bear being done again: a database may ask for another try.
+        A cancellation during it waits: a transaction is never left half done. Whatever `work` does outside its
+        transaction must be safe to repeat, because a database may ask for another try.
         """
         return await anyio.to_thread.run_sync(self.write_now, work)
 
@@ -115,10 +115,10 @@ class Store:
     def _now(self, head: Head) -> datetime:
         """The clock, or the store's own time where the clock is behind the newest entry of the audit chain.
 
-        A clock set back would revive questions and proposals that had run out, and make the latest proposal of an
-        intent look older than one before it; so would a replica whose clock is slow. The store's time therefore never
-        goes back. It does not stand still either, which would keep leases and questions alive: it goes on from the
-        newest entry at the clock's own pace, until the clock has caught up.
+        A clock that is set back, or is slow on one replica, would revive expired questions and proposals, and make the
+        latest proposal for a request look older than an earlier one. So the store's time never goes back. It does not
+        stop either, which would keep leases and questions alive: it continues from the newest entry at the clock's
+        pace until the clock has caught up.
         """
         now = self._clock.now()
         if head.at is None or now >= head.at:
@@ -128,7 +128,7 @@ class Store:
         return now + self._ahead
 
     def close(self) -> None:
-        """Closes every connection; the write-ahead log is folded into the file by the last one."""
+        """Closes every connection; the last one folds the write-ahead log into the file."""
         if self._opened is not None:
             self._opened.dispose()
 

@@ -1,4 +1,4 @@
-"""What can go wrong with the store, said without a word of the database's own: that text may hold what was written."""
+"""What can go wrong with the store. The database's own error text is left out: it may contain stored values."""
 
 from __future__ import annotations
 

@@ -29,9 +29,9 @@ def current(stamp: str | None) -> bool:
 
 
 def stamp_of(connection: Connection, not_ours: str) -> str | None:
-    """The revision of the store behind a connection; None when there is nothing at all yet.
+    """The revision of the store behind a connection; None for an empty database.
 
-    Raises `StoreError` saying `not_ours` where there are tables, but no stamp.
+    Raises `StoreError` with the message `not_ours` where there are tables but no stamp.
     """
     tables = inspect(connection).get_table_names()
     if not tables:
@@ -45,8 +45,8 @@ def stamp_of(connection: Connection, not_ours: str) -> str | None:
 def upgrade(connection: Connection, not_ours: str) -> None:
     """Makes or upgrades the tables, in the caller's transaction.
 
-    The caller holds the lock that keeps every other process out. The stamp is read again under it, since another
-    process may have done the work meanwhile; tables and stamp change together or not at all.
+    The caller holds the lock that keeps every other process out. The stamp is read again under it, because another
+    process may have migrated in the meantime; tables and stamp change together or not at all.
     """
     stamp = stamp_of(connection, not_ours)
     if current(stamp):
@@ -60,6 +60,6 @@ def upgrade(connection: Connection, not_ours: str) -> None:
 
 @cache
 def scripts() -> ScriptDirectory:
-    """The steps, as Alembic orders them."""
+    """The migrations, as Alembic orders them."""
     folder = str(Path(__file__).parent / "migrations")
     return ScriptDirectory(folder, version_locations=[folder])

@@ -1,4 +1,4 @@
-"""How a transaction begins: each database spells the three ways for itself, and the store only names one."""
+"""How a transaction begins: the store names one of three modes, and each database has its own statements for it."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ OPTION = "rutter_ap_mode"
 
 
 def begin_as(connection: Connection, mode: Mode) -> Connection:
-    """The same connection, whose next transaction begins so."""
+    """The same connection, with that mode for its next transaction."""
     return connection.execution_options(**{OPTION: mode})
 
 
 def mode_of(connection: Connection) -> Mode:
-    """How its next transaction begins; as a writer where nobody said, which is slow but never wrong."""
+    """The mode of its next transaction; `write` by default, which is slow but never wrong."""
     mode: Mode = connection.get_execution_options().get(OPTION, "write")
     return mode

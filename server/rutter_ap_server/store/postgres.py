@@ -1,14 +1,14 @@
-"""A store in PostgreSQL, for many replicas: writers take turns by one lock, so that what is checked stays true.
+"""A store in PostgreSQL, for many replicas: writers take turns under one lock, so that what was checked stays true.
 
 Every write transaction begins with `LOCK TABLE meta IN EXCLUSIVE MODE`, which is what BEGIN IMMEDIATE is to SQLite:
 one writer per store at a time, readers never waiting. It is exact for two reasons. LOCK takes no snapshot, so the
-transaction's view of the data begins after the lock is had (PostgreSQL docs: LOCK); and a lock is let go only after
-its commit is visible, so that view holds everything every earlier writer did. Limits over windows, one claim a
-proposal, one write a bill, the head of the audit chain: each is a check of what others wrote before, so each is
-exact. Finer locks would let more companies write at once, but the audit chain has one head anyway.
+transaction's snapshot is taken after the lock is held (PostgreSQL docs: LOCK); and a lock is released only after its
+commit is visible, so that snapshot contains everything earlier writers did. Limits over windows, one claim per
+proposal, one write per bill, the head of the audit chain: each checks what others wrote before, so each is exact.
+Finer locks would let more companies write at once, but the audit chain has one head anyway.
 
-The level is SERIALIZABLE as well. The lock alone would do, and lets writers wait rather than fail; the level turns
-any write that went past the lock into a failure, which is tried again, rather than into a wrong sum.
+The isolation level is SERIALIZABLE as well. The lock alone would be enough, and it makes writers wait rather than
+fail; the level turns any write that bypassed the lock into a failure, which is retried, rather than a wrong sum.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ from rutter_ap_server.store.modes import Mode, begin_as, mode_of
 CONNECTIONS_KEPT = 5
 CONNECTIONS_MAX = 15
 POOL_WAIT_SECONDS = 30
-# A statement, the wait for the lock, and a holder that fell silent (a replica whose network was cut while it held the
-# lock) each have an end; without the last, one dead replica would stop all others for as long as TCP hopes.
+# Limits for a statement, for the wait for the lock, and for a silent holder, such as a replica whose network was cut
+# while it held the lock: without the last, one dead replica would stop all others until TCP gives up.
 _LIMITS = (
     "SET LOCAL statement_timeout = '60s'; SET LOCAL lock_timeout = '30s'; "
     "SET LOCAL idle_in_transaction_session_timeout = '60s'; "
 )
-# Set in each transaction, not in the session: behind a pooler a session is anybody's.
+# Set in each transaction, not in the session: behind a pooler, sessions are shared.
 _BEGINNINGS: dict[Mode, str] = {
     "read": "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; " + _LIMITS,
     "write": "BEGIN ISOLATION LEVEL SERIALIZABLE; "
     + _LIMITS
     + "SET LOCAL synchronous_commit = on; LOCK TABLE meta IN EXCLUSIVE MODE",
-    # READ COMMITTED, since this lock is had by a SELECT: what comes after must see what its last holder did.
+    # READ COMMITTED, because a SELECT takes this lock: the statements after it must see what the last holder did.
     "prepare": "BEGIN ISOLATION LEVEL READ COMMITTED; " + _LIMITS + "SELECT pg_advisory_xact_lock(8246779703540740722)",
 }
 _CONNECT: dict[str, Any] = {
@@ -47,7 +47,7 @@ _CONNECT: dict[str, Any] = {
     "keepalives_interval": 10,
     "keepalives_count": 3,
     "tcp_user_timeout": 60_000,
-    # Prepared statements belong to a session, and behind a pooler a session is anybody's.
+    # Prepared statements belong to a session, and behind a pooler, sessions are shared.
     "prepare_threshold": None,
 }
 
@@ -67,7 +67,7 @@ def open_engine(url: URL) -> Engine:
         raise
     except SQLAlchemyError:
         engine.dispose()
-        # Nothing of the error itself: it names hosts and users.
+        # The error itself is left out: it names hosts and users.
         raise StoreError(UNREACHABLE) from None
     return engine
 
@@ -82,7 +82,7 @@ def _engine(url: URL) -> Engine:
             pool_size=CONNECTIONS_KEPT,
             max_overflow=CONNECTIONS_MAX - CONNECTIONS_KEPT,
             pool_timeout=POOL_WAIT_SECONDS,
-            # A server that was started anew is met with a fresh connection, not with an error.
+            # After a restart of the server, a stale connection is replaced instead of failing.
             pool_pre_ping=True,
         )
     except ImportError:
@@ -100,7 +100,7 @@ def _is_ready(engine: Engine) -> bool:
         with begin_as(engine.connect(), "read") as connection, connection.begin():
             stamp = connection.execute(migrate.STAMP).scalar()
     except ProgrammingError:
-        # No such table, or one of another shape: looked into with more care under the lock.
+        # The table is missing or has another shape: examined more carefully under the lock.
         return False
     return stamp is not None and migrate.current(str(stamp))
 
@@ -111,7 +111,7 @@ def _prepare(engine: Engine) -> None:
             if connection.exec_driver_sql("SHOW server_encoding").scalar() != "UTF8":
                 raise StoreError("the database in RUTTER_AP_DATABASE_URL must be made with ENCODING 'UTF8'")
             if migrate.stamp_of(connection, NOT_OUR_DATABASE) is not None:
-                # Writers of an older version that are open now finish first, and the next wait.
+                # Running transactions of an older version finish first, and later ones wait.
                 connection.exec_driver_sql("LOCK TABLE meta IN EXCLUSIVE MODE")
             migrate.upgrade(connection, NOT_OUR_DATABASE)
     except ProgrammingError as error:
@@ -124,7 +124,7 @@ def _prepare(engine: Engine) -> None:
 
 
 def _on_connect(connection: Any, _record: Any) -> None:
-    # As with SQLite, the driver opens no transactions of its own: BEGIN is ours, since what follows it matters.
+    # As with SQLite, the driver opens no transactions: we send BEGIN ourselves, because what follows it matters.
     connection.autocommit = True
 
 
@@ -133,8 +133,8 @@ def _on_begin(connection: Connection) -> None:
 
 
 def _on_commit(connection: Connection) -> None:
-    # PostgreSQL answers the COMMIT of a transaction in which a statement failed with a silent ROLLBACK. Whoever caught
-    # that failure would believe that the rest is kept.
+    # PostgreSQL turns the COMMIT of a transaction with a failed statement into a silent ROLLBACK. Code that caught that
+    # failure would believe the rest was written.
     driver = connection.connection.driver_connection
     if driver is not None and driver.info.transaction_status.name == "INERROR":
         raise StoreError("the store could not be read or written")

@@ -1,4 +1,4 @@
-"""Proposals and their approvals, as rows: what is frozen never changes, only its state does."""
+"""Proposals and their approvals: the prepared write of a proposal never changes, only its state does."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from rutter_ap_tools.money import Money
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """One person's release, bound to the facts it was given for."""
+    """One person's approval, bound to the facts it was given for."""
 
     approver: str
     channel: str
@@ -30,7 +30,7 @@ class Approval:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A frozen intent and what became of it."""
+    """A prepared write and its state."""
 
     id: str
     digest: str
@@ -57,7 +57,7 @@ class Proposal:
     expires_at: datetime
     lease_owner: str | None = None
     lease_until: datetime | None = None
-    # The payment run this is a line of.
+    # The payment run this belongs to.
     run_id: str | None = None
 
 
@@ -77,20 +77,20 @@ class Proposals:
         return self._one(select(proposals).where(proposals.c.id == proposal_id))
 
     def starting_with(self, prefix: str) -> list[Proposal]:
-        """The proposals whose id starts so: a person types the first characters."""
+        """The proposals whose id starts with `prefix`: a person types only the first characters."""
         query = select(proposals).where(proposals.c.id.startswith(prefix, autoescape=True)).limit(5)
         return self._many(query)
 
     def open_with_digest(self, company_id: str, digest: str) -> Proposal | None:
-        """The open proposal for one intent, if there is one."""
+        """The open proposal with that digest, if there is one."""
         return self._one(_with_digest(company_id, digest).where(proposals.c.state.in_(OPEN_STATES)))
 
     def latest_with_digest(self, company_id: str, digest: str) -> Proposal | None:
-        """The newest proposal for one intent, open or closed."""
+        """The newest proposal with that digest, open or closed."""
         return self._one(_with_digest(company_id, digest).order_by(proposals.c.created_at.desc()).limit(1))
 
     def posted_with_digest(self, company_id: str, digest: str, since: datetime) -> list[Proposal]:
-        """The proposals for one intent that were posted since then."""
+        """The proposals with that digest that were posted since then."""
         c = proposals.c
         return self._many(_with_digest(company_id, digest).where(c.state == State.POSTED, c.updated_at >= stamp(since)))
 
@@ -108,7 +108,7 @@ class Proposals:
         return self._many(select(proposals).where(c.company_id == company_id, c.state.in_(list(states))))
 
     def of_run(self, run_id: str) -> list[Proposal]:
-        """The lines of a payment run, in no order."""
+        """The payments of a payment run, in no particular order."""
         return self._many(select(proposals).where(proposals.c.run_id == run_id))
 
     def in_states(self, states: Collection[State], limit: int = 200) -> list[Proposal]:
@@ -125,9 +125,9 @@ class Proposals:
         after: tuple[str, str] | None = None,
         limit: int,
     ) -> list[Proposal]:
-        """A company's proposals in those states, newest first; `after` is the stamp and id of the last one before.
+        """A company's proposals in those states, newest first; `after` is the time and id of the last one shown.
 
-        One whose time is up while it is held counts as expired, though nobody has written that down yet.
+        A held proposal whose time is up counts as expired, even before it is marked so.
         """
         c, now = proposals.c, stamp(self._now)
         chosen = c.state.in_(list(states)) & ((c.state != State.HELD) | (c.expires_at > now))
@@ -141,7 +141,7 @@ class Proposals:
         return self._many(query.order_by(c.created_at.desc(), c.id.desc()).limit(limit))
 
     def move(self, proposal_id: str, from_states: Collection[State], to: str, **values: Any) -> bool:
-        """Changes the state if it is one of `from_states`; False when somebody else was quicker."""
+        """Changes the state if it is one of `from_states`; False when another process was quicker."""
         done = self._connection.execute(
             _update(proposal_id)
             .where(proposals.c.state.in_(from_states))
@@ -178,7 +178,7 @@ class Proposals:
         return self.move(proposal_id, [State.RELEASED], State.DISPATCHING, lease_owner=owner, lease_until=until)
 
     def renew(self, proposal_id: str, lease_seconds: int) -> None:
-        """Prolongs the lease of whoever is sending it, if somebody is."""
+        """Extends the lease of the process that is sending it, if there is one."""
         until = stamp(self._now + timedelta(seconds=lease_seconds))
         self._connection.execute(
             _update(proposal_id)
@@ -187,7 +187,7 @@ class Proposals:
         )
 
     def take_over(self, proposal_id: str, owner: str, lease_seconds: int) -> bool:
-        """Takes one whose outcome is open, for finding it out: unknown, or dispatching with a lease that ran out."""
+        """Takes over a proposal to find out its outcome: an unknown one, or one being sent whose lease has expired."""
         until = stamp(self._now + timedelta(seconds=lease_seconds))
         free = proposals.c.lease_until.is_(None) | (proposals.c.lease_until < stamp(self._now))
         done = self._connection.execute(
@@ -198,7 +198,7 @@ class Proposals:
         return bool(done.rowcount)
 
     def approve(self, proposal_id: str, approver: str, channel: str, fingerprint: str) -> None:
-        """Records one person's release for the facts with that fingerprint."""
+        """Records one person's approval for the facts with that fingerprint."""
         values = {
             "proposal_id": proposal_id,
             "approver": approver,
@@ -209,14 +209,14 @@ class Proposals:
         self._connection.execute(insert(approvals), values)
 
     def approvals(self, proposal_id: str) -> tuple[Approval, ...]:
-        """The releases that still count."""
+        """The approvals that still count."""
         c = approvals.c
         query = select(approvals).where(c.proposal_id == proposal_id, c.voided_at.is_(None)).order_by(c.id)
         rows = self._connection.execute(query)
         return tuple(Approval(r.approver, r.channel, r.fingerprint, unstamp(r.at)) for r in rows)
 
     def void_approvals(self, proposal_id: str) -> None:
-        """Takes every release back: the facts moved."""
+        """Voids every approval, because the facts changed."""
         self._connection.execute(self._voided(proposal_id))
 
     def _voided(self, proposal_id: str) -> Update:

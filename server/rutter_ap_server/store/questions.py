@@ -1,4 +1,4 @@
-"""Questions asked in the chat: each is answered once, whoever repeats the answer and in whichever protocol."""
+"""Questions asked in the chat: each accepts one answer, however often and over whichever protocol it is repeated."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Questions:
         self._now = now
 
     def ask(self, proposal_id: str, fingerprint: str, valid_seconds: int) -> str:
-        """Notes a question about a proposal as its facts stand; answers its unguessable id."""
+        """Records a question about a proposal and its current facts. Returns the question's unguessable id."""
         question_id = secrets.token_urlsafe(24)
         self._connection.execute(
             insert(questions).values(
@@ -33,7 +33,7 @@ class Questions:
         return question_id
 
     def answer(self, question_id: str, proposal_id: str, fingerprint: str, answer: str) -> bool:
-        """Consumes an answer; False when it was answered before, ran out, or was asked about other facts."""
+        """Accepts an answer. False when it was answered before, has expired, or was asked about other facts."""
         done = self._connection.execute(
             update(questions)
             .where(

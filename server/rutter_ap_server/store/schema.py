@@ -1,4 +1,4 @@
-"""The store's tables: one schema for every database. Amounts are decimal texts, times ISO 8601 UTC texts."""
+"""The store's tables: one schema for every database. Amounts are decimal strings, times are ISO 8601 UTC strings."""
 
 from __future__ import annotations
 

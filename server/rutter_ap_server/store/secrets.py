@@ -1,4 +1,4 @@
-"""Secrets at rest: sealed before they reach the database, each bound to its company and name, under keys kept apart."""
+"""Secrets at rest: each is encrypted for its company and name before it reaches the database; keys are kept apart."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ _FORM = "1."  # AES-256-GCM, nonce first
 
 
 class SecretBox:
-    """Seals and opens with AES-256-GCM. The first key seals, every key opens, so a new one is put before the old.
+    """Seals and opens with AES-256-GCM. The first key seals and every key opens, so a new key goes in front of the old.
 
-    What is sealed is bound to the company and the name it is for, so that whoever can write to the database still
-    cannot hand one company's token to another.
+    A sealed value is bound to its company and name, so that someone who can write to the database still cannot give
+    one company's token to another.
     """
 
     def __init__(self, keys: Sequence[Secret]) -> None:
         if not keys:
-            raise StoreError("there is no key for secrets", next_step=_SAY_KEYS)
+            raise StoreError("there is no key for secrets", next_step=_HOW_TO_SET_KEYS)
         self._keys = tuple(_raw(key) for key in keys)
 
     def seal(self, secret: Secret, *, company_id: str, name: str) -> Sealed:
-        """The secret as the database may keep it; never the same twice."""
+        """The secret in the form for the database; never the same twice."""
         nonce = os.urandom(_NONCE_BYTES)
         hidden = AESGCM(self._keys[0]).encrypt(nonce, secret.reveal().encode(), _bound_to(company_id, name))
         return Sealed(_FORM + base64.urlsafe_b64encode(nonce + hidden).decode("ascii"))
 
     def open(self, sealed: Sealed, *, company_id: str, name: str) -> Secret:
-        """The secret. Raises `StoreError` when no key opens it, or it was sealed for something else."""
+        """The secret. Raises `StoreError` when no key opens it or it was sealed for another company or name."""
         kept = _unpacked(sealed)
         for key in self._keys:
             try:
@@ -65,7 +65,7 @@ class SecretBox:
 
 @dataclass(frozen=True, slots=True)
 class SecretKeys:
-    """The keys of a store: those that were given, and for the store of one machine the one in a file beside it."""
+    """The keys of a store: those in the settings, and on a single machine the one in a file next to the store."""
 
     given: tuple[Secret, ...]
     file: Path
@@ -83,7 +83,7 @@ class SecretKeys:
                 "this store is PostgreSQL, which several servers may share, and RUTTER_AP_SECRET_KEYS is not set: it "
                 "keeps no access token",
                 code="secrets.no_keys",
-                next_step=_SAY_KEYS,
+                next_step=_HOW_TO_SET_KEYS,
             )
         if not self.given or (not self.is_shared and self.file.exists()):
             return SecretBox([*self.given, key_in_file(self.file)])
@@ -98,7 +98,7 @@ class Secrets:
         self._now = now
 
     def put(self, company_id: str, name: str, sealed: Sealed) -> None:
-        """Keeps a sealed value in the place of any before it."""
+        """Stores a sealed value in place of any earlier one."""
         self.delete(company_id, name)
         values = {"company_id": company_id, "name": name, "sealed": sealed, "at": stamp(self._now)}
         self._connection.execute(insert(secrets).values(**values))
@@ -110,7 +110,7 @@ class Secrets:
         return Sealed(row.sealed) if row else None
 
     def delete(self, company_id: str, name: str) -> bool:
-        """Forgets a value; False when there was none."""
+        """Deletes a value. False when there was none."""
         query = delete(secrets).where(secrets.c.company_id == company_id, secrets.c.name == name)
         return bool(self._connection.execute(query).rowcount)
 
@@ -120,7 +120,7 @@ class Secrets:
         return sorted((row.company_id, row.name) for row in rows)
 
     def reseal(self, box: SecretBox) -> int:
-        """Seals every value anew under the box's first key, after which older keys can go; answers how many."""
+        """Seals every value again under the box's first key, so that older keys can be removed. Returns how many."""
         names = self.names()
         for company_id, name in names:
             sealed = self.get(company_id, name)
@@ -136,7 +136,7 @@ def new_key() -> Secret:
 
 
 def key_in_file(path: Path) -> Secret:
-    """The key in a file that only its owner may read; made on first use. Two who make it at once get the same one."""
+    """The key in a file only its owner may read, created on first use. Two processes that race get the same key."""
     try:
         if not path.exists():
             _make_key_file(path)
@@ -148,14 +148,14 @@ def key_in_file(path: Path) -> Secret:
 
 def _make_key_file(path: Path) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # Written in full under another name first: nobody ever reads half a key, and of two makers one name wins.
+    # Written in full under another name first: no process reads half a key, and of two writers one wins.
     draft = path.with_name(f".{path.name}.{os.urandom(8).hex()}")
     handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(handle, "w", encoding="ascii") as file:
             file.write(new_key().reveal() + "\n")
             file.flush()
-            # Lost with the power, it would take every secret sealed under it along.
+            # A key lost in a power cut would make every secret sealed under it unreadable.
             os.fsync(file.fileno())
         _link(draft, path)
     finally:
@@ -175,8 +175,8 @@ def _link(draft: Path, path: Path) -> None:
             os.close(folder)
 
 
-_SAY_KEYS = (
-    "Set RUTTER_AP_SECRET_KEYS to one or more keys, the newest first and parted by commas, each 32 random bytes in "
+_HOW_TO_SET_KEYS = (
+    "Set RUTTER_AP_SECRET_KEYS to one or more keys, the newest first and separated by commas, each 32 random bytes in "
     "URL-safe base64, as `openssl rand -base64 32 | tr +/ -_` makes one."
 )
 
@@ -187,7 +187,7 @@ def _raw(key: Secret) -> bytes:
     except (binascii.Error, ValueError):
         raw = b""
     if len(raw) != KEY_BYTES:
-        raise StoreError("a key for secrets is not 32 bytes in URL-safe base64", next_step=_SAY_KEYS)
+        raise StoreError("a key for secrets is not 32 bytes in URL-safe base64", next_step=_HOW_TO_SET_KEYS)
     return raw
 
 
@@ -199,7 +199,7 @@ def _unpacked(sealed: Sealed) -> bytes:
         kept = base64.b64decode(text.encode("ascii"), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
         raise _cannot_open() from None
-    # One value has one spelling: base64 itself would look past a few changed bits at the end.
+    # Exactly one spelling is accepted: base64 itself ignores a few changed bits at the end.
     if len(kept) < _NONCE_BYTES + _TAG_BYTES or base64.urlsafe_b64encode(kept).decode("ascii") != text:
         raise _cannot_open()
     return kept

@@ -1,4 +1,4 @@
-"""The spend ledger: reserve, then post or void; rows are only ever added, and what is not voided counts."""
+"""The spend ledger: reserve, then post or void. Rows are only added, and everything not voided counts."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from rutter_ap_server.store.schema import spend
 from rutter_ap_tools.errors import BadInput
 from rutter_ap_tools.money import Money
 
-# Long enough for any sum of amounts; a sum that were not exact would be an error, never a rounding.
+# Enough digits for any sum of amounts; an inexact sum raises an error instead of rounding.
 _EXACT = Context(prec=80, traps=[Inexact])
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """What was reserved and not voided: when, for which vendor, and how much; the oldest first."""
+    """The reservations that were not voided: when, for which vendor and how much, the oldest first."""
 
     currency: str
     now: datetime
@@ -29,7 +29,7 @@ class Counted:
     _sums: dict[str | None, tuple[list[str], list[Decimal]]] = field(default_factory=dict)
 
     def within(self, hours: int, vendor_id: str | None = None) -> Money:
-        """The sum of the last `hours`, of one vendor or of all."""
+        """The sum of the last `hours`, for one vendor or for all."""
         since = stamp(self.now - timedelta(hours=hours))
         if vendor_id not in self._sums:
             self._sums[vendor_id] = self._added_up(vendor_id)
@@ -38,7 +38,7 @@ class Counted:
         return Money.of(_EXACT.subtract(sums[-1], before), self.currency)
 
     def _added_up(self, vendor_id: str | None) -> tuple[list[str], list[Decimal]]:
-        """The times, and what the first so many come to, from none on."""
+        """The times, and the running totals, starting at zero."""
         own = [(at, amount) for at, of, amount in self.parts if vendor_id is None or of == vendor_id]
         with localcontext(_EXACT):
             sums = list(accumulate((amount for _, amount in own), initial=Decimal(0)))
@@ -57,7 +57,7 @@ class Spend:
         self._add(proposal_id, "reserve", company_id, vendor_id, money)
 
     def settle(self, proposal_id: str, kind: str) -> None:
-        """Posts (the money is booked) or voids (it never left) a reservation, if there is one and it is still open."""
+        """Posts a reservation (the payment is booked) or voids it (it is not), if there is one and it is open."""
         assert kind in ("post", "void")
         rows = self._connection.execute(select(spend).where(spend.c.proposal_id == proposal_id)).all()
         if len(rows) == 1:
@@ -70,14 +70,14 @@ class Spend:
         return self._connection.execute(query).first() is not None
 
     def spent(self, company_id: str, currency: str, hours: int, vendor_id: str | None = None) -> Money:
-        """What was reserved in the last `hours` and not voided: reserved, posted and unknown alike.
+        """The sum reserved in the last `hours` and not voided: reserved, posted and unknown alike.
 
         Entries from the future count too, so that a clock set back frees nothing.
         """
         return self.counted(company_id, currency, hours).within(hours, vendor_id)
 
     def counted(self, company_id: str, currency: str, hours: int) -> Counted:
-        """All that counts in the last `hours`, read once for however many windows lie within them."""
+        """Everything that counts in the last `hours`, read once for all the windows within them."""
         # A void is never older than what it voids, since the store's time does not go back: it is in the same windows.
         query = (
             select(spend.c.at, spend.c.vendor_id, spend.c.amount, spend.c.kind, spend.c.proposal_id)

@@ -1,4 +1,4 @@
-"""A store in one SQLite file: looked at before it is touched, readable by its owner alone, durable at every commit."""
+"""A store in one SQLite file: examined before it is changed, readable only by its owner, durable at every commit."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ WAIT_SECONDS = 30
 
 def open_engine(url: URL) -> Engine:
     """The engine over a file that holds a store of this program's revision; made or upgraded where needed."""
-    # A database in memory, or behind a URI with options of its own, would forget what was sent.
+    # A database in memory, or one with URI options, would forget what was sent.
     if not url.database or url.query or url.database.startswith((":", "file:")):
         raise StoreError("RUTTER_AP_DATABASE_URL must be sqlite:///PATH to a file, or postgresql://HOST/DATABASE")
     path = Path(url.database)
     _make_private(path)
     try:
-        # Looked at before anything is set or written: a file that is not ours is left as it is.
+        # Examined before anything is set or written: a file that is not ours is left as it is.
         ready = _is_ready(path)
     except sqlite3.Error:
         raise StoreError(NOT_OUR_FILE) from None
@@ -71,7 +71,7 @@ def _is_ready(path: Path) -> bool:
 
 
 def _on_connect(connection: Any, _record: Any) -> None:
-    # The driver's own transactions are switched off: BEGIN is ours, because only BEGIN IMMEDIATE makes a
+    # The driver's own transactions are switched off. We send BEGIN ourselves, because only BEGIN IMMEDIATE makes a
     # read-then-write exact under concurrency (SQLite docs: Transactions).
     connection.isolation_level = None
     _write_ahead(connection)
@@ -80,7 +80,7 @@ def _on_connect(connection: Any, _record: Any) -> None:
 
 
 def _write_ahead(connection: Any) -> None:
-    """Turns the write-ahead log on. Processes that make one store at once all try, and SQLite does not wait here."""
+    """Turns the write-ahead log on. Processes that create a store at once all do so, and SQLite does not wait."""
     until = time.monotonic() + WAIT_SECONDS
     while True:
         try:
@@ -94,6 +94,4 @@ def _write_ahead(connection: Any) -> None:
 
 
 def _on_begin(connection: Connection) -> None:
-    # Said to the driver itself, which is twenty times as quick and is done in every transaction.
-    driver: Any = connection.connection.driver_connection
-    driver.execute("BEGIN" if mode_of(connection) == "read" else "BEGIN IMMEDIATE")
+    connection.exec_driver_sql("BEGIN" if mode_of(connection) == "read" else "BEGIN IMMEDIATE")

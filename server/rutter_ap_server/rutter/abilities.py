@@ -1,7 +1,7 @@
 """What each accounting platform is documented to do, so that a write can be judged before it is sent.
 
 The lists are those of Rutter's REST reference, kept with each collection. They only ever grow, so that a platform that
-is not listed is UNSURE: it may work by now, and Rutter answers 404 when it does not. NO is kept for what is known not
+is not listed is UNSURE: it may work by now, and Rutter returns 404 when it does not. NO is only for what is known not
 to work.
 """
 
@@ -32,7 +32,7 @@ DOCUMENTED: Final[dict[tuple[str, str], frozenset[str]]] = {
     (endpoint.many, verb): named(short) for endpoint in ENDPOINTS for verb, short in endpoint.documented.items()
 } | {_COMPANY_INFO: named("BC FB NS QBD QBO SBC SI WA X ZB")}
 
-# What is known not to work: Dynamics has no credit memos at all, FreshBooks' bills are there to be read.
+# What is known not to work: Dynamics has no credit memos at all, and FreshBooks' bills are read-only.
 _IMPOSSIBLE: Final[dict[str, frozenset[tuple[str, str]]]] = {
     "DYNAMICS365": frozenset(
         ("bill_credit_memos", verb) for verb in ("read", "create", "update", "delete", "apply", "unapply")
@@ -76,12 +76,12 @@ class Abilities:
 
     @property
     def pay_several_bills_at_once(self) -> Support:
-        """Xero makes one payment per bill out of a payment that covers several."""
+        """Whether one payment can cover several bills; Xero splits it into one payment per bill."""
         return Support.NO if self.platform == "XERO" else self.support("bill_payments", "create")
 
     @property
     def filters(self) -> bool:
-        """Whether lists can be filtered and sorted; where not, only by timestamps (see `Reads.list`)."""
+        """Whether lists can be filtered and sorted; if not, only by timestamps (see `Reads.list`)."""
         return not ignores_filters(self.platform)
 
     @property
@@ -90,12 +90,12 @@ class Abilities:
 
     @property
     def credit_application_wants_an_account(self) -> bool:
-        """Whether `additional_fields.account_id` of an application is asked for: a bank or credit-card account."""
+        """Whether an application needs `additional_fields.account_id`: a bank or credit-card account."""
         return self.platform in named("FA QBO QBD SI")
 
     @property
     def statuses_of_payments(self) -> bool:
-        """Whether the platform is documented to know active and void payments."""
+        """Whether the platform is documented to distinguish active and void payments."""
         return self.void_payment is Support.YES
 
 

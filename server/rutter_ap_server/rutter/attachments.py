@@ -23,7 +23,7 @@ FILE_NAME_CHARACTERS_MAX: Final = 255
 
 
 class Download:
-    """An open file. Iterate over it once for its bytes; `content_type` is what the sender says, untrusted."""
+    """An open file. Iterate over it once for its bytes; `content_type` is the sender's claim, untrusted."""
 
     def __init__(self, response: httpx.Response, bytes_max: int) -> None:
         self._response = response
@@ -44,8 +44,8 @@ class Download:
 class Attachments:
     """`/accounting/bills/{id}/attachments` (Rutter docs: Bill Attachments)"""
 
-    def __init__(self, seat: CompanySession) -> None:
-        self._seat = seat
+    def __init__(self, session: CompanySession) -> None:
+        self._session = session
 
     @staticmethod
     def _path(bill_id: str, *rest: str) -> tuple[str, ...]:
@@ -54,12 +54,12 @@ class Attachments:
     async def list(self, bill_id: str, *, force_fetch: bool = False) -> tuple[Attachment, ...]:
         """Every file on a bill; there are no pages. Outside Xero, only those uploaded through Rutter."""
         query = {"force_fetch": "true"} if force_fetch else {}
-        answer = await self._seat.read(*self._path(bill_id), query=query, on_object=True)
-        return read_list(answer, "attachments", Attachment)
+        response = await self._session.read(*self._path(bill_id), query=query, on_object=True)
+        return read_list(response, "attachments", Attachment)
 
     def check(self, file_name: str, content: bytes) -> None:
         """Raises `BadInput` for a file that cannot be uploaded: at most `Limits.attachment_bytes_max` bytes."""
-        bytes_max = self._seat.exchange.limits.attachment_bytes_max
+        bytes_max = self._session.exchange.limits.attachment_bytes_max
         if not content:
             raise BadInput("The file is empty.")
         if len(content) > bytes_max:
@@ -70,11 +70,11 @@ class Attachments:
     async def upload(
         self, bill_id: str, file_name: str, content: bytes, *, idempotency_key: str, again: bool = False
     ) -> WriteOutcome[Attachment]:
-        """Attaches a file that `check` accepts. Its kind is told by its name."""
+        """Attaches a file that `check` accepts. Rutter derives its type from the file name."""
         self.check(file_name, content)
         draft = AttachmentCreate(file=base64.b64encode(content).decode("ascii"), file_name=file_name)
         return await send_write(
-            self._seat,
+            self._session,
             "POST",
             self._path(bill_id),
             {"file": draft.file, "file_name": draft.file_name},
@@ -88,11 +88,11 @@ class Attachments:
     async def download(self, bill_id: str, attachment_id: str) -> AsyncIterator[Download]:
         """The bytes of a file: `async with … as file`, then `async for chunk in file` or `await file.read()`."""
         segments = self._path(bill_id, quoted_id(attachment_id, "The attachment's id"), "file")
-        call = Call("GET", path_of(*segments), token=self._seat.token, on_object=True)
-        opened = await self._seat.exchange.open(call)
+        call = Call("GET", path_of(*segments), token=self._session.token, on_object=True)
+        opened = await self._session.exchange.open(call)
         if not isinstance(opened, httpx.Response):
             raise error_of(opened, on_object=True)
         try:
-            yield Download(opened, self._seat.exchange.limits.attachment_bytes_max)
+            yield Download(opened, self._session.exchange.limits.attachment_bytes_max)
         finally:
             await close_quietly(opened)

@@ -1,4 +1,4 @@
-"""The shared client of Rutter: one per process, for every company. READ FIRST, then `company.py` and `books.py`."""
+"""The shared Rutter client: one per process, for all companies. READ FIRST, then `company.py` and `collections.py`."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from rutter_ap_server.rutter.request import PRODUCTION_URL, Call, Limits
 class RutterClient:
     """Speaks Rutter's version 2024-08-31 for one organisation.
 
-    `transport` is the one seam: hand it `httpx.ASGITransport` of a sandbox, or leave it out for the network. `sleep`
-    and `clock` are what retries, job polling and the rate limit wait by. Use as an async context manager or `aclose()`.
+    `transport` is the one seam: pass `httpx.ASGITransport` of a sandbox, or leave it out for the network. Retries, job
+    polling and the rate limit use `sleep` and `clock`. Use it as an async context manager, or call `aclose()`.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class RutterClient:
         await self._exchange.aclose()
 
     def connection(self, access_token: str | Revealing) -> CompanyClient:
-        """The company behind an access token. Costs nothing and sends nothing."""
+        """The company behind an access token. Sends nothing."""
         return CompanyClient(self._exchange, access_token)
 
     @cached_property
@@ -82,15 +82,15 @@ class RutterClient:
         return await exchange_public_token(self._exchange, self._credentials, public_token)
 
     async def job(self, job_id: str) -> Job:
-        """One look at a job: its `state`, and Rutter's answer once it ended. Raises `RutterError`."""
+        """The current state of a job, with Rutter's response once it has ended. Raises `RutterError`."""
         return await read_job(self._exchange, job_id)
 
     async def webhook_configs(self) -> tuple[WebhookConfig, ...]:
-        """Where Rutter sends events. Raises `RutterError`."""
-        answer = await read(self._exchange, Call("GET", path_of("configs", "webhooks")))
-        return read_body(answer, tuple[WebhookConfig, ...])
+        """The webhook configurations. Raises `RutterError`."""
+        response = await read(self._exchange, Call("GET", path_of("configs", "webhooks")))
+        return read_body(response, tuple[WebhookConfig, ...])
 
     async def webhook_config(self, id: str) -> WebhookConfig:  # noqa: A002 - Rutter's own name
-        """One place where Rutter sends events. Raises `RutterError`."""
+        """One webhook configuration. Raises `RutterError`."""
         path = path_of("configs", "webhooks", quoted_id(id))
         return read_body(await read(self._exchange, Call("GET", path, on_object=True)), WebhookConfig)

@@ -130,11 +130,11 @@ class BillCreditMemos(
 class BillCreditApplications:
     """`/accounting/bill_credit_applications` (Rutter docs: Bill Credit Applications).
 
-    There is nothing to read: look at the links of bills and memos.
+    They cannot be read: see the links of bills and memos.
     """
 
-    def __init__(self, seat: CompanySession) -> None:
-        self._seat = seat
+    def __init__(self, session: CompanySession) -> None:
+        self._session = session
 
     async def apply(
         self,
@@ -144,12 +144,12 @@ class BillCreditApplications:
         again: bool = False,
         response_mode: ResponseMode | None = None,
     ) -> WriteOutcome[BillCreditApplication]:
-        """Applies credit to bills. Never raises for what became of it; raises only before anything was sent."""
+        """Applies credit to bills. Never raises for its outcome; raises `NothingSent` when it did not leave."""
         body: dict[str, object] = {"bill_credit_application": draft}
         if response_mode is not None:
             body["response_mode"] = response_mode
         return await send_write(
-            self._seat,
+            self._session,
             "POST",
             ("accounting", "bill_credit_applications"),
             body,
@@ -162,9 +162,9 @@ class BillCreditApplications:
     async def unapply(
         self, draft: BillCreditUnapplicationCreate, *, idempotency_key: str, again: bool = False
     ) -> WriteOutcome[BillCreditUnapplication]:
-        """Takes back everything one memo settled of one bill. Rutter answers this one without a job."""
+        """Takes back everything one memo settled of one bill. Rutter runs this without a job."""
         return await send_write(
-            self._seat,
+            self._session,
             "POST",
             ("accounting", "bill_credit_applications", "unapply"),
             {"bill_credit_unapplication": draft},
@@ -322,7 +322,7 @@ class _WrittenOrders(
 class PurchaseOrders(Reads[PurchaseOrder]):
     """`/accounting/purchase_orders` (Rutter docs: Purchase Orders).
 
-    Writes answer in an older shape, a `PurchaseOrderReceipt`: read the order again by its id.
+    Writes return an older shape, a `PurchaseOrderReceipt`: read the order again by its id.
     """
 
     endpoint = Endpoint(
@@ -333,9 +333,9 @@ class PurchaseOrders(Reads[PurchaseOrder]):
         fields=frozenset({"vendor_id"}),
     )
 
-    def __init__(self, seat: CompanySession) -> None:
-        super().__init__(seat)
-        written = _WrittenOrders(seat)
+    def __init__(self, session: CompanySession) -> None:
+        super().__init__(session)
+        written = _WrittenOrders(session)
         self.create = written.create
         self.update = written.update
         self.delete = written.delete
@@ -343,18 +343,18 @@ class PurchaseOrders(Reads[PurchaseOrder]):
 
 
 class _Of(cached_property[T]):
-    """One collection of a company, made when it is first asked for."""
+    """One collection of a company, created on first use."""
 
     def __init__(self, collection: Callable[[CompanySession], T]) -> None:
-        super().__init__(lambda company: collection(company._seat))
+        super().__init__(lambda company: collection(company._session))
         self.collection = collection
 
 
 class Collections:
     """Every collection of one company's books, under Rutter's own name for it."""
 
-    def __init__(self, seat: CompanySession) -> None:
-        self._seat = seat
+    def __init__(self, session: CompanySession) -> None:
+        self._session = session
 
     bills = _Of(Bills)
     bill_payments = _Of(BillPayments)

@@ -21,7 +21,7 @@ from rutter_ap_tools.errors import BadInput
 
 
 class CompanyClient(Collections):
-    """Everything that can be done with one company's books. Cheap: it holds a token and makes nothing until asked."""
+    """Everything that can be done with one company's books. It only holds a token until a collection is used."""
 
     def __init__(self, exchange: Exchange, access_token: str | Revealing) -> None:
         super().__init__(CompanySession(exchange, Secret.of(access_token)))
@@ -34,17 +34,19 @@ class CompanyClient(Collections):
         query = {"expand": "platform_data"} if expand else {}
         if force_fetch:
             query["force_fetch"] = "true"
-        return await self._seat.read_one(
+        return await self._session.read_one(
             CompanyInfo, "company_info", "accounting", "company_info", query=query, on_object=False
         )
 
     async def status(self) -> ConnectionStatus:
         """The health of the connection. Raises `RutterError`."""
-        return await self._seat.read_one(ConnectionStatus, "status", "connections", "status", on_object=False)
+        return await self._session.read_one(ConnectionStatus, "status", "connections", "status", on_object=False)
 
     async def detail(self) -> ConnectionDetail:
         """The connection as its own token sees it. Raises `RutterError`."""
-        return await self._seat.read_one(ConnectionDetail, "connection", "connections", "access_token", on_object=False)
+        return await self._session.read_one(
+            ConnectionDetail, "connection", "connections", "access_token", on_object=False
+        )
 
     async def events(
         self,
@@ -55,7 +57,7 @@ class CompanyClient(Collections):
         cursor: str | None = None,
         limit: int | None = None,
     ) -> Page[Event]:
-        """One page of events; the only documented type tells what was deleted. `resources`: some of EVENT_RESOURCES."""
+        """One page of events; the only documented type is deletions. `resources`: some of EVENT_RESOURCES."""
         query = self._events_query(type, resources, last_synced_at_min, limit)
         return (await self._events_page(query, cursor)).page()
 
@@ -83,12 +85,12 @@ class CompanyClient(Collections):
         return list_query(type=type, resources=chosen, last_synced_at_min=last_synced_at_min, limit=limit)
 
     async def _events_page(self, query: dict[str, str], cursor: str | None) -> RawPage[Event]:
-        return await fetch_page(self._seat, ("events",), key="events", kind=Event, query=query, cursor=cursor)
+        return await fetch_page(self._session, ("events",), key="events", kind=Event, query=query, cursor=cursor)
 
     async def incremental_sync(self, object_types: Sequence[str] | None = None) -> None:
         """Queues a synchronisation of some of SYNC_OBJECT_TYPES, or of all that are configured.
 
-        It is done when `detail().last_sync_completed_at` moves on. Raises `RutterError`.
+        It has finished when `detail().last_sync_completed_at` changes. Raises `RutterError`.
         """
         if object_types is not None and not object_types:
             raise BadInput("No object types means that nothing is synchronised; leave them out for all.")
@@ -104,7 +106,7 @@ class CompanyClient(Collections):
         include_webhooks: bool = False,
         remarks: str | None = None,
     ) -> None:
-        """Queues the fetching of older data, at most five years back. Raises `RutterError`."""
+        """Queues a backfill of older data, at most five years back. Raises `RutterError`."""
         body: dict[str, object] = {
             "start_date": _day(start_date),
             "object_types": list(object_types),
@@ -117,18 +119,18 @@ class CompanyClient(Collections):
         read_success(await self._post("backfill", body=body))
 
     async def rotate_token(self) -> Secret:
-        """A new access token; the old one, and with it this object, stops working. Keep the new one at once.
+        """A new access token. The old one, and with it this object, stops working: store the new one at once.
 
-        Raises `WriteOutcomeUnknown` when no answer came: the old token may be gone, and `connections.list` has the new.
+        Raises `WriteOutcomeUnknown` without a response: the old token may be gone, and `connections.list` has the new.
         """
         return read_key(await self._post("access_token", "invalidate"), "new_access_token", Secret)
 
     async def _post(self, *segments: str, body: Mapping[str, object] | None = None) -> Response:
         content = None if body is None else encode_body(body)
-        call = Call("POST", path_of("connections", *segments), token=self._seat.token, body=content)
-        return await change(self._seat.exchange, call)
+        call = Call("POST", path_of("connections", *segments), token=self._session.token, body=content)
+        return await change(self._session.exchange, call)
 
 
 def _day(moment: date) -> str:
-    # A datetime is a date too, and would bring its time along.
+    # A datetime is a date too, and would keep its time.
     return date(moment.year, moment.month, moment.day).isoformat()

@@ -1,7 +1,7 @@
-"""The organisation's connections and Rutter Link: made, listed, renamed, deleted (Rutter docs: Connections).
+"""The organisation's connections and Rutter Link: create, list, rename, delete (Rutter docs: Connections).
 
-These calls change no books and know no idempotency keys: they raise, and where a call left without an answer they raise
-`WriteOutcomeUnknown`.
+These calls change no books and have no idempotency keys. They raise errors: `WriteOutcomeUnknown` when a request was
+sent and no response came.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ class Connections:
         self._exchange = exchange
 
     async def list(self, *, status: str | None = None) -> tuple[ConnectionEntry, ...]:
-        """Every connection; without `status` those that are active, unhealthy or not ready. `any` means all."""
+        """Every connection; without `status`, those that are active, unhealthy or not ready. `any` means all."""
         if status is not None and status not in {*CONNECTION_STATUSES, "any"}:
             raise BadInput(f"The status is one of: {', '.join(CONNECTION_STATUSES)}, any.")
         query = {"status": status} if status else {}
-        answer = await read(self._exchange, Call("GET", path_of("connections"), query=query))
-        return read_list(answer, "connections", ConnectionEntry)
+        response = await read(self._exchange, Call("GET", path_of("connections"), query=query))
+        return read_list(response, "connections", ConnectionEntry)
 
     async def create(self, platform: str | None = None, **credentials: object) -> ConnectionEntry:
-        """A new connection; a person opens its `link_url` to sign in. With credentials that step is skipped.
+        """Creates a connection; a person opens its `link_url` to sign in. With credentials that step is skipped.
 
-        Texts among `credentials` may be `Secret`s. Their names differ by platform (Rutter docs: Create a Connection).
+        Strings in `credentials` may be `Secret`s. Their names differ by platform (Rutter docs: Create a Connection).
         """
         if credentials and platform is None:
             raise BadInput("Credentials need a platform.")
@@ -56,7 +56,7 @@ class Connections:
         return read_key(await change(self._exchange, call), "connection", ConnectionEntry)
 
     async def delete(self, id: str) -> None:  # noqa: A002 - Rutter's own name
-        """Removes a connection at Rutter. The company's books are not touched; a person must link it anew."""
+        """Removes a connection at Rutter. The company's books are not touched; using it again takes a new link."""
         call = Call("DELETE", path_of("connections", quoted_id(id)), on_object=True)
         read_success(await change(self._exchange, call))
 
@@ -64,12 +64,12 @@ class Connections:
 async def exchange_public_token(
     exchange: Exchange, credentials: Credentials, public_token: str | Revealing
 ) -> ExchangedToken:
-    """The access token for the public token that Rutter Link handed to the page. Once only."""
+    """Exchanges the public token that Rutter Link gave to the page for the access token. Works once."""
     body: Mapping[str, object] = {
         "client_id": credentials.client_id,
         "secret": credentials.client_secret,
         "public_token": Secret.of(public_token),
     }
     path = path_of("item", "public_token", "exchange")
-    answer = await change(exchange, Call("POST", path, body=wire.encode_body(body)))
-    return read_body(answer, ExchangedToken)
+    response = await change(exchange, Call("POST", path, body=wire.encode_body(body)))
+    return read_body(response, ExchangedToken)

@@ -1,4 +1,4 @@
-"""From an exchange to what was asked for, or to an error; for every call that is not a write to the books."""
+"""Decodes the outcome of every call that is not a write to the books: into the requested object, or into an error."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 async def read(exchange: Exchange, call: Call) -> Response:
-    """One read that succeeded. Raises `RutterError`."""
+    """Sends a read. Raises `RutterError` unless it succeeds."""
     outcome = await exchange.send(call)
     if isinstance(outcome, NoAnswer) or not outcome.is_success or outcome.is_html:
         raise error_of(outcome, on_object=call.on_object)
@@ -24,7 +24,7 @@ async def read(exchange: Exchange, call: Call) -> Response:
 
 
 async def change(exchange: Exchange, call: Call) -> Response:
-    """One change that has no idempotency key: sent again only when it cannot have arrived. Raises `RutterError`."""
+    """Sends a change without an idempotency key, again only when it cannot have arrived. Raises `RutterError`."""
     outcome, _ = await exchange.send_write(call)
     if isinstance(outcome, Response) and outcome.is_success and not outcome.is_html:
         return outcome
@@ -38,52 +38,52 @@ def _failure(outcome: Outcome, *, on_object: bool) -> RutterError:
     return WriteOutcomeUnknown("The request was sent to Rutter, and no answer says whether it was carried out.")
 
 
-def read_body(answer: Response, kind: type[T]) -> T:
+def read_body(response: Response, kind: type[T]) -> T:
     """The whole body as one object. Raises `UpstreamNonsense`."""
     try:
-        return wire.decode(answer.body, kind)
+        return wire.decode(response.body, kind)
     except wire.NotReadable:
         pass
-    raise nonsense(answer)
+    raise nonsense(response)
 
 
-def read_list(answer: Response, key: str, kind: type[T]) -> tuple[T, ...]:
+def read_list(response: Response, key: str, kind: type[T]) -> tuple[T, ...]:
     """Every object under a plural key, where there are no pages. Raises `UpstreamNonsense`."""
     try:
-        items = wire.decode_envelope(answer.body, key).items
+        items = wire.decode_envelope(response.body, key).items
         return tuple(wire.decode(raw, kind) for raw in (items if isinstance(items, list) else ()))
     except wire.NotReadable:
         pass
-    raise nonsense(answer)
+    raise nonsense(response)
 
 
-def read_key(answer: Response, key: str, kind: type[T]) -> T:
-    """The object under a key of an answer. Raises `UpstreamNonsense`."""
+def read_key(response: Response, key: str, kind: type[T]) -> T:
+    """The object under a key of the body. Raises `UpstreamNonsense`."""
     try:
-        raw = wire.decode_members(answer.body).get(key)
+        raw = wire.decode_members(response.body).get(key)
         if raw is not None:
             return wire.decode(raw, kind)
     except wire.NotReadable:
         pass
-    raise nonsense(answer)
+    raise nonsense(response)
 
 
 class _Success(msgspec.Struct):
     success: bool
 
 
-def read_success(answer: Response) -> None:
-    """Returns when the answer says success. Raises `UpstreamNonsense`."""
+def read_success(response: Response) -> None:
+    """Checks that the body says success. Raises `UpstreamNonsense`."""
     try:
-        if wire.decode(answer.body, _Success).success:
+        if wire.decode(response.body, _Success).success:
             return
     except wire.NotReadable:
         pass
-    raise nonsense(answer)
+    raise nonsense(response)
 
 
 def error_of(outcome: Outcome, *, on_object: bool) -> RutterError:
-    """The error for an exchange that did not end in a usable answer, for calls after which nothing can have changed."""
+    """The error for an exchange without a usable response, for calls that cannot have changed anything."""
     if isinstance(outcome, Response):
         return error_for(
             Refusal(
@@ -103,11 +103,11 @@ def error_of(outcome: Outcome, *, on_object: bool) -> RutterError:
     return UpstreamUnavailable(words.get(outcome.reason, "The connection to Rutter broke off."))
 
 
-def nonsense(answer: Response | None = None) -> UpstreamNonsense:
+def nonsense(response: Response | None = None) -> UpstreamNonsense:
     """The error for a success whose body is not what Rutter documents."""
-    reference = f" (request {answer.request_id})" if answer and answer.request_id else ""
+    reference = f" (request {response.request_id})" if response and response.request_id else ""
     return UpstreamNonsense(
         f"Rutter's answer is not of the documented shape{reference}.",
-        status=answer.status if answer else None,
-        request_id=answer.request_id if answer else None,
+        status=response.status if response else None,
+        request_id=response.request_id if response else None,
     )

@@ -1,6 +1,6 @@
-"""From an answer that is not a success to one of our errors, without a word of the answer in its message.
+"""Maps a response that is not a success to one of our errors; the message contains none of the response's text.
 
-Rutter docs: Errors. The error code decides first, then the status; what is unknown falls to a safe default.
+Rutter docs: Errors. The error code decides first, then the status; anything unknown gets a safe default.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from rutter_ap_server.rutter import errors
 _SAFE_ID = re.compile(r"[A-Za-z0-9._:-]{1,100}", re.ASCII)
 _SAFE_CODE = re.compile(r"[A-Z][A-Z0-9_]{0,63}", re.ASCII)
 DETAIL_CHARACTERS_MAX = 500
-# Gateways before Rutter answer with these, as web pages, and mean what they say.
+# Gateways in front of Rutter send these as web pages, and the status is right.
 _FROM_GATEWAYS = frozenset({408, 413, 429})
 KNOWN_REFUSALS = frozenset({400, 401, 402, 403, 404, 405, 409, 410, 411, 413, 414, 415, 422, 429, 431, 450, 452})
 
 
 class ErrorBody(msgspec.Struct):
-    """Rutter's error body. Every part is untrusted and may be of any kind: one odd part must not hide the others."""
+    """Rutter's error body. Every part is untrusted and may be of any type: one odd part must not hide the others."""
 
     error_type: object = None
     error_code: object = None
@@ -35,7 +35,7 @@ class ErrorBody(msgspec.Struct):
         return bool(self.error_code or self.error_type or self.errors)
 
     def detail(self) -> str | None:
-        """The upstream's own sentence, bounded; untrusted."""
+        """The upstream's own message, shortened; untrusted."""
         older = self.errors if isinstance(self.errors, list) else []
         candidates = [_member(self.error_metadata, "human_readable"), self.error_message]
         for text in candidates + [_member(entry, "description") for entry in older]:
@@ -66,7 +66,7 @@ def read_error_body(body: bytes) -> ErrorBody | None:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """What is known of an answer that is not a success. `on_object` says whether the path named one object."""
+    """A response that is not a success. `on_object` says whether the path named one object."""
 
     status: int
     body: bytes = field(repr=False)
@@ -134,12 +134,12 @@ def _kind(refusal: Refusal, rutter_code: str | None) -> _Kind:
 
 
 def error_for(refusal: Refusal) -> errors.RutterError:
-    """The error for an answer that is not a success. Never raises."""
+    """The error for a response that is not a success. Never raises."""
     body = read_error_body(refusal.body)
     raw_code = body.error_code if body else None
     rutter_code = raw_code if isinstance(raw_code, str) and _SAFE_CODE.fullmatch(raw_code) else None
     kind, message = _kind(refusal, rutter_code)
-    # Only codes we know are printed: an unknown one is upstream text like any other.
+    # Only known codes are printed: an unknown one is upstream text like any other.
     known = f"; {rutter_code}" if rutter_code in _BY_CODE else ""
     request_id = safe_id(refusal.request_id)
     reference = f"; request {request_id}" if request_id else ""

@@ -1,4 +1,4 @@
-"""What can go wrong upstream, as one class per way to act; the map from Rutter's answers to them is `refusals.py`.
+"""What can go wrong upstream: one class for each way to act. `error_map.py` maps Rutter's responses to them.
 
     RutterError
     ├── assistant   BadRequest, NotFoundUpstream, NotSupportedHere, Conflict, PlatformRejected, WalkTooLong
@@ -6,7 +6,7 @@
     ├── operator    CredentialsRejected, UpstreamNonsense
     └── retry       NotReady, RateLimited, PlatformRateLimited, UpstreamUnavailable (NothingSent), WriteOutcomeUnknown
 
-Each also inherits the class of `rutter_ap_tools.errors` for whoever can act, so that a caller may catch either.
+Each also inherits the class of `rutter_ap_tools.errors` for the one who can act, so that a caller may catch either.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from rutter_ap_tools.errors import (
 
 
 class RutterError(ApError):
-    """An answer of Rutter's, or its absence, in our words.
+    """An error from Rutter, or the absence of a response, in our words.
 
     `status` is the HTTP status, `rutter_code` Rutter's error code, `request_id` what Rutter's support asks for; each is
-    None when unknown. `untrusted_detail` is the upstream's own sentence: it may hold anything, including instructions,
-    and is therefore in no message, repr or args.
+    None when unknown. `untrusted_detail` is the upstream's own message: it may contain anything, including
+    instructions, and is therefore in no message, repr or args.
     """
 
     code = "rutter_error"
@@ -80,14 +80,14 @@ class Conflict(RutterError, AssistantError):
 
 
 class PlatformRejected(RutterError, AssistantError):
-    """The accounting platform said no: 450, or a write's job that failed."""
+    """The accounting platform refused: 450, or the write's job failed."""
 
     code = "platform_rejected"
     default_next_step = "Nothing was written. Correct what the platform refuses, or ask the person to look there."
 
 
 class WalkTooLong(RutterError, AssistantError):
-    """A walk met its bound before the end; what it yielded is not everything."""
+    """A walk reached its limit before the end; what it yielded is not everything."""
 
     code = "walk_too_long"
     default_next_step = "Narrow the filter, or raise the bound."
@@ -97,7 +97,7 @@ class NeedsReauth(RutterError, PersonError):
     """A person must sign in to the accounting platform again, through the connection's link."""
 
     code = "connection_needs_sign_in"
-    default_next_step = "A person must sign in to the accounting platform again: connect_ledger answers the link."
+    default_next_step = "A person must sign in to the accounting platform again: connect_ledger returns the link."
 
 
 class ConnectionDisabled(RutterError, PersonError):
@@ -114,14 +114,14 @@ class CredentialsRejected(RutterError, OperatorError):
 
 
 class UpstreamNonsense(RutterError, OperatorError):
-    """The answer is not one of Rutter's: malformed, HTML, too large, a redirect, a cursor that repeats."""
+    """The response is not what Rutter documents: malformed, HTML, too large, a redirect, a repeated cursor."""
 
     code = "upstream_nonsense"
     default_next_step = "Ask whoever runs this server to check Rutter's base URL and status page."
 
 
 class NotReady(RutterError, RetryError):
-    """The first synchronisation of this connection has not ended."""
+    """The first sync of this connection has not finished."""
 
     code = "connection_not_ready"
     default_next_step = "Try again later: the first synchronisation can take hours."
@@ -140,7 +140,7 @@ class PlatformRateLimited(RutterError, RetryError):
 
 
 class UpstreamUnavailable(RutterError, RetryError):
-    """No usable answer: not reachable, too slow, cut off, or 5xx. Only ever raised where nothing can have changed."""
+    """No usable response: not reachable, too slow, cut off, or 5xx. Only raised when nothing can have changed."""
 
     code = "rutter_unavailable"
 
@@ -153,7 +153,7 @@ class NothingSent(UpstreamUnavailable):
 
 
 class WriteOutcomeUnknown(RutterError, OutcomeUnknown):
-    """A call outside the books (a connection, a token) left this machine, and no usable answer came back."""
+    """A call outside the books (a connection, a token) left this machine, and no usable response came back."""
 
     code = "rutter_outcome_unknown"
     default_next_step = "Do not send it again before looking at list_connections."

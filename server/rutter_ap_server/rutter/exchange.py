@@ -1,4 +1,4 @@
-"""One request and its answer, bounded in time and size, and repeated where that is safe.
+"""One request and its response, bounded in time and size, and retried where that is safe.
 
 An exchange ends in a `Response` or in `NoAnswer`, and the layer above says what that means. Nothing here raises for
 what the network or Rutter does, but for one exception that carries nothing: `NothingSent`, for a change of which no
@@ -21,7 +21,7 @@ from tenacity import AsyncRetrying, RetryCallState, stop_after_attempt
 from rutter_ap_server.rutter.credentials import Credentials
 from rutter_ap_server.rutter.errors import NothingSent
 from rutter_ap_server.rutter.limiter import Clock, RateLimiter, Sleep
-from rutter_ap_server.rutter.request import API_VERSION, Call, Limits, NoAnswer, Outcome, Response, read_answer
+from rutter_ap_server.rutter.request import API_VERSION, Call, Limits, NoAnswer, Outcome, Response, read_response
 from rutter_ap_server.rutter.transport import TOKEN_EXTENSION, TokenTransport, network_transport, quiet_network_log
 from rutter_ap_tools.errors import OperatorError
 
@@ -29,7 +29,7 @@ STATUSES_RETRIED: Final = frozenset({408, 429, 452, 500, 502, 503, 504})
 
 
 class Exchange:
-    """The way to Rutter of one process: one transport, one limiter, a few requests at a time."""
+    """A process's connection to Rutter: one transport, one rate limiter, a few requests at a time."""
 
     def __init__(
         self,
@@ -61,7 +61,7 @@ class Exchange:
             await self._transport.aclose()
 
     async def send(self, call: Call) -> Outcome:
-        """A read: repeated after anything that may pass."""
+        """Sends a read, retried after anything temporary."""
         outcome, _ = await self.send_idempotent(call)
         return outcome
 
@@ -83,7 +83,7 @@ class Exchange:
         def again(outcome: Outcome) -> bool:
             if isinstance(outcome, NoAnswer):
                 return not outcome.sent
-            # With a job id Rutter has taken it on: the same key would only replay that job's answer.
+            # With a job id, Rutter has accepted it: the same key would only replay that job's result.
             if outcome.job_id is not None or call.idempotency_key is None:
                 return False
             return outcome.status in {429, 452} or _is_server_error(outcome)
@@ -92,8 +92,8 @@ class Exchange:
         return _left(outcome, doubt or in_doubt)
 
     async def send_once(self, call: Call) -> Outcome:
-        """One attempt, no more."""
-        # Waiting for a turn is outside the deadline: a call that never left must not count as one that may have.
+        """Makes exactly one attempt."""
+        # The rate limit's wait is outside the deadline: a call that never left must not count as one that may have.
         await self._limiter.acquire()
         async with self._slots:
             try:
@@ -111,10 +111,10 @@ class Exchange:
             body = await _bounded_body(response, self.limits.body_bytes_max)
         finally:
             await close_quietly(response)
-        return body if isinstance(body, NoAnswer) else read_answer(response, body)
+        return body if isinstance(body, NoAnswer) else read_response(response, body)
 
     async def open(self, call: Call) -> httpx.Response | Outcome:
-        """A read whose body is streamed: the open response when it is a success. Whoever gets it closes it."""
+        """A read whose body is streamed: the open response when it is a success. The caller closes it."""
         outcome: httpx.Response | Outcome = NoAnswer("not_reachable", sent=False)
 
         async def attempt() -> Outcome:
@@ -125,10 +125,10 @@ class Exchange:
             if isinstance(response, NoAnswer):
                 outcome = response
                 return response
-            answer = read_answer(response, b"")
-            if answer.is_success and not answer.is_html:
+            parsed = read_response(response, b"")
+            if parsed.is_success and not parsed.is_html:
                 outcome = response
-                return answer
+                return parsed
             outcome = await self._read(response)
             return outcome
 
@@ -165,7 +165,7 @@ class Exchange:
 
     def _wait_seconds(self, state: RetryCallState) -> float:
         grown: float = self.limits.backoff_first_seconds * 2.0 ** (state.attempt_number - 1)
-        # Half of it is chance, so that replicas that failed together do not return together.
+        # Half of the wait is random, so that replicas that failed together do not retry together.
         wait_seconds = min(grown, self.limits.backoff_max_seconds) * (0.5 + 0.5 * self._jitter())
         outcome = _result(state)
         asked = outcome.retry_after_seconds if isinstance(outcome, Response) else None
@@ -199,7 +199,7 @@ class Exchange:
 
     async def _open(self, call: Call) -> httpx.Response | NoAnswer:
         if self._transport is None:
-            # A TLS context costs tens of milliseconds, which no start-up should pay.
+            # A TLS context takes tens of milliseconds, so it is not created at start-up.
             inner = self._given or network_transport(connections_max=self.limits.concurrency * 2, proxy=self._proxy)
             self._transport = TokenTransport(inner, self._credentials)
         try:
@@ -223,7 +223,7 @@ def _checked_base(base_url: str) -> str:
 
 
 async def close_quietly(response: httpx.Response) -> None:
-    """Gives the connection back, also while the task is being cancelled."""
+    """Closes the response, even while the task is being cancelled."""
     with anyio.CancelScope(shield=True):
         await response.aclose()
 
@@ -241,8 +241,8 @@ def _left(outcome: Outcome, doubt: bool) -> tuple[Outcome, bool]:
     return outcome, doubt
 
 
-def _is_server_error(answer: Response) -> bool:
-    return answer.status >= 500 and answer.status != 501
+def _is_server_error(response: Response) -> bool:
+    return response.status >= 500 and response.status != 501
 
 
 def _in_doubt(outcome: Outcome) -> bool:
@@ -265,10 +265,10 @@ async def _bounded_body(response: httpx.Response, bytes_max: int) -> bytes | NoA
 
 
 async def bounded_chunks(response: httpx.Response, bytes_max: int) -> AsyncIterator[bytes | NoAnswer]:
-    """A body part by part. When it fails or grows too large, the last part is the `NoAnswer` that says so."""
+    """The parts of a body. When it fails or grows too large, the last part is the `NoAnswer` that says so."""
     encoding = response.headers.get("content-encoding", "identity").strip().lower()
     if encoding not in {"identity", "gzip"}:
-        # Only gzip was offered; other codings can turn a kilobyte into gigabytes in one step.
+        # Only gzip was offered; other encodings can turn a kilobyte into gigabytes in one step.
         yield NoAnswer("not_readable", sent=True)
         return
     size = 0

@@ -1,7 +1,7 @@
-"""Filter and sort expressions in the forms Rutter is known to take, and no others (Rutter docs: Filtering Objects).
+"""Filter and sort expressions in the forms Rutter is known to accept, and no others (Rutter docs: Filtering Objects).
 
-Known are `=`, `~` and `>` joined by ` AND `, with texts and timestamps in double quotes. Some platforms ignore filters
-without a word; a filter built here can therefore also be asked whether a record matches it.
+Known are `=`, `~` and `>` joined by ` AND `, with strings and timestamps in double quotes. Some platforms silently
+ignore filters; so a filter built here can also test whether a record matches it.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Term:
         return f"{self.field}{self.operator}{_literal(self.value)}"
 
     def matches(self, record: object) -> bool:
-        """Whether a record as read fulfils the comparison. Case matters, as it does upstream."""
+        """Whether a record satisfies the comparison. Case matters, as it does upstream."""
         found = getattr(record, self.field, None)
         if found is None:
             return False
@@ -66,12 +66,12 @@ class Filter:
 
 
 def equal(field: str, value: FilterValue) -> Filter:
-    """`field="value"`: exactly this."""
+    """`field="value"`: equal to the value."""
     return _filter(field, "=", value)
 
 
 def contains(field: str, part: str) -> Filter:
-    """`field~"part"`: the text holds this part."""
+    """`field~"part"`: the text contains this part."""
     return _filter(field, "~", part)
 
 
@@ -81,12 +81,12 @@ def above(field: str, value: FilterValue) -> Filter:
 
 
 def ascending(field: str) -> str:
-    """`field ASC`. By `updated_at` this is the order for a full walk: what changes meanwhile comes again at the end."""
+    """`field ASC`. By `updated_at` this is the order for a full walk: objects that change reappear at the end."""
     return f"{_checked_field(field)} ASC"
 
 
 def descending(field: str) -> str:
-    """`field DESC`. By `updated_at` this is Rutter's default; a walk in it misses what changes meanwhile."""
+    """`field DESC`. By `updated_at` this is Rutter's default; a walk in this order misses changes made during it."""
     return f"{_checked_field(field)} DESC"
 
 
@@ -100,7 +100,7 @@ def sort_text(sort: str, sortable: frozenset[str] | None) -> str:
 
 
 def filter_text(expression: Filter | str, filterable: frozenset[str] | None) -> str:
-    """A checked filter expression. A text is sent as it is. Raises `BadInput`."""
+    """A checked filter expression. A string is sent unchanged. Raises `BadInput`."""
     if isinstance(expression, str):
         if not expression.strip():
             raise BadInput("The filter is empty.")

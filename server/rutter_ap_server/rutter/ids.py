@@ -1,4 +1,4 @@
-"""Ids and keys on their way into a URL or a header. What could point elsewhere is refused before anything is sent."""
+"""Ids and keys for URLs and headers. Anything that could point elsewhere is refused before it is sent."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def path_of(*segments: str) -> str:
 
 
 def quoted_id(text: str, what: str = "The id") -> str:
-    """An id as one path segment. Slashes, percent signs and the like are escaped; dots alone are refused."""
+    """An id as one path segment. Slashes, percent signs and the like are escaped; `.` and `..` are refused."""
     if not isinstance(text, str) or not text.strip():
         raise BadInput(f"{what} is empty.")
     if text in {".", ".."}:
@@ -24,7 +24,7 @@ def quoted_id(text: str, what: str = "The id") -> str:
     if len(text) > ID_CHARACTERS_MAX:
         raise BadInput(f"{what} is longer than {ID_CHARACTERS_MAX} characters.")
     if not text.isprintable():
-        # Control characters, line breaks, and halves of characters that have no bytes at all.
+        # Control characters, line breaks, and lone surrogates, which cannot be encoded.
         raise BadInput(f"{what} holds characters that cannot be printed.")
     return quote(text, safe="")
 

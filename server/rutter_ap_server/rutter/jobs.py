@@ -1,7 +1,7 @@
-"""From the answer to a write to what is known of it, jobs followed to their end (Rutter docs: Asynchronous Operations).
+"""Determines the outcome of a write, following its job to the end (Rutter docs: Asynchronous Operations).
 
-The order of reading: the object under its key, then `async_response`, then an error. The rule throughout: `Rejected`
-only when Rutter is known to have refused, `Done` only with the object in hand, otherwise `Unknown`.
+A response is read in this order: the object under its key, then `async_response`, then an error. `Rejected` only when
+Rutter is known to have refused, `Done` only with the object in hand, otherwise `Unknown`.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ class _Ticket(msgspec.Struct):
 
 
 Find = Callable[[dict[str, msgspec.Raw]], tuple[R, ...]]
-"""Finds the written objects among the members of an answer; () when there are none. May raise `NotReadable`."""
+"""Finds the written objects among the members of a body; () when there are none. May raise `NotReadable`."""
 
 
 async def read_job(exchange: Exchange, job_id: str) -> Job:
-    """One look at a job. Raises `RutterError`."""
+    """The current state of a job. Raises `RutterError`."""
     path = path_of("jobs", quoted_id(job_id, "The job id"))
     return read_body(await read(exchange, Call("GET", path, on_object=True)), Job)
 
 
 class Verdicts(Generic[R]):
-    """Reads what became of one write."""
+    """Determines the outcome of one write."""
 
     def __init__(self, exchange: Exchange, find: Find[R], *, on_object: bool) -> None:
         self._exchange = exchange
@@ -49,10 +49,10 @@ class Verdicts(Generic[R]):
         self._on_object = on_object
 
     async def of(self, outcome: Outcome, *, doubt: bool) -> WriteOutcome[R]:
-        """The verdict on an exchange. `doubt`: an earlier attempt under the same key may have been carried out."""
+        """The outcome of an exchange. `doubt`: an earlier attempt under the same key may have been carried out."""
         if isinstance(outcome, NoAnswer):
             return Unknown(None, _reason(outcome) if outcome.sent else "doubtful_retry")
-        verdict = self._of_answer(outcome)
+        verdict = self._of_response(outcome)
         if isinstance(verdict, Unknown) and verdict.job_id is not None:
             return await self.of_job(verdict.job_id)
         if isinstance(verdict, Rejected) and doubt and not _is_of_the_first(verdict):
@@ -60,7 +60,7 @@ class Verdicts(Generic[R]):
         return verdict
 
     async def of_job(self, job_id: str, *, wait: bool = True) -> WriteOutcome[R]:
-        """The verdict of a job, asked after 1, 2, then every 5 seconds until it ends or the bound is reached."""
+        """The outcome of a job, polled after 1, 2, then every 5 seconds until it ends or the limit is reached."""
         for pause_seconds in self._pauses() if wait else (0.0,):
             if pause_seconds:
                 await self._exchange.sleep(pause_seconds)
@@ -75,7 +75,7 @@ class Verdicts(Generic[R]):
     def _pauses(self) -> Iterator[float]:
         wait_seconds = self._exchange.limits.job_wait_seconds
         deadline = self._exchange.clock() + wait_seconds
-        # Bounded by number too, for a clock that stands still.
+        # Limited by number too, in case the clock stands still.
         for poll in range(int(wait_seconds) + 1):
             pause_seconds = POLL_SECONDS[min(poll, len(POLL_SECONDS) - 1)]
             if self._exchange.clock() + pause_seconds > deadline:
@@ -85,7 +85,7 @@ class Verdicts(Generic[R]):
     def _of_finished(self, job: Job, job_id: str) -> WriteOutcome[R]:
         if job.response is None:
             return Unknown(job_id, "job_unreadable")
-        answer = Response(
+        response = Response(
             status=job.response.http_status,
             body=bytes(job.response.body),
             request_id=None,
@@ -93,41 +93,41 @@ class Verdicts(Generic[R]):
             retry_after_seconds=None,
             is_html=False,
         )
-        return self._of_answer(answer)
+        return self._of_response(response)
 
-    def _of_answer(self, answer: Response) -> WriteOutcome[R]:
-        if not answer.is_success:
-            return self._of_failure(answer)
+    def _of_response(self, response: Response) -> WriteOutcome[R]:
+        if not response.is_success:
+            return self._of_failure(response)
         try:
-            members = wire.decode_members(answer.body)
+            members = wire.decode_members(response.body)
             records = self._find(members)
         except wire.NotReadable:
-            # It was very likely done, but "very likely" is not a word for money.
-            return Unknown(answer.job_id, "unreadable_answer")
+            # It was very likely done, but "very likely" is not good enough for money.
+            return Unknown(response.job_id, "unreadable_answer")
         if records:
-            return Done(records[0], answer.job_id, answer.request_id, records)
+            return Done(records[0], response.job_id, response.request_id, records)
         ticket = _ticket_in(members)
         if ticket is not None:
             return Unknown(ticket, "still_running")
-        body = read_error_body(answer.body)
+        body = read_error_body(response.body)
         if body is not None and body.is_error:
-            return Rejected(self._error(answer), answer.job_id)
-        return Unknown(answer.job_id, "unreadable_answer")
+            return Rejected(self._error(response), response.job_id)
+        return Unknown(response.job_id, "unreadable_answer")
 
-    def _of_failure(self, answer: Response) -> WriteOutcome[R]:
-        known = answer.status in KNOWN_REFUSALS or answer.status in {301, 302, 307, 308, 501}
+    def _of_failure(self, response: Response) -> WriteOutcome[R]:
+        known = response.status in KNOWN_REFUSALS or response.status in {301, 302, 307, 308, 501}
         if known:
-            return Rejected(self._error(answer), answer.job_id)
-        reason: UnknownReason = "server_error" if answer.status >= 500 else "undocumented_status"
-        return Unknown(answer.job_id, reason)
+            return Rejected(self._error(response), response.job_id)
+        reason: UnknownReason = "server_error" if response.status >= 500 else "undocumented_status"
+        return Unknown(response.job_id, reason)
 
-    def _error(self, answer: Response) -> RutterError:
-        return error_of(answer, on_object=self._on_object)
+    def _error(self, response: Response) -> RutterError:
+        return error_of(response, on_object=self._on_object)
 
 
 def _is_of_the_first(verdict: Rejected) -> bool:
-    # A job id says that this is the stored answer to the first attempt. Anything else, such as an expired sign-in or a
-    # conflict of keys, was said to this attempt alone and tells nothing of the first.
+    # A job id means that this is the stored response to the first attempt. Anything else, such as an expired sign-in or
+    # a conflict of keys, is about this attempt alone and says nothing about the first.
     return verdict.job_id is not None and not isinstance(verdict.error, Conflict)
 
 

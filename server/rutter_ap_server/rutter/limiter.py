@@ -1,4 +1,4 @@
-"""Rutter's limit of 500 requests in 10 seconds, kept on our side so that it is never met (Rutter docs: Rate Limits)."""
+"""Rutter's limit of 500 requests in 10 seconds, enforced here so that it is never hit (Rutter docs: Rate Limits)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Clock = Callable[[], float]
 
 
 class RateLimiter:
-    """Lets at most `requests_max` calls through in any `window_seconds`; later ones wait their turn."""
+    """Allows at most `requests_max` calls in any `window_seconds`; further calls wait."""
 
     def __init__(self, requests_max: int, window_seconds: float, *, clock: Clock, sleep: Sleep) -> None:
         self._window_seconds = window_seconds
@@ -23,7 +23,7 @@ class RateLimiter:
         self._turn = anyio.Lock()
 
     async def acquire(self) -> None:
-        """Returns when one more request may leave."""
+        """Waits until one more request may be sent."""
         async with self._turn:
             while len(self._passed) >= self._requests_max:
                 wait_seconds = self._passed[0] + self._window_seconds - self._clock()

@@ -10,11 +10,11 @@ from rutter_ap_server.rutter.errors import RutterError
 R = TypeVar("R")
 
 UnknownReason = Literal[
-    "timeout",  # sent, and no answer in time
+    "timeout",  # sent, and no response in time
     "cut_off",  # sent, and the connection broke
-    "server_error",  # 5xx, and no word of a job
-    "unreadable_answer",  # something came back that is not Rutter's answer, or too large
-    "undocumented_status",  # a status of which Rutter does not say whether anything was written
+    "server_error",  # 5xx without a job
+    "unreadable_answer",  # the response is not one of Rutter's, or is too large
+    "undocumented_status",  # a status for which Rutter does not document whether anything was written
     "still_running",  # the job had not ended when we stopped asking
     "job_unreadable",  # the job exists and could not be read
     "doubtful_retry",  # an attempt failed for a known reason, but an earlier one may have been carried out
@@ -23,7 +23,7 @@ UnknownReason = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Done(Generic[R]):
-    """It happened. `records` holds more than one only where the platform split the write (Xero payments)."""
+    """It was done. `records` holds more than one only where the platform split the write (Xero payments)."""
 
     record: R
     job_id: str | None = None
@@ -33,7 +33,7 @@ class Done(Generic[R]):
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """It did not happen, and never will under the same key."""
+    """It was not done, and never will be under the same key."""
 
     error: RutterError
     job_id: str | None = None
@@ -41,7 +41,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """It may or may not have happened. With a job id the job can be asked; without one, the books must be read."""
+    """It may or may not have been done. With a job id the job can be read; without one, the books must be."""
 
     job_id: str | None
     reason: UnknownReason

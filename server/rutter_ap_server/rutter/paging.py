@@ -1,4 +1,4 @@
-"""Pages, and walks over all of them that end, miss nothing, and hold one page at a time (Rutter docs: Pagination)."""
+"""Pages, and walks over all pages that end, miss nothing, and hold one page at a time (Rutter docs: Pagination)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Page(Generic[R]):
 
 @dataclass(frozen=True, slots=True)
 class RawPage(Generic[R]):
-    """One page whose objects are decoded when they are asked for."""
+    """One page whose objects are decoded on demand."""
 
     raw_items: list[msgspec.Raw] = field(repr=False)
     kind: type[R]
@@ -59,14 +59,14 @@ Fetch = Callable[[str | None], Awaitable[RawPage[R]]]
 
 
 def checked_limit(limit: int) -> int:
-    """A page size Rutter takes. Raises `BadInput`."""
+    """A page size Rutter accepts. Raises `BadInput`."""
     if not 1 <= limit <= PAGE_OBJECTS_MAX:
         raise BadInput(f"A page holds 1 to {PAGE_OBJECTS_MAX} objects.")
     return limit
 
 
 async def walk(fetch: Fetch[R], *, pages_max: int) -> AsyncIterator[R]:
-    """Every object of every page. Raises `UpstreamNonsense` on a cursor seen before, `WalkTooLong` at the bound."""
+    """Every object of every page. Raises `UpstreamNonsense` on a cursor seen before, `WalkTooLong` at the limit."""
     if pages_max < 1:
         raise BadInput("A walk has at least one page.")
     cursor: str | None = None

@@ -35,10 +35,10 @@ _SHOWS_CLOSING_DATE: Final = named("QBO")
 
 
 def ignores_filters(platform: str) -> bool:
-    """Whether the platform answers as if no filter and no sort had been given (Rutter docs: Filtering Objects)."""
+    """Whether the platform ignores filters and sorts (Rutter docs: Filtering Objects)."""
     return platform in _IGNORES_FILTERS
 
 
 def shows_closing_date(platform: str) -> bool:
-    """Whether the company's record says up to which day its books are closed (Rutter docs: Company Info)."""
+    """Whether the company's record has a closing date (Rutter docs: Company Info)."""
     return platform in _SHOWS_CLOSING_DATE

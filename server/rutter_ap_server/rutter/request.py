@@ -1,4 +1,4 @@
-"""The values an exchange is made of: bounds, a request without credentials, and what came back."""
+"""The values of an exchange: limits, a request without credentials, and the response."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SANDBOX_URL: Final = "https://sandbox.rutterapi.com/versioned"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Every bound of the client. Rutter itself waits up to 30 s for a platform before it answers with a job."""
+    """Every limit of the client. Rutter itself waits up to 30 s for a platform before it returns a job."""
 
     connect_seconds: float = 10.0
     read_seconds: float = 45.0
@@ -40,7 +40,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request before it has credentials. `path` starts with a slash and is quoted already (`path_of`)."""
+    """A request before it has credentials. `path` starts with a slash and is already quoted (`path_of`)."""
 
     method: str
     path: str = field(repr=False)
@@ -53,7 +53,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What came back. `body` is untrusted and in no repr."""
+    """A response. `body` is untrusted and in no repr."""
 
     status: int
     body: bytes = field(repr=False)
@@ -69,7 +69,7 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
-    """Why nothing usable came back, in a word of ours. `sent`: the request may have reached Rutter."""
+    """Why there is no usable response, in a word of ours. `sent`: the request may have reached Rutter."""
 
     reason: str
     sent: bool
@@ -78,7 +78,7 @@ class NoAnswer:
 Outcome = Response | NoAnswer
 
 
-def read_answer(response: httpx.Response, body: bytes) -> Response:
+def read_response(response: httpx.Response, body: bytes) -> Response:
     headers = response.headers
     return Response(
         status=response.status_code,
@@ -91,7 +91,7 @@ def read_answer(response: httpx.Response, body: bytes) -> Response:
 
 
 def _retry_after_seconds(text: str | None) -> float | None:
-    # Rutter documents no such header; a gateway before it may send one. Its date form is left to the backoff.
+    # Rutter does not document this header, but a gateway in front of it may send one. A date in it is ignored.
     if text is None or not text.strip().isascii() or not text.strip().isdigit():
         return None
     return float(text.strip()[:9])

@@ -1,6 +1,6 @@
-"""What can be done with a kind of object, one class per verb: a collection is put together from those it has.
+"""The verbs of collections, one class each: a collection inherits the verbs it has.
 
-Reads raise `RutterError`; writes answer with a `WriteOutcome` and raise only before anything was sent.
+Reads raise `RutterError`; writes return a `WriteOutcome` and raise only when nothing was sent.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ TIMESTAMPS = frozenset({"created_at", "updated_at", "last_synced_at"})
 
 
 class DeleteResult(msgspec.Struct, frozen=True):
-    """What a DELETE found. `code`: "deleted", or "not_found" when it was gone already, which is no error."""
+    """The result of a DELETE. `code`: "deleted", or "not_found" when it was already gone, which is no error."""
 
     code: str | None = None
     success: bool = True
@@ -62,22 +62,22 @@ class Endpoint(Generic[R]):
 
 @dataclass(frozen=True, slots=True)
 class CompanySession:
-    """A place at one company's books: the way to Rutter and the token that names the company."""
+    """The exchange with Rutter and the token of one company."""
 
     exchange: Exchange
     token: Secret
 
     async def read(self, *segments: str, query: Mapping[str, str] | None = None, on_object: bool = False) -> Response:
-        """One read that succeeded. Raises `RutterError`."""
+        """Sends a read. Raises `RutterError` unless it succeeds."""
         call = Call("GET", path_of(*segments), query=query or {}, token=self.token, on_object=on_object)
         return await read(self.exchange, call)
 
     async def read_one(
         self, kind: type[R], key: str, *segments: str, query: Mapping[str, str] | None = None, on_object: bool = True
     ) -> R:
-        """One object under its key. Raises `RutterError`."""
-        answer = await self.read(*segments, query=query, on_object=on_object)
-        return read_key(answer, key, kind)
+        """Reads the object under a key. Raises `RutterError`."""
+        response = await self.read(*segments, query=query, on_object=on_object)
+        return read_key(response, key, kind)
 
 
 class Collection(Generic[R]):
@@ -85,8 +85,8 @@ class Collection(Generic[R]):
 
     endpoint: ClassVar[Endpoint[Any]]
 
-    def __init__(self, seat: CompanySession) -> None:
-        self._seat = seat
+    def __init__(self, session: CompanySession) -> None:
+        self._session = session
 
     def _path(self, *rest: str) -> tuple[str, ...]:
         return ("accounting", self.endpoint.many, *rest)
@@ -112,8 +112,8 @@ class Reads(Collection[R]):
         """One page: 50 objects unless `limit` (1 to 500) says otherwise, newest change first unless `sort` does.
 
         The three timestamps are the older way to filter, and the only one on Sage Intacct and Sage Business Cloud,
-        which ignore filters: there a built `filter` and `match` are applied to the page here, and a `filter` in text is
-        refused. `match` holds Rutter's older exact-match parameters, such as `document_number` of bills.
+        which ignore filters: there a built `filter` and `match` are applied to the page here, and a `filter` given as a
+        string is refused. `match` holds Rutter's older exact-match parameters, such as `document_number` of bills.
         """
         query = list_query(
             filter=None if filter is None else filter_text(filter, self.endpoint.allowed),
@@ -144,8 +144,8 @@ class Reads(Collection[R]):
     ) -> AsyncIterator[R]:
         """Every object, one page in memory at a time, oldest change first.
 
-        In that order nothing is lost when objects change during the walk: a changed one comes again at the end, so the
-        same id may be yielded twice and the later one counts. Raises `WalkTooLong` when `pages_max` is not enough.
+        In that order nothing is missed when objects change during the walk: a changed one appears again at the end, so
+        the same id may be yielded twice, and the later one counts. Raises `WalkTooLong` when `pages_max` is not enough.
         """
         query = list_query(
             filter=None if filter is None else filter_text(filter, self.endpoint.allowed),
@@ -166,14 +166,14 @@ class Reads(Collection[R]):
         if force_fetch:
             query["force_fetch"] = "true"
         endpoint = self.endpoint
-        return await self._seat.read_one(endpoint.record, endpoint.one, *self._path(quoted_id(id)), query=query)
+        return await self._session.read_one(endpoint.record, endpoint.one, *self._path(quoted_id(id)), query=query)
 
     async def _fetch(
         self, query: Mapping[str, str], cursor: str | None, chosen: Filter | str | None, match: Mapping[str, str] | None
     ) -> RawPage[R]:
         endpoint = self.endpoint
         page = await fetch_page(
-            self._seat, self._path(), key=endpoint.many, kind=endpoint.record, query=query, cursor=cursor
+            self._session, self._path(), key=endpoint.many, kind=endpoint.record, query=query, cursor=cursor
         )
         if not ignores_filters(page.connection.platform):
             return page
@@ -184,7 +184,7 @@ class Reads(Collection[R]):
 
 
 async def fetch_page(
-    seat: CompanySession,
+    session: CompanySession,
     segments: tuple[str, ...],
     *,
     key: str,
@@ -193,16 +193,16 @@ async def fetch_page(
     cursor: str | None,
 ) -> RawPage[R]:
     """One page under its plural key. Raises `RutterError`."""
-    answer = await seat.read(*segments, query=query if cursor is None else {**query, "cursor": cursor})
+    response = await session.read(*segments, query=query if cursor is None else {**query, "cursor": cursor})
     try:
-        envelope = wire.decode_envelope(answer.body, key)
+        envelope = wire.decode_envelope(response.body, key)
     except wire.NotReadable:
         envelope = None
     if envelope is None:
-        raise nonsense(answer)
+        raise nonsense(response)
     items = envelope.items if isinstance(envelope.items, list) else []
     if len(items) > PAGE_OBJECTS_MAX:
-        raise nonsense(answer)
+        raise nonsense(response)
     return RawPage(items, kind, envelope.next_cursor, envelope.connection or PageConnection())
 
 
@@ -214,7 +214,7 @@ def list_query(
     match: Mapping[str, str] | None = None,
     **options: str | datetime | None,
 ) -> dict[str, str]:
-    """The query of a list. Moments become Unix milliseconds, which is how the older parameters take them."""
+    """The query of a list. Datetimes become Unix milliseconds, as the older parameters need them."""
     query: dict[str, str] = dict(match or {})
     for name, value in options.items():
         if isinstance(value, datetime):
@@ -231,7 +231,7 @@ def list_query(
 
 
 def milliseconds(moment: datetime) -> int:
-    """A moment in Unix milliseconds, exactly. Raises `BadInput` for one without a time zone."""
+    """A datetime in exact Unix milliseconds. Raises `BadInput` for one without a time zone."""
     wire.instant_text(moment)
     seconds = int(moment.replace(microsecond=0).timestamp())
     return seconds * 1000 + moment.microsecond // 1000

@@ -1,7 +1,7 @@
 """The lowest layer: credentials and access tokens are added here, below everything that logs or raises.
 
-`httpx.AsyncClient` is not used. It writes every URL to its log at INFO and hangs the request on its exceptions; a
-transport does neither, follows no redirect and keeps no cookies.
+`httpx.AsyncClient` is not used: it logs every URL at INFO and attaches the request to its exceptions. A transport does
+neither, follows no redirects and keeps no cookies.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ TOKEN_EXTENSION = "rutter_access_token"  # noqa: S105 - the name of a slot, not 
 
 
 class TokenTransport(httpx.AsyncBaseTransport):
-    """Adds the Authorization header, and the access token that rides in the request's extensions."""
+    """Adds the Authorization header, and the access token from the request's extensions."""
 
     def __init__(self, inner: httpx.AsyncBaseTransport, credentials: Credentials) -> None:
         self._inner = inner
@@ -43,8 +43,8 @@ class TokenTransport(httpx.AsyncBaseTransport):
 
 def network_transport(*, connections_max: int, proxy: str | None = None) -> httpx.AsyncBaseTransport:
     """The transport to the real network: verified TLS, HTTP/1.1, kept-alive connections, no retries of its own."""
-    # Common servers close an idle connection after 5 s. A write sent into that very moment would end as unknown, so the
-    # connection is given up here first.
+    # Common servers close an idle connection after 5 s. A write sent at that very moment would end as unknown, so we
+    # close the connection first.
     limits = httpx.Limits(
         max_connections=connections_max, max_keepalive_connections=connections_max, keepalive_expiry=3.0
     )
@@ -52,7 +52,7 @@ def network_transport(*, connections_max: int, proxy: str | None = None) -> http
 
 
 def quiet_network_log() -> None:
-    """Keeps httpcore from writing response headers at DEBUG, unless someone chose its level on purpose."""
+    """Keeps httpcore from writing response headers at DEBUG, unless its level was set explicitly."""
     logger = logging.getLogger("httpcore")
     if logger.level == logging.NOTSET:
         logger.setLevel(logging.WARNING)

@@ -1,7 +1,7 @@
-"""Webhooks: is it Rutter's, what is it about, and was it seen before (Rutter docs: Webhooks, Webhook Security).
+"""Webhooks: their signature, their content, and a key to recognise repeats (Rutter docs: Webhooks, Webhook Security).
 
-The signature has no timestamp, so that an old delivery can be replayed: remember `WebhookEvent.key`, and read the
-object again by its id instead of believing the copy that came along.
+The signature has no timestamp, so an old delivery can be replayed: remember `WebhookEvent.key`, and read the object
+again by its id instead of trusting the copy in the delivery.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def sign(body: bytes, client_secret: str | Revealing) -> str:
 
 
 def is_genuine(body: bytes, header: str | None, client_secret: str | Revealing) -> bool:
-    """Whether Rutter signed these raw bytes. Takes the same time for every wrong answer; an empty secret fits none."""
+    """Whether Rutter signed these raw bytes. Every wrong one takes the same time; an empty secret matches none."""
     secret = Secret.of(client_secret)
     if not secret or header is None or not header.isascii():
         return False
@@ -52,7 +52,7 @@ class _ObjectHead(Part, frozen=True, kw_only=True):
 
 
 class WebhookEvent(Part, frozen=True, kw_only=True):
-    """One delivery. `type` is CONNECTION, JOB or an object such as BILL; `code` says what happened to it.
+    """One delivery. `type` is CONNECTION, JOB or an object such as BILL; `code` is the event.
 
     `object_id` is the id of the object or job it is about. `key` is equal for deliveries of the same event.
     """
@@ -67,7 +67,7 @@ class WebhookEvent(Part, frozen=True, kw_only=True):
 
 
 def read_event(body: bytes) -> WebhookEvent:
-    """The event in a body whose signature was checked. Raises `BadInput` when it is none."""
+    """The event in a body whose signature was checked. Raises `BadInput` for anything else."""
     members, base = _members_and_base(body)
     if members is None or base is None:
         raise BadInput("The webhook's body is not an event of Rutter's.")
@@ -103,7 +103,7 @@ def _head_of(members: dict[str, msgspec.Raw], kind: str) -> _ObjectHead:
 
 
 def _key(body: bytes, base: _Base, head: _ObjectHead) -> str:
-    # Deliveries of one event may differ in their bytes. Without an id and a stamp there is nothing else to compare.
+    # Deliveries of one event may differ in their bytes. Without an id and a timestamp there is nothing else to compare.
     stamp = head.updated_at or head.last_synced_at or head.status
     if head.id is None or stamp is None:
         return hashlib.sha256(body).hexdigest()

@@ -1,7 +1,7 @@
 """Bytes to objects and back, exactly: no amount is ever a float, no null is ever sent.
 
-Reading tries the fast path first. Only when an object does not fit is it decoded again without types and repaired in
-the few ways Rutter's platforms are known to differ: a date without a time, an empty date, a null list.
+Decoding tries the fast path first. Only an object that does not fit is decoded again without types and repaired in the
+few ways Rutter's platforms are known to differ: a date without a time, an empty date, a null list.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class NotReadable(Exception):
 
 
 def instant_text(value: date) -> str:
-    """A moment as Rutter writes them: ISO 8601, UTC, milliseconds. A date alone is midnight UTC."""
+    """A datetime as Rutter writes it: ISO 8601, UTC, milliseconds. A date alone is midnight UTC."""
     if isinstance(value, datetime):
         if value.tzinfo is None:
             raise BadInput("A date with a time needs a time zone.")
@@ -110,7 +110,7 @@ def decode(raw: bytes | msgspec.Raw, kind: type[T]) -> T:
     if record is None:
         record = _repaired(raw, kind)
     if isinstance(record, Record):
-        # A copy: a view would keep the whole page alive for as long as one of its objects.
+        # A copy: a view would keep the whole page in memory as long as any of its objects.
         record.__dict__["raw_json"] = bytes(raw)
     return record
 
@@ -120,12 +120,12 @@ def _repaired(raw: bytes | msgspec.Raw, kind: type[T]) -> T:
         plain = _repair(decode_exact(bytes(raw)), kind, NESTING_MAX)
         record: T = msgspec.convert(plain, kind, dec_hook=_dec_hook)
         return record
-    # Raised outside of any handler, so that nothing of the content hangs on it.
+    # Raised outside any handler, so that no content is attached to it.
     raise NotReadable
 
 
 class Envelope(msgspec.Struct):
-    """The outer object of a list. The items stay undecoded until they are asked for."""
+    """The outer object of a list. The items are decoded on demand."""
 
     items: list[msgspec.Raw] | msgspec.UnsetType | None = msgspec.UNSET
     next_cursor: str | None = None

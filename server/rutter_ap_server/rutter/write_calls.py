@@ -19,7 +19,7 @@ W = TypeVar("W")
 
 
 def found_under(kind: type[W], one: str, many: str | None = None) -> Find[W]:
-    """Finds the written objects of an answer under the singular key or, where a platform split them, the plural."""
+    """Finds the written objects under the singular key or, where a platform split them, the plural."""
 
     def find(members: dict[str, msgspec.Raw]) -> tuple[W, ...]:
         single = members.get(one)
@@ -34,7 +34,7 @@ def found_under(kind: type[W], one: str, many: str | None = None) -> Find[W]:
 
 
 async def send_write(
-    seat: CompanySession,
+    session: CompanySession,
     method: str,
     segments: tuple[str, ...],
     body: Mapping[str, object],
@@ -48,13 +48,13 @@ async def send_write(
     call = Call(
         method,
         path_of(*segments),
-        token=seat.token,
+        token=session.token,
         body=wire.encode_body(body),
         idempotency_key=checked_key(idempotency_key),
         on_object=on_object,
     )
-    outcome, doubt = await seat.exchange.send_write(call, in_doubt=again)
-    return await Verdicts(seat.exchange, find, on_object=on_object).of(outcome, doubt=doubt)
+    outcome, doubt = await session.exchange.send_write(call, in_doubt=again)
+    return await Verdicts(session.exchange, find, on_object=on_object).of(outcome, doubt=doubt)
 
 
 class _Writes(Collection[R]):
@@ -62,8 +62,8 @@ class _Writes(Collection[R]):
         return found_under(self.endpoint.record, self.endpoint.one, self.endpoint.many)
 
     async def outcome(self, job_id: str, *, wait: bool = False) -> WriteOutcome[R]:
-        """What became of a create or update whose job id is known. Looks once, or follows the job with `wait`."""
-        return await Verdicts(self._seat.exchange, self._find(), on_object=True).of_job(job_id, wait=wait)
+        """The outcome of a create or update whose job id is known. Reads it once, or follows the job with `wait`."""
+        return await Verdicts(self._session.exchange, self._find(), on_object=True).of_job(job_id, wait=wait)
 
     async def _write(
         self, method: str, rest: tuple[str, ...], draft: Draft, *, key: str, mode: ResponseMode | None, again: bool
@@ -72,7 +72,7 @@ class _Writes(Collection[R]):
         if mode is not None:
             body["response_mode"] = mode
         return await send_write(
-            self._seat,
+            self._session,
             method,
             self._path(*rest),
             body,
@@ -89,17 +89,17 @@ class Creates(_Writes[R], Generic[R, C]):
     async def create(
         self, draft: C, *, idempotency_key: str, again: bool = False, response_mode: ResponseMode | None = None
     ) -> WriteOutcome[R]:
-        """A new object. Never raises for what became of it; raises `NothingSent` when it did not leave.
+        """Creates an object. Never raises for its outcome; raises `NothingSent` when it did not leave.
 
-        The same key with the same content is answered with the first result, success or refusal, for ever. Say `again`
+        The same key with the same content always returns the first result, success or refusal. Say `again`
         when an earlier call under this key ended in `Unknown`: then only what Rutter stored of that one is believed;
-        a call that cannot leave, or is turned away at the door, is `Unknown` too.
+        a call that cannot leave, or is refused before it is looked at, is `Unknown` too.
         """
         return await self._write("POST", (), draft, key=idempotency_key, mode=response_mode, again=again)
 
 
 class Updates(_Writes[R], Generic[R, U]):
-    """A kind that can be changed. What the draft leaves out stays; arrays are replaced as a whole."""
+    """A kind that can be changed. Fields left out of the draft keep their values; arrays are replaced as a whole."""
 
     async def update(
         self,
@@ -110,7 +110,7 @@ class Updates(_Writes[R], Generic[R, U]):
         again: bool = False,
         response_mode: ResponseMode | None = None,
     ) -> WriteOutcome[R]:
-        """A change to an object. Never raises for what became of it; raises `NothingSent` when it did not leave.
+        """Changes an object. Never raises for its outcome; raises `NothingSent` when it did not leave.
 
         `again`: an earlier call under this key ended in `Unknown` (see `create`).
         """
@@ -119,19 +119,19 @@ class Updates(_Writes[R], Generic[R, U]):
 
 
 class Deletes(Collection[R]):
-    """A kind that can be deleted. Deleting twice is no error: the second answer says "not_found"."""
+    """A kind that can be deleted. Deleting twice is no error: the second result says "not_found"."""
 
     async def delete(self, id: str) -> WriteOutcome[DeleteResult]:  # noqa: A002 - Rutter's own name
-        """Deletes an object. Safe to repeat, and repeated here after anything that may pass."""
-        call = Call("DELETE", path_of(*self._path(quoted_id(id))), token=self._seat.token, on_object=True)
-        outcome, doubt = await self._seat.exchange.send_delete(call)
+        """Deletes an object. Safe to repeat, and retried here after anything temporary."""
+        call = Call("DELETE", path_of(*self._path(quoted_id(id))), token=self._session.token, on_object=True)
+        outcome, doubt = await self._session.exchange.send_delete(call)
         if not isinstance(outcome, NoAnswer) and outcome.status == 410:
             return Done(DeleteResult(code="not_found", success=True), outcome.job_id, outcome.request_id)
-        return await Verdicts(self._seat.exchange, _deleted, on_object=True).of(outcome, doubt=doubt)
+        return await Verdicts(self._session.exchange, _deleted, on_object=True).of(outcome, doubt=doubt)
 
 
 def _deleted(members: dict[str, msgspec.Raw]) -> tuple[DeleteResult, ...]:
-    # Version 2023-03-14 answers to the deletion of a bill under a key of its own.
+    # Version 2023-03-14 returns a deleted bill under a key of its own.
     inner = members.get("deleted_bill")
     if inner is not None:
         members = wire.decode_members(inner)
@@ -139,5 +139,5 @@ def _deleted(members: dict[str, msgspec.Raw]) -> tuple[DeleteResult, ...]:
         return ()
     code = wire.decode(members["code"], str) if "code" in members else None
     success = wire.decode(members["success"], bool)
-    # Gone already is what was asked for, whatever `success` says to it.
+    # Already gone is the desired result, whatever `success` says.
     return (DeleteResult(code=code, success=success),) if success or code == "not_found" else ()

@@ -6,7 +6,7 @@ from rutter_ap_server.rutter.models.base import Draft, Instant, Record
 
 
 class Attachment(Record, frozen=True, kw_only=True):
-    """A file on a bill. `created_at` is None on Xero, which does not tell. Ids may repeat within a connection.
+    """A file on a bill. `created_at` is None on Xero. Ids may repeat within a connection.
 
     `file_url` is a link that needs no further credentials: treat it as a secret.
     """
@@ -20,7 +20,7 @@ class Attachment(Record, frozen=True, kw_only=True):
 
 
 class AttachmentCreate(Draft, frozen=True, kw_only=True):
-    """A file to attach, as Rutter takes it: base64 of the bytes, the kind told by the name."""
+    """A file to attach, as Rutter accepts it: base64 of the bytes; the type is derived from the name."""
 
     file: str
     file_name: str

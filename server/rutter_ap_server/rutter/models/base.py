@@ -1,7 +1,8 @@
 """What every object read from Rutter and every object sent to it has in common.
 
-Objects read are frozen, tolerate what they do not know (fields and enum values), and keep the bytes they came from.
-Objects sent hold only what was set. Amounts are `Decimal` on both ways and never pass through a float.
+Objects read are immutable, tolerate unknown fields and enum values, and keep the bytes they were decoded from. Objects
+sent hold only what was set. Amounts are `Decimal` in both directions and never pass through a float. These are msgspec
+structs, not pydantic models, because a walk over all bills decodes a hundred thousand of them.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _EXPONENT_MAX = 24
 
 
 def given(value: _T | None) -> _T | UnsetType:
-    """The value, or "not set" for None: for callers whose own "nothing" is None."""
+    """The value, or UNSET for None."""
     return UNSET if value is None else value
 
 
@@ -38,12 +39,12 @@ def decode_exact(raw: bytes) -> Any:
 
 
 def is_sane(amount: Decimal) -> bool:
-    """Whether a number is one that books can hold: finite, and within 24 digits of the decimal point."""
+    """Whether a number can be an amount: finite, and within 24 digits of the decimal point."""
     return amount.is_finite() and -_EXPONENT_MAX <= amount.adjusted() <= _EXPONENT_MAX
 
 
 def _names_of_amounts(kind: type) -> list[str]:
-    # Annotations are strings here, and a name is all that is asked of them.
+    # Annotations are strings here, and only the type's name is needed.
     annotations = {name: str(hint) for ancestor in kind.__mro__ for name, hint in get_annotations(ancestor).items()}
     return [name for name, hint in annotations.items() if "Decimal" in hint and "ClassVar" not in hint]
 
@@ -52,7 +53,7 @@ def _amount_check(kind: type) -> Callable[[object], None] | None:
     names = _names_of_amounts(kind)
     if not names:
         return None
-    # Two names at least make attrgetter answer with a tuple.
+    # With at least two names, attrgetter returns a tuple.
     amounts_of: Callable[[object], tuple[Decimal | None, ...]] = attrgetter(*names, names[0])
 
     def check(self: object) -> None:
@@ -67,7 +68,7 @@ def _amount_check(kind: type) -> Callable[[object], None] | None:
 class Part(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A piece of an object as read: a line, a link, an address. Refuses NaN, infinities and absurd exponents.
 
-    Nothing here can refer back to itself, so that the garbage collector need not look at any of it.
+    Nothing here can refer to itself, so the garbage collector need not track it.
     """
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -77,7 +78,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             cls.__post_init__ = check  # type: ignore[attr-defined]
 
     def __repr__(self) -> str:
-        # Texts of outsiders, links that need no password: nothing of an object belongs in a log line.
+        # Untrusted text, links that need no password: nothing of an object belongs in a log line.
         return f"{type(self).__name__}(…)"
 
 
@@ -105,13 +106,13 @@ class Record(Part, frozen=True, kw_only=True, dict=True, gc=True):
 
     @property
     def raw(self) -> bytes | None:
-        """The JSON this object was read from, byte for byte; None for one made by hand."""
+        """The JSON this object was decoded from, byte for byte; None for an object built by hand."""
         raw: bytes | None = self.__dict__.get("raw_json")
         return raw
 
     @property
     def extra(self) -> dict[str, Any]:
-        """The fields Rutter sent that this class does not name, decoded exactly. Decoded anew on every use."""
+        """The fields Rutter sent that this class does not name, decoded exactly. Decoded on every use."""
         if self.raw is None:
             return {}
         known = set(type(self).__struct_encode_fields__)
@@ -119,7 +120,7 @@ class Record(Part, frozen=True, kw_only=True, dict=True, gc=True):
 
     @property
     def platform_data(self) -> Any:
-        """The accounting platform's own object; there only when the read asked to expand it."""
+        """The accounting platform's own object; present only when the read expanded it."""
         return self.extra.get("platform_data")
 
     def __repr__(self) -> str:
@@ -127,7 +128,7 @@ class Record(Part, frozen=True, kw_only=True, dict=True, gc=True):
 
 
 class Synced(Record, frozen=True, kw_only=True):
-    """A record of the books. `updated_at` is the platform's stamp, `last_synced_at` Rutter's."""
+    """A record of the books. `updated_at` is the platform's timestamp, `last_synced_at` Rutter's."""
 
     platform_id: str | None = None
     created_at: Instant | None = None
@@ -142,7 +143,7 @@ class Linked(Synced, frozen=True, kw_only=True):
 
 
 class Draft(msgspec.Struct, frozen=True, kw_only=True):
-    """An object to send. What is left out is not sent; None is refused, for Rutter answers 400 to a null."""
+    """An object to send. Fields left out are not sent; None is refused, because Rutter rejects a null."""
 
 
 class Ref(Part, frozen=True, kw_only=True):

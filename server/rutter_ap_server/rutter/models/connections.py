@@ -1,6 +1,6 @@
 """Connections, their health, and Rutter Link (Rutter docs: Connections). None of these keeps its raw bytes.
 
-Access tokens are `Secret`; `link_url` lets whoever has it act as the company's user, so that no repr shows one.
+Access tokens are `Secret`. Anyone with a `link_url` can act as the company's user, so no repr shows one.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class NeedsUpdateStatus(Part, frozen=True, kw_only=True):
 
 
 class DisabledStatus(Part, frozen=True, kw_only=True):
-    """Whether the connection is switched off, and Rutter's word for why."""
+    """Whether the connection is disabled, and Rutter's reason."""
 
     is_disabled: bool = False
     disabled_reason: str | None = None

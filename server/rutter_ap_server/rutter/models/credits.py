@@ -112,13 +112,13 @@ class BillCreditUnapplicationCreate(Draft, frozen=True, kw_only=True):
 
 
 class BillCreditApplication(Part, frozen=True, kw_only=True):
-    """The answer to an application. It cannot be read later: look at the links of the bill and the memo."""
+    """The result of an application. It cannot be read later: see the links of the bill and the memo."""
 
     success: bool
 
 
 class BillCreditUnapplication(Part, frozen=True, kw_only=True):
-    """The answer to taking an application back."""
+    """The result of taking an application back."""
 
     success: bool
     id: str | None = None

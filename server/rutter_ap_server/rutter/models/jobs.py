@@ -13,21 +13,21 @@ JOB_STATES_RUNNING: Final = frozenset({"prequeued", "pending"})
 
 
 class JobRequest(Part, frozen=True, kw_only=True):
-    """What the job was asked. The URL and the body are not kept: the one holds a token, the other the books."""
+    """The job's request. The URL and the body are not kept: the one contains a token, the other the books."""
 
     method: str | None = None
     idempotency_key: str | None = None
 
 
 class JobResponse(Part, frozen=True, kw_only=True):
-    """What the write would have answered, had it waited."""
+    """The response the write would have got if it had waited."""
 
     http_status: int
     body: msgspec.Raw = msgspec.Raw(b"{}")
 
 
 class Job(Part, frozen=True, kw_only=True):
-    """A write on its way. `state` is one of JOB_STATES or a later one."""
+    """A write in progress. `state` is one of JOB_STATES or a later one."""
 
     id: str
     state: str = msgspec.field(name="status")

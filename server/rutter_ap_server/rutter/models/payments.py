@@ -21,8 +21,8 @@ class BillPaymentExtras(Part, frozen=True, kw_only=True):
 class BillPayment(Linked, frozen=True, kw_only=True):
     """A payment against bills. `account_id` is the account the money comes from.
 
-    `total_amount` is the sum of the allocated amounts, in `currency_code`. `status` is None where the platform knows
-    no such thing.
+    `total_amount` is the sum of the allocated amounts, in `currency_code`. `status` is None where the platform has
+    none.
     """
 
     account_id: str | None = None

@@ -44,7 +44,7 @@ class PurchaseOrder(Linked, frozen=True, kw_only=True):
 
 
 class PurchaseOrderLineReceipt(Part, frozen=True, kw_only=True):
-    """A line as a write answers it."""
+    """A line as a write returns it."""
 
     platform_id: str | None = None
     account_id: str | None = None
@@ -63,7 +63,7 @@ class PurchaseOrderLineReceipt(Part, frozen=True, kw_only=True):
 
 
 class PurchaseOrderReceipt(Linked, frozen=True, kw_only=True):
-    """What a write answers: the order in Rutter's shape of 2023-02-07. Read it again by its id for the current one."""
+    """What a write returns: the order in Rutter's shape of 2023-02-07. Read it again by its id for today's shape."""
 
     subsidiary_id: str | None = None
     vendor_id: str | None = None

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check bench record crash soak conformance bundle lock fix docs clean
+.PHONY: demo test quick check bench record crash soak conformance bundle lock fix docs clean
 
 # The pinned set, each file checked by its hash; the project itself is linked, with nothing fetched beside the lock.
 $(READY): requirements.lock pyproject.toml
@@ -19,6 +19,13 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest -n auto
+
+# For while one works: lint, types and the fast tests, within a minute.
+quick: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -n auto -m "not slow"
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -23,6 +23,41 @@ settings.register_profile("home", deadline=None, suppress_health_check=[HealthCh
 settings.register_profile("ci", settings.get_profile("home"), derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "home")
 
+# What `make quick` leaves out: state machines, walks over everything, and whatever starts processes or a database.
+SLOW = (
+    "cassettes/",
+    "cli/test_connections.py",
+    "cli/test_demo.py",
+    "cli/test_proposals.py",
+    "connections/",
+    "crash/",
+    "docs/",
+    "examples/",
+    "guard/test_machine.py",
+    "install/test_bundle.py",
+    "journeys/",
+    "resources/test_watching.py",
+    "rutter/test_benchmark.py",
+    "sandbox/test_books_machine.py",
+    "sandbox/test_concurrency.py",
+    "sandbox/test_spec.py",
+    "sandbox/test_webhooks.py",
+    "stdio/",
+    "store/test_concurrency.py",
+    "store/test_migrations.py",
+    "store/test_postgres.py",
+    "store/test_runs_under_the_guard.py",
+    "store/test_under_the_guard.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what is slow, so that which tests are is read in one place."""
+    folder = Path(__file__).parent
+    for item in items:
+        if item.path.relative_to(folder).as_posix().startswith(SLOW) or "postgres" in item.name:
+            item.add_marker("slow")
+
 
 @pytest.fixture
 def anyio_backend() -> str:

@@ -121,13 +121,7 @@ async def test_a_reference_to_no_record_of_its_kind_leads_nowhere(home: Path, mo
 @pytest.mark.parametrize(
     ("tool", "arguments", "code", "named"),
     [
-        ("pay_bill", {"bill_id": "BILL", "dryrun": True}, "bad_input", "did you mean `dry_run`"),
-        ("pay_bill", {"bill_id": "BILL", "amount": 10.5}, "bad_input", "`amount`"),
-        ("pay_bill", {"bill_id": "BILL", "amount": "-10.00"}, "bad_input", "`amount`"),
-        ("pay_bill", {"bill_id": "BILL", "amount": "1e3"}, "bad_input", "`amount`"),
-        ("pay_bill", {"bill_id": "BILL", "amount": "1,000.00"}, "bad_input", "`amount`"),
         ("pay_bill", {"bill_id": "BILL", "amount": "10.005"}, "amount.precision", "2 decimal places"),
-        ("pay_bill", {"bill_id": "BILL", "date": "2026-02-30"}, "bad_input", "`date`"),
         ("pay_bill", {"bill_id": "no-such-bill"}, "rutter_not_found", ""),
         ("pay_bill", {"bill_id": "../../connections"}, "bad_input", "`bill_id`"),
         ("pay_bill", {"bill_id": "BILL", "account": "No Such Account"}, "not_found", "account"),
@@ -135,9 +129,6 @@ async def test_a_reference_to_no_record_of_its_kind_leads_nowhere(home: Path, mo
         ("create_bill", NEW_BILL | {"vendor": "Nobody Ltd"}, "not_found", "vendor"),
         ("create_bill", NEW_BILL | {"currency": "XQX"}, "currency.unknown", "ISO 4217"),
         ("create_bill", NEW_BILL | {"currency": "usd"}, "bad_input", "`currency`"),
-        ("create_bill", NEW_BILL | {"lines": []}, "bad_input", "`lines`"),
-        ("create_bill", NEW_BILL | {"lines": [{"amount": "10.00", "acount": "x"}]}, "bad_input", "acount"),
-        ("create_bill", NEW_BILL | {"lines": [{"amount": 10}]}, "bad_input", "`lines.0.amount`"),
         (
             "create_bill",
             NEW_BILL | {"lines": [{"amount": "10.00", "account": "Utilities", "quantity": "3", "unit_amount": "3.00"}]},
@@ -145,7 +136,6 @@ async def test_a_reference_to_no_record_of_its_kind_leads_nowhere(home: Path, mo
             "quantity",
         ),
         ("link_account", {"role": "funding"}, "bad_input", "exactly one"),
-        ("link_account", {"role": "treasury", "account": "Savings"}, "bad_input", "`role`"),
         ("attach_file", {"bill_id": "BILL"}, "bad_input", "exactly one"),
         ("apply_credit", {"credit_id": "no-such-credit", "bill_id": "BILL"}, "rutter_not_found", ""),
         ("get_proposal", {"proposal_id": "no-such-proposal"}, "not_found", "proposal"),

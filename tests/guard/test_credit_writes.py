@@ -11,7 +11,7 @@ import pytest
 
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
-from rutter_ap_server.guard.writes import create_credit, document_rules, remove_credit
+from rutter_ap_server.guard.writes import create_credit, remove_credit
 from rutter_ap_server.guard.writes.base import Rule
 from rutter_ap_server.guard.writes.create_credit import CreditEntryFacts, EarlierCredit
 from rutter_ap_server.guard.writes.remove_credit import RemovalFacts
@@ -21,7 +21,7 @@ from rutter_ap_server.rutter.outcomes import Done
 from rutter_ap_tools.money import Money
 from support.bench import Bench
 from support.bench_client import approve_while, due, findings_in, record_writes, talking
-from support.facts import a_bill, a_prepared_write, a_vendor, an_account, usd
+from support.facts import a_bill, a_prepared_write, a_vendor, usd
 from support.people import answer
 from support.serving import done, failed
 
@@ -59,8 +59,6 @@ CLOSED = Policy(closing_date=date(2026, 3, 1))
 @pytest.mark.parametrize(
     ("rule", "prepared", "seen", "policy", "expected"),
     [
-        (document_rules.amount_not_positive, entry("0.01"), facts(), Policy(), None),
-        (document_rules.amount_not_positive, entry("0.00"), facts(), Policy(), "refuse amount.not_positive"),
         (create_credit.credit_duplicate, entry(), facts(earlier()), Policy(), None),
         (create_credit.credit_duplicate, entry(), facts(earlier("CM-70")), Policy(), None),
         (
@@ -82,44 +80,6 @@ CLOSED = Policy(closing_date=date(2026, 3, 1))
         ),
         (create_credit.credit_similar, entry("55.00"), facts(earlier(issued=date(2026, 2, 14))), Policy(), None),
         (create_credit.credit_similar, entry("55.00"), facts(earlier(issued=None)), Policy(), "approve credit.similar"),
-        (document_rules.currency_mismatch, entry(), facts(vendor=a_vendor(currencies=())), Policy(), None),
-        (document_rules.currency_mismatch, entry(), facts(), Policy(), None),
-        (
-            document_rules.currency_mismatch,
-            entry(),
-            facts(vendor=a_vendor(currencies=("EUR",))),
-            Policy(),
-            "refuse currency.mismatch",
-        ),
-        (document_rules.vendor_archived, entry(), facts(), Policy(), None),
-        (
-            document_rules.vendor_archived,
-            entry(),
-            facts(vendor=a_vendor(status="archived")),
-            Policy(),
-            "approve vendor.archived",
-        ),
-        (
-            document_rules.account_not_for_expenses,
-            entry(),
-            facts(accounts=(an_account(type="expense"),)),
-            Policy(),
-            None,
-        ),
-        (
-            document_rules.account_not_for_expenses,
-            entry(),
-            facts(accounts=(an_account(type="expense"), an_account())),
-            Policy(),
-            "refuse account.wrong_type",
-        ),
-        (
-            document_rules.account_not_for_expenses,
-            entry(),
-            facts(accounts=(an_account(type="expense", status="inactive"),)),
-            Policy(),
-            "refuse account.inactive",
-        ),
     ],
 )
 def test_a_rule_of_entering_speaks_exactly_at_its_edge(

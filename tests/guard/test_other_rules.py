@@ -14,7 +14,6 @@ from rutter_ap_server.guard.writes import (
     attach_file,
     create_bill,
     create_bill_rules,
-    document_rules,
     link_account,
 )
 from rutter_ap_server.guard.writes.apply_credit import CreditFacts
@@ -71,8 +70,6 @@ def link(role: str, account_type: str | None = None) -> PreparedWrite:
 @pytest.mark.parametrize(
     ("rule", "prepared", "facts", "expected"),
     [
-        (document_rules.amount_not_positive, entry(usd("0.01")), entry_facts(), None),
-        (document_rules.amount_not_positive, entry(zero), entry_facts(), "refuse amount.not_positive"),
         (create_bill_rules.bill_duplicate, entry(), entry_facts(earlier()), None),
         (create_bill_rules.bill_duplicate, entry(), entry_facts(earlier("INV-7")), "refuse bill.duplicate"),
         (create_bill_rules.bill_duplicate, entry(), entry_facts(earlier(), earlier("inv 7")), "refuse bill.duplicate"),
@@ -95,22 +92,6 @@ def link(role: str, account_type: str | None = None) -> PreparedWrite:
         (create_bill_rules.bill_similar, entry(), entry_facts(earlier(total=usd("100.00"), issued="2026-02-14")), None),
         (create_bill_rules.bill_similar, entry(), entry_facts(earlier(total=usd("100.01"), issued="2026-03-01")), None),
         (create_bill_rules.bill_similar, entry(), entry_facts(earlier(total=eur, issued="2026-03-01")), None),
-        (document_rules.currency_mismatch, entry(), entry_facts(vendor=a_vendor(currencies=())), None),
-        (document_rules.currency_mismatch, entry(), entry_facts(vendor=a_vendor(currencies=("EUR", "USD"))), None),
-        (
-            document_rules.currency_mismatch,
-            entry(),
-            entry_facts(vendor=a_vendor(currencies=("EUR",))),
-            "refuse currency.mismatch",
-        ),
-        (document_rules.vendor_archived, entry(), entry_facts(), None),
-        (
-            document_rules.vendor_archived,
-            entry(),
-            entry_facts(vendor=a_vendor(status="archived")),
-            "approve vendor.archived",
-        ),
-        (document_rules.account_not_for_expenses, entry(), entry_facts(), None),
         (create_bill_rules.account_not_payable, entry(), entry_facts(), None),
         (
             create_bill_rules.account_not_payable,
@@ -128,22 +109,6 @@ def link(role: str, account_type: str | None = None) -> PreparedWrite:
             create_bill_rules.account_not_payable,
             entry(),
             entry_facts(payable_account=an_account(type="accounts_payable", status="archived")),
-            "refuse account.inactive",
-        ),
-        (document_rules.account_not_for_expenses, entry(), entry_facts(accounts=()), None),
-        *(
-            (
-                document_rules.account_not_for_expenses,
-                entry(),
-                entry_facts(accounts=(an_account(type="expense"), an_account(type=kind))),
-                "refuse account.wrong_type",
-            )
-            for kind in ("bank", "credit_card", "accounts_payable", "equity", "income")
-        ),
-        (
-            document_rules.account_not_for_expenses,
-            entry(),
-            entry_facts(accounts=(an_account(type="expense", status="inactive"),)),
             "refuse account.inactive",
         ),
         (apply_credit.amount_not_positive, a_prepared_write(usd("0.01")), credit_facts(), None),

@@ -201,7 +201,7 @@ async def test_number_and_memo_change_at_once_and_the_rest_stays(home: Path) -> 
 
         assert (changed["status"], changed["findings"]) == ("posted", [])
         assert changed["summary"] == (
-            "Change bill NW-2291 of Northwind Utilities: number ‹NW-2291-A› instead of ‹NW-2291›; "
+            "Update bill NW-2291 from Northwind Utilities: number ‹NW-2291-A› instead of ‹NW-2291›; "
             "memo ‹corrected by the vendor›"
         )
         fields = {"document_number": "NW-2291-A", "memo": "corrected by the vendor"}
@@ -445,7 +445,7 @@ async def test_a_bill_is_deleted_once_an_approver_releases_it(home: Path) -> Non
         wire = record_writes(bench)
         held = await done(client, "delete_bill", bill_id=bill.id)
         assert (held["status"], findings_in(held), wire) == ("held", ["approve policy.approve"], [])
-        assert held["summary"] == "Delete bill INV1043 of 318.45 USD from Acme Office Supply, issued 2026-02-23"
+        assert held["summary"] == "Delete bill INV1043 for 318.45 USD from Acme Office Supply, issued 2026-02-23"
 
         posted = await bench.approve(held["proposal_id"])
 

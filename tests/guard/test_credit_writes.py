@@ -127,7 +127,7 @@ async def test_an_accepted_credit_is_entered_to_the_last_digit(home: Path) -> No
         entered = await done(client, "create_credit", memo="for the spring delivery", **CREDIT)
 
         assert (entered["status"], findings_in(entered)) == ("posted", ["ask policy.ask"])
-        assert entered["summary"] == "Enter credit AC-9 of 30.07 USD from Acme Packaging, issued 2026-03-01"
+        assert entered["summary"] == "Create credit AC-9 for 30.07 USD from Acme Packaging, issued 2026-03-01"
         assert entered["record"]["amount"] == {"amount": "30.07", "currency": "USD"}
         [(method, path, body)] = wire
         assert (method, path) == ("POST", "/accounting/bill_credit_memos")
@@ -240,7 +240,7 @@ async def test_a_platform_without_credits_says_so_before_sending(home: Path) -> 
         refused = await failed(client, "create_credit", **CREDIT | {"lines": lines})
 
         assert "refuse platform.unsupported" in findings_in(refused)
-        assert "cannot enter a credit; a person can enter it there" in refused["message"]
+        assert "cannot create a credit; a person can create it there" in refused["message"]
         assert bench.wire.writes == []
 
 
@@ -263,7 +263,7 @@ async def test_a_credit_comes_off_its_bill_once_a_person_agrees(home: Path) -> N
         removed = await done(client, "remove_credit", **call)
 
         assert (removed["status"], findings_in(removed)) == ("posted", ["ask platform.undocumented", "ask policy.ask"])
-        assert removed["summary"] == "Take 119.99 USD of credit CM-0117 off bill INV-1051"
+        assert removed["summary"] == "Remove 119.99 USD of credit CM-0117 from bill INV-1051"
         assert (removed["record"]["amount"]["amount"], removed["record"]["bill_due"]["amount"]) == ("119.99", "245.00")
         [(_, path, body)] = wire
         assert path == "/accounting/bill_credit_applications/unapply"

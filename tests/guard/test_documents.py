@@ -42,10 +42,10 @@ def findings(result: dict[str, Any]) -> list[str]:
     [
         ("Invoice INV-7\nTotal: 1,234.50 USD", None),
         ("Invoice INV-7\nTotal: 1.234,50", None),
-        ("Invoice number: INV-8\nTotal: 1,234.50", "its number is ‹INV-8› and not INV-7"),
-        ("Invoice INV-7\nTotal: 1,234.05", "its total is ‹1,234.05› and not 1234.50 USD"),
-        ("Invoice INV-7\nTotal: € 1,234.50", "its currency is ‹€› and not USD"),
-        ("From: Other Ltd\nInvoice INV-7\nTotal: 1,234.50", "its vendor is ‹Other Ltd› and not Acme"),
+        ("Invoice number: INV-8\nTotal: 1,234.50", "its number is ‹INV-8›, not INV-7"),
+        ("Invoice INV-7\nTotal: 1,234.05", "its total is ‹1,234.05›, not 1234.50 USD"),
+        ("Invoice INV-7\nTotal: € 1,234.50", "its currency is ‹€›, not USD"),
+        ("From: Other Ltd\nInvoice INV-7\nTotal: 1,234.50", "its vendor is ‹Other Ltd›, not Acme"),
         ("Total: 1,234.50", "it does not show the number INV-7"),
         ("Invoice INV-7", "it does not show the total 1234.50 USD"),
         (
@@ -61,7 +61,7 @@ def test_a_mismatch_shows_what_document_and_bill_say(page: str, says: str | None
 
     found = document_mismatch(a_prepared_write(), facts, Policy())
 
-    assert (found.message if found else None) == (says and f"the PDF does not fit its bill: {says}")
+    assert (found.message if found else None) == (says and f"the document does not match the bill: {says}")
 
 
 def test_a_bill_without_a_number_is_not_asked_for_one() -> None:
@@ -76,7 +76,7 @@ def test_only_a_file_that_could_not_be_read_is_called_unreadable() -> None:
 
     assert document_unreadable(a_prepared_write(), readable, Policy()) is None
     assert found is not None
-    assert found.message == "the PDF is encrypted: a person must check that it is the document of its bill"
+    assert found.message == "the PDF is encrypted; a person must check that it belongs to the bill"
 
 
 async def test_a_matching_document_is_attached_and_reads_back_equal(home: Path, tmp_path: Path) -> None:

@@ -170,4 +170,4 @@ def test_a_sentence_names_the_amounts_it_is_about() -> None:
     finding = rules.amount_over_balance(a_prepared_write(usd("1250.00")), payment_facts(), Policy())
 
     assert finding is not None
-    assert finding.message == "1250.00 USD is more than the 100.00 USD still due"
+    assert finding.message == "1250.00 USD is more than the balance due of 100.00 USD"

@@ -56,8 +56,8 @@ async def test_due_date_and_cash_choose_the_bills_and_say_what_waits(home: Path)
         assert [line.due_date for line in tried.lines] == sorted(line.due_date for line in tried.lines if line.due_date)
         assert tried.total.amount == "1251.65"
         reasons = {one.document_number: one.reason for one in tried.left_out}
-        assert reasons["FT-778"] == "12480.00 USD does not fit: 1300.00 USD of the cash is left"
-        assert reasons["KF-2039"] == "it is in EUR, and the funding account pays USD"
+        assert reasons["FT-778"] == "12480.00 USD does not fit; 1300.00 USD of the cash is left"
+        assert reasons["KF-2039"] == "it is in EUR, but the funding account is in USD"
         assert await bench.proposals() == []
 
 
@@ -71,7 +71,7 @@ async def test_a_small_run_is_released_in_a_chat_that_names_every_bill(home: Pat
         (question,) = person.questions
         for number, amount in PLAIN.items():
             assert f"{number} {amount} USD" in question.text
-        assert "1563.20 USD in all, from Operating Checking" in question.text
+        assert "totaling 1563.20 USD from Operating Checking" in question.text
         assert await paid_on(bench, PLAIN) == once_each()
 
 
@@ -82,7 +82,7 @@ async def test_the_total_counts_like_one_payments_amount(home: Path) -> None:
 
         assert (result.status, result.verdict, person.questions) == ("held", "approve", [])
         assert [f.message for f in result.findings if f.code == "amount.approver"] == [
-            "in total, 1563.20 USD is over 1000.00 USD: a named approver must release it"
+            "in total, 1563.20 USD is over 1000.00 USD, so a named approver must release it"
         ]
 
 
@@ -165,7 +165,7 @@ async def test_an_unknown_payment_is_not_paid_again_by_a_run(home: Path) -> None
         assert single.status == "unknown"
 
         paid = await run_of(bench, *PLAIN)
-        assert [(one.document_number, one.reason) for one in paid.left_out] == [("NW-2291", "it is paid")]
+        assert [(one.document_number, one.reason) for one in paid.left_out] == [("NW-2291", "its status is paid")]
         await bench.app.recover()
         assert await paid_on(bench, PLAIN) == once_each()
 

@@ -149,5 +149,5 @@ def test_an_unreadable_file_is_broken_and_never_missing(tmp_path: Path, content:
     else:
         path.write_bytes(content)
 
-    with pytest.raises(PolicyError, match="is there but cannot be read"):
+    with pytest.raises(PolicyError, match="exists but cannot be read"):
         PolicyFile(path).read()

@@ -32,7 +32,7 @@ async def test_more_than_is_due_is_refused_and_nothing_leaves(home: Path) -> Non
             await bench.pay("NW-2291", "684.21", accepts())
 
         assert [f.code for f in refused.value.findings] == ["amount.over_balance", "policy.ask"]
-        assert refused.value.message == "684.21 USD is more than the 684.20 USD still due"
+        assert refused.value.message == "684.21 USD is more than the balance due of 684.20 USD"
         assert [p.state for p in await bench.proposals()] == ["refused"]
         assert (bench.wire.writes, await bench.spent()) == ([], "0.00")
 

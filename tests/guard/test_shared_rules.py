@@ -171,7 +171,7 @@ def test_a_rule_speaks_exactly_at_its_edge(
 def test_an_unsupported_write_is_told_its_alternative() -> None:
     [found] = rules.platform_unsupported(PAY, a_prepared_write(), facts(ability=able(Support.NO)), stored(), Policy())
 
-    assert found.message == "WAVE cannot record a payment; a person can enter it there"
+    assert found.message == "WAVE cannot record a payment; a person can record it there"
 
 
 def test_hostile_text_is_quoted_harmlessly() -> None:

@@ -191,8 +191,7 @@ def test_what_is_unusual_is_one_sentence_with_its_figures() -> None:
 
     assert finding is not None
     assert finding.message == (
-        "950.00 USD is more than 3 times what this vendor is usually paid: the middle of 3 earlier payments is "
-        "100.00 USD"
+        "950.00 USD is more than 3 times this vendor's usual payment (the median of 3 earlier payments is 100.00 USD)"
     )
 
 

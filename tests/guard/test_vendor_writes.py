@@ -119,7 +119,7 @@ async def test_an_accepted_vendor_is_entered_as_it_was_given(home: Path) -> None
         )
 
         assert (saved["status"], findings_in(saved)) == ("posted", ["ask policy.ask"])
-        assert saved["summary"].startswith("Enter vendor Willow & Sons Joinery, paid in USD; email ‹office@willow")
+        assert saved["summary"].startswith("Create vendor Willow & Sons Joinery, billing in USD; email ‹office@willow")
         assert [(method, path) for method, path, _ in wire] == [("POST", "/accounting/vendors")]
         assert wire[0][2]["vendor"] == {
             "contact_name": "Willow & Sons Joinery",
@@ -203,7 +203,7 @@ async def test_a_new_email_needs_an_approver_and_flags_a_payment(
 
         assert (held["status"], wire) == ("held", [])
         assert findings_in(held) == ["approve vendor.details", "ask platform.undocumented", "ask policy.ask"]
-        assert held["summary"] == ("Change vendor Northwind Utilities: email ‹pay@northwind-billing.example›")
+        assert held["summary"] == ("Update vendor Northwind Utilities: email ‹pay@northwind-billing.example›")
         assert (await bench.approve(held["proposal_id"])).state == "posted"
         change = {"vendor": {"email": "pay@northwind-billing.example"}}
         assert wire == [("PATCH", f"/accounting/vendors/{vendor.id}", change)]
@@ -338,7 +338,7 @@ async def test_a_blocked_name_is_not_entered(home: Path) -> None:
         ),
         ("QUICKBOOKS_DESKTOP", "Granite Repairs", {"street": "1 Quarry Road"}, "can change the address of a vendor"),
         ("QUICKBOOKS_DESKTOP", "Granite Repairs", {"phone": "1"}, ""),
-        ("WAVE", "", NEW, "WAVE can enter a vendor, so it may fail; a person can enter it there"),
+        ("WAVE", "", NEW, "WAVE can create a vendor, so it may fail; a person can create it there"),
         ("XERO", "", NEW | {"currency": "GBP"}, ""),
     ],
 )

@@ -126,10 +126,10 @@ JOURNEYS = (
             call("list_proposals", state="posted"),
         ),
         tells=(
-            "bill INV-1043 has the number of another bill of this vendor",
+            "bill INV-1043 has the same number as another bill from this vendor",
             "KF-2039 it is in EUR",
             "total: 17164.20 USD",
-            "POSTED: Pay 3 bills, 17164.20 USD in all",
+            "POSTED: Pay 3 bills totaling 17164.20 USD",
             "pay_bill | posted | Pay 12480.00 USD to Fjord Timber AS for bill FT-778",
             "pay_bill | posted | Pay 684.20 USD to Northwind Utilities for bill NW-2291",
             "pay_bill | posted | Pay 4000.00 USD to Fjord Timber AS for bill FT-791",
@@ -220,7 +220,7 @@ JOURNEYS = (
                 lines=[{"amount": "212.41", "account": "Repairs"}],
             ),
         ),
-        tells=("No vendor matches.", "HELD: Enter vendor Juniper Glass", "POSTED: ", "212.41 USD"),
+        tells=("No vendor matches.", "HELD: Create vendor Juniper Glass", "POSTED: ", "212.41 USD"),
         new=(
             "vendor Juniper Glass: active, USD, accounts@juniper-glass.example, ",
             "bill JG-1001 of Juniper Glass: open, 212.41 of 212.41 USD due 2026-12-16",
@@ -236,7 +236,7 @@ JOURNEYS = (
         ),
         tells=(
             "Pay 1500.05 USD to Fjord Timber AS for bill FT-791 from Operating Checking",
-            "1500.05 USD is over 1000.00 USD: a named approver must release it",
+            "1500.05 USD is over 1000.00 USD, so a named approver must release it",
             "day_limit 100000.00 USD",
             "approvals: 0 of 1",
             "rutter-ap proposals approve",

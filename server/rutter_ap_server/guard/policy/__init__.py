@@ -1,4 +1,4 @@
-"""The policy: what the operator allows, as a typed file. Missing means the default; broken stops every write."""
+"""The policy: what the operator allows, as a typed file. No file means the default; a broken one stops every write."""
 
 from __future__ import annotations
 

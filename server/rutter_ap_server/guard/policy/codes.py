@@ -1,4 +1,4 @@
-"""Every code a rule can speak, how severe it is at least, and whether an operator may switch it off."""
+"""Every rule code, its minimum severity, and whether an operator may switch it off."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from rutter_ap_tools.findings import Severity
 
 @dataclass(frozen=True, slots=True)
 class Code:
-    """A policy may raise any code above `least`; only one that `may_be_off` can be silenced."""
+    """A policy may raise any code above `least`; only one with `may_be_off` can be switched off."""
 
     least: Severity
     may_be_off: bool = False
@@ -23,13 +23,13 @@ credit.not_applied credit.not_open credit.other_vendor credit.over_balance credi
 freeze.active payment.moved payment.void platform.unsupported vendor.blocked vendor.exists vendor.mismatch vendor.moved
 write.no_change
 """
-# A fact that cannot be had, a new or changed payee, a repeat, anything that smells: never to be silenced.
+# An unknown fact, a new or changed payee, a repeat, anything suspicious: never to be switched off.
 _APPROVED = """
 account.type_unknown amount.approver amount.no_tier amount.two_approvers argument.from_text bill.no_document
 currency.unknown payment.repeat payment.settles_more run.many_lines text.suspicious vendor.archived vendor.changed
 vendor.details vendor.first_payment
 """
-# Signals that weigh rather than prove, and what an operator only gets by asking for it.
+# Signals that are not proof, and rules that apply only if the operator sets them up.
 _OPTIONAL = """
 amount.just_under_limit amount.unusual_for_vendor bill.future_dated bill.lines_do_not_add_up bill.similar
 credit.similar document.mismatch document.reused payment.quiet_hours
@@ -39,7 +39,7 @@ CODES: dict[str, Code] = (
     dict.fromkeys(_REFUSED.split(), Code(Severity.REFUSE))
     | dict.fromkeys(_APPROVED.split(), Code(Severity.APPROVE))
     | dict.fromkeys(_OPTIONAL.split(), Code(Severity.APPROVE, may_be_off=True))
-    # In the ledger already, a duplicate is a person's call; about to be entered, it is refused.
+    # A duplicate already in the ledger is for a person to judge; a new one is refused.
     | {
         "bill.duplicate": Code(Severity.APPROVE),
         "bill.due_date_moved": Code(Severity.ASK, may_be_off=True),

@@ -1,4 +1,4 @@
-"""The whole policy as one typed value, and what rules ask of it."""
+"""The whole policy as one typed value, and the questions rules ask it."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ _DEFAULT_CURRENCY = CurrencyPolicy(
 
 
 class Policy(Table):
-    """The whole policy. A currency without a table of its own has no tier that a chat answer could release.
+    """The whole policy. A payment in a currency without its own table always needs a named approver.
 
-    `approvers` bounds those it names; once it names anybody, nobody else may release. Whoever prepared a write may not
-    release it unless `preparer_may_approve`. Nothing is booked on or before `closing_date`. `tools` says what every
-    call of a write asks for, where that is not the write's own default.
+    `approvers` limits those it lists; once it lists anyone, nobody else may release. The person who prepared a write
+    may not release it unless `preparer_may_approve`. Nothing is posted on or before `closing_date`. `tools` says what
+    every call of a write requires, if that is not the write's own default.
     """
 
     currencies: dict[str, CurrencyPolicy] = Field(
@@ -77,11 +77,11 @@ class Policy(Table):
 
     @cached_property
     def version(self) -> str:
-        """The hash of what the policy says; it stands in every record."""
+        """The hash of the policy; every proposal records it."""
         return digest(self.model_dump(mode="json"))
 
     def of(self, company_id: str) -> Policy:
-        """The policy as it holds for one company. Its version is not the file's: that one stands in records."""
+        """The policy as it applies to one company. Its version is not the file's, which is the one that is recorded."""
         own = self.companies.get(company_id)
         if own is None:
             return self
@@ -92,29 +92,29 @@ class Policy(Table):
         return copied
 
     def closed(self, up_to: date | None) -> Policy:
-        """The policy with the books closed up to the later of its own day and the ledger's."""
+        """The policy with the later of its own closing date and the ledger's."""
         if up_to is None or (self.closing_date is not None and self.closing_date >= up_to):
             return self
         return self.model_copy(update={"closing_date": up_to})
 
     def asks_of(self, tool: str) -> Severity | None:
-        """What every call of this tool asks for; None where the operator leaves that to the write's own default."""
+        """What every call of this tool requires; None if the policy leaves it to the write's own default."""
         word = self.tools.get(tool)
         return Severity[word.upper()] if word is not None else None
 
     def limit(self, currency: str, name: str) -> Money | None:
-        """One of a currency's amounts, or None when the currency has no table or the table no such limit."""
+        """One of a currency's amounts, or None if the currency has no table or the table no such limit."""
         table = self.currencies.get(currency)
         text = getattr(table, name) if table else None
         return Money.parse(text, currency) if text is not None else None
 
     def document_required_above(self, currency: str) -> Money | None:
-        """Above which amount a bill must have its document attached before it is paid, if at all."""
+        """The amount above which a bill needs an attached document before it is paid, if any."""
         text = self.rules.document_required_above.get(currency)
         return Money.parse(text, currency) if text is not None else None
 
     def adjusted(self, found: Finding) -> Finding | None:
-        """A finding as severe as the operator wants its code to be; None for one that is switched off."""
+        """A finding with the severity the operator set for its code; None if it is switched off."""
         setting = self.rules.severity.get(found.code)
         if setting == "off":
             return None
@@ -123,13 +123,13 @@ class Policy(Table):
         return found.model_copy(update={"severity": Severity[setting.upper()]})
 
     def may_release(self, approver: str, tool: str, money: Money | None) -> str | None:
-        """None when that approver may release such a write; else the sentence that says why not."""
+        """None if that approver may release such a write; otherwise the reason why not."""
         if not self.approvers:
             return None
         own = {fold(name): table for name, table in self.approvers.items()}.get(fold(approver))
         who = clean(approver, 100)
         if own is None:
-            return f"the policy does not name {who} among those who may release"
+            return f"the policy does not list {who} as an approver"
         if own.tools is not None and tool not in own.tools:
             return f"the policy does not let {who} release {tool}"
         if money is None or own.max is None:
@@ -138,4 +138,4 @@ class Policy(Table):
         if most is None:
             return f"the policy does not let {who} release payments in {money.currency}"
         limit = Money.parse(most, money.currency)
-        return f"the policy lets {who} release at most {limit}, and this is {money}" if money > limit else None
+        return f"the policy lets {who} release at most {limit}, but this is {money}" if money > limit else None

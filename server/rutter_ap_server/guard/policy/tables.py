@@ -1,4 +1,4 @@
-"""The tables of the policy file, typed: an unknown field is an error, amounts are decimals in quotes."""
+"""The typed tables of the policy file: an unknown field is an error, and amounts are decimals in quotes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Base = Literal["allow", "ask", "approve", "refuse"]
 Setting = Literal["off", "ask", "approve", "refuse"]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 ClockTime = Annotated[str, StringConstraints(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
-# Every tool that writes: what the policy may name is what an assistant may ask for.
+# Every tool that writes: the policy may name exactly these.
 WRITE_TOOLS = frozenset(tool.name for tool in CATALOGUE if issubclass(tool.arguments, WriteArguments))
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -36,7 +36,7 @@ Tool = Annotated[str, AfterValidator(_is_write)]
 
 
 def known_writes(value: Any) -> Any:
-    """A table by tool, unless it names one that does not write. Raises `ValueError` with every such name."""
+    """A table by tool. Raises `ValueError` with the name of every tool that does not write."""
     unknown = [name for name in value if name not in WRITE_TOOLS] if isinstance(value, dict) else []
     if unknown:
         raise ValueError("; ".join(f"tools.{clean(str(name), 60)} is not a known field" for name in unknown))
@@ -44,18 +44,18 @@ def known_writes(value: Any) -> Any:
 
 
 class Table(BaseModel):
-    """What all tables share."""
+    """The base of all tables."""
 
-    # An unknown field may be a limit with a slip of the pen in its name: it is an error, never ignored.
+    # An unknown field may be a misspelled limit, so it is an error and never ignored.
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class CurrencyPolicy(Table):
-    """Tiers and limits for payments in one currency, as decimal texts in that currency.
+    """Tiers and limits for payments in one currency, as decimal strings in that currency.
 
-    Above `approve_above` a named approver releases, above `two_approvers_above` two distinct ones. `single_limit`
-    bounds one payment; `day_limit`, `week_limit` and `month_limit` bound the company's payments in any 24 hours, 7 days
-    and 30 days; `vendor_day_limit` and `vendor_month_limit` those to one vendor. A limit left out does not exist.
+    Above `approve_above` a named approver must release, above `two_approvers_above` two different ones. `single_limit`
+    limits one payment; `day_limit`, `week_limit` and `month_limit` limit the company's payments in any 24 hours, 7 days
+    and 30 days; `vendor_day_limit` and `vendor_month_limit` those to one vendor. An omitted limit does not apply.
     """
 
     approve_above: str
@@ -71,8 +71,8 @@ class CurrencyPolicy(Table):
 class Asking(Table):
     """Asking a person in the chat.
 
-    Above `type_amount_above` in a currency a tick is not enough: the person types the amount, so that a habit of
-    ticking does not release what was not read.
+    Above `type_amount_above` in a currency a tick is not enough: the person must type the amount, so that ticking out
+    of habit does not release something unread.
     """
 
     timeout_seconds: int = Field(default=120, ge=1, le=3600)
@@ -87,23 +87,23 @@ class Asking(Table):
         return value
 
     def must_be_typed(self, money: Money | None) -> bool:
-        """Whether the person types this amount instead of only ticking."""
+        """Whether the person must type this amount instead of only ticking."""
         text = self.type_amount_above.get(money.currency) if money else None
         return money is not None and text is not None and money > Money.parse(text, money.currency)
 
 
 class ProposalPolicy(Table):
-    """How long a held proposal waits, and how long a posted payment counts as one that may be repeated by mistake."""
+    """How long a held proposal waits, and how long a posted payment counts for detecting repeats."""
 
     expire_hours: int = Field(default=72, ge=1, le=24 * 90)
     repeat_days: int = Field(default=30, ge=0, le=366)
 
 
 class RulePolicy(Table):
-    """What rules measure by, and how severe they are.
+    """The thresholds of rules, and their severities.
 
-    A payment is unusual when it is more than `unusual_factor` times the median of at least `unusual_after` earlier ones
-    to its vendor. `severity` raises a code, or turns one "off" that may be; nothing is ever made milder.
+    A payment is unusual if it is more than `unusual_factor` times the median of at least `unusual_after` earlier ones
+    to its vendor. `severity` raises a code, or turns it "off" where allowed; a rule is never made milder.
     """
 
     unusual_factor: str = "3"
@@ -111,7 +111,7 @@ class RulePolicy(Table):
     similar_days: int = Field(default=14, ge=0, le=366)
     cooling_days: int = Field(default=14, ge=1, le=366)
     just_under_percent: int = Field(default=3, ge=0, le=50)
-    # One day, since in some places it is tomorrow already when it is today in UTC.
+    # One day, because in some places it is already tomorrow while it is today in UTC.
     future_days: int = Field(default=1, ge=0, le=366)
     untrusted_days: int = Field(default=30, ge=1, le=366)
     document_required_above: dict[str, str] = Field(default_factory=dict)
@@ -141,25 +141,27 @@ class RulePolicy(Table):
         for name, setting in value.items():
             code = CODES.get(name)
             if code is None:
-                raise ValueError(f"rules.severity: {clean(name, 60)} is not a code of a rule")
+                raise ValueError(f"rules.severity: {clean(name, 60)} is not a rule code")
             if setting == "off" and not code.may_be_off:
-                raise ValueError(f"rules.severity: {name} keeps the books safe and cannot be switched off")
+                raise ValueError(f"rules.severity: {name} protects the books and cannot be switched off")
             if setting != "off" and Severity[setting.upper()] < code.least:
-                raise ValueError(f"rules.severity: {name} is at least {code.least.word}; a rule is only made stricter")
+                raise ValueError(
+                    f"rules.severity: {name} is at least {code.least.word}; rules can only be made stricter"
+                )
         return value
 
     @property
     def factor(self) -> Fraction:
-        """`unusual_factor`, exactly."""
+        """`unusual_factor` as an exact fraction."""
         return Fraction(self.unusual_factor)
 
 
 class VendorPolicy(Table):
-    """Vendors by Rutter id or by exact name, whose case does not matter.
+    """Vendors by Rutter id or by exact name, ignoring case.
 
-    Nothing is paid to, and no bill entered for, a blocked vendor. A trusted one is spared the two signals that weigh
+    Nothing is paid to, and no bill created for, a blocked vendor. A trusted one is exempt from the two signals about
     amounts, `amount.unusual_for_vendor` and `amount.just_under_limit`, and nothing else: tiers, limits, a first payment
-    and a change of its details are judged as for everybody.
+    and changed details are judged as for anyone.
     """
 
     blocked: list[str] = Field(default_factory=list)
@@ -175,9 +177,9 @@ class VendorPolicy(Table):
 
 
 class QuietHours(Table):
-    """When payments need an approver, in UTC: each day from `starts` up to `ends`, and all day on `days`.
+    """When payments need an approver, in UTC: every day from `starts` to `ends`, and all day on `days`.
 
-    A window may pass midnight; one that starts when it ends is the whole day.
+    A window may cross midnight; if it starts and ends at the same time it is the whole day.
     """
 
     starts: ClockTime | None = None
@@ -190,7 +192,7 @@ class QuietHours(Table):
         return (self.starts is None) != (self.ends is None)
 
     def hold(self, moment: datetime) -> bool:
-        """Whether it is quiet at that moment."""
+        """Whether that moment is within the quiet hours."""
         if _WEEKDAYS[moment.weekday()] in self.days:
             return True
         if self.starts is None or self.ends is None:
@@ -200,9 +202,9 @@ class QuietHours(Table):
 
 
 class ApproverPolicy(Table):
-    """What one approver may release: these tools, and payments up to `max` in the currencies named there.
+    """What one approver may release: these tools, and payments up to `max` in the listed currencies.
 
-    A field left out bounds nothing; a currency that is missing from a `max` that is given may not be released at all.
+    An omitted field limits nothing; if `max` is given, a currency missing from it may not be released at all.
     """
 
     tools: list[Tool] | None = None
@@ -217,7 +219,7 @@ class ApproverPolicy(Table):
 
 
 class CompanyPolicy(Table):
-    """What differs for one company, named by its Rutter id: whole tables of currencies, and its closing date."""
+    """Settings for one company, by its Rutter id: whole currency tables, and its closing date."""
 
     currencies: dict[str, CurrencyPolicy] = Field(default_factory=dict)
     closing_date: date | None = None
@@ -229,7 +231,7 @@ class CompanyPolicy(Table):
 
 
 def amount_of(text: str, currency: str) -> Money:
-    """An amount of the policy. Raises `ValueError` that names the currency, as pydantic wants it."""
+    """An amount in the policy. Raises a `ValueError` that names the currency, as pydantic requires."""
     try:
         exponent_of(currency)
         return Money.parse(text, currency)
@@ -238,7 +240,7 @@ def amount_of(text: str, currency: str) -> Money:
 
 
 def fitting(value: dict[str, CurrencyPolicy]) -> dict[str, CurrencyPolicy]:
-    """The tables, each amount of which fits its currency. Raises `ValueError`."""
+    """The tables, after checking that each amount is valid in its currency. Raises `ValueError`."""
     for code, table in value.items():
         amounts = {
             name: amount_of(text, code)

@@ -1,4 +1,4 @@
-"""The rolling windows whose sum a policy can bound, named once for the guard, for `explain` and for the backtest."""
+"""The rolling windows a policy can limit, defined once for the guard, `explain` and the backtest."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Window:
 
     @property
     def words(self) -> str:
-        """What is bounded, for a sentence."""
+        """What is limited, as a phrase."""
         length = f"{self.hours} hours" if self.hours == _DAY_HOURS else f"{self.hours // _DAY_HOURS} days"
         return f"payments to this vendor in {length}" if self.per_vendor else f"this company's payments in {length}"
 

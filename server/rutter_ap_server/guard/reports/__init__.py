@@ -1,1 +1,1 @@
-"""What the guard tells about its work: explanations, backtests, evidence and lists."""
+"""Reports about the guard's work: explanations, backtests, evidence and lists."""

@@ -1,7 +1,7 @@
-"""Backtesting: the verdict each past payment of the ledger would have had under a policy. Nothing is written.
+"""Backtesting: the verdict that each past payment in the ledger would have had under a policy. Nothing is written.
 
-A payment is judged as of its day, on what had been paid until then. What the ledger keeps no history of is not judged,
-and said: the hour of a payment, how a vendor looked, what was credited when, and a closing date, which is about today.
+A payment is judged as of its date, on what had been paid until then. What the ledger keeps no history of is not judged
+and reported as such: the hour of a payment, a vendor's details, when credits applied, and the closing date.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from rutter_ap_tools.money import Money
 from rutter_ap_tools.text import normal_number
 from rutter_ap_tools.wire import MoneyShape
 
-NOT_JUDGED = ("quiet hours", "changes of a vendor", "open credits", "the closing date", "approvals")
+NOT_JUDGED = ("quiet hours", "vendor changes", "open credits", "the closing date", "approvals")
 _NOT_ASKED = (closed_period, quiet_hours, vendor_changed)
 PAY_BILL = write_named("pay_bill")
 _PAGES_MAX = 200
@@ -49,7 +49,7 @@ _HOURS_A_DAY = 24
 
 @dataclass(frozen=True, slots=True)
 class PastPayment:
-    """One payment of the ledger, and what this policy would have said of it."""
+    """One payment in the ledger, and what this policy would have found."""
 
     id: str
     on: date
@@ -60,7 +60,7 @@ class PastPayment:
 
     @property
     def verdict(self) -> Severity:
-        """The severest finding."""
+        """The severity of the most severe finding."""
         return verdict(self.findings)
 
     def as_json(self) -> dict[str, Any]:
@@ -77,7 +77,7 @@ class PastPayment:
 
 @dataclass(frozen=True, slots=True)
 class Backtest:
-    """Every payment since a day, the oldest first. `left_out` are those whose figures or bills could not be used."""
+    """Every payment since a date, oldest first. `left_out` are those whose figures or bills could not be used."""
 
     since: date
     payments: tuple[PastPayment, ...]
@@ -85,27 +85,27 @@ class Backtest:
 
     @property
     def totals(self) -> dict[str, int]:
-        """How many payments had which verdict; every verdict is there."""
+        """The number of payments per verdict, including zeros."""
         counted = Counter(payment.verdict for payment in self.payments)
         return {severity.word: counted[severity] for severity in Severity}
 
 
 @dataclass(slots=True)
 class _Past:
-    """What had been paid before the payment in hand."""
+    """What had been paid before the payment being judged."""
 
     by_vendor: dict[str, list[tuple[date, Money]]] = field(default_factory=lambda: defaultdict(list))
     by_bill: dict[str, list[tuple[Money, date | None]]] = field(default_factory=lambda: defaultdict(list))
 
     def spent(self, money: Money, on: date, hours: int, vendor_id: str | None) -> Money:
-        """The sum of a window that ends on that day; whole days, as the ledger knows no hours."""
+        """The sum of a window that ends on that date, in whole days, because the ledger records no times."""
         first = on - timedelta(days=hours // _HOURS_A_DAY - 1)
         lists = [self.by_vendor[vendor_id]] if vendor_id is not None else list(self.by_vendor.values())
         within = (paid for one in lists for day, paid in one if day >= first and paid.currency == money.currency)
         return Money.total(within, money.currency)
 
     def add(self, vendor_id: str, on: date, shares: Iterable[tuple[str, Money]]) -> None:
-        """Counts a payment from now on."""
+        """Adds a payment to the history."""
         for bill_id, share in shares:
             self.by_vendor[vendor_id].append((on, share))
             self.by_bill[bill_id].append((share, on))
@@ -123,7 +123,7 @@ class _Books:
 
 
 async def backtest(company: Company, policy: Policy, days: int) -> Backtest:
-    """Judges what the ledger shows as paid in the last `days`, each payment on what came before it."""
+    """Judges the ledger's payments of the last `days`, each based on what came before it."""
     since = company.clock.today() - timedelta(days=days)
     walked = company.rutter.bill_payments.walk(pages_max=_PAGES_MAX)
     payments = {p.id: p async for p in walked if p.status != "void"}
@@ -152,7 +152,7 @@ def _order(payment: BillPayment) -> tuple[str, str, str]:
 
 
 def _shares(payment: BillPayment, books: _Books) -> list[tuple[BillFact, Money]] | None:
-    """Which bills it paid, and how much of each; None when that cannot be told."""
+    """The bills it paid and the share of each; None if that is unknown."""
     shares = []
     for link in payment.linked_bills:
         bill = books.bills.get(link.id or "")
@@ -168,7 +168,7 @@ def _shares(payment: BillPayment, books: _Books) -> list[tuple[BillFact, Money]]
 async def _judged(
     payment: BillPayment, total: Money, shares: list[tuple[BillFact, Money]], on: date, books: _Books, past: _Past
 ) -> tuple[Finding, ...]:
-    """The findings of every bill it paid; a code is reported once."""
+    """The findings for every bill it paid; each code is reported once."""
     found: dict[str, Finding] = {}
     for bill, share in shares:
         for finding in await _of_share(payment, bill, share, on, books, past):
@@ -224,7 +224,7 @@ async def _of_share(
         limit = company.limit(share.currency, window.limit)
         spent = past.spent(share, on, window.hours, (vendor_id or "") if window.per_vendor else None)
         if limit is not None and spent + share > limit:
-            broken.append((window.code, f"{share} would have passed the limit of {limit} for {window.words}"))
+            broken.append((window.code, f"{share} would have exceeded the limit of {limit} for {window.words}"))
     stored = StoreFacts(
         frozen_by=None,
         in_flight=(),
@@ -238,7 +238,7 @@ async def _of_share(
 
 
 def _as_of(bill: BillFact, share: Money, past: _Past) -> BillFact:
-    """The bill before this payment: open, and due at least what was then paid of it."""
+    """The bill as it was before this payment: open, with at least the paid amount due."""
     paid = Money.total((money for money, _ in past.by_bill[bill.id]), bill.total.currency)
     due = bill.total - paid if bill.total > paid else Money.zero(bill.total.currency)
     status = "partially_paid" if paid.amount > 0 else "open"
@@ -249,7 +249,7 @@ def _account(books: _Books, payment: BillPayment, share: Money) -> AccountFact:
     account = books.accounts.get(payment.account_id or "")
     if account is not None:
         return account_fact(account)
-    # Which account it was is not a thing of the policy: one that is gone since, or not told, is taken as it had to be.
+    # The policy does not depend on the account: if it is missing or unknown, a suitable one is assumed.
     return AccountFact(payment.account_id or "", "", "bank", "active", share.currency)
 
 

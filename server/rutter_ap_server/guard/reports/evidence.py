@@ -1,4 +1,4 @@
-"""Evidence: one payment's whole file, as an auditor would ask for it, in one JSON value."""
+"""Evidence: everything about one payment that an auditor would ask for, as one JSON value."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ from rutter_ap_tools.errors import ApError
 
 
 async def gather_evidence(store: Store, proposal: Proposal, company: Company) -> dict[str, Any]:
-    """What was asked for, what the guard found, who released it, what was sent, and what the ledger shows now.
+    """The request, the guard's findings, who released it, what was sent, and what the ledger shows now.
 
-    The audit entries carry their hashes, each over its own content, and `chain` says whether the whole chain held when
-    this was made; `head` can be compared with an anchor kept elsewhere. A fact that cannot be had now is said to be so.
+    The audit entries include their hashes, each over its own content, and `chain` says whether the whole chain was
+    intact when this was generated; `head` can be compared with an anchor kept elsewhere. Facts that cannot be read are
+    marked.
     """
 
     def read(tx: Tx) -> tuple[tuple[Approval, ...], Attempt | None, list[Entry], Verification, list[Proposal]]:

@@ -1,4 +1,4 @@
-"""Explaining: which rules would speak of a write now, and how far each rolling limit is. Nothing is written."""
+"""Explaining: which rules would apply to a write now, and what is left of each limit. Nothing is written."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from rutter_ap_tools.wire import MoneyShape, WriteArguments
 
 @dataclass(frozen=True, slots=True)
 class WindowState:
-    """One rolling window now: `spent` the ledger shows, `reserved` is on its way or unknown; no `limit` bounds nothing.
+    """One rolling window now: `spent` is posted, `reserved` is in progress or unknown; no `limit` means unlimited.
 
-    What is `left` is before the write that is explained.
+    `left` is the amount left before the write being explained.
     """
 
     window: Window
@@ -32,7 +32,7 @@ class WindowState:
 
     @property
     def left(self) -> Money | None:
-        """What another payment may still be of; never below nothing."""
+        """The largest further payment the limit allows; never negative."""
         if self.limit is None:
             return None
         used = self.spent + self.reserved
@@ -41,7 +41,7 @@ class WindowState:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """A write as the guard would see it now."""
+    """A write as the guard would judge it now."""
 
     prepared: PreparedWrite
     judgement: Judgement
@@ -63,20 +63,20 @@ class Explanation:
 
 
 def shown_policy(policy: Policy, *, exclude_none: bool) -> dict[str, Any]:
-    """The policy as people and programs read it: with every write's own default where the policy says nothing."""
+    """The policy for display, with each write's own default where the policy sets none."""
     shown = policy.model_dump(mode="json", exclude_none=exclude_none)
     return shown | {"tools": default_severities() | shown["tools"]}
 
 
 async def explain_request(store: Store, policy: Policy, request: WriteArguments, company: Company) -> Explanation:
-    """Explains a write nobody has proposed. Raises whatever `ApError` says why it cannot even be judged."""
+    """Explains a write that has not been proposed. Raises an `ApError` if it cannot be judged at all."""
     write = write_for(request)
     prepared = await write.prepare(request, company, linked_accounts(store, company.id))
     return await _explain(store, policy, write, prepared, company, except_id=None)
 
 
 async def explain_proposal(store: Store, policy: Policy, proposal: Proposal, company: Company) -> Explanation:
-    """Explains a proposal as it would be judged now, whatever was found when it was made."""
+    """Explains a proposal as it would be judged now, regardless of its stored findings."""
     return await _explain(
         store, policy, proposed_by(proposal.tool), PreparedWrite.of(proposal), company, except_id=proposal.id
     )
@@ -94,7 +94,7 @@ async def _explain(
     facts = await gather_facts(write, prepared, company, policy)
 
     def look(tx: Tx) -> Explanation:
-        # A proposal that has its reservation counts in the windows already: it would be told to be over them by itself.
+        # A proposal with a reservation is already counted in the windows, and would otherwise exceed them by itself.
         counted = except_id is not None and tx.spend.is_reserved(except_id)
         judgement = assess(tx, write, prepared, facts, policy, except_id=except_id, with_limits=not counted)
         counts = isinstance(write, Write) and write.counts_against_limits
@@ -105,7 +105,7 @@ async def _explain(
 
 
 def window_states(tx: Tx, prepared: PreparedWrite, policy: Policy) -> tuple[WindowState, ...]:
-    """How far every rolling limit is for a payment like this one, the unlimited windows too."""
+    """The state of every rolling limit for a payment like this one, including unlimited windows."""
     if prepared.money is None or prepared.vendor_id is None:
         return ()
     company, currency = policy.of(prepared.company_id), prepared.money.currency

@@ -1,4 +1,4 @@
-"""Listing: a company's proposals page by page, and what is left of each rolling limit. Nothing is written."""
+"""The `list_proposals` tool: a company's proposals page by page, and what is left of each rolling limit."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from rutter_ap_tools.text import clean
 from rutter_ap_tools.wire import MoneyShape, Named
 
 _PAYING = ("pay_bill", "propose_payment_run")
-NO_LIMITS = "The policy file is broken: every write is blocked, and no limit can be told."
+NO_LIMITS = "The policy file is broken, so every write is blocked and the limits are not known."
 
 
 async def list_proposals(store: Store, policy: PolicyFile, company: Company, query: ListProposals) -> ProposalList:
-    """Answers `list_proposals`. Raises `BadInput` for a cursor of another question."""
+    """The `list_proposals` tool. Raises `BadInput` for another query's cursor."""
     company_id = company.id
     states = _states(query.state)
     question = digest(["proposals", company_id, query.state, query.bill_id])[:16]
@@ -48,7 +48,7 @@ async def list_proposals(store: Store, policy: PolicyFile, company: Company, que
 
 
 async def limits_for(store: Store, policy: PolicyFile, proposal: Proposal) -> list[LimitLeft]:
-    """What is left of the limits that a payment which still waits would count against; nothing for other writes."""
+    """What is left of the limits that a held payment counts against; empty for other writes."""
     rules = _policy(policy)
     money, vendor_id = proposal.money, proposal.vendor_id
     if proposal.state != State.HELD or proposal.tool not in _PAYING or rules is None or money is None:
@@ -59,9 +59,9 @@ async def limits_for(store: Store, policy: PolicyFile, proposal: Proposal) -> li
 def limits_left(
     tx: Tx, policy: Policy, company_id: str, currency: str = "", vendor_id: str | None = None
 ) -> list[LimitLeft]:
-    """What another payment may be of by each rolling limit the policy sets: in one currency, or in all it knows.
+    """What is left of each rolling limit the policy sets, in one currency or in all of them.
 
-    Windows that count one vendor's payments are told where a vendor is named.
+    Windows that count payments to one vendor are included only if a vendor is given.
     """
     company = policy.of(company_id)
     windows = [window for window in WINDOWS if vendor_id is not None or not window.per_vendor]
@@ -84,7 +84,7 @@ def _policy(policy: PolicyFile) -> Policy | None:
     try:
         return policy.read()
     except PolicyError:
-        # A broken policy stops every write; what was proposed can still be read.
+        # A broken policy stops every write; proposals can still be read.
         return None
 
 
@@ -125,5 +125,5 @@ def _resume(cursor: str, question: str) -> tuple[str, str] | None:
     except (ValueError, TypeError):
         named, at, last = None, None, None
     if named != question or not isinstance(at, str) or not isinstance(last, str):
-        raise BadInput("`cursor` does not belong to this question; leave it out to start again")
+        raise BadInput("`cursor` does not belong to this query; omit it to start again")
     return at, last

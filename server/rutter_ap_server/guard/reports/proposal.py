@@ -50,7 +50,10 @@ async def find_proposal(store: Store, reference: str) -> Proposal:
 
     found, now = await store.read(find)
     if not found:
-        raise NotFound("there is no such proposal", next_step="Use the proposal_id a write answered with.")
+        raise NotFound(
+            "there is no proposal with that id",
+            next_step="Use the proposal_id from a write's result, or look it up with list_proposals.",
+        )
     if len(found) > 1:
         raise Ambiguous(
             "several proposals match that id prefix",

@@ -48,7 +48,9 @@ async def _with_proposals(store: Store, company: Company, found: BillDetail) -> 
     ]
     if not waiting:
         return found
-    step = f"A write on it is not finished: ask get_proposal before proposing another. {found.next_step}"
+    step = (
+        f"A write on this bill is not finished; check it with get_proposal before proposing another. {found.next_step}"
+    )
     return found.model_copy(update={"proposals": waiting, "next_step": step})
 
 

@@ -1,4 +1,4 @@
-"""`apply_credit`: applying a credit memo to a bill of the same vendor."""
+"""`apply_credit`: applies a credit memo to a bill of the same vendor."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from rutter_ap_tools.wire import MoneyShape, Record
 
 @dataclass(frozen=True, slots=True)
 class CreditFacts:
-    """What the ledger shows about a credit and the bill it is for."""
+    """What the ledger shows about a credit and the bill to apply it to."""
 
     credit_vendor_id: str | None
     credit_status: str
@@ -52,14 +52,14 @@ def _money(prepared: PreparedWrite) -> Money:
 
 
 def amount_not_positive(prepared: PreparedWrite, facts: CreditFacts, policy: Policy) -> Finding | None:
-    """More than nothing is applied."""
+    """The amount to apply must be above zero."""
     if _money(prepared).amount <= 0:
         return refuse("amount.not_positive", "there is nothing to apply")
     return None
 
 
 def currency_mismatch(prepared: PreparedWrite, facts: CreditFacts, policy: Policy) -> Finding | None:
-    """Credit and bill are in one currency."""
+    """Credit and bill must have the same currency."""
     if not facts.remaining.currency == facts.bill.due.currency == _money(prepared).currency:
         return refuse(
             "currency.mismatch",
@@ -69,21 +69,21 @@ def currency_mismatch(prepared: PreparedWrite, facts: CreditFacts, policy: Polic
 
 
 def credit_other_vendor(prepared: PreparedWrite, facts: CreditFacts, policy: Policy) -> Finding | None:
-    """A credit pays only its own vendor's bills."""
+    """A credit can only be applied to bills of its own vendor."""
     if facts.credit_vendor_id is None or facts.credit_vendor_id != facts.bill.vendor_id:
         return refuse("credit.other_vendor", "the credit and the bill belong to different vendors")
     return None
 
 
 def credit_over_remaining(prepared: PreparedWrite, facts: CreditFacts, policy: Policy) -> Finding | None:
-    """Never more than is left of the credit."""
+    """The amount must not exceed what remains on the credit."""
     if facts.remaining.currency == _money(prepared).currency and _money(prepared) > facts.remaining:
-        return refuse("credit.over_remaining", f"only {facts.remaining} is left of the credit")
+        return refuse("credit.over_remaining", f"only {facts.remaining} remains on the credit")
     return None
 
 
 def credit_over_balance(prepared: PreparedWrite, facts: CreditFacts, policy: Policy) -> Finding | None:
-    """Never more than is due on the bill."""
+    """The amount must not exceed the balance due on the bill."""
     if facts.bill.due.currency == _money(prepared).currency and _money(prepared) > facts.bill.due:
         return refuse("credit.over_balance", f"only {facts.bill.due} is due on the bill")
     return None
@@ -92,14 +92,17 @@ def credit_over_balance(prepared: PreparedWrite, facts: CreditFacts, policy: Pol
 def credit_not_open(prepared: PreparedWrite, facts: CreditFacts, policy: Policy) -> Finding | None:
     """Only an open credit can be applied."""
     if facts.credit_status not in PAYABLE:
-        return refuse("credit.not_open", f"the credit cannot be applied while it is {clean(facts.credit_status, 30)}")
+        return refuse(
+            "credit.not_open", f"the credit cannot be applied while its status is {clean(facts.credit_status, 30)}"
+        )
     return None
 
 
 def bill_not_payable(prepared: PreparedWrite, facts: CreditFacts, policy: Policy) -> Finding | None:
-    """Only an open or partly paid bill takes a credit."""
+    """A credit can only be applied to an open or partly paid bill."""
     if facts.bill.status not in PAYABLE:
-        return refuse("bill.not_payable", f"{bill_words(facts.bill)} takes no credit while it is {facts.bill.status}")
+        words = f"no credit can be applied to {bill_words(facts.bill)} while its status is {facts.bill.status}"
+        return refuse("bill.not_payable", words)
     return None
 
 
@@ -124,16 +127,16 @@ class ApplyCreditWrite(Write[CreditFacts]):
     )
 
     def touches(self, prepared: PreparedWrite) -> frozenset[Touched]:
-        """The bill and the credit: what is left of either changes."""
+        """The bill and the credit, since the balance of both changes."""
         fields = prepared.fields
         return frozenset({Touched("bill", fields["bill_id"]), Touched("credit", fields["credit_id"])})
 
     def posting_dates(self, prepared: PreparedWrite, seen: CreditFacts) -> tuple[Dated, ...]:
-        """An application is booked under its own date."""
+        """An application is posted on its own date."""
         return (Dated("the application is dated", date.fromisoformat(prepared.fields["date"])),)
 
     def document_dates(self, prepared: PreparedWrite, seen: CreditFacts) -> tuple[Dated, ...]:
-        """None: it enters no document, and pays nothing."""
+        """None: it creates no document and pays nothing."""
         return ()
 
     def needed(self, prepared: PreparedWrite) -> tuple[Need, ...]:
@@ -141,7 +144,7 @@ class ApplyCreditWrite(Write[CreditFacts]):
         return self.needs
 
     async def prepare(self, request: ApplyCredit, company: Company, linked_account: LinkedAccount) -> PreparedWrite:
-        """Fixes credit, bill, amount and date."""
+        """Fixes the credit, bill, amount and date."""
         credit, bill = await self._read(company, request.credit_id, request.bill_id)
         remaining, due = _remaining(credit, bill), bill_fact(bill).due
         if request.amount:
@@ -174,7 +177,7 @@ class ApplyCreditWrite(Write[CreditFacts]):
         )
 
     async def gather(self, prepared: PreparedWrite, company: Company, policy: Policy | None) -> Gathered[CreditFacts]:
-        """Credit and bill afresh."""
+        """Reads the credit and the bill."""
         credit, raw = await self._read(company, prepared.fields["credit_id"], prepared.fields["bill_id"])
         bill = bill_fact(raw)
         seen = CreditFacts(credit.vendor_id, credit.status, _remaining(credit, raw), bill)
@@ -210,12 +213,12 @@ class ApplyCreditWrite(Write[CreditFacts]):
         return await company.rutter.bill_credit_applications.apply(draft, idempotency_key=key, again=again)
 
     async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
-        """The bill's applications of this credit grew by exactly the amount."""
+        """The amount of this credit applied to the bill grew by exactly this amount."""
         bill = await company.rutter.bills.get(prepared.fields["bill_id"])
         applied = _applied(bill, prepared.fields["credit_id"])
         if applied - Decimal(before["applied"]) != _money(prepared).amount:
             return None
-        due = ledger_money(bill.amount_due, bill.currency_code, "amount due on the bill")
+        due = ledger_money(bill.amount_due, bill.currency_code, "balance due")
         return Record(
             kind="bill_credit_application",
             id=prepared.fields["credit_id"],
@@ -230,9 +233,9 @@ class ApplyCreditWrite(Write[CreditFacts]):
 
 
 def _remaining(credit: BillCreditMemo, bill: Bill) -> Money:
-    # Some platforms do not say a credit's currency; the bill's is taken only where the ledger is silent, and the
-    # platform itself refuses an application across currencies.
-    return ledger_money(credit.remaining_amount, credit.currency_code or bill.currency_code, "remainder of the credit")
+    # Some platforms do not show a credit's currency. Only then the bill's is assumed; the platform itself rejects an
+    # application across currencies.
+    return ledger_money(credit.remaining_amount, credit.currency_code or bill.currency_code, "remaining credit")
 
 
 def _applied(bill: Bill, credit_id: str) -> Decimal:

@@ -1,4 +1,4 @@
-"""`attach_file`: attaching a document to a bill."""
+"""`attach_file`: attaches a document to a bill."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from rutter_ap_tools.wire import Record
 
 @dataclass(frozen=True, slots=True)
 class AttachmentFacts:
-    """The bill and its vendor's name, and what the file says: its pages as text, or the words for why there are none.
+    """The bill, its vendor's name, and the file's text by page, or the reason it could not be read.
 
     A plain text file has neither.
     """
@@ -52,16 +52,16 @@ class AttachmentFacts:
 
 
 def bill_void(prepared: PreparedWrite, facts: AttachmentFacts, policy: Policy) -> Finding | None:
-    """A void bill takes no document."""
+    """No document can be attached to a void bill."""
     if facts.bill.status == "void":
-        return refuse("bill.void", f"{bill_words(facts.bill)} is void")
+        return refuse("bill.void", f"{bill_words(facts.bill)} is void, so no file can be attached to it")
     return None
 
 
 def document_mismatch(prepared: PreparedWrite, facts: AttachmentFacts, policy: Policy) -> Finding | None:
-    """A bill's document says its number and its total, and no other vendor or currency; else it may be another bill's.
+    """A document must show the bill's number and total, and no other vendor or currency; else it may be another's.
 
-    Days are left alone: bills are often entered under the day they came.
+    Dates are ignored, because bills are often entered under the date they arrived.
     """
     if not any(page.strip() for page in facts.pages):
         return None
@@ -72,17 +72,17 @@ def document_mismatch(prepared: PreparedWrite, facts: AttachmentFacts, policy: P
     for field, value in wanted.items():
         match = found[field]
         if match.outcome == "different":
-            lacks.append(f"its {field} is {quote(match.shown, 60)} and not {value}")
+            lacks.append(f"its {field} is {quote(match.shown, 60)}, not {value}")
         elif match.outcome == "not_found" and field in ("number", "total") and normal_number(value):
             lacks.append(f"it does not show the {field} {value}")
-    return approve("document.mismatch", f"the PDF does not fit its bill: {'; '.join(lacks)}") if lacks else None
+    return approve("document.mismatch", f"the document does not match the bill: {'; '.join(lacks)}") if lacks else None
 
 
 def document_unreadable(prepared: PreparedWrite, facts: AttachmentFacts, policy: Policy) -> Finding | None:
-    """A document that says nothing may be any document: whoever releases it must have looked."""
+    """A document without readable text may be any document, so a person must look at it."""
     if not facts.trouble:
         return None
-    return ask("document.unreadable", f"{facts.trouble}: a person must check that it is the document of its bill")
+    return ask("document.unreadable", f"{facts.trouble}; a person must check that it belongs to the bill")
 
 
 class AttachFileWrite(Write[AttachmentFacts]):
@@ -96,15 +96,15 @@ class AttachFileWrite(Write[AttachmentFacts]):
     rules: tuple[Rule[AttachmentFacts], ...] = (bill_void, document_mismatch, document_unreadable)
 
     def touches(self, prepared: PreparedWrite) -> frozenset[Touched]:
-        """Nothing: a file beside a bill changes nothing that another write is judged by."""
+        """Nothing: an attached file does not affect how other writes are judged."""
         return frozenset()
 
     def posting_dates(self, prepared: PreparedWrite, seen: AttachmentFacts) -> tuple[Dated, ...]:
-        """None: it books nothing."""
+        """None: it posts nothing."""
         return ()
 
     def document_dates(self, prepared: PreparedWrite, seen: AttachmentFacts) -> tuple[Dated, ...]:
-        """None: bills are often entered under the day they came."""
+        """None: bills are often entered under the date they arrived."""
         return ()
 
     def needed(self, prepared: PreparedWrite) -> tuple[Need, ...]:
@@ -112,14 +112,14 @@ class AttachFileWrite(Write[AttachmentFacts]):
         return self.needs
 
     async def prepare(self, request: AttachFile, company: Company, linked_account: LinkedAccount) -> PreparedWrite:
-        """Reads the file once, checks what it is, and fixes its hash."""
+        """Reads the file once, checks its type, and fixes its hash."""
         if bool(request.path) == bool(request.upload):
             raise BadInput("give exactly one of `path` and `upload`")
         document = company.documents.read(request.path) if request.path else company.documents.uploaded(request.upload)
         name = clean(request.file_name, 200) or document.name
         if "/" in name or "\\" in name:
             raise BadInput("`file_name` must be a name, not a path")
-        # The name shown in the ledger must not promise another kind of file than the content is.
+        # The name shown in the ledger must match the type of the content.
         check_kind(name, document.content)
         bill = bill_fact(await company.rutter.bills.get(request.bill_id))
         return prepare(
@@ -139,7 +139,7 @@ class AttachFileWrite(Write[AttachmentFacts]):
     async def gather(
         self, prepared: PreparedWrite, company: Company, policy: Policy | None
     ) -> Gathered[AttachmentFacts]:
-        """The bill afresh, what is attached to it now, and what the file says."""
+        """Reads the bill, its current attachments and the file's text."""
         raw = await company.rutter.bills.get(prepared.fields["bill_id"])
         bill = bill_fact(raw)
         attached = await company.rutter.attachments.list(bill.id)
@@ -158,7 +158,7 @@ class AttachFileWrite(Write[AttachmentFacts]):
         )
 
     async def draft(self, prepared: PreparedWrite, company: Company) -> bytes:
-        """The file's content, if it is still the one that was judged."""
+        """The file's content, if it is still the file that was judged."""
         document = company.documents.read_again(prepared.fields["path"])
         if document.sha256 != prepared.fields["sha256"]:
             raise BadInput("the file changed since it was proposed; nothing was attached", code="files.changed")
@@ -177,12 +177,12 @@ class AttachFileWrite(Write[AttachmentFacts]):
     async def read_back(
         self, prepared: PreparedWrite, company: Company, sent: Any, before: dict[str, Any]
     ) -> Record | None:
-        """Posted means: the bill's list of files shows it."""
+        """Posted means that it is in the bill's list of files."""
         attached = await company.rutter.attachments.list(prepared.fields["bill_id"])
         return _record([a for a in attached if a.id == sent.id], prepared)
 
     async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
-        """A single new file of that name on the bill."""
+        """A single new file with that name on the bill."""
         attached = await company.rutter.attachments.list(prepared.fields["bill_id"])
         fresh = [
             a for a in attached if a.id not in before["attachments"] and a.file_name == prepared.fields["file_name"]
@@ -196,7 +196,7 @@ class AttachFileWrite(Write[AttachmentFacts]):
 
 
 async def _vendor(company: Company, vendor_id: str | None) -> str:
-    """The name of the bill's vendor, for comparing; nothing an approval is bound to."""
+    """The name of the bill's vendor, for comparison only; an approval is not bound to it."""
     vendor = (await company.directory.cached_list("vendor")).by_id.get(vendor_id or "")
     return clean(vendor_name(vendor)) if vendor else ""
 

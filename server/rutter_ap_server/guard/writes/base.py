@@ -1,9 +1,9 @@
-"""What every write says of itself, with nothing left to a default, and the steps each of them has.
+"""What every write declares about itself, without defaults, and the steps each write implements.
 
-A new write is one class in a file named for its tool and one line in `registry.py`. Limits, the one-write-at-a-time
-interlock, closed periods, dates to come, what the policy asks by default and what a platform can do are judged for all
-writes in one place (`shared_rules.py`, `store_facts.py`), from what the class states here: a class that leaves one of
-these statements out cannot be instantiated, so the server does not start.
+A new write is one class in a file named after its tool and one line in `registry.py`. Limits, the one-write-at-a-time
+interlock, closed periods, future dates, default severities and platform support are judged for all writes in one place
+(`shared_rules.py`, `store_facts.py`), from what the class declares: a class that leaves out one of these declarations
+cannot be instantiated, so the server does not start.
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ from rutter_ap_tools.wire import Record
 F = TypeVar("F")
 Rule = Callable[[PreparedWrite, F, Policy], Finding | None]
 LinkedAccount = Callable[[str], Awaitable[str | None]]
-"""Which account plays a role for the company: the account's id, or None."""
+"""Looks up the id of the account linked for a role of the company, or None."""
 
 
 class Repeats(Enum):
-    """By what a write that was posted lately is recognised when it is asked for again."""
+    """How a repeat of a recently posted write is recognised."""
 
     SAME_BILL_AND_AMOUNT = "the same amount on the same bill"
     SAME_REQUEST = "the same request"
-    # Doing it twice leaves what doing it once leaves.
+    # Doing it twice has the same result as doing it once.
     NOT_LOOKED_FOR = "nothing"
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Touched:
-    """Something that one write at a time touches. `id` is Rutter's; for a list it is the vendor's, or empty."""
+    """Something only one write at a time may touch. `id` is Rutter's id; for a list it is the vendor's, or empty."""
 
     kind: Literal["bill", "credit", "payment", "bills_of_vendor", "credits_of_vendor", "vendors"]
     id: str
@@ -52,7 +52,7 @@ class Touched:
 
 @dataclass(frozen=True, slots=True)
 class Dated:
-    """A date of a write, and the words for it: "the payment is dated"."""
+    """A date of a write, and the words that introduce it: "the payment is dated"."""
 
     words: str
     day: date
@@ -60,9 +60,9 @@ class Dated:
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Something a platform must be able to do: "Xero cannot `words`: `instead`".
+    """Something a platform must support: "Xero cannot `words`; `instead`".
 
-    `collection` and `verb` are those of the abilities table. `shown_as` is its name in `list_connections`, where it is
+    `collection` and `verb` are those of the abilities table. `shown_as` is its name in `list_connections`, if it is
     shown there.
     """
 
@@ -75,7 +75,7 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Ability:
-    """Whether the company's platform does what a write needs."""
+    """Whether the company's platform supports what a write needs."""
 
     platform: str
     support: Support
@@ -84,12 +84,12 @@ class Ability:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gathered(Generic[F]):
-    """What one write read for one judgement.
+    """The facts one write read for one judgement.
 
-    `seen` is what its own rules read. `binding` is the part an approval is bound to: when it changes, the approval no
-    longer counts. `before` is what the ledger shows now, by which an unknown outcome is recognised later. `vendor` is
-    the vendor as it looks, None for a write that no vendor gains by. `texts` come from outsiders, each with the words
-    for its place, and `arguments` are what an assistant chose that such text may have named.
+    `seen` is what its own rules read. `binding` is the part an approval is bound to: if it changes, the approval no
+    longer counts. `before` is what the ledger shows now, used later to resolve an unknown outcome. `vendor` is the
+    vendor's current state, None for a write that benefits no vendor. `texts` were written by outsiders, each with a
+    phrase for its place, and `arguments` are values the assistant chose that such text may have suggested.
     """
 
     seen: F
@@ -104,9 +104,9 @@ class Gathered(Generic[F]):
 class Facts(Gathered[F]):
     """Everything rules may read: what the write gathered, and what is the same for all writes.
 
-    `today` is the company's day and `now` the moment. `ability` is the first thing the platform is not documented to
-    do, or else the first the write needs; None for a write that needs nothing of it. `closed_up_to` is the day up to
-    which the ledger itself says that its books are closed, None where it says nothing.
+    `today` is the company's date and `now` the current time. `ability` is the first need the platform is not documented
+    to support, or else the write's first need; None for a write that needs nothing from it. `closed_up_to` is the last
+    closed day according to the ledger itself, None if it does not say.
     """
 
     now: datetime
@@ -116,12 +116,12 @@ class Facts(Gathered[F]):
 
     @property
     def fingerprint(self) -> str:
-        """The hash of what an approval is bound to."""
+        """The hash that an approval is bound to."""
         return digest(self.binding)
 
 
 class Preparable(ABC):
-    """What an assistant can propose: one write, or a batch of them."""
+    """Something an assistant can propose: one write, or a batch of them."""
 
     @property
     @abstractmethod
@@ -131,30 +131,30 @@ class Preparable(ABC):
     @property
     @abstractmethod
     def default_severity(self) -> Severity:
-        """What every call asks for where the policy says nothing else."""
+        """What every call requires unless the policy says otherwise."""
 
     @abstractmethod
     async def prepare(self, request: Any, company: Company, linked_account: LinkedAccount) -> PreparedWrite:
-        """Resolves names, fills in what was left out, and fixes every field."""
+        """Resolves names, fills in omitted values, and fixes every field."""
 
 
 class Write(Preparable, Generic[F]):
-    """One kind of write. Nothing here but `send` writes upstream."""
+    """One kind of write. Only `send` writes upstream."""
 
     @property
     @abstractmethod
     def counts_against_limits(self) -> bool:
-        """Whether its amount is money that leaves: reserved against every limit, and held in quiet hours."""
+        """Whether its amount is money paid out: reserved against every limit, and held in quiet hours."""
 
     @property
     @abstractmethod
     def repeats(self) -> Repeats:
-        """By what a repeat is recognised."""
+        """How a repeat is recognised."""
 
     @property
     @abstractmethod
     def needs(self) -> tuple[Need, ...]:
-        """Everything it may need of a platform."""
+        """Everything it may need from a platform."""
 
     @property
     @abstractmethod
@@ -163,57 +163,57 @@ class Write(Preparable, Generic[F]):
 
     @abstractmethod
     def touches(self, prepared: PreparedWrite) -> frozenset[Touched]:
-        """What no other write may touch while this one is sent; empty is said, too."""
+        """What no other write may touch while this one is in progress; empty if nothing."""
 
     @abstractmethod
     def posting_dates(self, prepared: PreparedWrite, seen: F) -> tuple[Dated, ...]:
-        """The days under which entries appear, change or disappear: none of them may lie in a closed period."""
+        """The dates on which entries appear, change or disappear; none may be in a closed period."""
 
     @abstractmethod
     def document_dates(self, prepared: PreparedWrite, seen: F) -> tuple[Dated, ...]:
-        """The dates of the documents it is about: none of them should lie in the future."""
+        """The dates of the documents it is about; none should be in the future."""
 
     @abstractmethod
     def needed(self, prepared: PreparedWrite) -> tuple[Need, ...]:
-        """What this one needs of the platform, the most important first."""
+        """What this particular write needs from the platform, the most important first."""
 
     @abstractmethod
     async def gather(self, prepared: PreparedWrite, company: Company, policy: Policy | None) -> Gathered[F]:
-        """Reads the facts afresh from the ledger.
+        """Reads the facts from the ledger.
 
-        Facts that only some policies ask about are read where `policy` does; nothing an approval is bound to is.
+        Facts that only some policies need are read only if `policy` does; an approval is never bound to them.
         """
 
     @abstractmethod
     async def draft(self, prepared: PreparedWrite, company: Company) -> Any:
-        """What will be sent. Nothing has left yet: raises `ApError` when it cannot be made (a file that changed)."""
+        """What will be sent. Nothing is sent yet: raises `ApError` if it cannot be built (a file that changed)."""
 
     @abstractmethod
     async def send(
         self, prepared: PreparedWrite, draft: Any, company: Company, key: str, *, again: bool
     ) -> WriteOutcome[Any]:
-        """Sends the draft under an idempotency key; `again` when the same was sent before and its outcome was lost.
+        """Sends the draft with an idempotency key; `again` if it was sent before and its outcome was lost.
 
-        Raises `NothingSent`, and nothing else, when it did not leave. Sent again, being turned away says nothing about
-        the first time, and the outcome is then unknown.
+        Raises `NothingSent`, and nothing else, if it was not sent. When it is sent again, a rejection says nothing
+        about the first attempt, so the outcome is then unknown.
         """
 
     @abstractmethod
     async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
-        """Looks for the outcome of a lost sending; None when the ledger shows none."""
+        """Looks in the ledger for the outcome of a lost attempt; None if there is none."""
 
     async def read_back(
         self, prepared: PreparedWrite, company: Company, sent: Any, before: dict[str, Any]
     ) -> Record | None:
-        """The record as the ledger now shows it, or None when it does not show it (yet)."""
+        """The record as the ledger now shows it, or None if it does not show it (yet)."""
         return await self.find(prepared, company, before)
 
     async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
-        """What became of a job Rutter named. Unknown unless a write says more: its job then names no record."""
+        """The outcome of a job Rutter named. Unknown unless a write overrides this: its job then names no record."""
         return Unknown(job_id, "job_unreadable")
 
     def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
-        """What our store remembers once it is posted, in the settling transaction."""
+        """Updates our store once it is posted, in the settling transaction."""
 
 
 class Batch(Preparable):
@@ -222,15 +222,15 @@ class Batch(Preparable):
     @property
     @abstractmethod
     def member(self) -> Write[Any]:
-        """The write each of its members is."""
+        """The kind of write its members are."""
 
     @abstractmethod
     def members(self, prepared: PreparedWrite) -> tuple[PreparedWrite, ...]:
-        """Its members, each prepared exactly as the same write would be alone."""
+        """Its members, each prepared exactly as the same write would be on its own."""
 
 
 def ability_of(platform: str, needs: tuple[Need, ...]) -> Ability | None:
-    """The first need that the platform is not documented to fulfil, or else the first (Rutter docs: platforms)."""
+    """The first need the platform is not documented to support, or else the first (Rutter docs: platforms)."""
     able = [Ability(platform, abilities_of(platform).support(need.collection, need.verb), need) for need in needs]
     return next((one for one in able if one.support is not Support.YES), able[0] if able else None)
 
@@ -241,15 +241,15 @@ def finding(code: str, severity: Severity, message: str) -> Finding:
 
 
 def refuse(code: str, message: str) -> Finding:
-    """A finding that ends the matter."""
+    """A finding that refuses the write."""
     return finding(code, Severity.REFUSE, message)
 
 
 def approve(code: str, message: str) -> Finding:
-    """A finding that needs a named approver outside the chat."""
+    """A finding that requires a named approver outside the chat."""
     return finding(code, Severity.APPROVE, message)
 
 
 def ask(code: str, message: str) -> Finding:
-    """A finding that a person in the chat may answer."""
+    """A finding that a person may confirm in the chat."""
     return finding(code, Severity.ASK, message)

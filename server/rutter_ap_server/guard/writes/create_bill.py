@@ -1,4 +1,4 @@
-"""`create_bill`: entering a bill from its document."""
+"""`create_bill`: creates a bill from an invoice."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from rutter_ap_tools.money import Money, exponent_of, require_active
 from rutter_ap_tools.text import clean, normal_number
 from rutter_ap_tools.wire import MoneyShape, Named, Record
 
-_CREATE = Need("bills", "create", "enter a bill", "a person can enter it there", "create_bill")
+_CREATE = Need("bills", "create", "create a bill", "a person can create it there", "create_bill")
 _DIMENSIONS = ("tax_rate", "class", "department", "location", "customer", "project")
 
 
@@ -45,19 +45,19 @@ class CreateBillWrite(Write[BillFacts]):
         return frozenset({Touched("bills_of_vendor", prepared.fields["vendor_id"])})
 
     def posting_dates(self, prepared: PreparedWrite, seen: BillFacts) -> tuple[Dated, ...]:
-        """A bill is booked under its issue date."""
+        """A bill is posted on its issue date."""
         return (Dated("the bill is dated", date.fromisoformat(prepared.fields["issue_date"])),)
 
     def document_dates(self, prepared: PreparedWrite, seen: BillFacts) -> tuple[Dated, ...]:
-        """A bill from the future has a wrong date, or is not one yet."""
+        """A bill dated in the future has a wrong date or is not due to be entered yet."""
         return self.posting_dates(prepared, seen)
 
     def needed(self, prepared: PreparedWrite) -> tuple[Need, ...]:
-        """Entering a bill, whatever is on it."""
+        """Creating a bill, whatever its contents."""
         return self.needs
 
     async def prepare(self, request: CreateBill, company: Company, linked_account: LinkedAccount) -> PreparedWrite:
-        """Resolves every name, checks every amount's digits, and adds the lines up."""
+        """Resolves every name, checks the decimals of every amount, and adds up the lines."""
         require_active(request.currency)
         vendor = await company.directory.vendor(request.vendor)
         lines = [await prepared_line(line, request.currency, company, linked_account) for line in request.lines]
@@ -86,14 +86,14 @@ class CreateBillWrite(Write[BillFacts]):
             tool=self.tool,
             company_id=company.id,
             fields=fields,
-            summary=f"Enter bill{number} of {total} from {name}, issued {request.issue_date}",
+            summary=f"Create bill{number} for {total} from {name}, issued {request.issue_date}",
             money=total,
             vendor_id=vendor.id,
             vendor_name=name,
         )
 
     async def gather(self, prepared: PreparedWrite, company: Company, policy: Policy | None) -> Gathered[BillFacts]:
-        """The vendor and its bills afresh, and the accounts the lines name."""
+        """Reads the vendor, its bills, and the accounts on the lines."""
         vendor = await read_vendor(company, prepared.fields["vendor_id"])
         named = {line["account"] for line in prepared.fields["lines"] if line["account"]}
         accounts = [account_fact(await company.rutter.accounts.get(account_id)) for account_id in sorted(named)]
@@ -141,10 +141,10 @@ class CreateBillWrite(Write[BillFacts]):
     async def read_back(
         self, prepared: PreparedWrite, company: Company, sent: Any, before: dict[str, Any]
     ) -> Record | None:
-        """Posted means: the ledger shows the bill, of this vendor and currency, owing at least what its lines say."""
+        """Posted means that the ledger shows the bill, with this vendor and currency and at least the lines' total."""
         bill = await company.rutter.bills.get(sent.id)
         assert prepared.money is not None
-        total = ledger_money(bill.total_amount, bill.currency_code, "total of the bill")
+        total = ledger_money(bill.total_amount, bill.currency_code, "bill total")
         if bill.vendor_id != prepared.vendor_id or total.currency != prepared.money.currency or total < prepared.money:
             return None
         return _record(bill, prepared)
@@ -166,23 +166,23 @@ class CreateBillWrite(Write[BillFacts]):
         return _record(fresh[0], prepared) if len(fresh) == 1 else None
 
     async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
-        """Rutter's job for it."""
+        """The outcome of Rutter's job."""
         return await company.rutter.bills.outcome(job_id)
 
 
 async def prepared_line(
     line: NewBillLine, currency: str, company: Company, linked_account: LinkedAccount
 ) -> dict[str, Any]:
-    """A line with its names resolved and its digits checked, as a prepared write keeps it."""
+    """A line with its names resolved and its decimals checked, as stored in a prepared write."""
     amount = Money.parse(line.amount, currency)
     account = (await company.directory.account(line.account)).id if line.account else ""
     if not account and not line.item:
         account = await linked_account("expense") or ""
         if not account:
             raise BadInput(
-                "`account` is needed on every line",
+                "`account` is required on every line",
                 code="account.not_linked",
-                next_step="Pass an expense account on the line, or call link_account with role=expense once.",
+                next_step="Pass an expense account on the line, or set a default with link_account (role expense).",
             )
     if line.quantity and line.unit_amount:
         _check_product(line, amount)
@@ -193,20 +193,20 @@ async def prepared_line(
 
 
 async def _id_of(company: Company, kind: str, reference: str) -> str:
-    """The id behind an id or name, so that both ways of saying it prepare the same write."""
+    """The id for an id or name, so that both forms prepare the same write."""
     return (await company.directory.one(kind, reference)).id if reference else ""
 
 
 def _check_product(line: NewBillLine, amount: Money) -> None:
-    # As exact fractions: a product of two long decimals is more than Decimal keeps. Half a unit either way is rounding,
-    # whichever rule the vendor rounds by.
+    # As exact fractions, because the product of two long decimals exceeds Decimal's precision. Half a unit either way
+    # is rounding, by any rule.
     product = Fraction(line.quantity) * Fraction(line.unit_amount)
     if abs(product - Fraction(amount.amount)) > Fraction(1, 2 * 10 ** exponent_of(amount.currency)):
-        raise BadInput("`quantity` times `unit_amount` is not `amount`", code="bill.lines_do_not_add_up")
+        raise BadInput("`quantity` times `unit_amount` does not equal `amount`", code="bill.lines_do_not_add_up")
 
 
 def _texts(prepared: PreparedWrite) -> tuple[tuple[str, str], ...]:
-    """What an assistant took from the document: a document can hold words that are meant for it."""
+    """What the assistant copied from the document, which may contain text aimed at the assistant."""
     fields = prepared.fields
     lines = (("a line of the new bill", line.get("description", "")) for line in fields["lines"])
     texts = (("the memo of the new bill", fields["memo"]), ("the number of the new bill", fields["document_number"]))
@@ -244,8 +244,8 @@ def _earlier(bill: Bill) -> EarlierBill:
 
 
 def _record(bill: Bill, prepared: PreparedWrite) -> Record:
-    total = ledger_money(bill.total_amount, bill.currency_code, "total of the bill")
-    due = ledger_money(bill.amount_due, bill.currency_code, "amount due on the bill")
+    total = ledger_money(bill.total_amount, bill.currency_code, "bill total")
+    due = ledger_money(bill.amount_due, bill.currency_code, "balance due")
     return Record(
         kind="bill",
         id=bill.id,

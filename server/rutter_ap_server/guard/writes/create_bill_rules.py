@@ -1,4 +1,4 @@
-"""The rules of entering a bill: once each, for a vendor and accounts that fit, in a period that is open."""
+"""The rules for creating a bill: no duplicates, and a suitable vendor and accounts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from rutter_ap_tools.text import clean, normal_number
 
 @dataclass(frozen=True, slots=True)
 class EarlierBill:
-    """A bill of the same vendor that is in the ledger already."""
+    """A bill of the same vendor that is already in the ledger."""
 
     id: str
     number: str
@@ -32,7 +32,7 @@ class EarlierBill:
 
 @dataclass(frozen=True, slots=True)
 class BillFacts:
-    """What the ledger shows about a bill to enter."""
+    """What the ledger shows about a new bill."""
 
     vendor: VendorFact
     accounts: tuple[AccountFact, ...]
@@ -41,19 +41,19 @@ class BillFacts:
 
 
 def bill_duplicate(prepared: PreparedWrite, facts: BillFacts, policy: Policy) -> Finding | None:
-    """One vendor never gives two bills the same number."""
+    """A vendor does not use the same number for two bills."""
     number = normal_number(prepared.fields.get("document_number"))
     for bill in facts.earlier:
         if number and normal_number(bill.number) == number:
             return refuse(
                 "bill.duplicate",
-                f"this vendor's bill {clean(bill.number, 60)} of {bill.total} is in the ledger already, as {bill.id}",
+                f"this vendor's bill {clean(bill.number, 60)} for {bill.total} is already in the ledger ({bill.id})",
             )
     return None
 
 
 def bill_similar(prepared: PreparedWrite, facts: BillFacts, policy: Policy) -> Finding | None:
-    """The same vendor, amount and about the same date is often one bill entered twice."""
+    """The same vendor and amount with nearly the same date is often one bill entered twice."""
     if prepared.money is None:
         return None
     day, near = midnight(prepared.fields["issue_date"]), timedelta(days=policy.rules.similar_days)
@@ -61,18 +61,18 @@ def bill_similar(prepared: PreparedWrite, facts: BillFacts, policy: Policy) -> F
         if bill.total == prepared.money and abs(midnight(bill.issue_date) - day) <= near:
             return approve(
                 "bill.similar",
-                f"a bill of the same vendor and amount, issued {bill.issue_date}, is in the ledger as {bill.id}",
+                f"the ledger has a bill from this vendor for the same amount, issued {bill.issue_date} ({bill.id})",
             )
     return None
 
 
 def account_not_payable(prepared: PreparedWrite, facts: BillFacts, policy: Policy) -> Finding | None:
-    """What is owed is owed on an accounts payable account."""
+    """The payables account must be of that type and active."""
     account = facts.payable_account
     if account is None:
         return None
     if account.type != "accounts_payable":
-        return refuse("account.wrong_type", f"{account.name} is {account.type}, not an accounts payable account")
+        return refuse("account.wrong_type", f"{account.name} is of type {account.type}, not accounts_payable")
     return refuse("account.inactive", f"the account {account.name} is {account.status}") if _unused(account) else None
 
 

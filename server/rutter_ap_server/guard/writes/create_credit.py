@@ -1,4 +1,4 @@
-"""`create_credit`: entering a vendor's credit. It pays nothing, but lets less be paid and so can hide what is owed."""
+"""`create_credit`: creates a vendor credit. It pays nothing, but reduces what is paid and can hide what is owed."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ _DEAD = ("void", "rejected")
 
 @dataclass(frozen=True, slots=True)
 class EarlierCredit:
-    """A credit of the same vendor that is in the ledger already."""
+    """A credit of the same vendor that is already in the ledger."""
 
     id: str
     number: str
@@ -59,7 +59,7 @@ class EarlierCredit:
 
 @dataclass(frozen=True, slots=True)
 class CreditEntryFacts:
-    """What the ledger shows about a credit to enter."""
+    """What the ledger shows about a new credit."""
 
     vendor: VendorFact
     accounts: tuple[AccountFact, ...]
@@ -71,24 +71,24 @@ def _issued(prepared: PreparedWrite) -> date:
 
 
 def credit_duplicate(prepared: PreparedWrite, facts: CreditEntryFacts, policy: Policy) -> Finding | None:
-    """One vendor never gives two credits the same number."""
+    """A vendor does not use the same number for two credits."""
     number = normal_number(prepared.fields["document_number"])
     for credit in facts.earlier:
         if number and normal_number(credit.number) == number:
-            said = f"this vendor's credit {clean(credit.number, 60)} of {credit.total}"
-            return refuse("credit.duplicate", f"{said} is in the ledger already, as {credit.id}")
+            said = f"this vendor's credit {clean(credit.number, 60)} for {credit.total}"
+            return refuse("credit.duplicate", f"{said} is already in the ledger ({credit.id})")
     return None
 
 
 def credit_similar(prepared: PreparedWrite, facts: CreditEntryFacts, policy: Policy) -> Finding | None:
-    """The same vendor, amount and about the same date is often one credit entered twice."""
+    """The same vendor and amount with nearly the same date is often one credit entered twice."""
     near = timedelta(days=policy.rules.similar_days)
     for credit in facts.earlier:
         is_near = credit.issued is None or abs(credit.issued - _issued(prepared)) <= near
         if credit.total == prepared.money and is_near:
             return approve(
                 "credit.similar",
-                f"a credit of the same vendor and amount, issued {credit.issued}, is in the ledger as {credit.id}",
+                f"the ledger has a credit from this vendor for the same amount, issued {credit.issued} ({credit.id})",
             )
     return None
 
@@ -97,11 +97,11 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
     """`create_credit`."""
 
     tool = "create_credit"
-    # A made-up credit lets less be paid than is owed, which nobody notices until the vendor does: a person agrees.
+    # A made-up credit makes the company pay less than it owes, unnoticed until the vendor complains: a person confirms.
     default_severity = Severity.ASK
     counts_against_limits = False
     repeats = Repeats.SAME_REQUEST
-    needs = (Need("bill_credit_memos", "create", "enter a credit", "a person can enter it there", "create_credit"),)
+    needs = (Need("bill_credit_memos", "create", "create a credit", "a person can create it there", "create_credit"),)
     rules: tuple[Rule[CreditEntryFacts], ...] = (
         amount_not_positive,
         credit_duplicate,
@@ -116,19 +116,19 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
         return frozenset({Touched("credits_of_vendor", prepared.fields["vendor_id"])})
 
     def posting_dates(self, prepared: PreparedWrite, seen: CreditEntryFacts) -> tuple[Dated, ...]:
-        """A credit is booked under its issue date."""
+        """A credit is posted on its issue date."""
         return (Dated("the credit is dated", _issued(prepared)),)
 
     def document_dates(self, prepared: PreparedWrite, seen: CreditEntryFacts) -> tuple[Dated, ...]:
-        """A credit from the future has a wrong date, or is not one yet."""
+        """A credit dated in the future has a wrong date or is not due to be entered yet."""
         return self.posting_dates(prepared, seen)
 
     def needed(self, prepared: PreparedWrite) -> tuple[Need, ...]:
-        """Entering a credit."""
+        """Creating a credit."""
         return self.needs
 
     async def prepare(self, request: CreateCredit, company: Company, linked_account: LinkedAccount) -> PreparedWrite:
-        """Resolves vendor and accounts, checks every amount's digits, and adds the lines up."""
+        """Resolves the vendor and accounts, checks the decimals of every amount, and adds up the lines."""
         require_active(request.currency)
         vendor = await company.directory.vendor(request.vendor)
         as_bill = [NewBillLine(**line.model_dump()) for line in request.lines]
@@ -148,7 +148,7 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
                 "lines": lines,
                 "accounts_payable_account": await linked_account("accounts_payable") or "",
             },
-            summary=f"Enter credit{number} of {total} from {name}, issued {request.issue_date}",
+            summary=f"Create credit{number} for {total} from {name}, issued {request.issue_date}",
             money=total,
             vendor_id=vendor.id,
             vendor_name=name,
@@ -157,7 +157,7 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
     async def gather(
         self, prepared: PreparedWrite, company: Company, policy: Policy | None
     ) -> Gathered[CreditEntryFacts]:
-        """The vendor and its credits afresh, and the accounts the lines name."""
+        """Reads the vendor, its credits, and the accounts on the lines."""
         vendor = await read_vendor(company, prepared.fields["vendor_id"])
         named = {line["account"] for line in prepared.fields["lines"] if line["account"]}
         accounts = tuple([account_fact(await company.rutter.accounts.get(one)) for one in sorted(named)])
@@ -197,7 +197,7 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
     async def read_back(
         self, prepared: PreparedWrite, company: Company, sent: Any, before: dict[str, Any]
     ) -> Record | None:
-        """Posted means: the ledger shows the credit, of this vendor, currency, date and amount."""
+        """Posted means that the ledger shows the credit, with this vendor, currency, date and amount."""
         credit = await company.rutter.bill_credit_memos.get(sent.id)
         return _record(credit, prepared) if _is_it(credit, prepared) else None
 
@@ -211,7 +211,7 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
         return _record(fresh[0], prepared) if len(fresh) == 1 else None
 
     async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
-        """Rutter's job for it."""
+        """The outcome of Rutter's job."""
         return await company.rutter.bill_credit_memos.outcome(job_id)
 
 
@@ -223,9 +223,9 @@ async def _credits_of(company: Company, vendor_id: str) -> list[BillCreditMemo]:
 
 
 def _is_it(credit: BillCreditMemo, prepared: PreparedWrite) -> bool:
-    """Whether a credit is the one that was to be entered.
+    """Whether a credit is the one that was to be created.
 
-    A number or currency the ledger does not show is no difference: not every platform keeps them (Rutter docs: Bill
+    A number or currency that the ledger does not show is ignored: not every platform keeps them (Rutter docs: Bill
     Credit Memos).
     """
     assert prepared.money is not None
@@ -240,7 +240,7 @@ def _is_it(credit: BillCreditMemo, prepared: PreparedWrite) -> bool:
 
 
 def _texts(prepared: PreparedWrite) -> tuple[tuple[str, str], ...]:
-    """What an assistant took from the document: it can hold words that are meant for it."""
+    """What the assistant copied from the document, which may contain text aimed at the assistant."""
     fields = prepared.fields
     lines = (("a line of the new credit", line.get("description", "")) for line in fields["lines"])
     texts = (
@@ -259,7 +259,7 @@ def _draft(line: dict[str, Any]) -> CreditLineDraft:
 
 
 def _earlier(credit: BillCreditMemo, prepared: PreparedWrite) -> EarlierCredit:
-    # Where the ledger is silent about the currency, the worse is assumed: that it is the same.
+    # If the ledger does not show the currency, the cautious assumption is that it is the same.
     currency = credit.currency_code or prepared.fields["currency"]
     return EarlierCredit(
         id=credit.id,
@@ -270,9 +270,7 @@ def _earlier(credit: BillCreditMemo, prepared: PreparedWrite) -> EarlierCredit:
 
 
 def _record(credit: BillCreditMemo, prepared: PreparedWrite) -> Record:
-    total = ledger_money(
-        credit.total_amount, credit.currency_code or prepared.fields["currency"], "total of the credit"
-    )
+    total = ledger_money(credit.total_amount, credit.currency_code or prepared.fields["currency"], "credit total")
     return Record(
         kind="bill_credit_memo",
         id=credit.id,

@@ -1,4 +1,4 @@
-"""`delete_bill`: the record is gone for good, so nothing that anybody paid, credited or closed is ever deleted."""
+"""`delete_bill`: deletion is permanent, so a bill that was paid, credited or closed is never deleted."""
 
 from __future__ import annotations
 
@@ -30,40 +30,40 @@ from rutter_ap_tools.wire import MoneyShape, Record
 
 @dataclass(frozen=True, slots=True)
 class DeleteFacts:
-    """The bill as the ledger shows it, None when it is gone; `links` are the payments and credits on it."""
+    """The bill as the ledger shows it, None if it no longer exists; `links` are the payments and credits on it."""
 
     bill: BillFact | None
     links: tuple[str, ...]
 
 
 def bill_gone(prepared: PreparedWrite, facts: DeleteFacts, policy: Policy) -> Finding | None:
-    """What is not there cannot be deleted."""
+    """A bill that no longer exists cannot be deleted."""
     if facts.bill is None:
-        return refuse("write.no_change", "the ledger shows this bill no longer")
+        return refuse("write.no_change", "the ledger no longer shows this bill")
     return None
 
 
 def bill_moved(prepared: PreparedWrite, facts: DeleteFacts, policy: Policy) -> Finding | None:
-    """A person agreed to lose this bill, not what somebody made of it since."""
+    """A person agreed to delete this bill, not a changed version of it."""
     if facts.bill is None or [facts.bill.number, str(facts.bill.total)] == prepared.fields["was"]:
         return None
-    return refuse("bill.moved", f"{bill_words(facts.bill)} has another number or total than when this was proposed")
+    return refuse("bill.moved", f"the number or total of {bill_words(facts.bill)} has changed since this was proposed")
 
 
 def bill_settled(prepared: PreparedWrite, facts: DeleteFacts, policy: Policy) -> Finding | None:
-    """A payment or credit must not be left without its bill."""
+    """A payment or credit must not be left without a bill."""
     bill = facts.bill
     if bill is None or (not facts.links and bill.due == bill.total and bill.status != "paid"):
         return None
     settled = bill.total - bill.due
-    return refuse("bill.settled", f"{settled} of {bill_words(bill)} is paid or credited: that must be taken back first")
+    return refuse("bill.settled", f"{settled} of {bill_words(bill)} has been paid or credited; undo that first")
 
 
 class DeleteBillWrite(Write[DeleteFacts]):
     """`delete_bill`."""
 
     tool = "delete_bill"
-    # A record is gone for good, and with it the proof that something was owed.
+    # Deletion is permanent, and removes the proof that something was owed.
     default_severity = Severity.APPROVE
     counts_against_limits = False
     repeats = Repeats.SAME_REQUEST
@@ -75,7 +75,7 @@ class DeleteBillWrite(Write[DeleteFacts]):
         return frozenset({Touched("bill", prepared.fields["bill_id"])})
 
     def posting_dates(self, prepared: PreparedWrite, seen: DeleteFacts) -> tuple[Dated, ...]:
-        """Its entries disappear from the day it was booked under."""
+        """Its entries disappear from the date it was posted on."""
         issued = seen.bill.issued if seen.bill else None
         return (Dated("the bill is dated", issued),) if issued is not None else ()
 
@@ -88,7 +88,7 @@ class DeleteBillWrite(Write[DeleteFacts]):
         return self.needs
 
     async def prepare(self, request: DeleteBill, company: Company, linked_account: LinkedAccount) -> PreparedWrite:
-        """Fixes the bill, and how it looks to whoever agrees to lose it."""
+        """Fixes the bill, and its number and total as the approver sees them."""
         bill = bill_fact(await company.rutter.bills.get(request.bill_id))
         name = (await read_vendor(company, bill.vendor_id)).name if bill.vendor_id else "an unnamed vendor"
         issued = f", issued {bill.issued}" if bill.issued else ""
@@ -96,14 +96,14 @@ class DeleteBillWrite(Write[DeleteFacts]):
             tool=self.tool,
             company_id=company.id,
             fields={"bill_id": bill.id, "was": [bill.number, str(bill.total)]},
-            summary=f"Delete {bill_words(bill)} of {bill.total} from {name}{issued}",
+            summary=f"Delete {bill_words(bill)} for {bill.total} from {name}{issued}",
             money=bill.total,
-            # No vendor_id, and the vendor is no fact: blocking a vendor must not keep its made-up bill in the books.
+            # No vendor_id, and the vendor is not a fact: blocking a vendor must not prevent deleting its fake bill.
             bill_id=bill.id,
         )
 
     async def gather(self, prepared: PreparedWrite, company: Company, policy: Policy | None) -> Gathered[DeleteFacts]:
-        """The bill afresh, if it is still there."""
+        """Reads the bill, if it still exists."""
         raw = await _bill(company, prepared)
         bill = bill_fact(raw) if raw is not None else None
         links = tuple(sorted(link.id or "" for link in (*raw.linked_payments, *raw.linked_credit_memos))) if raw else ()
@@ -111,29 +111,29 @@ class DeleteBillWrite(Write[DeleteFacts]):
             seen=DeleteFacts(bill, links),
             binding={"bill": bill.binding if bill else None, "links": list(links)},
             before={"bill": prepared.fields["bill_id"] if bill else None},
-            # Blocking a vendor must not keep its made-up bill in the books.
+            # Blocking a vendor must not prevent deleting its fake bill.
             vendor=None,
             texts=bill_texts(raw) if raw is not None else (),
             arguments=(),
         )
 
     async def draft(self, prepared: PreparedWrite, company: Company) -> str:
-        """The bill's id is all that is sent."""
+        """Only the bill's id is sent."""
         bill_id: str = prepared.fields["bill_id"]
         return bill_id
 
     async def send(
         self, prepared: PreparedWrite, draft: str, company: Company, key: str, *, again: bool
     ) -> WriteOutcome[Any]:
-        """Deletes the bill; a deletion takes no key, and a second one finds nothing left (Rutter docs: Bills)."""
+        """Deletes the bill; a deletion takes no key, and a second one finds nothing (Rutter docs: Bills)."""
         outcome = await company.rutter.bills.delete(draft)
         if again and isinstance(outcome, Rejected):
-            # Turned away now says nothing about the first time, and without a key Rutter cannot tell the two apart.
+            # A rejection now says nothing about the first attempt; without a key Rutter cannot tell the two apart.
             return Unknown(outcome.job_id, "doubtful_retry")
         return outcome
 
     async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
-        """The bill was there before, and asked for by its id there is none."""
+        """The bill existed before, and now no bill has its id."""
         if before["bill"] is None or await _bill(company, prepared) is not None:
             return None
         assert prepared.money is not None

@@ -1,4 +1,4 @@
-"""The rules that a bill and a credit share when they are entered: who it is from, in what currency, booked where."""
+"""The rules shared by new bills and new credits: the vendor, the currency and the accounts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ EXPENSE_TYPES = ("expense", "other_expense", "cost_of_goods_sold", "fixed_asset"
 
 
 class DocumentFacts(Protocol):
-    """What the ledger shows about a vendor's document to enter."""
+    """What the ledger shows about a vendor's new document."""
 
     @property
     def vendor(self) -> VendorFact: ...
@@ -24,14 +24,14 @@ class DocumentFacts(Protocol):
 
 
 def amount_not_positive(prepared: PreparedWrite, facts: DocumentFacts, policy: Policy) -> Finding | None:
-    """A document is of more than nothing."""
+    """The total of a document must be above zero."""
     if prepared.money is None or prepared.money.amount <= 0:
-        return refuse("amount.not_positive", "the lines add up to nothing")
+        return refuse("amount.not_positive", "the lines add up to zero")
     return None
 
 
 def currency_mismatch(prepared: PreparedWrite, facts: DocumentFacts, policy: Policy) -> Finding | None:
-    """A vendor bills, and credits, in a currency the ledger knows it to use."""
+    """The currency must be one the ledger lists for the vendor."""
     currency = prepared.fields["currency"]
     if facts.vendor.currencies and currency not in facts.vendor.currencies:
         known = ", ".join(clean(code, 3) for code in facts.vendor.currencies)
@@ -40,17 +40,19 @@ def currency_mismatch(prepared: PreparedWrite, facts: DocumentFacts, policy: Pol
 
 
 def vendor_archived(prepared: PreparedWrite, facts: DocumentFacts, policy: Policy) -> Finding | None:
-    """A document of a vendor somebody archived needs a second look."""
+    """A document from an archived vendor needs a second look."""
     if facts.vendor.status != "active":
         return approve("vendor.archived", f"the vendor is {facts.vendor.status} in the ledger")
     return None
 
 
 def account_not_for_expenses(prepared: PreparedWrite, facts: DocumentFacts, policy: Policy) -> Finding | None:
-    """A line debits, or gives back, an expense or an asset that is in use, never the bank or accounts payable."""
+    """A line must be posted to an active expense or asset account, never to a bank or payables account."""
     for account in facts.accounts:
         if account.type not in EXPENSE_TYPES:
-            return refuse("account.wrong_type", f"a line cannot be booked to {account.name}, which is {account.type}")
+            return refuse(
+                "account.wrong_type", f"a line cannot be posted to {account.name}, which is of type {account.type}"
+            )
         if account.status != "active":
             return refuse("account.inactive", f"the account {account.name} is {account.status}")
     return None

@@ -1,4 +1,4 @@
-"""`link_account`: which account plays a role. An existing one is only remembered, a new one is created first."""
+"""`link_account`: links an account to a role. An existing account is only remembered; a new one is created first."""
 
 from __future__ import annotations
 
@@ -43,37 +43,39 @@ ROLE_TYPES: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class LinkFacts:
-    """The account to link as the ledger shows it, or, for a new one, the accounts that have its name already."""
+    """The account to link as the ledger shows it or, for a new one, existing accounts with its name."""
 
     account: AccountFact | None
     namesakes: tuple[str, ...]
 
 
 def account_wrong_type(prepared: PreparedWrite, facts: LinkFacts, policy: Policy) -> Finding | None:
-    """The account is of a type that can play the role."""
+    """The account's type must fit the role."""
     role = prepared.fields["role"]
     found = facts.account.type if facts.account else prepared.fields["create"]["account_type"]
     if found == "unknown":
-        # Sage Intacct does not tell account types without a mapping.
+        # Sage Intacct does not provide account types without a mapping.
         return approve("account.type_unknown", f"the ledger does not say whether the account can be used for {role}")
     if found not in ROLE_TYPES[role]:
         code = "account.not_a_funding_source" if role == "funding" else "account.wrong_type"
         wanted = " or ".join(ROLE_TYPES[role])
-        return refuse(code, f"for the role {role} the account must be {wanted}, and this one is {clean(found, 40)}")
+        return refuse(
+            code, f"an account for the role {role} must be of type {wanted}, but this one is {clean(found, 40)}"
+        )
     return None
 
 
 def account_inactive(prepared: PreparedWrite, facts: LinkFacts, policy: Policy) -> Finding | None:
-    """The account is in use."""
+    """The account must be active."""
     if facts.account and facts.account.status != "active":
         return refuse("account.inactive", f"the account is {clean(facts.account.status, 40)}")
     return None
 
 
 def account_exists(prepared: PreparedWrite, facts: LinkFacts, policy: Policy) -> Finding | None:
-    """A new account gets a name of its own."""
+    """A new account needs a name that is not taken."""
     if facts.account is None and facts.namesakes:
-        return refuse("account.exists", f"an account of that name exists: link {facts.namesakes[0]} instead")
+        return refuse("account.exists", f"an account with that name already exists; link {facts.namesakes[0]} instead")
     return None
 
 
@@ -83,7 +85,7 @@ class LinkAccountWrite(Write[LinkFacts]):
     tool = "link_account"
     default_severity = Severity.ALLOW
     counts_against_limits = False
-    # Linking what is linked already leaves everything as it is.
+    # Linking an account that is already linked changes nothing.
     repeats = Repeats.NOT_LOOKED_FOR
     needs = (
         Need("accounts", "create", "create an account", "a person can create it there, then link it by name", None),
@@ -91,11 +93,11 @@ class LinkAccountWrite(Write[LinkFacts]):
     rules: tuple[Rule[LinkFacts], ...] = (account_wrong_type, account_inactive, account_exists)
 
     def touches(self, prepared: PreparedWrite) -> frozenset[Touched]:
-        """Nothing that another write is judged by while it is sent."""
+        """Nothing that affects how other writes are judged."""
         return frozenset()
 
     def posting_dates(self, prepared: PreparedWrite, seen: LinkFacts) -> tuple[Dated, ...]:
-        """None: it books nothing."""
+        """None: it posts nothing."""
         return ()
 
     def document_dates(self, prepared: PreparedWrite, seen: LinkFacts) -> tuple[Dated, ...]:
@@ -111,18 +113,19 @@ class LinkAccountWrite(Write[LinkFacts]):
         if bool(request.account) == bool(request.create):
             raise BadInput("give exactly one of `account` and `create`")
         fields: dict[str, Any] = {"role": request.role}
+        role = request.role.replace("_", " ")
         if request.create:
             require_active(request.create.currency)
             fields["create"] = request.create.model_dump()
-            words = f"Create the account {clean(request.create.name)} and link it as {request.role}"
+            words = f"Create the account {clean(request.create.name)} and link it as the {role} account"
         else:
             account = await company.directory.account(request.account)
             fields["account_id"] = account.id
-            words = f"Link {clean(account_name(account))} as {request.role}"
+            words = f"Link {clean(account_name(account))} as the {role} account"
         return prepare(tool=self.tool, company_id=company.id, fields=fields, summary=words)
 
     async def gather(self, prepared: PreparedWrite, company: Company, policy: Policy | None) -> Gathered[LinkFacts]:
-        """The account afresh, or whether its name is taken."""
+        """Reads the account, or checks whether its name is taken."""
         if "account_id" in prepared.fields:
             fact = account_fact(await company.rutter.accounts.get(prepared.fields["account_id"]))
             return Gathered(
@@ -131,7 +134,7 @@ class LinkAccountWrite(Write[LinkFacts]):
                 before={},
                 vendor=None,
                 texts=(),
-                # It is in the books already: whoever named it, linking it adds nothing to them.
+                # It is already in the ledger, so linking it adds nothing, whoever suggested it.
                 arguments=(),
             )
         accounts = await company.directory.accounts(afresh=True)
@@ -149,7 +152,7 @@ class LinkAccountWrite(Write[LinkFacts]):
         )
 
     async def draft(self, prepared: PreparedWrite, company: Company) -> Account | AccountCreate:
-        """The account to create (Rutter docs: Accounts), or the existing one, of which nothing is sent."""
+        """The account to create (Rutter docs: Accounts), or the existing one, for which nothing is sent."""
         if "account_id" in prepared.fields:
             return await company.rutter.accounts.get(prepared.fields["account_id"])
         new = prepared.fields["create"]
@@ -165,7 +168,7 @@ class LinkAccountWrite(Write[LinkFacts]):
     async def send(
         self, prepared: PreparedWrite, draft: Account | AccountCreate, company: Company, key: str, *, again: bool
     ) -> WriteOutcome[Any]:
-        """Creates the account; for an existing one nothing leaves this machine."""
+        """Creates the account; for an existing one nothing is sent."""
         if isinstance(draft, Account):
             return Done(draft)
         outcome = await company.rutter.accounts.create(draft, idempotency_key=key, again=again)
@@ -175,7 +178,7 @@ class LinkAccountWrite(Write[LinkFacts]):
     async def read_back(
         self, prepared: PreparedWrite, company: Company, sent: Any, before: dict[str, Any]
     ) -> Record | None:
-        """Posted means: the ledger shows the account."""
+        """Posted means that the ledger shows the account."""
         return _record(await company.rutter.accounts.get(sent.id), prepared)
 
     async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
@@ -188,11 +191,11 @@ class LinkAccountWrite(Write[LinkFacts]):
         return _record(fresh[0], prepared) if len(fresh) == 1 else None
 
     async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
-        """Rutter's job for it."""
+        """The outcome of Rutter's job."""
         return await company.rutter.accounts.outcome(job_id)
 
     def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
-        """Remembers the link, in the same transaction that posts it."""
+        """Stores the link, in the transaction that posts it."""
         name = record.account.name if record.account else None
         tx.account_roles.assign(prepared.company_id, prepared.fields["role"], record.id, name or "")
 

@@ -1,4 +1,4 @@
-"""The parties of a payment or credit, as facts: the bill, the vendor, the funding account, read afresh by id."""
+"""The parties of a payment or credit, as facts: the bill, the vendor and the funding account, read by id."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ class BillFact:
 class VendorFact:
     """A vendor as the ledger shows it now.
 
-    `details` is the hash of what a swindler would change, `parts` the same one by one; `updated_at` is when the ledger
-    says that anything of it changed.
+    `details` is the hash of everything a fraudster would change, `parts` the same one by one; `updated_at` is when the
+    ledger says anything of it last changed.
     """
 
     id: str
@@ -93,8 +93,8 @@ def bill_fact(bill: Bill) -> BillFact:
         number=clean(bill.document_number, 100),
         status=bill.status,
         vendor_id=bill.vendor_id,
-        total=ledger_money(bill.total_amount, bill.currency_code, "total of the bill"),
-        due=ledger_money(bill.amount_due, bill.currency_code, "amount due on the bill"),
+        total=ledger_money(bill.total_amount, bill.currency_code, "bill total"),
+        due=ledger_money(bill.amount_due, bill.currency_code, "balance due"),
         issued=bill.issue_date.date() if bill.issue_date else None,
     )
 
@@ -134,22 +134,22 @@ def account_fact(account: Account) -> AccountFact:
 
 
 async def read_bill(company: Company, bill_id: str) -> BillFact:
-    """The bill, read afresh."""
+    """Reads the bill."""
     return bill_fact(await company.rutter.bills.get(bill_id))
 
 
 async def read_vendor(company: Company, vendor_id: str) -> VendorFact:
-    """The vendor, read afresh."""
+    """Reads the vendor."""
     return vendor_fact(await company.rutter.vendors.get(vendor_id))
 
 
 async def read_account(company: Company, account_id: str) -> AccountFact:
-    """The account, read afresh."""
+    """Reads the account."""
     return account_fact(await company.rutter.accounts.get(account_id))
 
 
 def bill_texts(bill: Bill) -> tuple[tuple[str, str], ...]:
-    """What outsiders wrote on a bill, each text with the words for its place."""
+    """What outsiders wrote on a bill, each text with a phrase for its place."""
     name = bill_words(bill_fact(bill))
     lines = (line.description for line in bill.line_items)
     texts = ((f"the memo of {name}", bill.memo), *((f"a line of {name}", words) for words in lines))
@@ -165,12 +165,12 @@ def midnight(day: str) -> datetime:
 
 
 def bill_words(bill: BillFact) -> str:
-    """How a bill is named to people: its number, or its id where it has none."""
+    """How a bill is named to people: by its number, or its id if it has none."""
     return f"bill {bill.number}" if bill.number else f"bill {bill.id}"
 
 
 def links_of(bill: Bill) -> dict[str, Any]:
-    """What is due on a bill, and what settled it, by the id of the payment or credit; amounts as exact texts."""
+    """The balance due on a bill, and what settled it by payment or credit id; amounts as exact strings."""
     linked: dict[str, Decimal] = {}
     for link in (*bill.linked_payments, *bill.linked_credit_memos):
         linked[link.id or ""] = linked.get(link.id or "", Decimal(0)) + link.allocated_amount
@@ -178,9 +178,9 @@ def links_of(bill: Bill) -> dict[str, Any]:
 
 
 def has_let_go(bill: Bill, was: dict[str, Any], source_id: str) -> bool:
-    """Whether the bill shows nothing of that payment or credit, and is due by exactly as much more as it lost.
+    """Whether that payment or credit is gone from the bill and the balance due grew by exactly its amount.
 
-    `was` is what `links_of` answered before. What else was paid or credited meanwhile is counted out of it.
+    `was` is the earlier result of `links_of`. Other payments and credits applied in the meantime do not matter.
     """
     now = links_of(bill)
     if Decimal(now["linked"].get(source_id, "0")):

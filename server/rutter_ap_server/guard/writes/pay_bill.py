@@ -1,4 +1,4 @@
-"""`pay_bill`: recording a payment of a bill, the write this project exists to make safe."""
+"""`pay_bill`: records a payment of a bill, the write this project exists to make safe."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Payee:
 
 @dataclass(frozen=True, slots=True)
 class Funding:
-    """Out of which account, on which day (YYYY-MM-DD), with which note."""
+    """The account to pay from, the date (YYYY-MM-DD) and the note."""
 
     account_id: str
     account_name: str
@@ -64,7 +64,7 @@ class Funding:
 def prepared_payment(
     company_id: str, payee: Payee, money: Money, funding: Funding, *, date_given: bool
 ) -> PreparedWrite:
-    """One payment of one bill, prepared: alone or in a payment run, it is the same write."""
+    """Prepares one payment of one bill; on its own or in a payment run, it is the same write."""
     require_active(money.currency)
     return prepare(
         tool="pay_bill",
@@ -88,7 +88,7 @@ def prepared_payment(
 
 
 async def funding_account(named: str, company: Company, linked_account: LinkedAccount) -> str:
-    """The id of the account that pays: the one that is named, else the linked one."""
+    """The id of the account to pay from: the named one, or else the linked one."""
     if named:
         return (await company.directory.account(named)).id
     linked = await linked_account("funding")
@@ -96,7 +96,7 @@ async def funding_account(named: str, company: Company, linked_account: LinkedAc
         raise AssistantError(
             "no funding account is linked for this company",
             code="account.not_linked",
-            next_step="Ask the person which account pays; then link_account with role=funding, or pass account.",
+            next_step="Ask the person which account pays, then use link_account (role funding) or pass account.",
         )
     return linked
 
@@ -108,7 +108,7 @@ class PayBillWrite(Write[PaymentFacts]):
     default_severity = Severity.ASK
     counts_against_limits = True
     repeats = Repeats.SAME_BILL_AND_AMOUNT
-    needs = (Need("bill_payments", "create", "record a payment", "a person can enter it there", "record_payment"),)
+    needs = (Need("bill_payments", "create", "record a payment", "a person can record it there", "record_payment"),)
     rules = (*RULES, *SIGNALS)
 
     def touches(self, prepared: PreparedWrite) -> frozenset[Touched]:
@@ -116,11 +116,11 @@ class PayBillWrite(Write[PaymentFacts]):
         return frozenset({Touched("bill", prepared.fields["bill_id"])})
 
     def posting_dates(self, prepared: PreparedWrite, seen: PaymentFacts) -> tuple[Dated, ...]:
-        """A payment is booked under its own date."""
+        """A payment is posted on its own date."""
         return (Dated("the payment is dated", date.fromisoformat(prepared.fields["date"])),)
 
     def document_dates(self, prepared: PreparedWrite, seen: PaymentFacts) -> tuple[Dated, ...]:
-        """A bill from the future is not due yet, or its date is wrong."""
+        """A bill dated in the future is not due yet, or its date is wrong."""
         return (Dated(f"{bill_words(seen.bill)} is dated", seen.bill.issued),) if seen.bill.issued else ()
 
     def needed(self, prepared: PreparedWrite) -> tuple[Need, ...]:
@@ -128,7 +128,7 @@ class PayBillWrite(Write[PaymentFacts]):
         return self.needs
 
     async def prepare(self, request: PayBill, company: Company, linked_account: LinkedAccount) -> PreparedWrite:
-        """Fixes bill, payee, amount, currency, funding account and date."""
+        """Fixes the bill, payee, amount, currency, funding account and date."""
         bill = await read_bill(company, request.bill_id)
         account_id = await funding_account(request.account, company, linked_account)
         account = await read_account(company, account_id)
@@ -143,7 +143,7 @@ class PayBillWrite(Write[PaymentFacts]):
         )
 
     async def gather(self, prepared: PreparedWrite, company: Company, policy: Policy | None) -> Gathered[PaymentFacts]:
-        """Bill, vendor and account afresh; what the vendor was paid and owes, and what the bill looks like."""
+        """Reads the bill, vendor and account, the vendor's earlier payments and credits, and the bill's details."""
         assert prepared.money is not None
         raw = await company.rutter.bills.get(prepared.fields["bill_id"])
         bill = bill_fact(raw)
@@ -200,7 +200,7 @@ class PayBillWrite(Write[PaymentFacts]):
     async def read_back(
         self, prepared: PreparedWrite, company: Company, sent: Any, before: dict[str, Any]
     ) -> Record | None:
-        """Posted means: the bill links a payment that was not there before, of exactly this amount."""
+        """Posted means that the bill links a new payment of exactly this amount."""
         return await self._linked(prepared, company, before, expected_id=sent.id)
 
     async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
@@ -224,7 +224,7 @@ class PayBillWrite(Write[PaymentFacts]):
         payment = await company.rutter.bill_payments.get(fresh[0].id)
         if payment.account_id not in (None, prepared.fields["account_id"]):
             return None
-        due = ledger_money(bill.amount_due, bill.currency_code, "amount due on the bill")
+        due = ledger_money(bill.amount_due, bill.currency_code, "balance due")
         return Record(
             kind="bill_payment",
             id=payment.id,
@@ -236,5 +236,5 @@ class PayBillWrite(Write[PaymentFacts]):
         )
 
     async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
-        """Rutter's job for it."""
+        """The outcome of Rutter's job."""
         return await company.rutter.bill_payments.outcome(job_id)

@@ -1,4 +1,4 @@
-"""What the ledger shows of a payment's past: payments to the vendor, bills of the same number, files, sums of lines."""
+"""Facts about a payment's history: payments to the vendor, bills with the same number, files, line totals."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _DEAD = ("void", "rejected")
 
 @dataclass(frozen=True, slots=True)
 class VendorPast:
-    """What was paid to a vendor, and what it still owes the company as open credits."""
+    """What a vendor was paid, and its open credits."""
 
     open_credits: Money
     paid_before: bool = False
@@ -32,10 +32,10 @@ class VendorPast:
 
 
 async def vendor_past(company: Company, vendor_id: str, currency: str) -> VendorPast:
-    """The vendor's open credits in that currency, and every payment to it that stands."""
+    """The vendor's open credits in that currency, and every payment to it that is not void."""
     owed = Money.total(
         (
-            ledger_money(credit.remaining_amount, currency, "remainder of a credit")
+            ledger_money(credit.remaining_amount, currency, "remaining credit")
             for credit in await open_credits(company, vendor_id)
             if credit.currency_code == currency
         ),
@@ -49,18 +49,18 @@ async def vendor_past(company: Company, vendor_id: str, currency: str) -> Vendor
 
 
 def paid_amount(payment: BillPayment) -> Money | None:
-    """What a payment was of; None where the ledger's figures cannot be used, which then weigh nothing."""
+    """The amount of a payment; None if the ledger's figures cannot be used, which are then ignored."""
     total = payment.total_amount
     if total is None:
         total = sum((link.allocated_amount for link in payment.linked_bills), Decimal(0))
     try:
-        return ledger_money(total, payment.currency_code, "total of a payment")
+        return ledger_money(total, payment.currency_code, "payment total")
     except LedgerDataError:
         return None
 
 
 async def bills_of_number(company: Company, bill: BillFact) -> tuple[OtherBill, ...]:
-    """Other bills of the vendor with this bill's number, however either is spelled."""
+    """Other bills of the vendor with this bill's number, ignoring spelling."""
     number = normal_number(bill.number)
     if bill.vendor_id is None or not number:
         return ()
@@ -73,7 +73,7 @@ async def bills_of_number(company: Company, bill: BillFact) -> tuple[OtherBill, 
 
 
 async def files_on(company: Company, bill_id: str, money: Money, policy: Policy | None) -> int | None:
-    """How many files the bill has; None where the policy does not ask, or the platform does not answer."""
+    """The number of files on the bill; None if the policy does not need it or they cannot be read."""
     above = policy.document_required_above(money.currency) if policy is not None else None
     if above is None or money <= above:
         return None
@@ -84,7 +84,7 @@ async def files_on(company: Company, bill_id: str, money: Money, policy: Policy 
 
 
 def paid_on(bill: Bill) -> tuple[tuple[Money, date | None], ...]:
-    """What was paid on a bill already, and when."""
+    """The payments already made on a bill, with their dates."""
     return tuple(
         (
             ledger_money(link.allocated_amount, bill.currency_code, "amount of a payment on the bill"),
@@ -95,9 +95,9 @@ def paid_on(bill: Bill) -> tuple[tuple[Money, date | None], ...]:
 
 
 def line_sums(bill: Bill, total: Money) -> tuple[Money, ...]:
-    """What the lines may add up to: platforms differ in whether a line has its tax and its discount in it.
+    """The possible totals of the lines: platforms differ in whether a line includes tax and discount.
 
-    Empty where a line has no amount. A sum that rounding alone keeps from the total is the total.
+    Empty if a line has no amount. A sum that differs from the total only by rounding counts as the total.
     """
     amounts = [line.total_amount for line in bill.line_items]
     if not amounts or any(amount is None for amount in amounts):
@@ -114,5 +114,5 @@ def line_sums(bill: Bill, total: Money) -> tuple[Money, ...]:
     try:
         return tuple(Money.of(found, total.currency) for found in sums)
     except ApError:
-        # Lines finer than their currency cannot be compared with a total in it.
+        # Lines with too many decimals for the currency cannot be compared with a total in it.
         return ()

@@ -1,4 +1,4 @@
-"""What makes a payment that could be made one that a person ought to look at: repeats, odd amounts, missing papers."""
+"""Signals that a person should check an otherwise valid payment: repeats, unusual amounts, missing documents."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from rutter_ap_tools.money import Money
 from rutter_ap_tools.text import clean
 
 _TIERS = (
-    ("approve_above", "above which an approver must release"),
-    ("two_approvers_above", "above which two approvers must release"),
-    ("single_limit", "for one payment"),
+    ("approve_above", "above which an approver is required"),
+    ("two_approvers_above", "above which two approvers are required"),
+    ("single_limit", "allowed for a single payment"),
 )
 
 
 def amount_just_under_limit(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> Finding | None:
-    """An amount that only just escapes a limit may have been made to fit."""
+    """An amount just below a limit may have been chosen to avoid it."""
     money, percent = prepared.money, policy.rules.just_under_percent
     if money is None or _is_trusted(prepared, facts, policy):
         return None
@@ -38,7 +38,7 @@ def amount_just_under_limit(prepared: PreparedWrite, facts: PaymentFacts, policy
 
 
 def amount_unusual_for_vendor(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> Finding | None:
-    """Much more than this vendor is usually paid is looked at."""
+    """A payment far above the vendor's usual amount needs a check."""
     money, rules = prepared.money, policy.rules
     if money is None or _is_trusted(prepared, facts, policy):
         return None
@@ -50,53 +50,55 @@ def amount_unusual_for_vendor(prepared: PreparedWrite, facts: PaymentFacts, poli
         return None
     return approve(
         "amount.unusual_for_vendor",
-        f"{money} is more than {rules.unusual_factor} times what this vendor is usually paid: the middle of "
-        f"{len(earlier)} earlier payments is {_rounded(usual, money.currency)}",
+        f"{money} is more than {rules.unusual_factor} times this vendor's usual payment (the median of "
+        f"{len(earlier)} earlier payments is {_rounded(usual, money.currency)})",
     )
 
 
 def bill_duplicate(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> Finding | None:
-    """A bill that is in the ledger twice gets paid twice unless somebody looks."""
+    """A bill that is in the ledger twice may be paid twice."""
     if not facts.other_bills:
         return None
     other = facts.other_bills[0]
     return approve(
         "bill.duplicate",
-        f"{bill_words(facts.bill)} has the number of another bill of this vendor: {other.id} of {other.total}, "
-        f"which is {clean(other.status, 30)}",
+        f"{bill_words(facts.bill)} has the same number as another bill from this vendor: {other.id} for {other.total}, "
+        f"status {clean(other.status, 30)}",
     )
 
 
 def payment_repeat(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> Finding | None:
-    """The same amount on the same bill within the window, whoever entered it, may be one payment made twice."""
+    """The same amount on the same bill within the window may be one payment made twice, whoever entered it."""
     window = timedelta(days=policy.proposals.repeat_days)
     for money, day in facts.paid_on_bill:
         recent = day is None or facts.today - day <= window
         if money == prepared.money and window and recent:
-            when = f"on {day}" if day else "on a day it does not tell"
-            return approve("payment.repeat", f"the ledger shows {money} paid on this very bill {when}")
+            when = f"on {day}" if day else "on an unknown date"
+            return approve("payment.repeat", f"the ledger already shows a payment of {money} on this bill {when}")
     return None
 
 
 def bill_lines_do_not_add_up(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> Finding | None:
-    """A total that no reading of the lines gives was tampered with, or entered wrong."""
+    """A total that cannot be derived from the lines was tampered with or entered wrongly."""
     if not facts.line_sums or facts.bill.total in facts.line_sums:
         return None
     return approve(
         "bill.lines_do_not_add_up",
-        f"the lines of {bill_words(facts.bill)} add up to {facts.line_sums[0]} and its total is {facts.bill.total}",
+        f"the lines of {bill_words(facts.bill)} add up to {facts.line_sums[0]}, but its total is {facts.bill.total}",
     )
 
 
 def bill_no_document(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> Finding | None:
-    """Above an amount of the operator's choosing nothing is paid without its paper."""
+    """Above an amount set by the operator, a payment requires an attached document."""
     if prepared.money is None or facts.attached:
         return None
     above = policy.document_required_above(prepared.money.currency)
     if above is None or prepared.money <= above:
         return None
-    lack = "has no document" if facts.attached == 0 else "may have no document, as its files could not be read"
-    return approve("bill.no_document", f"{bill_words(facts.bill)} {lack}, which a payment over {above} needs")
+    lack = "has no document" if facts.attached == 0 else "may have no document (its files could not be read)"
+    return approve(
+        "bill.no_document", f"{bill_words(facts.bill)} {lack}; a payment over {above} requires an attached document"
+    )
 
 
 def _is_trusted(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> bool:
@@ -104,7 +106,7 @@ def _is_trusted(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) ->
 
 
 def _rounded(amount: Fraction, currency: str) -> Money:
-    """For a sentence only: the middle of an even number of payments may be finer than the currency."""
+    """Rounds for display: the median of an even number of payments may have too many decimals."""
     zero = Money.zero(currency).amount
     exponent = zero.as_tuple().exponent
     digits = -exponent if isinstance(exponent, int) else 0

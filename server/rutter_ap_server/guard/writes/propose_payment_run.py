@@ -1,4 +1,4 @@
-"""`propose_payment_run`: one proposal for many payments, each of which is then a write by itself."""
+"""`propose_payment_run`: one proposal for many payments, each of which is then a separate write."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ class PaymentRun(Batch):
     async def prepare(
         self, request: ProposePaymentRun, company: Company, linked_account: LinkedAccount
     ) -> PreparedWrite:
-        """Chooses the bills, and fixes each with its payee, amount, funding account and date."""
+        """Chooses the bills, and fixes the payee, amount, funding account and date of each."""
         if bool(request.bill_ids) == bool(request.due_to):
-            raise BadInput("say either `bill_ids` or `due_to`: which bills, or up to which due date")
+            raise BadInput("give exactly one of `bill_ids` and `due_to`")
         if request.bill_ids and request.vendor:
-            raise BadInput("`vendor` goes with `due_to`; `bill_ids` name their bills already")
+            raise BadInput("`vendor` can only be used with `due_to`")
         if len(set(request.bill_ids)) != len(request.bill_ids):
-            raise BadInput("`bill_ids` names a bill twice")
+            raise BadInput("`bill_ids` contains the same bill twice")
         account_id = await funding_account(request.account, company, linked_account)
         account = await read_account(company, account_id)
         names = await company.directory.vendors()
@@ -54,14 +54,14 @@ class PaymentRun(Batch):
         choice = choose(candidates, currency, cash, RUN_LINES_MAX)
         if not choice.chosen:
             raise AssistantError(
-                f"no bill of these can be paid from {account.name}: {_reasons(choice)}",
+                f"none of these bills can be paid from {account.name}: {_reasons(choice)}",
                 code="run.empty",
-                next_step="Choose other bills, another due_to or more cash. Nothing was written.",
+                next_step="Choose other bills, a later due_to or more cash. Nothing was written.",
             )
         return _prepared(request, company, account, choice, currency)
 
     def members(self, prepared: PreparedWrite) -> tuple[PreparedWrite, ...]:
-        """Each payment, prepared as `pay_bill` would prepare it alone: nobody can pay the same bill both ways."""
+        """Each payment, prepared as `pay_bill` would prepare it, so that no bill can be paid both ways."""
         fields = prepared.fields
         funding = Funding(fields["account_id"], fields["account_name"], fields["date"], fields["memo"])
         return tuple(
@@ -82,7 +82,7 @@ class PaymentRun(Batch):
 
 
 async def _asked_for(request: ProposePaymentRun, company: Company) -> AsyncIterator[Bill]:
-    """The named bills in their order, or the unpaid ones that are due, the oldest first."""
+    """The named bills in the given order, or the unpaid bills that are due, earliest due date first."""
     if request.bill_ids:
         for bill_id in request.bill_ids:
             yield await company.rutter.bills.get(bill_id)
@@ -119,7 +119,7 @@ def _candidate(bill: Bill, names: dict[str, Any]) -> Candidate:
         bill_id=bill.id,
         number=clean(bill.document_number, 100),
         vendor_id=bill.vendor_id,
-        vendor_name=clean(vendor_name(vendor)) if vendor else "a vendor that is not listed",
+        vendor_name=clean(vendor_name(vendor)) if vendor else "an unlisted vendor",
         status=clean(bill.status, 30),
         due_date=bill.due_date.date().isoformat() if bill.due_date else "",
         due=due,
@@ -127,16 +127,16 @@ def _candidate(bill: Bill, names: dict[str, Any]) -> Candidate:
 
 
 def _currency(account: AccountFact, candidates: list[Candidate]) -> str:
-    """A run is in one currency: the funding account's, or, where the ledger does not say it, the bills' own."""
+    """The currency of a run: the funding account's or, if the ledger does not show it, that of the bills."""
     if account.currency is not None:
         return account.currency
     found = sorted({one.due.currency for one in candidates if one.due is not None})
     if len(found) == 1:
         return found[0]
     raise AssistantError(
-        "the ledger does not say in which currency the funding account is, and the bills are not all in one",
+        "the ledger does not show the currency of the funding account, and the bills are in several currencies",
         code="currency.unknown",
-        next_step="Name bills of one currency in bill_ids. Nothing was written.",
+        next_step="Pass bills of a single currency in bill_ids. Nothing was written.",
     )
 
 
@@ -161,8 +161,8 @@ def _prepared(
             ],
             "left_out_count": len(choice.left_out),
         },
-        summary=f"Pay {_bills(len(choice.chosen))}, {total} in all, from {account.name}: {_payees(choice, currency)}",
-        # What was left out says how the run came about, and is not part of what will be written.
+        summary=f"Pay {_bills(len(choice.chosen))} totaling {total} from {account.name}: {_payees(choice, currency)}",
+        # What was left out explains the run, but is not part of what will be written.
         defaulted=("left_out", "left_out_count", *(() if request.date else ("date",))),
         money=total,
     )
@@ -185,7 +185,7 @@ def _line(one: Candidate) -> dict[str, Any]:
 
 
 def _payees(choice: Choice, currency: str) -> str:
-    """Each bill by payee, number and amount, as far as one sentence can hold them."""
+    """The payee, number and amount of each bill, up to a limit."""
     named = [f"{one.vendor_name} {one.number or one.bill_id} {one.due}" for one in choice.chosen[:_PAYEES_NAMED_MAX]]
     more = len(choice.chosen) - len(named)
     return "; ".join(named) + (f"; and {more} more" if more else "")
@@ -193,13 +193,13 @@ def _payees(choice: Choice, currency: str) -> str:
 
 def _reasons(choice: Choice) -> str:
     if not choice.left_out:
-        return "none is due"
+        return "no bills are due"
     return "; ".join(f"{one.number or one.bill_id}: {reason}" for one, reason in choice.left_out[:5])
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A bill that may go into a run; `due` is None where the ledger's figures cannot be used."""
+    """A bill that may go into a run; `due` is None if the ledger's figures cannot be used."""
 
     bill_id: str
     number: str
@@ -212,18 +212,18 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """The bills of a run in their order, and the others with the reason why not."""
+    """The bills of a run in order, and the ones left out, each with a reason."""
 
     chosen: tuple[Candidate, ...]
     left_out: tuple[tuple[Candidate, str], ...]
 
     def total(self, currency: str) -> Money:
-        """What the run pays."""
+        """The total the run pays."""
         return Money.total((one.due for one in self.chosen if one.due is not None), currency)
 
 
 def choose(candidates: Iterable[Candidate], currency: str, cash: Money | None, lines_max: int) -> Choice:
-    """Takes each bill in turn that can be paid and still fits; a smaller one after it may fit where it did not."""
+    """Takes each bill in turn if it can be paid and still fits; a smaller one may fit after a larger one did not."""
     chosen: list[Candidate] = []
     left_out: list[tuple[Candidate, str]] = []
     total = Money.zero(currency)
@@ -232,7 +232,7 @@ def choose(candidates: Iterable[Candidate], currency: str, cash: Money | None, l
         if reason is None and len(chosen) == lines_max:
             reason = f"a run has at most {lines_max} bills"
         if reason is None and cash is not None and one.due is not None and total + one.due > cash:
-            reason = f"{one.due} does not fit: {cash - total} of the cash is left"
+            reason = f"{one.due} does not fit; {cash - total} of the cash is left"
         if reason is not None or one.due is None:
             left_out.append((one, reason or ""))
             continue
@@ -243,11 +243,11 @@ def choose(candidates: Iterable[Candidate], currency: str, cash: Money | None, l
 
 def _unfit(one: Candidate, currency: str) -> str | None:
     if one.status not in PAYABLE:
-        return f"it is {one.status}"
+        return f"its status is {one.status}"
     if one.vendor_id is None:
-        return "it names no vendor"
+        return "it has no vendor"
     if one.due is None:
-        return "its amounts cannot be used; look at it in the accounting platform"
+        return "its amounts are not valid; check it in the accounting platform"
     if one.due.currency != currency:
-        return f"it is in {one.due.currency}, and the funding account pays {currency}"
+        return f"it is in {one.due.currency}, but the funding account is in {currency}"
     return "nothing is due on it" if one.due.amount <= 0 else None

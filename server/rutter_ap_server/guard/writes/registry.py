@@ -1,4 +1,4 @@
-"""Every write there is, by the request that asks for it and by the tool that stored proposals name."""
+"""Every write, by its request type and by the tool name in stored proposals."""
 
 from __future__ import annotations
 
@@ -44,28 +44,28 @@ WRITES: tuple[Write[Any], ...] = tuple(one for one in _BY_TOOL.values() if isins
 
 
 def write_for(request: WriteArguments) -> Write[Any] | Batch:
-    """What prepares a request."""
+    """The write or batch that prepares a request."""
     return _BY_REQUEST[type(request)]
 
 
 def proposed_by(tool: str) -> Write[Any] | Batch:
-    """What prepared a stored proposal of that tool."""
+    """The write or batch that prepared a stored proposal of that tool."""
     return _BY_TOOL[tool]
 
 
 def write_named(tool: str) -> Write[Any]:
-    """The write of a stored proposal that is one."""
+    """The write of a stored proposal that is not a batch."""
     found = _BY_TOOL[tool]
     assert isinstance(found, Write), f"{tool} proposes a batch of writes"
     return found
 
 
 def shown_abilities() -> dict[str, tuple[str, str]]:
-    """What `list_connections` shows of a platform: a name, and the collection and verb it stands for."""
+    """What `list_connections` shows about a platform: a name, with the collection and verb it stands for."""
     needs = (need for write in WRITES for need in write.needs)
     return {need.shown_as: (need.collection, need.verb) for need in needs if need.shown_as is not None}
 
 
 def default_severities() -> dict[str, str]:
-    """What every call of a tool asks for where the policy says nothing else, by tool."""
+    """What every call of a tool requires unless the policy says otherwise, by tool."""
     return {tool: one.default_severity.word for tool, one in _BY_TOOL.items()}

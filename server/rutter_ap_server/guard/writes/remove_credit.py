@@ -1,4 +1,4 @@
-"""`remove_credit`: taking a credit off a bill. What was settled is due again, and the credit can be used elsewhere."""
+"""`remove_credit`: takes a credit off a bill, so that the amount is due again and the credit can be used elsewhere."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from rutter_ap_tools.wire import MoneyShape, Record
 
 @dataclass(frozen=True, slots=True)
 class RemovalFacts:
-    """What the bill shows of the credit: how much of it, applied on which days."""
+    """What the bill shows about the credit: the amount applied, and on which dates."""
 
     bill: BillFact
     applied: Money
@@ -43,24 +43,24 @@ class RemovalFacts:
 
 
 def credit_not_applied(prepared: PreparedWrite, facts: RemovalFacts, policy: Policy) -> Finding | None:
-    """Only what is on the bill can be taken off it."""
+    """Only a credit that is applied to the bill can be removed from it."""
     if facts.applied.amount <= 0:
-        return refuse("credit.not_applied", f"nothing of this credit is applied to {bill_words(facts.bill)}")
+        return refuse("credit.not_applied", f"this credit is not applied to {bill_words(facts.bill)}")
     return None
 
 
 def credit_moved(prepared: PreparedWrite, facts: RemovalFacts, policy: Policy) -> Finding | None:
-    """Rutter takes all of it off, so all of it must be what a person was told."""
+    """Rutter removes the whole amount, so it must be the amount the person was shown."""
     if facts.applied.amount <= 0 or facts.applied == prepared.money:
         return None
-    return refuse("credit.moved", f"{facts.applied} of the credit is applied now, not {prepared.money}")
+    return refuse("credit.moved", f"{facts.applied} of the credit is now applied, not {prepared.money}")
 
 
 class RemoveCreditWrite(Write[RemovalFacts]):
     """`remove_credit`."""
 
     tool = "remove_credit"
-    # It lets more be paid again, and undoes what somebody decided.
+    # It makes more payable again, and undoes an earlier decision.
     default_severity = Severity.ASK
     counts_against_limits = False
     repeats = Repeats.SAME_REQUEST
@@ -76,16 +76,16 @@ class RemoveCreditWrite(Write[RemovalFacts]):
     rules: tuple[Rule[RemovalFacts], ...] = (credit_not_applied, credit_moved)
 
     def touches(self, prepared: PreparedWrite) -> frozenset[Touched]:
-        """The bill and the credit: what is left of either changes."""
+        """The bill and the credit, since the balance of both changes."""
         fields = prepared.fields
         return frozenset({Touched("bill", fields["bill_id"]), Touched("credit", fields["credit_id"])})
 
     def posting_dates(self, prepared: PreparedWrite, seen: RemovalFacts) -> tuple[Dated, ...]:
-        """What was booked on the days it was applied is taken back."""
+        """Removing it undoes what was posted on the dates it was applied."""
         return tuple(Dated("it was applied on", day) for day in sorted(seen.days))
 
     def document_dates(self, prepared: PreparedWrite, seen: RemovalFacts) -> tuple[Dated, ...]:
-        """None: it enters no document, and pays nothing."""
+        """None: it creates no document and pays nothing."""
         return ()
 
     def needed(self, prepared: PreparedWrite) -> tuple[Need, ...]:
@@ -93,7 +93,7 @@ class RemoveCreditWrite(Write[RemovalFacts]):
         return self.needs
 
     async def prepare(self, request: RemoveCredit, company: Company, linked_account: LinkedAccount) -> PreparedWrite:
-        """Fixes credit, bill, and how much comes off."""
+        """Fixes the credit, the bill and the amount to remove."""
         credit = await company.rutter.bill_credit_memos.get(request.credit_id)
         raw = await company.rutter.bills.get(request.bill_id)
         money, bill = _applied(raw, credit.id), bill_fact(raw)
@@ -108,14 +108,14 @@ class RemoveCreditWrite(Write[RemovalFacts]):
                 "amount": money.text,
                 "currency": money.currency,
             },
-            summary=f"Take {money} of credit {number} off {bill_words(bill)}",
+            summary=f"Remove {money} of credit {number} from {bill_words(bill)}",
             money=money,
             vendor_id=credit.vendor_id,
             bill_id=bill.id,
         )
 
     async def gather(self, prepared: PreparedWrite, company: Company, policy: Policy | None) -> Gathered[RemovalFacts]:
-        """Bill and credit afresh."""
+        """Reads the bill and the credit."""
         raw = await company.rutter.bills.get(prepared.fields["bill_id"])
         credit = await company.rutter.bill_credit_memos.get(prepared.fields["credit_id"])
         bill, applied = bill_fact(raw), _applied(raw, credit.id)
@@ -141,16 +141,16 @@ class RemoveCreditWrite(Write[RemovalFacts]):
     async def send(
         self, prepared: PreparedWrite, draft: BillCreditUnapplicationCreate, company: Company, key: str, *, again: bool
     ) -> WriteOutcome[Any]:
-        """Takes the credit off, whole."""
+        """Removes the credit from the bill, in full."""
         return await company.rutter.bill_credit_applications.unapply(draft, idempotency_key=key, again=again)
 
     async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
-        """The bill shows nothing of the credit any more, and is due by exactly that much more."""
+        """The credit is gone from the bill, and the balance due grew by exactly its amount."""
         bill = await company.rutter.bills.get(prepared.fields["bill_id"])
         if not has_let_go(bill, before["bill"], prepared.fields["credit_id"]):
             return None
         assert prepared.money is not None
-        due = ledger_money(bill.amount_due, bill.currency_code, "amount due on the bill")
+        due = ledger_money(bill.amount_due, bill.currency_code, "balance due")
         return Record(
             kind="bill_credit_application",
             id=prepared.fields["credit_id"],

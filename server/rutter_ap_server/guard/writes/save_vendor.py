@@ -1,4 +1,4 @@
-"""`save_vendor`: entering a vendor, or changing one. Names and contact details, and never how it is paid."""
+"""`save_vendor`: creates a vendor, or changes its name and contact details; never how it is paid."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from rutter_ap_tools.vendors import SaveVendor
 from rutter_ap_tools.wire import Named, Record
 
 _PLAIN = ("name", "currency", "email", "phone")
-# What an assistant calls a part of an address, and what Rutter does (Rutter docs: Vendors).
+# The parts of an address: our argument name and Rutter's field (Rutter docs: Vendors).
 _ADDRESS = {
     "street": "address1",
     "city": "city",
@@ -35,7 +35,7 @@ _ADDRESS = {
 _PARTS = ("address1", "address2", "address3", "city", "country", "postal_code", "region")
 _BILLING = "billing"
 _INSTEAD = "a person can change it there"
-_CREATE = Need("vendors", "create", "enter a vendor", "a person can enter it there", "create_vendor")
+_CREATE = Need("vendors", "create", "create a vendor", "a person can create it there", "create_vendor")
 _UPDATE = Need("vendors", "update", "change a vendor", _INSTEAD, "update_vendor")
 _SET_ADDRESS = Need("vendors", "set_address", "change the address of a vendor", _INSTEAD, None)
 
@@ -43,12 +43,11 @@ _SET_ADDRESS = Need("vendors", "set_address", "change the address of a vendor", 
 class SaveVendorWrite(Write[VendorEntryFacts]):
     """`save_vendor`.
 
-    How the vendor looks afterwards is not remembered when it is posted: whoever is paid next must still be found to
-    have changed.
+    The vendor's new details are not remembered when it is posted, so that the next payment still notices the change.
     """
 
     tool = "save_vendor"
-    # A vendor that does not exist is where paying for nothing begins: a person agrees to every new one.
+    # Fake vendors are how payments for nothing begin, so a person confirms every new one.
     default_severity = Severity.ASK
     counts_against_limits = False
     repeats = Repeats.SAME_REQUEST
@@ -56,11 +55,11 @@ class SaveVendorWrite(Write[VendorEntryFacts]):
     rules = RULES
 
     def touches(self, prepared: PreparedWrite) -> frozenset[Touched]:
-        """The list of vendors: two new ones of one name must find each other."""
+        """The list of vendors, so that two new vendors with the same name notice each other."""
         return frozenset({Touched("vendors", "")})
 
     def posting_dates(self, prepared: PreparedWrite, seen: VendorEntryFacts) -> tuple[Dated, ...]:
-        """None: it books nothing."""
+        """None: it posts nothing."""
         return ()
 
     def document_dates(self, prepared: PreparedWrite, seen: VendorEntryFacts) -> tuple[Dated, ...]:
@@ -68,29 +67,29 @@ class SaveVendorWrite(Write[VendorEntryFacts]):
         return ()
 
     def needed(self, prepared: PreparedWrite) -> tuple[Need, ...]:
-        """Entering a vendor, or changing one and its address."""
+        """Creating a vendor, or changing one and its address."""
         if not prepared.fields["vendor_id"]:
             return (_CREATE,)
         return (_UPDATE, _SET_ADDRESS) if "address" in prepared.fields["changes"] else (_UPDATE,)
 
     async def prepare(self, request: SaveVendor, company: Company, linked_account: LinkedAccount) -> PreparedWrite:
-        """Fixes the new vendor, or what is to change of one and the addresses it will have."""
+        """Fixes the new vendor, or the changes to one and the addresses it will have."""
         changes = _changes(request)
         if not request.vendor_id:
             return self._new(changes, company)
         vendor = await company.rutter.vendors.get((await company.directory.vendor(request.vendor_id)).id)
         if not changes:
-            raise BadInput("nothing to change was given", code="write.no_change")
+            raise BadInput("no changes were given", code="write.no_change")
         differing = _differing(vendor, changes)
         if not differing:
             raise BadInput(
-                "the vendor shows all of this already",
+                "the vendor already has all of these values",
                 code="write.no_change",
                 next_step="There is nothing to change. Nothing was written.",
             )
         fields: dict[str, Any] = {"vendor_id": vendor.id, "changes": changes}
         if "address" in changes:
-            # Sent whole, since Rutter replaces the list: what is not to change is sent as it is.
+            # Sent in full, because Rutter replaces the list: unchanged addresses are sent as they are.
             fields["addresses"] = _with(vendor.addresses, changes["address"])
             fields["addresses_were"] = digest(_plain_addresses(vendor.addresses))
         name = clean(vendor_name(vendor))
@@ -98,14 +97,14 @@ class SaveVendorWrite(Write[VendorEntryFacts]):
             tool=self.tool,
             company_id=company.id,
             fields=fields,
-            summary=f"Change vendor {name}: {'; '.join(_words(changes, differing))}",
+            summary=f"Update vendor {name}: {'; '.join(_words(changes, differing))}",
             vendor_id=vendor.id,
             vendor_name=name,
         )
 
     def _new(self, changes: dict[str, Any], company: Company) -> PreparedWrite:
         if not changes.get("name") or not changes.get("currency"):
-            raise BadInput("a new vendor needs `name` and `currency`; to change one pass its `vendor_id`")
+            raise BadInput("a new vendor needs `name` and `currency`; to change a vendor, pass its `vendor_id`")
         fields: dict[str, Any] = {"vendor_id": "", "changes": changes}
         if "address" in changes:
             fields["addresses"] = _with((), changes["address"])
@@ -115,17 +114,17 @@ class SaveVendorWrite(Write[VendorEntryFacts]):
             tool=self.tool,
             company_id=company.id,
             fields=fields,
-            summary=f"Enter vendor {name}, paid in {changes['currency']}{''.join(f'; {one}' for one in words)}",
+            summary=f"Create vendor {name}, billing in {changes['currency']}{''.join(f'; {one}' for one in words)}",
             vendor_name=name,
         )
 
     async def gather(
         self, prepared: PreparedWrite, company: Company, policy: Policy | None
     ) -> Gathered[VendorEntryFacts]:
-        """Every vendor's name and, for a change, the vendor itself, all read afresh.
+        """Reads every vendor's name and, for a change, the vendor itself.
 
-        A vendor to change is a fact of its own: how it looks now is remembered before it changes, so that a payment
-        soon after finds that it did.
+        The current details of a vendor to change are remembered before the change, so that a payment soon afterwards
+        notices it.
         """
         changes, vendor_id = prepared.fields["changes"], prepared.fields["vendor_id"]
         known = await company.directory.vendors(afresh=True) if "name" in changes else {}
@@ -137,7 +136,7 @@ class SaveVendorWrite(Write[VendorEntryFacts]):
                 seen=VendorEntryFacts(others=others, differing=(), is_shown=False, addresses_moved=False),
                 binding={"namesakes": namesakes},
                 before={"namesakes": namesakes},
-                # Nobody is paid by that name yet.
+                # There is no payee with that name yet.
                 vendor=None,
                 texts=texts,
                 arguments=(),
@@ -162,7 +161,7 @@ class SaveVendorWrite(Write[VendorEntryFacts]):
         )
 
     async def draft(self, prepared: PreparedWrite, company: Company) -> VendorUpdate | VendorCreate:
-        """The new vendor, or what changes of one (Rutter docs: Vendors)."""
+        """The new vendor, or the changes to one (Rutter docs: Vendors)."""
         changes = prepared.fields["changes"]
         addresses = given(tuple(AddressDraft(**one) for one in prepared.fields.get("addresses", ())) or None)
         email, phone = given(changes.get("email")), given(changes.get("phone"))
@@ -199,11 +198,11 @@ class SaveVendorWrite(Write[VendorEntryFacts]):
     async def read_back(
         self, prepared: PreparedWrite, company: Company, sent: Any, before: dict[str, Any]
     ) -> Record | None:
-        """Posted means: the ledger shows the new vendor, or everything that was to change of one."""
+        """Posted means that the ledger shows the new vendor, or all of the changes."""
         return _seen(await company.rutter.vendors.get(sent.id), prepared)
 
     async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
-        """The vendor shows all of it now; a new one is the single vendor of its name that was not there before."""
+        """The vendor shows all changes; a new one is the only vendor with its name that did not exist before."""
         if prepared.fields["vendor_id"]:
             return _seen(await company.rutter.vendors.get(prepared.fields["vendor_id"]), prepared)
         known = (await company.directory.vendors(afresh=True)).values()
@@ -212,27 +211,27 @@ class SaveVendorWrite(Write[VendorEntryFacts]):
         return fresh[0] if len(fresh) == 1 else None
 
     async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
-        """Rutter's job for it."""
+        """The outcome of Rutter's job."""
         return await company.rutter.vendors.outcome(job_id)
 
 
 def _changes(request: SaveVendor) -> dict[str, Any]:
-    """What was given, checked: text with hidden characters would make a second vendor that looks like the first."""
+    """The given values, checked: hidden characters could create a second vendor that looks like the first."""
     changes: dict[str, Any] = {name: getattr(request, name) for name in _PLAIN if getattr(request, name)}
     address = {theirs: getattr(request, ours) for ours, theirs in _ADDRESS.items() if getattr(request, ours)}
     for name, text in (*changes.items(), *address.items()):
         if clean(text, 400) != text:
-            raise BadInput(f"`{name}` must be plain visible text on one line, without spaces around it")
+            raise BadInput(f"`{name}` must be plain, visible text on one line, without leading or trailing spaces")
     if "currency" in changes:
         require_active(changes["currency"])
     local, at, host = changes.get("email", "a@b").partition("@")
     if not (local and at and host) or " " in local + host or "@" in host:
-        raise BadInput("`email` must be one e-mail address, such as billing@example.com")
+        raise BadInput("`email` must be a single email address, such as billing@example.com")
     return changes | ({"address": address} if address else {})
 
 
 def _differing(vendor: Vendor, changes: dict[str, Any]) -> list[str]:
-    """Which of the parts the vendor does not show so, in words."""
+    """The parts in which the vendor differs from the new values."""
     shown = {"name": vendor.vendor_name, "email": vendor.email, "phone": vendor.phone}
     found: list[str] = [
         name for name in ("name", "email", "phone") if name in changes and (shown[name] or "") != changes[name]
@@ -248,13 +247,13 @@ def _differing(vendor: Vendor, changes: dict[str, Any]) -> list[str]:
 
 
 def _home(addresses: Sequence[Address]) -> int | None:
-    """Which address bills are about: the billing one, or the only one there is."""
+    """The index of the billing address, or of the only address."""
     billing = next((n for n, one in enumerate(addresses) if (one.type or "").lower() == _BILLING), None)
     return billing if billing is not None else 0 if len(addresses) == 1 else None
 
 
 def _with(addresses: Sequence[Address], parts: dict[str, str]) -> list[dict[str, str]]:
-    """All addresses as they will be: the one bills are about changed or added, the others as they are."""
+    """All addresses as they will be: the billing address changed or added, the others unchanged."""
     plain, home = _plain_addresses(addresses), _home(addresses)
     if home is None:
         return [*plain, {"type": _BILLING} | parts]
@@ -262,7 +261,7 @@ def _with(addresses: Sequence[Address], parts: dict[str, str]) -> list[dict[str,
 
 
 def _plain_addresses(addresses: Sequence[Address]) -> list[dict[str, str]]:
-    """Addresses as they are sent: what is not there is left out, for Rutter refuses a null."""
+    """Addresses as they are sent: missing parts are omitted, because Rutter rejects a null."""
     return [
         {"type": one.type or "unknown"} | {part: getattr(one, part) for part in _PARTS if getattr(one, part)}
         for one in addresses
@@ -270,7 +269,7 @@ def _plain_addresses(addresses: Sequence[Address]) -> list[dict[str, str]]:
 
 
 def _words(changes: dict[str, Any], parts: Sequence[str]) -> list[str]:
-    """The parts that are new, for people; whoever releases it must see the very values."""
+    """The new values, for people; the approver must see the exact values."""
     said = []
     for part in parts:
         text = ", ".join(changes[part].values()) if part == "address" else changes[part]
@@ -279,8 +278,8 @@ def _words(changes: dict[str, Any], parts: Sequence[str]) -> list[str]:
 
 
 def _seen(vendor: Vendor, prepared: PreparedWrite) -> Record | None:
-    """The record, if this vendor is what was to be written. A new one is known by its name alone, since not every
-    platform keeps all that was said of it; of a change every part must show.
+    """The record, if this vendor is what was to be written. A new one is recognised by its name alone, since not every
+    platform keeps all other values; for a change every value must match.
     """
     changes = prepared.fields["changes"]
     if prepared.fields["vendor_id"]:

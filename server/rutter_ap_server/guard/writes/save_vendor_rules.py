@@ -1,4 +1,4 @@
-"""The rules of entering or changing a vendor: no second one of a name, and no payee changed on one person's word."""
+"""The rules for creating or changing a vendor: no duplicate names, and no changed payee without an approver."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rutter_ap_server.guard.writes.base import Rule, approve, ask, refuse
 from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.text import fold, quote
 
-# Words that tell a company's form, or nothing: with or without them it is one name.
+# Legal forms and filler words: names that differ only in these are the same.
 _FORMS = """
 ab ag and as bv co company corp corporation gmbh inc incorporated limited llc llp ltd nv oy plc sa sarl srl the und
 """
@@ -23,11 +23,10 @@ _NAMED_MAX = 3
 
 @dataclass(frozen=True, slots=True)
 class VendorEntryFacts:
-    """What the ledger shows about a vendor to enter or change.
+    """What the ledger shows about a vendor to create or change.
 
-    `others` are the other vendors by id and name. Of a vendor to change, `differing` are the parts that would change,
-    `is_shown` says that there are none, and `addresses_moved` that its addresses are not what they were when the change
-    was proposed.
+    `others` are the other vendors by id and name. For a vendor to change, `differing` are the parts that would change,
+    `is_shown` is True if there are none, and `addresses_moved` if its addresses have changed since the proposal.
     """
 
     others: tuple[tuple[str, str], ...]
@@ -37,53 +36,53 @@ class VendorEntryFacts:
 
 
 def no_change(prepared: PreparedWrite, facts: VendorEntryFacts, policy: Policy) -> Finding | None:
-    """Somebody may have made the change meanwhile."""
+    """Someone may have made the change in the meantime."""
     if facts.is_shown:
-        return refuse("write.no_change", "the ledger shows all of this already")
+        return refuse("write.no_change", "the ledger already shows all of these values")
     return None
 
 
 def vendor_exists(prepared: PreparedWrite, facts: VendorEntryFacts, policy: Policy) -> Finding | None:
-    """Two vendors of one name get one bill paid twice, and nobody can say which is the right one."""
+    """Two vendors with the same name lead to double payments and confusion."""
     wanted = fold(prepared.fields["changes"].get("name"))
     for vendor_id, name in facts.others:
         if wanted and fold(name) == wanted:
-            return refuse("vendor.exists", f"a vendor of that name is in the ledger already, as {vendor_id}")
+            return refuse("vendor.exists", f"the ledger already has a vendor with that name ({vendor_id})")
     return None
 
 
 def vendor_similar(prepared: PreparedWrite, facts: VendorEntryFacts, policy: Policy) -> Finding | None:
-    """A name that is almost another's is the same vendor twice, or somebody who wants to be taken for it."""
+    """A nearly identical name is the same vendor twice, or someone impersonating it."""
     wanted = fold(prepared.fields["changes"].get("name"))
     names = {name for _, name in facts.others if fold(name) != wanted}
     near = alike(wanted, names) if wanted else []
     if not near:
         return None
     said = ", ".join(quote(name, 60) for name in near)
-    return ask("vendor.similar", f"the ledger has vendors of a similar name: {said}")
+    return ask("vendor.similar", f"the ledger has vendors with similar names: {said}")
 
 
 def vendor_details(prepared: PreparedWrite, facts: VendorEntryFacts, policy: Policy) -> Finding | None:
-    """By a new e-mail, phone or address payees are hijacked: whoever writes to the vendor then writes to the thief.
+    """Fraudsters take over payees by changing the email, phone or address, so that messages reach them instead.
 
-    A phone number most of all, since it is what an approver would call to find out.
+    A phone number most of all, because an approver would call it to check.
     """
     changed = [part for part in facts.differing if part != "currency"]
     if not changed:
         return None
     words = f"this changes the vendor's {' and '.join(changed)}"
-    return approve("vendor.details", f"{words}: ask the vendor, on a number you knew before, whether it is so")
+    return approve("vendor.details", f"{words}; confirm it with the vendor, using contact details you already had")
 
 
 def vendor_moved(prepared: PreparedWrite, facts: VendorEntryFacts, policy: Policy) -> Finding | None:
-    """Addresses are replaced as a whole, so that a change made meanwhile would be lost."""
+    """Addresses are replaced as a whole, so a change made in the meantime would be lost."""
     if facts.addresses_moved:
-        return refuse("vendor.moved", "the vendor's addresses changed since this was proposed: propose it anew")
+        return refuse("vendor.moved", "the vendor's addresses have changed since this was proposed; propose it again")
     return None
 
 
 def alike(name: str, names: Iterable[str]) -> list[str]:
-    """At most three of the names that a person could take for that one."""
+    """At most three names that a person could confuse with this one."""
     by_plain: dict[str, str] = {}
     for other in sorted(names):
         by_plain.setdefault(_plain(other), other)
@@ -96,7 +95,7 @@ def alike(name: str, names: Iterable[str]) -> list[str]:
 
 
 def _plain(name: str) -> str:
-    """A name's own words, without what only tells a company's form."""
+    """The words of a name, without legal forms."""
     words = re.findall(r"[^\W_]+", fold(name))
     return " ".join([word for word in words if word not in _FORMS.split()] or words)
 

@@ -1,4 +1,4 @@
-"""`update_bill`: changing a bill that is in the ledger, only what was said, and nothing that was paid."""
+"""`update_bill`: changes only the given fields of a bill in the ledger, and nothing that has been paid."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class UpdateBillWrite(Write[ChangeFacts]):
     """`update_bill`."""
 
     tool = "update_bill"
-    # Like entering: it pays nothing, and the rules ask where it changes what is owed or when.
+    # Like creating: it pays nothing, and rules require confirmation if it changes what is owed or when.
     default_severity = Severity.ALLOW
     counts_against_limits = False
     repeats = Repeats.SAME_REQUEST
@@ -51,12 +51,12 @@ class UpdateBillWrite(Write[ChangeFacts]):
         return frozenset({Touched("bill", prepared.fields["bill_id"])})
 
     def posting_dates(self, prepared: PreparedWrite, seen: ChangeFacts) -> tuple[Dated, ...]:
-        """The day the bill is booked under, and the one it would be moved to."""
+        """The date the bill is posted on, and the one it would move to."""
         days = (seen.bill.issued, day_of(prepared, "issue_date"))
         return tuple(Dated("the bill is dated", day) for day in days if day is not None)
 
     def document_dates(self, prepared: PreparedWrite, seen: ChangeFacts) -> tuple[Dated, ...]:
-        """A new issue date, and the one it replaces: which of the two is right a change alone must not settle."""
+        """The new issue date and the one it replaces: a change alone must not decide which is right."""
         issued = day_of(prepared, "issue_date")
         if issued is None:
             return ()
@@ -64,13 +64,13 @@ class UpdateBillWrite(Write[ChangeFacts]):
         return (Dated("the bill would be dated", issued), *now)
 
     def needed(self, prepared: PreparedWrite) -> tuple[Need, ...]:
-        """Changing a bill, and what is special about its lines and memo."""
+        """Changing a bill, and separately its lines and its memo."""
         changes = prepared.fields["changes"]
         special = {"lines": _REPLACE_LINES, "memo": _SET_MEMO}
         return (_UPDATE, *(need for name, need in special.items() if name in changes))
 
     async def prepare(self, request: UpdateBill, company: Company, linked_account: LinkedAccount) -> PreparedWrite:
-        """Fixes what is to change. Raises `BadInput` when that is nothing."""
+        """Fixes what to change. Raises `BadInput` if nothing would change."""
         raw = await company.rutter.bills.get(request.bill_id)
         bill = bill_fact(raw)
         currency = bill.total.currency
@@ -81,12 +81,12 @@ class UpdateBillWrite(Write[ChangeFacts]):
             changes["lines"] = [await prepared_line(line, currency, company, linked_account) for line in request.lines]
         if not changes:
             raise BadInput(
-                "nothing to change was given: pass document_number, issue_date, due_date, memo or lines",
+                "no changes were given; pass document_number, issue_date, due_date, memo or lines",
                 code="write.no_change",
             )
         if _shows(raw, changes):
             raise BadInput(
-                f"{bill_words(bill)} shows all of this already",
+                f"{bill_words(bill)} already has all of these values",
                 code="write.no_change",
                 next_step="There is nothing to change. Nothing was written.",
             )
@@ -95,12 +95,12 @@ class UpdateBillWrite(Write[ChangeFacts]):
         if request.lines:
             total = Money.total((Money.parse(line["amount"], currency) for line in changes["lines"]), currency)
         name = (await read_vendor(company, bill.vendor_id)).name if bill.vendor_id else None
-        of_vendor = f" of {name}" if name else ""
+        of_vendor = f" from {name}" if name else ""
         return prepare(
             tool=self.tool,
             company_id=company.id,
             fields={"bill_id": bill.id, "currency": currency, "changes": changes},
-            summary=f"Change {bill_words(bill)}{of_vendor}: {'; '.join(_words(raw, changes, total))}",
+            summary=f"Update {bill_words(bill)}{of_vendor}: {'; '.join(_words(raw, changes, total))}",
             money=total,
             vendor_id=bill.vendor_id,
             vendor_name=name,
@@ -108,7 +108,7 @@ class UpdateBillWrite(Write[ChangeFacts]):
         )
 
     async def gather(self, prepared: PreparedWrite, company: Company, policy: Policy | None) -> Gathered[ChangeFacts]:
-        """The bill afresh, its vendor's other bills, and the accounts the new lines name."""
+        """Reads the bill, its vendor's other bills, and the accounts on the new lines."""
         changes = prepared.fields["changes"]
         raw = await company.rutter.bills.get(prepared.fields["bill_id"])
         bill = bill_fact(raw)
@@ -136,7 +136,7 @@ class UpdateBillWrite(Write[ChangeFacts]):
         )
 
     async def draft(self, prepared: PreparedWrite, company: Company) -> BillUpdate:
-        """What changes; the rest is left out, so that it stays (Rutter docs: Bills)."""
+        """The changes; omitted fields keep their values (Rutter docs: Bills)."""
         changes = prepared.fields["changes"]
         lines = tuple(line_draft(line) for line in changes.get("lines", ()))
         return BillUpdate(
@@ -154,7 +154,7 @@ class UpdateBillWrite(Write[ChangeFacts]):
         return await company.rutter.bills.update(prepared.fields["bill_id"], draft, idempotency_key=key, again=again)
 
     async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
-        """The bill shows exactly the new values, which it did not before: then nothing would have been sent."""
+        """The bill shows exactly the new values; it did not before, or nothing would have been sent."""
         bill = await company.rutter.bills.get(prepared.fields["bill_id"])
         if not _shows(bill, prepared.fields["changes"]):
             return None
@@ -164,13 +164,13 @@ class UpdateBillWrite(Write[ChangeFacts]):
             document_number=clean(bill.document_number, 100) or None,
             vendor=Named(id=prepared.vendor_id, name=prepared.vendor_name) if prepared.vendor_id else None,
             bill_id=bill.id,
-            amount=MoneyShape.of(ledger_money(bill.total_amount, bill.currency_code, "total of the bill")),
-            bill_due=MoneyShape.of(ledger_money(bill.amount_due, bill.currency_code, "amount due on the bill")),
+            amount=MoneyShape.of(ledger_money(bill.total_amount, bill.currency_code, "bill total")),
+            bill_due=MoneyShape.of(ledger_money(bill.amount_due, bill.currency_code, "balance due")),
             bill_status=bill.status,
         )
 
     async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
-        """Rutter's job for it."""
+        """The outcome of Rutter's job."""
         return await company.rutter.bills.outcome(job_id)
 
 
@@ -180,11 +180,11 @@ _DEAD = ("void", "rejected")
 def _check_order(bill: Bill, changes: dict[str, Any]) -> None:
     issued, due_on = (changes.get(name) or _day(getattr(bill, name)) for name in _DATES)
     if set(_DATES) & set(changes) and issued and due_on and due_on < issued:
-        raise BadInput(f"the bill would be due on {due_on}, before it is issued on {issued}")
+        raise BadInput(f"the due date {due_on} would be before the issue date {issued}")
 
 
 def _words(bill: Bill, changes: dict[str, Any], total: Money | None) -> list[str]:
-    """What changes, for people: the new value and, where it is short, the old one."""
+    """The changes, for people: the new value and, if it is short, the old one."""
     words = []
     if "document_number" in changes:
         old = quote(bill.document_number, 60) or "none"
@@ -195,13 +195,13 @@ def _words(bill: Bill, changes: dict[str, Any], total: Money | None) -> list[str
     if "memo" in changes:
         words.append(f"memo {quote(changes['memo'], 120)}")
     if total is not None:
-        old_total = ledger_money(bill.total_amount, bill.currency_code, "total of the bill")
-        words.append(f"lines that add up to {total} instead of a total of {old_total}")
+        old_total = ledger_money(bill.total_amount, bill.currency_code, "bill total")
+        words.append(f"new lines totaling {total} instead of {old_total}")
     return words
 
 
 def _new_texts(changes: dict[str, Any]) -> tuple[tuple[str, str], ...]:
-    """What an assistant took from a document: it can hold words that are meant for it."""
+    """What the assistant copied from a document, which may contain text aimed at the assistant."""
     lines = (("a new line of the bill", line.get("description", "")) for line in changes.get("lines", ()))
     texts = (("the new memo", changes.get("memo", "")), ("the new number", changes.get("document_number", "")))
     return tuple((where, text) for where, text in (*texts, *lines) if text)
@@ -217,7 +217,7 @@ def _other(bill: Bill) -> EarlierBill:
 
 
 def _now(bill: Bill, changes: dict[str, Any]) -> dict[str, Any]:
-    """What the bill shows now of everything that is to change."""
+    """The current values of everything that is to change."""
     shown: dict[str, Any] = {name: getattr(bill, name) or "" for name in _TEXTS if name in changes}
     shown |= {name: _day(getattr(bill, name)) for name in _DATES if name in changes}
     if "lines" in changes:
@@ -226,16 +226,16 @@ def _now(bill: Bill, changes: dict[str, Any]) -> dict[str, Any]:
 
 
 def _shows(bill: Bill, changes: dict[str, Any]) -> bool:
-    """Whether the bill shows all of it, to the last digit."""
+    """Whether the bill shows all of the new values exactly."""
     wanted = {name: value for name, value in changes.items() if name != "lines"}
     shown = {name: value for name, value in _now(bill, changes).items() if name != "lines"}
     return shown == wanted and ("lines" not in changes or _shows_lines(bill, changes["lines"]))
 
 
 def _shows_lines(bill: Bill, lines: list[dict[str, Any]]) -> bool:
-    """Whether these are its lines, in any order: platforms keep their own."""
+    """Whether these are its lines, in any order, since platforms use their own."""
     left = list(bill.line_items)
-    # Those that say most first, so that none of them loses its place to one that says less.
+    # Lines with the most fields first, so that a less specific line does not take their match.
     for line in sorted(lines, key=len, reverse=True):
         found = next((one for one in left if _is_line(one, line)), None)
         if found is None:

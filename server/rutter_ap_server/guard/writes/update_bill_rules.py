@@ -1,4 +1,4 @@
-"""The rules of changing a bill: nothing that was paid, nothing in a closed period, and no second bill of one number."""
+"""The rules for changing a bill: nothing that has been paid, and no second bill with the same number."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.text import clean, normal_number
 
-# Nobody has agreed to a bill in one of these, and nobody pays it.
+# A bill in one of these states is not approved and not payable.
 _NOT_YET = ("draft", "rejected")
 
 
 @dataclass(frozen=True, slots=True)
 class ChangeFacts:
-    """What the ledger shows of a bill to change; `others` are its vendor's other bills.
+    """What the ledger shows about a bill to change; `others` are its vendor's other bills.
 
-    `is_shown` says that it shows everything that is asked for already.
+    `is_shown` is True if it already has all of the new values.
     """
 
     bill: BillFact
@@ -35,7 +35,7 @@ class ChangeFacts:
 
     @property
     def settled(self) -> Money:
-        """What was paid or credited on it."""
+        """The amount paid or credited on it."""
         return self.bill.total - self.bill.due
 
 
@@ -45,72 +45,73 @@ def _changes(prepared: PreparedWrite) -> dict[str, Any]:
 
 
 def day_of(prepared: PreparedWrite, name: str) -> date | None:
-    """The new date of that name, where it changes."""
+    """The new value of that date, if it changes."""
     text = _changes(prepared).get(name)
     return date.fromisoformat(text) if text else None
 
 
 def no_change(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | None:
-    """Somebody may have made the change meanwhile."""
+    """Someone may have made the change in the meantime."""
     if facts.is_shown:
-        return refuse("write.no_change", f"{bill_words(facts.bill)} shows all of this already")
+        return refuse("write.no_change", f"{bill_words(facts.bill)} already has all of these values")
     return None
 
 
 def amount_not_positive(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | None:
-    """A bill is of more than nothing."""
+    """The total of a bill must be above zero."""
     if prepared.money is not None and prepared.money.amount <= 0:
-        return refuse("amount.not_positive", "the new lines add up to nothing")
+        return refuse("amount.not_positive", "the new lines add up to zero")
     return None
 
 
 def bill_void(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | None:
-    """A void bill stays what it was."""
+    """A void bill cannot be changed."""
     if facts.bill.status == "void":
-        return refuse("bill.void", f"{bill_words(facts.bill)} is void")
+        return refuse("bill.void", f"{bill_words(facts.bill)} is void and cannot be changed")
     return None
 
 
 def bill_settled(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | None:
-    """What was paid or credited was so for these lines: they stay, and the total never falls below it."""
+    """The lines of a paid bill cannot change, and a total must not fall below what was paid or credited."""
     if prepared.money is None:
         return None
     name = bill_words(facts.bill)
     if facts.bill.status == "paid":
-        return refuse("bill.settled", f"{name} is paid, so its lines stay as they are")
+        return refuse("bill.settled", f"{name} is paid, so its lines cannot be changed")
     if prepared.money.currency == facts.settled.currency and prepared.money < facts.settled:
-        return refuse("bill.settled", f"{facts.settled} of {name} is paid or credited, more than {prepared.money}")
+        words = f"{facts.settled} of {name} has been paid or credited, more than the new total of {prepared.money}"
+        return refuse("bill.settled", words)
     return None
 
 
 def bill_lines_replaced(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | None:
-    """What is owed changes by a person's word; where a part is paid already, by an approver's."""
+    """A change of what is owed needs a person; if part of it is already paid, an approver."""
     if prepared.money is None or facts.bill.status in _NOT_YET:
         return None
-    words = f"its lines are replaced: the new ones add up to {prepared.money}, and its total is {facts.bill.total}"
+    words = f"this replaces all lines: the new total would be {prepared.money} instead of {facts.bill.total}"
     if facts.settled.amount:
-        return approve("bill.lines_replaced", f"{words}, of which {facts.settled} is paid or credited")
+        return approve("bill.lines_replaced", f"{words}, and {facts.settled} is already paid or credited")
     return ask("bill.lines_replaced", words)
 
 
 def bill_duplicate(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | None:
-    """One vendor never gives two bills the same number; and a new number must not hide that two of them have one."""
+    """A vendor does not use one number twice, and a new number must not hide an existing duplicate."""
     if "document_number" not in _changes(prepared):
         return None
     taken = {normal_number(other.number): other for other in facts.others}
     other = taken.get(normal_number(_changes(prepared)["document_number"]) or "-")
     if other is not None:
-        said = f"this vendor's bill {clean(other.number, 60)} of {other.total}"
-        return refuse("bill.duplicate", f"{said} is in the ledger already, as {other.id}")
+        said = f"this vendor's bill {clean(other.number, 60)} for {other.total}"
+        return refuse("bill.duplicate", f"{said} is already in the ledger ({other.id})")
     other = taken.get(normal_number(facts.bill.number) or "-")
     if other is not None:
-        said = f"{bill_words(facts.bill)} has the number of another bill of this vendor, {other.id} of {other.total}"
-        return approve("bill.duplicate", f"{said}: under a new number it would look like a bill of its own")
+        said = f"{bill_words(facts.bill)} has the same number as another bill from this vendor ({other.id})"
+        return approve("bill.duplicate", f"{said}; a new number would make it look like a separate bill")
     return None
 
 
 def bill_similar(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | None:
-    """A change must not make of one bill the copy of another that no rule would have let in."""
+    """A change must not turn a bill into a likely duplicate of another."""
     if not {"lines", "issue_date"} & set(_changes(prepared)):
         return None
     total, day = prepared.money or facts.bill.total, day_of(prepared, "issue_date") or facts.bill.issued
@@ -119,27 +120,29 @@ def bill_similar(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) ->
         if day and other.total == total and abs(date.fromisoformat(other.issue_date) - day) <= near:
             return approve(
                 "bill.similar",
-                f"a bill of the same vendor and amount, issued {other.issue_date}, is in the ledger as {other.id}",
+                f"the ledger has a bill from this vendor for the same amount, issued {other.issue_date} ({other.id})",
             )
     return None
 
 
 def account_not_for_expenses(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | None:
-    """A line debits an expense or an asset that is in use, never the bank or accounts payable."""
+    """A line must be posted to an active expense or asset account, never to a bank or payables account."""
     for account in facts.accounts:
         if account.type not in EXPENSE_TYPES:
-            return refuse("account.wrong_type", f"a line cannot be booked to {account.name}, which is {account.type}")
+            return refuse(
+                "account.wrong_type", f"a line cannot be posted to {account.name}, which is of type {account.type}"
+            )
         if account.status != "active":
             return refuse("account.inactive", f"the account {account.name} is {account.status}")
     return None
 
 
 def bill_due_date_moved(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | None:
-    """By its due date a bill is paid: earlier takes cash too soon, later a reminder and its fee."""
+    """The due date decides when a bill is paid: too early costs cash, too late costs fees."""
     due_on = day_of(prepared, "due_date")
     if due_on is None or facts.due_on in (None, due_on) or facts.bill.status not in PAYABLE:
         return None
-    return ask("bill.due_date_moved", f"it would be due on {due_on} instead of {facts.due_on}")
+    return ask("bill.due_date_moved", f"the due date would change from {facts.due_on} to {due_on}")
 
 
 RULES: tuple[Rule[ChangeFacts], ...] = (

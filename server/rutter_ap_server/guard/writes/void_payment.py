@@ -1,4 +1,4 @@
-"""`void_payment`: the write that makes a paid bill payable again, told apart exactly and never released alone."""
+"""`void_payment`: makes a paid bill payable again, so it is recognised exactly and never allowed without approval."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ VOID, GONE = "void", "gone"
 
 @dataclass(frozen=True, slots=True)
 class VoidFacts:
-    """What the ledger shows of a payment and its bills.
+    """What the ledger shows about a payment and its bills.
 
-    `status` is the ledger's own word, "gone" for a payment it shows no longer, and "active" where it says none.
-    `settles_more` is what voiding takes back beside the bills, in words; empty where it is nothing.
+    `status` is the ledger's own, "gone" for a payment that no longer exists, and "active" if it has none.
+    `settles_more` is what else voiding would undo besides the bills, in words; empty if nothing.
     """
 
     status: str
@@ -62,42 +62,42 @@ class VoidFacts:
 
 
 def payment_void(prepared: PreparedWrite, facts: VoidFacts, policy: Policy) -> Finding | None:
-    """What is void, or not there any more, cannot be voided."""
+    """A payment that is void or no longer exists cannot be voided."""
     if facts.status == VOID:
-        return refuse("payment.void", "this payment is void already")
+        return refuse("payment.void", "this payment is already void")
     if facts.status == GONE:
-        return refuse("payment.void", "the ledger shows this payment no longer")
+        return refuse("payment.void", "the ledger no longer shows this payment")
     return None
 
 
 def payment_moved(prepared: PreparedWrite, facts: VoidFacts, policy: Policy) -> Finding | None:
-    """A void takes back what the person was told, to the cent and bill by bill."""
+    """Voiding must undo exactly what the person was shown, bill by bill."""
     if facts.status in (VOID, GONE):
         return None
     now = [[bill_id, money.text] for bill_id, money in facts.allocations]
     if now == prepared.fields["allocations"]:
         return None
-    return refuse("payment.moved", "the payment settles other bills or amounts than when this was proposed")
+    return refuse("payment.moved", "the bills or amounts this payment settles have changed since this was proposed")
 
 
 def payment_settles_more(prepared: PreparedWrite, facts: VoidFacts, policy: Policy) -> Finding | None:
-    """A payment may also have used credits or journals, which come loose with it."""
+    """A payment may also have used credits or journal entries, which voiding releases too."""
     if not facts.settles_more:
         return None
-    return approve("payment.settles_more", f"voiding it also takes back {' and '.join(facts.settles_more)}")
+    return approve("payment.settles_more", f"voiding it also undoes the use of {' and '.join(facts.settles_more)}")
 
 
 class VoidPaymentWrite(Write[VoidFacts]):
     """`void_payment`.
 
-    Though its risk is money, it neither reserves nor frees anything of the rolling limits: money that left the bank
-    does not come back because a ledger forgets it, and if a void freed its amount, pay, void, pay would make of any
-    limit none. The payment it takes back stays counted, and paying the bill again is a repeat that a named approver
-    releases.
+    Although its risk is "moves money", it neither reserves nor frees any of the rolling limits: money that left the
+    bank does not come back because the ledger entry is voided, and if a void freed its amount, pay, void, pay would
+    defeat every limit. The voided payment stays counted, and paying the bill again is a repeat that needs a named
+    approver.
     """
 
     tool = "void_payment"
-    # It makes a paid bill payable again: a chat answer, which some clients give by themselves, must not do that.
+    # It makes a paid bill payable again: an answer in the chat, which some clients give on their own, must not do that.
     default_severity = Severity.APPROVE
     counts_against_limits = False
     repeats = Repeats.SAME_REQUEST
@@ -110,7 +110,7 @@ class VoidPaymentWrite(Write[VoidFacts]):
         return frozenset({Touched("payment", prepared.fields["payment_id"]), *bills})
 
     def posting_dates(self, prepared: PreparedWrite, seen: VoidFacts) -> tuple[Dated, ...]:
-        """What was booked under the payment's date is taken back."""
+        """Voiding removes what was posted on the payment's date."""
         return (Dated("the payment is dated", seen.paid_on),) if seen.paid_on is not None else ()
 
     def document_dates(self, prepared: PreparedWrite, seen: VoidFacts) -> tuple[Dated, ...]:
@@ -122,7 +122,7 @@ class VoidPaymentWrite(Write[VoidFacts]):
         return self.needs
 
     async def prepare(self, request: VoidPayment, company: Company, linked_account: LinkedAccount) -> PreparedWrite:
-        """Fixes the payment, its amount, and what it settles on each bill."""
+        """Fixes the payment, its amount, and the amount it settles on each bill."""
         payment = await company.rutter.bill_payments.get(request.payment_id)
         allocations = _allocations(payment)
         money = _total(payment, allocations)
@@ -143,13 +143,13 @@ class VoidPaymentWrite(Write[VoidFacts]):
             },
             summary=f"Void the payment of {money} to {payee}{for_bills}{made}{await _from(payment, company)}",
             money=money,
-            # No vendor_id, and the vendor is no fact: a vendor that a policy blocks gets nothing, and is given nothing
-            # here either. Blocking it after a fraud must not stop taking its payment back.
+            # No vendor_id, and the vendor is not a fact: the policy blocks paying a vendor, and this pays nothing.
+            # Blocking it after a fraud must not prevent voiding its payment.
             bill_id=bills[0].id if bills else None,
         )
 
     async def gather(self, prepared: PreparedWrite, company: Company, policy: Policy | None) -> Gathered[VoidFacts]:
-        """Payment and bills afresh."""
+        """Reads the payment and its bills."""
         raw = [await company.rutter.bills.get(bill_id) for bill_id in prepared.fields["bill_ids"]]
         bills = tuple(bill_fact(bill) for bill in raw)
         payment = await _payment(company, prepared)
@@ -169,14 +169,14 @@ class VoidPaymentWrite(Write[VoidFacts]):
                 "bills": [bill.binding for bill in bills],
             },
             before={"bills": [links_of(bill) for bill in raw]},
-            # Blocking a vendor after a fraud must not stop taking its payment back.
+            # Blocking a vendor after a fraud must not prevent voiding its payment.
             vendor=None,
             texts=(*(text for bill in raw for text in bill_texts(bill)), *memo),
             arguments=(),
         )
 
     async def draft(self, prepared: PreparedWrite, company: Company) -> str:
-        """The payment's id is all that is sent."""
+        """Only the payment's id is sent."""
         payment_id: str = prepared.fields["payment_id"]
         return payment_id
 
@@ -187,7 +187,7 @@ class VoidPaymentWrite(Write[VoidFacts]):
         return await company.rutter.bill_payments.void(draft, idempotency_key=key, again=again)
 
     async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
-        """The payment is void or gone, and each of its bills is due by exactly that much more."""
+        """The payment is void or gone, and the balance due on each of its bills grew by exactly its share."""
         payment = await _payment(company, prepared)
         if payment is not None and payment.status != VOID:
             return None
@@ -197,7 +197,7 @@ class VoidPaymentWrite(Write[VoidFacts]):
             return None
         assert prepared.money is not None
         first = bills[0] if bills else None
-        due = ledger_money(first.amount_due, first.currency_code, "amount due on the bill") if first else None
+        due = ledger_money(first.amount_due, first.currency_code, "balance due") if first else None
         return Record(
             kind="bill_payment",
             id=payment_id,
@@ -208,7 +208,7 @@ class VoidPaymentWrite(Write[VoidFacts]):
         )
 
     async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
-        """Rutter's job for it."""
+        """The outcome of Rutter's job."""
         return await company.rutter.bill_payments.outcome(job_id)
 
 
@@ -220,7 +220,7 @@ async def _payment(company: Company, prepared: PreparedWrite) -> BillPayment | N
 
 
 async def _from(payment: BillPayment, company: Company) -> str:
-    """From which account it was made; only words for people, so a payment is voidable without them."""
+    """The account it was made from; only for display, so a payment can be voided without it."""
     if payment.account_id is None:
         return ""
     try:
@@ -230,29 +230,29 @@ async def _from(payment: BillPayment, company: Company) -> str:
 
 
 def _allocations(payment: BillPayment) -> tuple[tuple[str, Money], ...]:
-    """What it settles of each bill, in the order of their ids."""
+    """The amount it settles on each bill, ordered by bill id."""
     of_bill: dict[str, Decimal] = {}
     for link in payment.linked_bills:
         if link.id is not None:
             of_bill[link.id] = of_bill.get(link.id, Decimal(0)) + link.allocated_amount
     return tuple(
-        (bill_id, ledger_money(amount, payment.currency_code, "amount of a payment on a bill"))
+        (bill_id, ledger_money(amount, payment.currency_code, "allocated amount"))
         for bill_id, amount in sorted(of_bill.items())
     )
 
 
 def _total(payment: BillPayment, allocations: tuple[tuple[str, Money], ...]) -> Money:
     if payment.total_amount is not None:
-        return ledger_money(payment.total_amount, payment.currency_code, "total of a payment")
+        return ledger_money(payment.total_amount, payment.currency_code, "payment total")
     return Money.total((money for _, money in allocations), payment.currency_code)
 
 
 def _more(payment: BillPayment) -> tuple[str, ...]:
-    """What hangs on a payment beside its bills (Rutter docs: Bill Payments, QuickBooks Online)."""
+    """What else a payment is linked to besides its bills (Rutter docs: Bill Payments, QuickBooks Online)."""
     found = []
     credit = sum((link.allocated_amount for link in payment.linked_credit_memos), Decimal(0))
     if credit:
-        found.append(f"{ledger_money(credit, payment.currency_code, 'credit of a payment')} of credit it used")
+        found.append(f"{ledger_money(credit, payment.currency_code, 'credit used')} of credit")
     if payment.additional_fields is not None and payment.additional_fields.linked_journal_entries:
-        found.append("journal entries it used")
+        found.append("journal entries")
     return tuple(found)

@@ -1,4 +1,4 @@
-"""The composition root: the only module that knows every part. Making an app opens nothing; its parts open on use."""
+"""The composition root: the only module that knows every part. Creating an app opens nothing; its parts open on use."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ logger = logging.getLogger("rutter_ap")
 
 
 class App:
-    """Everything one process works with. Tests give `companies` of their own, and a `sleep` that takes no time."""
+    """Everything one process works with. Tests pass their own `companies`, and a `sleep` that takes no time."""
 
     def __init__(
         self,
@@ -78,11 +78,11 @@ class App:
         return AppBackend(self.services, preparer, interaction)
 
     async def opened(self) -> App:
-        """Itself: an MCP server may also be given an app that is loaded later."""
+        """The app itself; an MCP server may also be given an app that is loaded later."""
         return self
 
     def handlers(self, offered_to: OfferedTo, backend_of: Callable[[Context], Backend]) -> Handlers:
-        """What of MCP needs the whole app: resources, their changes, completion."""
+        """The MCP handlers that need the whole app: resources, subscriptions, completion."""
         return Handlers(offered_to, backend_of, LiveData(self.companies, self.store, self.policy))
 
     async def company_of(self, proposal: Proposal) -> Company:
@@ -94,17 +94,17 @@ class App:
         return await find_proposal(self.store, reference)
 
     async def recover(self) -> None:
-        """Takes up every proposal with an open outcome, once."""
+        """Tries once to resolve every proposal with an open outcome."""
         for proposal in await self.recovery.waiting():
             try:
                 await self.recovery.resolve(proposal, await self.company_of(proposal))
             except ApError:
                 continue
-            except Exception as error:  # noqa: BLE001 - one that nobody can make sense of must not keep the others waiting
+            except Exception as error:  # noqa: BLE001 - an unexpected error on one must not block the others
                 logger.error("recovery: an unexpected %s on proposal %s", type(error).__name__, proposal.id)
 
     async def aclose(self) -> None:
-        """Closes what was opened."""
+        """Closes everything that was opened."""
         await self.companies.aclose()
         self.store.close()
 

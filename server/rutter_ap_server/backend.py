@@ -1,4 +1,4 @@
-"""The backend of one call: the tools' port, answered. `READS` says which function answers which query."""
+"""The backend of one call: it implements the tools' port. `READS` maps each query to its function."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Read = Callable[[CallContext, Any], Awaitable[Any]]
 
 
 def _of_company(read: Callable[[Company, Q], Awaitable[R]]) -> Callable[[CallContext, Q], Awaitable[R]]:
-    """A read that needs only the company which the query names."""
+    """A read that needs only the company named in the query."""
 
     async def answer(call: CallContext, query: Any) -> R:
         return await read(await call.services.companies.get(query.company), query)
@@ -107,11 +107,11 @@ class AppBackend(CallContext):
     """Implements `rutter_ap_tools.backend.Backend`."""
 
     async def read(self, query: Query[R]) -> R:
-        """Answers a query by the one function that is registered for its type."""
+        """Runs the function registered for the query's type."""
         result: R = await READS[type(query)](self, query)
         return result
 
     async def submit(self, request: WriteArguments) -> WriteResult:
-        """Hands a write to the guard."""
+        """Submits a write to the guard."""
         company = await self.services.companies.get(request.company)
         return await self.services.guard.submit(request, company, preparer=self.preparer, interaction=self.interaction)

@@ -11,7 +11,7 @@ from rutter_ap_tools.money import Money
 
 
 def is_amount(typed: str, money: Money) -> bool:
-    """Whether a person typed exactly this amount; thousands may be separated by commas, as the question shows them."""
+    """Whether a person typed exactly this amount; commas between thousands are accepted."""
     try:
         return Money.parse(typed.strip().replace(",", ""), money.currency) == money
     except BadInput:

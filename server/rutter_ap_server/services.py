@@ -1,4 +1,4 @@
-"""The parts a call works with: made once by the composition root, and handed to reads and writes as one value."""
+"""The parts a call works with: created once by the composition root and passed to reads and writes as one value."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class CallContext:
-    """One call: the parts of the app, who prepared it, and the way to the person behind it."""
+    """One call: the parts of the app, its preparer, and the interaction with the person behind it."""
 
     services: Services
     preparer: str

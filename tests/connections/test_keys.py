@@ -60,7 +60,7 @@ async def test_a_wrong_key_is_an_error_of_that_company_only(home: Path) -> None:
     async with serving(home, environ=keys(wrong)) as (client, _):
         error = await failed(client, "list_bills", company="Second")
         assert (error["code"], error["who"]) == ("store", "operator")
-        assert "cannot be opened" in error["message"]
+        assert "cannot be decrypted" in error["message"]
         assert "RUTTER_AP_SECRET_KEYS" in error["next_step"]
         assert (await done(client, "list_bills", company=FIRST))["bills"]
         rows = await listed(client)

@@ -73,7 +73,7 @@ async def test_what_a_person_gave_stands_on_one_marked_bounded_line(mode: str, h
 async def test_missing_and_unknown_arguments_are_named(mode: str, home: Path) -> None:
     async with serving(home, mode=mode) as (client, _):
         missing = await refusal(client, "reconcile_vendor_statement", vendor=" \u200b\n")
-        assert missing == "reconcile_vendor_statement needs: vendor, statement_date"
+        assert missing == "missing required arguments of reconcile_vendor_statement: vendor, statement_date"
         unknown = await refusal(client, "enter_bill_from_document", document="a.pdf", vendro="Acme")
         assert "unknown argument `vendro`" in unknown
         assert "vendor" in unknown

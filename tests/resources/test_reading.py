@@ -121,7 +121,7 @@ async def test_a_file_is_served_as_marked_clean_text_never_as_bytes(mode: str, h
         for n in ("0", "2", "-1", "x", "1.0", "٢", "99999"):
             error = await error_of(client, f"ap://bills/{bill['id']}/attachments/{n}")
             assert (error.code, error.data["code"]) == (INVALID_PARAMS, "not_found")
-            assert error.message == "this bill has 1 attached files, counted from 1"
+            assert error.message == "this bill's files are numbered 1 to 1"
 
 
 @both_generations
@@ -204,7 +204,7 @@ async def test_an_unforeseen_error_is_ours_without_exception_text(home: Path, ca
     server = build_server(app, CATALOGUE, instructions="")
     async with Client(server) as client:
         error = await error_of(client, "ap://bills/some-bill")
-        assert (error.code, error.message) == (INTERNAL_ERROR, "something went wrong that we did not foresee")
+        assert (error.code, error.message) == (INTERNAL_ERROR, "an unexpected error occurred")
     assert "unexpected AttributeError in resource bill" in caplog.text
     assert "has no attribute" not in caplog.text
     await app.aclose()

@@ -216,7 +216,7 @@ def test_an_anchor_shows_that_the_tail_was_cut(store: Store, store_url: str, lef
     assert verify(store).holds
     found = anchored(store, anchor)
     assert (found.entries, found.broken_at) == (left, left + 1)
-    assert found.reason == "the chain ends before its anchor: the newest entries were cut off"
+    assert found.reason == "the chain ends before the anchor; the newest entries are missing"
 
 
 def test_an_anchor_shows_that_a_cut_tail_was_written_anew(store: Store, store_url: str) -> None:
@@ -228,7 +228,10 @@ def test_an_anchor_shows_that_a_cut_tail_was_written_anew(store: Store, store_ur
 
     assert verify(store).holds
     found = anchored(store, anchor)
-    assert (found.broken_at, found.reason) == (5, "another entry stands where the anchor was taken")
+    assert (found.broken_at, found.reason) == (
+        5,
+        "the entry at the anchor's position is not the one the anchor was taken from",
+    )
 
 
 def test_several_entries_of_one_transaction_follow_one_another(store: Store) -> None:

@@ -177,7 +177,7 @@ def test_a_newer_or_unknown_store_is_kept_and_says_what_to_run(store_url: str, s
 
     with pytest.raises(StoreError) as error:
         Store(store_url, FixedClock(START))
-    assert error.value.message == "the store was made by another version of this program"
+    assert error.value.message == "the store was created by another version of this program"
     assert "pip install --upgrade rutter-ap" in error.value.next_step
     assert "Nothing was changed" in error.value.next_step
     assert tables_of(store_url) == before

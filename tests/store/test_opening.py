@@ -117,7 +117,7 @@ def test_a_store_of_another_version_is_unchanged_and_says_so(tmp_path: Path, ver
         other.commit()
 
     error = refused(file)
-    assert error.message == "the store was made by another version of this program"
+    assert error.message == "the store was created by another version of this program"
     assert "Nothing was changed" in error.next_step
 
 
@@ -145,7 +145,7 @@ def test_an_address_that_names_no_store_we_can_keep_is_refused(
 
 
 def test_a_folder_in_the_place_of_the_file_is_an_error_of_ours(tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="cannot be made"):
+    with pytest.raises(StoreError, match="cannot be created"):
         Store(url_of(tmp_path), Clock())
 
 

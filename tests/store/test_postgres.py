@@ -88,9 +88,9 @@ def test_a_database_of_another_program_gets_no_tables_of_ours(postgres: Postgres
 def test_a_user_who_may_not_make_tables_is_told_so(postgres: Postgres) -> None:
     postgres.run("CREATE ROLE onlooker LOGIN")
     try:
-        with postgres.database() as url, pytest.raises(StoreError, match="may not make or change tables"):
+        with postgres.database() as url, pytest.raises(StoreError, match="may not create or change tables"):
             Store(url.replace("postgres:@", "onlooker:@"), Clock())
-        with postgres.store_url() as url, pytest.raises(StoreError, match="may not make or change tables"):
+        with postgres.store_url() as url, pytest.raises(StoreError, match="may not create or change tables"):
             Store(url.replace("postgres:@", "onlooker:@"), Clock())
     finally:
         postgres.run("DROP ROLE onlooker")

@@ -45,7 +45,7 @@ def test_the_first_key_seals_and_every_key_opens() -> None:
 
     assert opened(both, before) == TOKEN
     assert opened(SecretBox([new]), sealed(both)) == TOKEN
-    with pytest.raises(StoreError, match="cannot be opened"):
+    with pytest.raises(StoreError, match="cannot be decrypted"):
         opened(SecretBox([new]), before)
 
 
@@ -55,7 +55,7 @@ def test_the_first_key_seals_and_every_key_opens() -> None:
 def test_a_value_put_in_the_place_of_another_does_not_open(company: str, name: str) -> None:
     box = SecretBox([new_key()])
 
-    with pytest.raises(StoreError, match="cannot be opened"):
+    with pytest.raises(StoreError, match="cannot be decrypted"):
         opened(box, sealed(box), company, name)
 
 
@@ -64,13 +64,13 @@ def test_a_changed_value_does_not_open_wherever_it_was_changed() -> None:
     value = sealed(box)
     for place in range(len(value)):
         other = "A" if value[place] != "A" else "B"
-        with pytest.raises(StoreError, match="cannot be opened"):
+        with pytest.raises(StoreError, match="cannot be decrypted"):
             opened(box, Sealed(value[:place] + other + value[place + 1 :]))
 
 
 @pytest.mark.parametrize("value", ["", "1.", "1.AAAA", "2.AAAA", "in the clear", "1.é"])
 def test_what_was_never_sealed_does_not_open(value: str) -> None:
-    with pytest.raises(StoreError, match="cannot be opened") as error:
+    with pytest.raises(StoreError, match="cannot be decrypted") as error:
         opened(SecretBox([new_key()]), Sealed(value))
     assert error.value.__cause__ is None
 
@@ -85,7 +85,7 @@ def test_a_key_that_is_none_is_refused_without_being_told(key: str) -> None:
 
 
 def test_without_any_key_there_is_no_box() -> None:
-    with pytest.raises(StoreError, match="no key"):
+    with pytest.raises(StoreError, match="no encryption key"):
         SecretBox([])
 
 
@@ -137,7 +137,7 @@ def test_resealing_without_the_old_key_changes_nothing(store: Store) -> None:
     kept = sealed(box)
     store.write_now(lambda tx: tx.secrets.put("company-1", "access_token", kept))
 
-    with pytest.raises(StoreError, match="cannot be opened"):
+    with pytest.raises(StoreError, match="cannot be decrypted"):
         store.write_now(lambda tx: tx.secrets.reseal(SecretBox([new_key()])))
     assert store.read_now(lambda tx: tx.secrets.get("company-1", "access_token")) == kept
 

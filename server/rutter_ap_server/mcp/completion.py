@@ -1,6 +1,6 @@
-"""Completion over MCP: what a person may mean by what they typed so far, from live data.
+"""Completion over MCP: suggests values from live data for what a person has typed so far.
 
-A convenience and never more: bounded in number and time, and empty where a ledger cannot be reached.
+It is only a convenience: limited in number and time, and empty if a ledger cannot be reached.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ _PROPOSALS_MAX = 200
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
-    """One value, and the words it is found by; with no words it is found by itself."""
+    """One value, and further words to find it by."""
 
     value: str
     words: tuple[str, ...] = ()
 
     def rank(self, typed: str) -> int | None:
-        """How well it fits: what starts so comes before what contains it; None for what does not fit."""
+        """How well it matches: 0 if it starts with the text, 1 if it contains it, None if it does not match."""
         words = [fold(one) for one in (self.value, *self.words)]
         if any(one.startswith(typed) for one in words):
             return 0
@@ -43,7 +43,7 @@ Context = Mapping[str, str]
 
 
 async def complete(live_data: LiveData, kind: str, typed: str, context: Context) -> types.CompleteResult:
-    """The values of a kind that fit what was typed, at most 100. `context` holds the arguments given so far."""
+    """The matching values of a kind, at most 100. `context` has the arguments given so far."""
     choices: list[_Choice] = []
     with anyio.move_on_after(SECONDS_MAX), suppress(ApError):
         choices = await _choices(live_data, kind, context)
@@ -56,7 +56,7 @@ async def complete(live_data: LiveData, kind: str, typed: str, context: Context)
 
 async def _choices(live_data: LiveData, kind: str, context: Context) -> list[_Choice]:
     if kind == "proposal_id":
-        # In the store's own order: what still waits comes first.
+        # In the store's order: open proposals come first.
         return [_Choice(one.id, (clean(one.summary, 200),)) for one in await live_data.proposals(_PROPOSALS_MAX)]
     if kind in ("company", "company_id"):
         return _sorted(_company(one, by_id=kind == "company_id") for one in await live_data.known())
@@ -65,7 +65,7 @@ async def _choices(live_data: LiveData, kind: str, context: Context) -> list[_Ch
         return []
     found: list[_Choice] = []
     for company in await live_data.companies(context.get("company", "")):
-        # One ledger out of reach hides its own names only.
+        # An unreachable ledger hides only its own names.
         with suppress(ApError):
             found += await find(live_data, company, context)
     return found if kind == "attachment" else _sorted(found)
@@ -95,7 +95,7 @@ async def _accounts(live_data: LiveData, company: Company, context: Context) -> 
 
 
 async def _bills(live_data: LiveData, company: Company, context: Context) -> list[_Choice]:
-    """By number, as a person says it; by id where it has none, or shares its number with another."""
+    """By number, as a person would say it; by id if it has no number or shares it with another bill."""
     bills = await live_data.unpaid(company)
     numbers = [fold(bill.document_number) for bill in bills]
     return [
@@ -112,7 +112,7 @@ async def _bill_ids(live_data: LiveData, company: Company, context: Context) -> 
 
 
 async def _attachments(live_data: LiveData, company: Company, context: Context) -> list[_Choice]:
-    """The places of a bill's files, once the bill is known."""
+    """The positions of a bill's files, once the bill is known."""
     bill_id = context.get("id", "")
     if not bill_id:
         return []
@@ -121,7 +121,7 @@ async def _attachments(live_data: LiveData, company: Company, context: Context) 
 
 
 async def _currencies(live_data: LiveData, company: Company, context: Context) -> list[_Choice]:
-    """The currencies in use: of accounts that pay, of vendors, and of what is due."""
+    """The currencies in use: those of paying accounts, vendors and unpaid bills."""
     vendors = (await company.directory.cached_list("vendor")).by_id.values()
     accounts = (await company.directory.cached_list("account")).by_id.values()
     codes = {one.currency_code for one in accounts if one.account_type == "bank"}

@@ -1,10 +1,10 @@
-"""Asking a person in the chat, in each protocol generation. Whatever is not a clear yes releases nothing.
+"""Asks a person in the chat, in each protocol generation. Anything but a clear yes releases nothing.
 
 MCP 2026-07-28 (multi-round-trip requests): the call ends with the question, and the client repeats it with the answer.
-Earlier revisions: the question is a request of ours inside the open call, bounded by our own time, since some hosts
-never answer. In both, the answer is a convenience below a tier and never more: hosts exist that accept for the person.
+Earlier revisions: the question is our request inside the open call, with our own timeout, because some hosts never
+respond. In both, the answer is only a convenience below a tier, because some hosts accept on the person's behalf.
 
-A link is handed over in the same two ways (URL elicitation). That it was accepted says only that somebody opened it.
+A link is shown in the same two ways (URL elicitation). Accepting it proves only that someone opened it.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _SCHEMA: dict[str, Any] = {
     "properties": {
         "approve": {
             "type": "boolean",
-            "title": "Record it in the ledger",
-            "description": "Tick only if you, the person, have checked payee and amount.",
+            "title": "Approve and record in the ledger",
+            "description": "Tick this only if you, a person, have checked the details in the question.",
             "default": False,
         }
     },
@@ -37,7 +37,7 @@ _SCHEMA: dict[str, Any] = {
 _TYPED = {
     "type": "string",
     "title": "Amount",
-    "description": "Type the amount, as the question shows it, without the currency.",
+    "description": "Type the amount shown in the question, without the currency.",
 }
 
 
@@ -45,11 +45,11 @@ class InputRequired(Exception):
     """Ends a call with a question; the client repeats the call with the answer (MCP 2026-07-28)."""
 
     def __init__(self, question: Question) -> None:
-        super().__init__("a person is asked first")
+        super().__init__("a person must be asked first")
         self.question = question
 
     def result(self) -> types.InputRequiredResult:
-        """The question on the wire. The state is only the question's single-use id, which means nothing elsewhere."""
+        """The question as a result. The state is only the question's single-use id, which has no other meaning."""
         form = types.ElicitRequestFormParams(message=self.question.text, requested_schema=form_for(self.question))
         return types.InputRequiredResult(
             input_requests={RELEASE: types.ElicitRequest(params=form)}, request_state=self.question.id
@@ -57,14 +57,14 @@ class InputRequired(Exception):
 
 
 class LinkRequired(InputRequired):
-    """Ends a call with a link to open; the client repeats the call once it was opened, or not (MCP 2026-07-28)."""
+    """Ends a call with a link to open; the client repeats the call with whether it was opened (MCP 2026-07-28)."""
 
     def __init__(self, link: LinkToOpen) -> None:
-        Exception.__init__(self, "a person opens a link first")
+        Exception.__init__(self, "a person must open a link first")
         self.link = link
 
     def result(self) -> types.InputRequiredResult:
-        """The link on the wire. The state names what is linked, so that an answer counts for nothing else."""
+        """The link as a result. The state names what the link is for, so that an answer counts for nothing else."""
         form = types.ElicitRequestURLParams(message=self.link.text, url=self.link.url)
         return types.InputRequiredResult(
             input_requests={OPEN: types.ElicitRequest(params=form)}, request_state=self.link.id
@@ -72,14 +72,14 @@ class LinkRequired(InputRequired):
 
 
 def form_for(question: Question) -> dict[str, Any]:
-    """The form of a question: a tick, and above a set amount the amount itself."""
+    """The form of a question: a tick box and, above a set amount, the amount itself."""
     if question.amount is None:
         return _SCHEMA
     return _SCHEMA | {"properties": _SCHEMA["properties"] | {"amount": _TYPED}, "required": ["approve", "amount"]}
 
 
 def interaction_for(ctx: ServerRequestContext[Any, Any], params: types.CallToolRequestParams) -> Interaction:
-    """The way to this call's person."""
+    """The interaction with the person behind this call."""
     capabilities = ctx.session.client_capabilities
     elicitation = capabilities.elicitation if capabilities else None
     # An empty elicitation capability means forms (MCP specification, client/elicitation).
@@ -92,7 +92,7 @@ def interaction_for(ctx: ServerRequestContext[Any, Any], params: types.CallToolR
 
 
 def read_reply(result: object) -> Reply:
-    """What an elicitation result says; only an explicit, boolean yes is an acceptance."""
+    """The reply in an elicitation result; only an explicit boolean true is an acceptance."""
     if not isinstance(result, types.ElicitResult):
         return Reply.NONE
     if result.action == "accept" and result.content is not None and result.content.get("approve") is True:
@@ -101,20 +101,20 @@ def read_reply(result: object) -> Reply:
 
 
 def typed_in(result: object) -> str:
-    """What the person typed as the amount, or nothing."""
+    """The amount the person typed, or ""."""
     content = result.content if isinstance(result, types.ElicitResult) else None
     typed = (content or {}).get("amount")
     return typed[:60] if isinstance(typed, str) else ""
 
 
 def read_opened(result: object) -> Opened:
-    """What is known of a link after its elicitation result."""
+    """Whether a link was opened, according to its elicitation result."""
     accepted = isinstance(result, types.ElicitResult) and result.action == "accept"
     return Opened.OPENED if accepted else Opened.NOT_OPENED
 
 
 class _CallInteraction:
-    """What is the same in every generation: progress is told to whoever asked for it, and to nobody else."""
+    """What both generations share: progress is reported to a client that asked for it."""
 
     def __init__(self, ctx: ServerRequestContext[Any, Any], can_ask: bool, can_open: bool) -> None:
         self.can_ask = can_ask
@@ -151,7 +151,7 @@ class _MultiRound(_CallInteraction):
         return read_opened(response)
 
     async def link_done(self, link: LinkToOpen) -> None:
-        """Nothing is open between two rounds."""
+        """Nothing to do: no request stays open between two rounds."""
 
 
 class _InCall(_CallInteraction):
@@ -175,7 +175,7 @@ class _InCall(_CallInteraction):
     async def open_link(self, link: LinkToOpen) -> Opened:
         if not self._can_open:
             return Opened.CANNOT_ASK
-        # One of its own each time: a client takes two alike for the same request.
+        # A new id each time: a client treats two equal ids as the same request.
         self._elicitation_id = str(uuid.uuid4())
         with anyio.move_on_after(link.timeout_seconds):
             try:

@@ -1,4 +1,4 @@
-"""Requests about resources, their changes, and completion: these need the whole app. `server.py` has the rest."""
+"""Handlers for resources, subscriptions and completion, which need the whole app. `server.py` has the rest."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from rutter_ap_tools.backend import Backend
 
 
 class Handlers:
-    """One method for each request. `offered_to` says which tools a caller has: all the rest follows from that."""
+    """One method for each request. `offered_to` gives a caller's tools, which decide everything else it may see."""
 
     def __init__(self, offered_to: OfferedTo, backend_of: Callable[[Context], Backend], live_data: LiveData) -> None:
         self._offered_to = offered_to

@@ -1,6 +1,6 @@
-"""Icons for clients that show some: drawn here, so that nothing is fetched to see them (MCP specification, icons).
+"""Icons for clients that show them, embedded so that nothing has to be fetched (MCP specification, icons).
 
-Tools carry none: their list is read in every conversation, and an icon costs as much there as an argument.
+Tools have none: their list is read in every conversation, and an icon costs as many tokens as an argument.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _FRAME = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24" fill="none" stroke="#246" stroke-width="2" '
     'stroke-linecap="round" stroke-linejoin="round">{}</svg>'
 )
-# A bill with a tick, a list of steps, a page.
+# A bill with a check mark, a list of steps, a page.
 _SHAPES = {
     "server": '<path d="M5 3h14v18l-3-2-2 2-2-2-2 2-2-2-3 2z"/><path d="M8.5 10.5l2.5 2.5 4.5-5"/>',
     "prompt": '<path d="M9 6h11M9 12h11M9 18h11"/><path d="M4 6h1M4 12h1M4 18h1"/>',
@@ -22,6 +22,6 @@ _SHAPES = {
 
 
 def icons(name: str) -> list[types.Icon]:
-    """The icon of the server, of its prompts or of its resources, as a picture within its own address."""
+    """The icon of the server, its prompts or its resources, as a data URI."""
     picture = base64.b64encode(_FRAME.format(_SHAPES[name]).encode()).decode("ascii")
     return [types.Icon(src=f"data:image/svg+xml;base64,{picture}", mime_type="image/svg+xml", sizes=["any"])]

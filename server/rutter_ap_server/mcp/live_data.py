@@ -1,4 +1,4 @@
-"""Live data that resources show and completion offers, read within bounds."""
+"""Live data for resources and completion, read within limits."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from rutter_ap_tools.wire import Named
 
 _BILLS_FRESH = timedelta(seconds=60)
 _BILLS_MAX = 200
-# What of an audit entry is shown: outcomes and codes, not what was typed or sent.
+# The fields of an audit entry that are shown: outcomes and codes, not what was typed or sent.
 _AUDIT_DETAILS = ("tool", "company", "verdict", "findings", "state", "answer", "channel", "code", "reason", "version")
 
 
 @dataclass(slots=True)
 class LiveData:
-    """Where live data comes from."""
+    """The sources of live data."""
 
     registry: CompanyRegistry
     store: Store
@@ -37,19 +37,19 @@ class LiveData:
     _bills: dict[str, tuple[datetime, list[BillRow]]] = field(default_factory=dict)
 
     async def companies(self, wanted: str = "") -> tuple[Company, ...]:
-        """The companies with that id or name; every one when nothing is wanted."""
+        """The companies with that id or name; all of them if `wanted` is empty."""
         companies = await self.registry.all()
         if not wanted:
             return companies
         return tuple(o for o in companies if wanted == o.id or fold(wanted) == fold(o.name))
 
     async def known(self) -> list[Named]:
-        """Every connected company by id and name, those too that cannot be worked with now."""
+        """Every connected company by id and name, including those that cannot be used now."""
         usable = await self.registry.all()
         return [one.named for one in usable] + [one.named for one in await self.registry.unavailable()]
 
     async def unpaid(self, company: Company) -> list[BillRow]:
-        """The unpaid bills due first, at most 200; at most a minute old."""
+        """The unpaid bills due first, at most 200, cached for at most a minute."""
         now = company.clock.now()
         kept = self._bills.get(company.id)
         if kept is None or not timedelta(0) <= now - kept[0] < _BILLS_FRESH:
@@ -58,7 +58,7 @@ class LiveData:
         return kept[1]
 
     async def states(self, ids: Collection[str]) -> dict[str, str]:
-        """The states of those proposals that there are. One whose time is up counts as expired at once."""
+        """The states of the proposals that exist. An overdue one counts as expired."""
 
         def read(tx: Tx) -> dict[str, str]:
             found = [proposal for one in sorted(ids) if (proposal := tx.proposals.get(one)) is not None]
@@ -68,7 +68,7 @@ class LiveData:
         return await self.store.read(read)
 
     async def proposals(self, limit: int) -> list[Proposal]:
-        """The newest proposals, those first whose outcome is still open."""
+        """The newest proposals, open ones first."""
 
         def read(tx: Tx) -> list[Proposal]:
             is_open = tx.proposals.in_states(OPEN_STATES, limit)
@@ -77,14 +77,14 @@ class LiveData:
         return await self.store.read(read)
 
     async def audit(self, limit: int) -> list[dict[str, Any]]:
-        """The newest entries of the audit chain, newest first, as far as they may be shown."""
+        """The newest entries of the audit chain, newest first, with the fields that may be shown."""
         return [_entry(entry) for entry in await self.store.read(lambda tx: tx.audit.recent(limit))]
 
     def policy_in_force(self) -> dict[str, Any]:
-        """The policy, its version, and whether it is the operator's own. Raises `PolicyError` for a broken file."""
+        """The policy, its version, and whether it is the default. Raises `PolicyError` for a broken file."""
         policy = self.policy.read()
         return {
-            # Not its path: that names folders of the operator's machine.
+            # Not its path, which would reveal folders on the operator's machine.
             "source": "the operator's policy file" if self.policy.path.exists() else "the built-in default",
             "version": policy.version,
             "policy": shown_policy(policy, exclude_none=True),

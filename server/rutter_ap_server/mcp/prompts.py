@@ -1,4 +1,4 @@
-"""Prompts over MCP: whole jobs a person can start, offered only where every tool their steps name is offered."""
+"""Prompts over MCP: complete tasks a person can start, offered only if every tool they use is offered."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ ARGUMENT_CHARACTERS_MAX = 200
 
 
 def list_prompts(offered: Collection[str]) -> types.ListPromptsResult:
-    """The prompts that can be worked through with the tools `offered`, by name."""
+    """The prompts that can be carried out with the tools `offered`, by name."""
     return types.ListPromptsResult(prompts=[_listed(prompt) for prompt in load_prompts() if _fits(prompt, offered)])
 
 
 def get_prompt(offered: Collection[str], name: str, given: dict[str, str]) -> types.GetPromptResult:
-    """A prompt with a person's words in their places: cleaned, bounded, on one line each, and marked as theirs.
+    """A prompt with its arguments filled in: cleaned, shortened, on one line each, and marked as a person's words.
 
-    Raises `MCPError` (-32602) for a prompt that is not offered, and for arguments that are missing or unknown.
+    Raises `MCPError` (-32602) for a prompt that is not offered, and for missing or unknown arguments.
     """
     prompt = _prompt(offered, name)
     known = [argument.name for argument in prompt.arguments]
@@ -30,9 +30,9 @@ def get_prompt(offered: Collection[str], name: str, given: dict[str, str]) -> ty
     unknown = [clean(key, 60) for key in marked if key not in known]
     missing = [argument.name for argument in prompt.arguments if argument.required and not marked.get(argument.name)]
     if unknown:
-        raise _invalid(f"unknown argument `{unknown[0]}`; {prompt.name} takes: {', '.join(known)}")
+        raise _invalid(f"unknown argument `{unknown[0]}`; the arguments of {prompt.name} are: {', '.join(known)}")
     if missing:
-        raise _invalid(f"{prompt.name} needs: {', '.join(missing)}")
+        raise _invalid(f"missing required arguments of {prompt.name}: {', '.join(missing)}")
     text = types.TextContent(text=prompt.filled(marked))
     return types.GetPromptResult(
         description=prompt.description, messages=[types.PromptMessage(role="user", content=text)]
@@ -40,7 +40,7 @@ def get_prompt(offered: Collection[str], name: str, given: dict[str, str]) -> ty
 
 
 def completed_with(offered: Collection[str], name: str, argument: str) -> str:
-    """What kind of live data completes an argument, or nothing. Raises `MCPError` (-32602) for one that is not."""
+    """The kind of live data that completes an argument, or "". Raises `MCPError` (-32602) for an unknown one."""
     prompt = _prompt(offered, name)
     for one in prompt.arguments:
         if one.name == argument:
@@ -51,7 +51,7 @@ def completed_with(offered: Collection[str], name: str, argument: str) -> str:
 def _prompt(offered: Collection[str], name: str) -> Prompt:
     prompt = load_prompt(name)
     if prompt is None or not _fits(prompt, offered):
-        # A prompt whose tools are hidden and one that never was get the same answer.
+        # A prompt with hidden tools and one that does not exist return the same error.
         raise _invalid(f"unknown prompt: {clean(name, 60)}")
     return prompt
 

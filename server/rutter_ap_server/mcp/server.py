@@ -1,4 +1,4 @@
-"""The catalogue as MCP tools: calls in, typed results out, and every error one of ours."""
+"""The catalogue as MCP tools: calls in, typed results out, and every error is one of ours."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from rutter_ap_server.mcp.subscriptions import Subscriptions
 
 NAME = "rutter-ap"
-# How long a client may keep a list. A caller's list is its own: scopes narrow it, so nothing shared may hold it.
+# How long a client may cache a list. Lists are private, because scopes narrow them per caller.
 _LISTS = CacheHint(ttl_ms=60_000, scope="private")
 _HINTS: dict[CacheableMethod, CacheHint] = dict.fromkeys(
     ("tools/list", "prompts/list", "resources/list", "resources/templates/list"), _LISTS
@@ -45,19 +45,19 @@ logger = logging.getLogger("rutter_ap")
 
 
 class ServedApp(Protocol):
-    """What the server asks of the app behind it."""
+    """What the server needs from the app behind it."""
 
     def backend(self, preparer: str, interaction: Interaction) -> Backend:
-        """The backend of one call: who made it, and the way to its person."""
+        """The backend of one call, for its preparer and its interaction."""
         ...
 
     def handlers(self, offered_to: OfferedTo, backend_of: Callable[[Context], Backend]) -> Handlers:
-        """The requests that need the whole app."""
+        """The handlers for requests that need the whole app."""
         ...
 
 
 class AppSource(Protocol):
-    """Where the server gets its app: there already, or loaded when the first request needs it."""
+    """Where the server gets its app: already there, or loaded when the first request needs it."""
 
     async def opened(self) -> ServedApp:
         """The app."""
@@ -66,7 +66,7 @@ class AppSource(Protocol):
 
 @dataclass(slots=True)
 class ServerState:
-    """What lives as long as the server runs: its own tasks, and who watches what, once anybody does."""
+    """What lives as long as the server runs: its own tasks, and subscriptions once there are any."""
 
     tasks: TaskGroup
     subscriptions: Subscriptions | None = None
@@ -74,14 +74,14 @@ class ServerState:
 
 @asynccontextmanager
 async def life(server: Server[Any]) -> AsyncIterator[ServerState]:
-    """The server's life; whatever still runs for it ends with it."""
+    """The server's lifespan; its remaining tasks are cancelled at the end."""
     async with anyio.create_task_group() as tasks:
         yield ServerState(tasks)
         tasks.cancel_scope.cancel()
 
 
 def everything(ctx: Context) -> Callable[[Tool[Any, Any]], bool]:
-    """Where no caller carries a token, each is offered all that the operator offers."""
+    """Without access tokens, every caller is offered everything the operator offers."""
     return lambda tool: True
 
 
@@ -93,9 +93,9 @@ def build_server(
     allowed: Allowed = everything,
     on_listed: Callable[[], object] = lambda: None,
 ) -> Server[Any]:
-    """The MCP server; `tools` is the catalogue as the operator narrowed it.
+    """The MCP server; `tools` is the catalogue as narrowed by the operator.
 
-    `allowed` narrows it once more by who calls; what it hides is refused like a tool that never was, and so are the
+    `allowed` narrows it further per caller; a hidden tool is refused like one that does not exist, and so are the
     prompts and resources that depend on it. `on_listed` is called when a client has asked for the tools.
     """
     offered = {tool.name: tool for tool in tools}
@@ -114,7 +114,7 @@ def build_server(
     ) -> types.CallToolResult | types.InputRequiredResult:
         tool = offered_to(ctx).get(params.name)
         if tool is None:
-            # A tool the operator hid and one that never was get the same answer.
+            # A hidden tool and one that does not exist return the same error.
             raise MCPError(code=types.INVALID_PARAMS, message=f"unknown tool: {clean(params.name, 60)}")
         return await call(source, tool, ctx, params)
 
@@ -141,13 +141,13 @@ def build_server(
 
 
 def _of_the_app(source: AppSource, offered_to: OfferedTo) -> dict[str, Any]:
-    """The handlers that come with the app, each a way to the method of `Handlers` that answers."""
+    """The handlers that need the app; each forwards to a method of `Handlers`."""
     made: list[Handlers] = []
 
     async def handlers() -> Handlers:
         app = await source.opened()
         if not made:
-            # A read asks nobody anything.
+            # A read never asks anyone.
             made.append(app.handlers(offered_to, lambda ctx: app.backend(preparer_of(ctx), NO_INTERACTION)))
         return made[0]
 
@@ -169,7 +169,7 @@ def _of_the_app(source: AppSource, offered_to: OfferedTo) -> dict[str, Any]:
 
 
 class _Server(Server[Any]):
-    """The SDK's server, with what it promises cut down to what it does: no list of ours changes while it runs."""
+    """The SDK's server, declaring only the capabilities it has: our lists never change while it runs."""
 
     def get_capabilities(self, *arguments: Any, **named: Any) -> types.ServerCapabilities:
         capabilities = super().get_capabilities(*arguments, **named)
@@ -181,7 +181,7 @@ class _Server(Server[Any]):
 
 @cache
 def listed(tool: Tool[Any, Any]) -> types.Tool:
-    """A tool as a client sees it. Its schemas are worked out once: clients list the tools again and again."""
+    """A tool as a client sees it. Its schemas are built once, because clients list the tools repeatedly."""
     return types.Tool(
         name=tool.name,
         title=tool.title,
@@ -195,7 +195,7 @@ def listed(tool: Tool[Any, Any]) -> types.Tool:
 async def call(
     source: AppSource, tool: Tool[Any, Any], ctx: Context, params: types.CallToolRequestParams
 ) -> types.CallToolResult | types.InputRequiredResult:
-    """One call: arguments read, the backend asked, the result given as text and typed."""
+    """Handles one call: validates the arguments, calls the backend, and returns the result as text and typed."""
     try:
         arguments = read_arguments(tool.arguments, params.arguments or {})
         app = await source.opened()
@@ -204,8 +204,8 @@ async def call(
         return first.result()
     except ApError as error:
         return error_result(error)
-    except Exception as error:  # noqa: BLE001 - the last line: what nobody expected still gets an answer of ours
-        # The exception's own text may hold anything; where it was raised is what helps to mend it.
+    except Exception as error:  # noqa: BLE001 - the last resort: an unexpected error still gets a response of ours
+        # The exception's own text may contain anything; where it was raised is what helps to fix it.
         frames = "".join(traceback.format_tb(error.__traceback__))
         logger.error("unexpected %s in %s\n%s", type(error).__name__, tool.name, frames)
         return error_result(_unexpected())
@@ -216,14 +216,14 @@ async def call(
 
 
 def preparer_of(ctx: Context) -> str:
-    """Who made a call: over stdio, the client's own name, which is only what it says of itself."""
+    """Who made a call: over stdio the client's name, which is only what it claims."""
     client = ctx.session.client_params
     name = clean(client.client_info.name, 80) if client else ""
     return f"assistant ({name})" if name else "assistant"
 
 
 def error_result(error: ApError) -> types.CallToolResult:
-    """An error as a tool result: text for the model, the same facts typed."""
+    """An error as a tool result: text for the model, and the same facts typed."""
     structured: dict[str, Any] = {
         "code": error.error_code,
         "message": error.message,
@@ -242,7 +242,7 @@ def error_result(error: ApError) -> types.CallToolResult:
 
 def _unexpected() -> ApError:
     return ApError(
-        "something went wrong that we did not foresee",
+        "an unexpected error occurred",
         code="internal",
-        next_step="Ask get_proposal before repeating a write; whoever runs this server finds the place in its log.",
+        next_step="Check get_proposal before repeating a write. The server's log shows where the error occurred.",
     )

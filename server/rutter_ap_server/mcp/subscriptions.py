@@ -1,8 +1,8 @@
-"""Watching proposals: a client that asked is told when one changes its state. Nothing depends on its listening.
+"""Watches proposals: a subscribed client is notified when one changes state. Nothing depends on it.
 
-Between revisions the way differs: MCP 2026-07-28 opens a stream (`subscriptions/listen`), earlier ones subscribe to an
-address and are told on their session. Both end in one look at the store a second, and only while somebody watches: a
-proposal is released by another process as often as by this one.
+The protocol revisions differ: MCP 2026-07-28 opens a stream (`subscriptions/listen`), earlier ones subscribe to a URI
+and are notified on their session. Both are served by checking the store once a second while anyone is subscribed,
+because another process may release a proposal as well as this one.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ logger = logging.getLogger("rutter_ap")
 
 @dataclass(slots=True)
 class _Watched:
-    """One address: the proposal behind it, its state when last looked at, and who wants to know."""
+    """One URI: its proposal, the state when last checked, and who is subscribed."""
 
     proposal_id: str
     state: str
@@ -46,7 +46,7 @@ class _Watched:
 
 
 class Subscriptions:
-    """Who watches which proposal. One for a server's life; `tasks` is where it looks while anybody watches."""
+    """Who watches which proposal. One per server; `tasks` runs the check while anyone is subscribed."""
 
     def __init__(self, tasks: TaskGroup, live_data: LiveData) -> None:
         self._tasks = tasks
@@ -58,7 +58,7 @@ class Subscriptions:
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """What is watched now."""
+        """The URIs being watched now."""
         return tuple(self._watched)
 
     async def listen(
@@ -67,9 +67,9 @@ class Subscriptions:
         params: types.SubscriptionsListenRequestParams,
         wanted: Mapping[str, str],
     ) -> types.SubscriptionsListenResult:
-        """A stream of changes (MCP 2026-07-28). `wanted` are the proposals by address that this caller may see.
+        """A stream of changes (MCP 2026-07-28). `wanted` are the proposals this caller may see, by URI.
 
-        The acknowledgement names what is honoured: proposals there are, at most 50 of them, and nothing else.
+        The acknowledgement lists what is watched: proposals that exist, at most 50, and nothing else.
         """
         states = await self._states(dict(list(wanted.items())[:PER_SESSION_MAX]))
         honoured = types.SubscriptionFilter(resource_subscriptions=list(states) or None)
@@ -77,15 +77,15 @@ class Subscriptions:
             return await self._listen(ctx, params.model_copy(update={"notifications": honoured}))
 
     async def subscribe(self, ctx: ServerRequestContext[Any, Any], uri: str, proposal_id: str) -> bool:
-        """Tells this session of changes (MCP 2025-11-25 and earlier); False when there is no such proposal."""
+        """Notifies this session of changes (MCP 2025-11-25 and earlier); False if there is no such proposal."""
         states = await self._states({uri: proposal_id})
         if not states:
             return False
-        # The SDK hands a handler its session but not yet the connection under it, whose end is what we must know.
+        # The SDK gives a handler its session but not the underlying connection, and we must know when that ends.
         connection = ctx.session._connection
         mine = [one for one in self._watched.values() if connection in one.sessions]
         if len(mine) >= PER_SESSION_MAX:
-            raise MCPError(types.INVALID_PARAMS, f"a session watches at most {PER_SESSION_MAX} proposals")
+            raise MCPError(types.INVALID_PARAMS, f"a session can watch at most {PER_SESSION_MAX} proposals")
         if not mine:
             connection.exit_stack.callback(self._forget, connection)
         watched = self._watch(uri, proposal_id, states[uri])
@@ -94,14 +94,14 @@ class Subscriptions:
         return True
 
     def unsubscribe(self, ctx: ServerRequestContext[Any, Any], uri: str) -> None:
-        """Ends what `subscribe` began, if it did."""
+        """Ends a subscription, if there is one."""
         watched = self._watched.get(uri)
         if watched is not None:
             watched.sessions = [one for one in watched.sessions if one is not ctx.session._connection]
             self._drop_unwanted()
 
     async def _states(self, wanted: Mapping[str, str]) -> dict[str, str]:
-        """The states by address of those proposals that there are; none while the store cannot be read."""
+        """The states of the proposals that exist, by URI; empty while the store cannot be read."""
         try:
             states = await self._live_data.states(set(wanted.values())) if wanted else {}
         except ApError as error:
@@ -137,7 +137,7 @@ class Subscriptions:
         self._watched = {uri: one for uri, one in self._watched.items() if one.is_wanted}
 
     async def _look(self) -> None:
-        """Looks once a second, until nobody watches any more."""
+        """Checks once a second, until no one is subscribed."""
         try:
             while self._watched:
                 await anyio.sleep(LOOK_SECONDS)
@@ -158,6 +158,6 @@ class Subscriptions:
     async def _tell(self, uri: str, watched: _Watched) -> None:
         await self._bus.publish(ResourceUpdated(uri=uri))
         for connection in list(watched.sessions):
-            # A client that does not read must not keep the others waiting.
+            # A client that does not read must not block the others.
             with anyio.move_on_after(_TELLING_SECONDS_MAX):
                 await connection.send_resource_updated(uri)

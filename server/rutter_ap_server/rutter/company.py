@@ -93,7 +93,7 @@ class CompanyClient(Collections):
         It has finished when `detail().last_sync_completed_at` changes. Raises `RutterError`.
         """
         if object_types is not None and not object_types:
-            raise BadInput("No object types means that nothing is synchronised; leave them out for all.")
+            raise BadInput("An empty list of object types would sync nothing; omit it to sync all.")
         body = {} if object_types is None else {"object_types": list(object_types)}
         read_success(await self._post("incremental_sync", body=body))
 

@@ -30,7 +30,7 @@ class Connections:
     async def list(self, *, status: str | None = None) -> tuple[ConnectionEntry, ...]:
         """Every connection; without `status`, those that are active, unhealthy or not ready. `any` means all."""
         if status is not None and status not in {*CONNECTION_STATUSES, "any"}:
-            raise BadInput(f"The status is one of: {', '.join(CONNECTION_STATUSES)}, any.")
+            raise BadInput(f"The status must be one of: {', '.join(CONNECTION_STATUSES)}, any.")
         query = {"status": status} if status else {}
         response = await read(self._exchange, Call("GET", path_of("connections"), query=query))
         return read_list(response, "connections", ConnectionEntry)
@@ -49,7 +49,7 @@ class Connections:
     async def rename(self, id: str, name: str) -> ConnectionEntry:  # noqa: A002 - Rutter's own name
         """Gives a connection a name of 1 to 30 characters, unique in the organisation."""
         if not name.strip() or len(name) > NAME_CHARACTERS_MAX:
-            raise BadInput(f"A connection's name has 1 to {NAME_CHARACTERS_MAX} characters.")
+            raise BadInput(f"A connection's name must have 1 to {NAME_CHARACTERS_MAX} characters.")
         call = Call(
             "PATCH", path_of("connections", quoted_id(id)), body=wire.encode_body({"name": name}), on_object=True
         )

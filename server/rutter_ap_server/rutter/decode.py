@@ -35,7 +35,7 @@ def _failure(outcome: Outcome, *, on_object: bool) -> RutterError:
     lost = outcome.sent if isinstance(outcome, NoAnswer) else outcome.status >= 500 and outcome.status != 501
     if not lost:
         return error_of(outcome, on_object=on_object)
-    return WriteOutcomeUnknown("The request was sent to Rutter, and no answer says whether it was carried out.")
+    return WriteOutcomeUnknown("The request was sent to Rutter, but no response says whether it was carried out.")
 
 
 def read_body(response: Response, kind: type[T]) -> T:
@@ -96,11 +96,11 @@ def error_of(outcome: Outcome, *, on_object: bool) -> RutterError:
             )
         )
     if outcome.reason == "too_large":
-        return UpstreamNonsense("Rutter's answer is larger than any that is accepted.", code="upstream_too_large")
+        return UpstreamNonsense("Rutter's response is larger than the limit.", code="upstream_too_large")
     if outcome.reason == "not_readable":
-        return UpstreamNonsense("Rutter's answer could not be decompressed.")
-    words = {"not_reachable": "Rutter could not be reached.", "timeout": "Rutter did not answer in time."}
-    return UpstreamUnavailable(words.get(outcome.reason, "The connection to Rutter broke off."))
+        return UpstreamNonsense("Rutter's response could not be decompressed.")
+    words = {"not_reachable": "Rutter could not be reached.", "timeout": "Rutter did not respond in time."}
+    return UpstreamUnavailable(words.get(outcome.reason, "The connection to Rutter was interrupted."))
 
 
 def nonsense(response: Response | None = None) -> UpstreamNonsense:

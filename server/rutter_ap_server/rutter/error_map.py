@@ -79,37 +79,37 @@ class Refusal:
 _Kind = tuple[type[errors.RutterError], str]
 
 _BY_CODE: dict[str, _Kind] = {
-    "PRODUCT_NOT_READY": (errors.NotReady, "The first synchronisation of this company has not ended yet."),
-    "PRODUCT_NOT_ALLOWED": (errors.NotSupportedHere, "This company's platform or plan does not offer that object."),
+    "PRODUCT_NOT_READY": (errors.NotReady, "The first sync of this company has not finished."),
+    "PRODUCT_NOT_ALLOWED": (errors.NotSupportedHere, "This company's platform or plan does not offer such records."),
     "INVALID_CREDENTIALS": (errors.CredentialsRejected, "Rutter does not accept the credentials or the access token."),
-    "CONNECTION_DISABLED": (errors.ConnectionDisabled, "The connection to this company is disabled at Rutter."),
+    "CONNECTION_DISABLED": (errors.ConnectionDisabled, "Rutter has disabled the connection to this company."),
     "NEEDS_UPDATE": (errors.NeedsReauth, "The sign-in to this company's accounting platform has expired."),
-    "MISSING_FIELDS": (errors.BadRequest, "Rutter says that required fields are missing."),
-    "DUPLICATE_VALUE_CONFLICT": (errors.Conflict, "Rutter says that a record with that value exists already."),
+    "MISSING_FIELDS": (errors.BadRequest, "Rutter reports that required fields are missing."),
+    "DUPLICATE_VALUE_CONFLICT": (errors.Conflict, "Rutter reports that a record with that value already exists."),
 }
 
-_BAD: _Kind = (errors.BadRequest, "Rutter refused the input.")
+_BAD: _Kind = (errors.BadRequest, "Rutter rejected the input.")
 _DENIED: _Kind = (errors.CredentialsRejected, "Rutter does not accept the credentials or the access token.")
-_NOT_HERE: _Kind = (errors.NotSupportedHere, "This company's accounting platform does not offer that call.")
-_MISSING: _Kind = (errors.NotFoundUpstream, "Nothing in this company has that id.")
-_REFUSED: _Kind = (errors.PlatformRejected, "The accounting platform refused it.")
+_NOT_HERE: _Kind = (errors.NotSupportedHere, "This company's accounting platform does not support this operation.")
+_MISSING: _Kind = (errors.NotFoundUpstream, "This company has no record with that id.")
+_REFUSED: _Kind = (errors.PlatformRejected, "The accounting platform rejected it.")
 
 _BY_STATUS: dict[int, _Kind] = {
     400: _BAD,
     401: _DENIED,
-    402: (errors.NotSupportedHere, "The Rutter plan of this connection does not offer that call."),
+    402: (errors.NotSupportedHere, "The Rutter plan of this connection does not include this operation."),
     403: _DENIED,
     404: _NOT_HERE,
     405: _NOT_HERE,
-    408: (errors.UpstreamUnavailable, "Rutter gave up waiting for the request."),
+    408: (errors.UpstreamUnavailable, "Rutter timed out waiting for the request."),
     409: (errors.Conflict, "The idempotency key was used before with other content."),
     410: _MISSING,
-    413: (errors.BadRequest, "Rutter says that the content is too large."),
+    413: (errors.BadRequest, "Rutter reports that the content is too large."),
     415: _BAD,
     422: _BAD,
-    429: (errors.RateLimited, "Rutter's limit of requests is reached."),
+    429: (errors.RateLimited, "Rutter's rate limit has been reached."),
     450: _REFUSED,
-    452: (errors.PlatformRateLimited, "The accounting platform's limit of requests is reached."),
+    452: (errors.PlatformRateLimited, "The accounting platform's rate limit has been reached."),
     501: _NOT_HERE,
 }
 
@@ -119,18 +119,18 @@ def _kind(refusal: Refusal, rutter_code: str | None) -> _Kind:
     if rutter_code in _BY_CODE:
         return _BY_CODE[rutter_code]
     if 300 <= status < 400:
-        return errors.UpstreamNonsense, "Rutter answered with a redirect, which is never followed."
+        return errors.UpstreamNonsense, "Rutter responded with a redirect, which is never followed."
     if refusal.is_html and status < 500 and status not in _FROM_GATEWAYS:
-        return errors.UpstreamNonsense, "A web page came back where Rutter's answer was expected."
+        return errors.UpstreamNonsense, "A web page was returned instead of Rutter's response."
     if status == 404 and refusal.on_object:
         return _MISSING
     if status in _BY_STATUS:
         return _BY_STATUS[status]
     if status >= 500:
-        return errors.UpstreamUnavailable, "Rutter could not answer."
+        return errors.UpstreamUnavailable, "Rutter could not process the request."
     if 200 <= status < 300:
         return _REFUSED
-    return errors.UpstreamNonsense, "Rutter answered with a status that is not documented."
+    return errors.UpstreamNonsense, "Rutter responded with an undocumented status."
 
 
 def error_for(refusal: Refusal) -> errors.RutterError:

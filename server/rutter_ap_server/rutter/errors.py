@@ -69,28 +69,28 @@ class NotSupportedHere(RutterError, AssistantError):
     """The accounting platform or the plan of this connection does not offer it."""
 
     code = "rutter_not_supported"
-    default_next_step = "Do not try again: this company's accounting platform or plan does not offer it."
+    default_next_step = "Do not retry: this company's accounting platform or plan does not support it."
 
 
 class Conflict(RutterError, AssistantError):
     """The idempotency key was used before with other content, or an equal record exists: 409."""
 
     code = "rutter_conflict"
-    default_next_step = "Look at what exists already; start anew only if it is something else."
+    default_next_step = "Check what already exists; start again only if this is something different."
 
 
 class PlatformRejected(RutterError, AssistantError):
     """The accounting platform refused: 450, or the write's job failed."""
 
     code = "platform_rejected"
-    default_next_step = "Nothing was written. Correct what the platform refuses, or ask the person to look there."
+    default_next_step = "Nothing was written. Correct what the platform rejected, or ask the person to check it there."
 
 
 class WalkTooLong(RutterError, AssistantError):
     """A walk reached its limit before the end; what it yielded is not everything."""
 
     code = "walk_too_long"
-    default_next_step = "Narrow the filter, or raise the bound."
+    default_next_step = "Narrow the filter, or raise the limit."
 
 
 class NeedsReauth(RutterError, PersonError):
@@ -104,7 +104,7 @@ class ConnectionDisabled(RutterError, PersonError):
     """The connection is disabled at Rutter."""
 
     code = "connection_disabled"
-    default_next_step = "A person must enable or renew the connection at Rutter."
+    default_next_step = "A person must enable or renew the connection in Rutter."
 
 
 class CredentialsRejected(RutterError, OperatorError):
@@ -117,14 +117,14 @@ class UpstreamNonsense(RutterError, OperatorError):
     """The response is not what Rutter documents: malformed, HTML, too large, a redirect, a repeated cursor."""
 
     code = "upstream_nonsense"
-    default_next_step = "Ask whoever runs this server to check Rutter's base URL and status page."
+    default_next_step = "Check RUTTER_BASE_URL and Rutter's status page."
 
 
 class NotReady(RutterError, RetryError):
     """The first sync of this connection has not finished."""
 
     code = "connection_not_ready"
-    default_next_step = "Try again later: the first synchronisation can take hours."
+    default_next_step = "Try again later; the first sync can take hours."
 
 
 class RateLimited(RutterError, RetryError):
@@ -156,4 +156,4 @@ class WriteOutcomeUnknown(RutterError, OutcomeUnknown):
     """A call outside the books (a connection, a token) left this machine, and no usable response came back."""
 
     code = "rutter_outcome_unknown"
-    default_next_step = "Do not send it again before looking at list_connections."
+    default_next_step = "Check list_connections before you send it again."

@@ -94,7 +94,7 @@ def sort_text(sort: str, sortable: frozenset[str] | None) -> str:
     """A checked sort expression. Raises `BadInput`."""
     match = _SORT.fullmatch(sort)
     if match is None:
-        raise BadInput("The sort must be a field, with ASC or DESC after it.")
+        raise BadInput("The sort must be a field followed by ASC or DESC.")
     _check_allowed(match[1], sortable, "sort by")
     return sort
 
@@ -123,20 +123,20 @@ def _filter(field: str, operator: Literal["=", "~", ">"], value: FilterValue) ->
 
 def _checked_field(field: str) -> str:
     if not _FIELD.fullmatch(field):
-        raise BadInput("A field to filter or sort by is a lower-case name.")
+        raise BadInput("A field to filter or sort by must be a lower-case name.")
     return field
 
 
 def _literal(value: FilterValue) -> str:
     if isinstance(value, str):
         if len(value) > TEXT_CHARACTERS_MAX or not value.isprintable():
-            raise BadInput(f"A text to filter by is at most {TEXT_CHARACTERS_MAX} printable characters.")
+            raise BadInput(f"A text to filter by must be at most {TEXT_CHARACTERS_MAX} printable characters.")
         escaped = value.replace("\\", "\\\\").replace('"', '\\"')
         return f'"{escaped}"'
     if isinstance(value, date):
         return f'"{instant_text(value)}"'
     if isinstance(value, bool) or not isinstance(value, Decimal | int):
-        raise BadInput("A value to filter by is a text, a date or an exact number.")
+        raise BadInput("A value to filter by must be a string, a date or an exact number.")
     number = Decimal(value)
     if not is_sane(number):
         raise BadInput("A number to filter by must be finite.")

@@ -20,12 +20,12 @@ def quoted_id(text: str, what: str = "The id") -> str:
     if not isinstance(text, str) or not text.strip():
         raise BadInput(f"{what} is empty.")
     if text in {".", ".."}:
-        raise BadInput(f"{what} is not an id.")
+        raise BadInput(f"{what} is not a valid id.")
     if len(text) > ID_CHARACTERS_MAX:
         raise BadInput(f"{what} is longer than {ID_CHARACTERS_MAX} characters.")
     if not text.isprintable():
         # Control characters, line breaks, and lone surrogates, which cannot be encoded.
-        raise BadInput(f"{what} holds characters that cannot be printed.")
+        raise BadInput(f"{what} contains unprintable characters.")
     return quote(text, safe="")
 
 
@@ -36,5 +36,5 @@ def checked_key(key: str) -> str:
     if len(key) > KEY_CHARACTERS_MAX:
         raise BadInput(f"The idempotency key is longer than {KEY_CHARACTERS_MAX} characters.")
     if not (key.isascii() and key.isprintable()):
-        raise BadInput("The idempotency key holds characters other than printable ASCII.")
+        raise BadInput("The idempotency key contains characters other than printable ASCII.")
     return key

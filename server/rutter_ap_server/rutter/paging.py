@@ -61,14 +61,14 @@ Fetch = Callable[[str | None], Awaitable[RawPage[R]]]
 def checked_limit(limit: int) -> int:
     """A page size Rutter accepts. Raises `BadInput`."""
     if not 1 <= limit <= PAGE_OBJECTS_MAX:
-        raise BadInput(f"A page holds 1 to {PAGE_OBJECTS_MAX} objects.")
+        raise BadInput(f"A page must hold 1 to {PAGE_OBJECTS_MAX} objects.")
     return limit
 
 
 async def walk(fetch: Fetch[R], *, pages_max: int) -> AsyncIterator[R]:
     """Every object of every page. Raises `UpstreamNonsense` on a cursor seen before, `WalkTooLong` at the limit."""
     if pages_max < 1:
-        raise BadInput("A walk has at least one page.")
+        raise BadInput("A walk must have at least one page.")
     cursor: str | None = None
     seen: set[str] = set()
     for _ in range(pages_max):

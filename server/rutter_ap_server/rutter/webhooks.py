@@ -70,7 +70,7 @@ def read_event(body: bytes) -> WebhookEvent:
     """The event in a body whose signature was checked. Raises `BadInput` for anything else."""
     members, base = _members_and_base(body)
     if members is None or base is None:
-        raise BadInput("The webhook's body is not an event of Rutter's.")
+        raise BadInput("The webhook's body is not a Rutter event.")
     head = _head_of(members, base.type)
     return WebhookEvent(
         type=base.type,

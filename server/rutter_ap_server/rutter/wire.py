@@ -63,7 +63,7 @@ def _plain(value: object, path: str) -> object:
 def _plain_leaf(value: object, path: str) -> object:
     if isinstance(value, Decimal):
         if not is_sane(value):
-            raise BadInput(f"{path} is not a number that books can hold.")
+            raise BadInput(f"{path} is not a number that a ledger can hold.")
         # 1E+3 is legal JSON, but not every reader of amounts knows it.
         return Decimal(format(value, "f"))
     if isinstance(value, date):
@@ -72,15 +72,15 @@ def _plain_leaf(value: object, path: str) -> object:
         return value.reveal()
     if isinstance(value, str):
         if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
-            raise BadInput(f"{path} holds half a character.")
+            raise BadInput(f"{path} contains an incomplete character.")
         return value
     if isinstance(value, bool | int):
         return value
     if value is None:
-        raise BadInput(f"{path} is null. Rutter refuses nulls: leave it out instead.")
+        raise BadInput(f"{path} is null. Rutter rejects nulls; omit it instead.")
     if isinstance(value, float):
         raise BadInput(f"{path} is a float. Amounts are decimals.")
-    raise BadInput(f"{path} is of a kind that cannot be sent.")
+    raise BadInput(f"{path} has a type that cannot be sent.")
 
 
 # --- in ----------------------------------------------------------------------------------------------------------

@@ -142,7 +142,7 @@ class AuditLog:
                 return Verification(expected_seq - 1, previous, expected_seq, reason)
             expected_seq, previous = expected_seq + 1, entry.hash
         if anchor is not None and anchor.seq >= expected_seq:
-            reason = "the chain ends before its anchor: the newest entries were cut off"
+            reason = "the chain ends before the anchor; the newest entries are missing"
             return Verification(expected_seq - 1, previous, expected_seq, reason)
         return Verification(expected_seq - 1, previous)
 
@@ -163,7 +163,7 @@ def _instant(text: str) -> datetime | None:
 
 
 def _no_anchor() -> StoreError:
-    return StoreError("the anchor cannot be read", next_step="Give the line that was written when it was taken.")
+    return StoreError("the anchor cannot be read", next_step="Use the line that was printed when the anchor was taken.")
 
 
 def _misfit(entry: Entry, expected_seq: int, previous: str, anchor: Anchor | None) -> str:
@@ -174,5 +174,5 @@ def _misfit(entry: Entry, expected_seq: int, previous: str, anchor: Anchor | Non
     if entry.computed() != entry.hash:
         return "its content was changed"
     if anchor is not None and anchor.seq == entry.seq and anchor.hash != entry.hash:
-        return "another entry stands where the anchor was taken"
+        return "the entry at the anchor's position is not the one the anchor was taken from"
     return ""

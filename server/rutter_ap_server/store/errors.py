@@ -6,7 +6,7 @@ from rutter_ap_tools.errors import OperatorError
 
 NOT_OUR_FILE = "the store's file is not a database of this program, or is damaged"
 NOT_OUR_DATABASE = "the database in RUTTER_AP_DATABASE_URL holds tables of another program, or is damaged"
-UNREACHABLE = "the database in RUTTER_AP_DATABASE_URL cannot be reached or refused us"
+UNREACHABLE = "the database in RUTTER_AP_DATABASE_URL cannot be reached or refused the connection"
 
 
 class StoreError(OperatorError):
@@ -19,7 +19,7 @@ class StoreError(OperatorError):
 def from_elsewhere() -> StoreError:
     """The error for a store whose stamp names a revision this program does not know."""
     return StoreError(
-        "the store was made by another version of this program",
+        "the store was created by another version of this program",
         next_step="Run `pip install --upgrade rutter-ap` and try again, or give this version an empty RUTTER_AP_HOME "
         "or another RUTTER_AP_DATABASE_URL. Nothing was changed.",
     )

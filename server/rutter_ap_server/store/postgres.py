@@ -109,7 +109,7 @@ def _prepare(engine: Engine) -> None:
     try:
         with begin_as(engine.connect(), "prepare") as connection, connection.begin():
             if connection.exec_driver_sql("SHOW server_encoding").scalar() != "UTF8":
-                raise StoreError("the database in RUTTER_AP_DATABASE_URL must be made with ENCODING 'UTF8'")
+                raise StoreError("the database in RUTTER_AP_DATABASE_URL must use ENCODING 'UTF8'")
             if migrate.stamp_of(connection, NOT_OUR_DATABASE) is not None:
                 # Running transactions of an older version finish first, and later ones wait.
                 connection.exec_driver_sql("LOCK TABLE meta IN EXCLUSIVE MODE")
@@ -117,7 +117,7 @@ def _prepare(engine: Engine) -> None:
     except ProgrammingError as error:
         if getattr(error.orig, "sqlstate", None) == _MAY_NOT:
             raise StoreError(
-                "the user in RUTTER_AP_DATABASE_URL may not make or change tables there",
+                "the user in RUTTER_AP_DATABASE_URL may not create or change tables there",
                 next_step="Grant it CREATE on its schema, or open the store once as the owner of the tables.",
             ) from None
         raise StoreError(NOT_OUR_DATABASE) from None

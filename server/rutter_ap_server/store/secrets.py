@@ -36,7 +36,7 @@ class SecretBox:
 
     def __init__(self, keys: Sequence[Secret]) -> None:
         if not keys:
-            raise StoreError("there is no key for secrets", next_step=_HOW_TO_SET_KEYS)
+            raise StoreError("no encryption key is set", next_step=_HOW_TO_SET_KEYS)
         self._keys = tuple(_raw(key) for key in keys)
 
     def seal(self, secret: Secret, *, company_id: str, name: str) -> Sealed:
@@ -80,8 +80,8 @@ class SecretKeys:
         """
         if self.is_shared and not self.given:
             raise StoreError(
-                "this store is PostgreSQL, which several servers may share, and RUTTER_AP_SECRET_KEYS is not set: it "
-                "keeps no access token",
+                "this store is PostgreSQL, which several servers may share, but RUTTER_AP_SECRET_KEYS is not set, so "
+                "it stores no access tokens",
                 code="secrets.no_keys",
                 next_step=_HOW_TO_SET_KEYS,
             )
@@ -143,7 +143,7 @@ def key_in_file(path: Path) -> Secret:
         path.chmod(0o600)
         return Secret(path.read_text(encoding="ascii").strip())
     except (OSError, UnicodeDecodeError):
-        raise StoreError("the file of the key for secrets cannot be made or is not ours to use") from None
+        raise StoreError("the key file cannot be created or read") from None
 
 
 def _make_key_file(path: Path) -> None:
@@ -187,7 +187,7 @@ def _raw(key: Secret) -> bytes:
     except (binascii.Error, ValueError):
         raw = b""
     if len(raw) != KEY_BYTES:
-        raise StoreError("a key for secrets is not 32 bytes in URL-safe base64", next_step=_HOW_TO_SET_KEYS)
+        raise StoreError("an encryption key is not 32 bytes in URL-safe base64", next_step=_HOW_TO_SET_KEYS)
     return raw
 
 
@@ -212,6 +212,6 @@ def _bound_to(company_id: str, name: str) -> bytes:
 
 def _cannot_open() -> StoreError:
     return StoreError(
-        "a stored secret cannot be opened with the keys given",
-        next_step="Put the key it was sealed under back into RUTTER_AP_SECRET_KEYS, after the newest.",
+        "a stored secret cannot be decrypted with the given keys",
+        next_step="Add the key it was encrypted with back to RUTTER_AP_SECRET_KEYS, after the newest key.",
     )

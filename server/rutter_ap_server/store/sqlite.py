@@ -54,7 +54,7 @@ def _make_private(path: Path) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         path.chmod(0o600)
     except OSError:
-        raise StoreError("the store's file cannot be made or is not ours to use") from None
+        raise StoreError("the store's file cannot be created or accessed") from None
 
 
 def _is_ready(path: Path) -> bool:

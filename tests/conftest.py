@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,13 @@ from hypothesis import HealthCheck, settings
 # Collecting takes half as long, and so does every process a test starts, when compiled modules are kept.
 sys.dont_write_bytecode = False
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+# What a test writes need not outlive a power cut, and most tests would wait for the disk longer than they run.
+MEMORY = Path("/dev/shm")
+MEMORY_BYTES_MIN = 2 * 1024**3
+if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= MEMORY_BYTES_MIN:
+    os.environ.setdefault("TMPDIR", str(MEMORY))
+    tempfile.tempdir = None
 
 # A shell starts what runs in its background deaf to Ctrl-C, and every process of a test would inherit it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -198,7 +198,7 @@ async def test_a_held_write_is_shown_on_the_bill_until_it_expires(home: Path) ->
         assert held["status"] == "held"
         found = await done(client, "get_bill", bill_id=bill["id"])
         assert found["proposals"] == [{"id": held["proposal_id"], "tool": "pay_bill", "state": "held"}]
-        assert found["next_step"].startswith("A write on it is not finished: ask get_proposal")
+        assert found["next_step"].startswith("A write on this bill is not finished; check it with get_proposal")
         other = await done(client, "get_bill", bill_id=(await bill_numbered(client, "FT-778"))["id"])
         assert other["proposals"] == []
         clock.instant += timedelta(days=400)

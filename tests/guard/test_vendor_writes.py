@@ -18,7 +18,7 @@ from rutter_ap_server.rutter.models.vendors import Vendor, VendorCreate, VendorU
 from rutter_ap_server.rutter.outcomes import Done
 from rutter_ap_tools.vendors import SAVE_VENDOR
 from support.bench import Bench
-from support.bench_client import approve_while, findings_in, record_writes, talking
+from support.bench_client import approve_while, client_at_bench, findings_in, record_writes
 from support.facts import a_prepared_write
 from support.people import answer
 from support.serving import done, failed
@@ -104,7 +104,7 @@ async def vendor_named(bench: Bench, name: str) -> Vendor:
 
 
 async def test_an_accepted_vendor_is_entered_as_it_was_given(home: Path) -> None:
-    async with talking(home, answering=YES) as (client, bench):
+    async with client_at_bench(home, answering=YES) as (client, bench):
         wire = record_writes(bench)
 
         saved = await done(
@@ -137,7 +137,7 @@ async def test_an_accepted_vendor_is_entered_as_it_was_given(home: Path) -> None
 
 
 async def test_an_unaccepted_vendor_waits_and_a_dry_run_has_no_trace(home: Path) -> None:
-    async with talking(home) as (client, bench):
+    async with client_at_bench(home) as (client, bench):
         tried = await done(client, "save_vendor", dry_run=True, **NEW)
         assert (tried["status"], tried["verdict"], await bench.proposals()) == ("dry_run", "ask", [])
 
@@ -167,14 +167,14 @@ async def test_an_unaccepted_vendor_waits_and_a_dry_run_has_no_trace(home: Path)
     ],
 )
 async def test_what_is_no_vendor_and_no_change_is_sent_back(home: Path, given: dict[str, Any], code: str) -> None:
-    async with talking(home, answering=YES) as (client, bench):
+    async with client_at_bench(home, answering=YES) as (client, bench):
         error = await failed(client, "save_vendor", **given)
 
         assert (error["code"], bench.wire.writes, await bench.proposals()) == (code, [], [])
 
 
 async def test_a_second_vendor_of_a_name_is_refused_a_similar_asks(home: Path) -> None:
-    async with talking(home, answering=YES) as (client, bench):
+    async with client_at_bench(home, answering=YES) as (client, bench):
         for name in ("acme packaging", "ACME PACKAGING", "Old Mill Printing"):
             refused = await failed(client, "save_vendor", name=name, currency="USD")
             assert "refuse vendor.exists" in findings_in(refused)
@@ -191,7 +191,7 @@ async def test_a_new_email_needs_an_approver_and_flags_a_payment(
     home: Path,
 ) -> None:
     """The next payment still finds a changed vendor."""
-    async with talking(home, '[tools]\npay_bill = "allow"', answering=YES) as (client, bench):
+    async with client_at_bench(home, '[tools]\npay_bill = "allow"', answering=YES) as (client, bench):
         vendor = await vendor_named(bench, "Northwind Utilities")
         bill = await bench.bill("NW-2291")
         pay = {"bill_id": bill.id, "amount": "10.00", "account": "Operating Checking"}
@@ -214,7 +214,7 @@ async def test_a_new_email_needs_an_approver_and_flags_a_payment(
 
 
 async def test_only_the_billing_address_changes_and_every_other_stays(home: Path) -> None:
-    async with talking(home) as (client, bench):
+    async with client_at_bench(home) as (client, bench):
         vendor = await vendor_named(bench, "Granite Repairs")
         both = (
             AddressDraft(type="shipping", address1="Yard 4", city="Salem"),
@@ -255,7 +255,7 @@ async def change_by_hand(bench: Bench, name: str, draft: VendorUpdate) -> None:
 async def test_a_vendor_changed_after_the_release_is_not_overwritten(
     home: Path, draft: VendorUpdate, state: str, code: str
 ) -> None:
-    async with talking(home) as (client, bench):
+    async with client_at_bench(home) as (client, bench):
         vendor = await vendor_named(bench, "Granite Repairs")
         held = await done(client, "save_vendor", vendor_id=vendor.id, street="1 Quarry Road")
 
@@ -271,7 +271,7 @@ async def test_a_vendor_changed_after_the_release_is_not_overwritten(
 
 
 async def test_a_namesake_entered_by_hand_keeps_the_second_one_out(home: Path) -> None:
-    async with talking(home) as (client, bench):
+    async with client_at_bench(home) as (client, bench):
         held = await done(client, "save_vendor", **NEW)
 
         async def by_hand() -> None:
@@ -287,7 +287,7 @@ async def test_a_namesake_entered_by_hand_keeps_the_second_one_out(home: Path) -
 
 @pytest.mark.parametrize(("fault", "sent"), [("lost after", 1), ("unreadable after", 1), ("lost before", 2)])
 async def test_a_vendor_whose_entry_was_lost_is_entered_once(home: Path, fault: str, sent: int) -> None:
-    async with talking(home, answering=YES) as (client, bench):
+    async with client_at_bench(home, answering=YES) as (client, bench):
         bench.wire.faults = [fault]
         unknown = await done(client, "save_vendor", **NEW)
         assert unknown["status"] == "unknown"
@@ -300,7 +300,7 @@ async def test_a_vendor_whose_entry_was_lost_is_entered_once(home: Path, fault: 
 
 @pytest.mark.parametrize(("fault", "sent"), [("lost after", 1), ("lost before", 2)])
 async def test_a_change_of_a_vendor_whose_answer_was_lost_is_made_once(home: Path, fault: str, sent: int) -> None:
-    async with talking(home) as (client, bench):
+    async with client_at_bench(home) as (client, bench):
         held = await done(client, "save_vendor", vendor_id="Kestrel Freight", phone="+31 10 555 0100")
         bench.wire.faults = [fault]
         assert (await bench.approve(held["proposal_id"])).state == "unknown"
@@ -312,7 +312,7 @@ async def test_a_change_of_a_vendor_whose_answer_was_lost_is_made_once(home: Pat
 
 
 async def test_a_currency_alone_does_not_hijack_a_payee(home: Path) -> None:
-    async with talking(home, answering=YES) as (client, bench):
+    async with client_at_bench(home, answering=YES) as (client, bench):
         saved = await done(client, "save_vendor", vendor_id="Kestrel Freight", currency="GBP")
 
         assert (saved["status"], findings_in(saved)) == ("posted", ["ask platform.undocumented", "ask policy.ask"])
@@ -320,7 +320,7 @@ async def test_a_currency_alone_does_not_hijack_a_payee(home: Path) -> None:
 
 
 async def test_a_blocked_name_is_not_entered(home: Path) -> None:
-    async with talking(home, f'[vendors]\nblocked = ["{NEW["name"]}"]', answering=YES) as (client, bench):
+    async with client_at_bench(home, f'[vendors]\nblocked = ["{NEW["name"]}"]', answering=YES) as (client, bench):
         refused = await failed(client, "save_vendor", **NEW)
 
         assert "refuse vendor.blocked" in findings_in(refused)
@@ -345,7 +345,7 @@ async def test_a_blocked_name_is_not_entered(home: Path) -> None:
 async def test_unsupported_vendor_writes_are_said_before_sending(
     home: Path, platform: str, vendor: str, given: dict[str, Any], words: str
 ) -> None:
-    async with talking(home, platform=platform) as (client, bench):
+    async with client_at_bench(home, platform=platform) as (client, bench):
         tried = await done(client, "save_vendor", dry_run=True, vendor_id=vendor, **given)
 
         told = [f["message"] for f in tried["findings"] if f["code"] == "platform.undocumented"]

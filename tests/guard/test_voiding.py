@@ -19,7 +19,7 @@ from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.rutter.models.payments import AllocationDraft, BillPaymentCreate, BillPaymentUpdate
 from rutter_ap_server.rutter.outcomes import Done
 from support.bench import Bench
-from support.bench_client import approve_while, due, findings_in, record_writes, talking
+from support.bench_client import approve_while, client_at_bench, due, findings_in, record_writes
 from support.facts import a_bill, a_prepared_write, usd
 from support.people import answer
 from support.serving import done, failed
@@ -104,7 +104,7 @@ def test_a_rule_speaks_exactly_at_its_edge(
 async def test_a_void_needs_an_approver_and_makes_the_bill_due_again(
     home: Path,
 ) -> None:
-    async with talking(home, answering=answer("accept", approve=True)) as (client, bench):
+    async with client_at_bench(home, answering=answer("accept", approve=True)) as (client, bench):
         payment_id = await paid(bench)
         assert await due(bench, BILL) == ("paid", Decimal("0.00"))
         wire = record_writes(bench)
@@ -126,7 +126,7 @@ async def test_a_void_needs_an_approver_and_makes_the_bill_due_again(
 
 
 async def test_a_dry_run_says_the_verdict_and_voids_nothing(home: Path) -> None:
-    async with talking(home) as (client, bench):
+    async with client_at_bench(home) as (client, bench):
         payment_id = await paid(bench)
         tried = await done(client, "void_payment", payment_id=payment_id, dry_run=True)
 
@@ -136,7 +136,7 @@ async def test_a_dry_run_says_the_verdict_and_voids_nothing(home: Path) -> None:
 
 
 async def test_of_a_part_payment_only_its_own_part_is_due_again(home: Path) -> None:
-    async with talking(home) as (client, bench):
+    async with client_at_bench(home) as (client, bench):
         await bench.pay_by_hand(BILL, "100.00", "one")
         payment_id = await bench.pay_by_hand(BILL, "84.19", "two")
         held = await done(client, "void_payment", payment_id=payment_id)
@@ -147,7 +147,7 @@ async def test_of_a_part_payment_only_its_own_part_is_due_again(home: Path) -> N
 
 
 async def test_a_payment_of_several_bills_is_voided_on_each(home: Path) -> None:
-    async with talking(home) as (client, bench):
+    async with client_at_bench(home) as (client, bench):
         shares = {"NW-2291": "684.20", "NW-2304": "30.01"}
         bills = [await bench.bill(number) for number in shares]
         account = await bench.company.directory.account("Operating Checking")
@@ -206,7 +206,7 @@ def test_a_void_is_seen_when_exactly_its_amount_is_due_again(was: Bill, now: Bil
 
 
 async def test_what_is_void_already_is_not_voided_again(home: Path) -> None:
-    async with talking(home) as (client, bench):
+    async with client_at_bench(home) as (client, bench):
         payment_id = await paid(bench)
         held = await done(client, "void_payment", payment_id=payment_id)
         await bench.approve(held["proposal_id"])
@@ -221,7 +221,7 @@ async def test_what_is_void_already_is_not_voided_again(home: Path) -> None:
 
 
 async def test_a_payment_of_a_closed_period_stays(home: Path) -> None:
-    async with talking(home, "closing_date = 2026-03-02") as (client, bench):
+    async with client_at_bench(home, "closing_date = 2026-03-02") as (client, bench):
         payment_id = await paid(bench)
         refused = await failed(client, "void_payment", payment_id=payment_id)
 
@@ -230,7 +230,7 @@ async def test_a_payment_of_a_closed_period_stays(home: Path) -> None:
 
 
 async def test_a_blocked_vendors_payment_can_still_be_taken_back(home: Path) -> None:
-    async with talking(home, '[vendors]\nblocked = ["Northwind Utilities"]') as (client, bench):
+    async with client_at_bench(home, '[vendors]\nblocked = ["Northwind Utilities"]') as (client, bench):
         payment_id = await paid(bench)
         held = await done(client, "void_payment", payment_id=payment_id)
 
@@ -251,7 +251,7 @@ async def test_a_void_frees_no_limit_and_paying_again_is_a_repeat(
     day_limit = "1400.00"
     vendor_day_limit = "1400.00"
     """
-    async with talking(home, policy) as (client, bench):
+    async with client_at_bench(home, policy) as (client, bench):
         bill = await bench.bill(BILL)
         pay = {"bill_id": bill.id, "account": "Operating Checking"}
         first = await done(client, "pay_bill", **pay)
@@ -274,7 +274,7 @@ async def test_a_void_frees_no_limit_and_paying_again_is_a_repeat(
 
 
 async def test_a_void_with_a_lost_reply_is_found_and_not_sent_again(home: Path) -> None:
-    async with talking(home) as (client, bench):
+    async with client_at_bench(home) as (client, bench):
         payment_id = await paid(bench)
         held = await done(client, "void_payment", payment_id=payment_id)
         bench.wire.faults = ["lost after"]
@@ -289,7 +289,7 @@ async def test_a_void_with_a_lost_reply_is_found_and_not_sent_again(home: Path) 
 
 
 async def test_a_void_lost_on_its_way_out_is_sent_once_more(home: Path) -> None:
-    async with talking(home) as (client, bench):
+    async with client_at_bench(home) as (client, bench):
         payment_id = await paid(bench)
         held = await done(client, "void_payment", payment_id=payment_id)
         bench.wire.faults = ["lost before"]
@@ -303,7 +303,7 @@ async def test_a_void_lost_on_its_way_out_is_sent_once_more(home: Path) -> None:
 
 
 async def test_a_bill_changed_after_the_release_holds_the_void(home: Path) -> None:
-    async with talking(home) as (client, bench):
+    async with client_at_bench(home) as (client, bench):
         payment_id = await paid(bench, "100.00")
         held = await done(client, "void_payment", payment_id=payment_id)
 
@@ -317,7 +317,7 @@ async def test_a_bill_changed_after_the_release_holds_the_void(home: Path) -> No
 
 
 async def test_a_payment_voided_by_hand_is_refused_and_not_sent(home: Path) -> None:
-    async with talking(home) as (client, bench):
+    async with client_at_bench(home) as (client, bench):
         payment_id = await paid(bench)
         held = await done(client, "void_payment", payment_id=payment_id)
 
@@ -335,7 +335,7 @@ async def test_a_payment_voided_by_hand_is_refused_and_not_sent(home: Path) -> N
 
 
 async def test_a_bill_is_not_paid_and_voided_at_the_same_time(home: Path) -> None:
-    async with talking(home, '[tools]\npay_bill = "allow"') as (client, bench):
+    async with client_at_bench(home, '[tools]\npay_bill = "allow"') as (client, bench):
         payment_id = await paid(bench, "100.00")
         held = await done(client, "void_payment", payment_id=payment_id)
         bench.wire.faults = ["lost after"]
@@ -358,7 +358,7 @@ async def test_a_bill_is_not_paid_and_voided_at_the_same_time(home: Path) -> Non
 @pytest.mark.parametrize("platform", ["XERO", "SAGE_INTACCT"])
 async def test_an_unsupported_void_is_said_before_anything_is_sent(home: Path, platform: str) -> None:
     number = "TS-1" if platform == "XERO" else "MM-1"
-    async with talking(home, platform=platform) as (client, bench):
+    async with client_at_bench(home, platform=platform) as (client, bench):
         [link] = (await bench.bill(number)).linked_payments
         held = await done(client, "void_payment", payment_id=link.id)
 
@@ -371,7 +371,7 @@ async def test_an_unsupported_void_is_said_before_anything_is_sent(home: Path, p
 
 
 async def test_a_platform_that_is_known_to_void_says_nothing_and_does(home: Path) -> None:
-    async with talking(home, platform="NETSUITE") as (client, bench):
+    async with client_at_bench(home, platform="NETSUITE") as (client, bench):
         [link] = (await bench.bill("HS-1")).linked_payments
         held = await done(client, "void_payment", payment_id=link.id)
 

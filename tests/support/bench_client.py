@@ -24,7 +24,7 @@ from support.bench import PASSCODE, Bench, OneCompany, a_bench
 
 
 @asynccontextmanager
-async def talking(
+async def client_at_bench(
     home: Path, policy: str = "", *, platform: str = "QUICKBOOKS", answering: ElicitationFnT | None = None
 ) -> AsyncIterator[tuple[Client, Bench]]:
     """A client and its bench, in the story's company on that platform; "Ana" and "Bo" are approvers."""

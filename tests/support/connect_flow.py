@@ -1,4 +1,4 @@
-"""A person with a browser, who links companies on the page they are shown; and a look at what stands where."""
+"""A person with a browser, who links companies on the page they are shown; and what the store and the books then hold."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the doctor's tests examine: homes with something in them, a served sandbox, and what is not Rutter at all."""
+"""What the doctor's tests examine: homes with something in them, and a server that is not Rutter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A person with a browser, who links companies on the page they are shown; and what the store and the books then hold."""
+"""A person with a browser, who links companies on the page they are shown; and what store and books then hold."""
 
 from __future__ import annotations
 

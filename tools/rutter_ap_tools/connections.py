@@ -119,7 +119,8 @@ def _said(row: ConnectionRow) -> list[str]:
 
 
 def _render_connect(result: ConnectResult) -> str:
-    lines = [f"{result.status.upper().replace('_', ' ')}: {cell(result.platform or 'a ledger')}", header(result)]
+    platform = cell(result.platform) if result.platform else "an accounting platform"
+    lines = [f"{result.status.upper().replace('_', ' ')}: connection to {platform}", header(result)]
     if result.company.id:
         lines.append(f"connection: {result.company.id}")
     if result.link_url:
@@ -138,7 +139,7 @@ def _age(seconds: int) -> str:
     for unit, length in (("day", 86_400), ("hour", 3_600), ("minute", 60)):
         if seconds >= 2 * length:
             return f"{seconds // length} {unit}s"
-    return f"{seconds} seconds"
+    return "1 second" if seconds == 1 else f"{seconds} seconds"
 
 
 CONNECT_LEDGER = Tool(

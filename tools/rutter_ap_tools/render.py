@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from rutter_ap_tools.errors import Ambiguous, ApError, Refused, Who
-from rutter_ap_tools.findings import Finding
+from rutter_ap_tools.findings import Finding, Severity
 from rutter_ap_tools.text import clean
 from rutter_ap_tools.wire import CompanyResult, WriteResult
 
@@ -53,6 +53,9 @@ def render_error(error: ApError) -> str:
     """An error for the assistant: code, message, findings or candidates, and the next step with who can take it."""
     lines = [f"{error.error_code}: {error.message}"]
     if isinstance(error, Refused):
+        refusing = "; ".join(one.message for one in error.findings if one.severity is Severity.REFUSE)
+        # The findings say the same again, with their codes.
+        lines = [] if error.message == refusing else lines
         lines += render_findings(error.findings)
     if isinstance(error, Ambiguous):
         lines += [f"candidate: {identifier} {cell(name)}" for identifier, name in error.candidates]

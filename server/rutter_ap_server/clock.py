@@ -20,7 +20,7 @@ class Clock:
 
 
 class FixedClock(Clock):
-    """A clock that stands until it is set: for tests and for recordings."""
+    """A clock that does not move until it is set, for tests and recordings."""
 
     def __init__(self, now: datetime) -> None:
         self.instant = now
@@ -36,7 +36,7 @@ def stamp(instant: datetime) -> str:
 
 
 def unstamp(text: str) -> datetime:
-    """The instant a `stamp` stands for."""
+    """The instant of a `stamp`."""
     if len(text) != STAMP_CHARACTERS or text[-1] != "Z":
         raise ValueError("not a stamp")
     return datetime.fromisoformat(text)

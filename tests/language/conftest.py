@@ -7,7 +7,7 @@ import pytest
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """The one command that accepts a change of what the assistant sees; the diff is then reviewed like code."""
-    parser.addoption("--accept-snapshots", action="store_true", help="write tests/language/snapshots afresh")
+    parser.addoption("--accept-snapshots", action="store_true", help="rewrite tests/language/snapshots")
 
 
 @pytest.fixture

@@ -44,13 +44,13 @@ class Directory:
         self._lists: dict[str, CachedList] = {}
         self._closed: tuple[datetime, date | None] | None = None
 
-    async def vendors(self, *, afresh: bool = False) -> dict[str, Vendor]:
+    async def vendors(self, *, refresh: bool = False) -> dict[str, Vendor]:
         """Every vendor by id. Raises `WalkTooLong` when there are too many."""
-        return await self._every("vendor", afresh=afresh)
+        return await self._every("vendor", refresh=refresh)
 
-    async def accounts(self, *, afresh: bool = False) -> dict[str, Account]:
+    async def accounts(self, *, refresh: bool = False) -> dict[str, Account]:
         """Every ledger account by id. Raises `WalkTooLong` when there are too many."""
-        return await self._every("account", afresh=afresh)
+        return await self._every("account", refresh=refresh)
 
     async def closed_up_to(self) -> date | None:
         """The last day of the closed period according to the company's record; None if it does not say."""
@@ -92,8 +92,8 @@ class Directory:
         """
         wanted = fold(reference)
         records: dict[str, Any] = {}
-        for afresh in (False, True):
-            cached_list = await self.cached_list(kind, afresh=afresh)
+        for refresh in (False, True):
+            cached_list = await self.cached_list(kind, refresh=refresh)
             records = cached_list.by_id
             if reference in records:
                 return records[reference]
@@ -114,11 +114,11 @@ class Directory:
             )
         raise NotFound(f"this company has no {RecordKind(kind).words} with that id or name", next_step=_look_up(kind))
 
-    async def cached_list(self, kind: str, *, afresh: bool = False) -> CachedList:
+    async def cached_list(self, kind: str, *, refresh: bool = False) -> CachedList:
         """The records of a kind, at most 20,000 of them. Raises `NotOffered` where the platform has none."""
         cached_list = self._lists.get(kind)
         now = self._clock.now()
-        if cached_list is None or afresh or not timedelta(0) <= now - cached_list.read_at < _FRESH:
+        if cached_list is None or refresh or not timedelta(0) <= now - cached_list.read_at < _FRESH:
             by_id: dict[str, Any] = {}
             whole = True
             try:
@@ -131,8 +131,8 @@ class Directory:
             cached_list = self._lists[kind] = CachedList(now, by_id, whole)
         return cached_list
 
-    async def _every(self, kind: str, *, afresh: bool) -> dict[str, Any]:
-        cached_list = await self.cached_list(kind, afresh=afresh)
+    async def _every(self, kind: str, *, refresh: bool) -> dict[str, Any]:
+        cached_list = await self.cached_list(kind, refresh=refresh)
         if not cached_list.whole:
             raise WalkTooLong(f"This company has more {RecordKind(kind).plural_words} than can be searched.")
         return cached_list.by_id

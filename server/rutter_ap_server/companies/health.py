@@ -21,7 +21,7 @@ _SECONDS_MAX = 30
 Shown = Callable[[str], Awaitable[str | None]]
 Verbs = dict[str, tuple[str, str]]
 """What is shown of a platform: a name, and the collection and verb of the abilities table it stands for."""
-# What is shown beside the writes.
+# What is shown in addition to the writes.
 _READS: Verbs = {"purchase_orders": ("purchase_orders", "read")}
 _SIGN_IN = ("needs_reauth", "waiting")
 

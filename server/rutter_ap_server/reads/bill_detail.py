@@ -36,27 +36,27 @@ async def bill_detail(company: Company, bill_id: str) -> BillDetail:
     names = NameResolver(company.directory)
     row = bill_row(bill, await names.named("vendor", bill.vendor_id or ""), company.clock.today())
     lines = [await _line(line, bill.currency_code, names) for line in bill.line_items]
-    beside = _Related()
-    await beside.read(company, bill)
+    related = _Related()
+    await related.read(company, bill)
     attachments = None
-    if beside.attachments is not None:
-        attachments = [AttachmentRow(id=a.id, file_name=clean(a.file_name, 120)) for a in beside.attachments]
-    credits_left = _open_credits(bill, beside)
+    if related.attachments is not None:
+        attachments = [AttachmentRow(id=a.id, file_name=clean(a.file_name, 120)) for a in related.attachments]
+    credits_left = _open_credits(bill, related)
     return BillDetail(
         company=company.named,
         environment=company.environment,
         bill=row,
         memo=clean(bill.memo, 500) or None,
         lines=lines,
-        payments=[await _payment(link, bill, beside, names) for link in bill.linked_payments],
-        credits=[_credit(link, bill, beside) for link in bill.linked_credit_memos],
+        payments=[await _payment(link, bill, related, names) for link in bill.linked_payments],
+        credits=[_credit(link, bill, related) for link in bill.linked_credit_memos],
         attachments=attachments,
         open_credits=credits_left,
         next_step=next_step(
             row,
             company.platform,
             open_credits=credits_left.remaining.money if credits_left else None,
-            credits_known=beside.credits is not None,
+            credits_known=related.credits is not None,
             has_document=bool(attachments) if attachments is not None else None,
             is_settled_by_payments=bool(bill.linked_payments),
         ),
@@ -132,16 +132,16 @@ def _plain(number: Decimal | None) -> str | None:
     return f"{number:f}" if number is not None else None
 
 
-async def _payment(link: Link, bill: Bill, beside: _Related, names: NameResolver) -> Allocation:
-    payment = (beside.payments or {}).get(link.id or "")
+async def _payment(link: Link, bill: Bill, related: _Related, names: NameResolver) -> Allocation:
+    payment = (related.payments or {}).get(link.id or "")
     account_id = payment.account_id if payment else None
     return _allocation(link, bill).model_copy(
         update={"account": await names.named("account", account_id) if account_id else None}
     )
 
 
-def _credit(link: Link, bill: Bill, beside: _Related) -> Allocation:
-    credit = (beside.credits or {}).get(link.id or "")
+def _credit(link: Link, bill: Bill, related: _Related) -> Allocation:
+    credit = (related.credits or {}).get(link.id or "")
     number = clean(credit.document_number, 60) if credit else ""
     return _allocation(link, bill).model_copy(update={"document_number": number or None})
 
@@ -154,12 +154,12 @@ def _allocation(link: Link, bill: Bill) -> Allocation:
     )
 
 
-def _open_credits(bill: Bill, beside: _Related) -> OpenCredits | None:
+def _open_credits(bill: Bill, related: _Related) -> OpenCredits | None:
     """The vendor's credits that could be applied to this bill now."""
     if bill.status not in UNPAID:
         return None
     usable: dict[str, Money] = {}
-    for credit in (beside.credits or {}).values():
+    for credit in (related.credits or {}).values():
         if credit.status in UNPAID and credit.remaining_amount > 0 and credit.currency_code == bill.currency_code:
             try:
                 usable[credit.id] = ledger_money(credit.remaining_amount, credit.currency_code, "remaining amount")

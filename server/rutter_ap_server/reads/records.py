@@ -62,7 +62,7 @@ def _check(company: Company, query: FindRecords) -> None:
 
 async def _records(company: Company, query: FindRecords) -> tuple[Sequence[Any], bool]:
     """The records of a kind, and whether they are all of them."""
-    cached_list = await company.directory.cached_list(query.kind, afresh=True)
+    cached_list = await company.directory.cached_list(query.kind, refresh=True)
     records = list(cached_list.by_id.values())
     if query.account_type:
         records = [account for account in records if account.account_type == query.account_type]

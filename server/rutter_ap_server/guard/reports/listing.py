@@ -65,7 +65,7 @@ def limits_left(
     """
     company = policy.of(company_id)
     windows = [window for window in WINDOWS if vendor_id is not None or not window.per_vendor]
-    told = []
+    found = []
     for code in [currency] if currency else sorted(company.currencies):
         limits = [(window, limit) for window in windows if (limit := company.limit(code, window.limit)) is not None]
         if not limits:
@@ -74,10 +74,10 @@ def limits_left(
         for window, limit in limits:
             spent = counted.within(window.hours, vendor_id if window.per_vendor else None)
             left = limit - spent if limit > spent else Money.zero(code)
-            told.append(
+            found.append(
                 LimitLeft(name=window.limit, hours=window.hours, limit=MoneyShape.of(limit), left=MoneyShape.of(left))
             )
-    return told
+    return found
 
 
 def _policy(policy: PolicyFile) -> Policy | None:

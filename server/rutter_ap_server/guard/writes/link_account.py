@@ -137,7 +137,7 @@ class LinkAccountWrite(Write[LinkFacts]):
                 # It is already in the ledger, so linking it adds nothing, whoever suggested it.
                 arguments=(),
             )
-        accounts = await company.directory.accounts(afresh=True)
+        accounts = await company.directory.accounts(refresh=True)
         wanted = fold(prepared.fields["create"]["name"])
         namesakes = sorted(a.id for a in accounts.values() if fold(account_name(a)) == wanted)
         return Gathered(
@@ -185,7 +185,7 @@ class LinkAccountWrite(Write[LinkFacts]):
         """A single new account of that name."""
         if "account_id" in prepared.fields:
             return _record(await company.rutter.accounts.get(prepared.fields["account_id"]), prepared)
-        accounts = await company.directory.accounts(afresh=True)
+        accounts = await company.directory.accounts(refresh=True)
         wanted = fold(prepared.fields["create"]["name"])
         fresh = [a for a in accounts.values() if a.id not in before["accounts"] and fold(account_name(a)) == wanted]
         return _record(fresh[0], prepared) if len(fresh) == 1 else None

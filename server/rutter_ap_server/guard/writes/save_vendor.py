@@ -127,7 +127,7 @@ class SaveVendorWrite(Write[VendorEntryFacts]):
         notices it.
         """
         changes, vendor_id = prepared.fields["changes"], prepared.fields["vendor_id"]
-        known = await company.directory.vendors(afresh=True) if "name" in changes else {}
+        known = await company.directory.vendors(refresh=True) if "name" in changes else {}
         others = tuple(sorted((one.id, clean(vendor_name(one), 200)) for one in known.values() if one.id != vendor_id))
         texts = tuple((f"the vendor's {name}", changes[name]) for name in ("name", "email") if name in changes)
         if not vendor_id:
@@ -205,7 +205,7 @@ class SaveVendorWrite(Write[VendorEntryFacts]):
         """The vendor shows all changes; a new one is the only vendor with its name that did not exist before."""
         if prepared.fields["vendor_id"]:
             return _seen(await company.rutter.vendors.get(prepared.fields["vendor_id"]), prepared)
-        known = (await company.directory.vendors(afresh=True)).values()
+        known = (await company.directory.vendors(refresh=True)).values()
         found = [_seen(one, prepared) for one in known if one.id not in before["namesakes"]]
         fresh = [one for one in found if one is not None]
         return fresh[0] if len(fresh) == 1 else None

@@ -293,6 +293,6 @@ JOURNEYS = (
             call("connect_ledger", connection_id=taken("connect_ledger", "company", "id")),
             call("list_bills", company="Harbor Retail"),
         ),
-        tells=("A person must open this link", "CONNECTED: XERO", "FV-1 | First Vendor | open"),
+        tells=("A person must open this link", "CONNECTED: connection to XERO", "FV-1 | First Vendor | open"),
     ),
 )

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
-import platformdirs
-
 from rutter_ap_server.secret import Secret
 from rutter_ap_tools.errors import OperatorError
 from rutter_ap_tools.tool import TOOLSETS
@@ -184,6 +182,8 @@ def _credentials(given: Mapping[str, str], environment: Environment, problems: l
 def _home(given: Mapping[str, str]) -> Path:
     if given.get("RUTTER_AP_HOME"):
         return Path(given["RUTTER_AP_HOME"]).expanduser().absolute()
+    import platformdirs  # noqa: PLC0415 - needed only where no home is set, and every start would pay for it
+
     return Path(platformdirs.user_data_dir("rutter-ap", appauthor=False))
 
 

@@ -32,7 +32,7 @@ import anyio
 
 from rutter_ap_server.app import App
 from rutter_ap_server.guard import authorize, journal
-from rutter_ap_server.guard.judge import Judgement, assess, gather_facts
+from rutter_ap_server.guard.judge import Judgement, assess, covers_of, gather_facts
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
 from rutter_ap_server.guard.store_facts import linked_accounts
@@ -137,7 +137,14 @@ def hold(tx: Tx, world: World, payment: Payment) -> None:
 
 
 def release(tx: Tx, world: World, payment: Payment) -> None:
-    tx.proposals.approve(payment.proposal.id, "Ana", "terminal", payment.judgement.fingerprint)
+    tx.proposals.approve(
+        payment.proposal.id,
+        "Ana",
+        "terminal",
+        payment.judgement.fingerprint,
+        covers=covers_of(payment.judgement.requires),
+        statement="",
+    )
     journal.release(tx, payment.proposal.id, actor="Ana", channel="terminal")
 
 

@@ -78,7 +78,7 @@ def test_wrong_passcodes_release_nothing_and_lock(home: Path, rutter_ap: Termina
     assert [(one["id"], one["state"]) for one in listed] == [(proposal_id, "held")]
 
 
-def test_a_declined_payment_stays_declined(home: Path, rutter_ap: Terminal) -> None:
+def test_a_declined_payment_needs_an_approver_if_asked_again(home: Path, rutter_ap: Terminal) -> None:
     proposal_id = held_payment(home)
     rutter_ap("approvers", "add", "Dana", typed=PASSCODE)
     declined = rutter_ap("proposals", "decline", proposal_id[:8], typed=PASSCODE)
@@ -90,7 +90,9 @@ def test_a_declined_payment_stays_declined(home: Path, rutter_ap: Terminal) -> N
             return await done(client, "pay_bill", bill_id=bill["id"])
 
     again = anyio.run(propose_again)
-    assert (again["status"], again["proposal_id"]) == ("declined", proposal_id)
+    assert (again["status"], again["verdict"]) == ("held", "approve")
+    assert again["proposal_id"] != proposal_id
+    assert again["findings"][0]["code"] == "proposal.declined"
 
 
 def test_a_large_payment_needs_two_people(home: Path, rutter_ap: Terminal) -> None:
@@ -129,7 +131,7 @@ def test_people_read_amounts_with_separators(home: Path, rutter_ap: Terminal) ->
 
     assert all("27,350.00 USD" in text and "27350.00" not in text for text in shown)
     assert f"Next: `rutter-ap proposals approve {proposal_id}`" in shown[1]
-    assert "Harbor & Pine Ltd (embedded)" in shown[1]
+    assert "embedded: the practice company, not real books" in shown[1]
     with_desk = rutter_ap("proposals", "show", proposal_id, RUTTER_AP_APPROVALS_URL="https://ap.example/approvals/")
     assert f"approvals desk: https://ap.example/approvals/{proposal_id}" in with_desk.out
 

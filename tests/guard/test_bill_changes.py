@@ -51,6 +51,7 @@ def facts(**changed: Any) -> ChangeFacts:
         "is_shown": False,
         "accounts": (),
         "others": (),
+        "now": {},
     }
     return ChangeFacts(**made | changed)
 

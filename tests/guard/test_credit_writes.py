@@ -18,6 +18,7 @@ from rutter_ap_server.guard.writes.remove_credit import RemovalFacts
 from rutter_ap_server.rutter.models.credits import BillCreditMemo, BillCreditUnapplicationCreate
 from rutter_ap_server.rutter.models.vendors import VendorUpdate
 from rutter_ap_server.rutter.outcomes import Done
+from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.money import Money
 from support.bench import Bench
 from support.bench_client import approve_while, client_at_bench, due, findings_in, record_writes
@@ -36,7 +37,7 @@ CREDIT: dict[str, Any] = {
 
 
 def said(finding: Any) -> str | None:
-    return f"{finding.severity.word} {finding.code}" if finding else None
+    return f"{finding.severity.word} {finding.code}" if isinstance(finding, Finding) else None
 
 
 def entry(amount: str = "100.00", **fields: str) -> PreparedWrite:

@@ -14,6 +14,7 @@ from rutter_ap_server.app import App
 from rutter_ap_server.documents.files import BYTES_MAX
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.writes.attach_file import AttachmentFacts, document_mismatch, document_unreadable
+from rutter_ap_tools.findings import Finding
 from support import pdfs
 from support.facts import a_bill, a_prepared_write, usd
 from support.serving import bill_numbered, done, failed, serving
@@ -61,7 +62,9 @@ def test_a_mismatch_shows_what_document_and_bill_say(page: str, says: str | None
 
     found = document_mismatch(a_prepared_write(), facts, Policy())
 
-    assert (found.message if found else None) == (says and f"the document does not match the bill: {says}")
+    assert (found.message if isinstance(found, Finding) else None) == (
+        says and f"the document does not match the bill: {says}"
+    )
 
 
 def test_a_bill_without_a_number_is_not_asked_for_one() -> None:

@@ -127,8 +127,14 @@ def a_judgement(severity: Severity, *, two: bool = False) -> Judgement:
     return Judgement(tuple(findings), "p" * 64, FINGERPRINT)
 
 
-def by(name: str, fingerprint: str = FINGERPRINT, channel: str = "desk") -> Approval:
-    return Approval(name, "chat" if name == "chat" else channel, fingerprint, START)
+ALL_FOUND = ("a.b", "amount.two_approvers", "amount.approver")
+
+
+def by(
+    name: str, fingerprint: str = FINGERPRINT, channel: str = "desk", found: tuple[str, ...] = ALL_FOUND
+) -> Approval:
+    covers = frozenset({f"facts:{fingerprint}", *found})
+    return Approval(name, "chat" if name == "chat" else channel, fingerprint, START, covers=covers)
 
 
 @pytest.mark.parametrize(
@@ -148,6 +154,8 @@ def by(name: str, fingerprint: str = FINGERPRINT, channel: str = "desk") -> Appr
         (a_judgement(Severity.APPROVE, two=True), (by("Ana"), by("chat")), False),
         (a_judgement(Severity.APPROVE, two=True), (by("Ana"), by("Bo", OTHER)), False),
         (a_judgement(Severity.APPROVE, two=True), (by("Ana"), by("Bo")), True),
+        (a_judgement(Severity.APPROVE), (by("Ana", found=()),), False),
+        (a_judgement(Severity.APPROVE, two=True), (by("Ana"), by("Bo", found=("a.b",))), False),
         (a_judgement(Severity.REFUSE), (by("Ana"), by("Bo"), by("chat")), False),
         (a_judgement(Severity.REFUSE, two=True), (by("Ana"), by("Bo")), False),
     ],

@@ -142,8 +142,8 @@ class PayingIsSafe(RuleBasedStateMachine):
         async def look_and_decide() -> None:
             approvals = bench.app.approvals
             seen = await approvals.preview(proposal.id, bench.company)
-            if "payment.repeat" in codes(seen):
-                assert seen.verdict >= Severity.APPROVE
+            if "payment.repeat" in codes(seen.proposal):
+                assert seen.proposal.verdict >= Severity.APPROVE
             elif yes:
                 await approvals.approve(seen, bench.company, name="Ana", passcode=PASSCODE, channel="terminal")
             else:

@@ -18,6 +18,7 @@ from rutter_ap_server.guard.writes import (
 )
 from rutter_ap_server.guard.writes.apply_credit import CreditFacts
 from rutter_ap_server.guard.writes.attach_file import AttachmentFacts
+from rutter_ap_server.guard.writes.base import Unchecked
 from rutter_ap_server.guard.writes.create_bill_rules import BillFacts, EarlierBill
 from rutter_ap_server.guard.writes.link_account import LinkFacts
 from rutter_ap_tools.bills import NewBillLine
@@ -31,8 +32,8 @@ eur = Money.parse("100.00", "EUR")
 zero = Money.zero("USD")
 
 
-def said(finding: Finding | None) -> str | None:
-    return f"{finding.severity.word} {finding.code}" if finding else None
+def said(finding: Finding | Unchecked | None) -> str | None:
+    return f"{finding.severity.word} {finding.code}" if isinstance(finding, Finding) else None
 
 
 def entry(money: Money | None = None, **fields: str) -> PreparedWrite:

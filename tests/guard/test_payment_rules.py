@@ -9,6 +9,7 @@ import pytest
 from rutter_ap_server.guard.policy import Policy, parse_policy
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes import pay_bill_rules as rules
+from rutter_ap_server.guard.writes.base import Unchecked
 from rutter_ap_server.guard.writes.pay_bill_rules import PaymentFacts
 from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.money import Money
@@ -20,8 +21,8 @@ cent, zero = usd("0.01"), Money.zero("USD")
 euro_account = an_account(currency="EUR")
 
 
-def said(finding: Finding | None) -> str | None:
-    return f"{finding.severity.word} {finding.code}" if finding else None
+def said(finding: Finding | Unchecked | None) -> str | None:
+    return f"{finding.severity.word} {finding.code}" if isinstance(finding, Finding) else None
 
 
 def test_no_rule_objects_to_an_ordinary_payment() -> None:

@@ -12,7 +12,8 @@ import pytest
 
 from rutter_ap_server.guard import journal
 from rutter_ap_server.guard.approvals import NotReleased, _accepted
-from rutter_ap_server.guard.policy import PolicyError
+from rutter_ap_server.guard.policy import Policy, PolicyError
+from rutter_ap_server.guard.statement import statement_of
 from rutter_ap_server.interaction import NO_INTERACTION, Interaction, Reply
 from rutter_ap_server.rutter.models.vendors import VendorUpdate
 from rutter_ap_server.store.engine import Tx
@@ -22,6 +23,7 @@ from rutter_ap_tools.payments import PayBill
 from rutter_ap_tools.proposals import GetProposal
 from support.bench import PASSCODE, a_bench, codes
 from support.people import Answering, Asked, InRounds, accepts, declines, never_answers
+from support.runs import run_of
 
 ALLOW = '[tools]\npay_bill = "allow"\n'
 
@@ -46,16 +48,17 @@ async def test_a_small_payment_accepted_in_the_chat_is_posted_once(home: Path) -
         assert result.record is not None
         assert result.record.bill_due is not None
         assert (result.record.bill_status, result.record.bill_due.amount) == ("paid", "0.00")
-        assert [q.text for q in person.questions] == [
-            "Pay 684.20 USD to Northwind Utilities for bill NW-2291 from Operating Checking? "
+        (question,) = person.questions
+        assert question.text.startswith(
+            "Pay 684.20 USD to Northwind Utilities for bill NW-2291 from Operating Checking, dated 2026-03-02? "
             "Company: Harbor & Pine (embedded)."
-        ]
+        )
         assert await bench.paid("NW-2291") == [Decimal("684.20")]
         assert bench.wire.payments_sent == [result.proposal_id]
         assert await bench.spent() == "684.20"
 
 
-@pytest.mark.parametrize("person", [declines(), never_answers(), NO_INTERACTION])
+@pytest.mark.parametrize("person", [never_answers(), NO_INTERACTION])
 async def test_whatever_is_not_a_yes_leaves_the_payment_held(home: Path, person: Interaction) -> None:
     async with a_bench(home) as bench:
         result = await bench.pay("NW-2291", "", person)
@@ -156,7 +159,7 @@ async def test_five_wrong_passcodes_lock_out_the_right_one_too(home: Path) -> No
         await bench.approver("Ana")
 
         async def attempt(name: str, passcode: str) -> str:
-            seen = await bench.proposal(held.proposal_id)
+            seen = await bench.app.approvals.preview(held.proposal_id or "", bench.company)
             with pytest.raises(NotReleased) as error:
                 await bench.app.approvals.approve(seen, bench.company, name=name, passcode=passcode, channel="desk")
             return error.value.error_code
@@ -256,13 +259,12 @@ async def test_an_answer_to_one_payment_releases_no_other(home: Path) -> None:
         assert bench.wire.writes == []
 
 
-async def test_a_decline_is_used_up_and_a_late_answer_asked_again(home: Path) -> None:
+async def test_no_answer_is_used_up_and_a_late_answer_asked_again(home: Path) -> None:
     async with a_bench(home) as bench:
         with pytest.raises(Asked) as asked:
             await bench.pay("NW-2291", "1.00", InRounds())
         question = asked.value.question.id
-        held = await bench.pay("NW-2291", "1.00", InRounds(question, Reply.DECLINED))
-        assert held.status == "held"
+        assert (await bench.pay("NW-2291", "1.00", InRounds(question, Reply.NONE))).status == "held"
         with pytest.raises(Asked) as second:
             await bench.pay("NW-2291", "1.00", InRounds(question))
 
@@ -270,6 +272,21 @@ async def test_a_decline_is_used_up_and_a_late_answer_asked_again(home: Path) ->
         with pytest.raises(Asked):
             await bench.pay("NW-2291", "1.00", InRounds(second.value.question.id))
         assert bench.wire.writes == []
+
+
+async def test_a_no_in_the_chat_declines_and_binds_the_bill(home: Path) -> None:
+    async with a_bench(home) as bench:
+        await bench.approver("Ana")
+        declined = await bench.pay("NW-2291", "684.20", declines())
+        assert (declined.status, declined.record) == ("declined", None)
+
+        for amount, memo in (("684.20", ""), ("684.20", "urgent"), ("100.00", "")):
+            again = await bench.pay("NW-2291", amount, accepts(), memo=memo)
+            assert (again.status, again.verdict) == ("held", "approve")
+            assert "proposal.declined" in codes(again)
+        other = await bench.pay("BH-5520", "", accepts())
+        assert other.status == "posted"
+        assert (await bench.approve(again.proposal_id)).state == "posted"
 
 
 async def test_two_payments_of_one_bill_never_pay_more_than_is_due(home: Path) -> None:
@@ -363,18 +380,26 @@ async def test_a_bill_paid_elsewhere_after_the_release_is_refused(home: Path) ->
         assert (bench.wire.payments_sent, await bench.spent()) == ([], "0.00")
 
 
-async def test_a_declined_payment_stays_declined_until_it_expires(home: Path) -> None:
+async def test_what_was_declined_needs_an_approver_until_it_expires(home: Path) -> None:
     async with a_bench(home) as bench:
         held = await bench.pay("NW-2291")
         await bench.approver("Ana")
-        await bench.app.approvals.decline(held.proposal_id or "", name="Ana", passcode=PASSCODE, channel="terminal")
+        why = "Northwind sends a corrected invoice"
+        await bench.app.approvals.decline(
+            held.proposal_id or "", name="Ana", passcode=PASSCODE, channel="terminal", reason=why
+        )
 
         again = [await bench.pay("NW-2291", "684.20", accepts()) for _ in range(3)]
-        assert {(a.status, a.proposal_id) for a in again} == {("declined", held.proposal_id)}
+        assert {a.status for a in again} == {"held"}
+        assert len({a.proposal_id for a in again}) == 1
+        (found,) = [one for one in again[0].findings if one.code == "proposal.declined"]
+        assert f"‹{why}›" in found.message
         with pytest.raises(NotReleased):
             await bench.approve(held.proposal_id)
+        in_run = await run_of(bench, "NW-2291", "BH-5520", interaction=accepts())
+        assert (in_run.status, "proposal.declined" in codes(in_run)) == ("held", True)
         bench.clock.instant += timedelta(hours=72)
-        assert (await bench.pay("NW-2291")).proposal_id != held.proposal_id
+        assert "proposal.declined" not in codes(await bench.pay("NW-2291", dry_run=True))
         assert bench.wire.writes == []
 
 
@@ -568,7 +593,8 @@ async def test_a_release_by_a_person_no_longer_allowed_is_void(home: Path) -> No
         held = await bench.proposal((await bench.pay("FT-778")).proposal_id)
 
         def released_by_a_process_that_died(tx: Tx) -> None:
-            tx.proposals.approve(held.id, "Ana", "terminal", held.fingerprint)
+            shown = statement_of(tx, held, Policy())
+            journal.approve(tx, held, shown, actor="Ana", channel="terminal")
             journal.release(tx, held.id, actor="Ana", channel="terminal")
 
         await bench.app.store.write(released_by_a_process_that_died)

@@ -193,7 +193,8 @@ async def test_an_id_prefix_names_a_run_and_never_one_of_its_lines(home: Path) -
 
 async def test_a_run_whose_bills_another_run_is_paying_pays_nothing(home: Path) -> None:
     """And says why."""
-    async with a_bench(home, ROOMY) as bench:
+    overlapping = '[rules.severity]\n"bill.overlap" = "off"\n'
+    async with a_bench(home, ROOMY + overlapping) as bench:
         other = bench.another()
         leaving = bench.wire.gate(lambda request: request.method == "POST")
 
@@ -204,7 +205,7 @@ async def test_a_run_whose_bills_another_run_is_paying_pays_nothing(home: Path) 
         async with anyio.create_task_group() as tasks:
 
             async def meanwhile() -> None:
-                bench.policy(ALLOW + ROOMY)
+                bench.policy(ALLOW + ROOMY + overlapping)
                 await the_other_begins()
 
             with pytest.raises(Refused, match="by another proposal"):

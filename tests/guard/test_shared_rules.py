@@ -14,7 +14,7 @@ from rutter_ap_server.guard.judge import judge
 from rutter_ap_server.guard.policy import CODES, Policy, parse_policy
 from rutter_ap_server.guard.store_facts import StoreFacts
 from rutter_ap_server.guard.untrusted import amount_argument
-from rutter_ap_server.guard.writes.base import Ability, Facts, Rule
+from rutter_ap_server.guard.writes.base import Ability, Facts, Rule, Unchecked
 from rutter_ap_server.guard.writes.pay_bill import PayBillWrite
 from rutter_ap_server.guard.writes.registry import write_named
 from rutter_ap_server.rutter.abilities import Support
@@ -46,7 +46,15 @@ def able(support: Support) -> Ability:
     return Ability("WAVE", support, PAY.needs[0])
 
 
-def said(findings: list[Finding]) -> list[str]:
+def only(findings: list[Finding] | Unchecked) -> Finding:
+    assert isinstance(findings, list)
+    (found,) = findings
+    return found
+
+
+def said(findings: list[Finding] | Unchecked) -> list[str]:
+    if isinstance(findings, Unchecked):
+        return []
     return [f"{finding.severity.word} {finding.code}" for finding in findings]
 
 
@@ -83,8 +91,9 @@ def test_what_changed_is_named_and_what_cannot_be_seen_is_said() -> None:
     own = stored(sightings=(sighting("old", 400, before),))
     seen, unseen = vendor(), vendor(shows_bank_account=False)
 
-    [shown] = rules.vendor_changed(PAY, a_prepared_write(), facts(vendor=seen), own, Policy())
-    [hidden] = rules.vendor_changed(PAY, a_prepared_write(), facts(vendor=unseen), own, Policy())
+    shown, hidden = (
+        only(rules.vendor_changed(PAY, a_prepared_write(), facts(vendor=one), own, Policy())) for one in (seen, unseen)
+    )
 
     assert shown.message == "this vendor's e-mail and bank account number changed within the last 14 days"
     assert hidden.message.endswith("; the ledger shows no bank details, so check them in the platform")
@@ -169,7 +178,9 @@ def test_a_rule_speaks_exactly_at_its_edge(
 
 
 def test_an_unsupported_write_is_told_its_alternative() -> None:
-    [found] = rules.platform_unsupported(PAY, a_prepared_write(), facts(ability=able(Support.NO)), stored(), Policy())
+    found = only(
+        rules.platform_unsupported(PAY, a_prepared_write(), facts(ability=able(Support.NO)), stored(), Policy())
+    )
 
     assert found.message == "WAVE cannot record a payment; a person can record it there"
 

@@ -13,6 +13,7 @@ from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes import attach_file
 from rutter_ap_server.guard.writes import pay_bill_signals as rules
 from rutter_ap_server.guard.writes.attach_file import AttachmentFacts
+from rutter_ap_server.guard.writes.base import Unchecked
 from rutter_ap_server.guard.writes.pay_bill_facts import line_sums
 from rutter_ap_server.guard.writes.pay_bill_rules import OtherBill
 from rutter_ap_server.rutter.models.bills import Bill, BillLine
@@ -28,8 +29,8 @@ TRUSTED = '[vendors]\ntrusted = ["v1"]'
 REPEATS_ARE_FINE = "[proposals]\nrepeat_days = 0"
 
 
-def said(finding: Finding | None) -> str | None:
-    return f"{finding.severity.word} {finding.code}" if finding else None
+def said(finding: Finding | Unchecked | None) -> str | None:
+    return f"{finding.severity.word} {finding.code}" if isinstance(finding, Finding) else None
 
 
 def paid(*amounts: str) -> Any:
@@ -160,12 +161,12 @@ def test_no_signal_speaks_of_an_ordinary_payment() -> None:
             "",
             None,
         ),
-        (rules.bill_no_document, a_prepared_write(usd("100.01")), payment_facts(attached=0), "", None),
-        (rules.bill_no_document, a_prepared_write(usd("100.00")), payment_facts(attached=0), PAPER, None),
-        (rules.bill_no_document, a_prepared_write(usd("100.01")), payment_facts(attached=0), PAPER, "approve"),
-        (rules.bill_no_document, a_prepared_write(usd("100.01")), payment_facts(attached=None), PAPER, "approve"),
-        (rules.bill_no_document, a_prepared_write(usd("100.01")), payment_facts(attached=1), PAPER, None),
-        (rules.bill_no_document, a_prepared_write(EUR), payment_facts(attached=0), PAPER, None),
+        (rules.bill_no_document, a_prepared_write(usd("100.01")), payment_facts(files=()), "", None),
+        (rules.bill_no_document, a_prepared_write(usd("100.00")), payment_facts(files=()), PAPER, None),
+        (rules.bill_no_document, a_prepared_write(usd("100.01")), payment_facts(files=()), PAPER, "approve"),
+        (rules.bill_no_document, a_prepared_write(usd("100.01")), payment_facts(files=None), PAPER, "approve"),
+        (rules.bill_no_document, a_prepared_write(usd("100.01")), payment_facts(files=("invoice.pdf",)), PAPER, None),
+        (rules.bill_no_document, a_prepared_write(EUR), payment_facts(files=()), PAPER, None),
         (attach_file.document_mismatch, a_prepared_write(), attached(), "", None),
         (attach_file.document_mismatch, a_prepared_write(), attached(" \n"), "", None),
         (attach_file.document_mismatch, a_prepared_write(), attached("Invoice inv 7", "Total 1,234.50 USD"), "", None),
@@ -189,7 +190,7 @@ def test_what_is_unusual_is_one_sentence_with_its_figures() -> None:
         a_prepared_write(usd("950.00")), paid("100.00", "90.00", "111.01"), Policy()
     )
 
-    assert finding is not None
+    assert isinstance(finding, Finding)
     assert finding.message == (
         "950.00 USD is more than 3 times this vendor's usual payment (the median of 3 earlier payments is 100.00 USD)"
     )

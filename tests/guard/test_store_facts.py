@@ -134,13 +134,13 @@ def test_a_write_waits_for_one_that_could_change_its_facts(
         ("posted", "100.00", 30, True),
         ("posted", "100.00", 31, False),
         ("posted", "100.00", -5, True),
-        ("posted", "100.01", 0, False),
+        ("posted", "0.01", 0, True),
         ("held", "100.00", 0, False),
         ("failed", "100.00", 0, False),
         ("declined", "100.00", 0, False),
     ],
 )
-def test_an_equal_payment_of_the_bill_is_a_repeat_for_a_while(
+def test_any_payment_of_the_bill_is_a_repeat_for_a_while(
     store: Store, state: str, amount: str, days_ago: int, repeats: bool
 ) -> None:
     at = START - timedelta(days=days_ago)

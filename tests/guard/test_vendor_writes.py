@@ -36,7 +36,7 @@ def entry(**changes: str) -> PreparedWrite:
 
 
 def facts(*names: str, **changed: Any) -> VendorEntryFacts:
-    made: dict[str, Any] = {"differing": (), "is_shown": False, "addresses_moved": False}
+    made: dict[str, Any] = {"differing": (), "is_shown": False, "addresses_moved": False, "now": {}}
     return VendorEntryFacts(others=tuple((f"v{n}", name) for n, name in enumerate(names)), **made | changed)
 
 

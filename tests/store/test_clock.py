@@ -111,7 +111,7 @@ def test_the_newest_proposal_is_the_one_written_last(
 
 def test_a_question_that_ran_out_is_not_revived(store: Store, clock: FixedClock) -> None:
     proposal = put(store)
-    question = store.write_now(lambda tx: tx.questions.ask(proposal.id, "f" * 64, 600))
+    question = store.write_now(lambda tx: tx.questions.ask(proposal.id, "f" * 64, 600, statement="s" * 64))
     clock.instant = START + 11 * MINUTE
     note(store)
     clock.instant = START
@@ -121,7 +121,7 @@ def test_a_question_that_ran_out_is_not_revived(store: Store, clock: FixedClock)
 
 def test_a_question_asked_before_the_clock_went_back_expires(store: Store, clock: FixedClock) -> None:
     proposal = put(store)
-    question = store.write_now(lambda tx: tx.questions.ask(proposal.id, "f" * 64, 600))
+    question = store.write_now(lambda tx: tx.questions.ask(proposal.id, "f" * 64, 600, statement="s" * 64))
     note(store)
     clock.instant = START - HOUR
     now(store)

@@ -8,6 +8,7 @@ import threading
 import uuid
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,8 @@ from rutter_ap_tools.money import Money
 from support.store_rows import START, a_proposal, put
 
 CLOSED_STATES = ("posted", "failed", "refused", "declined", "expired", "superseded")
+
+SHOWN: dict[str, Any] = {"covers": frozenset({"facts:1", "amount.approver"}), "statement": "s" * 64}
 
 
 def stored(store: Store, proposal_id: str) -> Proposal:
@@ -243,22 +246,22 @@ def test_a_clock_set_back_ends_no_lease(store: Store, clock: FixedClock) -> None
 
 def test_approvals_are_kept_in_order_and_voided_together(store: Store) -> None:
     proposal = put(store)
-    store.write_now(lambda tx: tx.proposals.approve(proposal.id, "Ana", "desk", "f" * 64))
-    store.write_now(lambda tx: tx.proposals.approve(proposal.id, "chat", "chat", "f" * 64))
+    store.write_now(lambda tx: tx.proposals.approve(proposal.id, "Ana", "desk", "f" * 64, **SHOWN))
+    store.write_now(lambda tx: tx.proposals.approve(proposal.id, "chat", "chat", "f" * 64, **SHOWN))
 
     assert store.read_now(lambda tx: tx.proposals.approvals(proposal.id)) == (
-        Approval("Ana", "desk", "f" * 64, START),
-        Approval("chat", "chat", "f" * 64, START),
+        Approval("Ana", "desk", "f" * 64, START, **SHOWN),
+        Approval("chat", "chat", "f" * 64, START, **SHOWN),
     )
     store.write_now(lambda tx: tx.proposals.void_approvals(proposal.id))
     assert store.read_now(lambda tx: tx.proposals.approvals(proposal.id)) == ()
 
 
-def test_new_facts_void_the_approvals_given_before(store: Store) -> None:
+def test_what_an_approval_does_not_cover_voids_all_of_them(store: Store) -> None:
     proposal = put(store)
-    store.write_now(lambda tx: tx.proposals.approve(proposal.id, "Ana", "desk", "f" * 64))
+    store.write_now(lambda tx: tx.proposals.approve(proposal.id, "Ana", "desk", "f" * 64, **SHOWN))
 
-    def judge(fingerprint: str) -> None:
+    def judge(fingerprint: str, *codes: str) -> None:
         finding = Finding(code="amount.approver", severity=Severity.APPROVE, message="over")
         store.write_now(
             lambda tx: tx.proposals.update_judgement(
@@ -268,13 +271,19 @@ def test_new_facts_void_the_approvals_given_before(store: Store) -> None:
                 needed=2,
                 fingerprint=fingerprint,
                 policy="q" * 64,
+                sections=[],
+                requires={"facts:1", *codes},
             )
         )
 
+    judge("f" * 64, "amount.approver")
     judge("f" * 64)
-    assert len(store.read_now(lambda tx: tx.proposals.approvals(proposal.id))) == 1
-    judge("e" * 64)
+    assert len(store.read_now(lambda tx: tx.proposals.approvals(proposal.id))) == 1, "a finding that went voids nothing"
+    judge("e" * 64, "vendor.changed")
     assert store.read_now(lambda tx: tx.proposals.approvals(proposal.id)) == ()
+    void = store.read_now(lambda tx: tx.proposals.last_voided(proposal.id))
+    assert void is not None
+    assert (void.approver, void.statement) == ("Ana", "s" * 64)
     again = stored(store, proposal.id)
     assert (again.verdict, again.approvals_needed, again.fingerprint, again.policy_version) == (
         Severity.APPROVE,
@@ -286,7 +295,7 @@ def test_new_facts_void_the_approvals_given_before(store: Store) -> None:
 
 def test_an_approval_of_a_missing_proposal_is_not_written(store: Store) -> None:
     with pytest.raises(StoreError):
-        store.write_now(lambda tx: tx.proposals.approve(str(uuid.uuid4()), "Ana", "desk", "f" * 64))
+        store.write_now(lambda tx: tx.proposals.approve(str(uuid.uuid4()), "Ana", "desk", "f" * 64, **SHOWN))
 
 
 def test_an_attempt_is_journalled_first_and_keeps_a_learnt_id(store: Store, clock: FixedClock) -> None:

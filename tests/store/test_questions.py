@@ -14,7 +14,9 @@ from support.store_rows import START, put
 
 def ask(store: Store, valid_seconds: int = 600) -> tuple[str, str]:
     proposal = put(store)
-    return proposal.id, store.write_now(lambda tx: tx.questions.ask(proposal.id, "f" * 64, valid_seconds))
+    return proposal.id, store.write_now(
+        lambda tx: tx.questions.ask(proposal.id, "f" * 64, valid_seconds, statement="s" * 64)
+    )
 
 
 def answer(store: Store, question: str, proposal: str, fingerprint: str = "f" * 64) -> bool:
@@ -66,7 +68,9 @@ def test_an_answer_is_late_at_the_moment_its_question_expires(store: Store, cloc
 
 def test_a_question_cannot_be_guessed_and_no_two_are_alike(store: Store) -> None:
     proposal = put(store)
-    asked = {store.write_now(lambda tx: tx.questions.ask(proposal.id, "f" * 64, 600)) for _ in range(20)}
+    asked = {
+        store.write_now(lambda tx: tx.questions.ask(proposal.id, "f" * 64, 600, statement="s" * 64)) for _ in range(20)
+    }
 
     assert len(asked) == 20
     assert min(len(question) for question in asked) >= 32
@@ -74,4 +78,4 @@ def test_a_question_cannot_be_guessed_and_no_two_are_alike(store: Store) -> None
 
 def test_a_question_about_nothing_cannot_be_asked(store: Store) -> None:
     with pytest.raises(StoreError):
-        store.write_now(lambda tx: tx.questions.ask("nobody", "f" * 64, 600))
+        store.write_now(lambda tx: tx.questions.ask("nobody", "f" * 64, 600, statement="s" * 64))

@@ -78,7 +78,7 @@ def payment_facts(**changed: Any) -> PaymentFacts:
         "other_bills": (),
         "paid_on_bill": (),
         "line_sums": (),
-        "attached": None,
+        "files": None,
         "today": NOW.date(),
     }
     return PaymentFacts(**made | changed)
@@ -93,6 +93,7 @@ def some_facts(**changed: Any) -> Facts[Any]:
         "vendor": None,
         "texts": (),
         "arguments": (),
+        "names": {},
         "now": NOW,
         "today": NOW.date(),
         "ability": None,
@@ -111,5 +112,9 @@ def stored(**changed: Any) -> StoreFacts:
         "documents": (),
         "mentioned_before": (),
         "over_limits": (),
+        "declined": (),
+        "overlapping": (),
+        "in_doubt": (),
+        "released": (),
     }
     return StoreFacts(**made | changed)

@@ -48,7 +48,7 @@ SAMPLES: dict[str, Sample] = {
     ),
     "update_bill": Sample(
         lambda day: {"bill_id": "b1", "changes": {"issue_date": day}},
-        lambda day: ChangeFacts(a_bill(issued=day), due_on=None, is_shown=False, accounts=(), others=()),
+        lambda day: ChangeFacts(a_bill(issued=day), due_on=None, is_shown=False, accounts=(), others=(), now={}),
         books=True,
         enters=True,
     ),
@@ -96,7 +96,7 @@ SAMPLES: dict[str, Sample] = {
     ),
     "save_vendor": Sample(
         lambda _: {"vendor_id": "", "changes": {"name": "Acme", "currency": "USD"}},
-        lambda _: VendorEntryFacts(others=(), differing=(), is_shown=False, addresses_moved=False),
+        lambda _: VendorEntryFacts(others=(), differing=(), is_shown=False, addresses_moved=False, now={}),
         books=False,
         enters=False,
     ),

@@ -10,8 +10,9 @@ from pydantic import Field
 from rutter_ap_tools.backend import Query
 from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.payments import RunPayment, run_table
-from rutter_ap_tools.render import UNTRUSTED_NOTE, header, more_results, render_findings, table
-from rutter_ap_tools.text import clean
+from rutter_ap_tools.render import UNTRUSTED_NOTE, header, more_results, table
+from rutter_ap_tools.statement import Statement, render_statement
+from rutter_ap_tools.text import clean, quote
 from rutter_ap_tools.tool import Risk, Tool
 from rutter_ap_tools.wire import (
     CompanyArguments,
@@ -33,6 +34,7 @@ ProposalState = Literal[
     "failed",
     "refused",
     "declined",
+    "withdrawn",
     "expired",
 ]
 
@@ -59,6 +61,9 @@ class ProposalShape(Result):
     approvals: list[Approval]
     approvals_needed: int
     preparer: str
+    reason: str | None = Field(default=None, description="The assistant's own word.")
+    closed_by: str | None = None
+    closed_reason: str | None = None
     created_at: datetime
     expires_at: datetime
     record: Record | None = None
@@ -74,12 +79,13 @@ class LimitLeft(Result):
 
 
 class ProposalAnswer(CompanyResult):
-    """A proposal and what to do next; for a held payment, also what is left of the limits it counts against.
+    """A proposal, its statement, and what to do next; for a held payment, also what is left of its limits.
 
     `lines` are the lines of a payment run, each with the state of its own payment.
     """
 
     proposal: ProposalShape
+    statement: Statement
     lines: list[RunPayment] | None = None
     limits: list[LimitLeft] = Field(default_factory=list)
     release_url: str | None = None
@@ -94,16 +100,13 @@ class GetProposal(Query[ProposalAnswer]):
 
 def _render(answer: ProposalAnswer) -> str:
     one = answer.proposal
-    lines = [f"{one.state.upper()}: {one.summary}", header(answer), f"proposal: {one.id}"]
-    lines += render_findings(one.findings)
-    if one.approvals_needed:
-        lines.append(f"approvals: {len(one.approvals)} of {one.approvals_needed}")
-    lines += [f"released by {a.approver} ({a.channel}) at {a.at:%Y-%m-%d %H:%M} UTC" for a in one.approvals]
+    lines = [f"{one.state.upper()}: {one.summary}", header(answer), UNTRUSTED_NOTE, render_statement(answer.statement)]
+    if one.closed_reason:
+        lines.append(f"{one.state} by {one.closed_by}: {quote(one.closed_reason, 1000)}")
     if one.record:
         lines.append(f"record: {one.record.kind} {one.record.id}")
     if answer.lines:
-        lines += [UNTRUSTED_NOTE, run_table(answer.lines, answer.lines[0].amount.currency)]
-    lines += _limit_lines(answer.limits)
+        lines.append(run_table(answer.lines, answer.lines[0].amount.currency))
     if answer.release_url:
         lines.append(f"A person can release it at {answer.release_url}")
     lines.append(answer.next_step)

@@ -66,6 +66,7 @@ class WriteArguments(CompanyArguments):
     dry_run: bool = Field(
         default=False, description="Preview: return the verdict and findings without writing anything."
     )
+    reason: ShortText = Field(default="", description="Why, for the person who releases it.")
 
 
 class Result(BaseModel):
@@ -120,7 +121,7 @@ class Record(Result):
     sha256: str | None = None
 
 
-WriteStatus = Literal["posted", "held", "declined", "unknown", "dry_run"]
+WriteStatus = Literal["posted", "held", "declined", "withdrawn", "unknown", "dry_run"]
 
 
 class WriteResult(CompanyResult):

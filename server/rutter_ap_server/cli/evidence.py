@@ -55,8 +55,9 @@ def page(gathered: dict[str, Any]) -> str:
         f"<h1>{_text(proposal['summary'])}</h1>",
         _table("Proposal", {k: v for k, v in proposal.items() if k not in ("summary", "findings", "intent")}),
         _table("What was proposed", proposal["intent"]),
+        *_statements(gathered),
         _rows("Findings of the guard", proposal["findings"], ("severity", "message", "code")),
-        _rows("Released by", gathered["approvals"], ("approver", "channel", "at")),
+        _rows("Released by", gathered["approvals"], ("approver", "channel", "at", "statement")),
         _table("Sent to Rutter", gathered["sending"] or {"sent": "nothing"}),
         _table("Recorded in the ledger", gathered["record"] or {"record": "none"}),
         _rows("Documents attached to the bill", gathered["documents"], ("file_name", "bytes", "sha256")),
@@ -66,6 +67,20 @@ def page(gathered: dict[str, Any]) -> str:
         "</html>",
     ]
     return "\n".join(parts) + "\n"
+
+
+def _statements(gathered: dict[str, Any]) -> list[str]:
+    """What approvers were shown, whole; before anyone has released it, what they would be shown."""
+    shown = gathered["shown_to_approvers"] or [{"digest": "", "sections": gathered["statement"]}]
+    parts = []
+    for one in shown:
+        title = f"Statement shown to approvers ({one['digest']})" if one["digest"] else "Statement"
+        parts.append(f"<h2>{_text(title)}</h2>")
+        for section in one["sections"]:
+            cells = [f"<tr>{''.join(f'<td>{_text(cell)}</td>' for cell in row)}</tr>" for row in section["rows"]]
+            head = "".join(f"<th>{_text(name)}</th>" for name in section["columns"])
+            parts.append(f"<h3>{_text(section['title'])}</h3><table><tr>{head}</tr>{''.join(cells)}</table>")
+    return parts
 
 
 def _table(title: str, values: dict[str, Any]) -> str:

@@ -45,6 +45,7 @@ COMMANDS = (
     Entry("proposals show", "show one proposal in full", "proposals:show"),
     Entry("proposals approve", "approve a proposal with your passcode and send it", "proposals:approve"),
     Entry("proposals decline", "decline a proposal with your passcode", "proposals:decline"),
+    Entry("proposals withdraw", "take back a held proposal for whoever made it", "proposals:withdraw"),
     Entry("proposals resolve", "settle an unknown outcome after checking the ledger", "proposals:resolve"),
     Entry("approvers add", "add an approver; asks for a passcode", "approvers:add"),
     Entry("approvers list", "list the approvers", "approvers:list_approvers"),

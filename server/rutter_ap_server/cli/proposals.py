@@ -3,36 +3,55 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from datetime import datetime
 from typing import Any
 
 from rutter_ap_server.app import App
 from rutter_ap_server.cli.command import AS_JSON, PROPOSAL, argument
-from rutter_ap_server.cli.output import for_people, line, money, note, print_json, table
-from rutter_ap_server.cli.passcode import ask_passcode
+from rutter_ap_server.cli.output import for_people, line, money, print_json
+from rutter_ap_server.cli.passcode import ask_line, ask_passcode
+from rutter_ap_server.cli.proposal_table import show_books
 from rutter_ap_server.cli.running import CHANNEL, app_command
-from rutter_ap_server.guard.views import lines_of
+from rutter_ap_server.cli.screen import show_statement, show_table
+from rutter_ap_server.guard.reports.proposal import full_answer
+from rutter_ap_server.store.engine import Tx
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import CLOSED_STATES, OPEN_STATES, State
 from rutter_ap_tools.errors import BadInput, NotFound
 from rutter_ap_tools.payments import RunPayment
 from rutter_ap_tools.proposals import ProposalAnswer
-from rutter_ap_tools.text import clean
+from rutter_ap_tools.text import clean, quote
 
 _AS = argument("--as", dest="name", default="", help="your name as an approver; needed when there are several")
+_REASON = argument("--reason", default="", help="why; asked for at a terminal")
 
 
 @app_command(argument("--all", action="store_true", help="include settled proposals"), AS_JSON)
 async def list_proposals(app: App, given: argparse.Namespace) -> int:
-    """What waits for a person, newest first."""
+    """What waits for a person, and what happened without one since the last look, newest first."""
     found = await app.store.read(
         lambda tx: tx.proposals.in_states((*OPEN_STATES, *CLOSED_STATES) if given.all else OPEN_STATES)
     )
     if given.json:
         print_json([_brief(one) for one in found])
-    elif found:
-        table([(one.id, one.state, for_people(one.summary)) for one in found])
+        return 0
+
+    def look(tx: Tx) -> tuple[dict[str, int], list[Proposal], datetime]:
+        counts = {one.id: len(tx.proposals.approvals(one.id)) for one in found}
+        unasked = tx.proposals.unasked_since(tx.controls.last_look())
+        tx.controls.note_look()
+        return counts, unasked, tx.now
+
+    counts, unasked, now = await app.store.write(look)
+    if found:
+        show_books(found, counts, now)
     else:
         line("No proposals." if given.all else "No proposals are waiting.")
+    if unasked:
+        line()
+        line("Written without asking anyone, refused or failed since the last look:")
+        show_books(unasked, counts, now)
     return 0
 
 
@@ -45,29 +64,41 @@ async def show(app: App, given: argparse.Namespace) -> int:
 
 @app_command(PROPOSAL, _AS, AS_JSON)
 async def approve(app: App, given: argparse.Namespace) -> int:
-    """Shows what would be released, asks for the passcode, releases it, and says what became of it."""
+    """Shows all that would be released, asks for the passcode, releases it, and says what became of it."""
     named = await proposal_named(app, given.proposal)
     company = await app.company_of(named)
-    proposal = await app.approvals.preview(named.id, company)
-    note(f"{for_people(proposal.summary)}\nCompany: {clean(proposal.company_name, 60)} ({proposal.environment})")
-    for finding in proposal.findings:
-        note(f"  {finding.severity.label}: {for_people(finding.message)} [{finding.code}]")
+    seen = await app.approvals.preview(named.id, company)
+    show_statement(seen.statement, sys.stderr)
+    # What cannot be released asks for no passcode.
+    seen.check()
     name = await _approver(app, given.name)
+    await app.approvals.check_person(seen, name)
     passcode = ask_passcode(f"Passcode for {name}: ")
-    done = await app.approvals.approve(proposal, company, name=name, passcode=passcode, channel=CHANNEL)
-    await _show(app, done, as_json=given.json)
+    done = await app.approvals.approve(seen, company, name=name, passcode=passcode, channel=CHANNEL)
+    await _show(app, done, as_json=given.json, whole=False)
     # Released but held for a second person is a success; an outcome that is not posted is not.
     return 0 if done.state in (State.POSTED, State.HELD) else 1
 
 
-@app_command(PROPOSAL, _AS, AS_JSON)
+@app_command(PROPOSAL, _AS, _REASON, AS_JSON)
 async def decline(app: App, given: argparse.Namespace) -> int:
-    """Declines a held proposal for good."""
+    """Shows a held proposal and declines it for good; the assistant hears the reason."""
     proposal = await proposal_named(app, given.proposal)
+    show_statement((await _answer(app, proposal)).statement, sys.stderr)
     name = await _approver(app, given.name)
+    reason = given.reason or ask_line("Why do you decline it? The assistant hears this: ")
     passcode = ask_passcode(f"Passcode for {name}: ")
-    done = await app.approvals.decline(proposal.id, name=name, passcode=passcode, channel=CHANNEL)
-    await _show(app, done, as_json=given.json)
+    done = await app.approvals.decline(proposal.id, name=name, passcode=passcode, channel=CHANNEL, reason=reason)
+    await _show(app, done, as_json=given.json, whole=False)
+    return 0
+
+
+@app_command(PROPOSAL, _REASON, AS_JSON)
+async def withdraw(app: App, given: argparse.Namespace) -> int:
+    """Takes back a held proposal for whoever made it; nothing is written."""
+    proposal = await proposal_named(app, given.proposal)
+    done = await app.approvals.withdraw(proposal.id, channel=CHANNEL, reason=given.reason)
+    await _show(app, done, as_json=given.json, whole=False)
     return 0
 
 
@@ -112,31 +143,40 @@ async def _approver(app: App, name: str) -> str:
     )
 
 
-async def _show(app: App, proposal: Proposal, *, as_json: bool) -> None:
-    approvals = await app.store.read(lambda tx: tx.proposals.approvals(proposal.id))
-    answer = app.views.answer(proposal, approvals, lines=await lines_of(app.store, proposal))
+async def _answer(app: App, proposal: Proposal) -> ProposalAnswer:
+    return await full_answer(proposal, store=app.store, policy=app.policy, views=app.views)
+
+
+async def _show(app: App, proposal: Proposal, *, as_json: bool, whole: bool = True) -> None:
+    """The proposal as it is now; `whole` shows its statement too, where the person has not just read it."""
+    answer = await _answer(app, proposal)
     if as_json:
         print_json(answer.model_dump(mode="json", exclude_none=True))
         return
     attempt = await app.store.read(lambda tx: tx.attempts.last(proposal.id))
-    _print(answer, attempt.reason if attempt is not None else "")
+    _print(answer, attempt.reason if attempt is not None else "", whole=whole)
 
 
-def _print(answer: ProposalAnswer, sending: str | None) -> None:
+def _print(answer: ProposalAnswer, sending: str | None, *, whole: bool) -> None:
     one = answer.proposal
     line(f"{one.state.upper()}: {for_people(one.summary)}")
-    line(f"company: {clean(answer.company.name or answer.company.id, 60)} ({answer.environment})")
-    line(f"proposal: {one.id}")
-    for finding in one.findings:
-        line(f"{finding.severity.label}: {for_people(finding.message)} [{finding.code}]")
-    if one.approvals_needed:
-        line(f"approvals: {len(one.approvals)} of {one.approvals_needed}")
-    for approval in one.approvals:
-        line(f"approved by {approval.approver} ({approval.channel}) at {approval.at:%Y-%m-%d %H:%M} UTC")
+    if whole:
+        show_statement(answer.statement)
+    else:
+        line(f"company: {clean(answer.company.name or answer.company.id, 60)} ({answer.environment})")
+        line(f"proposal: {one.id}")
+        for finding in one.findings:
+            line(f"{finding.severity.label}: {for_people(finding.message)} [{finding.code}]")
+        if one.approvals_needed:
+            line(f"approvals: {len(one.approvals)} of {one.approvals_needed}")
+        for approval in one.approvals:
+            line(f"approved by {approval.approver} ({approval.channel}) at {approval.at:%Y-%m-%d %H:%M} UTC")
+    if one.closed_by:
+        line(f"{one.state} by {clean(one.closed_by)}: {quote(one.closed_reason, 1000) or 'no reason given'}")
     if one.record:
         line(f"record: {one.record.kind} {one.record.id}")
     if answer.lines:
-        table([_payment(payment) for payment in answer.lines], right=[3])
+        show_table(("bill", "payee", "due", "amount", "outcome"), [_payment(payment) for payment in answer.lines])
     if sending:
         line(f"sending: {for_people(sending)}")
     if answer.release_url:
@@ -149,7 +189,7 @@ def _payment(payment: RunPayment) -> tuple[str, ...]:
     return (
         clean(payment.document_number or payment.bill_id, 40),
         clean(payment.vendor.name or payment.vendor.id, 40),
-        f"due {payment.due_date}" if payment.due_date else "",
+        str(payment.due_date or ""),
         money(payment.amount.money),
         payment.status + (f": {for_people(clean(payment.note, 120))}" if payment.note else ""),
     )
@@ -159,7 +199,7 @@ def _step(state: str, proposal_id: str) -> str:
     """What a person may do about a proposal in that state."""
     match state:
         case State.HELD:
-            return f"`rutter-ap proposals approve {proposal_id}`, or decline it."
+            return f"`rutter-ap proposals approve {proposal_id}`, or `rutter-ap proposals decline {proposal_id}`."
         case State.RELEASED | State.DISPATCHING:
             return f"It is being sent. Run `rutter-ap proposals show {proposal_id}` in a minute."
         case State.UNKNOWN:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from dataclasses import dataclass
+from datetime import datetime
 
 import anyio.to_thread
 from argon2 import PasswordHasher
@@ -14,19 +15,24 @@ from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard import journal
 from rutter_ap_server.guard.authorize import LEASE_SECONDS, release_lease
 from rutter_ap_server.guard.dispatch import Dispatcher
+from rutter_ap_server.guard.judge import covers_of
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
+from rutter_ap_server.guard.released_sums import owed_with
+from rutter_ap_server.guard.statement import statement_of
 from rutter_ap_server.guard.writes.base import Batch
 from rutter_ap_server.guard.writes.registry import proposed_by, write_named
 from rutter_ap_server.store.approvers import Approver
 from rutter_ap_server.store.engine import Store, Tx
-from rutter_ap_server.store.proposals import Proposal
+from rutter_ap_server.store.proposals import Approval, Proposal
 from rutter_ap_server.store.states import State
 from rutter_ap_tools.errors import BadInput, NotFound, PersonError
 from rutter_ap_tools.findings import Severity
+from rutter_ap_tools.statement import Statement
 from rutter_ap_tools.text import clean, fold
 
 PASSCODE_CHARACTERS_MIN = 8
+REASON_CHARACTERS_MAX = 500
 _LOCK_AFTER = 5
 _LOCK_SECONDS = 900
 # argon2id with the library's own parameters (RFC 9106, low-memory profile).
@@ -39,6 +45,21 @@ class NotReleased(PersonError):
     """A person tried to release or decline and could not."""
 
     code = "approval.refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A proposal as it was shown to a person, at that moment."""
+
+    proposal: Proposal
+    statement: Statement
+    at: datetime
+
+    def check(self) -> None:
+        """Raises `NotReleased` if nobody can release it now, so that no passcode is asked for in vain."""
+        if self.proposal.state != State.HELD or self.proposal.expires_at <= self.at:
+            raise _not_waiting(self.proposal)
+        _check_not_refused(self.proposal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,35 +119,58 @@ class Approvals:
             raise _locked()
         return approver
 
-    async def preview(self, proposal_id: str, company: Company) -> Proposal:
-        """The proposal, judged again, to show to the person who is about to release it."""
-        return await self.dispatcher.reassess(proposal_id, company)
+    async def preview(self, proposal_id: str, company: Company) -> Preview:
+        """The proposal, judged again, and all that a person must be shown before releasing it."""
+        proposal = await self.dispatcher.reassess(proposal_id, company)
+        policy = self.dispatcher.policy.read()
+        return await self.store.read(lambda tx: Preview(proposal, statement_of(tx, proposal, policy), tx.now))
 
-    async def approve(self, seen: Proposal, company: Company, *, name: str, passcode: str, channel: str) -> Proposal:
+    async def approve(self, seen: Preview, company: Company, *, name: str, passcode: str, channel: str) -> Proposal:
         """Releases what the person saw; once enough people have released it, the proposal is sent at once.
 
-        `seen` is the result of `preview`: if the facts have changed since, nothing is released. Raises `NotReleased`
-        for that and when the proposal is not held, and any `ApError` that prevented sending it.
+        `seen` is the result of `preview`: if a fact or a finding is new since, nothing is released. Raises
+        `NotReleased` for that and when the proposal is not held, and any `ApError` that prevented sending it.
         """
         approver = await self.verify(name, passcode, channel=channel)
-        await self.dispatcher.reassess(seen.id, company)
+        await self.dispatcher.reassess(seen.proposal.id, company)
         policy = self.dispatcher.policy.read()
         released = await self.store.write(lambda tx: _approve(tx, seen, approver.name, channel, policy))
         if released.state == State.RELEASED:
-            return await self.dispatcher.dispatch(seen.id, company)
+            return await self.dispatcher.dispatch(seen.proposal.id, company)
         return released
 
-    async def decline(self, proposal_id: str, *, name: str, passcode: str, channel: str) -> Proposal:
-        """Declines a held proposal permanently."""
+    async def decline(self, proposal_id: str, *, name: str, passcode: str, channel: str, reason: str = "") -> Proposal:
+        """Declines a held proposal for good; the assistant hears the reason."""
         approver = await self.verify(name, passcode, channel=channel)
 
         def decline(tx: Tx) -> Proposal:
-            if not tx.proposals.move(proposal_id, [State.HELD], State.DECLINED):
+            said = clean(reason, REASON_CHARACTERS_MAX)
+            if not journal.decline(tx, proposal_id, actor=approver.name, channel=channel, reason=said):
                 raise _not_waiting(tx.proposals.get(proposal_id))
-            tx.audit.append("declined", actor=approver.name, proposal_id=proposal_id, channel=channel)
             return journal.get(tx, proposal_id)
 
         return await self.store.write(decline)
+
+    async def withdraw(self, proposal_id: str, *, channel: str, reason: str = "") -> Proposal:
+        """Takes a held proposal back for whoever made it. Nobody has to prove anything: nothing is written by it."""
+
+        def withdraw(tx: Tx) -> Proposal:
+            said = clean(reason, REASON_CHARACTERS_MAX)
+            if not journal.withdraw(tx, proposal_id, actor=channel, channel=channel, reason=said):
+                raise _not_waiting(tx.proposals.get(proposal_id))
+            return journal.get(tx, proposal_id)
+
+        return await self.store.write(withdraw)
+
+    async def check_person(self, seen: Preview, name: str) -> None:
+        """Raises `NotReleased` if this person may not release what they saw, before they are asked to prove it."""
+        policy = self.dispatcher.policy.read()
+
+        def check(tx: Tx) -> None:
+            _check_person(tx, seen.proposal, name, policy)
+            _check_first_time(tx.proposals.approvals(seen.proposal.id), name)
+
+        await self.store.read(check)
 
     async def settle_by_hand(
         self, proposal_id: str, outcome: str, *, name: str, passcode: str, channel: str, company: Company
@@ -211,7 +255,7 @@ def _not_waiting(proposal: Proposal | None) -> NotReleased:
     )
 
 
-def _check_person(proposal: Proposal, approver: str, policy: Policy) -> None:
+def _check_person(tx: Tx, proposal: Proposal, approver: str, policy: Policy) -> None:
     """Raises `NotReleased` if this person may not release this write, whatever others have released."""
     if not policy.preparer_may_approve and prepared_by(proposal.preparer, approver):
         raise NotReleased(
@@ -219,12 +263,22 @@ def _check_person(proposal: Proposal, approver: str, policy: Policy) -> None:
             code="approver.is_preparer",
             next_step="Another approver must release it.",
         )
-    reason = policy.may_release(approver, proposal.tool, proposal.money)
+    # A maximum is for what is owed, not for one part of it.
+    reason = policy.may_release(approver, proposal.tool, owed_with(tx, proposal, policy))
     if reason is not None:
         raise NotReleased(
             f"{reason}; nothing was released",
             code="approval.not_theirs",
             next_step="Ask another approver to release it, or change [approvers] in the policy.",
+        )
+
+
+def _check_first_time(given: tuple[Approval, ...], approver: str) -> None:
+    if any(a.approver == approver and a.channel != "chat" for a in given):
+        raise NotReleased(
+            "this approver has already released it; a second, different approver is needed",
+            code="approval.same_person",
+            next_step="Another approver must release it.",
         )
 
 
@@ -235,41 +289,37 @@ def prepared_by(preparer: str, approver: str) -> bool:
     return fold(approver) in names
 
 
-def _approve(tx: Tx, seen: Proposal, approver: str, channel: str, policy: Policy) -> Proposal:
-    proposal_id = seen.id
+def _check_not_refused(proposal: Proposal) -> None:
+    """Raises `NotReleased` while a rule refuses it for a reason that will pass; else it would not be held."""
+    severe = [f.message for f in proposal.findings if f.severity is Severity.REFUSE]
+    if severe:
+        raise NotReleased(
+            f"it cannot be released now: {'; '.join(severe)}",
+            code="approval.refused_now",
+            next_step="Nothing was released. Try again once this no longer applies.",
+        )
+
+
+def _approve(tx: Tx, seen: Preview, approver: str, channel: str, policy: Policy) -> Proposal:
+    proposal_id = seen.proposal.id
     proposal = journal.get(tx, proposal_id)
     if proposal.state != State.HELD:
         raise _not_waiting(proposal)
-    if proposal.fingerprint != seen.fingerprint:
+    if not proposal.requires <= covers_of(seen.proposal.requires):
         raise NotReleased(
-            "the bill, the vendor or the account changed since you looked; nothing was released",
+            "something changed since you looked: a fact moved or a finding is new; nothing was released",
             code="approval.facts_moved",
             next_step="Review the proposal again and release it if it is still correct.",
         )
     if proposal.expires_at <= tx.now:
         journal.expire(tx, proposal_id)
         return journal.get(tx, proposal_id)
-    if proposal.verdict is Severity.REFUSE:
-        # The reason will pass, or it would no longer be held. An approval stored now could not be given again
-        # afterwards.
-        severe = [f.message for f in proposal.findings if f.severity is Severity.REFUSE]
-        raise NotReleased(
-            f"it cannot be released now: {'; '.join(severe)}",
-            code="approval.refused_now",
-            next_step="Nothing was released. Try again once this no longer applies.",
-        )
-    _check_person(proposal, approver, policy)
+    # An approval stored now could not be given again once the reason has passed.
+    _check_not_refused(proposal)
+    _check_person(tx, proposal, approver, policy)
     given = tx.proposals.approvals(proposal_id)
-    if any(a.approver == approver and a.channel != "chat" for a in given):
-        raise NotReleased(
-            "this approver has already released it; a second, different approver is needed",
-            code="approval.same_person",
-            next_step="Another approver must release it.",
-        )
-    tx.proposals.approve(proposal_id, approver, channel, proposal.fingerprint)
-    tx.audit.append(
-        "approved", actor=approver, proposal_id=proposal_id, channel=channel, fingerprint=proposal.fingerprint
-    )
+    _check_first_time(given, approver)
+    journal.approve(tx, proposal, seen.statement, actor=approver, channel=channel)
     # An answer in the chat counts only for the verdict `ask`, and there a single release is enough anyway.
     people = {a.approver for a in given if a.channel != "chat"} | {approver}
     if len(people) >= max(1, proposal.approvals_needed):

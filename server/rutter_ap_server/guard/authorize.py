@@ -8,6 +8,7 @@ from rutter_ap_server.guard import batches, journal
 from rutter_ap_server.guard.judge import BatchFacts, Judgement, assess
 from rutter_ap_server.guard.policy import WINDOWS, Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
+from rutter_ap_server.guard.released_sums import owed_with
 from rutter_ap_server.guard.store_facts import blocked_by_other_write
 from rutter_ap_server.guard.writes.base import Batch, Facts, Write
 from rutter_ap_server.store.engine import Tx
@@ -75,7 +76,7 @@ def authorize(
         in_flight_states=SENDING_STATES,
         with_limits=reserves,
     )
-    given = tuple(one for one in valid_approvals(tx, proposal, policy) if one.fingerprint == judgement.fingerprint)
+    given = tuple(one for one in valid_approvals(tx, proposal, policy) if judgement.requires <= one.covers)
     released = is_sufficient(proposal, judgement, given)
     state = State.DISPATCHING if released else State.REFUSED if is_permanent(judgement) else State.HELD
     journal.note_judgement(tx, proposal_id, judgement)
@@ -98,7 +99,7 @@ def authorize(
 
 
 def is_sufficient(proposal: Proposal, judgement: Judgement, approvals: tuple[Approval, ...]) -> bool:
-    """Whether the releases given cover this judgement: enough distinct people, for exactly these facts.
+    """Whether the releases given cover this judgement: enough distinct people, for all that was written and found.
 
     An answer in the chat counts only for the verdict `ask`. A line needs at least as many people as its run, as long as
     the release is the run's; once the line was held on its own, its own judgement says how many.
@@ -109,8 +110,7 @@ def is_sufficient(proposal: Proposal, judgement: Judgement, approvals: tuple[App
     counted = {
         approval.approver
         for approval in approvals
-        if approval.fingerprint == judgement.fingerprint
-        and (approval.channel != "chat" or judgement.verdict <= Severity.ASK)
+        if judgement.requires <= approval.covers and (approval.channel != "chat" or judgement.verdict <= Severity.ASK)
     }
     return len(counted) >= needed
 
@@ -127,7 +127,7 @@ def valid_approvals(tx: Tx, proposal: Proposal, policy: Policy) -> tuple[Approva
         if one.channel == "chat"
         or (
             one.approver in known
-            and any(policy.may_release(one.approver, of.tool, of.money) is None for of in released_as)
+            and any(policy.may_release(one.approver, of.tool, owed_with(tx, of, policy)) is None for of in released_as)
         )
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rutter_ap_server.guard import journal
 from rutter_ap_server.guard.journal import CompanyOf
-from rutter_ap_server.guard.judge import Judgement
+from rutter_ap_server.guard.judge import Judgement, covers_of
 from rutter_ap_server.store.canonical import canonical
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_server.store.proposals import Approval, Proposal
@@ -18,8 +18,8 @@ _ENDED = (State.POSTED, State.FAILED)
 def open_members(tx: Tx, run: Proposal, judgement: Judgement, approvals: tuple[Approval, ...]) -> None:
     """Stores every line as released by the people who released the run, each for its own facts.
 
-    A line is exactly the write `pay_bill` would propose: a held proposal for it is superseded, and one already in
-    progress is left alone, so that no bill is ever paid by both.
+    A bill that was paid meanwhile is no line any more. A line is exactly the write `pay_bill` would propose: a held
+    proposal for it is superseded, and one already in progress is left alone, so that no bill is ever paid by both.
     """
     for prepared, judged in judgement.parts:
         earlier = tx.proposals.open_with_digest(prepared.company_id, prepared.digest)
@@ -42,8 +42,17 @@ def open_members(tx: Tx, run: Proposal, judgement: Judgement, approvals: tuple[A
             run_id=run.id,
         )
         journal.propose(tx, line, judged)
+        # A line is released for what was found of it and of the run as a whole, and for nothing found later.
+        covers = covers_of(judged.requires | judgement.requires)
         for approval in approvals:
-            tx.proposals.approve(line.id, approval.approver, approval.channel, judged.fingerprint)
+            tx.proposals.approve(
+                line.id,
+                approval.approver,
+                approval.channel,
+                judged.fingerprint,
+                covers=covers,
+                statement=approval.statement,
+            )
         tx.audit.append("released", actor="guard", proposal_id=line.id, channel="run", run=run.id)
     tx.audit.append("run_opened", actor="guard", proposal_id=run.id, lines=len(judgement.parts))
 

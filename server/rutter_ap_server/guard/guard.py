@@ -15,7 +15,8 @@ recorded in the audit chain, in the same transaction (`journal.py`).
       │              │                 ├──> failed       it was not recorded
       │              │                 └──> unknown ───> posted or failed, once that is known
       ├──> refused   └──> held          the facts changed: the release is void, people are asked again
-      ├──> declined
+      ├──> declined      a person said no; asked again, the same obligation needs an approver
+      ├──> withdrawn     whoever proposed it took it back
       ├──> superseded    a payment run pays its bill instead
       └──> expired
 """
@@ -31,9 +32,10 @@ from rutter_ap_server.guard import journal
 from rutter_ap_server.guard.authorize import is_permanent
 from rutter_ap_server.guard.dispatch import Dispatcher
 from rutter_ap_server.guard.journal import CompanyOf
-from rutter_ap_server.guard.judge import Judgement, assess, gather_facts
+from rutter_ap_server.guard.judge import Judgement, assess, covers_of, gather_facts
 from rutter_ap_server.guard.policy import Policy, PolicyFile
 from rutter_ap_server.guard.prepared import PreparedWrite
+from rutter_ap_server.guard.statement import body_of, statement_of
 from rutter_ap_server.guard.store_facts import linked_accounts
 from rutter_ap_server.guard.views import Views, nothing_recorded, run_result
 from rutter_ap_server.guard.writes.base import Batch, Write
@@ -44,6 +46,7 @@ from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import IN_FLIGHT_STATES, State
 from rutter_ap_tools.errors import Refused
 from rutter_ap_tools.findings import Severity
+from rutter_ap_tools.statement import Statement, render_statement
 from rutter_ap_tools.wire import WriteArguments, WriteResult
 
 
@@ -72,7 +75,7 @@ class Guard:
         policy = self.policy.read()
         write = write_for(request)
         prepared = await write.prepare(request, company, linked_accounts(self.store, company.id))  # 1. prepare
-        earlier = await self._settled_or_on_its_way(prepared, policy)
+        earlier = await self._on_its_way(prepared)
         if earlier is not None and not request.dry_run:
             if earlier.state == State.RELEASED:
                 # It was released before, but Rutter could not be reached. The release is still valid, so it is tried
@@ -85,7 +88,7 @@ class Guard:
         if request.dry_run:
             tried = self.views.dry_run(company.identity, prepared, judgement)
             return run_result(tried, prepared.fields, ()) if isinstance(write, Batch) else tried
-        proposal = await self._hold(prepared, judgement, company, policy, preparer)
+        proposal = await self._hold(prepared, judgement, company, policy, preparer, request.reason)
         if proposal.state == State.HELD:
             proposal = await self._release(proposal, policy, interaction)  # 4. release
         if proposal.state == State.RELEASED:
@@ -107,17 +110,12 @@ class Guard:
             raise nothing_recorded(proposal, lines)
         return run_result(self.views.result(proposal), proposal.fields, lines)
 
-    async def _settled_or_on_its_way(self, prepared: PreparedWrite, policy: Policy) -> Proposal | None:
-        """An earlier proposal for the same write that needs no new judgement: in progress, or recently declined."""
-        waits = timedelta(hours=policy.proposals.expire_hours)
+    async def _on_its_way(self, prepared: PreparedWrite) -> Proposal | None:
+        """An earlier proposal for the same write whose outcome is open, so that it needs no new judgement."""
 
         def look(tx: Tx) -> Proposal | None:
             latest = tx.proposals.latest_with_digest(prepared.company_id, prepared.digest)
-            if latest is None:
-                return None
-            if latest.state in IN_FLIGHT_STATES:
-                return latest
-            return latest if latest.state == State.DECLINED and tx.now - latest.updated_at < waits else None
+            return latest if latest is not None and latest.state in IN_FLIGHT_STATES else None
 
         return await self.store.read(look)
 
@@ -128,7 +126,13 @@ class Guard:
         return await self.store.read(lambda tx: assess(tx, write, prepared, facts, policy, with_limits=with_limits))
 
     async def _hold(
-        self, prepared: PreparedWrite, judgement: Judgement, company: Company, policy: Policy, preparer: str
+        self,
+        prepared: PreparedWrite,
+        judgement: Judgement,
+        company: Company,
+        policy: Policy,
+        preparer: str,
+        reason: str,
     ) -> Proposal:
         """Stores the proposal, or continues the open one for the same write."""
 
@@ -146,6 +150,7 @@ class Guard:
                     preparer=preparer,
                     state=State.REFUSED if judgement.verdict is Severity.REFUSE else State.HELD,
                     expires_at=tx.now + timedelta(hours=policy.proposals.expire_hours),
+                    reason=reason,
                 )
                 journal.propose(tx, fresh, judgement)
                 return fresh
@@ -179,15 +184,24 @@ class Guard:
             if current.state != State.HELD:
                 return current
         valid = policy.asking.valid_seconds
-        question_id = await self.store.write(lambda tx: tx.questions.ask(proposal.id, proposal.fingerprint, valid))
+        shown = await self.store.read(lambda tx: statement_of(tx, proposal, policy))
+
+        def note(tx: Tx) -> str:
+            tx.proposals.keep_statement(proposal.id, shown.digest, body_of(shown))
+            return tx.questions.ask(proposal.id, proposal.fingerprint, valid, statement=shown.digest)
+
+        question_id = await self.store.write(note)
         typed = proposal.money if policy.asking.must_be_typed(proposal.money) else None
-        question = Question(question_id, _question(proposal), policy.asking.timeout_seconds, typed)
+        question = Question(question_id, _question(proposal, shown), policy.asking.timeout_seconds, typed)
         answer = await interaction.ask(question)
         _, current = await self._consume(proposal, question_id, answer)
         return current
 
     async def _consume(self, proposal: Proposal, question_id: str, answer: Reply) -> tuple[bool, Proposal]:
-        """Accepts an answer once. Anything but a yes leaves the proposal held, as some clients decline on their own."""
+        """Accepts an answer once: a yes releases, a no declines, and anything else leaves the proposal held.
+
+        Some clients decline on their own. What was declined may be proposed again, and then needs an approver.
+        """
 
         def consume(tx: Tx) -> tuple[bool, Proposal]:
             taken = tx.questions.answer(question_id, proposal.id, proposal.fingerprint, answer.value)
@@ -195,8 +209,17 @@ class Guard:
                 return False, journal.get(tx, proposal.id)
             tx.audit.append("answered", actor="chat", proposal_id=proposal.id, answer=answer.value)
             if answer is Reply.ACCEPTED:
-                tx.proposals.approve(proposal.id, "chat", "chat", proposal.fingerprint)
+                tx.proposals.approve(
+                    proposal.id,
+                    "chat",
+                    "chat",
+                    proposal.fingerprint,
+                    covers=covers_of(proposal.requires),
+                    statement=tx.questions.statement(question_id),
+                )
                 return True, _released(tx, proposal, "chat")
+            if answer is Reply.DECLINED:
+                journal.decline(tx, proposal.id, actor="chat", channel="chat", reason="")
             return True, journal.get(tx, proposal.id)
 
         return await self.store.write(consume)
@@ -207,7 +230,7 @@ def _released(tx: Tx, proposal: Proposal, channel: str) -> Proposal:
     return journal.get(tx, proposal.id)
 
 
-def _question(proposal: Proposal) -> str:
-    reasons = "; ".join(f.message for f in proposal.findings if not f.code.startswith("policy."))
+def _question(proposal: Proposal, shown: Statement) -> str:
+    """The question with the whole statement: a person must not confirm what they were not shown."""
     where = f"{proposal.company_name} ({proposal.environment})"
-    return f"{proposal.summary}? Company: {where}." + (f" Note: {reasons}." if reasons else "")
+    return f"{proposal.summary}? Company: {where}.\n{render_statement(shown)}"

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from rutter_ap_server.guard.judge import Judgement, Observations
+from rutter_ap_server.guard.judge import Judgement, Observations, covers_of
 from rutter_ap_server.guard.prepared import PreparedWrite
+from rutter_ap_server.guard.statement import body_of, stored_sections
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import SENDING_STATES, State
 from rutter_ap_tools.errors import NotFound
+from rutter_ap_tools.statement import Statement
 
 
 def get(tx: Tx, proposal_id: str) -> Proposal:
@@ -24,7 +26,7 @@ def get(tx: Tx, proposal_id: str) -> Proposal:
 
 
 def note_judgement(tx: Tx, proposal_id: str, judgement: Judgement) -> None:
-    """Stores a newer judgement; approvals given for other facts no longer count."""
+    """Stores a newer judgement; approvals that do not cover all of it no longer count."""
     tx.proposals.update_judgement(
         proposal_id,
         findings=judgement.findings,
@@ -32,6 +34,8 @@ def note_judgement(tx: Tx, proposal_id: str, judgement: Judgement) -> None:
         needed=judgement.approvals_needed,
         fingerprint=judgement.fingerprint,
         policy=judgement.policy_version,
+        sections=stored_sections(judgement.sections),
+        requires=judgement.requires,
     )
     _note_policy(tx, judgement)
     tx.audit.append("judged", actor="guard", proposal_id=proposal_id, **judged(judgement))
@@ -92,6 +96,7 @@ def new_proposal(
     preparer: str,
     state: State,
     expires_at: datetime,
+    reason: str = "",
     approvals_needed: int | None = None,
     run_id: str | None = None,
 ) -> Proposal:
@@ -123,6 +128,9 @@ def new_proposal(
         updated_at=tx.now,
         expires_at=expires_at,
         run_id=run_id,
+        sections=stored_sections(judgement.sections),
+        requires=judgement.requires,
+        reason=reason,
     )
 
 
@@ -140,7 +148,29 @@ def propose(tx: Tx, proposal: Proposal, judgement: Judgement) -> None:
         environment=proposal.environment,
         digest=proposal.digest,
         fields=proposal.fields,
+        reason=proposal.reason,
         **judged(judgement),
+    )
+
+
+def approve(tx: Tx, proposal: Proposal, statement: Statement, *, actor: str, channel: str) -> None:
+    """Records a person's release of exactly what they were shown, which is kept whole."""
+    tx.proposals.keep_statement(proposal.id, statement.digest, body_of(statement))
+    tx.proposals.approve(
+        proposal.id,
+        actor,
+        channel,
+        proposal.fingerprint,
+        covers=covers_of(proposal.requires),
+        statement=statement.digest,
+    )
+    tx.audit.append(
+        "approved",
+        actor=actor,
+        proposal_id=proposal.id,
+        channel=channel,
+        fingerprint=proposal.fingerprint,
+        statement=statement.digest,
     )
 
 
@@ -148,6 +178,24 @@ def expire(tx: Tx, proposal_id: str) -> None:
     """Expires a proposal that was not released, or not sent, in time."""
     if tx.proposals.move(proposal_id, [State.HELD, State.RELEASED], State.EXPIRED):
         tx.audit.append("expired", actor="guard", proposal_id=proposal_id)
+
+
+def decline(tx: Tx, proposal_id: str, *, actor: str, channel: str, reason: str) -> bool:
+    """Declines a held proposal, with the person's reason; False if it is not held any more."""
+    closed = {"closed_by": actor, "closed_reason": reason}
+    if not tx.proposals.move(proposal_id, [State.HELD], State.DECLINED, **closed):
+        return False
+    tx.audit.append("declined", actor=actor, proposal_id=proposal_id, channel=channel, reason=reason)
+    return True
+
+
+def withdraw(tx: Tx, proposal_id: str, *, actor: str, channel: str, reason: str) -> bool:
+    """Takes back a held proposal on behalf of whoever made it; False if it is not held any more."""
+    closed = {"closed_by": actor, "closed_reason": reason}
+    if not tx.proposals.move(proposal_id, [State.HELD], State.WITHDRAWN, **closed):
+        return False
+    tx.audit.append("withdrawn", actor=actor, proposal_id=proposal_id, channel=channel, reason=reason)
+    return True
 
 
 def release(tx: Tx, proposal_id: str, *, actor: str, channel: str) -> None:

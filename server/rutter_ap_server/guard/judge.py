@@ -12,11 +12,24 @@ from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.shared_rules import SHARED_RULES, SharedRule
+from rutter_ap_server.guard.statement import judged_sections
 from rutter_ap_server.guard.store_facts import StoreFacts, store_facts, windows_broken
 from rutter_ap_server.guard.untrusted import worth_remembering
-from rutter_ap_server.guard.writes.base import Batch, Facts, Preparable, Write, ability_of, approve, finding, refuse
+from rutter_ap_server.guard.writes.base import (
+    Batch,
+    Facts,
+    MemberWords,
+    Preparable,
+    Unchecked,
+    Write,
+    ability_of,
+    approve,
+    finding,
+    refuse,
+)
 from rutter_ap_server.guard.writes.parties import bill_words
 from rutter_ap_server.guard.writes.pay_bill_rules import amount_over_tier
+from rutter_ap_server.guard.writes.wording import Description
 from rutter_ap_server.rutter.platforms import shows_closing_date
 from rutter_ap_server.store.canonical import digest
 from rutter_ap_server.store.engine import Tx
@@ -24,6 +37,7 @@ from rutter_ap_server.store.states import IN_FLIGHT_STATES, State
 from rutter_ap_tools.errors import ApError
 from rutter_ap_tools.findings import Finding, Severity, verdict
 from rutter_ap_tools.money import Money
+from rutter_ap_tools.statement import Section
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +54,10 @@ class Observations:
 class Judgement:
     """The guard's judgement of a write, under one policy and for one set of facts.
 
-    `parts` are the judgements of a batch's members.
+    `fingerprint` is the hash of everything that would be written and of the facts behind it. `passed` are the checks
+    that found nothing, `unchecked` those that could not be made, each with the reason. `sections` are the judged part
+    of the statement, `parts` the judgements of a batch's members that are still to be written, and `of_the_whole` the
+    findings about the batch itself.
     """
 
     findings: tuple[Finding, ...]
@@ -48,6 +65,22 @@ class Judgement:
     fingerprint: str
     remembered: Observations = Observations()
     parts: tuple[tuple[PreparedWrite, Judgement], ...] = ()
+    passed: tuple[str, ...] = ()
+    unchecked: tuple[tuple[str, str], ...] = ()
+    sections: tuple[Section, ...] = ()
+    of_the_whole: tuple[Finding, ...] = ()
+
+    @property
+    def requires(self) -> frozenset[str]:
+        """What a release must cover: the write with its facts, and every finding that needs an approver.
+
+        A release given for more still counts, so a finding that has gone, or a bill of a run that was paid meanwhile,
+        voids nothing; one that is new voids every release.
+        """
+        if not self.parts:
+            return frozenset({f"facts:{self.fingerprint}", *_needing_approval(self.findings)})
+        of_members = {f"{part.digest}:{key}" for part, judged in self.parts for key in judged.requires}
+        return frozenset(of_members | _needing_approval(self.of_the_whole))
 
     @property
     def verdict(self) -> Severity:
@@ -62,16 +95,39 @@ class Judgement:
         return 2 if any(f.code == "amount.two_approvers" for f in self.findings) else 1
 
 
+def covers_of(requires: Iterable[str]) -> frozenset[str]:
+    """What a release of exactly this covers. Whoever agreed that two must release agreed that one must."""
+    keys = set(requires)
+    less = {key.replace("amount.two_approvers", "amount.approver") for key in keys}
+    return frozenset(keys | less)
+
+
+def _needing_approval(findings: Iterable[Finding]) -> set[str]:
+    return {one.code for one in findings if one.severity >= Severity.APPROVE}
+
+
 @dataclass(frozen=True, slots=True)
 class BatchFacts:
     """The facts of each member of a batch, in order."""
 
     members: tuple[Facts[Any], ...]
 
-    @property
-    def fingerprint(self) -> str:
-        """The hash that an approval of the whole batch is bound to."""
-        return digest({"lines": [digest(one.binding) for one in self.members]})
+
+def fingerprint_of(write: Write[Any], prepared: PreparedWrite, facts: Facts[Any]) -> str:
+    """The hash of all that would be written, as it is sent and as people read it, and of the facts behind it."""
+    return _hash_of(prepared, facts, write.describe(prepared, facts))
+
+
+def _hash_of(prepared: PreparedWrite, facts: Facts[Any], words: Description) -> str:
+    return digest(
+        {
+            "tool": prepared.tool,
+            "fields": prepared.fields,
+            "words": [section.model_dump() for section in words.fields],
+            "facts": facts.binding,
+            "texts": [list(text) for text in facts.texts],
+        }
+    )
 
 
 async def gather_facts(
@@ -96,6 +152,7 @@ async def _gather_one(
         vendor=gathered.vendor,
         texts=gathered.texts,
         arguments=gathered.arguments,
+        names=gathered.names,
         now=company.clock.now(),
         today=company.clock.today(),
         ability=ability_of(company.platform, write.needed(prepared)),
@@ -127,6 +184,9 @@ async def _gather_members(
     return tuple(gathered[number] for number in range(len(members)))
 
 
+Checked = Finding | Unchecked | list[Finding] | None
+
+
 def judge(
     write: Write[Any],
     prepared: PreparedWrite,
@@ -141,14 +201,42 @@ def judge(
     `without` names shared rules that a report about the past cannot apply; a write that is sent is judged by all.
     """
     company = policy.of(prepared.company_id).closed(facts.closed_up_to)
-    spoken = [rule(prepared, facts.seen, company) for rule in write.rules]
-    found = [one for one in spoken if one is not None]
-    for shared in SHARED_RULES:
-        if shared not in without:
-            found += shared(write, prepared, facts, stored, company)
+    checks: list[tuple[str, Checked]] = [(rule.__name__, rule(prepared, facts.seen, company)) for rule in write.rules]
+    checks += [
+        (shared.__name__, shared(write, prepared, facts, stored, company))
+        for shared in SHARED_RULES
+        if shared not in without
+    ]
+    found, passed, unchecked = _sorted_out(checks)
     adjusted = [*apply_policy(found, company), *base_findings(write, company)]
     ordered = tuple(sorted(adjusted, key=lambda f: (-f.severity, f.code)))
-    return Judgement(ordered, policy.version, facts.fingerprint, _remembered(facts))
+    words = write.describe(prepared, facts)
+    return Judgement(
+        ordered,
+        policy.version,
+        _hash_of(prepared, facts, words),
+        _remembered(facts),
+        passed=passed,
+        unchecked=unchecked,
+        sections=judged_sections(words, ordered, passed, unchecked),
+    )
+
+
+def _sorted_out(
+    checks: Iterable[tuple[str, Checked]],
+) -> tuple[list[Finding], tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """What the checks found, those that found nothing, and those that could not be made."""
+    found: list[Finding] = []
+    passed, unchecked = [], []
+    for rule, result in checks:
+        name = rule.replace("_", " ")
+        if isinstance(result, Unchecked):
+            unchecked.append((name, result.why))
+        elif not result:
+            passed.append(name)
+        else:
+            found += result if isinstance(result, list) else [result]
+    return found, tuple(passed), tuple(unchecked)
 
 
 def apply_policy(found: Iterable[Finding], policy: Policy) -> Iterable[Finding]:
@@ -182,7 +270,6 @@ def _remembered(facts: Facts[Any]) -> Observations:
 _GATHERED_AT_ONCE = 4
 # The most payments a question can list; nobody reads more than that in a chat.
 CHAT_LINES_MAX = 6
-_BILLS_NAMED_MAX = 3
 # Reported once for a run, because they are the same for each of its lines.
 _OF_THE_WHOLE = ("freeze.active", "payment.quiet_hours", "platform.unsupported", "platform.undocumented")
 
@@ -197,11 +284,15 @@ def assess(
     except_id: str | None = None,
     in_flight_states: Collection[State] = IN_FLIGHT_STATES,
     with_limits: bool = False,
+    beside: Money | None = None,
 ) -> Judgement:
-    """The judgement of a write given the ledger and the store now; `with_limits` includes the rolling limits."""
+    """The judgement of a write given the ledger and the store now; `with_limits` includes the rolling limits.
+
+    `beside` is what the other payments of the same run pay to its vendor.
+    """
     if isinstance(write, Batch):
         assert isinstance(facts, BatchFacts)
-        return _assess_batch(tx, write, prepared, facts, policy, in_flight_states)
+        return _assess_batch(tx, write, prepared, facts, policy, except_id, in_flight_states)
     assert isinstance(facts, Facts)
     stored = store_facts(
         tx,
@@ -212,6 +303,7 @@ def assess(
         except_id=except_id,
         in_flight_states=in_flight_states,
         with_limits=with_limits,
+        beside=beside,
     )
     return judge(write, prepared, facts, stored, policy)
 
@@ -222,6 +314,7 @@ def _assess_batch(
     prepared: PreparedWrite,
     facts: BatchFacts,
     policy: Policy,
+    except_id: str | None,
     in_flight_states: Collection[State],
 ) -> Judgement:
     """Judges each member as if it were alone, and the batch by its total.
@@ -229,45 +322,95 @@ def _assess_batch(
     One release covers all of it, so the batch is at least as severe as its most severe member, its total is treated
     like the amount of one payment, and no rolling limit may be exceeded partway through.
     """
-    parts, members = [], batch.members(prepared)
-    for member, member_facts in zip(members, facts.members, strict=True):
-        alone = assess(tx, batch.member, member, member_facts, policy, in_flight_states=in_flight_states)
-        parts.append((member, alone))
-    names = [bill_words(one.seen.bill) for one in facts.members]
+    judged = []
+    known_members = tuple(zip(batch.members(prepared), facts.members, strict=True))
+    to_vendor = _by_vendor(member for member, known in known_members if batch.settled(known) is None)
+    for member, known in known_members:
+        alone = assess(
+            tx,
+            batch.member,
+            member,
+            known,
+            policy,
+            except_id=except_id,
+            in_flight_states=in_flight_states,
+            beside=_beside(member, to_vendor),
+        )
+        judged.append((member, known, alone, batch.settled(known)))
+    # If all of them are settled there is nothing to skip to: each says why it cannot be paid.
+    left = [one for one in judged if one[3] is None] or judged
+    words = batch.describe(
+        prepared,
+        [MemberWords(member, known, alone.findings, skipped) for member, known, alone, skipped in judged],
+    )
+    parts = tuple((member, alone) for member, _, alone, _ in left)
     company = policy.of(prepared.company_id)
-    found = [
-        *_merged(names, [judgement for _, judgement in parts]),
-        *apply_policy(_of_the_total(prepared, members, facts, company), company),
-        *apply_policy(_over_limits(tx, prepared, members, company), company),
+    money = Money.total((member.money for member, _ in parts if member.money is not None), prepared.fields["currency"])
+    whole, members = replace(prepared, money=money), tuple(member for member, _ in parts)
+    of_the_whole = (
+        *apply_policy(_of_the_total(whole, members, left[0][1], company), company),
+        *apply_policy(_over_limits(tx, whole, members, company), company),
         *base_findings(batch, company),
-    ]
+    )
+    names = [bill_words(known.seen.bill) for _, known, _, _ in left]
+    found = [*_merged(names, [alone for _, alone in parts]), *of_the_whole]
     unique = {(one.code, one.message): one for one in found}
     ordered = tuple(sorted(unique.values(), key=lambda one: (-one.severity, one.code)))
-    return Judgement(ordered, policy.version, facts.fingerprint, parts=tuple(parts))
+    passed = tuple(name for name in parts[0][1].passed if all(name in alone.passed for _, alone in parts))
+    unchecked = dict.fromkeys(one for _, alone in parts for one in alone.unchecked)
+    return Judgement(
+        ordered,
+        policy.version,
+        digest({"lines": sorted(f"{member.digest}:{alone.fingerprint}" for member, alone in parts)}),
+        parts=parts,
+        passed=passed,
+        unchecked=tuple(unchecked),
+        sections=judged_sections(words, ordered, passed, tuple(unchecked)),
+        of_the_whole=of_the_whole,
+    )
+
+
+def _by_vendor(members: Iterable[PreparedWrite]) -> dict[str, Money]:
+    """What a run pays to each vendor."""
+    totals: dict[str, Money] = {}
+    for member in members:
+        if member.money is not None:
+            before = totals.get(member.vendor_id or "", Money.zero(member.money.currency))
+            totals[member.vendor_id or ""] = before + member.money
+    return totals
+
+
+def _beside(member: PreparedWrite, to_vendor: dict[str, Money]) -> Money | None:
+    """What the others of a run pay to the member's vendor, so that its tier does not depend on the order of sending."""
+    total = to_vendor.get(member.vendor_id or "")
+    if total is None or member.money is None or total < member.money:
+        return None
+    return total - member.money
 
 
 def _merged(names: list[str], judgements: list[Judgement]) -> Iterator[Finding]:
-    """The members' findings, merged by code and severity, with the bills they are about."""
-    said: dict[tuple[str, Severity], list[str]] = {}
+    """The members' findings, merged by code and severity; bills with the same finding are named together."""
+    said: dict[tuple[str, Severity], dict[str, list[str]]] = {}
     for name, judgement in zip(names, judgements, strict=True):
         for one in judgement.findings:
+            of_code = said.setdefault((one.code, one.severity), {})
             whole = one.code.startswith("policy.") or one.code in _OF_THE_WHOLE
-            words = one.message if whole or one.message.startswith(f"{name} ") else f"{name}: {one.message}"
-            said.setdefault((one.code, one.severity), []).append(words)
+            if whole or one.message.startswith(f"{name} "):
+                of_code.setdefault(one.message, [])
+            else:
+                of_code.setdefault(one.message, []).append(name)
     for (code, severity), messages in said.items():
-        distinct = list(dict.fromkeys(messages))
-        more = len(distinct) - _BILLS_NAMED_MAX
-        tail = f"; and {more} more" if more > 0 else ""
-        yield finding(code, severity, "; ".join(distinct[:_BILLS_NAMED_MAX]) + tail)
+        parts = (f"{', '.join(bills)}: {message}" if bills else message for message, bills in messages.items())
+        yield finding(code, severity, "; ".join(parts))
 
 
 def _of_the_total(
-    prepared: PreparedWrite, lines: tuple[PreparedWrite, ...], facts: BatchFacts, policy: Policy
+    prepared: PreparedWrite, lines: tuple[PreparedWrite, ...], first: Facts[Any], policy: Policy
 ) -> Iterator[Finding]:
     if len(lines) > CHAT_LINES_MAX:
         yield approve("run.many_lines", f"{len(lines)} payments are too many to confirm in the chat")
     if len(lines) > 1:
-        whole = amount_over_tier(replace(lines[0], money=prepared.money), facts.members[0].seen, policy)
+        whole = amount_over_tier(replace(lines[0], money=prepared.money), first.seen, policy)
         if whole is not None:
             yield finding(whole.code, whole.severity, f"in total, {whole.message}")
 
@@ -276,15 +419,9 @@ def _over_limits(
     tx: Tx, prepared: PreparedWrite, lines: tuple[PreparedWrite, ...], policy: Policy
 ) -> Iterator[Finding]:
     assert prepared.money is not None
-    currency = prepared.money.currency
-    by_vendor: dict[str, list[Money]] = {}
-    for line in lines:
-        assert line.money is not None
-        by_vendor.setdefault(line.vendor_id or "", []).append(line.money)
     for code, words in windows_broken(tx, prepared.company_id, prepared.money, None, policy):
         yield refuse(code, words)
-    for vendor_id, amounts in by_vendor.items():
-        total = Money.total(amounts, currency)
+    for vendor_id, total in _by_vendor(lines).items():
         for code, words in windows_broken(tx, prepared.company_id, total, vendor_id, policy):
             if code == "amount.over_vendor_limit":
                 yield refuse(code, words)

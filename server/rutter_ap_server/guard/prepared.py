@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
+from rutter_ap_server.store.canonical import canonical
 from rutter_ap_server.store.canonical import digest as digest_of
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.money import Money
@@ -58,6 +60,8 @@ def prepare(
     We filled in the fields in `defaulted`, for example today's date. They are sent like the rest but are not part of
     the digest, so that the same call tomorrow finds today's proposal instead of creating a second one.
     """
+    # As the store will give them back: the statement made of them must be the same then, to the order of its rows.
+    fields = json.loads(canonical(fields))
     named = {name: value for name, value in fields.items() if name not in defaulted}
     return PreparedWrite(
         tool=tool,

@@ -16,7 +16,7 @@ from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.authorize import LEASE_SECONDS, release_lease, return_to_queue
 from rutter_ap_server.guard.batches import settle_batch
 from rutter_ap_server.guard.dispatch import DOUBTFUL_MAX, OF_ONE_BILL, Dispatcher, in_order
-from rutter_ap_server.guard.judge import gather_facts
+from rutter_ap_server.guard.judge import fingerprint_of, gather_facts
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes.base import Batch, Facts, Write
 from rutter_ap_server.guard.writes.registry import proposed_by
@@ -138,7 +138,7 @@ class Recovery:
         except ApError:
             return False
         assert isinstance(facts, Facts)
-        return facts.fingerprint == proposal.fingerprint and facts.before == attempt.before
+        return fingerprint_of(write, prepared, facts) == proposal.fingerprint and facts.before == attempt.before
 
 
 def _is_still_ours(tx: Tx, proposal_id: str, lease: str) -> bool:

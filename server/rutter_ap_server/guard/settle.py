@@ -69,6 +69,8 @@ class Settler:
                     needed=current.approvals_needed,
                     fingerprint=current.fingerprint,
                     policy=current.policy_version,
+                    sections=current.sections,
+                    requires=current.requires,
                 )
                 tx.attempts.settle(
                     proposal_id, "failed", upstream_id=None, job_id=job_id, reason=f"{code} {said}".strip()

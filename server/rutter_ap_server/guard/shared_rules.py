@@ -10,13 +10,15 @@ from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.store_facts import StoreFacts
 from rutter_ap_server.guard.untrusted import names, suspicion
-from rutter_ap_server.guard.writes.base import Facts, Write, approve, ask, refuse
+from rutter_ap_server.guard.writes.base import Facts, Unchecked, Write, approve, ask, refuse
+from rutter_ap_server.guard.writes.pay_bill_rules import tier_of
 from rutter_ap_server.rutter.abilities import Support
 from rutter_ap_server.store.observations import Sighting
 from rutter_ap_tools.findings import Finding
-from rutter_ap_tools.text import clean
+from rutter_ap_tools.money import Money
+from rutter_ap_tools.text import clean, quote
 
-SharedRule = Callable[[Write[Any], PreparedWrite, Facts[Any], StoreFacts, Policy], list[Finding]]
+SharedRule = Callable[[Write[Any], PreparedWrite, Facts[Any], StoreFacts, Policy], list[Finding] | Unchecked]
 
 
 def frozen_now(
@@ -46,8 +48,56 @@ def posted_before(
     """A repeat of an earlier write may be intended or a mistake: a person knows which."""
     if not stored.repeats:
         return []
-    words = f"the same write was already posted as proposal {stored.repeats[0]}"
-    return [approve("payment.repeat", words) if write.counts_against_limits else ask("write.repeat", words)]
+    if write.counts_against_limits:
+        words = f"this bill was paid, or a payment to its vendor was voided, lately: proposal {stored.repeats[0]}"
+        return [approve("payment.repeat", words)]
+    return [ask("write.repeat", f"the same write was already posted as proposal {stored.repeats[0]}")]
+
+
+def declined_before(
+    write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
+) -> list[Finding]:
+    """A no is an answer: whoever asks again, in whatever words, needs an approver."""
+    if not stored.declined:
+        return []
+    last = stored.declined[0]
+    why = f": {quote(last.closed_reason, 300)}" if last.closed_reason else ", without a reason"
+    when = f"{last.updated_at:%Y-%m-%d %H:%M} UTC"
+    words = f"a person declined this on {when} (proposal {last.id}){why}"
+    return [approve("proposal.declined", words)]
+
+
+def bill_overlap(
+    write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
+) -> list[Finding]:
+    """Two open proposals for one bill: if both are released, the second finds it paid or pays the rest of it."""
+    others = [f"{clean(one.summary, 300)} (proposal {one.id})" for one in stored.overlapping]
+    return [ask("bill.overlap", f"another open proposal pays this bill too: {'; '.join(others)}")] if others else []
+
+
+def vendor_in_flight(
+    write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
+) -> list[Finding]:
+    """While it is not known whether a vendor was paid, paying it more needs a person who knows."""
+    if not stored.in_doubt:
+        return []
+    one = stored.in_doubt[0]
+    words = f"a payment of {one.money} to this vendor has an unknown outcome (proposal {one.id})"
+    return [approve("vendor.in_flight", words)]
+
+
+def sum_over_tier(
+    write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
+) -> list[Finding]:
+    """A payment in parts has the tier of their sum; a part that is over a tier alone is found alone."""
+    money = prepared.money
+    if money is None or not write.counts_against_limits:
+        return []
+    words, before = max(stored.released, key=lambda one: one[1].amount, default=("", Money.zero(money.currency)))
+    alone, whole = tier_of(money, policy), tier_of(money + before, policy)
+    if whole is None or (alone is not None and alone.code == whole.code):
+        return []
+    return [approve(whole.code, f"{money} with the {before} released {words}: {whole.message}")]
 
 
 def over_limits(
@@ -73,10 +123,12 @@ def platform_unsupported(
 
 def closed_period(
     write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
-) -> list[Finding]:
+) -> list[Finding] | Unchecked:
     """Nothing may be posted to, changed in or removed from a closed period."""
-    closed = policy.closing_date
-    for dated in write.posting_dates(prepared, facts.seen):
+    closed, dates = policy.closing_date, write.posting_dates(prepared, facts.seen)
+    if dates and closed is None:
+        return Unchecked("neither the policy nor the ledger names a closing date")
+    for dated in dates:
         if closed is not None and dated.day <= closed:
             words = f"{dated.words} {dated.day}, but the books are closed through {closed}"
             return [refuse("bill.closed_period", words)]
@@ -107,7 +159,7 @@ def vendor_blocked(
 
 def vendor_changed(
     write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
-) -> list[Finding]:
+) -> list[Finding] | Unchecked:
     """A payee whose details changed within the cooling period must be checked by an approver.
 
     Our own observations come first. If they start later than the ledger's last change of the vendor, that change counts
@@ -127,6 +179,8 @@ def vendor_changed(
         return [approve("vendor.changed", f"this vendor's {what} changed within the last {cooling.days} days{unseen}")]
     since = first.first_seen_at if first is not None else None
     changed = vendor.updated_at
+    if changed is None and first is None:
+        return Unchecked("the ledger does not show when the vendor changed, and it was not seen here before")
     if changed is None or facts.now - changed > cooling or (since and since <= changed):
         return []
     return [
@@ -185,6 +239,10 @@ SHARED_RULES: tuple[SharedRule, ...] = (
     frozen_now,
     bill_in_flight,
     posted_before,
+    declined_before,
+    bill_overlap,
+    vendor_in_flight,
+    sum_over_tier,
     over_limits,
     closed_period,
     future_dated,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from rutter_ap_server.guard.policy import WINDOWS, Policy, Window
 from rutter_ap_server.guard.prepared import PreparedWrite
+from rutter_ap_server.guard.released_sums import FOR_THIS_BILL, PAYING, released_before
 from rutter_ap_server.guard.untrusted import worth_remembering
 from rutter_ap_server.guard.writes.base import Facts, LinkedAccount, Repeats, Touched, Write
 from rutter_ap_server.guard.writes.registry import proposed_by
@@ -17,6 +18,7 @@ from rutter_ap_server.store.observations import Sighting
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import SENDING_STATES, State
 from rutter_ap_tools.money import Money
+from rutter_ap_tools.text import fold
 
 # Overlaps that refuse a write at once. An overlap in a vendor's list of documents only makes it wait.
 _NAMED = ("bill", "credit", "payment")
@@ -29,7 +31,9 @@ class StoreFacts:
     `frozen_by` is who stopped all writes, and when. `in_flight` and `repeats` are ids of proposals. `sightings` are the
     details its vendor was seen with, oldest first; `documents` the bills its file is attached to; `mentioned_before`
     which of its arguments appeared in outside text earlier, and where; `over_limits` the rolling limits it would
-    exceed, as code and sentence, empty if not requested.
+    exceed, as code and sentence, empty if not requested. `declined` are proposals for the same obligation that people
+    declined lately; `overlapping` held ones that would pay the same bill; `in_doubt` payments to the same vendor whose
+    outcome is unknown. `released` are sums already released, each with the words for what they were released for.
     """
 
     frozen_by: str | None
@@ -39,6 +43,10 @@ class StoreFacts:
     documents: tuple[str, ...]
     mentioned_before: tuple[tuple[str, str], ...]
     over_limits: tuple[tuple[str, str], ...]
+    declined: tuple[Proposal, ...]
+    overlapping: tuple[Proposal, ...]
+    in_doubt: tuple[Proposal, ...]
+    released: tuple[tuple[str, Money], ...]
 
 
 def store_facts(
@@ -51,8 +59,11 @@ def store_facts(
     except_id: str | None,
     in_flight_states: Collection[State],
     with_limits: bool,
+    beside: Money | None = None,
 ) -> StoreFacts:
     """Reads them in one transaction; `except_id` is the proposal being judged, which does not block itself.
+
+    `beside` is what the other payments of the same run pay to the same vendor.
 
     `facts` has the arguments that outside text may have mentioned; `with_limits` also checks the rolling limits, which
     is exact only while the caller holds the write lock, as a write that reserves does.
@@ -69,7 +80,82 @@ def store_facts(
         documents=tx.observations.bills_with_document(company_id, sha256) if sha256 else (),
         mentioned_before=tuple(sorted(mentioned.items())),
         over_limits=tuple(_broken(tx, prepared, policy.of(company_id))) if asks_limits else (),
+        declined=_declined(tx, prepared, policy),
+        overlapping=_overlapping_held(tx, write, prepared, except_id),
+        in_doubt=_in_doubt(tx, write, prepared, except_id),
+        released=_released(tx, write, prepared, policy, except_id, beside),
     )
+
+
+def _declined(tx: Tx, prepared: PreparedWrite, policy: Policy) -> tuple[Proposal, ...]:
+    """What people declined lately for the same obligation, whatever its amount, account or words."""
+    since = tx.now - timedelta(hours=policy.proposals.expire_hours)
+    wanted = _obligations(prepared)
+    found = tx.proposals.changed_since(prepared.company_id, [State.DECLINED], since)
+    return tuple(one for one in found if one.updated_at > since and wanted & _obligations(PreparedWrite.of(one)))
+
+
+def _obligations(prepared: PreparedWrite) -> frozenset[str]:
+    """What a write is for: payments of its bills, or its own tool on its bill, its vendor, or just what it asks."""
+    kind = "pay" if prepared.tool in PAYING else prepared.tool
+    bills = bills_in(prepared.bill_id, prepared.fields)
+    if bills:
+        return frozenset(f"{kind}:bill:{bill_id}" for bill_id in bills)
+    vendor = prepared.vendor_id or fold(prepared.vendor_name)
+    return frozenset({f"{kind}:vendor:{vendor}" if vendor else f"{kind}:{prepared.digest}"})
+
+
+def bills_in(bill_id: str | None, fields: Mapping[str, Any]) -> set[str]:
+    """The bills a write is about: its own, and those of a run or of a payment to void."""
+    listed = [line["bill_id"] for line in fields.get("lines", ()) if "bill_id" in line]
+    return {one for one in (bill_id, *listed, *fields.get("bill_ids", ())) if one}
+
+
+def _overlapping_held(
+    tx: Tx, write: Write[Any], prepared: PreparedWrite, except_id: str | None
+) -> tuple[Proposal, ...]:
+    """Held proposals that would pay the same bill; the same write proposed alone gives way to its run."""
+    if not write.counts_against_limits or prepared.bill_id is None:
+        return ()
+    held = tx.proposals.of_company(prepared.company_id, [State.HELD])
+    return tuple(
+        one
+        for one in held
+        if one.tool in PAYING
+        and one.id != except_id
+        and one.digest != prepared.digest
+        and one.expires_at > tx.now
+        and prepared.bill_id in bills_in(one.bill_id, one.fields)
+    )
+
+
+def _in_doubt(tx: Tx, write: Write[Any], prepared: PreparedWrite, except_id: str | None) -> tuple[Proposal, ...]:
+    """Payments to the same vendor that may or may not have been booked, those released together with it left out."""
+    if not write.counts_against_limits or prepared.vendor_id is None:
+        return ()
+    own = tx.proposals.get(except_id) if except_id is not None else None
+    run_id = own.run_id if own is not None else None
+    found = tx.proposals.of_vendor(prepared.company_id, prepared.vendor_id, [State.UNKNOWN])
+    return tuple(
+        one
+        for one in found
+        if one.tool == write.tool and one.id != except_id and (run_id is None or one.run_id != run_id)
+    )
+
+
+def _released(
+    tx: Tx, write: Write[Any], prepared: PreparedWrite, policy: Policy, except_id: str | None, beside: Money | None
+) -> tuple[tuple[str, Money], ...]:
+    """The sums that a payment's tier is judged with: a payment in parts is one payment."""
+    if not write.counts_against_limits or prepared.money is None:
+        return ()
+    sums = released_before(tx, prepared, policy, except_id)
+    if beside is not None and beside.amount:
+        sums = [
+            (words, total) if words == FOR_THIS_BILL else (f"{words} or in this run", total + beside)
+            for words, total in sums
+        ]
+    return tuple((words, total) for words, total in sums if total.amount)
 
 
 def blocked_by_other_write(tx: Tx, proposal: Proposal) -> bool:
@@ -109,11 +195,17 @@ def _repeats(tx: Tx, write: Write[Any], prepared: PreparedWrite, policy: Policy)
     since = tx.now - timedelta(days=policy.proposals.repeat_days)
     if write.repeats is Repeats.NOT_LOOKED_FOR:
         return ()
-    if write.repeats is Repeats.SAME_BILL_AND_AMOUNT and prepared.bill_id is not None:
+    if write.repeats is Repeats.SAME_BILL and prepared.bill_id is not None:
+        # Paying in parts may be intended, and so may paying again after a void: by bill and vendor, not by amount.
         posted = tx.proposals.of_bill(prepared.company_id, prepared.bill_id, [State.POSTED])
-        # Paying a voided payment again is a repeat too, whoever paid it first.
-        same = (write.tool, "void_payment")
-        return tuple(p.id for p in posted if p.tool in same and p.money == prepared.money and p.updated_at >= since)
+        paid = [one.id for one in posted if one.tool == write.tool and one.updated_at >= since]
+        voided = tx.proposals.changed_since(prepared.company_id, [State.POSTED], since, ["void_payment"])
+        undone = [
+            one.id
+            for one in voided
+            if prepared.bill_id in bills_in(one.bill_id, one.fields) or prepared.vendor_id == one.fields["payee_id"]
+        ]
+        return (*paid, *undone)
     return tuple(p.id for p in tx.proposals.posted_with_digest(prepared.company_id, prepared.digest, since))
 
 

@@ -19,6 +19,8 @@ from rutter_ap_tools.errors import Refused
 from rutter_ap_tools.findings import Severity
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.payments import LeftOut, RunPayment, RunResult, VendorTotal
+from rutter_ap_tools.statement import Statement
+from rutter_ap_tools.text import quote
 from rutter_ap_tools.wire import MoneyShape, Named, Record, WriteResult, WriteStatus
 
 _STATUS: dict[State, WriteStatus] = {
@@ -26,6 +28,7 @@ _STATUS: dict[State, WriteStatus] = {
     State.EXPIRED: "held",
     State.POSTED: "posted",
     State.DECLINED: "declined",
+    State.WITHDRAWN: "withdrawn",
     State.RELEASED: "unknown",
     State.DISPATCHING: "unknown",
     State.UNKNOWN: "unknown",
@@ -97,6 +100,9 @@ class Views:
             approvals=[shapes.Approval(approver=a.approver, at=a.at, channel=a.channel) for a in approvals],
             approvals_needed=proposal.approvals_needed,
             preparer=proposal.preparer,
+            reason=proposal.reason or None,
+            closed_by=proposal.closed_by or None,
+            closed_reason=proposal.closed_reason or None,
             created_at=proposal.created_at,
             expires_at=proposal.expires_at,
             record=Record(**proposal.record) if proposal.record else None,
@@ -106,6 +112,7 @@ class Views:
         self,
         proposal: Proposal,
         approvals: tuple[Approval, ...],
+        statement: Statement,
         limits: Sequence[shapes.LimitLeft] = (),
         lines: Sequence[RunPayment] = (),
     ) -> shapes.ProposalAnswer:
@@ -114,6 +121,7 @@ class Views:
             company=Named(id=proposal.company_id, name=proposal.company_name or None),
             environment=proposal.environment,
             proposal=self.shape(proposal, approvals),
+            statement=statement,
             limits=list(limits),
             lines=list(lines) or None,
             release_url=self.release_url(proposal),
@@ -134,7 +142,10 @@ class Views:
             case State.POSTED:
                 return "Done: the ledger shows it."
             case State.DECLINED:
-                return "A person declined this. Do not propose it again unless they ask for it."
+                said = f" Their reason: {quote(proposal.closed_reason, 500)}." if proposal.closed_reason else ""
+                return f"A person declined this.{said} Do not propose it again unless they ask for it."
+            case State.WITHDRAWN:
+                return "It was withdrawn before anyone released it; nothing was written."
             case State.EXPIRED:
                 return "It expired because nobody released it in time. Call again if it is still needed."
             case State.UNKNOWN:
@@ -158,7 +169,7 @@ def _people(needed: int) -> str:
     return "two different approvers must release it" if needed > 1 else "an approver must release it"
 
 
-_NOTED = (State.HELD, State.FAILED, State.REFUSED, State.EXPIRED, State.DECLINED)
+_NOTED = (State.HELD, State.FAILED, State.REFUSED, State.EXPIRED, State.DECLINED, State.WITHDRAWN)
 
 
 def run_result(result: WriteResult, fields: dict[str, Any], lines: Sequence[Proposal]) -> RunResult:
@@ -216,7 +227,7 @@ def _line(line: dict[str, Any], currency: str, own: Proposal | None, status: str
         vendor=Named(id=line["vendor_id"], name=line["vendor_name"]),
         due_date=date.fromisoformat(line["due_date"]) if line["due_date"] else None,
         amount=MoneyShape(amount=line["amount"], currency=currency),
-        status=own.state if own else "not sent: already being paid by another proposal" if opened else status,
+        status=own.state if own else "not sent: already paid, or being paid by another proposal" if opened else status,
         proposal_id=own.id if own else None,
         note=_why(own) if own and own.state in _NOTED else None,
     )

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, delete, insert, select
 
-from rutter_ap_server.clock import stamp
+from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store.schema import meta
 
 
@@ -28,6 +28,15 @@ class Controls:
     def unfreeze(self) -> None:
         """Allows writes again."""
         self._connection.execute(delete(meta).where(meta.c.key == "freeze"))
+
+    def last_look(self) -> datetime | None:
+        """When a person last looked at the list of proposals; None before the first time."""
+        text = self._get("last_look")
+        return unstamp(text) if text is not None else None
+
+    def note_look(self) -> None:
+        """Records that a person looks at the list now."""
+        self._put("last_look", stamp(self._now))
 
     def policy_version(self) -> str | None:
         """The version of the policy that the last judgement was made by."""

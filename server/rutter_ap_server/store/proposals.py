@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Row, Select, Update, insert, select, update
 
 from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store.canonical import canonical
-from rutter_ap_server.store.schema import approvals, proposals
+from rutter_ap_server.store.schema import approvals, proposals, statements
 from rutter_ap_server.store.states import OPEN_STATES, SENDING_STATES, State
 from rutter_ap_tools.findings import Finding, Severity
 from rutter_ap_tools.money import Money
@@ -20,17 +20,23 @@ from rutter_ap_tools.money import Money
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """One person's approval, bound to the facts it was given for."""
+    """One person's approval: `covers` is what it was given for, `statement` the digest of what the person was shown."""
 
     approver: str
     channel: str
     fingerprint: str
     at: datetime
+    covers: frozenset[str] = frozenset()
+    statement: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A prepared write and its state."""
+    """A prepared write and its state.
+
+    `sections` are the judged part of its statement, `requires` is what a release must cover, `reason` is the
+    assistant's word on why, and `closed_reason` why a person declined it or its preparer withdrew it.
+    """
 
     id: str
     digest: str
@@ -59,6 +65,11 @@ class Proposal:
     lease_until: datetime | None = None
     # The payment run this belongs to.
     run_id: str | None = None
+    sections: tuple[dict[str, Any], ...] = ()
+    requires: frozenset[str] = frozenset()
+    reason: str = ""
+    closed_by: str = ""
+    closed_reason: str = ""
 
 
 class Proposals:
@@ -107,9 +118,26 @@ class Proposals:
         c = proposals.c
         return self._many(select(proposals).where(c.company_id == company_id, c.state.in_(list(states))))
 
+    def changed_since(
+        self, company_id: str, states: Collection[State], since: datetime, tools: Collection[str] = ()
+    ) -> list[Proposal]:
+        """A company's proposals that came into one of the states since then, newest first; of these tools or all."""
+        c = proposals.c
+        query = _of_company(company_id, states).where(c.updated_at >= stamp(since)).order_by(c.updated_at.desc())
+        return self._many(query.where(c.tool.in_(list(tools))) if tools else query)
+
     def of_run(self, run_id: str) -> list[Proposal]:
         """The payments of a payment run, in no particular order."""
         return self._many(select(proposals).where(proposals.c.run_id == run_id))
+
+    def unasked_since(self, since: datetime | None, limit: int = 200) -> list[Proposal]:
+        """What was written without asking anyone, refused or failed since then, newest first; lines of runs apart."""
+        c = proposals.c
+        unasked = (c.state == State.POSTED) & (c.verdict == Severity.ALLOW.word)
+        query = select(proposals).where(c.run_id.is_(None), unasked | c.state.in_([State.REFUSED, State.FAILED]))
+        if since is not None:
+            query = query.where(c.updated_at > stamp(since))
+        return self._many(query.order_by(c.updated_at.desc()).limit(limit))
 
     def in_states(self, states: Collection[State], limit: int = 200) -> list[Proposal]:
         """Proposals in those states, newest first."""
@@ -158,8 +186,10 @@ class Proposals:
         needed: int,
         fingerprint: str,
         policy: str,
+        sections: Collection[dict[str, Any]],
+        requires: Collection[str],
     ) -> None:
-        """Writes a newer judgement; approvals given for other facts no longer count."""
+        """Writes a newer judgement; approvals that do not cover all it requires no longer count."""
         self._connection.execute(
             _update(proposal_id).values(
                 findings=_findings(findings),
@@ -167,10 +197,13 @@ class Proposals:
                 approvals_needed=needed,
                 fingerprint=fingerprint,
                 policy_version=policy,
+                statement=canonical(list(sections)),
+                requires=canonical(sorted(requires)),
                 updated_at=stamp(self._now),
             )
         )
-        self._connection.execute(self._voided(proposal_id).where(approvals.c.fingerprint != fingerprint))
+        if any(not set(requires) <= one.covers for one in self.approvals(proposal_id)):
+            self.void_approvals(proposal_id)
 
     def claim(self, proposal_id: str, owner: str, lease_seconds: int) -> bool:
         """Takes a released proposal for sending; only one process ever gets True."""
@@ -197,14 +230,25 @@ class Proposals:
         )
         return bool(done.rowcount)
 
-    def approve(self, proposal_id: str, approver: str, channel: str, fingerprint: str) -> None:
-        """Records one person's approval for the facts with that fingerprint."""
+    def approve(
+        self,
+        proposal_id: str,
+        approver: str,
+        channel: str,
+        fingerprint: str,
+        *,
+        covers: Collection[str],
+        statement: str,
+    ) -> None:
+        """Records one person's approval of all that `covers` names, after reading the statement with that digest."""
         values = {
             "proposal_id": proposal_id,
             "approver": approver,
             "channel": channel,
             "fingerprint": fingerprint,
             "at": stamp(self._now),
+            "covers": canonical(sorted(covers)),
+            "statement": statement,
         }
         self._connection.execute(insert(approvals), values)
 
@@ -213,7 +257,28 @@ class Proposals:
         c = approvals.c
         query = select(approvals).where(c.proposal_id == proposal_id, c.voided_at.is_(None)).order_by(c.id)
         rows = self._connection.execute(query)
-        return tuple(Approval(r.approver, r.channel, r.fingerprint, unstamp(r.at)) for r in rows)
+        return tuple(_approval(row) for row in rows)
+
+    def keep_statement(self, proposal_id: str, digest: str, body: str) -> None:
+        """Keeps what a person was shown, once."""
+        c = statements.c
+        kept = select(c.digest).where(c.proposal_id == proposal_id, c.digest == digest)
+        if self._connection.execute(kept).first() is None:
+            values = {"proposal_id": proposal_id, "digest": digest, "body": body, "at": stamp(self._now)}
+            self._connection.execute(insert(statements), values)
+
+    def statements(self, proposal_id: str) -> dict[str, str]:
+        """Everything people were shown when they released it, by digest, the oldest first."""
+        c = statements.c
+        rows = self._connection.execute(select(statements).where(c.proposal_id == proposal_id).order_by(c.at, c.digest))
+        return {row.digest: row.body for row in rows}
+
+    def last_voided(self, proposal_id: str) -> Approval | None:
+        """The newest approval that no longer counts."""
+        c = approvals.c
+        voided = select(approvals).where(c.proposal_id == proposal_id, c.voided_at.is_not(None))
+        row = self._connection.execute(voided.order_by(c.id.desc()).limit(1)).first()
+        return _approval(row) if row is not None else None
 
     def void_approvals(self, proposal_id: str) -> None:
         """Voids every approval, because the facts changed."""
@@ -230,6 +295,11 @@ class Proposals:
 
     def _many(self, query: Select[Any]) -> list[Proposal]:
         return [_proposal(row) for row in self._connection.execute(query)]
+
+
+def _approval(row: Row[Any]) -> Approval:
+    covers = frozenset(json.loads(row.covers)) if row.covers else frozenset()
+    return Approval(row.approver, row.channel, row.fingerprint, unstamp(row.at), covers, row.statement or "")
 
 
 def _of_company(company_id: str, states: Collection[State]) -> Select[Any]:
@@ -275,6 +345,11 @@ def _row(p: Proposal) -> dict[str, Any]:
         "updated_at": stamp(p.updated_at),
         "expires_at": stamp(p.expires_at),
         "run_id": p.run_id,
+        "statement": canonical(list(p.sections)),
+        "requires": canonical(sorted(p.requires)),
+        "reason": p.reason,
+        "closed_by": p.closed_by,
+        "closed_reason": p.closed_reason,
     }
 
 
@@ -306,4 +381,9 @@ def _proposal(row: Row[Any]) -> Proposal:
         lease_owner=row.lease_owner,
         lease_until=unstamp(row.lease_until) if row.lease_until else None,
         run_id=row.run_id,
+        sections=tuple(json.loads(row.statement)) if row.statement else (),
+        requires=frozenset(json.loads(row.requires)) if row.requires else frozenset(),
+        reason=row.reason or "",
+        closed_by=row.closed_by or "",
+        closed_reason=row.closed_reason or "",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, insert, update
+from sqlalchemy import Connection, insert, select, update
 
 from rutter_ap_server.clock import stamp
 from rutter_ap_server.store.schema import questions
@@ -18,8 +18,11 @@ class Questions:
         self._connection = connection
         self._now = now
 
-    def ask(self, proposal_id: str, fingerprint: str, valid_seconds: int) -> str:
-        """Records a question about a proposal and its current facts. Returns the question's unguessable id."""
+    def ask(self, proposal_id: str, fingerprint: str, valid_seconds: int, *, statement: str) -> str:
+        """Records a question about a proposal and its current facts, and the digest of the statement it shows.
+
+        Returns the question's unguessable id.
+        """
         question_id = secrets.token_urlsafe(24)
         self._connection.execute(
             insert(questions).values(
@@ -28,9 +31,16 @@ class Questions:
                 fingerprint=fingerprint,
                 asked_at=stamp(self._now),
                 expires_at=stamp(self._now + timedelta(seconds=valid_seconds)),
+                statement=statement,
             )
         )
         return question_id
+
+    def statement(self, question_id: str) -> str:
+        """The digest of the statement that the question showed; empty for an unknown question."""
+        query = select(questions.c.statement).where(questions.c.id == question_id)
+        row = self._connection.execute(query).first()
+        return row.statement or "" if row is not None else ""
 
     def answer(self, question_id: str, proposal_id: str, fingerprint: str, answer: str) -> bool:
         """Accepts an answer. False when it was answered before, has expired, or was asked about other facts."""

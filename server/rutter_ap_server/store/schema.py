@@ -7,7 +7,7 @@ from sqlalchemy import Column, Enum, ForeignKey, Index, Integer, MetaData, Strin
 from rutter_ap_server.store.states import State
 
 # The newest step in migrations/, kept here too so that opening a store that needs none does not read that folder.
-REVISION = "4"
+REVISION = "5"
 STAMP_KEY = "schema"
 
 metadata = MetaData()
@@ -47,6 +47,11 @@ proposals = Table(
     Column("lease_owner", String(60)),
     Column("lease_until", String(32)),
     Column("run_id", String(36)),
+    Column("statement", Text),
+    Column("requires", Text),
+    Column("reason", Text),
+    Column("closed_by", String(200)),
+    Column("closed_reason", Text),
 )
 # One open proposal per digest: the database itself refuses a second one.
 Index(
@@ -73,8 +78,20 @@ approvals = Table(
     Column("fingerprint", String(64), nullable=False),
     Column("at", String(32), nullable=False),
     Column("voided_at", String(32)),
+    Column("covers", Text),
+    Column("statement", String(64)),
 )
 Index("approvals_by_proposal", approvals.c.proposal_id)
+
+# What people were shown when they released, whole and unchanged, by its digest.
+statements = Table(
+    "statements",
+    metadata,
+    Column("proposal_id", String(36), ForeignKey("proposals.id"), primary_key=True),
+    Column("digest", String(64), primary_key=True),
+    Column("body", Text, nullable=False),
+    Column("at", String(32), nullable=False),
+)
 
 questions = Table(
     "questions",
@@ -86,6 +103,7 @@ questions = Table(
     Column("expires_at", String(32), nullable=False),
     Column("answered_at", String(32)),
     Column("answer", String(20)),
+    Column("statement", String(64)),
 )
 
 spend = Table(

@@ -11,7 +11,7 @@ from itertools import accumulate
 from sqlalchemy import Connection, insert, select
 
 from rutter_ap_server.clock import stamp
-from rutter_ap_server.store.schema import spend
+from rutter_ap_server.store.schema import proposals, spend
 from rutter_ap_tools.errors import BadInput
 from rutter_ap_tools.money import Money
 
@@ -113,6 +113,34 @@ class Spend:
         )
         if vendor_id is not None:
             query = query.where(spend.c.vendor_id == vendor_id)
+        return Money.total((Money.of(row.amount, currency) for row in self._connection.execute(query)), currency)
+
+    def released(
+        self,
+        company_id: str,
+        currency: str,
+        *,
+        bill_id: str | None = None,
+        vendor_id: str | None = None,
+        hours: int | None = None,
+        except_id: str | None = None,
+    ) -> Money:
+        """The sum reserved and not voided for one bill, or one vendor, at any time or in the last `hours`."""
+        given_back = select(spend.c.proposal_id).where(spend.c.kind == "void")
+        query = select(spend.c.amount).where(
+            spend.c.company_id == company_id,
+            spend.c.currency == currency,
+            spend.c.kind == "reserve",
+            spend.c.proposal_id.not_in(given_back),
+        )
+        if bill_id is not None:
+            query = query.where(spend.c.proposal_id == proposals.c.id, proposals.c.bill_id == bill_id)
+        if vendor_id is not None:
+            query = query.where(spend.c.vendor_id == vendor_id)
+        if hours is not None:
+            query = query.where(spend.c.at >= stamp(self._now - timedelta(hours=hours)))
+        if except_id is not None:
+            query = query.where(spend.c.proposal_id != except_id)
         return Money.total((Money.of(row.amount, currency) for row in self._connection.execute(query)), currency)
 
     def _add(self, proposal_id: str, kind: str, company_id: str, vendor_id: str, money: Money) -> None:

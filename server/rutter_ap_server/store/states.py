@@ -22,6 +22,8 @@ class State(StrEnum):
     """A rule refused it for good."""
     DECLINED = "declined"
     """A person said no."""
+    WITHDRAWN = "withdrawn"
+    """Whoever proposed it took it back."""
     EXPIRED = "expired"
     """Nobody released it, or it could not be sent, in time."""
     SUPERSEDED = "superseded"
@@ -39,6 +41,7 @@ CLOSED_STATES = (
     State.POSTED,
     State.REFUSED,
     State.DECLINED,
+    State.WITHDRAWN,
     State.EXPIRED,
     State.SUPERSEDED,
     State.FAILED,

@@ -26,8 +26,8 @@ write.no_change
 # An unknown fact, a new or changed payee, a repeat, anything suspicious: never to be switched off.
 _APPROVED = """
 account.type_unknown amount.approver amount.no_tier amount.two_approvers argument.from_text bill.no_document
-currency.unknown payment.repeat payment.settles_more run.many_lines text.suspicious vendor.archived vendor.changed
-vendor.details vendor.first_payment
+currency.unknown payment.repeat payment.settles_more proposal.declined run.many_lines text.suspicious vendor.archived
+vendor.changed vendor.details vendor.first_payment vendor.in_flight
 """
 # Signals that are not proof, and rules that apply only if the operator sets them up.
 _OPTIONAL = """
@@ -44,6 +44,7 @@ CODES: dict[str, Code] = (
         "bill.duplicate": Code(Severity.APPROVE),
         "bill.due_date_moved": Code(Severity.ASK, may_be_off=True),
         "bill.lines_replaced": Code(Severity.ASK),
+        "bill.overlap": Code(Severity.ASK, may_be_off=True),
         "credit.available": Code(Severity.ASK, may_be_off=True),
         "document.unreadable": Code(Severity.ASK, may_be_off=True),
         "platform.undocumented": Code(Severity.ASK, may_be_off=True),

@@ -103,7 +103,8 @@ class RulePolicy(Table):
     """The thresholds of rules, and their severities.
 
     A payment is unusual if it is more than `unusual_factor` times the median of at least `unusual_after` earlier ones
-    to its vendor. `severity` raises a code, or turns it "off" where allowed; a rule is never made milder.
+    to its vendor. Its tier is that of the sum released for its bill, and in the last `tier_vendor_hours` to its vendor,
+    with it. `severity` raises a code, or turns it "off" where allowed; a rule is never made milder.
     """
 
     unusual_factor: str = "3"
@@ -114,6 +115,7 @@ class RulePolicy(Table):
     # One day, because in some places it is already tomorrow while it is today in UTC.
     future_days: int = Field(default=1, ge=0, le=366)
     untrusted_days: int = Field(default=30, ge=1, le=366)
+    tier_vendor_hours: int = Field(default=24, ge=0, le=24 * 31)
     document_required_above: dict[str, str] = Field(default_factory=dict)
     severity: dict[str, Setting] = Field(default_factory=dict)
 

@@ -15,7 +15,8 @@ from typing import Any
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.judge import judge
 from rutter_ap_server.guard.policy import WINDOWS, Policy
-from rutter_ap_server.guard.prepared import prepare
+from rutter_ap_server.guard.prepared import PreparedWrite, prepare
+from rutter_ap_server.guard.released_sums import FOR_THIS_BILL
 from rutter_ap_server.guard.shared_rules import closed_period, quiet_hours, vendor_changed
 from rutter_ap_server.guard.store_facts import StoreFacts
 from rutter_ap_server.guard.writes.base import Facts, ability_of
@@ -103,6 +104,18 @@ class _Past:
         lists = [self.by_vendor[vendor_id]] if vendor_id is not None else list(self.by_vendor.values())
         within = (paid for one in lists for day, paid in one if day >= first and paid.currency == money.currency)
         return Money.total(within, money.currency)
+
+    def released(self, prepared: PreparedWrite, on: date, policy: Policy) -> tuple[tuple[str, Money], ...]:
+        """The sums its tier is judged with, in whole days, because the ledger records no times."""
+        assert prepared.money is not None
+        currency = prepared.money.currency
+        on_bill = (paid for paid, _ in self.by_bill[prepared.bill_id or ""] if paid.currency == currency)
+        sums = [(FOR_THIS_BILL, Money.total(on_bill, currency))]
+        hours = policy.rules.tier_vendor_hours
+        if hours and prepared.vendor_id is not None:
+            spent = self.spent(prepared.money, on, max(hours, _HOURS_A_DAY), prepared.vendor_id)
+            sums.append((f"to this vendor in {hours} hours", spent))
+        return tuple(sums)
 
     def add(self, vendor_id: str, on: date, shares: Iterable[tuple[str, Money]]) -> None:
         """Adds a payment to the history."""
@@ -203,7 +216,7 @@ async def _of_share(
         other_bills=_others(books, raw),
         paid_on_bill=tuple(past.by_bill[bill.id]),
         line_sums=line_sums(raw, bill.total),
-        attached=await files_on(books.company, bill.id, share, books.policy.of(prepared.company_id)),
+        files=await _files(books, bill, share),
         today=on,
     )
     facts = Facts(
@@ -215,6 +228,7 @@ async def _of_share(
         arguments=(),
         now=datetime.combine(on, time(12), UTC),
         today=on,
+        names={},
         ability=ability_of(books.company.platform, PAY_BILL.needs),
         closed_up_to=None,
     )
@@ -233,8 +247,18 @@ async def _of_share(
         documents=(),
         mentioned_before=(),
         over_limits=tuple(broken),
+        declined=(),
+        overlapping=(),
+        in_doubt=(),
+        released=past.released(prepared, on, books.policy),
     )
     return judge(PAY_BILL, prepared, facts, stored, books.policy, without=_NOT_ASKED).findings
+
+
+async def _files(books: _Books, bill: BillFact, share: Money) -> tuple[str, ...] | None:
+    """The files on a bill, read only where the policy requires one: there may be thousands of payments."""
+    above = books.policy.of(books.company.id).document_required_above(share.currency)
+    return await files_on(books.company, bill.id) if above is not None and share > above else None
 
 
 def _as_of(bill: BillFact, share: Money, past: _Past) -> BillFact:

@@ -37,9 +37,15 @@ async def gather_evidence(store: Store, proposal: Proposal, company: Company) ->
         )
 
     approvals, attempt, entries, chain, documents = await store.read(read)
+    shown = await store.read(lambda tx: _shown(tx, proposal, approvals))
     return {
         "proposal": _proposal(proposal),
-        "approvals": [{"approver": a.approver, "channel": a.channel, "at": a.at.isoformat()} for a in approvals],
+        "approvals": [
+            {"approver": a.approver, "channel": a.channel, "at": a.at.isoformat(), "statement": a.statement}
+            for a in approvals
+        ],
+        "statement": list(proposal.sections),
+        "shown_to_approvers": shown,
         "sending": _sending(attempt),
         "record": proposal.record,
         "documents": [{k: p.fields[k] for k in ("file_name", "sha256", "bytes")} for p in documents],
@@ -65,9 +71,19 @@ def _proposal(p: Proposal) -> dict[str, Any]:
         "facts_fingerprint": p.fingerprint,
         "policy_version": p.policy_version,
         "preparer": p.preparer,
+        "reason": p.reason,
+        "closed_by": p.closed_by,
+        "closed_reason": p.closed_reason,
         "created_at": p.created_at.isoformat(),
         "updated_at": p.updated_at.isoformat(),
     }
+
+
+def _shown(tx: Tx, proposal: Proposal, approvals: tuple[Approval, ...]) -> list[dict[str, Any]]:
+    """The whole statements people were shown when they released it; for a line of a run, those of the run."""
+    kept = tx.proposals.statements(proposal.id) | (tx.proposals.statements(proposal.run_id) if proposal.run_id else {})
+    digests = dict.fromkeys(one.statement for one in approvals if one.statement in kept)
+    return [{"digest": one, "sections": json.loads(kept[one])} for one in digests]
 
 
 def _sending(attempt: Attempt | None) -> dict[str, Any] | None:

@@ -28,7 +28,7 @@ async def list_proposals(store: Store, policy: PolicyFile, company: Company, que
     states = _states(query.state)
     question = digest(["proposals", company_id, query.state, query.bill_id])[:16]
     after = _resume(query.cursor, question)
-    rules = _policy(policy)
+    rules = policy_or_none(policy)
 
     def look(tx: Tx) -> tuple[list[Proposal], list[int], list[LimitLeft]]:
         found = tx.proposals.listed(company_id, states, bill_id=query.bill_id, after=after, limit=query.limit + 1)
@@ -49,7 +49,7 @@ async def list_proposals(store: Store, policy: PolicyFile, company: Company, que
 
 async def limits_for(store: Store, policy: PolicyFile, proposal: Proposal) -> list[LimitLeft]:
     """What is left of the limits that a held payment counts against; empty for other writes."""
-    rules = _policy(policy)
+    rules = policy_or_none(policy)
     money, vendor_id = proposal.money, proposal.vendor_id
     if proposal.state != State.HELD or proposal.tool not in _PAYING or rules is None or money is None:
         return []
@@ -80,11 +80,11 @@ def limits_left(
     return found
 
 
-def _policy(policy: PolicyFile) -> Policy | None:
+def policy_or_none(policy: PolicyFile) -> Policy | None:
+    """The policy in force; None for a broken file, which stops every write but hides nothing."""
     try:
         return policy.read()
     except PolicyError:
-        # A broken policy stops every write; proposals can still be read.
         return None
 
 

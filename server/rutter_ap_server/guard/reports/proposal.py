@@ -8,13 +8,15 @@ from rutter_ap_server.companies.registry import CompanyRegistry
 from rutter_ap_server.guard import journal
 from rutter_ap_server.guard.policy import PolicyFile
 from rutter_ap_server.guard.recovery import Recovery
-from rutter_ap_server.guard.reports.listing import limits_for
+from rutter_ap_server.guard.reports.listing import limits_for, policy_or_none
+from rutter_ap_server.guard.statement import statement_of
 from rutter_ap_server.guard.views import Views, lines_of
 from rutter_ap_server.store.engine import Store, Tx
-from rutter_ap_server.store.proposals import Proposal
+from rutter_ap_server.store.proposals import Approval, Proposal
 from rutter_ap_server.store.states import IN_FLIGHT_STATES, State
 from rutter_ap_tools.errors import Ambiguous, ApError, NotFound
 from rutter_ap_tools.proposals import GetProposal, ProposalAnswer
+from rutter_ap_tools.statement import Statement
 
 
 async def get_proposal(
@@ -34,9 +36,19 @@ async def get_proposal(
         except ApError:
             # What is known is still worth showing when Rutter cannot be reached.
             proposal = await find_proposal(store, proposal.id)
-    approvals = await store.read(lambda tx: tx.proposals.approvals(proposal.id))
+    return await full_answer(proposal, store=store, policy=policy, views=views)
+
+
+async def full_answer(proposal: Proposal, *, store: Store, policy: PolicyFile, views: Views) -> ProposalAnswer:
+    """A proposal with its statement as of now, for an assistant and a terminal alike."""
+    rules = policy_or_none(policy)
+
+    def look(tx: Tx) -> tuple[tuple[Approval, ...], Statement]:
+        return tx.proposals.approvals(proposal.id), statement_of(tx, proposal, rules)
+
+    approvals, statement = await store.read(look)
     limits = await limits_for(store, policy, proposal)
-    return views.answer(proposal, approvals, limits, await lines_of(store, proposal))
+    return views.answer(proposal, approvals, statement, limits, await lines_of(store, proposal))
 
 
 async def find_proposal(store: Store, reference: str) -> Proposal:

@@ -13,6 +13,7 @@ from rutter_ap_server.guard.prepared import PreparedWrite, prepare
 from rutter_ap_server.guard.untrusted import amount_argument
 from rutter_ap_server.guard.writes.base import (
     Dated,
+    Facts,
     Gathered,
     LinkedAccount,
     Need,
@@ -23,6 +24,16 @@ from rutter_ap_server.guard.writes.base import (
     refuse,
 )
 from rutter_ap_server.guard.writes.parties import PAYABLE, BillFact, bill_fact, bill_texts, bill_words, midnight
+from rutter_ap_server.guard.writes.wording import (
+    Description,
+    Fields,
+    Row,
+    bill_row,
+    day_words,
+    named,
+    names_in,
+    pairs,
+)
 from rutter_ap_server.reads.amounts import ledger_money
 from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.rutter.models.credits import BillCreditApplicationCreate, BillCreditMemo
@@ -104,6 +115,15 @@ def bill_not_payable(prepared: PreparedWrite, facts: CreditFacts, policy: Policy
         words = f"no credit can be applied to {bill_words(facts.bill)} while its status is {facts.bill.status}"
         return refuse("bill.not_payable", words)
     return None
+
+
+def _follows(prepared: PreparedWrite, seen: CreditFacts) -> tuple[Row, ...]:
+    """The balances now and afterwards, where they can be compared."""
+    said = []
+    for name, now in (("Balance of the bill", seen.bill.due), ("Rest of the credit", seen.remaining)):
+        fits = now.currency == _money(prepared).currency and _money(prepared) <= now
+        said.append((name, f"{now} now, {now - _money(prepared)} afterwards" if fits else f"{now} now"))
+    return tuple(said)
 
 
 class ApplyCreditWrite(Write[CreditFacts]):
@@ -193,7 +213,21 @@ class ApplyCreditWrite(Write[CreditFacts]):
             vendor=None,
             texts=bill_texts(raw),
             arguments=() if prepared.money in usual else (amount_argument(_money(prepared)),),
+            names={credit.id: clean(credit.document_number, 200)},
         )
+
+    def describe(self, prepared: PreparedWrite, facts: Facts[CreditFacts]) -> Description:
+        """The credit, the bill, the amount and the date, and what remains of both."""
+        seen, said = facts.seen, Fields(prepared.fields)
+        rows = [
+            ("Credit", names_in(facts.names, said.take("credit_id"))),
+            ("Bill", bill_row(seen.bill, said.take("bill_id"))),
+            ("Vendor", named(None, said.take("vendor_id"))),
+            ("Amount", f"{said.take('amount')} {said.take('currency')}"),
+            ("Date", day_words(said.take("date"))),
+            *said.rest(),
+        ]
+        return Description(fields=(pairs("Credit to apply", rows),), follows=_follows(prepared, seen))
 
     async def draft(self, prepared: PreparedWrite, company: Company) -> BillCreditApplicationCreate:
         """The application as Rutter takes it (Rutter docs: Bill Credit Applications)."""

@@ -16,18 +16,28 @@ from rutter_ap_server.guard.prepared import PreparedWrite, prepare
 from rutter_ap_server.guard.untrusted import path_argument
 from rutter_ap_server.guard.writes.base import (
     Dated,
+    Facts,
     Gathered,
     LinkedAccount,
     Need,
     Repeats,
     Rule,
     Touched,
+    Unchecked,
     Write,
     approve,
     ask,
     refuse,
 )
 from rutter_ap_server.guard.writes.parties import BillFact, bill_fact, bill_texts, bill_words
+from rutter_ap_server.guard.writes.wording import (
+    Description,
+    Fields,
+    bill_row,
+    exact,
+    named,
+    pairs,
+)
 from rutter_ap_server.rutter.models.attachments import Attachment
 from rutter_ap_server.rutter.outcomes import WriteOutcome
 from rutter_ap_server.store.engine import Tx
@@ -58,13 +68,13 @@ def bill_void(prepared: PreparedWrite, facts: AttachmentFacts, policy: Policy) -
     return None
 
 
-def document_mismatch(prepared: PreparedWrite, facts: AttachmentFacts, policy: Policy) -> Finding | None:
+def document_mismatch(prepared: PreparedWrite, facts: AttachmentFacts, policy: Policy) -> Finding | Unchecked | None:
     """A document must show the bill's number and total, and no other vendor or currency; else it may be another's.
 
     Dates are ignored, because bills are often entered under the date they arrived.
     """
     if not any(page.strip() for page in facts.pages):
-        return None
+        return Unchecked("no text could be read from the file")
     bill = facts.bill
     found = compare("\n".join(facts.pages), Expected(bill.number, facts.vendor, None, bill.total))
     wanted = {"number": bill.number, "total": str(bill.total), "vendor": facts.vendor, "currency": bill.total.currency}
@@ -155,7 +165,22 @@ class AttachFileWrite(Write[AttachmentFacts]):
                 *((f"page {number} of the file", page) for number, page in enumerate(file.pages, start=1)),
             ),
             arguments=(path_argument(prepared.fields["path"], prepared.fields["file_name"]),),
+            names={},
         )
+
+    def describe(self, prepared: PreparedWrite, facts: Facts[AttachmentFacts]) -> Description:
+        """The file, where it comes from, and the bill."""
+        said = Fields(prepared.fields)
+        rows = [
+            ("Bill", bill_row(facts.seen.bill, said.take("bill_id"))),
+            ("File name", exact(said.take("file_name"))),
+            ("From", exact(said.take("path"))),
+            ("Size", f"{said.take('bytes')} bytes"),
+            ("SHA-256", named(None, said.take("sha256"))),
+            *said.rest(),
+        ]
+        pages = f"{len(facts.seen.pages)} pages" if facts.seen.pages else facts.seen.trouble or "no pages"
+        return Description(fields=(pairs("File to attach", rows),), known=(("Text read from it", pages),))
 
     async def draft(self, prepared: PreparedWrite, company: Company) -> bytes:
         """The file's content, if it is still the file that was judged."""

@@ -9,7 +9,7 @@ cannot be instantiated, so the server does not start.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
@@ -20,23 +20,30 @@ from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.untrusted import Argument
 from rutter_ap_server.guard.writes.parties import VendorFact
+from rutter_ap_server.guard.writes.wording import Description
 from rutter_ap_server.rutter.abilities import Support, abilities_of
 from rutter_ap_server.rutter.outcomes import Unknown, WriteOutcome
-from rutter_ap_server.store.canonical import digest
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_tools.findings import Finding, Severity
 from rutter_ap_tools.wire import Record
 
 F = TypeVar("F")
-Rule = Callable[[PreparedWrite, F, Policy], Finding | None]
+Rule = Callable[[PreparedWrite, F, Policy], "Finding | Unchecked | None"]
 LinkedAccount = Callable[[str], Awaitable[str | None]]
 """Looks up the id of the account linked for a role of the company, or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unchecked:
+    """What a rule returns if it could not be applied, and why: a person must know that nobody looked."""
+
+    why: str
 
 
 class Repeats(Enum):
     """How a repeat of a recently posted write is recognised."""
 
-    SAME_BILL_AND_AMOUNT = "the same amount on the same bill"
+    SAME_BILL = "another payment of the bill, or a voided payment to its vendor"
     SAME_REQUEST = "the same request"
     # Doing it twice has the same result as doing it once.
     NOT_LOOKED_FOR = "nothing"
@@ -89,7 +96,8 @@ class Gathered(Generic[F]):
     `seen` is what its own rules read. `binding` is the part an approval is bound to: if it changes, the approval no
     longer counts. `before` is what the ledger shows now, used later to resolve an unknown outcome. `vendor` is the
     vendor's current state, None for a write that benefits no vendor. `texts` were written by outsiders, each with a
-    phrase for its place, and `arguments` are values the assistant chose that such text may have suggested.
+    phrase for its place, and `arguments` are values the assistant chose that such text may have suggested. `names` are
+    the names of the records it refers to, by id, as they are shown to people.
     """
 
     seen: F
@@ -98,6 +106,7 @@ class Gathered(Generic[F]):
     vendor: VendorFact | None
     texts: tuple[tuple[str, str], ...]
     arguments: tuple[Argument, ...]
+    names: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,11 +122,6 @@ class Facts(Gathered[F]):
     today: date
     ability: Ability | None
     closed_up_to: date | None
-
-    @property
-    def fingerprint(self) -> str:
-        """The hash that an approval is bound to."""
-        return digest(self.binding)
 
 
 class Preparable(ABC):
@@ -185,6 +189,10 @@ class Write(Preparable, Generic[F]):
         """
 
     @abstractmethod
+    def describe(self, prepared: PreparedWrite, facts: Facts[F]) -> Description:
+        """Every field that will be sent, by name and in words, and what follows from it."""
+
+    @abstractmethod
     async def draft(self, prepared: PreparedWrite, company: Company) -> Any:
         """What will be sent. Nothing is sent yet: raises `ApError` if it cannot be built (a file that changed)."""
 
@@ -216,6 +224,16 @@ class Write(Preparable, Generic[F]):
         """Updates our store once it is posted, in the settling transaction."""
 
 
+@dataclass(frozen=True, slots=True)
+class MemberWords:
+    """A member of a batch as its statement shows it; `skipped` says why it will not be written, if it will not."""
+
+    prepared: PreparedWrite
+    facts: Facts[Any]
+    findings: tuple[Finding, ...]
+    skipped: str | None
+
+
 class Batch(Preparable):
     """Many writes under one release. It sends nothing itself: its members are judged, sent and settled one by one."""
 
@@ -227,6 +245,14 @@ class Batch(Preparable):
     @abstractmethod
     def members(self, prepared: PreparedWrite) -> tuple[PreparedWrite, ...]:
         """Its members, each prepared exactly as the same write would be on its own."""
+
+    @abstractmethod
+    def settled(self, facts: Facts[Any]) -> str | None:
+        """Why a member needs no write any more, so that it is left out and the rest is sent; None if it does."""
+
+    @abstractmethod
+    def describe(self, prepared: PreparedWrite, members: Sequence[MemberWords]) -> Description:
+        """Every member in words, none left out, with what they have in common and what they add up to."""
 
 
 def ability_of(platform: str, needs: tuple[Need, ...]) -> Ability | None:

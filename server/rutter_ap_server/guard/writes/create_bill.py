@@ -11,9 +11,23 @@ from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import vendor_name
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
-from rutter_ap_server.guard.writes.base import Dated, Gathered, LinkedAccount, Need, Repeats, Touched, Write
+from rutter_ap_server.guard.writes.base import Dated, Facts, Gathered, LinkedAccount, Need, Repeats, Touched, Write
 from rutter_ap_server.guard.writes.create_bill_rules import RULES, BillFacts, EarlierBill
 from rutter_ap_server.guard.writes.parties import account_fact, midnight, read_vendor
+from rutter_ap_server.guard.writes.wording import (
+    Description,
+    Fields,
+    account_words,
+    day_words,
+    exact,
+    line_names,
+    line_sum,
+    lines_table,
+    names_for,
+    names_in,
+    pairs,
+    payee_words,
+)
 from rutter_ap_server.reads.amounts import ledger_money
 from rutter_ap_server.reads.history import bills_of
 from rutter_ap_server.rutter.models.base import given
@@ -113,6 +127,34 @@ class CreateBillWrite(Write[BillFacts]):
             vendor=vendor,
             texts=_texts(prepared),
             arguments=(),
+            names=await _names(prepared, company),
+        )
+
+    def describe(self, prepared: PreparedWrite, facts: Facts[BillFacts]) -> Description:
+        """Every field of the new bill and every line."""
+        said = Fields(prepared.fields)
+        lines, currency = said.take("lines") or [], said.take("currency")
+        rows = [
+            ("Vendor", payee_words(facts.seen.vendor, said.take("vendor_id"), prepared.vendor_name)),
+            ("Number", exact(said.take("document_number"))),
+            ("Issue date", day_words(said.take("issue_date"))),
+            ("Due date", day_words(said.take("due_date") or "none")),
+            ("Currency", currency),
+            ("Sum of the lines", line_sum(lines, currency)),
+            ("Memo", exact(said.take("memo"))),
+            ("Payables account", account_words(facts.seen.payable_account, said.take("accounts_payable_account"))),
+            ("Payment terms", names_in(facts.names, said.take("payment_terms"))),
+            ("Subsidiary", names_in(facts.names, said.take("subsidiary"))),
+            (
+                "Purchase orders",
+                "; ".join(names_in(facts.names, one) for one in said.take("purchase_orders") or ()) or "none",
+            ),
+            *said.rest(),
+        ]
+        return Description(
+            fields=(pairs("Bill to create", rows), lines_table("Its lines", lines, currency, facts.names)),
+            known=(("Bills of this vendor in the ledger", str(len(facts.seen.earlier))),),
+            follows=(("Money", "Creating a bill pays nothing; it will be due."),),
         )
 
     async def draft(self, prepared: PreparedWrite, company: Company) -> BillCreate:
@@ -195,6 +237,14 @@ async def prepared_line(
 async def _id_of(company: Company, kind: str, reference: str) -> str:
     """The id for an id or name, so that both forms prepare the same write."""
     return (await company.directory.one(kind, reference)).id if reference else ""
+
+
+async def _names(prepared: PreparedWrite, company: Company) -> dict[str, str]:
+    """The names of everything a new bill refers to."""
+    fields = prepared.fields
+    wanted = [(kind, fields[kind]) for kind in ("payment_terms", "subsidiary") if fields[kind]]
+    wanted += [("purchase_order", order) for order in fields["purchase_orders"]]
+    return await line_names(company, fields["lines"]) | await names_for(company, wanted)
 
 
 def _check_product(line: NewBillLine, amount: Money) -> None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
-from rutter_ap_server.guard.writes.base import Rule, approve, refuse
+from rutter_ap_server.guard.writes.base import Rule, Unchecked, approve, refuse
 from rutter_ap_server.guard.writes.document_rules import (
     account_not_for_expenses,
     amount_not_positive,
@@ -40,11 +40,13 @@ class BillFacts:
     payable_account: AccountFact | None
 
 
-def bill_duplicate(prepared: PreparedWrite, facts: BillFacts, policy: Policy) -> Finding | None:
+def bill_duplicate(prepared: PreparedWrite, facts: BillFacts, policy: Policy) -> Finding | Unchecked | None:
     """A vendor does not use the same number for two bills."""
     number = normal_number(prepared.fields.get("document_number"))
+    if not number:
+        return Unchecked("the bill has no number")
     for bill in facts.earlier:
-        if number and normal_number(bill.number) == number:
+        if normal_number(bill.number) == number:
             return refuse(
                 "bill.duplicate",
                 f"this vendor's bill {clean(bill.number, 60)} for {bill.total} is already in the ledger ({bill.id})",

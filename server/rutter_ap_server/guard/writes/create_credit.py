@@ -13,12 +13,14 @@ from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
 from rutter_ap_server.guard.writes.base import (
     Dated,
+    Facts,
     Gathered,
     LinkedAccount,
     Need,
     Repeats,
     Rule,
     Touched,
+    Unchecked,
     Write,
     approve,
     refuse,
@@ -31,6 +33,19 @@ from rutter_ap_server.guard.writes.document_rules import (
     vendor_archived,
 )
 from rutter_ap_server.guard.writes.parties import AccountFact, VendorFact, account_fact, midnight, read_vendor
+from rutter_ap_server.guard.writes.wording import (
+    Description,
+    Fields,
+    day_words,
+    exact,
+    line_names,
+    line_sum,
+    lines_table,
+    names_for,
+    names_in,
+    pairs,
+    payee_words,
+)
 from rutter_ap_server.reads.amounts import ledger_money
 from rutter_ap_server.reads.history import HISTORY_PAGES_MAX
 from rutter_ap_server.rutter.filters import equal
@@ -70,11 +85,13 @@ def _issued(prepared: PreparedWrite) -> date:
     return date.fromisoformat(prepared.fields["issue_date"])
 
 
-def credit_duplicate(prepared: PreparedWrite, facts: CreditEntryFacts, policy: Policy) -> Finding | None:
+def credit_duplicate(prepared: PreparedWrite, facts: CreditEntryFacts, policy: Policy) -> Finding | Unchecked | None:
     """A vendor does not use the same number for two credits."""
     number = normal_number(prepared.fields["document_number"])
+    if not number:
+        return Unchecked("the credit has no number")
     for credit in facts.earlier:
-        if number and normal_number(credit.number) == number:
+        if normal_number(credit.number) == number:
             said = f"this vendor's credit {clean(credit.number, 60)} for {credit.total}"
             return refuse("credit.duplicate", f"{said} is already in the ledger ({credit.id})")
     return None
@@ -173,6 +190,28 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
             vendor=vendor,
             texts=_texts(prepared),
             arguments=(),
+            names=await line_names(company, prepared.fields["lines"])
+            | await names_for(company, [("account", prepared.fields["accounts_payable_account"])]),
+        )
+
+    def describe(self, prepared: PreparedWrite, facts: Facts[CreditEntryFacts]) -> Description:
+        """Every field of the new credit and every line."""
+        said = Fields(prepared.fields)
+        lines, currency = said.take("lines") or [], said.take("currency")
+        rows = [
+            ("Vendor", payee_words(facts.seen.vendor, said.take("vendor_id"), prepared.vendor_name)),
+            ("Number", exact(said.take("document_number"))),
+            ("Issue date", day_words(said.take("issue_date"))),
+            ("Currency", currency),
+            ("Sum of the lines", line_sum(lines, currency)),
+            ("Memo", exact(said.take("memo"))),
+            ("Payables account", names_in(facts.names, said.take("accounts_payable_account"))),
+            *said.rest(),
+        ]
+        return Description(
+            fields=(pairs("Credit to create", rows), lines_table("Its lines", lines, currency, facts.names)),
+            known=(("Credits of this vendor in the ledger", str(len(facts.seen.earlier))),),
+            follows=(("Balance", "The vendor is owed less by this amount once the credit is applied."),),
         )
 
     async def draft(self, prepared: PreparedWrite, company: Company) -> BillCreditMemoCreate:

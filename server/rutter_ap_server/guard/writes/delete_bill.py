@@ -10,6 +10,7 @@ from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
 from rutter_ap_server.guard.writes.base import (
     Dated,
+    Facts,
     Gathered,
     LinkedAccount,
     Need,
@@ -20,6 +21,13 @@ from rutter_ap_server.guard.writes.base import (
     refuse,
 )
 from rutter_ap_server.guard.writes.parties import BillFact, bill_fact, bill_texts, bill_words, read_vendor
+from rutter_ap_server.guard.writes.wording import (
+    Description,
+    Fields,
+    bill_row,
+    exact,
+    pairs,
+)
 from rutter_ap_server.rutter.errors import NotFoundUpstream
 from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.rutter.outcomes import Rejected, Unknown, WriteOutcome
@@ -115,6 +123,24 @@ class DeleteBillWrite(Write[DeleteFacts]):
             vendor=None,
             texts=bill_texts(raw) if raw is not None else (),
             arguments=(),
+            names={},
+        )
+
+    def describe(self, prepared: PreparedWrite, facts: Facts[DeleteFacts]) -> Description:
+        """The bill as it was proposed and as it is."""
+        seen, said = facts.seen, Fields(prepared.fields)
+        number, total = (said.take("was") or ["", ""])[:2]
+        rows = [
+            ("Bill", bill_row(seen.bill, said.take("bill_id"))),
+            ("Number", exact(number)),
+            ("Total", exact(total)),
+            *said.rest(),
+        ]
+        links = "; ".join(seen.links) or "none"
+        return Description(
+            fields=(pairs("Bill to delete", rows),),
+            known=(("Payments and credits on it", links),),
+            follows=(("Deletion", "It is permanent: the bill and its lines leave the ledger and cannot be restored."),),
         )
 
     async def draft(self, prepared: PreparedWrite, company: Company) -> str:

@@ -12,6 +12,7 @@ from rutter_ap_server.guard.prepared import PreparedWrite, prepare
 from rutter_ap_server.guard.untrusted import account_argument
 from rutter_ap_server.guard.writes.base import (
     Dated,
+    Facts,
     Gathered,
     LinkedAccount,
     Need,
@@ -23,6 +24,13 @@ from rutter_ap_server.guard.writes.base import (
     refuse,
 )
 from rutter_ap_server.guard.writes.parties import FUNDING_TYPES, AccountFact, account_fact
+from rutter_ap_server.guard.writes.wording import (
+    Description,
+    Fields,
+    account_words,
+    exact,
+    pairs,
+)
 from rutter_ap_server.rutter.models.accounts import Account, AccountCreate, AccountExtras
 from rutter_ap_server.rutter.models.base import given
 from rutter_ap_server.rutter.outcomes import Done, WriteOutcome
@@ -136,6 +144,7 @@ class LinkAccountWrite(Write[LinkFacts]):
                 texts=(),
                 # It is already in the ledger, so linking it adds nothing, whoever suggested it.
                 arguments=(),
+                names={},
             )
         accounts = await company.directory.accounts(refresh=True)
         wanted = fold(prepared.fields["create"]["name"])
@@ -149,6 +158,21 @@ class LinkAccountWrite(Write[LinkFacts]):
             arguments=(
                 account_argument(prepared.fields["create"]["name"], prepared.fields["create"]["bank_account_number"]),
             ),
+            names={},
+        )
+
+    def describe(self, prepared: PreparedWrite, facts: Facts[LinkFacts]) -> Description:
+        """The role, and the account with every value of a new one."""
+        said = Fields(prepared.fields)
+        role, account_id, new = said.take("role"), said.take("account_id"), said.take("create") or {}
+        account = facts.seen.account
+        rows = [("Role", exact(role))]
+        if account_id or not new:
+            rows.append(("Account", account_words(account, account_id)))
+        rows += [(f"New account: {name.replace('_', ' ')}", exact(value)) for name, value in new.items()]
+        return Description(
+            fields=(pairs("Account to link", [*rows, *said.rest()]),),
+            follows=(("Later calls", f"Calls that name no account use it as the {role} account from then on."),),
         )
 
     async def draft(self, prepared: PreparedWrite, company: Company) -> Account | AccountCreate:

@@ -63,6 +63,14 @@ class VendorFact:
     parts: tuple[tuple[str, str], ...] = ()
     shows_bank_account: bool = False
     updated_at: datetime | None = None
+    bank_account_end: str = ""
+
+    @property
+    def bank_words(self) -> str:
+        """What the ledger shows of the bank account: its last four characters."""
+        if not self.shows_bank_account:
+            return "bank account not shown by this ledger"
+        return f"bank account ending in {self.bank_account_end}" if self.bank_account_end else "no bank account"
 
     @property
     def binding(self) -> dict[str, Any]:
@@ -119,6 +127,7 @@ def vendor_fact(vendor: Vendor) -> VendorFact:
         ),
         shows_bank_account=vendor.bank_account_number is not None,
         updated_at=vendor.updated_at,
+        bank_account_end=clean(vendor.bank_account_number, 60)[-4:],
     )
 
 

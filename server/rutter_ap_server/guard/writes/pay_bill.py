@@ -11,8 +11,9 @@ from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
 from rutter_ap_server.guard.untrusted import account_argument, amount_argument
-from rutter_ap_server.guard.writes.base import Dated, Gathered, LinkedAccount, Need, Repeats, Touched, Write
+from rutter_ap_server.guard.writes.base import Dated, Facts, Gathered, LinkedAccount, Need, Repeats, Touched, Write
 from rutter_ap_server.guard.writes.parties import (
+    BillFact,
     bill_fact,
     bill_texts,
     bill_words,
@@ -30,7 +31,19 @@ from rutter_ap_server.guard.writes.pay_bill_facts import (
     vendor_past,
 )
 from rutter_ap_server.guard.writes.pay_bill_rules import RULES, PaymentFacts
-from rutter_ap_server.guard.writes.pay_bill_signals import SIGNALS
+from rutter_ap_server.guard.writes.pay_bill_signals import SIGNALS, usual_payment
+from rutter_ap_server.guard.writes.wording import (
+    NO_BANK_TRANSFER,
+    Description,
+    Fields,
+    Row,
+    account_words,
+    bill_row,
+    day_words,
+    exact,
+    pairs,
+    payee_words,
+)
 from rutter_ap_server.reads.amounts import ledger_money
 from rutter_ap_server.rutter.models.payments import AllocationDraft, BillPaymentCreate
 from rutter_ap_server.rutter.outcomes import WriteOutcome
@@ -38,6 +51,7 @@ from rutter_ap_tools.errors import AssistantError
 from rutter_ap_tools.findings import Severity
 from rutter_ap_tools.money import Money, require_active
 from rutter_ap_tools.payments import PayBill
+from rutter_ap_tools.text import clean
 from rutter_ap_tools.wire import MoneyShape, Named, Record
 
 
@@ -78,7 +92,7 @@ def prepared_payment(
             "date": funding.date,
             "memo": funding.memo,
         },
-        summary=f"Pay {money} to {payee.name} for {payee.bill_words} from {funding.account_name}",
+        summary=f"Pay {money} to {payee.name} for {payee.bill_words} from {funding.account_name}, dated {funding.date}",
         defaulted=() if date_given else ("date",),
         money=money,
         vendor_id=payee.vendor_id,
@@ -101,13 +115,38 @@ async def funding_account(named: str, company: Company, linked_account: LinkedAc
     return linked
 
 
+def _known(facts: Facts[PaymentFacts]) -> tuple[Row, ...]:
+    """What helps to judge a payment: what the vendor was paid, when it changed, and the documents of the bill."""
+    seen = facts.seen
+    changed = seen.vendor.updated_at if seen.vendor else None
+    files = "could not be read" if seen.files is None else "; ".join(map(exact, seen.files)) or "none"
+    others = "; ".join(f"{one.id} for {one.total}, {clean(one.status, 30)}" for one in seen.other_bills)
+    paid = "; ".join(f"{money} on {day or 'an unknown date'}" for money, day in seen.paid_on_bill)
+    return (
+        ("Usual payment", usual_payment(seen.earlier_payments, seen.bill.due.currency)),
+        ("Vendor last changed", f"{changed:%Y-%m-%d}" if changed else "not shown by this ledger"),
+        ("Open credits of the vendor", str(seen.open_credits)),
+        ("Documents on the bill", files),
+        ("Bills with the same number", others or "none"),
+        ("Paid on this bill before", paid or "nothing"),
+    )
+
+
+def _follows(prepared: PreparedWrite, bill: BillFact) -> tuple[Row, ...]:
+    money = prepared.money
+    if money is None or money.currency != bill.due.currency:
+        return (NO_BANK_TRANSFER,)
+    after = bill.due - money if money <= bill.due else Money.zero(bill.due.currency)
+    return (("Balance of the bill", f"{bill.due} due now, {after} afterwards"), NO_BANK_TRANSFER)
+
+
 class PayBillWrite(Write[PaymentFacts]):
     """`pay_bill`."""
 
     tool = "pay_bill"
     default_severity = Severity.ASK
     counts_against_limits = True
-    repeats = Repeats.SAME_BILL_AND_AMOUNT
+    repeats = Repeats.SAME_BILL
     needs = (Need("bill_payments", "create", "record a payment", "a person can record it there", "record_payment"),)
     rules = (*RULES, *SIGNALS)
 
@@ -152,6 +191,7 @@ class PayBillWrite(Write[PaymentFacts]):
         past = VendorPast(Money.zero(bill.due.currency))
         if vendor:
             past = await vendor_past(company, vendor.id, bill.due.currency)
+        other_bills = await bills_of_number(company, bill)
         chosen = () if prepared.money == bill.due else (amount_argument(prepared.money),)
         return Gathered(
             seen=PaymentFacts(
@@ -161,10 +201,10 @@ class PayBillWrite(Write[PaymentFacts]):
                 open_credits=past.open_credits,
                 paid_before=past.paid_before,
                 earlier_payments=past.earlier_payments,
-                other_bills=await bills_of_number(company, bill),
+                other_bills=other_bills,
                 paid_on_bill=paid_on(raw),
                 line_sums=line_sums(raw, bill.total),
-                attached=await files_on(company, bill.id, prepared.money, policy),
+                files=await files_on(company, bill.id) if policy is not None else None,
                 today=company.clock.today(),
             ),
             binding={
@@ -172,11 +212,29 @@ class PayBillWrite(Write[PaymentFacts]):
                 "vendor": vendor.binding if vendor else None,
                 "account": account.binding,
                 "amount": str(prepared.money),
+                "other_bills": [[one.id, str(one.total)] for one in other_bills],
             },
             before={"payments": sorted(link.id or "" for link in raw.linked_payments), "due": bill.due.text},
             vendor=vendor,
             texts=(*bill_texts(raw), *((("the vendor's name", vendor.name),) if vendor else ())),
             arguments=(*chosen, account_argument(account.name)),
+            names={},
+        )
+
+    def describe(self, prepared: PreparedWrite, facts: Facts[PaymentFacts]) -> Description:
+        """Payee, bill, amount, account, date and memo; what is known of the vendor, and the balance afterwards."""
+        seen, said = facts.seen, Fields(prepared.fields)
+        rows = [
+            ("Payee", payee_words(seen.vendor, said.take("vendor_id"), prepared.vendor_name)),
+            ("Bill", bill_row(seen.bill, said.take("bill_id"))),
+            ("Amount", f"{said.take('amount')} {said.take('currency')}"),
+            ("From account", account_words(seen.account, said.take("account_id"))),
+            ("Payment date", day_words(said.take("date"))),
+            ("Memo", exact(said.take("memo"))),
+            *said.rest(),
+        ]
+        return Description(
+            fields=(pairs("Payment to record", rows),), known=_known(facts), follows=_follows(prepared, seen.bill)
         )
 
     async def draft(self, prepared: PreparedWrite, company: Company) -> BillPaymentCreate:

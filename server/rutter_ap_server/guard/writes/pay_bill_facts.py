@@ -7,7 +7,6 @@ from datetime import date
 from decimal import Decimal
 
 from rutter_ap_server.companies.company import Company
-from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.writes.parties import BillFact
 from rutter_ap_server.guard.writes.pay_bill_rules import OtherBill
 from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
@@ -72,13 +71,10 @@ async def bills_of_number(company: Company, bill: BillFact) -> tuple[OtherBill, 
     return tuple(sorted(found, key=lambda one: one.id))
 
 
-async def files_on(company: Company, bill_id: str, money: Money, policy: Policy | None) -> int | None:
-    """The number of files on the bill; None if the policy does not need it or they cannot be read."""
-    above = policy.document_required_above(money.currency) if policy is not None else None
-    if above is None or money <= above:
-        return None
+async def files_on(company: Company, bill_id: str) -> tuple[str, ...] | None:
+    """The names of the files on the bill; None if they cannot be read."""
     try:
-        return len(await company.rutter.attachments.list(bill_id))
+        return tuple(file.file_name for file in await company.rutter.attachments.list(bill_id))
     except ApError:
         return None
 

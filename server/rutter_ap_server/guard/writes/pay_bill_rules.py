@@ -18,8 +18,8 @@ class PaymentFacts:
     """What the ledger shows about a payment's parties and history.
 
     `earlier_payments` are payments to the vendor; `other_bills` have this bill's number; `paid_on_bill` are payments
-    already on it, with dates; `line_sums` are the possible totals of its lines, empty if unknown; `attached` is its
-    number of files, None if that was not read.
+    already on it, with dates; `line_sums` are the possible totals of its lines, empty if unknown; `files` are the names
+    of its files, None if they were not read.
     """
 
     bill: BillFact
@@ -31,7 +31,7 @@ class PaymentFacts:
     other_bills: tuple[OtherBill, ...]
     paid_on_bill: tuple[tuple[Money, date | None], ...]
     line_sums: tuple[Money, ...]
-    attached: int | None
+    files: tuple[str, ...] | None
     today: date
 
 
@@ -75,7 +75,11 @@ def amount_over_single_limit(prepared: PreparedWrite, facts: PaymentFacts, polic
 
 def amount_over_tier(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> Finding | None:
     """Above a tier a payment needs one named approver, or two."""
-    money = _money(prepared)
+    return tier_of(_money(prepared), policy)
+
+
+def tier_of(money: Money, policy: Policy) -> Finding | None:
+    """What the tier of an amount requires, if anything."""
     limit = policy.limit(money.currency, "approve_above")
     if limit is None:
         return approve(

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from fractions import Fraction
 from statistics import median
 
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
-from rutter_ap_server.guard.writes.base import Rule, approve
+from rutter_ap_server.guard.writes.base import Rule, Unchecked, approve
 from rutter_ap_server.guard.writes.parties import bill_words
 from rutter_ap_server.guard.writes.pay_bill_rules import PaymentFacts
 from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.money import Money
-from rutter_ap_tools.text import clean
+from rutter_ap_tools.text import clean, normal_number
 
 _TIERS = (
     ("approve_above", "above which an approver is required"),
@@ -37,14 +38,18 @@ def amount_just_under_limit(prepared: PreparedWrite, facts: PaymentFacts, policy
     return None
 
 
-def amount_unusual_for_vendor(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> Finding | None:
+def amount_unusual_for_vendor(
+    prepared: PreparedWrite, facts: PaymentFacts, policy: Policy
+) -> Finding | Unchecked | None:
     """A payment far above the vendor's usual amount needs a check."""
     money, rules = prepared.money, policy.rules
-    if money is None or _is_trusted(prepared, facts, policy):
+    if money is None:
         return None
+    if _is_trusted(prepared, facts, policy):
+        return Unchecked("the policy trusts this vendor's amounts")
     earlier = [Fraction(paid.amount) for paid in facts.earlier_payments if paid.currency == money.currency]
     if len(earlier) < rules.unusual_after:
-        return None
+        return Unchecked(f"only {len(earlier)} earlier payments in {money.currency}")
     usual = median(earlier)
     if Fraction(money.amount) <= usual * rules.factor:
         return None
@@ -55,8 +60,10 @@ def amount_unusual_for_vendor(prepared: PreparedWrite, facts: PaymentFacts, poli
     )
 
 
-def bill_duplicate(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> Finding | None:
+def bill_duplicate(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> Finding | Unchecked | None:
     """A bill that is in the ledger twice may be paid twice."""
+    if not normal_number(facts.bill.number):
+        return Unchecked("the bill has no number")
     if not facts.other_bills:
         return None
     other = facts.other_bills[0]
@@ -78,9 +85,13 @@ def payment_repeat(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy)
     return None
 
 
-def bill_lines_do_not_add_up(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> Finding | None:
+def bill_lines_do_not_add_up(
+    prepared: PreparedWrite, facts: PaymentFacts, policy: Policy
+) -> Finding | Unchecked | None:
     """A total that cannot be derived from the lines was tampered with or entered wrongly."""
-    if not facts.line_sums or facts.bill.total in facts.line_sums:
+    if not facts.line_sums:
+        return Unchecked("the ledger does not show an amount on every line")
+    if facts.bill.total in facts.line_sums:
         return None
     return approve(
         "bill.lines_do_not_add_up",
@@ -90,15 +101,24 @@ def bill_lines_do_not_add_up(prepared: PreparedWrite, facts: PaymentFacts, polic
 
 def bill_no_document(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> Finding | None:
     """Above an amount set by the operator, a payment requires an attached document."""
-    if prepared.money is None or facts.attached:
+    if prepared.money is None or facts.files:
         return None
     above = policy.document_required_above(prepared.money.currency)
     if above is None or prepared.money <= above:
         return None
-    lack = "has no document" if facts.attached == 0 else "may have no document (its files could not be read)"
+    lack = "has no document" if facts.files is not None else "may have no document (its files could not be read)"
     return approve(
         "bill.no_document", f"{bill_words(facts.bill)} {lack}; a payment over {above} requires an attached document"
     )
+
+
+def usual_payment(earlier: Sequence[Money], currency: str) -> str:
+    """What a vendor is usually paid, in words: the median of its payments in that currency."""
+    amounts = [Fraction(paid.amount) for paid in earlier if paid.currency == currency]
+    if not amounts:
+        return f"no earlier payment in {currency}"
+    count = "1 earlier payment" if len(amounts) == 1 else f"{len(amounts)} earlier payments"
+    return f"{_rounded(median(amounts), currency)}, the median of {count}"
 
 
 def _is_trusted(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -10,9 +10,11 @@ from typing import Any
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import vendor_name
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
-from rutter_ap_server.guard.writes.base import Batch, LinkedAccount
-from rutter_ap_server.guard.writes.parties import PAYABLE, AccountFact, bill_fact, read_account
+from rutter_ap_server.guard.writes.base import Batch, Facts, LinkedAccount, MemberWords
+from rutter_ap_server.guard.writes.parties import PAYABLE, AccountFact, BillFact, bill_fact, bill_words, read_account
 from rutter_ap_server.guard.writes.pay_bill import Funding, PayBillWrite, Payee, funding_account, prepared_payment
+from rutter_ap_server.guard.writes.payment_run_words import describe_run
+from rutter_ap_server.guard.writes.wording import Description
 from rutter_ap_server.reads.amounts import LedgerDataError
 from rutter_ap_server.rutter.filters import equal
 from rutter_ap_server.rutter.models.bills import Bill
@@ -25,7 +27,6 @@ from rutter_ap_tools.text import clean
 
 _PAGES_MAX = 20
 _LEFT_OUT_SHOWN_MAX = 50
-_PAYEES_NAMED_MAX = 6
 
 
 class PaymentRun(Batch):
@@ -59,6 +60,17 @@ class PaymentRun(Batch):
                 next_step="Choose other bills, a later due_to or more cash. Nothing was written.",
             )
         return _prepared(request, company, account, choice, currency)
+
+    def settled(self, facts: Facts[Any]) -> str | None:
+        """A bill that was paid meanwhile is left out; the rest of the run is still owed."""
+        bill: BillFact = facts.seen.bill
+        if bill.status == "paid" or (bill.status in PAYABLE and bill.due.amount == 0):
+            return f"{bill_words(bill)} is already paid"
+        return None
+
+    def describe(self, prepared: PreparedWrite, members: Sequence[MemberWords]) -> Description:
+        """Every payment, the total for each vendor, and what all payments have in common."""
+        return describe_run(prepared, members)
 
     def members(self, prepared: PreparedWrite) -> tuple[PreparedWrite, ...]:
         """Each payment, prepared as `pay_bill` would prepare it, so that no bill can be paid both ways."""
@@ -143,7 +155,7 @@ def _currency(account: AccountFact, candidates: list[Candidate]) -> str:
 def _prepared(
     request: ProposePaymentRun, company: Company, account: AccountFact, choice: Choice, currency: str
 ) -> PreparedWrite:
-    total = choice.total(currency)
+    total, day = choice.total(currency), request.date or company.clock.today().isoformat()
     return prepare(
         tool="propose_payment_run",
         company_id=company.id,
@@ -151,7 +163,7 @@ def _prepared(
             "account_id": account.id,
             "account_name": account.name,
             "currency": currency,
-            "date": request.date or company.clock.today().isoformat(),
+            "date": day,
             "date_given": bool(request.date),
             "memo": request.memo,
             "lines": [_line(one) for one in choice.chosen],
@@ -161,7 +173,7 @@ def _prepared(
             ],
             "left_out_count": len(choice.left_out),
         },
-        summary=f"Pay {_bills(len(choice.chosen))} totaling {total} from {account.name}: {_payees(choice, currency)}",
+        summary=f"Pay {_bills(len(choice.chosen))} totaling {total} from {account.name}, dated {day}",
         # What was left out explains the run, but is not part of what will be written.
         defaulted=("left_out", "left_out_count", *(() if request.date else ("date",))),
         money=total,
@@ -182,13 +194,6 @@ def _line(one: Candidate) -> dict[str, Any]:
         "due_date": one.due_date,
         "amount": one.due.text,
     }
-
-
-def _payees(choice: Choice, currency: str) -> str:
-    """The payee, number and amount of each bill, up to a limit."""
-    named = [f"{one.vendor_name} {one.number or one.bill_id} {one.due}" for one in choice.chosen[:_PAYEES_NAMED_MAX]]
-    more = len(choice.chosen) - len(named)
-    return "; ".join(named) + (f"; and {more} more" if more else "")
 
 
 def _reasons(choice: Choice) -> str:

@@ -12,6 +12,7 @@ from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
 from rutter_ap_server.guard.writes.base import (
     Dated,
+    Facts,
     Gathered,
     LinkedAccount,
     Need,
@@ -22,6 +23,15 @@ from rutter_ap_server.guard.writes.base import (
     refuse,
 )
 from rutter_ap_server.guard.writes.parties import BillFact, bill_fact, bill_texts, bill_words, has_let_go, links_of
+from rutter_ap_server.guard.writes.wording import (
+    Description,
+    Fields,
+    bill_row,
+    day_words,
+    named,
+    names_in,
+    pairs,
+)
 from rutter_ap_server.reads.amounts import ledger_money
 from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.rutter.models.credits import BillCreditUnapplicationCreate
@@ -131,7 +141,23 @@ class RemoveCreditWrite(Write[RemovalFacts]):
             vendor=None,
             texts=bill_texts(raw),
             arguments=(),
+            names={credit.id: clean(credit.document_number, 200)},
         )
+
+    def describe(self, prepared: PreparedWrite, facts: Facts[RemovalFacts]) -> Description:
+        """The credit, the bill and the amount that is due again."""
+        seen, said = facts.seen, Fields(prepared.fields)
+        days = ", ".join(day_words(day) for day in sorted(seen.days)) or "not shown by this ledger"
+        rows = [
+            ("Credit", names_in(facts.names, said.take("credit_id"))),
+            ("Bill", bill_row(seen.bill, said.take("bill_id"))),
+            ("Vendor", named(None, said.take("vendor_id"))),
+            ("Amount", f"{said.take('amount')} {said.take('currency')}"),
+            ("Applied on", days),
+            *said.rest(),
+        ]
+        after = f"{seen.bill.due} due now, {seen.bill.due + seen.applied} afterwards"
+        return Description(fields=(pairs("Credit to take off", rows),), follows=(("Balance of the bill", after),))
 
     async def draft(self, prepared: PreparedWrite, company: Company) -> BillCreditUnapplicationCreate:
         """Credit and bill as Rutter takes them (Rutter docs: Bill Credit Applications)."""

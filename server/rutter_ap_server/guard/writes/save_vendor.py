@@ -9,9 +9,18 @@ from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import vendor_name
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
-from rutter_ap_server.guard.writes.base import Dated, Gathered, LinkedAccount, Need, Repeats, Touched, Write
+from rutter_ap_server.guard.writes.base import Dated, Facts, Gathered, LinkedAccount, Need, Repeats, Touched, Write
 from rutter_ap_server.guard.writes.parties import vendor_fact
 from rutter_ap_server.guard.writes.save_vendor_rules import RULES, VendorEntryFacts
+from rutter_ap_server.guard.writes.wording import (
+    Description,
+    Fields,
+    columns,
+    exact,
+    named,
+    pairs,
+    payee_words,
+)
 from rutter_ap_server.rutter.models.base import Address, AddressDraft, given
 from rutter_ap_server.rutter.models.vendors import Vendor, VendorCreate, VendorUpdate
 from rutter_ap_server.rutter.outcomes import WriteOutcome
@@ -133,13 +142,14 @@ class SaveVendorWrite(Write[VendorEntryFacts]):
         if not vendor_id:
             namesakes = sorted(one for one, name in others if fold(name) == fold(changes["name"]))
             return Gathered(
-                seen=VendorEntryFacts(others=others, differing=(), is_shown=False, addresses_moved=False),
+                seen=VendorEntryFacts(others=others, differing=(), is_shown=False, addresses_moved=False, now={}),
                 binding={"namesakes": namesakes},
                 before={"namesakes": namesakes},
                 # There is no payee with that name yet.
                 vendor=None,
                 texts=texts,
                 arguments=(),
+                names={},
             )
         raw = await company.rutter.vendors.get(vendor_id)
         vendor = vendor_fact(raw)
@@ -152,12 +162,45 @@ class SaveVendorWrite(Write[VendorEntryFacts]):
                 differing=tuple(differing),
                 is_shown=not differing,
                 addresses_moved=were is not None and were != digest(_plain_addresses(raw.addresses)),
+                now=_values(raw),
             ),
             binding={"vendor": vendor.binding, "now": now},
             before={"vendor": vendor.details, "now": now},
             vendor=vendor,
             texts=texts,
             arguments=(),
+            names={},
+        )
+
+    def describe(self, prepared: PreparedWrite, facts: Facts[VendorEntryFacts]) -> Description:
+        """Each new value with the one it replaces, and the addresses exactly as they will be."""
+        seen, said = facts.seen, Fields(prepared.fields)
+        changes, vendor_id = said.take("changes") or {}, said.take("vendor_id")
+        parts = {name: value for name, value in changes.items() if name != "address"}
+        address = changes.get("address", {})
+        values = [
+            *((name, exact(seen.now.get(name)), exact(value)) for name, value in parts.items()),
+            *((f"address: {name}", exact(seen.now.get(name)), exact(value)) for name, value in address.items()),
+        ]
+        after = said.take("addresses") or []
+        whole = [("; ".join(f"{key} {exact(value)}" for key, value in one.items()),) for one in after]
+        vendor = payee_words(facts.vendor, vendor_id, prepared.vendor_name) if vendor_id else "a new vendor"
+        rows = [("Vendor", vendor)]
+        were = said.take("addresses_were")
+        if were:
+            rows.append(("Addresses replaced, by their SHA-256", named(None, were)))
+        sections = [
+            pairs("Vendor to change" if vendor_id else "Vendor to create", [*rows, *said.rest()]),
+            columns("New values", ("field", "now", "afterwards"), values),
+        ]
+        if whole:
+            sections.append(columns("All addresses afterwards", ("address",), whole))
+        stays = [name for name in ("name", "currency", "email", "phone", "address") if name not in changes]
+        if vendor_id:
+            sections.append(pairs("Unchanged", [("Stays as it is", ", ".join(["bank account", *stays]))]))
+        return Description(
+            fields=tuple(sections),
+            follows=(("Payments", "Bank details are never changed here; a later payment notices this change."),),
         )
 
     async def draft(self, prepared: PreparedWrite, company: Company) -> VendorUpdate | VendorCreate:
@@ -244,6 +287,19 @@ def _differing(vendor: Vendor, changes: dict[str, Any]) -> list[str]:
         if any((getattr(at_home, part) or "") != text for part, text in changes["address"].items()):
             found.append("address")
     return found
+
+
+def _values(vendor: Vendor) -> dict[str, str]:
+    """A vendor's present values by part; those of its billing address by Rutter's names."""
+    home = _home(vendor.addresses)
+    at_home = _plain_addresses(vendor.addresses)[home] if home is not None else {}
+    plain = {
+        "name": vendor.vendor_name,
+        "currency": ", ".join(vendor.currency_codes),
+        "email": vendor.email,
+        "phone": vendor.phone,
+    }
+    return {name: text for name, text in plain.items() if text} | at_home
 
 
 def _home(addresses: Sequence[Address]) -> int | None:

@@ -27,12 +27,14 @@ class VendorEntryFacts:
 
     `others` are the other vendors by id and name. For a vendor to change, `differing` are the parts that would change,
     `is_shown` is True if there are none, and `addresses_moved` if its addresses have changed since the proposal.
+    `now` are its present values, as text by part; empty for a new vendor.
     """
 
     others: tuple[tuple[str, str], ...]
     differing: tuple[str, ...]
     is_shown: bool
     addresses_moved: bool
+    now: dict[str, str]
 
 
 def no_change(prepared: PreparedWrite, facts: VendorEntryFacts, policy: Policy) -> Finding | None:

@@ -9,11 +9,23 @@ from typing import Any
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
-from rutter_ap_server.guard.writes.base import Dated, Gathered, LinkedAccount, Need, Repeats, Touched, Write
+from rutter_ap_server.guard.writes.base import Dated, Facts, Gathered, LinkedAccount, Need, Repeats, Touched, Write
 from rutter_ap_server.guard.writes.create_bill import line_draft, prepared_line
 from rutter_ap_server.guard.writes.create_bill_rules import EarlierBill
 from rutter_ap_server.guard.writes.parties import account_fact, bill_fact, bill_texts, bill_words, midnight, read_vendor
 from rutter_ap_server.guard.writes.update_bill_rules import RULES, ChangeFacts, day_of
+from rutter_ap_server.guard.writes.wording import (
+    Description,
+    Fields,
+    bill_row,
+    columns,
+    exact,
+    line_names,
+    line_sum,
+    lines_table,
+    pairs,
+    payee_words,
+)
 from rutter_ap_server.reads.amounts import ledger_money
 from rutter_ap_server.reads.history import bills_of
 from rutter_ap_server.rutter.models.base import given
@@ -123,6 +135,7 @@ class UpdateBillWrite(Write[ChangeFacts]):
                 is_shown=_shows(raw, changes),
                 accounts=accounts,
                 others=tuple(_other(one) for one in others if one.id != bill.id and one.status not in _DEAD),
+                now=_now(raw, changes),
             ),
             binding={
                 "bill": bill.binding,
@@ -133,7 +146,41 @@ class UpdateBillWrite(Write[ChangeFacts]):
             vendor=vendor,
             texts=(*bill_texts(raw), *_new_texts(changes)),
             arguments=(),
+            names=await line_names(company, [*changes.get("lines", ()), *_now(raw, changes).get("lines", ())]),
         )
+
+    def describe(self, prepared: PreparedWrite, facts: Facts[ChangeFacts]) -> Description:
+        """Each change with the value it replaces, what stays, and every line before and after."""
+        seen, said = facts.seen, Fields(prepared.fields)
+        changes, now = said.take("changes") or {}, seen.now
+        currency = said.take("currency")
+        rows = [
+            ("Bill", bill_row(seen.bill, said.take("bill_id"))),
+            ("Vendor", payee_words(facts.vendor, seen.bill.vendor_id, prepared.vendor_name)),
+            ("Currency", currency or seen.bill.total.currency),
+            *said.rest(),
+        ]
+        plain = {name: value for name, value in changes.items() if name != "lines"}
+        sections = [
+            pairs("Bill to change", rows),
+            columns(
+                "Changes",
+                ("field", "now", "afterwards"),
+                [(name.replace("_", " "), exact(now.get(name)), exact(value)) for name, value in plain.items()],
+            ),
+        ]
+        if "lines" in changes:
+            lines = changes["lines"]
+            before = [{key: value for key, value in line.items() if value} for line in now.get("lines", ())]
+            sections += [
+                lines_table("Lines now, all of them replaced", before, currency, facts.names),
+                lines_table("Lines afterwards", lines, currency, facts.names),
+                pairs("Sums", [("Total now", str(seen.bill.total)), ("New lines", line_sum(lines, currency))]),
+            ]
+        stays = [name.replace("_", " ") for name in (*_TEXTS, *_DATES, "lines") if name not in changes]
+        sections.append(pairs("Unchanged", [("Stays as it is", ", ".join(["vendor", "currency", *stays]))]))
+        settled = ("Paid or credited on it", str(seen.settled))
+        return Description(fields=tuple(sections), known=(settled,), follows=())
 
     async def draft(self, prepared: PreparedWrite, company: Company) -> BillUpdate:
         """The changes; omitted fields keep their values (Rutter docs: Bills)."""

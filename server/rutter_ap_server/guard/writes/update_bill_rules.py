@@ -24,7 +24,8 @@ _NOT_YET = ("draft", "rejected")
 class ChangeFacts:
     """What the ledger shows about a bill to change; `others` are its vendor's other bills.
 
-    `is_shown` is True if it already has all of the new values.
+    `is_shown` is True if it already has all of the new values; `now` is the present value of everything that would
+    change.
     """
 
     bill: BillFact
@@ -32,6 +33,7 @@ class ChangeFacts:
     is_shown: bool
     accounts: tuple[AccountFact, ...]
     others: tuple[EarlierBill, ...]
+    now: dict[str, Any]
 
     @property
     def settled(self) -> Money:

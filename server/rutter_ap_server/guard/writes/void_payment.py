@@ -13,6 +13,7 @@ from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
 from rutter_ap_server.guard.writes.base import (
     Dated,
+    Facts,
     Gathered,
     LinkedAccount,
     Need,
@@ -31,6 +32,15 @@ from rutter_ap_server.guard.writes.parties import (
     has_let_go,
     links_of,
     read_vendor,
+)
+from rutter_ap_server.guard.writes.wording import (
+    Description,
+    Fields,
+    bill_row,
+    columns,
+    day_words,
+    named,
+    pairs,
 )
 from rutter_ap_server.reads.amounts import ledger_money
 from rutter_ap_server.rutter.errors import NotFoundUpstream
@@ -173,6 +183,35 @@ class VoidPaymentWrite(Write[VoidFacts]):
             vendor=None,
             texts=(*(text for bill in raw for text in bill_texts(bill)), *memo),
             arguments=(),
+            names={},
+        )
+
+    def describe(self, prepared: PreparedWrite, facts: Facts[VoidFacts]) -> Description:
+        """The payment, and what it settles on each bill."""
+        seen, said = facts.seen, Fields(prepared.fields)
+        currency, of_id = said.take("currency"), {bill.id: bill for bill in seen.bills}
+        shares = said.take("allocations") or []
+        bills = "; ".join(bill_row(of_id.get(bill_id), bill_id) for bill_id in said.take("bill_ids") or ())
+        rows = [
+            ("Payment", named(None, said.take("payment_id"))),
+            ("Amount", str(prepared.money) if prepared.money else "not shown"),
+            ("Payee", named(None, said.take("payee_id"))),
+            ("Payment date", day_words(seen.paid_on) if seen.paid_on else "not shown by this ledger"),
+            ("Currency", currency),
+            ("Bills", bills or "none"),
+            ("Also undone", "; ".join(seen.settles_more) or "nothing else"),
+            *said.rest(),
+        ]
+        settles = [(named(None, bill_id), f"{amount} {currency}") for bill_id, amount in shares]
+        table = columns("What it settles", ("bill", "amount"), settles)
+        due = [(bill_words(bill), f"{bill.due} due now") for bill in seen.bills]
+        return Description(
+            fields=(pairs("Payment to void", rows), table),
+            follows=(
+                *due,
+                ("Bills afterwards", "The amounts above are due again and can be paid again."),
+                ("Money", "A void returns no money: what has left the bank stays paid out."),
+            ),
         )
 
     async def draft(self, prepared: PreparedWrite, company: Company) -> str:

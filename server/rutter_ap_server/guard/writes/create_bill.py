@@ -159,7 +159,8 @@ class CreateBillWrite(Write[BillFacts]):
             for bill in await bills_of(company, prepared.vendor_id)
             if bill.id not in before["bills"]
             and normal_number(bill.document_number) == wanted
-            and bill.issue_date == midnight(prepared.fields["issue_date"])
+            and bill.issue_date is not None
+            and bill.issue_date.date() == date.fromisoformat(prepared.fields["issue_date"])
             and bill.currency_code == prepared.money.currency
             and prepared.money.amount in (bill.total_amount, bill.sub_total)
         ]

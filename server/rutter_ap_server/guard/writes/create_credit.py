@@ -233,7 +233,8 @@ def _is_it(credit: BillCreditMemo, prepared: PreparedWrite) -> bool:
     return (
         credit.vendor_id == prepared.fields["vendor_id"]
         and credit.currency_code in (None, prepared.money.currency)
-        and credit.issue_date == midnight(prepared.fields["issue_date"])
+        and credit.issue_date is not None
+        and credit.issue_date.date() == _issued(prepared)
         and normal_number(credit.document_number) in ("", normal_number(prepared.fields["document_number"]))
         and prepared.money.amount in (credit.total_amount, net)
     )

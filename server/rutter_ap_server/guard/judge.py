@@ -184,7 +184,14 @@ _GATHERED_AT_ONCE = 4
 CHAT_LINES_MAX = 6
 _BILLS_NAMED_MAX = 3
 # Reported once for a run, because they are the same for each of its lines.
-_OF_THE_WHOLE = ("freeze.active", "payment.quiet_hours", "platform.unsupported", "platform.undocumented")
+_OF_THE_WHOLE = (
+    "freeze.active",
+    "payment.future_dated",
+    "payment.other_year",
+    "payment.quiet_hours",
+    "platform.unsupported",
+    "platform.undocumented",
+)
 
 
 def assess(

@@ -11,7 +11,7 @@ from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import vendor_name
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
-from rutter_ap_server.guard.writes.base import Dated, Gathered, LinkedAccount, Need, Repeats, Touched, Write
+from rutter_ap_server.guard.writes.base import Dated, Dates, Gathered, LinkedAccount, Need, Repeats, Touched, Write
 from rutter_ap_server.guard.writes.create_bill_rules import RULES, BillFacts, EarlierBill
 from rutter_ap_server.guard.writes.parties import account_fact, midnight, read_vendor
 from rutter_ap_server.reads.amounts import ledger_money
@@ -44,13 +44,12 @@ class CreateBillWrite(Write[BillFacts]):
         """Two bills of one vendor may be the same document twice."""
         return frozenset({Touched("bills_of_vendor", prepared.fields["vendor_id"])})
 
-    def posting_dates(self, prepared: PreparedWrite, seen: BillFacts) -> tuple[Dated, ...]:
+    def dates(self, prepared: PreparedWrite, seen: BillFacts) -> Dates:
         """A bill is posted on its issue date."""
-        return (Dated("the bill is dated", date.fromisoformat(prepared.fields["issue_date"])),)
-
-    def document_dates(self, prepared: PreparedWrite, seen: BillFacts) -> tuple[Dated, ...]:
-        """A bill dated in the future has a wrong date or is not due to be entered yet."""
-        return self.posting_dates(prepared, seen)
+        issued = (Dated("the bill is dated", date.fromisoformat(prepared.fields["issue_date"])),)
+        due_on = prepared.fields["due_date"]
+        due = (Dated("the bill is due", date.fromisoformat(due_on)),) if due_on else ()
+        return Dates(posted=issued, documents=issued, entered=(*issued, *due), used=())
 
     def needed(self, prepared: PreparedWrite) -> tuple[Need, ...]:
         """Creating a bill, whatever its contents."""

@@ -13,6 +13,7 @@ from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
 from rutter_ap_server.guard.writes.base import (
     Dated,
+    Dates,
     Gathered,
     LinkedAccount,
     Need,
@@ -115,13 +116,10 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
         """Two credits of one vendor may be the same document twice."""
         return frozenset({Touched("credits_of_vendor", prepared.fields["vendor_id"])})
 
-    def posting_dates(self, prepared: PreparedWrite, seen: CreditEntryFacts) -> tuple[Dated, ...]:
+    def dates(self, prepared: PreparedWrite, seen: CreditEntryFacts) -> Dates:
         """A credit is posted on its issue date."""
-        return (Dated("the credit is dated", _issued(prepared)),)
-
-    def document_dates(self, prepared: PreparedWrite, seen: CreditEntryFacts) -> tuple[Dated, ...]:
-        """A credit dated in the future has a wrong date or is not due to be entered yet."""
-        return self.posting_dates(prepared, seen)
+        issued = (Dated("the credit is dated", _issued(prepared)),)
+        return Dates(posted=issued, documents=issued, entered=issued, used=())
 
     def needed(self, prepared: PreparedWrite) -> tuple[Need, ...]:
         """Creating a credit."""

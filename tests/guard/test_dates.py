@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from support.bench import PASSCODE, START, Bench, a_bench, codes
 from support.bench_client import client_at_bench
 from support.facts import NOW, a_bill, a_prepared_write, payment_facts, some_facts, stored, usd
 from support.people import accepts
+from support.practice_company import practice
 from support.runs import run_of
 
 PAY, APPLY = write_named("pay_bill"), write_named("apply_credit")
@@ -300,3 +302,27 @@ async def test_a_closed_year_stays_closed_to_a_payment_of_2019(home: Path) -> No
             await bench.pay("NW-2291", date="2019-03-02")
         said = {one.code for one in refused.value.findings}
         assert {"bill.closed_period", "payment.before_bill", "payment.other_year"} <= said
+
+
+@pytest.mark.parametrize("offset", [b"Z", b"-08:00", b"+14:00"])
+async def test_a_lost_document_is_found_whatever_its_ledgers_offset(offset: bytes, tmp_path: Path) -> None:
+    async with practice(tmp_path) as (company, wire):
+        bill = next(one for one in [b async for b in company.rutter.bills.walk()] if one.document_number == "NW-2291")
+        walked = company.rutter.bill_credit_memos.walk()
+        credit = next(one for one in [c async for c in walked] if one.document_number == "CM-0117")
+        wire.replaced[b"T00:00:00.000Z"] = b"T00:00:00" + offset
+        for tool, one, known in (("create_bill", bill, "bills"), ("create_credit", credit, "credits")):
+            assert one.issue_date is not None
+            fields = {
+                "vendor_id": one.vendor_id,
+                "document_number": one.document_number,
+                "issue_date": one.issue_date.date().isoformat(),
+            }
+            prepared = a_prepared_write(
+                usd(str(one.total_amount)), tool=tool, fields=fields, vendor_id=one.vendor_id, bill_id=None
+            )
+            found_again = await write_named(tool).find(prepared, company, {known: []})
+            assert found_again is not None
+            assert found_again.id == one.id
+            other_day = replace(prepared, fields=fields | {"issue_date": "2026-01-01"})
+            assert await write_named(tool).find(other_day, company, {known: []}) is None

@@ -55,6 +55,7 @@ FIELDS: tuple[tuple[str, str, str, str | bool], ...] = (
     ("RUTTER_AP_POLICY", "file", "Policy file", ""),
     ("RUTTER_AP_HOME", "directory", "Home folder", ""),
     ("RUTTER_AP_APPROVALS_URL", "string", "Approvals desk", ""),
+    ("RUTTER_AP_TIME_ZONE", "string", "Time zone", ""),
 )
 SENSITIVE = {"RUTTER_CLIENT_ID", "RUTTER_CLIENT_SECRET", "RUTTER_ACCESS_TOKEN"}
 

@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,11 @@ MEMORY_BYTES_MIN = 2 * 1024**3
 if MEMORY.is_dir() and os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= MEMORY_BYTES_MIN:
     os.environ.setdefault("TMPDIR", str(MEMORY))
     tempfile.tempdir = None
+
+# What day it is must not depend on where a test runs; the sandbox's books are in UTC.
+os.environ["TZ"] = "UTC"
+if sys.platform != "win32":
+    time.tzset()
 
 # A shell starts what runs in its background deaf to Ctrl-C, and every process of a test would inherit it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

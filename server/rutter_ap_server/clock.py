@@ -1,33 +1,58 @@
-"""The clock: one place that tells the time, so that a test can."""
+"""The clock: one place that tells the time and which day it is, so that a test can."""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, tzinfo
 
 STAMP_CHARACTERS = 27
 
 
 class Clock:
-    """The machine's clock, in UTC."""
+    """The machine's clock: instants are in UTC, and days are those of a zone, the machine's own without one."""
+
+    def __init__(self, zone: tzinfo | None = None) -> None:
+        self.zone = zone
 
     def now(self) -> datetime:
         """This instant, aware, in UTC."""
         return datetime.now(UTC)
 
     def today(self) -> date:
-        """Today's date in UTC."""
-        return self.now().date()
+        """Today's date in the clock's zone."""
+        return self.now().astimezone(self.zone).date()
+
+    @property
+    def zone_name(self) -> str:
+        """The zone, for people."""
+        return str(self.zone) if self.zone else f"the machine's own zone, {self.now().astimezone():%Z}"
+
+    def in_zone(self, zone: tzinfo | None) -> Clock:
+        """The same clock with the days of another zone; itself without one."""
+        return self if zone is None else _ZonedClock(self, zone)
 
 
 class FixedClock(Clock):
-    """A clock that does not move until it is set, for tests and recordings."""
+    """A clock that does not move until it is set, for tests and recordings; in UTC whatever the machine's zone."""
 
-    def __init__(self, now: datetime) -> None:
+    def __init__(self, now: datetime, zone: tzinfo = UTC) -> None:
+        super().__init__(zone)
         self.instant = now
 
     def now(self) -> datetime:
         """The instant it was set to."""
         return self.instant
+
+
+class _ZonedClock(Clock):
+    """Another clock's instants, with the days of a zone."""
+
+    def __init__(self, clock: Clock, zone: tzinfo) -> None:
+        super().__init__(zone)
+        self._clock = clock
+
+    def now(self) -> datetime:
+        """The other clock's instant."""
+        return self._clock.now()
 
 
 def stamp(instant: datetime) -> str:

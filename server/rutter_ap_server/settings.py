@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, cast
 
 from rutter_ap_server.secret import Secret
+from rutter_ap_server.time_zones import TimeZones, ZonesUnreadable, read_time_zones
 from rutter_ap_tools.errors import OperatorError
 from rutter_ap_tools.tool import TOOLSETS
 
@@ -33,6 +34,8 @@ KNOWN = {
     "RUTTER_AP_READ_ONLY": "true: offer no tool that writes, and refuse every write",
     "RUTTER_AP_SECRET_KEYS": "keys for stored access tokens, separated by commas: the first encrypts, all decrypt",
     "RUTTER_AP_APPROVALS_URL": "address of the approvals desk, shown when a person must release something",
+    "RUTTER_AP_TIME_ZONE": "whose date is today: a zone for all companies, then any of their own by name or id "
+    "(America/New_York, Northwind=Europe/Berlin); the machine's own by default",
     "RUTTER_AP_ENV_FILE": "a file of NAME=value lines that sets any of these",
 }
 
@@ -65,6 +68,7 @@ class Settings:
     read_only: bool = False
     approvals_url: str = ""
     secret_keys: tuple[Secret, ...] = ()
+    time_zones: TimeZones = field(default_factory=TimeZones)
 
     @property
     def shared_store(self) -> bool:
@@ -102,6 +106,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     read_only = _flag(given, "RUTTER_AP_READ_ONLY", problems)
     toolsets = _toolsets(given, problems)
     secret_keys = _secret_keys(given, problems)
+    time_zones = _time_zones(given, problems)
     unknown = [name for name in given if name.startswith("RUTTER_AP_") and name not in KNOWN]
     problems += [f"{name} is not a setting of this program" for name in sorted(unknown)]
     if problems:
@@ -122,6 +127,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         read_only=read_only,
         approvals_url=given.get("RUTTER_AP_APPROVALS_URL", ""),
         secret_keys=secret_keys,
+        time_zones=time_zones,
     )
 
 
@@ -224,6 +230,15 @@ def _secret_keys(given: Mapping[str, str], problems: list[str]) -> tuple[Secret,
         which = f"key {wrong[0]}" if len(wrong) == 1 else f"keys {', '.join(wrong)}"
         problems.append(f"RUTTER_AP_SECRET_KEYS: {which} of {len(keys)} must be 32 random bytes in URL-safe base64")
     return tuple(Secret(key) for key in keys)
+
+
+def _time_zones(given: Mapping[str, str], problems: list[str]) -> TimeZones:
+    value = given.get("RUTTER_AP_TIME_ZONE", "")
+    try:
+        return read_time_zones(value) if value.strip() else TimeZones()
+    except ZonesUnreadable as error:
+        problems.append(f"RUTTER_AP_TIME_ZONE: {error}")
+        return TimeZones()
 
 
 def make_home(home: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+from datetime import date, timedelta
 from pathlib import Path
 
 import anyio
@@ -24,7 +25,7 @@ from support.installations import (
 )
 from support.sandbox_server import first_token, sandbox_server, settings_of
 
-NAMES = ["settings", "home", "store", "policy", "keys", "connection", "clock", "approvers", "files", "freeze"]
+NAMES = ["settings", "home", "store", "policy", "keys", "connection", "clock", "today", "approvers", "files", "freeze"]
 
 
 def looked(home: Path, **environ: str) -> dict[str, Check]:
@@ -190,6 +191,26 @@ def test_a_clock_behind_the_newest_entry_fails(home: Path) -> None:
 
     assert check.status == "fail"
     assert "2999-01-01" in check.detail
+
+
+def test_the_day_of_each_company_is_shown_with_its_zone(home: Path) -> None:
+    west, east = (
+        looked(home, RUTTER_AP_TIME_ZONE=f"UTC, Harbor & Pine Ltd={zone}")["today"]
+        for zone in ("Etc/GMT+12", "Pacific/Kiritimati")
+    )
+
+    assert (west.status, east.status) == ("ok", "ok")
+    assert "Harbor & Pine Ltd (Etc/GMT+12)" in west.detail
+    assert date.fromisoformat(east.detail[:10]) - date.fromisoformat(west.detail[:10]) >= timedelta(days=1)
+    assert "the machine's own zone" in looked(home)["today"].detail
+
+
+def test_a_zone_for_no_company_is_a_warning(home: Path) -> None:
+    checks = anyio.run(examine, {"RUTTER_AP_HOME": str(home), "RUTTER_AP_TIME_ZONE": "UTC, Northwind=Asia/Tokyo"})
+
+    [warned] = [check for check in checks if check.name == "today" and check.status == "warn"]
+    assert "Northwind" in warned.detail
+    assert "rutter-ap connections" in warned.next_step
 
 
 def test_one_approver_is_not_enough_for_a_second_tier(home: Path) -> None:

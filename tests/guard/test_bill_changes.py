@@ -46,8 +46,7 @@ def plain(**changes: Any) -> PreparedWrite:
 
 def facts(**changed: Any) -> ChangeFacts:
     made: dict[str, Any] = {
-        "bill": a_bill(issued=date(2026, 2, 1)),
-        "due_on": date(2026, 3, 3),
+        "bill": a_bill(),
         "is_shown": False,
         "accounts": (),
         "others": (),
@@ -150,7 +149,7 @@ CLOSED = Policy(closing_date=date(2026, 2, 1))
         (rules.bill_due_date_moved, plain(due_date="2026-03-03"), facts(), Policy(), None),
         (rules.bill_due_date_moved, plain(due_date="2026-03-02"), facts(), Policy(), "ask bill.due_date_moved"),
         (rules.bill_due_date_moved, plain(due_date="2026-03-04"), facts(), Policy(), "ask bill.due_date_moved"),
-        (rules.bill_due_date_moved, plain(due_date="2026-03-04"), facts(due_on=None), Policy(), None),
+        (rules.bill_due_date_moved, plain(due_date="2026-03-04"), facts(bill=a_bill(due_on=None)), Policy(), None),
         (
             rules.bill_due_date_moved,
             plain(due_date="2026-03-04"),

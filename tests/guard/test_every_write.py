@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
@@ -33,6 +35,8 @@ TODAY = NOW.date()
 TOOLS = [write.tool for write in WRITES]
 BOOKS = [tool for tool in TOOLS if SAMPLES[tool].books]
 ENTERS = [tool for tool in TOOLS if SAMPLES[tool].enters]
+SETS = [tool for tool in TOOLS if SAMPLES[tool].sets]
+USES = [tool for tool in TOOLS if SAMPLES[tool].uses]
 
 
 def spoken(
@@ -67,7 +71,7 @@ def test_what_leaves_a_statement_out_cannot_be_made(base: type[Any]) -> None:
 
 def test_nothing_a_write_states_has_a_default() -> None:
     facts = {"tool", "default_severity", "counts_against_limits", "repeats", "needs", "rules"}
-    asked = {"touches", "posting_dates", "document_dates", "needed"}
+    asked = {"touches", "dates", "needed"}
     assert facts | asked <= Write.__abstractmethods__
 
 
@@ -97,7 +101,7 @@ def test_nothing_is_booked_on_the_last_closed_day(tool: str) -> None:
 
 @pytest.mark.parametrize("tool", [tool for tool in TOOLS if tool not in BOOKS])
 def test_what_books_nothing_has_no_posting_date(tool: str) -> None:
-    assert write_named(tool).posting_dates(*sample_of(tool, TODAY)) == ()
+    assert write_named(tool).dates(*sample_of(tool, TODAY)).posted == ()
 
 
 @pytest.mark.parametrize("tool", ENTERS)
@@ -107,6 +111,56 @@ def test_a_document_from_the_future_needs_an_approver(tool: str) -> None:
     assert "bill.future_dated" not in spoken(tool, Policy(), day=near)
     today_only = parse_policy("[rules]\nfuture_days = 0")
     assert spoken(tool, today_only, day=near)["bill.future_dated"] == "approve"
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_every_date_in_a_write_is_stated_with_what_it_is(tool: str) -> None:
+    sample, day = SAMPLES[tool], date(2026, 2, 17)
+    prepared, seen = sample_of(tool, day)
+    dates = write_named(tool).dates(prepared, seen)
+    stated = {name: {one.day for one in getattr(dates, name)} for name in ("posted", "documents", "entered", "used")}
+    asked = {"posted": sample.books, "documents": sample.enters, "entered": sample.sets, "used": sample.uses}
+    assert {name: day in days for name, days in stated.items()} == asked
+    written = re.findall(r"\d{4}-\d{2}-\d{2}", json.dumps(prepared.fields))
+    assert set(map(date.fromisoformat, written)) <= set().union(*stated.values())
+
+
+def test_what_uses_money_or_a_credit_names_what_it_settles() -> None:
+    assert USES == ["pay_bill", "apply_credit"]
+    settled = {}
+    for tool in USES:
+        [used] = write_named(tool).dates(*sample_of(tool, TODAY)).used
+        settled[tool] = [name for name, _ in used.documents]
+    assert settled == {"pay_bill": ["bill INV-1"], "apply_credit": ["credit CM-7", "bill INV-1"]}
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_a_date_more_than_a_year_away_needs_an_approver(tool: str) -> None:
+    for way in (-1, 1):
+        near, far = (TODAY + timedelta(days=days * way) for days in (366, 367))
+        assert "bill.distant_date" not in spoken(tool, Policy(), day=near)
+        assert spoken(tool, Policy(), day=far).get("bill.distant_date") == ("approve" if tool in SETS else None)
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_what_is_used_in_the_future_needs_an_approver(tool: str) -> None:
+    far, near = TODAY + timedelta(days=2), TODAY + timedelta(days=1)
+    assert "payment.future_dated" not in spoken(tool, Policy(), day=near)
+    assert spoken(tool, Policy(), day=far).get("payment.future_dated") == ("approve" if tool in USES else None)
+    today_only = parse_policy("[rules]\nfuture_days = 0")
+    assert ("payment.future_dated" in spoken(tool, today_only, day=near)) is (tool in USES)
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_what_is_used_in_another_year_needs_an_approver(tool: str) -> None:
+    expected = "approve" if tool in USES else None
+    for day in (date(2025, 12, 31), date(2027, 1, 1)):
+        assert spoken(tool, Policy(), day=day).get("payment.other_year") == expected
+    for day in (date(2026, 1, 1), date(2026, 12, 31)):
+        assert "payment.other_year" not in spoken(tool, Policy(), day=day)
+    # On the last evening of a year the next one is a day away.
+    new_year = spoken(tool, Policy(), day=date(2026, 1, 1), today=date(2025, 12, 31))
+    assert new_year.get("payment.other_year") == expected
 
 
 @pytest.mark.parametrize("tool", TOOLS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 import pytest
@@ -57,6 +58,8 @@ def credit_facts(**changed: Any) -> CreditFacts:
         "credit_status": "open",
         "remaining": usd("100.00"),
         "bill": a_bill(),
+        "credit_words": "credit CM-1",
+        "credit_issued": date(2026, 2, 1),
     }
     return CreditFacts(**made | changed)
 

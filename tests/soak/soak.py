@@ -12,6 +12,7 @@ import sys
 import tempfile
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,7 @@ def _next_call(backend: Any, chance: random.Random, payable: list[tuple[str, str
             line = NewBillLine(amount=f"{cents}.07", account="Utilities")
             bill = CreateBill(
                 vendor="Northwind Utilities",
-                issue_date="2026-11-01",
+                issue_date=datetime.now(UTC).date().isoformat(),
                 currency="USD",
                 document_number=f"SOAK-{chance.randrange(10**9)}",
                 lines=[line],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -145,12 +145,15 @@ class OneCompany(CompanyRegistry):
 class Bench:
     """One process and its Rutter. `another` starts a second process on the same store and the same Rutter."""
 
-    def __init__(self, home: Path, sandbox: Sandbox, clock: FixedClock, database_url: str = "") -> None:
+    def __init__(
+        self, home: Path, sandbox: Sandbox, clock: FixedClock, database_url: str = "", zone: tzinfo | None = None
+    ) -> None:
         self.home = home
         self.sandbox = sandbox
         self.clock = clock
         self.wire = Wire(sandbox)
         self.database_url = database_url
+        self.zone = zone
         settings = read_settings({"RUTTER_AP_HOME": str(home), "RUTTER_AP_DATABASE_URL": database_url})
         connection = sandbox.connections[0]
         client = RutterClient(
@@ -165,14 +168,14 @@ class Bench:
             rutter=books,
             directory=Directory(books, clock),
             documents=Documents((home,), home / "uploads"),
-            clock=clock,
+            clock=clock.in_zone(zone),
         )
         companies = OneCompany(settings, clock, client, self.company)
         self.app = App(settings, clock, companies=companies, sleep=no_time)
 
     def another(self) -> Bench:
         """A second process."""
-        return Bench(self.home, self.sandbox, self.clock, self.database_url)
+        return Bench(self.home, self.sandbox, self.clock, self.database_url, self.zone)
 
     def policy(self, text: str) -> None:
         """Writes the operator's file."""
@@ -254,11 +257,16 @@ class Bench:
 
 
 @asynccontextmanager
-async def a_bench(home: Path, policy: str = "", database_url: str = "") -> AsyncIterator[Bench]:
-    """A bench on a store in that home, or on another; its audit chain must hold at the end, whatever happened."""
+async def a_bench(
+    home: Path, policy: str = "", database_url: str = "", zone: tzinfo | None = None
+) -> AsyncIterator[Bench]:
+    """A bench on a store in that home, or on another; its audit chain must hold at the end, whatever happened.
+
+    `zone` is where the company keeps its books, UTC if there is none.
+    """
     empty_store(home)
     sandbox = seeded_sandbox(today=START.date())
-    bench = Bench(home, sandbox, FixedClock(START), database_url)
+    bench = Bench(home, sandbox, FixedClock(START), database_url, zone)
     if policy:
         bench.policy(policy)
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
@@ -41,7 +41,7 @@ def a_prepared_write(money: Money | None = None, **changed: Any) -> PreparedWrit
 
 
 def a_bill(**changed: Any) -> BillFact:
-    """An open bill of 100.00 USD."""
+    """An open bill of 100.00 USD, issued on the first of February 2026 and due a month later."""
     made: dict[str, Any] = {
         "id": "b1",
         "number": "INV-1",
@@ -49,7 +49,8 @@ def a_bill(**changed: Any) -> BillFact:
         "vendor_id": "v1",
         "total": usd("100.00"),
         "due": usd("100.00"),
-        "issued": None,
+        "issued": date(2026, 2, 1),
+        "due_on": date(2026, 3, 3),
     }
     return BillFact(**made | changed)
 

@@ -59,7 +59,7 @@ async def over_stdio(
     server = StdioServerParameters(
         command=sys.executable,
         args=["-m", "rutter_ap_server", "stdio"],
-        env={"RUTTER_AP_HOME": str(home), **(environ or {})},
+        env={"RUTTER_AP_HOME": str(home), "TZ": "UTC", **(environ or {})},
     )
     async with Client(server, mode=mode, elicitation_callback=answering) as client:
         yield client

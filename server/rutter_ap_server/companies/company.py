@@ -32,7 +32,7 @@ class CompanyIdentity:
 
 @dataclass(frozen=True, slots=True)
 class Company:
-    """A company's identity, Rutter client, name directory, files and clock."""
+    """A company's identity, Rutter client, name directory, files and clock, whose "today" is the company's date."""
 
     identity: CompanyIdentity
     rutter: CompanyClient

@@ -18,6 +18,8 @@ from rutter_ap_tools.wire import Named
 ASKED_MAX = 50
 _AT_ONCE_MAX = 8
 _SECONDS_MAX = 30
+# What stands for the company of the settings' token while it cannot be read, and so has no id or name.
+OWN_COMPANY = "RUTTER_ACCESS_TOKEN"
 Shown = Callable[[str], Awaitable[str | None]]
 Verbs = dict[str, tuple[str, str]]
 """What is shown of a platform: a name, and the collection and verb of the abilities table it stands for."""

@@ -10,7 +10,7 @@ import httpx
 from rutter_ap_server.clock import Clock
 from rutter_ap_server.companies.company import Company, CompanyIdentity
 from rutter_ap_server.companies.directory import Directory
-from rutter_ap_server.companies.health import UnavailableCompany
+from rutter_ap_server.companies.health import OWN_COMPANY, UnavailableCompany
 from rutter_ap_server.companies.link_pages import LinkPages
 from rutter_ap_server.documents.files import Documents
 from rutter_ap_server.rutter import Credentials, RutterClient
@@ -27,7 +27,6 @@ from rutter_sandbox import Sandbox, open_sandbox
 # How long to wait before retrying the company of RUTTER_ACCESS_TOKEN (while there are others) or an unreachable store,
 # so that not every call waits for them.
 _LEFT_ALONE_SECONDS = 30
-_OWN = "RUTTER_ACCESS_TOKEN"
 
 
 class CompanyRegistry:
@@ -172,7 +171,9 @@ class CompanyRegistry:
             self._own = await self._own_company(self._own_token)
         except ApError as error:
             self._own_failed_at = anyio.current_time()
-            self._own = UnavailableCompany(_OWN, f"the company of {_OWN}", "", self._settings.environment, error)
+            self._own = UnavailableCompany(
+                OWN_COMPANY, f"the company of {OWN_COMPANY}", "", self._settings.environment, error
+            )
 
     async def _own_company(self, token: str | Secret) -> Company:
         rutter = self._open().connection(token)
@@ -221,12 +222,13 @@ class CompanyRegistry:
     def _company(self, token: str | Secret, connection_id: str, name: str, platform: str) -> Company:
         assert self._client is not None
         rutter = self._client.connection(token)
+        shown = clean(name, 80)
         return Company(
-            identity=CompanyIdentity(connection_id, clean(name, 80), platform, self._settings.environment),
+            identity=CompanyIdentity(connection_id, shown, platform, self._settings.environment),
             rutter=rutter,
             directory=Directory(rutter, self._clock),
             documents=Documents(self._settings.files, self._settings.home / "uploads"),
-            clock=self._clock,
+            clock=self._clock.in_zone(self._settings.time_zones.of(connection_id, shown)),
         )
 
 

@@ -271,7 +271,14 @@ _GATHERED_AT_ONCE = 4
 # The most payments a question can list; nobody reads more than that in a chat.
 CHAT_LINES_MAX = 6
 # Reported once for a run, because they are the same for each of its lines.
-_OF_THE_WHOLE = ("freeze.active", "payment.quiet_hours", "platform.unsupported", "platform.undocumented")
+_OF_THE_WHOLE = (
+    "freeze.active",
+    "payment.future_dated",
+    "payment.other_year",
+    "payment.quiet_hours",
+    "platform.unsupported",
+    "platform.undocumented",
+)
 
 
 def assess(

@@ -1,4 +1,7 @@
-"""Rules that apply to every write: what our store remembers, what the platform supports, what outside text says."""
+"""Rules that apply to every write: what our store remembers, what the platform supports, what outside text says.
+
+Those about dates are in `date_rules.py`.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+from rutter_ap_server.guard.date_rules import DATE_RULES
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.store_facts import StoreFacts
@@ -121,31 +125,6 @@ def platform_unsupported(
     return [ask("platform.undocumented", words)]
 
 
-def closed_period(
-    write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
-) -> list[Finding] | Unchecked:
-    """Nothing may be posted to, changed in or removed from a closed period."""
-    closed, dates = policy.closing_date, write.posting_dates(prepared, facts.seen)
-    if dates and closed is None:
-        return Unchecked("neither the policy nor the ledger names a closing date")
-    for dated in dates:
-        if closed is not None and dated.day <= closed:
-            words = f"{dated.words} {dated.day}, but the books are closed through {closed}"
-            return [refuse("bill.closed_period", words)]
-    return []
-
-
-def future_dated(
-    write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
-) -> list[Finding]:
-    """A document dated in the future has a wrong date or is not due to be entered yet."""
-    near = timedelta(days=policy.rules.future_days)
-    for dated in write.document_dates(prepared, facts.seen):
-        if dated.day - facts.today > near:
-            return [approve("bill.future_dated", f"{dated.words} {dated.day}, which is in the future")]
-    return []
-
-
 def vendor_blocked(
     write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
 ) -> list[Finding]:
@@ -244,8 +223,7 @@ SHARED_RULES: tuple[SharedRule, ...] = (
     vendor_in_flight,
     sum_over_tier,
     over_limits,
-    closed_period,
-    future_dated,
+    *DATE_RULES,
     platform_unsupported,
     vendor_blocked,
     vendor_changed,

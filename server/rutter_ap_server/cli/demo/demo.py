@@ -145,6 +145,8 @@ def _open_company(home: Path) -> None:
     """
     issued = date.fromisoformat(read_invoice().issue_date)
     today = min(Clock().today(), issued + timedelta(days=30))
+    # The real day goes on, though, and years from now the invoice's date would be held as a mistyped one.
+    (home / "policy.toml").write_text('[rules.severity]\n"bill.distant_date" = "off"\n', encoding="utf-8")
     open_sandbox(read_settings({"RUTTER_AP_HOME": str(home)}).sandbox_file, today=today).close()
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from rutter_ap_server.app import App
+from rutter_ap_server.companies.company import Company
+from rutter_ap_server.companies.health import UnavailableCompany
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.settings import Settings
 from rutter_ap_server.store.engine import Tx
@@ -40,11 +42,13 @@ class Check:
 
 @dataclass
 class Installation:
-    """What the checks share."""
+    """What the checks share. The companies are None until an earlier check has listed them."""
 
     environ: Mapping[str, str]
     app: App
     policy: Policy | None = None
+    companies: tuple[Company, ...] | None = None
+    unavailable: tuple[UnavailableCompany, ...] = ()
     store_is_broken: bool = False
 
     @property

@@ -44,8 +44,10 @@ async def connections(installation: Installation) -> list[Check]:
     )
     try:
         with anyio.fail_after(_SECONDS_MAX):
-            found = [await _company(company) for company in await companies.all()]
+            usable = await companies.all()
             broken = await companies.unavailable()
+            installation.companies, installation.unavailable = usable, broken
+            found = [await _company(company) for company in usable]
     except TimeoutError:
         return [late]
     found += [

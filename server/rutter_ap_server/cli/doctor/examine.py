@@ -25,6 +25,7 @@ from rutter_ap_server.cli.doctor.check import (
     step_of,
 )
 from rutter_ap_server.cli.doctor.connections import connections
+from rutter_ap_server.cli.doctor.days import days
 from rutter_ap_server.cli.doctor.keys import keys
 from rutter_ap_server.cli.output import line, print_json
 from rutter_ap_server.clock import unstamp
@@ -226,6 +227,7 @@ _LOOKS: dict[str, Look] = {
     "keys": keys,
     "connection": connections,
     "clock": _clock,
+    "today": days,
     "approvers": _approvers,
     "files": _files,
     "freeze": _freeze,

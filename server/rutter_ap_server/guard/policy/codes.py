@@ -31,8 +31,9 @@ vendor.changed vendor.details vendor.first_payment vendor.in_flight
 """
 # Signals that are not proof, and rules that apply only if the operator sets them up.
 _OPTIONAL = """
-amount.just_under_limit amount.unusual_for_vendor bill.future_dated bill.lines_do_not_add_up bill.similar
-credit.similar document.mismatch document.reused payment.quiet_hours
+amount.just_under_limit amount.unusual_for_vendor bill.distant_date bill.future_dated bill.lines_do_not_add_up
+bill.similar credit.not_yet_issued credit.similar document.mismatch document.reused payment.before_bill
+payment.future_dated payment.other_year payment.quiet_hours
 """
 
 CODES: dict[str, Code] = (

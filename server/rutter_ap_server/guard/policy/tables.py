@@ -112,7 +112,7 @@ class RulePolicy(Table):
     similar_days: int = Field(default=14, ge=0, le=366)
     cooling_days: int = Field(default=14, ge=1, le=366)
     just_under_percent: int = Field(default=3, ge=0, le=50)
-    # One day, because in some places it is already tomorrow while it is today in UTC.
+    # One day, because whoever wrote the date may be where it is already tomorrow.
     future_days: int = Field(default=1, ge=0, le=366)
     untrusted_days: int = Field(default=30, ge=1, le=366)
     tier_vendor_hours: int = Field(default=24, ge=0, le=24 * 31)

@@ -13,11 +13,12 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from rutter_ap_server.companies.company import Company
+from rutter_ap_server.guard.date_rules import closed_period
 from rutter_ap_server.guard.judge import judge
 from rutter_ap_server.guard.policy import WINDOWS, Policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
 from rutter_ap_server.guard.released_sums import FOR_THIS_BILL
-from rutter_ap_server.guard.shared_rules import closed_period, quiet_hours, vendor_changed
+from rutter_ap_server.guard.shared_rules import quiet_hours, vendor_changed
 from rutter_ap_server.guard.store_facts import StoreFacts
 from rutter_ap_server.guard.writes.base import Facts, ability_of
 from rutter_ap_server.guard.writes.parties import (
@@ -266,7 +267,7 @@ def _as_of(bill: BillFact, share: Money, past: _Past) -> BillFact:
     paid = Money.total((money for money, _ in past.by_bill[bill.id]), bill.total.currency)
     due = bill.total - paid if bill.total > paid else Money.zero(bill.total.currency)
     status = "partially_paid" if paid.amount > 0 else "open"
-    return BillFact(bill.id, bill.number, status, bill.vendor_id, bill.total, max(due, share), bill.issued)
+    return BillFact(bill.id, bill.number, status, bill.vendor_id, bill.total, max(due, share), bill.issued, bill.due_on)
 
 
 def _account(books: _Books, payment: BillPayment, share: Money) -> AccountFact:

@@ -13,6 +13,7 @@ from rutter_ap_server.guard.prepared import PreparedWrite, prepare
 from rutter_ap_server.guard.untrusted import amount_argument
 from rutter_ap_server.guard.writes.base import (
     Dated,
+    Dates,
     Facts,
     Gathered,
     LinkedAccount,
@@ -20,6 +21,7 @@ from rutter_ap_server.guard.writes.base import (
     Repeats,
     Rule,
     Touched,
+    Used,
     Write,
     refuse,
 )
@@ -46,6 +48,8 @@ from rutter_ap_tools.money import Money
 from rutter_ap_tools.text import clean
 from rutter_ap_tools.wire import MoneyShape, Record
 
+_DATED = "the application is dated"
+
 
 @dataclass(frozen=True, slots=True)
 class CreditFacts:
@@ -55,6 +59,8 @@ class CreditFacts:
     credit_status: str
     remaining: Money
     bill: BillFact
+    credit_words: str
+    credit_issued: date | None
 
 
 def _money(prepared: PreparedWrite) -> Money:
@@ -151,13 +157,16 @@ class ApplyCreditWrite(Write[CreditFacts]):
         fields = prepared.fields
         return frozenset({Touched("bill", fields["bill_id"]), Touched("credit", fields["credit_id"])})
 
-    def posting_dates(self, prepared: PreparedWrite, seen: CreditFacts) -> tuple[Dated, ...]:
-        """An application is posted on its own date."""
-        return (Dated("the application is dated", date.fromisoformat(prepared.fields["date"])),)
-
-    def document_dates(self, prepared: PreparedWrite, seen: CreditFacts) -> tuple[Dated, ...]:
-        """None: it creates no document and pays nothing."""
-        return ()
+    def dates(self, prepared: PreparedWrite, seen: CreditFacts) -> Dates:
+        """An application is posted on its own date, when both the credit and the bill must exist."""
+        day = date.fromisoformat(prepared.fields["date"])
+        settled = ((seen.credit_words, seen.credit_issued), (bill_words(seen.bill), seen.bill.issued))
+        return Dates(
+            posted=(Dated(_DATED, day),),
+            documents=(),
+            entered=(),
+            used=(Used(_DATED, day, "credit.not_yet_issued", settled),),
+        )
 
     def needed(self, prepared: PreparedWrite) -> tuple[Need, ...]:
         """Applying a credit."""
@@ -177,7 +186,6 @@ class ApplyCreditWrite(Write[CreditFacts]):
             )
         else:
             money = min(remaining, due)
-        number = clean(credit.document_number, 60) or credit.id
         return prepare(
             tool=self.tool,
             company_id=company.id,
@@ -189,7 +197,7 @@ class ApplyCreditWrite(Write[CreditFacts]):
                 "currency": money.currency,
                 "date": request.date or company.clock.today().isoformat(),
             },
-            summary=f"Apply {money} of credit {number} to {bill_words(bill_fact(bill))}",
+            summary=f"Apply {money} of {_credit_words(credit)} to {bill_words(bill_fact(bill))}",
             defaulted=() if request.date else ("date",),
             money=money,
             vendor_id=credit.vendor_id,
@@ -200,13 +208,16 @@ class ApplyCreditWrite(Write[CreditFacts]):
         """Reads the credit and the bill."""
         credit, raw = await self._read(company, prepared.fields["credit_id"], prepared.fields["bill_id"])
         bill = bill_fact(raw)
-        seen = CreditFacts(credit.vendor_id, credit.status, _remaining(credit, raw), bill)
+        issued = credit.issue_date.date() if credit.issue_date else None
+        seen = CreditFacts(
+            credit.vendor_id, credit.status, _remaining(credit, raw), bill, _credit_words(credit), issued
+        )
         usual = (seen.remaining, bill.due)
         return Gathered(
             seen=seen,
             binding={
                 "bill": bill.binding,
-                "credit": [credit.id, credit.vendor_id, credit.status, str(seen.remaining)],
+                "credit": [credit.id, credit.vendor_id, credit.status, str(seen.remaining), str(issued)],
                 "amount": str(prepared.money),
             },
             before={"applied": f"{_applied(raw, credit.id):f}"},
@@ -264,6 +275,10 @@ class ApplyCreditWrite(Write[CreditFacts]):
 
     async def _read(self, company: Company, credit_id: str, bill_id: str) -> tuple[BillCreditMemo, Bill]:
         return await company.rutter.bill_credit_memos.get(credit_id), await company.rutter.bills.get(bill_id)
+
+
+def _credit_words(credit: BillCreditMemo) -> str:
+    return f"credit {clean(credit.document_number, 60) or credit.id}"
 
 
 def _remaining(credit: BillCreditMemo, bill: Bill) -> Money:

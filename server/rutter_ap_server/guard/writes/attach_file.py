@@ -15,7 +15,8 @@ from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
 from rutter_ap_server.guard.untrusted import path_argument
 from rutter_ap_server.guard.writes.base import (
-    Dated,
+    NO_DATES,
+    Dates,
     Facts,
     Gathered,
     LinkedAccount,
@@ -109,13 +110,9 @@ class AttachFileWrite(Write[AttachmentFacts]):
         """Nothing: an attached file does not affect how other writes are judged."""
         return frozenset()
 
-    def posting_dates(self, prepared: PreparedWrite, seen: AttachmentFacts) -> tuple[Dated, ...]:
-        """None: it posts nothing."""
-        return ()
-
-    def document_dates(self, prepared: PreparedWrite, seen: AttachmentFacts) -> tuple[Dated, ...]:
-        """None: bills are often entered under the date they arrived."""
-        return ()
+    def dates(self, prepared: PreparedWrite, seen: AttachmentFacts) -> Dates:
+        """None: it posts nothing, and bills are often entered under the date they arrived."""
+        return NO_DATES
 
     def needed(self, prepared: PreparedWrite) -> tuple[Need, ...]:
         """Attaching a file."""

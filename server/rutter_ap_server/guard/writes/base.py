@@ -1,8 +1,8 @@
 """What every write declares about itself, without defaults, and the steps each write implements.
 
 A new write is one class in a file named after its tool and one line in `registry.py`. Limits, the one-write-at-a-time
-interlock, closed periods, future dates, default severities and platform support are judged for all writes in one place
-(`shared_rules.py`, `store_facts.py`), from what the class declares: a class that leaves out one of these declarations
+interlock, dates, default severities and platform support are judged for all writes in one place (`shared_rules.py`,
+`date_rules.py`, `store_facts.py`), from what the class declares: a class that leaves out one of these declarations
 cannot be instantiated, so the server does not start.
 """
 
@@ -63,6 +63,38 @@ class Dated:
 
     words: str
     day: date
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """The day on which money or a credit is used, and the documents it settles: none may be issued after it.
+
+    `code` is the finding for a day before one of them. `documents` are named as in "bill INV-7", each with its issue
+    date, None if the ledger does not show it.
+    """
+
+    words: str
+    day: date
+    code: str
+    documents: tuple[tuple[str, date | None], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dates:
+    """Every date of a write, by what is asked of it. A write states all four kinds, so that none is forgotten.
+
+    On the `posted` ones entries appear, change or disappear: none may be in a closed period. The `documents` it is
+    about must not be dated in the future. Those `entered` are new in the ledger, and must be near today. On the `used`
+    ones money or a credit is used: this year, not in the future, and not before what it settles.
+    """
+
+    posted: tuple[Dated, ...]
+    documents: tuple[Dated, ...]
+    entered: tuple[Dated, ...]
+    used: tuple[Used, ...]
+
+
+NO_DATES = Dates(posted=(), documents=(), entered=(), used=())
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,12 +202,8 @@ class Write(Preparable, Generic[F]):
         """What no other write may touch while this one is in progress; empty if nothing."""
 
     @abstractmethod
-    def posting_dates(self, prepared: PreparedWrite, seen: F) -> tuple[Dated, ...]:
-        """The dates on which entries appear, change or disappear; none may be in a closed period."""
-
-    @abstractmethod
-    def document_dates(self, prepared: PreparedWrite, seen: F) -> tuple[Dated, ...]:
-        """The dates of the documents it is about; none should be in the future."""
+    def dates(self, prepared: PreparedWrite, seen: F) -> Dates:
+        """Its dates of every kind."""
 
     @abstractmethod
     def needed(self, prepared: PreparedWrite) -> tuple[Need, ...]:

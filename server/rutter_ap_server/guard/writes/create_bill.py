@@ -11,7 +11,17 @@ from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import vendor_name
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
-from rutter_ap_server.guard.writes.base import Dated, Facts, Gathered, LinkedAccount, Need, Repeats, Touched, Write
+from rutter_ap_server.guard.writes.base import (
+    Dated,
+    Dates,
+    Facts,
+    Gathered,
+    LinkedAccount,
+    Need,
+    Repeats,
+    Touched,
+    Write,
+)
 from rutter_ap_server.guard.writes.create_bill_rules import RULES, BillFacts, EarlierBill
 from rutter_ap_server.guard.writes.parties import account_fact, midnight, read_vendor
 from rutter_ap_server.guard.writes.wording import (
@@ -58,13 +68,12 @@ class CreateBillWrite(Write[BillFacts]):
         """Two bills of one vendor may be the same document twice."""
         return frozenset({Touched("bills_of_vendor", prepared.fields["vendor_id"])})
 
-    def posting_dates(self, prepared: PreparedWrite, seen: BillFacts) -> tuple[Dated, ...]:
+    def dates(self, prepared: PreparedWrite, seen: BillFacts) -> Dates:
         """A bill is posted on its issue date."""
-        return (Dated("the bill is dated", date.fromisoformat(prepared.fields["issue_date"])),)
-
-    def document_dates(self, prepared: PreparedWrite, seen: BillFacts) -> tuple[Dated, ...]:
-        """A bill dated in the future has a wrong date or is not due to be entered yet."""
-        return self.posting_dates(prepared, seen)
+        issued = (Dated("the bill is dated", date.fromisoformat(prepared.fields["issue_date"])),)
+        due_on = prepared.fields["due_date"]
+        due = (Dated("the bill is due", date.fromisoformat(due_on)),) if due_on else ()
+        return Dates(posted=issued, documents=issued, entered=(*issued, *due), used=())
 
     def needed(self, prepared: PreparedWrite) -> tuple[Need, ...]:
         """Creating a bill, whatever its contents."""
@@ -201,7 +210,8 @@ class CreateBillWrite(Write[BillFacts]):
             for bill in await bills_of(company, prepared.vendor_id)
             if bill.id not in before["bills"]
             and normal_number(bill.document_number) == wanted
-            and bill.issue_date == midnight(prepared.fields["issue_date"])
+            and bill.issue_date is not None
+            and bill.issue_date.date() == date.fromisoformat(prepared.fields["issue_date"])
             and bill.currency_code == prepared.money.currency
             and prepared.money.amount in (bill.total_amount, bill.sub_total)
         ]

@@ -13,6 +13,7 @@ from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
 from rutter_ap_server.guard.writes.base import (
     Dated,
+    Dates,
     Facts,
     Gathered,
     LinkedAccount,
@@ -132,13 +133,10 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
         """Two credits of one vendor may be the same document twice."""
         return frozenset({Touched("credits_of_vendor", prepared.fields["vendor_id"])})
 
-    def posting_dates(self, prepared: PreparedWrite, seen: CreditEntryFacts) -> tuple[Dated, ...]:
+    def dates(self, prepared: PreparedWrite, seen: CreditEntryFacts) -> Dates:
         """A credit is posted on its issue date."""
-        return (Dated("the credit is dated", _issued(prepared)),)
-
-    def document_dates(self, prepared: PreparedWrite, seen: CreditEntryFacts) -> tuple[Dated, ...]:
-        """A credit dated in the future has a wrong date or is not due to be entered yet."""
-        return self.posting_dates(prepared, seen)
+        issued = (Dated("the credit is dated", _issued(prepared)),)
+        return Dates(posted=issued, documents=issued, entered=issued, used=())
 
     def needed(self, prepared: PreparedWrite) -> tuple[Need, ...]:
         """Creating a credit."""
@@ -272,7 +270,8 @@ def _is_it(credit: BillCreditMemo, prepared: PreparedWrite) -> bool:
     return (
         credit.vendor_id == prepared.fields["vendor_id"]
         and credit.currency_code in (None, prepared.money.currency)
-        and credit.issue_date == midnight(prepared.fields["issue_date"])
+        and credit.issue_date is not None
+        and credit.issue_date.date() == _issued(prepared)
         and normal_number(credit.document_number) in ("", normal_number(prepared.fields["document_number"]))
         and prepared.money.amount in (credit.total_amount, net)
     )

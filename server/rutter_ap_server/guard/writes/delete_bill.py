@@ -10,6 +10,7 @@ from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
 from rutter_ap_server.guard.writes.base import (
     Dated,
+    Dates,
     Facts,
     Gathered,
     LinkedAccount,
@@ -82,14 +83,11 @@ class DeleteBillWrite(Write[DeleteFacts]):
         """The bill."""
         return frozenset({Touched("bill", prepared.fields["bill_id"])})
 
-    def posting_dates(self, prepared: PreparedWrite, seen: DeleteFacts) -> tuple[Dated, ...]:
-        """Its entries disappear from the date it was posted on."""
+    def dates(self, prepared: PreparedWrite, seen: DeleteFacts) -> Dates:
+        """Its entries disappear from the date it was posted on, which may well be the wrong one."""
         issued = seen.bill.issued if seen.bill else None
-        return (Dated("the bill is dated", issued),) if issued is not None else ()
-
-    def document_dates(self, prepared: PreparedWrite, seen: DeleteFacts) -> tuple[Dated, ...]:
-        """None: a bill with a wrong date may well be the one to delete."""
-        return ()
+        posted = (Dated("the bill is dated", issued),) if issued is not None else ()
+        return Dates(posted=posted, documents=(), entered=(), used=())
 
     def needed(self, prepared: PreparedWrite) -> tuple[Need, ...]:
         """Deleting a bill."""

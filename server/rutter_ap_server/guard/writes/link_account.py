@@ -11,7 +11,8 @@ from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
 from rutter_ap_server.guard.untrusted import account_argument
 from rutter_ap_server.guard.writes.base import (
-    Dated,
+    NO_DATES,
+    Dates,
     Facts,
     Gathered,
     LinkedAccount,
@@ -104,13 +105,9 @@ class LinkAccountWrite(Write[LinkFacts]):
         """Nothing that affects how other writes are judged."""
         return frozenset()
 
-    def posting_dates(self, prepared: PreparedWrite, seen: LinkFacts) -> tuple[Dated, ...]:
-        """None: it posts nothing."""
-        return ()
-
-    def document_dates(self, prepared: PreparedWrite, seen: LinkFacts) -> tuple[Dated, ...]:
+    def dates(self, prepared: PreparedWrite, seen: LinkFacts) -> Dates:
         """None: an account has no date."""
-        return ()
+        return NO_DATES
 
     def needed(self, prepared: PreparedWrite) -> tuple[Need, ...]:
         """Creating an account; an existing one is only remembered here."""

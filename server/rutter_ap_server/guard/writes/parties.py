@@ -33,6 +33,7 @@ class BillFact:
     total: Money
     due: Money
     issued: date | None = None
+    due_on: date | None = None
 
     @property
     def binding(self) -> dict[str, Any]:
@@ -44,6 +45,8 @@ class BillFact:
             "vendor": self.vendor_id,
             "total": str(self.total),
             "due": str(self.due),
+            "issued": str(self.issued),
+            "due_on": str(self.due_on),
         }
 
 
@@ -104,6 +107,7 @@ def bill_fact(bill: Bill) -> BillFact:
         total=ledger_money(bill.total_amount, bill.currency_code, "bill total"),
         due=ledger_money(bill.amount_due, bill.currency_code, "balance due"),
         issued=bill.issue_date.date() if bill.issue_date else None,
+        due_on=bill.due_date.date() if bill.due_date else None,
     )
 
 

@@ -11,7 +11,18 @@ from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
 from rutter_ap_server.guard.untrusted import account_argument, amount_argument
-from rutter_ap_server.guard.writes.base import Dated, Facts, Gathered, LinkedAccount, Need, Repeats, Touched, Write
+from rutter_ap_server.guard.writes.base import (
+    Dated,
+    Dates,
+    Facts,
+    Gathered,
+    LinkedAccount,
+    Need,
+    Repeats,
+    Touched,
+    Used,
+    Write,
+)
 from rutter_ap_server.guard.writes.parties import (
     BillFact,
     bill_fact,
@@ -53,6 +64,8 @@ from rutter_ap_tools.money import Money, require_active
 from rutter_ap_tools.payments import PayBill
 from rutter_ap_tools.text import clean
 from rutter_ap_tools.wire import MoneyShape, Named, Record
+
+_DATED = "the payment is dated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,13 +167,15 @@ class PayBillWrite(Write[PaymentFacts]):
         """The bill."""
         return frozenset({Touched("bill", prepared.fields["bill_id"])})
 
-    def posting_dates(self, prepared: PreparedWrite, seen: PaymentFacts) -> tuple[Dated, ...]:
-        """A payment is posted on its own date."""
-        return (Dated("the payment is dated", date.fromisoformat(prepared.fields["date"])),)
-
-    def document_dates(self, prepared: PreparedWrite, seen: PaymentFacts) -> tuple[Dated, ...]:
-        """A bill dated in the future is not due yet, or its date is wrong."""
-        return (Dated(f"{bill_words(seen.bill)} is dated", seen.bill.issued),) if seen.bill.issued else ()
+    def dates(self, prepared: PreparedWrite, seen: PaymentFacts) -> Dates:
+        """A payment is posted on its own date; a bill dated in the future is not due yet, or its date is wrong."""
+        day, bill = date.fromisoformat(prepared.fields["date"]), bill_words(seen.bill)
+        return Dates(
+            posted=(Dated(_DATED, day),),
+            documents=(Dated(f"{bill} is dated", seen.bill.issued),) if seen.bill.issued else (),
+            entered=(),
+            used=(Used(_DATED, day, "payment.before_bill", ((bill, seen.bill.issued),)),),
+        )
 
     def needed(self, prepared: PreparedWrite) -> tuple[Need, ...]:
         """Recording a payment."""

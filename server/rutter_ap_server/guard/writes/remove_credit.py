@@ -12,6 +12,7 @@ from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
 from rutter_ap_server.guard.writes.base import (
     Dated,
+    Dates,
     Facts,
     Gathered,
     LinkedAccount,
@@ -90,13 +91,10 @@ class RemoveCreditWrite(Write[RemovalFacts]):
         fields = prepared.fields
         return frozenset({Touched("bill", fields["bill_id"]), Touched("credit", fields["credit_id"])})
 
-    def posting_dates(self, prepared: PreparedWrite, seen: RemovalFacts) -> tuple[Dated, ...]:
+    def dates(self, prepared: PreparedWrite, seen: RemovalFacts) -> Dates:
         """Removing it undoes what was posted on the dates it was applied."""
-        return tuple(Dated("it was applied on", day) for day in sorted(seen.days))
-
-    def document_dates(self, prepared: PreparedWrite, seen: RemovalFacts) -> tuple[Dated, ...]:
-        """None: it creates no document and pays nothing."""
-        return ()
+        posted = tuple(Dated("it was applied on", day) for day in sorted(seen.days))
+        return Dates(posted=posted, documents=(), entered=(), used=())
 
     def needed(self, prepared: PreparedWrite) -> tuple[Need, ...]:
         """Taking a credit off."""

@@ -9,7 +9,17 @@ from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import vendor_name
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
-from rutter_ap_server.guard.writes.base import Dated, Facts, Gathered, LinkedAccount, Need, Repeats, Touched, Write
+from rutter_ap_server.guard.writes.base import (
+    NO_DATES,
+    Dates,
+    Facts,
+    Gathered,
+    LinkedAccount,
+    Need,
+    Repeats,
+    Touched,
+    Write,
+)
 from rutter_ap_server.guard.writes.parties import vendor_fact
 from rutter_ap_server.guard.writes.save_vendor_rules import RULES, VendorEntryFacts
 from rutter_ap_server.guard.writes.wording import (
@@ -67,13 +77,9 @@ class SaveVendorWrite(Write[VendorEntryFacts]):
         """The list of vendors, so that two new vendors with the same name notice each other."""
         return frozenset({Touched("vendors", "")})
 
-    def posting_dates(self, prepared: PreparedWrite, seen: VendorEntryFacts) -> tuple[Dated, ...]:
-        """None: it posts nothing."""
-        return ()
-
-    def document_dates(self, prepared: PreparedWrite, seen: VendorEntryFacts) -> tuple[Dated, ...]:
+    def dates(self, prepared: PreparedWrite, seen: VendorEntryFacts) -> Dates:
         """None: a vendor has no date."""
-        return ()
+        return NO_DATES
 
     def needed(self, prepared: PreparedWrite) -> tuple[Need, ...]:
         """Creating a vendor, or changing one and its address."""

@@ -9,7 +9,17 @@ from typing import Any
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
-from rutter_ap_server.guard.writes.base import Dated, Facts, Gathered, LinkedAccount, Need, Repeats, Touched, Write
+from rutter_ap_server.guard.writes.base import (
+    Dated,
+    Dates,
+    Facts,
+    Gathered,
+    LinkedAccount,
+    Need,
+    Repeats,
+    Touched,
+    Write,
+)
 from rutter_ap_server.guard.writes.create_bill import line_draft, prepared_line
 from rutter_ap_server.guard.writes.create_bill_rules import EarlierBill
 from rutter_ap_server.guard.writes.parties import account_fact, bill_fact, bill_texts, bill_words, midnight, read_vendor
@@ -62,18 +72,13 @@ class UpdateBillWrite(Write[ChangeFacts]):
         """The bill."""
         return frozenset({Touched("bill", prepared.fields["bill_id"])})
 
-    def posting_dates(self, prepared: PreparedWrite, seen: ChangeFacts) -> tuple[Dated, ...]:
-        """The date the bill is posted on, and the one it would move to."""
-        days = (seen.bill.issued, day_of(prepared, "issue_date"))
-        return tuple(Dated("the bill is dated", day) for day in days if day is not None)
-
-    def document_dates(self, prepared: PreparedWrite, seen: ChangeFacts) -> tuple[Dated, ...]:
-        """The new issue date and the one it replaces: a change alone must not decide which is right."""
-        issued = day_of(prepared, "issue_date")
-        if issued is None:
-            return ()
+    def dates(self, prepared: PreparedWrite, seen: ChangeFacts) -> Dates:
+        """Entries move from the issue date to the new one; a change alone must not decide which of them is right."""
+        issued, due_on = day_of(prepared, "issue_date"), day_of(prepared, "due_date")
         now = (Dated("the bill is dated", seen.bill.issued),) if seen.bill.issued else ()
-        return (Dated("the bill would be dated", issued), *now)
+        moved = (Dated("the bill would be dated", issued),) if issued else ()
+        due = (Dated("the bill would be due", due_on),) if due_on else ()
+        return Dates(posted=(*now, *moved), documents=(*moved, *now) if moved else (), entered=(*moved, *due), used=())
 
     def needed(self, prepared: PreparedWrite) -> tuple[Need, ...]:
         """Changing a bill, and separately its lines and its memo."""
@@ -131,7 +136,6 @@ class UpdateBillWrite(Write[ChangeFacts]):
         return Gathered(
             seen=ChangeFacts(
                 bill=bill,
-                due_on=raw.due_date.date() if raw.due_date else None,
                 is_shown=_shows(raw, changes),
                 accounts=accounts,
                 others=tuple(_other(one) for one in others if one.id != bill.id and one.status not in _DEAD),

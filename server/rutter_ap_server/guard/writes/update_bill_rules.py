@@ -29,7 +29,6 @@ class ChangeFacts:
     """
 
     bill: BillFact
-    due_on: date | None
     is_shown: bool
     accounts: tuple[AccountFact, ...]
     others: tuple[EarlierBill, ...]
@@ -142,9 +141,9 @@ def account_not_for_expenses(prepared: PreparedWrite, facts: ChangeFacts, policy
 def bill_due_date_moved(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | None:
     """The due date decides when a bill is paid: too early costs cash, too late costs fees."""
     due_on = day_of(prepared, "due_date")
-    if due_on is None or facts.due_on in (None, due_on) or facts.bill.status not in PAYABLE:
+    if due_on is None or facts.bill.due_on in (None, due_on) or facts.bill.status not in PAYABLE:
         return None
-    return ask("bill.due_date_moved", f"the due date would change from {facts.due_on} to {due_on}")
+    return ask("bill.due_date_moved", f"the due date would change from {facts.bill.due_on} to {due_on}")
 
 
 RULES: tuple[Rule[ChangeFacts], ...] = (

@@ -13,6 +13,7 @@ from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
 from rutter_ap_server.guard.writes.base import (
     Dated,
+    Dates,
     Facts,
     Gathered,
     LinkedAccount,
@@ -119,13 +120,10 @@ class VoidPaymentWrite(Write[VoidFacts]):
         bills = {Touched("bill", bill_id) for bill_id in prepared.fields["bill_ids"]}
         return frozenset({Touched("payment", prepared.fields["payment_id"]), *bills})
 
-    def posting_dates(self, prepared: PreparedWrite, seen: VoidFacts) -> tuple[Dated, ...]:
-        """Voiding removes what was posted on the payment's date."""
-        return (Dated("the payment is dated", seen.paid_on),) if seen.paid_on is not None else ()
-
-    def document_dates(self, prepared: PreparedWrite, seen: VoidFacts) -> tuple[Dated, ...]:
-        """None: a payment with a wrong date may well be the one to void."""
-        return ()
+    def dates(self, prepared: PreparedWrite, seen: VoidFacts) -> Dates:
+        """Voiding removes what was posted on the payment's date, which may well be the wrong one."""
+        posted = (Dated("the payment is dated", seen.paid_on),) if seen.paid_on is not None else ()
+        return Dates(posted=posted, documents=(), entered=(), used=())
 
     def needed(self, prepared: PreparedWrite) -> tuple[Need, ...]:
         """Voiding a payment."""

@@ -106,7 +106,8 @@ def bill_row(bill: BillFact | None, bill_id: Any) -> str:
     if bill is None or bill.id != bill_id:
         return named(None, bill_id)
     issued = f"issued {bill.issued}" if bill.issued else "without an issue date"
-    return f"{named(bill_words(bill), bill_id)}, {issued}, total {bill.total}, {bill.status}"
+    due = f"due {bill.due_on}" if bill.due_on else "without a due date"
+    return f"{named(bill_words(bill), bill_id)}, {issued}, {due}, total {bill.total}, {bill.status}"
 
 
 def names_in(names: Mapping[str, str], record_id: Any) -> str:

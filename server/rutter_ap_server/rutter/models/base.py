@@ -18,7 +18,11 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
-"""A moment with a time zone. Rutter sends ISO 8601 in UTC; a date alone is read as midnight UTC."""
+"""A moment with a time zone. Rutter sends ISO 8601 in UTC; a date alone is read as midnight UTC.
+
+The offset it was written with is kept, so its `date()` is the day the ledger wrote: midnight elsewhere is still that
+day.
+"""
 
 When = datetime | date
 """A moment on its way to Rutter. A date alone is sent as midnight UTC; a datetime must be aware."""

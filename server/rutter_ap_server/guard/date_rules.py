@@ -1,0 +1,102 @@
+"""Rules about the dates of every write: closed periods, the future, other years, and what settles a later document."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from rutter_ap_server.guard.policy import Policy
+from rutter_ap_server.guard.prepared import PreparedWrite
+from rutter_ap_server.guard.store_facts import StoreFacts
+from rutter_ap_server.guard.writes.base import Facts, Unchecked, Write, approve, refuse
+from rutter_ap_tools.findings import Finding
+
+# A year, whichever way, and the day more that some years have.
+_NEAR_DAYS_MAX = 366
+
+
+def closed_period(
+    write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
+) -> list[Finding] | Unchecked:
+    """Nothing may be posted to, changed in or removed from a closed period."""
+    closed, dates = policy.closing_date, write.dates(prepared, facts.seen).posted
+    if dates and closed is None:
+        return Unchecked("neither the policy nor the ledger names a closing date")
+    for dated in dates:
+        if closed is not None and dated.day <= closed:
+            words = f"{dated.words} {dated.day}, but the books are closed through {closed}"
+            return [refuse("bill.closed_period", words)]
+    return []
+
+
+def document_in_future(
+    write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
+) -> list[Finding]:
+    """A document dated in the future has a wrong date or is not due to be entered yet."""
+    near = timedelta(days=policy.rules.future_days)
+    for dated in write.dates(prepared, facts.seen).documents:
+        if dated.day - facts.today > near:
+            return [approve("bill.future_dated", f"{dated.words} {dated.day}, which is in the future")]
+    return []
+
+
+def distant_date(
+    write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
+) -> list[Finding]:
+    """A date that is new in the ledger and more than a year away is more often a mistyped year than meant."""
+    found = []
+    for dated in write.dates(prepared, facts.seen).entered:
+        days = (dated.day - facts.today).days
+        if abs(days) > _NEAR_DAYS_MAX:
+            where = "after" if days > 0 else "before"
+            words = f"{dated.words} {dated.day}, more than a year {where} today ({facts.today})"
+            found.append(approve("bill.distant_date", words))
+    return found
+
+
+def used_in_future(
+    write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
+) -> list[Finding]:
+    """A payment or credit application recorded before its day shows as paid what is not."""
+    near = timedelta(days=policy.rules.future_days)
+    return [
+        approve("payment.future_dated", f"{used.words} {used.day}, which is in the future (today is {facts.today})")
+        for used in write.dates(prepared, facts.seen).used
+        if used.day - facts.today > near
+    ]
+
+
+def used_in_other_year(
+    write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
+) -> list[Finding]:
+    """A payment or credit application in another year changes that year's figures, or its year is mistyped."""
+    return [
+        approve("payment.other_year", f"{used.words} {used.day}, not in this year (today is {facts.today})")
+        for used in write.dates(prepared, facts.seen).used
+        if used.day.year != facts.today.year
+    ]
+
+
+def used_before_document(
+    write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
+) -> list[Finding]:
+    """Nothing is settled before it is issued; an issue date that is not shown cannot prove the contrary."""
+    found = []
+    for used in write.dates(prepared, facts.seen).used:
+        for name, issued in used.documents:
+            if issued is None:
+                unknown = f"{used.words} {used.day}, and the ledger does not show when {name} was issued"
+                found.append(approve(used.code, unknown))
+            elif used.day < issued:
+                found.append(approve(used.code, f"{used.words} {used.day}, before {name} was issued on {issued}"))
+    return found
+
+
+DATE_RULES = (
+    closed_period,
+    document_in_future,
+    distant_date,
+    used_in_future,
+    used_in_other_year,
+    used_before_document,
+)

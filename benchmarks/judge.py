@@ -81,6 +81,7 @@ class World:
     prepared: PreparedWrite
     facts: Facts[Any]
     policy: Policy
+    approver_id: str
 
     def payment(self, number: int) -> Payment:
         """Another payment: of another bill of the same vendor."""
@@ -137,7 +138,8 @@ def hold(tx: Tx, world: World, payment: Payment) -> None:
 
 
 def release(tx: Tx, world: World, payment: Payment) -> None:
-    tx.proposals.approve(payment.proposal.id, "Ana", "terminal", payment.judgement.fingerprint)
+    proposal_id, fingerprint = payment.proposal.id, payment.judgement.fingerprint
+    tx.proposals.approve(proposal_id, "Ana", "terminal", fingerprint, approver_id=world.approver_id)
     journal.release(tx, payment.proposal.id, actor="Ana", channel="terminal")
 
 
@@ -173,7 +175,8 @@ async def a_world(home: Path) -> World:
     facts = await gather_facts(kind, prepared, company, policy)
     assert isinstance(facts, Facts)
     await app.companies.aclose()
-    return World(app.store, kind, prepared, facts, policy)
+    (ana,) = await app.store.read(lambda tx: tx.approvers.active())
+    return World(app.store, kind, prepared, facts, policy, ana.id)
 
 
 def bare(path: Path) -> Callable[[], float]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -128,7 +128,9 @@ def a_judgement(severity: Severity, *, two: bool = False) -> Judgement:
 
 
 def by(name: str, fingerprint: str = FINGERPRINT, channel: str = "desk") -> Approval:
-    return Approval(name, "chat" if name == "chat" else channel, fingerprint, START)
+    if name == "chat":
+        return Approval(name, "chat", fingerprint, START)
+    return Approval(name, channel, fingerprint, START, f"id of {name}")
 
 
 @pytest.mark.parametrize(
@@ -148,6 +150,10 @@ def by(name: str, fingerprint: str = FINGERPRINT, channel: str = "desk") -> Appr
         (a_judgement(Severity.APPROVE, two=True), (by("Ana"), by("chat")), False),
         (a_judgement(Severity.APPROVE, two=True), (by("Ana"), by("Bo", OTHER)), False),
         (a_judgement(Severity.APPROVE, two=True), (by("Ana"), by("Bo")), True),
+        # One name that two people had, one after the other, is two people; two spellings of one id are one.
+        (a_judgement(Severity.APPROVE, two=True), (by("Ana"), replace(by("Ana"), approver_id="other")), True),
+        (a_judgement(Severity.APPROVE, two=True), (by("Ana"), replace(by("Ana"), approver="ANA")), False),
+        (a_judgement(Severity.APPROVE), (replace(by("Ana"), approver_id=None),), False),
         (a_judgement(Severity.REFUSE), (by("Ana"), by("Bo"), by("chat")), False),
         (a_judgement(Severity.REFUSE, two=True), (by("Ana"), by("Bo")), False),
     ],

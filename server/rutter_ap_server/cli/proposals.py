@@ -8,7 +8,7 @@ from typing import Any
 from rutter_ap_server.app import App
 from rutter_ap_server.cli.command import AS_JSON, PROPOSAL, argument
 from rutter_ap_server.cli.output import for_people, line, money, note, print_json, table
-from rutter_ap_server.cli.passcode import ask_passcode
+from rutter_ap_server.cli.passcode import ask_passcode, one_of
 from rutter_ap_server.cli.running import CHANNEL, app_command
 from rutter_ap_server.guard.views import lines_of
 from rutter_ap_server.store.proposals import Proposal
@@ -102,14 +102,7 @@ async def _approver(app: App, name: str) -> str:
             code="approval.nobody",
             next_step="Add one with `rutter-ap approvers add NAME`.",
         )
-    if name:
-        return name
-    if len(known) == 1:
-        return known[0]
-    raise BadInput(
-        f"there are several approvers: {', '.join(known)}",
-        next_step="Run the command again with --as and your name.",
-    )
+    return one_of(known, name)
 
 
 async def _show(app: App, proposal: Proposal, *, as_json: bool) -> None:

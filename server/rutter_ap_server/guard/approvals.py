@@ -6,97 +6,33 @@ import re
 import uuid
 from dataclasses import dataclass
 
-import anyio.to_thread
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
-
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard import journal
-from rutter_ap_server.guard.authorize import LEASE_SECONDS, release_lease
+from rutter_ap_server.guard.approvers import Approvers, NotReleased, still_active
+from rutter_ap_server.guard.authorize import LEASE_SECONDS, people_of, release_lease, valid_approvals
 from rutter_ap_server.guard.dispatch import Dispatcher
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes.base import Batch
 from rutter_ap_server.guard.writes.registry import proposed_by, write_named
 from rutter_ap_server.store.approvers import Approver
-from rutter_ap_server.store.engine import Store, Tx
+from rutter_ap_server.store.engine import Tx
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import State
-from rutter_ap_tools.errors import BadInput, NotFound, PersonError
 from rutter_ap_tools.findings import Severity
-from rutter_ap_tools.text import clean, fold
+from rutter_ap_tools.names import canonical_name
 
-PASSCODE_CHARACTERS_MIN = 8
-_LOCK_AFTER = 5
-_LOCK_SECONDS = 900
-# argon2id with the library's own parameters (RFC 9106, low-memory profile).
-_HASHER = PasswordHasher()
-# Checked for an unknown name, so that the response takes as long as for a known one.
-_NOBODY = "$argon2id$v=19$m=65536,t=3,p=4$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
-
-
-class NotReleased(PersonError):
-    """A person tried to release or decline and could not."""
-
-    code = "approval.refused"
+__all__ = ["Approvals", "NotReleased"]
 
 
 @dataclass(frozen=True, slots=True)
-class Approvals:
+class Approvals(Approvers):
     """The actions of approvers. Releasing, declining and settling require the approver's passcode.
 
     `channel` names where the person acts, such as "terminal", and is recorded in the audit chain.
     """
 
-    store: Store
     dispatcher: Dispatcher
-
-    async def add_approver(self, name: str, passcode: str, *, channel: str) -> None:
-        """Adds an approver, or gives a known one a new passcode. Only its argon2id hash is stored."""
-        named = clean(name, 100)
-        if not named or named != name or named in ("chat", "policy", "guard"):
-            raise BadInput("an approver's name must be plain, visible text")
-        if len(passcode) < PASSCODE_CHARACTERS_MIN:
-            raise BadInput(f"the passcode must have at least {PASSCODE_CHARACTERS_MIN} characters")
-        hashed = await anyio.to_thread.run_sync(_HASHER.hash, passcode)
-
-        def add(tx: Tx) -> None:
-            tx.approvers.add(named, hashed)
-            tx.audit.append("approver_added", actor=channel, name=named)
-
-        await self.store.write(add)
-
-    async def remove_approver(self, name: str, *, channel: str) -> None:
-        """Removes an approver. Raises `NotFound`."""
-
-        def remove(tx: Tx) -> bool:
-            removed = tx.approvers.remove(name)
-            if removed:
-                tx.audit.append("approver_removed", actor=channel, name=name)
-            return removed
-
-        if not await self.store.write(remove):
-            raise NotFound("there is no approver with that name", next_step="See `rutter-ap approvers list`.")
-
-    async def verify(self, name: str, passcode: str, *, channel: str) -> Approver:
-        """The approver, if the passcode is correct. Wrong passcodes are counted and lock the approver for a while."""
-        known = {a.name: a for a in await self.store.read(lambda tx: tx.approvers.active())}
-        approver = known.get(name)
-        now = await self.store.read(lambda tx: tx.now)
-        if approver is not None and approver.locked_until is not None and approver.locked_until > now:
-            raise _locked()
-        hashed = approver.passcode_hash if approver else _NOBODY
-        right = await anyio.to_thread.run_sync(_matches, hashed, passcode)
-        if approver is None or not right:
-            await self.store.write(lambda tx: _count_failure(tx, name, channel))
-            raise NotReleased(
-                "the name or the passcode is wrong; nothing was released",
-                code="approval.wrong_passcode",
-                next_step="Try again; `rutter-ap approvers list` shows the approvers.",
-            )
-        if not await self.store.write(lambda tx: _accepted(tx, name)):
-            raise _locked()
-        return approver
 
     async def preview(self, proposal_id: str, company: Company) -> Proposal:
         """The proposal, judged again, to show to the person who is about to release it."""
@@ -111,7 +47,7 @@ class Approvals:
         approver = await self.verify(name, passcode, channel=channel)
         await self.dispatcher.reassess(seen.id, company)
         policy = self.dispatcher.policy.read()
-        released = await self.store.write(lambda tx: _approve(tx, seen, approver.name, channel, policy))
+        released = await self.store.write(lambda tx: _approve(tx, seen, approver, channel, policy))
         if released.state == State.RELEASED:
             return await self.dispatcher.dispatch(seen.id, company)
         return released
@@ -121,9 +57,11 @@ class Approvals:
         approver = await self.verify(name, passcode, channel=channel)
 
         def decline(tx: Tx) -> Proposal:
+            still_active(tx, approver)
             if not tx.proposals.move(proposal_id, [State.HELD], State.DECLINED):
                 raise _not_waiting(tx.proposals.get(proposal_id))
-            tx.audit.append("declined", actor=approver.name, proposal_id=proposal_id, channel=channel)
+            by = {"actor": approver.name, "approver_id": approver.id}
+            tx.audit.append("declined", proposal_id=proposal_id, channel=channel, **by)
             return journal.get(tx, proposal_id)
 
         return await self.store.write(decline)
@@ -146,7 +84,12 @@ class Approvals:
                 next_step="`rutter-ap proposals show` lists them.",
             )
         lease = f"{self.dispatcher.owner}/{uuid.uuid4().hex[:16]}"
-        if not await self.store.write(lambda tx: tx.proposals.take_over(proposal_id, lease, LEASE_SECONDS)):
+
+        def take_over(tx: Tx) -> bool:
+            still_active(tx, approver)
+            return tx.proposals.take_over(proposal_id, lease, LEASE_SECONDS)
+
+        if not await self.store.write(take_over):
             raise NotReleased(
                 "its outcome is being checked right now; nothing was settled",
                 code="approval.busy",
@@ -173,35 +116,6 @@ class Approvals:
         return await self.dispatcher.settler.post(
             write, prepared, proposal_id, record, job_id=None, actor=approver.name
         )
-
-
-def _matches(hashed: str, passcode: str) -> bool:
-    try:
-        return _HASHER.verify(hashed, passcode)
-    except (VerificationError, InvalidHashError):
-        return False
-
-
-def _count_failure(tx: Tx, name: str, channel: str) -> None:
-    tx.approvers.passcode_failed(name, lock_after=_LOCK_AFTER, lock_seconds=_LOCK_SECONDS)
-    tx.audit.append("passcode_wrong", actor=channel, name=clean(name, 100))
-
-
-def _accepted(tx: Tx, name: str) -> bool:
-    """False if the approver was locked or removed while the passcode was being checked: guesses can come in bursts."""
-    known = {a.name: a for a in tx.approvers.active()}
-    if name not in known or (known[name].locked_until or tx.now) > tx.now:
-        return False
-    tx.approvers.passcode_accepted(name)
-    return True
-
-
-def _locked() -> NotReleased:
-    return NotReleased(
-        f"too many wrong passcodes: this approver is locked for {_LOCK_SECONDS // 60} minutes",
-        code="approval.locked",
-        next_step=f"Wait {_LOCK_SECONDS // 60} minutes, or ask another approver.",
-    )
 
 
 def _not_waiting(proposal: Proposal | None) -> NotReleased:
@@ -231,11 +145,12 @@ def _check_person(proposal: Proposal, approver: str, policy: Policy) -> None:
 def prepared_by(preparer: str, approver: str) -> bool:
     """Whether both names belong to one person: the preparer's own, or the one a client gave in parentheses."""
     inner = re.fullmatch(r"assistant \((.*)\)", preparer)
-    names = {fold(preparer), fold(inner.group(1)) if inner else ""} - {""}
-    return fold(approver) in names
+    names = {canonical_name(preparer), canonical_name(inner.group(1)) if inner else ""} - {""}
+    return canonical_name(approver) in names
 
 
-def _approve(tx: Tx, seen: Proposal, approver: str, channel: str, policy: Policy) -> Proposal:
+def _approve(tx: Tx, seen: Proposal, approver: Approver, channel: str, policy: Policy) -> Proposal:
+    still_active(tx, approver)
     proposal_id = seen.id
     proposal = journal.get(tx, proposal_id)
     if proposal.state != State.HELD:
@@ -258,20 +173,18 @@ def _approve(tx: Tx, seen: Proposal, approver: str, channel: str, policy: Policy
             code="approval.refused_now",
             next_step="Nothing was released. Try again once this no longer applies.",
         )
-    _check_person(proposal, approver, policy)
-    given = tx.proposals.approvals(proposal_id)
-    if any(a.approver == approver and a.channel != "chat" for a in given):
+    _check_person(proposal, approver.name, policy)
+    people = people_of(valid_approvals(tx, proposal, policy))
+    if approver.id in people:
         raise NotReleased(
             "this approver has already released it; a second, different approver is needed",
             code="approval.same_person",
             next_step="Another approver must release it.",
         )
-    tx.proposals.approve(proposal_id, approver, channel, proposal.fingerprint)
-    tx.audit.append(
-        "approved", actor=approver, proposal_id=proposal_id, channel=channel, fingerprint=proposal.fingerprint
-    )
+    tx.proposals.approve(proposal_id, approver.name, channel, proposal.fingerprint, approver_id=approver.id)
+    by = {"actor": approver.name, "approver_id": approver.id}
+    tx.audit.append("approved", proposal_id=proposal_id, channel=channel, fingerprint=proposal.fingerprint, **by)
     # An answer in the chat counts only for the verdict `ask`, and there a single release is enough anyway.
-    people = {a.approver for a in given if a.channel != "chat"} | {approver}
-    if len(people) >= max(1, proposal.approvals_needed):
-        journal.release(tx, proposal_id, actor=approver, channel=channel)
+    if len(people | {approver.id}) >= max(1, proposal.approvals_needed):
+        journal.release(tx, proposal_id, actor=approver.name, channel=channel)
     return journal.get(tx, proposal_id)

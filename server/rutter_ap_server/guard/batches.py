@@ -43,7 +43,9 @@ def open_members(tx: Tx, run: Proposal, judgement: Judgement, approvals: tuple[A
         )
         journal.propose(tx, line, judged)
         for approval in approvals:
-            tx.proposals.approve(line.id, approval.approver, approval.channel, judged.fingerprint)
+            tx.proposals.approve(
+                line.id, approval.approver, approval.channel, judged.fingerprint, approver_id=approval.approver_id
+            )
         tx.audit.append("released", actor="guard", proposal_id=line.id, channel="run", run=run.id)
     tx.audit.append("run_opened", actor="guard", proposal_id=run.id, lines=len(judgement.parts))
 

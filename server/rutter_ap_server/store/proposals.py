@@ -20,12 +20,16 @@ from rutter_ap_tools.money import Money
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """One person's approval, bound to the facts it was given for."""
+    """One person's approval, bound to the facts it was given for.
+
+    `approver` is the name it was given under, for people to read; who gave it is `approver_id`, None for the chat.
+    """
 
     approver: str
     channel: str
     fingerprint: str
     at: datetime
+    approver_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,14 +201,17 @@ class Proposals:
         )
         return bool(done.rowcount)
 
-    def approve(self, proposal_id: str, approver: str, channel: str, fingerprint: str) -> None:
-        """Records one person's approval for the facts with that fingerprint."""
+    def approve(
+        self, proposal_id: str, approver: str, channel: str, fingerprint: str, *, approver_id: str | None = None
+    ) -> None:
+        """Records one person's approval for the facts with that fingerprint; only the chat's has no `approver_id`."""
         values = {
             "proposal_id": proposal_id,
             "approver": approver,
             "channel": channel,
             "fingerprint": fingerprint,
             "at": stamp(self._now),
+            "approver_id": approver_id,
         }
         self._connection.execute(insert(approvals), values)
 
@@ -213,11 +220,18 @@ class Proposals:
         c = approvals.c
         query = select(approvals).where(c.proposal_id == proposal_id, c.voided_at.is_(None)).order_by(c.id)
         rows = self._connection.execute(query)
-        return tuple(Approval(r.approver, r.channel, r.fingerprint, unstamp(r.at)) for r in rows)
+        return tuple(Approval(r.approver, r.channel, r.fingerprint, unstamp(r.at), r.approver_id) for r in rows)
 
     def void_approvals(self, proposal_id: str) -> None:
         """Voids every approval, because the facts changed."""
         self._connection.execute(self._voided(proposal_id))
+
+    def void_approvals_by(self, approver_id: str) -> None:
+        """Voids what a removed approver approved, where it is not sent yet; what was sent keeps its record."""
+        c = approvals.c
+        waiting = select(proposals.c.id).where(proposals.c.state.in_([State.HELD, State.RELEASED]))
+        given = update(approvals).where(c.approver_id == approver_id, c.voided_at.is_(None))
+        self._connection.execute(given.where(c.proposal_id.in_(waiting)).values(voided_at=stamp(self._now)))
 
     def _voided(self, proposal_id: str) -> Update:
         c = approvals.c

@@ -39,7 +39,10 @@ async def gather_evidence(store: Store, proposal: Proposal, company: Company) ->
     approvals, attempt, entries, chain, documents = await store.read(read)
     return {
         "proposal": _proposal(proposal),
-        "approvals": [{"approver": a.approver, "channel": a.channel, "at": a.at.isoformat()} for a in approvals],
+        "approvals": [
+            {"approver": a.approver, "approver_id": a.approver_id, "channel": a.channel, "at": a.at.isoformat()}
+            for a in approvals
+        ],
         "sending": _sending(attempt),
         "record": proposal.record,
         "documents": [{k: p.fields[k] for k in ("file_name", "sha256", "bytes")} for p in documents],

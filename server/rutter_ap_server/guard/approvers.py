@@ -64,9 +64,9 @@ class Approvers:
         void.
         """
         _check_name(name)
-        _check_length(passcode)
         await self.store.read(lambda tx: _check_free(tx, name))
         actor = await self._actor(by, channel)
+        _check_length(passcode)
         checked = await self._check_unused(passcode, actor, channel)
         hashed = await anyio.to_thread.run_sync(_HASHER.hash, passcode)
 
@@ -84,9 +84,9 @@ class Approvers:
 
         The identity stays the same, and so do its approvals.
         """
-        _check_length(passcode)
         target = await self._named(name)
         actor = await self._actor(by, channel)
+        _check_length(passcode)
         checked = await self._check_unused(passcode, actor, channel)
         hashed = await anyio.to_thread.run_sync(_HASHER.hash, passcode)
 
@@ -269,8 +269,8 @@ def _matches(hashed: str, passcode: str) -> bool:
 def _count_failure(tx: Tx, name: str, approver: Approver | None, channel: str) -> None:
     if approver is not None:
         tx.approvers.passcode_failed(approver.id, lock_after=_LOCK_AFTER, lock_seconds=_LOCK_SECONDS)
-    approver_id = approver.id if approver else None
-    tx.audit.append("passcode_wrong", actor=channel, name=clean(name, 100), approver_id=approver_id)
+    about = {"name": clean(name, 100), "approver_id": approver.id if approver else None, "channel": channel}
+    tx.audit.append("passcode_wrong", actor=channel, **about)
 
 
 def _accepted(tx: Tx, verified: Approver) -> bool:

@@ -67,10 +67,6 @@ class Approvers:
         query = select(approvers).order_by(approvers.c.added_at, approvers.c.id)
         return [_approver(row) for row in self._connection.execute(query)]
 
-    def is_active(self, approver_id: str) -> bool:
-        """Whether that identity may release now."""
-        return any(one.id == approver_id for one in self.active())
-
     def passcode_failed(self, approver_id: str, *, lock_after: int, lock_seconds: int) -> None:
         """Counts a wrong passcode; after `lock_after` of them the approver is locked for a while."""
         row = self._connection.execute(select(approvers.c.failures).where(approvers.c.id == approver_id)).first()

@@ -13,7 +13,9 @@ from rutter_ap_server.cli.command import argument
 from rutter_ap_server.guard.approvers import Proof
 from rutter_ap_tools.errors import BadInput
 
-ACTING = argument("--as", dest="acting", default="", help="your own name as an approver; needed if there are several")
+ACTING = argument(
+    "--as", dest="acting", metavar="NAME", default="", help="your own name as an approver; needed if there are several"
+)
 
 
 def ask_passcode(prompt: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import anyio.to_thread
 from argon2 import PasswordHasher
@@ -41,10 +41,7 @@ class Proof:
     """An approver's name and passcode, as somebody gave them to prove who they are."""
 
     name: str
-    passcode: str
-
-    def __repr__(self) -> str:
-        return f"Proof({self.name!r})"
+    passcode: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)

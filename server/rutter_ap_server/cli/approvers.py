@@ -13,7 +13,7 @@ from rutter_ap_server.guard.approvers import Proof
 from rutter_ap_tools.text import clean
 
 _NAME = argument("name", help="the approver's name")
-_BY = argument("--as", dest="acting", metavar="NAME", default="", help="another approver's name, if the old passcode is lost")
+_BY = argument("--as", dest="acting", metavar="NAME", default="", help="another approver, if the old one is lost")
 
 
 @app_command(_NAME, ACTING)

@@ -81,6 +81,7 @@ class World:
     prepared: PreparedWrite
     facts: Facts[Any]
     policy: Policy
+    approver_id: str
 
     def payment(self, number: int) -> Payment:
         """Another payment: of another bill of the same vendor."""
@@ -144,6 +145,7 @@ def release(tx: Tx, world: World, payment: Payment) -> None:
         payment.judgement.fingerprint,
         covers=covers_of(payment.judgement.requires),
         statement="",
+        approver_id=world.approver_id,
     )
     journal.release(tx, payment.proposal.id, actor="Ana", channel="terminal")
 
@@ -180,7 +182,8 @@ async def a_world(home: Path) -> World:
     facts = await gather_facts(kind, prepared, company, policy)
     assert isinstance(facts, Facts)
     await app.companies.aclose()
-    return World(app.store, kind, prepared, facts, policy)
+    (ana,) = await app.store.read(lambda tx: tx.approvers.active())
+    return World(app.store, kind, prepared, facts, policy, ana.id)
 
 
 def bare(path: Path) -> Callable[[], float]:

@@ -98,7 +98,7 @@ def test_a_declined_payment_needs_an_approver_if_asked_again(home: Path, rutter_
 def test_a_large_payment_needs_two_people(home: Path, rutter_ap: Terminal) -> None:
     proposal_id = held_payment(home, LARGE_BILL)
     rutter_ap("approvers", "add", "Dana", typed=PASSCODE)
-    rutter_ap("approvers", "add", "Sam", typed=SAMS)
+    rutter_ap("approvers", "add", "Sam", typed=f"{PASSCODE}\n{SAMS}")
     nameless = rutter_ap("proposals", "approve", proposal_id, typed=PASSCODE)
     assert (nameless.status, "Dana, Sam" in nameless.err) == (1, True)
     first = rutter_ap("proposals", "approve", proposal_id, "--as", "Dana", "--json", typed=PASSCODE)
@@ -112,9 +112,9 @@ def test_a_large_payment_needs_two_people(home: Path, rutter_ap: Terminal) -> No
 def test_the_release_of_a_removed_approver_no_longer_counts(home: Path, rutter_ap: Terminal) -> None:
     proposal_id = held_payment(home, LARGE_BILL)
     rutter_ap("approvers", "add", "Dana", typed=PASSCODE)
-    rutter_ap("approvers", "add", "Sam", typed=SAMS)
+    rutter_ap("approvers", "add", "Sam", typed=f"{PASSCODE}\n{SAMS}")
     rutter_ap("proposals", "approve", proposal_id, "--as", "Dana", typed=PASSCODE)
-    assert rutter_ap("approvers", "remove", "Dana").status == 0
+    assert rutter_ap("approvers", "remove", "Dana", "--as", "Dana", typed=PASSCODE).status == 0
     second = rutter_ap("proposals", "approve", proposal_id, "--as", "Sam", "--json", typed=SAMS)
     assert second.json["proposal"]["state"] == "held"
     assert payments_on(home, LARGE_BILL) == []

@@ -232,6 +232,14 @@ def test_one_approver_is_enough_when_no_payment_can_need_two(home: Path) -> None
     assert looked(home)["approvers"].status == "ok"
 
 
+def test_approvers_who_look_alike_are_pointed_out(home: Path) -> None:
+    with_approvers(home, "Dana", "D\u0430na", "Sam")
+    check = looked(home)["approvers"]
+    assert check.status == "warn"
+    assert "Dana and D\u0430na look alike" in check.detail
+    assert "Sam" not in check.detail
+
+
 def test_read_only_needs_no_approver(home: Path) -> None:
     assert looked(home, RUTTER_AP_READ_ONLY="true")["approvers"].status == "ok"
 

@@ -24,6 +24,7 @@ APPROVE = '[tools]\npay_bill = "approve"\n'
         ("Dana", "dana", True),
         ("assistant (Dana)", "Dana", True),
         ("assistant (ＤＡＮＡ)", "Dana", True),
+        ("assistant (Dàna\u3000 Reyes)", "dana reyes", True),
         ("assistant (Claude)", "Dana", False),
         ("assistant", "assistant", True),
         ("assistant", "Dana", False),
@@ -64,7 +65,7 @@ async def test_a_policy_may_let_a_preparer_release(home: Path) -> None:
 
 
 async def test_an_approver_releases_no_more_than_the_policy_lets_them(home: Path) -> None:
-    own = '[approvers.Ana]\nmax = {USD = "684.19"}\n[approvers.Bo]\n'
+    own = '[approvers."ÀNA"]\nmax = {USD = "684.19"}\n[approvers.bo]\n'
     async with a_bench(home, APPROVE + own) as bench:
         proposal_id = await held_by(bench, "assistant")
         await bench.approver("Ana", "Bo", "Cy")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -134,7 +134,9 @@ def by(
     name: str, fingerprint: str = FINGERPRINT, channel: str = "desk", found: tuple[str, ...] = ALL_FOUND
 ) -> Approval:
     covers = frozenset({f"facts:{fingerprint}", *found})
-    return Approval(name, "chat" if name == "chat" else channel, fingerprint, START, covers=covers)
+    if name == "chat":
+        return Approval(name, "chat", fingerprint, START, covers=covers)
+    return Approval(name, channel, fingerprint, START, f"id of {name}", covers)
 
 
 @pytest.mark.parametrize(
@@ -156,6 +158,10 @@ def by(
         (a_judgement(Severity.APPROVE, two=True), (by("Ana"), by("Bo")), True),
         (a_judgement(Severity.APPROVE), (by("Ana", found=()),), False),
         (a_judgement(Severity.APPROVE, two=True), (by("Ana"), by("Bo", found=("a.b",))), False),
+        # One name that two people had, one after the other, is two people; two spellings of one id are one.
+        (a_judgement(Severity.APPROVE, two=True), (by("Ana"), replace(by("Ana"), approver_id="other")), True),
+        (a_judgement(Severity.APPROVE, two=True), (by("Ana"), replace(by("Ana"), approver="ANA")), False),
+        (a_judgement(Severity.APPROVE), (replace(by("Ana"), approver_id=None),), False),
         (a_judgement(Severity.REFUSE), (by("Ana"), by("Bo"), by("chat")), False),
         (a_judgement(Severity.REFUSE, two=True), (by("Ana"), by("Bo")), False),
     ],

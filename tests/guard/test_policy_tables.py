@@ -55,6 +55,7 @@ vendor_day_limit = "15000"
         ('[quiet_hours]\nstarts = "24:00"\nends = "06:00"', "quiet_hours.starts"),
         ('[quiet_hours]\ndays = ["saturday"]', "quiet_hours.days.0"),
         ('[approvers.Ana]\nmax = {USD = "1.005"}', "USD: an amount in USD has at most 2 decimal places"),
+        ('[approvers.Ana]\n[approvers."ANÀ"]', "two of the names are spellings of one name"),
         ('[approvers.Ana]\ntools = ["pay"]', "approvers.Ana.tools.0: pay is not a tool that writes"),
         ('closing_date = "2026-01-31"', "closing_date"),
         ("[companies.c1]\nday_limit = '5'", "companies.c1.day_limit is not a known field"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from datetime import timedelta
 from decimal import Decimal
@@ -11,7 +12,8 @@ import anyio
 import pytest
 
 from rutter_ap_server.guard import journal
-from rutter_ap_server.guard.approvals import NotReleased, _accepted
+from rutter_ap_server.guard.approvals import NotReleased
+from rutter_ap_server.guard.approvers import _accepted
 from rutter_ap_server.guard.policy import Policy, PolicyError
 from rutter_ap_server.guard.statement import statement_of
 from rutter_ap_server.interaction import NO_INTERACTION, Interaction, Reply
@@ -177,21 +179,22 @@ async def test_a_right_guess_after_its_burst_locked_it_does_not_count(home: Path
     async with a_bench(home) as bench:
         await bench.approver("Ana", "Bo")
         store = bench.app.store
-        await store.write(lambda tx: tx.approvers.passcode_failed("Ana", lock_after=1, lock_seconds=900))
-        await store.write(lambda tx: tx.approvers.remove("Bo"))
+        ana, bo = await store.read(lambda tx: tx.approvers.active())
+        await store.write(lambda tx: tx.approvers.passcode_failed(ana.id, lock_after=1, lock_seconds=900))
+        await store.write(lambda tx: tx.approvers.remove(bo.id))
 
         # What the last step of checking a passcode finds, when the first step still found nothing in its way.
-        assert not await store.write(lambda tx: _accepted(tx, "Ana"))
-        assert not await store.write(lambda tx: _accepted(tx, "Bo"))
+        assert not await store.write(lambda tx: _accepted(tx, ana))
+        assert not await store.write(lambda tx: _accepted(tx, bo))
         bench.clock.instant += timedelta(seconds=900)
-        assert await store.write(lambda tx: _accepted(tx, "Ana"))
+        assert await store.write(lambda tx: _accepted(tx, ana))
 
 
 async def test_an_approver_who_was_removed_releases_nothing(home: Path) -> None:
     async with a_bench(home) as bench:
         held = await bench.pay("FT-778")
         await bench.approver("Ana")
-        await bench.app.approvals.remove_approver("Ana", channel="terminal")
+        await bench.remove_approver("Ana")
 
         with pytest.raises(NotReleased):
             await bench.approve(held.proposal_id)
@@ -590,11 +593,11 @@ async def test_a_platform_refusal_fails_and_frees_its_reservation(home: Path) ->
 async def test_a_release_by_a_person_no_longer_allowed_is_void(home: Path) -> None:
     async with a_bench(home) as bench:
         await bench.approver("Ana", "Bo")
-        held = await bench.proposal((await bench.pay("FT-778")).proposal_id)
+        held, ana = await bench.proposal((await bench.pay("FT-778")).proposal_id), await bench.id_of("Ana")
 
         def released_by_a_process_that_died(tx: Tx) -> None:
             shown = statement_of(tx, held, Policy())
-            journal.approve(tx, held, shown, actor="Ana", channel="terminal")
+            journal.approve(tx, held, shown, actor="Ana", channel="terminal", approver_id=ana)
             journal.release(tx, held.id, actor="Ana", channel="terminal")
 
         await bench.app.store.write(released_by_a_process_that_died)
@@ -611,7 +614,10 @@ async def test_a_wrong_passcode_is_audited_where_it_was_typed(home: Path) -> Non
         await bench.approver("Ana")
         with pytest.raises(NotReleased):
             await bench.app.approvals.verify("Ana", "not her passcode", channel="desk")
-        await bench.app.approvals.remove_approver("Ana", channel="desk")
+        await bench.remove_approver("Ana", "desk")
 
         entries = await bench.app.store.read(lambda tx: tx.audit.recent(2))
-        assert [(one.kind, one.actor) for one in entries] == [("approver_removed", "desk"), ("passcode_wrong", "desk")]
+        assert [(one.kind, one.actor, json.loads(one.body)["channel"]) for one in entries] == [
+            ("approver_removed", "Ana", "desk"),
+            ("passcode_wrong", "desk", "desk"),
+        ]

@@ -226,7 +226,7 @@ async def test_who_may_release_payments_may_release_a_held_line(home: Path) -> N
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(bench.approve, held.proposal_id)
             await gate.reached.wait()
-            await bench.app.approvals.remove_approver("Ana", channel="terminal")
+            await bench.remove_approver("Ana")
             gate.go.set()
 
         assert await states_of(bench, held.proposal_id) == ["posted", "held", "held"]

@@ -111,7 +111,7 @@ async def test_a_line_needs_as_many_approvers_as_its_run(home: Path, gone: str) 
         async def release() -> None:
             await bench.approve(held.proposal_id, "Bo")
 
-        await in_the_middle(bench, release, lambda: bench.app.approvals.remove_approver(gone, channel="terminal"))
+        await in_the_middle(bench, release, lambda: bench.remove_approver(gone))
 
         assert await states_of(bench, held.proposal_id) == ["posted", "held", "held"]
         assert len(bench.wire.payments_sent) == 1
@@ -134,7 +134,7 @@ async def test_a_removed_approver_has_released_nothing_still_unsent(home: Path, 
 
         def lose() -> Any:
             if how == "removed":
-                return bench.app.approvals.remove_approver("Ana", channel="terminal")
+                return bench.remove_approver("Ana")
             bound = '[approvers.Ana.max]\nUSD = "1.00"\n' if how == "bounded by the policy" else ""
             return bench.policy(f"{bound}[approvers.Bo]\n")
 

@@ -22,6 +22,7 @@ from rutter_ap_server.mcp.server import ServerState, build_server, life
 from rutter_ap_server.mcp.subscriptions import PER_SESSION_MAX
 from rutter_ap_tools.catalogue import CATALOGUE
 from rutter_ap_tools.scopes import permitting
+from support.approvers import add_approver
 from support.serving import PASSCODE, app_in, bill_numbered, done, link_funding
 
 # The client's own words for subscribing are marked as of an earlier revision, which is what they are here for.
@@ -72,7 +73,7 @@ async def held_payments(client: Client, *numbers: str) -> list[str]:
 async def declined_elsewhere(home: Path, proposal_id: str) -> None:
     """A person declines, in another process as far as the server can tell."""
     other = app_in(home)
-    await other.approvals.add_approver("Dana", PASSCODE, channel="terminal")
+    await add_approver(other.store, "Dana", PASSCODE)
     await other.approvals.decline(proposal_id, name="Dana", passcode=PASSCODE, channel="terminal")
     await other.aclose()
 

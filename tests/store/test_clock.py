@@ -177,8 +177,8 @@ def test_spending_recorded_by_a_fast_clock_counts_once_corrected(store: Store, c
 
 
 def test_a_locked_approver_is_not_let_in_by_a_clock_set_back(store: Store, clock: FixedClock) -> None:
-    store.write_now(lambda tx: tx.approvers.add("Ana", "hash"))
-    store.write_now(lambda tx: tx.approvers.passcode_failed("Ana", lock_after=1, lock_seconds=900))
+    ana_id = store.write_now(lambda tx: tx.approvers.add("Ana", "hash"))
+    store.write_now(lambda tx: tx.approvers.passcode_failed(ana_id, lock_after=1, lock_seconds=900))
     note(store)
     clock.instant = START - HOUR
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -106,6 +107,80 @@ def test_what_the_first_release_stored_survives_the_upgrade(old_url: str) -> Non
     assert (before.entries, before.holds, verified.entries, verified.holds) == (2, True, 3, True)
     assert link is not None
     assert seen_from_outside(old_url, "SELECT value FROM meta WHERE key = 'schema'") == [(schema.REVISION,)]
+
+
+SENT, HELD = "2026-03-02T09:30:00.000000Z", "2026-03-05T08:00:00.000000Z"
+
+
+def with_people(url: str) -> None:
+    """A store of the first release in which names are all that tells people apart."""
+
+    def person(name: str, added_at: str, removed_at: str | None = None) -> str:
+        removed = f"'{removed_at}'" if removed_at else "NULL"
+        return f"INSERT INTO approvers VALUES ('{name}', 'hash of {name}', '{added_at}', {removed}, 2, NULL)"
+
+    def approval(number: int, name: str, at: str, channel: str = "terminal") -> str:
+        values = f"{number}, '{KNOWN_ID}', '{name}', '{channel}', '{'f' * 64}', '{at}', NULL"
+        return f"INSERT INTO approvals VALUES ({values})"
+
+    behind_its_back(
+        url,
+        "DELETE FROM approvals",
+        "DELETE FROM approvers",
+        person("Ana", SENT),
+        person("ANA", "2026-03-03T08:00:00.000000Z"),
+        person("Ｂｏ", "2026-03-04T08:00:00.000000Z"),
+        person("Bo", "2026-03-04T09:00:00.000000Z"),
+        person("Cy", "2026-03-04T10:00:00.000000Z"),
+        person("cy", SENT, removed_at=HELD),
+        approval(1, "Ana", SENT),
+        approval(2, "ANA", HELD),
+        approval(3, "Bo", SENT),
+        approval(4, "Ｂｏ", HELD),
+        approval(5, "cy", HELD),
+        approval(6, "chat", HELD, "chat"),
+        approval(7, "Nobody", HELD),
+    )
+
+
+def test_approvers_get_ids_and_one_name_has_one_approver(old_url: str) -> None:
+    with_people(old_url)
+    store = Store(old_url, FixedClock(START))
+    everyone, active = store.read_now(lambda tx: (tx.approvers.everyone(), tx.approvers.active()))
+    chain = store.read_now(lambda tx: tx.audit.verify())
+    entries = store.read_now(lambda tx: [e for e in tx.audit.entries() if e.kind == "approver_removed"])
+    store.close()
+
+    assert {one.name for one in everyone} == {"Ana", "ANA", "Ｂｏ", "Bo", "Cy", "cy"}
+    assert len({one.id for one in everyone}) == len(everyone)
+    assert {one.passcode_hash for one in everyone} == {f"hash of {one.name}" for one in everyone}
+    assert {one.failures for one in everyone} == {2}
+    assert {one.name for one in active} == {"Ana", "Ｂｏ", "Cy"}
+    ids = {one.name: one.id for one in everyone}
+    assert [json.loads(entry.body) for entry in entries] == [
+        {"name": "ANA", "approver_id": ids["ANA"], "same_name_as": ids["Ana"]},
+        {"name": "Bo", "approver_id": ids["Bo"], "same_name_as": ids["Ｂｏ"]},
+    ]
+    assert (chain.holds, chain.entries) == (True, 4)
+
+
+def test_an_old_approval_counts_only_for_who_surely_gave_it(old_url: str) -> None:
+    """Bo's is older than Bo's row, so that somebody else of that name, or another passcode, may have given it."""
+    with_people(old_url)
+    store = Store(old_url, FixedClock(START))
+    given = store.read_now(lambda tx: tx.proposals.approvals(KNOWN_ID))
+    ids = {one.name: one.id for one in store.read_now(lambda tx: tx.approvers.everyone())}
+    store.close()
+
+    assert [(one.approver, one.approver_id) for one in given] == [
+        ("Ana", ids["Ana"]),
+        ("ANA", ids["ANA"]),
+        ("Bo", None),
+        ("Ｂｏ", ids["Ｂｏ"]),
+        ("cy", ids["cy"]),
+        ("chat", None),
+        ("Nobody", None),
+    ]
 
 
 _OPEN = """

@@ -8,12 +8,13 @@ import threading
 import uuid
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 
 from rutter_ap_server.clock import FixedClock
-from rutter_ap_server.store.engine import Store, StoreError
+from rutter_ap_server.store.engine import Store, StoreError, Tx
 from rutter_ap_server.store.proposals import Approval, Proposal
 from rutter_ap_server.store.states import OPEN_STATES, State
 from rutter_ap_tools.findings import Finding, Severity
@@ -246,15 +247,41 @@ def test_a_clock_set_back_ends_no_lease(store: Store, clock: FixedClock) -> None
 
 def test_approvals_are_kept_in_order_and_voided_together(store: Store) -> None:
     proposal = put(store)
-    store.write_now(lambda tx: tx.proposals.approve(proposal.id, "Ana", "desk", "f" * 64, **SHOWN))
+    store.write_now(lambda tx: tx.proposals.approve(proposal.id, "Ana", "desk", "f" * 64, approver_id="id-a", **SHOWN))
     store.write_now(lambda tx: tx.proposals.approve(proposal.id, "chat", "chat", "f" * 64, **SHOWN))
 
     assert store.read_now(lambda tx: tx.proposals.approvals(proposal.id)) == (
-        Approval("Ana", "desk", "f" * 64, START, **SHOWN),
+        Approval("Ana", "desk", "f" * 64, START, "id-a", **SHOWN),
         Approval("chat", "chat", "f" * 64, START, **SHOWN),
     )
     store.write_now(lambda tx: tx.proposals.void_approvals(proposal.id))
     assert store.read_now(lambda tx: tx.proposals.approvals(proposal.id)) == ()
+
+
+def test_one_persons_approvals_are_voided_where_nothing_was_sent(store: Store) -> None:
+    states = ("held", "released", "dispatching", "unknown", "posted")
+    proposals = {state: put(store, state=state) for state in states}
+    for one in proposals.values():
+        store.write_now(partial(_approved_by, one.id, "id-a"))
+        store.write_now(partial(_approved_by, one.id, "id-b"))
+
+    store.write_now(lambda tx: tx.proposals.void_approvals_by("id-a"))
+
+    left = {
+        state: [a.approver_id for a in store.read_now(partial(_approvals_of, one.id))]
+        for state, one in proposals.items()
+    }
+    both = ["id-a", "id-b"]
+    expected = {"held": ["id-b"], "released": ["id-b"], "dispatching": both, "unknown": both, "posted": both}
+    assert left == expected
+
+
+def _approved_by(proposal_id: str, approver_id: str, tx: Tx) -> None:
+    tx.proposals.approve(proposal_id, "Ana", "desk", "f" * 64, approver_id=approver_id, **SHOWN)
+
+
+def _approvals_of(proposal_id: str, tx: Tx) -> tuple[Approval, ...]:
+    return tx.proposals.approvals(proposal_id)
 
 
 def test_what_an_approval_does_not_cover_voids_all_of_them(store: Store) -> None:

@@ -14,11 +14,12 @@ _QUICK = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
 
 
 async def add_approver(store: Store, name: str, passcode: str) -> None:
-    """A person who may release, as `rutter-ap approvers add` would enter them."""
+    """A person who may release, as `rutter-ap approvers add` would enter them; somebody known stays as they are."""
     hashed = _QUICK.hash(passcode)
 
     def add(tx: Tx) -> None:
-        tx.approvers.add(name, hashed)
-        tx.audit.append("approver_added", actor="terminal", name=name)
+        if name not in {one.name for one in tx.approvers.active()}:
+            approver_id = tx.approvers.add(name, hashed)
+            tx.audit.append("approver_added", actor="terminal", name=name, approver_id=approver_id)
 
     await store.write(add)

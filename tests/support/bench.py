@@ -21,6 +21,7 @@ from rutter_ap_server.companies.company import Company, CompanyIdentity
 from rutter_ap_server.companies.directory import Directory
 from rutter_ap_server.companies.registry import CompanyRegistry
 from rutter_ap_server.documents.files import Documents
+from rutter_ap_server.guard.approvers import Proof
 from rutter_ap_server.interaction import NO_INTERACTION, Interaction
 from rutter_ap_server.rutter import Credentials, RutterClient
 from rutter_ap_server.rutter.filters import equal
@@ -244,6 +245,15 @@ class Bench:
         """Adds approvers, all with one passcode."""
         for name in names:
             await add_approver(self.app.store, name, PASSCODE)
+
+    async def remove_approver(self, name: str, channel: str = "terminal") -> None:
+        """An approver removes themselves."""
+        await self.app.approvals.remove_approver(name, channel=channel, by=Proof(name, PASSCODE))
+
+    async def id_of(self, name: str) -> str:
+        """The id of the active approver with that name."""
+        (found,) = [one.id for one in await self.app.store.read(lambda tx: tx.approvers.active()) if one.name == name]
+        return found
 
     async def approve(self, proposal_id: str | None, name: str = "Ana") -> Proposal:
         """An approver looks at a proposal and releases it."""

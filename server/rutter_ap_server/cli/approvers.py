@@ -3,34 +3,43 @@
 from __future__ import annotations
 
 import argparse
-import sys
 
 from rutter_ap_server.app import App
 from rutter_ap_server.cli.command import AS_JSON, argument
 from rutter_ap_server.cli.output import line, print_json
-from rutter_ap_server.cli.passcode import ask_passcode
+from rutter_ap_server.cli.passcode import ACTING, ask_new_passcode, ask_passcode, ask_proof
 from rutter_ap_server.cli.running import CHANNEL, app_command
-from rutter_ap_tools.errors import BadInput
+from rutter_ap_server.guard.approvers import Proof
 from rutter_ap_tools.text import clean
 
 _NAME = argument("name", help="the approver's name")
+_BY = argument("--as", dest="acting", metavar="NAME", default="", help="another approver, if the old one is lost")
 
 
-@app_command(_NAME)
+@app_command(_NAME, ACTING)
 async def add(app: App, given: argparse.Namespace) -> int:
-    """Adds an approver; at a terminal the passcode is asked for twice."""
-    passcode = ask_passcode("New passcode: ")
-    if sys.stdin.isatty() and ask_passcode("Repeat the passcode: ") != passcode:
-        raise BadInput("the two passcodes differ", next_step="Try again. Nothing was changed.")
-    await app.approvals.add_approver(given.name, passcode, channel=CHANNEL)
+    """Adds an approver; from the second on, one who is there already must consent with their passcode."""
+    by = await ask_proof(app, given.acting)
+    await app.approvals.add_approver(given.name, ask_new_passcode(), channel=CHANNEL, by=by)
     line(f"{clean(given.name)} may now approve proposals.")
     return 0
 
 
-@app_command(_NAME)
+@app_command(_NAME, _BY)
+async def passcode(app: App, given: argparse.Namespace) -> int:
+    """Changes an approver's passcode, with the old one or with another approver's."""
+    acting = given.acting or given.name
+    by = Proof(acting, ask_passcode(f"Passcode for {clean(acting)}: "))
+    await app.approvals.change_passcode(given.name, ask_new_passcode(), channel=CHANNEL, by=by)
+    line(f"{clean(given.name)} has a new passcode.")
+    return 0
+
+
+@app_command(_NAME, ACTING)
 async def remove(app: App, given: argparse.Namespace) -> int:
-    """Removes an approver."""
-    await app.approvals.remove_approver(given.name, channel=CHANNEL)
+    """Removes an approver, with an approver's passcode; the last one with their own."""
+    by = await ask_proof(app, given.acting)
+    await app.approvals.remove_approver(given.name, channel=CHANNEL, by=by)
     line(f"{clean(given.name)} may no longer approve proposals.")
     return 0
 
@@ -40,7 +49,7 @@ async def list_approvers(app: App, given: argparse.Namespace) -> int:
     """Who may approve."""
     found = await app.store.read(lambda tx: tx.approvers.active())
     if given.json:
-        print_json([{"name": one.name, "added_at": one.added_at.isoformat()} for one in found])
+        print_json([{"id": one.id, "name": one.name, "added_at": one.added_at.isoformat()} for one in found])
         return 0
     for approver in found:
         line(approver.name)

@@ -10,6 +10,7 @@ from typing import Any
 from rutter_ap_server.app import App
 from rutter_ap_server.cli.command import AS_JSON, argument, command
 from rutter_ap_server.cli.output import line, print_json
+from rutter_ap_server.cli.passcode import ACTING, ask_proof
 from rutter_ap_server.cli.running import CHANNEL, app_command
 from rutter_ap_server.documents.files import Documents
 from rutter_ap_server.settings import read_settings
@@ -20,7 +21,7 @@ from rutter_ap_tools.errors import BadInput
 
 @app_command()
 async def freeze(app: App, _: argparse.Namespace) -> int:
-    """Stops every write at once."""
+    """Stops every write at once. Stopping needs no passcode: whoever notices something may do it."""
 
     def work(tx: Tx) -> None:
         tx.controls.freeze("a person at the terminal")
@@ -31,15 +32,10 @@ async def freeze(app: App, _: argparse.Namespace) -> int:
     return 0
 
 
-@app_command()
-async def unfreeze(app: App, _: argparse.Namespace) -> int:
-    """Allows writes again."""
-
-    def work(tx: Tx) -> None:
-        tx.controls.unfreeze()
-        tx.audit.append("unfrozen", actor=CHANNEL)
-
-    await app.store.write(work)
+@app_command(ACTING)
+async def unfreeze(app: App, given: argparse.Namespace) -> int:
+    """Allows writes again, with an approver's passcode."""
+    await app.approvals.unfreeze(channel=CHANNEL, by=await ask_proof(app, given.acting))
     line("Writes are allowed again, as the policy says.")
     return 0
 

@@ -1,4 +1,8 @@
-"""Asks the person at the terminal: a passcode, unseen and never an argument, or a line of text."""
+"""Asks the person at the terminal: who they are, by name and passcode, or for a line of text.
+
+A passcode is never an argument and not shown. Where there is no terminal, passcodes are read from a pipe, one a line,
+in the order in which they are asked for.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+from rutter_ap_server.app import App
+from rutter_ap_server.cli.command import argument
+from rutter_ap_server.guard.approvers import Proof
+from rutter_ap_tools.errors import BadInput
+
+ACTING = argument(
+    "--as", dest="acting", metavar="NAME", default="", help="your own name as an approver; needed if there are several"
+)
 
 
 def ask_passcode(prompt: str) -> str:
@@ -40,3 +53,32 @@ def _interrupted_at_once() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def ask_new_passcode() -> str:
+    """A new passcode; at a terminal it is asked for twice, because it is not shown."""
+    passcode = ask_passcode("New passcode: ")
+    if sys.stdin.isatty() and ask_passcode("Repeat the passcode: ") != passcode:
+        raise BadInput("the two passcodes differ", next_step="Try again. Nothing was changed.")
+    return passcode
+
+
+async def ask_proof(app: App, name: str) -> Proof | None:
+    """The passcode of the approver who acts; None, without asking, while there is no approver."""
+    known = [one.name for one in await app.store.read(lambda tx: tx.approvers.active())]
+    if not known:
+        return None
+    acting = one_of(known, name)
+    return Proof(acting, ask_passcode(f"Passcode for {acting}: "))
+
+
+def one_of(known: list[str], name: str) -> str:
+    """The name that was given, or else that of the only approver. Raises `BadInput` if there are several."""
+    if name:
+        return name
+    if len(known) == 1:
+        return known[0]
+    raise BadInput(
+        f"there are several approvers: {', '.join(known)}",
+        next_step="Run the command again with --as and your name.",
+    )

@@ -10,7 +10,7 @@ from typing import Any
 from rutter_ap_server.app import App
 from rutter_ap_server.cli.command import AS_JSON, PROPOSAL, argument
 from rutter_ap_server.cli.output import for_people, line, money, print_json
-from rutter_ap_server.cli.passcode import ask_line, ask_passcode
+from rutter_ap_server.cli.passcode import ask_line, ask_passcode, one_of
 from rutter_ap_server.cli.proposal_table import show_books
 from rutter_ap_server.cli.running import CHANNEL, app_command
 from rutter_ap_server.cli.screen import show_statement, show_table
@@ -133,14 +133,7 @@ async def _approver(app: App, name: str) -> str:
             code="approval.nobody",
             next_step="Add one with `rutter-ap approvers add NAME`.",
         )
-    if name:
-        return name
-    if len(known) == 1:
-        return known[0]
-    raise BadInput(
-        f"there are several approvers: {', '.join(known)}",
-        next_step="Run the command again with --as and your name.",
-    )
+    return one_of(known, name)
 
 
 async def _answer(app: App, proposal: Proposal) -> ProposalAnswer:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-import anyio.to_thread
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
-
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard import journal
-from rutter_ap_server.guard.authorize import LEASE_SECONDS, release_lease
+from rutter_ap_server.guard.approvers import Approvers, NotReleased, still_active
+from rutter_ap_server.guard.authorize import LEASE_SECONDS, people_of, release_lease, valid_approvals
 from rutter_ap_server.guard.dispatch import Dispatcher
 from rutter_ap_server.guard.judge import covers_of
 from rutter_ap_server.guard.policy import Policy
@@ -23,28 +21,17 @@ from rutter_ap_server.guard.statement import statement_of
 from rutter_ap_server.guard.writes.base import Batch
 from rutter_ap_server.guard.writes.registry import proposed_by, write_named
 from rutter_ap_server.store.approvers import Approver
-from rutter_ap_server.store.engine import Store, Tx
-from rutter_ap_server.store.proposals import Approval, Proposal
+from rutter_ap_server.store.engine import Tx
+from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import State
-from rutter_ap_tools.errors import BadInput, NotFound, PersonError
 from rutter_ap_tools.findings import Severity
+from rutter_ap_tools.names import canonical_name
 from rutter_ap_tools.statement import Statement
-from rutter_ap_tools.text import clean, fold
+from rutter_ap_tools.text import clean
 
-PASSCODE_CHARACTERS_MIN = 8
+__all__ = ["Approvals", "NotReleased", "Preview"]
+
 REASON_CHARACTERS_MAX = 500
-_LOCK_AFTER = 5
-_LOCK_SECONDS = 900
-# argon2id with the library's own parameters (RFC 9106, low-memory profile).
-_HASHER = PasswordHasher()
-# Checked for an unknown name, so that the response takes as long as for a known one.
-_NOBODY = "$argon2id$v=19$m=65536,t=3,p=4$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
-
-
-class NotReleased(PersonError):
-    """A person tried to release or decline and could not."""
-
-    code = "approval.refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,61 +50,13 @@ class Preview:
 
 
 @dataclass(frozen=True, slots=True)
-class Approvals:
+class Approvals(Approvers):
     """The actions of approvers. Releasing, declining and settling require the approver's passcode.
 
     `channel` names where the person acts, such as "terminal", and is recorded in the audit chain.
     """
 
-    store: Store
     dispatcher: Dispatcher
-
-    async def add_approver(self, name: str, passcode: str, *, channel: str) -> None:
-        """Adds an approver, or gives a known one a new passcode. Only its argon2id hash is stored."""
-        named = clean(name, 100)
-        if not named or named != name or named in ("chat", "policy", "guard"):
-            raise BadInput("an approver's name must be plain, visible text")
-        if len(passcode) < PASSCODE_CHARACTERS_MIN:
-            raise BadInput(f"the passcode must have at least {PASSCODE_CHARACTERS_MIN} characters")
-        hashed = await anyio.to_thread.run_sync(_HASHER.hash, passcode)
-
-        def add(tx: Tx) -> None:
-            tx.approvers.add(named, hashed)
-            tx.audit.append("approver_added", actor=channel, name=named)
-
-        await self.store.write(add)
-
-    async def remove_approver(self, name: str, *, channel: str) -> None:
-        """Removes an approver. Raises `NotFound`."""
-
-        def remove(tx: Tx) -> bool:
-            removed = tx.approvers.remove(name)
-            if removed:
-                tx.audit.append("approver_removed", actor=channel, name=name)
-            return removed
-
-        if not await self.store.write(remove):
-            raise NotFound("there is no approver with that name", next_step="See `rutter-ap approvers list`.")
-
-    async def verify(self, name: str, passcode: str, *, channel: str) -> Approver:
-        """The approver, if the passcode is correct. Wrong passcodes are counted and lock the approver for a while."""
-        known = {a.name: a for a in await self.store.read(lambda tx: tx.approvers.active())}
-        approver = known.get(name)
-        now = await self.store.read(lambda tx: tx.now)
-        if approver is not None and approver.locked_until is not None and approver.locked_until > now:
-            raise _locked()
-        hashed = approver.passcode_hash if approver else _NOBODY
-        right = await anyio.to_thread.run_sync(_matches, hashed, passcode)
-        if approver is None or not right:
-            await self.store.write(lambda tx: _count_failure(tx, name, channel))
-            raise NotReleased(
-                "the name or the passcode is wrong; nothing was released",
-                code="approval.wrong_passcode",
-                next_step="Try again; `rutter-ap approvers list` shows the approvers.",
-            )
-        if not await self.store.write(lambda tx: _accepted(tx, name)):
-            raise _locked()
-        return approver
 
     async def preview(self, proposal_id: str, company: Company) -> Preview:
         """The proposal, judged again, and all that a person must be shown before releasing it."""
@@ -134,7 +73,7 @@ class Approvals:
         approver = await self.verify(name, passcode, channel=channel)
         await self.dispatcher.reassess(seen.proposal.id, company)
         policy = self.dispatcher.policy.read()
-        released = await self.store.write(lambda tx: _approve(tx, seen, approver.name, channel, policy))
+        released = await self.store.write(lambda tx: _approve(tx, seen, approver, channel, policy))
         if released.state == State.RELEASED:
             return await self.dispatcher.dispatch(seen.proposal.id, company)
         return released
@@ -144,8 +83,10 @@ class Approvals:
         approver = await self.verify(name, passcode, channel=channel)
 
         def decline(tx: Tx) -> Proposal:
+            still_active(tx, approver)
             said = clean(reason, REASON_CHARACTERS_MAX)
-            if not journal.decline(tx, proposal_id, actor=approver.name, channel=channel, reason=said):
+            by = {"actor": approver.name, "approver_id": approver.id}
+            if not journal.decline(tx, proposal_id, channel=channel, reason=said, **by):
                 raise _not_waiting(tx.proposals.get(proposal_id))
             return journal.get(tx, proposal_id)
 
@@ -168,7 +109,9 @@ class Approvals:
 
         def check(tx: Tx) -> None:
             _check_person(tx, seen.proposal, name, policy)
-            _check_first_time(tx.proposals.approvals(seen.proposal.id), name)
+            known = {canonical_name(one.name): one.id for one in tx.approvers.active()}
+            given = people_of(valid_approvals(tx, seen.proposal, policy))
+            _check_first_time(given, known.get(canonical_name(name), ""))
 
         await self.store.read(check)
 
@@ -190,7 +133,12 @@ class Approvals:
                 next_step="`rutter-ap proposals show` lists them.",
             )
         lease = f"{self.dispatcher.owner}/{uuid.uuid4().hex[:16]}"
-        if not await self.store.write(lambda tx: tx.proposals.take_over(proposal_id, lease, LEASE_SECONDS)):
+
+        def take_over(tx: Tx) -> bool:
+            still_active(tx, approver)
+            return tx.proposals.take_over(proposal_id, lease, LEASE_SECONDS)
+
+        if not await self.store.write(take_over):
             raise NotReleased(
                 "its outcome is being checked right now; nothing was settled",
                 code="approval.busy",
@@ -219,35 +167,6 @@ class Approvals:
         )
 
 
-def _matches(hashed: str, passcode: str) -> bool:
-    try:
-        return _HASHER.verify(hashed, passcode)
-    except (VerificationError, InvalidHashError):
-        return False
-
-
-def _count_failure(tx: Tx, name: str, channel: str) -> None:
-    tx.approvers.passcode_failed(name, lock_after=_LOCK_AFTER, lock_seconds=_LOCK_SECONDS)
-    tx.audit.append("passcode_wrong", actor=channel, name=clean(name, 100))
-
-
-def _accepted(tx: Tx, name: str) -> bool:
-    """False if the approver was locked or removed while the passcode was being checked: guesses can come in bursts."""
-    known = {a.name: a for a in tx.approvers.active()}
-    if name not in known or (known[name].locked_until or tx.now) > tx.now:
-        return False
-    tx.approvers.passcode_accepted(name)
-    return True
-
-
-def _locked() -> NotReleased:
-    return NotReleased(
-        f"too many wrong passcodes: this approver is locked for {_LOCK_SECONDS // 60} minutes",
-        code="approval.locked",
-        next_step=f"Wait {_LOCK_SECONDS // 60} minutes, or ask another approver.",
-    )
-
-
 def _not_waiting(proposal: Proposal | None) -> NotReleased:
     state = proposal.state if proposal else "missing"
     return NotReleased(
@@ -273,8 +192,8 @@ def _check_person(tx: Tx, proposal: Proposal, approver: str, policy: Policy) -> 
         )
 
 
-def _check_first_time(given: tuple[Approval, ...], approver: str) -> None:
-    if any(a.approver == approver and a.channel != "chat" for a in given):
+def _check_first_time(people: Collection[str], approver_id: str) -> None:
+    if approver_id in people:
         raise NotReleased(
             "this approver has already released it; a second, different approver is needed",
             code="approval.same_person",
@@ -285,8 +204,8 @@ def _check_first_time(given: tuple[Approval, ...], approver: str) -> None:
 def prepared_by(preparer: str, approver: str) -> bool:
     """Whether both names belong to one person: the preparer's own, or the one a client gave in parentheses."""
     inner = re.fullmatch(r"assistant \((.*)\)", preparer)
-    names = {fold(preparer), fold(inner.group(1)) if inner else ""} - {""}
-    return fold(approver) in names
+    names = {canonical_name(preparer), canonical_name(inner.group(1)) if inner else ""} - {""}
+    return canonical_name(approver) in names
 
 
 def _check_not_refused(proposal: Proposal) -> None:
@@ -300,7 +219,8 @@ def _check_not_refused(proposal: Proposal) -> None:
         )
 
 
-def _approve(tx: Tx, seen: Preview, approver: str, channel: str, policy: Policy) -> Proposal:
+def _approve(tx: Tx, seen: Preview, approver: Approver, channel: str, policy: Policy) -> Proposal:
+    still_active(tx, approver)
     proposal_id = seen.proposal.id
     proposal = journal.get(tx, proposal_id)
     if proposal.state != State.HELD:
@@ -316,12 +236,11 @@ def _approve(tx: Tx, seen: Preview, approver: str, channel: str, policy: Policy)
         return journal.get(tx, proposal_id)
     # An approval stored now could not be given again once the reason has passed.
     _check_not_refused(proposal)
-    _check_person(tx, proposal, approver, policy)
-    given = tx.proposals.approvals(proposal_id)
-    _check_first_time(given, approver)
-    journal.approve(tx, proposal, seen.statement, actor=approver, channel=channel)
+    _check_person(tx, proposal, approver.name, policy)
+    people = people_of(valid_approvals(tx, proposal, policy))
+    _check_first_time(people, approver.id)
+    journal.approve(tx, proposal, seen.statement, actor=approver.name, channel=channel, approver_id=approver.id)
     # An answer in the chat counts only for the verdict `ask`, and there a single release is enough anyway.
-    people = {a.approver for a in given if a.channel != "chat"} | {approver}
-    if len(people) >= max(1, proposal.approvals_needed):
-        journal.release(tx, proposal_id, actor=approver, channel=channel)
+    if len(people | {approver.id}) >= max(1, proposal.approvals_needed):
+        journal.release(tx, proposal_id, actor=approver.name, channel=channel)
     return journal.get(tx, proposal_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from rutter_ap_server.guard import batches, journal
@@ -101,23 +102,26 @@ def authorize(
 def is_sufficient(proposal: Proposal, judgement: Judgement, approvals: tuple[Approval, ...]) -> bool:
     """Whether the releases given cover this judgement: enough distinct people, for all that was written and found.
 
-    An answer in the chat counts only for the verdict `ask`. A line needs at least as many people as its run, as long as
-    the release is the run's; once the line was held on its own, its own judgement says how many.
+    People are told apart by their ids, whatever their names. An answer in the chat counts only for the verdict `ask`. A
+    line needs at least as many people as its run, as long as the release is the run's; once the line was held on its
+    own, its own judgement says how many.
     """
     if judgement.verdict is Severity.REFUSE:
         return False
     needed = max(judgement.approvals_needed, proposal.approvals_needed if proposal.run_id is not None else 0)
-    counted = {
-        approval.approver
-        for approval in approvals
-        if judgement.requires <= approval.covers and (approval.channel != "chat" or judgement.verdict <= Severity.ASK)
-    }
-    return len(counted) >= needed
+    given = [approval for approval in approvals if judgement.requires <= approval.covers]
+    in_chat = judgement.verdict <= Severity.ASK and any(approval.channel == "chat" for approval in given)
+    return len(people_of(given)) + in_chat >= needed
+
+
+def people_of(approvals: Iterable[Approval]) -> set[str]:
+    """The ids of the different people behind these releases; an answer in the chat is nobody's."""
+    return {one.approver_id for one in approvals if one.channel != "chat" and one.approver_id is not None}
 
 
 def valid_approvals(tx: Tx, proposal: Proposal, policy: Policy) -> tuple[Approval, ...]:
     """The releases of people who may still release this; removed or no longer permitted approvers do not count."""
-    known = {approver.name for approver in tx.approvers.active()}
+    names = {approver.id: approver.name for approver in tx.approvers.active()}
     # A line was released as part of its run, or on its own after it was held: permission for either is enough.
     run = tx.proposals.get(proposal.run_id) if proposal.run_id is not None else None
     released_as = [one for one in (proposal, run) if one is not None]
@@ -126,8 +130,11 @@ def valid_approvals(tx: Tx, proposal: Proposal, policy: Policy) -> tuple[Approva
         for one in tx.proposals.approvals(proposal.id)
         if one.channel == "chat"
         or (
-            one.approver in known
-            and any(policy.may_release(one.approver, of.tool, owed_with(tx, of, policy)) is None for of in released_as)
+            one.approver_id in names
+            and any(
+                policy.may_release(names[one.approver_id], of.tool, owed_with(tx, of, policy)) is None
+                for of in released_as
+            )
         )
     )
 

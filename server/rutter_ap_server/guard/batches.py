@@ -52,6 +52,7 @@ def open_members(tx: Tx, run: Proposal, judgement: Judgement, approvals: tuple[A
                 judged.fingerprint,
                 covers=covers,
                 statement=approval.statement,
+                approver_id=approval.approver_id,
             )
         tx.audit.append("released", actor="guard", proposal_id=line.id, channel="run", run=run.id)
     tx.audit.append("run_opened", actor="guard", proposal_id=run.id, lines=len(judgement.parts))

@@ -153,7 +153,7 @@ def propose(tx: Tx, proposal: Proposal, judgement: Judgement) -> None:
     )
 
 
-def approve(tx: Tx, proposal: Proposal, statement: Statement, *, actor: str, channel: str) -> None:
+def approve(tx: Tx, proposal: Proposal, statement: Statement, *, actor: str, channel: str, approver_id: str) -> None:
     """Records a person's release of exactly what they were shown, which is kept whole."""
     tx.proposals.keep_statement(proposal.id, statement.digest, body_of(statement))
     tx.proposals.approve(
@@ -163,10 +163,12 @@ def approve(tx: Tx, proposal: Proposal, statement: Statement, *, actor: str, cha
         proposal.fingerprint,
         covers=covers_of(proposal.requires),
         statement=statement.digest,
+        approver_id=approver_id,
     )
     tx.audit.append(
         "approved",
         actor=actor,
+        approver_id=approver_id,
         proposal_id=proposal.id,
         channel=channel,
         fingerprint=proposal.fingerprint,
@@ -180,12 +182,13 @@ def expire(tx: Tx, proposal_id: str) -> None:
         tx.audit.append("expired", actor="guard", proposal_id=proposal_id)
 
 
-def decline(tx: Tx, proposal_id: str, *, actor: str, channel: str, reason: str) -> bool:
+def decline(tx: Tx, proposal_id: str, *, actor: str, channel: str, reason: str, approver_id: str | None = None) -> bool:
     """Declines a held proposal, with the person's reason; False if it is not held any more."""
     closed = {"closed_by": actor, "closed_reason": reason}
     if not tx.proposals.move(proposal_id, [State.HELD], State.DECLINED, **closed):
         return False
-    tx.audit.append("declined", actor=actor, proposal_id=proposal_id, channel=channel, reason=reason)
+    who = {"approver_id": approver_id} if approver_id is not None else {}
+    tx.audit.append("declined", actor=actor, proposal_id=proposal_id, channel=channel, reason=reason, **who)
     return True
 
 

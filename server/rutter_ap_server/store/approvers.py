@@ -1,11 +1,17 @@
-"""Approvers: the people who may release a write, and the lock that follows too many wrong passcodes."""
+"""Approvers: the people who may release a write, and the lock that follows too many wrong passcodes.
+
+A person is known by an id that is made once and never used again. A name that was removed may be given again, but to a
+new identity with another id; the removed one stays on record and can never be active again.
+"""
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Row, Update, insert, select, update
 
 from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store.schema import approvers
@@ -13,16 +19,18 @@ from rutter_ap_server.store.schema import approvers
 
 @dataclass(frozen=True, slots=True)
 class Approver:
-    """A person who may release. The hash is argon2id's; it leaves the store only to be checked."""
+    """A person who may release, or could. The hash is argon2id's; it leaves the store only to be checked."""
 
+    id: str
     name: str
     passcode_hash: str
     added_at: datetime
     failures: int
     locked_until: datetime | None
+    removed_at: datetime | None = None
 
     def __repr__(self) -> str:
-        return f"Approver({self.name!r})"
+        return f"Approver({self.name!r}, {self.id})"
 
 
 class Approvers:
@@ -32,46 +40,57 @@ class Approvers:
         self._connection = connection
         self._now = now
 
-    def add(self, name: str, passcode_hash: str) -> None:
-        """Adds an approver, or gives an existing one a new passcode."""
-        self._connection.execute(delete(approvers).where(approvers.c.name == name))
-        self._connection.execute(
-            insert(approvers).values(name=name, passcode_hash=passcode_hash, added_at=stamp(self._now), failures=0)
-        )
+    def add(self, name: str, passcode_hash: str) -> str:
+        """Adds a new identity and returns its id. Whether the name is free is the caller's question."""
+        approver_id = str(uuid.uuid4())
+        values = {"id": approver_id, "name": name, "passcode_hash": passcode_hash, "failures": 0}
+        self._connection.execute(insert(approvers).values(added_at=stamp(self._now), **values))
+        return approver_id
 
-    def remove(self, name: str) -> bool:
-        """Revokes an approver's right; the approvals they gave stay on record. False when there is no such approver."""
-        done = self._connection.execute(
-            update(approvers)
-            .where(approvers.c.name == name, approvers.c.removed_at.is_(None))
-            .values(removed_at=stamp(self._now))
-        )
-        return bool(done.rowcount)
+    def change_passcode(self, approver_id: str, passcode_hash: str) -> None:
+        """Gives an approver another passcode; wrong attempts at the old one are forgotten."""
+        values = {"passcode_hash": passcode_hash, "failures": 0, "locked_until": None}
+        self._connection.execute(_update(approver_id).values(**values))
+
+    def remove(self, approver_id: str) -> bool:
+        """Revokes an approver's right for good. False when no active approver has that id."""
+        still_active = _update(approver_id).where(approvers.c.removed_at.is_(None))
+        return bool(self._connection.execute(still_active.values(removed_at=stamp(self._now))).rowcount)
 
     def active(self) -> list[Approver]:
         """Everyone who may release now, by name."""
-        query = select(approvers).where(approvers.c.removed_at.is_(None)).order_by(approvers.c.name)
-        return [
-            Approver(
-                row.name,
-                row.passcode_hash,
-                unstamp(row.added_at),
-                row.failures,
-                unstamp(row.locked_until) if row.locked_until else None,
-            )
-            for row in self._connection.execute(query)
-        ]
+        query = select(approvers).where(approvers.c.removed_at.is_(None))
+        return [_approver(row) for row in self._connection.execute(query.order_by(approvers.c.name, approvers.c.id))]
 
-    def passcode_failed(self, name: str, *, lock_after: int, lock_seconds: int) -> None:
+    def everyone(self) -> list[Approver]:
+        """Everyone who may or ever could release, the oldest first."""
+        query = select(approvers).order_by(approvers.c.added_at, approvers.c.id)
+        return [_approver(row) for row in self._connection.execute(query)]
+
+    def passcode_failed(self, approver_id: str, *, lock_after: int, lock_seconds: int) -> None:
         """Counts a wrong passcode; after `lock_after` of them the approver is locked for a while."""
-        row = self._connection.execute(select(approvers.c.failures).where(approvers.c.name == name)).first()
+        row = self._connection.execute(select(approvers.c.failures).where(approvers.c.id == approver_id)).first()
         failures = (row.failures if row else 0) + 1
         locked = stamp(self._now + timedelta(seconds=lock_seconds)) if failures >= lock_after else None
         values = {"failures": 0 if locked else failures, "locked_until": locked}
-        self._connection.execute(update(approvers).where(approvers.c.name == name).values(**values))
+        self._connection.execute(_update(approver_id).values(**values))
 
-    def passcode_accepted(self, name: str) -> None:
+    def passcode_accepted(self, approver_id: str) -> None:
         """Resets the count of wrong passcodes."""
-        self._connection.execute(
-            update(approvers).where(approvers.c.name == name).values(failures=0, locked_until=None)
-        )
+        self._connection.execute(_update(approver_id).values(failures=0, locked_until=None))
+
+
+def _update(approver_id: str) -> Update:
+    return update(approvers).where(approvers.c.id == approver_id)
+
+
+def _approver(row: Row[Any]) -> Approver:
+    return Approver(
+        id=row.id,
+        name=row.name,
+        passcode_hash=row.passcode_hash,
+        added_at=unstamp(row.added_at),
+        failures=row.failures,
+        locked_until=unstamp(row.locked_until) if row.locked_until else None,
+        removed_at=unstamp(row.removed_at) if row.removed_at else None,
+    )

@@ -20,12 +20,16 @@ from rutter_ap_tools.money import Money
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """One person's approval: `covers` is what it was given for, `statement` the digest of what the person was shown."""
+    """One person's approval: `covers` is what it was given for, `statement` the digest of what the person was shown.
+
+    `approver` is the name it was given under, for people to read; who gave it is `approver_id`, None for the chat.
+    """
 
     approver: str
     channel: str
     fingerprint: str
     at: datetime
+    approver_id: str | None = None
     covers: frozenset[str] = frozenset()
     statement: str = ""
 
@@ -239,8 +243,12 @@ class Proposals:
         *,
         covers: Collection[str],
         statement: str,
+        approver_id: str | None = None,
     ) -> None:
-        """Records one person's approval of all that `covers` names, after reading the statement with that digest."""
+        """Records one person's approval of all that `covers` names, after reading the statement with that digest.
+
+        Only the chat's has no `approver_id`.
+        """
         values = {
             "proposal_id": proposal_id,
             "approver": approver,
@@ -249,6 +257,7 @@ class Proposals:
             "at": stamp(self._now),
             "covers": canonical(sorted(covers)),
             "statement": statement,
+            "approver_id": approver_id,
         }
         self._connection.execute(insert(approvals), values)
 
@@ -284,6 +293,13 @@ class Proposals:
         """Voids every approval, because the facts changed."""
         self._connection.execute(self._voided(proposal_id))
 
+    def void_approvals_by(self, approver_id: str) -> None:
+        """Voids what a removed approver approved, where it is not sent yet; what was sent keeps its record."""
+        c = approvals.c
+        waiting = select(proposals.c.id).where(proposals.c.state.in_([State.HELD, State.RELEASED]))
+        given = update(approvals).where(c.approver_id == approver_id, c.voided_at.is_(None))
+        self._connection.execute(given.where(c.proposal_id.in_(waiting)).values(voided_at=stamp(self._now)))
+
     def _voided(self, proposal_id: str) -> Update:
         c = approvals.c
         still_valid = update(approvals).where(c.proposal_id == proposal_id, c.voided_at.is_(None))
@@ -299,7 +315,9 @@ class Proposals:
 
 def _approval(row: Row[Any]) -> Approval:
     covers = frozenset(json.loads(row.covers)) if row.covers else frozenset()
-    return Approval(row.approver, row.channel, row.fingerprint, unstamp(row.at), covers, row.statement or "")
+    return Approval(
+        row.approver, row.channel, row.fingerprint, unstamp(row.at), row.approver_id, covers, row.statement or ""
+    )
 
 
 def _of_company(company_id: str, states: Collection[State]) -> Select[Any]:

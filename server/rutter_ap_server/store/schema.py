@@ -7,7 +7,7 @@ from sqlalchemy import Column, Enum, ForeignKey, Index, Integer, MetaData, Strin
 from rutter_ap_server.store.states import State
 
 # The newest step in migrations/, kept here too so that opening a store that needs none does not read that folder.
-REVISION = "5"
+REVISION = "6"
 STAMP_KEY = "schema"
 
 metadata = MetaData()
@@ -78,6 +78,8 @@ approvals = Table(
     Column("fingerprint", String(64), nullable=False),
     Column("at", String(32), nullable=False),
     Column("voided_at", String(32)),
+    # Empty for an answer in the chat.
+    Column("approver_id", String(36)),
     Column("covers", Text),
     Column("statement", String(64)),
 )
@@ -141,7 +143,8 @@ Index("attempts_by_proposal", attempts.c.proposal_id)
 approvers = Table(
     "approvers",
     metadata,
-    Column("name", String(200), primary_key=True),
+    Column("id", String(36), primary_key=True),
+    Column("name", String(200), nullable=False),
     Column("passcode_hash", Text, nullable=False),
     Column("added_at", String(32), nullable=False),
     Column("removed_at", String(32)),

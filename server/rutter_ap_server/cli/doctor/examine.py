@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import timedelta
+from itertools import combinations
 from pathlib import Path
 
 import anyio
@@ -33,6 +34,7 @@ from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.settings import SettingsError, make_home, read_settings
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_tools.errors import ApError
+from rutter_ap_tools.names import look_of
 from rutter_ap_tools.text import clean
 
 # Clocks of several servers on one store differ by moments; more than this makes windows and expiries wrong.
@@ -174,6 +176,11 @@ async def _approvers(installation: Installation) -> Check:
     if not names:
         nobody = "there is no approver: nobody can release what the policy holds for one"
         return Check("approvers", "warn", nobody, "Run `rutter-ap approvers add NAME`.")
+    alike = [f"{clean(a, 60)} and {clean(b, 60)}" for a, b in combinations(names, 2) if look_of(a) == look_of(b)]
+    if alike:
+        # No such name can be added any more; these are from an older store.
+        words = f"{'; '.join(alike)} look alike and may be one person, who could release as two"
+        return Check("approvers", "warn", words, "If they are, run `rutter-ap approvers remove NAME` for one of them.")
     if len(names) == 1 and installation.policy is not None and _has_second_tier(installation.policy):
         alone = f"{listed} is the only approver, and the policy requires two people for large payments"
         return Check("approvers", "warn", alone, "Run `rutter-ap approvers add NAME` for a second person.")

@@ -25,7 +25,8 @@ from rutter_ap_server.guard.policy.tables import (
 from rutter_ap_server.store.canonical import digest
 from rutter_ap_tools.findings import Finding, Severity
 from rutter_ap_tools.money import Money
-from rutter_ap_tools.text import clean, fold
+from rutter_ap_tools.names import canonical_name
+from rutter_ap_tools.text import clean
 
 _DEFAULT_CURRENCY = CurrencyPolicy(
     approve_above="1000",
@@ -67,6 +68,14 @@ class Policy(Table):
     @classmethod
     def _tools_write(cls, value: Any) -> Any:
         return known_writes(value)
+
+    @field_validator("approvers")
+    @classmethod
+    def _names_differ(cls, value: dict[str, ApproverPolicy]) -> dict[str, ApproverPolicy]:
+        # With two tables for one person, which of them counts would depend on their order in the file.
+        if len({canonical_name(name) for name in value}) < len(value):
+            raise ValueError("approvers: two of the names are spellings of one name")
+        return value
 
     @field_validator("quiet_hours")
     @classmethod
@@ -126,7 +135,7 @@ class Policy(Table):
         """None if that approver may release such a write; otherwise the reason why not."""
         if not self.approvers:
             return None
-        own = {fold(name): table for name, table in self.approvers.items()}.get(fold(approver))
+        own = {canonical_name(name): table for name, table in self.approvers.items()}.get(canonical_name(approver))
         who = clean(approver, 100)
         if own is None:
             return f"the policy does not list {who} as an approver"

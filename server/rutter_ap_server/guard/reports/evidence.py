@@ -41,7 +41,13 @@ async def gather_evidence(store: Store, proposal: Proposal, company: Company) ->
     return {
         "proposal": _proposal(proposal),
         "approvals": [
-            {"approver": a.approver, "channel": a.channel, "at": a.at.isoformat(), "statement": a.statement}
+            {
+                "approver": a.approver,
+                "approver_id": a.approver_id,
+                "channel": a.channel,
+                "at": a.at.isoformat(),
+                "statement": a.statement,
+            }
             for a in approvals
         ],
         "statement": list(proposal.sections),

@@ -1,12 +1,12 @@
-"""Revision 5: what people were shown when they released, why a write was proposed, and why it was declined."""
+"""Revision 6: what people were shown when they released, why a write was proposed, and why it was declined."""
 
 from __future__ import annotations
 
 from alembic.operations import Operations
 from sqlalchemy import Column, ForeignKey, String, Text
 
-revision = "5"
-down_revision = "4"
+revision = "6"
+down_revision = "5"
 
 
 def upgrade(op: Operations) -> None:

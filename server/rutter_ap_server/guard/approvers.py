@@ -1,0 +1,299 @@
+"""Who may approve: identities, their passcodes, and what only an approver may do apart from approving."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+import anyio.to_thread
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from rutter_ap_server.store.approvers import Approver
+from rutter_ap_server.store.engine import Store, Tx
+from rutter_ap_tools.errors import BadInput, NotFound, PersonError
+from rutter_ap_tools.names import NAME_CHARACTERS_MAX, canonical_name, is_mixed, look_of
+from rutter_ap_tools.text import clean
+
+PASSCODE_CHARACTERS_MIN = 8
+_LOCK_AFTER = 5
+_LOCK_SECONDS = 900
+# argon2id with the library's own parameters (RFC 9106, low-memory profile).
+_HASHER = PasswordHasher()
+# Checked for an unknown name, so that the response takes as long as for a known one.
+_NOBODY = "$argon2id$v=19$m=65536,t=3,p=4$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+# What the audit chain and the proposals call those who act and are no approver, and where people act.
+_RESERVED = (
+    *("chat", "policy", "guard", "terminal", "operator", "assistant", "desk", "run", "server", "system", "rutter"),
+    *("rutter-ap", "approver", "approvers", "a person at the terminal", "admin", "administrator", "root", "nobody"),
+)
+_RESERVED_LOOKS = frozenset(look_of(name) for name in _RESERVED)
+
+
+class NotReleased(PersonError):
+    """A person tried to release or decline, or to do what only an approver may, and could not."""
+
+    code = "approval.refused"
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """An approver's name and passcode, as somebody gave them to prove who they are."""
+
+    name: str
+    passcode: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Approvers:
+    """Adds, changes and removes approvers, and verifies that somebody is one.
+
+    Once there is an active approver, all of it needs an active approver's passcode (`by`), and so does allowing writes
+    again. `channel` names where the person acts, such as "terminal", and is recorded in the audit chain.
+    """
+
+    store: Store
+
+    async def add_approver(self, name: str, passcode: str, *, channel: str, by: Proof | None = None) -> None:
+        """Adds a person as a new identity. Only the argon2id hash of the passcode is stored.
+
+        The very first approver needs no `by`. A name that was removed may be added again: its earlier approvals stay
+        void.
+        """
+        _check_name(name)
+        await self.store.read(lambda tx: _check_free(tx, name))
+        actor = await self._actor(by, channel)
+        _check_length(passcode)
+        checked = await self._check_unused(passcode, actor, channel)
+        hashed = await anyio.to_thread.run_sync(_HASHER.hash, passcode)
+
+        def add(tx: Tx) -> None:
+            _check_still(tx, actor)
+            _check_free(tx, name)
+            _check_all_seen(tx, checked)
+            approver_id = tx.approvers.add(name, hashed)
+            _audit(tx, "approver_added", actor, channel, name=name, approver_id=approver_id)
+
+        await self.store.write(add)
+
+    async def change_passcode(self, name: str, passcode: str, *, channel: str, by: Proof) -> None:
+        """Gives an approver another passcode; `by` is that approver, with the old one, or another. Raises `NotFound`.
+
+        The identity stays the same, and so do its approvals.
+        """
+        target = await self._named(name)
+        actor = await self._actor(by, channel)
+        _check_length(passcode)
+        checked = await self._check_unused(passcode, actor, channel)
+        hashed = await anyio.to_thread.run_sync(_HASHER.hash, passcode)
+
+        def change(tx: Tx) -> None:
+            _check_still(tx, actor)
+            _check_still(tx, target)
+            _check_all_seen(tx, checked)
+            tx.approvers.change_passcode(target.id, hashed)
+            _audit(tx, "approver_passcode_changed", actor, channel, name=target.name, approver_id=target.id)
+
+        await self.store.write(change)
+
+    async def remove_approver(self, name: str, *, channel: str, by: Proof | None) -> None:
+        """Removes an approver for good; what they approved and was not sent yet is void. Raises `NotFound`."""
+        target = await self._named(name)
+        actor = await self._actor(by, channel)
+
+        def remove(tx: Tx) -> None:
+            _check_still(tx, actor)
+            if not tx.approvers.remove(target.id):
+                raise _nobody()
+            tx.proposals.void_approvals_by(target.id)
+            _audit(tx, "approver_removed", actor, channel, name=target.name, approver_id=target.id)
+
+        await self.store.write(remove)
+
+    async def unfreeze(self, *, channel: str, by: Proof | None = None) -> None:
+        """Allows writes again; without an approver anybody may, as anybody may freeze."""
+        actor = await self._actor(by, channel)
+
+        def unfreeze(tx: Tx) -> None:
+            _check_still(tx, actor)
+            tx.controls.unfreeze()
+            approver_id = actor.id if actor else None
+            tx.audit.append("unfrozen", actor=_name(actor, channel), channel=channel, approver_id=approver_id)
+
+        await self.store.write(unfreeze)
+
+    async def verify(self, name: str, passcode: str, *, channel: str) -> Approver:
+        """The approver, if the passcode is correct. Wrong passcodes are counted and lock the approver for a while."""
+        approver, now = await self.store.read(lambda tx: (_active(tx, name), tx.now))
+        if approver is not None and approver.locked_until is not None and approver.locked_until > now:
+            raise _locked()
+        hashed = approver.passcode_hash if approver else _NOBODY
+        right = await anyio.to_thread.run_sync(_matches, hashed, passcode)
+        if approver is None or not right:
+            await self.store.write(lambda tx: _count_failure(tx, name, approver, channel))
+            raise _wrong()
+        if not await self.store.write(lambda tx: _accepted(tx, approver)):
+            raise _locked()
+        return approver
+
+    async def _actor(self, by: Proof | None, channel: str) -> Approver | None:
+        """The approver who acts; None only while there is nobody who could prove anything."""
+        if by is not None:
+            return await self.verify(by.name, by.passcode, channel=channel)
+        await self.store.read(lambda tx: _check_still(tx, None))
+        return None
+
+    async def _named(self, name: str) -> Approver:
+        found = await self.store.read(lambda tx: _active(tx, name))
+        if found is None:
+            raise _nobody()
+        return found
+
+    async def _check_unused(self, passcode: str, actor: Approver | None, channel: str) -> frozenset[str]:
+        """The hashes that the passcode was checked against; raises if it is an active approver's."""
+        hashes = [one.passcode_hash for one in await self.store.read(lambda tx: tx.approvers.active())]
+
+        # Every one is checked, so that the time it takes does not say whose it is.
+        def count() -> int:
+            return sum(_matches(one, passcode) for one in hashes)
+
+        if await anyio.to_thread.run_sync(count):
+            await self.store.write(lambda tx: _audit(tx, "passcode_in_use", actor, channel))
+            raise NotReleased(
+                "an approver uses this passcode already; nothing was changed",
+                code="approver.passcode_in_use",
+                next_step="Choose another one, which nobody else would choose.",
+            )
+        return frozenset(hashes)
+
+
+def still_active(tx: Tx, approver: Approver) -> None:
+    """Raises `NotReleased` if the approver was removed, or given another passcode, since it was verified."""
+    if all((one.id, one.passcode_hash) != (approver.id, approver.passcode_hash) for one in tx.approvers.active()):
+        raise _wrong()
+
+
+def _active(tx: Tx, name: str) -> Approver | None:
+    wanted = canonical_name(name)
+    return next((one for one in tx.approvers.active() if canonical_name(one.name) == wanted), None)
+
+
+def _check_name(name: str) -> None:
+    """Raises `BadInput` for a name that hides something, is no name, or means something else to this program."""
+    if not name or clean(name, NAME_CHARACTERS_MAX) != name or not any(c.isalpha() for c in name):
+        raise BadInput(
+            f"an approver's name must be plain, visible text of at most {NAME_CHARACTERS_MAX} characters",
+            next_step="Use the person's name as they write it. Nothing was changed.",
+        )
+    # What stands in parentheses is a remark: "assistant (Dana)" is how a preparer is called.
+    if look_of(name) in _RESERVED_LOOKS or look_of(re.sub(r"\(.*", "", name)) in _RESERVED_LOOKS:
+        raise BadInput(
+            "an approver cannot have this name, because this program uses it for something else",
+            code="approver.name_reserved",
+            next_step="Use the person's full name. Nothing was changed.",
+        )
+    if is_mixed(name):
+        raise BadInput(
+            "a word of this name mixes letters of different alphabets",
+            code="approver.name_mixed",
+            next_step="Write each word of the name in one alphabet. Nothing was changed.",
+        )
+
+
+def _check_length(passcode: str) -> None:
+    if len(passcode) < PASSCODE_CHARACTERS_MIN:
+        raise BadInput(f"the passcode must have at least {PASSCODE_CHARACTERS_MIN} characters")
+
+
+def _check_free(tx: Tx, name: str) -> None:
+    """Raises `BadInput` if the name is an active approver's, or could be taken for another one's, removed or not."""
+    wanted, look = canonical_name(name), look_of(name)
+    others = [one for one in tx.approvers.everyone() if canonical_name(one.name) != wanted]
+    if _active(tx, name) is not None:
+        raise BadInput(
+            "there is an approver with that name already; nothing was changed",
+            code="approver.exists",
+            next_step=f'To change the passcode, run `rutter-ap approvers passcode "{clean(name, 60)}"`. '
+            "For another person of the same name, add a middle name.",
+        )
+    alike = next((one for one in others if look_of(one.name) == look), None)
+    if alike is not None:
+        raise BadInput(
+            f"this name could be taken for {clean(alike.name, 100)}, who is or was an approver; nothing was changed",
+            code="approver.name_confusable",
+            next_step="Use the person's full name, or add a middle name.",
+        )
+
+
+def _check_still(tx: Tx, actor: Approver | None) -> None:
+    """Raises `NotReleased` unless the one who acts may still do so: nobody needs proof while there is no approver."""
+    if actor is not None:
+        still_active(tx, actor)
+    elif tx.approvers.active():
+        raise NotReleased(
+            "this needs an approver's passcode; nothing was changed",
+            code="approver.proof_needed",
+            next_step="Run the command again with --as and your name as an approver.",
+        )
+
+
+def _check_all_seen(tx: Tx, checked: frozenset[str]) -> None:
+    """Raises `NotReleased` if there are passcodes that the new one was not compared with."""
+    if any(one.passcode_hash not in checked for one in tx.approvers.active()):
+        raise NotReleased(
+            "the approvers changed in the meantime; nothing was changed",
+            code="approver.changed",
+            next_step="Try again.",
+        )
+
+
+def _audit(tx: Tx, kind: str, actor: Approver | None, channel: str, **about: str) -> None:
+    """Records what was done to approvers: by whom (`by_id`, and the name as actor), where, and to whom."""
+    tx.audit.append(kind, actor=_name(actor, channel), channel=channel, by_id=actor.id if actor else None, **about)
+
+
+def _name(actor: Approver | None, channel: str) -> str:
+    return actor.name if actor is not None else channel
+
+
+def _matches(hashed: str, passcode: str) -> bool:
+    try:
+        return _HASHER.verify(hashed, passcode)
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+def _count_failure(tx: Tx, name: str, approver: Approver | None, channel: str) -> None:
+    if approver is not None:
+        tx.approvers.passcode_failed(approver.id, lock_after=_LOCK_AFTER, lock_seconds=_LOCK_SECONDS)
+    about = {"name": clean(name, 100), "approver_id": approver.id if approver else None, "channel": channel}
+    tx.audit.append("passcode_wrong", actor=channel, **about)
+
+
+def _accepted(tx: Tx, verified: Approver) -> bool:
+    """False if the approver was locked, removed or given another passcode while this one was being checked."""
+    now = {one.id: one for one in tx.approvers.active()}.get(verified.id)
+    if now is None or now.passcode_hash != verified.passcode_hash or (now.locked_until or tx.now) > tx.now:
+        return False
+    tx.approvers.passcode_accepted(verified.id)
+    return True
+
+
+def _wrong() -> NotReleased:
+    return NotReleased(
+        "the name or the passcode is wrong; nothing was done",
+        code="approval.wrong_passcode",
+        next_step="Try again; `rutter-ap approvers list` shows the approvers.",
+    )
+
+
+def _locked() -> NotReleased:
+    return NotReleased(
+        f"too many wrong passcodes: this approver is locked for {_LOCK_SECONDS // 60} minutes",
+        code="approval.locked",
+        next_step=f"Wait {_LOCK_SECONDS // 60} minutes, or ask another approver.",
+    )
+
+
+def _nobody() -> NotFound:
+    return NotFound("there is no approver with that name", next_step="See `rutter-ap approvers list`.")

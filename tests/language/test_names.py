@@ -1,0 +1,94 @@
+"""Names of people: one name however it is spelled, and names a reader could take for each other."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rutter_ap_tools.names import canonical_name, is_mixed, look_of
+
+MARIA = "maria lopez"
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "Maria Lopez",
+        "MARIA LOPEZ",
+        "María López",
+        "Mari\u0301a Lo\u0301pez",
+        "  maria \t lopez ",
+        "maria\u00a0\u3000lopez",
+        "ma\u200bria\ufe0f lo\u00adpez",
+        "Ｍａｒｉａ　Ｌｏｐｅｚ",
+        "𝓜𝓪𝓻𝓲𝓪 𝕃𝕠𝕡𝕖𝕫",
+        "Mari\u0338a Lopez",
+        "Maria\u20dd Lopez",
+    ],
+)
+def test_a_name_is_one_name_however_it_is_spelled(spelling: str) -> None:
+    assert canonical_name(spelling) == MARIA
+
+
+def test_vowel_signs_and_voicing_are_letters_not_accents() -> None:
+    assert canonical_name("कि") != canonical_name("कु")
+    assert canonical_name("が") != canonical_name("か")
+    assert canonical_name("Straße") == canonical_name("STRASSE")
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("Dana Reyes", "Dаna Rеуes"),
+        ("Dana Reyes", "DАNА REYЕS"),
+        ("Dana Reyes", "ꓓana Reyes"),
+        ("Hana", "Ηana"),
+        ("Zoe", "ΖΟΕ"),
+        ("Olga", "0lga"),
+        ("Lily", "1i|y"),
+        ("Ian", "lan"),
+        ("Paul", "PauI"),
+        ("Arno", "Amo"),
+        ("Wim", "VVim"),
+        ("Soren", "Søren"),
+        ("Dana", "ᴅᴀɴᴀ"),
+        ("Dana", "ᎠAΝA"),
+        ("Maria Lopez", "Maria-Lopez"),
+        ("O'Brien", "O’Brien"),
+        ("Sam Ito", "SamIto"),
+        ("Sam", "5am"),
+    ],
+)
+def test_names_that_look_alike_have_one_look(name: str, other: str) -> None:
+    assert look_of(name) == look_of(other)
+
+
+@pytest.mark.parametrize(("name", "other"), [("Dana", "Diana"), ("Ana", "Bo"), ("Иван", "Иванка"), ("Maria", "Mario")])
+def test_different_names_look_different(name: str, other: str) -> None:
+    assert look_of(name) != look_of(other)
+
+
+@pytest.mark.parametrize(
+    ("name", "mixed"),
+    [
+        ("Dana Reyes", False),
+        ("Dаna", True),
+        ("Ноra", True),
+        ("Иван Ivanov", False),
+        ("Kaʻiulani O’Brien", False),
+        ("山田たろう", False),
+        ("김민준 (CFO)", False),
+        ("Danaⵔ", True),
+        ("Ｄana", False),
+        ("R2D2", False),
+    ],
+)
+def test_a_word_in_two_alphabets_is_noticed(name: str, mixed: bool) -> None:
+    assert is_mixed(name) is mixed
+
+
+@given(st.text(max_size=100))
+def test_what_was_folded_once_stays_as_it_is(name: str) -> None:
+    assert canonical_name(canonical_name(name)) == canonical_name(name)
+    assert look_of(look_of(name)) == look_of(name)

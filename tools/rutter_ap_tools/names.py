@@ -1,0 +1,130 @@
+"""Names of people, compared: which spellings are one name, and which names a reader could take for each other."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable
+from itertools import pairwise
+
+from rutter_ap_tools.text import clean
+
+NAME_CHARACTERS_MAX = 100
+
+# Folding a character can yield one that folds again; three rounds are enough for all of today's Unicode.
+_ROUNDS_MAX = 8
+_ALPHABETS = ("LATIN", "CYRILLIC", "GREEK")
+
+# Letters of other alphabets, and the Latin letter each is drawn like. Upper and lower case look unlike each other
+# (the Greek Η is an H, but η is an n), so both stand here.
+_DRAWN_LIKE = (
+    # Cyrillic
+    ("АВЕЅІЈКМНОРСТУХҺԌԚԜЗЬ", "ABESIJKMHOPCTYXHGQWEB"),
+    ("авеѕіјкмнорстухһԍԛԝзьӏԁгпѵү", "abesijkmhopctyxhgqwebldrnvy"),
+    # Greek
+    ("ΑΒΕΖΗΙΚΜΝΟΡΤΥΧϹϺϜ", "ABEZHIKMNOPTYXCMF"),
+    ("αβγεηικνορστυχϲϳωμ", "abyenikvopotuxcjwu"),
+    # Armenian
+    ("ՍՕԼՏՌՈ", "UOLSNN"),
+    ("սօհցզյոլքտ", "uohgqjnlpm"),
+    # Cherokee; its small letters fold to these
+    ("ᎠᎡᎢᎪᎫᎬᎳᎷᎻᎽᏀᏃᏎᏏᏒᏔᏚᏙᏞᏟᏢᏦᏧᏴᏻᎥᎩᎯ", "DRTAJEWMHYGZ4bRWSVLCPKdBGiyr"),
+    # Lisu
+    ("ꓐꓑꓓꓔꓖꓗꓙꓚꓜꓝꓟꓠꓡꓢꓣꓦꓧꓪꓫꓬꓮꓰꓲꓳꓴ", "BPDTGKJCZFMNLSRVHWXYAEIOU"),
+    # Coptic
+    ("ⲀⲂⲈⲎⲒⲔⲘⲚⲞⲢⲤⲦⲨⲬ", "ABEHIKMNOPCTYX"),
+    ("ⲁⲃⲉⲏⲓⲕⲙⲛⲟⲣⲥⲧⲩⲭ", "abehikmnopctyx"),
+    # Latin letters and signs that are drawn like others, and digits of other scripts that look like an O
+    ("ıɩƖɑɡƽǀǃ|!$٥۵", "iiIagsllllsoo"),
+)
+_LOOKS = {ord(odd): plain for odds, plains in _DRAWN_LIKE for odd, plain in zip(odds, plains, strict=True)}
+# What a reader confuses whatever the alphabet. Applied to small letters, because names are compared without case, and
+# in an order in which no replacement undoes another.
+_READ_ALIKE = (("0", "o"), ("1", "l"), ("i", "l"), ("5", "s"), ("vv", "w"), ("rn", "m"))
+
+
+def canonical_name(name: str | None) -> str:
+    """The name without case, width, compatibility forms, invisible characters, accents and repeated spaces.
+
+    Two spellings with the same canonical name are one name. The canonical name of a canonical name is itself.
+    """
+    return _steady(clean(name, 4 * NAME_CHARACTERS_MAX), _folded)
+
+
+def look_of(name: str | None) -> str:
+    """What the name looks like to a reader: two names with one look can be taken for each other.
+
+    Look-alike letters of other alphabets, 0 and O, 1 and l and I, rn and m are the same here, and spaces and
+    punctuation do not count.
+    """
+    text = _steady(clean(name, 4 * NAME_CHARACTERS_MAX), _drawn)
+    text = "".join(c for c in text if c.isalnum())
+    for seen, read in _READ_ALIKE:
+        text = text.replace(seen, read)
+    return text
+
+
+def is_mixed(name: str) -> bool:
+    """Whether a word of the name mixes Latin, Cyrillic or Greek letters with those of another alphabet.
+
+    Nobody's name is spelled so, and it is how a letter that only looks right gets into one.
+    """
+    for word in re.split(r"[^\w]+", unicodedata.normalize("NFKC", clean(name, 4 * NAME_CHARACTERS_MAX))):
+        found = [_alphabet(c) for c in word if unicodedata.category(c) in ("Lu", "Ll", "Lt", "Lo")]
+        if any(one != other and {one, other} & set(_ALPHABETS) for one, other in pairwise(found)):
+            return True
+    return False
+
+
+def _steady(text: str, fold: Callable[[str], str]) -> str:
+    for _ in range(_ROUNDS_MAX):
+        folded = fold(text)
+        if folded == text:
+            break
+        text = folded
+    return text
+
+
+def _folded(text: str) -> str:
+    return " ".join(_without_accents(text).casefold().split())
+
+
+def _drawn(text: str) -> str:
+    # Looked at before anything is folded as well: a capital looks unlike its small letter.
+    plain = "".join(_plain_letter(c) for c in _without_accents(text.translate(_LOOKS)))
+    return plain.translate(_LOOKS).casefold()
+
+
+def _without_accents(text: str) -> str:
+    decomposed = unicodedata.normalize("NFKD", text)
+    return unicodedata.normalize("NFC", "".join(c for c in decomposed if not _is_accent(c)))
+
+
+def _is_accent(character: str) -> bool:
+    """A mark set above, below or through a letter. Vowel signs and the like are letters of their scripts and stay."""
+    place = unicodedata.combining(character)
+    return place == 1 or place >= 200 or 10 <= place <= 35 or unicodedata.category(character) == "Me"
+
+
+def _plain_letter(character: str) -> str:
+    """The letter of which this is a variant by its Unicode name, such as o for ø and k for the small capital ᴋ."""
+    if character.isascii():
+        return character
+    digit = unicodedata.digit(character, None)
+    if digit is not None:
+        return str(digit) if ord(character) not in _LOOKS else character
+    name = unicodedata.name(character, "")
+    small_capital = re.fullmatch(r"LATIN LETTER SMALL CAPITAL ([A-Z])", name)
+    if small_capital is not None:
+        return small_capital[1].lower()
+    base, with_mark, _ = name.partition(" WITH ")
+    if not with_mark:
+        return character
+    try:
+        return unicodedata.lookup(base)
+    except KeyError:
+        return character
+
+
+def _alphabet(character: str) -> str:
+    return unicodedata.name(character, "UNKNOWN").split(" ")[0].split("-")[0]

@@ -12,6 +12,7 @@ from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.untrusted import worth_remembering
 from rutter_ap_server.guard.writes.base import Facts, LinkedAccount, Repeats, Touched, Write
 from rutter_ap_server.guard.writes.registry import proposed_by
+from rutter_ap_server.store.bookings import Booking
 from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.observations import Sighting
 from rutter_ap_server.store.proposals import Proposal
@@ -29,7 +30,8 @@ class StoreFacts:
     `frozen_by` is who stopped all writes, and when. `in_flight` and `repeats` are ids of proposals. `sightings` are the
     details its vendor was seen with, oldest first; `documents` the bills its file is attached to; `mentioned_before`
     which of its arguments appeared in outside text earlier, and where; `over_limits` the rolling limits it would
-    exceed, as code and sentence, empty if not requested.
+    exceed, as code and sentence, empty if not requested. `booking` is what was released for the bill it pays and what
+    the ledger booked instead, unless an approver released a payment of it since.
     """
 
     frozen_by: str | None
@@ -39,6 +41,7 @@ class StoreFacts:
     documents: tuple[str, ...]
     mentioned_before: tuple[tuple[str, str], ...]
     over_limits: tuple[tuple[str, str], ...]
+    booking: Booking | None = None
 
 
 def store_facts(
@@ -69,6 +72,7 @@ def store_facts(
         documents=tx.observations.bills_with_document(company_id, sha256) if sha256 else (),
         mentioned_before=tuple(sorted(mentioned.items())),
         over_limits=tuple(_broken(tx, prepared, policy.of(company_id))) if asks_limits else (),
+        booking=_booking(tx, prepared) if write.counts_against_limits else None,
     )
 
 
@@ -79,6 +83,19 @@ def blocked_by_other_write(tx: Tx, proposal: Proposal) -> bool:
     first left, and the second of two bills with one number, or two vendors with one name, finds the first.
     """
     return bool(_overlapping(tx, proposal.company_id, _touched_by(proposal), proposal.id, SENDING_STATES))
+
+
+def _booking(tx: Tx, prepared: PreparedWrite) -> Booking | None:
+    """How the ledger booked the bill differently, until an approver who was told so released a payment of it."""
+    company_id, bill_id = prepared.company_id, prepared.bill_id
+    booking = tx.bookings.difference(company_id, bill_id) if bill_id is not None else None
+    if booking is None or bill_id is None:
+        return None
+    posted = tx.proposals.of_bill(company_id, bill_id, [State.POSTED])
+    paid = [one for one in posted if one.tool == prepared.tool]
+    given = (approval for one in paid for approval in tx.proposals.approvals(one.id))
+    told = any(one.channel != "chat" and one.at >= booking.at for one in given)
+    return None if told else booking
 
 
 def _in_flight(

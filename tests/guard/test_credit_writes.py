@@ -128,7 +128,8 @@ async def test_an_accepted_credit_is_entered_to_the_last_digit(home: Path) -> No
 
         assert (entered["status"], findings_in(entered)) == ("posted", ["ask policy.ask"])
         assert entered["summary"] == (
-            "Create credit AC-9 for 30.07 USD before tax, if the ledger adds any, from Acme Packaging, issued 2026-03-01"
+            "Create credit AC-9 for 30.07 USD before tax, if the ledger adds any, "
+            "from Acme Packaging, issued 2026-03-01"
         )
         assert entered["record"]["amount"] == {"amount": "30.07", "currency": "USD"}
         [(method, path, body)] = wire

@@ -12,16 +12,21 @@ import anyio
 import httpx
 import pytest
 
+from rutter_ap_server.guard.writes.create_bill import CreateBillWrite
+from rutter_ap_server.guard.writes.create_credit import CreateCreditWrite
 from rutter_ap_server.rutter.models.bills import BillLineDraft, BillUpdate
 from rutter_ap_server.rutter.outcomes import Done
+from rutter_ap_server.rutter.wire import encode_body
 from rutter_ap_tools.bills import CreateBill, UpdateBill
 from rutter_ap_tools.credits import CreateCredit
 from rutter_ap_tools.errors import BadInput, Refused
 from rutter_ap_tools.findings import Finding
+from rutter_ap_tools.money import Money
 from rutter_ap_tools.wire import WriteResult
 from support.bench import Bench, a_bench, codes
 from support.ledger_taxes import set_tax_rate
 from support.people import accepts
+from support.practice_company import practice
 from support.runs import run_of
 
 TAX = "Utility Tax 5%"
@@ -315,3 +320,36 @@ async def test_a_credits_stated_total_is_never_taken_on_trust(home: Path) -> Non
             ["credit.total_unchecked"],
             [],
         ]
+
+
+async def no_account(_role: str) -> str | None:
+    return None
+
+
+async def test_xero_is_told_that_a_credit_contains_its_tax(tmp_path: Path) -> None:
+    async with practice(tmp_path, "XERO") as (company, _):
+        write, lines = CreateCreditWrite(), [{"amount": "60.00", "account": "General Expenses"}]
+        asked = a_credit(vendor="Penrose Print", currency="GBP", lines=lines, tax_inclusive=True, total="60.00")
+        plain = a_credit(vendor="Penrose Print", currency="GBP", lines=lines)
+        inside = await write.prepare(asked, company, no_account)
+        outside = await write.prepare(plain, company, no_account)
+        sent, unsaid = await write.draft(inside, company), await write.draft(outside, company)
+
+        assert json.loads(encode_body({"it": sent}))["it"]["additional_fields"] == {"tax_inclusive": True}
+        assert "additional_fields" not in json.loads(encode_body({"it": unsaid}))["it"]
+        assert "for 60.00 GBP (tax included) from" in inside.summary
+        assert "for 60.00 GBP before tax, if the ledger adds any, from" in outside.summary
+
+
+async def test_where_a_tax_rate_may_be_dropped_the_gross_is_unknown(tmp_path: Path) -> None:
+    async with practice(tmp_path, "SAGE_INTACCT") as (company, _):
+        currency = (await anext(company.rutter.bills.walk())).currency_code
+        line = {"amount": "100.00", "tax_rate": "Standard 20%", "account": "General Expenses"}
+        vendor = next(iter(await company.directory.vendors()))
+        asked = a_bill(vendor=vendor, currency=currency, lines=[line], total="120.00")
+        prepared = await CreateBillWrite().prepare(asked, company, no_account)
+
+        expected = prepared.fields["expected"]
+        assert (expected["net"], expected["gross"]) == ("100.00", "")
+        assert expected["unknown"] == "Rutter does not document whether SAGE_INTACCT takes the tax rate of a line"
+        assert prepared.money == Money.of("120.00", currency)

@@ -200,6 +200,7 @@ async def _enter(narrator: Narrator, assistant: Assistant, invoice: Invoice) -> 
         currency=invoice.currency,
         document_number=invoice.number,
         lines=[{"amount": amount, "description": words, "account": "Utilities"} for words, amount in invoice.lines],
+        total=invoice.total,
     )
     record = entered["record"]
     _expect(entered["status"] == "posted", "the bill should have been entered")

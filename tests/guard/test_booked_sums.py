@@ -263,6 +263,19 @@ async def test_nothing_is_sent_where_tax_inside_is_not_understood(home: Path) ->
         assert bench.wire.writes == []
 
 
+async def test_new_lines_where_tax_is_inside_leave_the_gross_open(home: Path) -> None:
+    async with a_bench(home) as bench:
+        await bench.submit(a_bill("114.32", tax_inclusive=True))
+        bill = await bench.bill(NUMBER)
+        lines = [{"amount": "120.00", "account": "Utilities", "tax_rate": TAX, "description": "corrected"}]
+        change = UpdateBill.model_validate({"bill_id": bill.id, "lines": lines, "total": "120.00"})
+        changed = await bench.submit(change, accepts())
+
+        assert "new lines totaling 120.00 USD (the document's total) instead of 114.32 USD" in changed.summary
+        assert (changed.status, codes(changed)) == ("posted", ["bill.lines_replaced"])
+        assert (await bench.bill(NUMBER)).total_amount == Decimal("120.00")
+
+
 async def test_a_total_without_lines_is_a_mistake(home: Path) -> None:
     async with a_bench(home) as bench:
         bill = await bench.bill("NW-2291")

@@ -23,7 +23,9 @@ from rutter_ap_server.guard.writes.sums import (
     difference_from_released,
     expected_sums,
     is_same_amount,
+    may_be_booked_as,
     released_amount,
+    shown_amounts,
     sum_fields,
     sums_words,
     tax_fact,
@@ -97,6 +99,23 @@ def test_rounding_the_whole_stays_within_a_unit_a_line(document: Any) -> None:
     assert abs(Fraction(sums.tax.amount) - exact) <= sums.taxed_lines * unit(currency) / 2
     whole = (exact / unit(currency) + Fraction(1, 2)).__floor__() * unit(currency)
     assert abs(Fraction(sums.tax.amount) - whole) <= sums.taxed_lines * unit(currency)
+
+
+@given(documents())
+def test_a_ledger_that_rounds_the_whole_books_the_same(document: Any) -> None:
+    currency, lines = document
+    sums = summed(currency, lines, inclusive=False)
+    exact = sum((Fraction(amount.amount) * Fraction(percent) / 100 for amount, percent in lines), Fraction(0))
+    minor = (exact / unit(currency) + Fraction(1, 2)).__floor__()
+    tax = Money.of(Decimal(minor).scaleb(-exponent_of(currency)), currency)
+    assert sums.net is not None
+    booked = sums.net + tax
+    fields = {"currency": currency} | sum_fields(sums, None, inclusive=False)
+    write = a_prepared_write(released_amount(sums, None), fields=fields)
+
+    assert difference_from_released(write, booked, tax.amount) is None
+    assert may_be_booked_as(write, shown_amounts(booked, None, None, ()))
+    assert is_same_amount(sums, None, booked, None)
 
 
 @given(documents(), st.booleans())

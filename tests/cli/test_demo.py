@@ -38,7 +38,7 @@ def test_a_failed_step_is_one_sentence(rutter_ap: Terminal, monkeypatch: pytest.
     ended = rutter_ap("demo")
 
     assert ended.status == 1
-    assert ended.out.splitlines()[-1] == "The demo failed at step 3: the total should be exact."
+    assert ended.out.splitlines()[-1] == "The demo failed at step 3: the bill should have been entered."
     assert "Traceback" not in ended.out + ended.err
     assert "ExceptionGroup" not in ended.out + ended.err
 

@@ -128,7 +128,10 @@ async def test_an_accepted_credit_is_entered_to_the_last_digit(home: Path) -> No
         entered = await done(client, "create_credit", memo="for the spring delivery", **CREDIT)
 
         assert (entered["status"], findings_in(entered)) == ("posted", ["ask policy.ask"])
-        assert entered["summary"] == "Create credit AC-9 for 30.07 USD from Acme Packaging, issued 2026-03-01"
+        assert entered["summary"] == (
+            "Create credit AC-9 for 30.07 USD before tax, if the ledger adds any, "
+            "from Acme Packaging, issued 2026-03-01"
+        )
         assert entered["record"]["amount"] == {"amount": "30.07", "currency": "USD"}
         [(method, path, body)] = wire
         assert (method, path) == ("POST", "/accounting/bill_credit_memos")

@@ -18,6 +18,7 @@ from rutter_ap_server.guard.writes.base import Ability, Facts, Rule, Unchecked
 from rutter_ap_server.guard.writes.pay_bill import PayBillWrite
 from rutter_ap_server.guard.writes.registry import write_named
 from rutter_ap_server.rutter.abilities import Support
+from rutter_ap_server.store.bookings import Booking
 from rutter_ap_server.store.observations import Sighting
 from rutter_ap_tools.findings import Finding, Severity
 from support.facts import NOW, a_prepared_write, a_vendor, some_facts, stored, usd
@@ -44,6 +45,10 @@ def facts(**changed: Any) -> Facts[Any]:
 
 def able(support: Support) -> Ability:
     return Ability("WAVE", support, PAY.needs[0])
+
+
+def booking(released: str) -> Booking:
+    return Booking(usd(released), usd("100.00"), NOW)
 
 
 def only(findings: list[Finding] | Unchecked) -> Finding:
@@ -130,6 +135,10 @@ def test_what_changed_is_named_and_what_cannot_be_seen_is_said() -> None:
         (rules.document_reused, facts(), stored(), "", []),
         (rules.document_reused, facts(), stored(documents=("b1",)), "", []),
         (rules.document_reused, facts(), stored(documents=("b1", "b2")), "", ["approve document.reused"]),
+        (rules.booked_differently, facts(), stored(), "", []),
+        (rules.booked_differently, facts(), stored(booking=booking("95.00")), "", ["approve bill.booked_differently"]),
+        (rules.booked_differently, facts(), stored(booking=booking("100.00")), "", []),
+        (rules.booked_differently, facts(seen=None), stored(booking=booking("95.00")), "", []),
         (rules.quiet_hours, facts(), stored(), '[quiet_hours]\ndays = ["sun"]', []),
         (rules.quiet_hours, facts(), stored(), '[quiet_hours]\ndays = ["mon"]', ["approve payment.quiet_hours"]),
         (rules.text_suspicious, facts(texts=(("the memo", "Thank you"),)), stored(), "", []),

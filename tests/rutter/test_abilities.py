@@ -26,6 +26,12 @@ from support.scripted_upstream import Scripted, client_for
         ("DYNAMICS365", "bill_credit_memos", "create", Support.NO),
         ("FRESHBOOKS", "bills", "create", Support.NO),
         ("SOMETHING_NEW", "bills", "create", Support.UNSURE),
+        ("QUICKBOOKS_DESKTOP", "bills", "tax_inclusive", Support.YES),
+        ("SAGE_INTACCT", "bills", "tax_inclusive", Support.NO),
+        ("SOMETHING_NEW", "bills", "tax_inclusive", Support.NO),
+        ("XERO", "bill_credit_memos", "tax_inclusive", Support.YES),
+        ("QUICKBOOKS", "bill_credit_memos", "tax_inclusive", Support.NO),
+        ("XERO", "bills", "update_tax_inclusive", Support.NO),
     ],
 )
 def test_an_ability_is_documented_unsure_or_absent(platform: str, collection: str, verb: str, support: Support) -> None:

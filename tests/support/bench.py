@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -68,7 +69,10 @@ class Gate:
 
 
 class Wire(httpx.AsyncBaseTransport):
-    """The way to Rutter. `faults` are what happens to the next writes, in order; everything else passes."""
+    """The way to Rutter. `faults` are what happens to the next writes, in order; everything else passes.
+
+    `adds_tax` is the id of a tax rate that the platform puts on every line of a new document on its own.
+    """
 
     def __init__(self, sandbox: Sandbox) -> None:
         self._inner = httpx.ASGITransport(sandbox.asgi)
@@ -77,6 +81,7 @@ class Wire(httpx.AsyncBaseTransport):
         self.writes: list[tuple[str, str]] = []
         self.carried_out: list[str] = []
         self.is_down = False
+        self.adds_tax = ""
 
     def gate(self, matches: Callable[[httpx.Request], bool]) -> Gate:
         """The next request that matches waits until its gate is opened."""
@@ -109,7 +114,7 @@ class Wire(httpx.AsyncBaseTransport):
             words = "The vendor is on hold."
             body = {"error_type": "PLATFORM_ERROR", "error_code": "VENDOR_ON_HOLD", "error_message": words}
             return httpx.Response(450, json=body, request=request)
-        response = await self._inner.handle_async_request(request)
+        response = await self._inner.handle_async_request(await _taxed(request, self.adds_tax))
         if response.is_success:
             self.carried_out.append(key)
         if fault in _AFTER:
@@ -120,6 +125,18 @@ class Wire(httpx.AsyncBaseTransport):
             return httpx.Response(500, json={"error": "x"}, request=request)
         assert fault in ("", "none")
         return response
+
+
+async def _taxed(request: httpx.Request, tax_rate_id: str) -> httpx.Request:
+    """The request as a platform takes it that taxes every new line."""
+    if not tax_rate_id or request.method != "POST":
+        return request
+    body = json.loads(await request.aread())
+    for document in body.values():
+        for line in document.get("line_items", ()) if isinstance(document, dict) else ():
+            line.setdefault("tax_rate_id", tax_rate_id)
+    headers = {name: value for name, value in request.headers.items() if name.lower() != "content-length"}
+    return httpx.Request(request.method, request.url, headers=headers, json=body)
 
 
 async def no_time(_seconds: float) -> None:

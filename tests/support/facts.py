@@ -117,5 +117,6 @@ def stored(**changed: Any) -> StoreFacts:
         "overlapping": (),
         "in_doubt": (),
         "released": (),
+        "booking": None,
     }
     return StoreFacts(**made | changed)

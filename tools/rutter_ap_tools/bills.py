@@ -197,8 +197,10 @@ class CreateBill(WriteArguments):
     document_number: ShortText = Field(default="", description="Invoice number, exactly as printed.")
     memo: LongText = Field(default="", description="Note to keep with the bill.")
     lines: list[NewBillLine] = Field(
-        min_length=1, max_length=200, description="Lines of the invoice; their amounts add up to the bill's total."
+        min_length=1, max_length=200, description="Lines of the invoice, without tax unless tax_inclusive is set."
     )
+    tax_inclusive: bool = Field(default=False, description="Line amounts contain tax.")
+    total: OptionalAmount = Field(default="", description="Total on the invoice, with tax.")
     payment_terms: ShortText = Field(default="", description="Payment terms, by id or name.")
     accounts_payable_account: ShortText = Field(
         default="", description="Payables account: id, name or number; defaults to the linked one, if any."
@@ -222,6 +224,8 @@ class UpdateBill(WriteArguments):
         max_length=200,
         description="Every line of the corrected bill, including unchanged ones; replaces all existing lines.",
     )
+    tax_inclusive: bool = Field(default=False, description="Line amounts contain tax.")
+    total: OptionalAmount = Field(default="", description="Total of the new lines, with tax.")
 
 
 class DeleteBill(WriteArguments):

@@ -126,8 +126,10 @@ class CreateCredit(WriteArguments):
     document_number: ShortText = Field(default="", description="Credit note number, exactly as printed.")
     memo: LongText = Field(default="", description="Note to keep with the credit.")
     lines: list[NewCreditLine] = Field(
-        min_length=1, max_length=200, description="Lines of the credit note; their amounts add up to its total."
+        min_length=1, max_length=200, description="Lines of the credit note, without tax unless tax_inclusive is set."
     )
+    tax_inclusive: bool = Field(default=False, description="Line amounts contain tax.")
+    total: OptionalAmount = Field(default="", description="Total on the credit note, with tax.")
 
 
 class RemoveCredit(WriteArguments):

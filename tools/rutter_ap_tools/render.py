@@ -39,6 +39,8 @@ def render_write(result: WriteResult) -> str:
     if result.record:
         done = result.record
         lines.append(f"record: {done.kind} {done.id}" + (f", {done.amount.money}" if done.amount else ""))
+        if done.difference:
+            lines.append(f"difference: {done.difference}")
         if done.bill_due:
             lines.append(f"bill {done.bill_id} is now {done.bill_status}; balance due {done.bill_due.money}")
     if result.proposal_id:

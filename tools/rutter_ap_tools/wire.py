@@ -115,6 +115,8 @@ class Record(Result):
     amount: MoneyShape | None = None
     bill_due: MoneyShape | None = Field(default=None, description="Balance due on the bill afterwards.")
     bill_status: str | None = None
+    expected: MoneyShape | None = Field(default=None, description="What was released.")
+    difference: str | None = Field(default=None, description="How the ledger's amount differs from what was released.")
     account: Named | None = None
     role: str | None = None
     file_name: str | None = None

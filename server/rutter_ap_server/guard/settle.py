@@ -7,6 +7,7 @@ from typing import Any
 from rutter_ap_server.guard import batches, journal
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes.base import Write, refuse
+from rutter_ap_server.guard.writes.sums_rules import booked_differently
 from rutter_ap_server.store.canonical import canonical
 from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.proposals import Proposal
@@ -39,6 +40,7 @@ class Settler:
                 tx.attempts.settle(proposal_id, "posted", upstream_id=record.id, job_id=job_id, reason=None)
                 tx.spend.settle(proposal_id, "post")
                 write.on_posted(tx, prepared, record)
+                _note_difference(tx, proposal_id, record)
                 tx.audit.append("posted", actor=actor, proposal_id=proposal_id, record=kept)
                 run_id = journal.get(tx, proposal_id).run_id
                 if run_id is not None:
@@ -91,3 +93,20 @@ class Settler:
             return journal.get(tx, proposal_id)
 
         return await self._store.write(settle)
+
+
+def _note_difference(tx: Tx, proposal_id: str, record: Record) -> None:
+    """Adds to the findings what the ledger booked differently; what was judged and released stays as it was."""
+    found = booked_differently(record)
+    if found is not None:
+        current = journal.get(tx, proposal_id)
+        tx.proposals.update_judgement(
+            proposal_id,
+            findings=(found, *current.findings),
+            verdict=current.verdict,
+            needed=current.approvals_needed,
+            fingerprint=current.fingerprint,
+            policy=current.policy_version,
+            sections=current.sections,
+            requires=current.requires,
+        )

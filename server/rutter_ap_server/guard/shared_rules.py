@@ -15,7 +15,7 @@ from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.store_facts import StoreFacts
 from rutter_ap_server.guard.untrusted import names, suspicion
 from rutter_ap_server.guard.writes.base import Facts, Unchecked, Write, approve, ask, refuse
-from rutter_ap_server.guard.writes.pay_bill_rules import tier_of
+from rutter_ap_server.guard.writes.pay_bill_rules import PaymentFacts, tier_of
 from rutter_ap_server.rutter.abilities import Support
 from rutter_ap_server.store.observations import Sighting
 from rutter_ap_tools.findings import Finding
@@ -181,6 +181,21 @@ def document_reused(
     return [approve("document.reused", f"the same file is already attached to another bill ({others[0]})")]
 
 
+def booked_differently(
+    write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
+) -> list[Finding]:
+    """Nobody released what the ledger books on top of a bill, so its payment needs an approver who knows."""
+    booking = stored.booking
+    if booking is None or not isinstance(facts.seen, PaymentFacts):
+        return []
+    total = facts.seen.bill.total
+    if total == booking.released:
+        return []
+    booked = "booked" if total == booking.booked else "now shows"
+    words = f"this bill was released for {booking.released}, but the ledger {booked} {total}"
+    return [approve("bill.booked_differently", words)]
+
+
 def quiet_hours(
     write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
 ) -> list[Finding]:
@@ -228,6 +243,7 @@ SHARED_RULES: tuple[SharedRule, ...] = (
     vendor_blocked,
     vendor_changed,
     document_reused,
+    booked_differently,
     quiet_hours,
     text_suspicious,
     argument_from_text,

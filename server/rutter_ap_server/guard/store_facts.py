@@ -13,6 +13,7 @@ from rutter_ap_server.guard.released_sums import FOR_THIS_BILL, PAYING, released
 from rutter_ap_server.guard.untrusted import worth_remembering
 from rutter_ap_server.guard.writes.base import Facts, LinkedAccount, Repeats, Touched, Write
 from rutter_ap_server.guard.writes.registry import proposed_by
+from rutter_ap_server.store.bookings import Booking
 from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.observations import Sighting
 from rutter_ap_server.store.proposals import Proposal
@@ -34,6 +35,8 @@ class StoreFacts:
     exceed, as code and sentence, empty if not requested. `declined` are proposals for the same obligation that people
     declined lately; `overlapping` held ones that would pay the same bill; `in_doubt` payments to the same vendor whose
     outcome is unknown. `released` are sums already released, each with the words for what they were released for.
+    `booking` is what was released for the bill it pays and what the ledger booked instead, unless an approver released
+    a payment of it since.
     """
 
     frozen_by: str | None
@@ -47,6 +50,7 @@ class StoreFacts:
     overlapping: tuple[Proposal, ...]
     in_doubt: tuple[Proposal, ...]
     released: tuple[tuple[str, Money], ...]
+    booking: Booking | None
 
 
 def store_facts(
@@ -84,6 +88,7 @@ def store_facts(
         overlapping=_overlapping_held(tx, write, prepared, except_id),
         in_doubt=_in_doubt(tx, write, prepared, except_id),
         released=_released(tx, write, prepared, policy, except_id, beside),
+        booking=_booking(tx, prepared) if write.counts_against_limits else None,
     )
 
 
@@ -165,6 +170,19 @@ def blocked_by_other_write(tx: Tx, proposal: Proposal) -> bool:
     first left, and the second of two bills with one number, or two vendors with one name, finds the first.
     """
     return bool(_overlapping(tx, proposal.company_id, _touched_by(proposal), proposal.id, SENDING_STATES))
+
+
+def _booking(tx: Tx, prepared: PreparedWrite) -> Booking | None:
+    """How the ledger booked the bill differently, until an approver who was told so released a payment of it."""
+    company_id, bill_id = prepared.company_id, prepared.bill_id
+    booking = tx.bookings.difference(company_id, bill_id) if bill_id is not None else None
+    if booking is None or bill_id is None:
+        return None
+    posted = tx.proposals.of_bill(company_id, bill_id, [State.POSTED])
+    paid = [one for one in posted if one.tool == prepared.tool]
+    given = (approval for one in paid for approval in tx.proposals.approvals(one.id))
+    told = any(one.channel != "chat" and one.at >= booking.at for one in given)
+    return None if told else booking
 
 
 def _in_flight(

@@ -140,7 +140,7 @@ class Views:
             case State.RELEASED | State.DISPATCHING:
                 return "It is released and being sent. Check the outcome with get_proposal; do not send it again."
             case State.POSTED:
-                return "Done: the ledger shows it."
+                return _posted(proposal)
             case State.DECLINED:
                 said = f" Their reason: {quote(proposal.closed_reason, 500)}." if proposal.closed_reason else ""
                 return f"A person declined this.{said} Do not propose it again unless they ask for it."
@@ -163,6 +163,13 @@ class Views:
         if severe:
             return "; ".join(severe)
         return "the accounting platform rejected it" if proposal.state == State.FAILED else "it was refused"
+
+
+def _posted(proposal: Proposal) -> str:
+    if not (proposal.record or {}).get("difference"):
+        return "Done: the ledger shows it."
+    held = "" if proposal.tool == "create_credit" else " The next payment of this bill is held for an approver."
+    return f"The ledger shows it, but not at the amount that was released: tell the person both amounts.{held}"
 
 
 def _people(needed: int) -> str:

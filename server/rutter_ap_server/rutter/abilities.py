@@ -40,6 +40,11 @@ _IMPOSSIBLE: Final[dict[str, frozenset[tuple[str, str]]]] = {
     "FRESHBOOKS": frozenset({("bills", "create"), ("bill_payments", "create")}),
 }
 
+# A flag that changes what the amounts mean: where it is not documented, it would be dropped without a word.
+_FLAGS: Final = frozenset(
+    {("bills", "tax_inclusive"), ("bills", "update_tax_inclusive"), ("bill_credit_memos", "tax_inclusive")}
+)
+
 # Rutter's object types, by which a connection's plan or scopes are described, name one object; some name them all.
 _COLLECTION_OF: Final = {endpoint.one: endpoint.many for endpoint in ENDPOINTS} | {"accounting_customer": "customers"}
 
@@ -56,7 +61,9 @@ class Abilities:
         documented = DOCUMENTED[collection, verb]
         if collection in self.unavailable or (collection, verb) in _IMPOSSIBLE.get(self.platform, ()):
             return Support.NO
-        return Support.YES if self.platform in documented else Support.UNSURE
+        if self.platform in documented:
+            return Support.YES
+        return Support.NO if (collection, verb) in _FLAGS else Support.UNSURE
 
     @property
     def delete_bill(self) -> Support:

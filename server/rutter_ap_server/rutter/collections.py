@@ -59,6 +59,9 @@ class Bills(Reads[Bill], Creates[Bill, BillCreate], Updates[Bill, BillUpdate], D
             "create": _ALMOST_ALL,
             "update": "BC NS QBD QBO SBC SI X",
             "replace_lines": "NS QBO SBC X",
+            "tax_rate": "NS QBO X",
+            "tax_inclusive": "NS QBO QBD X",
+            "update_tax_inclusive": "",
             "set_memo": "NS QBD QBO",
             "set_status": "NS X",
             "delete": "NS QBO",
@@ -118,6 +121,7 @@ class BillCreditMemos(
         documented={
             "read": "EX FA KF NS QBD QBO SBC SI X",
             "create": "EX FA KF NS QBD QBO SBC SI X",
+            "tax_inclusive": "X",
             "update": "QBO QBD X",
             "delete": "",
             "apply": "FA NS QBD QBO SBC X",

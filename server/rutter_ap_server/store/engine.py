@@ -20,6 +20,7 @@ from rutter_ap_server.store.account_roles import AccountRoles
 from rutter_ap_server.store.approvers import Approvers
 from rutter_ap_server.store.attempts import Attempts
 from rutter_ap_server.store.audit import AuditLog, Head, head_of
+from rutter_ap_server.store.bookings import Bookings
 from rutter_ap_server.store.connections import Connections
 from rutter_ap_server.store.controls import Controls
 from rutter_ap_server.store.errors import StoreError
@@ -50,6 +51,7 @@ class Tx:
         self.controls = Controls(connection, self.now)
         self.account_roles = AccountRoles(connection, self.now)
         self.observations = Observations(connection, self.now)
+        self.bookings = Bookings(connection, self.now)
         self.secrets = Secrets(connection, self.now)
         self.connections = Connections(connection, self.now)
         self.audit = AuditLog(connection, self.now, head)

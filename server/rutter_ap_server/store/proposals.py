@@ -137,7 +137,7 @@ class Proposals:
     def unasked_since(self, since: datetime | None, limit: int = 200) -> list[Proposal]:
         """What was written without asking anyone, refused or failed since then, newest first; lines of runs apart."""
         c = proposals.c
-        unasked = (c.state == State.POSTED) & (c.verdict == Severity.ALLOW.word)
+        unasked = (c.state == State.POSTED) & (c.approvals_needed == 0)
         query = select(proposals).where(c.run_id.is_(None), unasked | c.state.in_([State.REFUSED, State.FAILED]))
         if since is not None:
             query = query.where(c.updated_at > stamp(since))

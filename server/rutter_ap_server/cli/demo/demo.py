@@ -202,9 +202,10 @@ async def _enter(narrator: Narrator, assistant: Assistant, invoice: Invoice) -> 
         currency=invoice.currency,
         document_number=invoice.number,
         lines=[{"amount": amount, "description": words, "account": "Utilities"} for words, amount in invoice.lines],
+        total=invoice.total,
     )
-    record = entered["record"]
     _expect(entered["status"] == "posted", "the bill should have been entered")
+    record = entered["record"]
     _expect(record["amount"] == {"amount": invoice.total, "currency": invoice.currency}, "the total should be exact")
     narrator.step("It enters the bill.", said, tool="create_bill", bill_id=record["id"])
     attached, said = await assistant.done("attach_file", bill_id=record["id"], path=INVOICE_NAME)

@@ -252,6 +252,7 @@ async def _of_share(
         overlapping=(),
         in_doubt=(),
         released=past.released(prepared, on, books.policy),
+        booking=None,
     )
     return judge(PAY_BILL, prepared, facts, stored, books.policy, without=_NOT_ASKED).findings
 

@@ -24,6 +24,18 @@ from rutter_ap_server.guard.writes.base import (
 )
 from rutter_ap_server.guard.writes.create_bill_rules import RULES, BillFacts, EarlierBill
 from rutter_ap_server.guard.writes.parties import account_fact, midnight, read_vendor
+from rutter_ap_server.guard.writes.sums import (
+    Shown,
+    difference_from_released,
+    may_be_booked_as,
+    read_sums,
+    released_amount,
+    shown_amounts,
+    sum_fields,
+    sums_rows,
+    sums_words,
+)
+from rutter_ap_server.guard.writes.sums_rules import remember_booking
 from rutter_ap_server.guard.writes.wording import (
     Description,
     Fields,
@@ -41,8 +53,16 @@ from rutter_ap_server.guard.writes.wording import (
 from rutter_ap_server.reads.amounts import ledger_money
 from rutter_ap_server.reads.history import bills_of
 from rutter_ap_server.rutter.models.base import given
-from rutter_ap_server.rutter.models.bills import Bill, BillCreate, BillLineDraft, LineItemDraft, RefDraft
+from rutter_ap_server.rutter.models.bills import (
+    Bill,
+    BillCreate,
+    BillCreateExtras,
+    BillLineDraft,
+    LineItemDraft,
+    RefDraft,
+)
 from rutter_ap_server.rutter.outcomes import WriteOutcome
+from rutter_ap_server.store.engine import Tx
 from rutter_ap_tools.bills import CreateBill, NewBillLine
 from rutter_ap_tools.errors import BadInput
 from rutter_ap_tools.findings import Severity
@@ -51,6 +71,9 @@ from rutter_ap_tools.text import clean, normal_number
 from rutter_ap_tools.wire import MoneyShape, Named, Record
 
 _CREATE = Need("bills", "create", "create a bill", "a person can create it there", "create_bill")
+_INCLUSIVE = Need(
+    "bills", "tax_inclusive", "take line amounts that contain tax", "pass them without tax and name tax rates", None
+)
 _DIMENSIONS = ("tax_rate", "class", "department", "location", "customer", "project")
 
 
@@ -61,7 +84,7 @@ class CreateBillWrite(Write[BillFacts]):
     default_severity = Severity.ALLOW
     counts_against_limits = False
     repeats = Repeats.SAME_REQUEST
-    needs = (_CREATE,)
+    needs = (_INCLUSIVE, _CREATE)
     rules = RULES
 
     def touches(self, prepared: PreparedWrite) -> frozenset[Touched]:
@@ -76,15 +99,16 @@ class CreateBillWrite(Write[BillFacts]):
         return Dates(posted=issued, documents=issued, entered=(*issued, *due), used=())
 
     def needed(self, prepared: PreparedWrite) -> tuple[Need, ...]:
-        """Creating a bill, whatever its contents."""
-        return self.needs
+        """Creating a bill, and first that its amounts are understood as they are meant."""
+        return self.needs if prepared.fields.get("tax_inclusive") else (_CREATE,)
 
     async def prepare(self, request: CreateBill, company: Company, linked_account: LinkedAccount) -> PreparedWrite:
-        """Resolves every name, checks the decimals of every amount, and adds up the lines."""
+        """Resolves every name, checks the decimals of every amount, and works out what the lines come to."""
         require_active(request.currency)
         vendor = await company.directory.vendor(request.vendor)
         lines = [await prepared_line(line, request.currency, company, linked_account) for line in request.lines]
-        total = Money.total((Money.parse(line["amount"], request.currency) for line in lines), request.currency)
+        sums, _ = await read_sums(lines, request.currency, company, inclusive=request.tax_inclusive)
+        total = Money.parse(request.total, request.currency) if request.total else None
         if request.due_date and request.due_date < request.issue_date:
             raise BadInput("`due_date` is before `issue_date`")
         payable = request.accounts_payable_account
@@ -102,35 +126,41 @@ class CreateBillWrite(Write[BillFacts]):
             else await linked_account("accounts_payable") or "",
             "subsidiary": await _id_of(company, "subsidiary", request.subsidiary),
             "purchase_orders": [await _id_of(company, "purchase_order", order) for order in request.purchase_orders],
-        }
+        } | sum_fields(sums, total, inclusive=request.tax_inclusive)
         name = clean(vendor_name(vendor))
         number = f" {clean(request.document_number, 60)}" if request.document_number else ""
         return prepare(
             tool=self.tool,
             company_id=company.id,
             fields=fields,
-            summary=f"Create bill{number} for {total} from {name}, issued {request.issue_date}",
-            money=total,
+            summary=f"Create bill{number} for {sums_words(sums, total)} from {name}, issued {request.issue_date}",
+            defaulted=("expected",),
+            money=released_amount(sums, total),
             vendor_id=vendor.id,
             vendor_name=name,
         )
 
     async def gather(self, prepared: PreparedWrite, company: Company, policy: Policy | None) -> Gathered[BillFacts]:
-        """Reads the vendor, its bills, and the accounts on the lines."""
+        """Reads the vendor, its bills, and the accounts and tax rates on the lines."""
         vendor = await read_vendor(company, prepared.fields["vendor_id"])
         named = {line["account"] for line in prepared.fields["lines"] if line["account"]}
         accounts = [account_fact(await company.rutter.accounts.get(account_id)) for account_id in sorted(named)]
         earlier = [
-            _earlier(bill) for bill in await bills_of(company, vendor.id) if bill.status not in ("void", "rejected")
+            earlier_bill(bill) for bill in await bills_of(company, vendor.id) if bill.status not in ("void", "rejected")
         ]
-        owed_on = prepared.fields["accounts_payable_account"]
+        fields = prepared.fields
+        owed_on = fields["accounts_payable_account"]
         payable = account_fact(await company.rutter.accounts.get(owed_on)) if owed_on else None
+        inclusive = fields.get("tax_inclusive", False)
+        sums, rates = await read_sums(fields["lines"], fields["currency"], company, inclusive=inclusive)
         return Gathered(
-            seen=BillFacts(vendor, tuple(accounts), tuple(earlier), payable),
+            seen=BillFacts(vendor, tuple(accounts), tuple(earlier), payable, sums, rates),
             binding={
                 "vendor": vendor.binding,
                 "accounts": [a.binding for a in (*accounts, *((payable,) if payable else ()))],
                 "total": str(prepared.money),
+                "sums": sums.binding,
+                "tax_rates": [rate.binding for rate in rates],
             },
             before={"bills": sorted(bill.id for bill in earlier)},
             vendor=vendor,
@@ -150,6 +180,7 @@ class CreateBillWrite(Write[BillFacts]):
             ("Due date", day_words(said.take("due_date") or "none")),
             ("Currency", currency),
             ("Sum of the lines", line_sum(lines, currency)),
+            *sums_rows(said, currency, facts.seen.rates),
             ("Memo", exact(said.take("memo"))),
             ("Payables account", account_words(facts.seen.payable_account, said.take("accounts_payable_account"))),
             ("Payment terms", names_in(facts.names, said.take("payment_terms"))),
@@ -181,6 +212,7 @@ class CreateBillWrite(Write[BillFacts]):
             subsidiary_id=given(fields["subsidiary"] or None),
             linked_purchase_orders=given(tuple(RefDraft(id=order) for order in fields["purchase_orders"]) or None),
             line_items=tuple(line_draft(line) for line in fields["lines"]),
+            additional_fields=given(BillCreateExtras(tax_inclusive=True) if fields.get("tax_inclusive") else None),
         )
 
     async def send(
@@ -192,18 +224,15 @@ class CreateBillWrite(Write[BillFacts]):
     async def read_back(
         self, prepared: PreparedWrite, company: Company, sent: Any, before: dict[str, Any]
     ) -> Record | None:
-        """Posted means that the ledger shows the bill, with this vendor and currency and at least the lines' total."""
+        """Posted means that the ledger shows the bill, with this vendor and currency; its amount is compared then."""
         bill = await company.rutter.bills.get(sent.id)
-        assert prepared.money is not None
-        total = ledger_money(bill.total_amount, bill.currency_code, "bill total")
-        if bill.vendor_id != prepared.vendor_id or total.currency != prepared.money.currency or total < prepared.money:
+        if bill.vendor_id != prepared.vendor_id or bill.currency_code != prepared.fields["currency"]:
             return None
-        return _record(bill, prepared)
+        return bill_record(bill, prepared)
 
     async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
-        """A single new bill of this vendor with this number, issue date and total."""
+        """A single new bill of this vendor with this number and issue date, at an amount that tax can explain."""
         assert prepared.vendor_id is not None
-        assert prepared.money is not None
         wanted = normal_number(prepared.fields["document_number"])
         fresh = [
             bill
@@ -212,14 +241,18 @@ class CreateBillWrite(Write[BillFacts]):
             and normal_number(bill.document_number) == wanted
             and bill.issue_date is not None
             and bill.issue_date.date() == date.fromisoformat(prepared.fields["issue_date"])
-            and bill.currency_code == prepared.money.currency
-            and prepared.money.amount in (bill.total_amount, bill.sub_total)
+            and bill.currency_code == prepared.fields["currency"]
+            and _may_be(bill, prepared)
         ]
-        return _record(fresh[0], prepared) if len(fresh) == 1 else None
+        return bill_record(fresh[0], prepared) if len(fresh) == 1 else None
 
     async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
         """The outcome of Rutter's job."""
         return await company.rutter.bills.outcome(job_id)
+
+    def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
+        """Remembers a bill that was booked at another amount than was released."""
+        remember_booking(tx, prepared, record)
 
 
 async def prepared_line(
@@ -294,16 +327,34 @@ def line_draft(line: dict[str, Any]) -> BillLineDraft:
     )
 
 
-def _earlier(bill: Bill) -> EarlierBill:
+def earlier_bill(bill: Bill) -> EarlierBill:
+    """A vendor's bill in the ledger, to compare a new or a changed one with."""
+    shown = shown_of(bill)
     return EarlierBill(
         id=bill.id,
         number=bill.document_number or "",
-        total=ledger_money(bill.total_amount, bill.currency_code, "total of an earlier bill"),
+        total=shown.total,
         issue_date=bill.issue_date.date().isoformat() if bill.issue_date else "1970-01-01",
+        net=shown.net,
     )
 
 
-def _record(bill: Bill, prepared: PreparedWrite) -> Record:
+def shown_of(bill: Bill) -> Shown:
+    """The amounts of a bill in the ledger. Raises `LedgerDataError` when its total cannot be used."""
+    total = ledger_money(bill.total_amount, bill.currency_code, "bill total")
+    return shown_amounts(total, bill.sub_total, bill.tax_amount, bill.line_items)
+
+
+def _may_be(bill: Bill, prepared: PreparedWrite) -> bool:
+    """Whether a new bill can be the one that was sent. Under its own number, it can be: tax adds any amount to it."""
+    shown = shown_of(bill)
+    lines = sum((Decimal(line["amount"]) for line in prepared.fields["lines"]), Decimal(0))
+    named = bool(normal_number(prepared.fields["document_number"]))
+    return may_be_booked_as(prepared, shown) or (named and shown.total.amount >= lines)
+
+
+def bill_record(bill: Bill, prepared: PreparedWrite) -> Record:
+    """What a write left of a bill in the ledger, and whether it is what was released."""
     total = ledger_money(bill.total_amount, bill.currency_code, "bill total")
     due = ledger_money(bill.amount_due, bill.currency_code, "balance due")
     return Record(
@@ -315,4 +366,6 @@ def _record(bill: Bill, prepared: PreparedWrite) -> Record:
         amount=MoneyShape.of(total),
         bill_due=MoneyShape.of(due),
         bill_status=bill.status,
+        expected=MoneyShape.of(prepared.money) if prepared.money is not None else None,
+        difference=difference_from_released(prepared, total, bill.tax_amount),
     )

@@ -15,6 +15,14 @@ from rutter_ap_server.guard.writes.document_rules import (
     vendor_archived,
 )
 from rutter_ap_server.guard.writes.parties import AccountFact, VendorFact, midnight
+from rutter_ap_server.guard.writes.sums import ExpectedSums, TaxFact, is_same_amount, total_of
+from rutter_ap_server.guard.writes.sums_rules import (
+    sums_or_money,
+    tax_changed,
+    tax_inactive,
+    total_differs,
+    total_unchecked,
+)
 from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.text import clean, normal_number
@@ -22,12 +30,13 @@ from rutter_ap_tools.text import clean, normal_number
 
 @dataclass(frozen=True, slots=True)
 class EarlierBill:
-    """A bill of the same vendor that is already in the ledger."""
+    """A bill of the same vendor that is already in the ledger; `net` is None if the ledger does not show it."""
 
     id: str
     number: str
     total: Money
     issue_date: str
+    net: Money | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +47,8 @@ class BillFacts:
     accounts: tuple[AccountFact, ...]
     earlier: tuple[EarlierBill, ...]
     payable_account: AccountFact | None
+    sums: ExpectedSums | None = None
+    rates: tuple[TaxFact, ...] = ()
 
 
 def bill_duplicate(prepared: PreparedWrite, facts: BillFacts, policy: Policy) -> Finding | Unchecked | None:
@@ -59,8 +70,9 @@ def bill_similar(prepared: PreparedWrite, facts: BillFacts, policy: Policy) -> F
     if prepared.money is None:
         return None
     day, near = midnight(prepared.fields["issue_date"]), timedelta(days=policy.rules.similar_days)
+    ours, total = sums_or_money(prepared, facts.sums), total_of(prepared)
     for bill in facts.earlier:
-        if bill.total == prepared.money and abs(midnight(bill.issue_date) - day) <= near:
+        if is_same_amount(ours, total, bill.total, bill.net) and abs(midnight(bill.issue_date) - day) <= near:
             return approve(
                 "bill.similar",
                 f"the ledger has a bill from this vendor for the same amount, issued {bill.issue_date} ({bill.id})",
@@ -84,6 +96,10 @@ def _unused(account: AccountFact) -> bool:
 
 RULES: tuple[Rule[BillFacts], ...] = (
     amount_not_positive,
+    tax_inactive,
+    tax_changed,
+    total_differs,
+    total_unchecked,
     bill_duplicate,
     bill_similar,
     currency_mismatch,

@@ -34,6 +34,22 @@ from rutter_ap_server.guard.writes.document_rules import (
     vendor_archived,
 )
 from rutter_ap_server.guard.writes.parties import AccountFact, VendorFact, account_fact, midnight, read_vendor
+from rutter_ap_server.guard.writes.sums import (
+    ExpectedSums,
+    Shown,
+    TaxFact,
+    difference_from_released,
+    expected_sums,
+    is_same_amount,
+    may_be_booked_as,
+    released_amount,
+    shown_amounts,
+    sum_fields,
+    sums_rows,
+    sums_words,
+    total_of,
+)
+from rutter_ap_server.guard.writes.sums_rules import sums_or_money, tax_changed, total_differs, total_unchecked
 from rutter_ap_server.guard.writes.wording import (
     Description,
     Fields,
@@ -51,7 +67,12 @@ from rutter_ap_server.reads.amounts import ledger_money
 from rutter_ap_server.reads.history import HISTORY_PAGES_MAX
 from rutter_ap_server.rutter.filters import equal
 from rutter_ap_server.rutter.models.base import given
-from rutter_ap_server.rutter.models.credits import BillCreditMemo, BillCreditMemoCreate, CreditLineDraft
+from rutter_ap_server.rutter.models.credits import (
+    BillCreditMemo,
+    BillCreditMemoCreate,
+    BillCreditMemoExtras,
+    CreditLineDraft,
+)
 from rutter_ap_server.rutter.outcomes import WriteOutcome
 from rutter_ap_tools.bills import NewBillLine
 from rutter_ap_tools.credits import CreateCredit
@@ -61,16 +82,22 @@ from rutter_ap_tools.text import clean, normal_number
 from rutter_ap_tools.wire import MoneyShape, Named, Record
 
 _DEAD = ("void", "rejected")
+_CREATE = Need("bill_credit_memos", "create", "create a credit", "a person can create it there", "create_credit")
+_INCLUSIVE = Need(
+    "bill_credit_memos", "tax_inclusive", "take credit amounts that contain tax", "pass them without tax", None
+)
+_UNKNOWN = "the lines of a credit name no tax rate, so the ledger may add its own tax"
 
 
 @dataclass(frozen=True, slots=True)
 class EarlierCredit:
-    """A credit of the same vendor that is already in the ledger."""
+    """A credit of the same vendor that is already in the ledger; `net` is None if the ledger does not show it."""
 
     id: str
     number: str
     total: Money
     issued: date | None
+    net: Money | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +107,8 @@ class CreditEntryFacts:
     vendor: VendorFact
     accounts: tuple[AccountFact, ...]
     earlier: tuple[EarlierCredit, ...]
+    sums: ExpectedSums | None = None
+    rates: tuple[TaxFact, ...] = ()
 
 
 def _issued(prepared: PreparedWrite) -> date:
@@ -101,9 +130,10 @@ def credit_duplicate(prepared: PreparedWrite, facts: CreditEntryFacts, policy: P
 def credit_similar(prepared: PreparedWrite, facts: CreditEntryFacts, policy: Policy) -> Finding | None:
     """The same vendor and amount with nearly the same date is often one credit entered twice."""
     near = timedelta(days=policy.rules.similar_days)
+    ours, total = sums_or_money(prepared, facts.sums), total_of(prepared)
     for credit in facts.earlier:
         is_near = credit.issued is None or abs(credit.issued - _issued(prepared)) <= near
-        if credit.total == prepared.money and is_near:
+        if is_near and is_same_amount(ours, total, credit.total, credit.net):
             return approve(
                 "credit.similar",
                 f"the ledger has a credit from this vendor for the same amount, issued {credit.issued} ({credit.id})",
@@ -119,9 +149,12 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
     default_severity = Severity.ASK
     counts_against_limits = False
     repeats = Repeats.SAME_REQUEST
-    needs = (Need("bill_credit_memos", "create", "create a credit", "a person can create it there", "create_credit"),)
+    needs = (_INCLUSIVE, _CREATE)
     rules: tuple[Rule[CreditEntryFacts], ...] = (
         amount_not_positive,
+        tax_changed,
+        total_differs,
+        total_unchecked,
         credit_duplicate,
         credit_similar,
         currency_mismatch,
@@ -139,8 +172,8 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
         return Dates(posted=issued, documents=issued, entered=issued, used=())
 
     def needed(self, prepared: PreparedWrite) -> tuple[Need, ...]:
-        """Creating a credit."""
-        return self.needs
+        """Creating a credit, and first that its amounts are understood as they are meant."""
+        return self.needs if prepared.fields.get("tax_inclusive") else (_CREATE,)
 
     async def prepare(self, request: CreateCredit, company: Company, linked_account: LinkedAccount) -> PreparedWrite:
         """Resolves the vendor and accounts, checks the decimals of every amount, and adds up the lines."""
@@ -148,7 +181,8 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
         vendor = await company.directory.vendor(request.vendor)
         as_bill = [NewBillLine(**line.model_dump()) for line in request.lines]
         lines = [await prepared_line(line, request.currency, company, linked_account) for line in as_bill]
-        total = Money.total((Money.parse(line["amount"], request.currency) for line in lines), request.currency)
+        sums = _sums(lines, request.currency, inclusive=request.tax_inclusive)
+        total = Money.parse(request.total, request.currency) if request.total else None
         name = clean(vendor_name(vendor))
         number = f" {clean(request.document_number, 60)}" if request.document_number else ""
         return prepare(
@@ -162,9 +196,11 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
                 "memo": request.memo,
                 "lines": lines,
                 "accounts_payable_account": await linked_account("accounts_payable") or "",
-            },
-            summary=f"Create credit{number} for {total} from {name}, issued {request.issue_date}",
-            money=total,
+            }
+            | sum_fields(sums, total, inclusive=request.tax_inclusive),
+            summary=f"Create credit{number} for {sums_words(sums, total)} from {name}, issued {request.issue_date}",
+            defaulted=("expected",),
+            money=released_amount(sums, total),
             vendor_id=vendor.id,
             vendor_name=name,
         )
@@ -177,12 +213,15 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
         named = {line["account"] for line in prepared.fields["lines"] if line["account"]}
         accounts = tuple([account_fact(await company.rutter.accounts.get(one)) for one in sorted(named)])
         earlier = [credit for credit in await _credits_of(company, vendor.id) if credit.status not in _DEAD]
+        fields = prepared.fields
+        sums = _sums(fields["lines"], fields["currency"], inclusive=fields.get("tax_inclusive", False))
         return Gathered(
-            seen=CreditEntryFacts(vendor, accounts, tuple(_earlier(credit, prepared) for credit in earlier)),
+            seen=CreditEntryFacts(vendor, accounts, tuple(_earlier(credit, prepared) for credit in earlier), sums),
             binding={
                 "vendor": vendor.binding,
                 "accounts": [account.binding for account in accounts],
                 "total": str(prepared.money),
+                "sums": sums.binding,
             },
             before={"credits": sorted(credit.id for credit in earlier)},
             vendor=vendor,
@@ -202,6 +241,7 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
             ("Issue date", day_words(said.take("issue_date"))),
             ("Currency", currency),
             ("Sum of the lines", line_sum(lines, currency)),
+            *sums_rows(said, currency, facts.seen.rates),
             ("Memo", exact(said.take("memo"))),
             ("Payables account", names_in(facts.names, said.take("accounts_payable_account"))),
             *said.rest(),
@@ -223,6 +263,7 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
             memo=given(fields["memo"] or None),
             account_id=given(fields["accounts_payable_account"] or None),
             line_items=tuple(_draft(line) for line in fields["lines"]),
+            additional_fields=given(BillCreditMemoExtras(tax_inclusive=True) if fields.get("tax_inclusive") else None),
         )
 
     async def send(
@@ -234,7 +275,7 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
     async def read_back(
         self, prepared: PreparedWrite, company: Company, sent: Any, before: dict[str, Any]
     ) -> Record | None:
-        """Posted means that the ledger shows the credit, with this vendor, currency, date and amount."""
+        """Posted means that the ledger shows the credit, with this vendor, currency and date; tax may be added."""
         credit = await company.rutter.bill_credit_memos.get(sent.id)
         return _record(credit, prepared) if _is_it(credit, prepared) else None
 
@@ -243,7 +284,9 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
         fresh = [
             credit
             for credit in await _credits_of(company, prepared.fields["vendor_id"])
-            if credit.id not in before["credits"] and _is_it(credit, prepared)
+            if credit.id not in before["credits"]
+            and _is_it(credit, prepared)
+            and may_be_booked_as(prepared, _shown(credit, prepared))
         ]
         return _record(fresh[0], prepared) if len(fresh) == 1 else None
 
@@ -265,16 +308,25 @@ def _is_it(credit: BillCreditMemo, prepared: PreparedWrite) -> bool:
     A number or currency that the ledger does not show is ignored: not every platform keeps them (Rutter docs: Bill
     Credit Memos).
     """
-    assert prepared.money is not None
-    net = sum((line.sub_total or line.total_amount or Decimal(0) for line in credit.line_items), Decimal(0))
     return (
         credit.vendor_id == prepared.fields["vendor_id"]
-        and credit.currency_code in (None, prepared.money.currency)
+        and credit.currency_code in (None, prepared.fields["currency"])
         and credit.issue_date is not None
         and credit.issue_date.date() == _issued(prepared)
         and normal_number(credit.document_number) in ("", normal_number(prepared.fields["document_number"]))
-        and prepared.money.amount in (credit.total_amount, net)
     )
+
+
+def _sums(lines: list[dict[str, Any]], currency: str, *, inclusive: bool) -> ExpectedSums:
+    """What the lines come to: their tax is never known."""
+    return expected_sums(lines, currency, {}, inclusive=inclusive, unknown=_UNKNOWN)
+
+
+def _shown(credit: BillCreditMemo, prepared: PreparedWrite) -> Shown:
+    """The amounts of a credit in the ledger; one without a currency is taken to be in the same one."""
+    currency = credit.currency_code or prepared.fields["currency"]
+    total = ledger_money(credit.total_amount, currency, "total of a credit")
+    return shown_amounts(total, None, None, credit.line_items)
 
 
 def _texts(prepared: PreparedWrite) -> tuple[tuple[str, str], ...]:
@@ -298,21 +350,25 @@ def _draft(line: dict[str, Any]) -> CreditLineDraft:
 
 def _earlier(credit: BillCreditMemo, prepared: PreparedWrite) -> EarlierCredit:
     # If the ledger does not show the currency, the cautious assumption is that it is the same.
-    currency = credit.currency_code or prepared.fields["currency"]
+    shown = _shown(credit, prepared)
     return EarlierCredit(
         id=credit.id,
         number=credit.document_number or "",
-        total=ledger_money(credit.total_amount, currency, "total of an earlier credit"),
+        total=shown.total,
         issued=credit.issue_date.date() if credit.issue_date else None,
+        net=shown.net,
     )
 
 
 def _record(credit: BillCreditMemo, prepared: PreparedWrite) -> Record:
-    total = ledger_money(credit.total_amount, credit.currency_code or prepared.fields["currency"], "credit total")
+    total = _shown(credit, prepared).total
+    taxes = [line.tax_amount for line in credit.line_items if line.tax_amount is not None]
     return Record(
         kind="bill_credit_memo",
         id=credit.id,
         document_number=clean(credit.document_number, 100) or None,
         vendor=Named(id=prepared.vendor_id, name=prepared.vendor_name) if prepared.vendor_id else None,
         amount=MoneyShape.of(total),
+        expected=MoneyShape.of(prepared.money) if prepared.money is not None else None,
+        difference=difference_from_released(prepared, total, sum(taxes, Decimal(0))),
     )

@@ -20,9 +20,18 @@ from rutter_ap_server.guard.writes.base import (
     Touched,
     Write,
 )
-from rutter_ap_server.guard.writes.create_bill import line_draft, prepared_line
-from rutter_ap_server.guard.writes.create_bill_rules import EarlierBill
+from rutter_ap_server.guard.writes.create_bill import bill_record, earlier_bill, line_draft, prepared_line, shown_of
 from rutter_ap_server.guard.writes.parties import account_fact, bill_fact, bill_texts, bill_words, midnight, read_vendor
+from rutter_ap_server.guard.writes.sums import (
+    ExpectedSums,
+    TaxFact,
+    read_sums,
+    released_amount,
+    sum_fields,
+    sums_rows,
+    sums_words,
+)
+from rutter_ap_server.guard.writes.sums_rules import remember_booking
 from rutter_ap_server.guard.writes.update_bill_rules import RULES, ChangeFacts, day_of
 from rutter_ap_server.guard.writes.wording import (
     Description,
@@ -41,12 +50,13 @@ from rutter_ap_server.reads.history import bills_of
 from rutter_ap_server.rutter.models.base import given
 from rutter_ap_server.rutter.models.bills import Bill, BillLine, BillUpdate
 from rutter_ap_server.rutter.outcomes import WriteOutcome
+from rutter_ap_server.store.engine import Tx
 from rutter_ap_tools.bills import UpdateBill
 from rutter_ap_tools.errors import BadInput
 from rutter_ap_tools.findings import Severity
 from rutter_ap_tools.money import Money
-from rutter_ap_tools.text import clean, quote
-from rutter_ap_tools.wire import MoneyShape, Named, Record
+from rutter_ap_tools.text import quote
+from rutter_ap_tools.wire import Record
 
 _TEXTS = ("document_number", "memo")
 _DATES = ("issue_date", "due_date")
@@ -54,6 +64,14 @@ _INSTEAD = "a person can change it there"
 _UPDATE = Need("bills", "update", "change a bill", _INSTEAD, "update_bill")
 _REPLACE_LINES = Need("bills", "replace_lines", "replace the lines of a bill", _INSTEAD, None)
 _SET_MEMO = Need("bills", "set_memo", "change the memo of a bill", _INSTEAD, None)
+_INCLUSIVE = Need(
+    "bills",
+    "update_tax_inclusive",
+    "be told that new line amounts contain tax",
+    "pass them without tax and name tax rates",
+    None,
+)
+_INSIDE = "the bill's lines contain their tax, so the ledger may take new lines in the same way"
 _DIMENSIONS = ("tax_rate", "class", "department", "location", "customer", "project")
 
 
@@ -65,7 +83,7 @@ class UpdateBillWrite(Write[ChangeFacts]):
     default_severity = Severity.ALLOW
     counts_against_limits = False
     repeats = Repeats.SAME_REQUEST
-    needs = (_UPDATE, _REPLACE_LINES, _SET_MEMO)
+    needs = (_INCLUSIVE, _UPDATE, _REPLACE_LINES, _SET_MEMO)
     rules = RULES
 
     def touches(self, prepared: PreparedWrite) -> frozenset[Touched]:
@@ -81,8 +99,10 @@ class UpdateBillWrite(Write[ChangeFacts]):
         return Dates(posted=(*now, *moved), documents=(*moved, *now) if moved else (), entered=(*moved, *due), used=())
 
     def needed(self, prepared: PreparedWrite) -> tuple[Need, ...]:
-        """Changing a bill, and separately its lines and its memo."""
+        """Changing a bill, and separately its lines, what their amounts mean, and its memo."""
         changes = prepared.fields["changes"]
+        if prepared.fields.get("tax_inclusive"):
+            return (_INCLUSIVE, _UPDATE)
         special = {"lines": _REPLACE_LINES, "memo": _SET_MEMO}
         return (_UPDATE, *(need for name, need in special.items() if name in changes))
 
@@ -108,24 +128,30 @@ class UpdateBillWrite(Write[ChangeFacts]):
                 next_step="There is nothing to change. Nothing was written.",
             )
         _check_order(raw, changes)
-        total = None
+        kept, money, amount = {}, None, ""
         if request.lines:
-            total = Money.total((Money.parse(line["amount"], currency) for line in changes["lines"]), currency)
+            sums, _ = await _sums(raw, changes["lines"], company, inclusive=request.tax_inclusive)
+            total = Money.parse(request.total, currency) if request.total else None
+            kept = sum_fields(sums, total, inclusive=request.tax_inclusive)
+            money, amount = released_amount(sums, total), sums_words(sums, total)
+        elif request.total or request.tax_inclusive:
+            raise BadInput("`total` and `tax_inclusive` describe new `lines`; pass every line of the corrected bill")
         name = (await read_vendor(company, bill.vendor_id)).name if bill.vendor_id else None
         of_vendor = f" from {name}" if name else ""
         return prepare(
             tool=self.tool,
             company_id=company.id,
-            fields={"bill_id": bill.id, "currency": currency, "changes": changes},
-            summary=f"Update {bill_words(bill)}{of_vendor}: {'; '.join(_words(raw, changes, total))}",
-            money=total,
+            fields={"bill_id": bill.id, "currency": currency, "changes": changes} | kept,
+            summary=f"Update {bill_words(bill)}{of_vendor}: {'; '.join(_words(raw, changes, amount))}",
+            defaulted=("expected",),
+            money=money,
             vendor_id=bill.vendor_id,
             vendor_name=name,
             bill_id=bill.id,
         )
 
     async def gather(self, prepared: PreparedWrite, company: Company, policy: Policy | None) -> Gathered[ChangeFacts]:
-        """Reads the bill, its vendor's other bills, and the accounts on the new lines."""
+        """Reads the bill, its vendor's other bills, and the accounts and tax rates on the new lines."""
         changes = prepared.fields["changes"]
         raw = await company.rutter.bills.get(prepared.fields["bill_id"])
         bill = bill_fact(raw)
@@ -133,18 +159,26 @@ class UpdateBillWrite(Write[ChangeFacts]):
         named = {line["account"] for line in changes.get("lines", ()) if line["account"]}
         accounts = tuple([account_fact(await company.rutter.accounts.get(one)) for one in sorted(named)])
         others = await bills_of(company, bill.vendor_id) if bill.vendor_id else []
+        inclusive = prepared.fields.get("tax_inclusive", False)
+        summed = await _sums(raw, changes["lines"], company, inclusive=inclusive) if "lines" in changes else None
+        sums, rates = summed or (None, ())
         return Gathered(
             seen=ChangeFacts(
                 bill=bill,
                 is_shown=_shows(raw, changes),
                 accounts=accounts,
-                others=tuple(_other(one) for one in others if one.id != bill.id and one.status not in _DEAD),
+                others=tuple(earlier_bill(one) for one in others if one.id != bill.id and one.status not in _DEAD),
+                net=shown_of(raw).net,
+                sums=sums,
+                rates=rates,
                 now=_now(raw, changes),
             ),
             binding={
                 "bill": bill.binding,
                 "now": _now(raw, changes),
                 "accounts": [account.binding for account in accounts],
+                "sums": sums.binding if sums else None,
+                "tax_rates": [rate.binding for rate in rates],
             },
             before={"now": _now(raw, changes)},
             vendor=vendor,
@@ -162,6 +196,7 @@ class UpdateBillWrite(Write[ChangeFacts]):
             ("Bill", bill_row(seen.bill, said.take("bill_id"))),
             ("Vendor", payee_words(facts.vendor, seen.bill.vendor_id, prepared.vendor_name)),
             ("Currency", currency or seen.bill.total.currency),
+            *(sums_rows(said, currency, seen.rates) if "lines" in changes else ()),
             *said.rest(),
         ]
         plain = {name: value for name, value in changes.items() if name != "lines"}
@@ -209,23 +244,27 @@ class UpdateBillWrite(Write[ChangeFacts]):
         bill = await company.rutter.bills.get(prepared.fields["bill_id"])
         if not _shows(bill, prepared.fields["changes"]):
             return None
-        return Record(
-            kind="bill",
-            id=bill.id,
-            document_number=clean(bill.document_number, 100) or None,
-            vendor=Named(id=prepared.vendor_id, name=prepared.vendor_name) if prepared.vendor_id else None,
-            bill_id=bill.id,
-            amount=MoneyShape.of(ledger_money(bill.total_amount, bill.currency_code, "bill total")),
-            bill_due=MoneyShape.of(ledger_money(bill.amount_due, bill.currency_code, "balance due")),
-            bill_status=bill.status,
-        )
+        return bill_record(bill, prepared)
 
     async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
         """The outcome of Rutter's job."""
         return await company.rutter.bills.outcome(job_id)
 
+    def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
+        """Remembers a bill whose new lines were booked at another amount than was released."""
+        remember_booking(tx, prepared, record)
+
 
 _DEAD = ("void", "rejected")
+
+
+async def _sums(
+    bill: Bill, lines: list[dict[str, Any]], company: Company, *, inclusive: bool
+) -> tuple[ExpectedSums, tuple[TaxFact, ...]]:
+    """What new lines come to. Whether a platform keeps taking lines with their tax inside is not documented."""
+    inside = any(line.tax_amount and line.sub_total != line.total_amount for line in bill.line_items)
+    unknown = _INSIDE if inside and not inclusive else ""
+    return await read_sums(lines, bill.currency_code, company, inclusive=inclusive, unknown=unknown)
 
 
 def _check_order(bill: Bill, changes: dict[str, Any]) -> None:
@@ -234,8 +273,8 @@ def _check_order(bill: Bill, changes: dict[str, Any]) -> None:
         raise BadInput(f"the due date {due_on} would be before the issue date {issued}")
 
 
-def _words(bill: Bill, changes: dict[str, Any], total: Money | None) -> list[str]:
-    """The changes, for people: the new value and, if it is short, the old one."""
+def _words(bill: Bill, changes: dict[str, Any], amount: str) -> list[str]:
+    """The changes, for people: the new value and, if it is short, the old one. `amount` is that of new lines."""
     words = []
     if "document_number" in changes:
         old = quote(bill.document_number, 60) or "none"
@@ -245,9 +284,9 @@ def _words(bill: Bill, changes: dict[str, Any], total: Money | None) -> list[str
             words.append(f"{said} {changes[name]} instead of {_day(getattr(bill, name)) or 'no date'}")
     if "memo" in changes:
         words.append(f"memo {quote(changes['memo'], 120)}")
-    if total is not None:
+    if amount:
         old_total = ledger_money(bill.total_amount, bill.currency_code, "bill total")
-        words.append(f"new lines totaling {total} instead of {old_total}")
+        words.append(f"new lines totaling {amount} instead of {old_total}")
     return words
 
 
@@ -256,15 +295,6 @@ def _new_texts(changes: dict[str, Any]) -> tuple[tuple[str, str], ...]:
     lines = (("a new line of the bill", line.get("description", "")) for line in changes.get("lines", ()))
     texts = (("the new memo", changes.get("memo", "")), ("the new number", changes.get("document_number", "")))
     return tuple((where, text) for where, text in (*texts, *lines) if text)
-
-
-def _other(bill: Bill) -> EarlierBill:
-    return EarlierBill(
-        id=bill.id,
-        number=bill.document_number or "",
-        total=ledger_money(bill.total_amount, bill.currency_code, "total of another bill"),
-        issue_date=_day(bill.issue_date) or "1970-01-01",
-    )
 
 
 def _now(bill: Bill, changes: dict[str, Any]) -> dict[str, Any]:
@@ -298,7 +328,8 @@ def _shows_lines(bill: Bill, lines: list[dict[str, Any]]) -> bool:
 def _is_line(shown: BillLine, line: dict[str, Any]) -> bool:
     amount = Decimal(line["amount"])
     # With or without tax, depending on the platform (Rutter docs: Bills).
-    if amount not in (shown.total_amount, shown.sub_total):
+    untaxed = shown.total_amount - (shown.tax_amount or 0) if shown.total_amount is not None else None
+    if amount not in (shown.total_amount, shown.sub_total, untaxed):
         return False
     now = _shown_line(shown)
     for name, value in line.items():

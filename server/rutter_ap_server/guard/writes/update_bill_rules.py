@@ -12,6 +12,14 @@ from rutter_ap_server.guard.writes.base import Rule, approve, ask, refuse
 from rutter_ap_server.guard.writes.create_bill_rules import EarlierBill
 from rutter_ap_server.guard.writes.document_rules import EXPENSE_TYPES
 from rutter_ap_server.guard.writes.parties import PAYABLE, AccountFact, BillFact, bill_words
+from rutter_ap_server.guard.writes.sums import ExpectedSums, TaxFact, is_same_amount, total_of
+from rutter_ap_server.guard.writes.sums_rules import (
+    sums_or_money,
+    tax_changed,
+    tax_inactive,
+    total_differs,
+    total_unchecked,
+)
 from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.text import clean, normal_number
@@ -25,7 +33,8 @@ class ChangeFacts:
     """What the ledger shows about a bill to change; `others` are its vendor's other bills.
 
     `is_shown` is True if it already has all of the new values; `now` is the present value of everything that would
-    change.
+    change. `net` is what it is without tax, None if the ledger does not show it; `sums` and `rates` are those of its
+    new lines, if it gets any.
     """
 
     bill: BillFact
@@ -33,6 +42,9 @@ class ChangeFacts:
     accounts: tuple[AccountFact, ...]
     others: tuple[EarlierBill, ...]
     now: dict[str, Any]
+    net: Money | None = None
+    sums: ExpectedSums | None = None
+    rates: tuple[TaxFact, ...] = ()
 
     @property
     def settled(self) -> Money:
@@ -115,10 +127,18 @@ def bill_similar(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) ->
     """A change must not turn a bill into a likely duplicate of another."""
     if not {"lines", "issue_date"} & set(_changes(prepared)):
         return None
-    total, day = prepared.money or facts.bill.total, day_of(prepared, "issue_date") or facts.bill.issued
+    day = day_of(prepared, "issue_date") or facts.bill.issued
+    ours = ExpectedSums(facts.net, None, facts.bill.total, "")
+    if prepared.money is not None:
+        ours = sums_or_money(prepared, facts.sums)
+    total = total_of(prepared)
     near = timedelta(days=policy.rules.similar_days)
     for other in facts.others:
-        if day and other.total == total and abs(date.fromisoformat(other.issue_date) - day) <= near:
+        if (
+            day
+            and is_same_amount(ours, total, other.total, other.net)
+            and abs(date.fromisoformat(other.issue_date) - day) <= near
+        ):
             return approve(
                 "bill.similar",
                 f"the ledger has a bill from this vendor for the same amount, issued {other.issue_date} ({other.id})",
@@ -149,6 +169,10 @@ def bill_due_date_moved(prepared: PreparedWrite, facts: ChangeFacts, policy: Pol
 RULES: tuple[Rule[ChangeFacts], ...] = (
     no_change,
     amount_not_positive,
+    tax_inactive,
+    tax_changed,
+    total_differs,
+    total_unchecked,
     bill_void,
     bill_settled,
     bill_lines_replaced,

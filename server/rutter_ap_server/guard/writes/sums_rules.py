@@ -1,0 +1,89 @@
+"""The rules for the sums of a document: its tax rates can be used, and its lines come to its total."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from rutter_ap_server.guard.policy import Policy
+from rutter_ap_server.guard.prepared import PreparedWrite
+from rutter_ap_server.guard.writes.base import approve, ask, refuse
+from rutter_ap_server.guard.writes.sums import ExpectedSums, TaxFact, total_of
+from rutter_ap_server.store.engine import Tx
+from rutter_ap_tools.findings import Finding
+from rutter_ap_tools.money import Money
+from rutter_ap_tools.wire import Record
+
+
+class SumFacts(Protocol):
+    """What the ledger says of a document's tax; `sums` is None where no lines are written."""
+
+    @property
+    def sums(self) -> ExpectedSums | None: ...
+    @property
+    def rates(self) -> tuple[TaxFact, ...]: ...
+
+
+def kind_of(prepared: PreparedWrite) -> str:
+    """The first part of the codes of findings about this document."""
+    return "credit" if prepared.tool == "create_credit" else "bill"
+
+
+def sums_or_money(prepared: PreparedWrite, sums: ExpectedSums | None) -> ExpectedSums:
+    """The document's sums, or else the amount it was prepared with as its net."""
+    return sums or ExpectedSums(prepared.money, None, None, "")
+
+
+def tax_inactive(prepared: PreparedWrite, facts: SumFacts, policy: Policy) -> Finding | None:
+    """A tax rate that is no longer in use is not on a new document."""
+    for rate in facts.rates:
+        if rate.status == "inactive":
+            return refuse("tax.inactive", f"the tax rate {rate.name} is inactive in the ledger")
+    return None
+
+
+def tax_changed(prepared: PreparedWrite, facts: SumFacts, policy: Policy) -> Finding | None:
+    """The summary that people read states the sums, so it must still be right."""
+    said = ExpectedSums.of(prepared)
+    if said is None or facts.sums is None or said == facts.sums:
+        return None
+    return refuse("tax.changed", "what the tax comes to has changed since this was proposed; propose it again")
+
+
+def total_differs(prepared: PreparedWrite, facts: SumFacts, policy: Policy) -> Finding | None:
+    """A total that the lines do not come to means that a line, a tax rate or the total is wrong."""
+    total, sums = total_of(prepared), facts.sums
+    if total is None or sums is None:
+        return None
+    code = f"{kind_of(prepared)}.total_differs"
+    if sums.gross is not None and total != sums.gross:
+        return approve(code, f"the document's total is {total}, but its lines come to {sums.gross} with tax")
+    if sums.gross is None and sums.net is not None and total < sums.net:
+        return approve(code, f"the document's total is {total}, but its lines come to {sums.net} even before tax")
+    return None
+
+
+def total_unchecked(prepared: PreparedWrite, facts: SumFacts, policy: Policy) -> Finding | None:
+    """Whether the lines and an unknown tax come to the total is for a person to see, unless there is no tax in it."""
+    total, sums = total_of(prepared), facts.sums
+    if total is None or sums is None or sums.net is None or sums.gross is not None or total <= sums.net:
+        return None
+    words = f"the document's total of {total} cannot be checked against its lines of {sums.net}: {sums.unknown}"
+    return ask(f"{kind_of(prepared)}.total_unchecked", words)
+
+
+def booked_differently(record: Record) -> Finding | None:
+    """What a posted write says when the ledger did not book what was released."""
+    if record.difference is None:
+        return None
+    return approve(f"{'bill' if record.kind == 'bill' else 'credit'}.booked_differently", record.difference)
+
+
+def remember_booking(tx: Tx, prepared: PreparedWrite, record: Record) -> None:
+    """Keeps what was released for a bill while the ledger shows something else, for its next payment."""
+    if prepared.money is None or record.amount is None:
+        return
+    booked: Money = record.amount.money
+    if record.difference is None:
+        tx.bookings.settle(prepared.company_id, record.id)
+    else:
+        tx.bookings.differ(prepared.company_id, record.id, released=prepared.money, booked=booked)

@@ -1,0 +1,68 @@
+"""Bills that the ledger booked at another amount than the one that was released."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Column, Connection, String, Table, delete, insert, select
+
+from rutter_ap_server.clock import stamp, unstamp
+from rutter_ap_server.store.schema import metadata
+from rutter_ap_tools.money import Money
+
+booking_differences = Table(
+    "booking_differences",
+    metadata,
+    Column("company_id", String(200), primary_key=True),
+    Column("bill_id", String(200), primary_key=True),
+    Column("released", String(60), nullable=False),
+    Column("booked", String(60), nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("at", String(32), nullable=False),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """What was released for a bill, and what the ledger booked for it."""
+
+    released: Money
+    booked: Money
+    at: datetime
+
+
+class Bookings:
+    """Reads and writes inside the caller's transaction. A bill has at most one row: its latest lines count."""
+
+    def __init__(self, connection: Connection, now: datetime) -> None:
+        self._connection = connection
+        self._now = now
+
+    def differ(self, company_id: str, bill_id: str, *, released: Money, booked: Money) -> None:
+        """Records that the ledger booked another amount than was released."""
+        self.settle(company_id, bill_id)
+        self._connection.execute(
+            insert(booking_differences).values(
+                company_id=company_id,
+                bill_id=bill_id,
+                released=released.text,
+                booked=booked.text,
+                currency=released.currency,
+                at=stamp(self._now),
+            )
+        )
+
+    def settle(self, company_id: str, bill_id: str) -> None:
+        """Forgets an earlier difference: the bill's lines were replaced, and the ledger booked what was released."""
+        c = booking_differences.c
+        self._connection.execute(delete(booking_differences).where(c.company_id == company_id, c.bill_id == bill_id))
+
+    def difference(self, company_id: str, bill_id: str) -> Booking | None:
+        """The difference of a bill, if there is one."""
+        c = booking_differences.c
+        query = select(booking_differences).where(c.company_id == company_id, c.bill_id == bill_id)
+        row = self._connection.execute(query).first()
+        if row is None:
+            return None
+        return Booking(Money.of(row.released, row.currency), Money.of(row.booked, row.currency), unstamp(row.at))

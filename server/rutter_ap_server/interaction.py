@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -9,17 +10,22 @@ from typing import Protocol
 from rutter_ap_tools.errors import BadInput
 from rutter_ap_tools.money import Money
 
+_WITH_COMMAS = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?", re.ASCII)
+
 
 def is_amount(typed: str, money: Money) -> bool:
-    """Whether a person typed exactly this amount; commas between thousands are accepted."""
+    """Whether a person typed exactly this amount; commas are accepted, but only between thousands."""
+    plain = typed.strip()
+    if "," in plain and not _WITH_COMMAS.fullmatch(plain):
+        return False
     try:
-        return Money.parse(typed.strip().replace(",", ""), money.currency) == money
+        return Money.parse(plain.replace(",", ""), money.currency) == money
     except BadInput:
         return False
 
 
 class Reply(StrEnum):
-    """A person's reply. Only an explicit acceptance releases anything."""
+    """A person's reply. Only an explicit acceptance releases anything, and only an explicit no declines it."""
 
     ACCEPTED = "accepted"
     DECLINED = "declined"

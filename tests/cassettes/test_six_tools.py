@@ -85,4 +85,4 @@ async def test_link_account_remembers_which_account_pays(company: Company) -> No
         linked = await done(client, "link_account", role="funding", account=funding)
         assert linked["record"]["account"]["id"] == funding
         tried = await done(client, "pay_bill", bill_id=bill["id"], dry_run=True)
-        assert tried["summary"].endswith(linked["record"]["account"]["name"])
+        assert f"from {linked['record']['account']['name']}, dated " in tried["summary"]

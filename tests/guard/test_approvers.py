@@ -245,7 +245,7 @@ async def test_who_released_and_who_declined_is_recorded_by_id(home: Path) -> No
 
         ((actor, approved),) = await audited(bench, "approved")
         assert (actor, approved["approver_id"], approved["channel"]) == ("Ana", ana, "terminal")
-        assert await audited(bench, "declined") == [("Ana", {"approver_id": ana, "channel": "desk"})]
+        assert await audited(bench, "declined") == [("Ana", {"approver_id": ana, "channel": "desk", "reason": ""})]
 
 
 @pytest.mark.parametrize("meanwhile", ["removed", "another passcode"])

@@ -325,6 +325,8 @@ async def test_a_lost_document_is_found_whatever_its_ledgers_offset(offset: byte
                 "vendor_id": one.vendor_id,
                 "document_number": one.document_number,
                 "issue_date": one.issue_date.date().isoformat(),
+                "currency": one.currency_code,
+                "lines": [{"amount": str(one.total_amount), "account": ""}],
             }
             prepared = a_prepared_write(
                 usd(str(one.total_amount)), tool=tool, fields=fields, vendor_id=one.vendor_id, bill_id=None

@@ -17,11 +17,13 @@ POLICY = """
 [tools]
 pay_bill = "allow"
 [currencies.USD]
-approve_above = "300"
+approve_above = "1000"
 two_approvers_above = "1000"
 single_limit = "1000"
 day_limit = "700"
 vendor_day_limit = "700"
+[proposals]
+repeat_days = 0
 """
 
 

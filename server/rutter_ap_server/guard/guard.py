@@ -177,7 +177,7 @@ class Guard:
             answer = brought.reply
             if policy.asking.must_be_typed(proposal.money) and answer is Reply.ACCEPTED:
                 assert proposal.money is not None
-                answer = answer if is_amount(brought.typed, proposal.money) else Reply.DECLINED
+                answer = answer if is_amount(brought.typed, proposal.money) else Reply.NONE
             consumed, current = await self._consume(proposal, brought.question_id, answer)
             if consumed:
                 return current

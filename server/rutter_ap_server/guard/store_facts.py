@@ -18,6 +18,7 @@ from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.observations import Sighting
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import SENDING_STATES, State
+from rutter_ap_tools.findings import Severity
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.text import fold
 
@@ -119,7 +120,7 @@ def bills_in(bill_id: str | None, fields: Mapping[str, Any]) -> set[str]:
 def _overlapping_held(
     tx: Tx, write: Write[Any], prepared: PreparedWrite, except_id: str | None
 ) -> tuple[Proposal, ...]:
-    """Held proposals that would pay the same bill; the same write proposed alone gives way to its run."""
+    """Proposals that wait for a person and would pay the same bill; the same write alone gives way to its run."""
     if not write.counts_against_limits or prepared.bill_id is None:
         return ()
     held = tx.proposals.of_company(prepared.company_id, [State.HELD])
@@ -128,6 +129,8 @@ def _overlapping_held(
         for one in held
         if one.tool in PAYING
         and one.id != except_id
+        # One that is allowed waits for nobody: it is released in the moment it is stored.
+        and one.verdict is not Severity.ALLOW
         and one.digest != prepared.digest
         and one.expires_at > tx.now
         and prepared.bill_id in bills_in(one.bill_id, one.fields)
@@ -211,7 +214,7 @@ def _touched_by(proposal: Proposal) -> frozenset[Touched]:
 def _repeats(tx: Tx, write: Write[Any], prepared: PreparedWrite, policy: Policy) -> tuple[str, ...]:
     """Posted proposals that this one appears to repeat."""
     since = tx.now - timedelta(days=policy.proposals.repeat_days)
-    if write.repeats is Repeats.NOT_LOOKED_FOR:
+    if write.repeats is Repeats.NOT_LOOKED_FOR or not policy.proposals.repeat_days:
         return ()
     if write.repeats is Repeats.SAME_BILL and prepared.bill_id is not None:
         # Paying in parts may be intended, and so may paying again after a void: by bill and vendor, not by amount.

@@ -92,12 +92,15 @@ def interaction_for(ctx: ServerRequestContext[Any, Any], params: types.CallToolR
 
 
 def read_reply(result: object) -> Reply:
-    """The reply in an elicitation result; only an explicit boolean true is an acceptance."""
+    """The reply in an elicitation result: only a boolean true is a yes, and only "decline" is a no.
+
+    A form that was dismissed, or sent without its tick, is no answer.
+    """
     if not isinstance(result, types.ElicitResult):
         return Reply.NONE
     if result.action == "accept" and result.content is not None and result.content.get("approve") is True:
         return Reply.ACCEPTED
-    return Reply.DECLINED
+    return Reply.DECLINED if result.action == "decline" else Reply.NONE
 
 
 def typed_in(result: object) -> str:
@@ -166,10 +169,11 @@ class _InCall(_CallInteraction):
                 result = await self._ctx.session.elicit_form(
                     question.text, form_for(question), related_request_id=self._ctx.request_id
                 )
-            except MCPError:
+            except (MCPError, ValueError):
+                # A client that fails, or answers with something the protocol does not know, has said nothing.
                 return Reply.NONE
             reply = read_reply(result)
-            return reply if reply is not Reply.ACCEPTED or question.accepts(typed_in(result)) else Reply.DECLINED
+            return reply if reply is not Reply.ACCEPTED or question.accepts(typed_in(result)) else Reply.NONE
         return Reply.NONE
 
     async def open_link(self, link: LinkToOpen) -> Opened:
@@ -182,7 +186,7 @@ class _InCall(_CallInteraction):
                 result = await self._ctx.session.elicit_url(
                     link.text, link.url, self._elicitation_id, related_request_id=self._ctx.request_id
                 )
-            except MCPError:
+            except (MCPError, ValueError):
                 return Opened.CANNOT_ASK
             return read_opened(result)
         return Opened.NOT_OPENED

@@ -64,7 +64,7 @@ JOURNEYS = (
         tells=(
             "HELD: Pay 684.20 USD to Northwind Utilities for bill NW-2291",
             "POSTED: ",
-            "released by Dana (terminal)",
+            "Released by: Dana (terminal) at ",
         ),
         gone=("bill NW-2291 of Northwind Utilities: open, 684.20 of 684.20 USD due 2026-11-03",),
         new=(
@@ -238,7 +238,7 @@ JOURNEYS = (
             "Pay 1500.05 USD to Fjord Timber AS for bill FT-791 from Operating Checking",
             "1500.05 USD is over 1000.00 USD, so a named approver must release it",
             "day_limit 100000.00 USD",
-            "approvals: 0 of 1",
+            "Needed: one person",
             "rutter-ap proposals approve",
         ),
         setting=a_payment_that_waits,

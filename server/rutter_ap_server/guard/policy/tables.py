@@ -93,7 +93,7 @@ class Asking(Table):
 
 
 class ProposalPolicy(Table):
-    """How long a held proposal waits, and how long a posted payment counts for detecting repeats."""
+    """How long a held proposal waits, and how long a posted payment counts for detecting repeats; 0 for not at all."""
 
     expire_hours: int = Field(default=72, ge=1, le=24 * 90)
     repeat_days: int = Field(default=30, ge=0, le=366)

@@ -10,6 +10,7 @@ from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.reports.listing import list_proposals
 from rutter_ap_server.guard.reports.proposal import get_proposal
 from rutter_ap_server.guard.reports.reading import get_bill, read_attachment
+from rutter_ap_server.guard.withdrawing import withdraw_proposal
 from rutter_ap_server.reads.bills import list_bills
 from rutter_ap_server.reads.credits import list_credits
 from rutter_ap_server.reads.payables import summarize_payables
@@ -31,7 +32,7 @@ from rutter_ap_tools.connections import (
 from rutter_ap_tools.credits import ListCredits
 from rutter_ap_tools.payables import SummarizePayables
 from rutter_ap_tools.payments import ListPayments
-from rutter_ap_tools.proposals import GetProposal, ListProposals, ProposalAnswer, ProposalList
+from rutter_ap_tools.proposals import GetProposal, ListProposals, ProposalAnswer, ProposalList, WithdrawProposal
 from rutter_ap_tools.records import FindRecords
 from rutter_ap_tools.wire import WriteArguments, WriteResult
 
@@ -73,6 +74,13 @@ async def _get_proposal(call: CallContext, query: GetProposal) -> ProposalAnswer
     )
 
 
+async def _withdraw_proposal(call: CallContext, query: WithdrawProposal) -> ProposalAnswer:
+    parts = call.services
+    return await withdraw_proposal(
+        query, store=parts.store, policy=parts.policy, views=parts.views, preparer=call.preparer
+    )
+
+
 async def _sync_ledger(call: CallContext, query: SyncLedger) -> SyncResult:
     return await sync_ledger(await call.services.companies.get(query.company), query, call.interaction)
 
@@ -96,6 +104,7 @@ READS: Mapping[type[Query[Any]], Read] = {
     FindRecords: _of_company(find_records),
     GetProposal: _get_proposal,
     ListProposals: _list_proposals,
+    WithdrawProposal: _withdraw_proposal,
     ListConnections: _list_connections,
     ConnectLedger: _connect_ledger,
     SyncLedger: _sync_ledger,

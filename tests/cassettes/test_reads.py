@@ -96,3 +96,13 @@ async def test_list_proposals_shows_what_waits_and_what_is_left(company: Company
         (waiting,) = (await done(client, "list_proposals"))["proposals"]
         assert (waiting["id"], waiting["state"], waiting["tool"]) == (held["proposal_id"], "held", "pay_bill")
         assert waiting["amount"] == {"amount": "14.02", "currency": bill["amount"]["currency"]}
+
+
+async def test_withdraw_proposal_takes_back_what_waits(company: Company) -> None:
+    async with company() as (client, app):
+        bill = await enter(client, app, "15", "15.03")
+        funding = await account_of(client, "bank", bill["amount"]["currency"])
+        held = await done(client, "pay_bill", bill_id=bill["id"], amount="15.02", account=funding)
+        back = await done(client, "withdraw_proposal", proposal_id=held["proposal_id"], reason="entered twice")
+        assert (back["proposal"]["state"], back["proposal"]["closed_reason"]) == ("withdrawn", "entered twice")
+        assert (await done(client, "list_proposals"))["proposals"] == []

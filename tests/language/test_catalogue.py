@@ -114,7 +114,7 @@ def test_every_argument_has_one_type_that_any_client_can_show(tool: Tool[Any, An
 
 @every_tool
 def test_every_write_has_a_dry_run_and_one_shape_of_result(tool: Tool[Any, Any]) -> None:
-    if tool.risk is Risk.READS:
+    if tool.risk is Risk.READS or tool.name == "withdraw_proposal":
         assert "dry_run" not in tool.input_schema()["properties"]
         assert issubclass(tool.result, CompanyResult)
     else:
@@ -238,7 +238,7 @@ def test_a_toolset_has_its_tools_and_the_way_to_a_writes_outcome(toolset: str, r
     offered = narrowed(toolsets=[toolset], read_only=read_only)
     others = [tool for tool in offered if tool.toolset != toolset]
 
-    assert others == [t for t in others if t.name == "get_proposal"]
+    assert [t.name for t in others] in ([], ["get_proposal", "withdraw_proposal"])
     assert bool(others) == (not read_only and any(t.risk is not Risk.READS for t in offered))
     assert len(set(offered)) == len(offered)
 

@@ -43,6 +43,7 @@ VALID: dict[str, dict[str, Any]] = {
     "list_connections": {},
     "sync_ledger": {},
     "get_proposal": {"proposal_id": "p1"},
+    "withdraw_proposal": {"proposal_id": "p1", "reason": "the vendor sent a corrected invoice"},
     "list_proposals": {},
 }
 # Objects inside a call, as a caller would write the smallest right one.

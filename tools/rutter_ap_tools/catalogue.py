@@ -12,7 +12,7 @@ from rutter_ap_tools.connections import CONNECT_LEDGER, LIST_CONNECTIONS, SYNC_L
 from rutter_ap_tools.credits import APPLY_CREDIT, CREATE_CREDIT, LIST_CREDITS, REMOVE_CREDIT
 from rutter_ap_tools.payables import SUMMARIZE_PAYABLES
 from rutter_ap_tools.payments import LIST_PAYMENTS, PAY_BILL, PROPOSE_PAYMENT_RUN, VOID_PAYMENT
-from rutter_ap_tools.proposals import GET_PROPOSAL, LIST_PROPOSALS
+from rutter_ap_tools.proposals import GET_PROPOSAL, LIST_PROPOSALS, WITHDRAW_PROPOSAL
 from rutter_ap_tools.records import FIND_RECORDS
 from rutter_ap_tools.tool import Risk, Tool
 from rutter_ap_tools.vendors import SAVE_VENDOR
@@ -42,17 +42,19 @@ CATALOGUE: tuple[Tool[Any, Any], ...] = (
     SYNC_LEDGER,
     GET_PROPOSAL,
     LIST_PROPOSALS,
+    WITHDRAW_PROPOSAL,
 )
+# Whoever can propose a write must be able to check its outcome and to take it back; nobody else needs the latter.
+_WITH_WRITES = (GET_PROPOSAL, WITHDRAW_PROPOSAL)
 
 
 def narrowed(*, toolsets: Collection[str] = (), read_only: bool = False) -> tuple[Tool[Any, Any], ...]:
     """The catalogue as the operator offers it: only these toolsets (all if none is named), and only reads if asked.
 
-    `get_proposal` stays with any toolset that writes: without it an assistant could not check the outcome of a write.
+    `get_proposal` and `withdraw_proposal` come with any toolset that writes, and the latter with no other.
     """
     offered = [tool for tool in CATALOGUE if not toolsets or tool.toolset in toolsets]
-    if read_only:
-        return tuple(tool for tool in offered if tool.risk is Risk.READS)
-    if any(tool.risk is not Risk.READS for tool in offered) and GET_PROPOSAL not in offered:
-        offered.append(GET_PROPOSAL)
-    return tuple(offered)
+    reads = tuple(tool for tool in offered if tool.risk is Risk.READS)
+    if read_only or all(tool in reads or tool in _WITH_WRITES for tool in offered):
+        return reads
+    return (*offered, *(tool for tool in _WITH_WRITES if tool not in offered))

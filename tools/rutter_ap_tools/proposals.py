@@ -123,6 +123,13 @@ def _limit_lines(limits: list[LimitLeft]) -> list[str]:
     return lines
 
 
+class WithdrawProposal(Query[ProposalAnswer]):
+    """Which proposal its preparer takes back, and why."""
+
+    proposal_id: RecordId = Field(description="proposal_id from a write's result.")
+    reason: ShortText = Field(default="", description="Why it is no longer wanted.")
+
+
 class ProposalRow(Result):
     """One proposal in a list."""
 
@@ -209,4 +216,14 @@ LIST_PROPOSALS = Tool(
     arguments=ListProposals,
     result=ProposalList,
     render=_render_list,
+)
+WITHDRAW_PROPOSAL = Tool(
+    name="withdraw_proposal",
+    title="Withdraw a proposal",
+    description="Takes back a held write that you proposed, so that nobody releases it. Writes nothing in the ledger.",
+    risk=Risk.WRITES,
+    toolset="reports",
+    arguments=WithdrawProposal,
+    result=ProposalAnswer,
+    render=_render,
 )

@@ -218,8 +218,20 @@ def judge(
         _remembered(facts),
         passed=passed,
         unchecked=unchecked,
-        sections=judged_sections(words, ordered, passed, unchecked),
+        sections=judged_sections(_with_period(words, write, prepared, facts, company), ordered, passed, unchecked),
     )
+
+
+def _with_period(
+    words: Description, write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], company: Policy
+) -> Description:
+    """The words with the days on which entries appear or change, and where the closed period ends."""
+    days = [one.day for one in write.dates(prepared, facts.seen).posted]
+    if not days:
+        return words
+    closed = f"the books are closed through {company.closing_date}" if company.closing_date else "no closing date known"
+    period = ("Period", f"entries on {', '.join(str(day) for day in sorted(set(days)))}; {closed}")
+    return replace(words, follows=(*words.follows, period))
 
 
 def _sorted_out(

@@ -44,8 +44,14 @@ class Preview:
 
     def check(self) -> None:
         """Raises `NotReleased` if nobody can release it now, so that no passcode is asked for in vain."""
-        if self.proposal.state != State.HELD or self.proposal.expires_at <= self.at:
+        if self.proposal.state != State.HELD:
             raise _not_waiting(self.proposal)
+        if self.proposal.expires_at <= self.at:
+            raise NotReleased(
+                "the proposal expired, so there is nothing to release",
+                code="approval.not_waiting",
+                next_step="Nothing was written. If it is still needed, the assistant can propose it again.",
+            )
         _check_not_refused(self.proposal)
 
 

@@ -3,8 +3,8 @@
 A **request** is what an assistant asks for. **Preparing** it (`prepared.py`) fixes every field that matters and
 computes a digest; a request with the digest of an open **proposal** is that proposal. **Facts** are read from the
 ledger (`writes/`) and from our own store (`store_facts.py`). **Rules** turn them into **findings**, and the most severe
-one is the **verdict** (`judge.py`): allow, ask, approve or refuse. The **statement** is all that will be written and all
-that was found, in one value with a digest (`statement.py`), shown whole wherever people decide. A **release** is a
+one is the **verdict** (`judge.py`): allow, ask, approve or refuse. The **statement** is all that will be written and
+all that was found, in one value with a digest (`statement.py`), shown whole wherever people decide. A **release** is a
 person's consent (`approvals.py`), bound to the statement, the facts and the findings they were shown: anything new
 voids it. An allowed write needs none. Under the write lock a released proposal is **authorized** (`authorize.py`):
 judged once more, its amount reserved, its attempt journalled. Then it is **sent** with its own idempotency key, **read

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -52,7 +53,7 @@ from rutter_ap_server.rutter.models.bills import Bill, BillLine, BillUpdate
 from rutter_ap_server.rutter.outcomes import WriteOutcome
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_tools.bills import UpdateBill
-from rutter_ap_tools.errors import BadInput
+from rutter_ap_tools.errors import ApError, BadInput
 from rutter_ap_tools.findings import Severity
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.text import quote
@@ -210,7 +211,7 @@ class UpdateBillWrite(Write[ChangeFacts]):
         ]
         if "lines" in changes:
             lines = changes["lines"]
-            before = [{key: value for key, value in line.items() if value} for line in now.get("lines", ())]
+            before = [_line_now(line, currency) for line in now.get("lines", ())]
             sections += [
                 lines_table("Lines now, all of them replaced", before, currency, facts.names),
                 lines_table("Lines afterwards", lines, currency, facts.names),
@@ -350,6 +351,14 @@ def _shown_line(line: BillLine) -> dict[str, Any]:
         "quantity": _text(item.quantity) if item else None,
         "unit_amount": _text(item.unit_amount) if item else None,
     } | {name: getattr(line, f"{name}_id") for name in _DIMENSIONS}
+
+
+def _line_now(line: dict[str, Any], currency: str) -> dict[str, Any]:
+    """A line as the ledger shows it, its amount with the digits people expect of the currency."""
+    shown = {name: value for name, value in line.items() if value}
+    with suppress(ApError):
+        shown["amount"] = Money.of(line["amount"], currency).text
+    return shown
 
 
 def _text(amount: Decimal | None) -> str | None:

@@ -356,8 +356,8 @@ def _shown_line(line: BillLine) -> dict[str, Any]:
 def _line_now(line: dict[str, Any], currency: str) -> dict[str, Any]:
     """A line as the ledger shows it, its amount with the digits people expect of the currency."""
     shown = {name: value for name, value in line.items() if value}
-    with suppress(ApError):
-        shown["amount"] = Money.of(line["amount"], currency).text
+    with suppress(ApError, KeyError):
+        shown["amount"] = Money.of(shown["amount"], currency).text
     return shown
 
 

@@ -32,7 +32,9 @@ import anyio
 
 from rutter_ap_server.app import App
 from rutter_ap_server.guard import authorize, journal
-from rutter_ap_server.guard.judge import Judgement, assess, covers_of, gather_facts
+from rutter_ap_server.guard.gathering import gather_facts
+from rutter_ap_server.guard.judge import assess
+from rutter_ap_server.guard.judgement import Judgement, covers_of
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
 from rutter_ap_server.guard.store_facts import linked_accounts

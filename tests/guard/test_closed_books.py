@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rutter_ap_server.guard.judge import gather_facts
+from rutter_ap_server.guard.gathering import gather_facts
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.store_facts import linked_accounts
 from rutter_ap_server.guard.writes.base import Facts

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rutter_ap_server.guard.authorize import is_permanent, is_sufficient
-from rutter_ap_server.guard.judge import Judgement, judge
+from rutter_ap_server.guard.judge import judge
+from rutter_ap_server.guard.judgement import Judgement
 from rutter_ap_server.guard.policy import Policy, parse_policy
 from rutter_ap_server.guard.store_facts import StoreFacts
 from rutter_ap_server.guard.writes.base import Rule

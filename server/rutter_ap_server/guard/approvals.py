@@ -13,7 +13,7 @@ from rutter_ap_server.guard import journal
 from rutter_ap_server.guard.approvers import Approvers, NotReleased, still_active
 from rutter_ap_server.guard.authorize import LEASE_SECONDS, people_of, release_lease, valid_approvals
 from rutter_ap_server.guard.dispatch import Dispatcher
-from rutter_ap_server.guard.judge import covers_of
+from rutter_ap_server.guard.judgement import covers_of
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.released_sums import owed_with

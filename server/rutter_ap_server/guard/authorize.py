@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from rutter_ap_server.guard import batches, journal
-from rutter_ap_server.guard.judge import BatchFacts, Judgement, assess
+from rutter_ap_server.guard.gathering import BatchFacts
+from rutter_ap_server.guard.judge import assess
+from rutter_ap_server.guard.judgement import Judgement
 from rutter_ap_server.guard.policy import WINDOWS, Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.released_sums import owed_with

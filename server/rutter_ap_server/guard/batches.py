@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rutter_ap_server.guard import journal
 from rutter_ap_server.guard.journal import CompanyOf
-from rutter_ap_server.guard.judge import Judgement, covers_of
+from rutter_ap_server.guard.judgement import Judgement, covers_of
 from rutter_ap_server.store.canonical import canonical
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_server.store.proposals import Approval, Proposal

@@ -13,7 +13,8 @@ from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard import journal
 from rutter_ap_server.guard.authorize import LEASE_SECONDS, authorize, claim, is_permanent, return_to_queue
 from rutter_ap_server.guard.batches import settle_batch
-from rutter_ap_server.guard.judge import assess, gather_facts
+from rutter_ap_server.guard.gathering import gather_facts
+from rutter_ap_server.guard.judge import assess
 from rutter_ap_server.guard.policy import PolicyFile
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.settle import Settler

@@ -1,16 +1,16 @@
 """The order of judgement. Read this first: every write passes through `Guard.submit`, step by step.
 
 A **request** is what an assistant asks for. **Preparing** it (`prepared.py`) fixes every field that matters and
-computes a digest; a request with the digest of an open **proposal** is that proposal. **Facts** are read from the
-ledger (`writes/`) and from our own store (`store_facts.py`). **Rules** turn them into **findings**, and the most severe
-one is the **verdict** (`judge.py`): allow, ask, approve or refuse. The **statement** is all that will be written and
-all that was found, in one value with a digest (`statement.py`), shown whole wherever people decide. A **release** is a
-person's consent (`approvals.py`), bound to the statement, the facts and the findings they were shown: anything new
-voids it. An allowed write needs none. Under the write lock a released proposal is **authorized** (`authorize.py`):
-judged once more, its amount reserved, its attempt journalled. Then it is **sent** with its own idempotency key, **read
-back** (`dispatch.py`) and **settled** (`settle.py`). `recovery.py` finds out unknown outcomes, never by paying a second
-time. A **batch** is many writes under one release (`batches.py`). Every step is recorded in the audit chain, in the
-same transaction (`journal.py`).
+computes a digest; a request with the digest of an open **proposal** is that proposal. **Facts** are gathered
+(`gathering.py`) from the ledger (`writes/`) and from our own store (`store_facts.py`). **Rules** turn them into
+**findings**, and the most severe one is the **verdict** (`judge.py`): allow, ask, approve or refuse. The **statement**
+is all that will be written and all that was found, in one value with a digest (`statement.py`), shown whole wherever
+people decide. A **release** is a person's consent (`approvals.py`), bound to the statement, the facts and the findings
+they were shown: anything new voids it. An allowed write needs none. Under the write lock a released proposal is
+**authorized** (`authorize.py`): judged once more, its amount reserved, its attempt journalled. Then it is **sent** with
+its own idempotency key, **read back** (`dispatch.py`) and **settled** (`settle.py`). `recovery.py` finds out unknown
+outcomes, never by paying a second time. A **batch** is many writes under one release (`batches.py`). Every step is
+recorded in the audit chain, in the same transaction (`journal.py`).
 
     held ──────> released ──────> dispatching ──────> posted
       │  a person    │  authorized     │   the ledger shows it
@@ -33,8 +33,10 @@ from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard import journal
 from rutter_ap_server.guard.authorize import is_permanent
 from rutter_ap_server.guard.dispatch import Dispatcher
+from rutter_ap_server.guard.gathering import gather_facts
 from rutter_ap_server.guard.journal import CompanyOf
-from rutter_ap_server.guard.judge import Judgement, assess, covers_of, gather_facts
+from rutter_ap_server.guard.judge import assess
+from rutter_ap_server.guard.judgement import Judgement, covers_of
 from rutter_ap_server.guard.policy import Policy, PolicyFile
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.statement import body_of, statement_of

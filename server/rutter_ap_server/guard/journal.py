@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from rutter_ap_server.guard.judge import Judgement, Observations, covers_of
+from rutter_ap_server.guard.judgement import Judgement, Observations, covers_of
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.statement import body_of, stored_sections
 from rutter_ap_server.store.engine import Tx

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-import anyio
-
-from rutter_ap_server.companies.company import Company
+from rutter_ap_server.guard.gathering import BatchFacts
+from rutter_ap_server.guard.judgement import Judgement, Observations
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.shared_rules import SHARED_RULES, SharedRule
@@ -22,7 +21,6 @@ from rutter_ap_server.guard.writes.base import (
     Preparable,
     Unchecked,
     Write,
-    ability_of,
     approve,
     finding,
     refuse,
@@ -30,87 +28,14 @@ from rutter_ap_server.guard.writes.base import (
 from rutter_ap_server.guard.writes.parties import bill_words
 from rutter_ap_server.guard.writes.pay_bill_rules import amount_over_tier
 from rutter_ap_server.guard.writes.wording import Description
-from rutter_ap_server.rutter.platforms import shows_closing_date
 from rutter_ap_server.store.canonical import digest
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_server.store.states import IN_FLIGHT_STATES, State
-from rutter_ap_tools.errors import ApError
-from rutter_ap_tools.findings import Finding, Severity, verdict
+from rutter_ap_tools.findings import Finding, Severity
 from rutter_ap_tools.money import Money
-from rutter_ap_tools.statement import Section
 
-
-@dataclass(frozen=True, slots=True)
-class Observations:
-    """Facts worth remembering from one judgement: the vendor's details, and what text from outside mentioned."""
-
-    vendor_id: str | None = None
-    details: str = ""
-    parts: tuple[tuple[str, str], ...] = ()
-    mentioned_before: tuple[tuple[str, frozenset[str]], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """The guard's judgement of a write, under one policy and for one set of facts.
-
-    `fingerprint` is the hash of everything that would be written and of the facts behind it. `passed` are the checks
-    that found nothing, `unchecked` those that could not be made, each with the reason. `sections` are the judged part
-    of the statement, `parts` the judgements of a batch's members that are still to be written, and `of_the_whole` the
-    findings about the batch itself.
-    """
-
-    findings: tuple[Finding, ...]
-    policy_version: str
-    fingerprint: str
-    remembered: Observations = Observations()
-    parts: tuple[tuple[PreparedWrite, Judgement], ...] = ()
-    passed: tuple[str, ...] = ()
-    unchecked: tuple[tuple[str, str], ...] = ()
-    sections: tuple[Section, ...] = ()
-    of_the_whole: tuple[Finding, ...] = ()
-
-    @property
-    def requires(self) -> frozenset[str]:
-        """What a release must cover: the write with its facts, and every finding that needs an approver.
-
-        A release given for more still counts, so a finding that has gone, or a bill of a run that was paid meanwhile,
-        voids nothing; one that is new voids every release.
-        """
-        if not self.parts:
-            return frozenset({f"facts:{self.fingerprint}", *_needing_approval(self.findings)})
-        of_members = {f"{part.digest}:{key}" for part, judged in self.parts for key in judged.requires}
-        return frozenset(of_members | _needing_approval(self.of_the_whole))
-
-    @property
-    def verdict(self) -> Severity:
-        """The severity of the most severe finding."""
-        return verdict(self.findings)
-
-    @property
-    def approvals_needed(self) -> int:
-        """How many people must release it: none if it is allowed, two above the upper tier."""
-        if self.verdict is Severity.ALLOW:
-            return 0
-        return 2 if any(f.code == "amount.two_approvers" for f in self.findings) else 1
-
-
-def covers_of(requires: Iterable[str]) -> frozenset[str]:
-    """What a release of exactly this covers. Whoever agreed that two must release agreed that one must."""
-    keys = set(requires)
-    less = {key.replace("amount.two_approvers", "amount.approver") for key in keys}
-    return frozenset(keys | less)
-
-
-def _needing_approval(findings: Iterable[Finding]) -> set[str]:
-    return {one.code for one in findings if one.severity >= Severity.APPROVE}
-
-
-@dataclass(frozen=True, slots=True)
-class BatchFacts:
-    """The facts of each member of a batch, in order."""
-
-    members: tuple[Facts[Any], ...]
+Checked = Finding | Unchecked | list[Finding] | None
+"""What a rule returns: one of a write a finding at most, a shared one any number of them."""
 
 
 def fingerprint_of(write: Write[Any], prepared: PreparedWrite, facts: Facts[Any]) -> str:
@@ -128,63 +53,6 @@ def _hash_of(prepared: PreparedWrite, facts: Facts[Any], words: Description) -> 
             "texts": [list(text) for text in facts.texts],
         }
     )
-
-
-async def gather_facts(
-    write: Write[Any] | Batch, prepared: PreparedWrite, company: Company, policy: Policy | None
-) -> Facts[Any] | BatchFacts:
-    """Reads the facts: those of the write, and those that are the same for every write."""
-    if isinstance(write, Batch):
-        return BatchFacts(await _gather_members(write.member, write.members(prepared), company, policy))
-    return await _gather_one(write, prepared, company, policy)
-
-
-async def _gather_one(
-    write: Write[Any], prepared: PreparedWrite, company: Company, policy: Policy | None
-) -> Facts[Any]:
-    gathered = await write.gather(prepared, company, policy)
-    # Some ledgers report their own closing date.
-    closed_up_to = await company.directory.closed_up_to() if shows_closing_date(company.platform) else None
-    return Facts(
-        seen=gathered.seen,
-        binding=gathered.binding,
-        before=gathered.before,
-        vendor=gathered.vendor,
-        texts=gathered.texts,
-        arguments=gathered.arguments,
-        names=gathered.names,
-        now=company.clock.now(),
-        today=company.clock.today(),
-        ability=ability_of(company.platform, write.needed(prepared)),
-        closed_up_to=closed_up_to,
-    )
-
-
-async def _gather_members(
-    write: Write[Any], members: tuple[PreparedWrite, ...], company: Company, policy: Policy | None
-) -> tuple[Facts[Any], ...]:
-    """The facts of every member, a few at a time; the first error ends it."""
-    gathered: dict[int, Facts[Any]] = {}
-    failures: list[ApError] = []
-    free = anyio.CapacityLimiter(_GATHERED_AT_ONCE)
-
-    async def one(number: int) -> None:
-        async with free:
-            try:
-                gathered[number] = await _gather_one(write, members[number], company, policy)
-            except ApError as error:
-                failures.append(error)
-                tasks.cancel_scope.cancel()
-
-    async with anyio.create_task_group() as tasks:
-        for number in range(len(members)):
-            tasks.start_soon(one, number)
-    if failures:
-        raise failures[0]
-    return tuple(gathered[number] for number in range(len(members)))
-
-
-Checked = Finding | Unchecked | list[Finding] | None
 
 
 def judge(
@@ -279,7 +147,6 @@ def _remembered(facts: Facts[Any]) -> Observations:
     return Observations(facts.vendor.id, facts.vendor.details, facts.vendor.parts, mentioned_before)
 
 
-_GATHERED_AT_ONCE = 4
 # The most payments a question can list; nobody reads more than that in a chat.
 CHAT_LINES_MAX = 6
 # Reported once for a run, because they are the same for each of its lines.

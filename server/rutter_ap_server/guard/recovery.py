@@ -16,7 +16,8 @@ from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.authorize import LEASE_SECONDS, release_lease, return_to_queue
 from rutter_ap_server.guard.batches import settle_batch
 from rutter_ap_server.guard.dispatch import DOUBTFUL_MAX, OF_ONE_BILL, Dispatcher, in_order
-from rutter_ap_server.guard.judge import fingerprint_of, gather_facts
+from rutter_ap_server.guard.gathering import gather_facts
+from rutter_ap_server.guard.judge import fingerprint_of
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes.base import Batch, Facts, Write
 from rutter_ap_server.guard.writes.registry import proposed_by

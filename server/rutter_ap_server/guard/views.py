@@ -7,7 +7,7 @@ from datetime import date
 from typing import Any
 
 from rutter_ap_server.companies.company import CompanyIdentity
-from rutter_ap_server.guard.judge import Judgement
+from rutter_ap_server.guard.judgement import Judgement
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes.base import Batch
 from rutter_ap_server.guard.writes.registry import proposed_by

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from rutter_ap_server.companies.company import Company
-from rutter_ap_server.guard.judge import Judgement, assess, gather_facts
+from rutter_ap_server.guard.gathering import gather_facts
+from rutter_ap_server.guard.judge import assess
+from rutter_ap_server.guard.judgement import Judgement
 from rutter_ap_server.guard.policy import WINDOWS, Policy, Window
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.store_facts import linked_accounts, window_of

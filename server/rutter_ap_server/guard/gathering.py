@@ -1,0 +1,78 @@
+"""Gathers the facts of a write, or of each member of a batch: its own, and those that are the same for every write."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import anyio
+
+from rutter_ap_server.companies.company import Company
+from rutter_ap_server.guard.policy import Policy
+from rutter_ap_server.guard.prepared import PreparedWrite
+from rutter_ap_server.guard.writes.base import Batch, Facts, Write, ability_of
+from rutter_ap_server.rutter.platforms import shows_closing_date
+from rutter_ap_tools.errors import ApError
+
+_GATHERED_AT_ONCE = 4
+
+
+@dataclass(frozen=True, slots=True)
+class BatchFacts:
+    """The facts of each member of a batch, in order."""
+
+    members: tuple[Facts[Any], ...]
+
+
+async def gather_facts(
+    write: Write[Any] | Batch, prepared: PreparedWrite, company: Company, policy: Policy | None
+) -> Facts[Any] | BatchFacts:
+    """Reads the facts: those of the write, and those that are the same for every write."""
+    if isinstance(write, Batch):
+        return BatchFacts(await _gather_members(write.member, write.members(prepared), company, policy))
+    return await _gather_one(write, prepared, company, policy)
+
+
+async def _gather_one(
+    write: Write[Any], prepared: PreparedWrite, company: Company, policy: Policy | None
+) -> Facts[Any]:
+    gathered = await write.gather(prepared, company, policy)
+    # Some ledgers report their own closing date.
+    closed_up_to = await company.directory.closed_up_to() if shows_closing_date(company.platform) else None
+    return Facts(
+        seen=gathered.seen,
+        binding=gathered.binding,
+        before=gathered.before,
+        vendor=gathered.vendor,
+        texts=gathered.texts,
+        arguments=gathered.arguments,
+        names=gathered.names,
+        now=company.clock.now(),
+        today=company.clock.today(),
+        ability=ability_of(company.platform, write.needed(prepared)),
+        closed_up_to=closed_up_to,
+    )
+
+
+async def _gather_members(
+    write: Write[Any], members: tuple[PreparedWrite, ...], company: Company, policy: Policy | None
+) -> tuple[Facts[Any], ...]:
+    """The facts of every member, a few at a time; the first error ends it."""
+    gathered: dict[int, Facts[Any]] = {}
+    failures: list[ApError] = []
+    free = anyio.CapacityLimiter(_GATHERED_AT_ONCE)
+
+    async def one(number: int) -> None:
+        async with free:
+            try:
+                gathered[number] = await _gather_one(write, members[number], company, policy)
+            except ApError as error:
+                failures.append(error)
+                tasks.cancel_scope.cancel()
+
+    async with anyio.create_task_group() as tasks:
+        for number in range(len(members)):
+            tasks.start_soon(one, number)
+    if failures:
+        raise failures[0]
+    return tuple(gathered[number] for number in range(len(members)))

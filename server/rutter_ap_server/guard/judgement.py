@@ -1,0 +1,76 @@
+"""A judgement as a value: what was found, what could not be checked, and what a release of it must cover."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from rutter_ap_server.guard.prepared import PreparedWrite
+from rutter_ap_tools.findings import Finding, Severity, verdict
+from rutter_ap_tools.statement import Section
+
+
+@dataclass(frozen=True, slots=True)
+class Observations:
+    """Facts worth remembering from one judgement: the vendor's details, and what text from outside mentioned."""
+
+    vendor_id: str | None = None
+    details: str = ""
+    parts: tuple[tuple[str, str], ...] = ()
+    mentioned_before: tuple[tuple[str, frozenset[str]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The guard's judgement of a write, under one policy and for one set of facts.
+
+    `fingerprint` is the hash of everything that would be written and of the facts behind it. `passed` are the checks
+    that found nothing, `unchecked` those that could not be made, each with the reason. `sections` are the judged part
+    of the statement, `parts` the judgements of a batch's members that are still to be written, and `of_the_whole` the
+    findings about the batch itself.
+    """
+
+    findings: tuple[Finding, ...]
+    policy_version: str
+    fingerprint: str
+    remembered: Observations = Observations()
+    parts: tuple[tuple[PreparedWrite, Judgement], ...] = ()
+    passed: tuple[str, ...] = ()
+    unchecked: tuple[tuple[str, str], ...] = ()
+    sections: tuple[Section, ...] = ()
+    of_the_whole: tuple[Finding, ...] = ()
+
+    @property
+    def requires(self) -> frozenset[str]:
+        """What a release must cover: the write with its facts, and every finding that needs an approver.
+
+        A release given for more still counts, so a finding that has gone, or a bill of a run that was paid meanwhile,
+        voids nothing; one that is new voids every release.
+        """
+        if not self.parts:
+            return frozenset({f"facts:{self.fingerprint}", *_needing_approval(self.findings)})
+        of_members = {f"{part.digest}:{key}" for part, judged in self.parts for key in judged.requires}
+        return frozenset(of_members | _needing_approval(self.of_the_whole))
+
+    @property
+    def verdict(self) -> Severity:
+        """The severity of the most severe finding."""
+        return verdict(self.findings)
+
+    @property
+    def approvals_needed(self) -> int:
+        """How many people must release it: none if it is allowed, two above the upper tier."""
+        if self.verdict is Severity.ALLOW:
+            return 0
+        return 2 if any(f.code == "amount.two_approvers" for f in self.findings) else 1
+
+
+def covers_of(requires: Iterable[str]) -> frozenset[str]:
+    """What a release of exactly this covers. Whoever agreed that two must release agreed that one must."""
+    keys = set(requires)
+    less = {key.replace("amount.two_approvers", "amount.approver") for key in keys}
+    return frozenset(keys | less)
+
+
+def _needing_approval(findings: Iterable[Finding]) -> set[str]:
+    return {one.code for one in findings if one.severity >= Severity.APPROVE}

@@ -207,7 +207,7 @@ def _blocks(heads: Sequence[str], rows: Sequence[Sequence[Cell]], columns: int |
             shown = padded(lead, start, right=row[first].is_amount)
             block[0] = Text(" " * INDENT).append(shown, BOLD).append_text(block[0][INDENT + start :])
         else:
-            block[:0] = paragraph(lead, columns, indent=INDENT, style=BOLD)
+            block[:0] = paragraph(lead, columns, indent=INDENT, hang=GAP, style=BOLD)
         lines += block
     return lines
 

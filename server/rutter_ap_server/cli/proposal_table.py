@@ -50,8 +50,8 @@ def _lines(rows: Sequence[tuple[str, ...]], columns: int | None) -> list[Text]:
     for row in rows:
         company, what, preparer = row[_SHORT:]
         lines.append(_figures(row, widths, BOLD))
-        lines += paragraph(what, columns, indent=indent)
-        lines += paragraph(f"{company}, prepared by {preparer}", columns, indent=indent, style=DIM)
+        lines += paragraph(what, columns, indent=indent, hang=GAP)
+        lines += paragraph(f"{company}, prepared by {preparer}", columns, indent=indent, hang=GAP, style=DIM)
     return lines
 
 

@@ -140,14 +140,15 @@ async def _approver(app: App, name: str) -> str:
             code="approval.nobody",
             next_step="Add one with `rutter-ap approvers add NAME`.",
         )
-    acting = one_of(known, name)
-    if canonical_name(acting) not in map(canonical_name, known):
-        raise NotReleased(
-            f"{clean(acting)} is no approver; nothing was released or declined",
-            code="approver.unknown",
-            next_step=f"The approvers are: {', '.join(map(clean, known))}.",
-        )
-    return acting
+    acting = canonical_name(one_of(known, name))
+    for one in known:
+        if canonical_name(one) == acting:
+            return one
+    raise NotReleased(
+        f"{clean(name)} is no approver; nothing was released or declined",
+        code="approver.unknown",
+        next_step=f"The approvers are: {', '.join(map(clean, known))}.",
+    )
 
 
 async def _shown(app: App, reference: str, state: State) -> Proposal:

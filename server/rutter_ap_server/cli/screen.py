@@ -39,6 +39,8 @@ _MARKS = {
 }
 _NOT_MADE = "Could not be made"
 _MARK_COLUMNS = 4
+# A sentence with names in it continues further right than any line of ours begins, so that no name can fake one.
+_HANG = 6
 
 
 class Screen:
@@ -87,7 +89,7 @@ def show_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 def show_text(text: str, stream: TextIO | None = None, *, style: str = BOLD) -> None:
     """A sentence on lines of its own."""
     screen = Screen(stream or sys.stdout)
-    screen.show(paragraph(_cell(text, None).text, screen.columns, style=style))
+    screen.show(paragraph(_cell(text, None).text, screen.columns, hang=_HANG, style=style))
 
 
 def _in_order(sections: Sequence[Section]) -> list[Section]:
@@ -120,7 +122,7 @@ def _title(title: str) -> Text:
 def _heading(section: Section, columns: int | None, state: str) -> Iterator[Text]:
     """What, and in whose books; the rest of the heading identifies it and comes at the end."""
     said = dict(section.rows)
-    yield from paragraph(state + for_people(said.get(_ACTION, "")), columns, style=BOLD)
+    yield from paragraph(state + for_people(said.get(_ACTION, "")), columns, hang=_HANG, style=BOLD)
     rows = [(label, value) for label, value in section.rows if label not in (_ACTION, *_AT_THE_END)]
     yield from pairs(
         [(label, Cell(_cell(value, columns).text)) for label, value in rows], columns, prominent=_PROMINENT

@@ -56,7 +56,7 @@ def test_an_id_goes_below_only_where_it_must_be_ours() -> None:
         assert [line.plain for line in pairs([("Payee", cell(text))], None)] == [f"  Payee  {text}"]
 
 
-def test_amounts_stand_right_aligned_and_narrow_tables_become_blocks() -> None:
+def test_amounts_align_right_and_narrow_tables_become_blocks() -> None:
     rows = [[cell("5.00 USD"), cell("Acme " * 30)], [cell("1,250.00 USD"), cell("Bo")]]
     wide = [line.plain for line in rows_of(["amount", "payee"], rows, 200)]
     assert [line[:14] for line in wide] == ["        amount", "      5.00 USD", "  1,250.00 USD"]

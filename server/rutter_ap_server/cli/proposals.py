@@ -203,12 +203,11 @@ def _print_waiting(answer: ProposalAnswer) -> None:
     if one.state != State.HELD:
         return
     people = ", ".join(clean(approval.approver) for approval in one.approvals)
+    words = "Nothing was sent: something changed after the release, so it waits for a person again."
     if people:
-        show_text(
-            f"Released by {people}: {len(one.approvals)} of {one.approvals_needed}. Nothing was sent yet.", style=""
-        )
-    else:
-        show_text("Nothing was sent: something changed after the release, so it waits for a person again.", style="")
+        so_far = f"{len(one.approvals)} of {one.approvals_needed}"
+        words = f"Released by {people}: {so_far}. Nothing was sent yet; another approver must release it too."
+    show_text(words, style="")
 
 
 def _print_outcome(answer: ProposalAnswer, sending: str | None) -> None:

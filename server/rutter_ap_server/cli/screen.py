@@ -48,7 +48,8 @@ class Screen:
 
     def __init__(self, stream: TextIO) -> None:
         is_terminal = stream.isatty()
-        plain = not is_terminal or bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+        found = Console(file=stream, force_terminal=is_terminal)
+        plain = not is_terminal or found.no_color or found.is_dumb_terminal
         # Nothing in these texts is markup, an emoji or a number to colour: outsiders wrote some of them.
         self._console = _Console(
             file=stream,
@@ -58,7 +59,9 @@ class Screen:
             emoji=False,
             highlight=False,
         )
-        self.columns = max(self._console.width, _COLUMNS_MIN) if is_terminal else None
+        # Asked of the terminal itself: an exported COLUMNS may be that of another one.
+        columns = os.get_terminal_size(stream.fileno()).columns if is_terminal else 0
+        self.columns = max(columns or self._console.width, _COLUMNS_MIN) if is_terminal else None
 
     def show(self, lines: Sequence[Text]) -> None:
         """The lines as they are."""

@@ -18,6 +18,7 @@ from rutter_ap_server.cli.layout import visible
 from rutter_ap_server.cli.proposal_table import show_books
 from rutter_ap_server.cli.screen import show_statement
 from rutter_ap_server.clock import Clock
+from rutter_ap_server.guard.statement import CHANGED
 from rutter_ap_server.store.engine import Store
 from rutter_ap_server.store.states import State
 from rutter_ap_tools.money import Money
@@ -85,9 +86,37 @@ def test_a_statement_is_shown_whole_and_fits(tool: str, columns: int, home: Path
     assert [one for one in ids if one not in shown] == []
     as_people_write = {f"{Money.parse(one.replace(',', '').split()[0], 'USD').grouped}" for one in amounts}
     assert [one for one in as_people_write if one not in shown] == []
-    titles = ["HELD: Pay", "  Environment", "to record", "What follows", "Findings", "Checks", "Limits", "Prepared"]
+    titles = [
+        "HELD: Pay",
+        "  Environment",
+        "to record",
+        "What follows",
+        "\nFindings\n",
+        "Checks\n",
+        "Limits",
+        "Prepared",
+    ]
     places = [shown.index(title) for title in [*titles, "Release\n", "Identified by", "Next:"]]
     assert places == sorted(places)
+    if tool == "propose_payment_run":
+        assert "  ?   COULD NOT BE MADE: amount unusual for vendor" in shown
+        assert "? checks that" in shown
+
+
+def test_what_changed_since_a_void_release_comes_first(capsys: pytest.CaptureFixture[str]) -> None:
+    sections = [
+        Section(title="Proposal", rows=[["Action", "Pay 1.00 USD"], ["Id", "1"]]),
+        Section(title="Payment to record", rows=[["Amount", "1.00 USD"]]),
+        Section(title=CHANGED, columns=["what", "was", "is now"], rows=[["Payment to record: Bill", "open", "paid"]]),
+    ]
+    show_statement(Statement(digest="", sections=sections))
+    assert capsys.readouterr().out.splitlines()[:5] == [
+        "Pay 1.00 USD",
+        "  Findings  !! changed since it was released: 1",
+        "!! CHANGED SINCE IT WAS RELEASED",
+        "  what                     was   is now",
+        "  Payment to record: Bill  open  paid",
+    ]
 
 
 def test_in_a_pipe_every_row_is_one_line_without_colour(home: Path, rutter_ap: Terminal) -> None:
@@ -112,6 +141,7 @@ def test_without_colour_severity_is_still_marked(settings: dict[str, str], home:
         "  !!  NEEDS AN APPROVER  amount.unusual_for_vendor",
         "  !   NEEDS CONFIRMATION  policy.ask",
     ]
+    assert "  Findings     !! needs an approver: 2, ! needs confirmation: 1\n" in plain.shown
     assert at_terminal(home, "proposals", "show", proposal_id).shown == plain.shown
 
 

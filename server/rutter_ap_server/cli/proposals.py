@@ -13,7 +13,7 @@ from rutter_ap_server.cli.output import line, money, print_json
 from rutter_ap_server.cli.passcode import ask_line, ask_passcode, one_of
 from rutter_ap_server.cli.proposal_table import show_books
 from rutter_ap_server.cli.running import CHANNEL, app_command
-from rutter_ap_server.cli.screen import show_statement, show_table, show_text
+from rutter_ap_server.cli.screen import gist, show_statement, show_table, show_text
 from rutter_ap_server.guard.approvals import NotReleased
 from rutter_ap_server.guard.reports.proposal import full_answer
 from rutter_ap_server.store.engine import Tx
@@ -23,6 +23,7 @@ from rutter_ap_tools.errors import BadInput, NotFound
 from rutter_ap_tools.names import canonical_name
 from rutter_ap_tools.payments import RunPayment
 from rutter_ap_tools.proposals import ProposalAnswer
+from rutter_ap_tools.statement import Statement
 from rutter_ap_tools.text import clean, quote
 
 _AS = argument("--as", dest="name", default="", help="your name as an approver; needed when there are several")
@@ -80,7 +81,7 @@ async def approve(app: App, given: argparse.Namespace) -> int:
     seen.check()
     name = await _approver(app, given.name)
     await app.approvals.check_person(seen, name)
-    passcode = _ask_passcode("Release", seen.proposal, name)
+    passcode = _ask_passcode("Release", seen.proposal, seen.statement, name)
     done = await app.approvals.approve(seen, company, name=name, passcode=passcode, channel=CHANNEL)
     await _print(app, done, as_json=given.json)
     # Released but held for a second person is a success; an outcome that is not posted is not.
@@ -90,10 +91,10 @@ async def approve(app: App, given: argparse.Namespace) -> int:
 @app_command(PROPOSAL, _AS, _REASON, AS_JSON)
 async def decline(app: App, given: argparse.Namespace) -> int:
     """Shows a held proposal and declines it for good; the assistant hears the reason."""
-    proposal = await _shown(app, given.proposal, State.HELD)
+    proposal, statement = await _shown(app, given.proposal, State.HELD)
     name = await _approver(app, given.name)
     reason = given.reason or ask_line("Why do you decline it? The assistant hears this: ")
-    passcode = _ask_passcode("Decline", proposal, name)
+    passcode = _ask_passcode("Decline", proposal, statement, name)
     done = await app.approvals.decline(proposal.id, name=name, passcode=passcode, channel=CHANNEL, reason=reason)
     await _print(app, done, as_json=given.json)
     return 0
@@ -112,9 +113,9 @@ async def withdraw(app: App, given: argparse.Namespace) -> int:
 @app_command(PROPOSAL, _AS, argument("outcome", choices=["posted", "failed"], help="what the ledger shows"), AS_JSON)
 async def resolve(app: App, given: argparse.Namespace) -> int:
     """Settles an unknown outcome after a person checked the ledger."""
-    proposal = await _shown(app, given.proposal, State.UNKNOWN)
+    proposal, statement = await _shown(app, given.proposal, State.UNKNOWN)
     name = await _approver(app, given.name)
-    passcode = _ask_passcode(f"Settle as {given.outcome}", proposal, name)
+    passcode = _ask_passcode(f"Settle as {given.outcome}", proposal, statement, name)
     company = await app.company_of(proposal)
     done = await app.approvals.settle_by_hand(
         proposal.id, given.outcome, name=name, passcode=passcode, channel=CHANNEL, company=company
@@ -151,12 +152,13 @@ async def _approver(app: App, name: str) -> str:
     )
 
 
-async def _shown(app: App, reference: str, state: State) -> Proposal:
-    """The proposal, shown whole to the person who is about to act on it. Raises `NotReleased` in another state."""
+async def _shown(app: App, reference: str, state: State) -> tuple[Proposal, Statement]:
+    """Shows a proposal whole to the person who is about to act on it. Raises `NotReleased` in another state."""
     proposal = await proposal_named(app, reference)
-    show_statement((await _answer(app, proposal)).statement, sys.stderr, state=proposal.state)
+    statement = (await _answer(app, proposal)).statement
+    show_statement(statement, sys.stderr, state=proposal.state)
     _check_state(proposal, state)
-    return proposal
+    return proposal, statement
 
 
 def _check_state(proposal: Proposal, state: State) -> None:
@@ -169,10 +171,11 @@ def _check_state(proposal: Proposal, state: State) -> None:
         )
 
 
-def _ask_passcode(action: str, proposal: Proposal, name: str) -> str:
+def _ask_passcode(action: str, proposal: Proposal, statement: Statement, name: str) -> str:
     """The passcode, with what it is for right above it: the statement may have scrolled away."""
     where = f"{clean(proposal.company_name, 60)} ({proposal.environment})"
     show_text(f"{action}: {clean(proposal.summary, 1000)}; {where}", sys.stderr)
+    show_text(f"Findings: {gist(statement)}", sys.stderr)
     return ask_passcode(f"Passcode for {name}: ")
 
 

@@ -30,7 +30,7 @@ _AFTERWARDS = (
     "Release",
 )
 _ACTION, _AT_THE_END = "Action", ("Tool", "Id")
-_PROMINENT = ("Amount", "Total", "Environment")
+_PROMINENT = ("Amount", "Total", "Environment", FINDINGS)
 # Severity is said in words and in the number of marks; colour only repeats it.
 _MARKS = {
     Severity.REFUSE.label: ("!!!", "bold red"),
@@ -79,7 +79,11 @@ def show_statement(statement: Statement, stream: TextIO | None = None, *, state:
     """Every section of a statement, whole, after the proposal's state."""
     screen = Screen(stream or sys.stdout)
     for section in _in_order(statement.sections):
-        screen.show(list(_shown(section, screen.columns, f"{state.upper()}: " if state else "")))
+        if section.title == _HEADING:
+            said = f"{state.upper()}: " if state else ""
+            screen.show(list(_heading(section, screen.columns, said, gist(statement))))
+        else:
+            screen.show(list(_shown(section, screen.columns)))
     screen.show(list(_identified(statement.sections, screen.columns)))
 
 
@@ -101,10 +105,7 @@ def _in_order(sections: Sequence[Section]) -> list[Section]:
     return sorted(sections, key=lambda section: ranks.get(section.title, -1))
 
 
-def _shown(section: Section, columns: int | None, state: str) -> Iterator[Text]:
-    if section.title == _HEADING:
-        yield from _heading(section, columns, state)
-        return
+def _shown(section: Section, columns: int | None) -> Iterator[Text]:
     yield _title(section.title)
     if section.title == FINDINGS and section.columns:
         yield from _findings(section, columns)
@@ -122,14 +123,25 @@ def _title(title: str) -> Text:
     return Text(f"!! {title.upper()}" if is_change else title, "bold yellow" if is_change else BOLD)
 
 
-def _heading(section: Section, columns: int | None, state: str) -> Iterator[Text]:
-    """What, and in whose books; the rest of the heading identifies it and comes at the end."""
+def gist(statement: Statement) -> str:
+    """How many findings there are of each severity, and checks that nobody could make: what to look at below."""
+    found = [row[0] for one in statement.sections if one.title == FINDINGS and one.columns for row in one.rows]
+    missing = [
+        row for one in statement.sections if one.title == CHECKS for row in one.rows if row[0].startswith(_NOT_MADE)
+    ]
+    said = [f"!! {one.title.lower()}: {len(one.rows)}" for one in statement.sections if one.title == CHANGED]
+    said += [f"{mark.strip()} {label}: {found.count(label)}" for label, (mark, _) in _MARKS.items() if label in found]
+    said += [f"? checks that could not be made: {len(missing)}"] if missing else []
+    return ", ".join(said) or "none"
+
+
+def _heading(section: Section, columns: int | None, state: str, found: str) -> Iterator[Text]:
+    """What, in whose books, and how it looks; the rest of the heading identifies it and comes at the end."""
     said = dict(section.rows)
     yield from paragraph(state + for_people(said.get(_ACTION, "")), columns, hang=_HANG, style=BOLD)
     rows = [(label, value) for label, value in section.rows if label not in (_ACTION, *_AT_THE_END)]
-    yield from pairs(
-        [(label, Cell(_cell(value, columns).text)) for label, value in rows], columns, prominent=_PROMINENT
-    )
+    shown = [*((label, Cell(_cell(value, columns).text)) for label, value in rows), (FINDINGS, Cell(found))]
+    yield from pairs(shown, columns, prominent=_PROMINENT)
 
 
 def _identified(sections: Sequence[Section], columns: int | None) -> Iterator[Text]:
@@ -161,7 +173,11 @@ def _checks(section: Section, columns: int | None) -> Iterator[Text]:
     missing = [row for row in section.rows if row[0].startswith(_NOT_MADE)]
     for label, why in missing:
         yield from paragraph(
-            f"?   {label.upper()}: {for_people(why)}", columns, indent=INDENT, hang=4, style="bold yellow"
+            f"?   {label.replace(_NOT_MADE, _NOT_MADE.upper())}: {for_people(why)}",
+            columns,
+            indent=INDENT,
+            hang=4,
+            style="bold yellow",
         )
     for label, value in section.rows:
         if [label, value] not in missing:

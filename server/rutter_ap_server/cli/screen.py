@@ -172,13 +172,8 @@ def _checks(section: Section, columns: int | None) -> Iterator[Text]:
     """First what nobody could look at, then what was looked at and found right."""
     missing = [row for row in section.rows if row[0].startswith(_NOT_MADE)]
     for label, why in missing:
-        yield from paragraph(
-            f"?   {label.replace(_NOT_MADE, _NOT_MADE.upper())}: {for_people(why)}",
-            columns,
-            indent=INDENT,
-            hang=4,
-            style="bold yellow",
-        )
+        said = f"?   {label.replace(_NOT_MADE, _NOT_MADE.upper())}: {for_people(why)}"
+        yield from paragraph(said, columns, indent=INDENT, hang=_MARK_COLUMNS, style="bold yellow")
     for label, value in section.rows:
         if [label, value] not in missing:
             yield from paragraph(f"{label}: {value}", columns, indent=INDENT, hang=INDENT, style=DIM)

@@ -233,6 +233,18 @@ def test_a_person_approves_and_reads_what_became_of_it(home: Path) -> None:
     assert PASSCODE not in terminal.raw
 
 
+def test_after_a_run_its_outcome_is_told_in_a_few_lines(home: Path, rutter_ap: Terminal) -> None:
+    proposal_id = proposed(home, "propose_payment_run", due_to="2027-12-31")
+    first = rutter_ap("proposals", "approve", proposal_id, "--as", "Dana", typed=PASSCODE)
+    assert "Released by Dana: 1 of 2. Nothing was sent yet; another approver must release it too." in first.out
+    assert "payments posted" not in first.out
+    second = rutter_ap("proposals", "approve", proposal_id, "--as", "Sam", typed=f"{PASSCODE}, and Sam")
+    assert second.status == 0
+    assert second.out.startswith("POSTED: Pay 13 bills totaling 50,405.85 USD")
+    assert second.out.splitlines()[-1] == "13 of 13 payments posted"
+    assert rutter_ap("proposals", "show", proposal_id).out.count("  posted\n") == 13
+
+
 @pytest.mark.parametrize(
     ("case", "code", "step"),
     [

@@ -197,7 +197,7 @@ async def _print(app: App, proposal: Proposal, *, as_json: bool, whole: bool = F
         show_text(f"{clean(answer.company.name or answer.company.id, 60)} ({answer.environment})", style="")
         _print_waiting(answer)
     attempt = await app.store.read(lambda tx: tx.attempts.last(proposal.id))
-    _print_outcome(answer, attempt.reason if attempt is not None else "")
+    _print_outcome(answer, attempt.reason if attempt is not None else "", whole=whole)
 
 
 def _print_waiting(answer: ProposalAnswer) -> None:
@@ -213,7 +213,7 @@ def _print_waiting(answer: ProposalAnswer) -> None:
     show_text(words, style="")
 
 
-def _print_outcome(answer: ProposalAnswer, sending: str | None) -> None:
+def _print_outcome(answer: ProposalAnswer, sending: str | None, *, whole: bool) -> None:
     one = answer.proposal
     if one.closed_by:
         show_text(
@@ -221,14 +221,23 @@ def _print_outcome(answer: ProposalAnswer, sending: str | None) -> None:
         )
     if one.record:
         show_text(f"record: {one.record.kind} {one.record.id}", style="")
-    if answer.lines:
-        show_table(("amount", "payee", "bill", "due", "outcome"), [_payment(payment) for payment in answer.lines])
+    if answer.lines and one.state != State.HELD:
+        _print_payments(answer.lines, whole=whole)
     if sending:
         show_text(f"sending: {sending}", style="")
     if answer.release_url:
         line(f"approvals desk: {answer.release_url}")
     if step := _step(one.state, one.id):
         show_text(f"Next: {step}", style="")
+
+
+def _print_payments(payments: list[RunPayment], *, whole: bool) -> None:
+    """The payments of a run; after a release only how many are posted, and those that are not."""
+    posted = [one for one in payments if one.status == State.POSTED]
+    show_text(f"{len(posted)} of {len(payments)} payments posted", style="")
+    shown = payments if whole else [one for one in payments if one not in posted]
+    if shown:
+        show_table(("amount", "payee", "bill", "due", "outcome"), [_payment(one) for one in shown])
 
 
 def _payment(payment: RunPayment) -> tuple[str, ...]:

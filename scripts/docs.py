@@ -1,4 +1,4 @@
-"""Writes docs/reference.md, and the figures in README.md, from the program itself, so that they cannot be wrong.
+"""Writes docs/reference.md, the screens in docs/approving.md and the figures in README.md from the program itself.
 
 `--check` writes nothing, and fails when a file is not what would be written.
 """
@@ -16,9 +16,11 @@ from rutter_ap_server.guard.policy.codes import CODES
 from rutter_ap_server.settings import KNOWN
 from rutter_ap_tools.catalogue import CATALOGUE
 from rutter_ap_tools.schema import plain_schema
+from screens import screens
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "docs" / "reference.md"
+APPROVING = ROOT / "docs" / "approving.md"
 README = ROOT / "README.md"
 # What README says of the tools: how many there are, and what the list costs an assistant.
 _COUNT = re.compile(r"\d+ typed tools")
@@ -28,13 +30,17 @@ _COST = re.compile(r"about [\d,]+ tokens without output schemas, [\d,]+ with the
 def main(arguments: list[str]) -> int:
     """Writes or checks."""
     outdated = []
-    for path, text in ((REFERENCE, reference()), (README, readme(README.read_text(encoding="utf-8")))):
+    for path, text in (
+        (REFERENCE, reference()),
+        (APPROVING, approving(APPROVING.read_text(encoding="utf-8"), screens())),
+        (README, readme(README.read_text(encoding="utf-8"))),
+    ):
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             outdated.append(path)
             if "--check" not in arguments:
                 path.write_text(text, encoding="utf-8")
     if outdated and "--check" in arguments:
-        names = " and ".join(str(path.relative_to(ROOT)) for path in outdated)
+        names = ", ".join(str(path.relative_to(ROOT)) for path in outdated)
         sys.stderr.write(f"not current: {names}; run: make docs\n")
         return 1
     return 0
@@ -48,6 +54,15 @@ def readme(text: str) -> str:
     ):
         text, count = pattern.subn(figures, text)
         assert count == 1, f"README says once: {figures}"
+    return text
+
+
+def approving(text: str, taken: dict[str, str]) -> str:
+    """The page for approvers with the screens as they are now."""
+    for name, screen in taken.items():
+        place = re.compile(rf"(<!-- screen: {name} -->\n```text\n).*?(```\n)", flags=re.DOTALL)
+        text, count = place.subn(lambda found, screen=screen: f"{found[1]}{screen}{found[2]}", text)  # type: ignore[misc]
+        assert count == 1, f"docs/approving.md has one place for the screen {name}"
     return text
 
 

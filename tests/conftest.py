@@ -44,6 +44,7 @@ SLOW = (
     "cli/test_connections.py",
     "cli/test_demo.py",
     "cli/test_proposals.py",
+    "cli/test_screen.py",
     "connections/",
     "crash/",
     "docs/",

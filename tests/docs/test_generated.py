@@ -14,9 +14,10 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-@pytest.fixture(scope="module")
-def docs() -> ModuleType:
+@pytest.fixture
+def docs(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """scripts/docs.py, which is no package."""
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
     spec = importlib.util.spec_from_file_location("docs_script", ROOT / "scripts" / "docs.py")
     assert spec is not None
     assert spec.loader is not None

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import argparse
 import gc
+import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import NamedTuple
 
@@ -78,8 +80,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     typed = sys.argv[1:] if argv is None else list(argv)
     try:
         arguments = _parser(typed).parse_args(typed)
-        command: Command = arguments.command
-        return command.run(arguments)
+        status: int = arguments.command.run(arguments)
     except SettingsError as error:
         report_error(error)
         return 2
@@ -89,9 +90,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # The program reading our output has seen enough.
-        sys.stderr.close()
-        return 0
+        # Whoever reads our output left before the command was through.
+        _say_no_more()
+        return 1
+    return _with_all_said(status)
+
+
+def _with_all_said(status: int) -> int:
+    """The command's status, once its output is written: at the very end nobody could handle a closed pipe."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _say_no_more()
+    return status
+
+
+def _say_no_more() -> None:
+    """What is left to write goes nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        # In a test a stream need not be a file.
+        with suppress(OSError, ValueError):
+            os.dup2(nowhere, stream.fileno())
 
 
 def _parser(typed: Sequence[str]) -> argparse.ArgumentParser:

@@ -78,7 +78,7 @@ def report_error(error: ApError) -> None:
             note(f"  {finding.severity.label}: {for_people(finding.message)} [{finding.code}]")
     if isinstance(error, Ambiguous):
         for identifier, name in error.candidates:
-            note(f"  {identifier}  {clean(name, 60)}")
+            note(f"  {identifier}  {clean(name, 160)}")
     step = _STEPS.get(error.next_step, error.next_step)
     if step:
         note(f"Next: {for_people(step)}")

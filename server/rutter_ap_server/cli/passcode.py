@@ -15,8 +15,17 @@ from types import FrameType
 
 from rutter_ap_server.app import App
 from rutter_ap_server.cli.command import argument
+from rutter_ap_server.cli.output import note
 from rutter_ap_server.guard.approvers import Proof
-from rutter_ap_tools.errors import BadInput
+from rutter_ap_tools.errors import BadInput, PersonError
+
+
+class NoInput(PersonError):
+    """A question was closed instead of answered: Ctrl-D, or a pipe that ended."""
+
+    code = "input.ended"
+    default_next_step = "Run the command again to answer it."
+
 
 ACTING = argument(
     "--as", dest="acting", metavar="NAME", default="", help="your own name as an approver; needed if there are several"
@@ -25,10 +34,13 @@ ACTING = argument(
 
 def ask_passcode(prompt: str) -> str:
     """From the terminal, unseen; from a pipe only where there is no terminal, for scripts an operator owns."""
-    if sys.stdin.isatty():
+    if not sys.stdin.isatty():
+        return _read_line().rstrip("\r\n")
+    try:
         with _interrupted_at_once():
             return getpass.getpass(prompt, stream=sys.stderr)
-    return sys.stdin.readline().rstrip("\r\n")
+    except EOFError:
+        raise _ended() from None
 
 
 def ask_line(prompt: str) -> str:
@@ -38,7 +50,21 @@ def ask_line(prompt: str) -> str:
     sys.stderr.write(prompt)
     sys.stderr.flush()
     with _interrupted_at_once():
-        return sys.stdin.readline().strip()
+        return _read_line().strip()
+
+
+def _read_line() -> str:
+    line = sys.stdin.readline()
+    if not line:
+        raise _ended()
+    return line
+
+
+def _ended() -> NoInput:
+    # The cursor stands after the question.
+    if sys.stdin.isatty():
+        note("")
+    return NoInput("the input ended before the question was answered; nothing was released, declined or changed")
 
 
 @contextmanager

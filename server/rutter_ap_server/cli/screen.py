@@ -26,8 +26,12 @@ def show_statement(statement: Statement, stream: TextIO | None = None) -> None:
     console = _console(stream or sys.stdout)
     for section in statement.sections:
         console.print(Text(section.title, style="bold"))
-        shown = _table(section.columns, section.rows) if section.columns else _pairs(section)
-        console.print(Padding(shown, (0, 0, 0, 2)))
+        shown = (
+            _table(section.columns, section.rows)
+            if section.columns
+            else _pairs(section, None if console.width == _PIPE_COLUMNS else _LABEL_COLUMNS_MAX)
+        )
+        console.print(Padding(shown, (0, 0, 0, 2), expand=False))
 
 
 def show_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -41,9 +45,9 @@ def _console(stream: TextIO) -> Console:
     return Console(file=stream, width=width, markup=False, emoji=False, highlight=False, soft_wrap=False)
 
 
-def _pairs(section: Section) -> Table:
+def _pairs(section: Section, label_columns_max: int | None) -> Table:
     grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(max_width=_LABEL_COLUMNS_MAX)
+    grid.add_column(max_width=label_columns_max, overflow="fold")
     grid.add_column(overflow="fold")
     for label, value in section.rows:
         grid.add_row(Text(label), _text(value))

@@ -1,4 +1,4 @@
-"""Every write there is with all its fields filled, and all that the ledger shows about it: what a statement must show."""
+"""Every write there is with all its fields filled, and what the ledger shows about it."""
 
 from __future__ import annotations
 

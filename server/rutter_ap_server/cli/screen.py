@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import TextIO
 
 from rich.console import Console
@@ -60,7 +61,10 @@ class Screen:
             highlight=False,
         )
         # Asked of the terminal itself: an exported COLUMNS may be that of another one.
-        columns = os.get_terminal_size(stream.fileno()).columns if is_terminal else 0
+        columns = 0
+        if is_terminal:
+            with suppress(OSError):
+                columns = os.get_terminal_size(stream.fileno()).columns
         self.columns = max(columns or self._console.width, _COLUMNS_MIN) if is_terminal else None
 
     def show(self, lines: Sequence[Text]) -> None:

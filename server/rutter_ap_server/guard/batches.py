@@ -5,6 +5,7 @@ from __future__ import annotations
 from rutter_ap_server.guard import journal
 from rutter_ap_server.guard.journal import CompanyOf
 from rutter_ap_server.guard.judgement import Judgement, covers_of
+from rutter_ap_server.guard.statement import body_of, sealed
 from rutter_ap_server.store.canonical import canonical
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_server.store.proposals import Approval, Proposal
@@ -42,6 +43,8 @@ def open_members(tx: Tx, run: Proposal, judgement: Judgement, approvals: tuple[A
             run_id=run.id,
         )
         journal.propose(tx, line, judged)
+        as_released = sealed(judged.sections)
+        tx.proposals.keep_statement(line.id, as_released.digest, body_of(as_released))
         # A line is released for what was found of it and of the run as a whole, and for nothing found later.
         covers = covers_of(judged.requires | judgement.requires)
         for approval in approvals:

@@ -247,7 +247,12 @@ def _assess_batch(
     return Judgement(
         ordered,
         policy.version,
-        digest({"lines": sorted(f"{member.digest}:{alone.fingerprint}" for member, alone in parts)}),
+        digest(
+            {
+                "fields": prepared.fields,
+                "lines": sorted(f"{member.digest}:{alone.fingerprint}" for member, alone in parts),
+            }
+        ),
         parts=parts,
         passed=passed,
         unchecked=tuple(unchecked),

@@ -26,6 +26,9 @@ from rutter_ap_tools.statement import Section, Statement
 from rutter_ap_tools.text import clean
 
 FINDINGS, CHECKS, CHANGED = "Findings", "Checks", "Changed since it was released"
+FOLLOWS, KNOWN = "What follows", "What is known"
+# A release is not bound to these, so a change of them does not explain why it is void.
+_NOT_BOUND = (FOLLOWS, KNOWN)
 _CHANGED_COLUMNS = ("what", "was", "is now")
 
 
@@ -41,10 +44,10 @@ def judged_sections(
     found = [(one.severity.label, one.message, one.code) for one in findings]
     return (
         *words.fields,
-        *((pairs("What follows", words.follows),) if words.follows else ()),
+        *((pairs(FOLLOWS, words.follows),) if words.follows else ()),
         columns(FINDINGS, ("requires", "finding", "code"), found) if found else pairs(FINDINGS, [("Findings", "none")]),
         pairs(CHECKS, checks),
-        *((pairs("What is known", words.known),) if words.known else ()),
+        *((pairs(KNOWN, words.known),) if words.known else ()),
     )
 
 
@@ -217,8 +220,17 @@ def _who(tx: Tx, proposal: Proposal, policy: Policy | None) -> str:
 def _changes(tx: Tx, proposal: Proposal, judged: Sequence[Section]) -> list[tuple[str, str, str]]:
     """What differs from what was last released, if that release is void."""
     void = tx.proposals.last_voided(proposal.id) if proposal.state == State.HELD else None
-    body = tx.proposals.statements(proposal.id).get(void.statement) if void is not None else None
-    return list(differences(_sections(body), judged)) if body is not None else []
+    if void is None:
+        return []
+    kept = tx.proposals.statements(proposal.id)
+    # A line of a run was released with the run's statement; its own was kept when the run was opened.
+    of_line = next(iter(kept.values()), None) if proposal.run_id is not None else None
+    body = kept.get(void.statement, of_line)
+    found = list(differences(_sections(body), judged)) if body is not None else []
+    names_it = any(not what.startswith(_NOT_BOUND) for what, _, _ in found)
+    if not names_it and not proposal.requires <= void.covers:
+        found.append(("Facts behind it", "as released", "changed in something that is not shown here"))
+    return found
 
 
 def _sections(body: str) -> list[Section]:

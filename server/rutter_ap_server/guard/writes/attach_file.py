@@ -38,6 +38,7 @@ from rutter_ap_server.guard.writes.wording import (
     exact,
     named,
     pairs,
+    plain,
 )
 from rutter_ap_server.rutter.models.attachments import Attachment
 from rutter_ap_server.rutter.outcomes import WriteOutcome
@@ -172,7 +173,7 @@ class AttachFileWrite(Write[AttachmentFacts]):
             ("Bill", bill_row(facts.seen.bill, said.take("bill_id"))),
             ("File name", exact(said.take("file_name"))),
             ("From", exact(said.take("path"))),
-            ("Size", f"{said.take('bytes')} bytes"),
+            ("Size", f"{plain(said.take('bytes'))} bytes"),
             ("SHA-256", named(None, said.take("sha256"))),
             *said.rest(),
         ]

@@ -49,6 +49,7 @@ from rutter_ap_server.guard.writes.wording import (
     names_in,
     pairs,
     payee_words,
+    plain,
 )
 from rutter_ap_server.reads.amounts import ledger_money
 from rutter_ap_server.reads.history import bills_of
@@ -178,7 +179,7 @@ class CreateBillWrite(Write[BillFacts]):
             ("Number", exact(said.take("document_number"))),
             ("Issue date", day_words(said.take("issue_date"))),
             ("Due date", day_words(said.take("due_date") or "none")),
-            ("Currency", currency),
+            ("Currency", plain(currency)),
             ("Sum of the lines", line_sum(lines, currency)),
             *sums_rows(said, currency, facts.seen.rates),
             ("Memo", exact(said.take("memo"))),

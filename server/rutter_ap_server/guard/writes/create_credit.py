@@ -62,6 +62,7 @@ from rutter_ap_server.guard.writes.wording import (
     names_in,
     pairs,
     payee_words,
+    plain,
 )
 from rutter_ap_server.reads.amounts import ledger_money
 from rutter_ap_server.reads.history import HISTORY_PAGES_MAX
@@ -239,7 +240,7 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
             ("Vendor", payee_words(facts.seen.vendor, said.take("vendor_id"), prepared.vendor_name)),
             ("Number", exact(said.take("document_number"))),
             ("Issue date", day_words(said.take("issue_date"))),
-            ("Currency", currency),
+            ("Currency", plain(currency)),
             ("Sum of the lines", line_sum(lines, currency)),
             *sums_rows(said, currency, facts.seen.rates),
             ("Memo", exact(said.take("memo"))),

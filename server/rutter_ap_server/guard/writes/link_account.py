@@ -31,6 +31,7 @@ from rutter_ap_server.guard.writes.wording import (
     account_words,
     exact,
     pairs,
+    plain,
 )
 from rutter_ap_server.rutter.models.accounts import Account, AccountCreate, AccountExtras
 from rutter_ap_server.rutter.models.base import given
@@ -169,7 +170,7 @@ class LinkAccountWrite(Write[LinkFacts]):
         rows += [(f"New account: {name.replace('_', ' ')}", exact(value)) for name, value in new.items()]
         return Description(
             fields=(pairs("Account to link", [*rows, *said.rest()]),),
-            follows=(("Later calls", f"Calls that name no account use it as the {role} account from then on."),),
+            follows=(("Later calls", f"Calls that name no account use it as the {plain(role)} account from then on."),),
         )
 
     async def draft(self, prepared: PreparedWrite, company: Company) -> Account | AccountCreate:

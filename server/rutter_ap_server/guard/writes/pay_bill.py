@@ -54,6 +54,7 @@ from rutter_ap_server.guard.writes.wording import (
     exact,
     pairs,
     payee_words,
+    plain,
 )
 from rutter_ap_server.reads.amounts import ledger_money
 from rutter_ap_server.rutter.models.payments import AllocationDraft, BillPaymentCreate
@@ -242,7 +243,7 @@ class PayBillWrite(Write[PaymentFacts]):
         rows = [
             ("Payee", payee_words(seen.vendor, said.take("vendor_id"), prepared.vendor_name)),
             ("Bill", bill_row(seen.bill, said.take("bill_id"))),
-            ("Amount", f"{said.take('amount')} {said.take('currency')}"),
+            ("Amount", f"{plain(said.take('amount'))} {plain(said.take('currency'))}"),
             ("From account", account_words(seen.account, said.take("account_id"))),
             ("Payment date", day_words(said.take("date"))),
             ("Memo", exact(said.take("memo"))),

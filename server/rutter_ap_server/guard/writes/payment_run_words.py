@@ -22,6 +22,7 @@ from rutter_ap_server.guard.writes.wording import (
     named,
     pairs,
     payee_words,
+    plain,
 )
 from rutter_ap_tools.money import Money
 
@@ -53,7 +54,7 @@ def describe_run(prepared: PreparedWrite, members: Sequence[MemberWords]) -> Des
         columns("Total for each vendor", _VENDORS, _vendors(members, currency)),
     ]
     if count:
-        out = [(named(None, one["bill_id"]), exact(one["number"]), one["reason"]) for one in left_out]
+        out = [_left_out(Fields(one)) for one in left_out]
         sections.append(columns(f"Bills left out: {count}, of which are listed {len(out)}", _LEFT_OUT, out))
     return Description(fields=tuple(sections), follows=(NO_BANK_TRANSFER,))
 
@@ -71,15 +72,21 @@ def _payments(members: Sequence[MemberWords], lines: dict[str, dict[str, Any]], 
             payee += f", named {exact(name)} when proposed"
         rows.append(
             (
-                f"{amount} {currency}",
+                f"{plain(amount)} {plain(currency)}",
                 payee,
                 bill_row(seen.bill, bill),
                 exact(number),
-                due or "none",
+                plain(due) if due else "none",
                 f"will not be paid: {member.skipped}" if member.skipped else found or "none",
             )
         )
     return rows
+
+
+def _left_out(said: Fields) -> tuple[str, str, str]:
+    """A bill that is not in the run; what nobody put into words follows the reason."""
+    bill, number, reason = named(None, said.take("bill_id")), exact(said.take("number")), plain(said.take("reason"))
+    return bill, number, "; ".join([reason, *(f"{label} {text}" for label, text in said.rest())])
 
 
 def _largest_first(member: MemberWords) -> tuple[Decimal, str]:

@@ -32,6 +32,7 @@ from rutter_ap_server.guard.writes.wording import (
     named,
     names_in,
     pairs,
+    plain,
 )
 from rutter_ap_server.reads.amounts import ledger_money
 from rutter_ap_server.rutter.models.bills import Bill
@@ -150,7 +151,7 @@ class RemoveCreditWrite(Write[RemovalFacts]):
             ("Credit", names_in(facts.names, said.take("credit_id"))),
             ("Bill", bill_row(seen.bill, said.take("bill_id"))),
             ("Vendor", named(None, said.take("vendor_id"))),
-            ("Amount", f"{said.take('amount')} {said.take('currency')}"),
+            ("Amount", f"{plain(said.take('amount'))} {plain(said.take('currency'))}"),
             ("Applied on", days),
             *said.rest(),
         ]

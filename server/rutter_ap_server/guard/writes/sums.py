@@ -10,7 +10,7 @@ from typing import Any
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.prepared import PreparedWrite
-from rutter_ap_server.guard.writes.wording import Fields, Row
+from rutter_ap_server.guard.writes.wording import Fields, Row, plain
 from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
 from rutter_ap_server.rutter.abilities import Support, abilities_of
 from rutter_ap_server.rutter.models.bills import BillLine
@@ -75,18 +75,22 @@ def sums_rows(said: Fields, currency: str, rates: Sequence[TaxFact]) -> list[Row
     """What a document comes to, in words, and what its lines mean."""
     kept = said.take("expected") or {}
     inclusive, total = said.take("tax_inclusive"), said.take("total")
-    shown = [(name.capitalize(), f"{kept[name]} {currency}" if kept[name] else "not known") for name in _SUMS if kept]
+    shown = [
+        (name.capitalize(), f"{plain(kept[name])} {plain(currency)}" if kept[name] else "not known")
+        for name in _SUMS
+        if kept
+    ]
     percents = (f"{clean(one.name, 200)} {one.binding['rate'] or 'not shown'} %" for one in rates)
     rows = [
         *shown,
         ("Amounts on the lines", "include tax" if inclusive else "are without tax"),
-        ("Total on the document", f"{total} {currency}" if total else "not given"),
+        ("Total on the document", f"{plain(total)} {plain(currency)}" if total else "not given"),
         ("Tax rates", "; ".join(percents) or "none"),
     ]
     if kept.get("unknown"):
-        rows.append(("Tax cannot be known", kept["unknown"]))
+        rows.append(("Tax cannot be known", plain(kept["unknown"])))
     if kept.get("taxed_lines"):
-        rows.append(("Lines with tax", str(kept["taxed_lines"])))
+        rows.append(("Lines with tax", plain(kept["taxed_lines"])))
     return rows
 
 

@@ -45,6 +45,7 @@ from rutter_ap_server.guard.writes.wording import (
     lines_table,
     pairs,
     payee_words,
+    plain,
 )
 from rutter_ap_server.reads.amounts import ledger_money
 from rutter_ap_server.reads.history import bills_of
@@ -196,17 +197,17 @@ class UpdateBillWrite(Write[ChangeFacts]):
         rows = [
             ("Bill", bill_row(seen.bill, said.take("bill_id"))),
             ("Vendor", payee_words(facts.vendor, seen.bill.vendor_id, prepared.vendor_name)),
-            ("Currency", currency or seen.bill.total.currency),
+            ("Currency", plain(currency or seen.bill.total.currency)),
             *(sums_rows(said, currency, seen.rates) if "lines" in changes else ()),
             *said.rest(),
         ]
-        plain = {name: value for name, value in changes.items() if name != "lines"}
+        values = {name: value for name, value in changes.items() if name != "lines"}
         sections = [
             pairs("Bill to change", rows),
             columns(
                 "Changes",
                 ("field", "now", "afterwards"),
-                [(name.replace("_", " "), exact(now.get(name)), exact(value)) for name, value in plain.items()],
+                [(name.replace("_", " "), exact(now.get(name)), exact(value)) for name, value in values.items()],
             ),
         ]
         if "lines" in changes:

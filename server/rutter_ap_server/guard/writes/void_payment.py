@@ -42,6 +42,7 @@ from rutter_ap_server.guard.writes.wording import (
     day_words,
     named,
     pairs,
+    plain,
 )
 from rutter_ap_server.reads.amounts import ledger_money
 from rutter_ap_server.rutter.errors import NotFoundUpstream
@@ -195,12 +196,12 @@ class VoidPaymentWrite(Write[VoidFacts]):
             ("Amount", str(prepared.money) if prepared.money else "not shown"),
             ("Payee", named(None, said.take("payee_id"))),
             ("Payment date", day_words(seen.paid_on) if seen.paid_on else "not shown by this ledger"),
-            ("Currency", currency),
+            ("Currency", plain(currency)),
             ("Bills", bills or "none"),
             ("Also undone", "; ".join(seen.settles_more) or "nothing else"),
             *said.rest(),
         ]
-        settles = [(named(None, bill_id), f"{amount} {currency}") for bill_id, amount in shares]
+        settles = [(named(None, bill_id), f"{plain(amount)} {plain(currency)}") for bill_id, amount in shares]
         table = columns("What it settles", ("bill", "amount"), settles)
         due = [(bill_words(bill), f"{bill.due} due now") for bill in seen.bills]
         return Description(

@@ -68,21 +68,27 @@ def exact(text: Any) -> str:
         return "none"
     said = str(text)
     shown = quote(said, _CHARACTERS_MAX)
-    return shown if shown == f"‹{said}›" else f"{shown} (exactly: {json.dumps(said)})"
+    return shown if shown == f"‹{said}›" else f"{shown} (exactly: {_escaped(json.dumps(said))})"
+
+
+def plain(text: Any) -> str:
+    """A value of the ledger's or of ours without marks, such as an id or an amount; with them if it hides anything."""
+    said = str(text)
+    return said if clean(said, _CHARACTERS_MAX) == said else exact(said)
 
 
 def named(name: str | None, record_id: Any) -> str:
     """A record by its name and id, or by its id alone."""
     if not record_id:
         return "none"
-    shown = clean(str(record_id), _CHARACTERS_MAX)
+    shown = plain(record_id)
     return f"{clean(name, _CHARACTERS_MAX)} ({shown})" if name and name != record_id else shown
 
 
 def day_words(day: Any) -> str:
     """A date with its weekday. Nothing relative to today, because a release must not change at midnight."""
     try:
-        return f"{day} ({date.fromisoformat(str(day)):%A})"
+        return f"{plain(day)} ({date.fromisoformat(str(day)):%A})"
     except ValueError:
         return exact(day)
 
@@ -133,14 +139,14 @@ def lines_table(title: str, lines: Sequence[Mapping[str, Any]], currency: str, n
 def line_sum(lines: Sequence[Mapping[str, Any]], currency: str) -> str:
     """What the lines add up to, as they are sent."""
     total = sum((Decimal(line["amount"]) for line in lines), Decimal(0))
-    return f"{total:f} {currency}"
+    return f"{total:f} {plain(currency)}"
 
 
 def _cell(name: str, value: Any, currency: str, names: Mapping[str, str]) -> str:
     if value in (None, ""):
         return ""
     if name == "amount":
-        return f"{value} {currency}"
+        return f"{plain(value)} {plain(currency)}"
     if name == "account" or name in DIMENSIONS:
         return names_in(names, value)
     return exact(value) if name == "description" else _plain(value)
@@ -166,4 +172,9 @@ async def names_for(company: Company, wanted: Iterable[tuple[str, str]]) -> dict
 def _plain(value: Any) -> str:
     if isinstance(value, str):
         return exact(value)
-    return "none" if value in (None, [], ()) else canonical(value)
+    return "none" if value in (None, [], ()) else _escaped(canonical(value))
+
+
+def _escaped(spelled: str) -> str:
+    """JSON without two spaces in a row, which a page or a terminal may show as one."""
+    return spelled.replace("  ", " \\u0020")

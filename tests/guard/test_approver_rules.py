@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from rutter_ap_server.guard.approvals import NotReleased, prepared_by
+from rutter_ap_server.guard.approvals import NotReleased
+from rutter_ap_server.guard.authorize import prepared_by
 from rutter_ap_server.rutter.models.vendors import VendorUpdate
 from rutter_ap_tools.attachments import AttachFile
 from rutter_ap_tools.bills import CreateBill, GetBill, NewBillLine

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from datetime import datetime
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard import journal
 from rutter_ap_server.guard.approvers import Approvers, NotReleased, still_active
-from rutter_ap_server.guard.authorize import LEASE_SECONDS, people_of, release_lease, valid_approvals
+from rutter_ap_server.guard.authorize import LEASE_SECONDS, people_of, prepared_by, release_lease, valid_approvals
 from rutter_ap_server.guard.dispatch import Dispatcher
 from rutter_ap_server.guard.judgement import covers_of
 from rutter_ap_server.guard.policy import Policy
@@ -205,13 +204,6 @@ def _check_first_time(people: Collection[str], approver_id: str) -> None:
             code="approval.same_person",
             next_step="Another approver must release it.",
         )
-
-
-def prepared_by(preparer: str, approver: str) -> bool:
-    """Whether both names belong to one person: the preparer's own, or the one a client gave in parentheses."""
-    inner = re.fullmatch(r"assistant \((.*)\)", preparer)
-    names = {canonical_name(preparer), canonical_name(inner.group(1)) if inner else ""} - {""}
-    return canonical_name(approver) in names
 
 
 def _check_not_refused(proposal: Proposal) -> None:

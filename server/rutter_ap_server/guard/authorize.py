@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,6 +19,7 @@ from rutter_ap_server.store.engine import Tx
 from rutter_ap_server.store.proposals import Approval, Proposal
 from rutter_ap_server.store.states import SENDING_STATES, State
 from rutter_ap_tools.findings import Severity
+from rutter_ap_tools.names import canonical_name
 
 LEASE_SECONDS = 120
 _PASSING = ("bill.in_flight", "freeze.active", *{window.code: None for window in WINDOWS})
@@ -101,6 +103,19 @@ def authorize(
     return True
 
 
+def is_still_released(
+    tx: Tx, write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], policy: Policy, proposal: Proposal
+) -> bool:
+    """Whether a write that was sent and lost would be sent today: no rule refuses it, and its releases still count.
+
+    Its reservation stands, so the rolling limits are not asked again.
+    """
+    judgement = assess(
+        tx, write, prepared, facts, policy, except_id=proposal.id, in_flight_states=SENDING_STATES, with_limits=False
+    )
+    return is_sufficient(proposal, judgement, valid_approvals(tx, proposal, policy))
+
+
 def is_sufficient(proposal: Proposal, judgement: Judgement, approvals: tuple[Approval, ...]) -> bool:
     """Whether the releases given cover this judgement: enough distinct people, for all that was written and found.
 
@@ -122,7 +137,7 @@ def people_of(approvals: Iterable[Approval]) -> set[str]:
 
 
 def valid_approvals(tx: Tx, proposal: Proposal, policy: Policy) -> tuple[Approval, ...]:
-    """The releases of people who may still release this; removed or no longer permitted approvers do not count."""
+    """The releases of people who may still release this; who was removed, or may not any more, does not count."""
     names = {approver.id: approver.name for approver in tx.approvers.active()}
     # A line was released as part of its run, or on its own after it was held: permission for either is enough.
     run = tx.proposals.get(proposal.run_id) if proposal.run_id is not None else None
@@ -133,12 +148,20 @@ def valid_approvals(tx: Tx, proposal: Proposal, policy: Policy) -> tuple[Approva
         if one.channel == "chat"
         or (
             one.approver_id in names
+            and (policy.preparer_may_approve or not prepared_by(proposal.preparer, names[one.approver_id]))
             and any(
                 policy.may_release(names[one.approver_id], of.tool, owed_with(tx, of, policy)) is None
                 for of in released_as
             )
         )
     )
+
+
+def prepared_by(preparer: str, approver: str) -> bool:
+    """Whether both names belong to one person: the preparer's own, or the one a client gave in parentheses."""
+    inner = re.fullmatch(r"assistant \((.*)\)", preparer)
+    names = {canonical_name(preparer), canonical_name(inner.group(1)) if inner else ""} - {""}
+    return canonical_name(approver) in names
 
 
 def is_permanent(judgement: Judgement) -> bool:

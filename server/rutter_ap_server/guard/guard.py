@@ -51,6 +51,7 @@ from rutter_ap_server.store.states import IN_FLIGHT_STATES, State
 from rutter_ap_tools.errors import Refused
 from rutter_ap_tools.findings import Severity
 from rutter_ap_tools.statement import Statement, render_statement
+from rutter_ap_tools.text import clean
 from rutter_ap_tools.wire import WriteArguments, WriteResult
 
 
@@ -86,6 +87,10 @@ class Guard:
                 # again.
                 earlier = await self.dispatcher.dispatch(earlier.id, company, interaction)
             return await self._answer(earlier)
+        waiting = None if request.dry_run else await self._waiting(prepared)
+        if waiting is not None:
+            # What was filled in then stays: people must not be asked about one day and shown another.
+            prepared = PreparedWrite.of(waiting)
         judgement = await self._judge(
             write, prepared, company, policy, with_limits=request.dry_run
         )  # 2. facts  3. judge
@@ -120,6 +125,15 @@ class Guard:
         def look(tx: Tx) -> Proposal | None:
             latest = tx.proposals.latest_with_digest(prepared.company_id, prepared.digest)
             return latest if latest is not None and latest.state in IN_FLIGHT_STATES else None
+
+        return await self.store.read(look)
+
+    async def _waiting(self, prepared: PreparedWrite) -> Proposal | None:
+        """The held proposal for the same write, unless its time is up."""
+
+        def look(tx: Tx) -> Proposal | None:
+            found = tx.proposals.open_with_digest(prepared.company_id, prepared.digest)
+            return found if found is not None and found.state == State.HELD and found.expires_at > tx.now else None
 
         return await self.store.read(look)
 
@@ -192,7 +206,7 @@ class Guard:
 
         def note(tx: Tx) -> str:
             tx.proposals.keep_statement(proposal.id, shown.digest, body_of(shown))
-            return tx.questions.ask(proposal.id, proposal.fingerprint, valid, statement=shown.digest)
+            return tx.questions.ask(proposal.id, proposal.bound_to, valid, statement=shown.digest)
 
         question_id = await self.store.write(note)
         typed = proposal.money if policy.asking.must_be_typed(proposal.money) else None
@@ -208,7 +222,7 @@ class Guard:
         """
 
         def consume(tx: Tx) -> tuple[bool, Proposal]:
-            taken = tx.questions.answer(question_id, proposal.id, proposal.fingerprint, answer.value)
+            taken = tx.questions.answer(question_id, proposal.id, proposal.bound_to, answer.value)
             if not taken:
                 return False, journal.get(tx, proposal.id)
             statement = tx.questions.statement(question_id)
@@ -237,5 +251,5 @@ def _released(tx: Tx, proposal: Proposal, channel: str) -> Proposal:
 
 def _question(proposal: Proposal, shown: Statement) -> str:
     """The question with the whole statement: a person must not confirm what they were not shown."""
-    where = f"{proposal.company_name} ({proposal.environment})"
+    where = f"{clean(proposal.company_name, 200)} ({proposal.environment})"
     return f"{proposal.summary}? Company: {where}.\n{render_statement(shown)}"

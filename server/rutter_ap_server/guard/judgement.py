@@ -42,15 +42,15 @@ class Judgement:
 
     @property
     def requires(self) -> frozenset[str]:
-        """What a release must cover: the write with its facts, and every finding that needs an approver.
+        """What a release must cover: the write with its facts, and every finding that needs a person.
 
         A release given for more still counts, so a finding that has gone, or a bill of a run that was paid meanwhile,
         voids nothing; one that is new voids every release.
         """
         if not self.parts:
-            return frozenset({f"facts:{self.fingerprint}", *_needing_approval(self.findings)})
+            return frozenset({f"facts:{self.fingerprint}", *_needing_a_person(self.findings)})
         of_members = {f"{part.digest}:{key}" for part, judged in self.parts for key in judged.requires}
-        return frozenset(of_members | _needing_approval(self.of_the_whole))
+        return frozenset(of_members | _needing_a_person(self.of_the_whole))
 
     @property
     def verdict(self) -> Severity:
@@ -72,5 +72,5 @@ def covers_of(requires: Iterable[str]) -> frozenset[str]:
     return frozenset(keys | less)
 
 
-def _needing_approval(findings: Iterable[Finding]) -> set[str]:
-    return {one.code for one in findings if one.severity >= Severity.APPROVE}
+def _needing_a_person(findings: Iterable[Finding]) -> set[str]:
+    return {one.code for one in findings if one.severity >= Severity.ASK}

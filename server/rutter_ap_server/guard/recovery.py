@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from rutter_ap_server.companies.company import Company
-from rutter_ap_server.guard.authorize import LEASE_SECONDS, release_lease, return_to_queue
+from rutter_ap_server.guard.authorize import LEASE_SECONDS, is_still_released, release_lease, return_to_queue
 from rutter_ap_server.guard.batches import settle_batch
 from rutter_ap_server.guard.dispatch import DOUBTFUL_MAX, OF_ONE_BILL, Dispatcher, in_order
 from rutter_ap_server.guard.gathering import gather_facts
@@ -130,16 +130,19 @@ class Recovery:
     async def _may_send_again(
         self, write: Write[Any], prepared: PreparedWrite, proposal: Proposal, company: Company, attempt: Attempt
     ) -> bool:
-        now, frozen_by = await self._store.read(lambda tx: (tx.now, tx.controls.frozen_by()))
-        age = now - attempt.at
-        if frozen_by is not None or not timedelta(0) <= age < KEY_KEPT_SURELY or attempt.upstream_id is not None:
+        """Whether the ledger is as it was, and the write would be released and sent today as it was then."""
+        age = await self._store.read(lambda tx: tx.now) - attempt.at
+        if not timedelta(0) <= age < KEY_KEPT_SURELY or attempt.upstream_id is not None:
             return False
         try:
-            facts = await gather_facts(write, prepared, company, None)
+            policy = self._dispatcher.policy.read()
+            facts = await gather_facts(write, prepared, company, policy)
         except ApError:
             return False
         assert isinstance(facts, Facts)
-        return fingerprint_of(write, prepared, facts) == proposal.fingerprint and facts.before == attempt.before
+        if fingerprint_of(write, prepared, facts) != proposal.fingerprint or facts.before != attempt.before:
+            return False
+        return await self._store.read(lambda tx: is_still_released(tx, write, prepared, facts, policy, proposal))
 
 
 def _is_still_ours(tx: Tx, proposal_id: str, lease: str) -> bool:

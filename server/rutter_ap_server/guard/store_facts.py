@@ -138,10 +138,15 @@ def _overlapping_held(
 
 
 def _in_doubt(tx: Tx, write: Write[Any], prepared: PreparedWrite, except_id: str | None) -> tuple[Proposal, ...]:
-    """Payments to the same vendor that may or may not have been booked, those released together with it left out."""
+    """Payments to the same vendor that may or may not have been booked, those released together with it left out.
+
+    One that was sent itself is not held back by the others: all of them would wait for each other.
+    """
     if not write.counts_against_limits or prepared.vendor_id is None:
         return ()
     own = tx.proposals.get(except_id) if except_id is not None else None
+    if own is not None and tx.attempts.last(own.id) is not None:
+        return ()
     run_id = own.run_id if own is not None else None
     found = tx.proposals.of_vendor(prepared.company_id, prepared.vendor_id, [State.UNKNOWN])
     return tuple(

@@ -8,6 +8,7 @@ from rutter_ap_server.guard.reports.proposal import find_proposal, full_answer
 from rutter_ap_server.guard.views import Views
 from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.proposals import Proposal
+from rutter_ap_server.store.states import State
 from rutter_ap_tools.errors import AssistantError
 from rutter_ap_tools.proposals import ProposalAnswer, WithdrawProposal
 from rutter_ap_tools.text import clean
@@ -29,6 +30,12 @@ async def withdraw_proposal(
                 "another assistant or person proposed this",
                 code="proposal.not_yours",
                 next_step="Ask the person; they can decline or withdraw it with `rutter-ap proposals`.",
+            )
+        if current.state == State.HELD and tx.proposals.approvals(found.id):
+            raise AssistantError(
+                "a person has already released it, and another one decides now",
+                code="proposal.partly_released",
+                next_step="Ask them to decline it.",
             )
         reason = clean(query.reason, _REASON_CHARACTERS_MAX)
         if not journal.withdraw(tx, found.id, actor=preparer, channel=CHANNEL, reason=reason):

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, Update, insert, select, update
 
 from rutter_ap_server.clock import stamp, unstamp
-from rutter_ap_server.store.canonical import canonical
+from rutter_ap_server.store.canonical import canonical, digest
 from rutter_ap_server.store.schema import approvals, proposals, statements
 from rutter_ap_server.store.states import OPEN_STATES, SENDING_STATES, State
 from rutter_ap_tools.findings import Finding, Severity
@@ -74,6 +74,11 @@ class Proposal:
     reason: str = ""
     closed_by: str = ""
     closed_reason: str = ""
+
+    @property
+    def bound_to(self) -> str:
+        """The hash of all that a release must cover: a question about it is answered for exactly that."""
+        return digest(sorted(self.requires))
 
 
 class Proposals:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -192,7 +192,7 @@ def test_a_field_nobody_put_into_words_still_shows(store: Store, name: str, valu
             assert_told_apart(full, inside, store)
 
 
-def other_facts(seen: Any, **parts: dict[str, Any]) -> Iterator[Any]:
+def other_facts(seen: Any, **parts: Mapping[str, Any]) -> Iterator[Any]:
     """The facts with one value of one part changed."""
     for part, values in parts.items():
         for name, value in values.items():
@@ -207,8 +207,8 @@ ACCOUNT = {"name": "Savings", "type": "credit_card", "currency": "EUR"}
 @pytest.mark.parametrize("name", sorted(name for name, full in FULL.items() if full.seen is not None))
 def test_no_fact_that_is_shown_changes_unseen(store: Store, name: str) -> None:
     full = FULL[name]
-    shown = {"bill": BILL, "vendor": VENDOR, "account": ACCOUNT, "payable_account": ACCOUNT}
-    parts = {
+    shown: dict[str, dict[str, Any]] = {"bill": BILL, "vendor": VENDOR, "account": ACCOUNT, "payable_account": ACCOUNT}
+    parts: dict[str, Mapping[str, Any]] = {
         part: values
         for part, values in shown.items()
         if getattr(full.seen, part, None) is not None and not isinstance(getattr(full.seen, part), str)

@@ -50,6 +50,7 @@ SLOW = (
     "docs/",
     "examples/",
     "guard/test_machine.py",
+    "guard/test_statements.py",
     "install/test_bundle.py",
     "journeys/",
     "resources/test_watching.py",

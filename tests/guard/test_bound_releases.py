@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 
 from rutter_ap_server.guard.approvals import NotReleased
-from support.bench import PASSCODE, Bench, a_bench, codes
+from rutter_ap_server.rutter.models.vendors import VendorUpdate
+from rutter_ap_tools.bills import CreateBill, NewBillLine, UpdateBill
+from rutter_ap_tools.errors import Refused
+from rutter_ap_tools.payments import PayBill
+from rutter_ap_tools.statement import render_statement
+from rutter_ap_tools.vendors import SaveVendor
+from support.bench import PASSCODE, START, Bench, a_bench, codes
 from support.meanwhile import (
     a_duplicate,
     an_instruction,
@@ -27,6 +35,8 @@ from support.runs import FIRST, PLAIN, ROOMY, SECOND, lines_of, run_of
 
 BILL = "FT-802"
 Change = Callable[[Bench, str], Awaitable[None]]
+LONG_NAME = "Northwind Utilities and Power Company of the Greater Harbor Region, Water and Sewage Division " * 2
+LONG_MEMO = "All of it was delivered as agreed. " * 28
 STRICTER = '[tools]\npay_bill = "approve"\n'
 # What happens, and words of what the statement then says has changed.
 CHANGES = [
@@ -190,3 +200,34 @@ async def test_each_release_names_the_statement_it_was_given_on(home: Path) -> N
         assert [one.statement for one in given] == shown
         assert set(shown) == set(kept)
         assert len(set(shown)) == 2
+
+
+async def test_long_names_and_texts_are_shown_to_their_end(home: Path) -> None:
+    async with a_bench(home) as bench:
+        vendor_id = (await bench.bill(FIRST)).vendor_id or ""
+        change = VendorUpdate(vendor_name=LONG_NAME.strip())
+        await bench.company.rutter.vendors.update(vendor_id, change, idempotency_key="renamed")
+        bill_id, number = (await bench.bill(FIRST)).id, f"NW-{'7' * 190}-END"
+        memo = f"{LONG_MEMO}END"
+        line = NewBillLine(amount="10.00", account="Utilities", description=memo)
+        day = START.date().isoformat()
+        asked: list[Any] = [
+            PayBill(bill_id=bill_id, amount="1.00", account="Operating Checking", memo=memo),
+            UpdateBill(bill_id=bill_id, document_number=number, memo=memo),
+            CreateBill(
+                vendor=vendor_id, issue_date=day, currency="USD", document_number=number, memo=memo, lines=[line]
+            ),
+            SaveVendor(vendor_id=vendor_id, name=f"{'North ' * 32}END", email="ap@northwind.example"),
+            SaveVendor(name=f"{'North ' * 32}END", currency="USD"),
+        ]
+        tools = ("pay_bill", "update_bill", "create_bill", "save_vendor")
+        bench.policy("\n".join(["[tools]", *(f'{tool} = "approve"' for tool in tools)]))
+        for one in asked:
+            with suppress(Refused):
+                await bench.submit(one)
+        found = await bench.proposals()
+        assert len(found) == len(asked)
+        for proposal in found:
+            text = render_statement(await statement_now(bench, proposal.id))
+            assert "…" not in text, text
+            assert "END" in text

@@ -31,12 +31,13 @@ from support.bench import PASSCODE, START, Bench, PowerCut, codes
 from support.people import Answering
 from support.runs import run_of
 from support.seeded import empty_store, seeded_sandbox
+from support.shown_payments import people_shown
 
 T = TypeVar("T")
 POLICY = """
 [currencies.USD]
 approve_above = "300"
-two_approvers_above = "1000"
+two_approvers_above = "600"
 single_limit = "1000"
 day_limit = "1500"
 vendor_day_limit = "1500"
@@ -45,6 +46,9 @@ DAY_LIMIT = Decimal(1500)
 BILLS = ("NW-2291", "NW-2304", "GR-88")
 VENDORS = ("Northwind Utilities", "Granite Repairs")
 AMOUNTS = ("", "100.00", "250.01", "400.00")
+DATES = ("", "2026-03-02", "2026-03-01")
+MEMOS = ("", "", "A part of it")
+ONE, TWO = Decimal(300), Decimal(600)
 ALL_HOURS = 24 * 365
 FAULTS = ("none",) * 4 + (
     "lost before",
@@ -61,6 +65,8 @@ faults = st.lists(st.sampled_from(FAULTS), min_size=1, max_size=2)
 which = st.integers(min_value=0, max_value=1)
 answers = st.sampled_from([*[Reply.ACCEPTED] * 4, Reply.DECLINED, Reply.NONE])
 nth = st.integers(min_value=0, max_value=7)
+names = st.sampled_from(["Ana", "Bo"])
+reasons = st.sampled_from(["", "A corrected invoice is on its way"])
 
 
 @dataclass
@@ -102,7 +108,7 @@ class PayingIsSafe(RuleBasedStateMachine):
         self.clock = FixedClock(START)
         self.processes = [self.run(self._open()) for _ in range(2)]
         self.world = World(self.run(self._open()))
-        self.run(self.world.observer.approver("Ana"))
+        self.run(self.world.observer.approver("Ana", "Bo"))
         self.keys = 0
         self.frozen = False
 
@@ -122,18 +128,35 @@ class PayingIsSafe(RuleBasedStateMachine):
         """Every payment that was proposed, alone or as part of a run."""
         return [p for p in self.run(self.world.observer.proposals()) if p.tool == "pay_bill"]
 
-    @rule(process=which, number=bills, amount=st.sampled_from(AMOUNTS), answer=answers, faults=faults)
-    def propose(self, process: int, number: str, amount: str, answer: Reply, faults: list[str]) -> None:
+    @rule(
+        process=which,
+        number=bills,
+        amount=st.sampled_from(AMOUNTS),
+        day=st.sampled_from(DATES),
+        memo=st.sampled_from(MEMOS),
+        answer=answers,
+        faults=faults,
+    )
+    def propose(
+        self, process: int, number: str, amount: str, day: str, memo: str, answer: Reply, faults: list[str]
+    ) -> None:
         """An assistant asks for a payment, and somebody in the chat says something."""
         bench = self.processes[process]
         bench.wire.faults = list(faults)
         with suppress(ApError, PowerCut):
-            self.run(bench.pay(number, amount, Answering(answer)))
+            self.run(bench.pay(number, amount, Answering(answer), date=day, memo=memo))
         bench.wire.faults = []
 
     @precondition(lambda self: self.held())
-    @rule(process=which, pick=nth, yes=st.sampled_from([True, True, True, False]), faults=faults)
-    def decide(self, process: int, pick: int, yes: bool, faults: list[str]) -> None:
+    @rule(
+        process=which,
+        pick=nth,
+        yes=st.sampled_from([True, True, True, True, False]),
+        name=names,
+        reason=reasons,
+        faults=faults,
+    )
+    def decide(self, process: int, pick: int, yes: bool, name: str, reason: str, faults: list[str]) -> None:
         """An approver releases something, though never what looks like a repeat, or declines it."""
         bench, held = self.processes[process], self.held()
         proposal = held[pick % len(held)]
@@ -145,9 +168,9 @@ class PayingIsSafe(RuleBasedStateMachine):
             if "payment.repeat" in codes(seen.proposal):
                 assert seen.proposal.verdict >= Severity.APPROVE
             elif yes:
-                await approvals.approve(seen, bench.company, name="Ana", passcode=PASSCODE, channel="terminal")
+                await approvals.approve(seen, bench.company, name=name, passcode=PASSCODE, channel="terminal")
             else:
-                await approvals.decline(proposal.id, name="Ana", passcode=PASSCODE, channel="terminal")
+                await approvals.decline(proposal.id, name=name, passcode=PASSCODE, channel="terminal", reason=reason)
 
         with suppress(ApError, PowerCut):
             self.run(look_and_decide())
@@ -220,21 +243,34 @@ class PayingIsSafe(RuleBasedStateMachine):
         assert {by_id[key].state for key in carried} <= set(COUNTED)
         # The platform never had to refuse what the guard let through.
         assert not [p for p in proposals if p.state == "failed"]
-        # Nothing left without its release.
+        # What was booked is what enough different people were shown, to the bill, the account, the day and the memo.
         for proposal in (by_id[key] for key in carried):
             assert proposal.money is not None
-            approvers = self.run(self._approvers(proposal.id))
-            assert approvers
-            assert proposal.money.amount <= 300 or "Ana" in approvers
+            people, in_chat = self.run(self._shown_to(proposal))
+            amount = proposal.money.amount
+            by_amount = 2 if amount > TWO else 1 if amount > ONE else 0
+            needed = max(by_amount, proposal.approvals_needed if proposal.verdict >= Severity.APPROVE else 0)
+            assert len(people) >= needed, proposal.summary
+            assert people or in_chat, proposal.summary
         assert self.run(self.world.observer.chain_holds())
 
     async def _spent(self, hours: int) -> Money:
         company = self.world.observer.company.id
         return await self.world.observer.app.store.read(lambda tx: tx.spend.spent(company, "USD", hours))
 
-    async def _approvers(self, proposal_id: str) -> set[str]:
-        found = await self.world.observer.app.store.read(lambda tx: tx.proposals.approvals(proposal_id))
-        return {approval.approver for approval in found}
+    async def _shown_to(self, proposal: Proposal) -> tuple[set[str], bool]:
+        return await self.world.observer.app.store.read(lambda tx: people_shown(tx, proposal))
+
+    async def _booked_as_written(self, proposal: Proposal) -> None:
+        """The ledger's payment is the proposal's, field by field."""
+        assert proposal.record is not None
+        payment = await self.world.observer.company.rutter.bill_payments.get(proposal.record["id"])
+        fields = proposal.fields
+        assert payment.transaction_date is not None
+        assert payment.transaction_date.date().isoformat() == fields["date"]
+        assert (payment.account_id, payment.memo or "") == (fields["account_id"], fields["memo"])
+        shares = [(link.id, link.allocated_amount) for link in payment.linked_bills]
+        assert shares == [(fields["bill_id"], Decimal(fields["amount"]))]
 
     def teardown(self) -> None:
         """Once everything works again, nothing is left half done but what only a person can tell."""
@@ -249,6 +285,8 @@ class PayingIsSafe(RuleBasedStateMachine):
                         self.run(bench.app.recover())
             self.the_books_and_our_records_agree()
             proposals = self.payments_proposed()
+            for posted in (p for p in proposals if p.state == "posted"):
+                self.run(self._booked_as_written(posted))
             doubtful = {p.bill_id for p in proposals if p.state == "unknown"}
             assert not [p for p in proposals if p.state == "dispatching"]
             assert not [p for p in proposals if p.state == "released" and p.bill_id not in doubtful]
@@ -266,17 +304,11 @@ PayingIsSafe.TestCase.settings = settings(
 TestPayingIsSafe = PayingIsSafe.TestCase
 
 
-# One approver is enough for any run that the day's limit lets through.
-POLICY_OF_RUNS = POLICY.replace('two_approvers_above = "1000"', 'two_approvers_above = "1500"')
 parts_of_a_run = st.lists(st.sampled_from(BILLS), min_size=1, max_size=3, unique=True)
 
 
 class RunsAreSafe(PayingIsSafe):
     """What holds of payments holds whether they are proposed alone or together."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        (self.home / "policy.toml").write_text(POLICY_OF_RUNS)
 
     def runs(self) -> list[Proposal]:
         """Every run that was proposed."""

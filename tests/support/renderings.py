@@ -6,6 +6,7 @@ import html
 import io
 from collections import Counter
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from rutter_ap_server.cli.evidence import page
@@ -27,7 +28,13 @@ class Screen(io.StringIO):
 
 def on_screen(statement: Statement) -> str:
     """As a person at a terminal sees it."""
-    screen = Screen()
+    return "".join(_on_screen(section.model_dump_json()) for section in statement.sections)
+
+
+@lru_cache(maxsize=512)
+def _on_screen(section: str) -> str:
+    """A section alone; most of them are the same in the next example."""
+    screen, statement = Screen(), Statement(digest="", sections=[Section.model_validate_json(section)])
     show_statement(statement, screen)
     return screen.getvalue()
 
@@ -61,6 +68,7 @@ def renderings(proposal: Proposal, statement: Statement) -> dict[str, str]:
     }
 
 
+@lru_cache(maxsize=64)
 def visible(text: str) -> list[str]:
     """What an eye sees of it: no invisible characters, and never more than one space."""
     return [clean(line, 1_000_000) for line in text.split("\n")]

@@ -15,6 +15,7 @@ from typing import Any
 from rutter_ap_server.guard.policy import WINDOWS, Policy
 from rutter_ap_server.guard.released_sums import owed_with
 from rutter_ap_server.guard.store_facts import bills_in
+from rutter_ap_server.guard.writes.parties import NAME_CHARACTERS_MAX
 from rutter_ap_server.guard.writes.wording import Description, Row, columns, exact, pairs
 from rutter_ap_server.store.canonical import canonical, digest
 from rutter_ap_server.store.engine import Tx
@@ -92,7 +93,7 @@ def _heading(proposal: Proposal) -> list[Row]:
     }[proposal.environment]
     return [
         ("Action", proposal.summary),
-        ("Company", f"{clean(proposal.company_name, 200)} ({proposal.company_id})"),
+        ("Company", f"{clean(proposal.company_name, NAME_CHARACTERS_MAX)} ({proposal.company_id})"),
         ("Environment", books),
         ("Tool", proposal.tool),
         ("Id", proposal.id),
@@ -128,7 +129,7 @@ def _shares(proposal: Proposal) -> list[tuple[str, str, Money]]:
     """What a payment or a run pays to each vendor; empty for other writes."""
     assert proposal.money is not None
     if proposal.tool == "pay_bill":
-        return [(proposal.vendor_id or "", clean(proposal.vendor_name, 200), proposal.money)]
+        return [(proposal.vendor_id or "", clean(proposal.vendor_name, NAME_CHARACTERS_MAX), proposal.money)]
     if proposal.tool != "propose_payment_run":
         return []
     by_vendor: dict[str, tuple[str, list[Money]]] = {}

@@ -25,7 +25,15 @@ from rutter_ap_server.guard.writes.base import (
     Write,
     refuse,
 )
-from rutter_ap_server.guard.writes.parties import PAYABLE, BillFact, bill_fact, bill_texts, bill_words, midnight
+from rutter_ap_server.guard.writes.parties import (
+    NAME_CHARACTERS_MAX,
+    PAYABLE,
+    BillFact,
+    bill_fact,
+    bill_texts,
+    bill_words,
+    midnight,
+)
 from rutter_ap_server.guard.writes.wording import (
     Description,
     Fields,
@@ -225,7 +233,7 @@ class ApplyCreditWrite(Write[CreditFacts]):
             vendor=None,
             texts=bill_texts(raw),
             arguments=() if prepared.money in usual else (amount_argument(_money(prepared)),),
-            names={credit.id: clean(credit.document_number, 200)},
+            names={credit.id: clean(credit.document_number, NAME_CHARACTERS_MAX)},
         )
 
     def describe(self, prepared: PreparedWrite, facts: Facts[CreditFacts]) -> Description:
@@ -279,7 +287,7 @@ class ApplyCreditWrite(Write[CreditFacts]):
 
 
 def _credit_words(credit: BillCreditMemo) -> str:
-    return f"credit {clean(credit.document_number, 60) or credit.id}"
+    return f"credit {clean(credit.document_number, NAME_CHARACTERS_MAX) or credit.id}"
 
 
 def _remaining(credit: BillCreditMemo, bill: Bill) -> Money:

@@ -23,7 +23,7 @@ from rutter_ap_server.guard.writes.base import (
     Write,
 )
 from rutter_ap_server.guard.writes.create_bill_rules import RULES, BillFacts, EarlierBill
-from rutter_ap_server.guard.writes.parties import account_fact, midnight, read_vendor
+from rutter_ap_server.guard.writes.parties import NAME_CHARACTERS_MAX, account_fact, midnight, read_vendor
 from rutter_ap_server.guard.writes.sums import (
     Shown,
     difference_from_released,
@@ -128,8 +128,8 @@ class CreateBillWrite(Write[BillFacts]):
             "subsidiary": await _id_of(company, "subsidiary", request.subsidiary),
             "purchase_orders": [await _id_of(company, "purchase_order", order) for order in request.purchase_orders],
         } | sum_fields(sums, total, inclusive=request.tax_inclusive)
-        name = clean(vendor_name(vendor))
-        number = f" {clean(request.document_number, 60)}" if request.document_number else ""
+        name = clean(vendor_name(vendor), NAME_CHARACTERS_MAX)
+        number = f" {clean(request.document_number, NAME_CHARACTERS_MAX)}" if request.document_number else ""
         return prepare(
             tool=self.tool,
             company_id=company.id,

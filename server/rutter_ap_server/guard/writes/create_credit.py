@@ -33,7 +33,14 @@ from rutter_ap_server.guard.writes.document_rules import (
     currency_mismatch,
     vendor_archived,
 )
-from rutter_ap_server.guard.writes.parties import AccountFact, VendorFact, account_fact, midnight, read_vendor
+from rutter_ap_server.guard.writes.parties import (
+    NAME_CHARACTERS_MAX,
+    AccountFact,
+    VendorFact,
+    account_fact,
+    midnight,
+    read_vendor,
+)
 from rutter_ap_server.guard.writes.sums import (
     ExpectedSums,
     Shown,
@@ -184,8 +191,8 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
         lines = [await prepared_line(line, request.currency, company, linked_account) for line in as_bill]
         sums = _sums(lines, request.currency, inclusive=request.tax_inclusive)
         total = Money.parse(request.total, request.currency) if request.total else None
-        name = clean(vendor_name(vendor))
-        number = f" {clean(request.document_number, 60)}" if request.document_number else ""
+        name = clean(vendor_name(vendor), NAME_CHARACTERS_MAX)
+        number = f" {clean(request.document_number, NAME_CHARACTERS_MAX)}" if request.document_number else ""
         return prepare(
             tool=self.tool,
             company_id=company.id,

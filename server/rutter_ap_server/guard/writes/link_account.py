@@ -24,7 +24,7 @@ from rutter_ap_server.guard.writes.base import (
     approve,
     refuse,
 )
-from rutter_ap_server.guard.writes.parties import FUNDING_TYPES, AccountFact, account_fact
+from rutter_ap_server.guard.writes.parties import FUNDING_TYPES, NAME_CHARACTERS_MAX, AccountFact, account_fact
 from rutter_ap_server.guard.writes.wording import (
     Description,
     Fields,
@@ -123,11 +123,12 @@ class LinkAccountWrite(Write[LinkFacts]):
         if request.create:
             require_active(request.create.currency)
             fields["create"] = request.create.model_dump()
-            words = f"Create the account {clean(request.create.name)} and link it as the {role} account"
+            name = clean(request.create.name, NAME_CHARACTERS_MAX)
+            words = f"Create the account {name} and link it as the {role} account"
         else:
             account = await company.directory.account(request.account)
             fields["account_id"] = account.id
-            words = f"Link {clean(account_name(account))} as the {role} account"
+            words = f"Link {clean(account_name(account), NAME_CHARACTERS_MAX)} as the {role} account"
         return prepare(tool=self.tool, company_id=company.id, fields=fields, summary=words)
 
     async def gather(self, prepared: PreparedWrite, company: Company, policy: Policy | None) -> Gathered[LinkFacts]:

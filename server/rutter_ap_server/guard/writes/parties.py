@@ -20,6 +20,8 @@ from rutter_ap_tools.text import clean
 
 PAYABLE = ("open", "partially_paid")
 FUNDING_TYPES = ("bank", "credit_card")
+# Longer than any name or number an accounting platform takes: a person must see how it ends.
+NAME_CHARACTERS_MAX = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,7 @@ def bill_fact(bill: Bill) -> BillFact:
     """Facts of a bill. Raises `LedgerDataError` when its amounts cannot be used."""
     return BillFact(
         id=bill.id,
-        number=clean(bill.document_number, 100),
+        number=clean(bill.document_number, NAME_CHARACTERS_MAX),
         status=bill.status,
         vendor_id=bill.vendor_id,
         total=ledger_money(bill.total_amount, bill.currency_code, "bill total"),
@@ -119,7 +121,7 @@ def vendor_fact(vendor: Vendor) -> VendorFact:
     ]
     return VendorFact(
         id=vendor.id,
-        name=clean(vendor_name(vendor)),
+        name=clean(vendor_name(vendor), NAME_CHARACTERS_MAX),
         status=vendor.status or "unknown",
         currencies=tuple(vendor.currency_codes),
         details=digest([vendor.vendor_name, vendor.email, vendor.bank_account_number, addresses]),
@@ -139,7 +141,7 @@ def account_fact(account: Account) -> AccountFact:
     """Facts of an account."""
     return AccountFact(
         id=account.id,
-        name=clean(account_name(account)),
+        name=clean(account_name(account), NAME_CHARACTERS_MAX),
         type=account.account_type,
         status=account.status or "unknown",
         currency=account.currency_code,

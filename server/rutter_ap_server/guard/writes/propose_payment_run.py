@@ -11,7 +11,15 @@ from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import vendor_name
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
 from rutter_ap_server.guard.writes.base import Batch, Facts, LinkedAccount, MemberWords
-from rutter_ap_server.guard.writes.parties import PAYABLE, AccountFact, BillFact, bill_fact, bill_words, read_account
+from rutter_ap_server.guard.writes.parties import (
+    NAME_CHARACTERS_MAX,
+    PAYABLE,
+    AccountFact,
+    BillFact,
+    bill_fact,
+    bill_words,
+    read_account,
+)
 from rutter_ap_server.guard.writes.pay_bill import Funding, PayBillWrite, Payee, funding_account, prepared_payment
 from rutter_ap_server.guard.writes.payment_run_words import describe_run
 from rutter_ap_server.guard.writes.wording import Description
@@ -129,9 +137,9 @@ def _candidate(bill: Bill, names: dict[str, Any]) -> Candidate:
     vendor = names.get(bill.vendor_id or "")
     return Candidate(
         bill_id=bill.id,
-        number=clean(bill.document_number, 100),
+        number=clean(bill.document_number, NAME_CHARACTERS_MAX),
         vendor_id=bill.vendor_id,
-        vendor_name=clean(vendor_name(vendor)) if vendor else "an unlisted vendor",
+        vendor_name=clean(vendor_name(vendor), NAME_CHARACTERS_MAX) if vendor else "an unlisted vendor",
         status=clean(bill.status, 30),
         due_date=bill.due_date.date().isoformat() if bill.due_date else "",
         due=due,

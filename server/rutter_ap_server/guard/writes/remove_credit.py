@@ -23,7 +23,15 @@ from rutter_ap_server.guard.writes.base import (
     Write,
     refuse,
 )
-from rutter_ap_server.guard.writes.parties import BillFact, bill_fact, bill_texts, bill_words, has_let_go, links_of
+from rutter_ap_server.guard.writes.parties import (
+    NAME_CHARACTERS_MAX,
+    BillFact,
+    bill_fact,
+    bill_texts,
+    bill_words,
+    has_let_go,
+    links_of,
+)
 from rutter_ap_server.guard.writes.wording import (
     Description,
     Fields,
@@ -106,7 +114,7 @@ class RemoveCreditWrite(Write[RemovalFacts]):
         credit = await company.rutter.bill_credit_memos.get(request.credit_id)
         raw = await company.rutter.bills.get(request.bill_id)
         money, bill = _applied(raw, credit.id), bill_fact(raw)
-        number = clean(credit.document_number, 60) or credit.id
+        number = clean(credit.document_number, NAME_CHARACTERS_MAX) or credit.id
         return prepare(
             tool=self.tool,
             company_id=company.id,
@@ -140,7 +148,7 @@ class RemoveCreditWrite(Write[RemovalFacts]):
             vendor=None,
             texts=bill_texts(raw),
             arguments=(),
-            names={credit.id: clean(credit.document_number, 200)},
+            names={credit.id: clean(credit.document_number, NAME_CHARACTERS_MAX)},
         )
 
     def describe(self, prepared: PreparedWrite, facts: Facts[RemovalFacts]) -> Description:

@@ -20,7 +20,7 @@ from rutter_ap_server.guard.writes.base import (
     Touched,
     Write,
 )
-from rutter_ap_server.guard.writes.parties import vendor_fact
+from rutter_ap_server.guard.writes.parties import NAME_CHARACTERS_MAX, vendor_fact
 from rutter_ap_server.guard.writes.save_vendor_rules import RULES, VendorEntryFacts
 from rutter_ap_server.guard.writes.wording import (
     Description,
@@ -107,7 +107,7 @@ class SaveVendorWrite(Write[VendorEntryFacts]):
             # Sent in full, because Rutter replaces the list: unchanged addresses are sent as they are.
             fields["addresses"] = _with(vendor.addresses, changes["address"])
             fields["addresses_were"] = digest(_plain_addresses(vendor.addresses))
-        name = clean(vendor_name(vendor))
+        name = clean(vendor_name(vendor), NAME_CHARACTERS_MAX)
         return prepare(
             tool=self.tool,
             company_id=company.id,
@@ -123,7 +123,7 @@ class SaveVendorWrite(Write[VendorEntryFacts]):
         fields: dict[str, Any] = {"vendor_id": "", "changes": changes}
         if "address" in changes:
             fields["addresses"] = _with((), changes["address"])
-        name = clean(changes["name"])
+        name = clean(changes["name"], NAME_CHARACTERS_MAX)
         words = _words(changes, [part for part in changes if part not in ("name", "currency")])
         return prepare(
             tool=self.tool,
@@ -335,7 +335,7 @@ def _words(changes: dict[str, Any], parts: Sequence[str]) -> list[str]:
     said = []
     for part in parts:
         text = ", ".join(changes[part].values()) if part == "address" else changes[part]
-        said.append(f"{part} {quote(text, 200)}")
+        said.append(f"{part} {quote(text, 2 * NAME_CHARACTERS_MAX)}")
     return said
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.prepared import PreparedWrite
+from rutter_ap_server.guard.writes.parties import NAME_CHARACTERS_MAX
 from rutter_ap_server.guard.writes.wording import Fields, Row, plain
 from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
 from rutter_ap_server.rutter.abilities import Support, abilities_of
@@ -80,7 +81,7 @@ def sums_rows(said: Fields, currency: str, rates: Sequence[TaxFact]) -> list[Row
         for name in _SUMS
         if kept
     ]
-    percents = (f"{clean(one.name, 200)} {one.binding['rate'] or 'not shown'} %" for one in rates)
+    percents = (f"{one.name} {one.binding['rate'] or 'not shown'} %" for one in rates)
     rows = [
         *shown,
         ("Amounts on the lines", "include tax" if inclusive else "are without tax"),
@@ -105,7 +106,8 @@ class Shown:
 
 def tax_fact(rate: TaxRate) -> TaxFact:
     """Facts of a tax rate."""
-    return TaxFact(rate.id, clean(rate.label or rate.label_code or rate.id), rate.status or "unknown", _percent(rate))
+    name = clean(rate.label or rate.label_code or rate.id, NAME_CHARACTERS_MAX)
+    return TaxFact(rate.id, name, rate.status or "unknown", _percent(rate))
 
 
 def _percent(rate: TaxRate) -> Decimal | None:

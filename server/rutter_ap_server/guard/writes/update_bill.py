@@ -22,7 +22,15 @@ from rutter_ap_server.guard.writes.base import (
     Write,
 )
 from rutter_ap_server.guard.writes.create_bill import bill_record, earlier_bill, line_draft, prepared_line, shown_of
-from rutter_ap_server.guard.writes.parties import account_fact, bill_fact, bill_texts, bill_words, midnight, read_vendor
+from rutter_ap_server.guard.writes.parties import (
+    NAME_CHARACTERS_MAX,
+    account_fact,
+    bill_fact,
+    bill_texts,
+    bill_words,
+    midnight,
+    read_vendor,
+)
 from rutter_ap_server.guard.writes.sums import (
     ExpectedSums,
     TaxFact,
@@ -279,13 +287,13 @@ def _words(bill: Bill, changes: dict[str, Any], amount: str) -> list[str]:
     """The changes, for people: the new value and, if it is short, the old one. `amount` is that of new lines."""
     words = []
     if "document_number" in changes:
-        old = quote(bill.document_number, 60) or "none"
-        words.append(f"number {quote(changes['document_number'], 60)} instead of {old}")
+        old = quote(bill.document_number, NAME_CHARACTERS_MAX) or "none"
+        words.append(f"number {quote(changes['document_number'], NAME_CHARACTERS_MAX)} instead of {old}")
     for name, said in (("issue_date", "issued"), ("due_date", "due")):
         if name in changes:
             words.append(f"{said} {changes[name]} instead of {_day(getattr(bill, name)) or 'no date'}")
     if "memo" in changes:
-        words.append(f"memo {quote(changes['memo'], 120)}")
+        words.append(f"memo {quote(changes['memo'], NAME_CHARACTERS_MAX)}")
     if amount:
         old_total = ledger_money(bill.total_amount, bill.currency_code, "bill total")
         words.append(f"new lines totaling {amount} instead of {old_total}")

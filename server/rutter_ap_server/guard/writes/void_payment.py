@@ -26,6 +26,7 @@ from rutter_ap_server.guard.writes.base import (
     refuse,
 )
 from rutter_ap_server.guard.writes.parties import (
+    NAME_CHARACTERS_MAX,
     BillFact,
     bill_fact,
     bill_texts,
@@ -262,7 +263,8 @@ async def _from(payment: BillPayment, company: Company) -> str:
     if payment.account_id is None:
         return ""
     try:
-        return f" from {clean(account_name(await company.rutter.accounts.get(payment.account_id)))}"
+        account = await company.rutter.accounts.get(payment.account_id)
+        return f" from {clean(account_name(account), NAME_CHARACTERS_MAX)}"
     except ApError:
         return ""
 

@@ -52,7 +52,9 @@ def test_what_a_terminal_would_obey_is_written_out(text: str, shown: str) -> Non
 def test_an_id_goes_below_only_where_it_must_be_ours() -> None:
     (value, own) = pairs([("Payee", cell(f"Acme ({ID}), no bank account"))], 80)
     assert (value.plain, own.plain) == ("  Payee  Acme, no bank account", f"         id {ID}")
-    for text in (f"Acme ({ID}) ({ID})", f"‹Acme› ({ID})"):
+    (marked, own) = pairs([("Payee", cell(f"‹Acme ({ID})› ({ID})"))], 200)
+    assert (marked.plain, own.plain) == (f"  Payee  ‹Acme ({ID})›", f"         id {ID}")
+    for text in (f"Acme ({ID}) ({ID})", f"‹Acme ({ID})›"):
         assert [line.plain for line in pairs([("Payee", cell(text))], None)] == [f"  Payee  {text}"]
 
 

@@ -241,8 +241,12 @@ def test_after_a_run_its_outcome_is_told_in_a_few_lines(home: Path, rutter_ap: T
     second = rutter_ap("proposals", "approve", proposal_id, "--as", "Sam", typed=f"{PASSCODE}, and Sam")
     assert second.status == 0
     assert second.out.startswith("POSTED: Pay 13 bills totaling 50,405.85 USD")
-    assert second.out.splitlines()[-1] == "13 of 13 payments posted"
-    assert rutter_ap("proposals", "show", proposal_id).out.count("  posted\n") == 13
+    # One bill of the thirteen is in the ledger twice: once the other one is paid, people are asked again about it.
+    told = second.out.splitlines()
+    assert told[-3] == "12 of 13 payments posted"
+    assert "INV1043" in told[-1]
+    assert told[-1].endswith("status paid")
+    assert rutter_ap("proposals", "show", proposal_id).out.count("  posted\n") == 12
 
 
 @pytest.mark.parametrize(

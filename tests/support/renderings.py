@@ -90,7 +90,7 @@ def _assert_whole_on_screen(section: Section) -> None:
     # What it is, and in whose books, stands in the first lines of a screen under no labels.
     named = [] if section.title == "Proposal" else [section.title, *(row[0] for row in section.rows)]
     cells = [*named, *(cell for row in section.rows for cell in row[1:])]
-    wanted = Counter(_solid("".join(cell if "‹" in cell else for_people(cell) for cell in cells)).casefold())
+    wanted = Counter(_solid("".join(map(for_people, cells))).casefold())
     alone = Statement(digest="", sections=[section])
     for shown in (on_screen(alone), in_pipe(alone)):
         missing = wanted - Counter(_solid(shown).casefold())

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from rich.cells import cell_len
 from rich.text import Text
 
+from rutter_ap_server.cli.output import in_our_words
+
 DIM, BOLD = "dim", "bold"
 GAP = 2
 INDENT = 2
@@ -53,9 +55,14 @@ def visible(text: str) -> str:
 
 def cell(text: str, *, apart: bool = True) -> Cell:
     """A cell of this text; `apart` takes its record id out, if there is exactly one that only we can have put there."""
-    shown = visible(text)
-    found = _ID.findall(shown) if apart and "‹" not in shown else []
-    return Cell(_ID.sub("", shown), tuple(found)) if len(found) == 1 else Cell(shown)
+    shown, found = visible(text), []
+
+    def take(ours: str) -> str:
+        found.extend(_ID.findall(ours))
+        return _ID.sub("", ours)
+
+    without = in_our_words(shown, take) if apart else shown
+    return Cell(without, tuple(found)) if len(found) == 1 else Cell(shown)
 
 
 def wrapped(text: str, columns: int | None) -> list[str]:

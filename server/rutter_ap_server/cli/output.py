@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from rutter_ap_tools.errors import Ambiguous, ApError, BadInput, NotFound, OperatorError, OutcomeUnknown, Refused
@@ -21,6 +21,8 @@ _STEPS = {
     OperatorError.default_next_step: "Run `rutter-ap doctor`.",
     OutcomeUnknown.default_next_step: "Do not send it again. `rutter-ap proposals list` shows whether it is settled.",
 }
+# Text of outsiders between marks, and the exact form that may follow it.
+_THEIRS = re.compile(r'(‹[^›]*›|\(exactly: "(?:[^"\\]|\\.)*"\))')
 # An amount as sentences carry it: plain digits, the currency's own decimals, and its code.
 _AMOUNT = re.compile(r"(?<![\d.,])(\d{4,15})(?:\.(\d+))? ([A-Z]{3})\b")
 
@@ -58,8 +60,14 @@ def money(amount: Money) -> str:
 
 
 def for_people(text: str) -> str:
-    """A sentence with the amounts in it written as `money` writes them."""
-    return _AMOUNT.sub(_grouped, text)
+    """A sentence with the amounts in it written as `money` writes them; what outsiders wrote stays as it is."""
+    return in_our_words(text, lambda ours: _AMOUNT.sub(_grouped, ours))
+
+
+def in_our_words(text: str, change: Callable[[str], str]) -> str:
+    """The text with a change made to our own words only, not to what outsiders wrote, which stands between marks."""
+    parts = _THEIRS.split(text)
+    return "".join(part if number % 2 else change(part) for number, part in enumerate(parts))
 
 
 def _grouped(found: re.Match[str]) -> str:

@@ -185,4 +185,4 @@ def _checks(section: Section, columns: int | None) -> Iterator[Text]:
 
 def _cell(text: str, columns: int | None) -> Cell:
     """A cell with its amounts as people write them. What outsiders wrote stays exactly as it is."""
-    return cell(text if "‹" in text else for_people(text), apart=columns is not None)
+    return cell(for_people(text), apart=columns is not None)

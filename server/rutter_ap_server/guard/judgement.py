@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from rutter_ap_server.guard.prepared import PreparedWrite
+from rutter_ap_server.store.canonical import digest
 from rutter_ap_tools.findings import Finding, Severity, verdict
 from rutter_ap_tools.statement import Section
 
@@ -72,5 +73,29 @@ def covers_of(requires: Iterable[str]) -> frozenset[str]:
     return frozenset(keys | less)
 
 
+# Findings about other records or texts: the same finding about another one is new. What others say may change with
+# every payment of a run, such as the sum of its tier or the hour, and is the same finding as before.
+_ABOUT_OTHERS = frozenset(
+    [
+        "argument.from_text",
+        "bill.duplicate",
+        "bill.overlap",
+        "bill.similar",
+        "credit.available",
+        "credit.duplicate",
+        "credit.similar",
+        "document.reused",
+        "proposal.declined",
+        "text.suspicious",
+        "vendor.in_flight",
+        "vendor.similar",
+    ]
+)
+
+
 def _needing_a_person(findings: Iterable[Finding]) -> set[str]:
-    return {one.code for one in findings if one.severity >= Severity.ASK}
+    return {_key(one) for one in findings if one.severity >= Severity.ASK}
+
+
+def _key(one: Finding) -> str:
+    return f"{one.code}:{digest(one.message)}" if one.code in _ABOUT_OTHERS else one.code

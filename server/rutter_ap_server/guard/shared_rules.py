@@ -85,9 +85,8 @@ def vendor_in_flight(
     """While it is not known whether a vendor was paid, paying it more needs a person who knows."""
     if not stored.in_doubt:
         return []
-    one = stored.in_doubt[0]
-    words = f"a payment of {one.money} to this vendor has an unknown outcome (proposal {one.id})"
-    return [approve("vendor.in_flight", words)]
+    payments = "; ".join(f"{one.money} (proposal {one.id})" for one in stored.in_doubt)
+    return [approve("vendor.in_flight", f"payments to this vendor have an unknown outcome: {payments}")]
 
 
 def sum_over_tier(

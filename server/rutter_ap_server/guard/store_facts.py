@@ -126,7 +126,7 @@ def _overlapping_held(
     held = tx.proposals.of_company(prepared.company_id, [State.HELD])
     return tuple(
         one
-        for one in held
+        for one in sorted(held, key=lambda one: one.id)
         if one.tool in PAYING
         and one.id != except_id
         # One that is allowed waits for nobody: it is released in the moment it is stored.
@@ -151,7 +151,7 @@ def _in_doubt(tx: Tx, write: Write[Any], prepared: PreparedWrite, except_id: str
     found = tx.proposals.of_vendor(prepared.company_id, prepared.vendor_id, [State.UNKNOWN])
     return tuple(
         one
-        for one in found
+        for one in sorted(found, key=lambda one: one.id)
         if one.tool == write.tool and one.id != except_id and (run_id is None or one.run_id != run_id)
     )
 

@@ -51,6 +51,7 @@ from rutter_ap_server.guard.writes.wording import (
     account_words,
     bill_row,
     day_words,
+    documents_words,
     exact,
     pairs,
     payee_words,
@@ -133,14 +134,13 @@ def _known(facts: Facts[PaymentFacts]) -> tuple[Row, ...]:
     """What helps to judge a payment: what the vendor was paid, when it changed, and the documents of the bill."""
     seen = facts.seen
     changed = seen.vendor.updated_at if seen.vendor else None
-    files = "could not be read" if seen.files is None else "; ".join(map(exact, seen.files)) or "none"
     others = "; ".join(f"{one.id} for {one.total}, {clean(one.status, 30)}" for one in seen.other_bills)
     paid = "; ".join(f"{money} on {day or 'an unknown date'}" for money, day in seen.paid_on_bill)
     return (
         ("Usual payment", usual_payment(seen.earlier_payments, seen.bill.due.currency)),
         ("Vendor last changed", f"{changed:%Y-%m-%d}" if changed else "not shown by this ledger"),
         ("Open credits of the vendor", str(seen.open_credits)),
-        ("Documents on the bill", files),
+        ("Documents on the bill", documents_words(seen.files)),
         ("Bills with the same number", others or "none"),
         ("Paid on this bill before", paid or "nothing"),
     )
@@ -242,10 +242,10 @@ class PayBillWrite(Write[PaymentFacts]):
         seen, said = facts.seen, Fields(prepared.fields)
         rows = [
             ("Payee", payee_words(seen.vendor, said.take("vendor_id"), prepared.vendor_name)),
-            ("Bill", bill_row(seen.bill, said.take("bill_id"))),
             ("Amount", f"{plain(said.take('amount'))} {plain(said.take('currency'))}"),
-            ("From account", account_words(seen.account, said.take("account_id"))),
             ("Payment date", day_words(said.take("date"))),
+            ("Bill", bill_row(seen.bill, said.take("bill_id"))),
+            ("From account", account_words(seen.account, said.take("account_id"))),
             ("Memo", exact(said.take("memo"))),
             *said.rest(),
         ]

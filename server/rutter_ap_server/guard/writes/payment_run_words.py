@@ -18,6 +18,7 @@ from rutter_ap_server.guard.writes.wording import (
     bill_row,
     columns,
     day_words,
+    documents_words,
     exact,
     named,
     pairs,
@@ -26,7 +27,7 @@ from rutter_ap_server.guard.writes.wording import (
 )
 from rutter_ap_tools.money import Money
 
-_PAYMENTS = ("amount", "payee", "bill", "number when proposed", "due date", "findings")
+_PAYMENTS = ("amount", "payee", "bill", "number when proposed", "due date", "documents", "findings")
 _VENDORS = ("total", "vendor", "payments", "usual payment")
 _LEFT_OUT = ("bill", "number", "reason")
 
@@ -77,6 +78,7 @@ def _payments(members: Sequence[MemberWords], lines: dict[str, dict[str, Any]], 
                 bill_row(seen.bill, bill),
                 exact(number),
                 plain(due) if due else "none",
+                documents_words(seen.files),
                 f"will not be paid: {member.skipped}" if member.skipped else found or "none",
             )
         )

@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from rutter_ap_server.companies.company import Company
-from rutter_ap_server.guard.writes.parties import AccountFact, BillFact, VendorFact, bill_words
+from rutter_ap_server.guard.writes.parties import AccountFact, BillFact, VendorFact
 from rutter_ap_server.store.canonical import canonical
 from rutter_ap_tools.errors import ApError
 from rutter_ap_tools.statement import Section
@@ -82,7 +82,8 @@ def named(name: str | None, record_id: Any) -> str:
     if not record_id:
         return "none"
     shown = plain(record_id)
-    return f"{clean(name, _CHARACTERS_MAX)} ({shown})" if name and name != record_id else shown
+    # Between marks, so that a name cannot pass for our own words.
+    return f"{quote(name, _CHARACTERS_MAX)} ({shown})" if name and name != record_id else shown
 
 
 def day_words(day: Any) -> str:
@@ -113,7 +114,13 @@ def bill_row(bill: BillFact | None, bill_id: Any) -> str:
         return named(None, bill_id)
     issued = f"issued {bill.issued}" if bill.issued else "without an issue date"
     due = f"due {bill.due_on}" if bill.due_on else "without a due date"
-    return f"{named(bill_words(bill), bill_id)}, {issued}, {due}, total {bill.total}, {bill.status}"
+    number = f"{named(bill.number, bill_id)}" if bill.number else plain(bill_id)
+    return f"{number}, {issued}, {due}, total {bill.total}, {bill.status}"
+
+
+def documents_words(files: Sequence[str] | None) -> str:
+    """The files on a bill by their names, or that there are none, or that they could not be read."""
+    return "could not be read" if files is None else "; ".join(map(exact, files)) or "none"
 
 
 def names_in(names: Mapping[str, str], record_id: Any) -> str:

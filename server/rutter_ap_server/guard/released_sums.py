@@ -32,8 +32,11 @@ def released_before(tx: Tx, prepared: PreparedWrite, policy: Policy, except_id: 
 
 
 def owed_with(tx: Tx, proposal: Proposal, policy: Policy) -> Money | None:
-    """The largest sum a payment is part of: what an approver's own maximum is held against. None for other writes."""
-    if proposal.money is None or proposal.tool not in PAYING:
+    """The largest sum a payment is part of: what an approver's own maximum is held against.
+
+    The amount alone where the policy gives nobody a maximum; None for a write without one.
+    """
+    if proposal.money is None or proposal.tool not in PAYING or not policy.approvers:
         return proposal.money
     prepared, write = PreparedWrite.of(proposal), proposed_by(proposal.tool)
     parts = write.members(prepared) if isinstance(write, Batch) else (prepared,)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from rutter_ap_server.guard.gathering import BatchFacts
@@ -14,6 +15,7 @@ from rutter_ap_server.guard.shared_rules import SHARED_RULES, SharedRule
 from rutter_ap_server.guard.statement import judged_sections
 from rutter_ap_server.guard.store_facts import StoreFacts, store_facts, windows_broken
 from rutter_ap_server.guard.untrusted import worth_remembering
+from rutter_ap_server.guard.vendor_history import may_have_come_back
 from rutter_ap_server.guard.writes.base import (
     Batch,
     Facts,
@@ -83,7 +85,7 @@ def judge(
         ordered,
         policy.version,
         _hash_of(prepared, facts, words),
-        _remembered(facts),
+        _remembered(facts, stored, company),
         passed=passed,
         unchecked=unchecked,
         sections=judged_sections(_with_period(words, write, prepared, facts, company), ordered, passed, unchecked),
@@ -140,11 +142,12 @@ def base_findings(write: Preparable, policy: Policy) -> list[Finding]:
     return [finding(f"policy.{severity.word}", severity, words[severity])]
 
 
-def _remembered(facts: Facts[Any]) -> Observations:
-    mentioned_before = worth_remembering(facts.texts)
-    if facts.vendor is None:
+def _remembered(facts: Facts[Any], stored: StoreFacts, policy: Policy) -> Observations:
+    mentioned_before, vendor = worth_remembering(facts.texts), facts.vendor
+    if vendor is None:
         return Observations(mentioned_before=mentioned_before)
-    return Observations(facts.vendor.id, facts.vendor.details, facts.vendor.parts, mentioned_before)
+    again = may_have_come_back(vendor, stored.sightings, facts.now, timedelta(days=policy.rules.cooling_days))
+    return Observations(vendor.id, vendor.details, vendor.parts, mentioned_before, again)
 
 
 # The most payments a question can list; nobody reads more than that in a chat.

@@ -31,7 +31,7 @@ class StoreFacts:
     """What our store knows about a write: the same for every write.
 
     `frozen_by` is who stopped all writes, and when. `in_flight` and `repeats` are ids of proposals. `sightings` are the
-    details its vendor was seen with, oldest first; `documents` the bills its file is attached to; `mentioned_before`
+    details its vendor was seen with, the latest last; `documents` the bills its file is attached to; `mentioned_before`
     which of its arguments appeared in outside text earlier, and where; `over_limits` the rolling limits it would
     exceed, as code and sentence, empty if not requested. `declined` are proposals for the same obligation that people
     declined lately; `overlapping` held ones that would pay the same bill; `in_doubt` payments to the same vendor whose

@@ -25,6 +25,8 @@ vendor_sightings = Table(
     Column("fingerprint", String(64), primary_key=True),
     Column("parts", Text, nullable=False),
     Column("first_seen_at", String(32), nullable=False),
+    # When the vendor last became so: the last time that it was seen otherwise before.
+    Column("became_at", String(32), nullable=False),
     Column("last_seen_at", String(32), nullable=False),
 )
 
@@ -52,28 +54,49 @@ Index("untrusted_values_by_age", untrusted_values.c.company_id, untrusted_values
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """How a vendor looked at some time. `parts` are hashes by name: they show what changed without revealing it."""
+    """How a vendor looked at some time. `parts` are hashes by name: they show what changed without revealing it.
+
+    `became_at` is when the vendor last became so, after it had looked otherwise or for the first time.
+    """
 
     fingerprint: str
     parts: tuple[tuple[str, str], ...]
     first_seen_at: datetime
+    became_at: datetime
     last_seen_at: datetime
 
 
 class Observations:
-    """Reads and writes inside the caller's transaction. Rows are only added; `last_seen_at` alone is ever updated."""
+    """Reads and writes inside the caller's transaction. Rows are only added; times alone are ever updated."""
 
     def __init__(self, connection: Connection, now: datetime) -> None:
         self._connection = connection
         self._now = now
 
-    def record_sighting(self, company_id: str, vendor_id: str, fingerprint: str, parts: Mapping[str, str]) -> None:
-        """Records how a vendor looks now."""
+    def record_sighting(
+        self,
+        company_id: str,
+        vendor_id: str,
+        fingerprint: str,
+        parts: Mapping[str, str],
+        came_back: bool = False,
+    ) -> None:
+        """Records how a vendor looks now.
+
+        `came_back` says that it may have become so again since it was last seen, after a change that was not seen.
+        """
+        seen = self.sightings(company_id, vendor_id)
+        last = seen[-1] if seen else None
+        changed = last is None or last.fingerprint != fingerprint
+        # Each change is later than what it changes, whatever the clock says: the order of sightings is their meaning.
+        at = self._now if last is None else max(self._now, last.last_seen_at + timedelta(microseconds=changed))
+        became_at = at if last is None or changed or came_back else last.became_at
+        times = {"became_at": stamp(became_at), "last_seen_at": stamp(at)}
         c = vendor_sightings.c
         seen_again = self._connection.execute(
             update(vendor_sightings)
             .where(c.company_id == company_id, c.vendor_id == vendor_id, c.fingerprint == fingerprint)
-            .values(last_seen_at=stamp(self._now))
+            .values(**times)
         )
         if not seen_again.rowcount:
             self._once(
@@ -82,12 +105,12 @@ class Observations:
                 vendor_id=vendor_id,
                 fingerprint=fingerprint,
                 parts=canonical(dict(parts)),
-                first_seen_at=stamp(self._now),
-                last_seen_at=stamp(self._now),
+                first_seen_at=stamp(at),
+                **times,
             )
 
     def sightings(self, company_id: str, vendor_id: str) -> tuple[Sighting, ...]:
-        """Every distinct appearance of the vendor, the oldest first."""
+        """Every distinct appearance of the vendor, in the order in which it was last seen so."""
         c = vendor_sightings.c
         query = select(vendor_sightings).where(c.company_id == company_id, c.vendor_id == vendor_id)
         return tuple(
@@ -95,9 +118,10 @@ class Observations:
                 r.fingerprint,
                 tuple(sorted(json.loads(r.parts).items())),
                 unstamp(r.first_seen_at),
+                unstamp(r.became_at),
                 unstamp(r.last_seen_at),
             )
-            for r in self._connection.execute(query.order_by(c.first_seen_at))
+            for r in self._connection.execute(query.order_by(c.last_seen_at, c.became_at))
         )
 
     def use_document(self, company_id: str, sha256: str, bill_id: str, file_name: str) -> None:

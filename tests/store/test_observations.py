@@ -1,0 +1,71 @@
+"""What the store remembers of vendors: when each last became as it is, in whatever order it was seen so."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from tempfile import TemporaryDirectory
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rutter_ap_server.clock import FixedClock
+from rutter_ap_server.store.engine import Store
+from rutter_ap_server.store.observations import Sighting
+from support.store_rows import START
+
+DAY = timedelta(days=1)
+
+
+def see(store: Store, clock: FixedClock, details: str, came_back: bool = False) -> Sighting:
+    """Sees the vendor so, now, and returns the last sighting."""
+    parts = {"e-mail": details}
+    store.write_now(lambda tx: tx.observations.record_sighting("c1", "v1", details, parts, came_back))
+    last = store.read_now(lambda tx: tx.observations.sightings("c1", "v1"))[-1]
+    assert last.fingerprint == details
+    return last
+
+
+def test_details_that_return_became_so_when_they_returned(store: Store, clock: FixedClock) -> None:
+    see(store, clock, "new")
+    clock.instant += DAY
+    see(store, clock, "old")
+    clock.instant += 14 * DAY
+
+    again = see(store, clock, "new")
+
+    assert (again.first_seen_at, again.became_at, again.last_seen_at) == (START, START + 15 * DAY, START + 15 * DAY)
+
+
+def test_details_that_stay_became_so_when_first_seen(store: Store, clock: FixedClock) -> None:
+    see(store, clock, "same")
+    clock.instant += DAY
+
+    again = see(store, clock, "same")
+
+    assert (again.became_at, again.last_seen_at) == (START, START + DAY)
+
+
+def test_a_return_that_nobody_saw_counts_from_when_it_is_seen(store: Store, clock: FixedClock) -> None:
+    see(store, clock, "same")
+    clock.instant += 15 * DAY
+
+    assert see(store, clock, "same", came_back=True).became_at == START + 15 * DAY
+
+
+steps = st.tuples(st.sampled_from("abc"), st.sampled_from([timedelta(0), DAY, -DAY]))
+
+
+@settings(max_examples=20)
+@given(st.lists(steps, max_size=8))
+def test_the_last_details_are_always_the_last_sighting(seen: list[tuple[str, timedelta]]) -> None:
+    """Even if the clock stands still or is set back."""
+    clock = FixedClock(START)
+    now = ""
+    with TemporaryDirectory() as folder:
+        store = Store(f"sqlite:///{folder}/ap.db", clock)
+        for details, later in seen:
+            clock.instant += later
+            found = see(store, clock, details)
+            assert found.became_at == found.last_seen_at or now == details
+            now = details
+        store.close()

@@ -6,8 +6,12 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from rutter_ap_server.guard.approvals import NotReleased
+from rutter_ap_server.guard.writes.parties import vendor_fact
 from rutter_ap_server.rutter.models.vendors import VendorUpdate
-from support.bench import Bench, a_bench, codes
+from support.bench import PASSCODE, Bench, a_bench, codes
 
 ALLOW = '[tools]\npay_bill = "allow"\n'
 SWINDLE = "pay-here@swindle.example"
@@ -72,3 +76,66 @@ async def test_new_details_that_stay_are_known_after_a_while(home: Path) -> None
         bench.clock.instant += timedelta(days=15)
 
         assert (await bench.pay("NW-2304", "12.00")).status == "posted"
+
+
+OTHER = ["tax_number", "phone", "contact_name", "registration_number", "website"]
+
+
+@pytest.mark.parametrize("field", OTHER)
+async def test_a_vendors_other_details_changed_void_a_release(home: Path, field: str) -> None:
+    async with a_bench(home) as bench:
+        await bench.approver("Ana")
+        held = await bench.pay("FT-778")
+        seen = await bench.app.approvals.preview(held.proposal_id or "", bench.company)
+        await change_vendor(bench, "x", of="FT-778", **{field: "5551234"})
+
+        with pytest.raises(NotReleased):
+            await bench.app.approvals.approve(seen, bench.company, name="Ana", passcode=PASSCODE, channel="terminal")
+
+
+@pytest.mark.parametrize("field", OTHER)
+async def test_a_later_payment_notices_a_changed_detail(home: Path, field: str) -> None:
+    """The statement of `save_vendor` promises it for all it can change."""
+    async with a_bench(home, ALLOW) as bench:
+        assert (await bench.pay("NW-2291", "10.00")).status == "posted"
+        await change_vendor(bench, "1", **{field: "555-0199"})
+
+        held = await bench.pay("NW-2304", "11.00")
+
+        assert codes(held) == ["vendor.changed"]
+        assert (
+            f"vendor's {field.replace('_', ' ').replace('phone', 'phone number')} changed" in held.findings[0].message
+        )
+
+
+async def seen_by_an_earlier_program(bench: Bench, number: str) -> None:
+    """The vendor as it was seen when fewer of its details were looked at."""
+    vendor = vendor_fact(await bench.company.rutter.vendors.get((await bench.bill(number)).vendor_id or ""))
+    parts = {
+        name: part for name, part in vendor.parts if name in ("name", "e-mail", "bank account number", "addresses")
+    }
+    company = bench.company.id
+    await bench.app.store.write(lambda tx: tx.observations.record_sighting(company, vendor.id, "f" * 64, parts))
+
+
+async def test_what_an_earlier_program_did_not_see_is_no_change(home: Path) -> None:
+    async with a_bench(home, ALLOW) as bench:
+        await seen_by_an_earlier_program(bench, "NW-2291")
+
+        paid = await bench.pay("NW-2291", "10.00")
+        await change_vendor(bench, "1", phone="555-0199")
+        held = await bench.pay("NW-2304", "11.00")
+
+        assert (paid.status, codes(held)) == ("posted", ["vendor.changed"])
+        assert "vendor's phone number changed" in held.findings[0].message
+
+
+async def test_what_an_earlier_program_saw_is_compared(home: Path) -> None:
+    async with a_bench(home, ALLOW) as bench:
+        await seen_by_an_earlier_program(bench, "NW-2291")
+        await change_vendor(bench, "1", email=SWINDLE, phone="555-0199")
+
+        held = await bench.pay("NW-2291", "10.00")
+
+        assert codes(held) == ["vendor.changed"]
+        assert "vendor's e-mail changed" in held.findings[0].message

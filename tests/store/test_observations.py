@@ -52,6 +52,25 @@ def test_a_return_that_nobody_saw_counts_from_when_it_is_seen(store: Store, cloc
     assert see(store, clock, "same", came_back=True).became_at == START + 15 * DAY
 
 
+def test_more_parts_of_the_same_vendor_are_no_change(store: Store, clock: FixedClock) -> None:
+    store.write_now(lambda tx: tx.observations.record_sighting("c1", "v1", "earlier", {"e-mail": "same"}))
+    clock.instant += DAY
+
+    parts = {"e-mail": "same", "phone": "p"}
+    store.write_now(lambda tx: tx.observations.record_sighting("c1", "v1", "later", parts))
+    earlier, later = store.read_now(lambda tx: tx.observations.sightings("c1", "v1"))
+
+    assert (later.fingerprint, later.first_seen_at, later.became_at, later.last_seen_at) == (
+        "later",
+        START,
+        START,
+        START + DAY,
+    )
+    assert not earlier.differs_from("later", parts)
+    assert later.differs_from("other", parts | {"phone": "q"})
+    assert earlier.differs_from("other", {"phone": "p"})
+
+
 steps = st.tuples(st.sampled_from("abc"), st.sampled_from([timedelta(0), DAY, -DAY]))
 
 

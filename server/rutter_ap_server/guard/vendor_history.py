@@ -14,12 +14,13 @@ def changed_lately(vendor: VendorFact, sightings: Sequence[Sighting], now: datet
 
     Details that come back after others are a change as well, whichever were first.
     """
-    others = [one for one in sightings if one.fingerprint != vendor.details]
+    parts = dict(vendor.parts)
+    others = [one for one in sightings if one.differs_from(vendor.details, parts)]
     if not others:
         return None
     last = sightings[-1]
-    if last.fingerprint != vendor.details or now - last.became_at < cooling:
-        what = _differing(dict(vendor.parts), dict(others[-1].parts)) or "details"
+    if last.differs_from(vendor.details, parts) or now - last.became_at < cooling:
+        what = _differing(parts, dict(others[-1].parts)) or "details"
         return f"this vendor's {what} changed within the last {cooling.days} days"
     if not may_have_come_back(vendor, sightings, now, cooling):
         return None
@@ -34,8 +35,11 @@ def may_have_come_back(vendor: VendorFact, sightings: Sequence[Sighting], now: d
     they count as known. Details that were seen for a whole cooling period are known. For others the ledger must show
     that the vendor was not changed since; where it does not show changes, the time without a sighting must be short.
     """
+    parts = dict(vendor.parts)
     last = sightings[-1] if sightings else None
-    if last is None or last.fingerprint != vendor.details or len(sightings) == 1:
+    if last is None or last.differs_from(vendor.details, parts):
+        return False
+    if not any(one.differs_from(vendor.details, parts) for one in sightings):
         return False
     if last.last_seen_at - last.first_seen_at >= cooling:
         return False
@@ -44,4 +48,4 @@ def may_have_come_back(vendor: VendorFact, sightings: Sequence[Sighting], now: d
 
 
 def _differing(now: dict[str, str], before: dict[str, str]) -> str:
-    return " and ".join(name for name in now if now[name] != before.get(name))
+    return " and ".join(name for name in now if name in before and now[name] != before[name])

@@ -65,6 +65,19 @@ class Sighting:
     became_at: datetime
     last_seen_at: datetime
 
+    def differs_from(self, fingerprint: str, parts: Mapping[str, str]) -> bool:
+        """Whether the vendor looked otherwise then than with these parts.
+
+        A sighting by an earlier program has fewer parts; what it did not look at says nothing, so the others decide.
+        """
+        if self.fingerprint == fingerprint:
+            return False
+        before = dict(self.parts)
+        common = before.keys() & parts.keys()
+        if before.keys() == parts.keys() or not common:
+            return True
+        return any(before[name] != parts[name] for name in common)
+
 
 class Observations:
     """Reads and writes inside the caller's transaction. Rows are only added; times alone are ever updated."""
@@ -87,9 +100,10 @@ class Observations:
         """
         seen = self.sightings(company_id, vendor_id)
         last = seen[-1] if seen else None
-        changed = last is None or last.fingerprint != fingerprint
+        changed = last is None or last.differs_from(fingerprint, parts)
         # Each change is later than what it changes, whatever the clock says: the order of sightings is their meaning.
-        at = self._now if last is None else max(self._now, last.last_seen_at + timedelta(microseconds=changed))
+        renewed = last is None or last.fingerprint != fingerprint
+        at = self._now if last is None else max(self._now, last.last_seen_at + timedelta(microseconds=renewed))
         became_at = at if last is None or changed or came_back else last.became_at
         times = {"became_at": stamp(became_at), "last_seen_at": stamp(at)}
         c = vendor_sightings.c
@@ -105,7 +119,7 @@ class Observations:
                 vendor_id=vendor_id,
                 fingerprint=fingerprint,
                 parts=canonical(dict(parts)),
-                first_seen_at=stamp(at),
+                first_seen_at=stamp(at if last is None or changed else last.first_seen_at),
                 **times,
             )
 

@@ -194,16 +194,23 @@ def at_revision(url: str, revision: str) -> None:
     engine.dispose()
 
 
-def test_a_vendor_seen_before_became_so_when_first_seen(old_url: str) -> None:
+def test_what_was_seen_before_has_its_first_time_as_last(old_url: str) -> None:
     at_revision(old_url, "7")
     row = f"'company-1', 'v1', '{'a' * 64}', '{{}}', '{SENT}', '{HELD}'"
     columns = "company_id, vendor_id, fingerprint, parts, first_seen_at, last_seen_at"
-    behind_its_back(old_url, f"INSERT INTO vendor_sightings ({columns}) VALUES ({row})")
+    behind_its_back(
+        old_url,
+        f"INSERT INTO vendor_sightings ({columns}) VALUES ({row})",
+        f"INSERT INTO untrusted_values VALUES ('company-1', 'amount:9999', 'the memo', '{SENT}')",
+    )
 
     store = Store(old_url, FixedClock(START))
     (kept,) = store.read_now(lambda tx: tx.observations.sightings("company-1", "v1"))
+    mentioned = store.read_now(lambda tx: tx.observations.mentioned_before("company-1", ["amount:9999"], 1))
     store.close()
 
+    assert mentioned == {"amount:9999": "the memo"}
+    assert seen_from_outside(old_url, "SELECT last_seen_at FROM untrusted_values") == [(SENT,)]
     assert (stamp(kept.first_seen_at), stamp(kept.became_at), stamp(kept.last_seen_at)) == (SENT, SENT, HELD)
     assert differences(old_url) == []
 

@@ -1,4 +1,4 @@
-"""What the store remembers of vendors: when each last became as it is, in whatever order it was seen so."""
+"""What the store remembers of vendors and of outside text: the last time, not only the first."""
 
 from __future__ import annotations
 
@@ -88,3 +88,37 @@ def test_the_last_details_are_always_the_last_sighting(seen: list[tuple[str, tim
             assert found.became_at == found.last_seen_at or now == details
             now = details
         store.close()
+
+
+HOUR = timedelta(hours=1)
+
+
+def mention(store: Store, where: str) -> None:
+    store.write_now(lambda tx: tx.observations.record_mentions("c1", where, ["amount:9999"]))
+
+
+def mentioned(store: Store) -> dict[str, str]:
+    return store.read_now(lambda tx: tx.observations.mentioned_before("c1", ["amount:9999", "amount:1"], 30))
+
+
+def test_a_value_counts_from_its_last_mention(store: Store, clock: FixedClock) -> None:
+    mention(store, "the first memo")
+    clock.instant += 31 * DAY
+    assert mentioned(store) == {}
+
+    mention(store, "the second memo")
+    clock.instant += 30 * DAY
+
+    assert mentioned(store) == {"amount:9999": "the second memo"}
+
+
+def test_a_value_mentioned_all_day_is_noted_once_an_hour(store: Store, clock: FixedClock) -> None:
+    """What was not noted is not forgotten early."""
+    mention(store, "the first memo")
+    clock.instant += HOUR / 2
+    assert store.read_now(lambda tx: tx.observations.not_mentioned_lately("c1", ["amount:9999"])) == []
+    mention(store, "the second memo")
+    clock.instant += 30 * DAY
+    assert mentioned(store) == {"amount:9999": "the first memo"}
+    clock.instant += HOUR
+    assert mentioned(store) == {}

@@ -271,11 +271,11 @@ def _broken(tx: Tx, prepared: PreparedWrite, policy: Policy) -> Iterator[tuple[s
 async def remember_texts(store: Store, company_id: str, texts: Iterable[tuple[str, str]]) -> None:
     """Remembers what outside text mentioned when an assistant reads it, so that a write that repeats it is noticed.
 
-    `texts` are pairs of a place and its text. Nothing is written if nothing in them is new.
+    `texts` are pairs of a place and its text. Nothing is written if all of it was noted lately.
     """
     worth = worth_remembering(texts)
     keys = {key for _, found in worth for key in found}
-    if not keys or not await store.read(lambda tx: tx.observations.not_mentioned_before(company_id, keys)):
+    if not keys or not await store.read(lambda tx: tx.observations.not_mentioned_lately(company_id, keys)):
         return
 
     def remember(tx: Tx) -> None:

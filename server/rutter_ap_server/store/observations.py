@@ -16,6 +16,8 @@ from rutter_ap_server.store.canonical import canonical
 from rutter_ap_server.store.schema import metadata
 
 VALUE_CHARACTERS_MAX = 200
+# Text that is read again and again is noted this often, so that reading seldom writes.
+MENTIONS_NOTED_EVERY = timedelta(hours=1)
 
 vendor_sightings = Table(
     "vendor_sightings",
@@ -48,8 +50,9 @@ untrusted_values = Table(
     Column("value", String(VALUE_CHARACTERS_MAX), primary_key=True),
     Column("source", Text, nullable=False),
     Column("first_seen_at", String(32), nullable=False),
+    Column("last_seen_at", String(32), nullable=False),
 )
-Index("untrusted_values_by_age", untrusted_values.c.company_id, untrusted_values.c.first_seen_at)
+Index("untrusted_values_by_age", untrusted_values.c.company_id, untrusted_values.c.last_seen_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,22 +160,21 @@ class Observations:
         return tuple(row.bill_id for row in self._connection.execute(query.order_by(document_uses.c.at)))
 
     def record_mentions(self, company_id: str, source: str, values: Iterable[str]) -> None:
-        """Records values found in untrusted text; only the first source of each is kept."""
-        for value in self.not_mentioned_before(company_id, values):
-            self._once(
-                untrusted_values,
-                company_id=company_id,
-                value=value,
-                source=source,
-                first_seen_at=stamp(self._now),
-            )
+        """Records values found in untrusted text, each with its latest source and time."""
+        latest, c = {"source": source, "last_seen_at": stamp(self._now)}, untrusted_values.c
+        for value in self.not_mentioned_lately(company_id, values):
+            mentioned = update(untrusted_values).where(c.company_id == company_id, c.value == value)
+            if not self._connection.execute(mentioned.values(**latest)).rowcount:
+                first = stamp(self._now)
+                self._once(untrusted_values, company_id=company_id, value=value, first_seen_at=first, **latest)
 
-    def not_mentioned_before(self, company_id: str, values: Iterable[str]) -> list[str]:
-        """The values not yet seen in untrusted text, cut to the length that is stored."""
+    def not_mentioned_lately(self, company_id: str, values: Iterable[str]) -> list[str]:
+        """The values whose mention in untrusted text is to be noted now, cut to the length that is stored."""
         wanted = {value[:VALUE_CHARACTERS_MAX] for value in values}
         if not wanted:
             return []
-        rows = self._connection.execute(_mentions(company_id, wanted))
+        lately = untrusted_values.c.last_seen_at > stamp(self._now - MENTIONS_NOTED_EVERY)
+        rows = self._connection.execute(_mentions(company_id, wanted).where(lately))
         return sorted(wanted - {row.value for row in rows})
 
     def mentioned_before(self, company_id: str, values: Iterable[str], days: int) -> dict[str, str]:
@@ -180,8 +182,9 @@ class Observations:
         wanted = {value[:VALUE_CHARACTERS_MAX] for value in values}
         if not wanted:
             return {}
-        since = stamp(self._now - timedelta(days=days))
-        query = _mentions(company_id, wanted).where(untrusted_values.c.first_seen_at >= since)
+        # The last mention may be later than the one that was noted.
+        since = stamp(self._now - timedelta(days=days) - MENTIONS_NOTED_EVERY)
+        query = _mentions(company_id, wanted).where(untrusted_values.c.last_seen_at >= since)
         return {row.value: row.source for row in self._connection.execute(query)}
 
     def _once(self, table: Table, **values: str) -> None:

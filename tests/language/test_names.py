@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rutter_ap_tools.names import canonical_name, is_mixed, look_of
+from rutter_ap_tools.names import canonical_name, is_mixed, look_of, payee_look
 
 MARIA = "maria lopez"
 
@@ -86,6 +86,31 @@ def test_different_names_look_different(name: str, other: str) -> None:
 )
 def test_a_word_in_two_alphabets_is_noticed(name: str, mixed: bool) -> None:
     assert is_mixed(name) is mixed
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "same"),
+    [
+        ("Northwind Utilities", "NORTHWIND UTILITIES, Inc.", True),
+        ("Northwind Utilities", "North-Wind Utilities L.L.C.", True),
+        ("Müller GmbH", "Muller G.m.b.H.", True),
+        ("Café Crème SA", "Cafe Creme S.A.", True),
+        ("Sørensen A/S", "Sorensen", True),
+        ("The Quill & Co", "Quill and Company", True),
+        ("Macy's", "Macys Ltd", True),
+        ("Nоrthwind", "Northwind", True),
+        ("Limited", "Company", False),
+        ("Northwind Utilities", "Northwind Freight", False),
+        ("Acme 1", "Acme 2", False),
+        ("", "Acme", False),
+    ],
+)
+def test_payees_that_look_alike_are_one_whatever_their_form(name: str, other: str, same: bool) -> None:
+    assert (payee_look(name) == payee_look(other)) is same
+
+
+def test_a_name_without_letters_looks_like_nothing() -> None:
+    assert (payee_look(None), payee_look("---")) == ("", "")
 
 
 @given(st.text(max_size=100))

@@ -1,4 +1,4 @@
-"""Names of people, compared: which spellings are one name, and which names a reader could take for each other."""
+"""Names of people and companies, compared: which spellings are one name, and which a reader could confuse."""
 
 from __future__ import annotations
 
@@ -42,6 +42,13 @@ _LOOKS = {ord(odd): plain for odds, plains in _DRAWN_LIKE for odd, plain in zip(
 # in an order in which no replacement undoes another.
 _READ_ALIKE = (("0", "o"), ("1", "l"), ("i", "l"), ("5", "s"), ("vv", "w"), ("rn", "m"))
 
+# Legal forms and filler words: names that differ only in these are the same.
+_FORMS = """
+ab ag and aps as bv co company corp corporation gmbh inc incorporated kft kg limited llc llp ltd ltda nv oy oyj plc pte
+pty sa sarl sas spa srl the und
+"""
+_ABBREVIATION = re.compile(r"(?<!\w)\w(?:[./]\w)+(?!\w)")
+
 
 def canonical_name(name: str | None) -> str:
     """The name without case, width, compatibility forms, invisible characters, accents and repeated spaces.
@@ -62,6 +69,18 @@ def look_of(name: str | None) -> str:
     for seen, read in _READ_ALIKE:
         text = text.replace(seen, read)
     return text
+
+
+def company_words(name: str | None) -> list[str]:
+    """The words of a company's name, without legal forms; all of them if there are no others."""
+    text = _ABBREVIATION.sub(lambda found: re.sub(r"[./]", "", found[0]), canonical_name(name))
+    words: list[str] = re.findall(r"[^\W_]+", text)
+    return [word for word in words if word not in _FORMS.split()] or words
+
+
+def payee_look(name: str | None) -> str:
+    """What a company's name looks like without its legal form: payees with one look can be taken for one payee."""
+    return look_of("".join(company_words(name)))
 
 
 def is_mixed(name: str) -> bool:

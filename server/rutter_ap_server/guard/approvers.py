@@ -266,7 +266,14 @@ def _matches(hashed: str, passcode: str) -> bool:
 def _count_failure(tx: Tx, name: str, approver: Approver | None, channel: str) -> None:
     if approver is not None:
         tx.approvers.passcode_failed(approver.id, lock_after=_LOCK_AFTER, lock_seconds=_LOCK_SECONDS)
-    about = {"name": clean(name, 100), "approver_id": approver.id if approver else None, "channel": channel}
+    # Only a name that somebody has or had: a passcode typed as the name would stay in the chain for good.
+    same = (one for one in tx.approvers.everyone() if canonical_name(one.name) == canonical_name(name))
+    known = approver or next(same, None)
+    about = {
+        "name": clean(known.name, 100) if known else "unknown",
+        "approver_id": approver.id if approver else None,
+        "channel": channel,
+    }
     tx.audit.append("passcode_wrong", actor=channel, **about)
 
 

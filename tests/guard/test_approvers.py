@@ -56,6 +56,16 @@ async def test_the_first_approver_needs_nobody_and_the_next_one_does(home: Path)
         ]
 
 
+@pytest.mark.parametrize("name", ["ᗪᗩᑎᗩ", "ⵠana", "🅳🅰🅽🅰 D"])
+async def test_a_name_drawn_like_an_approvers_is_refused(home: Path, name: str) -> None:
+    """The first is in Canadian syllabics and reads DANA."""
+    async with a_bench(home) as bench:
+        await bench.approver("Dana", "Ana")
+
+        assert await refused(bench, name) == "approver.name_script"
+        assert list(await active(bench)) == ["Ana", "Dana"]
+
+
 async def test_a_passcode_given_as_a_name_is_not_recorded(home: Path) -> None:
     async with a_bench(home) as bench:
         await bench.approver("Ana")

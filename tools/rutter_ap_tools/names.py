@@ -15,6 +15,16 @@ NAME_CHARACTERS_MAX = 100
 _ROUNDS_MAX = 8
 _ALPHABETS = ("LATIN", "CYRILLIC", "GREEK")
 
+# The scripts in everyday use (UAX #31, recommended scripts), by the first word of their letters' names, with the marks
+# that several of them share. Others have letters drawn like Latin ones, more than could be listed, and hardly a reader
+# who could tell.
+_SCRIPTS = """
+ARABIC ARMENIAN BENGALI BOPOMOFO CJK CYRILLIC DEVANAGARI ETHIOPIC GEORGIAN GREEK GUJARATI GURMUKHI HANGUL HEBREW
+HIRAGANA IDEOGRAPHIC KANNADA KATAKANA KHMER LAO LATIN MALAYALAM MODIFIER MYANMAR ORIYA SINHALA TAMIL TELUGU THAANA THAI
+TIBETAN
+"""
+_IN_USE = frozenset(_SCRIPTS.split())
+
 # Letters of other alphabets, and the Latin letter each is drawn like. Upper and lower case look unlike each other
 # (the Greek Η is an H, but η is an n), so both stand here.
 _DRAWN_LIKE = (
@@ -93,6 +103,15 @@ def is_mixed(name: str) -> bool:
         if any(one != other and {one, other} & set(_ALPHABETS) for one, other in pairwise(found)):
             return True
     return False
+
+
+def is_rare(name: str) -> bool:
+    """Whether the name has letters of a script that is not in everyday use, or pictures, such as letters in boxes."""
+    text = unicodedata.normalize("NFKC", clean(name, 4 * NAME_CHARACTERS_MAX))
+    return any(
+        kind == "So" or (kind in ("Lu", "Ll", "Lt", "Lm", "Lo", "Nl") and _alphabet(c) not in _IN_USE)
+        for c, kind in ((c, unicodedata.category(c)) for c in text)
+    )
 
 
 def _steady(text: str, fold: Callable[[str], str]) -> str:

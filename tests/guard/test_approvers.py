@@ -56,6 +56,43 @@ async def test_the_first_approver_needs_nobody_and_the_next_one_does(home: Path)
         ]
 
 
+@pytest.mark.parametrize("name", ["ᗪᗩᑎᗩ", "ⵠana", "🅳🅰🅽🅰 D"])
+async def test_a_name_drawn_like_an_approvers_is_refused(home: Path, name: str) -> None:
+    """The first is in Canadian syllabics and reads DANA."""
+    async with a_bench(home) as bench:
+        await bench.approver("Dana", "Ana")
+
+        assert await refused(bench, name) == "approver.name_script"
+        assert list(await active(bench)) == ["Ana", "Dana"]
+
+
+async def test_a_passcode_given_as_a_name_is_not_recorded(home: Path) -> None:
+    async with a_bench(home) as bench:
+        await bench.approver("Ana")
+        for name, passcode in ((PASSCODE, "Ana"), (f" {PASSCODE.upper()}", PASSCODE)):
+            with pytest.raises(NotReleased):
+                await bench.app.approvals.verify(name, passcode, channel="terminal")
+
+        entries = await bench.app.store.read(lambda tx: list(tx.audit.entries()))
+        assert PASSCODE not in repr(entries).casefold()
+        assert [about["name"] for _, about in await audited(bench, "passcode_wrong")] == ["unknown"] * 2
+
+
+async def test_a_wrong_passcode_is_recorded_with_a_known_name(home: Path) -> None:
+    """Also that of somebody who was removed, and as it was given when it was added."""
+    async with a_bench(home) as bench:
+        await bench.approver("Ana", "Bo")
+        bo = await bench.id_of("Bo")
+        await bench.remove_approver("Bo")
+        for name in ("ÀNA", "bo"):
+            with pytest.raises(NotReleased):
+                await bench.app.approvals.verify(name, "not the passcode", channel="terminal")
+
+        found = [(about["name"], about["approver_id"]) for _, about in await audited(bench, "passcode_wrong")]
+        assert found == [("Ana", await bench.id_of("Ana")), ("Bo", None)]
+        assert bo not in repr(found)
+
+
 @pytest.mark.parametrize("name", ["Maria Lopez", "maria  lopez", "MARÍA LÓPEZ", "Ｍａｒｉａ Lopez"])
 async def test_nobody_is_added_twice_in_any_spelling(home: Path, name: str) -> None:
     async with a_bench(home) as bench:

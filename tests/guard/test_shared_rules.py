@@ -31,8 +31,12 @@ def days(count: float) -> datetime:
     return NOW - timedelta(days=count)
 
 
-def sighting(fingerprint: str, age_days: float, parts: Any = PARTS) -> Sighting:
-    return Sighting(fingerprint, parts, days(age_days), days(age_days))
+def sighting(
+    fingerprint: str, age_days: float, parts: Any = PARTS, *, became: float | None = None, last: float | None = None
+) -> Sighting:
+    """Details first seen so many days ago and, unless told otherwise, only then."""
+    became = age_days if became is None else became
+    return Sighting(fingerprint, parts, days(age_days), days(became), days(became if last is None else last))
 
 
 def vendor(**changed: Any) -> Any:
@@ -74,13 +78,21 @@ CHANGED = ["approve vendor.changed"]
         (vendor(), (sighting("old", 400),), CHANGED),
         (vendor(), (sighting("old", 0),), CHANGED),
         (vendor(), (sighting("old", 400), sighting("now", 13.9)), CHANGED),
-        (vendor(), (sighting("old", 400), sighting("now", 14)), []),
-        (vendor(), (sighting("now", 400), sighting("other", 1)), []),
+        (vendor(updated_at=days(14.1)), (sighting("old", 400), sighting("now", 14)), []),
+        (vendor(), (sighting("now", 400), sighting("other", 1)), CHANGED),
+        (vendor(), (sighting("old", 30), sighting("now", 400, became=13.9)), CHANGED),
+        (vendor(), (sighting("old", 30), sighting("now", 400, became=14, last=0)), []),
         (vendor(updated_at=days(1)), (), CHANGED),
         (vendor(updated_at=days(14)), (), CHANGED),
         (vendor(updated_at=days(14.1)), (), []),
         (vendor(updated_at=days(1)), (sighting("now", 2),), []),
         (vendor(updated_at=days(1)), (sighting("now", 0.5),), CHANGED),
+        (vendor(updated_at=days(1)), (sighting("old", 400), sighting("now", 20)), CHANGED),
+        (vendor(updated_at=days(20)), (sighting("old", 400), sighting("now", 20)), []),
+        (vendor(updated_at=days(1)), (sighting("old", 400), sighting("now", 20, last=7)), CHANGED),
+        (vendor(updated_at=days(1)), (sighting("old", 400), sighting("now", 20, last=6)), []),
+        (vendor(updated_at=None), (sighting("old", 400), sighting("now", 14)), CHANGED),
+        (vendor(updated_at=None), (sighting("old", 400), sighting("now", 20, last=13.9)), []),
     ],
 )
 def test_a_changed_vendor_is_noticed_until_it_has_cooled(seen: Any, sightings: Any, expected: list[str]) -> None:

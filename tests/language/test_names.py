@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rutter_ap_tools.names import canonical_name, is_mixed, look_of
+from rutter_ap_tools.names import canonical_name, is_mixed, is_rare, look_of, payee_look
 
 MARIA = "maria lopez"
 
@@ -86,6 +86,72 @@ def test_different_names_look_different(name: str, other: str) -> None:
 )
 def test_a_word_in_two_alphabets_is_noticed(name: str, mixed: bool) -> None:
     assert is_mixed(name) is mixed
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("Dana Reyes", "Søren Ðorđević", "Ｄana", "Иван Петров", "Ηλίας", "Արամ", "გიორგი", "דנה", "محمد", "ދިވެހި"),
+        *("प्रिया", "সুমন", "ਗੁਰਪ੍ਰੀਤ", "પ્રિયા", "ପ୍ରିୟା", "தமிழ்", "తెలుగు", "ಕನ್ನಡ", "മലയാളം", "සිංහල", "สมชาย", "ລາວ"),
+        *(
+            "བསྟན་འཛིན",
+            "မြန်မာ",
+            "አበበ",
+            "ខ្មែរ",
+            "김민준 (CFO)",
+            "山田たろう",
+            "佐々木 マリー",
+            "ㄅㄆㄇ",
+            "Kaʻiulani O’Brien-2",
+        ),
+    ],
+)
+def test_a_name_in_a_script_of_today_is_not_rare(name: str) -> None:
+    assert not is_rare(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "script"),
+    [
+        ("ᗪᗩᑎᗩ", "Canadian syllabics"),
+        ("ᎠᎪNᎪ", "Cherokee"),
+        ("ꓓꓮꓠꓮ", "Lisu"),
+        ("ⲆⲀⲚⲀ", "Coptic"),
+        ("ⵠⵔⵙ", "Tifinagh"),
+        ("𐌃𐌀𐌍𐌀", "Old Italic"),
+        ("𐊅𐊠𐊯𐊠", "Carian"),
+        ("ꓓana", "one letter of Lisu"),
+        ("ᛞᚨᚾᚨ", "Runic"),
+        ("Dana🅰", "a letter in a box"),
+    ],
+)
+def test_a_name_in_a_script_few_can_read_is_rare(name: str, script: str) -> None:
+    assert is_rare(name), script
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "same"),
+    [
+        ("Northwind Utilities", "NORTHWIND UTILITIES, Inc.", True),
+        ("Northwind Utilities", "North-Wind Utilities L.L.C.", True),
+        ("Müller GmbH", "Muller G.m.b.H.", True),
+        ("Café Crème SA", "Cafe Creme S.A.", True),
+        ("Sørensen A/S", "Sorensen", True),
+        ("The Quill & Co", "Quill and Company", True),
+        ("Macy's", "Macys Ltd", True),
+        ("Nоrthwind", "Northwind", True),
+        ("Limited", "Company", False),
+        ("Northwind Utilities", "Northwind Freight", False),
+        ("Acme 1", "Acme 2", False),
+        ("", "Acme", False),
+    ],
+)
+def test_payees_that_look_alike_are_one_whatever_their_form(name: str, other: str, same: bool) -> None:
+    assert (payee_look(name) == payee_look(other)) is same
+
+
+def test_a_name_without_letters_looks_like_nothing() -> None:
+    assert (payee_look(None), payee_look("---")) == ("", "")
 
 
 @given(st.text(max_size=100))

@@ -14,7 +14,7 @@ from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import inspect, text
 
-from rutter_ap_server.clock import FixedClock
+from rutter_ap_server.clock import FixedClock, stamp
 from rutter_ap_server.store import engine as _whole_schema
 from rutter_ap_server.store import migrate, schema
 from rutter_ap_server.store.engine import Store, StoreError
@@ -183,6 +183,38 @@ def test_an_old_approval_counts_only_for_who_surely_gave_it(old_url: str) -> Non
     ]
 
 
+def at_revision(url: str, revision: str) -> None:
+    """Brings a store of the first release to that revision only."""
+    engine = outside(url)
+    with engine.begin() as connection:
+        operations = Operations(MigrationContext.configure(connection))
+        for script in reversed(list(migrate.scripts().iterate_revisions(revision, "1"))):
+            script.module.upgrade(operations)
+        connection.execute(text("UPDATE meta SET value = :revision WHERE key = 'schema'"), {"revision": revision})
+    engine.dispose()
+
+
+def test_what_was_seen_before_has_its_first_time_as_last(old_url: str) -> None:
+    at_revision(old_url, "7")
+    row = f"'company-1', 'v1', '{'a' * 64}', '{{}}', '{SENT}', '{HELD}'"
+    columns = "company_id, vendor_id, fingerprint, parts, first_seen_at, last_seen_at"
+    behind_its_back(
+        old_url,
+        f"INSERT INTO vendor_sightings ({columns}) VALUES ({row})",
+        f"INSERT INTO untrusted_values VALUES ('company-1', 'amount:9999', 'the memo', '{SENT}')",
+    )
+
+    store = Store(old_url, FixedClock(START))
+    (kept,) = store.read_now(lambda tx: tx.observations.sightings("company-1", "v1"))
+    mentioned = store.read_now(lambda tx: tx.observations.mentioned_before("company-1", ["amount:9999"], 1))
+    store.close()
+
+    assert mentioned == {"amount:9999": "the memo"}
+    assert seen_from_outside(old_url, "SELECT last_seen_at FROM untrusted_values") == [(SENT,)]
+    assert (stamp(kept.first_seen_at), stamp(kept.became_at), stamp(kept.last_seen_at)) == (SENT, SENT, HELD)
+    assert differences(old_url) == []
+
+
 _OPEN = """
 import sys
 from rutter_ap_server.clock import Clock
@@ -244,10 +276,10 @@ def test_a_step_that_fails_leaves_the_store_as_it_was(old_url: str, monkeypatch:
     assert "secrets" in tables_of(old_url)
 
 
-@pytest.mark.parametrize("stamp", [str(int(schema.REVISION) + 1), "99", "one", ""])
-def test_a_newer_or_unknown_store_is_kept_and_says_what_to_run(store_url: str, stamp: str) -> None:
+@pytest.mark.parametrize("newer", [str(int(schema.REVISION) + 1), "99", "one", ""])
+def test_a_newer_or_unknown_store_is_kept_and_says_what_to_run(store_url: str, newer: str) -> None:
     Store(store_url, FixedClock(START)).close()
-    behind_its_back(store_url, f"UPDATE meta SET value = '{stamp}' WHERE key = 'schema'", "DROP TABLE secrets")
+    behind_its_back(store_url, f"UPDATE meta SET value = '{newer}' WHERE key = 'schema'", "DROP TABLE secrets")
     before = tables_of(store_url)
 
     with pytest.raises(StoreError) as error:
@@ -256,4 +288,4 @@ def test_a_newer_or_unknown_store_is_kept_and_says_what_to_run(store_url: str, s
     assert "pip install --upgrade rutter-ap" in error.value.next_step
     assert "Nothing was changed" in error.value.next_step
     assert tables_of(store_url) == before
-    assert seen_from_outside(store_url, "SELECT value FROM meta WHERE key = 'schema'") == [(stamp,)]
+    assert seen_from_outside(store_url, "SELECT value FROM meta WHERE key = 'schema'") == [(newer,)]

@@ -1,4 +1,4 @@
-"""Names of people, compared: which spellings are one name, and which names a reader could take for each other."""
+"""Names of people and companies, compared: which spellings are one name, and which a reader could confuse."""
 
 from __future__ import annotations
 
@@ -14,6 +14,16 @@ NAME_CHARACTERS_MAX = 100
 # Folding a character can yield one that folds again; three rounds are enough for all of today's Unicode.
 _ROUNDS_MAX = 8
 _ALPHABETS = ("LATIN", "CYRILLIC", "GREEK")
+
+# The scripts in everyday use (UAX #31, recommended scripts), by the first word of their letters' names, with the marks
+# that several of them share. Others have letters drawn like Latin ones, more than could be listed, and hardly a reader
+# who could tell.
+_SCRIPTS = """
+ARABIC ARMENIAN BENGALI BOPOMOFO CJK CYRILLIC DEVANAGARI ETHIOPIC GEORGIAN GREEK GUJARATI GURMUKHI HANGUL HEBREW
+HIRAGANA IDEOGRAPHIC KANNADA KATAKANA KHMER LAO LATIN MALAYALAM MODIFIER MYANMAR ORIYA SINHALA TAMIL TELUGU THAANA THAI
+TIBETAN
+"""
+_IN_USE = frozenset(_SCRIPTS.split())
 
 # Letters of other alphabets, and the Latin letter each is drawn like. Upper and lower case look unlike each other
 # (the Greek Η is an H, but η is an n), so both stand here.
@@ -42,6 +52,13 @@ _LOOKS = {ord(odd): plain for odds, plains in _DRAWN_LIKE for odd, plain in zip(
 # in an order in which no replacement undoes another.
 _READ_ALIKE = (("0", "o"), ("1", "l"), ("i", "l"), ("5", "s"), ("vv", "w"), ("rn", "m"))
 
+# Legal forms and filler words: names that differ only in these are the same.
+_FORMS = """
+ab ag and aps as bv co company corp corporation gmbh inc incorporated kft kg limited llc llp ltd ltda nv oy oyj plc pte
+pty sa sarl sas spa srl the und
+"""
+_ABBREVIATION = re.compile(r"(?<!\w)\w(?:[./]\w)+(?!\w)")
+
 
 def canonical_name(name: str | None) -> str:
     """The name without case, width, compatibility forms, invisible characters, accents and repeated spaces.
@@ -64,6 +81,18 @@ def look_of(name: str | None) -> str:
     return text
 
 
+def company_words(name: str | None) -> list[str]:
+    """The words of a company's name, without legal forms; all of them if there are no others."""
+    text = _ABBREVIATION.sub(lambda found: re.sub(r"[./]", "", found[0]), canonical_name(name))
+    words: list[str] = re.findall(r"[^\W_]+", text)
+    return [word for word in words if word not in _FORMS.split()] or words
+
+
+def payee_look(name: str | None) -> str:
+    """What a company's name looks like without its legal form: payees with one look can be taken for one payee."""
+    return look_of("".join(company_words(name)))
+
+
 def is_mixed(name: str) -> bool:
     """Whether a word of the name mixes Latin, Cyrillic or Greek letters with those of another alphabet.
 
@@ -74,6 +103,15 @@ def is_mixed(name: str) -> bool:
         if any(one != other and {one, other} & set(_ALPHABETS) for one, other in pairwise(found)):
             return True
     return False
+
+
+def is_rare(name: str) -> bool:
+    """Whether the name has letters of a script that is not in everyday use, or pictures, such as letters in boxes."""
+    text = unicodedata.normalize("NFKC", clean(name, 4 * NAME_CHARACTERS_MAX))
+    return any(
+        kind == "So" or (kind in ("Lu", "Ll", "Lt", "Lm", "Lo", "Nl") and _alphabet(c) not in _IN_USE)
+        for c, kind in ((c, unicodedata.category(c)) for c in text)
+    )
 
 
 def _steady(text: str, fold: Callable[[str], str]) -> str:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 
 import anyio.to_thread
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from rutter_ap_server.guard.approver_names import check_name
 from rutter_ap_server.store.approvers import Approver
 from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_tools.errors import BadInput, NotFound, PersonError
-from rutter_ap_tools.names import NAME_CHARACTERS_MAX, canonical_name, is_mixed, look_of
+from rutter_ap_tools.names import canonical_name, look_of
 from rutter_ap_tools.text import clean
 
 PASSCODE_CHARACTERS_MIN = 8
@@ -22,12 +22,6 @@ _LOCK_SECONDS = 900
 _HASHER = PasswordHasher()
 # Checked for an unknown name, so that the response takes as long as for a known one.
 _NOBODY = "$argon2id$v=19$m=65536,t=3,p=4$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
-# What the audit chain and the proposals call those who act and are no approver, and where people act.
-_RESERVED = (
-    *("chat", "policy", "guard", "terminal", "operator", "assistant", "desk", "run", "server", "system", "rutter"),
-    *("rutter-ap", "approver", "approvers", "a person at the terminal", "admin", "administrator", "root", "nobody"),
-)
-_RESERVED_LOOKS = frozenset(look_of(name) for name in _RESERVED)
 
 
 class NotReleased(PersonError):
@@ -60,7 +54,7 @@ class Approvers:
         The very first approver needs no `by`. A name that was removed may be added again: its earlier approvals stay
         void.
         """
-        _check_name(name)
+        check_name(name)
         await self.store.read(lambda tx: _check_free(tx, name))
         actor = await self._actor(by, channel)
         _check_length(passcode)
@@ -178,28 +172,6 @@ def _active(tx: Tx, name: str) -> Approver | None:
     return next((one for one in tx.approvers.active() if canonical_name(one.name) == wanted), None)
 
 
-def _check_name(name: str) -> None:
-    """Raises `BadInput` for a name that hides something, is no name, or means something else to this program."""
-    if not name or clean(name, NAME_CHARACTERS_MAX) != name or not any(c.isalpha() for c in name):
-        raise BadInput(
-            f"an approver's name must be plain, visible text of at most {NAME_CHARACTERS_MAX} characters",
-            next_step="Use the person's name as they write it. Nothing was changed.",
-        )
-    # What stands in parentheses is a remark: "assistant (Dana)" is how a preparer is called.
-    if look_of(name) in _RESERVED_LOOKS or look_of(re.sub(r"\(.*", "", name)) in _RESERVED_LOOKS:
-        raise BadInput(
-            "an approver cannot have this name, because this program uses it for something else",
-            code="approver.name_reserved",
-            next_step="Use the person's full name. Nothing was changed.",
-        )
-    if is_mixed(name):
-        raise BadInput(
-            "a word of this name mixes letters of different alphabets",
-            code="approver.name_mixed",
-            next_step="Write each word of the name in one alphabet. Nothing was changed.",
-        )
-
-
 def _check_length(passcode: str) -> None:
     if len(passcode) < PASSCODE_CHARACTERS_MIN:
         raise BadInput(f"the passcode must have at least {PASSCODE_CHARACTERS_MIN} characters")
@@ -266,7 +238,14 @@ def _matches(hashed: str, passcode: str) -> bool:
 def _count_failure(tx: Tx, name: str, approver: Approver | None, channel: str) -> None:
     if approver is not None:
         tx.approvers.passcode_failed(approver.id, lock_after=_LOCK_AFTER, lock_seconds=_LOCK_SECONDS)
-    about = {"name": clean(name, 100), "approver_id": approver.id if approver else None, "channel": channel}
+    # Only a name that somebody has or had: a passcode typed as the name would stay in the chain for good.
+    same = (one for one in tx.approvers.everyone() if canonical_name(one.name) == canonical_name(name))
+    known = approver or next(same, None)
+    about = {
+        "name": clean(known.name, 100) if known else "unknown",
+        "approver_id": approver.id if approver else None,
+        "channel": channel,
+    }
     tx.audit.append("passcode_wrong", actor=channel, **about)
 
 

@@ -59,7 +59,8 @@ def _remember(tx: Tx, company_id: str, judgement: Judgement) -> None:
     """
     for kept in (one.remembered for one in _all_of(judgement)):
         if kept.vendor_id is not None:
-            tx.observations.record_sighting(company_id, kept.vendor_id, kept.details, dict(kept.parts))
+            parts = dict(kept.parts)
+            tx.observations.record_sighting(company_id, kept.vendor_id, kept.details, parts, kept.came_back)
         for where, keys in kept.mentioned_before:
             tx.observations.record_mentions(company_id, where, sorted(keys))
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from rutter_ap_server.guard.gathering import BatchFacts
 from rutter_ap_server.guard.judgement import Judgement, Observations
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
+from rutter_ap_server.guard.released_sums import added_up, beside_others, paid_to_payees
 from rutter_ap_server.guard.shared_rules import SHARED_RULES, SharedRule
 from rutter_ap_server.guard.statement import judged_sections
 from rutter_ap_server.guard.store_facts import StoreFacts, store_facts, windows_broken
 from rutter_ap_server.guard.untrusted import worth_remembering
+from rutter_ap_server.guard.vendor_history import may_have_come_back
 from rutter_ap_server.guard.writes.base import (
     Batch,
     Facts,
@@ -83,7 +86,7 @@ def judge(
         ordered,
         policy.version,
         _hash_of(prepared, facts, words),
-        _remembered(facts),
+        _remembered(facts, stored, company),
         passed=passed,
         unchecked=unchecked,
         sections=judged_sections(_with_period(words, write, prepared, facts, company), ordered, passed, unchecked),
@@ -140,11 +143,12 @@ def base_findings(write: Preparable, policy: Policy) -> list[Finding]:
     return [finding(f"policy.{severity.word}", severity, words[severity])]
 
 
-def _remembered(facts: Facts[Any]) -> Observations:
-    mentioned_before = worth_remembering(facts.texts)
-    if facts.vendor is None:
+def _remembered(facts: Facts[Any], stored: StoreFacts, policy: Policy) -> Observations:
+    mentioned_before, vendor = worth_remembering(facts.texts), facts.vendor
+    if vendor is None:
         return Observations(mentioned_before=mentioned_before)
-    return Observations(facts.vendor.id, facts.vendor.details, facts.vendor.parts, mentioned_before)
+    again = may_have_come_back(vendor, stored.sightings, facts.now, timedelta(days=policy.rules.cooling_days))
+    return Observations(vendor.id, vendor.details, vendor.parts, mentioned_before, again)
 
 
 # The most payments a question can list; nobody reads more than that in a chat.
@@ -210,7 +214,7 @@ def _assess_batch(
     """
     judged = []
     known_members = tuple(zip(batch.members(prepared), facts.members, strict=True))
-    to_vendor = _by_vendor(member for member, known in known_members if batch.settled(known) is None)
+    to_payee = paid_to_payees(member for member, known in known_members if batch.settled(known) is None)
     for member, known in known_members:
         alone = assess(
             tx,
@@ -220,7 +224,7 @@ def _assess_batch(
             policy,
             except_id=except_id,
             in_flight_states=in_flight_states,
-            beside=_beside(member, to_vendor),
+            beside=beside_others(member, to_payee),
         )
         judged.append((member, known, alone, batch.settled(known)))
     # If all of them are settled there is nothing to skip to: each says why it cannot be paid.
@@ -261,24 +265,6 @@ def _assess_batch(
     )
 
 
-def _by_vendor(members: Iterable[PreparedWrite]) -> dict[str, Money]:
-    """What a run pays to each vendor."""
-    totals: dict[str, Money] = {}
-    for member in members:
-        if member.money is not None:
-            before = totals.get(member.vendor_id or "", Money.zero(member.money.currency))
-            totals[member.vendor_id or ""] = before + member.money
-    return totals
-
-
-def _beside(member: PreparedWrite, to_vendor: dict[str, Money]) -> Money | None:
-    """What the others of a run pay to the member's vendor, so that its tier does not depend on the order of sending."""
-    total = to_vendor.get(member.vendor_id or "")
-    if total is None or member.money is None or total < member.money:
-        return None
-    return total - member.money
-
-
 def _merged(names: list[str], judgements: list[Judgement]) -> Iterator[Finding]:
     """The members' findings, merged by code and severity; bills with the same finding are named together."""
     said: dict[tuple[str, Severity], dict[str, list[str]]] = {}
@@ -312,7 +298,7 @@ def _over_limits(
     assert prepared.money is not None
     for code, words in windows_broken(tx, prepared.company_id, prepared.money, None, policy):
         yield refuse(code, words)
-    for vendor_id, total in _by_vendor(lines).items():
+    for vendor_id, total in added_up(lines, lambda one: one.vendor_id or "").items():
         for code, words in windows_broken(tx, prepared.company_id, total, vendor_id, policy):
             if code == "amount.over_vendor_limit":
                 yield refuse(code, words)

@@ -13,12 +13,16 @@ from rutter_ap_tools.statement import Section
 
 @dataclass(frozen=True, slots=True)
 class Observations:
-    """Facts worth remembering from one judgement: the vendor's details, and what text from outside mentioned."""
+    """Facts worth remembering from one judgement: the vendor's details, and what text from outside mentioned.
+
+    `came_back` says that the vendor may have had other details since it was last seen with these.
+    """
 
     vendor_id: str | None = None
     details: str = ""
     parts: tuple[tuple[str, str], ...] = ()
     mentioned_before: tuple[tuple[str, frozenset[str]], ...] = ()
+    came_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes.base import Batch
@@ -9,13 +11,17 @@ from rutter_ap_server.guard.writes.registry import proposed_by
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.money import Money
+from rutter_ap_tools.names import payee_look
 
 PAYING = ("pay_bill", "propose_payment_run")
 FOR_THIS_BILL = "for this bill"
 
 
 def released_before(tx: Tx, prepared: PreparedWrite, policy: Policy, except_id: str | None) -> list[tuple[str, Money]]:
-    """What was already released for a payment's bill, at any time, and to its vendor, in the policy's hours."""
+    """What was already released for a payment's bill, at any time, and to its vendor, in the policy's hours.
+
+    Vendors whose names could be taken for one another are one vendor here.
+    """
     assert prepared.money is not None
     currency, company_id = prepared.money.currency, prepared.company_id
     sums = []
@@ -24,11 +30,45 @@ def released_before(tx: Tx, prepared: PreparedWrite, policy: Policy, except_id: 
         sums.append((FOR_THIS_BILL, of_bill))
     hours = policy.rules.tier_vendor_hours
     if prepared.vendor_id is not None and hours:
-        of_vendor = tx.spend.released(
-            company_id, currency, vendor_id=prepared.vendor_id, hours=hours, except_id=except_id
-        )
+        payee = payee_of(prepared)
+        paid = tx.spend.vendors(company_id, currency, hours)
+        twins = {vendor_id for vendor_id, name in paid if payee == _payee(vendor_id, name)} | {prepared.vendor_id}
+        of_vendor = tx.spend.released(company_id, currency, vendor_ids=twins, hours=hours, except_id=except_id)
         sums.append((f"to this vendor in {hours} hours", of_vendor))
     return sums
+
+
+def payee_of(prepared: PreparedWrite) -> str:
+    """Whom it pays: the same for two vendors whose names could be taken for one another."""
+    return _payee(prepared.vendor_id or "", prepared.vendor_name)
+
+
+def _payee(vendor_id: str, name: str | None) -> str:
+    look = payee_look(name)
+    return f"name:{look}" if look else f"id:{vendor_id}"
+
+
+def added_up(members: Iterable[PreparedWrite], key: Callable[[PreparedWrite], str]) -> dict[str, Money]:
+    """What payments come to in all, by a key."""
+    totals: dict[str, Money] = {}
+    for member in members:
+        if member.money is not None:
+            of = key(member)
+            totals[of] = totals.get(of, Money.zero(member.money.currency)) + member.money
+    return totals
+
+
+def paid_to_payees(members: Iterable[PreparedWrite]) -> dict[str, Money]:
+    """What a run pays to each payee."""
+    return added_up(members, payee_of)
+
+
+def beside_others(member: PreparedWrite, to_payee: dict[str, Money]) -> Money | None:
+    """What the others of a run pay to the member's payee, so that its tier does not depend on the order of sending."""
+    total = to_payee.get(payee_of(member))
+    if total is None or member.money is None or total < member.money:
+        return None
+    return total - member.money
 
 
 def owed_with(tx: Tx, proposal: Proposal, policy: Policy) -> Money | None:
@@ -44,7 +84,7 @@ def owed_with(tx: Tx, proposal: Proposal, policy: Policy) -> Money | None:
     largest = proposal.money
     for part in parts:
         assert part.money is not None
-        vendor = part.vendor_id or ""
+        vendor = payee_of(part)
         of_vendor[vendor] = of_vendor.get(vendor, Money.zero(part.money.currency)) + part.money
         for words, before in released_before(tx, part, policy, proposal.id):
             largest = max(largest, before + (part.money if words == FOR_THIS_BILL else of_vendor[vendor]))

@@ -6,7 +6,7 @@ Those about dates are in `date_rules.py`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from rutter_ap_server.guard.date_rules import DATE_RULES
@@ -14,10 +14,10 @@ from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.store_facts import StoreFacts
 from rutter_ap_server.guard.untrusted import names, suspicion
+from rutter_ap_server.guard.vendor_history import changed_lately
 from rutter_ap_server.guard.writes.base import Facts, Unchecked, Write, approve, ask, refuse
 from rutter_ap_server.guard.writes.pay_bill_rules import PaymentFacts, tier_of
 from rutter_ap_server.rutter.abilities import Support
-from rutter_ap_server.store.observations import Sighting
 from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.text import clean, quote
@@ -148,16 +148,12 @@ def vendor_changed(
         return []
     cooling = timedelta(days=policy.rules.cooling_days)
     unseen = "" if vendor.shows_bank_account else "; the ledger shows no bank details, so check them in the platform"
-    seen = {sighting.fingerprint: sighting for sighting in stored.sightings}
-    first = stored.sightings[0] if stored.sightings else None
-    now_seen = seen.get(vendor.details)
-    if first is not None and (now_seen is None or (now_seen != first and _within(now_seen, facts.now, cooling))):
-        older = [s for s in stored.sightings if s.fingerprint != vendor.details]
-        what = _differing(dict(vendor.parts), dict(older[-1].parts)) or "details"
-        return [approve("vendor.changed", f"this vendor's {what} changed within the last {cooling.days} days{unseen}")]
-    since = first.first_seen_at if first is not None else None
+    words = changed_lately(vendor, stored.sightings, facts.now, cooling)
+    if words is not None:
+        return [approve("vendor.changed", f"{words}{unseen}")]
+    since = min((one.first_seen_at for one in stored.sightings), default=None)
     changed = vendor.updated_at
-    if changed is None and first is None:
+    if changed is None and since is None:
         return Unchecked("the ledger does not show when the vendor changed, and it was not seen here before")
     if changed is None or facts.now - changed > cooling or (since and since <= changed):
         return []
@@ -247,11 +243,3 @@ SHARED_RULES: tuple[SharedRule, ...] = (
     text_suspicious,
     argument_from_text,
 )
-
-
-def _within(sighting: Sighting, now: datetime, cooling: timedelta) -> bool:
-    return now - sighting.first_seen_at < cooling
-
-
-def _differing(now: dict[str, str], before: dict[str, str]) -> str:
-    return " and ".join(name for name in now if now[name] != before.get(name))

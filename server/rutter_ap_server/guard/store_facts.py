@@ -31,7 +31,7 @@ class StoreFacts:
     """What our store knows about a write: the same for every write.
 
     `frozen_by` is who stopped all writes, and when. `in_flight` and `repeats` are ids of proposals. `sightings` are the
-    details its vendor was seen with, oldest first; `documents` the bills its file is attached to; `mentioned_before`
+    details its vendor was seen with, the latest last; `documents` the bills its file is attached to; `mentioned_before`
     which of its arguments appeared in outside text earlier, and where; `over_limits` the rolling limits it would
     exceed, as code and sentence, empty if not requested. `declined` are proposals for the same obligation that people
     declined lately; `overlapping` held ones that would pay the same bill; `in_doubt` payments to the same vendor whose
@@ -276,11 +276,11 @@ def _broken(tx: Tx, prepared: PreparedWrite, policy: Policy) -> Iterator[tuple[s
 async def remember_texts(store: Store, company_id: str, texts: Iterable[tuple[str, str]]) -> None:
     """Remembers what outside text mentioned when an assistant reads it, so that a write that repeats it is noticed.
 
-    `texts` are pairs of a place and its text. Nothing is written if nothing in them is new.
+    `texts` are pairs of a place and its text. Nothing is written if all of it was noted lately.
     """
     worth = worth_remembering(texts)
     keys = {key for _, found in worth for key in found}
-    if not keys or not await store.read(lambda tx: tx.observations.not_mentioned_before(company_id, keys)):
+    if not keys or not await store.read(lambda tx: tx.observations.not_mentioned_lately(company_id, keys)):
         return
 
     def remember(tx: Tx) -> None:

@@ -16,6 +16,8 @@ from rutter_ap_server.store.canonical import canonical
 from rutter_ap_server.store.schema import metadata
 
 VALUE_CHARACTERS_MAX = 200
+# Text that is read again and again is noted this often, so that reading seldom writes.
+MENTIONS_NOTED_EVERY = timedelta(hours=1)
 
 vendor_sightings = Table(
     "vendor_sightings",
@@ -25,6 +27,8 @@ vendor_sightings = Table(
     Column("fingerprint", String(64), primary_key=True),
     Column("parts", Text, nullable=False),
     Column("first_seen_at", String(32), nullable=False),
+    # When the vendor last became so: the last time that it was seen otherwise before.
+    Column("became_at", String(32), nullable=False),
     Column("last_seen_at", String(32), nullable=False),
 )
 
@@ -46,34 +50,70 @@ untrusted_values = Table(
     Column("value", String(VALUE_CHARACTERS_MAX), primary_key=True),
     Column("source", Text, nullable=False),
     Column("first_seen_at", String(32), nullable=False),
+    Column("last_seen_at", String(32), nullable=False),
 )
-Index("untrusted_values_by_age", untrusted_values.c.company_id, untrusted_values.c.first_seen_at)
+Index("untrusted_values_by_age", untrusted_values.c.company_id, untrusted_values.c.last_seen_at)
 
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """How a vendor looked at some time. `parts` are hashes by name: they show what changed without revealing it."""
+    """How a vendor looked at some time. `parts` are hashes by name: they show what changed without revealing it.
+
+    `became_at` is when the vendor last became so, after it had looked otherwise or for the first time.
+    """
 
     fingerprint: str
     parts: tuple[tuple[str, str], ...]
     first_seen_at: datetime
+    became_at: datetime
     last_seen_at: datetime
+
+    def differs_from(self, fingerprint: str, parts: Mapping[str, str]) -> bool:
+        """Whether the vendor looked otherwise then than with these parts.
+
+        A sighting by an earlier program has fewer parts; what it did not look at says nothing, so the others decide.
+        """
+        if self.fingerprint == fingerprint:
+            return False
+        before = dict(self.parts)
+        common = before.keys() & parts.keys()
+        if before.keys() == parts.keys() or not common:
+            return True
+        return any(before[name] != parts[name] for name in common)
 
 
 class Observations:
-    """Reads and writes inside the caller's transaction. Rows are only added; `last_seen_at` alone is ever updated."""
+    """Reads and writes inside the caller's transaction. Rows are only added; times alone are ever updated."""
 
     def __init__(self, connection: Connection, now: datetime) -> None:
         self._connection = connection
         self._now = now
 
-    def record_sighting(self, company_id: str, vendor_id: str, fingerprint: str, parts: Mapping[str, str]) -> None:
-        """Records how a vendor looks now."""
+    def record_sighting(
+        self,
+        company_id: str,
+        vendor_id: str,
+        fingerprint: str,
+        parts: Mapping[str, str],
+        came_back: bool = False,
+    ) -> None:
+        """Records how a vendor looks now.
+
+        `came_back` says that it may have become so again since it was last seen, after a change that was not seen.
+        """
+        seen = self.sightings(company_id, vendor_id)
+        last = seen[-1] if seen else None
+        changed = last is None or last.differs_from(fingerprint, parts)
+        # Each change is later than what it changes, whatever the clock says: the order of sightings is their meaning.
+        renewed = last is None or last.fingerprint != fingerprint
+        at = self._now if last is None else max(self._now, last.last_seen_at + timedelta(microseconds=renewed))
+        became_at = at if last is None or changed or came_back else last.became_at
+        times = {"became_at": stamp(became_at), "last_seen_at": stamp(at)}
         c = vendor_sightings.c
         seen_again = self._connection.execute(
             update(vendor_sightings)
             .where(c.company_id == company_id, c.vendor_id == vendor_id, c.fingerprint == fingerprint)
-            .values(last_seen_at=stamp(self._now))
+            .values(**times)
         )
         if not seen_again.rowcount:
             self._once(
@@ -82,12 +122,12 @@ class Observations:
                 vendor_id=vendor_id,
                 fingerprint=fingerprint,
                 parts=canonical(dict(parts)),
-                first_seen_at=stamp(self._now),
-                last_seen_at=stamp(self._now),
+                first_seen_at=stamp(at if last is None or changed else last.first_seen_at),
+                **times,
             )
 
     def sightings(self, company_id: str, vendor_id: str) -> tuple[Sighting, ...]:
-        """Every distinct appearance of the vendor, the oldest first."""
+        """Every distinct appearance of the vendor, in the order in which it was last seen so."""
         c = vendor_sightings.c
         query = select(vendor_sightings).where(c.company_id == company_id, c.vendor_id == vendor_id)
         return tuple(
@@ -95,9 +135,10 @@ class Observations:
                 r.fingerprint,
                 tuple(sorted(json.loads(r.parts).items())),
                 unstamp(r.first_seen_at),
+                unstamp(r.became_at),
                 unstamp(r.last_seen_at),
             )
-            for r in self._connection.execute(query.order_by(c.first_seen_at))
+            for r in self._connection.execute(query.order_by(c.last_seen_at, c.became_at))
         )
 
     def use_document(self, company_id: str, sha256: str, bill_id: str, file_name: str) -> None:
@@ -119,22 +160,21 @@ class Observations:
         return tuple(row.bill_id for row in self._connection.execute(query.order_by(document_uses.c.at)))
 
     def record_mentions(self, company_id: str, source: str, values: Iterable[str]) -> None:
-        """Records values found in untrusted text; only the first source of each is kept."""
-        for value in self.not_mentioned_before(company_id, values):
-            self._once(
-                untrusted_values,
-                company_id=company_id,
-                value=value,
-                source=source,
-                first_seen_at=stamp(self._now),
-            )
+        """Records values found in untrusted text, each with its latest source and time."""
+        latest, c = {"source": source, "last_seen_at": stamp(self._now)}, untrusted_values.c
+        for value in self.not_mentioned_lately(company_id, values):
+            mentioned = update(untrusted_values).where(c.company_id == company_id, c.value == value)
+            if not self._connection.execute(mentioned.values(**latest)).rowcount:
+                first = stamp(self._now)
+                self._once(untrusted_values, company_id=company_id, value=value, first_seen_at=first, **latest)
 
-    def not_mentioned_before(self, company_id: str, values: Iterable[str]) -> list[str]:
-        """The values not yet seen in untrusted text, cut to the length that is stored."""
+    def not_mentioned_lately(self, company_id: str, values: Iterable[str]) -> list[str]:
+        """The values whose mention in untrusted text is to be noted now, cut to the length that is stored."""
         wanted = {value[:VALUE_CHARACTERS_MAX] for value in values}
         if not wanted:
             return []
-        rows = self._connection.execute(_mentions(company_id, wanted))
+        lately = untrusted_values.c.last_seen_at > stamp(self._now - MENTIONS_NOTED_EVERY)
+        rows = self._connection.execute(_mentions(company_id, wanted).where(lately))
         return sorted(wanted - {row.value for row in rows})
 
     def mentioned_before(self, company_id: str, values: Iterable[str], days: int) -> dict[str, str]:
@@ -142,8 +182,9 @@ class Observations:
         wanted = {value[:VALUE_CHARACTERS_MAX] for value in values}
         if not wanted:
             return {}
-        since = stamp(self._now - timedelta(days=days))
-        query = _mentions(company_id, wanted).where(untrusted_values.c.first_seen_at >= since)
+        # The last mention may be later than the one that was noted.
+        since = stamp(self._now - timedelta(days=days) - MENTIONS_NOTED_EVERY)
+        query = _mentions(company_id, wanted).where(untrusted_values.c.last_seen_at >= since)
         return {row.value: row.source for row in self._connection.execute(query)}
 
     def _once(self, table: Table, **values: str) -> None:

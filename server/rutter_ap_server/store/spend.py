@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Context, Decimal, Inexact, InvalidOperation, localcontext
@@ -121,11 +122,11 @@ class Spend:
         currency: str,
         *,
         bill_id: str | None = None,
-        vendor_id: str | None = None,
+        vendor_ids: Collection[str] | None = None,
         hours: int | None = None,
         except_id: str | None = None,
     ) -> Money:
-        """The sum reserved and not voided for one bill, or one vendor, at any time or in the last `hours`."""
+        """The sum reserved and not voided for one bill, or for some vendors, at any time or in the last `hours`."""
         given_back = select(spend.c.proposal_id).where(spend.c.kind == "void")
         query = select(spend.c.amount).where(
             spend.c.company_id == company_id,
@@ -135,13 +136,24 @@ class Spend:
         )
         if bill_id is not None:
             query = query.where(spend.c.proposal_id == proposals.c.id, proposals.c.bill_id == bill_id)
-        if vendor_id is not None:
-            query = query.where(spend.c.vendor_id == vendor_id)
+        if vendor_ids is not None:
+            query = query.where(spend.c.vendor_id.in_(sorted(vendor_ids)))
         if hours is not None:
             query = query.where(spend.c.at >= stamp(self._now - timedelta(hours=hours)))
         if except_id is not None:
             query = query.where(spend.c.proposal_id != except_id)
         return Money.total((Money.of(row.amount, currency) for row in self._connection.execute(query)), currency)
+
+    def vendors(self, company_id: str, currency: str, hours: int) -> list[tuple[str, str]]:
+        """The vendors with a reservation in the last `hours`, by id and by the name they had then."""
+        query = select(spend.c.vendor_id, proposals.c.vendor_name).where(
+            spend.c.company_id == company_id,
+            spend.c.currency == currency,
+            spend.c.kind == "reserve",
+            spend.c.at >= stamp(self._now - timedelta(hours=hours)),
+            spend.c.proposal_id == proposals.c.id,
+        )
+        return [(row.vendor_id, row.vendor_name or "") for row in self._connection.execute(query.distinct())]
 
     def _add(self, proposal_id: str, kind: str, company_id: str, vendor_id: str, money: Money) -> None:
         values = {

@@ -103,8 +103,9 @@ class RulePolicy(Table):
     """The thresholds of rules, and their severities.
 
     A payment is unusual if it is more than `unusual_factor` times the median of at least `unusual_after` earlier ones
-    to its vendor. Its tier is that of the sum released for its bill, and in the last `tier_vendor_hours` to its vendor,
-    with it. `severity` raises a code, or turns it "off" where allowed; a rule is never made milder.
+    to its vendor. Its tier is that of the sum released for its bill, and in the last `tier_vendor_hours` to its vendor
+    and others of that name, with it. `severity` raises a code, or turns it "off" where allowed; a rule is never made
+    milder.
     """
 
     unusual_factor: str = "3"

@@ -56,8 +56,8 @@ class BillFact:
 class VendorFact:
     """A vendor as the ledger shows it now.
 
-    `details` is the hash of everything a fraudster would change, `parts` the same one by one; `updated_at` is when the
-    ledger says anything of it last changed.
+    `details` is the hash of everything a fraudster would change, and of what a person would check the vendor by;
+    `parts` are the same one by one. `updated_at` is when the ledger says anything of it last changed.
     """
 
     id: str
@@ -119,18 +119,25 @@ def vendor_fact(vendor: Vendor) -> VendorFact:
         [a.type, a.address1, a.address2, a.address3, a.city, a.region, a.postal_code, a.country]
         for a in vendor.addresses
     ]
+    parts = (
+        ("name", digest(vendor.vendor_name)),
+        ("e-mail", digest(vendor.email)),
+        ("bank account number", digest(vendor.bank_account_number)),
+        ("addresses", digest(addresses)),
+        # An empty one is none: not every platform keeps the two apart.
+        ("phone number", digest(vendor.phone or "")),
+        ("contact name", digest(vendor.contact_name or "")),
+        ("tax number", digest(vendor.tax_number or "")),
+        ("registration number", digest(vendor.registration_number or "")),
+        ("website", digest(vendor.website or "")),
+    )
     return VendorFact(
         id=vendor.id,
         name=clean(vendor_name(vendor), NAME_CHARACTERS_MAX),
         status=vendor.status or "unknown",
         currencies=tuple(vendor.currency_codes),
-        details=digest([vendor.vendor_name, vendor.email, vendor.bank_account_number, addresses]),
-        parts=(
-            ("name", digest(vendor.vendor_name)),
-            ("e-mail", digest(vendor.email)),
-            ("bank account number", digest(vendor.bank_account_number)),
-            ("addresses", digest(addresses)),
-        ),
+        details=digest(dict(parts)),
+        parts=parts,
         shows_bank_account=vendor.bank_account_number is not None,
         updated_at=vendor.updated_at,
         bank_account_end=clean(vendor.bank_account_number, 60)[-4:],

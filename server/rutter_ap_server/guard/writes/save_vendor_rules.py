@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -11,12 +10,9 @@ from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes.base import Rule, approve, ask, refuse
 from rutter_ap_tools.findings import Finding
+from rutter_ap_tools.names import company_words
 from rutter_ap_tools.text import fold, quote
 
-# Legal forms and filler words: names that differ only in these are the same.
-_FORMS = """
-ab ag and as bv co company corp corporation gmbh inc incorporated limited llc llp ltd nv oy plc sa sarl srl the und
-"""
 _CLOSE = 0.85
 _NAMED_MAX = 3
 
@@ -98,8 +94,7 @@ def alike(name: str, names: Iterable[str]) -> list[str]:
 
 def _plain(name: str) -> str:
     """The words of a name, without legal forms."""
-    words = re.findall(r"[^\W_]+", fold(name))
-    return " ".join([word for word in words if word not in _FORMS.split()] or words)
+    return " ".join(company_words(name))
 
 
 RULES: tuple[Rule[VendorEntryFacts], ...] = (no_change, vendor_exists, vendor_similar, vendor_details, vendor_moved)

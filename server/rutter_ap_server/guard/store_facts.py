@@ -18,7 +18,7 @@ from rutter_ap_server.store.bookings import Booking
 from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.observations import Sighting
 from rutter_ap_server.store.proposals import Proposal
-from rutter_ap_server.store.states import SENDING_STATES, State
+from rutter_ap_server.store.states import OPEN_STATES, SENDING_STATES, State
 from rutter_ap_tools.findings import Severity
 from rutter_ap_tools.money import Money
 
@@ -34,9 +34,9 @@ class StoreFacts:
     details its vendor was seen with, oldest first; `documents` the bills its file is attached to; `mentioned_before`
     which of its arguments appeared in outside text earlier, and where; `over_limits` the rolling limits it would
     exceed, as code and sentence, empty if not requested. `declined` are proposals that people declined lately and that
-    this one would bring about; `overlapping` held ones that would pay the same bill; `in_doubt` payments to the same
-    vendor whose outcome is unknown. `released` are sums already released, each with the words for what they were
-    released for.
+    this one would bring about; `overlapping` held ones that would pay the same bill; `payments_of_bill` those that pay
+    or paid the bill another write is about; `in_doubt` payments to the same vendor whose outcome is unknown. `released`
+    are sums already released, each with the words for what they were released for.
     `booking` is what was released for the bill it pays and what the ledger booked instead, unless an approver released
     a payment of it since.
     """
@@ -50,6 +50,7 @@ class StoreFacts:
     over_limits: tuple[tuple[str, str], ...]
     declined: tuple[Proposal, ...]
     overlapping: tuple[Proposal, ...]
+    payments_of_bill: tuple[Proposal, ...]
     in_doubt: tuple[Proposal, ...]
     released: tuple[tuple[str, Money], ...]
     booking: Booking | None
@@ -88,6 +89,7 @@ def store_facts(
         over_limits=tuple(_broken(tx, prepared, policy.of(company_id))) if asks_limits else (),
         declined=declined_lately(tx, prepared, facts, policy),
         overlapping=_overlapping_held(tx, write, prepared, except_id),
+        payments_of_bill=_payments_of_bill(tx, write, prepared),
         in_doubt=_in_doubt(tx, write, prepared, except_id),
         released=_released(tx, write, prepared, policy, except_id, beside),
         booking=_booking(tx, prepared) if write.counts_against_limits else None,
@@ -112,6 +114,16 @@ def _overlapping_held(
         and one.expires_at > tx.now
         and prepared.bill_id in bills_in(one.bill_id, one.fields)
     )
+
+
+def _payments_of_bill(tx: Tx, write: Write[Any], prepared: PreparedWrite) -> tuple[Proposal, ...]:
+    """Open and posted payments, alone or in a run, of the bill that a write which pays nothing is about."""
+    if write.counts_against_limits or prepared.bill_id is None:
+        return ()
+    found = tx.proposals.of_company(prepared.company_id, OPEN_STATES)
+    paying = [one for one in found if one.tool in PAYING and prepared.bill_id in bills_in(one.bill_id, one.fields)]
+    posted = tx.proposals.of_bill(prepared.company_id, prepared.bill_id, [State.POSTED])
+    return (*paying, *(one for one in posted if one.tool in PAYING))
 
 
 def _in_doubt(tx: Tx, write: Write[Any], prepared: PreparedWrite, except_id: str | None) -> tuple[Proposal, ...]:

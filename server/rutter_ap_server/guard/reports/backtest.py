@@ -250,6 +250,7 @@ async def _of_share(
         over_limits=tuple(broken),
         declined=(),
         overlapping=(),
+        payments_of_bill=(),
         in_doubt=(),
         released=past.released(prepared, on, books.policy),
         booking=None,

@@ -92,6 +92,7 @@ def test_a_limit_is_read_in_its_currencys_own_digits() -> None:
         ("[asking]\nvalid_seconds = 86401", "asking.valid_seconds"),
         ("[proposals]\nexpire_hours = 0", "proposals.expire_hours"),
         ("[proposals]\nexpire_hours = 1.5", "proposals.expire_hours"),
+        ("[proposals]\ndeclined_hours = 0", "proposals.declined_hours"),
         ("[proposals]\nrepeat_days = -1", "proposals.repeat_days"),
         ("[proposals]\nrepeat_days = inf", "proposals.repeat_days"),
     ],

@@ -15,7 +15,7 @@ from rutter_ap_server.guard.writes import pay_bill_signals as rules
 from rutter_ap_server.guard.writes.attach_file import AttachmentFacts
 from rutter_ap_server.guard.writes.base import Unchecked
 from rutter_ap_server.guard.writes.pay_bill_facts import line_sums
-from rutter_ap_server.guard.writes.pay_bill_rules import OtherBill
+from rutter_ap_server.guard.writes.pay_bill_rules import FileOnBill, OtherBill
 from rutter_ap_server.rutter.models.bills import Bill, BillLine
 from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.money import Money
@@ -165,7 +165,13 @@ def test_no_signal_speaks_of_an_ordinary_payment() -> None:
         (rules.bill_no_document, a_prepared_write(usd("100.00")), payment_facts(files=()), PAPER, None),
         (rules.bill_no_document, a_prepared_write(usd("100.01")), payment_facts(files=()), PAPER, "approve"),
         (rules.bill_no_document, a_prepared_write(usd("100.01")), payment_facts(files=None), PAPER, "approve"),
-        (rules.bill_no_document, a_prepared_write(usd("100.01")), payment_facts(files=("invoice.pdf",)), PAPER, None),
+        (
+            rules.bill_no_document,
+            a_prepared_write(usd("100.01")),
+            payment_facts(files=(FileOnBill("f1", "invoice.pdf"),)),
+            PAPER,
+            None,
+        ),
         (rules.bill_no_document, a_prepared_write(EUR), payment_facts(files=()), PAPER, None),
         (attach_file.document_mismatch, a_prepared_write(), attached(), "", None),
         (attach_file.document_mismatch, a_prepared_write(), attached(" \n"), "", None),

@@ -115,6 +115,7 @@ def stored(**changed: Any) -> StoreFacts:
         "over_limits": (),
         "declined": (),
         "overlapping": (),
+        "payments_of_bill": (),
         "in_doubt": (),
         "released": (),
         "booking": None,

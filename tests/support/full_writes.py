@@ -17,7 +17,7 @@ from rutter_ap_server.guard.writes.create_bill_rules import BillFacts, EarlierBi
 from rutter_ap_server.guard.writes.create_credit import CreditEntryFacts, EarlierCredit
 from rutter_ap_server.guard.writes.delete_bill import DeleteFacts
 from rutter_ap_server.guard.writes.link_account import LinkFacts
-from rutter_ap_server.guard.writes.pay_bill_rules import OtherBill, PaymentFacts
+from rutter_ap_server.guard.writes.pay_bill_rules import FileOnBill, OtherBill, PaymentFacts
 from rutter_ap_server.guard.writes.propose_payment_run import PaymentRun
 from rutter_ap_server.guard.writes.remove_credit import RemovalFacts
 from rutter_ap_server.guard.writes.save_vendor_rules import VendorEntryFacts
@@ -208,7 +208,7 @@ FULL: dict[str, Full] = {
             earlier_payments=(usd("95.00"), usd("105.00")),
             other_bills=(OtherBill("b8", "void", usd("100.00")),),
             paid_on_bill=((usd("1.00"), date(2026, 2, 2)),),
-            files=("invoice.pdf",),
+            files=(FileOnBill("f1", "invoice.pdf"),),
         ),
     ),
     "propose_payment_run": Full(

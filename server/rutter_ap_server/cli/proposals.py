@@ -44,22 +44,33 @@ async def list_proposals(app: App, given: argparse.Namespace) -> int:
 
     def look(tx: Tx) -> tuple[dict[str, int], list[Proposal], datetime]:
         counts = {one.id: len(tx.proposals.approvals(one.id)) for one in found}
-        unasked = tx.proposals.unasked_since(tx.controls.last_look(), _LISTED_MAX)
-        tx.controls.note_look()
-        return counts, unasked, tx.now
+        return counts, tx.proposals.unasked_since(tx.controls.last_look()), tx.now
 
-    counts, unasked, now = await app.store.write(look)
+    counts, unasked, now = await app.store.read(look)
     if found:
         show_books(found, counts, now)
     else:
         line("No proposals." if given.all else "No proposals are waiting.")
-    if unasked:
-        line()
-        show_text("Written without asking anyone, refused or failed since the last look:")
-        show_books(unasked, counts, now)
-    if max(len(found), len(unasked)) >= _LISTED_MAX:
+    if len(found) >= _LISTED_MAX:
         show_text(f"Only the newest {_LISTED_MAX} are listed; `rutter-ap audit export` has all of them.", style="")
+    if unasked:
+        await _show_unasked(app, unasked, counts, now)
     return 0
+
+
+async def _show_unasked(app: App, unasked: list[Proposal], counts: dict[str, int], now: datetime) -> None:
+    """All of them, those that were written first. Only at a terminal has a person seen them, and only these."""
+    line()
+    show_text("Written without asking anyone, refused or failed since the last look:")
+    show_books(unasked, counts, now)
+    written = sum(one.state == State.POSTED for one in unasked)
+    others = len(unasked) - written
+    if written and others:
+        show_text(f"{written} written without asking anyone, which stand first; {others} refused or failed.", style="")
+    sys.stdout.flush()
+    if sys.stdout.isatty():
+        shown_up_to = max(one.updated_at for one in unasked)
+        await app.store.write(lambda tx: tx.controls.note_look(shown_up_to))
 
 
 @app_command(PROPOSAL, AS_JSON)

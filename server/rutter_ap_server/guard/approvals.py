@@ -123,9 +123,10 @@ class Approvals(Approvers):
     async def settle_by_hand(
         self, proposal_id: str, outcome: str, *, name: str, passcode: str, channel: str, company: Company
     ) -> Proposal:
-        """Settles an unknown outcome as `posted` or `failed`, by a person who checked the ledger.
+        """Settles an unknown outcome as `posted` or `failed`, by a person who checked the ledger and may release it.
 
-        Not while a process is resolving it: that process may be sending it again, which would outdate what they saw.
+        A failed payment is no longer counted against a limit or a tier, so the ledger is asked before that too. Not
+        while a process is resolving it: that process may be sending it again, which would outdate what they saw.
         """
         approver = await self.verify(name, passcode, channel=channel)
         proposal = await self.store.read(lambda tx: journal.get(tx, proposal_id))
@@ -138,9 +139,11 @@ class Approvals(Approvers):
                 next_step="`rutter-ap proposals show` lists them.",
             )
         lease = f"{self.dispatcher.owner}/{uuid.uuid4().hex[:16]}"
+        policy = self.dispatcher.policy.read()
 
         def take_over(tx: Tx) -> bool:
             still_active(tx, approver)
+            _check_allowed(tx, proposal, approver.name, policy, "settled")
             return tx.proposals.take_over(proposal_id, lease, LEASE_SECONDS)
 
         if not await self.store.write(take_over):
@@ -156,12 +159,18 @@ class Approvals(Approvers):
 
     async def _settle_by_hand(self, proposal: Proposal, outcome: str, approver: Approver, company: Company) -> Proposal:
         proposal_id = proposal.id
-        if outcome == "failed":
-            words = f"{approver.name} checked the ledger and found that it did not happen"
-            return await self.dispatcher.settler.fail(proposal_id, "resolved.failed", words, actor=approver.name)
         write, prepared = write_named(proposal.tool), PreparedWrite.of(proposal)
         attempt = await self.store.read(lambda tx: tx.attempts.last(proposal_id))
         record = await write.find(prepared, company, attempt.before) if attempt else None
+        if outcome == "failed":
+            if record is not None:
+                raise NotReleased(
+                    f"the ledger shows it as {record.kind} {clean(record.id, 100)}, so it cannot be settled as failed",
+                    code="approval.ledger_shows_it",
+                    next_step="Resolve it as posted; if it must not stand, void it in the accounting platform first.",
+                )
+            words = f"{approver.name} checked the ledger and found that it did not happen"
+            return await self.dispatcher.settler.fail(proposal_id, "resolved.failed", words, actor=approver.name)
         if record is None:
             raise NotReleased(
                 "the ledger does not show it, so it cannot be settled as posted",
@@ -187,13 +196,18 @@ def _check_person(tx: Tx, proposal: Proposal, approver: str, policy: Policy) -> 
             code="approver.is_preparer",
             next_step="Another approver must release it.",
         )
+    _check_allowed(tx, proposal, approver, policy, "released")
+
+
+def _check_allowed(tx: Tx, proposal: Proposal, approver: str, policy: Policy, done: str) -> None:
+    """Raises `NotReleased` if the policy does not let this person release such a write, nor say what became of it."""
     # A maximum is for what is owed, not for one part of it.
     reason = policy.may_release(approver, proposal.tool, owed_with(tx, proposal, policy))
     if reason is not None:
         raise NotReleased(
-            f"{reason}; nothing was released",
+            f"{reason}; nothing was {done}",
             code="approval.not_theirs",
-            next_step="Ask another approver to release it, or change [approvers] in the policy.",
+            next_step="Ask another approver, or change [approvers] in the policy.",
         )
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.store_facts import StoreFacts
-from rutter_ap_server.guard.writes.base import Facts, Unchecked, Write, approve, refuse
+from rutter_ap_server.guard.writes.base import Facts, Unchecked, Write, approve, ask, refuse
+from rutter_ap_server.guard.writes.update_bill_rules import NOT_YET, ChangeFacts, day_of
 from rutter_ap_tools.findings import Finding
 
 # A year, whichever way, and the day more that some years have.
@@ -92,6 +93,26 @@ def used_before_document(
     return found
 
 
+def issue_date_moved(
+    write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
+) -> list[Finding]:
+    """The issue date decides the year of a cost and whether a payment comes too early, so a person says it is wrong."""
+    seen = facts.seen
+    day = day_of(prepared, "issue_date") if isinstance(seen, ChangeFacts) else None
+    if day is None or seen.bill.issued == day or seen.bill.status in NOT_YET:
+        return []
+    words = f"the issue date would change from {seen.bill.issued or 'no date'} to {day}"
+    if seen.bill.issued is not None and seen.bill.issued.year != day.year:
+        return [approve("bill.issue_date_moved", f"{words}, in another year")]
+    if seen.settled.amount:
+        return [approve("bill.issue_date_moved", f"{words}, and {seen.settled} is already paid or credited")]
+    if stored.payments_of_bill:
+        one = stored.payments_of_bill[0]
+        paying = f"a payment of this bill is {one.state.value} (proposal {one.id})"
+        return [approve("bill.issue_date_moved", f"{words}, and {paying}")]
+    return [ask("bill.issue_date_moved", words)]
+
+
 DATE_RULES = (
     closed_period,
     document_in_future,
@@ -99,4 +120,5 @@ DATE_RULES = (
     used_in_future,
     used_in_other_year,
     used_before_document,
+    issue_date_moved,
 )

@@ -67,7 +67,9 @@ def declined_before(
     last = stored.declined[0]
     why = f": {quote(last.closed_reason, 300)}" if last.closed_reason else ", without a reason"
     when = f"{last.updated_at:%Y-%m-%d %H:%M} UTC"
-    words = f"a person declined this on {when} (proposal {last.id}){why}"
+    words = (
+        f"a person declined this or what it stands for on {when}: {clean(last.summary, 300)} (proposal {last.id}){why}"
+    )
     return [approve("proposal.declined", words)]
 
 

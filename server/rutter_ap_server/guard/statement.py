@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from rutter_ap_server.guard.declines import bills_in
 from rutter_ap_server.guard.policy import WINDOWS, Policy
 from rutter_ap_server.guard.released_sums import owed_with
-from rutter_ap_server.guard.store_facts import bills_in
 from rutter_ap_server.guard.writes.parties import NAME_CHARACTERS_MAX
 from rutter_ap_server.guard.writes.wording import Description, Row, columns, exact, pairs
 from rutter_ap_server.store.canonical import canonical, digest

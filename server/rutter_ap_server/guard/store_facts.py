@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
+from rutter_ap_server.guard.declines import bills_in, declined_lately
 from rutter_ap_server.guard.policy import WINDOWS, Policy, Window
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.released_sums import FOR_THIS_BILL, PAYING, released_before
@@ -17,10 +18,9 @@ from rutter_ap_server.store.bookings import Booking
 from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.observations import Sighting
 from rutter_ap_server.store.proposals import Proposal
-from rutter_ap_server.store.states import SENDING_STATES, State
+from rutter_ap_server.store.states import OPEN_STATES, SENDING_STATES, State
 from rutter_ap_tools.findings import Severity
 from rutter_ap_tools.money import Money
-from rutter_ap_tools.text import fold
 
 # Overlaps that refuse a write at once. An overlap in a vendor's list of documents only makes it wait.
 _NAMED = ("bill", "credit", "payment")
@@ -33,9 +33,10 @@ class StoreFacts:
     `frozen_by` is who stopped all writes, and when. `in_flight` and `repeats` are ids of proposals. `sightings` are the
     details its vendor was seen with, the latest last; `documents` the bills its file is attached to; `mentioned_before`
     which of its arguments appeared in outside text earlier, and where; `over_limits` the rolling limits it would
-    exceed, as code and sentence, empty if not requested. `declined` are proposals for the same obligation that people
-    declined lately; `overlapping` held ones that would pay the same bill; `in_doubt` payments to the same vendor whose
-    outcome is unknown. `released` are sums already released, each with the words for what they were released for.
+    exceed, as code and sentence, empty if not requested. `declined` are proposals that people declined lately and that
+    this one would bring about; `overlapping` held ones that would pay the same bill; `payments_of_bill` those that pay
+    or paid the bill another write is about; `in_doubt` payments to the same vendor whose outcome is unknown. `released`
+    are sums already released, each with the words for what they were released for.
     `booking` is what was released for the bill it pays and what the ledger booked instead, unless an approver released
     a payment of it since.
     """
@@ -49,6 +50,7 @@ class StoreFacts:
     over_limits: tuple[tuple[str, str], ...]
     declined: tuple[Proposal, ...]
     overlapping: tuple[Proposal, ...]
+    payments_of_bill: tuple[Proposal, ...]
     in_doubt: tuple[Proposal, ...]
     released: tuple[tuple[str, Money], ...]
     booking: Booking | None
@@ -85,36 +87,13 @@ def store_facts(
         documents=tx.observations.bills_with_document(company_id, sha256) if sha256 else (),
         mentioned_before=tuple(sorted(mentioned.items())),
         over_limits=tuple(_broken(tx, prepared, policy.of(company_id))) if asks_limits else (),
-        declined=_declined(tx, prepared, policy),
+        declined=declined_lately(tx, prepared, facts, policy),
         overlapping=_overlapping_held(tx, write, prepared, except_id),
+        payments_of_bill=_payments_of_bill(tx, write, prepared),
         in_doubt=_in_doubt(tx, write, prepared, except_id),
         released=_released(tx, write, prepared, policy, except_id, beside),
         booking=_booking(tx, prepared) if write.counts_against_limits else None,
     )
-
-
-def _declined(tx: Tx, prepared: PreparedWrite, policy: Policy) -> tuple[Proposal, ...]:
-    """What people declined lately for the same obligation, whatever its amount, account or words."""
-    since = tx.now - timedelta(hours=policy.proposals.expire_hours)
-    wanted = _obligations(prepared)
-    found = tx.proposals.changed_since(prepared.company_id, [State.DECLINED], since)
-    return tuple(one for one in found if one.updated_at > since and wanted & _obligations(PreparedWrite.of(one)))
-
-
-def _obligations(prepared: PreparedWrite) -> frozenset[str]:
-    """What a write is for: payments of its bills, or its own tool on its bill, its vendor, or just what it asks."""
-    kind = "pay" if prepared.tool in PAYING else prepared.tool
-    bills = bills_in(prepared.bill_id, prepared.fields)
-    if bills:
-        return frozenset(f"{kind}:bill:{bill_id}" for bill_id in bills)
-    vendor = prepared.vendor_id or fold(prepared.vendor_name)
-    return frozenset({f"{kind}:vendor:{vendor}" if vendor else f"{kind}:{prepared.digest}"})
-
-
-def bills_in(bill_id: str | None, fields: Mapping[str, Any]) -> set[str]:
-    """The bills a write is about: its own, and those of a run or of a payment to void."""
-    listed = [line["bill_id"] for line in fields.get("lines", ()) if "bill_id" in line]
-    return {one for one in (bill_id, *listed, *fields.get("bill_ids", ())) if one}
 
 
 def _overlapping_held(
@@ -135,6 +114,16 @@ def _overlapping_held(
         and one.expires_at > tx.now
         and prepared.bill_id in bills_in(one.bill_id, one.fields)
     )
+
+
+def _payments_of_bill(tx: Tx, write: Write[Any], prepared: PreparedWrite) -> tuple[Proposal, ...]:
+    """Open and posted payments, alone or in a run, of the bill that a write which pays nothing is about."""
+    if write.counts_against_limits or prepared.bill_id is None:
+        return ()
+    found = tx.proposals.of_company(prepared.company_id, OPEN_STATES)
+    paying = [one for one in found if one.tool in PAYING and prepared.bill_id in bills_in(one.bill_id, one.fields)]
+    posted = tx.proposals.of_bill(prepared.company_id, prepared.bill_id, [State.POSTED])
+    return (*paying, *(one for one in posted if one.tool in PAYING))
 
 
 def _in_doubt(tx: Tx, write: Write[Any], prepared: PreparedWrite, except_id: str | None) -> tuple[Proposal, ...]:

@@ -30,13 +30,14 @@ class Controls:
         self._connection.execute(delete(meta).where(meta.c.key == "freeze"))
 
     def last_look(self) -> datetime | None:
-        """When a person last looked at the list of proposals; None before the first time."""
+        """When the newest was settled of what a person has been shown at a terminal; None before the first time."""
         text = self._get("last_look")
         return unstamp(text) if text is not None else None
 
-    def note_look(self) -> None:
-        """Records that a person looks at the list now."""
-        self._put("last_look", stamp(self._now))
+    def note_look(self, shown_up_to: datetime) -> None:
+        """Records that a person was shown all that was settled up to then."""
+        before = self.last_look()
+        self._put("last_look", stamp(max(shown_up_to, before) if before is not None else shown_up_to))
 
     def policy_version(self) -> str | None:
         """The version of the policy that the last judgement was made by."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Update, insert, select, update
+from sqlalchemy import Connection, Row, Select, Update, case, insert, select, update
 
 from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store.canonical import canonical, digest
@@ -139,14 +139,19 @@ class Proposals:
         """The payments of a payment run, in no particular order."""
         return self._many(select(proposals).where(proposals.c.run_id == run_id))
 
-    def unasked_since(self, since: datetime | None, limit: int = 200) -> list[Proposal]:
-        """What was written without asking anyone, refused or failed since then, newest first; lines of runs apart."""
-        c = proposals.c
-        unasked = (c.state == State.POSTED) & (c.approvals_needed == 0)
-        query = select(proposals).where(c.run_id.is_(None), unasked | c.state.in_([State.REFUSED, State.FAILED]))
+    def unasked_since(self, since: datetime | None) -> list[Proposal]:
+        """All that was written without a release by a person, refused or failed since then: written first, then newest.
+
+        Also lines of runs, but not those that were written with a run that nobody was asked about: the run says so.
+        """
+        c, run = proposals.c, proposals.alias("run")
+        released = select(approvals.c.id).where(approvals.c.proposal_id == c.id, approvals.c.voided_at.is_(None))
+        of_unasked_run = select(run.c.id).where(run.c.id == c.run_id, run.c.approvals_needed == 0)
+        unasked = (c.state == State.POSTED) & ~released.exists() & ~of_unasked_run.exists()
+        query = select(proposals).where(unasked | c.state.in_([State.REFUSED, State.FAILED]))
         if since is not None:
             query = query.where(c.updated_at > stamp(since))
-        return self._many(query.order_by(c.updated_at.desc()).limit(limit))
+        return self._many(query.order_by(case((c.state == State.POSTED, 0), else_=1), c.updated_at.desc()))
 
     def in_states(self, states: Collection[State], limit: int = 200) -> list[Proposal]:
         """Proposals in those states, newest first."""

@@ -45,6 +45,7 @@ CODES: dict[str, Code] = (
     | {
         "bill.duplicate": Code(Severity.APPROVE),
         "bill.due_date_moved": Code(Severity.ASK, may_be_off=True),
+        "bill.issue_date_moved": Code(Severity.ASK, may_be_off=True),
         "bill.lines_replaced": Code(Severity.ASK),
         "bill.overlap": Code(Severity.ASK, may_be_off=True),
         "bill.total_unchecked": Code(Severity.ASK, may_be_off=True),

@@ -93,9 +93,13 @@ class Asking(Table):
 
 
 class ProposalPolicy(Table):
-    """How long a held proposal waits, and how long a posted payment counts for detecting repeats; 0 for not at all."""
+    """How long a held proposal waits, how long a no counts, and how long a posted payment does for detecting repeats.
+
+    `repeat_days` of 0 is not at all. While a no counts, whatever would bring about the same needs an approver.
+    """
 
     expire_hours: int = Field(default=72, ge=1, le=24 * 90)
+    declined_hours: int = Field(default=72, ge=1, le=24 * 90)
     repeat_days: int = Field(default=30, ge=0, le=366)
 
 

@@ -30,7 +30,7 @@ from rutter_ap_server.guard.writes.parties import (
     vendor_fact,
 )
 from rutter_ap_server.guard.writes.pay_bill_facts import files_on, line_sums, paid_amount
-from rutter_ap_server.guard.writes.pay_bill_rules import OtherBill, PaymentFacts
+from rutter_ap_server.guard.writes.pay_bill_rules import FileOnBill, OtherBill, PaymentFacts
 from rutter_ap_server.guard.writes.registry import write_named
 from rutter_ap_server.reads.amounts import LedgerDataError
 from rutter_ap_server.rutter.models.accounts import Account
@@ -250,6 +250,7 @@ async def _of_share(
         over_limits=tuple(broken),
         declined=(),
         overlapping=(),
+        payments_of_bill=(),
         in_doubt=(),
         released=past.released(prepared, on, books.policy),
         booking=None,
@@ -257,7 +258,7 @@ async def _of_share(
     return judge(PAY_BILL, prepared, facts, stored, books.policy, without=_NOT_ASKED).findings
 
 
-async def _files(books: _Books, bill: BillFact, share: Money) -> tuple[str, ...] | None:
+async def _files(books: _Books, bill: BillFact, share: Money) -> tuple[FileOnBill, ...] | None:
     """The files on a bill, read only where the policy requires one: there may be thousands of payments."""
     above = books.policy.of(books.company.id).document_required_above(share.currency)
     return await files_on(books.company, bill.id) if above is not None and share > above else None

@@ -34,8 +34,9 @@ from rutter_ap_server.guard.writes.sums import (
     sum_fields,
     sums_rows,
     sums_words,
+    total_of,
 )
-from rutter_ap_server.guard.writes.sums_rules import remember_booking
+from rutter_ap_server.guard.writes.sums_rules import alike_ids, remember_booking
 from rutter_ap_server.guard.writes.wording import (
     Description,
     Fields,
@@ -162,6 +163,7 @@ class CreateBillWrite(Write[BillFacts]):
                 "total": str(prepared.money),
                 "sums": sums.binding,
                 "tax_rates": [rate.binding for rate in rates],
+                "alike": alike_ids(earlier, sums, total_of(prepared), [fields["document_number"]]),
             },
             before={"bills": sorted(bill.id for bill in earlier)},
             vendor=vendor,

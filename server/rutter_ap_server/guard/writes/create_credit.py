@@ -56,7 +56,13 @@ from rutter_ap_server.guard.writes.sums import (
     sums_words,
     total_of,
 )
-from rutter_ap_server.guard.writes.sums_rules import sums_or_money, tax_changed, total_differs, total_unchecked
+from rutter_ap_server.guard.writes.sums_rules import (
+    alike_ids,
+    sums_or_money,
+    tax_changed,
+    total_differs,
+    total_unchecked,
+)
 from rutter_ap_server.guard.writes.wording import (
     Description,
     Fields,
@@ -223,13 +229,15 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
         earlier = [credit for credit in await _credits_of(company, vendor.id) if credit.status not in _DEAD]
         fields = prepared.fields
         sums = _sums(fields["lines"], fields["currency"], inclusive=fields.get("tax_inclusive", False))
+        others = tuple(_earlier(credit, prepared) for credit in earlier)
         return Gathered(
-            seen=CreditEntryFacts(vendor, accounts, tuple(_earlier(credit, prepared) for credit in earlier), sums),
+            seen=CreditEntryFacts(vendor, accounts, others, sums),
             binding={
                 "vendor": vendor.binding,
                 "accounts": [account.binding for account in accounts],
                 "total": str(prepared.money),
                 "sums": sums.binding,
+                "alike": alike_ids(others, sums, total_of(prepared), [fields["document_number"]]),
             },
             before={"credits": sorted(credit.id for credit in earlier)},
             vendor=vendor,

@@ -21,6 +21,7 @@ from rutter_ap_server.guard.writes.base import (
     Write,
     refuse,
 )
+from rutter_ap_server.guard.writes.bill_lines import Booked, booked_names, booked_to, booked_words, bound_lines
 from rutter_ap_server.guard.writes.parties import BillFact, bill_fact, bill_texts, bill_words, read_vendor
 from rutter_ap_server.guard.writes.wording import (
     Description,
@@ -39,10 +40,14 @@ from rutter_ap_tools.wire import MoneyShape, Record
 
 @dataclass(frozen=True, slots=True)
 class DeleteFacts:
-    """The bill as the ledger shows it, None if it no longer exists; `links` are the payments and credits on it."""
+    """The bill as the ledger shows it, None if it no longer exists; `links` are the payments and credits on it.
+
+    `booked` are the accounts its lines are booked to.
+    """
 
     bill: BillFact | None
     links: tuple[str, ...]
+    booked: Booked = ()
 
 
 def bill_gone(prepared: PreparedWrite, facts: DeleteFacts, policy: Policy) -> Finding | None:
@@ -113,15 +118,20 @@ class DeleteBillWrite(Write[DeleteFacts]):
         raw = await _bill(company, prepared)
         bill = bill_fact(raw) if raw is not None else None
         links = tuple(sorted(link.id or "" for link in (*raw.linked_payments, *raw.linked_credit_memos))) if raw else ()
+        booked = booked_to(raw) if raw is not None else ()
         return Gathered(
-            seen=DeleteFacts(bill, links),
-            binding={"bill": bill.binding if bill else None, "links": list(links)},
+            seen=DeleteFacts(bill, links, booked),
+            binding={
+                "bill": bill.binding if bill else None,
+                "links": list(links),
+                "lines": bound_lines(raw) if raw is not None else None,
+            },
             before={"bill": prepared.fields["bill_id"] if bill else None},
             # Blocking a vendor must not prevent deleting its fake bill.
             vendor=None,
             texts=bill_texts(raw) if raw is not None else (),
             arguments=(),
-            names={},
+            names=await booked_names(company, booked),
         )
 
     def describe(self, prepared: PreparedWrite, facts: Facts[DeleteFacts]) -> Description:
@@ -137,7 +147,14 @@ class DeleteBillWrite(Write[DeleteFacts]):
         links = "; ".join(seen.links) or "none"
         return Description(
             fields=(pairs("Bill to delete", rows),),
-            known=(("Payments and credits on it", links),),
+            known=(
+                ("Payments and credits on it", links),
+                *(
+                    (("Lines of the bill", booked_words(seen.booked, seen.bill.total.currency, facts.names)),)
+                    if seen.bill
+                    else ()
+                ),
+            ),
             follows=(("Deletion", "It is permanent: the bill and its lines leave the ledger and cannot be restored."),),
         )
 

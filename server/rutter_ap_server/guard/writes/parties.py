@@ -26,7 +26,7 @@ NAME_CHARACTERS_MAX = 1000
 
 @dataclass(frozen=True, slots=True)
 class BillFact:
-    """A bill as the ledger shows it now."""
+    """A bill as the ledger shows it now; `entered` is when it came into the ledger, None if that is not shown."""
 
     id: str
     number: str
@@ -36,6 +36,7 @@ class BillFact:
     due: Money
     issued: date | None = None
     due_on: date | None = None
+    entered: datetime | None = None
 
     @property
     def binding(self) -> dict[str, Any]:
@@ -110,6 +111,7 @@ def bill_fact(bill: Bill) -> BillFact:
         due=ledger_money(bill.amount_due, bill.currency_code, "balance due"),
         issued=bill.issue_date.date() if bill.issue_date else None,
         due_on=bill.due_date.date() if bill.due_date else None,
+        entered=bill.created_at,
     )
 
 

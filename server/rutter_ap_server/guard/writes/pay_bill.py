@@ -23,6 +23,7 @@ from rutter_ap_server.guard.writes.base import (
     Used,
     Write,
 )
+from rutter_ap_server.guard.writes.bill_lines import booked_names, booked_to, booked_words, bound_lines
 from rutter_ap_server.guard.writes.parties import (
     BillFact,
     bill_fact,
@@ -140,7 +141,8 @@ def _known(facts: Facts[PaymentFacts]) -> tuple[Row, ...]:
         ("Usual payment", usual_payment(seen.earlier_payments, seen.bill.due.currency)),
         ("Vendor last changed", f"{changed:%Y-%m-%d}" if changed else "not shown by this ledger"),
         ("Open credits of the vendor", str(seen.open_credits)),
-        ("Documents on the bill", documents_words(seen.files)),
+        ("Lines of the bill", booked_words(seen.booked, seen.bill.total.currency, facts.names)),
+        ("Documents on the bill", documents_words(seen.file_names)),
         ("Bills with the same number", others or "none"),
         ("Paid on this bill before", paid or "nothing"),
     )
@@ -208,6 +210,8 @@ class PayBillWrite(Write[PaymentFacts]):
         if vendor:
             past = await vendor_past(company, vendor.id, bill.due.currency)
         other_bills = await bills_of_number(company, bill)
+        # Not only if the policy asks for a document: a release is bound to the files that people could open.
+        files, booked = await files_on(company, bill.id), booked_to(raw)
         chosen = () if prepared.money == bill.due else (amount_argument(prepared.money),)
         return Gathered(
             seen=PaymentFacts(
@@ -220,8 +224,9 @@ class PayBillWrite(Write[PaymentFacts]):
                 other_bills=other_bills,
                 paid_on_bill=paid_on(raw),
                 line_sums=line_sums(raw, bill.total),
-                files=await files_on(company, bill.id) if policy is not None else None,
+                files=files,
                 today=company.clock.today(),
+                booked=booked,
             ),
             binding={
                 "bill": bill.binding,
@@ -229,12 +234,14 @@ class PayBillWrite(Write[PaymentFacts]):
                 "account": account.binding,
                 "amount": str(prepared.money),
                 "other_bills": [[one.id, str(one.total)] for one in other_bills],
+                "lines": bound_lines(raw),
+                "files": None if files is None else sorted([one.id, one.name] for one in files),
             },
             before={"payments": sorted(link.id or "" for link in raw.linked_payments), "due": bill.due.text},
             vendor=vendor,
             texts=(*bill_texts(raw), *((("the vendor's name", vendor.name),) if vendor else ())),
             arguments=(*chosen, account_argument(account.name)),
-            names={},
+            names=await booked_names(company, booked),
         )
 
     def describe(self, prepared: PreparedWrite, facts: Facts[PaymentFacts]) -> Description:

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.writes.parties import BillFact
-from rutter_ap_server.guard.writes.pay_bill_rules import OtherBill
+from rutter_ap_server.guard.writes.pay_bill_rules import FileOnBill, OtherBill
 from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
 from rutter_ap_server.reads.history import HISTORY_PAGES_MAX, bills_of, open_credits
 from rutter_ap_server.rutter.filters import equal
@@ -71,10 +71,10 @@ async def bills_of_number(company: Company, bill: BillFact) -> tuple[OtherBill, 
     return tuple(sorted(found, key=lambda one: one.id))
 
 
-async def files_on(company: Company, bill_id: str) -> tuple[str, ...] | None:
-    """The names of the files on the bill; None if they cannot be read."""
+async def files_on(company: Company, bill_id: str) -> tuple[FileOnBill, ...] | None:
+    """The files on the bill; None if they cannot be read."""
     try:
-        return tuple(file.file_name for file in await company.rutter.attachments.list(bill_id))
+        return tuple(FileOnBill(file.id, file.file_name) for file in await company.rutter.attachments.list(bill_id))
     except ApError:
         return None
 

@@ -8,6 +8,7 @@ from datetime import date
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes.base import Rule, approve, ask, refuse
+from rutter_ap_server.guard.writes.bill_lines import Booked
 from rutter_ap_server.guard.writes.parties import FUNDING_TYPES, PAYABLE, AccountFact, BillFact, VendorFact, bill_words
 from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.money import Money
@@ -18,8 +19,8 @@ class PaymentFacts:
     """What the ledger shows about a payment's parties and history.
 
     `earlier_payments` are payments to the vendor; `other_bills` have this bill's number; `paid_on_bill` are payments
-    already on it, with dates; `line_sums` are the possible totals of its lines, empty if unknown; `files` are the names
-    of its files, None if they were not read.
+    already on it, with dates; `line_sums` are the possible totals of its lines, empty if unknown; `files` are its
+    files, None if they could not be read; `booked` are the accounts its lines are booked to.
     """
 
     bill: BillFact
@@ -31,8 +32,14 @@ class PaymentFacts:
     other_bills: tuple[OtherBill, ...]
     paid_on_bill: tuple[tuple[Money, date | None], ...]
     line_sums: tuple[Money, ...]
-    files: tuple[str, ...] | None
+    files: tuple[FileOnBill, ...] | None
     today: date
+    booked: Booked = ()
+
+    @property
+    def file_names(self) -> tuple[str, ...] | None:
+        """The names of its files, as people know them."""
+        return None if self.files is None else tuple(one.name for one in self.files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +49,14 @@ class OtherBill:
     id: str
     status: str
     total: Money
+
+
+@dataclass(frozen=True, slots=True)
+class FileOnBill:
+    """A file on the bill: its Rutter id and its name."""
+
+    id: str
+    name: str
 
 
 def _money(prepared: PreparedWrite) -> Money:

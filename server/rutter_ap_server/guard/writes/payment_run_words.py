@@ -78,7 +78,7 @@ def _payments(members: Sequence[MemberWords], lines: dict[str, dict[str, Any]], 
                 bill_row(seen.bill, bill),
                 exact(number),
                 plain(due) if due else "none",
-                documents_words(seen.files),
+                documents_words(seen.file_names),
                 f"will not be paid: {member.skipped}" if member.skipped else found or "none",
             )
         )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes.base import approve, ask, refuse
-from rutter_ap_server.guard.writes.sums import ExpectedSums, TaxFact, total_of
+from rutter_ap_server.guard.writes.sums import ExpectedSums, TaxFact, is_same_amount, total_of
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.money import Money
+from rutter_ap_tools.text import normal_number
 from rutter_ap_tools.wire import Record
 
 
@@ -21,6 +23,34 @@ class SumFacts(Protocol):
     def sums(self) -> ExpectedSums | None: ...
     @property
     def rates(self) -> tuple[TaxFact, ...]: ...
+
+
+class Earlier(Protocol):
+    """Another document of the vendor in the ledger."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def number(self) -> str: ...
+    @property
+    def total(self) -> Money: ...
+    @property
+    def net(self) -> Money | None: ...
+
+
+def alike_ids(
+    earlier: Iterable[Earlier], ours: ExpectedSums, total: Money | None, numbers: Iterable[str | None]
+) -> list[str]:
+    """The other documents of one amount or number, whenever issued: who was shown one has not seen one entered since.
+
+    A release is bound to them, so that it does not depend on the days within which the policy calls two alike.
+    """
+    wanted = {normal_number(number) for number in numbers} - {""}
+    return sorted(
+        one.id
+        for one in earlier
+        if is_same_amount(ours, total, one.total, one.net) or normal_number(one.number) in wanted
+    )
 
 
 def kind_of(prepared: PreparedWrite) -> str:

@@ -39,8 +39,9 @@ from rutter_ap_server.guard.writes.sums import (
     sum_fields,
     sums_rows,
     sums_words,
+    total_of,
 )
-from rutter_ap_server.guard.writes.sums_rules import remember_booking
+from rutter_ap_server.guard.writes.sums_rules import alike_ids, remember_booking
 from rutter_ap_server.guard.writes.update_bill_rules import RULES, ChangeFacts, day_of
 from rutter_ap_server.guard.writes.wording import (
     Description,
@@ -168,17 +169,20 @@ class UpdateBillWrite(Write[ChangeFacts]):
         vendor = await read_vendor(company, bill.vendor_id) if bill.vendor_id else None
         named = {line["account"] for line in changes.get("lines", ()) if line["account"]}
         accounts = tuple([account_fact(await company.rutter.accounts.get(one)) for one in sorted(named)])
-        others = await bills_of(company, bill.vendor_id) if bill.vendor_id else []
+        found = await bills_of(company, bill.vendor_id) if bill.vendor_id else []
+        others = tuple(earlier_bill(one) for one in found if one.id != bill.id and one.status not in _DEAD)
         inclusive = prepared.fields.get("tax_inclusive", False)
         summed = await _sums(raw, changes["lines"], company, inclusive=inclusive) if "lines" in changes else None
         sums, rates = summed or (None, ())
+        net = shown_of(raw).net
+        ours = sums or ExpectedSums(net, None, bill.total, "")
         return Gathered(
             seen=ChangeFacts(
                 bill=bill,
                 is_shown=_shows(raw, changes),
                 accounts=accounts,
-                others=tuple(earlier_bill(one) for one in others if one.id != bill.id and one.status not in _DEAD),
-                net=shown_of(raw).net,
+                others=others,
+                net=net,
                 sums=sums,
                 rates=rates,
                 now=_now(raw, changes),
@@ -189,6 +193,7 @@ class UpdateBillWrite(Write[ChangeFacts]):
                 "accounts": [account.binding for account in accounts],
                 "sums": sums.binding if sums else None,
                 "tax_rates": [rate.binding for rate in rates],
+                "alike": alike_ids(others, ours, total_of(prepared), [bill.number, changes.get("document_number")]),
             },
             before={"now": _now(raw, changes)},
             vendor=vendor,

@@ -25,7 +25,7 @@ from rutter_ap_tools.money import Money
 from rutter_ap_tools.text import clean, normal_number
 
 # A bill in one of these states is not approved and not payable.
-_NOT_YET = ("draft", "rejected")
+NOT_YET = ("draft", "rejected")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def bill_settled(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) ->
 
 def bill_lines_replaced(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | None:
     """A change of what is owed needs a person; if part of it is already paid, an approver."""
-    if prepared.money is None or facts.bill.status in _NOT_YET:
+    if prepared.money is None or facts.bill.status in NOT_YET:
         return None
     words = f"this replaces all lines: the new total would be {prepared.money} instead of {facts.bill.total}"
     if facts.settled.amount:

@@ -50,6 +50,8 @@ async def test_details_that_come_back_need_an_approver_again(home: Path) -> None
         assert (paid.status, codes(paid)) == ("held", ["vendor.changed"])
         assert "after it was last seen here with these details" in paid.findings[0].message
         assert "vendor.changed" in codes(again)
+        await bench.approver("Ana")
+        assert (await bench.approve(again.proposal_id)).state == "posted"
 
 
 async def test_details_that_come_back_after_others_are_a_change(home: Path) -> None:

@@ -83,7 +83,7 @@ class Sighting:
 
 
 class Observations:
-    """Reads and writes inside the caller's transaction. Rows are only added; times alone are ever updated."""
+    """Reads and writes inside the caller's transaction. Rows are only added; of one, only times and a source change."""
 
     def __init__(self, connection: Connection, now: datetime) -> None:
         self._connection = connection

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Context, Decimal, Inexact, InvalidOperation, localcontext
 from itertools import accumulate
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, exists, insert, select
 
 from rutter_ap_server.clock import stamp
 from rutter_ap_server.store.schema import proposals, spend
@@ -127,22 +127,25 @@ class Spend:
         except_id: str | None = None,
     ) -> Money:
         """The sum reserved and not voided for one bill, or for some vendors, at any time or in the last `hours`."""
-        given_back = select(spend.c.proposal_id).where(spend.c.kind == "void")
+        given_back = spend.alias()
         query = select(spend.c.amount).where(
             spend.c.company_id == company_id,
             spend.c.currency == currency,
             spend.c.kind == "reserve",
-            spend.c.proposal_id.not_in(given_back),
+            ~exists().where(given_back.c.proposal_id == spend.c.proposal_id, given_back.c.kind == "void"),
         )
         if bill_id is not None:
-            query = query.where(spend.c.proposal_id == proposals.c.id, proposals.c.bill_id == bill_id)
+            of_bill = (proposals.c.company_id == company_id) & (proposals.c.bill_id == bill_id)
+            query = query.where(spend.c.proposal_id == proposals.c.id, of_bill)
         if vendor_ids is not None:
             query = query.where(spend.c.vendor_id.in_(sorted(vendor_ids)))
         if hours is not None:
             query = query.where(spend.c.at >= stamp(self._now - timedelta(hours=hours)))
         if except_id is not None:
             query = query.where(spend.c.proposal_id != except_id)
-        return Money.total((Money.of(row.amount, currency) for row in self._connection.execute(query)), currency)
+        with localcontext(_EXACT):
+            total = sum((Decimal(row.amount) for row in self._connection.execute(query)), Decimal(0))
+        return Money.of(total, currency)
 
     def vendors(self, company_id: str, currency: str, hours: int) -> list[tuple[str, str]]:
         """The vendors with a reservation in the last `hours`, by id and by the name they had then."""

@@ -12,7 +12,7 @@ import pytest
 
 from rutter_ap_server.rutter.models.credits import BillCreditMemoCreate, CreditLineDraft
 from rutter_ap_server.rutter.outcomes import Done
-from support.clerk import Company, account_of, enter, released
+from support.clerk import Company, account_of, enter, number_of, released
 from support.serving import done
 
 pytestmark = pytest.mark.anyio
@@ -71,9 +71,10 @@ async def test_apply_credit_lowers_what_is_due(company: Company) -> None:
 async def test_attach_file_keeps_the_document_with_its_bill(company: Company, home: Path) -> None:
     async with company() as (client, app):
         bill = await enter(client, app, "5", "5.00")
-        (home.parent / "files" / "receipt.txt").write_text("Received with thanks.\n")
+        said = f"Received with thanks: {number_of('5')}, 5.00 {bill['amount']['currency']}\n"
+        (home.parent / "files" / "receipt.txt").write_text(said)
         attached = await done(client, "attach_file", bill_id=bill["id"], path="receipt.txt")
-        assert attached["record"]["sha256"] == hashlib.sha256(b"Received with thanks.\n").hexdigest()
+        assert attached["record"]["sha256"] == hashlib.sha256(said.encode()).hexdigest()
         shown = await done(client, "get_bill", bill_id=bill["id"])
         assert [a["file_name"] for a in shown["attachments"]] == ["receipt.txt"]
 

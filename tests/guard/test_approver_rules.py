@@ -98,7 +98,8 @@ async def test_a_vendor_changed_since_it_was_seen_needs_an_approver(home: Path) 
 
 async def test_a_file_that_is_on_another_bill_needs_an_approver(home: Path) -> None:
     async with a_bench(home) as bench:
-        (home / "invoice.txt").write_text("An invoice.\n")
+        # It names both bills and both totals.
+        (home / "invoice.txt").write_text("NW-2291 NW-2304 684.20 USD 630.00 USD\n")
         first, second = await bench.bill("NW-2291"), await bench.bill("NW-2304")
         posted = await bench.submit(AttachFile(bill_id=first.id, path="invoice.txt"))
 

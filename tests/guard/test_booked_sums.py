@@ -190,8 +190,54 @@ async def test_a_bill_put_right_is_paid_like_any_other(home: Path, by: str) -> N
 
         paid = await bench.pay(NUMBER)
         assert DIFFERENT not in codes(paid)
-        kept = await bench.app.store.read(lambda tx: tx.bookings.difference(bench.company.id, bill.id))
-        assert (kept is None) == (by == "us")
+        kept = await bench.app.store.read(lambda tx: tx.bookings.of_bill(bench.company.id, bill.id))
+        assert kept is not None
+        assert (str(kept.released), str(kept.booked)) == ("114.32 USD", f"{'114.32' if by == 'us' else '119.77'} USD")
+
+
+async def change_by_hand(bench: Bench, amount: str) -> None:
+    """The total of the bill becomes this in the ledger."""
+    bill = await bench.bill(NUMBER)
+    draft = BillLineDraft(account_id=str(bill.line_items[0].account_id), total_amount=Decimal(amount))
+    update = BillUpdate(line_items=(draft,))
+    assert isinstance(await bench.company.rutter.bills.update(bill.id, update, idempotency_key=amount), Done)
+
+
+async def test_a_total_that_changes_later_needs_an_approver(home: Path) -> None:
+    async with a_bench(home, PAYS) as bench:
+        await bench.approver("Ana")
+        assert codes(await bench.submit(a_bill())) == []
+        assert codes(await bench.pay(NUMBER, "10.00")) == []
+        await change_by_hand(bench, "900.00")
+
+        held = await bench.pay(NUMBER, "20.00")
+        words = "this bill was released for 114.32 USD, but the ledger now shows 900.00 USD"
+        assert (held.status, message(held.findings, DIFFERENT)) == ("held", words)
+        assert (await bench.approve(held.proposal_id)).state == "posted"
+        # Ana knew that total, and no other.
+        assert DIFFERENT not in codes(await bench.pay(NUMBER, "30.00", dry_run=True))
+        await change_by_hand(bench, "950.00")
+        assert DIFFERENT in codes(await bench.pay(NUMBER, "30.00", dry_run=True))
+
+
+async def test_an_approver_before_the_change_did_not_know_it(home: Path) -> None:
+    async with a_bench(home) as bench:
+        await bench.approver("Ana")
+        await bench.submit(a_bill())
+        assert (await bench.approve((await bench.pay(NUMBER, "10.00")).proposal_id)).state == "posted"
+        await change_by_hand(bench, "900.00")
+
+        assert DIFFERENT in codes(await bench.pay(NUMBER, "20.00", dry_run=True))
+
+
+async def test_lines_changed_through_us_renew_what_is_released(home: Path) -> None:
+    async with a_bench(home, PAYS) as bench:
+        await bench.submit(a_bill())
+        line = {"amount": "200.00", "account": "Utilities", "tax_rate": TAX}
+        change = {"bill_id": (await bench.bill(NUMBER)).id, "lines": [line]}
+        assert (await bench.submit(UpdateBill.model_validate(change), accepts())).status == "posted"
+
+        assert DIFFERENT not in codes(await bench.pay(NUMBER, "20.00"))
 
 
 async def test_tax_that_the_ledger_adds_on_its_own_is_said(home: Path) -> None:

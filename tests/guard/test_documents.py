@@ -125,11 +125,25 @@ async def test_an_unreadable_file_is_held_until_a_person_has_looked(
         assert (await done(client, "get_bill", bill_id=bill_id))["attachments"] == []
 
 
-async def test_a_plain_text_file_promises_nothing_and_is_attached(home: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "text", "status", "found"),
+    [
+        ("note.txt", "Nothing about any bill.", "held", ["approve document.mismatch"]),
+        ("other.csv", "number,total\nNW-9999,684.20 USD", "held", ["approve document.mismatch"]),
+        ("spaces.txt", " \n", "held", ["ask document.unreadable"]),
+        ("invoice.txt", "Invoice number: NW-2291\nTotal: 684.20 USD", "posted", []),
+        ("invoice.csv", "Invoice number,NW-2291\nTotal,684.20 USD", "posted", []),
+        ("rows.csv", 'Number,Total\nNW-2291,"684.20 USD"', "posted", []),
+        ("german.csv", "Rechnungsnummer;Gesamtbetrag\nNW-2291;684,20 USD", "posted", []),
+    ],
+)
+async def test_a_text_file_is_compared_like_a_pdf(
+    name: str, text: str, status: str, found: list[str], home: Path, tmp_path: Path
+) -> None:
     async with clerk(home, tmp_path / "files") as (client, _, bill_id):
-        (tmp_path / "files" / "note.txt").write_text("Received by Dana")
-        attached = await done(client, "attach_file", bill_id=bill_id, path="note.txt")
-        assert (attached["status"], findings(attached)) == ("posted", [])
+        (tmp_path / "files" / name).write_text(text)
+        attached = await done(client, "attach_file", bill_id=bill_id, path=name)
+        assert (attached["status"], findings(attached)) == (status, found)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +187,7 @@ async def test_a_file_must_fit_its_name_and_size_or_is_refused(
 async def test_an_upload_is_attached_by_its_handle_and_by_no_other(home: Path, tmp_path: Path) -> None:
     async with clerk(home, tmp_path / "files") as (client, app, bill_id):
         outside = tmp_path / "receipt.txt"
-        outside.write_text("Paid in part")
+        outside.write_text("Receipt for invoice NW-2291, total 684.20 USD")
         documents = (await app.companies.get("")).documents
         handle = documents.put_in(outside)
         for wrong in ("upload_" + "0" * 32, "upload_../../receipt", str(outside), handle + "/x", handle.upper()):
@@ -184,4 +198,4 @@ async def test_an_upload_is_attached_by_its_handle_and_by_no_other(home: Path, t
         attached = await done(client, "attach_file", bill_id=bill_id, upload=handle)
         assert (attached["status"], attached["record"]["file_name"]) == ("posted", "receipt.txt")
         read = await done(client, "read_attachment", bill_id=bill_id)
-        assert (read["text"], read["file_name"]) == ("Paid in part", "receipt.txt")
+        assert (read["text"], read["file_name"]) == ("Receipt for invoice NW-2291, total 684.20 USD", "receipt.txt")

@@ -213,7 +213,7 @@ async def test_bills_entered_at_once_are_all_entered_except_a_twin(home: Path) -
 async def test_the_same_file_sent_many_times_at_once_is_attached_once(home: Path, tmp_path: Path) -> None:
     files = tmp_path / "files"
     files.mkdir()
-    (files / "note.txt").write_text("Paid by phone.\n")
+    (files / "note.txt").write_text(f"Invoice {BILL}, total 684.20 USD, paid by phone.\n")
     async with serving(home, environ={"RUTTER_AP_FILES": str(files)}) as (client, _):
         bill = await bill_numbered(client, BILL)
 

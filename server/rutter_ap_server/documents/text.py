@@ -5,6 +5,7 @@ When text cannot be read the reason is reported, so that silence is never mistak
 
 from __future__ import annotations
 
+import csv
 import io
 import logging
 import time
@@ -27,11 +28,12 @@ SECONDS_MAX = 5
 # A reader stuck in a hostile file cannot be stopped, only abandoned: it must not use up every thread.
 _READERS_MAX = 2
 
-Trouble = Literal["encrypted", "broken", "scan", "picture", "other_kind", "too_large", "too_slow"]
+Trouble = Literal["encrypted", "broken", "scan", "empty", "picture", "other_kind", "too_large", "too_slow"]
 WORDS: dict[Trouble, str] = {
     "encrypted": "the PDF is encrypted, so its text cannot be read",
     "broken": "the PDF is damaged, so its text cannot be read",
     "scan": "the PDF contains no text; it is probably a scan",
+    "empty": "the file contains no text",
     "picture": "the file is an image, and text in images cannot be read here",
     "other_kind": "the file is neither a PDF nor text, so it cannot be read here",
     "too_large": f"the PDF is larger than {PDF_BYTES_MAX // 1024 // 1024} MB, so its text was not read",
@@ -62,7 +64,8 @@ async def document_text(content: bytes) -> DocumentText:
     """Reads a document by its content, not its name. Never raises because of what it contains."""
     kind = content_type_of(content)
     if kind.startswith("text/"):
-        return DocumentText(kind, (content[: PAGES_MAX * PAGE_CHARACTERS_MAX].decode("utf-8", "ignore"),))
+        text = content[: PAGES_MAX * PAGE_CHARACTERS_MAX].decode("utf-8", "ignore")
+        return DocumentText(kind, (text,)) if text.strip() else DocumentText(kind, trouble="empty")
     if kind != "application/pdf":
         return DocumentText(kind, trouble="picture" if kind.startswith("image/") else "other_kind")
     if len(content) > PDF_BYTES_MAX:
@@ -105,7 +108,7 @@ def _read(content: bytes, stop_at: float) -> DocumentText:
 
 @dataclass(frozen=True, slots=True)
 class FileText:
-    """The text of a PDF's pages, or the reason it could not be read; neither for a plain text file."""
+    """The text of a file's pages, or the reason it could not be read; neither if it is no longer the same file."""
 
     pages: tuple[str, ...] = ()
     trouble: str = ""
@@ -121,5 +124,16 @@ async def file_text(documents: Documents, path: str, sha256: str) -> FileText:
     if document.sha256 != sha256:
         return FileText()
     read = await document_text(document.content)
-    # A CSV or text note is not compared with the bill; only a PDF or image claims to be the invoice itself.
-    return FileText() if read.content_type.startswith("text/") else FileText(read.pages, read.words)
+    # A text file is one page: where a policy asks for a bill's document, a note about anything else must not pass.
+    is_table = read.content_type.startswith("text/") and document.name.lower().endswith(".csv")
+    return FileText(tuple(map(_cells, read.pages)) if is_table else read.pages, read.words)
+
+
+def _cells(table: str) -> str:
+    """The cells of a CSV file apart from each other: a comma between two of them would look like part of an amount."""
+    first = table.partition("\n")[0]
+    try:
+        rows = list(csv.reader(io.StringIO(table), delimiter=";" if ";" in first else ","))
+    except csv.Error:
+        return table
+    return "\n".join("  ".join(row) for row in rows)

@@ -181,7 +181,7 @@ def document_reused(
 def booked_differently(
     write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
 ) -> list[Finding]:
-    """Nobody released what the ledger books on top of a bill, so its payment needs an approver who knows."""
+    """Nobody released what a bill comes to beyond its lines, at once or later, so its payment needs who knows that."""
     booking = stored.booking
     if booking is None or not isinstance(facts.seen, PaymentFacts):
         return []

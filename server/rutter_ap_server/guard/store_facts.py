@@ -13,6 +13,7 @@ from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.released_sums import FOR_THIS_BILL, PAYING, released_before
 from rutter_ap_server.guard.untrusted import worth_remembering
 from rutter_ap_server.guard.writes.base import Facts, LinkedAccount, Repeats, Touched, Write
+from rutter_ap_server.guard.writes.pay_bill_rules import PaymentFacts
 from rutter_ap_server.guard.writes.registry import proposed_by
 from rutter_ap_server.store.bookings import Booking
 from rutter_ap_server.store.engine import Store, Tx
@@ -37,8 +38,8 @@ class StoreFacts:
     this one would bring about; `overlapping` held ones that would pay the same bill; `payments_of_bill` those that pay
     or paid the bill another write is about; `in_doubt` payments to the same vendor whose outcome is unknown. `released`
     are sums already released, each with the words for what they were released for.
-    `booking` is what was released for the bill it pays and what the ledger booked instead, unless an approver released
-    a payment of it since.
+    `booking` is what was released for the bill it pays and what the ledger booked then, unless an approver released a
+    payment of it at its present total since.
     """
 
     frozen_by: str | None
@@ -92,7 +93,7 @@ def store_facts(
         payments_of_bill=_payments_of_bill(tx, write, prepared),
         in_doubt=_in_doubt(tx, write, prepared, except_id),
         released=_released(tx, write, prepared, policy, except_id, beside),
-        booking=_booking(tx, prepared) if write.counts_against_limits else None,
+        booking=_booking(tx, prepared, facts.seen) if write.counts_against_limits else None,
     )
 
 
@@ -169,17 +170,26 @@ def blocked_by_other_write(tx: Tx, proposal: Proposal) -> bool:
     return bool(_overlapping(tx, proposal.company_id, _touched_by(proposal), proposal.id, SENDING_STATES))
 
 
-def _booking(tx: Tx, prepared: PreparedWrite) -> Booking | None:
-    """How the ledger booked the bill differently, until an approver who was told so released a payment of it."""
+def _booking(tx: Tx, prepared: PreparedWrite, seen: Any) -> Booking | None:
+    """What the bill was released for, unless an approver has released a payment of it at its present total since."""
     company_id, bill_id = prepared.company_id, prepared.bill_id
-    booking = tx.bookings.difference(company_id, bill_id) if bill_id is not None else None
-    if booking is None or bill_id is None:
+    booking = tx.bookings.of_bill(company_id, bill_id) if bill_id is not None else None
+    if booking is None or bill_id is None or not isinstance(seen, PaymentFacts):
         return None
     posted = tx.proposals.of_bill(company_id, bill_id, [State.POSTED])
-    paid = [one for one in posted if one.tool == prepared.tool]
-    given = (approval for one in paid for approval in tx.proposals.approvals(one.id))
-    told = any(one.channel != "chat" and one.at >= booking.at for one in given)
-    return None if told else booking
+    told = (
+        approval.channel != "chat" and approval.at >= booking.at
+        for one in posted
+        if one.tool == prepared.tool and _total_when_sent(tx, one) == seen.bill.total.text
+        for approval in tx.proposals.approvals(one.id)
+    )
+    return None if any(told) else booking
+
+
+def _total_when_sent(tx: Tx, payment: Proposal) -> str | None:
+    """The total of the bill when a payment of it was sent; None if it was not kept."""
+    attempt = tx.attempts.last(payment.id)
+    return attempt.before.get("total") if attempt is not None else None
 
 
 def _in_flight(

@@ -1,4 +1,4 @@
-"""Bills that the ledger booked at another amount than the one that was released."""
+"""What bills were released for: the ledger may book another amount at once, or show another one later."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store.schema import metadata
 from rutter_ap_tools.money import Money
 
-booking_differences = Table(
+# Named for what it held at first: only bills whose two amounts differ.
+released_sums = Table(
     "booking_differences",
     metadata,
     Column("company_id", String(200), primary_key=True),
@@ -25,7 +26,7 @@ booking_differences = Table(
 
 @dataclass(frozen=True, slots=True)
 class Booking:
-    """What was released for a bill, and what the ledger booked for it."""
+    """What was released for a bill, and what the ledger booked for it at that time."""
 
     released: Money
     booked: Money
@@ -39,11 +40,12 @@ class Bookings:
         self._connection = connection
         self._now = now
 
-    def differ(self, company_id: str, bill_id: str, *, released: Money, booked: Money) -> None:
-        """Records that the ledger booked another amount than was released."""
-        self.settle(company_id, bill_id)
+    def remember(self, company_id: str, bill_id: str, *, released: Money, booked: Money) -> None:
+        """Records what the bill, or its new lines, were released for, and what the ledger booked at once."""
+        c = released_sums.c
+        self._connection.execute(delete(released_sums).where(c.company_id == company_id, c.bill_id == bill_id))
         self._connection.execute(
-            insert(booking_differences).values(
+            insert(released_sums).values(
                 company_id=company_id,
                 bill_id=bill_id,
                 released=released.text,
@@ -53,15 +55,10 @@ class Bookings:
             )
         )
 
-    def settle(self, company_id: str, bill_id: str) -> None:
-        """Forgets an earlier difference: the bill's lines were replaced, and the ledger booked what was released."""
-        c = booking_differences.c
-        self._connection.execute(delete(booking_differences).where(c.company_id == company_id, c.bill_id == bill_id))
-
-    def difference(self, company_id: str, bill_id: str) -> Booking | None:
-        """The difference of a bill, if there is one."""
-        c = booking_differences.c
-        query = select(booking_differences).where(c.company_id == company_id, c.bill_id == bill_id)
+    def of_bill(self, company_id: str, bill_id: str) -> Booking | None:
+        """What that bill was released for, if it was entered or changed through us."""
+        c = released_sums.c
+        query = select(released_sums).where(c.company_id == company_id, c.bill_id == bill_id)
         row = self._connection.execute(query).first()
         if row is None:
             return None

@@ -54,7 +54,7 @@ from rutter_ap_tools.wire import Record
 class AttachmentFacts:
     """The bill, its vendor's name, and the file's text by page, or the reason it could not be read.
 
-    A plain text file has neither.
+    A file that is no longer the one proposed has neither, and is not sent.
     """
 
     bill: BillFact

@@ -254,7 +254,7 @@ class CreateBillWrite(Write[BillFacts]):
         return await company.rutter.bills.outcome(job_id)
 
     def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
-        """Remembers a bill that was booked at another amount than was released."""
+        """Remembers what the bill was released for."""
         remember_booking(tx, prepared, record)
 
 

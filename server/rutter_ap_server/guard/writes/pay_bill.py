@@ -237,7 +237,11 @@ class PayBillWrite(Write[PaymentFacts]):
                 "lines": bound_lines(raw),
                 "files": None if files is None else sorted([one.id, one.name] for one in files),
             },
-            before={"payments": sorted(link.id or "" for link in raw.linked_payments), "due": bill.due.text},
+            before={
+                "payments": sorted(link.id or "" for link in raw.linked_payments),
+                "due": bill.due.text,
+                "total": bill.total.text,
+            },
             vendor=vendor,
             texts=(*bill_texts(raw), *((("the vendor's name", vendor.name),) if vendor else ())),
             arguments=(*chosen, account_argument(account.name)),

@@ -109,11 +109,12 @@ def booked_differently(record: Record) -> Finding | None:
 
 
 def remember_booking(tx: Tx, prepared: PreparedWrite, record: Record) -> None:
-    """Keeps what was released for a bill while the ledger shows something else, for its next payment."""
+    """Keeps what was released for a bill: its payments are held against it, since its total may change later as well.
+
+    What the ledger booked counts as released where the two differ by nothing but the rounding of tax.
+    """
     if prepared.money is None or record.amount is None:
         return
     booked: Money = record.amount.money
-    if record.difference is None:
-        tx.bookings.settle(prepared.company_id, record.id)
-    else:
-        tx.bookings.differ(prepared.company_id, record.id, released=prepared.money, booked=booked)
+    released = booked if record.difference is None else prepared.money
+    tx.bookings.remember(prepared.company_id, record.id, released=released, booked=booked)

@@ -266,7 +266,7 @@ class UpdateBillWrite(Write[ChangeFacts]):
         return await company.rutter.bills.outcome(job_id)
 
     def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
-        """Remembers a bill whose new lines were booked at another amount than was released."""
+        """Remembers what the bill's new lines were released for."""
         remember_booking(tx, prepared, record)
 
 

@@ -181,7 +181,7 @@ async def a_world(home: Path) -> World:
     kind, policy = write_named("pay_bill"), app.policy.read()
     intent = PayBill(bill_id=bill.id, account=account.id)
     prepared = await kind.prepare(intent, company, linked_accounts(app.store, company.id))
-    facts = await gather_facts(kind, prepared, company, policy)
+    facts = await gather_facts(kind, prepared, company)
     assert isinstance(facts, Facts)
     await app.companies.aclose()
     (ana,) = await app.store.read(lambda tx: tx.approvers.active())

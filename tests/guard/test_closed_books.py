@@ -70,7 +70,7 @@ async def test_where_the_ledger_says_nothing_it_is_not_asked(home: Path) -> None
         elsewhere = replace(bench.company, identity=replace(bench.company.identity, platform="XERO"))
         kind = write_named("create_bill")
         prepared = await kind.prepare(a_bill_of(date(2020, 1, 1)), elsewhere, linked_accounts(bench.app.store, "c"))
-        facts = await gather_facts(kind, prepared, elsewhere, None)
+        facts = await gather_facts(kind, prepared, elsewhere)
         assert isinstance(facts, Facts)
         assert facts.closed_up_to is None
 

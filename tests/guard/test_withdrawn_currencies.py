@@ -56,7 +56,7 @@ async def test_an_old_bill_is_compared_with_a_new_one(tmp_path: Path) -> None:
         write = CreateBillWrite()
 
         prepared = await write.prepare(CreateBill.model_validate(new_document("USD")), company, no_account)
-        gathered = await write.gather(prepared, company, None)
+        gathered = await write.gather(prepared, company)
         assert [str(bill.total) for bill in gathered.seen.earlier if bill.id == old] == ["75.30 HRK"]
 
 

@@ -116,7 +116,7 @@ class Dispatcher:
         write, prepared = proposed_by(proposal.tool), PreparedWrite.of(proposal)
         try:
             policy = self.policy.read()
-            facts = await gather_facts(write, prepared, company, policy)
+            facts = await gather_facts(write, prepared, company)
         except ApError:
             # Nothing was sent. The release stays valid, and a later attempt may find Rutter or the policy working
             # again.
@@ -145,7 +145,7 @@ class Dispatcher:
         if proposal.state != State.HELD:
             return proposal
         write, prepared, policy = proposed_by(proposal.tool), PreparedWrite.of(proposal), self.policy.read()
-        facts = await gather_facts(write, prepared, company, policy)
+        facts = await gather_facts(write, prepared, company)
 
         def note(tx: Tx) -> Proposal:
             judgement = assess(tx, write, prepared, facts, policy, except_id=proposal_id)

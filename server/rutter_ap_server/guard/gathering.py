@@ -8,7 +8,6 @@ from typing import Any
 import anyio
 
 from rutter_ap_server.companies.company import Company
-from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes.base import Batch, Facts, Write, ability_of
 from rutter_ap_server.rutter.platforms import shows_closing_date
@@ -24,19 +23,15 @@ class BatchFacts:
     members: tuple[Facts[Any], ...]
 
 
-async def gather_facts(
-    write: Write[Any] | Batch, prepared: PreparedWrite, company: Company, policy: Policy | None
-) -> Facts[Any] | BatchFacts:
+async def gather_facts(write: Write[Any] | Batch, prepared: PreparedWrite, company: Company) -> Facts[Any] | BatchFacts:
     """Reads the facts: those of the write, and those that are the same for every write."""
     if isinstance(write, Batch):
-        return BatchFacts(await _gather_members(write.member, write.members(prepared), company, policy))
-    return await _gather_one(write, prepared, company, policy)
+        return BatchFacts(await _gather_members(write.member, write.members(prepared), company))
+    return await _gather_one(write, prepared, company)
 
 
-async def _gather_one(
-    write: Write[Any], prepared: PreparedWrite, company: Company, policy: Policy | None
-) -> Facts[Any]:
-    gathered = await write.gather(prepared, company, policy)
+async def _gather_one(write: Write[Any], prepared: PreparedWrite, company: Company) -> Facts[Any]:
+    gathered = await write.gather(prepared, company)
     # Some ledgers report their own closing date.
     closed_up_to = await company.directory.closed_up_to() if shows_closing_date(company.platform) else None
     return Facts(
@@ -55,7 +50,7 @@ async def _gather_one(
 
 
 async def _gather_members(
-    write: Write[Any], members: tuple[PreparedWrite, ...], company: Company, policy: Policy | None
+    write: Write[Any], members: tuple[PreparedWrite, ...], company: Company
 ) -> tuple[Facts[Any], ...]:
     """The facts of every member, a few at a time; the first error ends it."""
     gathered: dict[int, Facts[Any]] = {}
@@ -65,7 +60,7 @@ async def _gather_members(
     async def one(number: int) -> None:
         async with free:
             try:
-                gathered[number] = await _gather_one(write, members[number], company, policy)
+                gathered[number] = await _gather_one(write, members[number], company)
             except ApError as error:
                 failures.append(error)
                 tasks.cancel_scope.cancel()

@@ -140,7 +140,7 @@ class Guard:
     async def _judge(
         self, write: Write[Any] | Batch, prepared: PreparedWrite, company: Company, policy: Policy, *, with_limits: bool
     ) -> Judgement:
-        facts = await gather_facts(write, prepared, company, policy)
+        facts = await gather_facts(write, prepared, company)
         return await self.store.read(lambda tx: assess(tx, write, prepared, facts, policy, with_limits=with_limits))
 
     async def _hold(

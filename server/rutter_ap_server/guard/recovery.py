@@ -136,7 +136,7 @@ class Recovery:
             return False
         try:
             policy = self._dispatcher.policy.read()
-            facts = await gather_facts(write, prepared, company, policy)
+            facts = await gather_facts(write, prepared, company)
         except ApError:
             return False
         assert isinstance(facts, Facts)

@@ -93,7 +93,7 @@ async def _explain(
     *,
     except_id: str | None,
 ) -> Explanation:
-    facts = await gather_facts(write, prepared, company, policy)
+    facts = await gather_facts(write, prepared, company)
 
     def look(tx: Tx) -> Explanation:
         # A proposal with a reservation is already counted in the windows, and would otherwise exceed them by itself.

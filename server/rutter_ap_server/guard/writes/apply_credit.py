@@ -213,7 +213,7 @@ class ApplyCreditWrite(Write[CreditFacts]):
             bill_id=bill.id,
         )
 
-    async def gather(self, prepared: PreparedWrite, company: Company, policy: Policy | None) -> Gathered[CreditFacts]:
+    async def gather(self, prepared: PreparedWrite, company: Company) -> Gathered[CreditFacts]:
         """Reads the credit and the bill."""
         credit, raw = await self._read(company, prepared.fields["credit_id"], prepared.fields["bill_id"])
         bill = bill_fact(raw)

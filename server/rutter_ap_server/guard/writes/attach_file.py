@@ -144,9 +144,7 @@ class AttachFileWrite(Write[AttachmentFacts]):
             bill_id=bill.id,
         )
 
-    async def gather(
-        self, prepared: PreparedWrite, company: Company, policy: Policy | None
-    ) -> Gathered[AttachmentFacts]:
+    async def gather(self, prepared: PreparedWrite, company: Company) -> Gathered[AttachmentFacts]:
         """Reads the bill, its current attachments and the file's text."""
         raw = await company.rutter.bills.get(prepared.fields["bill_id"])
         bill = bill_fact(raw)

@@ -210,11 +210,8 @@ class Write(Preparable, Generic[F]):
         """What this particular write needs from the platform, the most important first."""
 
     @abstractmethod
-    async def gather(self, prepared: PreparedWrite, company: Company, policy: Policy | None) -> Gathered[F]:
-        """Reads the facts from the ledger.
-
-        Facts that only some policies need are read only if `policy` does; an approval is never bound to them.
-        """
+    async def gather(self, prepared: PreparedWrite, company: Company) -> Gathered[F]:
+        """Reads the facts from the ledger, the same whatever the policy: a release is bound to them."""
 
     @abstractmethod
     def describe(self, prepared: PreparedWrite, facts: Facts[F]) -> Description:

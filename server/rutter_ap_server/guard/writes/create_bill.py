@@ -9,7 +9,6 @@ from typing import Any
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import vendor_name
-from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
 from rutter_ap_server.guard.writes.base import (
     Dated,
@@ -142,7 +141,7 @@ class CreateBillWrite(Write[BillFacts]):
             vendor_name=name,
         )
 
-    async def gather(self, prepared: PreparedWrite, company: Company, policy: Policy | None) -> Gathered[BillFacts]:
+    async def gather(self, prepared: PreparedWrite, company: Company) -> Gathered[BillFacts]:
         """Reads the vendor, its bills, and the accounts and tax rates on the lines."""
         vendor = await read_vendor(company, prepared.fields["vendor_id"])
         named = {line["account"] for line in prepared.fields["lines"] if line["account"]}

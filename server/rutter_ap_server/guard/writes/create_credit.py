@@ -219,9 +219,7 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
             vendor_name=name,
         )
 
-    async def gather(
-        self, prepared: PreparedWrite, company: Company, policy: Policy | None
-    ) -> Gathered[CreditEntryFacts]:
+    async def gather(self, prepared: PreparedWrite, company: Company) -> Gathered[CreditEntryFacts]:
         """Reads the vendor, its credits, and the accounts on the lines."""
         vendor = await read_vendor(company, prepared.fields["vendor_id"])
         named = {line["account"] for line in prepared.fields["lines"] if line["account"]}

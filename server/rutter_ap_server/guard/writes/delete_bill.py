@@ -113,7 +113,7 @@ class DeleteBillWrite(Write[DeleteFacts]):
             bill_id=bill.id,
         )
 
-    async def gather(self, prepared: PreparedWrite, company: Company, policy: Policy | None) -> Gathered[DeleteFacts]:
+    async def gather(self, prepared: PreparedWrite, company: Company) -> Gathered[DeleteFacts]:
         """Reads the bill, if it still exists."""
         raw = await _bill(company, prepared)
         bill = bill_fact(raw) if raw is not None else None

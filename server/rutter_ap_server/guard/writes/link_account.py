@@ -131,7 +131,7 @@ class LinkAccountWrite(Write[LinkFacts]):
             words = f"Link {clean(account_name(account), NAME_CHARACTERS_MAX)} as the {role} account"
         return prepare(tool=self.tool, company_id=company.id, fields=fields, summary=words)
 
-    async def gather(self, prepared: PreparedWrite, company: Company, policy: Policy | None) -> Gathered[LinkFacts]:
+    async def gather(self, prepared: PreparedWrite, company: Company) -> Gathered[LinkFacts]:
         """Reads the account, or checks whether its name is taken."""
         if "account_id" in prepared.fields:
             fact = account_fact(await company.rutter.accounts.get(prepared.fields["account_id"]))

@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import Any
 
 from rutter_ap_server.companies.company import Company
-from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
 from rutter_ap_server.guard.untrusted import account_argument, amount_argument
 from rutter_ap_server.guard.writes.base import (
@@ -199,7 +198,7 @@ class PayBillWrite(Write[PaymentFacts]):
             date_given=bool(request.date),
         )
 
-    async def gather(self, prepared: PreparedWrite, company: Company, policy: Policy | None) -> Gathered[PaymentFacts]:
+    async def gather(self, prepared: PreparedWrite, company: Company) -> Gathered[PaymentFacts]:
         """Reads the bill, vendor and account, the vendor's earlier payments and credits, and the bill's details."""
         assert prepared.money is not None
         raw = await company.rutter.bills.get(prepared.fields["bill_id"])

@@ -131,7 +131,7 @@ class RemoveCreditWrite(Write[RemovalFacts]):
             bill_id=bill.id,
         )
 
-    async def gather(self, prepared: PreparedWrite, company: Company, policy: Policy | None) -> Gathered[RemovalFacts]:
+    async def gather(self, prepared: PreparedWrite, company: Company) -> Gathered[RemovalFacts]:
         """Reads the bill and the credit."""
         raw = await company.rutter.bills.get(prepared.fields["bill_id"])
         credit = await company.rutter.bill_credit_memos.get(prepared.fields["credit_id"])

@@ -7,7 +7,6 @@ from typing import Any
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import vendor_name
-from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
 from rutter_ap_server.guard.writes.base import (
     NO_DATES,
@@ -133,9 +132,7 @@ class SaveVendorWrite(Write[VendorEntryFacts]):
             vendor_name=name,
         )
 
-    async def gather(
-        self, prepared: PreparedWrite, company: Company, policy: Policy | None
-    ) -> Gathered[VendorEntryFacts]:
+    async def gather(self, prepared: PreparedWrite, company: Company) -> Gathered[VendorEntryFacts]:
         """Reads every vendor's name and, for a change, the vendor itself.
 
         The current details of a vendor to change are remembered before the change, so that a payment soon afterwards

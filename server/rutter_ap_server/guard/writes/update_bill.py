@@ -8,7 +8,6 @@ from decimal import Decimal
 from typing import Any
 
 from rutter_ap_server.companies.company import Company
-from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
 from rutter_ap_server.guard.writes.base import (
     Dated,
@@ -161,7 +160,7 @@ class UpdateBillWrite(Write[ChangeFacts]):
             bill_id=bill.id,
         )
 
-    async def gather(self, prepared: PreparedWrite, company: Company, policy: Policy | None) -> Gathered[ChangeFacts]:
+    async def gather(self, prepared: PreparedWrite, company: Company) -> Gathered[ChangeFacts]:
         """Reads the bill, its vendor's other bills, and the accounts and tax rates on the new lines."""
         changes = prepared.fields["changes"]
         raw = await company.rutter.bills.get(prepared.fields["bill_id"])

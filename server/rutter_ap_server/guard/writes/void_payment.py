@@ -158,7 +158,7 @@ class VoidPaymentWrite(Write[VoidFacts]):
             bill_id=bills[0].id if bills else None,
         )
 
-    async def gather(self, prepared: PreparedWrite, company: Company, policy: Policy | None) -> Gathered[VoidFacts]:
+    async def gather(self, prepared: PreparedWrite, company: Company) -> Gathered[VoidFacts]:
         """Reads the payment and its bills."""
         raw = [await company.rutter.bills.get(bill_id) for bill_id in prepared.fields["bill_ids"]]
         bills = tuple(bill_fact(bill) for bill in raw)

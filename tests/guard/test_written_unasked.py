@@ -5,16 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from pathlib import Path
 
-import pytest
-
 from rutter_ap_server.interaction import Reply
 from rutter_ap_server.rutter.models.bills import BillUpdate
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_server.store.proposals import Proposal
-from rutter_ap_tools.errors import Refused
 from support.bench import Bench, a_bench
 from support.people import Answering, accepts
 from support.runs import ALLOW, ROOMY, run_of
+from support.store_rows import put
 
 ALLOWED = '[tools]\npay_bill = "allow"\n' + ROOMY
 
@@ -57,9 +55,8 @@ async def test_many_refusals_do_not_hide_what_was_written(home: Path) -> None:
     async with a_bench(home, '[tools]\npay_bill = "allow"\n') as bench:
         posted = await bench.pay("NW-2291", "100.00")
         for number in range(201):
-            bench.clock.instant += timedelta(seconds=1)
-            with pytest.raises(Refused):
-                await bench.pay("BH-5520", "9000.00", memo=str(number))
+            later = bench.clock.instant + timedelta(seconds=number + 1)
+            put(bench.app.store, state="refused", company_id=bench.company.id, created_at=later, updated_at=later)
 
         found = await unasked(bench)
 

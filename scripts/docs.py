@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -57,11 +58,15 @@ def readme(text: str) -> str:
     return text
 
 
+def _filled(screen: str, place: re.Match[str]) -> str:
+    return f"{place[1]}{screen}{place[2]}"
+
+
 def approving(text: str, taken: dict[str, str]) -> str:
     """The page for approvers with the screens as they are now."""
     for name, screen in taken.items():
         place = re.compile(rf"(<!-- screen: {name} -->\n```text\n).*?(```\n)", flags=re.DOTALL)
-        text, count = place.subn(lambda found, screen=screen: f"{found[1]}{screen}{found[2]}", text)  # type: ignore[misc]
+        text, count = place.subn(partial(_filled, screen), text)
         assert count == 1, f"docs/approving.md has one place for the screen {name}"
     return text
 

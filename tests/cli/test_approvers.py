@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
 
+from support.real_terminal import RealTerminal
 from support.terminal import Terminal
 
 DANAS, SAMS, NEW = "a long enough passcode", "another long passcode", "a third long passcode"
@@ -95,24 +91,11 @@ def test_without_a_passcode_nothing_about_approvers_changes(words: tuple[str, st
 
 def test_at_a_real_terminal_the_new_passcode_is_asked_for_twice(home: Path, rutter_ap: Terminal) -> None:
     rutter_ap("approvers", "add", "Dana", typed=DANAS)
-    master, slave = pty.openpty()
-    process = subprocess.Popen(
-        [sys.executable, "-m", "rutter_ap_server", "approvers", "passcode", "Dana"],
-        stdin=slave,
-        stdout=slave,
-        stderr=slave,
-        env=os.environ | {"RUTTER_AP_HOME": str(home)},
-        start_new_session=True,
-    )
-    os.close(slave)
-    shown = ""
-    for prompt, passcode in (("Passcode for Dana: ", DANAS), ("New passcode: ", NEW), ("Repeat the passcode: ", NEW)):
-        while not shown.endswith(prompt):
-            shown += os.read(master, 1000).decode()
-        time.sleep(0.1)  # The terminal stops echoing just after the prompt.
-        os.write(master, f"{passcode}\n".encode())
-    assert process.wait(timeout=60) == 0
-    os.close(master)
-    assert DANAS not in shown
-    assert NEW not in shown
+    with RealTerminal(home, "approvers", "passcode", "Dana") as terminal:
+        for prompt, typed in (("Passcode for Dana: ", DANAS), ("New passcode: ", NEW), ("Repeat the passcode: ", NEW)):
+            terminal.until(prompt)
+            terminal.type(f"{typed}\n")
+        assert terminal.ended() == 0
+    assert DANAS not in terminal.shown
+    assert NEW not in terminal.shown
     assert rutter_ap("approvers", "remove", "Dana", typed=NEW).status == 0

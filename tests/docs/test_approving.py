@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
 from types import ModuleType
@@ -14,18 +13,6 @@ from rutter_ap_server.guard.policy.codes import CODES
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "approving.md").read_text(encoding="utf-8")
-
-
-@pytest.fixture
-def docs(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """scripts/docs.py, which is no package."""
-    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
-    spec = importlib.util.spec_from_file_location("docs_script", ROOT / "scripts" / "docs.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_its_screens_are_those_of_the_program_today(docs: ModuleType) -> None:

@@ -7,10 +7,10 @@ from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import httpx
 import pytest
 
 from rutter_ap_server.guard.approvals import NotReleased, Preview
-from rutter_ap_server.rutter.errors import UpstreamUnavailable
 from rutter_ap_server.rutter.models.bills import BillLineDraft, BillUpdate
 from rutter_ap_tools.bills import CreateBill, DeleteBill, NewBillLine, UpdateBill
 from rutter_ap_tools.credits import CreateCredit
@@ -45,10 +45,12 @@ async def a_file_more(bench: Bench, number: str) -> None:
 async def files_unreadable(bench: Bench, number: str) -> None:
     """The bill's files cannot be read any more."""
 
-    async def fails(bill_id: str) -> None:
-        raise UpstreamUnavailable("its files cannot be read")
+    def fails(request: httpx.Request) -> bool:
+        if "attachments" in request.url.path:
+            raise httpx.ConnectError("nobody answers")
+        return False
 
-    bench.company.rutter.attachments.list = fails  # type: ignore[assignment, method-assign]
+    bench.wire.gate(fails)
 
 
 async def look(bench: Bench, proposal_id: str | None) -> Preview:

@@ -52,10 +52,7 @@ async def test_a_ledger_that_cannot_be_asked_settles_nothing(home: Path) -> None
         bench.wire.faults = ["lost before"]
         lost = await bench.pay("NW-2291", "500.00")
 
-        async def unreadable(bill_id: str) -> None:
-            raise ApError("the ledger cannot be read", code="upstream.down")
-
-        bench.company.rutter.bills.get = unreadable  # type: ignore[assignment, method-assign]
+        bench.wire.is_down = True
         with pytest.raises(ApError):
             await settle(bench, lost.proposal_id, "failed")
 

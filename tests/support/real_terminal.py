@@ -67,8 +67,10 @@ class RealTerminal:
         while not self.shown.endswith(prompt):
             assert time.monotonic() < deadline, self.raw
             assert self._more(1), self.raw
-        # The terminal stops echoing just after the question.
-        time.sleep(0.2)
+        # A passcode is typed once the terminal no longer echoes.
+        while "asscode" in prompt and self._echoes():
+            assert time.monotonic() < deadline, self.raw
+            self._more(0.02)
 
     def type(self, text: str) -> None:
         """Types keys; a line needs its own end."""
@@ -80,6 +82,9 @@ class RealTerminal:
         while self._more(1):
             assert time.monotonic() < deadline, self.raw
         return self._process.wait(timeout=_TIMEOUT_SECONDS)
+
+    def _echoes(self) -> bool:
+        return bool(termios.tcgetattr(self._master)[3] & termios.ECHO)
 
     def _more(self, seconds: float) -> bool:
         """Reads what is there; False at the end."""

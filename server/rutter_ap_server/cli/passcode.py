@@ -47,9 +47,10 @@ def ask_line(prompt: str) -> str:
     """A line a person types; empty where there is no terminal, because nobody would see the question."""
     if not sys.stdin.isatty():
         return ""
-    sys.stderr.write(prompt)
-    sys.stderr.flush()
+    # The question is shown only once Ctrl-C can end it.
     with _interrupted_at_once():
+        sys.stderr.write(prompt)
+        sys.stderr.flush()
         return _read_line().strip()
 
 

@@ -57,9 +57,7 @@ class Approvers:
         check_name(name)
         await self.store.read(lambda tx: _check_free(tx, name))
         actor = await self._actor(by, channel)
-        _check_length(passcode)
-        checked = await self._check_unused(passcode, actor, channel)
-        hashed = await anyio.to_thread.run_sync(_HASHER.hash, passcode)
+        hashed, checked = await self._hashed(passcode, actor, channel)
 
         def add(tx: Tx) -> None:
             _check_still(tx, actor)
@@ -77,9 +75,7 @@ class Approvers:
         """
         target = await self._named(name)
         actor = await self._actor(by, channel)
-        _check_length(passcode)
-        checked = await self._check_unused(passcode, actor, channel)
-        hashed = await anyio.to_thread.run_sync(_HASHER.hash, passcode)
+        hashed, checked = await self._hashed(passcode, actor, channel)
 
         def change(tx: Tx) -> None:
             _check_still(tx, actor)
@@ -142,6 +138,12 @@ class Approvers:
         if found is None:
             raise _nobody()
         return found
+
+    async def _hashed(self, passcode: str, actor: Approver | None, channel: str) -> tuple[str, frozenset[str]]:
+        """The hash of a new passcode, and the hashes of the others it was checked against."""
+        _check_length(passcode)
+        checked = await self._check_unused(passcode, actor, channel)
+        return await anyio.to_thread.run_sync(_HASHER.hash, passcode), checked
 
     async def _check_unused(self, passcode: str, actor: Approver | None, channel: str) -> frozenset[str]:
         """The hashes that the passcode was checked against; raises if it is an active approver's."""

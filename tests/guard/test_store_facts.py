@@ -180,7 +180,7 @@ def test_linking_an_account_again_is_no_repeat(store: Store) -> None:
 def broken(store: Store, amount: str, *, vendor: str = "v1", currency: str = "USD") -> tuple[str, str] | None:
     money, company = Money.parse(amount, currency), a_prepared_write().company_id
     limits = LIMITS.of(company)
-    return store.read_now(lambda tx: next(windows_broken(tx, company, money, vendor, limits), None))
+    return store.read_now(lambda tx: next(windows_broken(tx, company, money, frozenset({vendor}), limits), None))
 
 
 def reserve(store: Store, amount: str, vendor: str = "v1") -> str:

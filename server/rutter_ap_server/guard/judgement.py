@@ -7,15 +7,17 @@ from dataclasses import dataclass
 
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.store.canonical import digest
+from rutter_ap_server.store.documents import Document
 from rutter_ap_tools.findings import Finding, Severity, verdict
 from rutter_ap_tools.statement import Section
 
 
 @dataclass(frozen=True, slots=True)
 class Observations:
-    """Facts worth remembering from one judgement: the vendor's details, and what text from outside mentioned.
+    """Facts worth remembering from one judgement: documents, the vendor, and what text from outside mentioned.
 
-    `came_back` says that the vendor may have had other details since it was last seen with these.
+    `came_back` says that the vendor may have had other details since it was last seen with these. `keys` are what the
+    vendor is known by.
     """
 
     vendor_id: str | None = None
@@ -23,6 +25,8 @@ class Observations:
     parts: tuple[tuple[str, str], ...] = ()
     mentioned_before: tuple[tuple[str, frozenset[str]], ...] = ()
     came_back: bool = False
+    keys: frozenset[str] = frozenset()
+    documents: tuple[Document, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

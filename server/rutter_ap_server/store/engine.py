@@ -23,6 +23,7 @@ from rutter_ap_server.store.audit import AuditLog, Head, head_of
 from rutter_ap_server.store.bookings import Bookings
 from rutter_ap_server.store.connections import Connections
 from rutter_ap_server.store.controls import Controls
+from rutter_ap_server.store.documents import SeenDocuments
 from rutter_ap_server.store.errors import StoreError
 from rutter_ap_server.store.modes import Mode, begin_as
 from rutter_ap_server.store.observations import Observations
@@ -52,6 +53,7 @@ class Tx:
         self.account_roles = AccountRoles(connection, self.now)
         self.observations = Observations(connection, self.now)
         self.bookings = Bookings(connection, self.now)
+        self.documents = SeenDocuments(connection, self.now)
         self.secrets = Secrets(connection, self.now)
         self.connections = Connections(connection, self.now)
         self.audit = AuditLog(connection, self.now, head)

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Column, Connection, Index, Select, String, Table, Text, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Column, Connection, Index, Select, String, Table, Text, select, update
 
 from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store.canonical import canonical
+from rutter_ap_server.store.rows import add_once
 from rutter_ap_server.store.schema import metadata
 
 VALUE_CHARACTERS_MAX = 200
@@ -116,15 +116,15 @@ class Observations:
             .values(**times)
         )
         if not seen_again.rowcount:
-            self._once(
-                vendor_sightings,
-                company_id=company_id,
-                vendor_id=vendor_id,
-                fingerprint=fingerprint,
-                parts=canonical(dict(parts)),
-                first_seen_at=stamp(at if last is None or changed else last.first_seen_at),
+            row = {
+                "company_id": company_id,
+                "vendor_id": vendor_id,
+                "fingerprint": fingerprint,
+                "parts": canonical(dict(parts)),
+                "first_seen_at": stamp(at if last is None or changed else last.first_seen_at),
                 **times,
-            )
+            }
+            add_once(self._connection, vendor_sightings, row)
 
     def sightings(self, company_id: str, vendor_id: str) -> tuple[Sighting, ...]:
         """Every distinct appearance of the vendor, in the order in which it was last seen so."""
@@ -143,14 +143,8 @@ class Observations:
 
     def use_document(self, company_id: str, sha256: str, bill_id: str, file_name: str) -> None:
         """Records that a file was attached to a bill."""
-        self._once(
-            document_uses,
-            company_id=company_id,
-            sha256=sha256,
-            bill_id=bill_id,
-            file_name=file_name,
-            at=stamp(self._now),
-        )
+        row = {"company_id": company_id, "sha256": sha256, "bill_id": bill_id, "file_name": file_name}
+        add_once(self._connection, document_uses, {**row, "at": stamp(self._now)})
 
     def bills_with_document(self, company_id: str, sha256: str) -> tuple[str, ...]:
         """The bills the file was attached to, the oldest use first."""
@@ -165,8 +159,8 @@ class Observations:
         for value in self.not_mentioned_lately(company_id, values):
             mentioned = update(untrusted_values).where(c.company_id == company_id, c.value == value)
             if not self._connection.execute(mentioned.values(**latest)).rowcount:
-                first = stamp(self._now)
-                self._once(untrusted_values, company_id=company_id, value=value, first_seen_at=first, **latest)
+                row = {"company_id": company_id, "value": value, "first_seen_at": stamp(self._now), **latest}
+                add_once(self._connection, untrusted_values, row)
 
     def not_mentioned_lately(self, company_id: str, values: Iterable[str]) -> list[str]:
         """The values whose mention in untrusted text is to be noted now, cut to the length that is stored."""
@@ -186,18 +180,6 @@ class Observations:
         since = stamp(self._now - timedelta(days=days) - MENTIONS_NOTED_EVERY)
         query = _mentions(company_id, wanted).where(untrusted_values.c.last_seen_at >= since)
         return {row.value: row.source for row in self._connection.execute(query)}
-
-    def _once(self, table: Table, **values: str) -> None:
-        """Adds a row unless it exists. The savepoint keeps a clash with another writer from ending the transaction."""
-        keys = list(table.primary_key.columns)
-        present = select(keys[0]).where(*(column == values[column.name] for column in keys))
-        if self._connection.execute(present).first() is not None:
-            return
-        try:
-            with self._connection.begin_nested():
-                self._connection.execute(insert(table).values(**values))
-        except IntegrityError:
-            return
 
 
 def _mentions(company_id: str, values: Collection[str]) -> Select[Any]:

@@ -27,20 +27,20 @@ class Counted:
     currency: str
     now: datetime
     parts: tuple[tuple[str, str, Decimal], ...]
-    _sums: dict[str | None, tuple[list[str], list[Decimal]]] = field(default_factory=dict)
+    _sums: dict[frozenset[str] | None, tuple[list[str], list[Decimal]]] = field(default_factory=dict)
 
-    def within(self, hours: int, vendor_id: str | None = None) -> Money:
-        """The sum of the last `hours`, for one vendor or for all."""
+    def within(self, hours: int, vendor_ids: frozenset[str] | None = None) -> Money:
+        """The sum of the last `hours`, for some vendors or for all."""
         since = stamp(self.now - timedelta(hours=hours))
-        if vendor_id not in self._sums:
-            self._sums[vendor_id] = self._added_up(vendor_id)
-        times, sums = self._sums[vendor_id]
+        if vendor_ids not in self._sums:
+            self._sums[vendor_ids] = self._added_up(vendor_ids)
+        times, sums = self._sums[vendor_ids]
         before = sums[bisect_left(times, since)]
         return Money.of(_EXACT.subtract(sums[-1], before), self.currency)
 
-    def _added_up(self, vendor_id: str | None) -> tuple[list[str], list[Decimal]]:
+    def _added_up(self, vendor_ids: frozenset[str] | None) -> tuple[list[str], list[Decimal]]:
         """The times, and the running totals, starting at zero."""
-        own = [(at, amount) for at, of, amount in self.parts if vendor_id is None or of == vendor_id]
+        own = [(at, amount) for at, of, amount in self.parts if vendor_ids is None or of in vendor_ids]
         with localcontext(_EXACT):
             sums = list(accumulate((amount for _, amount in own), initial=Decimal(0)))
         return [at for at, _ in own], sums
@@ -70,12 +70,12 @@ class Spend:
         query = select(spend.c.id).where(spend.c.proposal_id == proposal_id, spend.c.kind == "reserve")
         return self._connection.execute(query).first() is not None
 
-    def spent(self, company_id: str, currency: str, hours: int, vendor_id: str | None = None) -> Money:
+    def spent(self, company_id: str, currency: str, hours: int, vendor_ids: frozenset[str] | None = None) -> Money:
         """The sum reserved in the last `hours` and not voided: reserved, posted and unknown alike.
 
         Entries from the future count too, so that a clock set back frees nothing.
         """
-        return self.counted(company_id, currency, hours).within(hours, vendor_id)
+        return self.counted(company_id, currency, hours).within(hours, vendor_ids)
 
     def counted(self, company_id: str, currency: str, hours: int) -> Counted:
         """Everything that counts in the last `hours`, read once for all the windows within them."""
@@ -102,7 +102,7 @@ class Spend:
             raise BadInput("an amount must be a decimal", code="amount.not_a_number") from None
         return Counted(currency, self._now, parts)
 
-    def posted(self, company_id: str, currency: str, hours: int, vendor_id: str | None = None) -> Money:
+    def posted(self, company_id: str, currency: str, hours: int, vendor_ids: frozenset[str] | None = None) -> Money:
         """The part of the sum in a window that is posted in the ledger; the rest is only reserved."""
         settled = select(spend.c.proposal_id).where(spend.c.kind == "post")
         query = select(spend.c.amount).where(
@@ -112,8 +112,8 @@ class Spend:
             spend.c.at >= stamp(self._now - timedelta(hours=hours)),
             spend.c.proposal_id.in_(settled),
         )
-        if vendor_id is not None:
-            query = query.where(spend.c.vendor_id == vendor_id)
+        if vendor_ids is not None:
+            query = query.where(spend.c.vendor_id.in_(sorted(vendor_ids)))
         return Money.total((Money.of(row.amount, currency) for row in self._connection.execute(query)), currency)
 
     def released(
@@ -147,11 +147,10 @@ class Spend:
             total = sum((Decimal(row.amount) for row in self._connection.execute(query)), Decimal(0))
         return Money.of(total, currency)
 
-    def vendors(self, company_id: str, currency: str, hours: int) -> list[tuple[str, str]]:
+    def vendors(self, company_id: str, hours: int) -> list[tuple[str, str]]:
         """The vendors with a reservation in the last `hours`, by id and by the name they had then."""
         query = select(spend.c.vendor_id, proposals.c.vendor_name).where(
             spend.c.company_id == company_id,
-            spend.c.currency == currency,
             spend.c.kind == "reserve",
             spend.c.at >= stamp(self._now - timedelta(hours=hours)),
             spend.c.proposal_id == proposals.c.id,

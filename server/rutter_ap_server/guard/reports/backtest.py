@@ -39,7 +39,7 @@ from rutter_ap_server.rutter.models.payments import BillPayment
 from rutter_ap_server.rutter.models.vendors import Vendor
 from rutter_ap_tools.findings import Finding, Severity, verdict
 from rutter_ap_tools.money import Money
-from rutter_ap_tools.text import normal_number
+from rutter_ap_tools.numbers import number_key
 from rutter_ap_tools.wire import MoneyShape
 
 NOT_JUDGED = ("quiet hours", "vendor changes", "open credits", "the closing date", "approvals")
@@ -281,7 +281,7 @@ def _account(books: _Books, payment: BillPayment, share: Money) -> AccountFact:
 
 
 def _others(books: _Books, bill: Bill) -> tuple[OtherBill, ...]:
-    number = normal_number(bill.document_number)
+    number = number_key(bill.document_number)
     alike = [
         other
         for other in books.bills.values()
@@ -289,6 +289,6 @@ def _others(books: _Books, bill: Bill) -> tuple[OtherBill, ...]:
         and other.id != bill.id
         and other.vendor_id == bill.vendor_id
         and other.status not in ("void", "rejected")
-        and normal_number(other.document_number) == number
+        and number_key(other.document_number) == number
     ]
     return tuple(OtherBill(o.id, o.status, bill_fact(o).total) for o in sorted(alike, key=lambda one: one.id))

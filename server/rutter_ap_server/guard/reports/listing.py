@@ -8,6 +8,7 @@ import json
 from rutter_ap_server.clock import stamp
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.policy import WINDOWS, Policy, PolicyError, PolicyFile
+from rutter_ap_server.guard.released_sums import payee_ids
 from rutter_ap_server.store.canonical import digest
 from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.proposals import Proposal
@@ -53,18 +54,23 @@ async def limits_for(store: Store, policy: PolicyFile, proposal: Proposal) -> li
     money, vendor_id = proposal.money, proposal.vendor_id
     if proposal.state != State.HELD or proposal.tool not in _PAYING or rules is None or money is None:
         return []
-    return await store.read(lambda tx: limits_left(tx, rules, proposal.company_id, money.currency, vendor_id))
+    company_id, name = proposal.company_id, proposal.vendor_name
+    return await store.read(
+        lambda tx: limits_left(
+            tx, rules, company_id, money.currency, payee_ids(tx, company_id, vendor_id, name) or None
+        )
+    )
 
 
 def limits_left(
-    tx: Tx, policy: Policy, company_id: str, currency: str = "", vendor_id: str | None = None
+    tx: Tx, policy: Policy, company_id: str, currency: str = "", vendor_ids: frozenset[str] | None = None
 ) -> list[LimitLeft]:
     """What is left of each rolling limit the policy sets, in one currency or in all of them.
 
     Windows that count payments to one vendor are included only if a vendor is given.
     """
     company = policy.of(company_id)
-    windows = [window for window in WINDOWS if vendor_id is not None or not window.per_vendor]
+    windows = [window for window in WINDOWS if vendor_ids is not None or not window.per_vendor]
     found = []
     for code in [currency] if currency else sorted(company.currencies):
         limits = [(window, limit) for window in windows if (limit := company.limit(code, window.limit)) is not None]
@@ -72,7 +78,7 @@ def limits_left(
             continue
         counted = tx.spend.counted(company_id, code, max(window.hours for window, _ in limits))
         for window, limit in limits:
-            spent = counted.within(window.hours, vendor_id if window.per_vendor else None)
+            spent = counted.within(window.hours, vendor_ids if window.per_vendor else None)
             left = limit - spent if limit > spent else Money.zero(code)
             found.append(
                 LimitLeft(name=window.limit, hours=window.hours, limit=MoneyShape.of(limit), left=MoneyShape.of(left))

@@ -30,6 +30,7 @@ from rutter_ap_server.guard.writes.base import (
     ask,
     refuse,
 )
+from rutter_ap_server.guard.writes.create_bill import earlier_bill
 from rutter_ap_server.guard.writes.parties import BillFact, bill_fact, bill_texts, bill_words
 from rutter_ap_server.guard.writes.wording import (
     Description,
@@ -162,6 +163,7 @@ class AttachFileWrite(Write[AttachmentFacts]):
             ),
             arguments=(path_argument(prepared.fields["path"], prepared.fields["file_name"]),),
             names={},
+            remembers=(earlier_bill(raw),),
         )
 
     def describe(self, prepared: PreparedWrite, facts: Facts[AttachmentFacts]) -> Description:

@@ -19,10 +19,12 @@ from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.untrusted import Argument
+from rutter_ap_server.guard.writes.compared import Compared
 from rutter_ap_server.guard.writes.parties import VendorFact
 from rutter_ap_server.guard.writes.wording import Description
 from rutter_ap_server.rutter.abilities import Support, abilities_of
 from rutter_ap_server.rutter.outcomes import Unknown, WriteOutcome
+from rutter_ap_server.store.documents import Document
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_tools.findings import Finding, Severity
 from rutter_ap_tools.wire import Record
@@ -129,7 +131,8 @@ class Gathered(Generic[F]):
     longer counts. `before` is what the ledger shows now, used later to resolve an unknown outcome. `vendor` is the
     vendor's current state, None for a write that benefits no vendor. `texts` were written by outsiders, each with a
     phrase for its place, and `arguments` are values the assistant chose that such text may have suggested. `names` are
-    the names of the records it refers to, by id, as they are shown to people.
+    the names of the records it refers to, by id, as they are shown to people. `remembers` are documents as the ledger
+    shows them now, to be known later, and `compared` is the one that must not be in the books twice, if there is one.
     """
 
     seen: F
@@ -139,6 +142,8 @@ class Gathered(Generic[F]):
     texts: tuple[tuple[str, str], ...]
     arguments: tuple[Argument, ...]
     names: Mapping[str, str]
+    remembers: tuple[Document, ...] = ()
+    compared: Compared | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

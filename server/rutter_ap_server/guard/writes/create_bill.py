@@ -21,8 +21,10 @@ from rutter_ap_server.guard.writes.base import (
     Touched,
     Write,
 )
-from rutter_ap_server.guard.writes.create_bill_rules import RULES, BillFacts, EarlierBill
-from rutter_ap_server.guard.writes.parties import NAME_CHARACTERS_MAX, account_fact, midnight, read_vendor
+from rutter_ap_server.guard.writes.create_bill_rules import RULES, BillFacts
+from rutter_ap_server.guard.writes.duplicates import compared_with, remember_entered
+from rutter_ap_server.guard.writes.parties import NAME_CHARACTERS_MAX, account_fact, midnight
+from rutter_ap_server.guard.writes.payees import read_payee
 from rutter_ap_server.guard.writes.sums import (
     Shown,
     difference_from_released,
@@ -52,7 +54,7 @@ from rutter_ap_server.guard.writes.wording import (
     plain,
 )
 from rutter_ap_server.reads.amounts import ledger_money
-from rutter_ap_server.reads.history import bills_of
+from rutter_ap_server.reads.history import BillsLike, bills_like
 from rutter_ap_server.rutter.models.base import given
 from rutter_ap_server.rutter.models.bills import (
     Bill,
@@ -63,6 +65,7 @@ from rutter_ap_server.rutter.models.bills import (
     RefDraft,
 )
 from rutter_ap_server.rutter.outcomes import WriteOutcome
+from rutter_ap_server.store.documents import Document
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_tools.bills import CreateBill, NewBillLine
 from rutter_ap_tools.errors import BadInput
@@ -143,19 +146,18 @@ class CreateBillWrite(Write[BillFacts]):
 
     async def gather(self, prepared: PreparedWrite, company: Company) -> Gathered[BillFacts]:
         """Reads the vendor, its bills, and the accounts and tax rates on the lines."""
-        vendor = await read_vendor(company, prepared.fields["vendor_id"])
+        vendor = await read_payee(company, prepared.fields["vendor_id"])
         named = {line["account"] for line in prepared.fields["lines"] if line["account"]}
         accounts = [account_fact(await company.rutter.accounts.get(account_id)) for account_id in sorted(named)]
-        earlier = [
-            earlier_bill(bill) for bill in await bills_of(company, vendor.id) if bill.status not in ("void", "rejected")
-        ]
         fields = prepared.fields
+        read = await _bills_like(prepared, company, (vendor.id, *vendor.twins))
+        earlier = tuple(earlier_bill(bill) for bill in read.bills if bill.status not in ("void", "rejected"))
         owed_on = fields["accounts_payable_account"]
         payable = account_fact(await company.rutter.accounts.get(owed_on)) if owed_on else None
         inclusive = fields.get("tax_inclusive", False)
         sums, rates = await read_sums(fields["lines"], fields["currency"], company, inclusive=inclusive)
         return Gathered(
-            seen=BillFacts(vendor, tuple(accounts), tuple(earlier), payable, sums, rates),
+            seen=BillFacts(vendor, tuple(accounts), earlier, payable, sums, rates, read.unread),
             binding={
                 "vendor": vendor.binding,
                 "accounts": [a.binding for a in (*accounts, *((payable,) if payable else ()))],
@@ -169,6 +171,7 @@ class CreateBillWrite(Write[BillFacts]):
             texts=_texts(prepared),
             arguments=(),
             names=await _names(prepared, company),
+            compared=compared_with(prepared, "bill", earlier, sums),
         )
 
     def describe(self, prepared: PreparedWrite, facts: Facts[BillFacts]) -> Description:
@@ -195,7 +198,7 @@ class CreateBillWrite(Write[BillFacts]):
         ]
         return Description(
             fields=(pairs("Bill to create", rows), lines_table("Its lines", lines, currency, facts.names)),
-            known=(("Bills of this vendor in the ledger", str(len(facts.seen.earlier))),),
+            known=(("Bills of this vendor in the ledger", facts.seen.unread or str(len(facts.seen.earlier))),),
             follows=(("Money", "Creating a bill pays nothing; it will be due."),),
         )
 
@@ -236,9 +239,10 @@ class CreateBillWrite(Write[BillFacts]):
         """A single new bill of this vendor with this number and issue date, at an amount that tax can explain."""
         assert prepared.vendor_id is not None
         wanted = normal_number(prepared.fields["document_number"])
+        read = await _bills_like(prepared, company, (prepared.vendor_id,))
         fresh = [
             bill
-            for bill in await bills_of(company, prepared.vendor_id)
+            for bill in read.bills
             if bill.id not in before["bills"]
             and normal_number(bill.document_number) == wanted
             and bill.issue_date is not None
@@ -246,15 +250,16 @@ class CreateBillWrite(Write[BillFacts]):
             and bill.currency_code == prepared.fields["currency"]
             and _may_be(bill, prepared)
         ]
-        return bill_record(fresh[0], prepared) if len(fresh) == 1 else None
+        return bill_record(fresh[0], prepared) if len(fresh) == 1 and not read.unread else None
 
     async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
         """The outcome of Rutter's job."""
         return await company.rutter.bills.outcome(job_id)
 
     def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
-        """Remembers what the bill was released for."""
+        """Remembers the bill, and what it was released for."""
         remember_booking(tx, prepared, record)
+        remember_entered(tx, prepared, record, "bill")
 
 
 async def prepared_line(
@@ -329,14 +334,21 @@ def line_draft(line: dict[str, Any]) -> BillLineDraft:
     )
 
 
-def earlier_bill(bill: Bill) -> EarlierBill:
-    """A vendor's bill in the ledger, to compare a new or a changed one with."""
+async def _bills_like(prepared: PreparedWrite, company: Company, vendor_ids: tuple[str, ...]) -> BillsLike:
+    fields = prepared.fields
+    return await bills_like(company, vendor_ids, [fields["document_number"]], date.fromisoformat(fields["issue_date"]))
+
+
+def earlier_bill(bill: Bill) -> Document:
+    """A vendor's bill in the ledger, to compare a new or a changed one with, or to remember."""
     shown = shown_of(bill)
-    return EarlierBill(
+    return Document(
+        kind="bill",
         id=bill.id,
+        vendor_id=bill.vendor_id or "",
         number=bill.document_number or "",
+        issued=bill.issue_date.date() if bill.issue_date else None,
         total=shown.total,
-        issue_date=bill.issue_date.date().isoformat() if bill.issue_date else "1970-01-01",
         net=shown.net,
     )
 

@@ -3,81 +3,50 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
-from rutter_ap_server.guard.writes.base import Rule, Unchecked, approve, refuse
+from rutter_ap_server.guard.writes.base import Rule, Unchecked, refuse
 from rutter_ap_server.guard.writes.document_rules import (
     account_not_for_expenses,
     amount_not_positive,
     currency_mismatch,
     vendor_archived,
 )
-from rutter_ap_server.guard.writes.parties import AccountFact, VendorFact, midnight
-from rutter_ap_server.guard.writes.sums import ExpectedSums, TaxFact, is_same_amount, total_of
+from rutter_ap_server.guard.writes.duplicates import amount_repeated, compared_with, number_repeated
+from rutter_ap_server.guard.writes.parties import AccountFact, VendorFact
+from rutter_ap_server.guard.writes.sums import ExpectedSums, TaxFact
 from rutter_ap_server.guard.writes.sums_rules import (
-    sums_or_money,
     tax_changed,
     tax_inactive,
     total_differs,
     total_unchecked,
 )
+from rutter_ap_server.store.documents import Document
 from rutter_ap_tools.findings import Finding
-from rutter_ap_tools.money import Money
-from rutter_ap_tools.text import clean, normal_number
-
-
-@dataclass(frozen=True, slots=True)
-class EarlierBill:
-    """A bill of the same vendor that is already in the ledger; `net` is None if the ledger does not show it."""
-
-    id: str
-    number: str
-    total: Money
-    issue_date: str
-    net: Money | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class BillFacts:
-    """What the ledger shows about a new bill."""
+    """What the ledger shows about a new bill; `unread` says why bills of its vendor may be missing, if some may."""
 
     vendor: VendorFact
     accounts: tuple[AccountFact, ...]
-    earlier: tuple[EarlierBill, ...]
+    earlier: tuple[Document, ...]
     payable_account: AccountFact | None
     sums: ExpectedSums | None = None
     rates: tuple[TaxFact, ...] = ()
+    unread: str = ""
 
 
 def bill_duplicate(prepared: PreparedWrite, facts: BillFacts, policy: Policy) -> Finding | Unchecked | None:
     """A vendor does not use the same number for two bills."""
-    number = normal_number(prepared.fields.get("document_number"))
-    if not number:
-        return Unchecked("the bill has no number")
-    for bill in facts.earlier:
-        if normal_number(bill.number) == number:
-            return refuse(
-                "bill.duplicate",
-                f"this vendor's bill {clean(bill.number, 60)} for {bill.total} is already in the ledger ({bill.id})",
-            )
-    return None
+    return number_repeated(compared_with(prepared, "bill", facts.earlier, facts.sums))
 
 
 def bill_similar(prepared: PreparedWrite, facts: BillFacts, policy: Policy) -> Finding | None:
     """The same vendor and amount with nearly the same date is often one bill entered twice."""
-    if prepared.money is None:
-        return None
-    day, near = midnight(prepared.fields["issue_date"]), timedelta(days=policy.rules.similar_days)
-    ours, total = sums_or_money(prepared, facts.sums), total_of(prepared)
-    for bill in facts.earlier:
-        if is_same_amount(ours, total, bill.total, bill.net) and abs(midnight(bill.issue_date) - day) <= near:
-            return approve(
-                "bill.similar",
-                f"the ledger has a bill from this vendor for the same amount, issued {bill.issue_date} ({bill.id})",
-            )
-    return None
+    return amount_repeated(compared_with(prepared, "bill", facts.earlier, facts.sums, facts.unread), policy)
 
 
 def account_not_payable(prepared: PreparedWrite, facts: BillFacts, policy: Policy) -> Finding | None:

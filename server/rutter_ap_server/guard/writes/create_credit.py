@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -23,8 +23,6 @@ from rutter_ap_server.guard.writes.base import (
     Touched,
     Unchecked,
     Write,
-    approve,
-    refuse,
 )
 from rutter_ap_server.guard.writes.create_bill import prepared_line
 from rutter_ap_server.guard.writes.document_rules import (
@@ -33,21 +31,26 @@ from rutter_ap_server.guard.writes.document_rules import (
     currency_mismatch,
     vendor_archived,
 )
+from rutter_ap_server.guard.writes.duplicates import (
+    amount_repeated,
+    compared_with,
+    number_repeated,
+    remember_entered,
+)
 from rutter_ap_server.guard.writes.parties import (
     NAME_CHARACTERS_MAX,
     AccountFact,
     VendorFact,
     account_fact,
     midnight,
-    read_vendor,
 )
+from rutter_ap_server.guard.writes.payees import read_payee
 from rutter_ap_server.guard.writes.sums import (
     ExpectedSums,
     Shown,
     TaxFact,
     difference_from_released,
     expected_sums,
-    is_same_amount,
     may_be_booked_as,
     released_amount,
     shown_amounts,
@@ -58,7 +61,6 @@ from rutter_ap_server.guard.writes.sums import (
 )
 from rutter_ap_server.guard.writes.sums_rules import (
     alike_ids,
-    sums_or_money,
     tax_changed,
     total_differs,
     total_unchecked,
@@ -88,6 +90,8 @@ from rutter_ap_server.rutter.models.credits import (
     CreditLineDraft,
 )
 from rutter_ap_server.rutter.outcomes import WriteOutcome
+from rutter_ap_server.store.documents import Document
+from rutter_ap_server.store.engine import Tx
 from rutter_ap_tools.bills import NewBillLine
 from rutter_ap_tools.credits import CreateCredit
 from rutter_ap_tools.findings import Finding, Severity
@@ -104,23 +108,12 @@ _UNKNOWN = "the lines of a credit name no tax rate, so the ledger may add its ow
 
 
 @dataclass(frozen=True, slots=True)
-class EarlierCredit:
-    """A credit of the same vendor that is already in the ledger; `net` is None if the ledger does not show it."""
-
-    id: str
-    number: str
-    total: Money
-    issued: date | None
-    net: Money | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class CreditEntryFacts:
     """What the ledger shows about a new credit."""
 
     vendor: VendorFact
     accounts: tuple[AccountFact, ...]
-    earlier: tuple[EarlierCredit, ...]
+    earlier: tuple[Document, ...]
     sums: ExpectedSums | None = None
     rates: tuple[TaxFact, ...] = ()
 
@@ -131,28 +124,12 @@ def _issued(prepared: PreparedWrite) -> date:
 
 def credit_duplicate(prepared: PreparedWrite, facts: CreditEntryFacts, policy: Policy) -> Finding | Unchecked | None:
     """A vendor does not use the same number for two credits."""
-    number = normal_number(prepared.fields["document_number"])
-    if not number:
-        return Unchecked("the credit has no number")
-    for credit in facts.earlier:
-        if normal_number(credit.number) == number:
-            said = f"this vendor's credit {clean(credit.number, 60)} for {credit.total}"
-            return refuse("credit.duplicate", f"{said} is already in the ledger ({credit.id})")
-    return None
+    return number_repeated(compared_with(prepared, "credit", facts.earlier, facts.sums))
 
 
 def credit_similar(prepared: PreparedWrite, facts: CreditEntryFacts, policy: Policy) -> Finding | None:
     """The same vendor and amount with nearly the same date is often one credit entered twice."""
-    near = timedelta(days=policy.rules.similar_days)
-    ours, total = sums_or_money(prepared, facts.sums), total_of(prepared)
-    for credit in facts.earlier:
-        is_near = credit.issued is None or abs(credit.issued - _issued(prepared)) <= near
-        if is_near and is_same_amount(ours, total, credit.total, credit.net):
-            return approve(
-                "credit.similar",
-                f"the ledger has a credit from this vendor for the same amount, issued {credit.issued} ({credit.id})",
-            )
-    return None
+    return amount_repeated(compared_with(prepared, "credit", facts.earlier, facts.sums), policy)
 
 
 class CreateCreditWrite(Write[CreditEntryFacts]):
@@ -221,10 +198,11 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
 
     async def gather(self, prepared: PreparedWrite, company: Company) -> Gathered[CreditEntryFacts]:
         """Reads the vendor, its credits, and the accounts on the lines."""
-        vendor = await read_vendor(company, prepared.fields["vendor_id"])
+        vendor = await read_payee(company, prepared.fields["vendor_id"])
         named = {line["account"] for line in prepared.fields["lines"] if line["account"]}
         accounts = tuple([account_fact(await company.rutter.accounts.get(one)) for one in sorted(named)])
-        earlier = [credit for credit in await _credits_of(company, vendor.id) if credit.status not in _DEAD]
+        listed = [credit for one in (vendor.id, *vendor.twins) for credit in await _credits_of(company, one)]
+        earlier = [credit for credit in listed if credit.status not in _DEAD]
         fields = prepared.fields
         sums = _sums(fields["lines"], fields["currency"], inclusive=fields.get("tax_inclusive", False))
         others = tuple(_earlier(credit, prepared) for credit in earlier)
@@ -243,6 +221,7 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
             arguments=(),
             names=await line_names(company, prepared.fields["lines"])
             | await names_for(company, [("account", prepared.fields["accounts_payable_account"])]),
+            compared=compared_with(prepared, "credit", others, sums),
         )
 
     def describe(self, prepared: PreparedWrite, facts: Facts[CreditEntryFacts]) -> Description:
@@ -308,6 +287,10 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
         """The outcome of Rutter's job."""
         return await company.rutter.bill_credit_memos.outcome(job_id)
 
+    def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
+        """Remembers the credit."""
+        remember_entered(tx, prepared, record, "credit")
+
 
 async def _credits_of(company: Company, vendor_id: str) -> list[BillCreditMemo]:
     """Every credit of one vendor, used up or not."""
@@ -362,14 +345,16 @@ def _draft(line: dict[str, Any]) -> CreditLineDraft:
     )
 
 
-def _earlier(credit: BillCreditMemo, prepared: PreparedWrite) -> EarlierCredit:
+def _earlier(credit: BillCreditMemo, prepared: PreparedWrite) -> Document:
     # If the ledger does not show the currency, the cautious assumption is that it is the same.
     shown = _shown(credit, prepared)
-    return EarlierCredit(
+    return Document(
+        kind="credit",
         id=credit.id,
+        vendor_id=credit.vendor_id or "",
         number=credit.document_number or "",
-        total=shown.total,
         issued=credit.issue_date.date() if credit.issue_date else None,
+        total=shown.total,
         net=shown.net,
     )
 

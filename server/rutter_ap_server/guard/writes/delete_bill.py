@@ -22,6 +22,7 @@ from rutter_ap_server.guard.writes.base import (
     refuse,
 )
 from rutter_ap_server.guard.writes.bill_lines import Booked, booked_names, booked_to, booked_words, bound_lines
+from rutter_ap_server.guard.writes.create_bill import earlier_bill
 from rutter_ap_server.guard.writes.parties import BillFact, bill_fact, bill_texts, bill_words, read_vendor
 from rutter_ap_server.guard.writes.wording import (
     Description,
@@ -132,6 +133,7 @@ class DeleteBillWrite(Write[DeleteFacts]):
             texts=bill_texts(raw) if raw is not None else (),
             arguments=(),
             names=await booked_names(company, booked),
+            remembers=(earlier_bill(raw),) if raw is not None else (),
         )
 
     def describe(self, prepared: PreparedWrite, facts: Facts[DeleteFacts]) -> Description:

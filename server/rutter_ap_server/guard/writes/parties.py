@@ -58,7 +58,9 @@ class VendorFact:
     """A vendor as the ledger shows it now.
 
     `details` is the hash of everything a fraudster would change, and of what a person would check the vendor by;
-    `parts` are the same one by one. `updated_at` is when the ledger says anything of it last changed.
+    `parts` are the same one by one. `updated_at` is when the ledger says anything of it last changed. `keys` are what
+    it is known by, and `twins` the ids of other vendors in the ledger that share one; both are empty where only its
+    name was wanted. `all_compared` says that no vendor of the ledger was left out.
     """
 
     id: str
@@ -70,6 +72,9 @@ class VendorFact:
     shows_bank_account: bool = False
     updated_at: datetime | None = None
     bank_account_end: str = ""
+    keys: frozenset[str] = frozenset()
+    twins: tuple[str, ...] = ()
+    all_compared: bool = True
 
     @property
     def bank_words(self) -> str:

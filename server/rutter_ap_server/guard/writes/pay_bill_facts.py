@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -10,13 +12,14 @@ from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.writes.parties import BillFact
 from rutter_ap_server.guard.writes.pay_bill_rules import FileOnBill, OtherBill
 from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
-from rutter_ap_server.reads.history import HISTORY_PAGES_MAX, bills_of, open_credits
+from rutter_ap_server.reads.history import HISTORY_PAGES_MAX, bills_like, open_credits
+from rutter_ap_server.rutter.errors import WalkTooLong
 from rutter_ap_server.rutter.filters import equal
 from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.rutter.models.payments import BillPayment
 from rutter_ap_tools.errors import ApError
 from rutter_ap_tools.money import Money, exponent_of
-from rutter_ap_tools.text import normal_number
+from rutter_ap_tools.numbers import number_key
 
 _DEAD = ("void", "rejected")
 
@@ -31,7 +34,7 @@ class VendorPast:
 
 
 async def vendor_past(company: Company, vendor_id: str, currency: str) -> VendorPast:
-    """The vendor's open credits in that currency, and every payment to it that is not void."""
+    """The vendor's open credits in that currency, and its payments that are not void, the latest if it has too many."""
     owed = Money.total(
         (
             ledger_money(credit.remaining_amount, currency, "remaining credit")
@@ -42,7 +45,12 @@ async def vendor_past(company: Company, vendor_id: str, currency: str) -> Vendor
     )
     chosen = equal("vendor_id", vendor_id)
     walked = company.rutter.bill_payments.walk(filter=chosen, pages_max=HISTORY_PAGES_MAX)
-    payments = {p.id: p async for p in walked if p.status != "void"}
+    payments = {}
+    # Whether it was ever paid, and how much it usually is, thousands of payments tell as well as all of them.
+    with suppress(WalkTooLong):
+        async for one in walked:
+            if one.status != "void":
+                payments[one.id] = one
     amounts = tuple(paid for p in payments.values() if (paid := paid_amount(p)) is not None)
     return VendorPast(owed, bool(payments), amounts)
 
@@ -58,17 +66,23 @@ def paid_amount(payment: BillPayment) -> Money | None:
         return None
 
 
-async def bills_of_number(company: Company, bill: BillFact) -> tuple[OtherBill, ...]:
-    """Other bills of the vendor with this bill's number, ignoring spelling."""
-    number = normal_number(bill.number)
-    if bill.vendor_id is None or not number:
-        return ()
-    found = []
-    for other in await bills_of(company, bill.vendor_id):
-        if other.id != bill.id and other.status not in _DEAD and normal_number(other.document_number) == number:
-            total = ledger_money(other.total_amount, other.currency_code, "total of another bill")
-            found.append(OtherBill(other.id, other.status, total))
-    return tuple(sorted(found, key=lambda one: one.id))
+async def bills_of_number(company: Company, bill: BillFact, vendor_ids: Sequence[str]) -> tuple[tuple[Bill, ...], str]:
+    """Other bills of these vendors with this bill's number, ignoring spelling, and why some may be missing."""
+    number = number_key(bill.number)
+    if not number:
+        return (), ""
+    read = await bills_like(company, vendor_ids, [bill.number], None)
+    found = (
+        one
+        for one in read.bills
+        if one.id != bill.id and one.status not in _DEAD and number_key(one.document_number) == number
+    )
+    return tuple(sorted(found, key=lambda one: one.id)), read.unread
+
+
+def other_bill(bill: Bill) -> OtherBill:
+    """Another bill of the vendor with the same number."""
+    return OtherBill(bill.id, bill.status, ledger_money(bill.total_amount, bill.currency_code, "total of another bill"))
 
 
 async def files_on(company: Company, bill_id: str) -> tuple[FileOnBill, ...] | None:

@@ -20,7 +20,8 @@ class PaymentFacts:
 
     `earlier_payments` are payments to the vendor; `other_bills` have this bill's number; `paid_on_bill` are payments
     already on it, with dates; `line_sums` are the possible totals of its lines, empty if unknown; `files` are its
-    files, None if they could not be read; `booked` are the accounts its lines are booked to.
+    files, None if they could not be read; `booked` are the accounts its lines are booked to, and `unread`
+    says why bills with this number may be missing, if some may.
     """
 
     bill: BillFact
@@ -35,6 +36,7 @@ class PaymentFacts:
     files: tuple[FileOnBill, ...] | None
     today: date
     booked: Booked = ()
+    unread: str = ""
 
     @property
     def file_names(self) -> tuple[str, ...] | None:

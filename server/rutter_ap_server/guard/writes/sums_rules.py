@@ -12,7 +12,7 @@ from rutter_ap_server.guard.writes.sums import ExpectedSums, TaxFact, is_same_am
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.money import Money
-from rutter_ap_tools.text import normal_number
+from rutter_ap_tools.numbers import number_key
 from rutter_ap_tools.wire import Record
 
 
@@ -45,11 +45,9 @@ def alike_ids(
 
     A release is bound to them, so that it does not depend on the days within which the policy calls two alike.
     """
-    wanted = {normal_number(number) for number in numbers} - {""}
+    wanted = {number_key(number) for number in numbers} - {""}
     return sorted(
-        one.id
-        for one in earlier
-        if is_same_amount(ours, total, one.total, one.net) or normal_number(one.number) in wanted
+        one.id for one in earlier if is_same_amount(ours, total, one.total, one.net) or number_key(one.number) in wanted
     )
 
 

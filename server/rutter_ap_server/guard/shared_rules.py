@@ -57,11 +57,23 @@ def posted_before(
 ) -> list[Finding]:
     """A repeat of an earlier write may be intended or a mistake: a person knows which."""
     if not stored.repeats:
-        return []
+        return _paid_in_full(write, prepared, facts, stored)
     if write.counts_against_limits:
         words = f"this bill was paid, or a payment to its vendor was voided, lately: proposal {stored.repeats[0]}"
         return [approve("payment.repeat", words)]
     return [ask("write.repeat", f"the same write was already posted as proposal {stored.repeats[0]}")]
+
+
+def _paid_in_full(write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts) -> list[Finding]:
+    """A bill is paid once, however long ago, whatever the ledger says of its earlier payments."""
+    if not write.counts_against_limits or prepared.money is None or not isinstance(facts.seen, PaymentFacts):
+        return []
+    total = facts.seen.bill.total
+    before = next((money for words, money in stored.released if words == FOR_THIS_BILL), None)
+    if before is None or before.currency != total.currency or before + prepared.money <= total:
+        return []
+    words = f"{before} was already released for this bill of {total}, so this payment would be more than it comes to"
+    return [approve("payment.repeat", words)]
 
 
 def declined_before(
@@ -228,20 +240,6 @@ def identity_of_settled(
     return [approve("bill.identity_changed", f"{words}; it must still be recognised if it comes again")]
 
 
-def paid_in_full(
-    write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
-) -> list[Finding]:
-    """A bill is paid once, whatever the ledger says of its earlier payments."""
-    if not write.counts_against_limits or prepared.money is None or not isinstance(facts.seen, PaymentFacts):
-        return []
-    total = facts.seen.bill.total
-    before = next((money for words, money in stored.released if words == FOR_THIS_BILL), None)
-    if before is None or before.currency != total.currency or before + prepared.money <= total:
-        return []
-    words = f"{before} was already released for this bill of {total}, so this payment would be more than it comes to"
-    return [approve("payment.repeat", words)]
-
-
 def document_reused(
     write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
 ) -> list[Finding]:
@@ -304,7 +302,6 @@ SHARED_RULES: tuple[SharedRule, ...] = (
     frozen_now,
     bill_in_flight,
     posted_before,
-    paid_in_full,
     seen_before,
     identity_of_settled,
     declined_before,

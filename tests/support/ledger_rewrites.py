@@ -14,7 +14,7 @@ from support.bench import Bench
 
 
 def rewrite_vendor(bench: Bench, vendor_id: str, **changed: Any) -> None:
-    """Changes any field of a vendor, also those that Rutter does not let through, and not its stamp."""
+    """Changes any field of a vendor, also those that Rutter does not let through."""
     rewrite(bench, "vendor", vendor_id, **changed)
 
 

@@ -91,7 +91,7 @@ CHANGED = ["approve vendor.changed"]
         (vendor(updated_at=days(20)), (sighting("now", 30),), []),
         (vendor(updated_at=days(1)), (sighting("now", 0.5),), CHANGED),
         (vendor(updated_at=days(1)), (sighting("old", 400), sighting("now", 20)), CHANGED),
-        (vendor(updated_at=days(20)), (sighting("old", 400), sighting("now", 20, last=19.9)), []),
+        (vendor(updated_at=days(20)), (sighting("old", 400), sighting("now", 20)), []),
         (vendor(updated_at=days(1)), (sighting("old", 400), sighting("now", 20, last=7)), CHANGED),
         (vendor(updated_at=days(1)), (sighting("old", 400), sighting("now", 20, last=6)), CHANGED),
         (vendor(updated_at=None), (sighting("old", 400), sighting("now", 14)), CHANGED),

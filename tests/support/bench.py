@@ -71,7 +71,8 @@ class Gate:
 class Wire(httpx.AsyncBaseTransport):
     """The way to Rutter. `faults` are what happens to the next writes, in order; everything else passes.
 
-    `adds_tax` is the id of a tax rate that the platform puts on every line of a new document on its own.
+    `adds_tax` is the id of a tax rate that the platform puts on every line of a new document on its own. `answers` may
+    change what is read.
     """
 
     def __init__(self, sandbox: Sandbox) -> None:
@@ -82,6 +83,7 @@ class Wire(httpx.AsyncBaseTransport):
         self.carried_out: list[str] = []
         self.is_down = False
         self.adds_tax = ""
+        self.answers: Callable[[httpx.Request, httpx.Response], httpx.Response] = lambda _, response: response
 
     def gate(self, matches: Callable[[httpx.Request], bool]) -> Gate:
         """The next request that matches waits until its gate is opened."""
@@ -104,7 +106,9 @@ class Wire(httpx.AsyncBaseTransport):
                 await gate.go.wait()
                 break
         if request.method == "GET":
-            return await self._inner.handle_async_request(request)
+            response = await self._inner.handle_async_request(request)
+            await response.aread()
+            return self.answers(request, response)
         key = request.headers.get("Idempotency-Key", "")
         self.writes.append((request.url.path, key))
         fault = self.faults.pop(0) if self.faults else ""

@@ -149,7 +149,14 @@ def _remembered(facts: Facts[Any], stored: StoreFacts, policy: Policy) -> Observ
         return Observations(mentioned_before=mentioned_before, documents=facts.remembers)
     again = may_have_come_back(vendor, stored.sightings, facts.now, timedelta(days=policy.rules.cooling_days))
     return Observations(
-        vendor.id, vendor.details, vendor.parts, mentioned_before, again, vendor.keys, documents=facts.remembers
+        vendor.id,
+        vendor.details,
+        vendor.parts,
+        mentioned_before,
+        again,
+        vendor.keys,
+        vendor.updated_at,
+        facts.remembers,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.store.canonical import digest
@@ -17,7 +18,7 @@ class Observations:
     """Facts worth remembering from one judgement: documents, the vendor, and what text from outside mentioned.
 
     `came_back` says that the vendor may have had other details since it was last seen with these. `keys` are what the
-    vendor is known by.
+    vendor is known by, and `changed_at` is when the ledger says that it changed.
     """
 
     vendor_id: str | None = None
@@ -26,6 +27,7 @@ class Observations:
     mentioned_before: tuple[tuple[str, frozenset[str]], ...] = ()
     came_back: bool = False
     keys: frozenset[str] = frozenset()
+    changed_at: datetime | None = None
     documents: tuple[Document, ...] = ()
 
 

@@ -8,9 +8,6 @@ from datetime import datetime, timedelta
 from rutter_ap_server.guard.writes.parties import VendorFact
 from rutter_ap_server.store.observations import Sighting
 
-# The clock of the accounting platform may be behind ours by this much.
-CLOCKS_DIFFER = timedelta(minutes=5)
-
 
 def changed_lately(vendor: VendorFact, sightings: Sequence[Sighting], now: datetime, cooling: timedelta) -> str | None:
     """What changed of a vendor within the cooling period, in words; None if nothing did.
@@ -60,7 +57,9 @@ def may_have_come_back(vendor: VendorFact, sightings: Sequence[Sighting], now: d
     changed = vendor.updated_at
     if changed is None:
         return had_others and now - last.last_seen_at >= cooling
-    return changed > last.last_seen_at - CLOCKS_DIFFER and (had_others or now - changed < cooling)
+    # The ledger's own stamp then says most, whatever its clock is; an earlier program did not keep it.
+    is_changed = changed != last.changed_at if last.changed_at is not None else changed > last.last_seen_at
+    return is_changed and (had_others or now - changed < cooling)
 
 
 def _differing(now: dict[str, str], before: dict[str, str]) -> str:

@@ -30,6 +30,8 @@ vendor_sightings = Table(
     # When the vendor last became so: the last time that it was seen otherwise before.
     Column("became_at", String(32), nullable=False),
     Column("last_seen_at", String(32), nullable=False),
+    # When the ledger said then that the vendor had changed.
+    Column("changed_at", String(32)),
 )
 
 document_uses = Table(
@@ -59,7 +61,8 @@ Index("untrusted_values_by_age", untrusted_values.c.company_id, untrusted_values
 class Sighting:
     """How a vendor looked at some time. `parts` are hashes by name: they show what changed without revealing it.
 
-    `became_at` is when the vendor last became so, after it had looked otherwise or for the first time.
+    `became_at` is when the vendor last became so, after it had looked otherwise or for the first time, and `changed_at`
+    when the ledger said at the last sighting that the vendor had changed, if it did.
     """
 
     fingerprint: str
@@ -67,6 +70,7 @@ class Sighting:
     first_seen_at: datetime
     became_at: datetime
     last_seen_at: datetime
+    changed_at: datetime | None = None
 
     def differs_from(self, fingerprint: str, parts: Mapping[str, str]) -> bool:
         """Whether the vendor looked otherwise then than with these parts.
@@ -96,6 +100,7 @@ class Observations:
         fingerprint: str,
         parts: Mapping[str, str],
         came_back: bool = False,
+        changed_at: datetime | None = None,
     ) -> None:
         """Records how a vendor looks now.
 
@@ -108,7 +113,11 @@ class Observations:
         renewed = last is None or last.fingerprint != fingerprint
         at = self._now if last is None else max(self._now, last.last_seen_at + timedelta(microseconds=renewed))
         became_at = at if last is None or changed or came_back else last.became_at
-        times = {"became_at": stamp(became_at), "last_seen_at": stamp(at)}
+        times = {
+            "became_at": stamp(became_at),
+            "last_seen_at": stamp(at),
+            "changed_at": stamp(changed_at) if changed_at is not None else None,
+        }
         c = vendor_sightings.c
         seen_again = self._connection.execute(
             update(vendor_sightings)
@@ -137,6 +146,7 @@ class Observations:
                 unstamp(r.first_seen_at),
                 unstamp(r.became_at),
                 unstamp(r.last_seen_at),
+                unstamp(r.changed_at) if r.changed_at else None,
             )
             for r in self._connection.execute(query.order_by(c.last_seen_at, c.became_at))
         )

@@ -1,4 +1,4 @@
-"""Revision 9: the documents that were seen here, and what their vendors are known by."""
+"""Revision 9: the documents that were seen here, what their vendors are known by, and when the ledger changed them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ down_revision = "8"
 
 
 def upgrade(op: Operations) -> None:
-    """Adds the tables; what was seen before is not known."""
+    """Adds the tables and the column; what was seen before is not known."""
     op.create_table(
         "seen_documents",
         Column("company_id", String(200), primary_key=True),
@@ -35,3 +35,4 @@ def upgrade(op: Operations) -> None:
         Column("at", String(32), nullable=False),
     )
     op.create_index("vendor_keys_by_key", "vendor_keys", ["company_id", "key"])
+    op.add_column("vendor_sightings", Column("changed_at", String(32)))

@@ -72,7 +72,7 @@ class Wire(httpx.AsyncBaseTransport):
     """The way to Rutter. `faults` are what happens to the next writes, in order; everything else passes.
 
     `adds_tax` is the id of a tax rate that the platform puts on every line of a new document on its own. `answers` may
-    change what is read.
+    change what is read; pages of a list of bills hold at most `page_bills_max`, if there is a bound.
     """
 
     def __init__(self, sandbox: Sandbox) -> None:
@@ -83,6 +83,7 @@ class Wire(httpx.AsyncBaseTransport):
         self.carried_out: list[str] = []
         self.is_down = False
         self.adds_tax = ""
+        self.page_bills_max = 0
         self.answers: Callable[[httpx.Request, httpx.Response], httpx.Response] = lambda _, response: response
 
     def gate(self, matches: Callable[[httpx.Request], bool]) -> Gate:
@@ -106,6 +107,8 @@ class Wire(httpx.AsyncBaseTransport):
                 await gate.go.wait()
                 break
         if request.method == "GET":
+            if self.page_bills_max and request.url.path.endswith("/bills"):
+                request.url = request.url.copy_set_param("limit", self.page_bills_max)
             response = await self._inner.handle_async_request(request)
             await response.aread()
             return self.answers(request, response)

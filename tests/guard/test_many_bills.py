@@ -80,6 +80,13 @@ async def test_a_bill_among_very_many_is_paid(home: Path, monkeypatch: pytest.Mo
         assert (paid.status, "bill.duplicate" in codes(paid)) == ("posted", False)
 
 
+async def test_bills_due_much_later_do_not_stand_in_the_way(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with busy_bench(home, monkeypatch) as bench:
+        entry = a_bill("", issue_date="2025-10-05")
+
+        assert "bill.similar" not in codes(await bench.submit(entry, accepts()))
+
+
 async def test_an_approver_decides_where_nothing_narrows_it(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All bills are of the time of the new one, and it has no number."""
     async with busy_bench(home, monkeypatch) as bench:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from rutter_ap_server.rutter.models.credits import BillCreditMemoUpdate
+from rutter_ap_tools.attachments import AttachFile
 from rutter_ap_tools.bills import CreateBill, DeleteBill, UpdateBill
 from rutter_ap_tools.credits import CreateCredit
 from rutter_ap_tools.errors import Refused
@@ -204,6 +205,19 @@ async def test_a_credit_is_known_after_it_was_renamed(home: Path) -> None:
         held = await bench.submit(entry.model_copy(update={"memo": "again"}), accepts())
 
         assert (held.status, "credit.duplicate" in codes(held)) == ("held", True)
+
+
+async def test_a_document_saved_anew_is_the_same_document(home: Path) -> None:
+    async with a_bench(home) as bench:
+        first, second = await bench.bill(BILL), await bench.bill("BH-5520")
+        (home / "one.txt").write_text(f"Invoice {BILL}\nNorthwind Utilities\nTotal 684.20 USD\n")
+        (home / "two.txt").write_text(f"INVOICE  {BILL}\n\nnorthwind utilities   Total 684.20 USD")
+        one = await bench.submit(AttachFile(bill_id=first.id, path=str(home / "one.txt")), accepts())
+
+        two = await bench.submit(AttachFile(bill_id=second.id, path=str(home / "two.txt")), accepts())
+
+        assert (one.status, two.status) == ("posted", "held")
+        assert first.id in said(two, "document.reused")
 
 
 NUMBERS = [

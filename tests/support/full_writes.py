@@ -266,6 +266,7 @@ FULL: dict[str, Full] = {
             "path": "/files/invoices/INV-1.pdf",
             "file_name": "INV-1.pdf",
             "sha256": "a" * 64,
+            "text_sha256": "c" * 64,
             "bytes": 4096,
         },
         AttachmentFacts(a_bill(), ("Invoice INV-1",), "", "Northwind Utilities"),

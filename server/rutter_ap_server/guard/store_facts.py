@@ -12,6 +12,7 @@ from rutter_ap_server.guard.policy import WINDOWS, Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.released_sums import FOR_THIS_BILL, PAYING, payee_of, released_before
 from rutter_ap_server.guard.untrusted import worth_remembering
+from rutter_ap_server.guard.writes.attach_file import document_hashes
 from rutter_ap_server.guard.writes.base import Facts, LinkedAccount, Repeats, Touched, Write
 from rutter_ap_server.guard.writes.compared import Compared
 from rutter_ap_server.guard.writes.pay_bill_rules import PaymentFacts
@@ -89,7 +90,7 @@ def store_facts(
     `facts` has the arguments that outside text may have mentioned; `with_limits` also checks the rolling limits, which
     is exact only while the caller holds the write lock, as a write that reserves does.
     """
-    company_id, sha256 = prepared.company_id, prepared.fields.get("sha256")
+    company_id = prepared.company_id
     keys = {key for argument in facts.arguments for key in argument.keys}
     mentioned = tx.observations.mentioned_before(company_id, keys, policy.rules.untrusted_days) if keys else {}
     asks_limits = with_limits and write.counts_against_limits
@@ -99,7 +100,7 @@ def store_facts(
         in_flight=_in_flight(tx, write, prepared, except_id, in_flight_states),
         repeats=_repeats(tx, write, prepared, payee, policy),
         sightings=tx.observations.sightings(company_id, prepared.vendor_id) if prepared.vendor_id else (),
-        documents=tx.observations.bills_with_document(company_id, sha256) if sha256 else (),
+        documents=tx.observations.bills_with_document(company_id, document_hashes(prepared)),
         mentioned_before=tuple(sorted(mentioned.items())),
         over_limits=tuple(_broken(tx, prepared, payee, policy.of(company_id))) if asks_limits else (),
         declined=declined_lately(tx, prepared, facts, policy),

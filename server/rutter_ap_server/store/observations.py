@@ -152,14 +152,14 @@ class Observations:
         )
 
     def use_document(self, company_id: str, sha256: str, bill_id: str, file_name: str) -> None:
-        """Records that a file was attached to a bill."""
+        """Records that a file, by the hash of its bytes or of its text, was attached to a bill."""
         row = {"company_id": company_id, "sha256": sha256, "bill_id": bill_id, "file_name": file_name}
         add_once(self._connection, document_uses, {**row, "at": stamp(self._now)})
 
-    def bills_with_document(self, company_id: str, sha256: str) -> tuple[str, ...]:
-        """The bills the file was attached to, the oldest use first."""
+    def bills_with_document(self, company_id: str, hashes: Collection[str]) -> tuple[str, ...]:
+        """The bills a file with one of these hashes was attached to, the oldest use first."""
         query = select(document_uses.c.bill_id).where(
-            document_uses.c.company_id == company_id, document_uses.c.sha256 == sha256
+            document_uses.c.company_id == company_id, document_uses.c.sha256.in_(sorted(hashes))
         )
         return tuple(row.bill_id for row in self._connection.execute(query.order_by(document_uses.c.at)))
 

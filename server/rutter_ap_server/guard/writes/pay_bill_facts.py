@@ -14,7 +14,7 @@ from rutter_ap_server.guard.writes.pay_bill_rules import FileOnBill, OtherBill
 from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
 from rutter_ap_server.reads.history import HISTORY_PAGES_MAX, bills_like, open_credits
 from rutter_ap_server.rutter.errors import WalkTooLong
-from rutter_ap_server.rutter.filters import equal
+from rutter_ap_server.rutter.filters import descending, equal
 from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.rutter.models.payments import BillPayment
 from rutter_ap_tools.errors import ApError
@@ -44,7 +44,8 @@ async def vendor_past(company: Company, vendor_id: str, currency: str) -> Vendor
         currency,
     )
     chosen = equal("vendor_id", vendor_id)
-    walked = company.rutter.bill_payments.walk(filter=chosen, pages_max=HISTORY_PAGES_MAX)
+    latest_first = descending("updated_at")
+    walked = company.rutter.bill_payments.walk(filter=chosen, sort=latest_first, pages_max=HISTORY_PAGES_MAX)
     payments = {}
     # Whether it was ever paid, and how much it usually is, thousands of payments tell as well as all of them.
     with suppress(WalkTooLong):

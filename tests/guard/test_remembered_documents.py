@@ -350,3 +350,16 @@ async def test_vendors_that_share_nothing_are_two(home: Path, fields: dict[str, 
         rewrite_vendor(bench, other, **{"email": "somebody@elsewhere.example"} | fields)
 
         assert (await bench.submit(await the_invoice(bench, vendor=other))).status == "posted"
+
+
+async def test_an_entry_of_a_twin_with_an_unknown_outcome_is_known(home: Path) -> None:
+    async with a_bench(home) as bench:
+        other = await twin(bench, "tax number")
+        entry = await the_invoice(bench, document_number="NW-9001", issue_date="2026-03-01", amount="77.00")
+        bench.wire.faults = ["lost before"]
+        first = await bench.submit(entry)
+        assert first.status == "unknown"
+
+        held = await bench.submit(entry.model_copy(update={"vendor": other}), accepts())
+
+        assert (held.status, f"proposal {first.proposal_id}" in said(held, "bill.duplicate")) == ("held", True)

@@ -212,14 +212,17 @@ def seen_before(
     found = []
     for seen in stored.seen_alike:
         one = seen.document
-        is_number = bool(one.number_key) and one.number_key == ours.document.number_key
+        is_number = ours.is_same_number(one)
         if not is_number and not ours.by_amount:
             continue
-        what = "has the same number" if is_number else "is for the same amount"
-        then = f"{words_of(one, ours)} {what} as it was seen here on {seen.at.date()} ({one.id})"
-        paid = f", and was paid by proposal {seen.paid_by[0]}" if seen.paid_by else ""
-        code = f"{one.kind}.{'duplicate' if is_number else 'similar'}"
-        found.append(approve(code, f"{then}{paid}; the ledger does not show it like that any more"))
+        words = f"{words_of(one, ours)} {'has the same number' if is_number else 'is for the same amount'}"
+        if seen.is_being_entered:
+            words = f"{words} and is being entered (proposal {one.id})"
+        else:
+            paid = f", and was paid by proposal {seen.paid_by[0]}" if seen.paid_by else ""
+            words = f"{words} as it was seen here on {seen.at.date()} ({one.id}){paid}"
+            words = f"{words}; the ledger does not show it like that any more"
+        found.append(approve(f"{one.kind}.{'duplicate' if is_number else 'similar'}", words))
     return found
 
 

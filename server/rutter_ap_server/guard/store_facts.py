@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,6 +15,7 @@ from rutter_ap_server.guard.untrusted import worth_remembering
 from rutter_ap_server.guard.writes.attach_file import document_hashes
 from rutter_ap_server.guard.writes.base import Facts, LinkedAccount, Repeats, Touched, Write
 from rutter_ap_server.guard.writes.compared import Compared
+from rutter_ap_server.guard.writes.duplicates import ENTERED, new_document
 from rutter_ap_server.guard.writes.pay_bill_rules import PaymentFacts
 from rutter_ap_server.guard.writes.registry import proposed_by
 from rutter_ap_server.store.bookings import Booking
@@ -64,11 +65,15 @@ class StoreFacts:
 
 @dataclass(frozen=True, slots=True)
 class SeenAlike:
-    """A document that was seen here before, and the proposals that paid it."""
+    """A document that was seen here before, and the proposals that paid it.
+
+    One that is being entered has the id of its proposal: the ledger may not show it yet.
+    """
 
     document: Document
     at: datetime
-    paid_by: tuple[str, ...]
+    paid_by: tuple[str, ...] = ()
+    is_being_entered: bool = False
 
 
 def store_facts(
@@ -123,10 +128,15 @@ def _seen_alike(
     found = {
         one.document.id: one
         for one in tx.documents.like(prepared.company_id, ours.document, vendor_ids, policy.rules.similar_days)
-        if not ours.is_shown(one.document)
-        and (one.document.number_key == ours.document.number_key != "" or ours.is_same_amount(one.document))
+        if not ours.is_shown(one.document) and (ours.is_same_number(one.document) or ours.is_same_amount(one.document))
     }
-    return tuple(
+    near = timedelta(days=policy.rules.similar_days)
+    entering = tuple(
+        SeenAlike(document, tx.now, is_being_entered=True)
+        for document in _being_entered(tx, prepared, payee)
+        if ours.is_same_number(document) or (ours.is_same_amount(document) and ours.is_near(document, near))
+    )
+    return entering + tuple(
         SeenAlike(
             one.document,
             one.at,
@@ -168,6 +178,15 @@ def _payments_of_bill(tx: Tx, write: Write[Any], prepared: PreparedWrite) -> tup
     paying = [one for one in found if one.tool in PAYING and prepared.bill_id in bills_in(one.bill_id, one.fields)]
     posted = tx.proposals.of_bill(prepared.company_id, prepared.bill_id, [State.POSTED])
     return (*paying, *(one for one in posted if one.tool in PAYING))
+
+
+def _being_entered(tx: Tx, prepared: PreparedWrite, payee: frozenset[str]) -> Iterator[Document]:
+    """What is being entered under other records of the same vendor; for its own record one write waits for another."""
+    if prepared.tool not in ENTERED:
+        return
+    for one in tx.proposals.of_company(prepared.company_id, SENDING_STATES):
+        if one.tool == prepared.tool and one.vendor_id in payee - {prepared.vendor_id}:
+            yield replace(new_document(PreparedWrite.of(one), ENTERED[one.tool]), id=one.id)
 
 
 def _in_doubt(

@@ -25,6 +25,10 @@ class Compared:
     unread: str = ""
     by_amount: bool = True
 
+    def is_same_number(self, other: Document) -> bool:
+        """Whether both have one number."""
+        return self.document.number_key == other.number_key != ""
+
     def is_same_amount(self, other: Document) -> bool:
         """Whether both come to one amount."""
         return is_same_amount(self.sums, self.total, other.total, other.net)

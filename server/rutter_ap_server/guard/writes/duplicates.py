@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import date, timedelta
 
 from rutter_ap_server.guard.policy import Policy
@@ -18,29 +19,38 @@ from rutter_ap_tools.money import Money
 from rutter_ap_tools.text import clean
 from rutter_ap_tools.wire import Record
 
+ENTERED = {"create_bill": "bill", "create_credit": "credit"}
+"""The tools that enter a document, and what kind it is."""
+
 
 def compared_with(
     prepared: PreparedWrite, kind: str, others: Iterable[Document], sums: ExpectedSums | None, unread: str = ""
 ) -> Compared:
     """A new document, as it was prepared, beside those of its vendor that the ledger shows."""
-    fields = prepared.fields
-    document = Document(
+    document = new_document(prepared, kind)
+    return Compared(document, sums_or_money(prepared, sums), total_of(prepared), tuple(others), unread)
+
+
+def new_document(prepared: PreparedWrite, kind: str) -> Document:
+    """The document that a write is to enter."""
+    fields, sums = prepared.fields, ExpectedSums.of(prepared)
+    return Document(
         kind=kind,
         id="",
         vendor_id=prepared.vendor_id or "",
         number=fields.get("document_number") or "",
         issued=date.fromisoformat(fields["issue_date"]),
         total=prepared.money or Money.zero(fields["currency"]),
+        net=sums.net if sums else None,
     )
-    return Compared(document, sums_or_money(prepared, sums), total_of(prepared), tuple(others), unread)
 
 
 def number_repeated(ours: Compared) -> Finding | Unchecked | None:
     """A vendor does not use one number for two documents, but may begin again with a new year, or make a mistake."""
-    kind, wanted = ours.document.kind, ours.document.number_key
-    if not wanted:
+    kind = ours.document.kind
+    if not ours.document.number_key:
         return Unchecked(f"the {kind} has no number")
-    taken = [one for one in ours.others if one.number_key == wanted]
+    taken = [one for one in ours.others if ours.is_same_number(one)]
     same = next((one for one in taken if ours.is_same_year(one) and ours.is_same_amount(one)), None)
     if same is not None:
         return refuse(f"{kind}.duplicate", f"{words_of(same, ours)} is already in the ledger ({same.id})")
@@ -63,20 +73,10 @@ def amount_repeated(ours: Compared, policy: Policy) -> Finding | None:
 
 def remember_entered(tx: Tx, prepared: PreparedWrite, record: Record, kind: str) -> None:
     """Keeps a document that was entered, as it was booked and as it was released."""
-    fields = prepared.fields
-    sums = ExpectedSums.of(prepared)
-    for amount in (record.amount.money if record.amount else None, prepared.money):
-        if amount is not None:
-            entered = Document(
-                kind=kind,
-                id=record.id,
-                vendor_id=prepared.vendor_id or "",
-                number=fields["document_number"],
-                issued=date.fromisoformat(fields["issue_date"]),
-                total=amount,
-                net=sums.net if sums else None,
-            )
-            tx.documents.remember(prepared.company_id, entered)
+    entered = replace(new_document(prepared, kind), id=record.id)
+    tx.documents.remember(prepared.company_id, entered)
+    if record.amount is not None:
+        tx.documents.remember(prepared.company_id, replace(entered, total=record.amount.money))
 
 
 def words_of(one: Document, ours: Compared) -> str:

@@ -18,7 +18,7 @@ from rutter_ap_server.guard.judge import judge
 from rutter_ap_server.guard.policy import WINDOWS, Policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
 from rutter_ap_server.guard.released_sums import FOR_THIS_BILL
-from rutter_ap_server.guard.shared_rules import quiet_hours, vendor_changed
+from rutter_ap_server.guard.shared_rules import quiet_hours, vendor_changed, vendor_unverified
 from rutter_ap_server.guard.store_facts import StoreFacts
 from rutter_ap_server.guard.writes.base import Facts, ability_of
 from rutter_ap_server.guard.writes.parties import (
@@ -43,7 +43,7 @@ from rutter_ap_tools.numbers import number_key
 from rutter_ap_tools.wire import MoneyShape
 
 NOT_JUDGED = ("quiet hours", "vendor changes", "open credits", "the closing date", "approvals")
-_NOT_ASKED = (closed_period, quiet_hours, vendor_changed)
+_NOT_ASKED = (closed_period, quiet_hours, vendor_changed, vendor_unverified)
 PAY_BILL = write_named("pay_bill")
 _PAGES_MAX = 200
 _HOURS_A_DAY = 24

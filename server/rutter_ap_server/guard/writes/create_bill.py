@@ -23,8 +23,7 @@ from rutter_ap_server.guard.writes.base import (
 )
 from rutter_ap_server.guard.writes.create_bill_rules import RULES, BillFacts
 from rutter_ap_server.guard.writes.duplicates import compared_with, remember_entered
-from rutter_ap_server.guard.writes.parties import NAME_CHARACTERS_MAX, account_fact, midnight
-from rutter_ap_server.guard.writes.payees import read_payee
+from rutter_ap_server.guard.writes.parties import NAME_CHARACTERS_MAX, account_fact, midnight, read_payee
 from rutter_ap_server.guard.writes.sums import (
     Shown,
     difference_from_released,

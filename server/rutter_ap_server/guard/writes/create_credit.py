@@ -43,8 +43,8 @@ from rutter_ap_server.guard.writes.parties import (
     VendorFact,
     account_fact,
     midnight,
+    read_payee,
 )
-from rutter_ap_server.guard.writes.payees import read_payee
 from rutter_ap_server.guard.writes.sums import (
     ExpectedSums,
     Shown,

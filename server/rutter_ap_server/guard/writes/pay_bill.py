@@ -33,6 +33,7 @@ from rutter_ap_server.guard.writes.parties import (
     midnight,
     read_account,
     read_bill,
+    read_payee,
     read_vendor,
 )
 from rutter_ap_server.guard.writes.pay_bill_facts import (
@@ -46,7 +47,6 @@ from rutter_ap_server.guard.writes.pay_bill_facts import (
 )
 from rutter_ap_server.guard.writes.pay_bill_rules import RULES, PaymentFacts
 from rutter_ap_server.guard.writes.pay_bill_signals import SIGNALS, usual_payment
-from rutter_ap_server.guard.writes.payees import read_payee
 from rutter_ap_server.guard.writes.sums import ExpectedSums
 from rutter_ap_server.guard.writes.wording import (
     NO_BANK_TRANSFER,

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from functools import lru_cache
 
-from rutter_ap_server.companies.company import Company
-from rutter_ap_server.guard.writes.parties import VendorFact, vendor_fact
 from rutter_ap_server.rutter.models.vendors import Vendor
 from rutter_ap_server.store.canonical import digest
 from rutter_ap_tools.names import payee_look, plain_letters
@@ -16,16 +13,6 @@ from rutter_ap_tools.numbers import number_key
 # Shorter ones are entered to fill a field, and so is one character again and again.
 _IDENTIFIER_CHARACTERS_MIN = 5
 _KEYS_CACHED_MAX = 50_000
-
-
-async def read_payee(company: Company, vendor_id: str) -> VendorFact:
-    """Reads the vendor, and which other vendors of the ledger are the same one."""
-    raw = await company.rutter.vendors.get(vendor_id)
-    vendor = vendor_fact(raw)
-    keys = keys_of(raw)
-    listed = await company.directory.cached_list("vendor")
-    twins = sorted(one.id for one in listed.by_id.values() if one.id != vendor_id and keys & keys_of(one))
-    return replace(vendor, keys=keys, twins=tuple(twins), all_compared=listed.whole)
 
 
 def keys_of(vendor: Vendor) -> frozenset[str]:

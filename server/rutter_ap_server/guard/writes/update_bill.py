@@ -28,9 +28,9 @@ from rutter_ap_server.guard.writes.parties import (
     bill_texts,
     bill_words,
     midnight,
+    read_payee,
     read_vendor,
 )
-from rutter_ap_server.guard.writes.payees import read_payee
 from rutter_ap_server.guard.writes.sums import (
     ExpectedSums,
     TaxFact,

@@ -35,6 +35,7 @@ ROOMS = {
     "rutter_sandbox": 0,
     f"{SERVER}.secret": 0,
     f"{SERVER}.clock": 1,
+    f"{SERVER}.processes": 1,
     f"{SERVER}.time_zones": 1,
     f"{SERVER}.settings": 2,
     f"{SERVER}.interaction": 1,

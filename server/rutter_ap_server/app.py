@@ -25,6 +25,7 @@ from rutter_ap_server.interaction import Interaction
 from rutter_ap_server.mcp.context import Context, OfferedTo
 from rutter_ap_server.mcp.handlers import Handlers
 from rutter_ap_server.mcp.live_data import LiveData
+from rutter_ap_server.processes import Processes
 from rutter_ap_server.services import Services
 from rutter_ap_server.settings import Settings, make_home, read_settings
 from rutter_ap_server.store.engine import Store
@@ -57,7 +58,8 @@ class App:
             self.store, self.companies, self.secret_keys, settings.environment, shown_abilities()
         )
         self.connect_flow = ConnectFlow(connections, Onboarding(connections))
-        self.dispatcher = Dispatcher(self.store, self.policy, sleep)
+        self.processes = Processes(settings.home / "processes")
+        self.dispatcher = Dispatcher(self.store, self.policy, sleep, self.processes)
         self.approvals = Approvals(self.store, self.dispatcher)
         self.recovery = Recovery(self.store, self.dispatcher)
         self.views = Views(settings.approvals_url)
@@ -107,6 +109,7 @@ class App:
         """Closes everything that was opened."""
         await self.companies.aclose()
         self.store.close()
+        self.processes.close()
 
 
 def open_app() -> App:

@@ -121,7 +121,15 @@ async def withdraw(app: App, given: argparse.Namespace) -> int:
     return 0
 
 
-@app_command(PROPOSAL, _AS, argument("outcome", choices=["posted", "failed"], help="what the ledger shows"), AS_JSON)
+@app_command(
+    PROPOSAL,
+    _AS,
+    argument("outcome", choices=["posted", "failed"], help="what the ledger shows"),
+    argument(
+        "--record", default="", metavar="ID", help="which record in the ledger it is, if that is not found by itself"
+    ),
+    AS_JSON,
+)
 async def resolve(app: App, given: argparse.Namespace) -> int:
     """Settles an unknown outcome after a person checked the ledger."""
     proposal, statement = await _shown(app, given.proposal, State.UNKNOWN)
@@ -129,7 +137,13 @@ async def resolve(app: App, given: argparse.Namespace) -> int:
     passcode = _ask_passcode(f"Settle as {given.outcome}", proposal, statement, name)
     company = await app.company_of(proposal)
     done = await app.approvals.settle_by_hand(
-        proposal.id, given.outcome, name=name, passcode=passcode, channel=CHANNEL, company=company
+        proposal.id,
+        given.outcome,
+        name=name,
+        passcode=passcode,
+        channel=CHANNEL,
+        company=company,
+        record_id=given.record,
     )
     await _print(app, done, as_json=given.json)
     return 0

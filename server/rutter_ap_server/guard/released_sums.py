@@ -26,14 +26,15 @@ def released_before(tx: Tx, prepared: PreparedWrite, policy: Policy, except_id: 
     currency, company_id = prepared.money.currency, prepared.company_id
     sums = []
     if prepared.bill_id is not None:
-        of_bill = tx.spend.released(company_id, currency, bill_id=prepared.bill_id, except_id=except_id)
+        of_bill = tx.spend.released_for_bill(company_id, currency, prepared.bill_id, except_id)
         sums.append((FOR_THIS_BILL, of_bill))
     hours = policy.rules.tier_vendor_hours
     if prepared.vendor_id is not None and hours:
         payee = payee_of(prepared)
         paid = tx.spend.vendors(company_id, currency, hours)
         twins = {vendor_id for vendor_id, name in paid if payee == _payee(vendor_id, name)} | {prepared.vendor_id}
-        of_vendor = tx.spend.released(company_id, currency, vendor_ids=twins, hours=hours, except_id=except_id)
+        counted = tx.spend.counted(company_id, currency, hours, except_id)
+        of_vendor = Money.total((counted.within(hours, twin) for twin in twins), currency)
         sums.append((f"to this vendor in {hours} hours", of_vendor))
     return sums
 

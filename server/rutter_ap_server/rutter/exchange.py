@@ -25,6 +25,7 @@ from rutter_ap_server.rutter.request import API_VERSION, Call, Limits, NoAnswer,
 from rutter_ap_server.rutter.transport import TOKEN_EXTENSION, TokenTransport, network_transport, quiet_network_log
 from rutter_ap_tools.errors import OperatorError
 
+_FENCED: Final = "fenced"
 STATUSES_RETRIED: Final = frozenset({408, 429, 452, 500, 502, 503, 504})
 
 
@@ -82,7 +83,7 @@ class Exchange:
 
         def again(outcome: Outcome) -> bool:
             if isinstance(outcome, NoAnswer):
-                return not outcome.sent
+                return not outcome.sent and outcome.reason != _FENCED
             # With a job id, Rutter has accepted it: the same key would only replay that job's result.
             if outcome.job_id is not None or call.idempotency_key is None:
                 return False
@@ -96,6 +97,9 @@ class Exchange:
         # The rate limit's wait is outside the deadline: a call that never left must not count as one that may have.
         await self._limiter.acquire()
         async with self._slots:
+            # The last thing before it leaves, since it may have waited here for long.
+            if call.fence is not None and not await call.fence():
+                return NoAnswer(_FENCED, sent=False)
             try:
                 with anyio.fail_after(self.limits.attempt_seconds):
                     return await self._exchange(call)
@@ -237,7 +241,8 @@ def _result(state: RetryCallState) -> Outcome:
 def _left(outcome: Outcome, doubt: bool) -> tuple[Outcome, bool]:
     """Raises `NothingSent` where that is known; else what came of it."""
     if isinstance(outcome, NoAnswer) and not outcome.sent and not doubt:
-        raise NothingSent("Rutter could not be reached.")
+        fenced = outcome.reason == _FENCED
+        raise NothingSent("It was not to be sent any more." if fenced else "Rutter could not be reached.")
     return outcome, doubt
 
 

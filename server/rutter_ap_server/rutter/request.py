@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -38,6 +38,10 @@ class Limits:
     window_seconds: float = 10.0
 
 
+Fence = Callable[[], Awaitable[bool]]
+"""Asked just before each attempt of a change leaves; False keeps it here, and it counts as never sent."""
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
     """A request before it has credentials. `path` starts with a slash and is already quoted (`path_of`)."""
@@ -49,6 +53,7 @@ class Call:
     body: bytes | None = field(default=None, repr=False)
     idempotency_key: str | None = None
     on_object: bool = False
+    fence: Fence | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ from rutter_ap_server.rutter.models.base import Draft
 from rutter_ap_server.rutter.models.connections import PageConnection
 from rutter_ap_server.rutter.paging import PAGE_OBJECTS_MAX, PAGES_MAX, Page, RawPage, checked_limit, walk
 from rutter_ap_server.rutter.platforms import ignores_filters
-from rutter_ap_server.rutter.request import Call, Response
+from rutter_ap_server.rutter.request import Call, Fence, Response
 
 R = TypeVar("R")
 C = TypeVar("C", bound=Draft)
@@ -62,10 +62,11 @@ class Endpoint(Generic[R]):
 
 @dataclass(frozen=True, slots=True)
 class CompanySession:
-    """The exchange with Rutter and the token of one company."""
+    """The exchange with Rutter and the token of one company; `fence` is asked before each change of its books."""
 
     exchange: Exchange
     token: Secret
+    fence: Fence | None = None
 
     async def read(self, *segments: str, query: Mapping[str, str] | None = None, on_object: bool = False) -> Response:
         """Sends a read. Raises `RutterError` unless it succeeds."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -61,6 +62,14 @@ class Attempts:
             job_id=row.job_id,
             reason=row.reason,
         )
+
+    def claimed(self, upstream_ids: Collection[str], *, except_id: str) -> set[str]:
+        """Which of these ids in the ledger are the outcome of other proposals, or were named for one by Rutter."""
+        if not upstream_ids:
+            return set()
+        c = attempts.c
+        others = select(c.upstream_id).where(c.upstream_id.in_(list(upstream_ids)), c.proposal_id != except_id)
+        return {row.upstream_id for row in self._connection.execute(others)}
 
     def settle(
         self, proposal_id: str, outcome: str, *, upstream_id: str | None, job_id: str | None, reason: str | None

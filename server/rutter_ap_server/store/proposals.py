@@ -182,13 +182,17 @@ class Proposals:
             query = query.where((c.created_at < after[0]) | ((c.created_at == after[0]) & (c.id < after[1])))
         return self._many(query.order_by(c.created_at.desc(), c.id.desc()).limit(limit))
 
-    def move(self, proposal_id: str, from_states: Collection[State], to: str, **values: Any) -> bool:
-        """Changes the state if it is one of `from_states`; False when another process was quicker."""
-        done = self._connection.execute(
-            _update(proposal_id)
-            .where(proposals.c.state.in_(from_states))
-            .values(state=to, updated_at=stamp(self._now), **values)
-        )
+    def move(
+        self, proposal_id: str, from_states: Collection[State], to: str, *, held_by: str | None = None, **values: Any
+    ) -> bool:
+        """Changes the state if it is one of `from_states`; False when another process was quicker.
+
+        `held_by` is the owner of the lease that must still be on it.
+        """
+        chosen = _update(proposal_id).where(proposals.c.state.in_(from_states))
+        if held_by is not None:
+            chosen = chosen.where(proposals.c.lease_owner == held_by)
+        done = self._connection.execute(chosen.values(state=to, updated_at=stamp(self._now), **values))
         return bool(done.rowcount)
 
     def update_judgement(
@@ -224,19 +228,21 @@ class Proposals:
         until = stamp(self._now + timedelta(seconds=lease_seconds))
         return self.move(proposal_id, [State.RELEASED], State.DISPATCHING, lease_owner=owner, lease_until=until)
 
-    def renew(self, proposal_id: str, lease_seconds: int) -> None:
-        """Extends the lease of the process that is sending it, if there is one."""
+    def renew(self, proposal_id: str, owner: str, lease_seconds: int) -> bool:
+        """Extends the lease of the process that is sending it; False when it has another owner or none."""
         until = stamp(self._now + timedelta(seconds=lease_seconds))
-        self._connection.execute(
-            _update(proposal_id)
-            .where(proposals.c.state.in_(SENDING_STATES), proposals.c.lease_owner.is_not(None))
-            .values(lease_until=until)
-        )
+        own = _update(proposal_id).where(proposals.c.state.in_(SENDING_STATES), proposals.c.lease_owner == owner)
+        return bool(self._connection.execute(own.values(lease_until=until)).rowcount)
 
-    def take_over(self, proposal_id: str, owner: str, lease_seconds: int) -> bool:
-        """Takes over a proposal to find out its outcome: an unknown one, or one being sent whose lease has expired."""
+    def take_over(self, proposal_id: str, owner: str, lease_seconds: int, gone: str | None = None) -> bool:
+        """Takes over a proposal to find out its outcome: an unknown one, or one being sent whose lease has expired.
+
+        `gone` is an owner whose lease need not expire first, because its process is known to have ended.
+        """
         until = stamp(self._now + timedelta(seconds=lease_seconds))
         free = proposals.c.lease_until.is_(None) | (proposals.c.lease_until < stamp(self._now))
+        if gone is not None:
+            free = free | (proposals.c.lease_owner == gone)
         done = self._connection.execute(
             _update(proposal_id)
             .where(proposals.c.state.in_(SENDING_STATES), free)

@@ -7,7 +7,7 @@ from sqlalchemy import Column, Enum, ForeignKey, Index, Integer, MetaData, Strin
 from rutter_ap_server.store.states import State
 
 # The newest step in migrations/, kept here too so that opening a store that needs none does not read that folder.
-REVISION = "8"
+REVISION = "9"
 STAMP_KEY = "schema"
 
 metadata = MetaData()
@@ -139,6 +139,7 @@ attempts = Table(
     Column("settled_at", String(32)),
 )
 Index("attempts_by_proposal", attempts.c.proposal_id)
+Index("attempts_by_record", attempts.c.upstream_id)
 
 approvers = Table(
     "approvers",

@@ -266,14 +266,14 @@ class ApplyCreditWrite(Write[CreditFacts]):
         """Applies the credit."""
         return await company.rutter.bill_credit_applications.apply(draft, idempotency_key=key, again=again)
 
-    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
+    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> tuple[Record, ...]:
         """The amount of this credit applied to the bill grew by exactly this amount."""
         bill = await company.rutter.bills.get(prepared.fields["bill_id"])
         applied = _applied(bill, prepared.fields["credit_id"])
         if applied - Decimal(before["applied"]) != _money(prepared).amount:
-            return None
+            return ()
         due = ledger_money(bill.amount_due, bill.currency_code, "balance due")
-        return Record(
+        applied_now = Record(
             kind="bill_credit_application",
             id=prepared.fields["credit_id"],
             bill_id=bill.id,
@@ -281,6 +281,7 @@ class ApplyCreditWrite(Write[CreditFacts]):
             bill_due=MoneyShape.of(due),
             bill_status=bill.status,
         )
+        return (applied_now,)
 
     async def _read(self, company: Company, credit_id: str, bill_id: str) -> tuple[BillCreditMemo, Bill]:
         return await company.rutter.bill_credit_memos.get(credit_id), await company.rutter.bills.get(bill_id)

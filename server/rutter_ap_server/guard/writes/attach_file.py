@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -197,18 +196,19 @@ class AttachFileWrite(Write[AttachmentFacts]):
 
     async def read_back(
         self, prepared: PreparedWrite, company: Company, sent: Any, before: dict[str, Any]
-    ) -> Record | None:
+    ) -> tuple[Record, ...]:
         """Posted means that it is in the bill's list of files."""
         attached = await company.rutter.attachments.list(prepared.fields["bill_id"])
-        return _record([a for a in attached if a.id == sent.id], prepared)
+        return tuple(_record(one, prepared) for one in attached if one.id == sent.id)
 
-    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
-        """A single new file with that name on the bill."""
+    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> tuple[Record, ...]:
+        """Every new file with that name on the bill."""
         attached = await company.rutter.attachments.list(prepared.fields["bill_id"])
-        fresh = [
-            a for a in attached if a.id not in before["attachments"] and a.file_name == prepared.fields["file_name"]
-        ]
-        return _record(fresh, prepared)
+        return tuple(
+            _record(one, prepared)
+            for one in attached
+            if one.id not in before["attachments"] and one.file_name == prepared.fields["file_name"]
+        )
 
     def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
         """Remembers which bill the file belongs to."""
@@ -222,12 +222,10 @@ async def _vendor(company: Company, vendor_id: str | None) -> str:
     return clean(vendor_name(vendor)) if vendor else ""
 
 
-def _record(found: Sequence[Attachment], prepared: PreparedWrite) -> Record | None:
-    if len(found) != 1:
-        return None
+def _record(found: Attachment, prepared: PreparedWrite) -> Record:
     return Record(
         kind="attachment",
-        id=found[0].id,
+        id=found.id,
         bill_id=prepared.fields["bill_id"],
         file_name=prepared.fields["file_name"],
         sha256=prepared.fields["sha256"],

@@ -232,14 +232,29 @@ class Write(Preparable, Generic[F]):
         """
 
     @abstractmethod
-    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
-        """Looks in the ledger for the outcome of a lost attempt; None if there is none."""
+    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> tuple[Record, ...]:
+        """Looks in the ledger for the outcome of a lost attempt: every record that may be it.
+
+        Whether one of them is another proposal's outcome is not asked here.
+        """
 
     async def read_back(
         self, prepared: PreparedWrite, company: Company, sent: Any, before: dict[str, Any]
-    ) -> Record | None:
-        """The record as the ledger now shows it, or None if it does not show it (yet)."""
+    ) -> tuple[Record, ...]:
+        """The record Rutter said it wrote, as the ledger now shows it; empty if it does not show it (yet).
+
+        After it come other new records that look the same, where the ledger shows any.
+        """
         return await self.find(prepared, company, before)
+
+    async def named(
+        self, prepared: PreparedWrite, company: Company, record_id: str, before: dict[str, Any]
+    ) -> Record | None:
+        """The record a person says is the outcome, if the ledger shows it and it can be; None if it cannot.
+
+        A write that creates something overrides this, to be settled with a record that `find` would not recognise.
+        """
+        return next((one for one in await self.find(prepared, company, before) if one.id == record_id), None)
 
     async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
         """The outcome of a job Rutter named. Unknown unless a write overrides this: its job then names no record."""

@@ -225,19 +225,26 @@ class CreateBillWrite(Write[BillFacts]):
 
     async def read_back(
         self, prepared: PreparedWrite, company: Company, sent: Any, before: dict[str, Any]
-    ) -> Record | None:
+    ) -> tuple[Record, ...]:
         """Posted means that the ledger shows the bill, with this vendor and currency; its amount is compared then."""
         bill = await company.rutter.bills.get(sent.id)
         if bill.vendor_id != prepared.vendor_id or bill.currency_code != prepared.fields["currency"]:
-            return None
-        return bill_record(bill, prepared)
+            return ()
+        return (bill_record(bill, prepared),)
 
-    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
-        """A single new bill of this vendor with this number and issue date, at an amount that tax can explain."""
+    async def named(
+        self, prepared: PreparedWrite, company: Company, record_id: str, before: dict[str, Any]
+    ) -> Record | None:
+        """A bill of this vendor and currency that did not exist before."""
+        found = await self.read_back(prepared, company, await company.rutter.bills.get(record_id), before)
+        return found[0] if found and record_id not in before["bills"] else None
+
+    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> tuple[Record, ...]:
+        """Every new bill of this vendor with this number and issue date, at an amount that tax can explain."""
         assert prepared.vendor_id is not None
         wanted = normal_number(prepared.fields["document_number"])
-        fresh = [
-            bill
+        return tuple(
+            bill_record(bill, prepared)
             for bill in await bills_of(company, prepared.vendor_id)
             if bill.id not in before["bills"]
             and normal_number(bill.document_number) == wanted
@@ -245,8 +252,7 @@ class CreateBillWrite(Write[BillFacts]):
             and bill.issue_date.date() == date.fromisoformat(prepared.fields["issue_date"])
             and bill.currency_code == prepared.fields["currency"]
             and _may_be(bill, prepared)
-        ]
-        return bill_record(fresh[0], prepared) if len(fresh) == 1 else None
+        )
 
     async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
         """The outcome of Rutter's job."""

@@ -288,21 +288,28 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
 
     async def read_back(
         self, prepared: PreparedWrite, company: Company, sent: Any, before: dict[str, Any]
-    ) -> Record | None:
+    ) -> tuple[Record, ...]:
         """Posted means that the ledger shows the credit, with this vendor, currency and date; tax may be added."""
         credit = await company.rutter.bill_credit_memos.get(sent.id)
-        return _record(credit, prepared) if _is_it(credit, prepared) else None
+        return (_record(credit, prepared),) if _is_it(credit, prepared) else ()
 
-    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
-        """A single new credit of this vendor with this number, issue date and amount."""
-        fresh = [
-            credit
+    async def named(
+        self, prepared: PreparedWrite, company: Company, record_id: str, before: dict[str, Any]
+    ) -> Record | None:
+        """A credit of this vendor that did not exist before."""
+        credit = await company.rutter.bill_credit_memos.get(record_id)
+        ours = credit.vendor_id == prepared.fields["vendor_id"] and record_id not in before["credits"]
+        return _record(credit, prepared) if ours else None
+
+    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> tuple[Record, ...]:
+        """Every new credit of this vendor with this number, issue date and amount."""
+        return tuple(
+            _record(credit, prepared)
             for credit in await _credits_of(company, prepared.fields["vendor_id"])
             if credit.id not in before["credits"]
             and _is_it(credit, prepared)
             and may_be_booked_as(prepared, _shown(credit, prepared))
-        ]
-        return _record(fresh[0], prepared) if len(fresh) == 1 else None
+        )
 
     async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
         """The outcome of Rutter's job."""

@@ -173,12 +173,12 @@ class DeleteBillWrite(Write[DeleteFacts]):
             return Unknown(outcome.job_id, "doubtful_retry")
         return outcome
 
-    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
+    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> tuple[Record, ...]:
         """The bill existed before, and now no bill has its id."""
         if before["bill"] is None or await _bill(company, prepared) is not None:
-            return None
+            return ()
         assert prepared.money is not None
-        return Record(
+        deleted = Record(
             kind="bill",
             id=prepared.fields["bill_id"],
             document_number=prepared.fields["was"][0] or None,
@@ -186,6 +186,7 @@ class DeleteBillWrite(Write[DeleteFacts]):
             amount=MoneyShape.of(prepared.money),
             bill_status="deleted",
         )
+        return (deleted,)
 
 
 async def _bill(company: Company, prepared: PreparedWrite) -> Bill | None:

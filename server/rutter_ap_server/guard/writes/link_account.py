@@ -200,18 +200,18 @@ class LinkAccountWrite(Write[LinkFacts]):
 
     async def read_back(
         self, prepared: PreparedWrite, company: Company, sent: Any, before: dict[str, Any]
-    ) -> Record | None:
+    ) -> tuple[Record, ...]:
         """Posted means that the ledger shows the account."""
-        return _record(await company.rutter.accounts.get(sent.id), prepared)
+        return (_record(await company.rutter.accounts.get(sent.id), prepared),)
 
-    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
-        """A single new account of that name."""
+    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> tuple[Record, ...]:
+        """Every new account of that name."""
         if "account_id" in prepared.fields:
-            return _record(await company.rutter.accounts.get(prepared.fields["account_id"]), prepared)
+            return (_record(await company.rutter.accounts.get(prepared.fields["account_id"]), prepared),)
         accounts = await company.directory.accounts(refresh=True)
         wanted = fold(prepared.fields["create"]["name"])
         fresh = [a for a in accounts.values() if a.id not in before["accounts"] and fold(account_name(a)) == wanted]
-        return _record(fresh[0], prepared) if len(fresh) == 1 else None
+        return tuple(_record(one, prepared) for one in fresh)
 
     async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
         """The outcome of Rutter's job."""

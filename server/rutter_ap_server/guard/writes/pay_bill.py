@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -58,7 +58,8 @@ from rutter_ap_server.guard.writes.wording import (
     plain,
 )
 from rutter_ap_server.reads.amounts import ledger_money
-from rutter_ap_server.rutter.models.payments import AllocationDraft, BillPaymentCreate
+from rutter_ap_server.rutter.models.bills import Bill
+from rutter_ap_server.rutter.models.payments import AllocationDraft, BillPayment, BillPaymentCreate
 from rutter_ap_server.rutter.outcomes import WriteOutcome
 from rutter_ap_tools.errors import AssistantError
 from rutter_ap_tools.findings import Severity
@@ -283,42 +284,69 @@ class PayBillWrite(Write[PaymentFacts]):
 
     async def read_back(
         self, prepared: PreparedWrite, company: Company, sent: Any, before: dict[str, Any]
-    ) -> Record | None:
-        """Posted means that the bill links a new payment of exactly this amount."""
-        return await self._linked(prepared, company, before, expected_id=sent.id)
+    ) -> tuple[Record, ...]:
+        """Posted means that the bill links the payment Rutter named, with exactly this amount."""
+        found = await self.find(prepared, company, before)
+        ours = [one for one in found if one.id == sent.id]
+        return (*ours, *(one for one in found if one.id != sent.id)) if ours else ()
 
-    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
-        """A single new payment of exactly this amount on the bill, made from this account."""
-        return await self._linked(prepared, company, before, expected_id=None)
-
-    async def _linked(
-        self, prepared: PreparedWrite, company: Company, before: dict[str, Any], *, expected_id: str | None
-    ) -> Record | None:
+    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> tuple[Record, ...]:
+        """Every new payment of exactly this amount on the bill, to this vendor from this account on this date."""
         bill = await company.rutter.bills.get(prepared.fields["bill_id"])
         assert prepared.money is not None
         fresh = [
-            link
+            link.id
             for link in bill.linked_payments
             if link.id and link.id not in before["payments"] and link.allocated_amount == prepared.money.amount
         ]
-        if expected_id is not None:
-            fresh = [link for link in fresh if link.id == expected_id]
-        if len(fresh) != 1 or fresh[0].id is None:
+        payments = [await company.rutter.bill_payments.get(payment_id) for payment_id in fresh]
+        return tuple(_record(one, bill, prepared) for one in payments if _may_be(one, prepared))
+
+    async def named(
+        self, prepared: PreparedWrite, company: Company, record_id: str, before: dict[str, Any]
+    ) -> Record | None:
+        """A payment that settles something of the bill, and did not exist before, whatever its amount and account."""
+        bill = await company.rutter.bills.get(prepared.fields["bill_id"])
+        fresh = {link.id for link in bill.linked_payments} - set(before["payments"])
+        if record_id not in fresh:
             return None
-        payment = await company.rutter.bill_payments.get(fresh[0].id)
-        if payment.account_id not in (None, prepared.fields["account_id"]):
-            return None
-        due = ledger_money(bill.amount_due, bill.currency_code, "balance due")
-        return Record(
-            kind="bill_payment",
-            id=payment.id,
-            vendor=Named(id=prepared.vendor_id, name=prepared.vendor_name) if prepared.vendor_id else None,
-            bill_id=bill.id,
-            amount=MoneyShape.of(prepared.money),
-            bill_due=MoneyShape.of(due),
-            bill_status=bill.status,
-        )
+        return _record(await company.rutter.bill_payments.get(record_id), bill, prepared)
 
     async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
         """The outcome of Rutter's job."""
         return await company.rutter.bill_payments.outcome(job_id)
+
+
+def _may_be(payment: BillPayment, prepared: PreparedWrite) -> bool:
+    """Whether a payment is the one that was to be recorded; what a platform does not show says nothing."""
+    fields = prepared.fields
+    return (
+        payment.status != "void"
+        and payment.account_id in (None, fields["account_id"])
+        and payment.vendor_id in (None, fields["vendor_id"])
+        and payment.currency_code == fields["currency"]
+        and (payment.transaction_date is None or _is_on(payment.transaction_date, date.fromisoformat(fields["date"])))
+    )
+
+
+def _is_on(moment: datetime, day: date) -> bool:
+    """Whether a ledger's moment is that day; one that is no midnight may be the midnight of another zone."""
+    exact = moment.time() == time()
+    return abs(moment.date() - day) <= timedelta(days=0 if exact else 1)
+
+
+def _record(payment: BillPayment, bill: Bill, prepared: PreparedWrite) -> Record:
+    """A payment of the bill as the ledger shows it, with what is said of an amount that is not the one released."""
+    assert prepared.money is not None
+    paid = [link.allocated_amount for link in bill.linked_payments if link.id == payment.id]
+    amount = ledger_money(sum(paid, Decimal(0)), bill.currency_code, "amount of a payment on the bill")
+    due = ledger_money(bill.amount_due, bill.currency_code, "balance due")
+    return Record(
+        kind="bill_payment",
+        id=payment.id,
+        vendor=Named(id=prepared.vendor_id, name=prepared.vendor_name) if prepared.vendor_id else None,
+        bill_id=bill.id,
+        amount=MoneyShape.of(amount),
+        bill_due=MoneyShape.of(due),
+        bill_status=bill.status,
+    )

@@ -177,14 +177,14 @@ class RemoveCreditWrite(Write[RemovalFacts]):
         """Removes the credit from the bill, in full."""
         return await company.rutter.bill_credit_applications.unapply(draft, idempotency_key=key, again=again)
 
-    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
+    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> tuple[Record, ...]:
         """The credit is gone from the bill, and the balance due grew by exactly its amount."""
         bill = await company.rutter.bills.get(prepared.fields["bill_id"])
         if not has_let_go(bill, before["bill"], prepared.fields["credit_id"]):
-            return None
+            return ()
         assert prepared.money is not None
         due = ledger_money(bill.amount_due, bill.currency_code, "balance due")
-        return Record(
+        removed = Record(
             kind="bill_credit_application",
             id=prepared.fields["credit_id"],
             bill_id=bill.id,
@@ -192,6 +192,7 @@ class RemoveCreditWrite(Write[RemovalFacts]):
             bill_due=MoneyShape.of(due),
             bill_status=bill.status,
         )
+        return (removed,)
 
 
 def _applied(bill: Bill, credit_id: str) -> Money:

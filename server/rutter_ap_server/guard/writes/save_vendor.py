@@ -243,18 +243,20 @@ class SaveVendorWrite(Write[VendorEntryFacts]):
 
     async def read_back(
         self, prepared: PreparedWrite, company: Company, sent: Any, before: dict[str, Any]
-    ) -> Record | None:
+    ) -> tuple[Record, ...]:
         """Posted means that the ledger shows the new vendor, or all of the changes."""
-        return _seen(await company.rutter.vendors.get(sent.id), prepared)
+        shown = _seen(await company.rutter.vendors.get(sent.id), prepared)
+        return (shown,) if shown is not None else ()
 
-    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
-        """The vendor shows all changes; a new one is the only vendor with its name that did not exist before."""
+    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> tuple[Record, ...]:
+        """The vendor if it shows all changes; for a new one, every such vendor that did not exist before."""
         if prepared.fields["vendor_id"]:
-            return _seen(await company.rutter.vendors.get(prepared.fields["vendor_id"]), prepared)
-        known = (await company.directory.vendors(refresh=True)).values()
-        found = [_seen(one, prepared) for one in known if one.id not in before["namesakes"]]
-        fresh = [one for one in found if one is not None]
-        return fresh[0] if len(fresh) == 1 else None
+            known = [await company.rutter.vendors.get(prepared.fields["vendor_id"])]
+        else:
+            vendors = (await company.directory.vendors(refresh=True)).values()
+            known = [one for one in vendors if one.id not in before["namesakes"]]
+        found = (_seen(one, prepared) for one in known)
+        return tuple(one for one in found if one is not None)
 
     async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
         """The outcome of Rutter's job."""

@@ -253,12 +253,12 @@ class UpdateBillWrite(Write[ChangeFacts]):
         """Changes the bill."""
         return await company.rutter.bills.update(prepared.fields["bill_id"], draft, idempotency_key=key, again=again)
 
-    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
+    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> tuple[Record, ...]:
         """The bill shows exactly the new values; it did not before, or nothing would have been sent."""
         bill = await company.rutter.bills.get(prepared.fields["bill_id"])
         if not _shows(bill, prepared.fields["changes"]):
-            return None
-        return bill_record(bill, prepared)
+            return ()
+        return (bill_record(bill, prepared),)
 
     async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
         """The outcome of Rutter's job."""

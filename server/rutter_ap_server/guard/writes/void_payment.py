@@ -225,19 +225,19 @@ class VoidPaymentWrite(Write[VoidFacts]):
         """Sets the payment's status to void (Rutter docs: Bill Payments)."""
         return await company.rutter.bill_payments.void(draft, idempotency_key=key, again=again)
 
-    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
+    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> tuple[Record, ...]:
         """The payment is void or gone, and the balance due on each of its bills grew by exactly its share."""
         payment = await _payment(company, prepared)
         if payment is not None and payment.status != VOID:
-            return None
+            return ()
         bills = [await company.rutter.bills.get(bill_id) for bill_id in prepared.fields["bill_ids"]]
         payment_id = prepared.fields["payment_id"]
         if not all(has_let_go(bill, was, payment_id) for bill, was in zip(bills, before["bills"], strict=True)):
-            return None
+            return ()
         assert prepared.money is not None
         first = bills[0] if bills else None
         due = ledger_money(first.amount_due, first.currency_code, "balance due") if first else None
-        return Record(
+        voided = Record(
             kind="bill_payment",
             id=payment_id,
             bill_id=first.id if first else None,
@@ -245,6 +245,7 @@ class VoidPaymentWrite(Write[VoidFacts]):
             bill_due=MoneyShape.of(due) if due else None,
             bill_status=first.status if first else None,
         )
+        return (voided,)
 
     async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
         """The outcome of Rutter's job."""

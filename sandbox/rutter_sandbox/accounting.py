@@ -49,7 +49,7 @@ def reachable_company_of(tx: Transaction, call: Call) -> Company:
 def handle(database: Database, call: Call, rest: list[str]) -> Response:
     """Handles a call to `/accounting/<rest>`."""
     if call.method == "GET":
-        if call.fault == "stale_read":
+        if call.fault == "stale_read" or (call.fault == "stale_list" and len(rest) == 1):
             return _read_stale(database, call, rest)
         with database.reading() as tx:
             return _read(open_books(tx, call), call, rest)

@@ -27,10 +27,12 @@ ON_THE_SOCKET = BEFORE | AFTER | {CUT_MID_BODY, "slow"}
 _STATUSES_BEFORE = {"status_429": 429, "status_452": 452} | {
     f"status_{status}_before_commit": status for status in (500, 502, 503, 504)
 }
-_STATUSES_AFTER = {f"status_{status}_after_commit": status for status in (500, 502, 503, 504)}
+_STATUSES_AFTER = {f"status_{status}_after_commit": status for status in (450, 500, 502, 503, 504)}
 _BODIES = frozenset({"malformed_json", "truncated_json", "html"})
 # Carried out deeper down, where lists, jobs and webhooks are made.
-_LISTS_AND_JOBS = frozenset({"repeated_cursor", "stale_read", "job_never_ends", "job_fails"})
+_LISTS_AND_JOBS = frozenset(
+    {"repeated_cursor", "stale_read", "stale_list", "missing_from_list", "job_never_ends", "job_fails"}
+)
 _WEBHOOKS = frozenset({"duplicate_webhooks", "reordered_webhooks"})
 _DEEP = _LISTS_AND_JOBS | _WEBHOOKS
 NAMES = tuple(sorted(ON_THE_SOCKET | set(_STATUSES_BEFORE) | set(_STATUSES_AFTER) | _BODIES | _DEEP))
@@ -135,5 +137,6 @@ def afterwards(fault: str, response: Response) -> Response:
 
 
 def _status(status: int) -> Response:
-    code = {429: "RATE_LIMIT_EXCEEDED", 452: "PLATFORM_RATE_LIMIT_EXCEEDED"}.get(status, "INTERNAL_ERROR")
+    codes = {429: "RATE_LIMIT_EXCEEDED", 450: "PLATFORM_ERROR", 452: "PLATFORM_RATE_LIMIT_EXCEEDED"}
+    code = codes.get(status, "INTERNAL_ERROR")
     return refused(Refusal(status, "API_ERROR", code, "The sandbox was asked to fail in this way."))

@@ -63,7 +63,7 @@ class App:
         self.approvals = Approvals(self.store, self.dispatcher)
         self.recovery = Recovery(self.store, self.dispatcher)
         self.views = Views(settings.approvals_url)
-        self.guard = Guard(self.store, self.policy, self.dispatcher, self.views)
+        self.guard = Guard(self.store, self.policy, self.dispatcher, self.recovery, self.views)
         self.services = Services(
             settings=settings,
             store=self.store,

@@ -14,9 +14,10 @@ from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard import journal
 from rutter_ap_server.guard.authorize import authorize, claim, is_permanent, may_still_leave, return_to_queue
 from rutter_ap_server.guard.batches import settle_batch
-from rutter_ap_server.guard.gathering import gather_facts
+from rutter_ap_server.guard.gathering import BatchFacts
 from rutter_ap_server.guard.judge import assess
 from rutter_ap_server.guard.lease import LEASE_SECONDS, Lease
+from rutter_ap_server.guard.own_writes import current_facts
 from rutter_ap_server.guard.policy import Policy, PolicyFile
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.settle import Settler
@@ -136,7 +137,7 @@ class Dispatcher:
         write, prepared = proposed_by(proposal.tool), PreparedWrite.of(proposal)
         try:
             policy = self.policy.read()
-            facts = await gather_facts(write, prepared, company)
+            facts = await self.facts(write, prepared, company)
         except ApError:
             # Nothing was sent. The release stays valid, and a later attempt may find Rutter or the policy working
             # again.
@@ -158,13 +159,19 @@ class Dispatcher:
             await self._sleep(pause)
         raise AssertionError("unreachable: the last round always returns")
 
+    async def facts(
+        self, write: Write[Any] | Batch, prepared: PreparedWrite, company: Company
+    ) -> Facts[Any] | BatchFacts:
+        """The facts of a write as of now, once they show what this store wrote before."""
+        return await current_facts(self.store, write, prepared, company, self._sleep)
+
     async def reassess(self, proposal_id: str, company: Company) -> Proposal:
         """Judges a held proposal again, so that a person releases what is true now."""
         proposal = await self._current(proposal_id)
         if proposal.state != State.HELD:
             return proposal
         write, prepared, policy = proposed_by(proposal.tool), PreparedWrite.of(proposal), self.policy.read()
-        facts = await gather_facts(write, prepared, company)
+        facts = await self.facts(write, prepared, company)
 
         def note(tx: Tx) -> Proposal:
             judgement = assess(tx, write, prepared, facts, policy, except_id=proposal_id)

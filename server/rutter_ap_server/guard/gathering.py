@@ -42,6 +42,7 @@ async def _gather_one(write: Write[Any], prepared: PreparedWrite, company: Compa
         texts=gathered.texts,
         arguments=gathered.arguments,
         names=gathered.names,
+        contents=gathered.contents,
         now=company.clock.now(),
         today=company.clock.today(),
         ability=ability_of(company.platform, write.needed(prepared)),

@@ -33,12 +33,12 @@ from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard import journal
 from rutter_ap_server.guard.authorize import is_permanent
 from rutter_ap_server.guard.dispatch import Dispatcher
-from rutter_ap_server.guard.gathering import gather_facts
 from rutter_ap_server.guard.journal import CompanyOf
 from rutter_ap_server.guard.judge import assess
 from rutter_ap_server.guard.judgement import Judgement, covers_of
 from rutter_ap_server.guard.policy import Policy, PolicyFile
 from rutter_ap_server.guard.prepared import PreparedWrite
+from rutter_ap_server.guard.recovery import Recovery
 from rutter_ap_server.guard.statement import body_of, statement_of
 from rutter_ap_server.guard.store_facts import linked_accounts
 from rutter_ap_server.guard.views import Views, nothing_recorded, run_result
@@ -62,6 +62,7 @@ class Guard:
     store: Store
     policy: PolicyFile
     dispatcher: Dispatcher
+    recovery: Recovery
     views: Views
 
     async def submit(
@@ -78,6 +79,7 @@ class Guard:
         that prevented reading the facts; in each of these cases nothing was written.
         """
         policy = self.policy.read()
+        await self.recovery.take_up_abandoned(company)
         write = write_for(request)
         prepared = await write.prepare(request, company, linked_accounts(self.store, company.id))  # 1. prepare
         earlier = await self._on_its_way(prepared)
@@ -140,7 +142,7 @@ class Guard:
     async def _judge(
         self, write: Write[Any] | Batch, prepared: PreparedWrite, company: Company, policy: Policy, *, with_limits: bool
     ) -> Judgement:
-        facts = await gather_facts(write, prepared, company)
+        facts = await self.dispatcher.facts(write, prepared, company)
         return await self.store.read(lambda tx: assess(tx, write, prepared, facts, policy, with_limits=with_limits))
 
     async def _hold(

@@ -8,13 +8,13 @@ a person may have entered the payment by hand in the meantime.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.authorize import authorize_again, release_lease, return_to_queue
 from rutter_ap_server.guard.batches import settle_batch
 from rutter_ap_server.guard.dispatch import DOUBTFUL_MAX, OF_ONE_BILL, Dispatcher, in_order
-from rutter_ap_server.guard.gathering import gather_facts
 from rutter_ap_server.guard.lease import Lease
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.shown import shown
@@ -22,7 +22,7 @@ from rutter_ap_server.guard.writes.base import Batch, Facts, Write
 from rutter_ap_server.guard.writes.registry import proposed_by
 from rutter_ap_server.rutter.outcomes import Done, Rejected
 from rutter_ap_server.store.attempts import Attempt
-from rutter_ap_server.store.engine import Store
+from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import IN_FLIGHT_STATES, State
 from rutter_ap_tools.errors import ApError
@@ -46,6 +46,18 @@ class Recovery:
         found = await self._store.read(lambda tx: tx.proposals.in_states(IN_FLIGHT_STATES, limit=_ALL))
         ids = {proposal.id for proposal in found}
         return [proposal for proposal in found if proposal.run_id not in ids]
+
+    async def take_up_abandoned(self, company: Company) -> None:
+        """Resolves what processes that have ended were sending for a company, so that nobody waits for their leases."""
+
+        def look(tx: Tx) -> list[Proposal]:
+            sending = tx.proposals.of_company(company.id, [State.DISPATCHING])
+            return [one for one in sending if self._dispatcher.ended(one.lease_owner)]
+
+        for proposal in await self._store.read(look):
+            # What Rutter cannot say now is asked again later.
+            with suppress(ApError):
+                await self.resolve(proposal, company)
 
     async def resolve(self, proposal: Proposal, company: Company) -> Proposal:
         """Resolves one proposal; returns its current state, which may still be unknown."""
@@ -127,7 +139,7 @@ class Recovery:
             return
         try:
             policy = self._dispatcher.policy.read()
-            facts = await gather_facts(write, prepared, company)
+            facts = await self._dispatcher.facts(write, prepared, company)
         except ApError:
             return
         assert isinstance(facts, Facts)

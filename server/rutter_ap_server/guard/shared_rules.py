@@ -34,6 +34,16 @@ def frozen_now(
     return [refuse("freeze.active", f"all writes are stopped (by {clean(stored.frozen_by, 100)})")]
 
 
+def ledger_behind(
+    write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
+) -> list[Finding]:
+    """Nothing is judged on books that lack what was just written there."""
+    if not facts.behind:
+        return []
+    words = f"the ledger does not show yet what was written there lately: {'; '.join(facts.behind)}"
+    return [refuse("ledger.behind", f"{words}; try again in a few minutes")]
+
+
 def bill_in_flight(
     write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
 ) -> list[Finding]:
@@ -228,6 +238,7 @@ def argument_from_text(
 
 SHARED_RULES: tuple[SharedRule, ...] = (
     frozen_now,
+    ledger_behind,
     bill_in_flight,
     posted_before,
     declined_before,

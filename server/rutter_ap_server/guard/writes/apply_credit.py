@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -29,6 +30,8 @@ from rutter_ap_server.guard.writes.parties import (
     NAME_CHARACTERS_MAX,
     PAYABLE,
     BillFact,
+    Contents,
+    bill_contents,
     bill_fact,
     bill_texts,
     bill_words,
@@ -230,6 +233,10 @@ class ApplyCreditWrite(Write[CreditFacts]):
                 "amount": str(prepared.money),
             },
             before={"applied": f"{_applied(raw, credit.id):f}"},
+            contents={
+                Touched("bill", bill.id): bill_contents(raw),
+                Touched("credit", credit.id): Contents(frozenset(one.id for one in credit.linked_bills if one.id)),
+            },
             vendor=None,
             texts=bill_texts(raw),
             arguments=() if prepared.money in usual else (amount_argument(_money(prepared)),),
@@ -265,6 +272,11 @@ class ApplyCreditWrite(Write[CreditFacts]):
     ) -> WriteOutcome[Any]:
         """Applies the credit."""
         return await company.rutter.bill_credit_applications.apply(draft, idempotency_key=key, again=again)
+
+    def leaves(self, prepared: PreparedWrite, record_id: str) -> Mapping[Touched, str]:
+        """The credit on the bill, and the bill on the credit."""
+        bill_id, credit_id = prepared.fields["bill_id"], prepared.fields["credit_id"]
+        return {Touched("bill", bill_id): credit_id, Touched("credit", credit_id): bill_id}
 
     async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> tuple[Record, ...]:
         """The amount of this credit applied to the bill grew by exactly this amount."""

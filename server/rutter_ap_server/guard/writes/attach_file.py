@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +30,7 @@ from rutter_ap_server.guard.writes.base import (
     ask,
     refuse,
 )
-from rutter_ap_server.guard.writes.parties import BillFact, bill_fact, bill_texts, bill_words
+from rutter_ap_server.guard.writes.parties import BillFact, Contents, bill_fact, bill_texts, bill_words
 from rutter_ap_server.guard.writes.wording import (
     Description,
     Fields,
@@ -107,8 +108,8 @@ class AttachFileWrite(Write[AttachmentFacts]):
     rules: tuple[Rule[AttachmentFacts], ...] = (bill_void, document_mismatch, document_unreadable)
 
     def touches(self, prepared: PreparedWrite) -> frozenset[Touched]:
-        """Nothing: an attached file does not affect how other writes are judged."""
-        return frozenset()
+        """The bill's files, but not the bill: a file does not affect how its payments are judged."""
+        return frozenset({Touched("files_of_bill", prepared.fields["bill_id"])})
 
     def dates(self, prepared: PreparedWrite, seen: AttachmentFacts) -> Dates:
         """None: it posts nothing, and bills are often entered under the date they arrived."""
@@ -154,6 +155,7 @@ class AttachFileWrite(Write[AttachmentFacts]):
             seen=AttachmentFacts(bill, file.pages, file.trouble, vendor),
             binding={"bill": bill.id, "sha256": prepared.fields["sha256"]},
             before={"attachments": sorted(a.id for a in attached)},
+            contents={Touched("files_of_bill", bill.id): Contents(frozenset(one.id for one in attached))},
             vendor=None,
             texts=(
                 *bill_texts(raw),
@@ -209,6 +211,10 @@ class AttachFileWrite(Write[AttachmentFacts]):
             for one in attached
             if one.id not in before["attachments"] and one.file_name == prepared.fields["file_name"]
         )
+
+    def leaves(self, prepared: PreparedWrite, record_id: str) -> Mapping[Touched, str]:
+        """The file, among the bill's."""
+        return {Touched("files_of_bill", prepared.fields["bill_id"]): record_id}
 
     def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
         """Remembers which bill the file belongs to."""

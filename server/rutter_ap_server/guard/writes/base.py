@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import Enum
 from typing import Any, Generic, Literal, TypeVar
@@ -19,7 +19,7 @@ from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.untrusted import Argument
-from rutter_ap_server.guard.writes.parties import VendorFact
+from rutter_ap_server.guard.writes.parties import Contents, VendorFact
 from rutter_ap_server.guard.writes.wording import Description
 from rutter_ap_server.rutter.abilities import Support, abilities_of
 from rutter_ap_server.rutter.outcomes import Unknown, WriteOutcome
@@ -53,7 +53,9 @@ class Repeats(Enum):
 class Touched:
     """Something only one write at a time may touch. `id` is Rutter's id; for a list it is the vendor's, or empty."""
 
-    kind: Literal["bill", "credit", "payment", "bills_of_vendor", "credits_of_vendor", "vendors"]
+    kind: Literal[
+        "bill", "credit", "payment", "files_of_bill", "bills_of_vendor", "credits_of_vendor", "vendors", "accounts"
+    ]
     id: str
 
 
@@ -129,7 +131,8 @@ class Gathered(Generic[F]):
     longer counts. `before` is what the ledger shows now, used later to resolve an unknown outcome. `vendor` is the
     vendor's current state, None for a write that benefits no vendor. `texts` were written by outsiders, each with a
     phrase for its place, and `arguments` are values the assistant chose that such text may have suggested. `names` are
-    the names of the records it refers to, by id, as they are shown to people.
+    the names of the records it refers to, by id, as they are shown to people. `contents` is what the ledger showed of
+    the things it touches, to be held against what this store wrote there.
     """
 
     seen: F
@@ -139,6 +142,7 @@ class Gathered(Generic[F]):
     texts: tuple[tuple[str, str], ...]
     arguments: tuple[Argument, ...]
     names: Mapping[str, str]
+    contents: Mapping[Touched, Contents] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,13 +151,19 @@ class Facts(Gathered[F]):
 
     `today` is the company's date and `now` the current time. `ability` is the first need the platform is not documented
     to support, or else the write's first need; None for a write that needs nothing from it. `closed_up_to` is the last
-    closed day according to the ledger itself, None if it does not say.
+    closed day according to the ledger itself, None if it does not say. `behind` names what this store wrote and the
+    ledger does not show yet.
     """
 
     now: datetime
     today: date
     ability: Ability | None
     closed_up_to: date | None
+    behind: tuple[str, ...] = ()
+
+    def saying(self, behind: tuple[str, ...]) -> Facts[F]:
+        """The same facts, known to be behind."""
+        return replace(self, behind=behind)
 
 
 class Preparable(ABC):
@@ -262,6 +272,14 @@ class Write(Preparable, Generic[F]):
 
     def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
         """Updates our store once it is posted, in the settling transaction."""
+
+    def leaves(self, prepared: PreparedWrite, record_id: str) -> Mapping[Touched, str]:
+        """Once it is posted: what must be seen in each thing it touched, by id. Nothing unless it adds a record."""
+        return {}
+
+    def takes_back(self, prepared: PreparedWrite) -> frozenset[str]:
+        """The ids of what others left and is not seen any more once it is posted."""
+        return frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -22,7 +23,7 @@ from rutter_ap_server.guard.writes.base import (
     Write,
 )
 from rutter_ap_server.guard.writes.create_bill_rules import RULES, BillFacts, EarlierBill
-from rutter_ap_server.guard.writes.parties import NAME_CHARACTERS_MAX, account_fact, midnight, read_vendor
+from rutter_ap_server.guard.writes.parties import NAME_CHARACTERS_MAX, Contents, account_fact, midnight, read_vendor
 from rutter_ap_server.guard.writes.sums import (
     Shown,
     difference_from_released,
@@ -165,6 +166,7 @@ class CreateBillWrite(Write[BillFacts]):
                 "alike": alike_ids(earlier, sums, total_of(prepared), [fields["document_number"]]),
             },
             before={"bills": sorted(bill.id for bill in earlier)},
+            contents={Touched("bills_of_vendor", fields["vendor_id"]): Contents(frozenset(one.id for one in earlier))},
             vendor=vendor,
             texts=_texts(prepared),
             arguments=(),
@@ -253,6 +255,10 @@ class CreateBillWrite(Write[BillFacts]):
             and bill.currency_code == prepared.fields["currency"]
             and _may_be(bill, prepared)
         )
+
+    def leaves(self, prepared: PreparedWrite, record_id: str) -> Mapping[Touched, str]:
+        """The bill, among its vendor's."""
+        return {Touched("bills_of_vendor", prepared.fields["vendor_id"]): record_id}
 
     async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
         """The outcome of Rutter's job."""

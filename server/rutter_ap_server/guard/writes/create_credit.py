@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
@@ -36,6 +37,7 @@ from rutter_ap_server.guard.writes.document_rules import (
 from rutter_ap_server.guard.writes.parties import (
     NAME_CHARACTERS_MAX,
     AccountFact,
+    Contents,
     VendorFact,
     account_fact,
     midnight,
@@ -238,6 +240,9 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
                 "alike": alike_ids(others, sums, total_of(prepared), [fields["document_number"]]),
             },
             before={"credits": sorted(credit.id for credit in earlier)},
+            contents={
+                Touched("credits_of_vendor", fields["vendor_id"]): Contents(frozenset(one.id for one in earlier))
+            },
             vendor=vendor,
             texts=_texts(prepared),
             arguments=(),
@@ -310,6 +315,10 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
             and _is_it(credit, prepared)
             and may_be_booked_as(prepared, _shown(credit, prepared))
         )
+
+    def leaves(self, prepared: PreparedWrite, record_id: str) -> Mapping[Touched, str]:
+        """The credit, among its vendor's."""
+        return {Touched("credits_of_vendor", prepared.fields["vendor_id"]): record_id}
 
     async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
         """The outcome of Rutter's job."""

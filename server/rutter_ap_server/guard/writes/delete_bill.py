@@ -22,7 +22,14 @@ from rutter_ap_server.guard.writes.base import (
     refuse,
 )
 from rutter_ap_server.guard.writes.bill_lines import Booked, booked_names, booked_to, booked_words, bound_lines
-from rutter_ap_server.guard.writes.parties import BillFact, bill_fact, bill_texts, bill_words, read_vendor
+from rutter_ap_server.guard.writes.parties import (
+    BillFact,
+    bill_contents,
+    bill_fact,
+    bill_texts,
+    bill_words,
+    read_vendor,
+)
 from rutter_ap_server.guard.writes.wording import (
     Description,
     Fields,
@@ -85,8 +92,9 @@ class DeleteBillWrite(Write[DeleteFacts]):
     rules: tuple[Rule[DeleteFacts], ...] = (bill_gone, bill_moved, bill_settled)
 
     def touches(self, prepared: PreparedWrite) -> frozenset[Touched]:
-        """The bill."""
-        return frozenset({Touched("bill", prepared.fields["bill_id"])})
+        """The bill, and its files."""
+        bill_id = prepared.fields["bill_id"]
+        return frozenset({Touched("bill", bill_id), Touched("files_of_bill", bill_id)})
 
     def dates(self, prepared: PreparedWrite, seen: DeleteFacts) -> Dates:
         """Its entries disappear from the date it was posted on, which may well be the wrong one."""
@@ -127,6 +135,7 @@ class DeleteBillWrite(Write[DeleteFacts]):
                 "lines": bound_lines(raw) if raw is not None else None,
             },
             before={"bill": prepared.fields["bill_id"] if bill else None},
+            contents={} if raw is None else {Touched("bill", raw.id): bill_contents(raw)},
             # Blocking a vendor must not prevent deleting its fake bill.
             vendor=None,
             texts=bill_texts(raw) if raw is not None else (),
@@ -172,6 +181,10 @@ class DeleteBillWrite(Write[DeleteFacts]):
             # A rejection now says nothing about the first attempt; without a key Rutter cannot tell the two apart.
             return Unknown(outcome.job_id, "doubtful_retry")
         return outcome
+
+    def takes_back(self, prepared: PreparedWrite) -> frozenset[str]:
+        """The bill, with all that was on it."""
+        return frozenset({prepared.fields["bill_id"]})
 
     async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> tuple[Record, ...]:
         """The bill existed before, and now no bill has its id."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,13 @@ from rutter_ap_server.guard.writes.base import (
     approve,
     refuse,
 )
-from rutter_ap_server.guard.writes.parties import FUNDING_TYPES, NAME_CHARACTERS_MAX, AccountFact, account_fact
+from rutter_ap_server.guard.writes.parties import (
+    FUNDING_TYPES,
+    NAME_CHARACTERS_MAX,
+    AccountFact,
+    Contents,
+    account_fact,
+)
 from rutter_ap_server.guard.writes.wording import (
     Description,
     Fields,
@@ -103,8 +110,8 @@ class LinkAccountWrite(Write[LinkFacts]):
     rules: tuple[Rule[LinkFacts], ...] = (account_wrong_type, account_inactive, account_exists)
 
     def touches(self, prepared: PreparedWrite) -> frozenset[Touched]:
-        """Nothing that affects how other writes are judged."""
-        return frozenset()
+        """The list of accounts, if it adds one, so that two of one name notice each other."""
+        return frozenset({Touched("accounts", "")}) if "create" in prepared.fields else frozenset()
 
     def dates(self, prepared: PreparedWrite, seen: LinkFacts) -> Dates:
         """None: an account has no date."""
@@ -152,6 +159,7 @@ class LinkAccountWrite(Write[LinkFacts]):
             seen=LinkFacts(None, tuple(namesakes)),
             binding={"create": prepared.fields["create"], "namesakes": namesakes},
             before={"accounts": sorted(accounts)},
+            contents={Touched("accounts", ""): Contents(frozenset(accounts))},
             vendor=None,
             texts=(),
             arguments=(
@@ -216,6 +224,10 @@ class LinkAccountWrite(Write[LinkFacts]):
     async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
         """The outcome of Rutter's job."""
         return await company.rutter.accounts.outcome(job_id)
+
+    def leaves(self, prepared: PreparedWrite, record_id: str) -> Mapping[Touched, str]:
+        """A new account, among all of them."""
+        return {Touched("accounts", ""): record_id} if "create" in prepared.fields else {}
 
     def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
         """Stores the link, in the transaction that posts it."""

@@ -54,6 +54,15 @@ class BillFact:
 
 
 @dataclass(frozen=True, slots=True)
+class Contents:
+    """What the ledger showed of something a write touches: the ids of the records in it, and a bill's balance."""
+
+    ids: frozenset[str]
+    total: str = ""
+    due: Money | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class VendorFact:
     """A vendor as the ledger shows it now.
 
@@ -211,3 +220,10 @@ def has_let_go(bill: Bill, was: dict[str, Any], source_id: str) -> bool:
         return False
     before, after = (sum(map(Decimal, links["linked"].values()), Decimal(0)) for links in (was, now))
     return Decimal(now["due"]) - Decimal(was["due"]) == before - after
+
+
+def bill_contents(raw: Bill) -> Contents:
+    """What a bill shows of the payments and credits on it, and its balance."""
+    ids = (link.id for link in (*raw.linked_payments, *raw.linked_credit_memos))
+    fact = bill_fact(raw)
+    return Contents(frozenset(one for one in ids if one), fact.total.text, fact.due)

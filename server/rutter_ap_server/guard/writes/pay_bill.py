@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -25,6 +26,7 @@ from rutter_ap_server.guard.writes.base import (
 from rutter_ap_server.guard.writes.bill_lines import booked_names, booked_to, booked_words, bound_lines
 from rutter_ap_server.guard.writes.parties import (
     BillFact,
+    bill_contents,
     bill_fact,
     bill_texts,
     bill_words,
@@ -246,6 +248,7 @@ class PayBillWrite(Write[PaymentFacts]):
             texts=(*bill_texts(raw), *((("the vendor's name", vendor.name),) if vendor else ())),
             arguments=(*chosen, account_argument(account.name)),
             names=await booked_names(company, booked),
+            contents={Touched("bill", bill.id): bill_contents(raw)},
         )
 
     def describe(self, prepared: PreparedWrite, facts: Facts[PaymentFacts]) -> Description:
@@ -311,6 +314,10 @@ class PayBillWrite(Write[PaymentFacts]):
         if record_id not in fresh:
             return None
         return _record(await company.rutter.bill_payments.get(record_id), bill, prepared)
+
+    def leaves(self, prepared: PreparedWrite, record_id: str) -> Mapping[Touched, str]:
+        """The payment, on its bill."""
+        return {Touched("bill", prepared.fields["bill_id"]): record_id}
 
     async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
         """The outcome of Rutter's job."""

@@ -26,6 +26,7 @@ from rutter_ap_server.guard.writes.base import (
 from rutter_ap_server.guard.writes.parties import (
     NAME_CHARACTERS_MAX,
     BillFact,
+    bill_contents,
     bill_fact,
     bill_texts,
     bill_words,
@@ -145,6 +146,7 @@ class RemoveCreditWrite(Write[RemovalFacts]):
                 "applied": str(applied),
             },
             before={"bill": links_of(raw)},
+            contents={Touched("bill", raw.id): bill_contents(raw)},
             vendor=None,
             texts=bill_texts(raw),
             arguments=(),
@@ -176,6 +178,10 @@ class RemoveCreditWrite(Write[RemovalFacts]):
     ) -> WriteOutcome[Any]:
         """Removes the credit from the bill, in full."""
         return await company.rutter.bill_credit_applications.unapply(draft, idempotency_key=key, again=again)
+
+    def takes_back(self, prepared: PreparedWrite) -> frozenset[str]:
+        """The credit that was applied."""
+        return frozenset({prepared.fields["credit_id"]})
 
     async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> tuple[Record, ...]:
         """The credit is gone from the bill, and the balance due grew by exactly its amount."""

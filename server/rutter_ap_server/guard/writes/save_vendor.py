@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rutter_ap_server.companies.company import Company
@@ -19,7 +19,7 @@ from rutter_ap_server.guard.writes.base import (
     Touched,
     Write,
 )
-from rutter_ap_server.guard.writes.parties import NAME_CHARACTERS_MAX, vendor_fact
+from rutter_ap_server.guard.writes.parties import NAME_CHARACTERS_MAX, Contents, vendor_fact
 from rutter_ap_server.guard.writes.save_vendor_rules import RULES, VendorEntryFacts
 from rutter_ap_server.guard.writes.wording import (
     Description,
@@ -148,6 +148,7 @@ class SaveVendorWrite(Write[VendorEntryFacts]):
                 seen=VendorEntryFacts(others=others, differing=(), is_shown=False, addresses_moved=False, now={}),
                 binding={"namesakes": namesakes},
                 before={"namesakes": namesakes},
+                contents={Touched("vendors", ""): Contents(frozenset(known))},
                 # There is no payee with that name yet.
                 vendor=None,
                 texts=texts,
@@ -257,6 +258,10 @@ class SaveVendorWrite(Write[VendorEntryFacts]):
             known = [one for one in vendors if one.id not in before["namesakes"]]
         found = (_seen(one, prepared) for one in known)
         return tuple(one for one in found if one is not None)
+
+    def leaves(self, prepared: PreparedWrite, record_id: str) -> Mapping[Touched, str]:
+        """A new vendor, among all of them."""
+        return {} if prepared.fields["vendor_id"] else {Touched("vendors", ""): record_id}
 
     async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
         """The outcome of Rutter's job."""

@@ -24,6 +24,7 @@ from rutter_ap_server.guard.writes.create_bill import bill_record, earlier_bill,
 from rutter_ap_server.guard.writes.parties import (
     NAME_CHARACTERS_MAX,
     account_fact,
+    bill_contents,
     bill_fact,
     bill_texts,
     bill_words,
@@ -97,8 +98,10 @@ class UpdateBillWrite(Write[ChangeFacts]):
     rules = RULES
 
     def touches(self, prepared: PreparedWrite) -> frozenset[Touched]:
-        """The bill."""
-        return frozenset({Touched("bill", prepared.fields["bill_id"])})
+        """The bill; with a new number, it may become the same document as another of its vendor's."""
+        bill, vendor_id = Touched("bill", prepared.fields["bill_id"]), prepared.vendor_id
+        renumbered = "document_number" in prepared.fields["changes"] and vendor_id is not None
+        return frozenset({bill, Touched("bills_of_vendor", vendor_id or "")} if renumbered else {bill})
 
     def dates(self, prepared: PreparedWrite, seen: ChangeFacts) -> Dates:
         """Entries move from the issue date to the new one; a change alone must not decide which of them is right."""
@@ -195,6 +198,7 @@ class UpdateBillWrite(Write[ChangeFacts]):
                 "alike": alike_ids(others, ours, total_of(prepared), [bill.number, changes.get("document_number")]),
             },
             before={"now": _now(raw, changes)},
+            contents={Touched("bill", raw.id): bill_contents(raw)},
             vendor=vendor,
             texts=(*bill_texts(raw), *_new_texts(changes)),
             arguments=(),

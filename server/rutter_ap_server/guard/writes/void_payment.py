@@ -28,6 +28,7 @@ from rutter_ap_server.guard.writes.base import (
 from rutter_ap_server.guard.writes.parties import (
     NAME_CHARACTERS_MAX,
     BillFact,
+    bill_contents,
     bill_fact,
     bill_texts,
     bill_words,
@@ -179,6 +180,7 @@ class VoidPaymentWrite(Write[VoidFacts]):
                 "bills": [bill.binding for bill in bills],
             },
             before={"bills": [links_of(bill) for bill in raw]},
+            contents={Touched("bill", bill.id): bill_contents(bill) for bill in raw},
             # Blocking a vendor after a fraud must not prevent voiding its payment.
             vendor=None,
             texts=(*(text for bill in raw for text in bill_texts(bill)), *memo),
@@ -224,6 +226,10 @@ class VoidPaymentWrite(Write[VoidFacts]):
     ) -> WriteOutcome[Any]:
         """Sets the payment's status to void (Rutter docs: Bill Payments)."""
         return await company.rutter.bill_payments.void(draft, idempotency_key=key, again=again)
+
+    def takes_back(self, prepared: PreparedWrite) -> frozenset[str]:
+        """The payment."""
+        return frozenset({prepared.fields["payment_id"]})
 
     async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> tuple[Record, ...]:
         """The payment is void or gone, and the balance due on each of its bills grew by exactly its share."""

@@ -59,6 +59,13 @@ _AFTER: dict[str, Callable[[], BaseException]] = {
 }
 
 
+_TURNED_DOWN = json.dumps(
+    {"error_type": "PLATFORM_ERROR", "error_code": "VENDOR_ON_HOLD", "error_message": "The vendor is on hold."}
+).encode()
+# The answer to a write that was carried out, instead of its own.
+_INSTEAD = {"turned down after": (450, _TURNED_DOWN), "unreadable after": (200, b"<html>"), "error after": (500, b"{}")}
+
+
 @dataclass(slots=True)
 class Gate:
     """A place on the wire where a request waits."""
@@ -71,7 +78,8 @@ class Gate:
 class Wire(httpx.AsyncBaseTransport):
     """The way to Rutter. `faults` are what happens to the next writes, in order; everything else passes.
 
-    `adds_tax` is the id of a tax rate that the platform puts on every line of a new document on its own.
+    `read_faults` are faults of the practice Rutter for reads whose path ends so, until they are taken out. `adds_tax`
+    is the id of a tax rate that the platform puts on every line of a new document on its own.
     """
 
     def __init__(self, sandbox: Sandbox) -> None:
@@ -81,6 +89,7 @@ class Wire(httpx.AsyncBaseTransport):
         self.writes: list[tuple[str, str]] = []
         self.carried_out: list[str] = []
         self.is_down = False
+        self.read_faults: dict[str, str] = {}
         self.adds_tax = ""
 
     def gate(self, matches: Callable[[httpx.Request], bool]) -> Gate:
@@ -104,27 +113,30 @@ class Wire(httpx.AsyncBaseTransport):
                 await gate.go.wait()
                 break
         if request.method == "GET":
-            return await self._inner.handle_async_request(request)
+            return await self._inner.handle_async_request(self._with_fault(request))
         key = request.headers.get("Idempotency-Key", "")
         self.writes.append((request.url.path, key))
         fault = self.faults.pop(0) if self.faults else ""
         if fault in _BEFORE:
             raise _BEFORE[fault]()
         if fault == "turned down":
-            words = "The vendor is on hold."
-            body = {"error_type": "PLATFORM_ERROR", "error_code": "VENDOR_ON_HOLD", "error_message": words}
-            return httpx.Response(450, json=body, request=request)
+            return httpx.Response(450, content=_TURNED_DOWN, request=request)
         response = await self._inner.handle_async_request(await _taxed(request, self.adds_tax))
         if response.is_success:
             self.carried_out.append(key)
         if fault in _AFTER:
             raise _AFTER[fault]()
-        if fault == "unreadable after":
-            return httpx.Response(200, content=b"<html>", request=request)
-        if fault == "error after":
-            return httpx.Response(500, json={"error": "x"}, request=request)
+        if fault in _INSTEAD:
+            status, body = _INSTEAD[fault]
+            return httpx.Response(status, content=body, request=request)
         assert fault in ("", "none")
         return response
+
+    def _with_fault(self, request: httpx.Request) -> httpx.Request:
+        for ending, fault in self.read_faults.items():
+            if request.url.path.endswith(ending):
+                request.headers["X-Sandbox-Fault"] = fault
+        return request
 
 
 async def _taxed(request: httpx.Request, tax_rate_id: str) -> httpx.Request:

@@ -87,7 +87,7 @@ def store_facts(
         sightings=tx.observations.sightings(company_id, prepared.vendor_id) if prepared.vendor_id else (),
         documents=tx.observations.bills_with_document(company_id, sha256) if sha256 else (),
         mentioned_before=tuple(sorted(mentioned.items())),
-        over_limits=tuple(_broken(tx, prepared, policy.of(company_id))) if asks_limits else (),
+        over_limits=tuple(_broken(tx, prepared, policy.of(company_id), except_id)) if asks_limits else (),
         declined=declined_lately(tx, prepared, facts, policy),
         overlapping=_overlapping_held(tx, write, prepared, except_id),
         payments_of_bill=_payments_of_bill(tx, write, prepared),
@@ -235,18 +235,18 @@ def _repeats(tx: Tx, write: Write[Any], prepared: PreparedWrite, policy: Policy)
 
 
 def windows_broken(
-    tx: Tx, company_id: str, money: Money, vendor_id: str | None, policy: Policy
+    tx: Tx, company_id: str, money: Money, vendor_id: str | None, policy: Policy, except_id: str | None = None
 ) -> Iterator[tuple[str, str]]:
     """Every rolling limit that this amount would exceed; without a vendor, only the company's own windows.
 
-    `policy` is the company's policy.
+    `policy` is the company's policy. `except_id` is the payment itself, where it is reserved already.
     """
     windows = [window for window in WINDOWS if vendor_id is not None or not window.per_vendor]
     limits = [(window, policy.limit(money.currency, window.limit)) for window in windows]
     hours = max((window.hours for window, limit in limits if limit is not None), default=0)
     if not hours:
         return
-    counted = tx.spend.counted(company_id, money.currency, hours)
+    counted = tx.spend.counted(company_id, money.currency, hours, except_id)
     for window, limit in limits:
         if limit is None:
             continue
@@ -264,12 +264,12 @@ def window_of(tx: Tx, prepared: PreparedWrite, window: Window) -> Money:
     return spent
 
 
-def _broken(tx: Tx, prepared: PreparedWrite, policy: Policy) -> Iterator[tuple[str, str]]:
+def _broken(tx: Tx, prepared: PreparedWrite, policy: Policy, except_id: str | None) -> Iterator[tuple[str, str]]:
     """Every rolling limit that the payment would exceed; `policy` is the company's policy."""
     money = prepared.money
     if money is None or prepared.vendor_id is None:
         return
-    yield from windows_broken(tx, prepared.company_id, money, prepared.vendor_id, policy)
+    yield from windows_broken(tx, prepared.company_id, money, prepared.vendor_id, policy, except_id)
 
 
 async def remember_texts(store: Store, company_id: str, texts: Iterable[tuple[str, str]]) -> None:

@@ -269,7 +269,7 @@ def test_an_unforeseen_error_fails_one_check_without_its_text(home: Path, monkey
     def burst(_: object) -> None:
         raise ZeroDivisionError("token-4711")
 
-    monkeypatch.setattr("rutter_ap_server.guard.policy.PolicyFile.read", burst)
+    monkeypatch.setattr("rutter_ap_server.guard.policy.PolicyFile.look", burst)
 
     checks = looked(home)
 

@@ -22,7 +22,7 @@ from rutter_ap_tools.findings import Severity
 from rutter_ap_tools.names import canonical_name
 
 LEASE_SECONDS = 120
-_PASSING = ("bill.in_flight", "freeze.active", *{window.code: None for window in WINDOWS})
+_PASSING = ("bill.in_flight", "freeze.active", "policy.differs", *{window.code: None for window in WINDOWS})
 
 
 def claim(tx: Tx, proposal_id: str, lease: str) -> tuple[bool, bool]:

@@ -115,7 +115,7 @@ class Dispatcher:
         proposal = await self._current(proposal_id)
         write, prepared = proposed_by(proposal.tool), PreparedWrite.of(proposal)
         try:
-            policy = self.policy.read()
+            policy = await self.policy.read()
             facts = await gather_facts(write, prepared, company)
         except ApError:
             # Nothing was sent. The release stays valid, and a later attempt may find Rutter or the policy working
@@ -144,7 +144,7 @@ class Dispatcher:
         proposal = await self._current(proposal_id)
         if proposal.state != State.HELD:
             return proposal
-        write, prepared, policy = proposed_by(proposal.tool), PreparedWrite.of(proposal), self.policy.read()
+        write, prepared, policy = proposed_by(proposal.tool), PreparedWrite.of(proposal), await self.policy.read()
         facts = await gather_facts(write, prepared, company)
 
         def note(tx: Tx) -> Proposal:

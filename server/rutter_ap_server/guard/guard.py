@@ -77,7 +77,7 @@ class Guard:
         Raises `Refused` when a rule or the platform refuses it, `PolicyError` for a broken policy, and any `ApError`
         that prevented reading the facts; in each of these cases nothing was written.
         """
-        policy = self.policy.read()
+        policy = await self.policy.read()
         write = write_for(request)
         prepared = await write.prepare(request, company, linked_accounts(self.store, company.id))  # 1. prepare
         earlier = await self._on_its_way(prepared)

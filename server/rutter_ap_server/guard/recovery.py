@@ -135,7 +135,7 @@ class Recovery:
         if not timedelta(0) <= age < KEY_KEPT_SURELY or attempt.upstream_id is not None:
             return False
         try:
-            policy = self._dispatcher.policy.read()
+            policy = await self._dispatcher.policy.read()
             facts = await gather_facts(write, prepared, company)
         except ApError:
             return False

@@ -155,12 +155,18 @@ async def _policy(installation: Installation) -> Check:
     installation.policy = policy
     if others:
         different = f"{path} has version {policy.version[:8]}, but others count on this store: {'; '.join(others)}"
-        return Check("policy", "fail", different, "Give every server on the store the same file, or stop the others.")
+        return Check(
+            "policy", "fail", different, "Give every server on the store this file and start it, or stop the others."
+        )
     if not path.exists():
         return Check("policy", "ok", f"no file at {path}: the built-in default is in force")
     detail = f"{path} is in force, version {policy.version[:12]}"
     if mode_of(path) & OTHERS_MAY_WRITE:
         return Check("policy", "warn", f"{detail}; others can write it", f"chmod go-w {path}")
+    unheld = sorted(one for one in policy.currencies.keys() - {DEFAULT} if _all_in_chat(policy, one))
+    if unheld:
+        words = f"{detail}; no payment in {', '.join(unheld)} needs an approver for its amount"
+        return Check("policy", "warn", words, "Set approve_above below single_limit and day_limit.")
     return Check("policy", "ok", detail)
 
 
@@ -194,6 +200,12 @@ async def _approvers(installation: Installation) -> Check:
         alone = f"{listed} is the only approver, and the policy requires two people for large payments"
         return Check("approvers", "warn", alone, "Run `rutter-ap approvers add NAME` for a second person.")
     return Check("approvers", "ok", listed)
+
+
+def _all_in_chat(policy: Policy, currency: str) -> bool:
+    """Whether no amount that the limits let pass is above the first tier."""
+    tier, *limits = (policy.limit(currency, name) for name in ("approve_above", "single_limit", "day_limit"))
+    return tier >= min(limits)
 
 
 def _has_second_tier(policy: Policy) -> bool:

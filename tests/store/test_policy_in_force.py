@@ -49,7 +49,6 @@ def dangle(bench: Bench) -> None:
 GONE: dict[str, Callable[[Bench], object]] = {
     "removed": lambda bench: (bench.home / "policy.toml").unlink(),
     "a link to nowhere": dangle,
-    "emptied": lambda bench: bench.policy(" \n"),
     "another path": unset,
 }
 

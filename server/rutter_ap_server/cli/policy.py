@@ -186,7 +186,7 @@ async def _read(file: str) -> Policy:
     """The policy in that file. Raises `PolicyError`."""
     found = await read_file(Path(file))
     if found is None:
-        raise PolicyError("there is no such policy file, or nothing in it", next_step="Check the path.")
+        raise PolicyError("there is no such policy file", next_step="Check the path.")
     return found
 
 

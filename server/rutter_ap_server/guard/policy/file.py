@@ -29,7 +29,7 @@ _READ_SECONDS_MAX = 10
 
 
 async def read_file(path: Path) -> Policy | None:
-    """The policy in that file, read on a worker thread; None if there is no file, or nothing in it.
+    """The policy in that file, read on a worker thread; None if there is no file.
 
     Raises `PolicyError` for anything else that is not a policy.
     """
@@ -45,8 +45,7 @@ def _read(path: Path) -> Policy | None:
         return None
     except (OSError, ValueError):
         raise PolicyError("the policy file exists but cannot be read") from None
-    # A file that was cut off while it was written, or on a full disk, does not say that everything is to be default.
-    return parse_policy(text) if text.strip() else None
+    return parse_policy(text)
 
 
 def _bytes_of(path: Path) -> bytes:

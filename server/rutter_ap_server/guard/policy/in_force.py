@@ -144,7 +144,7 @@ class PolicyFile:
         if found is not None:
             return None
         if before is not None and before.from_file is not False and before.version != _DEFAULT_BEFORE:
-            return PolicyGone("the policy file that was in force is gone or empty")
+            return PolicyGone("the policy file that was in force is gone")
         if self.named:
             return PolicyError("RUTTER_AP_POLICY names a file that does not exist")
         return None

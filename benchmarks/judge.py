@@ -180,7 +180,7 @@ async def a_world(home: Path) -> World:
     bill = next(b for b in page.items if b.currency_code == "USD" and b.total_amount == b.amount_due)
     accounts = await company.directory.accounts()
     account = next(a for a in accounts.values() if a.account_type == "bank" and a.currency_code == "USD")
-    kind, policy = write_named("pay_bill"), app.policy.read()
+    kind, policy = write_named("pay_bill"), await app.policy.read()
     intent = PayBill(bill_id=bill.id, account=account.id)
     prepared = await kind.prepare(intent, company, linked_accounts(app.store, company.id))
     facts = await gather_facts(kind, prepared, company)

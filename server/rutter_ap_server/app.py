@@ -38,7 +38,10 @@ logger = logging.getLogger("rutter_ap")
 
 
 class App:
-    """Everything one process works with. Tests pass their own `companies`, and a `sleep` that takes no time."""
+    """Everything one process works with. `serves` is false for a command.
+
+    Tests pass their own `companies`, and a `sleep` that takes no time.
+    """
 
     def __init__(
         self,
@@ -47,12 +50,19 @@ class App:
         *,
         companies: CompanyRegistry | None = None,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+        serves: bool = True,
     ) -> None:
         self.settings = settings
         self.clock = clock or Clock()
         self.store = Store(settings.database_url.reveal(), self.clock, prepare=partial(make_home, settings.home))
         self.secret_keys = SecretKeys(settings.secret_keys, settings.key_file, is_shared=settings.shared_store)
-        self.policy = PolicyFile(settings.policy_file, named=settings.policy_named)
+        self.policy = PolicyFile(
+            settings.policy_file,
+            self.store,
+            named=settings.policy_named,
+            may_write=not settings.read_only,
+            serves=serves,
+        )
         self.companies = companies or CompanyRegistry(settings, self.clock, self.store, self.secret_keys)
         connections = ConnectionRepository(
             self.store, self.companies, self.secret_keys, settings.environment, shown_abilities()
@@ -107,11 +117,12 @@ class App:
 
     async def aclose(self) -> None:
         """Closes everything that was opened."""
+        await self.policy.leave()
         await self.companies.aclose()
         self.store.close()
         self.processes.close()
 
 
 def open_app() -> App:
-    """The app over the settings of this process. Raises `SettingsError`."""
-    return App(read_settings())
+    """The app of a command, over the settings of this process. Raises `SettingsError`."""
+    return App(read_settings(), serves=False)

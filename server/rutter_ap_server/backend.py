@@ -117,6 +117,7 @@ class AppBackend(CallContext):
 
     async def read(self, query: Query[R]) -> R:
         """Runs the function registered for the query's type."""
+        await self.services.policy.note()
         result: R = await READS[type(query)](self, query)
         return result
 

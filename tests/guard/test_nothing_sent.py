@@ -50,7 +50,7 @@ async def became(bench: Bench, write: PayBillWrite, *, again: bool = False) -> t
     assert await bench.app.store.write(lambda tx: lease.take_over(tx, proposal.lease_owner))
     before = {"payments": [], "due": "684.20"}
     settled = await bench.app.dispatcher.send(
-        write, PreparedWrite.of(proposal), bench.company, lease, bench.app.policy.read(), before, again=again
+        write, PreparedWrite.of(proposal), bench.company, lease, await bench.app.policy.read(), before, again=again
     )
     return settled.state, await bench.spent() == "684.20"
 

@@ -67,7 +67,7 @@ async def goes_on(bench: Bench, proposal: Proposal, meanwhile: Meanwhile) -> Pro
         await meanwhile(bench, proposal)
 
     before = {"payments": [], "due": "684.20"}
-    policy, prepared = bench.app.policy.read(), PreparedWrite.of(proposal)
+    policy, prepared = await bench.app.policy.read(), PreparedWrite.of(proposal)
     return await bench.app.dispatcher.send(Interrupted(happens), prepared, bench.company, lease, policy, before)
 
 

@@ -27,7 +27,7 @@ single_limit = "1000000"
 day_limit = "100000000"
 vendor_day_limit = "100000000"
 [proposals]
-repeat_days = 0
+repeat_days = 1
 [rules.severity]
 "amount.unusual_for_vendor" = "off"
 """

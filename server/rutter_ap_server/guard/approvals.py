@@ -68,7 +68,7 @@ class Approvals(Approvers):
     async def preview(self, proposal_id: str, company: Company) -> Preview:
         """The proposal, judged again, and all that a person must be shown before releasing it."""
         proposal = await self.dispatcher.reassess(proposal_id, company)
-        policy = self.dispatcher.policy.read()
+        policy = await self.dispatcher.policy.read()
         return await self.store.read(lambda tx: Preview(proposal, statement_of(tx, proposal, policy), tx.now))
 
     async def approve(self, seen: Preview, company: Company, *, name: str, passcode: str, channel: str) -> Proposal:
@@ -79,7 +79,7 @@ class Approvals(Approvers):
         """
         approver = await self.verify(name, passcode, channel=channel)
         await self.dispatcher.reassess(seen.proposal.id, company)
-        policy = self.dispatcher.policy.read()
+        policy = await self.dispatcher.policy.read()
         released = await self.store.write(lambda tx: _approve(tx, seen, approver, channel, policy))
         if released.state == State.RELEASED:
             return await self.dispatcher.dispatch(seen.proposal.id, company)
@@ -112,7 +112,7 @@ class Approvals(Approvers):
 
     async def check_person(self, seen: Preview, name: str) -> None:
         """Raises `NotReleased` if this person may not release what they saw, before they are asked to prove it."""
-        policy = self.dispatcher.policy.read()
+        policy = await self.dispatcher.policy.read()
 
         def check(tx: Tx) -> None:
             _check_person(tx, seen.proposal, name, policy)
@@ -151,7 +151,7 @@ class Approvals(Approvers):
             )
         lease = self.dispatcher.lease_on(proposal_id)
         gone = self.dispatcher.ended(proposal.lease_owner)
-        policy = self.dispatcher.policy.read()
+        policy = await self.dispatcher.policy.read()
 
         def take_over(tx: Tx) -> bool:
             still_active(tx, approver)

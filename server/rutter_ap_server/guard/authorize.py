@@ -26,7 +26,13 @@ from rutter_ap_tools.names import canonical_name
 
 # Rutter documents no retention period for keys; this is well under the day one should assume.
 KEY_KEPT_SURELY = timedelta(hours=12)
-_PASSING = ("bill.in_flight", "freeze.active", "ledger.behind", *{window.code: None for window in WINDOWS})
+_PASSING = (
+    "bill.in_flight",
+    "freeze.active",
+    "ledger.behind",
+    "policy.differs",
+    *{window.code: None for window in WINDOWS},
+)
 
 
 def claim(tx: Tx, lease: Lease) -> tuple[bool, bool]:

@@ -136,7 +136,7 @@ class Dispatcher:
         proposal = await self._current(proposal_id)
         write, prepared = proposed_by(proposal.tool), PreparedWrite.of(proposal)
         try:
-            policy = self.policy.read()
+            policy = await self.policy.read()
             facts = await self.facts(write, prepared, company)
         except ApError:
             # Nothing was sent. The release stays valid, and a later attempt may find Rutter or the policy working
@@ -170,7 +170,7 @@ class Dispatcher:
         proposal = await self._current(proposal_id)
         if proposal.state != State.HELD:
             return proposal
-        write, prepared, policy = proposed_by(proposal.tool), PreparedWrite.of(proposal), self.policy.read()
+        write, prepared, policy = proposed_by(proposal.tool), PreparedWrite.of(proposal), await self.policy.read()
         facts = await self.facts(write, prepared, company)
 
         def note(tx: Tx) -> Proposal:
@@ -222,7 +222,7 @@ class Dispatcher:
     async def _may_leave(self, lease: Lease, authorized_under: str) -> bool:
         """Asked just before each request: this process may have slept since it was authorized."""
         try:
-            policy = self.policy.read()
+            policy = await self.policy.look()
             return await self.store.read(lambda tx: may_still_leave(tx, policy, lease, authorized_under))
         except ApError:
             return False

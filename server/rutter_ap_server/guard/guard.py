@@ -78,7 +78,7 @@ class Guard:
         Raises `Refused` when a rule or the platform refuses it, `PolicyError` for a broken policy, and any `ApError`
         that prevented reading the facts; in each of these cases nothing was written.
         """
-        policy = self.policy.read()
+        policy = await self.policy.read()
         await self.recovery.take_up_abandoned(company)
         write = write_for(request)
         prepared = await write.prepare(request, company, linked_accounts(self.store, company.id))  # 1. prepare

@@ -37,18 +37,9 @@ def note_judgement(tx: Tx, proposal_id: str, judgement: Judgement) -> None:
         sections=stored_sections(judgement.sections),
         requires=judgement.requires,
     )
-    _note_policy(tx, judgement)
     tx.audit.append("judged", actor="guard", proposal_id=proposal_id, **judged(judgement))
     if any(one.remembered != Observations() for one in _all_of(judgement)):
         _remember(tx, get(tx, proposal_id).company_id, judgement)
-
-
-def _note_policy(tx: Tx, judgement: Judgement) -> None:
-    """Records that the policy has changed, the first time anything is judged by the new one."""
-    before = tx.controls.policy_version()
-    if before != judgement.policy_version:
-        tx.controls.set_policy_version(judgement.policy_version)
-        tx.audit.append("policy_changed", actor="operator", version=judgement.policy_version, before=before)
 
 
 def _remember(tx: Tx, company_id: str, judgement: Judgement) -> None:
@@ -137,7 +128,6 @@ def new_proposal(
 
 def propose(tx: Tx, proposal: Proposal, judgement: Judgement) -> None:
     """Stores a new proposal, with every field of its write."""
-    _note_policy(tx, judgement)
     tx.proposals.add(proposal)
     _remember(tx, proposal.company_id, judgement)
     tx.audit.append(

@@ -138,7 +138,7 @@ class Recovery:
             # Rutter has named what it wrote: there is something to look for, and nothing to send.
             return
         try:
-            policy = self._dispatcher.policy.read()
+            policy = await self._dispatcher.policy.read()
             facts = await self._dispatcher.facts(write, prepared, company)
         except ApError:
             return

@@ -44,6 +44,16 @@ def ledger_behind(
     return [refuse("ledger.behind", f"{words}; try again in a few minutes")]
 
 
+def policy_of_others(
+    write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
+) -> list[Finding]:
+    """Servers that share a store hold one policy, or one of them would be the way round the other's."""
+    if not stored.other_policies:
+        return []
+    others = ", ".join(version[:8] for version in stored.other_policies)
+    return [refuse("policy.differs", f"servers on this store hold other policies ({others}) than {policy.version[:8]}")]
+
+
 def bill_in_flight(
     write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
 ) -> list[Finding]:
@@ -239,6 +249,7 @@ def argument_from_text(
 SHARED_RULES: tuple[SharedRule, ...] = (
     frozen_now,
     ledger_behind,
+    policy_of_others,
     bill_in_flight,
     posted_before,
     declined_before,

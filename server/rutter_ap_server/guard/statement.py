@@ -155,7 +155,7 @@ def limit_uses(tx: Tx, policy: Policy, company_id: str, vendor_id: str, money: M
     company = policy.of(company_id)
     for window in WINDOWS:
         limit = company.limit(money.currency, window.limit)
-        if limit is None or window.per_vendor is not bool(vendor_id):
+        if window.per_vendor is not bool(vendor_id):
             continue
         spent = tx.spend.spent(company_id, money.currency, window.hours, vendor_id or None)
         fits = spent + money <= limit

@@ -31,18 +31,20 @@ _NAMED = ("bill", "credit", "payment")
 class StoreFacts:
     """What our store knows about a write: the same for every write.
 
-    `frozen_by` is who stopped all writes, and when. `in_flight` and `repeats` are ids of proposals. `sightings` are the
-    details its vendor was seen with, the latest last; `documents` the bills its file is attached to; `mentioned_before`
-    which of its arguments appeared in outside text earlier, and where; `over_limits` the rolling limits it would
-    exceed, as code and sentence, empty if not requested. `declined` are proposals that people declined lately and that
-    this one would bring about; `overlapping` held ones that would pay the same bill; `payments_of_bill` those that pay
-    or paid the bill another write is about; `in_doubt` payments to the same vendor whose outcome is unknown. `released`
-    are sums already released, each with the words for what they were released for.
+    `frozen_by` is who stopped all writes, and when; `other_policies` are versions that processes hold besides the one
+    it is judged by. `in_flight` and `repeats` are ids of proposals. `sightings` are the details its vendor was seen
+    with, the latest last; `documents` the bills its file is attached to; `mentioned_before` which of its arguments
+    appeared in outside text earlier, and where; `over_limits` the rolling limits it would exceed, as code and sentence,
+    empty if not requested. `declined` are proposals that people declined lately and that this one would bring about;
+    `overlapping` held ones that would pay the same bill; `payments_of_bill` those that pay or paid the bill another
+    write is about; `in_doubt` payments to the same vendor whose outcome is unknown. `released` are sums already
+    released, each with the words for what they were released for.
     `booking` is what was released for the bill it pays and what the ledger booked then, unless an approver released a
     payment of it at its present total since.
     """
 
     frozen_by: str | None
+    other_policies: tuple[str, ...]
     in_flight: tuple[str, ...]
     repeats: tuple[str, ...]
     sightings: tuple[Sighting, ...]
@@ -82,6 +84,7 @@ def store_facts(
     asks_limits = with_limits and write.counts_against_limits
     return StoreFacts(
         frozen_by=tx.controls.frozen_by(),
+        other_policies=tuple(sorted({one.version for one in tx.controls.policies_held().values()} - {policy.version})),
         in_flight=_in_flight(tx, write, prepared, except_id, in_flight_states),
         repeats=_repeats(tx, write, prepared, policy),
         sightings=tx.observations.sightings(company_id, prepared.vendor_id) if prepared.vendor_id else (),
@@ -243,13 +246,8 @@ def windows_broken(
     """
     windows = [window for window in WINDOWS if vendor_id is not None or not window.per_vendor]
     limits = [(window, policy.limit(money.currency, window.limit)) for window in windows]
-    hours = max((window.hours for window, limit in limits if limit is not None), default=0)
-    if not hours:
-        return
-    counted = tx.spend.counted(company_id, money.currency, hours, except_id)
+    counted = tx.spend.counted(company_id, money.currency, max(window.hours for window in windows), except_id)
     for window, limit in limits:
-        if limit is None:
-            continue
         spent = counted.within(window.hours, vendor_id if window.per_vendor else None)
         if spent + money > limit:
             left = limit - spent if limit > spent else Money.zero(money.currency)

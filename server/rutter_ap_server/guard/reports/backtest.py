@@ -238,10 +238,11 @@ async def _of_share(
     for window in WINDOWS:
         limit = company.limit(share.currency, window.limit)
         spent = past.spent(share, on, window.hours, (vendor_id or "") if window.per_vendor else None)
-        if limit is not None and spent + share > limit:
+        if spent + share > limit:
             broken.append((window.code, f"{share} would have exceeded the limit of {limit} for {window.words}"))
     stored = StoreFacts(
         frozen_by=None,
+        other_policies=(),
         in_flight=(),
         repeats=(),
         sightings=(),

@@ -7,7 +7,7 @@ import json
 
 from rutter_ap_server.clock import stamp
 from rutter_ap_server.companies.company import Company
-from rutter_ap_server.guard.policy import WINDOWS, Policy, PolicyError, PolicyFile
+from rutter_ap_server.guard.policy import DEFAULT, WINDOWS, Policy, PolicyError, PolicyFile
 from rutter_ap_server.store.canonical import digest
 from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.proposals import Proposal
@@ -19,7 +19,7 @@ from rutter_ap_tools.text import clean
 from rutter_ap_tools.wire import MoneyShape, Named
 
 _PAYING = ("pay_bill", "propose_payment_run")
-NO_LIMITS = "The policy file is broken, so every write is blocked and the limits are not known."
+NO_LIMITS = "The policy file cannot be used, so every write is blocked and the limits are not known."
 
 
 async def list_proposals(store: Store, policy: PolicyFile, company: Company, query: ListProposals) -> ProposalList:
@@ -28,7 +28,7 @@ async def list_proposals(store: Store, policy: PolicyFile, company: Company, que
     states = _states(query.state)
     question = digest(["proposals", company_id, query.state, query.bill_id])[:16]
     after = _resume(query.cursor, question)
-    rules = policy_or_none(policy)
+    rules = await policy_or_none(policy)
 
     def look(tx: Tx) -> tuple[list[Proposal], list[int], list[LimitLeft]]:
         found = tx.proposals.listed(company_id, states, bill_id=query.bill_id, after=after, limit=query.limit + 1)
@@ -49,7 +49,7 @@ async def list_proposals(store: Store, policy: PolicyFile, company: Company, que
 
 async def limits_for(store: Store, policy: PolicyFile, proposal: Proposal) -> list[LimitLeft]:
     """What is left of the limits that a held payment counts against; empty for other writes."""
-    rules = policy_or_none(policy)
+    rules = await policy_or_none(policy)
     money, vendor_id = proposal.money, proposal.vendor_id
     if proposal.state != State.HELD or proposal.tool not in _PAYING or rules is None or money is None:
         return []
@@ -59,19 +59,17 @@ async def limits_for(store: Store, policy: PolicyFile, proposal: Proposal) -> li
 def limits_left(
     tx: Tx, policy: Policy, company_id: str, currency: str = "", vendor_id: str | None = None
 ) -> list[LimitLeft]:
-    """What is left of each rolling limit the policy sets, in one currency or in all of them.
+    """What is left of each rolling limit, in one currency or in all that the policy names.
 
     Windows that count payments to one vendor are included only if a vendor is given.
     """
     company = policy.of(company_id)
     windows = [window for window in WINDOWS if vendor_id is not None or not window.per_vendor]
     found = []
-    for code in [currency] if currency else sorted(company.currencies):
-        limits = [(window, limit) for window in windows if (limit := company.limit(code, window.limit)) is not None]
-        if not limits:
-            continue
-        counted = tx.spend.counted(company_id, code, max(window.hours for window, _ in limits))
-        for window, limit in limits:
+    for code in [currency] if currency else sorted(company.currencies.keys() - {DEFAULT}):
+        counted = tx.spend.counted(company_id, code, max(window.hours for window in windows))
+        for window in windows:
+            limit = company.limit(code, window.limit)
             spent = counted.within(window.hours, vendor_id if window.per_vendor else None)
             left = limit - spent if limit > spent else Money.zero(code)
             found.append(
@@ -80,10 +78,10 @@ def limits_left(
     return found
 
 
-def policy_or_none(policy: PolicyFile) -> Policy | None:
-    """The policy in force; None for a broken file, which stops every write but hides nothing."""
+async def policy_or_none(policy: PolicyFile) -> Policy | None:
+    """The policy in force; None for one that cannot be used, which stops every write but hides nothing."""
     try:
-        return policy.read()
+        return await policy.look()
     except PolicyError:
         return None
 

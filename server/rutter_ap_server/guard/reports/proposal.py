@@ -41,7 +41,7 @@ async def get_proposal(
 
 async def full_answer(proposal: Proposal, *, store: Store, policy: PolicyFile, views: Views) -> ProposalAnswer:
     """A proposal with its statement as of now, for an assistant and a terminal alike."""
-    rules = policy_or_none(policy)
+    rules = await policy_or_none(policy)
 
     def look(tx: Tx) -> tuple[tuple[Approval, ...], Statement]:
         return tx.proposals.approvals(proposal.id), statement_of(tx, proposal, rules)

@@ -81,7 +81,7 @@ def amount_over_balance(prepared: PreparedWrite, facts: PaymentFacts, policy: Po
 def amount_over_single_limit(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> Finding | None:
     """A payment must not exceed the limit for a single payment."""
     limit = policy.limit(_money(prepared).currency, "single_limit")
-    if limit is not None and _money(prepared) > limit:
+    if _money(prepared) > limit:
         return refuse(
             "amount.over_single_limit", f"{_money(prepared)} exceeds the limit of {limit} for a single payment"
         )
@@ -95,14 +95,13 @@ def amount_over_tier(prepared: PreparedWrite, facts: PaymentFacts, policy: Polic
 
 def tier_of(money: Money, policy: Policy) -> Finding | None:
     """What the tier of an amount requires, if anything."""
-    limit = policy.limit(money.currency, "approve_above")
-    if limit is None:
+    limit, two = (policy.limit(money.currency, name) for name in ("approve_above", "two_approvers_above"))
+    if money > two:
+        return approve("amount.two_approvers", f"{money} is over {two}, so two different approvers must release it")
+    if not limit.amount and money.currency not in policy.currencies:
         return approve(
             "amount.no_tier", f"the policy has no tiers for {money.currency}, so a named approver must release it"
         )
-    two = policy.limit(money.currency, "two_approvers_above")
-    if two is not None and money > two:
-        return approve("amount.two_approvers", f"{money} is over {two}, so two different approvers must release it")
     if money > limit:
         return approve("amount.approver", f"{money} is over {limit}, so a named approver must release it")
     return None

@@ -30,7 +30,7 @@ def amount_just_under_limit(prepared: PreparedWrite, facts: PaymentFacts, policy
         return None
     for name, words in _TIERS:
         limit = policy.limit(money.currency, name)
-        if limit is None or money > limit:
+        if money > limit:
             continue
         floor = Fraction(limit.amount) * Fraction(100 - percent, 100)
         if percent and limit.amount > 0 and Fraction(money.amount) > floor:

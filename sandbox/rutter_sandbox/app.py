@@ -69,10 +69,19 @@ class App:
     def handle(self, call: Call) -> Response:
         """Handles one call. Nothing is awaited here, so no two requests interleave within a transaction."""
         try:
-            response = faults.instead(call.fault) or faults.afterwards(call.fault, self._route(call))
+            response = faults.instead(call.fault) or self._routed(call)
         except Refusal as refusal:
             response = refused(refusal)
         return self._stamped(call, response)
+
+    def _routed(self, call: Call) -> Response:
+        try:
+            response = self._route(call)
+        except Refusal as refusal:
+            if call.fault != faults.TOKEN_QUOTED:
+                raise
+            response = refused(refusal)
+        return faults.afterwards(call, response)
 
     def _stamped(self, call: Call, response: Response) -> Response:
         response.headers["X-Rutter-Request-ID"] = self._request_id()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import Any
 
 from rutter_sandbox.errors import JsonObject, Refusal, bad_request
+from rutter_sandbox.jsons import decode, encode
 from rutter_sandbox.shapes import Shape, checked, choice, listing, optional, record, required, text
 from rutter_sandbox.shapes import amount as number
 from rutter_sandbox.wire import Call, Response, refused
@@ -31,9 +33,11 @@ _STATUSES_AFTER = {f"status_{status}_after_commit": status for status in (500, 5
 _BODIES = frozenset({"malformed_json", "truncated_json", "html"})
 # Carried out deeper down, where lists, jobs and webhooks are made.
 _LISTS_AND_JOBS = frozenset({"repeated_cursor", "stale_read", "job_never_ends", "job_fails"})
+# Every error sentence and memo repeats the request with its secrets; a write fails in its job, and that says so too.
+TOKEN_QUOTED = "token_quoted"  # noqa: S105 - the name of a fault
 _WEBHOOKS = frozenset({"duplicate_webhooks", "reordered_webhooks"})
 _DEEP = _LISTS_AND_JOBS | _WEBHOOKS
-NAMES = tuple(sorted(ON_THE_SOCKET | set(_STATUSES_BEFORE) | set(_STATUSES_AFTER) | _BODIES | _DEEP))
+NAMES = tuple(sorted(ON_THE_SOCKET | set(_STATUSES_BEFORE) | set(_STATUSES_AFTER) | _BODIES | _DEEP | {TOKEN_QUOTED}))
 
 _WHOLE = 1_000_000
 _HTML = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
@@ -123,8 +127,17 @@ def instead(fault: str) -> Response | None:
     return Response(502, _HTML, content_type="text/html") if fault == "html" else None
 
 
-def afterwards(fault: str, response: Response) -> Response:
-    """The response to send for a request whose work is committed already, changed as the fault says."""
+def quoted(call: Call) -> str:
+    """The request with its secrets, as careless programs put it into their messages."""
+    token, authorization = call.query.get("access_token", ""), call.headers.get("authorization", "")
+    return f"{call.method} {call.path}?access_token={token} ({authorization}) for {token.upper()}"
+
+
+def afterwards(call: Call, response: Response) -> Response:
+    """The response to send for a request whose work is committed already, changed as the call's fault says."""
+    fault = call.fault
+    if fault == TOKEN_QUOTED:
+        return replace(response, body=encode(_with_quotes(decode(response.body), f" {quoted(call)}")))
     if fault in _STATUSES_AFTER:
         return _status(_STATUSES_AFTER[fault])
     if fault == "truncated_json":
@@ -132,6 +145,17 @@ def afterwards(fault: str, response: Response) -> Response:
     if fault == "malformed_json":
         return Response(response.status, response.body.replace(b":", b"=", 1), response.headers)
     return response
+
+
+def _with_quotes(value: Any, quote: str) -> Any:
+    if isinstance(value, list):
+        return [_with_quotes(part, quote) for part in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: f"{part or ''}{quote}" if name in {"memo", "error_message"} else _with_quotes(part, quote)
+        for name, part in value.items()
+    }
 
 
 def _status(status: int) -> Response:

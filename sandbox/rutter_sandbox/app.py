@@ -7,7 +7,7 @@ import itertools
 import uuid
 from collections import deque
 
-from rutter_sandbox import accounting, admin, asgi, connections, events, faults, jobs, pages
+from rutter_sandbox import accounting, admin, asgi, clock, connections, events, faults, jobs, pages
 from rutter_sandbox.database import Database, named_id
 from rutter_sandbox.errors import Refusal, bad_request, not_implemented
 from rutter_sandbox.wire import Call, Response, authenticate, refused, require_version
@@ -86,6 +86,7 @@ class App:
     def _stamped(self, call: Call, response: Response) -> Response:
         response.headers["X-Rutter-Request-ID"] = self._request_id()
         response.headers["X-Rutter-Sandbox"] = "true"
+        response.headers["Date"] = clock.http_date(faults.date_off_seconds(call.fault))
         self._note(call, response.status)
         return response
 

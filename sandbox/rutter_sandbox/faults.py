@@ -23,6 +23,7 @@ NO_ANSWER_BEFORE, CUT_BEFORE = "no_answer_before_commit", "cut_before_commit"
 NO_ANSWER_AFTER, CUT_AFTER, CUT_MID_BODY = "no_answer_after_commit", "cut_after_commit", "cut_mid_body"
 BEFORE, AFTER = frozenset({NO_ANSWER_BEFORE, CUT_BEFORE}), frozenset({NO_ANSWER_AFTER, CUT_AFTER})
 _SECONDS = {"slow": 1, NO_ANSWER_BEFORE: 2, NO_ANSWER_AFTER: 2}
+_DATE_OFF_SECONDS = 3600
 # The socket misbehaves; the app sends these itself.
 ON_THE_SOCKET = BEFORE | AFTER | {CUT_MID_BODY, "slow"}
 
@@ -37,7 +38,11 @@ _LISTS_AND_JOBS = frozenset({"repeated_cursor", "stale_read", "job_never_ends", 
 TOKEN_QUOTED = "token_quoted"  # noqa: S105 - the name of a fault
 _WEBHOOKS = frozenset({"duplicate_webhooks", "reordered_webhooks"})
 _DEEP = _LISTS_AND_JOBS | _WEBHOOKS
-NAMES = tuple(sorted(ON_THE_SOCKET | set(_STATUSES_BEFORE) | set(_STATUSES_AFTER) | _BODIES | _DEEP | {TOKEN_QUOTED}))
+# The `Date` of the answer is so many seconds ahead; below zero it is behind. The answer itself is as ever.
+DATE_OFF = "date_off"
+NAMES = tuple(
+    sorted(ON_THE_SOCKET | set(_STATUSES_BEFORE) | set(_STATUSES_AFTER) | _BODIES | _DEEP | {TOKEN_QUOTED, DATE_OFF})
+)
 
 _WHOLE = 1_000_000
 _HTML = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
@@ -48,6 +53,7 @@ _RULE: Shape = {
     "path": optional(text(200)),
     "times": optional(number),
     "rate": optional(number),
+    "seconds": optional(number),
 }
 _PLAN: Shape = {"seed": optional(number), "rules": required(listing(record(_RULE)))}
 
@@ -98,7 +104,8 @@ def _rule(row: JsonObject) -> Rule:
     rate = Decimal(row.get("rate", 1))
     if not 0 <= rate <= 1:
         raise bad_request("rate must lie in 0 to 1.")
-    return Rule(row["fault"], row.get("method", ""), row.get("path", ""), times, int(rate * _WHOLE))
+    fault = _named(f"{row['fault']}={row['seconds']}") if "seconds" in row else row["fault"]
+    return Rule(fault, row.get("method", ""), row.get("path", ""), times, int(rate * _WHOLE))
 
 
 def _whole(value: Decimal, name: str) -> int:
@@ -109,7 +116,9 @@ def _whole(value: Decimal, name: str) -> int:
 
 def _named(header: str) -> str:
     name, _, seconds = header.partition("=")
-    if name not in NAMES or (seconds and (name not in _SECONDS or not (seconds.isascii() and seconds.isdecimal()))):
+    digits = seconds.removeprefix("-") if name == DATE_OFF else seconds
+    takes_them = name in _SECONDS or name == DATE_OFF
+    if name not in NAMES or (seconds and (not takes_them or not (digits.isascii() and digits.isdecimal()))):
         raise bad_request(f"There is no fault of this name. Known: {', '.join(NAMES)}.", "UNKNOWN_FAULT")
     return header
 
@@ -118,6 +127,14 @@ def seconds_of(fault: str) -> int:
     """How long the fault takes: the number after `=` in the header, or the default; 0 for one that takes no time."""
     name, _, seconds = fault.partition("=")
     return min(int(seconds[:6]), SECONDS_MAX) if seconds else _SECONDS.get(name, 0)
+
+
+def date_off_seconds(fault: str) -> int:
+    """How far ahead the `Date` of the answer is."""
+    name, _, seconds = fault.partition("=")
+    if name != DATE_OFF:
+        return 0
+    return int(seconds[:8]) if seconds else _DATE_OFF_SECONDS
 
 
 def instead(fault: str) -> Response | None:

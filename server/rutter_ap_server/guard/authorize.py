@@ -22,7 +22,7 @@ from rutter_ap_tools.findings import Severity
 from rutter_ap_tools.names import canonical_name
 
 LEASE_SECONDS = 120
-_PASSING = ("bill.in_flight", "freeze.active", *{window.code: None for window in WINDOWS})
+_PASSING = ("bill.in_flight", "clock.skewed", "freeze.active", *{window.code: None for window in WINDOWS})
 
 
 def claim(tx: Tx, proposal_id: str, lease: str) -> tuple[bool, bool]:
@@ -165,5 +165,5 @@ def prepared_by(preparer: str, approver: str) -> bool:
 
 
 def is_permanent(judgement: Judgement) -> bool:
-    """Whether a refusal is permanent; a freeze, an exhausted limit or a busy bill will pass."""
+    """Whether a refusal is permanent; a freeze, a wrong clock, a spent limit or a busy bill will pass."""
     return any(f.severity is Severity.REFUSE and f.code not in _PASSING for f in judgement.findings)

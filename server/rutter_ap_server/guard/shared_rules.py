@@ -34,6 +34,16 @@ def frozen_now(
     return [refuse("freeze.active", f"all writes are stopped (by {clean(stored.frozen_by, 100)})")]
 
 
+def clock_skewed(
+    write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
+) -> list[Finding]:
+    """Limits, cooling times and dates mean nothing at a wrong time, and every replica would believe a fast clock."""
+    if stored.clock_trouble is None:
+        return []
+    words = f"{stored.clock_trouble}: more than two minutes apart, so nothing is written until the operator sets it"
+    return [refuse("clock.skewed", words)]
+
+
 def bill_in_flight(
     write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
 ) -> list[Finding]:
@@ -228,6 +238,7 @@ def argument_from_text(
 
 SHARED_RULES: tuple[SharedRule, ...] = (
     frozen_now,
+    clock_skewed,
     bill_in_flight,
     posted_before,
     declined_before,

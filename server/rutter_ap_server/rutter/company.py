@@ -28,6 +28,7 @@ class CompanyClient(Collections):
         # For the text in a file, which must keep its bytes; all else comes without them.
         self.secrets = exchange.secrets
         self.secrets.learn(access_token)
+        self.time = exchange.time
 
     def __repr__(self) -> str:
         return "CompanyClient(access_token=********)"

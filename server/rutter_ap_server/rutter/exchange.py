@@ -23,6 +23,7 @@ from rutter_ap_server.rutter.errors import NothingSent
 from rutter_ap_server.rutter.known_secrets import KnownSecrets
 from rutter_ap_server.rutter.limiter import Clock, RateLimiter, Sleep
 from rutter_ap_server.rutter.request import API_VERSION, Call, Limits, NoAnswer, Outcome, Response, read_response
+from rutter_ap_server.rutter.their_time import TheirTime
 from rutter_ap_server.rutter.transport import TOKEN_EXTENSION, TokenTransport, network_transport, quiet_network_log
 from rutter_ap_server.rutter.wire import is_json
 from rutter_ap_tools.errors import OperatorError
@@ -54,6 +55,7 @@ class Exchange:
         self._limiter = RateLimiter(limits.requests_max, limits.window_seconds, clock=clock, sleep=sleep)
         self._jitter = jitter
         self.secrets = KnownSecrets(credentials.authorization().removeprefix("Basic "), credentials.client_secret)
+        self.time = TheirTime()
         self.limits = limits
         self.sleep = sleep
         self.clock = clock
@@ -208,14 +210,19 @@ class Exchange:
             # A TLS context takes tens of milliseconds, so it is not created at start-up.
             inner = self._given or network_transport(connections_max=self.limits.concurrency * 2, proxy=self._proxy)
             self._transport = TokenTransport(inner, self._credentials)
+        asked_at = self.time.steady()
         try:
-            return await self._transport.handle_async_request(self._request(call))
+            response = await self._transport.handle_async_request(self._request(call))
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol):
             return NoAnswer("not_reachable", sent=False)
         except httpx.TimeoutException:
             return NoAnswer("timeout", sent=True)
         except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError, anyio.BrokenResourceError):
             return NoAnswer("cut_off", sent=True)
+        # The date of an answer from a cache is not that of now.
+        if "age" not in response.headers:
+            self.time.note(response.headers.get("date"), asked_at)
+        return response
 
 
 def _checked_base(base_url: str) -> str:

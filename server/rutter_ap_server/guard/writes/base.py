@@ -147,13 +147,15 @@ class Facts(Gathered[F]):
 
     `today` is the company's date and `now` the current time. `ability` is the first need the platform is not documented
     to support, or else the write's first need; None for a write that needs nothing from it. `closed_up_to` is the last
-    closed day according to the ledger itself, None if it does not say.
+    closed day according to the ledger itself, None if it does not say. `clock_trouble` says what is wrong with the
+    store's time when it is held against Rutter's.
     """
 
     now: datetime
     today: date
     ability: Ability | None
     closed_up_to: date | None
+    clock_trouble: Callable[[datetime], str | None] = lambda now: None
 
 
 class Preparable(ABC):

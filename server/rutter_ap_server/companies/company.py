@@ -44,13 +44,15 @@ class Company:
     def clock_trouble(self, now: datetime) -> str | None:
         """Why nothing may be written at the store's time `now`: it, or our own clock, is not Rutter's beyond doubt.
 
-        A clock that was set by hand, as for a test, is held against nothing.
+        Empty where Rutter has told no time. A clock that was set by hand, as for a test, is held against nothing.
         """
         if not self.clock.is_machines:
             return None
         for whose, shown in (("the store's", now), ("this machine's", self.clock.now())):
             difference = self.rutter.time.difference(shown)
-            if difference is not None and difference.is_too_far:
+            if difference is None:
+                return ""
+            if difference.is_too_far:
                 return f"{whose} clock is {difference}"
         return None
 

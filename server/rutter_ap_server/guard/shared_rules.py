@@ -36,10 +36,12 @@ def frozen_now(
 
 def clock_skewed(
     write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
-) -> list[Finding]:
+) -> list[Finding] | Unchecked:
     """Limits, cooling times and dates mean nothing at a wrong time, and every replica would believe a fast clock."""
     if stored.clock_trouble is None:
         return []
+    if not stored.clock_trouble:
+        return Unchecked("Rutter's answers tell no time to hold the clock against")
     words = f"{stored.clock_trouble}: more than two minutes apart, so nothing is written until the operator sets it"
     return [refuse("clock.skewed", words)]
 

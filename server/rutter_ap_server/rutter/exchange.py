@@ -68,7 +68,7 @@ class Exchange:
     async def send(self, call: Call) -> Outcome:
         """Sends a read, retried after anything temporary, a body that is no JSON included."""
         outcome, _ = await self._repeat(
-            partial(self.send_once, call), self.limits.attempts_max, lambda got: _may_pass(got) or _is_garbled(got)
+            partial(self.send_once, call), self.limits.attempts_max, lambda got: _may_be_read(got) or _is_cut(got)
         )
         return outcome
 
@@ -140,7 +140,7 @@ class Exchange:
             outcome = await self._read(response, call)
             return outcome
 
-        await self._repeat(attempt, self.limits.attempts_max, _may_pass)
+        await self._repeat(attempt, self.limits.attempts_max, _may_be_read)
         return outcome
 
     async def _repeat(
@@ -268,13 +268,16 @@ def _may_pass(outcome: Outcome) -> bool:
     return outcome.status in STATUSES_RETRIED
 
 
-def _is_garbled(outcome: Outcome) -> bool:
-    """Whether a gateway answered in Rutter's place, or the body was cut or spoilt on its way."""
-    if isinstance(outcome, NoAnswer):
-        return False
-    if outcome.is_html:
-        return outcome.is_success or _is_server_error(outcome)
-    return outcome.is_success and not is_json(outcome.body)
+def _may_be_read(outcome: Outcome) -> bool:
+    """`_may_pass`, or a gateway answered in Rutter's place, which says nothing of the books."""
+    if isinstance(outcome, Response) and outcome.is_html and (outcome.is_success or _is_server_error(outcome)):
+        return True
+    return _may_pass(outcome)
+
+
+def _is_cut(outcome: Outcome) -> bool:
+    """Whether the body was cut or spoilt on its way."""
+    return isinstance(outcome, Response) and outcome.is_success and not is_json(outcome.body)
 
 
 async def _bounded_body(response: httpx.Response, bytes_max: int) -> bytes | NoAnswer:

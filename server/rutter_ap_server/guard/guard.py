@@ -130,7 +130,9 @@ class Guard:
 
         def look(tx: Tx) -> Proposal | None:
             latest = tx.proposals.latest_with_digest(prepared.company_id, prepared.digest)
-            return latest if latest is not None and latest.state in IN_FLIGHT_STATES else None
+            if latest is not None and latest.state in IN_FLIGHT_STATES:
+                return latest
+            return _booked_before_its_answer(tx, prepared)
 
         return await self.store.read(look)
 
@@ -248,6 +250,16 @@ class Guard:
             return True, journal.get(tx, proposal.id)
 
         return await self.store.write(consume)
+
+
+def _booked_before_its_answer(tx: Tx, prepared: PreparedWrite) -> Proposal | None:
+    """The payment on its way that left nothing due: the same call, with no amount, then comes to none."""
+    if prepared.money is None or prepared.money.amount or prepared.bill_id is None:
+        return None
+    given = {name: value for name, value in prepared.fields.items() if name != "amount"}
+    sent = tx.proposals.of_bill(prepared.company_id, prepared.bill_id, IN_FLIGHT_STATES)
+    same = (one for one in sent if one.tool == prepared.tool and given.items() <= one.fields.items())
+    return next(same, None)
 
 
 def _released(tx: Tx, proposal: Proposal, channel: str) -> Proposal:

@@ -16,6 +16,7 @@ from rutter_ap_server.companies.registry import CompanyRegistry
 from rutter_ap_server.guard.approvals import Approvals
 from rutter_ap_server.guard.dispatch import Dispatcher
 from rutter_ap_server.guard.guard import Guard
+from rutter_ap_server.guard.long_calls import LongCalls
 from rutter_ap_server.guard.policy import PolicyFile
 from rutter_ap_server.guard.recovery import Recovery
 from rutter_ap_server.guard.reports.proposal import find_proposal
@@ -74,6 +75,7 @@ class App:
         self.recovery = Recovery(self.store, self.dispatcher)
         self.views = Views(settings.approvals_url)
         self.guard = Guard(self.store, self.policy, self.dispatcher, self.recovery, self.views)
+        self.long_calls = LongCalls()
         self.services = Services(
             settings=settings,
             store=self.store,
@@ -83,6 +85,7 @@ class App:
             guard=self.guard,
             recovery=self.recovery,
             views=self.views,
+            long_calls=self.long_calls,
         )
 
     def backend(self, preparer: str, interaction: Interaction) -> AppBackend:
@@ -117,6 +120,7 @@ class App:
 
     async def aclose(self) -> None:
         """Closes everything that was opened."""
+        await self.long_calls.aclose()
         await self.policy.leave()
         await self.companies.aclose()
         self.store.close()

@@ -21,6 +21,7 @@ from mcp.server.stdio import stdio_server
 
 from rutter_ap_prompts import instructions
 from rutter_ap_server.mcp.server import build_server
+from rutter_ap_server.mcp.unreadable import AnsweredStream
 from rutter_ap_server.settings import Settings
 from rutter_ap_tools.catalogue import narrowed
 from rutter_ap_tools.errors import ApError
@@ -100,7 +101,7 @@ async def serve_stdio(settings: Settings) -> None:
 
 async def _run(server: Server[Any]) -> None:
     async with stdio_server() as (read, write):
-        await server.run(read, write, server.create_initialization_options())
+        await server.run(AnsweredStream(read, write), write, server.create_initialization_options())
 
 
 async def _stop_when_told(lazy: LazyApp) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from rutter_ap_server.clock import Clock
@@ -39,6 +40,21 @@ class Company:
     directory: Directory
     documents: Documents
     clock: Clock
+
+    def clock_trouble(self, now: datetime) -> str | None:
+        """Why nothing may be written at the store's time `now`: it, or our own clock, is not Rutter's beyond doubt.
+
+        Empty where Rutter has told no time. A clock that was set by hand, as for a test, is held against nothing.
+        """
+        if not self.clock.is_machines:
+            return None
+        for whose, shown in (("the store's", now), ("this machine's", self.clock.now())):
+            difference = self.rutter.time.difference(shown)
+            if difference is None:
+                return ""
+            if difference.is_too_far:
+                return f"{whose} clock is {difference}"
+        return None
 
     @property
     def id(self) -> str:

@@ -28,6 +28,7 @@ from rutter_ap_tools.names import canonical_name
 KEY_KEPT_SURELY = timedelta(hours=12)
 _PASSING = (
     "bill.in_flight",
+    "clock.skewed",
     "freeze.active",
     "ledger.behind",
     "policy.differs",
@@ -223,5 +224,5 @@ def prepared_by(preparer: str, approver: str) -> bool:
 
 
 def is_permanent(judgement: Judgement) -> bool:
-    """Whether a refusal is permanent; a freeze, an exhausted limit or a busy bill will pass."""
+    """Whether a refusal is permanent; a freeze, a wrong clock, a spent limit or a busy bill will pass."""
     return any(f.severity is Severity.REFUSE and f.code not in _PASSING for f in judgement.findings)

@@ -219,11 +219,15 @@ class Dispatcher:
             with suppress(ApError):
                 await self.store.write(lease.renew)
 
-    async def _may_leave(self, lease: Lease, authorized_under: str) -> bool:
+    async def _may_leave(self, lease: Lease, authorized_under: str, company: Company) -> bool:
         """Asked just before each request: this process may have slept since it was authorized."""
         try:
             policy = await self.policy.look()
-            return await self.store.read(lambda tx: may_still_leave(tx, policy, lease, authorized_under))
+
+            def look(tx: Tx) -> bool:
+                return not company.clock_trouble(tx.now) and may_still_leave(tx, policy, lease, authorized_under)
+
+            return await self.store.read(look)
         except ApError:
             return False
 
@@ -239,7 +243,7 @@ class Dispatcher:
         again: bool,
     ) -> Proposal:
         drafted = False
-        fenced = replace(company, rutter=company.rutter.fenced(lambda: self._may_leave(lease, policy.version)))
+        fenced = replace(company, rutter=company.rutter.fenced(lambda: self._may_leave(lease, policy.version, company)))
         try:
             draft = await write.draft(prepared, company)
             drafted = True

@@ -25,6 +25,7 @@ recorded in the audit chain, in the same transaction (`journal.py`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -72,8 +73,11 @@ class Guard:
         *,
         preparer: str,
         interaction: Interaction,
+        on_proposal: Callable[[Proposal], object] = lambda proposal: None,
     ) -> WriteResult:
         """Takes a write through every step; `interaction` can ask the person, and is told the progress of a batch.
+
+        `on_proposal` is told of the proposal as soon as there is one, before anybody is asked and anything is sent.
 
         Raises `Refused` when a rule or the platform refuses it, `PolicyError` for a broken policy, and any `ApError`
         that prevented reading the facts; in each of these cases nothing was written.
@@ -84,11 +88,12 @@ class Guard:
         prepared = await write.prepare(request, company, linked_accounts(self.store, company.id))  # 1. prepare
         earlier = await self._on_its_way(prepared)
         if earlier is not None and not request.dry_run:
+            on_proposal(earlier)
             if earlier.state == State.RELEASED:
                 # It was released before, but Rutter could not be reached. The release is still valid, so it is tried
                 # again.
                 earlier = await self.dispatcher.dispatch(earlier.id, company, interaction)
-            return await self._answer(earlier)
+            return await self.answer(earlier)
         waiting = None if request.dry_run else await self._waiting(prepared)
         if waiting is not None:
             # What was filled in then stays: people must not be asked about one day and shown another.
@@ -100,14 +105,15 @@ class Guard:
             tried = self.views.dry_run(company.identity, prepared, judgement)
             return run_result(tried, prepared.fields, ()) if isinstance(write, Batch) else tried
         proposal = await self._hold(prepared, judgement, company, policy, preparer, request.reason)
+        on_proposal(proposal)
         if proposal.state == State.HELD:
             proposal = await self._release(proposal, policy, interaction)  # 4. release
         if proposal.state == State.RELEASED:
             # 5. reserve  6. dispatch  7. read back  8. settle; 9. every step is audited in its own transaction.
             proposal = await self.dispatcher.dispatch(proposal.id, company, interaction)
-        return await self._answer(proposal)
+        return await self.answer(proposal)
 
-    async def _answer(self, proposal: Proposal) -> WriteResult:
+    async def answer(self, proposal: Proposal) -> WriteResult:
         """The outcome of a write, and of each line of a batch."""
         if proposal.state == State.SUPERSEDED:
             raise Refused(
@@ -126,7 +132,9 @@ class Guard:
 
         def look(tx: Tx) -> Proposal | None:
             latest = tx.proposals.latest_with_digest(prepared.company_id, prepared.digest)
-            return latest if latest is not None and latest.state in IN_FLIGHT_STATES else None
+            if latest is not None and latest.state in IN_FLIGHT_STATES:
+                return latest
+            return _booked_before_its_answer(tx, prepared)
 
         return await self.store.read(look)
 
@@ -244,6 +252,16 @@ class Guard:
             return True, journal.get(tx, proposal.id)
 
         return await self.store.write(consume)
+
+
+def _booked_before_its_answer(tx: Tx, prepared: PreparedWrite) -> Proposal | None:
+    """The payment on its way that left nothing due: the same call, with no amount, then comes to none."""
+    if prepared.money is None or prepared.money.amount or prepared.bill_id is None:
+        return None
+    given = {name: value for name, value in prepared.fields.items() if name != "amount"}
+    sent = tx.proposals.of_bill(prepared.company_id, prepared.bill_id, IN_FLIGHT_STATES)
+    same = (one for one in sent if one.tool == prepared.tool and given.items() <= one.fields.items())
+    return next(same, None)
 
 
 def _released(tx: Tx, proposal: Proposal, channel: str) -> Proposal:

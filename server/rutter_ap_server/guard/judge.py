@@ -155,6 +155,7 @@ def _remembered(facts: Facts[Any], stored: StoreFacts, policy: Policy) -> Observ
 CHAT_LINES_MAX = 6
 # Reported once for a run, because they are the same for each of its lines.
 _OF_THE_WHOLE = (
+    "clock.skewed",
     "freeze.active",
     "payment.future_dated",
     "payment.other_year",

@@ -54,6 +54,18 @@ def policy_of_others(
     return [refuse("policy.differs", f"servers on this store hold other policies ({others}) than {policy.version[:8]}")]
 
 
+def clock_skewed(
+    write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
+) -> list[Finding] | Unchecked:
+    """Limits, cooling times and dates mean nothing at a wrong time, and every replica would believe a fast clock."""
+    if stored.clock_trouble is None:
+        return []
+    if not stored.clock_trouble:
+        return Unchecked("Rutter's answers tell no time to hold the clock against")
+    words = f"{stored.clock_trouble}: more than two minutes apart, so nothing is written until the operator sets it"
+    return [refuse("clock.skewed", words)]
+
+
 def bill_in_flight(
     write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
 ) -> list[Finding]:
@@ -250,6 +262,7 @@ SHARED_RULES: tuple[SharedRule, ...] = (
     frozen_now,
     ledger_behind,
     policy_of_others,
+    clock_skewed,
     bill_in_flight,
     posted_before,
     declined_before,

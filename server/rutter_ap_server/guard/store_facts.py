@@ -40,7 +40,7 @@ class StoreFacts:
     write is about; `in_doubt` payments to the same vendor whose outcome is unknown. `released` are sums already
     released, each with the words for what they were released for.
     `booking` is what was released for the bill it pays and what the ledger booked then, unless an approver released a
-    payment of it at its present total since.
+    payment of it at its present total since. `clock_trouble` is what is wrong with the time of this judgement.
     """
 
     frozen_by: str | None
@@ -57,6 +57,7 @@ class StoreFacts:
     in_doubt: tuple[Proposal, ...]
     released: tuple[tuple[str, Money], ...]
     booking: Booking | None
+    clock_trouble: str | None = None
 
 
 def store_facts(
@@ -97,6 +98,7 @@ def store_facts(
         in_doubt=_in_doubt(tx, write, prepared, except_id),
         released=_released(tx, write, prepared, policy, except_id, beside),
         booking=_booking(tx, prepared, facts.seen) if write.counts_against_limits else None,
+        clock_trouble=facts.clock_trouble(tx.now),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import vendor_name
@@ -33,6 +34,7 @@ async def read_attachment(company: Company, query: ReadAttachment) -> Attachment
     chosen = _chosen(await _attached(company, bill.id), query.attachment_id)
     content = await _content(company, bill.id, chosen.id)
     read = await document_text(content)
+    read = replace(read, pages=tuple(company.rutter.secrets.text(page) for page in read.pages))
     text, is_cut = _shown("\n".join(read.pages))
     comparison, doubt = await _compared(company, bill, read)
     notes = [note for note in ("the file is empty" if not content else read.words, _unread(read), doubt) if note]

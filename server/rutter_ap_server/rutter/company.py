@@ -25,6 +25,10 @@ class CompanyClient(Collections):
 
     def __init__(self, exchange: Exchange, access_token: str | Revealing, *, fence: Fence | None = None) -> None:
         super().__init__(CompanySession(exchange, Secret.of(access_token), fence))
+        # For the text in a file, which must keep its bytes; all else comes without them.
+        self.secrets = exchange.secrets
+        self.secrets.learn(access_token)
+        self.time = exchange.time
 
     def __repr__(self) -> str:
         return "CompanyClient(access_token=********)"
@@ -127,11 +131,15 @@ class CompanyClient(Collections):
 
         Raises `WriteOutcomeUnknown` without a response: the old token may be gone, and `connections.list` has the new.
         """
-        return read_key(await self._post("access_token", "invalidate"), "new_access_token", Secret)
+        response = await self._post("access_token", "invalidate", hands_over=True)
+        return read_key(response, "new_access_token", Secret)
 
-    async def _post(self, *segments: str, body: Mapping[str, object] | None = None) -> Response:
+    async def _post(
+        self, *segments: str, body: Mapping[str, object] | None = None, hands_over: bool = False
+    ) -> Response:
         content = None if body is None else encode_body(body)
-        call = Call("POST", path_of("connections", *segments), token=self._session.token, body=content)
+        path = path_of("connections", *segments)
+        call = Call("POST", path, token=self._session.token, body=content, hands_over=hands_over)
         return await change(self._session.exchange, call)
 
 

@@ -166,6 +166,20 @@ def decode_members(raw: bytes | msgspec.Raw) -> dict[str, msgspec.Raw]:
 
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
+
+def is_json(raw: bytes) -> bool:
+    """Whether the bytes are one whole JSON value, however deep."""
+    try:
+        _any.decode(raw)
+    except RecursionError:
+        return True
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return False
+    return True
+
+
+_any = msgspec.json.Decoder(msgspec.Raw)
+
 # --- repair ------------------------------------------------------------------------------------------------------
 
 

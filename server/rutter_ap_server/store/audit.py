@@ -6,10 +6,10 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, literal, null, select, true
 
 from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store.canonical import canonical, digest
@@ -55,11 +55,15 @@ class Verification:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The end of the chain as a transaction found it; `at` is None for an empty one."""
+    """The end of the chain as a transaction found it; `at` is None for an empty one.
+
+    `clock` is what the database's own clock showed then; None where it has none.
+    """
 
     seq: int
     hash: str
     at: datetime | None
+    clock: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,10 +152,16 @@ class AuditLog:
 
 
 def head_of(connection: Connection) -> Head:
-    """The end of the chain."""
-    query = select(audit.c.seq, audit.c.hash, audit.c.at).order_by(audit.c.seq.desc()).limit(1)
-    last = connection.execute(query).first()
-    return Head(last.seq, last.hash, _instant(last.at)) if last else Head(0, GENESIS, None)
+    """The end of the chain, and the time on the database's own clock where it has one, in one round trip."""
+    newest = select(audit.c.seq, audit.c.hash, audit.c.at).order_by(audit.c.seq.desc()).limit(1).subquery()
+    has_clock = connection.dialect.name == "postgresql"
+    clock = (func.clock_timestamp() if has_clock else null()).label("clock")
+    query = select(clock, newest).select_from(select(literal(1)).subquery().outerjoin(newest, true()))
+    found = connection.execute(query).one()
+    clock_now = found.clock.astimezone(UTC) if has_clock else None
+    if found.seq is None:
+        return Head(0, GENESIS, None, clock_now)
+    return Head(found.seq, found.hash, _instant(found.at), clock_now)
 
 
 def _instant(text: str) -> datetime | None:

@@ -117,12 +117,15 @@ class Store:
     def _now(self, head: Head) -> datetime:
         """The clock, or the store's own time where the clock is behind the newest entry of the audit chain.
 
+        The clock is the database's where it has one, because replicas share it: a fast one would empty the windows of
+        all. A clock that was set by hand is taken at its word.
+
         A clock that is set back, or is slow on one replica, would revive expired questions and proposals, and make the
         latest proposal for a request look older than an earlier one. So the store's time never goes back. It does not
         stop either, which would keep leases and questions alive: it continues from the newest entry at the clock's
         pace until the clock has caught up.
         """
-        now = self._clock.now()
+        now = head.clock if head.clock is not None and self._clock.is_machines else self._clock.now()
         if head.at is None or now >= head.at:
             self._ahead = timedelta()
             return now

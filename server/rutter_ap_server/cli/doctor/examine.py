@@ -176,7 +176,20 @@ async def _clock(installation: Installation) -> Check:
     if newest is not None and unstamp(newest) - now > timedelta(seconds=_CLOCK_SECONDS_BEHIND_MAX):
         behind = f"{now:%Y-%m-%d %H:%M} UTC is before the newest audit entry, {unstamp(newest):%Y-%m-%d %H:%M}"
         return Check("clock", "fail", behind, "Set this machine's clock: limits and expiries depend on it.")
-    return Check("clock", "ok", f"{now:%Y-%m-%d %H:%M} UTC")
+    return await _beside_rutters(installation, f"{now:%Y-%m-%d %H:%M} UTC")
+
+
+async def _beside_rutters(installation: Installation, shown: str) -> Check:
+    """The clocks as the guard holds them against Rutter's; the checks of the connections have asked it."""
+    theirs, now = (await installation.app.companies.client()).time, await installation.read(lambda tx: tx.now)
+    store, ours = theirs.difference(now), theirs.difference(installation.app.clock.now())
+    if store is None or ours is None:
+        return Check("clock", "ok", f"{shown}; Rutter has not told its own time, so it is not held against that")
+    worse = max(store, ours, key=lambda one: max(one.least, -one.most))
+    if worse.is_too_far:
+        words = f"{shown} is {worse}: more than two minutes apart, so every write is refused"
+        return Check("clock", "fail", words, "Set the clock of this machine, and of the database's if it has its own.")
+    return Check("clock", "ok", f"{shown}, {worse}")
 
 
 def _newest(tx: Tx) -> str | None:

@@ -39,6 +39,11 @@ async def get_proposal(
     return await full_answer(proposal, store=store, policy=policy, views=views)
 
 
+async def known_proposal(query: GetProposal, store: Store, policy: PolicyFile, views: Views) -> ProposalAnswer:
+    """The same without finding out anything. Raises `NotFound` or `Ambiguous`."""
+    return await full_answer(await find_proposal(store, query.proposal_id), store=store, policy=policy, views=views)
+
+
 async def full_answer(proposal: Proposal, *, store: Store, policy: PolicyFile, views: Views) -> ProposalAnswer:
     """A proposal with its statement as of now, for an assistant and a terminal alike."""
     rules = await policy_or_none(policy)

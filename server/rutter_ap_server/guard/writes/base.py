@@ -152,7 +152,7 @@ class Facts(Gathered[F]):
     `today` is the company's date and `now` the current time. `ability` is the first need the platform is not documented
     to support, or else the write's first need; None for a write that needs nothing from it. `closed_up_to` is the last
     closed day according to the ledger itself, None if it does not say. `behind` names what this store wrote and the
-    ledger does not show yet.
+    ledger does not show yet. `clock_trouble` says what is wrong with the store's time when it is held against Rutter's.
     """
 
     now: datetime
@@ -160,6 +160,7 @@ class Facts(Gathered[F]):
     ability: Ability | None
     closed_up_to: date | None
     behind: tuple[str, ...] = ()
+    clock_trouble: Callable[[datetime], str | None] = lambda now: None
 
     def saying(self, behind: tuple[str, ...]) -> Facts[F]:
         """The same facts, known to be behind."""

@@ -27,12 +27,14 @@ _CANDIDATES_MAX = 8
 class CachedList:
     """The records of one kind by id, as read at one moment; not `whole` when there were more than the limit.
 
-    A partial list is enough to show names and find some records, but cannot prove that a name is unique.
+    A partial list is enough to show names and find some records, but cannot prove that a name is unique. `nameless`
+    counts records without an id, to which nothing can refer.
     """
 
     read_at: datetime
     by_id: dict[str, Any]
     whole: bool
+    nameless: int = 0
 
 
 class Directory:
@@ -120,15 +122,18 @@ class Directory:
         now = self._clock.now()
         if cached_list is None or refresh or not timedelta(0) <= now - cached_list.read_at < _FRESH:
             by_id: dict[str, Any] = {}
-            whole = True
+            whole, nameless = True, 0
             try:
                 async for record in self._endpoint(kind).walk(pages_max=_PAGES_MAX):
-                    by_id[record.id] = record
+                    if record.id:
+                        by_id[record.id] = record
+                    else:
+                        nameless += 1
             except WalkTooLong:
                 whole = False
             except NotSupportedHere:
                 raise NotOffered(RecordKind(kind)) from None
-            cached_list = self._lists[kind] = CachedList(now, by_id, whole)
+            cached_list = self._lists[kind] = CachedList(now, by_id, whole, nameless)
         return cached_list
 
     async def _every(self, kind: str, *, refresh: bool) -> dict[str, Any]:

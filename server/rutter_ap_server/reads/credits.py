@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import NameResolver
-from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
-from rutter_ap_server.reads.history import OPEN
+from rutter_ap_server.reads.amounts import LedgerDataError, SetAside, ledger_money, require_usable, rounding_words
+from rutter_ap_server.reads.history import may_be_open
 from rutter_ap_server.reads.paging import NOT_ALL_SEEN, PAGE_SIZE, WALK_PAGES_MAX, Stream, pack, resume, take
 from rutter_ap_server.rutter.abilities import Support, abilities_of
 from rutter_ap_server.rutter.errors import NotSupportedHere
@@ -37,16 +37,25 @@ async def list_credits(company: Company, query: ListCredits) -> CreditList:
     names = NameResolver(company.directory)
     rows: list[CreditRow] = []
     notes = [NOT_ALL_SEEN] if page.stuck else []
+    aside = SetAside("Credit")
     for credit in page.records:
         try:
-            rows.append(await _row(credit, names))
-        except LedgerDataError:
-            notes.append(f"Credit {credit.id} was left out: its amounts or currency cannot be used.")
+            row = await _row(credit, names)
+        except LedgerDataError as error:
+            aside.add(credit, error)
+            continue
+        rows.append(row)
+        amounts = (
+            ("total", credit.total_amount, row.total.money),
+            ("remaining", credit.remaining_amount, row.remaining.money),
+        )
+        if said := rounding_words(amounts):
+            notes.append(f"Credit {credit.id}: {said}.")
     return CreditList(
         company=company.named,
         environment=company.environment,
         credits=rows,
-        notes=notes,
+        notes=[*aside.notes, *notes],
         next_cursor=pack(wanted.digest, [stream]) if page.more else None,
     )
 
@@ -59,9 +68,8 @@ class _CreditQuery:
     only_open: bool
 
     def matches(self, credit: BillCreditMemo) -> bool:
-        return (self.vendor_id is None or credit.vendor_id == self.vendor_id) and (
-            not self.only_open or (credit.status in OPEN and credit.remaining_amount > 0)
-        )
+        of_vendor = (self.vendor_id,) if not credit.trouble else (self.vendor_id, None)
+        return (self.vendor_id is None or credit.vendor_id in of_vendor) and (not self.only_open or may_be_open(credit))
 
     @property
     def digest(self) -> str:
@@ -92,6 +100,7 @@ def _day(credit: BillCreditMemo) -> tuple[datetime, str]:
 
 
 async def _row(credit: BillCreditMemo, names: NameResolver) -> CreditRow:
+    require_usable(credit)
     currency = credit.currency_code
     return CreditRow(
         id=credit.id,

@@ -17,7 +17,14 @@ async def open_credits(company: Company, vendor_id: str | None = None) -> list[B
     chosen = equal("vendor_id", vendor_id) if vendor_id else None
     # A record that changes during the walk may appear twice; the later copy counts.
     found = {c.id: c async for c in company.rutter.bill_credit_memos.walk(filter=chosen, pages_max=HISTORY_PAGES_MAX)}
-    return [credit for credit in found.values() if credit.status in OPEN and credit.remaining_amount > 0]
+    return [credit for credit in found.values() if may_be_open(credit)]
+
+
+def may_be_open(credit: BillCreditMemo) -> bool:
+    """Whether something may remain on a credit: also where the ledger does not say how much, or not its status."""
+    if credit.status not in OPEN and not (credit.trouble and credit.status == "unknown"):
+        return False
+    return credit.remaining_amount is None or credit.remaining_amount > 0
 
 
 async def bills_of(company: Company, vendor_id: str) -> list[Bill]:

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import NameResolver
-from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
+from rutter_ap_server.reads.amounts import LedgerDataError, SetAside, ledger_money, require_usable, rounding_words
 from rutter_ap_server.reads.paging import NOT_ALL_SEEN, PAGE_SIZE, WALK_PAGES_MAX, Stream, pack, resume, take
 from rutter_ap_server.rutter.filters import equal
 from rutter_ap_server.rutter.models.payments import BillPayment
@@ -34,16 +34,21 @@ async def list_payments(company: Company, query: ListPayments) -> PaymentList:
     names = NameResolver(company.directory)
     rows: list[PaymentRow] = []
     notes = [NOT_ALL_SEEN] if page.stuck else []
+    aside = SetAside("Payment")
     for payment in page.records:
         try:
-            rows.append(await _row(payment, names))
-        except LedgerDataError:
-            notes.append(f"Payment {payment.id} was left out: its amounts are not valid in its currency.")
+            row = await _row(payment, names)
+        except LedgerDataError as error:
+            aside.add(payment, error)
+            continue
+        rows.append(row)
+        if said := rounding_words((("total", payment.total_amount, row.amount.money),)):
+            notes.append(f"Payment {payment.id}: {said}.")
     return PaymentList(
         company=company.named,
         environment=company.environment,
         payments=rows,
-        notes=notes,
+        notes=[*aside.notes, *notes],
         next_cursor=pack(wanted.digest, [stream]) if page.more else None,
     )
 
@@ -59,6 +64,9 @@ class _PaymentQuery:
 
     def matches(self, payment: BillPayment) -> bool:
         day = payment.transaction_date.date() if payment.transaction_date else None
+        if payment.trouble:
+            # It may be one that is looked for: it is set aside and named then.
+            return self.vendor_id is None or payment.vendor_id in (None, self.vendor_id)
         return (
             (self.vendor_id is None or payment.vendor_id == self.vendor_id)
             and (self.date_from is None or (day is not None and day >= self.date_from))
@@ -117,6 +125,7 @@ def _day(payment: BillPayment) -> tuple[datetime, str]:
 
 
 async def _row(payment: BillPayment, names: NameResolver) -> PaymentRow:
+    require_usable(payment)
     currency = payment.currency_code
     shares = [
         (link.id or "", ledger_money(link.allocated_amount, currency, "allocated amount"))

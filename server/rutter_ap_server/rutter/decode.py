@@ -57,12 +57,12 @@ def read_list(response: Response, key: str, kind: type[T]) -> tuple[T, ...]:
     raise nonsense(response)
 
 
-def read_key(response: Response, key: str, kind: type[T]) -> T:
-    """The object under a key of the body. Raises `UpstreamNonsense`."""
+def read_key(response: Response, key: str, kind: type[T], *, usable: bool = False) -> T:
+    """The object under a key of the body; `usable` if it may have `trouble`. Raises `UpstreamNonsense`."""
     try:
         raw = wire.decode_members(response.body).get(key)
         if raw is not None:
-            return wire.decode(raw, kind)
+            return (wire.decode_usable if usable else wire.decode)(raw, kind)
     except wire.NotReadable:
         pass
     raise nonsense(response)

@@ -21,7 +21,7 @@ from rutter_ap_server.guard.writes.base import (
     Touched,
     Write,
 )
-from rutter_ap_server.guard.writes.create_bill_rules import RULES, BillFacts, EarlierBill
+from rutter_ap_server.guard.writes.create_bill_rules import NO_DATE, RULES, BillFacts, EarlierBill
 from rutter_ap_server.guard.writes.parties import NAME_CHARACTERS_MAX, account_fact, midnight, read_vendor
 from rutter_ap_server.guard.writes.sums import (
     Shown,
@@ -51,7 +51,7 @@ from rutter_ap_server.guard.writes.wording import (
     payee_words,
     plain,
 )
-from rutter_ap_server.reads.amounts import ledger_money
+from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money, require_usable
 from rutter_ap_server.reads.history import bills_of
 from rutter_ap_server.rutter.models.base import given
 from rutter_ap_server.rutter.models.bills import (
@@ -331,18 +331,24 @@ def line_draft(line: dict[str, Any]) -> BillLineDraft:
 
 def earlier_bill(bill: Bill) -> EarlierBill:
     """A vendor's bill in the ledger, to compare a new or a changed one with."""
-    shown = shown_of(bill)
+    shown, trouble = None, ""
+    try:
+        shown = shown_of(bill)
+    except LedgerDataError as error:
+        trouble = error.message
     return EarlierBill(
         id=bill.id,
         number=bill.document_number or "",
-        total=shown.total,
-        issue_date=bill.issue_date.date().isoformat() if bill.issue_date else "1970-01-01",
-        net=shown.net,
+        total=shown.total if shown else None,
+        issue_date=bill.issue_date.date().isoformat() if bill.issue_date else NO_DATE,
+        net=shown.net if shown else None,
+        trouble=trouble,
     )
 
 
 def shown_of(bill: Bill) -> Shown:
     """The amounts of a bill in the ledger. Raises `LedgerDataError` when its total cannot be used."""
+    require_usable(bill)
     total = ledger_money(bill.total_amount, bill.currency_code, "bill total")
     return shown_amounts(total, bill.sub_total, bill.tax_amount, bill.line_items)
 

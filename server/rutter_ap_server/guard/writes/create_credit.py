@@ -58,6 +58,8 @@ from rutter_ap_server.guard.writes.sums import (
 )
 from rutter_ap_server.guard.writes.sums_rules import (
     alike_ids,
+    amount_words,
+    others_unusable,
     sums_or_money,
     tax_changed,
     total_differs,
@@ -77,7 +79,7 @@ from rutter_ap_server.guard.writes.wording import (
     payee_words,
     plain,
 )
-from rutter_ap_server.reads.amounts import ledger_money
+from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money, require_usable
 from rutter_ap_server.reads.history import HISTORY_PAGES_MAX
 from rutter_ap_server.rutter.filters import equal
 from rutter_ap_server.rutter.models.base import given
@@ -105,13 +107,22 @@ _UNKNOWN = "the lines of a credit name no tax rate, so the ledger may add its ow
 
 @dataclass(frozen=True, slots=True)
 class EarlierCredit:
-    """A credit of the same vendor that is already in the ledger; `net` is None if the ledger does not show it."""
+    """A credit of the same vendor that is already in the ledger; `net` is None if the ledger does not show it.
+
+    `total` is None for one that cannot be used; `trouble` then says why.
+    """
 
     id: str
     number: str
-    total: Money
+    total: Money | None
     issued: date | None
     net: Money | None = None
+    trouble: str = ""
+
+    @property
+    def day(self) -> date | None:
+        """Its issue date, None if the ledger does not show it."""
+        return self.issued
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +147,7 @@ def credit_duplicate(prepared: PreparedWrite, facts: CreditEntryFacts, policy: P
         return Unchecked("the credit has no number")
     for credit in facts.earlier:
         if normal_number(credit.number) == number:
-            said = f"this vendor's credit {clean(credit.number, 60)} for {credit.total}"
+            said = f"this vendor's credit {clean(credit.number, 60)} {amount_words(credit.total)}"
             return refuse("credit.duplicate", f"{said} is already in the ledger ({credit.id})")
     return None
 
@@ -155,6 +166,11 @@ def credit_similar(prepared: PreparedWrite, facts: CreditEntryFacts, policy: Pol
     return None
 
 
+def credit_unusable(prepared: PreparedWrite, facts: CreditEntryFacts, policy: Policy) -> Finding | None:
+    """A credit of this vendor that cannot be used may be the same credit."""
+    return others_unusable(facts.earlier, "credit", _issued(prepared), policy)
+
+
 class CreateCreditWrite(Write[CreditEntryFacts]):
     """`create_credit`."""
 
@@ -171,6 +187,7 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
         total_unchecked,
         credit_duplicate,
         credit_similar,
+        credit_unusable,
         currency_mismatch,
         vendor_archived,
         account_not_for_expenses,
@@ -338,6 +355,7 @@ def _sums(lines: list[dict[str, Any]], currency: str, *, inclusive: bool) -> Exp
 
 def _shown(credit: BillCreditMemo, prepared: PreparedWrite) -> Shown:
     """The amounts of a credit in the ledger; one without a currency is taken to be in the same one."""
+    require_usable(credit)
     currency = credit.currency_code or prepared.fields["currency"]
     total = ledger_money(credit.total_amount, currency, "total of a credit")
     return shown_amounts(total, None, None, credit.line_items)
@@ -364,13 +382,18 @@ def _draft(line: dict[str, Any]) -> CreditLineDraft:
 
 def _earlier(credit: BillCreditMemo, prepared: PreparedWrite) -> EarlierCredit:
     # If the ledger does not show the currency, the cautious assumption is that it is the same.
-    shown = _shown(credit, prepared)
+    shown, trouble = None, ""
+    try:
+        shown = _shown(credit, prepared)
+    except LedgerDataError as error:
+        trouble = error.message
     return EarlierCredit(
         id=credit.id,
         number=credit.document_number or "",
-        total=shown.total,
+        total=shown.total if shown else None,
         issued=credit.issue_date.date() if credit.issue_date else None,
-        net=shown.net,
+        net=shown.net if shown else None,
+        trouble=trouble,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import account_name, vendor_name
-from rutter_ap_server.reads.amounts import ledger_money
+from rutter_ap_server.reads.amounts import ledger_money, require_usable
 from rutter_ap_server.rutter.models.accounts import Account
 from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.rutter.models.vendors import Vendor
@@ -101,7 +101,8 @@ class AccountFact:
 
 
 def bill_fact(bill: Bill) -> BillFact:
-    """Facts of a bill. Raises `LedgerDataError` when its amounts cannot be used."""
+    """Facts of a bill. Raises `LedgerDataError` when it cannot be used."""
+    require_usable(bill)
     return BillFact(
         id=bill.id,
         number=clean(bill.document_number, NAME_CHARACTERS_MAX),
@@ -116,7 +117,8 @@ def bill_fact(bill: Bill) -> BillFact:
 
 
 def vendor_fact(vendor: Vendor) -> VendorFact:
-    """Facts of a vendor."""
+    """Facts of a vendor. Raises `LedgerDataError` when a part of it cannot be read."""
+    require_usable(vendor)
     addresses = [
         [a.type, a.address1, a.address2, a.address3, a.city, a.region, a.postal_code, a.country]
         for a in vendor.addresses
@@ -147,7 +149,8 @@ def vendor_fact(vendor: Vendor) -> VendorFact:
 
 
 def account_fact(account: Account) -> AccountFact:
-    """Facts of an account."""
+    """Facts of an account. Raises `LedgerDataError` when a part of it cannot be read."""
+    require_usable(account)
     return AccountFact(
         id=account.id,
         name=clean(account_name(account), NAME_CHARACTERS_MAX),
@@ -195,10 +198,15 @@ def bill_words(bill: BillFact) -> str:
 
 def links_of(bill: Bill) -> dict[str, Any]:
     """The balance due on a bill, and what settled it by payment or credit id; amounts as exact strings."""
+    require_usable(bill)
     linked: dict[str, Decimal] = {}
     for link in (*bill.linked_payments, *bill.linked_credit_memos):
         linked[link.id or ""] = linked.get(link.id or "", Decimal(0)) + link.allocated_amount
-    return {"due": f"{bill.amount_due:f}", "linked": {key: f"{amount:f}" for key, amount in sorted(linked.items())}}
+    currency = bill.currency_code
+    return {
+        "due": ledger_money(bill.amount_due, currency, "balance due").text,
+        "linked": {key: ledger_money(one, currency, "amount on the bill").text for key, one in sorted(linked.items())},
+    }
 
 
 def has_let_go(bill: Bill, was: dict[str, Any], source_id: str) -> bool:

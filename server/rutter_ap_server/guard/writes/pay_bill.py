@@ -43,6 +43,7 @@ from rutter_ap_server.guard.writes.pay_bill_facts import (
 )
 from rutter_ap_server.guard.writes.pay_bill_rules import RULES, PaymentFacts
 from rutter_ap_server.guard.writes.pay_bill_signals import SIGNALS, usual_payment
+from rutter_ap_server.guard.writes.sums_rules import amount_words
 from rutter_ap_server.guard.writes.wording import (
     NO_BANK_TRANSFER,
     Description,
@@ -57,7 +58,7 @@ from rutter_ap_server.guard.writes.wording import (
     payee_words,
     plain,
 )
-from rutter_ap_server.reads.amounts import ledger_money
+from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
 from rutter_ap_server.rutter.models.payments import AllocationDraft, BillPaymentCreate
 from rutter_ap_server.rutter.outcomes import WriteOutcome
 from rutter_ap_tools.errors import AssistantError
@@ -134,7 +135,7 @@ def _known(facts: Facts[PaymentFacts]) -> tuple[Row, ...]:
     """What helps to judge a payment: what the vendor was paid, when it changed, and the documents of the bill."""
     seen = facts.seen
     changed = seen.vendor.updated_at if seen.vendor else None
-    others = "; ".join(f"{one.id} for {one.total}, {clean(one.status, 30)}" for one in seen.other_bills)
+    others = "; ".join(f"{one.id} {amount_words(one.total)}, {clean(one.status, 30)}" for one in seen.other_bills)
     paid = "; ".join(f"{money} on {day or 'an unknown date'}" for money, day in seen.paid_on_bill)
     return (
         ("Usual payment", usual_payment(seen.earlier_payments, seen.bill.due.currency)),
@@ -153,6 +154,14 @@ def _follows(prepared: PreparedWrite, bill: BillFact) -> tuple[Row, ...]:
         return (NO_BANK_TRANSFER,)
     after = bill.due - money if money <= bill.due else Money.zero(bill.due.currency)
     return (("Balance of the bill", f"{bill.due} due now, {after} afterwards"), NO_BANK_TRANSFER)
+
+
+def _is_amount(shown: Decimal, money: Money) -> bool:
+    """Whether the ledger shows this amount, but for what a platform that computes in floats adds to it."""
+    try:
+        return ledger_money(shown, money.currency, "amount of a payment") == money
+    except LedgerDataError:
+        return False
 
 
 class PayBillWrite(Write[PaymentFacts]):
@@ -226,6 +235,7 @@ class PayBillWrite(Write[PaymentFacts]):
                 files=files,
                 today=company.clock.today(),
                 booked=booked,
+                unusable=past.unusable,
             ),
             binding={
                 "bill": bill.binding,
@@ -299,7 +309,7 @@ class PayBillWrite(Write[PaymentFacts]):
         fresh = [
             link
             for link in bill.linked_payments
-            if link.id and link.id not in before["payments"] and link.allocated_amount == prepared.money.amount
+            if link.id and link.id not in before["payments"] and _is_amount(link.allocated_amount, prepared.money)
         ]
         if expected_id is not None:
             fresh = [link for link in fresh if link.id == expected_id]

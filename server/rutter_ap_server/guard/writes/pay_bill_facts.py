@@ -9,7 +9,7 @@ from decimal import Decimal
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.writes.parties import BillFact
 from rutter_ap_server.guard.writes.pay_bill_rules import FileOnBill, OtherBill
-from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
+from rutter_ap_server.reads.amounts import LedgerDataError, SetAside, ledger_money, require_usable
 from rutter_ap_server.reads.history import HISTORY_PAGES_MAX, bills_of, open_credits
 from rutter_ap_server.rutter.filters import equal
 from rutter_ap_server.rutter.models.bills import Bill
@@ -23,28 +23,30 @@ _DEAD = ("void", "rejected")
 
 @dataclass(frozen=True, slots=True)
 class VendorPast:
-    """What a vendor was paid, and its open credits."""
+    """What a vendor was paid, and its open credits; `unusable` are credits whose remaining amount is not known."""
 
     open_credits: Money
     paid_before: bool = False
     earlier_payments: tuple[Money, ...] = ()
+    unusable: tuple[str, ...] = ()
 
 
 async def vendor_past(company: Company, vendor_id: str, currency: str) -> VendorPast:
     """The vendor's open credits in that currency, and every payment to it that is not void."""
-    owed = Money.total(
-        (
-            ledger_money(credit.remaining_amount, currency, "remaining credit")
-            for credit in await open_credits(company, vendor_id)
-            if credit.currency_code == currency
-        ),
-        currency,
-    )
+    owed, aside = Money.zero(currency), SetAside("Credit")
+    for credit in await open_credits(company, vendor_id):
+        try:
+            require_usable(credit)
+            if credit.currency_code == currency:
+                owed += ledger_money(credit.remaining_amount, currency, "remaining credit")
+        except LedgerDataError as error:
+            if credit.currency_code in (None, currency):
+                aside.add(credit, error)
     chosen = equal("vendor_id", vendor_id)
     walked = company.rutter.bill_payments.walk(filter=chosen, pages_max=HISTORY_PAGES_MAX)
-    payments = {p.id: p async for p in walked if p.status != "void"}
+    payments = {p.id: p async for p in walked if p.status != "void" and not p.trouble}
     amounts = tuple(paid for p in payments.values() if (paid := paid_amount(p)) is not None)
-    return VendorPast(owed, bool(payments), amounts)
+    return VendorPast(owed, bool(payments), amounts, tuple(aside.notes))
 
 
 def paid_amount(payment: BillPayment) -> Money | None:
@@ -66,7 +68,11 @@ async def bills_of_number(company: Company, bill: BillFact) -> tuple[OtherBill, 
     found = []
     for other in await bills_of(company, bill.vendor_id):
         if other.id != bill.id and other.status not in _DEAD and normal_number(other.document_number) == number:
-            total = ledger_money(other.total_amount, other.currency_code, "total of another bill")
+            try:
+                total: Money | None = ledger_money(other.total_amount, other.currency_code, "total of another bill")
+            except LedgerDataError:
+                # Its number alone makes it a duplicate.
+                total = None
             found.append(OtherBill(other.id, other.status, total))
     return tuple(sorted(found, key=lambda one: one.id))
 

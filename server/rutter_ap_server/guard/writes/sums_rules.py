@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import date, timedelta
 from typing import Protocol
 
 from rutter_ap_server.guard.policy import Policy
@@ -12,7 +13,7 @@ from rutter_ap_server.guard.writes.sums import ExpectedSums, TaxFact, is_same_am
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.money import Money
-from rutter_ap_tools.text import normal_number
+from rutter_ap_tools.text import clean, normal_number
 from rutter_ap_tools.wire import Record
 
 
@@ -33,7 +34,11 @@ class Earlier(Protocol):
     @property
     def number(self) -> str: ...
     @property
-    def total(self) -> Money: ...
+    def total(self) -> Money | None: ...
+    @property
+    def day(self) -> date | None: ...
+    @property
+    def trouble(self) -> str: ...
     @property
     def net(self) -> Money | None: ...
 
@@ -51,6 +56,22 @@ def alike_ids(
         for one in earlier
         if is_same_amount(ours, total, one.total, one.net) or normal_number(one.number) in wanted
     )
+
+
+def others_unusable(others: Iterable[Earlier], kind: str, day: date | None, policy: Policy) -> Finding | None:
+    """Another document of about this day that cannot be used may be this one: nobody can compare the two."""
+    near = timedelta(days=policy.rules.similar_days)
+    alike = [one for one in others if one.trouble and (None in (day, one.day) or abs(one.day - day) <= near)]  # type: ignore[operator]
+    if not alike:
+        return None
+    more = f" and {len(alike) - 1} more" if len(alike) > 1 else ""
+    words = f"{kind} {clean(alike[0].number, 60) or alike[0].id} of this vendor{more} cannot be compared with this one"
+    return ask("ledger.unusable", f"{words}: {alike[0].trouble}")
+
+
+def amount_words(total: Money | None) -> str:
+    """The amount of another document, or that it cannot be read."""
+    return f"for {total}" if total is not None else "for an amount that cannot be read"
 
 
 def kind_of(prepared: PreparedWrite) -> str:

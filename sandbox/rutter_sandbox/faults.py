@@ -31,8 +31,9 @@ _STATUSES_AFTER = {f"status_{status}_after_commit": status for status in (500, 5
 _BODIES = frozenset({"malformed_json", "truncated_json", "html"})
 # Carried out deeper down, where lists, jobs and webhooks are made.
 _LISTS_AND_JOBS = frozenset({"repeated_cursor", "stale_read", "job_never_ends", "job_fails"})
+_TEXTS = frozenset({"tidied_texts"})
 _WEBHOOKS = frozenset({"duplicate_webhooks", "reordered_webhooks"})
-_DEEP = _LISTS_AND_JOBS | _WEBHOOKS
+_DEEP = _LISTS_AND_JOBS | _TEXTS | _WEBHOOKS
 NAMES = tuple(sorted(ON_THE_SOCKET | set(_STATUSES_BEFORE) | set(_STATUSES_AFTER) | _BODIES | _DEEP))
 
 _WHOLE = 1_000_000

@@ -75,8 +75,9 @@ async def ask(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
     """The structured answer of a tool that does not fail."""
     answer = await client.call_tool(tool, arguments)
     assert not answer.is_error, answer.content
-    assert answer.structured_content is not None
-    return answer.structured_content
+    found: dict[str, Any] | None = answer.structured_content
+    assert found is not None
+    return found
 
 
 async def refused(client: Client, tool: str, **arguments: Any) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from rutter_ap_server.guard import batches, journal
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes.base import Write, refuse
-from rutter_ap_server.guard.writes.sums_rules import booked_differently
+from rutter_ap_server.guard.writes.sums_rules import what_was_kept
 from rutter_ap_server.store.canonical import canonical
 from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.proposals import Proposal
@@ -96,13 +96,13 @@ class Settler:
 
 
 def _note_difference(tx: Tx, proposal_id: str, record: Record) -> None:
-    """Adds to the findings what the ledger booked differently; what was judged and released stays as it was."""
-    found = booked_differently(record)
-    if found is not None:
+    """Adds to the findings what the ledger booked or keeps otherwise; what was judged and released stays as it was."""
+    found = what_was_kept(record)
+    if found:
         current = journal.get(tx, proposal_id)
         tx.proposals.update_judgement(
             proposal_id,
-            findings=(found, *current.findings),
+            findings=(*found, *current.findings),
             verdict=current.verdict,
             needed=current.approvals_needed,
             fingerprint=current.fingerprint,

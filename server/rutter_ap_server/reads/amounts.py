@@ -58,6 +58,14 @@ def _nearest(amount: Decimal, currency: str) -> Money | None:
     return rounded if residue * 2 * 10**digits < 1 else None
 
 
+def is_amount(shown: Decimal | None, money: Money) -> bool:
+    """Whether the ledger shows this amount, but for what a platform that computes in floats adds to it."""
+    try:
+        return ledger_money(shown, money.currency, "amount") == money
+    except LedgerDataError:
+        return False
+
+
 def require_usable(record: Record) -> None:
     """Raises `LedgerDataError` for a record with fields that cannot be read: what it really says is not known."""
     if record.trouble:

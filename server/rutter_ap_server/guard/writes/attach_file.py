@@ -31,6 +31,7 @@ from rutter_ap_server.guard.writes.base import (
     refuse,
 )
 from rutter_ap_server.guard.writes.parties import BillFact, bill_fact, bill_texts, bill_words
+from rutter_ap_server.guard.writes.readback import Sent, differences, with_differences
 from rutter_ap_server.guard.writes.wording import (
     Description,
     Fields,
@@ -205,9 +206,7 @@ class AttachFileWrite(Write[AttachmentFacts]):
     async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
         """A single new file with that name on the bill."""
         attached = await company.rutter.attachments.list(prepared.fields["bill_id"])
-        fresh = [
-            a for a in attached if a.id not in before["attachments"] and a.file_name == prepared.fields["file_name"]
-        ]
+        fresh = [a for a in attached if a.id not in before["attachments"] and _name(a, prepared).is_shown]
         return _record(fresh, prepared)
 
     def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
@@ -225,10 +224,15 @@ async def _vendor(company: Company, vendor_id: str | None) -> str:
 def _record(found: Sequence[Attachment], prepared: PreparedWrite) -> Record | None:
     if len(found) != 1:
         return None
-    return Record(
+    record = Record(
         kind="attachment",
         id=found[0].id,
         bill_id=prepared.fields["bill_id"],
         file_name=prepared.fields["file_name"],
         sha256=prepared.fields["sha256"],
     )
+    return with_differences(record, differences([_name(found[0], prepared)]))
+
+
+def _name(attached: Attachment, prepared: PreparedWrite) -> Sent:
+    return Sent("file name", prepared.fields["file_name"], attached.file_name, "file")

@@ -51,9 +51,9 @@ class Repeats(Enum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Touched:
-    """Something only one write at a time may touch. `id` is Rutter's id; for a list it is the vendor's, or empty."""
+    """Something only one write at a time may touch. a list by its vendor's id, the vendors by a name."""
 
-    kind: Literal["bill", "credit", "payment", "bills_of_vendor", "credits_of_vendor", "vendors"]
+    kind: Literal["bill", "credit", "payment", "vendor", "bills_of_vendor", "credits_of_vendor", "vendors"]
     id: str
 
 

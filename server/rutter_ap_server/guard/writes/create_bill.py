@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -23,6 +24,7 @@ from rutter_ap_server.guard.writes.base import (
 )
 from rutter_ap_server.guard.writes.create_bill_rules import NO_DATE, RULES, BillFacts, EarlierBill
 from rutter_ap_server.guard.writes.parties import NAME_CHARACTERS_MAX, account_fact, midnight, read_vendor
+from rutter_ap_server.guard.writes.readback import Difference, Sent, differences, same_day, with_differences
 from rutter_ap_server.guard.writes.sums import (
     Shown,
     difference_from_released,
@@ -58,6 +60,7 @@ from rutter_ap_server.rutter.models.bills import (
     Bill,
     BillCreate,
     BillCreateExtras,
+    BillLine,
     BillLineDraft,
     LineItemDraft,
     RefDraft,
@@ -230,23 +233,22 @@ class CreateBillWrite(Write[BillFacts]):
         bill = await company.rutter.bills.get(sent.id)
         if bill.vendor_id != prepared.vendor_id or bill.currency_code != prepared.fields["currency"]:
             return None
-        return bill_record(bill, prepared)
+        return _created(bill, prepared)
 
     async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
         """A single new bill of this vendor with this number and issue date, at an amount that tax can explain."""
         assert prepared.vendor_id is not None
-        wanted = normal_number(prepared.fields["document_number"])
+        wanted = prepared.fields["document_number"]
         fresh = [
             bill
             for bill in await bills_of(company, prepared.vendor_id)
             if bill.id not in before["bills"]
-            and normal_number(bill.document_number) == wanted
-            and bill.issue_date is not None
-            and bill.issue_date.date() == date.fromisoformat(prepared.fields["issue_date"])
+            and is_number(wanted, bill.document_number)
+            and same_day(bill.issue_date, prepared.fields["issue_date"])
             and bill.currency_code == prepared.fields["currency"]
             and _may_be(bill, prepared)
         ]
-        return bill_record(fresh[0], prepared) if len(fresh) == 1 else None
+        return _created(fresh[0], prepared) if len(fresh) == 1 else None
 
     async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
         """The outcome of Rutter's job."""
@@ -355,10 +357,47 @@ def shown_of(bill: Bill) -> Shown:
 
 def _may_be(bill: Bill, prepared: PreparedWrite) -> bool:
     """Whether a new bill can be the one that was sent. Under its own number, it can be: tax adds any amount to it."""
-    shown = shown_of(bill)
+    try:
+        shown = shown_of(bill)
+    except LedgerDataError:
+        return False
     lines = sum((Decimal(line["amount"]) for line in prepared.fields["lines"]), Decimal(0))
     named = bool(normal_number(prepared.fields["document_number"]))
     return may_be_booked_as(prepared, shown) or (named and shown.total.amount >= lines)
+
+
+def is_number(sent: str, shown: str | None) -> bool:
+    """Whether the ledger shows that document number, in any spelling, or as much of it as platforms keep."""
+    return normal_number(sent) == normal_number(shown) or Sent("number", sent, shown, "number").is_shown
+
+
+def _created(bill: Bill, prepared: PreparedWrite) -> Record:
+    """What the ledger made of a new bill."""
+    fields = prepared.fields
+    found = differences(
+        (
+            Sent("number", fields["document_number"], bill.document_number, "number"),
+            Sent("memo", fields["memo"], bill.memo),
+            *described(fields["lines"], bill.line_items),
+        )
+    )
+    for name, shown in (("issue", bill.issue_date), ("due", bill.due_date)):
+        day = fields[f"{name}_date"]
+        if day and not same_day(shown, day):
+            found.append(Difference(f"its {name} date is {shown.date() if shown else 'not shown'}, not {day}", False))
+    return with_differences(bill_record(bill, prepared), found)
+
+
+def described(lines: Sequence[Mapping[str, Any]], shown: Sequence[BillLine]) -> list[Sent]:
+    """The descriptions of lines that were sent, if the ledger shows as many lines."""
+    if len(lines) != len(shown):
+        return []
+    pairs_of = enumerate(zip(lines, shown, strict=True), start=1)
+    return [
+        Sent(f"description of line {number}", line["description"], one.description)
+        for number, (line, one) in pairs_of
+        if line.get("description")
+    ]
 
 
 def bill_record(bill: Bill, prepared: PreparedWrite) -> Record:

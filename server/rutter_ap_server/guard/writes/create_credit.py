@@ -26,7 +26,7 @@ from rutter_ap_server.guard.writes.base import (
     approve,
     refuse,
 )
-from rutter_ap_server.guard.writes.create_bill import prepared_line
+from rutter_ap_server.guard.writes.create_bill import described, is_number, prepared_line
 from rutter_ap_server.guard.writes.document_rules import (
     account_not_for_expenses,
     amount_not_positive,
@@ -41,6 +41,7 @@ from rutter_ap_server.guard.writes.parties import (
     midnight,
     read_vendor,
 )
+from rutter_ap_server.guard.writes.readback import Sent, differences, same_day, with_differences
 from rutter_ap_server.guard.writes.sums import (
     ExpectedSums,
     Shown,
@@ -308,7 +309,7 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
     ) -> Record | None:
         """Posted means that the ledger shows the credit, with this vendor, currency and date; tax may be added."""
         credit = await company.rutter.bill_credit_memos.get(sent.id)
-        return _record(credit, prepared) if _is_it(credit, prepared) else None
+        return _record(credit, prepared) if _is_it(credit, prepared, any_number=True) else None
 
     async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
         """A single new credit of this vendor with this number, issue date and amount."""
@@ -316,8 +317,8 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
             credit
             for credit in await _credits_of(company, prepared.fields["vendor_id"])
             if credit.id not in before["credits"]
-            and _is_it(credit, prepared)
-            and may_be_booked_as(prepared, _shown(credit, prepared))
+            and _is_it(credit, prepared, any_number=False)
+            and _may_be(credit, prepared)
         ]
         return _record(fresh[0], prepared) if len(fresh) == 1 else None
 
@@ -333,18 +334,25 @@ async def _credits_of(company: Company, vendor_id: str) -> list[BillCreditMemo]:
     return list(found.values())
 
 
-def _is_it(credit: BillCreditMemo, prepared: PreparedWrite) -> bool:
-    """Whether a credit is the one that was to be created.
+def _may_be(credit: BillCreditMemo, prepared: PreparedWrite) -> bool:
+    try:
+        return may_be_booked_as(prepared, _shown(credit, prepared))
+    except LedgerDataError:
+        return False
+
+
+def _is_it(credit: BillCreditMemo, prepared: PreparedWrite, *, any_number: bool) -> bool:
+    """Whether a credit is the one that was to be created; `any_number` where Rutter named its id.
 
     A number or currency that the ledger does not show is ignored: not every platform keeps them (Rutter docs: Bill
     Credit Memos).
     """
+    number = prepared.fields["document_number"]
     return (
         credit.vendor_id == prepared.fields["vendor_id"]
         and credit.currency_code in (None, prepared.fields["currency"])
-        and credit.issue_date is not None
-        and credit.issue_date.date() == _issued(prepared)
-        and normal_number(credit.document_number) in ("", normal_number(prepared.fields["document_number"]))
+        and same_day(credit.issue_date, prepared.fields["issue_date"])
+        and (any_number or not credit.document_number or is_number(number, credit.document_number))
     )
 
 
@@ -400,7 +408,8 @@ def _earlier(credit: BillCreditMemo, prepared: PreparedWrite) -> EarlierCredit:
 def _record(credit: BillCreditMemo, prepared: PreparedWrite) -> Record:
     total = _shown(credit, prepared).total
     taxes = [line.tax_amount for line in credit.line_items if line.tax_amount is not None]
-    return Record(
+    fields = prepared.fields
+    record = Record(
         kind="bill_credit_memo",
         id=credit.id,
         document_number=clean(credit.document_number, 100) or None,
@@ -409,3 +418,9 @@ def _record(credit: BillCreditMemo, prepared: PreparedWrite) -> Record:
         expected=MoneyShape.of(prepared.money) if prepared.money is not None else None,
         difference=difference_from_released(prepared, total, sum(taxes, Decimal(0))),
     )
+    texts = (
+        Sent("number", fields["document_number"], credit.document_number, "number"),
+        Sent("memo", fields["memo"], credit.memo),
+        *described(fields["lines"], credit.line_items),
+    )
+    return with_differences(record, differences(texts))

@@ -43,6 +43,7 @@ from rutter_ap_server.guard.writes.pay_bill_facts import (
 )
 from rutter_ap_server.guard.writes.pay_bill_rules import RULES, PaymentFacts
 from rutter_ap_server.guard.writes.pay_bill_signals import SIGNALS, usual_payment
+from rutter_ap_server.guard.writes.readback import Sent, differences, with_differences
 from rutter_ap_server.guard.writes.sums_rules import amount_words
 from rutter_ap_server.guard.writes.wording import (
     NO_BANK_TRANSFER,
@@ -58,7 +59,7 @@ from rutter_ap_server.guard.writes.wording import (
     payee_words,
     plain,
 )
-from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
+from rutter_ap_server.reads.amounts import is_amount, ledger_money
 from rutter_ap_server.rutter.models.payments import AllocationDraft, BillPaymentCreate
 from rutter_ap_server.rutter.outcomes import WriteOutcome
 from rutter_ap_tools.errors import AssistantError
@@ -154,14 +155,6 @@ def _follows(prepared: PreparedWrite, bill: BillFact) -> tuple[Row, ...]:
         return (NO_BANK_TRANSFER,)
     after = bill.due - money if money <= bill.due else Money.zero(bill.due.currency)
     return (("Balance of the bill", f"{bill.due} due now, {after} afterwards"), NO_BANK_TRANSFER)
-
-
-def _is_amount(shown: Decimal, money: Money) -> bool:
-    """Whether the ledger shows this amount, but for what a platform that computes in floats adds to it."""
-    try:
-        return ledger_money(shown, money.currency, "amount of a payment") == money
-    except LedgerDataError:
-        return False
 
 
 class PayBillWrite(Write[PaymentFacts]):
@@ -309,7 +302,7 @@ class PayBillWrite(Write[PaymentFacts]):
         fresh = [
             link
             for link in bill.linked_payments
-            if link.id and link.id not in before["payments"] and _is_amount(link.allocated_amount, prepared.money)
+            if link.id and link.id not in before["payments"] and is_amount(link.allocated_amount, prepared.money)
         ]
         if expected_id is not None:
             fresh = [link for link in fresh if link.id == expected_id]
@@ -319,7 +312,7 @@ class PayBillWrite(Write[PaymentFacts]):
         if payment.account_id not in (None, prepared.fields["account_id"]):
             return None
         due = ledger_money(bill.amount_due, bill.currency_code, "balance due")
-        return Record(
+        record = Record(
             kind="bill_payment",
             id=payment.id,
             vendor=Named(id=prepared.vendor_id, name=prepared.vendor_name) if prepared.vendor_id else None,
@@ -328,6 +321,8 @@ class PayBillWrite(Write[PaymentFacts]):
             bill_due=MoneyShape.of(due),
             bill_status=bill.status,
         )
+        memo = Sent("memo", prepared.fields["memo"], payment.memo)
+        return with_differences(record, differences([memo]))
 
     async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
         """The outcome of Rutter's job."""

@@ -8,10 +8,10 @@ from typing import Protocol
 
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
-from rutter_ap_server.guard.writes.base import approve, ask, refuse
+from rutter_ap_server.guard.writes.base import approve, ask, finding, refuse
 from rutter_ap_server.guard.writes.sums import ExpectedSums, TaxFact, is_same_amount, total_of
 from rutter_ap_server.store.engine import Tx
-from rutter_ap_tools.findings import Finding
+from rutter_ap_tools.findings import Finding, Severity
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.text import clean, normal_number
 from rutter_ap_tools.wire import Record
@@ -122,11 +122,17 @@ def total_unchecked(prepared: PreparedWrite, facts: SumFacts, policy: Policy) ->
     return ask(f"{kind_of(prepared)}.total_unchecked", words)
 
 
-def booked_differently(record: Record) -> Finding | None:
-    """What a posted write says when the ledger did not book what was released."""
-    if record.difference is None:
-        return None
-    return approve(f"{'bill' if record.kind == 'bill' else 'credit'}.booked_differently", record.difference)
+def what_was_kept(record: Record) -> tuple[Finding, ...]:
+    """What a posted write says when the ledger did not book what was released, or keeps its texts otherwise."""
+    found = []
+    if record.difference is not None:
+        code = f"{'bill' if record.kind == 'bill' else 'credit'}.booked_differently"
+        found.append(approve(code, record.difference))
+    if record.text_difference is not None:
+        found.append(ask("text.differs", record.text_difference))
+    if record.tidied is not None:
+        found.append(finding("text.tidied", Severity.ALLOW, record.tidied))
+    return tuple(found)
 
 
 def remember_booking(tx: Tx, prepared: PreparedWrite, record: Record) -> None:

@@ -45,6 +45,8 @@ class Directory:
         self._clock = clock
         self._lists: dict[str, CachedList] = {}
         self._closed: tuple[datetime, date | None] | None = None
+        # Vendors with more documents of a kind than can be read, by that kind's plural and their id.
+        self.large: set[tuple[str, str]] = set()
 
     async def vendors(self, *, refresh: bool = False) -> dict[str, Vendor]:
         """Every vendor by id. Raises `WalkTooLong` when there are too many."""

@@ -134,7 +134,9 @@ def _alike_bill(bill: Owed) -> AlikeBill:
 _RECENT_DAYS = 90
 _RECENT_PAGES_MAX = 10
 _TOO_MANY = "There are more unpaid bills than can be read; filter by vendor."
+_TOO_MANY_OF_VENDOR = "This vendor has more unpaid bills than can be read; list_bills with due_to shows them in parts."
 _NO_RECENT = "There are too many paid bills to compare with; possible duplicates cover unpaid bills only."
+_SOME_CREDITS = "There are more credits than can be read; open credits are those among the 10,000 entered last."
 _NO_CREDITS = "Open credits could not be read."
 
 
@@ -193,7 +195,7 @@ async def read_payables(company: Company, vendor_id: str | None) -> Payables:
                     found.keep(bill)
         except WalkTooLong:
             found.complete = False
-            found.notes.append(_TOO_MANY)
+            found.notes.append(_TOO_MANY_OF_VENDOR if vendor_id else _TOO_MANY)
     if abilities_of(company.platform).support("bill_credit_memos", "read") is not Support.NO:
         await _read_credits(company, vendor_id, found)
     return found
@@ -212,7 +214,7 @@ async def _read_everything(company: Company, vendor_id: str | None, found: Payab
                 found.bills.pop(bill.id, None)
     except WalkTooLong:
         found.complete = False
-        found.notes.append(_TOO_MANY)
+        found.notes.append(_TOO_MANY_OF_VENDOR if vendor_id else _TOO_MANY)
 
 
 async def _read_recent(company: Company, vendor_id: str | None, found: Payables) -> None:
@@ -228,7 +230,9 @@ async def _read_recent(company: Company, vendor_id: str | None, found: Payables)
 
 async def _read_credits(company: Company, vendor_id: str | None, found: Payables) -> None:
     try:
-        for credit in await open_credits(company, vendor_id):
+        history = await open_credits(company, vendor_id)
+        found.notes += [] if history.whole else [_SOME_CREDITS]
+        for credit in history.records:
             try:
                 require_usable(credit)
                 remaining = ledger_money(credit.remaining_amount, credit.currency_code, "remaining credit")

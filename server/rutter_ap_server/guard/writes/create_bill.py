@@ -54,7 +54,7 @@ from rutter_ap_server.guard.writes.wording import (
     plain,
 )
 from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money, require_usable
-from rutter_ap_server.reads.history import bills_of
+from rutter_ap_server.reads.history import History, bills_to_compare
 from rutter_ap_server.rutter.models.base import given
 from rutter_ap_server.rutter.models.bills import (
     Bill,
@@ -149,16 +149,15 @@ class CreateBillWrite(Write[BillFacts]):
         vendor = await read_vendor(company, prepared.fields["vendor_id"])
         named = {line["account"] for line in prepared.fields["lines"] if line["account"]}
         accounts = [account_fact(await company.rutter.accounts.get(account_id)) for account_id in sorted(named)]
-        earlier = [
-            earlier_bill(bill) for bill in await bills_of(company, vendor.id) if bill.status not in ("void", "rejected")
-        ]
         fields = prepared.fields
+        history = await _others(company, prepared)
+        earlier = [earlier_bill(bill) for bill in history.records if bill.status not in ("void", "rejected")]
         owed_on = fields["accounts_payable_account"]
         payable = account_fact(await company.rutter.accounts.get(owed_on)) if owed_on else None
         inclusive = fields.get("tax_inclusive", False)
         sums, rates = await read_sums(fields["lines"], fields["currency"], company, inclusive=inclusive)
         return Gathered(
-            seen=BillFacts(vendor, tuple(accounts), tuple(earlier), payable, sums, rates),
+            seen=BillFacts(vendor, tuple(accounts), tuple(earlier), payable, sums, rates, history.doubt, history.sure),
             binding={
                 "vendor": vendor.binding,
                 "accounts": [a.binding for a in (*accounts, *((payable,) if payable else ()))],
@@ -237,11 +236,10 @@ class CreateBillWrite(Write[BillFacts]):
 
     async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
         """A single new bill of this vendor with this number and issue date, at an amount that tax can explain."""
-        assert prepared.vendor_id is not None
         wanted = prepared.fields["document_number"]
         fresh = [
             bill
-            for bill in await bills_of(company, prepared.vendor_id)
+            for bill in (await _others(company, prepared)).records
             if bill.id not in before["bills"]
             and is_number(wanted, bill.document_number)
             and same_day(bill.issue_date, prepared.fields["issue_date"])
@@ -364,6 +362,13 @@ def _may_be(bill: Bill, prepared: PreparedWrite) -> bool:
     lines = sum((Decimal(line["amount"]) for line in prepared.fields["lines"]), Decimal(0))
     named = bool(normal_number(prepared.fields["document_number"]))
     return may_be_booked_as(prepared, shown) or (named and shown.total.amount >= lines)
+
+
+async def _others(company: Company, prepared: PreparedWrite) -> History[Bill]:
+    """The vendor's bills that may be the new one, before it was written and afterwards."""
+    fields = prepared.fields
+    day = date.fromisoformat(fields["issue_date"])
+    return await bills_to_compare(company, fields["vendor_id"], [fields["document_number"]], day)
 
 
 def is_number(sent: str, shown: str | None) -> bool:

@@ -63,6 +63,8 @@ class BillFacts:
     payable_account: AccountFact | None
     sums: ExpectedSums | None = None
     rates: tuple[TaxFact, ...] = ()
+    doubt: str = ""
+    sure: bool = True
 
 
 def bill_duplicate(prepared: PreparedWrite, facts: BillFacts, policy: Policy) -> Finding | Unchecked | None:
@@ -95,9 +97,9 @@ def bill_similar(prepared: PreparedWrite, facts: BillFacts, policy: Policy) -> F
     return None
 
 
-def bill_unusable(prepared: PreparedWrite, facts: BillFacts, policy: Policy) -> Finding | None:
+def bill_unusable(prepared: PreparedWrite, facts: BillFacts, policy: Policy) -> Finding | Unchecked | None:
     """A bill of this vendor that cannot be used may be the same bill."""
-    return others_unusable(facts.earlier, "bill", date.fromisoformat(prepared.fields["issue_date"]), policy)
+    return others_unusable(facts.earlier, "bill", date.fromisoformat(prepared.fields["issue_date"]), facts, policy)
 
 
 def account_not_payable(prepared: PreparedWrite, facts: BillFacts, policy: Policy) -> Finding | None:

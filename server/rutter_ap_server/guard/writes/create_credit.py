@@ -81,8 +81,7 @@ from rutter_ap_server.guard.writes.wording import (
     plain,
 )
 from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money, require_usable
-from rutter_ap_server.reads.history import HISTORY_PAGES_MAX
-from rutter_ap_server.rutter.filters import equal
+from rutter_ap_server.reads.history import History, credits_to_compare
 from rutter_ap_server.rutter.models.base import given
 from rutter_ap_server.rutter.models.credits import (
     BillCreditMemo,
@@ -135,6 +134,8 @@ class CreditEntryFacts:
     earlier: tuple[EarlierCredit, ...]
     sums: ExpectedSums | None = None
     rates: tuple[TaxFact, ...] = ()
+    doubt: str = ""
+    sure: bool = True
 
 
 def _issued(prepared: PreparedWrite) -> date:
@@ -167,9 +168,9 @@ def credit_similar(prepared: PreparedWrite, facts: CreditEntryFacts, policy: Pol
     return None
 
 
-def credit_unusable(prepared: PreparedWrite, facts: CreditEntryFacts, policy: Policy) -> Finding | None:
+def credit_unusable(prepared: PreparedWrite, facts: CreditEntryFacts, policy: Policy) -> Finding | Unchecked | None:
     """A credit of this vendor that cannot be used may be the same credit."""
-    return others_unusable(facts.earlier, "credit", _issued(prepared), policy)
+    return others_unusable(facts.earlier, "credit", _issued(prepared), facts, policy)
 
 
 class CreateCreditWrite(Write[CreditEntryFacts]):
@@ -242,12 +243,13 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
         vendor = await read_vendor(company, prepared.fields["vendor_id"])
         named = {line["account"] for line in prepared.fields["lines"] if line["account"]}
         accounts = tuple([account_fact(await company.rutter.accounts.get(one)) for one in sorted(named)])
-        earlier = [credit for credit in await _credits_of(company, vendor.id) if credit.status not in _DEAD]
+        history = await _others(company, prepared)
+        earlier = [credit for credit in history.records if credit.status not in _DEAD]
         fields = prepared.fields
         sums = _sums(fields["lines"], fields["currency"], inclusive=fields.get("tax_inclusive", False))
         others = tuple(_earlier(credit, prepared) for credit in earlier)
         return Gathered(
-            seen=CreditEntryFacts(vendor, accounts, others, sums),
+            seen=CreditEntryFacts(vendor, accounts, others, sums, (), history.doubt, history.sure),
             binding={
                 "vendor": vendor.binding,
                 "accounts": [account.binding for account in accounts],
@@ -315,7 +317,7 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
         """A single new credit of this vendor with this number, issue date and amount."""
         fresh = [
             credit
-            for credit in await _credits_of(company, prepared.fields["vendor_id"])
+            for credit in (await _others(company, prepared)).records
             if credit.id not in before["credits"]
             and _is_it(credit, prepared, any_number=False)
             and _may_be(credit, prepared)
@@ -327,11 +329,10 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
         return await company.rutter.bill_credit_memos.outcome(job_id)
 
 
-async def _credits_of(company: Company, vendor_id: str) -> list[BillCreditMemo]:
-    """Every credit of one vendor, used up or not."""
-    chosen = equal("vendor_id", vendor_id)
-    found = {c.id: c async for c in company.rutter.bill_credit_memos.walk(filter=chosen, pages_max=HISTORY_PAGES_MAX)}
-    return list(found.values())
+async def _others(company: Company, prepared: PreparedWrite) -> History[BillCreditMemo]:
+    """The vendor's credits that may be the new one, used up or not, before it was written and afterwards."""
+    fields = prepared.fields
+    return await credits_to_compare(company, fields["vendor_id"], [fields["document_number"]], _issued(prepared))
 
 
 def _may_be(credit: BillCreditMemo, prepared: PreparedWrite) -> bool:

@@ -26,7 +26,8 @@ from rutter_ap_server.guard.writes.pay_bill_facts import paid_on
 from rutter_ap_server.guard.writes.payment_run_words import describe_run
 from rutter_ap_server.guard.writes.wording import Description
 from rutter_ap_server.reads.amounts import LedgerDataError
-from rutter_ap_server.rutter.filters import equal
+from rutter_ap_server.rutter.errors import WalkTooLong
+from rutter_ap_server.rutter.filters import Filter, equal
 from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.rutter.platforms import ignores_filters
 from rutter_ap_tools.errors import AssistantError, BadInput
@@ -118,8 +119,11 @@ async def _asked_for(request: ProposePaymentRun, company: Company) -> AsyncItera
         chosen = equal("status", status) if status else None
         if status and vendor_id:
             chosen = equal("status", status) & equal("vendor_id", vendor_id)
-        async for bill in company.rutter.bills.walk(filter=chosen, pages_max=_PAGES_MAX):
-            found[bill.id] = bill
+        try:
+            async for bill in company.rutter.bills.walk(filter=chosen, pages_max=_PAGES_MAX):
+                found[bill.id] = bill
+        except WalkTooLong:
+            found |= await _due_first(company, chosen, due_to)
     due = [
         bill
         for bill in found.values()
@@ -131,6 +135,22 @@ async def _asked_for(request: ProposePaymentRun, company: Company) -> AsyncItera
     latest = datetime.max.replace(tzinfo=UTC)
     for bill in sorted(due, key=lambda bill: (bill.due_date or latest, bill.id)):
         yield bill
+
+
+async def _due_first(company: Company, chosen: Filter | None, due_to: date) -> dict[str, Bill]:
+    """The bills due up to that day, of more than can be read. Raises `WalkTooLong` if these are too many as well."""
+    found: dict[str, Bill] = {}
+    try:
+        async for bill in company.rutter.bills.walk(filter=chosen, sort="due_date ASC", pages_max=_PAGES_MAX):
+            if bill.due_date is not None and bill.due_date.date() > due_to:
+                break
+            found[bill.id] = bill
+    except WalkTooLong:
+        raise WalkTooLong(
+            "more bills are due by then than can be read",
+            next_step="Pass an earlier due_to, a vendor, or the bills themselves in bill_ids. Nothing was written.",
+        ) from None
+    return found
 
 
 async def _vendors(company: Company, bills: Sequence[Bill]) -> CachedList:

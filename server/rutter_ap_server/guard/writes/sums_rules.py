@@ -8,7 +8,7 @@ from typing import Protocol
 
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
-from rutter_ap_server.guard.writes.base import approve, ask, finding, refuse
+from rutter_ap_server.guard.writes.base import Unchecked, approve, ask, finding, refuse
 from rutter_ap_server.guard.writes.sums import ExpectedSums, TaxFact, is_same_amount, total_of
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_tools.findings import Finding, Severity
@@ -24,6 +24,15 @@ class SumFacts(Protocol):
     def sums(self) -> ExpectedSums | None: ...
     @property
     def rates(self) -> tuple[TaxFact, ...]: ...
+
+
+class Compared(Protocol):
+    """Whether every other document was read: `doubt` says why not, and `sure` if those that may be alike were."""
+
+    @property
+    def doubt(self) -> str: ...
+    @property
+    def sure(self) -> bool: ...
 
 
 class Earlier(Protocol):
@@ -58,10 +67,16 @@ def alike_ids(
     )
 
 
-def others_unusable(others: Iterable[Earlier], kind: str, day: date | None, policy: Policy) -> Finding | None:
-    """Another document of about this day that cannot be used may be this one: nobody can compare the two."""
+def others_unusable(
+    others: Iterable[Earlier], kind: str, day: date | None, facts: Compared, policy: Policy
+) -> Finding | Unchecked | None:
+    """Another document of about this day that cannot be used or read may be this one: nobody can compare the two."""
     near = timedelta(days=policy.rules.similar_days)
     alike = [one for one in others if one.trouble and (None in (day, one.day) or abs(one.day - day) <= near)]  # type: ignore[operator]
+    if not alike and facts.doubt:
+        if not facts.sure:
+            return ask("ledger.unusable", f"{facts.doubt}, so not every {kind} was compared with this one")
+        return Unchecked(f"{facts.doubt}; those with this number, unpaid or of about this day were compared")
     if not alike:
         return None
     more = f" and {len(alike) - 1} more" if len(alike) > 1 else ""

@@ -57,7 +57,7 @@ from rutter_ap_server.guard.writes.wording import (
     plain,
 )
 from rutter_ap_server.reads.amounts import is_amount, ledger_money
-from rutter_ap_server.reads.history import bills_of
+from rutter_ap_server.reads.history import History, bills_to_compare
 from rutter_ap_server.rutter.models.base import given
 from rutter_ap_server.rutter.models.bills import Bill, BillLine, BillUpdate
 from rutter_ap_server.rutter.outcomes import WriteOutcome
@@ -170,8 +170,12 @@ class UpdateBillWrite(Write[ChangeFacts]):
         vendor = await read_vendor(company, bill.vendor_id) if bill.vendor_id else None
         named = {line["account"] for line in changes.get("lines", ()) if line["account"]}
         accounts = tuple([account_fact(await company.rutter.accounts.get(one)) for one in sorted(named)])
-        found = await bills_of(company, bill.vendor_id) if bill.vendor_id else []
-        others = tuple(earlier_bill(one) for one in found if one.id != bill.id and one.status not in _DEAD)
+        day = day_of(prepared, "issue_date") or bill.issued
+        numbers = [raw.document_number, changes.get("document_number")]
+        history: History[Bill] = History([])
+        if bill.vendor_id:
+            history = await bills_to_compare(company, bill.vendor_id, numbers, day)
+        others = tuple(earlier_bill(one) for one in history.records if one.id != bill.id and one.status not in _DEAD)
         inclusive = prepared.fields.get("tax_inclusive", False)
         summed = await _sums(raw, changes["lines"], company, inclusive=inclusive) if "lines" in changes else None
         sums, rates = summed or (None, ())
@@ -187,6 +191,8 @@ class UpdateBillWrite(Write[ChangeFacts]):
                 sums=sums,
                 rates=rates,
                 now=_now(raw, changes),
+                doubt=history.doubt,
+                sure=history.sure,
             ),
             binding={
                 "bill": bill.binding,

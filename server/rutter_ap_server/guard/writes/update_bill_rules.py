@@ -8,7 +8,7 @@ from typing import Any
 
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
-from rutter_ap_server.guard.writes.base import Rule, approve, ask, refuse
+from rutter_ap_server.guard.writes.base import Rule, Unchecked, approve, ask, refuse
 from rutter_ap_server.guard.writes.create_bill_rules import EarlierBill
 from rutter_ap_server.guard.writes.document_rules import EXPENSE_TYPES
 from rutter_ap_server.guard.writes.parties import PAYABLE, AccountFact, BillFact, bill_words
@@ -47,6 +47,8 @@ class ChangeFacts:
     net: Money | None = None
     sums: ExpectedSums | None = None
     rates: tuple[TaxFact, ...] = ()
+    doubt: str = ""
+    sure: bool = True
 
     @property
     def settled(self) -> Money:
@@ -148,11 +150,11 @@ def bill_similar(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) ->
     return None
 
 
-def bill_unusable(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | None:
+def bill_unusable(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | Unchecked | None:
     """Another bill that cannot be used may be the one that this change would repeat."""
     if not {"lines", "issue_date"} & set(_changes(prepared)):
         return None
-    return others_unusable(facts.others, "bill", day_of(prepared, "issue_date") or facts.bill.issued, policy)
+    return others_unusable(facts.others, "bill", day_of(prepared, "issue_date") or facts.bill.issued, facts, policy)
 
 
 def account_not_for_expenses(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from mcp.client import Client
 
+from rutter_ap_server.guard.writes import propose_payment_run
 from rutter_ap_server.reads import history
 from rutter_ap_server.reads.history import bills_to_compare
 from support.bench import PASSCODE, Bench, codes
@@ -98,6 +99,19 @@ async def test_only_what_matters_is_asked_for_after_the_first_time(home: Path, f
             )
         assert sure == [(False, True, True)] * 2
         assert len(found.records) < 600
+
+
+async def test_a_run_of_too_many_bills_reads_those_that_are_due(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(propose_payment_run, "_PAGES_MAX", 1)
+    later = "2026-11-15T00:00:00.000Z"
+    async with beside(home, 600, due_date=later) as (client, _):
+        run = await called(client, "propose_payment_run", due_to="2026-02-28", account="Operating Checking")
+        assert "NW-2291" in {line["document_number"] for line in run["lines"]}
+        answer = await client.call_tool(
+            "propose_payment_run", {"due_to": "2026-12-01", "account": "Operating Checking"}
+        )
+        assert answer.is_error
+        assert "Pass an earlier due_to, a vendor, or the bills themselves in bill_ids." in str(answer.content)
 
 
 @pytest.fixture

@@ -138,6 +138,26 @@ async def test_it_does_not_stop_what_is_written_beside_it(home: Path, changes: d
         assert bad.id not in {line["bill_id"] for line in run["lines"]}
 
 
+@pytest.mark.parametrize("status", ["unknown", "zombie", ""])
+async def test_a_bill_of_unclear_status_may_be_owed(home: Path, status: str) -> None:
+    async with at_desk(home) as (client, bench):
+        bad = await bench.bill("NW-2291")
+        spoil(bench.sandbox, bad.id, status=status)
+        page = await ask(client, "list_bills", limit=200)
+        assert bad.id not in {row["id"] for row in page["bills"]}
+        assert [bad.id in note and "does not say whether it is unpaid" in note for note in page["notes"]] == [
+            True,
+            False,
+        ]
+        summary = await ask(client, "summarize_payables")
+        assert (summary["complete"], [bad.id in note for note in summary["notes"]]) == (False, [True])
+        assert bad.id in {row["id"] for row in (await ask(client, "list_bills", status="any", limit=200))["bills"]}
+        assert "bill.not_payable" in await refused(client, "pay_bill", bill_id=bad.id, account="Operating Checking")
+        run = await ask(client, "propose_payment_run", due_to="2027-12-31", account="Operating Checking")
+        assert bad.id not in {line["bill_id"] for line in run["lines"]}
+        assert bad.id in {one["bill_id"] for one in run["left_out"]}
+
+
 async def test_an_unusable_bill_of_the_same_days_asks(home: Path) -> None:
     async with at_desk(home) as (client, bench):
         bad = await bench.bill("NW-2291")

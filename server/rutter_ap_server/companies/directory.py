@@ -141,7 +141,10 @@ class Directory:
     async def _every(self, kind: str, *, refresh: bool) -> dict[str, Any]:
         cached_list = await self.cached_list(kind, refresh=refresh)
         if not cached_list.whole:
-            raise WalkTooLong(f"This company has more {RecordKind(kind).plural_words} than can be searched.")
+            raise WalkTooLong(
+                f"This company has more {RecordKind(kind).plural_words} than can be searched.",
+                next_step="A person can do this in the accounting platform.",
+            )
         return cached_list.by_id
 
     async def _by_id_alone(self, kind: str, reference: str) -> Any:

@@ -8,6 +8,7 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal
 from fractions import Fraction
 
 from rutter_ap_server.rutter.models.base import Record
+from rutter_ap_server.rutter.models.bills import BILL_STATUSES
 from rutter_ap_tools.errors import BadInput, OperatorError
 from rutter_ap_tools.money import Money, exponent_of
 from rutter_ap_tools.text import clean, quote
@@ -70,6 +71,18 @@ def require_usable(record: Record) -> None:
     """Raises `LedgerDataError` for a record with fields that cannot be read: what it really says is not known."""
     if record.trouble:
         raise LedgerDataError(record.trouble)
+
+
+def is_unclear(status: str) -> bool:
+    """Whether a status says nothing of whether a document is unpaid: none that Rutter documents, or its "unknown"."""
+    return status == "unknown" or status not in BILL_STATUSES
+
+
+def require_clear(record: Record, status: str) -> None:
+    """Raises `LedgerDataError` for a record that cannot be used, or of which nobody knows whether it is unpaid."""
+    require_usable(record)
+    if is_unclear(status):
+        raise LedgerDataError(f"its status {quote(status, 30)} does not say whether it is unpaid")
 
 
 def rounding_words(pairs: Iterable[tuple[str, Decimal | None, Money]]) -> str:

@@ -10,7 +10,7 @@ import anyio
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import NameResolver
-from rutter_ap_server.reads.amounts import LedgerDataError, SetAside, ledger_money, require_usable
+from rutter_ap_server.reads.amounts import LedgerDataError, SetAside, ledger_money, require_clear
 from rutter_ap_server.reads.bills import UNPAID, bill_row, rounding_notes
 from rutter_ap_server.reads.history import HISTORY_PAGES_MAX, may_be_open
 from rutter_ap_server.rutter.abilities import Support, abilities_of
@@ -90,7 +90,7 @@ def _doubts(bill: Bill, row: BillRow, related: _Related) -> list[str]:
     for credit in (related.credits or {}).values() if bill.status in UNPAID else ():
         try:
             if may_be_open(credit):
-                require_usable(credit)
+                require_clear(credit, credit.status)
                 ledger_money(credit.remaining_amount, credit.currency_code or bill.currency_code, "remaining credit")
         except LedgerDataError as error:
             aside.add(credit, error)
@@ -205,7 +205,7 @@ def _open_credits(bill: Bill, related: _Related) -> OpenCredits | None:
     for credit in (related.credits or {}).values():
         if may_be_open(credit) and credit.currency_code == bill.currency_code:
             try:
-                require_usable(credit)
+                require_clear(credit, credit.status)
                 usable[credit.id] = ledger_money(credit.remaining_amount, credit.currency_code, "remaining amount")
             except LedgerDataError:
                 continue

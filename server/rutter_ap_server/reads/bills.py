@@ -8,8 +8,17 @@ from datetime import UTC, date, datetime
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import NameResolver
-from rutter_ap_server.reads.amounts import LedgerDataError, SetAside, ledger_money, require_usable, rounding_words
-from rutter_ap_server.reads.paging import NOT_ALL_SEEN, PAGE_SIZE, PAGES_MAX, WALK_PAGES_MAX, Stream, pack, resume
+from rutter_ap_server.reads.amounts import (
+    LedgerDataError,
+    SetAside,
+    is_unclear,
+    ledger_money,
+    require_clear,
+    require_usable,
+    rounding_words,
+)
+from rutter_ap_server.reads.history import all_or_latest
+from rutter_ap_server.reads.paging import NOT_ALL_SEEN, PAGE_SIZE, PAGES_MAX, Stream, pack, resume
 from rutter_ap_server.rutter.filters import Filter, above, equal
 from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.rutter.paging import Page
@@ -31,14 +40,14 @@ async def list_bills(company: Company, query: ListBills) -> BillList:
     vendor_id = (await company.directory.vendor_to_read(query.vendor)).id if query.vendor else None
     wanted = BillQuery.of(query, vendor_id, company.clock.today())
     stream = await open_stream(company, wanted, query.cursor)
-    aside, notes = SetAside("Bill"), list[str]()
+    aside, notes = SetAside("Bill"), [stream.note] if stream.note else []
     rows = await _rows(company, stream, query.limit, wanted, aside, notes)
     cursor = None if stream.ended else stream.cursor
     whole = _Whole(None)
     if stream.stuck and len(rows) < query.limit:
         notes.append(NOT_ALL_SEEN)
     if not query.cursor:
-        whole = await _whole_of(stream, rows, aside)
+        whole = await _whole_of(stream, rows, wanted, aside)
         notes += [whole.note] if whole.note else []
     notes = [*aside.notes, *notes]
     return BillList(
@@ -63,6 +72,7 @@ async def _rows(
         if bill is None:
             break
         try:
+            wanted.require_clear(bill)
             row = bill_row(bill, await names.named("vendor", bill.vendor_id or ""), wanted.today)
         except LedgerDataError as error:
             aside.add(bill, error)
@@ -89,7 +99,7 @@ class _Whole:
     goes_on: bool = True
 
 
-async def _whole_of(stream: BillStream, rows: list[BillRow], aside: SetAside) -> _Whole:
+async def _whole_of(stream: BillStream, rows: list[BillRow], wanted: BillQuery, aside: SetAside) -> _Whole:
     """Totals the page and every match after it, continuing from where the page ended."""
     if stream.stuck:
         return _Whole(None, _TOO_MANY)
@@ -100,6 +110,7 @@ async def _whole_of(stream: BillStream, rows: list[BillRow], aside: SetAside) ->
     while (bill := await stream.next()) is not None:
         goes_on = True
         try:
+            wanted.require_clear(bill)
             amounts[bill.id] = total_and_due(bill)
         except LedgerDataError as error:
             amounts.pop(bill.id, None)
@@ -172,7 +183,7 @@ class BillQuery:
     def matches(self, bill: Bill, status: str | None) -> bool:
         """Whether a bill from the stream of that status matches the query."""
         due = bill.due_date.date() if bill.due_date else None
-        if bill.trouble:
+        if bill.trouble or self.is_unclear(bill):
             return self._may_match(bill, status)
         return (
             (bill.status == status if status is not None else self.statuses == (None,) or bill.status in self.statuses)
@@ -183,11 +194,21 @@ class BillQuery:
             and (not self.overdue or (due is not None and due < self.today and bill.status in UNPAID))
         )
 
+    def is_unclear(self, bill: Bill) -> bool:
+        """Whether the bill may be one of those with these statuses, because its own says nothing."""
+        return self.statuses != (None,) and bill.status not in self.statuses and is_unclear(bill.status)
+
+    def require_clear(self, bill: Bill) -> None:
+        """Raises `LedgerDataError` for a bill that cannot be used, or of which nobody knows whether it is wanted."""
+        require_usable(bill)
+        if self.is_unclear(bill):
+            require_clear(bill, bill.status)
+
     def _may_match(self, bill: Bill, status: str | None) -> bool:
         """Whether a bill that cannot be read in full may match, by what can be read: it is set aside and named then."""
         wanted = (status,) if status is not None else self.statuses
         return (
-            (wanted == (None,) or bill.status in (*wanted, "unknown"))
+            (wanted == (None,) or bill.status in wanted or is_unclear(bill.status))
             and (self.vendor_id is None or bill.vendor_id in (None, self.vendor_id))
             and (not self.number or bill.document_number in (None, self.number))
         )
@@ -254,7 +275,8 @@ def sums_of(amounts: Iterable[tuple[Money, Money]]) -> list[BillTotal]:
 class BillStream:
     """One stream per requested status, merged in order. `stuck` when the page limit was reached before the end."""
 
-    def __init__(self, wanted: BillQuery, streams: list[Stream[Bill]]) -> None:
+    def __init__(self, wanted: BillQuery, streams: list[Stream[Bill]], note: str = "") -> None:
+        self.note = note
         self._wanted = wanted
         self._streams = streams
         self.pages_left = PAGES_MAX
@@ -303,18 +325,19 @@ async def open_stream(company: Company, wanted: BillQuery, cursor: str) -> BillS
     if ignores_filters(company.platform):
         stream = _stream(company, wanted, None)
         resume(cursor, wanted.digest, [stream])
-        await _hold_sorted(company, wanted, stream)
-        return BillStream(wanted, [stream])
+        note = await _hold_sorted(company, wanted, stream)
+        return BillStream(wanted, [stream], note)
     streams = [_stream(company, wanted, status) for status in wanted.statuses]
     resume(cursor, wanted.digest, streams)
     return BillStream(wanted, streams)
 
 
-async def _hold_sorted(company: Company, wanted: BillQuery, stream: Stream[Bill]) -> None:
-    """Reads everything, then filters and sorts it here, for a platform that does neither."""
-    found = {bill.id: bill async for bill in company.rutter.bills.walk(pages_max=WALK_PAGES_MAX)}
-    fitting = [bill for bill in found.values() if wanted.matches(bill, None)]
+async def _hold_sorted(company: Company, wanted: BillQuery, stream: Stream[Bill]) -> str:
+    """Reads everything, then filters and sorts it here, for a platform that does neither; a note if it is not all."""
+    found, note = await all_or_latest(company, company.rutter.bills)
+    fitting = [bill for bill in found if wanted.matches(bill, None)]
     stream.hold(sorted(fitting, key=wanted.order, reverse=wanted.latest_first))
+    return note
 
 
 def _stream(company: Company, wanted: BillQuery, status: str | None) -> Stream[Bill]:

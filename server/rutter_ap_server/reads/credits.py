@@ -7,9 +7,16 @@ from datetime import UTC, datetime
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import NameResolver
-from rutter_ap_server.reads.amounts import LedgerDataError, SetAside, ledger_money, require_usable, rounding_words
-from rutter_ap_server.reads.history import may_be_open
-from rutter_ap_server.reads.paging import NOT_ALL_SEEN, PAGE_SIZE, WALK_PAGES_MAX, Stream, pack, resume, take
+from rutter_ap_server.reads.amounts import (
+    LedgerDataError,
+    SetAside,
+    ledger_money,
+    require_clear,
+    require_usable,
+    rounding_words,
+)
+from rutter_ap_server.reads.history import all_or_latest, may_be_open
+from rutter_ap_server.reads.paging import NOT_ALL_SEEN, PAGE_SIZE, Stream, pack, resume, take
 from rutter_ap_server.rutter.abilities import Support, abilities_of
 from rutter_ap_server.rutter.errors import NotSupportedHere
 from rutter_ap_server.rutter.filters import equal
@@ -32,14 +39,16 @@ async def list_credits(company: Company, query: ListCredits) -> CreditList:
         raise NotSupportedHere("This company's accounting platform has no bill credit memos.")
     vendor_id = (await company.directory.vendor_to_read(query.vendor)).id if query.vendor else None
     wanted = _CreditQuery(vendor_id, only_open=query.status == "open")
-    stream = await _stream(company, wanted, query.cursor)
+    stream, note = await _stream(company, wanted, query.cursor)
     page = await take(stream, wanted.matches, query.limit)
     names = NameResolver(company.directory)
     rows: list[CreditRow] = []
-    notes = [NOT_ALL_SEEN] if page.stuck else []
+    notes = [*filter(None, [note]), *([NOT_ALL_SEEN] if page.stuck else [])]
     aside = SetAside("Credit")
     for credit in page.records:
         try:
+            if wanted.only_open:
+                require_clear(credit, credit.status)
             row = await _row(credit, names)
         except LedgerDataError as error:
             aside.add(credit, error)
@@ -77,7 +86,7 @@ class _CreditQuery:
         return digest(["credits", str(self.vendor_id), str(self.only_open)])[:16]
 
 
-async def _stream(company: Company, wanted: _CreditQuery, cursor: str) -> Stream[BillCreditMemo]:
+async def _stream(company: Company, wanted: _CreditQuery, cursor: str) -> tuple[Stream[BillCreditMemo], str]:
     chosen = equal("vendor_id", wanted.vendor_id) if wanted.vendor_id else None
 
     async def fetch(at: str | None) -> Page[BillCreditMemo]:
@@ -89,10 +98,10 @@ async def _stream(company: Company, wanted: _CreditQuery, cursor: str) -> Stream
     stream = Stream(fetch)
     resume(cursor, wanted.digest, [stream])
     if ignores_filters(company.platform):
-        walk = company.rutter.bill_credit_memos.walk(pages_max=WALK_PAGES_MAX)
-        found = {credit.id: credit async for credit in walk}
-        stream.hold(sorted((c for c in found.values() if wanted.matches(c)), key=_day, reverse=True))
-    return stream
+        found, note = await all_or_latest(company, company.rutter.bill_credit_memos)
+        stream.hold(sorted((c for c in found if wanted.matches(c)), key=_day, reverse=True))
+        return stream, note
+    return stream, ""
 
 
 def _day(credit: BillCreditMemo) -> tuple[datetime, str]:

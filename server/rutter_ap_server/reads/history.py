@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Generic, TypeVar
 
 from rutter_ap_server.companies.company import Company
+from rutter_ap_server.reads.paging import WALK_PAGES_MAX
 from rutter_ap_server.rutter.errors import BadRequest, WalkTooLong
 from rutter_ap_server.rutter.filters import Filter, above, contains, equal
 from rutter_ap_server.rutter.models.base import Record
@@ -24,6 +26,7 @@ HISTORY_PAGES_MAX = 20
 OPEN = ("open", "partially_paid")
 # Wider than the days within which any policy should call two documents alike.
 NEAR_DAYS = 92
+_LATEST_DAYS = (730, 365, 90, 30, 7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +75,7 @@ async def open_credits(company: Company, vendor_id: str | None = None) -> Histor
 
 def may_be_open(credit: BillCreditMemo) -> bool:
     """Whether something may remain on a credit: also where the ledger does not say how much, or not its status."""
-    if credit.status not in OPEN and not (credit.trouble and credit.status == "unknown"):
+    if credit.status not in (*OPEN, "unknown"):
         return False
     return credit.remaining_amount is None or credit.remaining_amount > 0
 
@@ -85,6 +88,28 @@ async def _latest(collection: Reads[R], chosen: Filter | None) -> History[R]:
     except WalkTooLong:
         return History(list(found.values()), whole=False, sure=False)
     return History(list(found.values()))
+
+
+async def all_or_latest(company: Company, collection: Reads[R]) -> tuple[list[R], str]:
+    """Every record of a kind on a platform that filters nothing; of too many, those changed last, and a note saying so.
+
+    Raises `WalkTooLong` if even those are too many.
+    """
+    found: dict[str, R] = {}
+    for days in (None, *_LATEST_DAYS):
+        since = company.clock.now() - timedelta(days=days) if days else None
+        found.clear()
+        with suppress(WalkTooLong):
+            await _read(collection.walk(pages_max=WALK_PAGES_MAX, updated_at_min=since), found)
+            note = (
+                f"There are more than can be read: only those changed since {since:%Y-%m-%d} are shown."
+                if since
+                else ""
+            )
+            return list(found.values()), note
+    raise WalkTooLong(
+        "there are more records than can be read", next_step="A person can look in the accounting platform."
+    )
 
 
 async def _to_compare(

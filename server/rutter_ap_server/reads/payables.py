@@ -10,7 +10,15 @@ from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import NameResolver
 from rutter_ap_server.reads import aging
 from rutter_ap_server.reads.aging import Owed, Pair
-from rutter_ap_server.reads.amounts import LedgerDataError, SetAside, ledger_money, require_usable, rounding_words
+from rutter_ap_server.reads.amounts import (
+    LedgerDataError,
+    SetAside,
+    is_unclear,
+    ledger_money,
+    require_clear,
+    require_usable,
+    rounding_words,
+)
 from rutter_ap_server.reads.bills import UNPAID
 from rutter_ap_server.reads.history import open_credits
 from rutter_ap_server.reads.paging import WALK_PAGES_MAX
@@ -167,10 +175,12 @@ class Payables:
         self.bills.pop(bill.id, None)
         self.rounded.pop(bill.id, None)
         # Of a bill whose status cannot be read, it is not known whether anything is owed.
-        may_be_unpaid = bill.status in UNPAID or (bool(bill.trouble) and bill.status == "unknown")
+        may_be_unpaid = bill.status in UNPAID or is_unclear(bill.status)
         if bill.status != "paid" and not may_be_unpaid:
             return
         try:
+            if may_be_unpaid:
+                require_clear(bill, bill.status)
             owed = self.bills[bill.id] = _owed(bill)
         except LedgerDataError as error:
             if may_be_unpaid:
@@ -190,7 +200,8 @@ async def read_payables(company: Company, vendor_id: str | None) -> Payables:
     else:
         await _read_recent(company, vendor_id, found)
         try:
-            for status in UNPAID:
+            # Of one whose status Rutter does not know, it must be said that something may be owed.
+            for status in (*UNPAID, "unknown"):
                 async for bill in _walk(company, vendor_id, equal("status", status)):
                     found.keep(bill)
         except WalkTooLong:
@@ -207,7 +218,7 @@ async def _read_everything(company: Company, vendor_id: str | None, found: Payab
     try:
         async for bill in _walk(company, vendor_id, None):
             is_recent = bill.updated_at is not None and bill.updated_at > since
-            if bill.status in UNPAID or bill.trouble or is_recent:
+            if bill.status in UNPAID or is_unclear(bill.status) or bill.trouble or is_recent:
                 found.keep(bill)
             else:
                 # It was unpaid earlier in the walk and has changed since.
@@ -234,7 +245,7 @@ async def _read_credits(company: Company, vendor_id: str | None, found: Payables
         found.notes += [] if history.whole else [_SOME_CREDITS]
         for credit in history.records:
             try:
-                require_usable(credit)
+                require_clear(credit, credit.status)
                 remaining = ledger_money(credit.remaining_amount, credit.currency_code, "remaining credit")
             except LedgerDataError as error:
                 found.credits_aside.add(credit, error)

@@ -9,7 +9,8 @@ from datetime import UTC, date, datetime
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import NameResolver
 from rutter_ap_server.reads.amounts import LedgerDataError, SetAside, ledger_money, require_usable, rounding_words
-from rutter_ap_server.reads.paging import NOT_ALL_SEEN, PAGE_SIZE, WALK_PAGES_MAX, Stream, pack, resume, take
+from rutter_ap_server.reads.history import all_or_latest
+from rutter_ap_server.reads.paging import NOT_ALL_SEEN, PAGE_SIZE, Stream, pack, resume, take
 from rutter_ap_server.rutter.filters import equal
 from rutter_ap_server.rutter.models.payments import BillPayment
 from rutter_ap_server.rutter.paging import Page
@@ -29,11 +30,11 @@ async def list_payments(company: Company, query: ListPayments) -> PaymentList:
     `NotFoundUpstream` for a bill that does not exist.
     """
     wanted = await _wanted(company, query)
-    stream = await _stream(company, wanted, query.cursor)
+    stream, note = await _stream(company, wanted, query.cursor)
     page = await take(stream, wanted.matches, query.limit)
     names = NameResolver(company.directory)
     rows: list[PaymentRow] = []
-    notes = [NOT_ALL_SEEN] if page.stuck else []
+    notes = [*filter(None, [note]), *([NOT_ALL_SEEN] if page.stuck else [])]
     aside = SetAside("Payment")
     for payment in page.records:
         try:
@@ -89,7 +90,7 @@ async def _wanted(company: Company, query: ListPayments) -> _PaymentQuery:
     return _PaymentQuery(vendor_id, query.bill_id, date_from, date_to)
 
 
-async def _stream(company: Company, wanted: _PaymentQuery, cursor: str) -> Stream[BillPayment]:
+async def _stream(company: Company, wanted: _PaymentQuery, cursor: str) -> tuple[Stream[BillPayment], str]:
     chosen = equal("vendor_id", wanted.vendor_id) if wanted.vendor_id else None
 
     async def fetch(at: str | None) -> Page[BillPayment]:
@@ -103,10 +104,10 @@ async def _stream(company: Company, wanted: _PaymentQuery, cursor: str) -> Strea
     if wanted.bill_id:
         stream.hold(_latest_first(await _of_bill(company, wanted.bill_id)))
     elif ignores_filters(company.platform):
-        walk = company.rutter.bill_payments.walk(pages_max=WALK_PAGES_MAX)
-        found = {payment.id: payment async for payment in walk}
-        stream.hold(_latest_first(payment for payment in found.values() if wanted.matches(payment)))
-    return stream
+        found, note = await all_or_latest(company, company.rutter.bill_payments)
+        stream.hold(_latest_first(payment for payment in found if wanted.matches(payment)))
+        return stream, note
+    return stream, ""
 
 
 async def _of_bill(company: Company, bill_id: str) -> list[BillPayment]:

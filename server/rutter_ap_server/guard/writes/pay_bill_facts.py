@@ -9,7 +9,7 @@ from decimal import Decimal
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.writes.parties import BillFact
 from rutter_ap_server.guard.writes.pay_bill_rules import FileOnBill, OtherBill
-from rutter_ap_server.reads.amounts import LedgerDataError, SetAside, ledger_money, require_usable
+from rutter_ap_server.reads.amounts import LedgerDataError, SetAside, ledger_money, require_clear
 from rutter_ap_server.reads.history import bills_to_compare, open_credits, payments_to
 from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.rutter.models.payments import BillPayment
@@ -36,7 +36,7 @@ async def vendor_past(company: Company, vendor_id: str, currency: str) -> Vendor
     history = await open_credits(company, vendor_id)
     for credit in history.records:
         try:
-            require_usable(credit)
+            require_clear(credit, credit.status)
             if credit.currency_code == currency:
                 owed += ledger_money(credit.remaining_amount, currency, "remaining credit")
         except LedgerDataError as error:

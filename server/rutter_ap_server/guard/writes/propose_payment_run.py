@@ -25,7 +25,7 @@ from rutter_ap_server.guard.writes.pay_bill import Funding, PayBillWrite, Payee,
 from rutter_ap_server.guard.writes.pay_bill_facts import paid_on
 from rutter_ap_server.guard.writes.payment_run_words import describe_run
 from rutter_ap_server.guard.writes.wording import Description
-from rutter_ap_server.reads.amounts import LedgerDataError
+from rutter_ap_server.reads.amounts import LedgerDataError, is_unclear
 from rutter_ap_server.rutter.errors import WalkTooLong
 from rutter_ap_server.rutter.filters import Filter, equal
 from rutter_ap_server.rutter.models.bills import Bill
@@ -127,7 +127,7 @@ async def _asked_for(request: ProposePaymentRun, company: Company) -> AsyncItera
     due = [
         bill
         for bill in found.values()
-        if bill.status in ("open", "partially_paid", *(("unknown",) if bill.trouble else ()))
+        if (bill.status in ("open", "partially_paid") or is_unclear(bill.status))
         # One whose date cannot be read may be due: it is left out, and named.
         and (bill.due_date.date() <= due_to if bill.due_date is not None else bool(bill.trouble))
         and vendor_id in (None, bill.vendor_id)

@@ -189,6 +189,7 @@ async def test_a_payment_that_cannot_be_used_is_named(home: Path, changes: dict[
         assert (await ask(client, "list_bills"))["bills"]
         paid = await ask(client, "pay_bill", bill_id=(await bench.bill("NW-2291")).id, account="Operating Checking")
         assert paid["status"] in ("posted", "held")
+        assert "ledger.unusable" in await refused(client, "void_payment", payment_id=bad["id"])
 
 
 @pytest.mark.parametrize("changes", CREDITS.values(), ids=CREDITS)
@@ -262,6 +263,27 @@ async def test_a_residue_is_rounded_and_said_everywhere(home: Path) -> None:
         assert page["notes"] == [said]
         assert said in (await ask(client, "summarize_payables"))["notes"]
         assert said in (await ask(client, "get_bill", bill_id=bill.id))["next_step"]
+        paid = await ask(client, "pay_bill", bill_id=bill.id, account="Operating Checking")
+        statement = await bench.app.approvals.preview(paid["proposal_id"], bench.company)
+        assert f"balance due {due}0000000001 read as {due} USD" in str(statement)
+
+
+async def test_a_payment_of_a_rounded_bill_is_read_back(home: Path) -> None:
+    """Ledgers that compute in floats show the payment with a residue too."""
+    async with at_desk(home) as (client, bench):
+        bill, original = await bench.bill("NW-2291"), bench.sandbox.asgi.handle
+
+        def with_residue(call: Any) -> Any:
+            response = original(call)
+            if call.method == "GET":
+                response.body = response.body.replace(b":84.20,", b":84.20000000000001,").replace(
+                    b":600.00,", b":599.9999999,"
+                )
+            return response
+
+        bench.sandbox.asgi.handle = with_residue  # type: ignore[method-assign]
+        paid = await ask(client, "pay_bill", bill_id=bill.id, amount="84.20", account="Operating Checking")
+        assert (paid["status"], paid["record"]["bill_due"]["amount"]) == ("posted", "600.00")
 
 
 UNITS = st.sampled_from(["USD", "JPY", "KWD"])

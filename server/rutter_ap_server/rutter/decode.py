@@ -47,11 +47,12 @@ def read_body(response: Response, kind: type[T]) -> T:
     raise nonsense(response)
 
 
-def read_list(response: Response, key: str, kind: type[T]) -> tuple[T, ...]:
-    """Every object under a plural key, where there are no pages. Raises `UpstreamNonsense`."""
+def read_list(response: Response, key: str, kind: type[T], *, usable: bool = False) -> tuple[T, ...]:
+    """Every object under a plural key, where there are no pages; `usable` as above. Raises `UpstreamNonsense`."""
+    decode = wire.decode_usable if usable else wire.decode
     try:
         items = wire.decode_envelope(response.body, key).items
-        return tuple(wire.decode(raw, kind) for raw in (items if isinstance(items, list) else ()))
+        return tuple(decode(raw, kind) for raw in (items if isinstance(items, list) else ()))
     except wire.NotReadable:
         pass
     raise nonsense(response)

@@ -309,7 +309,7 @@ class PayBillWrite(Write[PaymentFacts]):
         if len(fresh) != 1 or fresh[0].id is None:
             return None
         payment = await company.rutter.bill_payments.get(fresh[0].id)
-        if payment.account_id not in (None, prepared.fields["account_id"]):
+        if payment.trouble or payment.account_id not in (None, prepared.fields["account_id"]):
             return None
         due = ledger_money(bill.amount_due, bill.currency_code, "balance due")
         record = Record(

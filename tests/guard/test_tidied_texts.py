@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mcp.client import Client
 
-from rutter_ap_server.guard.writes.readback import CUT_CHARACTERS_MIN, Kind, Sent
+from rutter_ap_server.guard.writes.readback import CUT_CHARACTERS_MIN, Kind, Sent, same_day
 from rutter_ap_server.rutter.models.vendors import VendorCreate
 from rutter_ap_server.rutter.outcomes import Done
 from rutter_ap_server.store.proposals import Proposal
@@ -221,6 +222,26 @@ def test_another_text_is_no_known_change(kind: Kind, sent: str, shown: str) -> N
     found = Sent("memo", sent, shown, kind).difference
     assert found is not None
     assert not found.is_tidied
+
+
+@pytest.mark.parametrize(
+    ("shown", "is_same", "is_ours"),
+    [
+        ("2026-03-04T00:00:00+00:00", True, True),
+        ("2026-03-04T23:59:00+00:00", True, True),
+        ("2026-03-04T00:00:00+14:00", True, True),
+        ("2026-03-03T23:00:00+00:00", False, True),
+        ("2026-03-03T10:00:00+00:00", False, True),
+        ("2026-03-03T09:59:00+00:00", False, False),
+        ("2026-03-03T00:00:00+00:00", False, False),
+        ("2026-03-05T00:00:00+00:00", False, False),
+        ("2026-03-05T00:00:00+14:00", False, False),
+    ],
+)
+def test_a_day_may_be_shown_with_a_time(shown: str, is_same: bool, is_ours: bool) -> None:
+    moment = datetime.fromisoformat(shown)
+    assert same_day(moment, "2026-03-04", in_any_zone=False) is is_same
+    assert same_day(moment, "2026-03-04", in_any_zone=True) is is_ours
 
 
 @given(st.text(max_size=200), st.sampled_from(["text", "number", "code", "phone", "file"]))

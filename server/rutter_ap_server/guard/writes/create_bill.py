@@ -242,7 +242,7 @@ class CreateBillWrite(Write[BillFacts]):
             for bill in (await _others(company, prepared)).records
             if bill.id not in before["bills"]
             and is_number(wanted, bill.document_number)
-            and same_day(bill.issue_date, prepared.fields["issue_date"])
+            and same_day(bill.issue_date, prepared.fields["issue_date"], in_any_zone=False)
             and bill.currency_code == prepared.fields["currency"]
             and _may_be(bill, prepared)
         ]
@@ -382,13 +382,13 @@ def _created(bill: Bill, prepared: PreparedWrite) -> Record:
     found = differences(
         (
             Sent("number", fields["document_number"], bill.document_number, "number"),
-            Sent("memo", fields["memo"], bill.memo),
+            Sent("memo", fields.get("memo", ""), bill.memo),
             *described(fields["lines"], bill.line_items),
         )
     )
     for name, shown in (("issue", bill.issue_date), ("due", bill.due_date)):
-        day = fields[f"{name}_date"]
-        if day and not same_day(shown, day):
+        day = fields.get(f"{name}_date")
+        if day and not same_day(shown, day, in_any_zone=True):
             found.append(Difference(f"its {name} date is {shown.date() if shown else 'not shown'}, not {day}", False))
     return with_differences(bill_record(bill, prepared), found)
 

@@ -311,7 +311,7 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
     ) -> Record | None:
         """Posted means that the ledger shows the credit, with this vendor, currency and date; tax may be added."""
         credit = await company.rutter.bill_credit_memos.get(sent.id)
-        return _record(credit, prepared) if _is_it(credit, prepared, any_number=True) else None
+        return _record(credit, prepared) if _is_it(credit, prepared, is_named=True) else None
 
     async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
         """A single new credit of this vendor with this number, issue date and amount."""
@@ -319,7 +319,7 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
             credit
             for credit in (await _others(company, prepared)).records
             if credit.id not in before["credits"]
-            and _is_it(credit, prepared, any_number=False)
+            and _is_it(credit, prepared, is_named=False)
             and _may_be(credit, prepared)
         ]
         return _record(fresh[0], prepared) if len(fresh) == 1 else None
@@ -342,8 +342,8 @@ def _may_be(credit: BillCreditMemo, prepared: PreparedWrite) -> bool:
         return False
 
 
-def _is_it(credit: BillCreditMemo, prepared: PreparedWrite, *, any_number: bool) -> bool:
-    """Whether a credit is the one that was to be created; `any_number` where Rutter named its id.
+def _is_it(credit: BillCreditMemo, prepared: PreparedWrite, *, is_named: bool) -> bool:
+    """Whether a credit is the one that was to be created; `is_named` where Rutter named its id.
 
     A number or currency that the ledger does not show is ignored: not every platform keeps them (Rutter docs: Bill
     Credit Memos).
@@ -352,8 +352,8 @@ def _is_it(credit: BillCreditMemo, prepared: PreparedWrite, *, any_number: bool)
     return (
         credit.vendor_id == prepared.fields["vendor_id"]
         and credit.currency_code in (None, prepared.fields["currency"])
-        and same_day(credit.issue_date, prepared.fields["issue_date"])
-        and (any_number or not credit.document_number or is_number(number, credit.document_number))
+        and same_day(credit.issue_date, prepared.fields["issue_date"], in_any_zone=is_named)
+        and (is_named or not credit.document_number or is_number(number, credit.document_number))
     )
 
 
@@ -421,7 +421,7 @@ def _record(credit: BillCreditMemo, prepared: PreparedWrite) -> Record:
     )
     texts = (
         Sent("number", fields["document_number"], credit.document_number, "number"),
-        Sent("memo", fields["memo"], credit.memo),
+        Sent("memo", fields.get("memo", ""), credit.memo),
         *described(fields["lines"], credit.line_items),
     )
     return with_differences(record, differences(texts))

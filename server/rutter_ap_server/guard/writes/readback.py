@@ -90,15 +90,17 @@ def with_differences(record: Record, found: Sequence[Difference]) -> Record:
     return record.model_copy(update={"tidied": tidied or None, "text_difference": others or None})
 
 
-def same_day(shown: datetime | None, sent: str) -> bool:
-    """Whether the ledger shows that day (YYYY-MM-DD), with or without a time."""
+def same_day(shown: datetime | None, sent: str, *, in_any_zone: bool) -> bool:
+    """Whether the ledger shows that day (YYYY-MM-DD), with or without a time.
+
+    `in_any_zone` for a record that is known to be ours: then another time in UTC may be midnight in the ledger's zone.
+    """
     if shown is None:
         return False
     day = date.fromisoformat(sent)
-    if shown.date() == day:
-        return True
-    is_midnight = shown.timetz() == time(tzinfo=UTC)
-    return not is_midnight and abs(shown - datetime.combine(day, time(), tzinfo=UTC)) <= _ZONE_MAX
+    is_utc_time = shown.utcoffset() == timedelta(0) and shown.time() != time()
+    midnight = datetime.combine(day, time(), tzinfo=UTC)
+    return shown.date() == day or (in_any_zone and is_utc_time and abs(shown - midnight) <= _ZONE_MAX)
 
 
 def _how_tidied(sent: str, shown: str, kind: Kind) -> str | None:

@@ -350,7 +350,7 @@ def _changed(bill: Bill, prepared: PreparedWrite, other: dict[str, Any], *, is_a
     """
     changes, now = prepared.fields["changes"], _now(bill, prepared.fields["changes"])
     counts = {name for name in now if (now[name] == other.get(name)) is is_answer}
-    if not all(same_day(getattr(bill, name), changes[name]) for name in _DATES if name in changes):
+    if not all(same_day(getattr(bill, name), changes[name], in_any_zone=True) for name in _DATES if name in changes):
         return None
     lines = _pairs(bill, changes.get("lines", []), any_text="lines" in counts) if "lines" in changes else []
     texts = {

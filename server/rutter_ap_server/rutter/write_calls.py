@@ -24,10 +24,10 @@ def found_under(kind: type[W], one: str, many: str | None = None) -> Find[W]:
     def find(members: dict[str, msgspec.Raw]) -> tuple[W, ...]:
         single = members.get(one)
         if single is not None and bytes(single) != b"null":
-            return (wire.decode_usable(single, kind),)
+            return (wire.decode(single, kind),)
         several = members.get(many) if many else None
         if several is not None and bytes(several) != b"null":
-            return tuple(wire.decode_usable(raw, kind) for raw in wire.decode(several, list[msgspec.Raw]))
+            return tuple(wire.decode(raw, kind) for raw in wire.decode(several, list[msgspec.Raw]))
         return ()
 
     return find

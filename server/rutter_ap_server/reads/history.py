@@ -81,13 +81,14 @@ def may_be_open(credit: BillCreditMemo) -> bool:
 
 
 async def _latest(collection: Reads[R], chosen: Filter | None) -> History[R]:
-    # By creation, which never changes: nothing is missed because a record changes during the walk.
     found: dict[str, R] = {}
-    try:
+    with suppress(WalkTooLong):
+        await _read(collection.walk(filter=chosen, pages_max=HISTORY_PAGES_MAX), found)
+        return History(list(found.values()))
+    found.clear()
+    with suppress(WalkTooLong):
         await _read(collection.walk(filter=chosen, sort="created_at DESC", pages_max=HISTORY_PAGES_MAX), found)
-    except WalkTooLong:
-        return History(list(found.values()), whole=False, sure=False)
-    return History(list(found.values()))
+    return History(list(found.values()), whole=False, sure=False)
 
 
 async def all_or_latest(company: Company, collection: Reads[R]) -> tuple[list[R], str]:

@@ -74,6 +74,22 @@ async def test_a_lost_entry_among_too_many_is_found_once(home: Path, few: None) 
         assert len(bench.wire.writes) == 1
 
 
+async def test_too_many_payments_and_credits_stop_no_payment(home: Path, few: None) -> None:
+    async with client_at_bench(home, POLICY) as (client, bench):
+        bill = await bench.bill("NW-2291")
+        made = [one async for one in bench.company.rutter.bill_payments.walk() if one.vendor_id == bill.vendor_id]
+        multiply(bench.sandbox, made[0].id, 1100)
+        paid = await called(client, "pay_bill", bill_id=bill.id, account="Operating Checking")
+        assert paid["status"] == "posted"
+        acme = await bench.bill("INV-1051")
+        (credit,) = [one async for one in bench.company.rutter.bill_credit_memos.walk()]
+        assert credit.vendor_id == acme.vendor_id
+        multiply(bench.sandbox, credit.id, 1100, prefix="credit", status="paid")
+        held = await called(client, "pay_bill", bill_id=acme.id, amount="1.00", account="Operating Checking")
+        (found,) = [one for one in held["findings"] if one["code"] == "ledger.unusable"]
+        assert "more documents of this vendor than can be read" in found["message"]
+
+
 async def test_where_even_the_recent_are_too_many_a_person_is_asked(home: Path, few: None) -> None:
     async with beside(home, 1100) as (client, bench):
         vendor_id = (await bench.bill("NW-2291")).vendor_id

@@ -39,14 +39,18 @@ def _dumped(value: Any) -> str:
     return json.dumps(value)
 
 
-def multiply(sandbox: Sandbox, record_id: str, count: int, **changes: str) -> None:
+def multiply(sandbox: Sandbox, record_id: str, count: int, *, prefix: str = "copy", **changes: str) -> None:
     """Puts so many copies of a record beside it, under numbers of their own."""
     sql = sandbox._database._connection
     columns = [row[1] for row in sql.execute("PRAGMA table_info(objects)")]
     row = dict(zip(columns, sql.execute("SELECT * FROM objects WHERE id = ?", (record_id,)).fetchone(), strict=True))
     rows = []
     for copy in range(count):
-        named = {"id": f"copy-{copy}", "platform_id": f"p-{copy}", "document_number": f"COPY-{copy}-Z"} | changes
+        named = {
+            "id": f"{prefix}-{copy}",
+            "platform_id": f"{prefix}-p-{copy}",
+            "document_number": f"COPY-{copy}-Z",
+        } | changes
         body = json.loads(row["body"], parse_float=_Number, parse_int=_Number) | named
         shown = {name: value for name, value in named.items() if name in row}
         rows.append(tuple((row | shown | {"body": _dumped(body).encode()}).values()))

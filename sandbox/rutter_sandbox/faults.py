@@ -38,8 +38,9 @@ _LISTS_AND_JOBS = frozenset(
 )
 # Every error sentence and memo repeats the request with its secrets; a write fails in its job, and that says so too.
 TOKEN_QUOTED = "token_quoted"  # noqa: S105 - the name of a fault
+_TEXTS = frozenset({"tidied_texts"})
 _WEBHOOKS = frozenset({"duplicate_webhooks", "reordered_webhooks"})
-_DEEP = _LISTS_AND_JOBS | _WEBHOOKS
+_DEEP = _LISTS_AND_JOBS | _TEXTS | _WEBHOOKS
 # The `Date` of the answer is so many seconds ahead; below zero it is behind. The answer itself is as ever.
 DATE_OFF = "date_off"
 NAMES = tuple(

@@ -128,6 +128,8 @@ class Record(Result):
     bill_status: str | None = None
     expected: MoneyShape | None = Field(default=None, description="What was released.")
     difference: str | None = Field(default=None, description="How the ledger's amount differs from what was released.")
+    tidied: str | None = Field(default=None, description="Texts that the ledger keeps trimmed, cut or formatted.")
+    text_difference: str | None = Field(default=None, description="Texts that the ledger keeps otherwise than sent.")
     account: Named | None = None
     role: str | None = None
     file_name: str | None = None

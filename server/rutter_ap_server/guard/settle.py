@@ -9,7 +9,7 @@ from rutter_ap_server.guard import batches, journal
 from rutter_ap_server.guard.lease import Lease
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes.base import Write, approve, refuse
-from rutter_ap_server.guard.writes.sums_rules import booked_differently
+from rutter_ap_server.guard.writes.sums_rules import what_was_kept
 from rutter_ap_server.store.canonical import canonical
 from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.proposals import Proposal
@@ -54,12 +54,8 @@ class Settler:
                 tx.attempts.settle(proposal_id, "posted", upstream_id=record.id, job_id=job_id, reason=None)
                 tx.spend.settle(proposal_id, "post")
                 write.on_posted(tx, prepared, record)
-                said = [
-                    booked_differently(record),
-                    _doubled(record, others),
-                    _after_all(record) if was.state == State.FAILED else None,
-                ]
-                _note(tx, proposal_id, [one for one in said if one is not None])
+                said = [_doubled(record, others), _after_all(record) if was.state == State.FAILED else None]
+                _note(tx, proposal_id, [*what_was_kept(record), *(one for one in said if one is not None)])
                 more = {"others": [one.id for one in others]} if others else {}
                 tx.audit.append("posted", actor=actor, proposal_id=proposal_id, record=kept, **more)
                 run_id = was.run_id

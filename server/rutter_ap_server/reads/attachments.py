@@ -11,7 +11,7 @@ from rutter_ap_server.companies.directory import vendor_name
 from rutter_ap_server.documents.compare import Expected, compare
 from rutter_ap_server.documents.files import BYTES_MAX
 from rutter_ap_server.documents.text import PAGES_MAX, DocumentText, document_text
-from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
+from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money, require_usable
 from rutter_ap_server.rutter.errors import NotFoundUpstream, NotSupportedHere, RutterError
 from rutter_ap_server.rutter.models.attachments import Attachment
 from rutter_ap_server.rutter.models.bills import Bill
@@ -123,6 +123,7 @@ async def _compared(company: Company, bill: Bill, read: DocumentText) -> tuple[C
         # The other fields are still worth comparing; a vendor without a known name counts as not found.
         vendor = None
     try:
+        require_usable(bill)
         total = ledger_money(bill.total_amount, bill.currency_code, "bill total")
     except LedgerDataError:
         return None, "the bill's total could not be read from the ledger, so nothing was compared"

@@ -52,7 +52,11 @@ CODES: dict[str, Code] = (
         "credit.available": Code(Severity.ASK, may_be_off=True),
         "credit.total_unchecked": Code(Severity.ASK, may_be_off=True),
         "document.unreadable": Code(Severity.ASK, may_be_off=True),
+        "ledger.unusable": Code(Severity.ASK),
         "platform.undocumented": Code(Severity.ASK, may_be_off=True),
+        # What a posted write says of its texts in the ledger: nothing is left to release.
+        "text.differs": Code(Severity.ASK),
+        "text.tidied": Code(Severity.ALLOW),
         "vendor.similar": Code(Severity.ASK),
         "write.repeat": Code(Severity.ASK),
     }

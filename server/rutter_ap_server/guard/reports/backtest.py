@@ -21,6 +21,7 @@ from rutter_ap_server.guard.released_sums import FOR_THIS_BILL
 from rutter_ap_server.guard.shared_rules import quiet_hours, vendor_changed
 from rutter_ap_server.guard.store_facts import StoreFacts
 from rutter_ap_server.guard.writes.base import Facts, ability_of
+from rutter_ap_server.guard.writes.create_bill import earlier_bill
 from rutter_ap_server.guard.writes.parties import (
     AccountFact,
     BillFact,
@@ -32,7 +33,7 @@ from rutter_ap_server.guard.writes.parties import (
 from rutter_ap_server.guard.writes.pay_bill_facts import files_on, line_sums, paid_amount
 from rutter_ap_server.guard.writes.pay_bill_rules import FileOnBill, OtherBill, PaymentFacts
 from rutter_ap_server.guard.writes.registry import write_named
-from rutter_ap_server.reads.amounts import LedgerDataError
+from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
 from rutter_ap_server.rutter.models.accounts import Account
 from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.rutter.models.payments import BillPayment
@@ -148,12 +149,12 @@ async def backtest(company: Company, policy: Policy, days: int) -> Backtest:
         on = payment.transaction_date.date() if payment.transaction_date else None
         total = paid_amount(payment)
         shares = _shares(payment, books)
-        if on is None or total is None or shares is None:
+        vendor = books.vendors.get(payment.vendor_id or "")
+        if on is None or total is None or shares is None or (vendor is not None and vendor.trouble):
             left_out.append(payment.id)
             continue
         if on >= since:
             findings = await _judged(payment, total, shares, on, books, past)
-            vendor = books.vendors.get(payment.vendor_id or "")
             name = vendor_fact(vendor).name if vendor else None
             judged.append(PastPayment(payment.id, on, payment.vendor_id, name, total, findings))
         past.add(payment.vendor_id or "", on, [(bill.id, share) for bill, share in shares])
@@ -173,7 +174,7 @@ def _shares(payment: BillPayment, books: _Books) -> list[tuple[BillFact, Money]]
         if bill is None or bill.currency_code != payment.currency_code:
             return None
         try:
-            shares.append((bill_fact(bill), Money.of(link.allocated_amount, bill.currency_code)))
+            shares.append((bill_fact(bill), ledger_money(link.allocated_amount, bill.currency_code, "share")))
         except LedgerDataError:
             return None
     return shares or None
@@ -275,7 +276,7 @@ def _as_of(bill: BillFact, share: Money, past: _Past) -> BillFact:
 
 def _account(books: _Books, payment: BillPayment, share: Money) -> AccountFact:
     account = books.accounts.get(payment.account_id or "")
-    if account is not None:
+    if account is not None and not account.trouble:
         return account_fact(account)
     # The policy does not depend on the account: if it is missing or unknown, a suitable one is assumed.
     return AccountFact(payment.account_id or "", "", "bank", "active", share.currency)
@@ -292,4 +293,4 @@ def _others(books: _Books, bill: Bill) -> tuple[OtherBill, ...]:
         and other.status not in ("void", "rejected")
         and normal_number(other.document_number) == number
     ]
-    return tuple(OtherBill(o.id, o.status, bill_fact(o).total) for o in sorted(alike, key=lambda one: one.id))
+    return tuple(OtherBill(o.id, o.status, earlier_bill(o).total) for o in sorted(alike, key=lambda one: one.id))

@@ -48,7 +48,7 @@ from rutter_ap_server.guard.writes.wording import (
     pairs,
     plain,
 )
-from rutter_ap_server.reads.amounts import ledger_money
+from rutter_ap_server.reads.amounts import is_amount, ledger_money, require_usable
 from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.rutter.models.credits import BillCreditApplicationCreate, BillCreditMemo
 from rutter_ap_server.rutter.models.payments import AllocationDraft
@@ -282,7 +282,7 @@ class ApplyCreditWrite(Write[CreditFacts]):
         """The amount of this credit applied to the bill grew by exactly this amount."""
         bill = await company.rutter.bills.get(prepared.fields["bill_id"])
         applied = _applied(bill, prepared.fields["credit_id"])
-        if applied - Decimal(before["applied"]) != _money(prepared).amount:
+        if not is_amount(applied - Decimal(before["applied"]), _money(prepared)):
             return ()
         due = ledger_money(bill.amount_due, bill.currency_code, "balance due")
         applied_now = Record(
@@ -304,6 +304,7 @@ def _credit_words(credit: BillCreditMemo) -> str:
 
 
 def _remaining(credit: BillCreditMemo, bill: Bill) -> Money:
+    require_usable(credit)
     # Some platforms do not show a credit's currency. Only then the bill's is assumed; the platform itself rejects an
     # application across currencies.
     return ledger_money(credit.remaining_amount, credit.currency_code or bill.currency_code, "remaining credit")

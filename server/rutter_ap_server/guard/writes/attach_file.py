@@ -31,6 +31,7 @@ from rutter_ap_server.guard.writes.base import (
     refuse,
 )
 from rutter_ap_server.guard.writes.parties import BillFact, Contents, bill_fact, bill_texts, bill_words
+from rutter_ap_server.guard.writes.readback import Sent, differences, with_differences
 from rutter_ap_server.guard.writes.wording import (
     Description,
     Fields,
@@ -209,7 +210,7 @@ class AttachFileWrite(Write[AttachmentFacts]):
         return tuple(
             _record(one, prepared)
             for one in attached
-            if one.id not in before["attachments"] and one.file_name == prepared.fields["file_name"]
+            if one.id not in before["attachments"] and _name(one, prepared).is_shown
         )
 
     def leaves(self, prepared: PreparedWrite, record_id: str) -> Mapping[Touched, str]:
@@ -229,10 +230,15 @@ async def _vendor(company: Company, vendor_id: str | None) -> str:
 
 
 def _record(found: Attachment, prepared: PreparedWrite) -> Record:
-    return Record(
+    record = Record(
         kind="attachment",
         id=found.id,
         bill_id=prepared.fields["bill_id"],
         file_name=prepared.fields["file_name"],
         sha256=prepared.fields["sha256"],
     )
+    return with_differences(record, differences([_name(found, prepared)]))
+
+
+def _name(attached: Attachment, prepared: PreparedWrite) -> Sent:
+    return Sent("file name", prepared.fields["file_name"], attached.file_name, "file")

@@ -21,6 +21,7 @@ from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.untrusted import Argument
 from rutter_ap_server.guard.writes.parties import Contents, VendorFact
 from rutter_ap_server.guard.writes.wording import Description
+from rutter_ap_server.reads.history import History
 from rutter_ap_server.rutter.abilities import Support, abilities_of
 from rutter_ap_server.rutter.outcomes import Unknown, WriteOutcome
 from rutter_ap_server.store.engine import Tx
@@ -51,12 +52,25 @@ class Repeats(Enum):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Touched:
-    """Something only one write at a time may touch. `id` is Rutter's id; for a list it is the vendor's, or empty."""
+    """Something only one write at a time may touch. A list is named by its vendor's id, the vendors by a name."""
 
     kind: Literal[
-        "bill", "credit", "payment", "files_of_bill", "bills_of_vendor", "credits_of_vendor", "vendors", "accounts"
+        "bill",
+        "credit",
+        "payment",
+        "vendor",
+        "files_of_bill",
+        "bills_of_vendor",
+        "credits_of_vendor",
+        "vendors",
+        "accounts",
     ]
     id: str
+
+
+def contents_of(thing: Touched, history: History[Any]) -> dict[Touched, Contents]:
+    """What a vendor's documents show of themselves: nothing unless all of them were read."""
+    return {thing: Contents(frozenset(one.id for one in history.records))} if history.whole else {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -21,9 +21,11 @@ from rutter_ap_server.guard.writes.base import (
     Repeats,
     Touched,
     Write,
+    contents_of,
 )
-from rutter_ap_server.guard.writes.create_bill_rules import RULES, BillFacts, EarlierBill
-from rutter_ap_server.guard.writes.parties import NAME_CHARACTERS_MAX, Contents, account_fact, midnight, read_vendor
+from rutter_ap_server.guard.writes.create_bill_rules import NO_DATE, RULES, BillFacts, EarlierBill
+from rutter_ap_server.guard.writes.parties import NAME_CHARACTERS_MAX, account_fact, midnight, read_vendor
+from rutter_ap_server.guard.writes.readback import Difference, Sent, differences, same_day, with_differences
 from rutter_ap_server.guard.writes.sums import (
     Shown,
     difference_from_released,
@@ -52,13 +54,14 @@ from rutter_ap_server.guard.writes.wording import (
     payee_words,
     plain,
 )
-from rutter_ap_server.reads.amounts import ledger_money
-from rutter_ap_server.reads.history import bills_of
+from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money, require_usable
+from rutter_ap_server.reads.history import History, bills_to_compare
 from rutter_ap_server.rutter.models.base import given
 from rutter_ap_server.rutter.models.bills import (
     Bill,
     BillCreate,
     BillCreateExtras,
+    BillLine,
     BillLineDraft,
     LineItemDraft,
     RefDraft,
@@ -147,16 +150,15 @@ class CreateBillWrite(Write[BillFacts]):
         vendor = await read_vendor(company, prepared.fields["vendor_id"])
         named = {line["account"] for line in prepared.fields["lines"] if line["account"]}
         accounts = [account_fact(await company.rutter.accounts.get(account_id)) for account_id in sorted(named)]
-        earlier = [
-            earlier_bill(bill) for bill in await bills_of(company, vendor.id) if bill.status not in ("void", "rejected")
-        ]
         fields = prepared.fields
+        history = await _others(company, prepared)
+        earlier = [earlier_bill(bill) for bill in history.records if bill.status not in ("void", "rejected")]
         owed_on = fields["accounts_payable_account"]
         payable = account_fact(await company.rutter.accounts.get(owed_on)) if owed_on else None
         inclusive = fields.get("tax_inclusive", False)
         sums, rates = await read_sums(fields["lines"], fields["currency"], company, inclusive=inclusive)
         return Gathered(
-            seen=BillFacts(vendor, tuple(accounts), tuple(earlier), payable, sums, rates),
+            seen=BillFacts(vendor, tuple(accounts), tuple(earlier), payable, sums, rates, history.doubt, history.sure),
             binding={
                 "vendor": vendor.binding,
                 "accounts": [a.binding for a in (*accounts, *((payable,) if payable else ()))],
@@ -166,7 +168,7 @@ class CreateBillWrite(Write[BillFacts]):
                 "alike": alike_ids(earlier, sums, total_of(prepared), [fields["document_number"]]),
             },
             before={"bills": sorted(bill.id for bill in earlier)},
-            contents={Touched("bills_of_vendor", fields["vendor_id"]): Contents(frozenset(one.id for one in earlier))},
+            contents=contents_of(Touched("bills_of_vendor", fields["vendor_id"]), history),
             vendor=vendor,
             texts=_texts(prepared),
             arguments=(),
@@ -232,7 +234,7 @@ class CreateBillWrite(Write[BillFacts]):
         bill = await company.rutter.bills.get(sent.id)
         if bill.vendor_id != prepared.vendor_id or bill.currency_code != prepared.fields["currency"]:
             return ()
-        return (bill_record(bill, prepared),)
+        return (_created(bill, prepared),)
 
     async def named(
         self, prepared: PreparedWrite, company: Company, record_id: str, before: dict[str, Any]
@@ -243,15 +245,13 @@ class CreateBillWrite(Write[BillFacts]):
 
     async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> tuple[Record, ...]:
         """Every new bill of this vendor with this number and issue date, at an amount that tax can explain."""
-        assert prepared.vendor_id is not None
-        wanted = normal_number(prepared.fields["document_number"])
+        wanted = prepared.fields["document_number"]
         return tuple(
-            bill_record(bill, prepared)
-            for bill in await bills_of(company, prepared.vendor_id)
+            _created(bill, prepared)
+            for bill in (await _others(company, prepared)).records
             if bill.id not in before["bills"]
-            and normal_number(bill.document_number) == wanted
-            and bill.issue_date is not None
-            and bill.issue_date.date() == date.fromisoformat(prepared.fields["issue_date"])
+            and is_number(wanted, bill.document_number)
+            and same_day(bill.issue_date, prepared.fields["issue_date"], in_any_zone=False)
             and bill.currency_code == prepared.fields["currency"]
             and _may_be(bill, prepared)
         )
@@ -343,28 +343,78 @@ def line_draft(line: dict[str, Any]) -> BillLineDraft:
 
 def earlier_bill(bill: Bill) -> EarlierBill:
     """A vendor's bill in the ledger, to compare a new or a changed one with."""
-    shown = shown_of(bill)
+    shown, trouble = None, ""
+    try:
+        shown = shown_of(bill)
+    except LedgerDataError as error:
+        trouble = error.message
     return EarlierBill(
         id=bill.id,
         number=bill.document_number or "",
-        total=shown.total,
-        issue_date=bill.issue_date.date().isoformat() if bill.issue_date else "1970-01-01",
-        net=shown.net,
+        total=shown.total if shown else None,
+        issue_date=bill.issue_date.date().isoformat() if bill.issue_date else NO_DATE,
+        net=shown.net if shown else None,
+        trouble=trouble,
     )
 
 
 def shown_of(bill: Bill) -> Shown:
     """The amounts of a bill in the ledger. Raises `LedgerDataError` when its total cannot be used."""
+    require_usable(bill)
     total = ledger_money(bill.total_amount, bill.currency_code, "bill total")
     return shown_amounts(total, bill.sub_total, bill.tax_amount, bill.line_items)
 
 
 def _may_be(bill: Bill, prepared: PreparedWrite) -> bool:
     """Whether a new bill can be the one that was sent. Under its own number, it can be: tax adds any amount to it."""
-    shown = shown_of(bill)
+    try:
+        shown = shown_of(bill)
+    except LedgerDataError:
+        return False
     lines = sum((Decimal(line["amount"]) for line in prepared.fields["lines"]), Decimal(0))
     named = bool(normal_number(prepared.fields["document_number"]))
     return may_be_booked_as(prepared, shown) or (named and shown.total.amount >= lines)
+
+
+async def _others(company: Company, prepared: PreparedWrite) -> History[Bill]:
+    """The vendor's bills that may be the new one, before it was written and afterwards."""
+    fields = prepared.fields
+    day = date.fromisoformat(fields["issue_date"])
+    return await bills_to_compare(company, fields["vendor_id"], [fields["document_number"]], day)
+
+
+def is_number(sent: str, shown: str | None) -> bool:
+    """Whether the ledger shows that document number, in any spelling, or as much of it as platforms keep."""
+    return normal_number(sent) == normal_number(shown) or Sent("number", sent, shown, "number").is_shown
+
+
+def _created(bill: Bill, prepared: PreparedWrite) -> Record:
+    """What the ledger made of a new bill."""
+    fields = prepared.fields
+    found = differences(
+        (
+            Sent("number", fields["document_number"], bill.document_number, "number"),
+            Sent("memo", fields.get("memo", ""), bill.memo),
+            *described(fields["lines"], bill.line_items),
+        )
+    )
+    for name, shown in (("issue", bill.issue_date), ("due", bill.due_date)):
+        day = fields.get(f"{name}_date")
+        if day and not same_day(shown, day, in_any_zone=True):
+            found.append(Difference(f"its {name} date is {shown.date() if shown else 'not shown'}, not {day}", False))
+    return with_differences(bill_record(bill, prepared), found)
+
+
+def described(lines: Sequence[Mapping[str, Any]], shown: Sequence[BillLine]) -> list[Sent]:
+    """The descriptions of lines that were sent, if the ledger shows as many lines."""
+    if len(lines) != len(shown):
+        return []
+    pairs_of = enumerate(zip(lines, shown, strict=True), start=1)
+    return [
+        Sent(f"description of line {number}", line["description"], one.description)
+        for number, (line, one) in pairs_of
+        if line.get("description")
+    ]
 
 
 def bill_record(bill: Bill, prepared: PreparedWrite) -> Record:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
@@ -17,6 +17,8 @@ from rutter_ap_server.guard.writes.document_rules import (
 from rutter_ap_server.guard.writes.parties import AccountFact, VendorFact, midnight
 from rutter_ap_server.guard.writes.sums import ExpectedSums, TaxFact, is_same_amount, total_of
 from rutter_ap_server.guard.writes.sums_rules import (
+    amount_words,
+    others_unusable,
     sums_or_money,
     tax_changed,
     tax_inactive,
@@ -27,16 +29,28 @@ from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.text import clean, normal_number
 
+# Of a bill without an issue date: far from every other.
+NO_DATE = "1970-01-01"
+
 
 @dataclass(frozen=True, slots=True)
 class EarlierBill:
-    """A bill of the same vendor that is already in the ledger; `net` is None if the ledger does not show it."""
+    """A bill of the same vendor that is already in the ledger; `net` is None if the ledger does not show it.
+
+    `total` is None for one that cannot be used; `trouble` then says why.
+    """
 
     id: str
     number: str
-    total: Money
+    total: Money | None
     issue_date: str
     net: Money | None = None
+    trouble: str = ""
+
+    @property
+    def day(self) -> date | None:
+        """Its issue date, None if the ledger does not show it."""
+        return date.fromisoformat(self.issue_date) if self.issue_date != NO_DATE else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +63,8 @@ class BillFacts:
     payable_account: AccountFact | None
     sums: ExpectedSums | None = None
     rates: tuple[TaxFact, ...] = ()
+    doubt: str = ""
+    sure: bool = True
 
 
 def bill_duplicate(prepared: PreparedWrite, facts: BillFacts, policy: Policy) -> Finding | Unchecked | None:
@@ -60,7 +76,8 @@ def bill_duplicate(prepared: PreparedWrite, facts: BillFacts, policy: Policy) ->
         if normal_number(bill.number) == number:
             return refuse(
                 "bill.duplicate",
-                f"this vendor's bill {clean(bill.number, 60)} for {bill.total} is already in the ledger ({bill.id})",
+                f"this vendor's bill {clean(bill.number, 60)} {amount_words(bill.total)} is already in the ledger "
+                f"({bill.id})",
             )
     return None
 
@@ -78,6 +95,11 @@ def bill_similar(prepared: PreparedWrite, facts: BillFacts, policy: Policy) -> F
                 f"the ledger has a bill from this vendor for the same amount, issued {bill.issue_date} ({bill.id})",
             )
     return None
+
+
+def bill_unusable(prepared: PreparedWrite, facts: BillFacts, policy: Policy) -> Finding | Unchecked | None:
+    """A bill of this vendor that cannot be used may be the same bill."""
+    return others_unusable(facts.earlier, "bill", date.fromisoformat(prepared.fields["issue_date"]), facts, policy)
 
 
 def account_not_payable(prepared: PreparedWrite, facts: BillFacts, policy: Policy) -> Finding | None:
@@ -102,6 +124,7 @@ RULES: tuple[Rule[BillFacts], ...] = (
     total_unchecked,
     bill_duplicate,
     bill_similar,
+    bill_unusable,
     currency_mismatch,
     vendor_archived,
     account_not_for_expenses,

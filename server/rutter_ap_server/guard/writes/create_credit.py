@@ -27,7 +27,7 @@ from rutter_ap_server.guard.writes.base import (
     approve,
     refuse,
 )
-from rutter_ap_server.guard.writes.create_bill import prepared_line
+from rutter_ap_server.guard.writes.create_bill import described, is_number, prepared_line
 from rutter_ap_server.guard.writes.document_rules import (
     account_not_for_expenses,
     amount_not_positive,
@@ -37,12 +37,12 @@ from rutter_ap_server.guard.writes.document_rules import (
 from rutter_ap_server.guard.writes.parties import (
     NAME_CHARACTERS_MAX,
     AccountFact,
-    Contents,
     VendorFact,
     account_fact,
     midnight,
     read_vendor,
 )
+from rutter_ap_server.guard.writes.readback import Sent, differences, same_day, with_differences
 from rutter_ap_server.guard.writes.sums import (
     ExpectedSums,
     Shown,
@@ -60,6 +60,8 @@ from rutter_ap_server.guard.writes.sums import (
 )
 from rutter_ap_server.guard.writes.sums_rules import (
     alike_ids,
+    amount_words,
+    others_unusable,
     sums_or_money,
     tax_changed,
     total_differs,
@@ -79,9 +81,8 @@ from rutter_ap_server.guard.writes.wording import (
     payee_words,
     plain,
 )
-from rutter_ap_server.reads.amounts import ledger_money
-from rutter_ap_server.reads.history import HISTORY_PAGES_MAX
-from rutter_ap_server.rutter.filters import equal
+from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money, require_usable
+from rutter_ap_server.reads.history import History, credits_to_compare
 from rutter_ap_server.rutter.models.base import given
 from rutter_ap_server.rutter.models.credits import (
     BillCreditMemo,
@@ -107,13 +108,22 @@ _UNKNOWN = "the lines of a credit name no tax rate, so the ledger may add its ow
 
 @dataclass(frozen=True, slots=True)
 class EarlierCredit:
-    """A credit of the same vendor that is already in the ledger; `net` is None if the ledger does not show it."""
+    """A credit of the same vendor that is already in the ledger; `net` is None if the ledger does not show it.
+
+    `total` is None for one that cannot be used; `trouble` then says why.
+    """
 
     id: str
     number: str
-    total: Money
+    total: Money | None
     issued: date | None
     net: Money | None = None
+    trouble: str = ""
+
+    @property
+    def day(self) -> date | None:
+        """Its issue date, None if the ledger does not show it."""
+        return self.issued
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +135,8 @@ class CreditEntryFacts:
     earlier: tuple[EarlierCredit, ...]
     sums: ExpectedSums | None = None
     rates: tuple[TaxFact, ...] = ()
+    doubt: str = ""
+    sure: bool = True
 
 
 def _issued(prepared: PreparedWrite) -> date:
@@ -138,7 +150,7 @@ def credit_duplicate(prepared: PreparedWrite, facts: CreditEntryFacts, policy: P
         return Unchecked("the credit has no number")
     for credit in facts.earlier:
         if normal_number(credit.number) == number:
-            said = f"this vendor's credit {clean(credit.number, 60)} for {credit.total}"
+            said = f"this vendor's credit {clean(credit.number, 60)} {amount_words(credit.total)}"
             return refuse("credit.duplicate", f"{said} is already in the ledger ({credit.id})")
     return None
 
@@ -157,6 +169,11 @@ def credit_similar(prepared: PreparedWrite, facts: CreditEntryFacts, policy: Pol
     return None
 
 
+def credit_unusable(prepared: PreparedWrite, facts: CreditEntryFacts, policy: Policy) -> Finding | Unchecked | None:
+    """A credit of this vendor that cannot be used may be the same credit."""
+    return others_unusable(facts.earlier, "credit", _issued(prepared), facts, policy)
+
+
 class CreateCreditWrite(Write[CreditEntryFacts]):
     """`create_credit`."""
 
@@ -173,6 +190,7 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
         total_unchecked,
         credit_duplicate,
         credit_similar,
+        credit_unusable,
         currency_mismatch,
         vendor_archived,
         account_not_for_expenses,
@@ -226,12 +244,13 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
         vendor = await read_vendor(company, prepared.fields["vendor_id"])
         named = {line["account"] for line in prepared.fields["lines"] if line["account"]}
         accounts = tuple([account_fact(await company.rutter.accounts.get(one)) for one in sorted(named)])
-        earlier = [credit for credit in await _credits_of(company, vendor.id) if credit.status not in _DEAD]
+        history = await _others(company, prepared)
+        earlier = [credit for credit in history.records if credit.status not in _DEAD]
         fields = prepared.fields
         sums = _sums(fields["lines"], fields["currency"], inclusive=fields.get("tax_inclusive", False))
         others = tuple(_earlier(credit, prepared) for credit in earlier)
         return Gathered(
-            seen=CreditEntryFacts(vendor, accounts, others, sums),
+            seen=CreditEntryFacts(vendor, accounts, others, sums, (), history.doubt, history.sure),
             binding={
                 "vendor": vendor.binding,
                 "accounts": [account.binding for account in accounts],
@@ -240,9 +259,7 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
                 "alike": alike_ids(others, sums, total_of(prepared), [fields["document_number"]]),
             },
             before={"credits": sorted(credit.id for credit in earlier)},
-            contents={
-                Touched("credits_of_vendor", fields["vendor_id"]): Contents(frozenset(one.id for one in earlier))
-            },
+            contents=contents_of(Touched("credits_of_vendor", vendor.id), history),
             vendor=vendor,
             texts=_texts(prepared),
             arguments=(),
@@ -296,7 +313,7 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
     ) -> tuple[Record, ...]:
         """Posted means that the ledger shows the credit, with this vendor, currency and date; tax may be added."""
         credit = await company.rutter.bill_credit_memos.get(sent.id)
-        return (_record(credit, prepared),) if _is_it(credit, prepared) else ()
+        return (_record(credit, prepared),) if _is_it(credit, prepared, is_named=True) else ()
 
     async def named(
         self, prepared: PreparedWrite, company: Company, record_id: str, before: dict[str, Any]
@@ -310,10 +327,10 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
         """Every new credit of this vendor with this number, issue date and amount."""
         return tuple(
             _record(credit, prepared)
-            for credit in await _credits_of(company, prepared.fields["vendor_id"])
+            for credit in (await _others(company, prepared)).records
             if credit.id not in before["credits"]
-            and _is_it(credit, prepared)
-            and may_be_booked_as(prepared, _shown(credit, prepared))
+            and _is_it(credit, prepared, is_named=False)
+            and _may_be(credit, prepared)
         )
 
     def leaves(self, prepared: PreparedWrite, record_id: str) -> Mapping[Touched, str]:
@@ -325,25 +342,31 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
         return await company.rutter.bill_credit_memos.outcome(job_id)
 
 
-async def _credits_of(company: Company, vendor_id: str) -> list[BillCreditMemo]:
-    """Every credit of one vendor, used up or not."""
-    chosen = equal("vendor_id", vendor_id)
-    found = {c.id: c async for c in company.rutter.bill_credit_memos.walk(filter=chosen, pages_max=HISTORY_PAGES_MAX)}
-    return list(found.values())
+async def _others(company: Company, prepared: PreparedWrite) -> History[BillCreditMemo]:
+    """The vendor's credits that may be the new one, used up or not, before it was written and afterwards."""
+    fields = prepared.fields
+    return await credits_to_compare(company, fields["vendor_id"], [fields["document_number"]], _issued(prepared))
 
 
-def _is_it(credit: BillCreditMemo, prepared: PreparedWrite) -> bool:
-    """Whether a credit is the one that was to be created.
+def _may_be(credit: BillCreditMemo, prepared: PreparedWrite) -> bool:
+    try:
+        return may_be_booked_as(prepared, _shown(credit, prepared))
+    except LedgerDataError:
+        return False
+
+
+def _is_it(credit: BillCreditMemo, prepared: PreparedWrite, *, is_named: bool) -> bool:
+    """Whether a credit is the one that was to be created; `is_named` where Rutter named its id.
 
     A number or currency that the ledger does not show is ignored: not every platform keeps them (Rutter docs: Bill
     Credit Memos).
     """
+    number = prepared.fields["document_number"]
     return (
         credit.vendor_id == prepared.fields["vendor_id"]
         and credit.currency_code in (None, prepared.fields["currency"])
-        and credit.issue_date is not None
-        and credit.issue_date.date() == _issued(prepared)
-        and normal_number(credit.document_number) in ("", normal_number(prepared.fields["document_number"]))
+        and same_day(credit.issue_date, prepared.fields["issue_date"], in_any_zone=is_named)
+        and (is_named or not credit.document_number or is_number(number, credit.document_number))
     )
 
 
@@ -354,6 +377,7 @@ def _sums(lines: list[dict[str, Any]], currency: str, *, inclusive: bool) -> Exp
 
 def _shown(credit: BillCreditMemo, prepared: PreparedWrite) -> Shown:
     """The amounts of a credit in the ledger; one without a currency is taken to be in the same one."""
+    require_usable(credit)
     currency = credit.currency_code or prepared.fields["currency"]
     total = ledger_money(credit.total_amount, currency, "total of a credit")
     return shown_amounts(total, None, None, credit.line_items)
@@ -380,20 +404,26 @@ def _draft(line: dict[str, Any]) -> CreditLineDraft:
 
 def _earlier(credit: BillCreditMemo, prepared: PreparedWrite) -> EarlierCredit:
     # If the ledger does not show the currency, the cautious assumption is that it is the same.
-    shown = _shown(credit, prepared)
+    shown, trouble = None, ""
+    try:
+        shown = _shown(credit, prepared)
+    except LedgerDataError as error:
+        trouble = error.message
     return EarlierCredit(
         id=credit.id,
         number=credit.document_number or "",
-        total=shown.total,
+        total=shown.total if shown else None,
         issued=credit.issue_date.date() if credit.issue_date else None,
-        net=shown.net,
+        net=shown.net if shown else None,
+        trouble=trouble,
     )
 
 
 def _record(credit: BillCreditMemo, prepared: PreparedWrite) -> Record:
     total = _shown(credit, prepared).total
     taxes = [line.tax_amount for line in credit.line_items if line.tax_amount is not None]
-    return Record(
+    fields = prepared.fields
+    record = Record(
         kind="bill_credit_memo",
         id=credit.id,
         document_number=clean(credit.document_number, 100) or None,
@@ -402,3 +432,9 @@ def _record(credit: BillCreditMemo, prepared: PreparedWrite) -> Record:
         expected=MoneyShape.of(prepared.money) if prepared.money is not None else None,
         difference=difference_from_released(prepared, total, sum(taxes, Decimal(0))),
     )
+    texts = (
+        Sent("number", fields["document_number"], credit.document_number, "number"),
+        Sent("memo", fields.get("memo", ""), credit.memo),
+        *described(fields["lines"], credit.line_items),
+    )
+    return with_differences(record, differences(texts))

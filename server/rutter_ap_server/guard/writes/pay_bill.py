@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -45,6 +45,8 @@ from rutter_ap_server.guard.writes.pay_bill_facts import (
 )
 from rutter_ap_server.guard.writes.pay_bill_rules import RULES, PaymentFacts
 from rutter_ap_server.guard.writes.pay_bill_signals import SIGNALS, usual_payment
+from rutter_ap_server.guard.writes.readback import Sent, differences, same_day, with_differences
+from rutter_ap_server.guard.writes.sums_rules import amount_words
 from rutter_ap_server.guard.writes.wording import (
     NO_BANK_TRANSFER,
     Description,
@@ -59,7 +61,7 @@ from rutter_ap_server.guard.writes.wording import (
     payee_words,
     plain,
 )
-from rutter_ap_server.reads.amounts import ledger_money
+from rutter_ap_server.reads.amounts import is_amount, ledger_money
 from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.rutter.models.payments import AllocationDraft, BillPayment, BillPaymentCreate
 from rutter_ap_server.rutter.outcomes import WriteOutcome
@@ -137,7 +139,7 @@ def _known(facts: Facts[PaymentFacts]) -> tuple[Row, ...]:
     """What helps to judge a payment: what the vendor was paid, when it changed, and the documents of the bill."""
     seen = facts.seen
     changed = seen.vendor.updated_at if seen.vendor else None
-    others = "; ".join(f"{one.id} for {one.total}, {clean(one.status, 30)}" for one in seen.other_bills)
+    others = "; ".join(f"{one.id} {amount_words(one.total)}, {clean(one.status, 30)}" for one in seen.other_bills)
     paid = "; ".join(f"{money} on {day or 'an unknown date'}" for money, day in seen.paid_on_bill)
     return (
         ("Usual payment", usual_payment(seen.earlier_payments, seen.bill.due.currency)),
@@ -229,6 +231,7 @@ class PayBillWrite(Write[PaymentFacts]):
                 files=files,
                 today=company.clock.today(),
                 booked=booked,
+                unusable=past.unusable,
             ),
             binding={
                 "bill": bill.binding,
@@ -300,7 +303,7 @@ class PayBillWrite(Write[PaymentFacts]):
         fresh = [
             link.id
             for link in bill.linked_payments
-            if link.id and link.id not in before["payments"] and link.allocated_amount == prepared.money.amount
+            if link.id and link.id not in before["payments"] and is_amount(link.allocated_amount, prepared.money)
         ]
         payments = [await company.rutter.bill_payments.get(payment_id) for payment_id in fresh]
         return tuple(_record(one, bill, prepared) for one in payments if _may_be(one, prepared))
@@ -327,28 +330,23 @@ class PayBillWrite(Write[PaymentFacts]):
 def _may_be(payment: BillPayment, prepared: PreparedWrite) -> bool:
     """Whether a payment is the one that was to be recorded; what a platform does not show says nothing."""
     fields = prepared.fields
+    day = payment.transaction_date
     return (
-        payment.status != "void"
+        not payment.trouble
+        and payment.status != "void"
         and payment.account_id in (None, fields["account_id"])
         and payment.vendor_id in (None, fields["vendor_id"])
         and payment.currency_code == fields["currency"]
-        and (payment.transaction_date is None or _is_on(payment.transaction_date, date.fromisoformat(fields["date"])))
+        and (day is None or same_day(day, fields["date"], in_any_zone=True))
     )
 
 
-def _is_on(moment: datetime, day: date) -> bool:
-    """Whether a ledger's moment is that day; one that is no midnight may be the midnight of another zone."""
-    exact = moment.time() == time()
-    return abs(moment.date() - day) <= timedelta(days=0 if exact else 1)
-
-
 def _record(payment: BillPayment, bill: Bill, prepared: PreparedWrite) -> Record:
-    """A payment of the bill as the ledger shows it, with what is said of an amount that is not the one released."""
-    assert prepared.money is not None
+    """A payment of the bill as the ledger shows it, with what is said of its memo."""
     paid = [link.allocated_amount for link in bill.linked_payments if link.id == payment.id]
     amount = ledger_money(sum(paid, Decimal(0)), bill.currency_code, "amount of a payment on the bill")
     due = ledger_money(bill.amount_due, bill.currency_code, "balance due")
-    return Record(
+    record = Record(
         kind="bill_payment",
         id=payment.id,
         vendor=Named(id=prepared.vendor_id, name=prepared.vendor_name) if prepared.vendor_id else None,
@@ -357,3 +355,4 @@ def _record(payment: BillPayment, bill: Bill, prepared: PreparedWrite) -> Record
         bill_due=MoneyShape.of(due),
         bill_status=bill.status,
     )
+    return with_differences(record, differences([Sent("memo", prepared.fields["memo"], payment.memo)]))

@@ -9,9 +9,8 @@ from decimal import Decimal
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.writes.parties import BillFact
 from rutter_ap_server.guard.writes.pay_bill_rules import FileOnBill, OtherBill
-from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
-from rutter_ap_server.reads.history import HISTORY_PAGES_MAX, bills_of, open_credits
-from rutter_ap_server.rutter.filters import equal
+from rutter_ap_server.reads.amounts import LedgerDataError, SetAside, ledger_money, require_clear
+from rutter_ap_server.reads.history import bills_to_compare, open_credits, payments_to
 from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.rutter.models.payments import BillPayment
 from rutter_ap_tools.errors import ApError
@@ -23,28 +22,29 @@ _DEAD = ("void", "rejected")
 
 @dataclass(frozen=True, slots=True)
 class VendorPast:
-    """What a vendor was paid, and its open credits."""
+    """What a vendor was paid, and its open credits; `unusable` are credits whose remaining amount is not known."""
 
     open_credits: Money
     paid_before: bool = False
     earlier_payments: tuple[Money, ...] = ()
+    unusable: tuple[str, ...] = ()
 
 
 async def vendor_past(company: Company, vendor_id: str, currency: str) -> VendorPast:
     """The vendor's open credits in that currency, and every payment to it that is not void."""
-    owed = Money.total(
-        (
-            ledger_money(credit.remaining_amount, currency, "remaining credit")
-            for credit in await open_credits(company, vendor_id)
-            if credit.currency_code == currency
-        ),
-        currency,
-    )
-    chosen = equal("vendor_id", vendor_id)
-    walked = company.rutter.bill_payments.walk(filter=chosen, pages_max=HISTORY_PAGES_MAX)
-    payments = {p.id: p async for p in walked if p.status != "void"}
-    amounts = tuple(paid for p in payments.values() if (paid := paid_amount(p)) is not None)
-    return VendorPast(owed, bool(payments), amounts)
+    owed, aside = Money.zero(currency), SetAside("Credit")
+    history = await open_credits(company, vendor_id)
+    for credit in history.records:
+        try:
+            require_clear(credit, credit.status)
+            if credit.currency_code == currency:
+                owed += ledger_money(credit.remaining_amount, currency, "remaining credit")
+        except LedgerDataError as error:
+            if credit.currency_code in (None, currency):
+                aside.add(credit, error)
+    payments = [p for p in (await payments_to(company, vendor_id)).records if p.status != "void" and not p.trouble]
+    amounts = tuple(paid for p in payments if (paid := paid_amount(p)) is not None)
+    return VendorPast(owed, bool(payments), amounts, (*aside.notes, *filter(None, [history.doubt])))
 
 
 def paid_amount(payment: BillPayment) -> Money | None:
@@ -64,9 +64,13 @@ async def bills_of_number(company: Company, bill: BillFact) -> tuple[OtherBill, 
     if bill.vendor_id is None or not number:
         return ()
     found = []
-    for other in await bills_of(company, bill.vendor_id):
+    for other in (await bills_to_compare(company, bill.vendor_id, [bill.number])).records:
         if other.id != bill.id and other.status not in _DEAD and normal_number(other.document_number) == number:
-            total = ledger_money(other.total_amount, other.currency_code, "total of another bill")
+            try:
+                total: Money | None = ledger_money(other.total_amount, other.currency_code, "total of another bill")
+            except LedgerDataError:
+                # Its number alone makes it a duplicate.
+                total = None
             found.append(OtherBill(other.id, other.status, total))
     return tuple(sorted(found, key=lambda one: one.id))
 

@@ -20,7 +20,8 @@ class PaymentFacts:
 
     `earlier_payments` are payments to the vendor; `other_bills` have this bill's number; `paid_on_bill` are payments
     already on it, with dates; `line_sums` are the possible totals of its lines, empty if unknown; `files` are its
-    files, None if they could not be read; `booked` are the accounts its lines are booked to.
+    files, None if they could not be read; `booked` are the accounts its lines are booked to; `unusable` are credits of
+    the vendor that cannot be used, in words.
     """
 
     bill: BillFact
@@ -35,6 +36,7 @@ class PaymentFacts:
     files: tuple[FileOnBill, ...] | None
     today: date
     booked: Booked = ()
+    unusable: tuple[str, ...] = ()
 
     @property
     def file_names(self) -> tuple[str, ...] | None:
@@ -48,7 +50,7 @@ class OtherBill:
 
     id: str
     status: str
-    total: Money
+    total: Money | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +180,13 @@ def credit_available(prepared: PreparedWrite, facts: PaymentFacts, policy: Polic
     return None
 
 
+def credit_unusable(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> Finding | None:
+    """A credit whose rest is not known may cover the bill: what is owed to the vendor is not known."""
+    if facts.unusable:
+        return ask("ledger.unusable", f"the vendor's open credits may be more: {' '.join(facts.unusable)}".rstrip("."))
+    return None
+
+
 RULES: tuple[Rule[PaymentFacts], ...] = (
     amount_not_positive,
     amount_over_balance,
@@ -191,4 +200,5 @@ RULES: tuple[Rule[PaymentFacts], ...] = (
     vendor_archived,
     vendor_first_payment,
     credit_available,
+    credit_unusable,
 )

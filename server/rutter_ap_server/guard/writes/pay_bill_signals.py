@@ -12,6 +12,7 @@ from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes.base import Rule, Unchecked, approve
 from rutter_ap_server.guard.writes.parties import bill_words
 from rutter_ap_server.guard.writes.pay_bill_rules import PaymentFacts
+from rutter_ap_server.guard.writes.sums_rules import amount_words
 from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.text import clean, normal_number
@@ -69,8 +70,8 @@ def bill_duplicate(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy)
     other = facts.other_bills[0]
     return approve(
         "bill.duplicate",
-        f"{bill_words(facts.bill)} has the same number as another bill from this vendor: {other.id} for {other.total}, "
-        f"status {clean(other.status, 30)}",
+        f"{bill_words(facts.bill)} has the same number as another bill from this vendor: {other.id} "
+        f"{amount_words(other.total)}, status {clean(other.status, 30)}",
     )
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import date, timedelta
 from typing import Protocol
 
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
-from rutter_ap_server.guard.writes.base import approve, ask, refuse
+from rutter_ap_server.guard.writes.base import Unchecked, approve, ask, finding, refuse
 from rutter_ap_server.guard.writes.sums import ExpectedSums, TaxFact, is_same_amount, total_of
 from rutter_ap_server.store.engine import Tx
-from rutter_ap_tools.findings import Finding
+from rutter_ap_tools.findings import Finding, Severity
 from rutter_ap_tools.money import Money
-from rutter_ap_tools.text import normal_number
+from rutter_ap_tools.text import clean, normal_number
 from rutter_ap_tools.wire import Record
 
 
@@ -25,6 +26,15 @@ class SumFacts(Protocol):
     def rates(self) -> tuple[TaxFact, ...]: ...
 
 
+class Compared(Protocol):
+    """Whether every other document was read: `doubt` says why not, and `sure` if those that may be alike were."""
+
+    @property
+    def doubt(self) -> str: ...
+    @property
+    def sure(self) -> bool: ...
+
+
 class Earlier(Protocol):
     """Another document of the vendor in the ledger."""
 
@@ -33,7 +43,11 @@ class Earlier(Protocol):
     @property
     def number(self) -> str: ...
     @property
-    def total(self) -> Money: ...
+    def total(self) -> Money | None: ...
+    @property
+    def day(self) -> date | None: ...
+    @property
+    def trouble(self) -> str: ...
     @property
     def net(self) -> Money | None: ...
 
@@ -51,6 +65,28 @@ def alike_ids(
         for one in earlier
         if is_same_amount(ours, total, one.total, one.net) or normal_number(one.number) in wanted
     )
+
+
+def others_unusable(
+    others: Iterable[Earlier], kind: str, day: date | None, facts: Compared, policy: Policy
+) -> Finding | Unchecked | None:
+    """Another document of about this day that cannot be used or read may be this one: nobody can compare the two."""
+    near = timedelta(days=policy.rules.similar_days)
+    alike = [one for one in others if one.trouble and (None in (day, one.day) or abs(one.day - day) <= near)]  # type: ignore[operator]
+    if not alike and facts.doubt:
+        if not facts.sure:
+            return ask("ledger.unusable", f"{facts.doubt}, so not every {kind} was compared with this one")
+        return Unchecked(f"{facts.doubt}; those with this number, unpaid or of about this day were compared")
+    if not alike:
+        return None
+    more = f" and {len(alike) - 1} more" if len(alike) > 1 else ""
+    words = f"{kind} {clean(alike[0].number, 60) or alike[0].id} of this vendor{more} cannot be compared with this one"
+    return ask("ledger.unusable", f"{words}: {alike[0].trouble}")
+
+
+def amount_words(total: Money | None) -> str:
+    """The amount of another document, or that it cannot be read."""
+    return f"for {total}" if total is not None else "for an amount that cannot be read"
 
 
 def kind_of(prepared: PreparedWrite) -> str:
@@ -101,11 +137,17 @@ def total_unchecked(prepared: PreparedWrite, facts: SumFacts, policy: Policy) ->
     return ask(f"{kind_of(prepared)}.total_unchecked", words)
 
 
-def booked_differently(record: Record) -> Finding | None:
-    """What a posted write says when the ledger did not book what was released."""
-    if record.difference is None:
-        return None
-    return approve(f"{'bill' if record.kind == 'bill' else 'credit'}.booked_differently", record.difference)
+def what_was_kept(record: Record) -> tuple[Finding, ...]:
+    """What a posted write says when the ledger did not book what was released, or keeps its texts otherwise."""
+    found = []
+    if record.difference is not None:
+        code = f"{'bill' if record.kind == 'bill' else 'credit'}.booked_differently"
+        found.append(approve(code, record.difference))
+    if record.text_difference is not None:
+        found.append(ask("text.differs", record.text_difference))
+    if record.tidied is not None:
+        found.append(finding("text.tidied", Severity.ALLOW, record.tidied))
+    return tuple(found)
 
 
 def remember_booking(tx: Tx, prepared: PreparedWrite, record: Record) -> None:

@@ -31,6 +31,7 @@ from rutter_ap_server.guard.writes.parties import (
     midnight,
     read_vendor,
 )
+from rutter_ap_server.guard.writes.readback import Kind, Sent, differences, same_day, with_differences
 from rutter_ap_server.guard.writes.sums import (
     ExpectedSums,
     TaxFact,
@@ -56,8 +57,8 @@ from rutter_ap_server.guard.writes.wording import (
     payee_words,
     plain,
 )
-from rutter_ap_server.reads.amounts import ledger_money
-from rutter_ap_server.reads.history import bills_of
+from rutter_ap_server.reads.amounts import is_amount, ledger_money
+from rutter_ap_server.reads.history import History, bills_to_compare
 from rutter_ap_server.rutter.models.base import given
 from rutter_ap_server.rutter.models.bills import Bill, BillLine, BillUpdate
 from rutter_ap_server.rutter.outcomes import WriteOutcome
@@ -69,7 +70,8 @@ from rutter_ap_tools.money import Money
 from rutter_ap_tools.text import quote
 from rutter_ap_tools.wire import Record
 
-_TEXTS = ("document_number", "memo")
+_TEXT_KINDS: dict[str, Kind] = {"document_number": "number", "memo": "text"}
+_TEXTS = tuple(_TEXT_KINDS)
 _DATES = ("issue_date", "due_date")
 _INSTEAD = "a person can change it there"
 _UPDATE = Need("bills", "update", "change a bill", _INSTEAD, "update_bill")
@@ -171,8 +173,12 @@ class UpdateBillWrite(Write[ChangeFacts]):
         vendor = await read_vendor(company, bill.vendor_id) if bill.vendor_id else None
         named = {line["account"] for line in changes.get("lines", ()) if line["account"]}
         accounts = tuple([account_fact(await company.rutter.accounts.get(one)) for one in sorted(named)])
-        found = await bills_of(company, bill.vendor_id) if bill.vendor_id else []
-        others = tuple(earlier_bill(one) for one in found if one.id != bill.id and one.status not in _DEAD)
+        day = day_of(prepared, "issue_date") or bill.issued
+        numbers = [raw.document_number, changes.get("document_number")]
+        history: History[Bill] = History([])
+        if bill.vendor_id:
+            history = await bills_to_compare(company, bill.vendor_id, numbers, day)
+        others = tuple(earlier_bill(one) for one in history.records if one.id != bill.id and one.status not in _DEAD)
         inclusive = prepared.fields.get("tax_inclusive", False)
         summed = await _sums(raw, changes["lines"], company, inclusive=inclusive) if "lines" in changes else None
         sums, rates = summed or (None, ())
@@ -188,6 +194,8 @@ class UpdateBillWrite(Write[ChangeFacts]):
                 sums=sums,
                 rates=rates,
                 now=_now(raw, changes),
+                doubt=history.doubt,
+                sure=history.sure,
             ),
             binding={
                 "bill": bill.binding,
@@ -257,12 +265,21 @@ class UpdateBillWrite(Write[ChangeFacts]):
         """Changes the bill."""
         return await company.rutter.bills.update(prepared.fields["bill_id"], draft, idempotency_key=key, again=again)
 
-    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> tuple[Record, ...]:
-        """The bill shows exactly the new values; it did not before, or nothing would have been sent."""
+    async def read_back(
+        self, prepared: PreparedWrite, company: Company, sent: Bill, before: dict[str, Any]
+    ) -> tuple[Record, ...]:
+        """The bill shows the new dates and lines, and its texts as Rutter's answer to the change already had them."""
         bill = await company.rutter.bills.get(prepared.fields["bill_id"])
-        if not _shows(bill, prepared.fields["changes"]):
+        shown = _changed(bill, prepared, _now(sent, prepared.fields["changes"]), is_answer=sent.id == bill.id)
+        return (shown,) if shown is not None else ()
+
+    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> tuple[Record, ...]:
+        """The bill shows the new dates and lines, and its texts are new, or at least no longer what they were."""
+        bill = await company.rutter.bills.get(prepared.fields["bill_id"])
+        if _now(bill, prepared.fields["changes"]) == before["now"]:
             return ()
-        return (bill_record(bill, prepared),)
+        shown = _changed(bill, prepared, before["now"], is_answer=False)
+        return (shown,) if shown is not None else ()
 
     async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
         """The outcome of Rutter's job."""
@@ -331,30 +348,77 @@ def _shows(bill: Bill, changes: dict[str, Any]) -> bool:
     return shown == wanted and ("lines" not in changes or _shows_lines(bill, changes["lines"]))
 
 
+def _changed(bill: Bill, prepared: PreparedWrite, other: dict[str, Any], *, is_answer: bool) -> Record | None:
+    """The record of a change that the bill shows, and how its texts differ; None if it does not show it.
+
+    Dates and lines are exact. A text beyond what platforms are known to change counts if Rutter's own answer to the
+    change, `other`, had it so; or else if it is not what it was before, which `other` is then.
+    """
+    changes, now = prepared.fields["changes"], _now(bill, prepared.fields["changes"])
+    counts = {name for name in now if (now[name] == other.get(name)) is is_answer}
+    if not all(same_day(getattr(bill, name), changes[name], in_any_zone=True) for name in _DATES if name in changes):
+        return None
+    lines = _pairs(bill, changes.get("lines", []), any_text="lines" in counts) if "lines" in changes else []
+    texts = {
+        name: Sent(name.replace("_", " "), changes[name], getattr(bill, name), kind)
+        for name, kind in _TEXT_KINDS.items()
+        if name in changes
+    }
+    if lines is None or not all(sent.is_shown or name in counts for name, sent in texts.items()):
+        return None
+    described_lines = [
+        Sent("description of a line", line["description"], shown.description)
+        for line, shown in lines
+        if line.get("description")
+    ]
+    return with_differences(bill_record(bill, prepared), differences([*texts.values(), *described_lines]))
+
+
 def _shows_lines(bill: Bill, lines: list[dict[str, Any]]) -> bool:
-    """Whether these are its lines, in any order, since platforms use their own."""
-    left = list(bill.line_items)
+    """Whether these are its lines exactly."""
+    pairs_of = _pairs(bill, lines, any_text=False)
+    return pairs_of is not None and all(
+        one.get("description") in (None, "", shown.description) for one, shown in pairs_of
+    )
+
+
+def _pairs(bill: Bill, lines: list[dict[str, Any]], *, any_text: bool) -> list[tuple[dict[str, Any], BillLine]] | None:
+    """Each line with the one the bill shows for it, in any order, since platforms use their own; None if they differ.
+
+    Descriptions may be as platforms keep them, or with `any_text` anything.
+    """
+    left, found = list(bill.line_items), []
     # Lines with the most fields first, so that a less specific line does not take their match.
     for line in sorted(lines, key=len, reverse=True):
-        found = next((one for one in left if _is_line(one, line)), None)
-        if found is None:
-            return False
-        left.remove(found)
-    return not left
+        fitting = [one for one in left if _is_line(one, line, bill.currency_code)]
+        described_so = [one for one in fitting if _described(one, line)]
+        if not fitting or not (described_so or any_text):
+            return None
+        match = (described_so or fitting)[0]
+        left.remove(match)
+        found.append((line, match))
+    return None if left else found
 
 
-def _is_line(shown: BillLine, line: dict[str, Any]) -> bool:
-    amount = Decimal(line["amount"])
+def _described(shown: BillLine, line: dict[str, Any]) -> bool:
+    text = line.get("description")
+    return not text or Sent("description", text, shown.description).is_shown
+
+
+def _is_line(shown: BillLine, line: dict[str, Any], currency: str) -> bool:
+    """Whether it is that line, whatever it is described as."""
     # With or without tax, depending on the platform (Rutter docs: Bills).
     untaxed = shown.total_amount - (shown.tax_amount or 0) if shown.total_amount is not None else None
-    if amount not in (shown.total_amount, shown.sub_total, untaxed):
+    if not any(
+        is_amount(one, Money.of(line["amount"], currency)) for one in (shown.total_amount, shown.sub_total, untaxed)
+    ):
         return False
     now = _shown_line(shown)
     for name, value in line.items():
         if name in ("quantity", "unit_amount"):
             if now[name] is None or Decimal(now[name]) != Decimal(value):
                 return False
-        elif name != "amount" and value and now[name] != value:
+        elif name not in ("amount", "description") and value and now[name] != value:
             return False
     return True
 

@@ -8,12 +8,14 @@ from typing import Any
 
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
-from rutter_ap_server.guard.writes.base import Rule, approve, ask, refuse
+from rutter_ap_server.guard.writes.base import Rule, Unchecked, approve, ask, refuse
 from rutter_ap_server.guard.writes.create_bill_rules import EarlierBill
 from rutter_ap_server.guard.writes.document_rules import EXPENSE_TYPES
 from rutter_ap_server.guard.writes.parties import PAYABLE, AccountFact, BillFact, bill_words
 from rutter_ap_server.guard.writes.sums import ExpectedSums, TaxFact, is_same_amount, total_of
 from rutter_ap_server.guard.writes.sums_rules import (
+    amount_words,
+    others_unusable,
     sums_or_money,
     tax_changed,
     tax_inactive,
@@ -45,6 +47,8 @@ class ChangeFacts:
     net: Money | None = None
     sums: ExpectedSums | None = None
     rates: tuple[TaxFact, ...] = ()
+    doubt: str = ""
+    sure: bool = True
 
     @property
     def settled(self) -> Money:
@@ -114,7 +118,7 @@ def bill_duplicate(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) 
     taken = {normal_number(other.number): other for other in facts.others}
     other = taken.get(normal_number(_changes(prepared)["document_number"]) or "-")
     if other is not None:
-        said = f"this vendor's bill {clean(other.number, 60)} for {other.total}"
+        said = f"this vendor's bill {clean(other.number, 60)} {amount_words(other.total)}"
         return refuse("bill.duplicate", f"{said} is already in the ledger ({other.id})")
     other = taken.get(normal_number(facts.bill.number) or "-")
     if other is not None:
@@ -144,6 +148,13 @@ def bill_similar(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) ->
                 f"the ledger has a bill from this vendor for the same amount, issued {other.issue_date} ({other.id})",
             )
     return None
+
+
+def bill_unusable(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | Unchecked | None:
+    """Another bill that cannot be used may be the one that this change would repeat."""
+    if not {"lines", "issue_date"} & set(_changes(prepared)):
+        return None
+    return others_unusable(facts.others, "bill", day_of(prepared, "issue_date") or facts.bill.issued, facts, policy)
 
 
 def account_not_for_expenses(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | None:
@@ -178,6 +189,7 @@ RULES: tuple[Rule[ChangeFacts], ...] = (
     bill_lines_replaced,
     bill_duplicate,
     bill_similar,
+    bill_unusable,
     account_not_for_expenses,
     bill_due_date_moved,
 )

@@ -46,7 +46,7 @@ from rutter_ap_server.guard.writes.wording import (
     pairs,
     plain,
 )
-from rutter_ap_server.reads.amounts import ledger_money
+from rutter_ap_server.reads.amounts import ledger_money, require_usable
 from rutter_ap_server.rutter.errors import NotFoundUpstream
 from rutter_ap_server.rutter.models.payments import BillPayment
 from rutter_ap_server.rutter.outcomes import WriteOutcome
@@ -135,6 +135,7 @@ class VoidPaymentWrite(Write[VoidFacts]):
     async def prepare(self, request: VoidPayment, company: Company, linked_account: LinkedAccount) -> PreparedWrite:
         """Fixes the payment, its amount, and the amount it settles on each bill."""
         payment = await company.rutter.bill_payments.get(request.payment_id)
+        require_usable(payment)
         allocations = _allocations(payment)
         money = _total(payment, allocations)
         bills = [bill_fact(await company.rutter.bills.get(bill_id)) for bill_id, _ in allocations]
@@ -260,9 +261,11 @@ class VoidPaymentWrite(Write[VoidFacts]):
 
 async def _payment(company: Company, prepared: PreparedWrite) -> BillPayment | None:
     try:
-        return await company.rutter.bill_payments.get(prepared.fields["payment_id"])
+        payment = await company.rutter.bill_payments.get(prepared.fields["payment_id"])
     except NotFoundUpstream:
         return None
+    require_usable(payment)
+    return payment
 
 
 async def _from(payment: BillPayment, company: Company) -> str:

@@ -122,5 +122,5 @@ class AppBackend(CallContext):
 
     async def submit(self, request: WriteArguments) -> WriteResult:
         """Submits a write to the guard."""
-        company = await self.services.companies.get(request.company)
+        company = await self.services.companies.get_to_write(request.company)
         return await self.services.guard.submit(request, company, preparer=self.preparer, interaction=self.interaction)

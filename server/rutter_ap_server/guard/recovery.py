@@ -51,7 +51,13 @@ class Recovery:
         return [proposal for proposal in found if proposal.run_id not in ids]
 
     async def resolve(self, proposal: Proposal, company: Company) -> Proposal:
-        """Resolves one proposal; returns its current state, which may still be unknown."""
+        """Resolves one proposal; returns its current state, which may still be unknown.
+
+        Only through the connection it was sent by: another one to the same ledger may show other ids, and not showing
+        the record would prove nothing.
+        """
+        if company.id != proposal.connection_id:
+            return proposal
         async with self._dispatcher.busy():
             if proposal.state == State.RELEASED:
                 return await self._dispatcher.dispatch(proposal.id, company)

@@ -87,7 +87,7 @@ def store_facts(
         sightings=tx.observations.sightings(company_id, prepared.vendor_id) if prepared.vendor_id else (),
         documents=tx.observations.bills_with_document(company_id, sha256) if sha256 else (),
         mentioned_before=tuple(sorted(mentioned.items())),
-        over_limits=tuple(_broken(tx, prepared, policy.of(company_id))) if asks_limits else (),
+        over_limits=tuple(_broken(tx, prepared, policy.of(company_id, prepared.connection_id))) if asks_limits else (),
         declined=declined_lately(tx, prepared, facts, policy),
         overlapping=_overlapping_held(tx, write, prepared, except_id),
         payments_of_bill=_payments_of_bill(tx, write, prepared),

@@ -91,13 +91,14 @@ class Funding:
 
 
 def prepared_payment(
-    company_id: str, payee: Payee, money: Money, funding: Funding, *, date_given: bool
+    company_id: str, connection_id: str, payee: Payee, money: Money, funding: Funding, *, date_given: bool
 ) -> PreparedWrite:
     """Prepares one payment of one bill; on its own or in a payment run, it is the same write."""
     require_active(money.currency)
     return prepare(
         tool="pay_bill",
         company_id=company_id,
+        connection_id=connection_id,
         fields={
             "bill_id": payee.bill_id,
             "vendor_id": payee.vendor_id,
@@ -191,6 +192,7 @@ class PayBillWrite(Write[PaymentFacts]):
         vendor = await read_vendor(company, bill.vendor_id) if bill.vendor_id else None
         money = Money.parse(request.amount, bill.due.currency) if request.amount else bill.due
         return prepared_payment(
+            company.ledger_id,
             company.id,
             Payee(bill.id, bill_words(bill), bill.vendor_id, vendor.name if vendor else "an unnamed vendor"),
             money,

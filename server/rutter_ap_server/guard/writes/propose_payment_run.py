@@ -87,6 +87,7 @@ class PaymentRun(Batch):
         return tuple(
             prepared_payment(
                 prepared.company_id,
+                prepared.connection_id,
                 Payee(
                     line["bill_id"],
                     f"bill {line['number'] or line['bill_id']}",
@@ -166,7 +167,8 @@ def _prepared(
     total, day = choice.total(currency), request.date or company.clock.today().isoformat()
     return prepare(
         tool="propose_payment_run",
-        company_id=company.id,
+        company_id=company.ledger_id,
+        connection_id=company.id,
         fields={
             "account_id": account.id,
             "account_name": account.name,

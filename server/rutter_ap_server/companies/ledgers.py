@@ -59,7 +59,8 @@ def claimed_before(tx: Tx, connection_id: str, found: LedgerIdentity | None) -> 
 def claim(tx: Tx, connection_id: str, found: LedgerIdentity, *, own_id: str | None) -> Claim:
     """Makes this the connection its ledger is used through, unless another one is.
 
-    `own_id` is the connection of the settings' token: None if there is none, empty while Rutter has not said which.
+    `own_id` is the connection of the settings' token, which is never replaced: None if there is none. While it is
+    empty, no connection is replaced that may come from any settings.
     """
     before = tx.ledgers.of(connection_id)
     if before is not None and not before.leads_to.is_same(found):

@@ -61,6 +61,7 @@ class CompanyRegistry:
         self._leads_to: dict[str, tuple[LedgerIdentity, float]] = {}
         self._unread: dict[str, tuple[ApError, float]] = {}
         self._claims: dict[str, Claim] = {}
+        self._has_claimed: set[str] = set()
 
     async def all(self) -> tuple[Company, ...]:
         """Every usable company, as the store has them now."""
@@ -83,12 +84,9 @@ class CompanyRegistry:
         Raises `NotFound` for an unknown name, listing the companies there are, and the company's own error for one
         that cannot be used.
         """
-        usable = await self.all()
+        every: list[Company | UnavailableCompany] = [*await self.all(), *self._unavailable]
         # A ledger that is linked twice is meant through the connection in use, unless the other is named by its id.
-        found: list[Company | UnavailableCompany] = [
-            *usable,
-            *(one for one in self._unavailable if one.id == reference or not isinstance(one.trouble, LinkedTwice)),
-        ]
+        found = [one for one in every if one.id == reference or not _is_second(one)] or every
         if not found:
             raise NotFound(
                 "no company is connected yet",
@@ -280,12 +278,15 @@ class CompanyRegistry:
         claimed = await self._store.read(lambda tx: claimed_before(tx, company.id, found))
         if claimed is None:
             leads_to = found or await self._read_identity_sometimes(company)
-            claimed = await self._store.write(lambda tx: claim(tx, company.id, leads_to, own_id=own_id))
+            # What another process took over since then is not taken back: the two would go on for ever.
+            spared = "" if company.id in self._has_claimed else own_id
+            claimed = await self._store.write(lambda tx: claim(tx, company.id, leads_to, own_id=spared))
         if isinstance(claimed.trouble, OtherLedger):
             # A person may sign in to the right company at any time, and nobody tells us.
             self._unread[company.id] = (claimed.trouble, anyio.current_time())
         elif own_id != "":
             self._claims[company.id] = claimed
+            self._has_claimed.add(company.id)
         return claimed
 
     async def _read_identity_sometimes(self, company: Company) -> LedgerIdentity:
@@ -331,6 +332,10 @@ class CompanyRegistry:
             documents=Documents(self._settings.files, self._settings.home / "uploads"),
             clock=self._clock.in_zone(self._settings.time_zones.of(connection_id, shown)),
         )
+
+
+def _is_second(one: Company | UnavailableCompany) -> bool:
+    return isinstance(one, UnavailableCompany) and isinstance(one.trouble, LinkedTwice)
 
 
 def _lately(failed_at: float | None) -> bool:

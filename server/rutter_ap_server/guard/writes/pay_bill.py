@@ -91,7 +91,7 @@ class Funding:
 
 
 def prepared_payment(
-    company_id: str, connection_id: str, payee: Payee, money: Money, funding: Funding, *, date_given: bool
+    company_id: str, payee: Payee, money: Money, funding: Funding, *, date_given: bool, connection_id: str
 ) -> PreparedWrite:
     """Prepares one payment of one bill; on its own or in a payment run, it is the same write."""
     require_active(money.currency)
@@ -193,11 +193,11 @@ class PayBillWrite(Write[PaymentFacts]):
         money = Money.parse(request.amount, bill.due.currency) if request.amount else bill.due
         return prepared_payment(
             company.ledger_id,
-            company.id,
             Payee(bill.id, bill_words(bill), bill.vendor_id, vendor.name if vendor else "an unnamed vendor"),
             money,
             Funding(account_id, account.name, request.date or company.clock.today().isoformat(), request.memo),
             date_given=bool(request.date),
+            connection_id=company.id,
         )
 
     async def gather(self, prepared: PreparedWrite, company: Company) -> Gathered[PaymentFacts]:

@@ -87,7 +87,6 @@ class PaymentRun(Batch):
         return tuple(
             prepared_payment(
                 prepared.company_id,
-                prepared.connection_id,
                 Payee(
                     line["bill_id"],
                     f"bill {line['number'] or line['bill_id']}",
@@ -97,6 +96,7 @@ class PaymentRun(Batch):
                 Money.parse(line["amount"], fields["currency"]),
                 funding,
                 date_given=fields["date_given"],
+                connection_id=prepared.connection_id,
             )
             for line in fields["lines"]
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -140,6 +141,27 @@ def test_a_folder_swapped_all_the_time_never_shows_another(folder: Path) -> None
         ends.set()
         thread.join()
     assert seen == {b"an invoice"}
+
+
+def test_a_swap_just_around_the_opening_shows_nothing(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "in" / "a.txt").write_text("an invoice")
+    opens, opened = os.open, []
+
+    def swapped(path: Any, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        (folder / "in").rename(folder / "was")
+        (folder / "in").symlink_to(folder.parent / "elsewhere")
+        try:
+            opened.append(path)
+            return opens(path, flags, mode, dir_fd=dir_fd)
+        finally:
+            (folder / "in").unlink()
+            (folder / "was").rename(folder / "in")
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(os, "open", swapped)
+        assert refused(folder, folder / "in" / "a.txt") == "files.outside"
+    assert opened
+    assert documents(folder).read_again(f"{folder}/in/a.txt").content == b"an invoice"
 
 
 def test_an_upload_is_what_its_handle_says(folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
@@ -110,13 +111,17 @@ class CompanyRegistry:
     async def get_to_write(self, reference: str) -> Company:
         """`get`, once Rutter has said lately that the connection still leads to its ledger."""
         company = await self.get(reference)
-        _, at = self._leads_to.get(company.id, (None, None))
-        if at is None or anyio.current_time() - at >= _SAME_LEDGER_SECONDS:
-            async with self._opening:
+        if self._said_lately(company):
+            return company
+        async with self._opening:
+            if not self._said_lately(company):
                 await self._read_identity(company)
                 self._claims.pop(company.id, None)
-            company = await self.get(company.id)
-        return company
+        return await self.get(company.id)
+
+    def _said_lately(self, company: Company) -> bool:
+        _, at = self._leads_to.get(company.id, (None, -math.inf))
+        return anyio.current_time() - at < _SAME_LEDGER_SECONDS
 
     async def of_ledger(self, ledger_id: str) -> Company:
         """The company whose ledger has that id, through whichever connection it is used now. Raises as `get` does."""

@@ -102,7 +102,7 @@ class App:
 
     async def company_of(self, proposal: Proposal) -> Company:
         """The company of a proposal."""
-        return await self.companies.get(proposal.company_id)
+        return await self.companies.of_ledger(proposal.company_id)
 
     async def proposal(self, reference: str) -> Proposal:
         """The proposal with that id, or whose id starts with it. Raises `NotFound` or `Ambiguous`."""

@@ -153,7 +153,7 @@ class AppBackend(CallContext):
         parts, proposals = self.services, list[Proposal]()
 
         async def work() -> WriteResult:
-            company = await parts.companies.get(request.company)
+            company = await parts.companies.get_to_write(request.company)
             return await parts.guard.submit(
                 request, company, preparer=self.preparer, interaction=self.interaction, on_proposal=proposals.append
             )

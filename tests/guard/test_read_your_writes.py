@@ -98,8 +98,8 @@ async def test_a_vendor_a_list_does_not_show_yet_is_not_made_twice(home: Path) -
 
 async def test_a_credit_from_before_it_was_used_settles_nothing(home: Path) -> None:
     async with a_bench(home, ALLOW) as bench:
-        credits = [one async for one in bench.company.rutter.bill_credit_memos.walk()]
-        credit = next(one for one in credits if (one.remaining_amount or 0) > 60)
+        memos = [one async for one in bench.company.rutter.bill_credit_memos.walk()]
+        credit = next(one for one in memos if (one.remaining_amount or 0) > 60)
         bills = [
             one
             async for one in bench.company.rutter.bills.walk()

@@ -168,6 +168,10 @@ class OneCompany(CompanyRegistry):
     async def all(self) -> tuple[Company, ...]:
         return (self._company_of_bench,)
 
+    async def get_to_write(self, reference: str) -> Company:
+        # Nothing is asked before a write, so that calls made at once are at once.
+        return await self.get(reference)
+
     async def aclose(self) -> None:
         await self._client_of_bench.aclose()
 

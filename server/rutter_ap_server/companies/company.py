@@ -10,6 +10,7 @@ from rutter_ap_server.clock import Clock
 from rutter_ap_server.companies.directory import Directory
 from rutter_ap_server.documents.files import Documents
 from rutter_ap_server.rutter import CompanyClient
+from rutter_ap_server.store.errors import StoreError
 from rutter_ap_tools.text import clean
 from rutter_ap_tools.wire import Named
 
@@ -24,6 +25,8 @@ class CompanyIdentity:
     name: str
     platform: str
     environment: Environment
+    # Another id where the ledger was connected before; None if it is this one, and empty while nobody knows.
+    ledger_id: str | None = None
 
     @property
     def named(self) -> Named:
@@ -60,6 +63,17 @@ class Company:
     def id(self) -> str:
         """Rutter's connection id."""
         return self.identity.id
+
+    @property
+    def ledger_id(self) -> str:
+        """What everything about this company is kept under, through whichever connection it is reached.
+
+        Raises `StoreError` while that is not known: whatever was kept, counted or locked before would be missed.
+        """
+        known = self.identity.ledger_id
+        if known == "":
+            raise StoreError("the store could not be read or written")
+        return self.id if known is None else known
 
     @property
     def name(self) -> str:

@@ -20,6 +20,7 @@ from rutter_ap_server.guard.shown import shown, unclaimed
 from rutter_ap_server.guard.statement import statement_of
 from rutter_ap_server.guard.writes.base import Batch
 from rutter_ap_server.guard.writes.registry import proposed_by, write_named
+from rutter_ap_server.rutter.errors import NotFoundUpstream
 from rutter_ap_server.store.approvers import Approver
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_server.store.proposals import Proposal
@@ -177,7 +178,12 @@ class Approvals(Approvers):
         before = attempt.before if attempt else None
         found: tuple[Record, ...] = ()
         if before is not None:
-            found = await shown(self.store, write, prepared, company, before, proposal.id)
+            try:
+                found = await shown(self.store, write, prepared, company, before, proposal.id)
+            except NotFoundUpstream:
+                # Through a newer connection the ledger has other ids, so that only the person can have found out.
+                if company.id == proposal.connection_id:
+                    raise
         if outcome == "failed":
             if found:
                 raise NotReleased(

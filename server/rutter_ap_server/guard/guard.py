@@ -31,6 +31,7 @@ from datetime import timedelta
 from typing import Any
 
 from rutter_ap_server.companies.company import Company
+from rutter_ap_server.companies.ledgers import require_in_use
 from rutter_ap_server.guard import journal
 from rutter_ap_server.guard.authorize import is_permanent
 from rutter_ap_server.guard.dispatch import Dispatcher
@@ -85,7 +86,7 @@ class Guard:
         policy = await self.policy.read()
         await self.recovery.take_up_abandoned(company)
         write = write_for(request)
-        prepared = await write.prepare(request, company, linked_accounts(self.store, company.id))  # 1. prepare
+        prepared = await write.prepare(request, company, linked_accounts(self.store, company.ledger_id))  # 1. prepare
         earlier = await self._on_its_way(prepared)
         if earlier is not None and not request.dry_run:
             on_proposal(earlier)
@@ -165,6 +166,7 @@ class Guard:
         """Stores the proposal, or continues the open one for the same write."""
 
         def hold(tx: Tx) -> Proposal:
+            require_in_use(tx, prepared.company_id, company.id)
             existing = tx.proposals.open_with_digest(prepared.company_id, prepared.digest)
             if existing is not None and existing.state == State.HELD and existing.expires_at <= tx.now:
                 journal.expire(tx, existing.id)

@@ -35,7 +35,7 @@ async def current_facts(
     for pause in (*_WAITS_SECONDS, None):
         facts = await gather_facts(write, prepared, company)
         of_each = facts.members if isinstance(facts, BatchFacts) else (facts,)
-        lacking = await store.read(lambda tx, of=of_each: [_lacking(tx, company.id, one) for one in of])  # type: ignore[misc]
+        lacking = await store.read(lambda tx, of=of_each: [_lacking(tx, company.ledger_id, one) for one in of])  # type: ignore[misc]
         if any(lacking):
             lacking = [[one for one in each if not await _was_undone(one, company)] for each in lacking]
         if not any(lacking):

@@ -51,7 +51,7 @@ class Recovery:
         """Resolves what processes that have ended were sending for a company, so that nobody waits for their leases."""
 
         def look(tx: Tx) -> list[Proposal]:
-            sending = tx.proposals.of_company(company.id, [State.DISPATCHING])
+            sending = tx.proposals.of_company(company.ledger_id, [State.DISPATCHING])
             return [one for one in sending if self._dispatcher.ended(one.lease_owner)]
 
         for proposal in await self._store.read(look):
@@ -60,7 +60,13 @@ class Recovery:
                 await self.resolve(proposal, company)
 
     async def resolve(self, proposal: Proposal, company: Company) -> Proposal:
-        """Resolves one proposal; returns its current state, which may still be unknown."""
+        """Resolves one proposal; returns its current state, which may still be unknown.
+
+        Only through the connection it was sent by: another one to the same ledger may show other ids, and not showing
+        the record would prove nothing.
+        """
+        if company.id != proposal.connection_id:
+            return proposal
         async with self._dispatcher.busy():
             if proposal.state == State.RELEASED:
                 return await self._dispatcher.dispatch(proposal.id, company)

@@ -83,6 +83,7 @@ def store_facts(
     keys = {key for argument in facts.arguments for key in argument.keys}
     mentioned = tx.observations.mentioned_before(company_id, keys, policy.rules.untrusted_days) if keys else {}
     asks_limits = with_limits and write.counts_against_limits
+    company_policy = policy.of(company_id, prepared.connection_id)
     return StoreFacts(
         frozen_by=tx.controls.frozen_by(),
         other_policies=tuple(sorted({one.version for one in tx.controls.policies_held().values()} - {policy.version})),
@@ -91,7 +92,7 @@ def store_facts(
         sightings=tx.observations.sightings(company_id, prepared.vendor_id) if prepared.vendor_id else (),
         documents=tx.observations.bills_with_document(company_id, sha256) if sha256 else (),
         mentioned_before=tuple(sorted(mentioned.items())),
-        over_limits=tuple(_broken(tx, prepared, policy.of(company_id), except_id)) if asks_limits else (),
+        over_limits=tuple(_broken(tx, prepared, company_policy, except_id)) if asks_limits else (),
         declined=declined_lately(tx, prepared, facts, policy),
         overlapping=_overlapping_held(tx, write, prepared, except_id),
         payments_of_bill=_payments_of_bill(tx, write, prepared),

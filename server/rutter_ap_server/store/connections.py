@@ -96,7 +96,7 @@ class Connections:
                 updated_at=now,
             )
         )
-        self._changed()
+        self.changed()
         return SavedConnection(connection_id, environment, name, None, "pending", self._now, self._now)
 
     def activate(self, connection_id: str, *, name: str, platform: str) -> bool:
@@ -128,10 +128,11 @@ class Connections:
         chosen = (connections.c.id == connection_id) & connections.c.status.in_(list(statuses))
         done = self._connection.execute(update(connections).where(chosen).values(**values))
         if done.rowcount:
-            self._changed()
+            self.changed()
         return bool(done.rowcount)
 
-    def _changed(self) -> None:
+    def changed(self) -> None:
+        """Makes every process look at the connections again."""
         # The caller holds the write lock, so no other writer increments it.
         following = str(self.revision() + 1)
         self._connection.execute(delete(meta).where(meta.c.key == _REVISION_KEY))

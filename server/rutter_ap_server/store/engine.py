@@ -24,6 +24,7 @@ from rutter_ap_server.store.bookings import Bookings
 from rutter_ap_server.store.connections import Connections
 from rutter_ap_server.store.controls import Controls
 from rutter_ap_server.store.errors import StoreError
+from rutter_ap_server.store.ledgers import Ledgers
 from rutter_ap_server.store.modes import Mode, begin_as
 from rutter_ap_server.store.observations import Observations
 from rutter_ap_server.store.proposals import Proposals
@@ -54,6 +55,7 @@ class Tx:
         self.bookings = Bookings(connection, self.now)
         self.secrets = Secrets(connection, self.now)
         self.connections = Connections(connection, self.now)
+        self.ledgers = Ledgers(connection, self.now)
         self.audit = AuditLog(connection, self.now, head)
 
 

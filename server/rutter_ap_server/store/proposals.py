@@ -36,7 +36,7 @@ class Approval:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A prepared write and its state.
+    """A prepared write and its state. `company_id` is the id of its ledger, which it reaches through `connection_id`.
 
     `sections` are the judged part of its statement, `requires` is what a release must cover, `reason` is the
     assistant's word on why, and `closed_reason` why a person declined it or its preparer withdrew it.
@@ -74,6 +74,12 @@ class Proposal:
     reason: str = ""
     closed_by: str = ""
     closed_reason: str = ""
+    connection_id: str = ""
+
+    @property
+    def company_ids(self) -> tuple[str, str]:
+        """The ids a policy may name its company by."""
+        return self.company_id, self.connection_id
 
     @property
     def bound_to(self) -> str:
@@ -384,6 +390,7 @@ def _row(p: Proposal) -> dict[str, Any]:
         "reason": p.reason,
         "closed_by": p.closed_by,
         "closed_reason": p.closed_reason,
+        "connection_id": p.connection_id,
     }
 
 
@@ -420,4 +427,6 @@ def _proposal(row: Row[Any]) -> Proposal:
         reason=row.reason or "",
         closed_by=row.closed_by or "",
         closed_reason=row.closed_reason or "",
+        # An earlier version knew a ledger by its connection only.
+        connection_id=row.connection_id or row.company_id,
     )

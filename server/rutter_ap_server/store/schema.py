@@ -7,7 +7,7 @@ from sqlalchemy import Column, Enum, ForeignKey, Index, Integer, MetaData, Strin
 from rutter_ap_server.store.states import State
 
 # The newest step in migrations/, kept here too so that opening a store that needs none does not read that folder.
-REVISION = "9"
+REVISION = "10"
 STAMP_KEY = "schema"
 
 metadata = MetaData()
@@ -52,6 +52,7 @@ proposals = Table(
     Column("reason", Text),
     Column("closed_by", String(200)),
     Column("closed_reason", Text),
+    Column("connection_id", String(200)),
 )
 # One open proposal per digest: the database itself refuses a second one.
 Index(

@@ -86,15 +86,17 @@ class Policy(Table):
         """The hash of the policy; every proposal records it."""
         return digest(self.model_dump(mode="json"))
 
-    def of(self, company_id: str) -> Policy:
-        """The policy as it applies to one company. Its version is not the file's, which is the one that is recorded."""
-        own = self.companies.get(company_id)
-        if own is None:
-            return self
-        tables = of_company(self.currencies, own.currencies)
-        closing = own.closing_date or self.closing_date
-        copied = self.model_copy(update={"currencies": tables, "closing_date": closing})
-        copied.__dict__.pop("version", None)
+    def of(self, *company_ids: str) -> Policy:
+        """The policy as it applies to one company. Its version is not the file's, which is the one that is recorded.
+
+        A ledger that was connected more than once may have a table for each: where both speak, the last id counts.
+        """
+        copied = self
+        for own in (self.companies[one] for one in dict.fromkeys(company_ids) if one in self.companies):
+            tables = of_company(copied.currencies, own.currencies)
+            closing = own.closing_date or copied.closing_date
+            copied = copied.model_copy(update={"currencies": tables, "closing_date": closing})
+            copied.__dict__.pop("version", None)
         return copied
 
     def closed(self, up_to: date | None) -> Policy:

@@ -199,7 +199,8 @@ async def _of_share(
     vendor = books.vendors.get(vendor_id or "")
     prepared = prepare(
         tool="pay_bill",
-        company_id=books.company.id,
+        company_id=books.company.ledger_id,
+        connection_id=books.company.id,
         fields={"bill_id": bill.id, "date": on.isoformat()},
         summary="",
         money=share,
@@ -235,7 +236,7 @@ async def _of_share(
         closed_up_to=None,
     )
     broken = []
-    company = books.policy.of(prepared.company_id)
+    company = books.policy.of(prepared.company_id, prepared.connection_id)
     for window in WINDOWS:
         limit = company.limit(share.currency, window.limit)
         spent = past.spent(share, on, window.hours, (vendor_id or "") if window.per_vendor else None)
@@ -262,7 +263,7 @@ async def _of_share(
 
 async def _files(books: _Books, bill: BillFact, share: Money) -> tuple[FileOnBill, ...] | None:
     """The files on a bill, read only where the policy requires one: there may be thousands of payments."""
-    above = books.policy.of(books.company.id).document_required_above(share.currency)
+    above = books.policy.of(books.company.ledger_id, books.company.id).document_required_above(share.currency)
     return await files_on(books.company, bill.id) if above is not None and share > above else None
 
 

@@ -71,7 +71,7 @@ def shown_policy(policy: Policy, *, exclude_none: bool) -> dict[str, Any]:
 async def explain_request(store: Store, policy: Policy, request: WriteArguments, company: Company) -> Explanation:
     """Explains a write that has not been proposed. Raises an `ApError` if it cannot be judged at all."""
     write = write_for(request)
-    prepared = await write.prepare(request, company, linked_accounts(store, company.id))
+    prepared = await write.prepare(request, company, linked_accounts(store, company.ledger_id))
     return await _explain(store, policy, write, prepared, company, except_id=None)
 
 
@@ -111,7 +111,7 @@ def window_states(tx: Tx, prepared: PreparedWrite, policy: Policy) -> tuple[Wind
     """The state of every rolling limit for a payment like this one."""
     if prepared.money is None or prepared.vendor_id is None:
         return ()
-    company, currency = policy.of(prepared.company_id), prepared.money.currency
+    company, currency = policy.of(prepared.company_id, prepared.connection_id), prepared.money.currency
     states = []
     for window in WINDOWS:
         vendor_id = prepared.vendor_id if window.per_vendor else None

@@ -24,7 +24,7 @@ NO_LIMITS = "The policy file cannot be used, so every write is blocked and the l
 
 async def list_proposals(store: Store, policy: PolicyFile, company: Company, query: ListProposals) -> ProposalList:
     """The `list_proposals` tool. Raises `BadInput` for another query's cursor."""
-    company_id = company.id
+    company_id = company.ledger_id
     states = _states(query.state)
     question = digest(["proposals", company_id, query.state, query.bill_id])[:16]
     after = _resume(query.cursor, question)
@@ -33,7 +33,7 @@ async def list_proposals(store: Store, policy: PolicyFile, company: Company, que
     def look(tx: Tx) -> tuple[list[Proposal], list[int], list[LimitLeft]]:
         found = tx.proposals.listed(company_id, states, bill_id=query.bill_id, after=after, limit=query.limit + 1)
         counts = [len(tx.proposals.approvals(p.id)) if p.approvals_needed else 0 for p in found[: query.limit]]
-        return found, counts, limits_left(tx, rules, company_id) if rules else []
+        return found, counts, limits_left(tx, rules, (company_id, company.id)) if rules else []
 
     found, counts, limits = await store.read(look)
     shown = found[: query.limit]
@@ -53,21 +53,22 @@ async def limits_for(store: Store, policy: PolicyFile, proposal: Proposal) -> li
     money, vendor_id = proposal.money, proposal.vendor_id
     if proposal.state != State.HELD or proposal.tool not in _PAYING or rules is None or money is None:
         return []
-    return await store.read(lambda tx: limits_left(tx, rules, proposal.company_id, money.currency, vendor_id))
+    return await store.read(lambda tx: limits_left(tx, rules, proposal.company_ids, money.currency, vendor_id))
 
 
 def limits_left(
-    tx: Tx, policy: Policy, company_id: str, currency: str = "", vendor_id: str | None = None
+    tx: Tx, policy: Policy, ids: tuple[str, str], currency: str = "", vendor_id: str | None = None
 ) -> list[LimitLeft]:
     """What is left of each rolling limit, in one currency or in all that the policy names.
 
-    Windows that count payments to one vendor are included only if a vendor is given.
+    Windows that count payments to one vendor are included only if a vendor is given. `ids` are the ledger's and
+    its connection's.
     """
-    company = policy.of(company_id)
+    company = policy.of(*ids)
     windows = [window for window in WINDOWS if vendor_id is not None or not window.per_vendor]
     found = []
     for code in [currency] if currency else sorted(company.currencies.keys() - {DEFAULT}):
-        counted = tx.spend.counted(company_id, code, max(window.hours for window in windows))
+        counted = tx.spend.counted(ids[0], code, max(window.hours for window in windows))
         for window in windows:
             limit = company.limit(code, window.limit)
             spent = counted.within(window.hours, vendor_id if window.per_vendor else None)

@@ -32,7 +32,7 @@ async def get_proposal(
     proposal = await find_proposal(store, query.proposal_id)
     if proposal.state in IN_FLIGHT_STATES:
         try:
-            proposal = await recovery.resolve(proposal, await companies.get(proposal.company_id))
+            proposal = await recovery.resolve(proposal, await companies.of_ledger(proposal.company_id))
         except ApError:
             # What is known is still worth showing when Rutter cannot be reached.
             proposal = await find_proposal(store, proposal.id)

@@ -200,7 +200,8 @@ class ApplyCreditWrite(Write[CreditFacts]):
             money = min(remaining, due)
         return prepare(
             tool=self.tool,
-            company_id=company.id,
+            company_id=company.ledger_id,
+            connection_id=company.id,
             fields={
                 "credit_id": credit.id,
                 "bill_id": bill.id,

@@ -133,7 +133,8 @@ class AttachFileWrite(Write[AttachmentFacts]):
         bill = bill_fact(await company.rutter.bills.get(request.bill_id))
         return prepare(
             tool=self.tool,
-            company_id=company.id,
+            company_id=company.ledger_id,
+            connection_id=company.id,
             fields={
                 "bill_id": bill.id,
                 "path": str(document.path),

@@ -136,7 +136,8 @@ class CreateBillWrite(Write[BillFacts]):
         number = f" {clean(request.document_number, NAME_CHARACTERS_MAX)}" if request.document_number else ""
         return prepare(
             tool=self.tool,
-            company_id=company.id,
+            company_id=company.ledger_id,
+            connection_id=company.id,
             fields=fields,
             summary=f"Create bill{number} for {sums_words(sums, total)} from {name}, issued {request.issue_date}",
             defaulted=("expected",),

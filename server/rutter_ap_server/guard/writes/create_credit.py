@@ -25,6 +25,7 @@ from rutter_ap_server.guard.writes.base import (
     Unchecked,
     Write,
     approve,
+    contents_of,
     refuse,
 )
 from rutter_ap_server.guard.writes.create_bill import described, is_number, prepared_line
@@ -221,7 +222,8 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
         number = f" {clean(request.document_number, NAME_CHARACTERS_MAX)}" if request.document_number else ""
         return prepare(
             tool=self.tool,
-            company_id=company.id,
+            company_id=company.ledger_id,
+            connection_id=company.id,
             fields={
                 "vendor_id": vendor.id,
                 "issue_date": request.issue_date,

@@ -113,7 +113,8 @@ class DeleteBillWrite(Write[DeleteFacts]):
         issued = f", issued {bill.issued}" if bill.issued else ""
         return prepare(
             tool=self.tool,
-            company_id=company.id,
+            company_id=company.ledger_id,
+            connection_id=company.id,
             fields={"bill_id": bill.id, "was": [bill.number, str(bill.total)]},
             summary=f"Delete {bill_words(bill)} for {bill.total} from {name}{issued}",
             money=bill.total,

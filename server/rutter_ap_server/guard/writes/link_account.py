@@ -136,7 +136,13 @@ class LinkAccountWrite(Write[LinkFacts]):
             account = await company.directory.account(request.account)
             fields["account_id"] = account.id
             words = f"Link {clean(account_name(account), NAME_CHARACTERS_MAX)} as the {role} account"
-        return prepare(tool=self.tool, company_id=company.id, fields=fields, summary=words)
+        return prepare(
+            tool=self.tool,
+            company_id=company.ledger_id,
+            connection_id=company.id,
+            fields=fields,
+            summary=words,
+        )
 
     async def gather(self, prepared: PreparedWrite, company: Company) -> Gathered[LinkFacts]:
         """Reads the account, or checks whether its name is taken."""

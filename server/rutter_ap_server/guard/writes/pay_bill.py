@@ -96,13 +96,14 @@ class Funding:
 
 
 def prepared_payment(
-    company_id: str, payee: Payee, money: Money, funding: Funding, *, date_given: bool
+    company_id: str, payee: Payee, money: Money, funding: Funding, *, date_given: bool, connection_id: str
 ) -> PreparedWrite:
     """Prepares one payment of one bill; on its own or in a payment run, it is the same write."""
     require_active(money.currency)
     return prepare(
         tool="pay_bill",
         company_id=company_id,
+        connection_id=connection_id,
         fields={
             "bill_id": payee.bill_id,
             "vendor_id": payee.vendor_id,
@@ -196,11 +197,12 @@ class PayBillWrite(Write[PaymentFacts]):
         vendor = await read_vendor(company, bill.vendor_id) if bill.vendor_id else None
         money = Money.parse(request.amount, bill.due.currency) if request.amount else bill.due
         return prepared_payment(
-            company.id,
+            company.ledger_id,
             Payee(bill.id, bill_words(bill), bill.vendor_id, vendor.name if vendor else "an unnamed vendor"),
             money,
             Funding(account_id, account.name, request.date or company.clock.today().isoformat(), request.memo),
             date_given=bool(request.date),
+            connection_id=company.id,
         )
 
     async def gather(self, prepared: PreparedWrite, company: Company) -> Gathered[PaymentFacts]:

@@ -100,6 +100,7 @@ class PaymentRun(Batch):
                 Money.parse(line["amount"], fields["currency"]),
                 funding,
                 date_given=fields["date_given"],
+                connection_id=prepared.connection_id,
             )
             for line in fields["lines"]
         )
@@ -204,7 +205,8 @@ def _prepared(
     total, day = choice.total(currency), request.date or company.clock.today().isoformat()
     return prepare(
         tool="propose_payment_run",
-        company_id=company.id,
+        company_id=company.ledger_id,
+        connection_id=company.id,
         fields={
             "account_id": account.id,
             "account_name": account.name,

@@ -118,7 +118,8 @@ class RemoveCreditWrite(Write[RemovalFacts]):
         number = clean(credit.document_number, NAME_CHARACTERS_MAX) or credit.id
         return prepare(
             tool=self.tool,
-            company_id=company.id,
+            company_id=company.ledger_id,
+            connection_id=company.id,
             fields={
                 "credit_id": credit.id,
                 "bill_id": bill.id,

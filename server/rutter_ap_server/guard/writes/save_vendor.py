@@ -112,7 +112,8 @@ class SaveVendorWrite(Write[VendorEntryFacts]):
         name = clean(vendor_name(vendor), NAME_CHARACTERS_MAX)
         return prepare(
             tool=self.tool,
-            company_id=company.id,
+            company_id=company.ledger_id,
+            connection_id=company.id,
             fields=fields,
             summary=f"Update vendor {name}: {'; '.join(_words(changes, differing))}",
             vendor_id=vendor.id,
@@ -129,7 +130,8 @@ class SaveVendorWrite(Write[VendorEntryFacts]):
         words = _words(changes, [part for part in changes if part not in ("name", "currency")])
         return prepare(
             tool=self.tool,
-            company_id=company.id,
+            company_id=company.ledger_id,
+            connection_id=company.id,
             fields=fields,
             summary=f"Create vendor {name}, billing in {changes['currency']}{''.join(f'; {one}' for one in words)}",
             vendor_name=name,

@@ -155,7 +155,8 @@ class UpdateBillWrite(Write[ChangeFacts]):
         of_vendor = f" from {name}" if name else ""
         return prepare(
             tool=self.tool,
-            company_id=company.id,
+            company_id=company.ledger_id,
+            connection_id=company.id,
             fields={"bill_id": bill.id, "currency": currency, "changes": changes} | kept,
             summary=f"Update {bill_words(bill)}{of_vendor}: {'; '.join(_words(raw, changes, amount))}",
             defaulted=("expected",),

@@ -145,7 +145,8 @@ class VoidPaymentWrite(Write[VoidFacts]):
         made = f", made {payment.transaction_date.date()}" if payment.transaction_date else ""
         return prepare(
             tool=self.tool,
-            company_id=company.id,
+            company_id=company.ledger_id,
+            connection_id=company.id,
             fields={
                 "payment_id": payment.id,
                 "bill_ids": [bill.id for bill in bills],

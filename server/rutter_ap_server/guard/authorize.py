@@ -30,6 +30,7 @@ def claim(tx: Tx, proposal_id: str, lease: str) -> tuple[bool, bool]:
     proposal = tx.proposals.get(proposal_id)
     if proposal is None or proposal.state != State.RELEASED:
         return False, False
+    journal.sound(tx, proposal_id)
     if proposal.expires_at <= tx.now:
         journal.expire(tx, proposal_id)
         return False, False
@@ -66,7 +67,7 @@ def authorize(
     It runs under the write lock, so that the second of two payments against one limit sees the first. A batch reserves
     nothing itself: each member becomes a proposal here, released by the same people, and is authorized on its own.
     """
-    proposal = journal.get(tx, proposal_id)
+    proposal = journal.sound(tx, proposal_id)
     if proposal.state != State.DISPATCHING or proposal.lease_owner != lease:
         return False
     counts = isinstance(write, Write) and write.counts_against_limits

@@ -25,6 +25,13 @@ def get(tx: Tx, proposal_id: str) -> Proposal:
     return found
 
 
+def sound(tx: Tx, proposal_id: str) -> Proposal:
+    """The proposal, if it and all that belongs to it is what the audit chain says. Raises `NotFound` or `Tampered`."""
+    found = get(tx, proposal_id)
+    tx.checks.proposal(proposal_id)
+    return found
+
+
 def note_judgement(tx: Tx, proposal_id: str, judgement: Judgement) -> None:
     """Stores a newer judgement; approvals that do not cover all of it no longer count."""
     tx.proposals.update_judgement(

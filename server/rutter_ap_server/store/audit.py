@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Select, insert, select
 
 from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store.canonical import canonical, digest
+from rutter_ap_server.store.changes import Recorded
 from rutter_ap_server.store.errors import StoreError
 from rutter_ap_server.store.schema import audit
 
@@ -22,7 +23,7 @@ PAGE_ENTRIES = 500
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry; `body` is canonical JSON."""
+    """One entry; `body` is canonical JSON, and so is `rows`: what was written with it, if anything."""
 
     seq: int
     at: str
@@ -32,10 +33,12 @@ class Entry:
     body: str
     previous: str
     hash: str
+    rows: str | None = None
 
     def computed(self) -> str:
         """The hash this entry should have: over everything else in it, including the previous hash."""
-        return digest([self.seq, self.at, self.kind, self.actor, self.proposal_id, self.body, self.previous])
+        rows = [] if self.rows is None else [self.rows]
+        return digest([self.seq, self.at, self.kind, self.actor, self.proposal_id, self.body, self.previous, *rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,19 +97,26 @@ class Anchor:
 class AuditLog:
     """Appends inside the caller's transaction, so that no state changes without its entry."""
 
-    def __init__(self, connection: Connection, now: datetime, head: Head) -> None:
+    def __init__(self, connection: Recorded, now: datetime, head: Head) -> None:
         self._connection = connection
         self._now = now
         # The caller holds the write lock, so no other writer can move it.
         self._head = head
 
     def append(self, kind: str, *, actor: str, proposal_id: str | None = None, **body: Any) -> None:
-        """Adds an entry; `body` is JSON without floats."""
+        """Adds an entry; `body` is JSON without floats. It takes along what was written of the proposal's rows."""
         head = self._head
-        entry = Entry(head.seq + 1, stamp(self._now), kind, actor, proposal_id, canonical(body), head.hash, "")
+        changes = self._connection.take(proposal_id)
+        rows = canonical(changes) if changes else None
+        entry = Entry(head.seq + 1, stamp(self._now), kind, actor, proposal_id, canonical(body), head.hash, "", rows)
         values = {name: getattr(entry, name) for name in Entry.__slots__} | {"hash": entry.computed()}
         self._connection.execute(insert(audit), values)
         self._head = Head(entry.seq, values["hash"], self._now)
+
+    def flush(self) -> None:
+        """Adds entries for the rows that were written and that no entry has taken along yet."""
+        for proposal_id in sorted(self._connection.owners(), key=str):
+            self.append("stored", actor="store", proposal_id=proposal_id)
 
     def anchor(self) -> Anchor:
         """The end of the chain as it is now."""
@@ -119,19 +129,10 @@ class AuditLog:
 
     def entries(self, proposal_id: str | None = None) -> Iterator[Entry]:
         """Every entry in order, or those of one proposal."""
-        query = select(audit).order_by(audit.c.seq).limit(PAGE_ENTRIES)
-        if proposal_id is not None:
-            query = query.where(audit.c.proposal_id == proposal_id)
-        # Page by page, because a database cursor would stay open behind a reader that stops early.
-        last: Entry | None = None
-        while True:
-            page = query if last is None else query.where(audit.c.seq > last.seq)
-            rows = self._connection.execute(page).all()
-            for row in rows:
-                last = Entry(**row._mapping)
-                yield last
-            if len(rows) < PAGE_ENTRIES:
-                return
+        query = select(audit)
+        return entries_of(
+            self._connection, query if proposal_id is None else query.where(audit.c.proposal_id == proposal_id)
+        )
 
     def verify(self, anchor: Anchor | None = None) -> Verification:
         """Checks the whole chain; with an anchor it also finds a tail that was cut off or rewritten."""
@@ -145,6 +146,18 @@ class AuditLog:
             reason = "the chain ends before the anchor; the newest entries are missing"
             return Verification(expected_seq - 1, previous, expected_seq, reason)
         return Verification(expected_seq - 1, previous)
+
+
+def entries_of(connection: Recorded, query: Select[Any]) -> Iterator[Entry]:
+    """The entries of a query in order, page by page: a database cursor would stay open behind a reader that stops."""
+    page = query = query.order_by(audit.c.seq).limit(PAGE_ENTRIES)
+    while True:
+        rows = connection.execute(page).all()
+        for row in rows:
+            yield Entry(**row._mapping)
+        if len(rows) < PAGE_ENTRIES:
+            return
+        page = query.where(audit.c.seq > rows[-1].seq)
 
 
 def head_of(connection: Connection) -> Head:

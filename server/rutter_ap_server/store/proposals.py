@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Update, case, insert, select, update
+from sqlalchemy import Row, Select, Update, case, func, insert, select, update
 
 from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store.canonical import canonical, digest
-from rutter_ap_server.store.schema import approvals, proposals, statements
+from rutter_ap_server.store.changes import Recorded, row_added
+from rutter_ap_server.store.check import differing, proposed_values, said_by
+from rutter_ap_server.store.schema import approvals, audit, proposals, statements
 from rutter_ap_server.store.states import OPEN_STATES, SENDING_STATES, State
+from rutter_ap_tools.errors import ApError
 from rutter_ap_tools.findings import Finding, Severity
 from rutter_ap_tools.money import Money
 
@@ -74,6 +77,8 @@ class Proposal:
     reason: str = ""
     closed_by: str = ""
     closed_reason: str = ""
+    # What in the store is not what was proposed: somebody changed it by hand.
+    damaged: tuple[str, ...] = ()
 
     @property
     def bound_to(self) -> str:
@@ -81,10 +86,50 @@ class Proposal:
         return digest(sorted(self.requires))
 
 
+# What is judged, shown and sent: it is written once and never changes.
+_PREPARED = (
+    "digest",
+    "company_id",
+    "company_name",
+    "environment",
+    "tool",
+    "fields",
+    "summary",
+    "preparer",
+    "amount",
+    "currency",
+    "vendor_id",
+    "vendor_name",
+    "bill_id",
+    "created_at",
+    "expires_at",
+    "run_id",
+    "reason",
+)
+# What stands for the values of a row that cannot be read.
+_UNREADABLE: dict[str, Any] = {
+    "fields": {},
+    "verdict": Severity.REFUSE,
+    "findings": (),
+    "money": None,
+    "record": None,
+    **dict.fromkeys(("created_at", "updated_at", "expires_at"), datetime.min.replace(tzinfo=UTC)),
+    "lease_until": None,
+    "requires": frozenset(),
+    "reason": "",
+}
+# The entry that was made with the proposal, which says what it was.
+_FIRST = audit.alias("first")
+_MADE_WITH = (
+    select(func.min(audit.c.seq)).where(audit.c.proposal_id == proposals.c.id).correlate(proposals).scalar_subquery()
+)
+_WITH_FIRST = proposals.outerjoin(_FIRST, _FIRST.c.seq == _MADE_WITH)
+
+
 class Proposals:
     """Reads and writes inside the caller's transaction."""
 
-    def __init__(self, connection: Connection, now: datetime) -> None:
+    def __init__(self, connection: Recorded, now: datetime) -> None:
         self._connection = connection
         self._now = now
 
@@ -316,11 +361,12 @@ class Proposals:
         return still_valid.values(voided_at=stamp(self._now))
 
     def _one(self, query: Select[Any]) -> Proposal | None:
-        row = self._connection.execute(query).first()
-        return _proposal(row) if row is not None else None
+        return next(iter(self._many(query)), None)
 
     def _many(self, query: Select[Any]) -> list[Proposal]:
-        return [_proposal(row) for row in self._connection.execute(query)]
+        told = query.add_columns(_FIRST.c.body.label("said"), _FIRST.c.rows.label("told"))
+        rows = self._connection.execute(told.select_from(_WITH_FIRST))
+        return [_proposal(row) for row in rows]
 
 
 def _approval(row: Row[Any]) -> Approval:
@@ -381,7 +427,32 @@ def _row(p: Proposal) -> dict[str, Any]:
     }
 
 
+def _damage(row: Row[Any]) -> tuple[str, ...]:
+    """The columns of a proposal's prepared write that are not what the audit chain says of it."""
+    if row.said is None:
+        return ("audit",)
+    whole = row_added(row.told or "", "proposals", row.id)
+    values = whole if whole is not None else proposed_values(said_by(row.said))
+    columns = _PREPARED if whole is not None else list(values)
+    return tuple(one.field for one in differing("proposals", row.id, values, row._mapping, columns))
+
+
 def _proposal(row: Row[Any]) -> Proposal:
+    damaged = _damage(row)
+    try:
+        found = _as_stored(row)
+    except (ValueError, TypeError, LookupError, ApError):
+        # It must not hide the others of a list.
+        values = dict(row._mapping) | _UNREADABLE
+        found = Proposal(**{name: values[name] for name in Proposal.__slots__ if name in values})
+        damaged = damaged or ("row",)
+    if not damaged:
+        return found
+    words = f"DAMAGED: changed in the store by hand ({', '.join(damaged)}); it cannot be released or sent"
+    return replace(found, summary=words, damaged=damaged)
+
+
+def _as_stored(row: Row[Any]) -> Proposal:
     return Proposal(
         id=row.id,
         digest=row.digest,

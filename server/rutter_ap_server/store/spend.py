@@ -9,9 +9,10 @@ from datetime import datetime, timedelta
 from decimal import Context, Decimal, Inexact, InvalidOperation, localcontext
 from itertools import accumulate
 
-from sqlalchemy import Connection, exists, insert, select
+from sqlalchemy import exists, insert, select
 
 from rutter_ap_server.clock import stamp
+from rutter_ap_server.store.changes import Recorded
 from rutter_ap_server.store.schema import proposals, spend
 from rutter_ap_tools.errors import BadInput
 from rutter_ap_tools.money import Money
@@ -49,7 +50,7 @@ class Counted:
 class Spend:
     """Reads and writes inside the caller's transaction, which makes check-then-reserve exact."""
 
-    def __init__(self, connection: Connection, now: datetime) -> None:
+    def __init__(self, connection: Recorded, now: datetime) -> None:
         self._connection = connection
         self._now = now
 

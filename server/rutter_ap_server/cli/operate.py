@@ -87,7 +87,7 @@ def _say_differences(tables: Comparison) -> None:
         elif one.what == "removed":
             line(f"{row}: this row was removed by hand; the chain says that it exists.")
         else:
-            chain, stored = (quote(value, 100) if value is not None else "nothing" for value in (one.chain, one.stored))
+            chain, stored = (quote(value, 100) or "nothing" for value in (one.chain, one.stored))
             line(f"{row}: {one.field} was changed by hand; the chain says {chain}, the table {stored}.")
     if tables.differences:
         count = len({(one.table, one.key) for one in tables.differences})
@@ -107,7 +107,8 @@ async def export_audit(app: App, given: argparse.Namespace) -> int:
             line(tx.audit.anchor().json)
             return
         for entry in tx.audit.entries():
-            shown = {name: getattr(entry, name) for name in entry.__slots__} | {"body": json.loads(entry.body)}
+            shown = {name: getattr(entry, name) for name in entry.__slots__}
+            shown |= {"body": json.loads(entry.body), "rows": json.loads(entry.rows or "[]")}
             line(json.dumps(shown, sort_keys=True))
 
     await app.store.read(export)

@@ -50,7 +50,10 @@ def release_lease(tx: Tx, proposal_id: str, lease: str) -> None:
     """Ends the check of an open outcome, unless another process holds the lease by now."""
     current = tx.proposals.get(proposal_id)
     if current is not None and current.lease_owner == lease:
-        tx.proposals.move(proposal_id, SENDING_STATES, State.UNKNOWN, lease_owner=None, lease_until=None)
+        if current.state == State.UNKNOWN:
+            tx.proposals.drop_lease(proposal_id)
+        else:
+            tx.proposals.move(proposal_id, SENDING_STATES, State.UNKNOWN, lease_owner=None, lease_until=None)
 
 
 def authorize(
@@ -67,7 +70,8 @@ def authorize(
     It runs under the write lock, so that the second of two payments against one limit sees the first. A batch reserves
     nothing itself: each member becomes a proposal here, released by the same people, and is authorized on its own.
     """
-    proposal = journal.sound(tx, proposal_id)
+    # All of it was compared as it was claimed: what may have changed since then is what is sent, and who released it.
+    proposal = journal.sound(tx, proposal_id, ("proposals", "approvals"))
     if proposal.state != State.DISPATCHING or proposal.lease_owner != lease:
         return False
     counts = isinstance(write, Write) and write.counts_against_limits

@@ -87,8 +87,9 @@ class Approvers:
         self._connection.execute(_update(approver_id).values(**values))
 
     def passcode_accepted(self, approver_id: str) -> None:
-        """Resets the count of wrong passcodes."""
-        self._connection.execute(_update(approver_id).values(failures=0, locked_until=None))
+        """Resets the count of wrong passcodes, if there were any."""
+        counted = (approvers.c.failures != 0) | approvers.c.locked_until.is_not(None)
+        self._connection.execute(_update(approver_id).where(counted).values(failures=0, locked_until=None))
 
 
 def _update(approver_id: str) -> Update:

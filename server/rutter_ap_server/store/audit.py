@@ -19,6 +19,9 @@ from rutter_ap_server.store.schema import audit
 
 GENESIS = "0" * 64
 PAGE_ENTRIES = 500
+# An entry for rows that were written and that nothing else is to be said of: for comparing, not for reading.
+STORED = "stored"
+_INSERT = insert(audit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +113,13 @@ class AuditLog:
         rows = canonical(changes) if changes else None
         entry = Entry(head.seq + 1, stamp(self._now), kind, actor, proposal_id, canonical(body), head.hash, "", rows)
         values = {name: getattr(entry, name) for name in Entry.__slots__} | {"hash": entry.computed()}
-        self._connection.execute(insert(audit), values)
+        self._connection.execute(_INSERT, values)
         self._head = Head(entry.seq, values["hash"], self._now)
 
     def flush(self) -> None:
         """Adds entries for the rows that were written and that no entry has taken along yet."""
         for proposal_id in sorted(self._connection.owners(), key=str):
-            self.append("stored", actor="store", proposal_id=proposal_id)
+            self.append(STORED, actor="store", proposal_id=proposal_id)
 
     def anchor(self) -> Anchor:
         """The end of the chain as it is now."""
@@ -128,11 +131,11 @@ class AuditLog:
         return [Entry(**row._mapping) for row in rows]
 
     def entries(self, proposal_id: str | None = None) -> Iterator[Entry]:
-        """Every entry in order, or those of one proposal."""
+        """Every entry in order, or those of one proposal that say something to people."""
         query = select(audit)
-        return entries_of(
-            self._connection, query if proposal_id is None else query.where(audit.c.proposal_id == proposal_id)
-        )
+        if proposal_id is not None:
+            query = query.where(audit.c.proposal_id == proposal_id, audit.c.kind != STORED)
+        return entries_of(self._connection, query)
 
     def verify(self, anchor: Anchor | None = None) -> Verification:
         """Checks the whole chain; with an anchor it also finds a tail that was cut off or rewritten."""

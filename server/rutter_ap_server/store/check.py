@@ -12,11 +12,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sqlalchemy import RowMapping, Select, Table, or_, select
+from sqlalchemy import RowMapping, String, Table, bindparam, or_, select
 
 from rutter_ap_server.store.audit import Entry, entries_of
 from rutter_ap_server.store.canonical import canonical
-from rutter_ap_server.store.changes import META_KEYS, PASSING, RECORDED, Recorded, changes_in, kept_value, key_of
+from rutter_ap_server.store.changes import META_KEYS, PASSING, RECORDED, Recorded, Rows, changes_in, kept_value, key_of
 from rutter_ap_server.store.errors import Tampered
 from rutter_ap_server.store.schema import approvers, audit, metadata
 from rutter_ap_server.store.states import CLOSED_STATES
@@ -77,6 +77,7 @@ class Expected:
     # What an earlier version recorded of each of its proposals, by kind, and of its approvers.
     old: dict[str, dict[str, list[tuple[str, dict[str, Any]]]]] = field(default_factory=dict)
     old_people: list[dict[str, Any]] = field(default_factory=list)
+    old_removed: set[str] = field(default_factory=set)
     is_old: bool = False
     # When the first entry of this version was made.
     since: str | None = None
@@ -113,6 +114,8 @@ def _apply_old(expected: Expected, entry: Entry, body: Mapping[str, Any]) -> Non
     rows, proposal_id = expected.part, entry.proposal_id
     if entry.kind == "approver_added":
         expected.old_people.append(dict(body))
+    elif entry.kind == "approver_removed":
+        expected.old_removed.add(str(body.get("approver_id")))
     elif entry.kind == "policy_changed":
         rows["meta"]["policy"] = {"value": body.get("version")}
     elif entry.kind == "frozen":
@@ -139,6 +142,28 @@ def proposed_values(body: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
+# Made once, because making them takes longer than running them.
+_ITS_OWN = bindparam("its_own", type_=String)
+_ITS_ENTRIES = select(audit).where(audit.c.proposal_id == _ITS_OWN).order_by(audit.c.seq)
+_ITS_ROWS = {
+    name: select(table).where((table.c.id if name == "proposals" else table.c.proposal_id) == _ITS_OWN)
+    for name, table in ((name, metadata.tables[name]) for name in OF_A_PROPOSAL)
+}
+# The first entry of all says whether an earlier version made the store.
+_ABOUT_PEOPLE = (
+    select(audit)
+    .where(
+        or_(
+            audit.c.seq == 1,
+            audit.c.proposal_id.is_(None)
+            & or_(audit.c.rows.contains('"approvers"'), audit.c.kind.startswith("approver_")),
+        )
+    )
+    .order_by(audit.c.seq)
+)
+_PEOPLE = select(approvers)
+
+
 class Checks:
     """Reads inside the caller's transaction."""
 
@@ -154,35 +179,33 @@ class Checks:
             query = select(table).order_by(*table.primary_key.columns)
             if name == "meta":
                 query = query.where(table.c.key.in_(META_KEYS))
-            differences += self._compare(expected, table, query, counts)
+            differences += self._compare(expected, table, self._connection.execute(query), counts)
         return Comparison(tuple(differences), counts[True], counts[False])
 
     def proposal(self, proposal_id: str, tables: Iterable[str] = OF_A_PROPOSAL) -> None:
         """Raises `Tampered` unless a proposal and its rows in those tables are what its own entries say."""
-        entries = list(entries_of(self._connection, select(audit).where(audit.c.proposal_id == proposal_id)))
+        its_own = {"its_own": proposal_id}
+        entries = [Entry(**row._mapping) for row in self._connection.execute(_ITS_ENTRIES, its_own)]
         wrong = any(entry.computed() != entry.hash for entry in entries)
         expected = expected_from(entries)
         for name in tables:
-            table = metadata.tables[name]
-            owner = table.c.id if name == "proposals" else table.c.proposal_id
-            wrong = wrong or bool(self._compare(expected, table, select(table).where(owner == proposal_id)))
+            rows = self._connection.execute(_ITS_ROWS[name], its_own)
+            wrong = wrong or bool(self._compare(expected, metadata.tables[name], rows))
         if wrong:
             raise Tampered(f"proposal {proposal_id}")
 
     def people(self) -> list[Difference]:
         """How the approvers differ from what the chain says of them."""
-        first = self._connection.execute(select(audit).order_by(audit.c.seq).limit(1)).all()
-        told = or_(audit.c.kind.in_(["stored", "passcode_wrong"]), audit.c.kind.startswith("approver_"))
-        about = entries_of(self._connection, select(audit).where(audit.c.proposal_id.is_(None), told))
-        expected = expected_from((*(Entry(**row._mapping) for row in first), *about))
-        return self._compare(expected, approvers, select(approvers))
+        about = [Entry(**row._mapping) for row in self._connection.execute(_ABOUT_PEOPLE)]
+        expected = expected_from(about)
+        return self._compare(expected, approvers, self._connection.execute(_PEOPLE))
 
     def _compare(
-        self, expected: Expected, table: Table, query: Select[Any], counts: Counter[bool] | None = None
+        self, expected: Expected, table: Table, rows: Rows, counts: Counter[bool] | None = None
     ) -> list[Difference]:
-        """Compares the rows of a query with all that is expected of their table; `counts` those compared whole."""
+        """Compares rows with all that is expected of their table; `counts` those compared whole."""
         differences = list[Difference]()
-        for row in self._connection.execute(query).mappings():
+        for row in rows.mappings():
             found, is_whole = _differences(expected, table, row)
             differences += found
             if counts is not None and (is_whole or not found):
@@ -224,6 +247,8 @@ def _is_old(expected: Expected, table: str, row: RowMapping) -> bool:
         return False
     if table == "approvers":
         told = expected.old_people
+        if row["id"] in expected.old_removed and row["removed_at"] is None:
+            return False
         return not told or any(row["id"] == one.get("approver_id") or row["name"] == one.get("name") for one in told)
     if table == "proposals":
         return False

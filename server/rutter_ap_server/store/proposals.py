@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, Update, case, func, insert, select, update
+from sqlalchemy import Row, Select, String, Update, bindparam, case, func, insert, select, update
 
 from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store.canonical import canonical, digest
-from rutter_ap_server.store.changes import Recorded, row_added
+from rutter_ap_server.store.changes import Recorded, Rows, row_added
 from rutter_ap_server.store.check import differing, proposed_values, said_by
 from rutter_ap_server.store.schema import approvals, audit, proposals, statements
 from rutter_ap_server.store.states import OPEN_STATES, SENDING_STATES, State
@@ -118,12 +118,20 @@ _UNREADABLE: dict[str, Any] = {
     "requires": frozenset(),
     "reason": "",
 }
-# The entry that was made with the proposal, which says what it was.
 _FIRST = audit.alias("first")
 _MADE_WITH = (
     select(func.min(audit.c.seq)).where(audit.c.proposal_id == proposals.c.id).correlate(proposals).scalar_subquery()
 )
-_WITH_FIRST = proposals.outerjoin(_FIRST, _FIRST.c.seq == _MADE_WITH)
+# Each with the entry that was made with it, which says what it was. Made once, because making it takes time.
+_PROPOSALS = select(proposals, _FIRST.c.body.label("said"), _FIRST.c.rows.label("told")).select_from(
+    proposals.outerjoin(_FIRST, _FIRST.c.seq == _MADE_WITH)
+)
+_BY_ID = _PROPOSALS.where(proposals.c.id == bindparam("its_own", type_=String))
+_VALID = (
+    select(approvals)
+    .where(approvals.c.proposal_id == bindparam("its_own", type_=String), approvals.c.voided_at.is_(None))
+    .order_by(approvals.c.id)
+)
 
 
 class Proposals:
@@ -139,11 +147,11 @@ class Proposals:
 
     def get(self, proposal_id: str) -> Proposal | None:
         """The proposal with that id."""
-        return self._one(select(proposals).where(proposals.c.id == proposal_id))
+        return self._found(self._connection.execute(_BY_ID, {"its_own": proposal_id}))
 
     def starting_with(self, prefix: str) -> list[Proposal]:
         """The proposals whose id starts with `prefix`: a person types only the first characters."""
-        query = select(proposals).where(proposals.c.id.startswith(prefix, autoescape=True)).limit(5)
+        query = _PROPOSALS.where(proposals.c.id.startswith(prefix, autoescape=True)).limit(5)
         return self._many(query)
 
     def open_with_digest(self, company_id: str, digest: str) -> Proposal | None:
@@ -170,7 +178,7 @@ class Proposals:
     def of_company(self, company_id: str, states: Collection[State]) -> list[Proposal]:
         """A company's proposals that are in one of the states."""
         c = proposals.c
-        return self._many(select(proposals).where(c.company_id == company_id, c.state.in_(list(states))))
+        return self._many(_PROPOSALS.where(c.company_id == company_id, c.state.in_(list(states))))
 
     def changed_since(
         self, company_id: str, states: Collection[State], since: datetime, tools: Collection[str] = ()
@@ -182,7 +190,7 @@ class Proposals:
 
     def of_run(self, run_id: str) -> list[Proposal]:
         """The payments of a payment run, in no particular order."""
-        return self._many(select(proposals).where(proposals.c.run_id == run_id))
+        return self._many(_PROPOSALS.where(proposals.c.run_id == run_id))
 
     def unasked_since(self, since: datetime | None) -> list[Proposal]:
         """All that was written without a release by a person, refused or failed since then: written first, then newest.
@@ -193,14 +201,14 @@ class Proposals:
         released = select(approvals.c.id).where(approvals.c.proposal_id == c.id, approvals.c.voided_at.is_(None))
         of_unasked_run = select(run.c.id).where(run.c.id == c.run_id, run.c.approvals_needed == 0)
         unasked = (c.state == State.POSTED) & ~released.exists() & ~of_unasked_run.exists()
-        query = select(proposals).where(unasked | c.state.in_([State.REFUSED, State.FAILED]))
+        query = _PROPOSALS.where(unasked | c.state.in_([State.REFUSED, State.FAILED]))
         if since is not None:
             query = query.where(c.updated_at > stamp(since))
         return self._many(query.order_by(case((c.state == State.POSTED, 0), else_=1), c.updated_at.desc()))
 
     def in_states(self, states: Collection[State], limit: int = 200) -> list[Proposal]:
         """Proposals in those states, newest first."""
-        query = select(proposals).where(proposals.c.state.in_(states)).order_by(proposals.c.created_at.desc())
+        query = _PROPOSALS.where(proposals.c.state.in_(states)).order_by(proposals.c.created_at.desc())
         return self._many(query.limit(limit))
 
     def listed(
@@ -220,7 +228,7 @@ class Proposals:
         chosen = c.state.in_(list(states)) & ((c.state != State.HELD) | (c.expires_at > now))
         if State.EXPIRED in states:
             chosen = chosen | ((c.state == State.HELD) & (c.expires_at <= now))
-        query = select(proposals).where(c.company_id == company_id, chosen)
+        query = _PROPOSALS.where(c.company_id == company_id, chosen)
         if bill_id:
             query = query.where(c.bill_id == bill_id)
         if after is not None:
@@ -289,6 +297,10 @@ class Proposals:
         )
         return bool(done.rowcount)
 
+    def drop_lease(self, proposal_id: str) -> None:
+        """Ends the lease of a proposal whose state stays as it is."""
+        self._connection.execute(_update(proposal_id).values(lease_owner=None, lease_until=None))
+
     def approve(
         self,
         proposal_id: str,
@@ -318,10 +330,7 @@ class Proposals:
 
     def approvals(self, proposal_id: str) -> tuple[Approval, ...]:
         """The approvals that still count."""
-        c = approvals.c
-        query = select(approvals).where(c.proposal_id == proposal_id, c.voided_at.is_(None)).order_by(c.id)
-        rows = self._connection.execute(query)
-        return tuple(_approval(row) for row in rows)
+        return tuple(_approval(row) for row in self._connection.execute(_VALID, {"its_own": proposal_id}))
 
     def keep_statement(self, proposal_id: str, digest: str, body: str) -> None:
         """Keeps what a person was shown, once."""
@@ -361,12 +370,14 @@ class Proposals:
         return still_valid.values(voided_at=stamp(self._now))
 
     def _one(self, query: Select[Any]) -> Proposal | None:
-        return next(iter(self._many(query)), None)
+        return self._found(self._connection.execute(query))
+
+    def _found(self, rows: Rows) -> Proposal | None:
+        row = rows.first()
+        return _proposal(row) if row is not None else None
 
     def _many(self, query: Select[Any]) -> list[Proposal]:
-        told = query.add_columns(_FIRST.c.body.label("said"), _FIRST.c.rows.label("told"))
-        rows = self._connection.execute(told.select_from(_WITH_FIRST))
-        return [_proposal(row) for row in rows]
+        return [_proposal(row) for row in self._connection.execute(query)]
 
 
 def _approval(row: Row[Any]) -> Approval:
@@ -377,11 +388,11 @@ def _approval(row: Row[Any]) -> Approval:
 
 
 def _of_company(company_id: str, states: Collection[State]) -> Select[Any]:
-    return select(proposals).where(proposals.c.company_id == company_id, proposals.c.state.in_(states))
+    return _PROPOSALS.where(proposals.c.company_id == company_id, proposals.c.state.in_(states))
 
 
 def _with_digest(company_id: str, digest: str) -> Select[Any]:
-    return select(proposals).where(proposals.c.company_id == company_id, proposals.c.digest == digest)
+    return _PROPOSALS.where(proposals.c.company_id == company_id, proposals.c.digest == digest)
 
 
 def _update(proposal_id: str) -> Update:

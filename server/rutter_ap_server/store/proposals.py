@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, String, Update, bindparam, case, func, insert, select, update
+from sqlalchemy import Row, Select, String, Update, bindparam, case, insert, select, update
 
 from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store.canonical import canonical, digest
-from rutter_ap_server.store.changes import Recorded, Rows, row_added
-from rutter_ap_server.store.check import differing, proposed_values, said_by
-from rutter_ap_server.store.schema import approvals, audit, proposals, statements
+from rutter_ap_server.store.changes import Recorded, Rows
+from rutter_ap_server.store.schema import approvals, proposals, statements
 from rutter_ap_server.store.states import OPEN_STATES, SENDING_STATES, State
+from rutter_ap_server.store.witness import PROPOSALS, damage
 from rutter_ap_tools.errors import ApError
 from rutter_ap_tools.findings import Finding, Severity
 from rutter_ap_tools.money import Money
@@ -86,26 +86,6 @@ class Proposal:
         return digest(sorted(self.requires))
 
 
-# What is judged, shown and sent: it is written once and never changes.
-_PREPARED = (
-    "digest",
-    "company_id",
-    "company_name",
-    "environment",
-    "tool",
-    "fields",
-    "summary",
-    "preparer",
-    "amount",
-    "currency",
-    "vendor_id",
-    "vendor_name",
-    "bill_id",
-    "created_at",
-    "expires_at",
-    "run_id",
-    "reason",
-)
 # What stands for the values of a row that cannot be read.
 _UNREADABLE: dict[str, Any] = {
     "fields": {},
@@ -118,15 +98,7 @@ _UNREADABLE: dict[str, Any] = {
     "requires": frozenset(),
     "reason": "",
 }
-_FIRST = audit.alias("first")
-_MADE_WITH = (
-    select(func.min(audit.c.seq)).where(audit.c.proposal_id == proposals.c.id).correlate(proposals).scalar_subquery()
-)
-# Each with the entry that was made with it, which says what it was. Made once, because making it takes time.
-_PROPOSALS = select(proposals, _FIRST.c.body.label("said"), _FIRST.c.rows.label("told")).select_from(
-    proposals.outerjoin(_FIRST, _FIRST.c.seq == _MADE_WITH)
-)
-_BY_ID = _PROPOSALS.where(proposals.c.id == bindparam("its_own", type_=String))
+_BY_ID = PROPOSALS.where(proposals.c.id == bindparam("its_own", type_=String))
 _VALID = (
     select(approvals)
     .where(approvals.c.proposal_id == bindparam("its_own", type_=String), approvals.c.voided_at.is_(None))
@@ -151,7 +123,7 @@ class Proposals:
 
     def starting_with(self, prefix: str) -> list[Proposal]:
         """The proposals whose id starts with `prefix`: a person types only the first characters."""
-        query = _PROPOSALS.where(proposals.c.id.startswith(prefix, autoescape=True)).limit(5)
+        query = PROPOSALS.where(proposals.c.id.startswith(prefix, autoescape=True)).limit(5)
         return self._many(query)
 
     def open_with_digest(self, company_id: str, digest: str) -> Proposal | None:
@@ -178,7 +150,7 @@ class Proposals:
     def of_company(self, company_id: str, states: Collection[State]) -> list[Proposal]:
         """A company's proposals that are in one of the states."""
         c = proposals.c
-        return self._many(_PROPOSALS.where(c.company_id == company_id, c.state.in_(list(states))))
+        return self._many(PROPOSALS.where(c.company_id == company_id, c.state.in_(list(states))))
 
     def changed_since(
         self, company_id: str, states: Collection[State], since: datetime, tools: Collection[str] = ()
@@ -190,7 +162,7 @@ class Proposals:
 
     def of_run(self, run_id: str) -> list[Proposal]:
         """The payments of a payment run, in no particular order."""
-        return self._many(_PROPOSALS.where(proposals.c.run_id == run_id))
+        return self._many(PROPOSALS.where(proposals.c.run_id == run_id))
 
     def unasked_since(self, since: datetime | None) -> list[Proposal]:
         """All that was written without a release by a person, refused or failed since then: written first, then newest.
@@ -201,14 +173,14 @@ class Proposals:
         released = select(approvals.c.id).where(approvals.c.proposal_id == c.id, approvals.c.voided_at.is_(None))
         of_unasked_run = select(run.c.id).where(run.c.id == c.run_id, run.c.approvals_needed == 0)
         unasked = (c.state == State.POSTED) & ~released.exists() & ~of_unasked_run.exists()
-        query = _PROPOSALS.where(unasked | c.state.in_([State.REFUSED, State.FAILED]))
+        query = PROPOSALS.where(unasked | c.state.in_([State.REFUSED, State.FAILED]))
         if since is not None:
             query = query.where(c.updated_at > stamp(since))
         return self._many(query.order_by(case((c.state == State.POSTED, 0), else_=1), c.updated_at.desc()))
 
     def in_states(self, states: Collection[State], limit: int = 200) -> list[Proposal]:
         """Proposals in those states, newest first."""
-        query = _PROPOSALS.where(proposals.c.state.in_(states)).order_by(proposals.c.created_at.desc())
+        query = PROPOSALS.where(proposals.c.state.in_(states)).order_by(proposals.c.created_at.desc())
         return self._many(query.limit(limit))
 
     def listed(
@@ -228,7 +200,7 @@ class Proposals:
         chosen = c.state.in_(list(states)) & ((c.state != State.HELD) | (c.expires_at > now))
         if State.EXPIRED in states:
             chosen = chosen | ((c.state == State.HELD) & (c.expires_at <= now))
-        query = _PROPOSALS.where(c.company_id == company_id, chosen)
+        query = PROPOSALS.where(c.company_id == company_id, chosen)
         if bill_id:
             query = query.where(c.bill_id == bill_id)
         if after is not None:
@@ -388,11 +360,11 @@ def _approval(row: Row[Any]) -> Approval:
 
 
 def _of_company(company_id: str, states: Collection[State]) -> Select[Any]:
-    return _PROPOSALS.where(proposals.c.company_id == company_id, proposals.c.state.in_(states))
+    return PROPOSALS.where(proposals.c.company_id == company_id, proposals.c.state.in_(states))
 
 
 def _with_digest(company_id: str, digest: str) -> Select[Any]:
-    return _PROPOSALS.where(proposals.c.company_id == company_id, proposals.c.digest == digest)
+    return PROPOSALS.where(proposals.c.company_id == company_id, proposals.c.digest == digest)
 
 
 def _update(proposal_id: str) -> Update:
@@ -438,18 +410,8 @@ def _row(p: Proposal) -> dict[str, Any]:
     }
 
 
-def _damage(row: Row[Any]) -> tuple[str, ...]:
-    """The columns of a proposal's prepared write that are not what the audit chain says of it."""
-    if row.said is None:
-        return ("audit",)
-    whole = row_added(row.told or "", "proposals", row.id)
-    values = whole if whole is not None else proposed_values(said_by(row.said))
-    columns = _PREPARED if whole is not None else list(values)
-    return tuple(one.field for one in differing("proposals", row.id, values, row._mapping, columns))
-
-
 def _proposal(row: Row[Any]) -> Proposal:
-    damaged = _damage(row)
+    damaged = damage(row)
     try:
         found = _as_stored(row)
     except (ValueError, TypeError, LookupError, ApError):

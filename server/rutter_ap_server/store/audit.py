@@ -126,8 +126,9 @@ class AuditLog:
         return Anchor(self._head.seq, self._head.hash, stamp(self._now))
 
     def recent(self, limit: int) -> list[Entry]:
-        """The newest entries, newest first."""
-        rows = self._connection.execute(select(audit).order_by(audit.c.seq.desc()).limit(limit))
+        """The newest entries, newest first, without those that only note a row of no proposal."""
+        told = select(audit).where(audit.c.proposal_id.is_not(None) | (audit.c.kind != STORED))
+        rows = self._connection.execute(told.order_by(audit.c.seq.desc()).limit(limit))
         return [Entry(**row._mapping) for row in rows]
 
     def entries(self, proposal_id: str | None = None) -> Iterator[Entry]:

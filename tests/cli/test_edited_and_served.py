@@ -54,6 +54,8 @@ def test_what_was_edited_is_refused_wherever_it_is_met(home: Path, rutter_ap: Te
     assert approved.status == 1
     assert "store.tampered" in approved.err
     assert "288.31" not in approved.err + approved.out
+    shown = rutter_ap("proposals", "show", proposal_id)
+    assert (shown.status, "store.tampered" in shown.err) == (1, True)
     assert "DAMAGED" in rutter_ap("proposals", "list").out
     assert rutter_ap("audit", "verify").status == 1
 

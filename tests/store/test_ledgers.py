@@ -151,7 +151,7 @@ def test_the_database_refuses_a_second_one_in_use(store: Store) -> None:
 
     def forgetful(tx: Tx, connection_id: str) -> None:
         tx.ledgers.learn(LedgerIdentity.of(connection_id, "sandbox", "XERO", "realm-9", ""))
-        tx.ledgers._connection.exec_driver_sql("UPDATE ledger_connections SET ledger_id = connection_id, in_use = TRUE")
+        tx.secrets._connection.exec_driver_sql("UPDATE ledger_connections SET ledger_id = connection_id, in_use = TRUE")
 
     store.write_now(lambda tx: forgetful(tx, "a"))
     with pytest.raises(StoreError):

@@ -74,7 +74,7 @@ COMMANDS = (
     ),
     Entry("freeze", "stop all writes", "operate:freeze"),
     Entry("unfreeze", "allow writes again; asks for an approver's passcode, if there is one", "operate:unfreeze"),
-    Entry("audit verify", "verify that nothing in the audit chain was changed", "operate:verify_audit"),
+    Entry("audit verify", "verify that nothing in the audit chain or the tables was changed", "operate:verify_audit"),
     Entry("audit export", "export the audit chain as JSON lines", "operate:export_audit"),
     Entry("evidence", "write everything known about one payment, as JSON and HTML", "evidence:evidence"),
 )

@@ -141,7 +141,7 @@ class Approvals(Approvers):
         while a process is resolving it: that process may be sending it again, which would outdate what they saw.
         """
         approver = await self.verify(name, passcode, channel=channel)
-        proposal = await self.store.read(lambda tx: journal.get(tx, proposal_id))
+        proposal = await self.store.read(lambda tx: journal.sound(tx, proposal_id))
         if proposal.state != State.UNKNOWN:
             raise _not_waiting(proposal)
         if isinstance(proposed_by(proposal.tool), Batch):
@@ -269,7 +269,7 @@ def _check_not_refused(proposal: Proposal) -> None:
 def _approve(tx: Tx, seen: Preview, approver: Approver, channel: str, policy: Policy) -> Proposal:
     still_active(tx, approver)
     proposal_id = seen.proposal.id
-    proposal = journal.get(tx, proposal_id)
+    proposal = journal.sound(tx, proposal_id)
     if proposal.state != State.HELD:
         raise _not_waiting(proposal)
     if not proposal.requires <= covers_of(seen.proposal.requires):

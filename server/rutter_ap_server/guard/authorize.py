@@ -41,6 +41,7 @@ def claim(tx: Tx, lease: Lease) -> tuple[bool, bool]:
     proposal = tx.proposals.get(lease.proposal_id)
     if proposal is None or proposal.state != State.RELEASED:
         return False, False
+    journal.sound(tx, proposal.id)
     if proposal.expires_at <= tx.now:
         journal.expire(tx, proposal.id)
         return False, False
@@ -58,8 +59,14 @@ def return_to_queue(tx: Tx, lease: Lease) -> None:
 
 def release_lease(tx: Tx, lease: Lease) -> None:
     """Ends the check of an open outcome, unless another process holds the lease by now."""
-    free = {"lease_owner": None, "lease_until": None}
-    tx.proposals.move(lease.proposal_id, SENDING_STATES, State.UNKNOWN, held_by=lease.owner, **free)
+    current = tx.proposals.get(lease.proposal_id)
+    if current is None or current.lease_owner != lease.owner:
+        return
+    if current.state == State.UNKNOWN:
+        tx.proposals.drop_lease(current.id)
+    else:
+        free = {"lease_owner": None, "lease_until": None}
+        tx.proposals.move(current.id, SENDING_STATES, State.UNKNOWN, held_by=lease.owner, **free)
 
 
 def authorize(
@@ -76,7 +83,8 @@ def authorize(
     nothing itself: each member becomes a proposal here, released by the same people, and is authorized on its own.
     """
     proposal_id = lease.proposal_id
-    proposal = journal.get(tx, proposal_id)
+    # All of it was compared as it was claimed: what may have changed since then is what is sent, and who released it.
+    proposal = journal.sound(tx, proposal_id, ("proposals", "approvals"))
     if proposal.state != State.DISPATCHING or not lease.holds(tx):
         return False
     judgement, given, released = _judged_now(tx, write, prepared, facts, policy, proposal)
@@ -113,7 +121,7 @@ def authorize_again(
     It passes everything a first sending does, as of today, and the ledger must show exactly what it did before the
     first one. Its reservation stands and is not counted twice.
     """
-    proposal = journal.get(tx, lease.proposal_id)
+    proposal = journal.sound(tx, lease.proposal_id)
     if not lease.holds(tx):
         return "another process is looking after it"
     if not timedelta(0) <= tx.now - attempt.at < KEY_KEPT_SURELY:

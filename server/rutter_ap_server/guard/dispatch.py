@@ -170,6 +170,7 @@ class Dispatcher:
         proposal = await self._current(proposal_id)
         if proposal.state != State.HELD:
             return proposal
+        await self.store.read(lambda tx: journal.sound(tx, proposal_id))
         write, prepared, policy = proposed_by(proposal.tool), PreparedWrite.of(proposal), await self.policy.read()
         facts = await self.facts(write, prepared, company)
 

@@ -144,7 +144,9 @@ class Guard:
 
         def look(tx: Tx) -> Proposal | None:
             found = tx.proposals.open_with_digest(prepared.company_id, prepared.digest)
-            return found if found is not None and found.state == State.HELD and found.expires_at > tx.now else None
+            if found is None or found.state != State.HELD or found.expires_at <= tx.now:
+                return None
+            return journal.sound(tx, found.id)
 
         return await self.store.read(look)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from rutter_ap_server.guard.judgement import Judgement, Observations, covers_of
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.statement import body_of, stored_sections
+from rutter_ap_server.store.check import OF_A_PROPOSAL
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import SENDING_STATES, State
@@ -25,6 +27,13 @@ def get(tx: Tx, proposal_id: str) -> Proposal:
     return found
 
 
+def sound(tx: Tx, proposal_id: str, tables: Collection[str] = OF_A_PROPOSAL) -> Proposal:
+    """The proposal, if it and all that belongs to it is what the audit chain says. Raises `NotFound` or `Tampered`."""
+    found = get(tx, proposal_id)
+    tx.checks.proposal(proposal_id, tables)
+    return found
+
+
 def note_judgement(tx: Tx, proposal_id: str, judgement: Judgement) -> None:
     """Stores a newer judgement; approvals that do not cover all of it no longer count."""
     tx.proposals.update_judgement(
@@ -37,9 +46,9 @@ def note_judgement(tx: Tx, proposal_id: str, judgement: Judgement) -> None:
         sections=stored_sections(judgement.sections),
         requires=judgement.requires,
     )
-    tx.audit.append("judged", actor="guard", proposal_id=proposal_id, **judged(judgement))
     if any(one.remembered != Observations() for one in _all_of(judgement)):
         _remember(tx, get(tx, proposal_id).company_id, judgement)
+    tx.audit.append("judged", actor="guard", proposal_id=proposal_id, **judged(judgement))
 
 
 def _remember(tx: Tx, company_id: str, judgement: Judgement) -> None:

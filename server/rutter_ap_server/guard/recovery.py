@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 from rutter_ap_server.companies.company import Company
+from rutter_ap_server.guard import journal
 from rutter_ap_server.guard.authorize import authorize_again, release_lease, return_to_queue
 from rutter_ap_server.guard.batches import settle_batch
 from rutter_ap_server.guard.dispatch import DOUBTFUL_MAX, OF_ONE_BILL, Dispatcher, in_order
@@ -70,6 +71,8 @@ class Recovery:
         async with self._dispatcher.busy():
             if proposal.state == State.RELEASED:
                 return await self._dispatcher.dispatch(proposal.id, company)
+            # What was changed by hand is nobody's write: it is left for a person.
+            await self._store.read(lambda tx: journal.sound(tx, proposal.id))
             # A lease for this check only, so that nothing is returned, released or sent under another one's lease.
             lease, gone = self._dispatcher.lease_on(proposal.id), self._dispatcher.ended(proposal.lease_owner)
             if await self._store.write(lambda tx: lease.take_over(tx, gone)):

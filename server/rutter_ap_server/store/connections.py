@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Column, Connection, Index, Row, String, Table, Text, delete, insert, select, update
+from sqlalchemy import Column, Index, Row, String, Table, Text, delete, insert, select, update
 
 from rutter_ap_server.clock import stamp, unstamp
+from rutter_ap_server.store.changes import Recorded
 from rutter_ap_server.store.schema import meta, metadata
 from rutter_ap_tools.text import fold
 
@@ -54,7 +55,7 @@ class SavedConnection:
 class Connections:
     """Reads and writes inside the caller's transaction. A removed connection stays on record without its secrets."""
 
-    def __init__(self, connection: Connection, now: datetime) -> None:
+    def __init__(self, connection: Recorded, now: datetime) -> None:
         self._connection = connection
         self._now = now
 

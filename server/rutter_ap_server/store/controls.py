@@ -6,9 +6,10 @@ import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import delete, insert, select
 
 from rutter_ap_server.clock import stamp, unstamp
+from rutter_ap_server.store.changes import Recorded
 from rutter_ap_server.store.schema import meta
 
 # Longer than any pause between two signs of life; what a process held that died counts no longer than this.
@@ -36,7 +37,7 @@ class Held:
 class Controls:
     """Reads and writes inside the caller's transaction."""
 
-    def __init__(self, connection: Connection, now: datetime) -> None:
+    def __init__(self, connection: Recorded, now: datetime) -> None:
         self._connection = connection
         self._now = now
 

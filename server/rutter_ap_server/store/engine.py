@@ -21,6 +21,8 @@ from rutter_ap_server.store.approvers import Approvers
 from rutter_ap_server.store.attempts import Attempts
 from rutter_ap_server.store.audit import AuditLog, Head, head_of
 from rutter_ap_server.store.bookings import Bookings
+from rutter_ap_server.store.changes import Recorded
+from rutter_ap_server.store.check import Checks
 from rutter_ap_server.store.connections import Connections
 from rutter_ap_server.store.controls import Controls
 from rutter_ap_server.store.errors import StoreError
@@ -44,19 +46,21 @@ class Tx:
 
     def __init__(self, connection: Connection, now: datetime, head: Head) -> None:
         self.now = now
-        self.proposals = Proposals(connection, self.now)
-        self.attempts = Attempts(connection, self.now)
-        self.questions = Questions(connection, self.now)
-        self.spend = Spend(connection, self.now)
-        self.approvers = Approvers(connection, self.now)
-        self.controls = Controls(connection, self.now)
-        self.account_roles = AccountRoles(connection, self.now)
-        self.observations = Observations(connection, self.now)
-        self.bookings = Bookings(connection, self.now)
+        recorded = Recorded(connection)
+        self.proposals = Proposals(recorded, self.now)
+        self.attempts = Attempts(recorded, self.now)
+        self.questions = Questions(recorded, self.now)
+        self.spend = Spend(recorded, self.now)
+        self.approvers = Approvers(recorded, self.now)
+        self.controls = Controls(recorded, self.now)
+        self.account_roles = AccountRoles(recorded, self.now)
+        self.observations = Observations(recorded, self.now)
+        self.bookings = Bookings(recorded, self.now)
         self.secrets = Secrets(connection, self.now)
-        self.connections = Connections(connection, self.now)
-        self.ledgers = Ledgers(connection, self.now)
-        self.audit = AuditLog(connection, self.now, head)
+        self.connections = Connections(recorded, self.now)
+        self.ledgers = Ledgers(recorded, self.now)
+        self.checks = Checks(recorded)
+        self.audit = AuditLog(recorded, self.now, head)
 
 
 class Store:
@@ -110,7 +114,10 @@ class Store:
             try:
                 with begin_as(self._engine.connect(), mode) as connection, connection.begin():
                     head = head_of(connection)
-                    return work(Tx(connection, self._now(head), head))
+                    tx = Tx(connection, self._now(head), head)
+                    done = work(tx)
+                    tx.audit.flush()
+                    return done
             except (SQLAlchemyError, sqlite3.Error) as error:
                 if not (tries_left and _to_try_again(error)):
                     raise StoreError("the store could not be read or written") from None

@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Boolean, Column, Connection, Index, String, Table, Text, insert, select, text, update
+from sqlalchemy import Boolean, Column, Index, String, Table, Text, insert, select, text, update
 
 from rutter_ap_server.clock import stamp
+from rutter_ap_server.store.changes import Recorded
 from rutter_ap_server.store.schema import metadata
 from rutter_ap_tools.text import fold
 
@@ -81,7 +82,7 @@ class LedgerConnection:
 class Ledgers:
     """Reads and writes inside the caller's transaction."""
 
-    def __init__(self, connection: Connection, now: datetime) -> None:
+    def __init__(self, connection: Recorded, now: datetime) -> None:
         self._connection = connection
         self._now = now
 

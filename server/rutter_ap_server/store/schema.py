@@ -7,7 +7,7 @@ from sqlalchemy import Column, Enum, ForeignKey, Index, Integer, MetaData, Strin
 from rutter_ap_server.store.states import State
 
 # The newest step in migrations/, kept here too so that opening a store that needs none does not read that folder.
-REVISION = "10"
+REVISION = "11"
 STAMP_KEY = "schema"
 
 metadata = MetaData()
@@ -175,6 +175,8 @@ audit = Table(
     Column("body", Text, nullable=False),
     Column("previous", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
+    # What was written with it, row by row; empty in entries of earlier versions.
+    Column("rows", Text),
 )
 Index("audit_by_proposal", audit.c.proposal_id)
 

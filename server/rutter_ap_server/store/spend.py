@@ -14,9 +14,10 @@ from decimal import Context, Decimal, Inexact, InvalidOperation, localcontext
 from itertools import accumulate
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, exists, insert, select
+from sqlalchemy import ColumnElement, Select, exists, insert, select
 
 from rutter_ap_server.clock import stamp
+from rutter_ap_server.store.changes import Recorded
 from rutter_ap_server.store.schema import proposals, spend
 from rutter_ap_server.store.states import SENDING_STATES
 from rutter_ap_tools.errors import BadInput
@@ -55,7 +56,7 @@ class Counted:
 class Spend:
     """Reads and writes inside the caller's transaction, which makes check-then-reserve exact."""
 
-    def __init__(self, connection: Connection, now: datetime) -> None:
+    def __init__(self, connection: Recorded, now: datetime) -> None:
         self._connection = connection
         self._now = now
 

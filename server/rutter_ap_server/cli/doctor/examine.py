@@ -129,7 +129,7 @@ async def _home(installation: Installation) -> Check:
 
 async def _store(installation: Installation) -> Check:
     try:
-        found = await installation.app.store.read(lambda tx: tx.audit.verify())
+        found, tables = await installation.app.store.read(lambda tx: (tx.audit.verify(), tx.checks.everything()))
     except Exception:
         installation.store_is_broken = True
         raise
@@ -139,6 +139,13 @@ async def _store(installation: Installation) -> Check:
             "fail",
             f"the audit chain breaks at entry {found.broken_at}: {found.reason}",
             "Keep the file as it is, run `rutter-ap freeze`, and find out who changed it before anything is paid.",
+        )
+    if tables.differences:
+        return Check(
+            "store",
+            "fail",
+            f"{len(tables.differences)} values or rows in the tables are not what the audit chain says",
+            "Run `rutter-ap freeze`; `rutter-ap audit verify` says what differs. Find out who changed it.",
         )
     entries = "1 entry" if found.entries == 1 else f"{found.entries} entries"
     return Check("store", "ok", f"usable; the audit chain is intact ({entries})")

@@ -12,6 +12,7 @@ from rutter_ap_server.guard.reports.listing import limits_for, policy_or_none
 from rutter_ap_server.guard.statement import statement_of
 from rutter_ap_server.guard.views import Views, lines_of
 from rutter_ap_server.store.engine import Store, Tx
+from rutter_ap_server.store.errors import Tampered
 from rutter_ap_server.store.proposals import Approval, Proposal
 from rutter_ap_server.store.states import IN_FLIGHT_STATES, State
 from rutter_ap_tools.errors import Ambiguous, ApError, NotFound
@@ -30,6 +31,8 @@ async def get_proposal(
 ) -> ProposalAnswer:
     """The `get_proposal` tool. Raises `NotFound` or `Ambiguous`, as `find_proposal` does."""
     proposal = await find_proposal(store, query.proposal_id)
+    if proposal.damaged:
+        raise Tampered(f"proposal {proposal.id}")
     if proposal.state in IN_FLIGHT_STATES:
         try:
             proposal = await recovery.resolve(proposal, await companies.of_ledger(proposal.company_id))

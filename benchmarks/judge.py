@@ -35,6 +35,7 @@ from rutter_ap_server.guard import authorize, journal
 from rutter_ap_server.guard.gathering import gather_facts
 from rutter_ap_server.guard.judge import assess
 from rutter_ap_server.guard.judgement import Judgement, covers_of
+from rutter_ap_server.guard.lease import Lease
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
 from rutter_ap_server.guard.store_facts import linked_accounts
@@ -48,7 +49,6 @@ from rutter_ap_server.store.states import State
 from rutter_ap_tools.payments import PayBill
 
 BUDGET_MS = 10
-LEASE = "a-process"
 DIGITS = "0" * 64
 PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "fullfsync=ON")
 # Limits in every window, so that each is summed, and none that is ever reached.
@@ -72,6 +72,7 @@ class Payment:
     proposal: Proposal
     prepared: PreparedWrite
     judgement: Judgement
+    lease: Lease
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,8 @@ class World:
             return assess(tx, self.kind, prepared, self.facts, self.policy)
 
         judgement = self.store.read_now(judged)
-        return Payment(self._proposal(prepared, judgement), prepared, judgement)
+        proposal = self._proposal(prepared, judgement)
+        return Payment(proposal, prepared, judgement, Lease(proposal.id, "a-process"))
 
     def _proposal(self, prepared: PreparedWrite, judgement: Judgement) -> Proposal:
         now = self.store.read_now(lambda tx: tx.now)
@@ -153,11 +155,11 @@ def release(tx: Tx, world: World, payment: Payment) -> None:
 
 
 def claim(tx: Tx, world: World, payment: Payment) -> None:
-    assert authorize.claim(tx, payment.proposal.id, LEASE) == (True, False)
+    assert authorize.claim(tx, payment.lease) == (True, False)
 
 
 def judge_and_reserve(tx: Tx, world: World, payment: Payment) -> None:
-    assert authorize.authorize(tx, world.kind, payment.prepared, world.facts, world.policy, payment.proposal.id, LEASE)
+    assert authorize.authorize(tx, world.kind, payment.prepared, world.facts, world.policy, payment.lease)
 
 
 def settle(tx: Tx, payment: Payment) -> None:
@@ -178,7 +180,7 @@ async def a_world(home: Path) -> World:
     bill = next(b for b in page.items if b.currency_code == "USD" and b.total_amount == b.amount_due)
     accounts = await company.directory.accounts()
     account = next(a for a in accounts.values() if a.account_type == "bank" and a.currency_code == "USD")
-    kind, policy = write_named("pay_bill"), app.policy.read()
+    kind, policy = write_named("pay_bill"), await app.policy.read()
     intent = PayBill(bill_id=bill.id, account=account.id)
     prepared = await kind.prepare(intent, company, linked_accounts(app.store, company.id))
     facts = await gather_facts(kind, prepared, company)

@@ -134,7 +134,7 @@ async def by_client(base_url: str) -> int:
     count = 0
     async with RutterClient(Credentials(CLIENT_ID, CLIENT_SECRET), base_url=base_url, limits=limits) as client:
         async for one in client.connection(TOKEN).bills.walk(page_size=PAGE_SIZE):
-            count += one.total_amount > 0
+            count += one.total_amount is not None and one.total_amount > 0
     return count
 
 

@@ -13,7 +13,8 @@ from typing import Any
 
 from rutter_ap_server.cli.main import COMMANDS
 from rutter_ap_server.cli.tools import offered, token_figures
-from rutter_ap_server.guard.policy.codes import CODES
+from rutter_ap_server.guard.policy import CODES, DEFAULT, CurrencyPolicy, Policy
+from rutter_ap_server.guard.policy.currencies import AMOUNT_MAX
 from rutter_ap_server.settings import KNOWN
 from rutter_ap_tools.catalogue import CATALOGUE
 from rutter_ap_tools.schema import plain_schema
@@ -26,6 +27,8 @@ README = ROOT / "README.md"
 # What README says of the tools: how many there are, and what the list costs an assistant.
 _COUNT = re.compile(r"\d+ typed tools")
 _COST = re.compile(r"about [\d,]+ tokens without output schemas, [\d,]+ with them")
+
+_TABLES = {"Asking": "asking", "ProposalPolicy": "proposals", "RulePolicy": "rules"}
 
 
 def main(arguments: list[str]) -> int:
@@ -89,9 +92,26 @@ def reference() -> str:
     parts += [
         f"| `{c}` | {code.least.word} | {'yes' if code.may_be_off else 'no'} |" for c, code in sorted(CODES.items())
     ]
+    parts += ["", "## Policy", "", *_policy()]
     parts += ["", "## Commands", "", "| command | what it does |", "| --- | --- |"]
     parts += [f"| `rutter-ap {words}` | {_cell(does)} |" for words, does, _ in sorted(COMMANDS)]
     return "\n".join(parts) + "\n"
+
+
+def _policy() -> list[str]:
+    """What a policy may say in numbers. What would silence a rule that is never silenced is refused."""
+    tables = Policy().currencies
+    parts = ["| amount of a currency | of `USD` | of a currency no table names |", "| --- | --- | --- |"]
+    for name in CurrencyPolicy.model_fields:
+        parts.append(f"| `{name}` | {getattr(tables['USD'], name)} | {getattr(tables[DEFAULT], name)} |")
+    parts += ["", f"No amount in a policy is more than {AMOUNT_MAX}, in whatever currency.", ""]
+    parts += ["| number | default | from | to |", "| --- | --- | --- | --- |"]
+    for table, schema in Policy.model_json_schema()["$defs"].items():
+        for name, field in schema.get("properties", {}).items():
+            if field.get("type") == "integer":
+                where = f"{_TABLES[table]}.{name}"
+                parts.append(f"| `{where}` | {field['default']} | {field['minimum']} | {field['maximum']} |")
+    return parts
 
 
 def _type(field: dict[str, Any]) -> str:

@@ -42,6 +42,7 @@ import sys
 from datetime import UTC, datetime
 from rutter_ap_server.clock import Clock
 Clock.now = lambda self: datetime(2026, 3, 2, 11, 45, tzinfo=UTC)
+Clock.is_machines = False
 from rutter_ap_server.cli.main import main
 sys.exit(main())
 """

@@ -14,6 +14,7 @@ from rutter_sandbox.kinds import APPLICATIONS_ON, ATTACHMENTS_ON, KINDS_BY_PLURA
 from rutter_sandbox.operations import OPERATIONS
 from rutter_sandbox.records import Books
 from rutter_sandbox.shapes import checked
+from rutter_sandbox.tidying import tidied
 from rutter_sandbox.wire import Call, Response, idempotency_key, truth_of
 
 
@@ -49,7 +50,7 @@ def reachable_company_of(tx: Transaction, call: Call) -> Company:
 def handle(database: Database, call: Call, rest: list[str]) -> Response:
     """Handles a call to `/accounting/<rest>`."""
     if call.method == "GET":
-        if call.fault == "stale_read":
+        if call.fault == "stale_read" or (call.fault == "stale_list" and len(rest) == 1):
             return _read_stale(database, call, rest)
         with database.reading() as tx:
             return _read(open_books(tx, call), call, rest)
@@ -147,12 +148,18 @@ def _action(books: Books, call: Call, rest: list[str], body: JsonObject) -> tupl
 def _given(books: Books, body: JsonObject, name: str, shape: Any) -> JsonObject:
     if name not in body:
         raise missing(f"{name} is required.")
-    return checked(shape, body[name], name, books.exists)
+    return _kept(books, checked(shape, body[name], name, books.exists))
+
+
+def _kept(books: Books, given: JsonObject) -> JsonObject:
+    """What is written of a request: its texts as they were sent, unless a fault says otherwise."""
+    kept: JsonObject = tidied(given) if books.tx.fault == "tidied_texts" else given
+    return kept
 
 
 def _attachment(books: Books, call: Call, bill_id: str, body: JsonObject) -> Run:
     bill = books.get("bill", bill_id)
-    given = checked(shape_tables.ATTACHMENT, body, "body", books.exists)
+    given = _kept(books, checked(shape_tables.ATTACHMENT, body, "body", books.exists))
     content = attachments.content_of(given)
 
     def run(books: Books) -> JsonObject:

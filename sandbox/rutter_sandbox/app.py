@@ -7,7 +7,7 @@ import itertools
 import uuid
 from collections import deque
 
-from rutter_sandbox import accounting, admin, asgi, connections, events, faults, jobs, pages
+from rutter_sandbox import accounting, admin, asgi, clock, connections, events, faults, jobs, pages
 from rutter_sandbox.database import Database, named_id
 from rutter_sandbox.errors import Refusal, bad_request, not_implemented
 from rutter_sandbox.wire import Call, Response, authenticate, refused, require_version
@@ -69,14 +69,24 @@ class App:
     def handle(self, call: Call) -> Response:
         """Handles one call. Nothing is awaited here, so no two requests interleave within a transaction."""
         try:
-            response = faults.instead(call.fault) or faults.afterwards(call.fault, self._route(call))
+            response = faults.instead(call.fault) or self._routed(call)
         except Refusal as refusal:
             response = refused(refusal)
         return self._stamped(call, response)
 
+    def _routed(self, call: Call) -> Response:
+        try:
+            response = self._route(call)
+        except Refusal as refusal:
+            if call.fault != faults.TOKEN_QUOTED:
+                raise
+            response = refused(refusal)
+        return faults.afterwards(call, response)
+
     def _stamped(self, call: Call, response: Response) -> Response:
         response.headers["X-Rutter-Request-ID"] = self._request_id()
         response.headers["X-Rutter-Sandbox"] = "true"
+        response.headers["Date"] = clock.http_date(faults.date_off_seconds(call.fault))
         self._note(call, response.status)
         return response
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, time, timedelta
+from email.utils import format_datetime
 
 _NOON = time(12, 0, tzinfo=UTC)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -47,6 +48,12 @@ def parse_moment(text: str) -> str:
 
 def real_milliseconds() -> int:
     return _since_epoch(datetime.now(UTC))
+
+
+def http_date(seconds_ahead: int = 0) -> str:
+    """The time as the `Date` header writes it, on a clock that many seconds ahead."""
+    moment = datetime.now(UTC) + timedelta(seconds=seconds_ahead)
+    return format_datetime(moment.replace(microsecond=0), usegmt=True)
 
 
 def utc_today() -> date:

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Company:
-    """One connection: the company behind an access token, as read for this request."""
+    """One connection: the company behind an access token, as read for this request.
+
+    `number` is that of its ledger, which several connections may lead to.
+    """
 
     number: int
     id: str
@@ -21,7 +24,9 @@ class Company:
     closing_date: str
 
 
-_COMPANY_COLUMNS = "number, id, access_token, name, store_name, platform, status, currency, closing_date"
+_COMPANY_COLUMNS = (
+    "COALESCE(ledger, number), id, access_token, name, store_name, platform, status, currency, closing_date"
+)
 
 
 def company_by(sql: sqlite3.Connection, column: str, value: object) -> Company | None:

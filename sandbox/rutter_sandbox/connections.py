@@ -11,7 +11,16 @@ from rutter_sandbox.database import Database, Transaction
 from rutter_sandbox.errors import JsonObject, bad_request, gone, not_implemented, unauthorized
 from rutter_sandbox.jsons import decode
 from rutter_sandbox.kinds import KINDS
-from rutter_sandbox.linking import CREATABLE, STATUSES, link_url, new_connection, start_books, store_unique_id
+from rutter_sandbox.linking import (
+    CREATABLE,
+    STATUSES,
+    ledger_of,
+    link_again,
+    link_url,
+    new_connection,
+    start_books,
+    store_unique_id,
+)
 from rutter_sandbox.reads import connection_of
 from rutter_sandbox.shapes import Shape, choice, flag, listing, moment, optional, required, text
 from rutter_sandbox.wire import CLIENT_ID, CLIENT_SECRET, Call, Response, ok
@@ -97,8 +106,8 @@ def _list(tx: Transaction, call: Call) -> Response:
 
 
 def _stamps(tx: Transaction, company: Company) -> tuple[str | None, str | None, str]:
-    query = "SELECT last_sync_started_at, last_sync_completed_at, created_at FROM companies WHERE number = ?"
-    started, completed, created = tx.sql.execute(query, (company.number,)).fetchone()
+    query = "SELECT last_sync_started_at, last_sync_completed_at, created_at FROM companies WHERE id = ?"
+    started, completed, created = tx.sql.execute(query, (company.id,)).fetchone()
     return started, completed, created
 
 
@@ -124,8 +133,8 @@ def _detail(tx: Transaction, call: Call, company: Company) -> JsonObject:
 
 def _status(tx: Transaction, call: Call, company: Company) -> JsonObject:
     _, completed, created = _stamps(tx, company)
-    query = "SELECT disabled_reason FROM companies WHERE number = ?"
-    reason = tx.sql.execute(query, (company.number,)).fetchone()[0]
+    query = "SELECT disabled_reason FROM companies WHERE id = ?"
+    reason = tx.sql.execute(query, (company.id,)).fetchone()[0]
     ready = company.status != "not_ready"
     status = {
         "last_sync_completed_at": completed,
@@ -159,13 +168,19 @@ def _historical(tx: Transaction, company: Company, *, ready: bool) -> JsonObject
 
 
 def _create(tx: Transaction, call: Call) -> JsonObject:
-    """Creates a connection: without a platform the user picks one at `link_url`, with credentials it starts at once."""
+    """Creates a connection: without a platform the user picks one at `link_url`, with credentials it starts at once.
+
+    Credentials that name a company that is linked already lead to the same ledger.
+    """
     body = body_of(call) if call.body else {}
     platform = body.get("platform")
     if platform is not None and platform not in CREATABLE:
         raise bad_request(f"This sandbox can be {', '.join(CREATABLE)}; other platforms it does not play.")
     company = new_connection(tx)
-    if platform is not None:
+    ledger = ledger_of(tx, platform, body.get("realm_id") or body.get("tenant_id")) if platform is not None else None
+    if ledger is not None:
+        link_again(tx, company, ledger)
+    elif platform is not None:
         start_books(tx, company, platform, clock.day_of(tx.now))
     return _named(call, _company(tx, company.id))
 
@@ -181,23 +196,39 @@ def _rename(tx: Transaction, call: Call, company: Company) -> JsonObject:
     taken = company_by(tx.sql, "name", name)
     if taken is not None and taken.id != company.id:
         raise bad_request("Another connection has this name.")
-    query = "UPDATE companies SET name = ?, updated_at = ? WHERE number = ?"
-    tx.sql.execute(query, (name, tx.now, company.number))
+    query = "UPDATE companies SET name = ?, updated_at = ? WHERE id = ?"
+    tx.sql.execute(query, (name, tx.now, company.id))
     return _named(call, _company(tx, company.id))
 
 
 def _delete(tx: Transaction, company: Company) -> JsonObject:
-    """Removes the connection and everything that was read from it."""
+    """Removes the connection and, with the last one to its ledger, everything that was read from it."""
+    other = tx.sql.execute("SELECT id FROM companies WHERE ledger = ?", (company.number,)).fetchone()
+    own = tx.sql.execute("SELECT ledger IS NULL FROM companies WHERE id = ?", (company.id,)).fetchone()[0]
+    if not own or other is not None:
+        _hand_over(tx, company.id, other[0] if own else company.id, company.number)
+        return {"success": True}
     for table in ("objects", "allocations", "postings", "balances", "attachments", "order_billings", "deletions"):
         tx.sql.execute(f"DELETE FROM {table} WHERE company = ?", (company.number,))  # noqa: S608 - our own tables
     tx.sql.execute("DELETE FROM companies WHERE number = ?", (company.number,))
     return {"success": True}
 
 
+def _hand_over(tx: Transaction, removed_id: str, kept_id: str, number: int) -> None:
+    """Removes one of several connections to a ledger; its books stay with the connection that has their number."""
+    columns = "id, access_token, name, status, disabled_reason, public_token, created_at, updated_at"
+    row = tx.sql.execute(f"SELECT {columns} FROM companies WHERE id = ?", (kept_id,)).fetchone()  # noqa: S608
+    tx.sql.execute("DELETE FROM companies WHERE id = ?", (kept_id,))
+    if removed_id != kept_id:
+        places = ", ".join("?" * len(row))
+        query = f"UPDATE companies SET ({columns}) = ({places}) WHERE number = ?"  # noqa: S608 - our own columns
+        tx.sql.execute(query, (*row, number))
+
+
 def _invalidate(tx: Transaction, company: Company) -> JsonObject:
     token = f"access-sandbox-{tx.new_id()}"
-    query = "UPDATE companies SET access_token = ?, updated_at = ? WHERE number = ?"
-    tx.sql.execute(query, (token, tx.now, company.number))
+    query = "UPDATE companies SET access_token = ?, updated_at = ? WHERE id = ?"
+    tx.sql.execute(query, (token, tx.now, company.id))
     return {"new_access_token": token}
 
 
@@ -206,8 +237,8 @@ def _incremental_sync(tx: Transaction, call: Call, company: Company) -> JsonObje
     given = shapes.checked(_SYNC, body_of(call) if call.body else {}, "body", lambda *_: False)
     if given.get("object_types") == []:
         return {"success": True}
-    query = "UPDATE companies SET last_sync_started_at = ?, last_sync_completed_at = ? WHERE number = ?"
-    tx.sql.execute(query, (tx.now, tx.now, company.number))
+    query = "UPDATE companies SET last_sync_started_at = ?, last_sync_completed_at = ? WHERE id = ?"
+    tx.sql.execute(query, (tx.now, tx.now, company.id))
     hooks.emit_connection(tx, company, "INCREMENTAL_SYNC_COMPLETED")
     return {"success": True}
 
@@ -231,7 +262,7 @@ def exchange(database: Database, call: Call) -> Response:
         company = company_by(tx.sql, "public_token", given["public_token"])
         if company is None:
             raise bad_request("The public token is unknown or was used before.", "INVALID_PUBLIC_TOKEN")
-        tx.sql.execute("UPDATE companies SET public_token = NULL WHERE number = ?", (company.number,))
+        tx.sql.execute("UPDATE companies SET public_token = NULL WHERE id = ?", (company.id,))
         fields: JsonObject = {
             "connection_id": company.id,
             "access_token": company.access_token,

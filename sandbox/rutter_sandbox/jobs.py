@@ -9,6 +9,7 @@ from rutter_sandbox import hooks
 from rutter_sandbox.companies import Company, company_by
 from rutter_sandbox.database import Database, Transaction
 from rutter_sandbox.errors import JsonObject, PlatformRefusal, bad_request, gone, key_conflict
+from rutter_sandbox.faults import TOKEN_QUOTED, quoted
 from rutter_sandbox.jsons import decode, digest, encode
 from rutter_sandbox.records import Books
 from rutter_sandbox.wire import Call, Response
@@ -67,6 +68,8 @@ def run(books: Books, call: Call, key: str | None, body: Any, mode: str, action:
 def _run_unless_it_must_fail(books: Books, call: Call, action: Run) -> JsonObject:
     if call.fault == "job_fails":
         raise PlatformRefusal("PLATFORM_FAILURE", "The platform could not carry out the request.")
+    if call.fault == TOKEN_QUOTED:
+        raise PlatformRefusal("PLATFORM_FAILURE", f"The platform could not carry out {quoted(call)}.")
     return action(books)
 
 

@@ -33,6 +33,22 @@ def new_connection(tx: Transaction) -> Company:
     return _reread(tx, connection_id)
 
 
+def ledger_of(tx: Transaction, platform: str, unique_id: object) -> Company | None:
+    """The company that is linked on that platform under that id, if there is one."""
+    query = "SELECT id FROM companies WHERE platform = ? AND ledger IS NULL ORDER BY number"
+    linked = [_reread(tx, row[0]) for row in tx.sql.execute(query, (platform,)).fetchall()]
+    return next((company for company in linked if store_unique_id(company) == unique_id), None)
+
+
+def link_again(tx: Transaction, company: Company, ledger: Company) -> None:
+    """Lets a connection lead to a ledger that another one leads to: both show the same books, under the same ids."""
+    query = """UPDATE companies SET (platform, store_name, currency, closing_date, last_sync_started_at,
+        last_sync_completed_at) = (SELECT platform, store_name, currency, closing_date, ?, ? FROM companies
+        WHERE number = ?), status = 'active', ledger = ?, updated_at = ? WHERE id = ?"""
+    tx.sql.execute(query, (tx.now, tx.now, ledger.number, ledger.number, tx.now, company.id))
+    hooks.emit_connection(tx, _reread(tx, company.id), "INITIAL_UPDATE")
+
+
 def start_books(tx: Transaction, company: Company, platform: str, today: date) -> Company:
     """Gives a linked connection its platform and a small set of books. It is ready at once."""
     now, store = tx.now, f"Linked {platform.replace('_', ' ').title()} Company {company.number}"
@@ -48,8 +64,8 @@ def start_books(tx: Transaction, company: Company, platform: str, today: date) -
 
 def change_status(tx: Transaction, company: Company, status: str, origin: str, reason: str | None = None) -> None:
     """Puts a linked connection into a state and queues the documented webhook."""
-    query = "UPDATE companies SET status = ?, disabled_reason = ?, updated_at = ? WHERE number = ?"
-    tx.sql.execute(query, (status, reason, tx.now, company.number))
+    query = "UPDATE companies SET status = ?, disabled_reason = ?, updated_at = ? WHERE id = ?"
+    tx.sql.execute(query, (status, reason, tx.now, company.id))
     if status == "needs_reauth":
         hooks.emit_connection(tx, company, "CONNECTION_NEEDS_UPDATE", update_url=link_url(origin, company.id))
     elif status == "disabled":
@@ -63,7 +79,7 @@ def change_status(tx: Transaction, company: Company, status: str, origin: str, r
 def new_public_token(tx: Transaction, company: Company) -> str:
     """The token a person brings back from Link; it can be exchanged once."""
     public_token = f"public-sandbox-{tx.new_id()}"
-    tx.sql.execute("UPDATE companies SET public_token = ? WHERE number = ?", (public_token, company.number))
+    tx.sql.execute("UPDATE companies SET public_token = ? WHERE id = ?", (public_token, company.id))
     return public_token
 
 

@@ -11,7 +11,7 @@ from rutter_sandbox.database import Database, Transaction
 from rutter_sandbox.errors import JsonObject
 from rutter_sandbox.jsons import decode
 from rutter_sandbox.kinds import KINDS, PLATFORMS
-from rutter_sandbox.linking import change_status, new_public_token, start_books
+from rutter_sandbox.linking import change_status, link_again, new_public_token, start_books
 from rutter_sandbox.markup import page, table
 from rutter_sandbox.records import Books
 from rutter_sandbox.wire import Call, Response
@@ -24,7 +24,7 @@ _FORM_BYTES_MAX = 10_000
 def home(database: Database, seen: list[tuple[str, str, int]]) -> Response:
     """Companies, balances, the latest bills and payments, and the latest requests to this process."""
     with database.reading() as tx:
-        query = "SELECT number FROM companies WHERE platform IS NOT NULL ORDER BY number LIMIT ?"
+        query = "SELECT number FROM companies WHERE platform IS NOT NULL AND ledger IS NULL ORDER BY number LIMIT ?"
         numbers = [row[0] for row in tx.sql.execute(query, (_COMPANIES_MAX,)).fetchall()]
         companies = [company_by(tx.sql, "number", number) for number in numbers]
         parts = [_company(Books(tx, company)) for company in companies if company]
@@ -97,19 +97,25 @@ def link(database: Database, call: Call, company_id: str) -> Response:
         return _consent(database, call, company_id)
     with database.reading() as tx:
         company = company_by(tx.sql, "id", company_id)
-    return _form(company) if company else _unknown()
+        return _form(tx, company) if company else _unknown()
 
 
 def _unknown() -> Response:
     return page("Unknown link", "<p>This sandbox has no connection behind this link.</p>", 404)
 
 
-def _form(company: Company, complaint: str = "") -> Response:
+def _form(tx: Transaction, company: Company, complaint: str = "") -> Response:
     if company.platform:
         choice = f"<p>Sign in to {escape(company.platform)} again for {escape(_shown_name(company))}.</p>"
     else:
         options = "".join(f"<option>{escape(platform)}</option>" for platform in PLATFORMS)
         choice = f'<p><label>Platform <select name="platform">{options}</select></label></p>'
+        query = """SELECT id, COALESCE(name, store_name, platform) FROM companies
+            WHERE platform IS NOT NULL AND ledger IS NULL ORDER BY number LIMIT ?"""
+        rows = tx.sql.execute(query, (_COMPANIES_MAX,)).fetchall()
+        linked = "".join(f'<option value="{escape(id_)}">{escape(name)}</option>' for id_, name in rows)
+        again = f'<select name="ledger"><option value="">a new company</option>{linked}</select>'
+        choice += f"<p><label>Or the books of {again}</label></p>"
     consent = '<input type="checkbox" name="consent" value="yes" required> I share these made-up books'
     form = f'<form method="post">{choice}<p><label>{consent}</label></p><button>Link</button></form>'
     told = f"<p>{escape(complaint)}</p>" if complaint else ""
@@ -127,9 +133,9 @@ def _consent(database: Database, call: Call, company_id: str) -> Response:
         if company is None:
             return _unknown()
         if form.get("consent") != "yes":
-            return _form(company, "Nothing is linked without consent.")
-        if not company.platform and form.get("platform") not in PLATFORMS:
-            return _form(company, "This sandbox does not play that platform.")
+            return _form(tx, company, "Nothing is linked without consent.")
+        if not (company.platform or form.get("ledger")) and form.get("platform") not in PLATFORMS:
+            return _form(tx, company, "This sandbox does not play that platform.")
         public_token = _link(tx, call, company, form)
     shown = f'<p>Linked. Public token: <code id="public-token">{escape(public_token)}</code></p>'
     how = "<p>Exchange it once at <code>POST /versioned/item/public_token/exchange</code>. You may close this page.</p>"
@@ -140,6 +146,8 @@ def _link(tx: Transaction, call: Call, company: Company, form: dict[str, str]) -
     """Links the company: the first time its books start, later it signs in again and keeps its access token."""
     if company.platform:
         change_status(tx, company, "active", call.origin)
+    elif ledger := company_by(tx.sql, "id", form.get("ledger", "")):
+        link_again(tx, company, ledger)
     else:
         start_books(tx, company, form["platform"], clock.day_of(tx.now))
     return new_public_token(tx, company)

@@ -37,7 +37,7 @@ def list_objects(books: Books, call: Call, kind: Kind) -> Response:
     order = parse_sort(kind, call.query["sort"]) if filterable and "sort" in call.query else DEFAULT_ORDER
     walk = _walk_digest(kind, order, conditions)
     after = _read_cursor(call.query["cursor"], walk) if call.query.get("cursor") else None
-    rows = _select(books, kind, conditions, order, after, limit)
+    rows = _select(books, call, kind, conditions, order, after, limit)
     more = len(rows) > limit
     rows = rows[:limit]
     next_cursor = _write_cursor(walk, rows[-1][2], rows[-1][1]) if more else None
@@ -55,6 +55,7 @@ def _list_response(kind: Kind, parts: list[bytes], next_cursor: str | None, comp
 
 def _select(
     books: Books,
+    call: Call,
     kind: Kind,
     conditions: list[Condition],
     order: Order,
@@ -70,6 +71,9 @@ def _select(
     if after is not None:
         where.append(f"({order.column}, id) {beyond} (?, ?)")
         values.extend(after)
+    if call.fault == "missing_from_list":
+        where.append("id <> (SELECT id FROM objects WHERE company = ? AND kind = ? ORDER BY created_at DESC LIMIT 1)")
+        values.extend((books.company.number, kind.name))
     query = f"""SELECT body, id, {order.column} FROM objects WHERE {" AND ".join(where)}
         ORDER BY {order.column} {direction}, id {direction} LIMIT ?"""  # noqa: S608 - columns are from our tables
     return books.sql.execute(query, (*values, limit + 1)).fetchall()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 # Filter columns are NOT NULL with '' for absent, so that a keyset over (column, id) is a plain row comparison.
 OBJECTS = """
@@ -46,6 +46,7 @@ OBJECT_INDEXES = (
 
 _TABLES = (
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    # `ledger` is the number of an earlier connection to the same ledger, which holds its books.
     """CREATE TABLE companies (
         number INTEGER PRIMARY KEY,
         id TEXT NOT NULL UNIQUE,
@@ -53,6 +54,7 @@ _TABLES = (
         name TEXT UNIQUE,
         store_name TEXT,
         platform TEXT,
+        ledger INTEGER,
         status TEXT NOT NULL,
         disabled_reason TEXT,
         currency TEXT NOT NULL,

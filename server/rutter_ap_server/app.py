@@ -16,6 +16,7 @@ from rutter_ap_server.companies.registry import CompanyRegistry
 from rutter_ap_server.guard.approvals import Approvals
 from rutter_ap_server.guard.dispatch import Dispatcher
 from rutter_ap_server.guard.guard import Guard
+from rutter_ap_server.guard.long_calls import LongCalls
 from rutter_ap_server.guard.policy import PolicyFile
 from rutter_ap_server.guard.recovery import Recovery
 from rutter_ap_server.guard.reports.proposal import find_proposal
@@ -25,6 +26,7 @@ from rutter_ap_server.interaction import Interaction
 from rutter_ap_server.mcp.context import Context, OfferedTo
 from rutter_ap_server.mcp.handlers import Handlers
 from rutter_ap_server.mcp.live_data import LiveData
+from rutter_ap_server.processes import Processes
 from rutter_ap_server.services import Services
 from rutter_ap_server.settings import Settings, make_home, read_settings
 from rutter_ap_server.store.engine import Store
@@ -37,7 +39,10 @@ logger = logging.getLogger("rutter_ap")
 
 
 class App:
-    """Everything one process works with. Tests pass their own `companies`, and a `sleep` that takes no time."""
+    """Everything one process works with. `serves` is false for a command.
+
+    Tests pass their own `companies`, and a `sleep` that takes no time.
+    """
 
     def __init__(
         self,
@@ -46,22 +51,31 @@ class App:
         *,
         companies: CompanyRegistry | None = None,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+        serves: bool = True,
     ) -> None:
         self.settings = settings
         self.clock = clock or Clock()
         self.store = Store(settings.database_url.reveal(), self.clock, prepare=partial(make_home, settings.home))
         self.secret_keys = SecretKeys(settings.secret_keys, settings.key_file, is_shared=settings.shared_store)
-        self.policy = PolicyFile(settings.policy_file, named=settings.policy_named)
+        self.policy = PolicyFile(
+            settings.policy_file,
+            self.store,
+            named=settings.policy_named,
+            may_write=not settings.read_only,
+            serves=serves,
+        )
         self.companies = companies or CompanyRegistry(settings, self.clock, self.store, self.secret_keys)
         connections = ConnectionRepository(
             self.store, self.companies, self.secret_keys, settings.environment, shown_abilities()
         )
         self.connect_flow = ConnectFlow(connections, Onboarding(connections))
-        self.dispatcher = Dispatcher(self.store, self.policy, sleep)
+        self.processes = Processes(settings.home / "processes")
+        self.dispatcher = Dispatcher(self.store, self.policy, sleep, self.processes)
         self.approvals = Approvals(self.store, self.dispatcher)
         self.recovery = Recovery(self.store, self.dispatcher)
         self.views = Views(settings.approvals_url)
-        self.guard = Guard(self.store, self.policy, self.dispatcher, self.views)
+        self.guard = Guard(self.store, self.policy, self.dispatcher, self.recovery, self.views)
+        self.long_calls = LongCalls()
         self.services = Services(
             settings=settings,
             store=self.store,
@@ -71,6 +85,7 @@ class App:
             guard=self.guard,
             recovery=self.recovery,
             views=self.views,
+            long_calls=self.long_calls,
         )
 
     def backend(self, preparer: str, interaction: Interaction) -> AppBackend:
@@ -87,7 +102,7 @@ class App:
 
     async def company_of(self, proposal: Proposal) -> Company:
         """The company of a proposal."""
-        return await self.companies.get(proposal.company_id)
+        return await self.companies.of_ledger(proposal.company_id)
 
     async def proposal(self, reference: str) -> Proposal:
         """The proposal with that id, or whose id starts with it. Raises `NotFound` or `Ambiguous`."""
@@ -105,10 +120,13 @@ class App:
 
     async def aclose(self) -> None:
         """Closes everything that was opened."""
+        await self.long_calls.aclose()
+        await self.policy.leave()
         await self.companies.aclose()
         self.store.close()
+        self.processes.close()
 
 
 def open_app() -> App:
-    """The app over the settings of this process. Raises `SettingsError`."""
-    return App(read_settings())
+    """The app of a command, over the settings of this process. Raises `SettingsError`."""
+    return App(read_settings(), serves=False)

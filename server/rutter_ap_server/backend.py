@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from rutter_ap_server.companies.company import Company
+from rutter_ap_server.guard.long_calls import End
 from rutter_ap_server.guard.reports.listing import list_proposals
-from rutter_ap_server.guard.reports.proposal import get_proposal
+from rutter_ap_server.guard.reports.proposal import find_proposal, get_proposal, known_proposal
 from rutter_ap_server.guard.reports.reading import get_bill, read_attachment
 from rutter_ap_server.guard.withdrawing import withdraw_proposal
 from rutter_ap_server.reads.bills import list_bills
@@ -18,6 +19,7 @@ from rutter_ap_server.reads.payments import list_payments
 from rutter_ap_server.reads.records import find_records
 from rutter_ap_server.reads.sync import sync_ledger
 from rutter_ap_server.services import CallContext
+from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.attachments import AttachmentText, ReadAttachment
 from rutter_ap_tools.backend import Query, R
 from rutter_ap_tools.bills import BillDetail, GetBill, ListBills
@@ -30,6 +32,7 @@ from rutter_ap_tools.connections import (
     SyncResult,
 )
 from rutter_ap_tools.credits import ListCredits
+from rutter_ap_tools.errors import RetryError
 from rutter_ap_tools.payables import SummarizePayables
 from rutter_ap_tools.payments import ListPayments
 from rutter_ap_tools.proposals import GetProposal, ListProposals, ProposalAnswer, ProposalList, WithdrawProposal
@@ -111,16 +114,56 @@ READS: Mapping[type[Query[Any]], Read] = {
 }
 
 
+# These wait as long as they were asked to, or change something of our own.
+_NOT_ENDED = (ConnectLedger, SyncLedger, WithdrawProposal)
+
+
+def _took_too_long(what: str) -> RetryError:
+    return RetryError(
+        f"{what} took too long, because the ledger answers slowly",
+        code="call.too_long",
+        next_step="Nothing was written. Try again in a minute, with a narrower question if it was one.",
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class AppBackend(CallContext):
     """Implements `rutter_ap_tools.backend.Backend`."""
 
     async def read(self, query: Query[R]) -> R:
         """Runs the function registered for the query's type."""
-        result: R = await READS[type(query)](self, query)
-        return result
+        await self.services.policy.note()
+        read = READS[type(query)]
+        if isinstance(query, _NOT_ENDED):
+            result: R = await read(self, query)
+            return result
+
+        async def late(end: End) -> R:
+            if isinstance(query, GetProposal):
+                # It goes on: what is found out, or sent after a release, is in the next answer.
+                known: Any = await known_proposal(query, self.services.store, self.services.policy, self.services.views)
+                return cast("R", known)
+            await end()
+            raise _took_too_long("the answer")
+
+        return await self.services.long_calls.in_time(lambda: read(self, query), late)
 
     async def submit(self, request: WriteArguments) -> WriteResult:
         """Submits a write to the guard."""
-        company = await self.services.companies.get(request.company)
-        return await self.services.guard.submit(request, company, preparer=self.preparer, interaction=self.interaction)
+        parts, proposals = self.services, list[Proposal]()
+
+        async def work() -> WriteResult:
+            company = await parts.companies.get_to_write(request.company)
+            return await parts.guard.submit(
+                request, company, preparer=self.preparer, interaction=self.interaction, on_proposal=proposals.append
+            )
+
+        async def late(end: End) -> WriteResult:
+            if not proposals:
+                # Nothing can have been sent: it is still being judged.
+                await end()
+            if not proposals:
+                raise _took_too_long("judging this write")
+            return await parts.guard.answer(await find_proposal(parts.store, proposals[-1].id))
+
+        return await parts.long_calls.in_time(work, late)

@@ -13,6 +13,11 @@ class Clock:
     def __init__(self, zone: tzinfo | None = None) -> None:
         self.zone = zone
 
+    @property
+    def is_machines(self) -> bool:
+        """Whether it is the machine's own, and so is to agree with everybody else's."""
+        return True
+
     def now(self) -> datetime:
         """This instant, aware, in UTC."""
         return datetime.now(UTC)
@@ -38,6 +43,11 @@ class FixedClock(Clock):
         super().__init__(zone)
         self.instant = now
 
+    @property
+    def is_machines(self) -> bool:
+        """It is set by hand."""
+        return False
+
     def now(self) -> datetime:
         """The instant it was set to."""
         return self.instant
@@ -49,6 +59,11 @@ class _ZonedClock(Clock):
     def __init__(self, clock: Clock, zone: tzinfo) -> None:
         super().__init__(zone)
         self._clock = clock
+
+    @property
+    def is_machines(self) -> bool:
+        """Whether the other clock is."""
+        return self._clock.is_machines
 
     def now(self) -> datetime:
         """The other clock's instant."""

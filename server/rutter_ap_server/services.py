@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from rutter_ap_server.companies import ConnectFlow
 from rutter_ap_server.companies.registry import CompanyRegistry
 from rutter_ap_server.guard.guard import Guard
+from rutter_ap_server.guard.long_calls import LongCalls
 from rutter_ap_server.guard.policy import PolicyFile
 from rutter_ap_server.guard.recovery import Recovery
 from rutter_ap_server.guard.views import Views
@@ -27,6 +28,7 @@ class Services:
     guard: Guard
     recovery: Recovery
     views: Views
+    long_calls: LongCalls
 
 
 @dataclass(frozen=True, slots=True)

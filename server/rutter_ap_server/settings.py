@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import stat
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,6 +113,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     problems += [f"{name} is not a setting of this program" for name in sorted(unknown)]
     if problems:
         raise SettingsError("; ".join(problems))
+    require_own_home(home)
     return Settings(
         environment=environment,
         home=home,
@@ -244,10 +247,36 @@ def _time_zones(given: Mapping[str, str], problems: list[str]) -> TimeZones:
 def make_home(home: Path) -> None:
     """Creates the home folder, accessible only to its owner.
 
-    Raises `SettingsError` when it cannot be created.
+    Raises `SettingsError` when it cannot be created, or is not this user's alone.
     """
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        require_own_home(home)
         home.chmod(0o700)
     except OSError:
         raise SettingsError("RUTTER_AP_HOME cannot be created or is not writable") from None
+
+
+def require_own_home(home: Path) -> None:
+    """Raises `SettingsError` for a home that others could have prepared: its policy and its keys would be theirs.
+
+    A folder that the user's own group may write is taken for the user's, as many systems create folders so.
+    """
+    if sys.platform == "win32":
+        return
+    try:
+        status, link = home.stat(), home.lstat()
+    except OSError:
+        # There is none yet; whether it can be made shows when it is.
+        return
+    if status.st_uid != os.geteuid() or link.st_uid not in (os.geteuid(), 0):
+        raise SettingsError(
+            "RUTTER_AP_HOME belongs to another user",
+            next_step="Run this program as that user, or set RUTTER_AP_HOME to a folder of your own.",
+        )
+    by_group = status.st_mode & stat.S_IWGRP and status.st_gid != os.getegid()
+    if by_group or status.st_mode & stat.S_IWOTH:
+        raise SettingsError(
+            "other users may write to RUTTER_AP_HOME",
+            next_step="If you trust what is in it, run `chmod 700` on it; otherwise use another folder.",
+        )

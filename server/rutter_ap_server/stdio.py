@@ -21,6 +21,7 @@ from mcp.server.stdio import stdio_server
 
 from rutter_ap_prompts import instructions
 from rutter_ap_server.mcp.server import build_server
+from rutter_ap_server.mcp.unreadable import AnsweredStream
 from rutter_ap_server.settings import Settings
 from rutter_ap_tools.catalogue import narrowed
 from rutter_ap_tools.errors import ApError
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 _DRAIN_SECONDS = 10
 _FIRST_RECOVERY_SECONDS = 2
 _RECOVERY_SECONDS = 60
+# Well within what the store counts as a sign of life.
+_HOLD_SECONDS = 20
 # Long enough for the list of tools to have left before loading competes with it for the processor.
 _WARM_UP_AFTER_SECONDS = 0.05
 logger = logging.getLogger("rutter_ap")
@@ -89,6 +92,7 @@ async def serve_stdio(settings: Settings) -> None:
             tasks.start_soon(_stop_when_told, lazy)
         if not settings.read_only:
             tasks.start_soon(_recover_now_and_then, lazy)
+            tasks.start_soon(_hold_policy, lazy)
         await _run(server)
         tasks.cancel_scope.cancel()
     if lazy.app is not None:
@@ -97,7 +101,7 @@ async def serve_stdio(settings: Settings) -> None:
 
 async def _run(server: Server[Any]) -> None:
     async with stdio_server() as (read, write):
-        await server.run(read, write, server.create_initialization_options())
+        await server.run(AnsweredStream(read, write), write, server.create_initialization_options())
 
 
 async def _stop_when_told(lazy: LazyApp) -> None:
@@ -107,6 +111,7 @@ async def _stop_when_told(lazy: LazyApp) -> None:
             with anyio.move_on_after(_DRAIN_SECONDS):
                 if lazy.app is not None:
                     await lazy.app.dispatcher.drain()
+                    await lazy.app.policy.leave()
             os._exit(0)
 
 
@@ -120,3 +125,15 @@ async def _recover_now_and_then(lazy: LazyApp) -> None:
             await (await lazy.opened()).recover()
         except ApError as error:
             logger.warning("recovery: %s", error.error_code)
+
+
+async def _hold_policy(lazy: LazyApp) -> None:
+    """Tells the store again and again which policy this server holds, so that those beside it can compare."""
+    pause = _FIRST_RECOVERY_SECONDS
+    while True:
+        await anyio.sleep(pause)
+        app = await lazy.opened()
+        pause = _HOLD_SECONDS
+        # Whatever is wrong with the policy is said by the first write.
+        with suppress(ApError):
+            await app.policy.read()

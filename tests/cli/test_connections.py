@@ -47,12 +47,12 @@ def link_in(stream: Any) -> str:
     return link
 
 
-def consent(link: str, platform: str = "XERO") -> None:
+def consent(link: str, platform: str = "XERO", ledger: str = "") -> None:
     """What a browser sends when a person submits the page."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with opener.open(link, timeout=20) as page:
         assert b"<form" in page.read()
-    form = urllib.parse.urlencode({"consent": "yes", "platform": platform}).encode()
+    form = urllib.parse.urlencode({"consent": "yes", "platform": platform, "ledger": ledger}).encode()
     with opener.open(link, data=form, timeout=20) as linked:
         assert b"Linked." in linked.read()
 
@@ -99,6 +99,23 @@ def test_a_stopped_command_continues_with_the_same_link(home: Path) -> None:
     assert (shown["status"], shown["platform"], shown["company"]["name"]) == ("connected", "XERO", "Second")
     assert len({link.partition("/link/")[2] for link in links}) == 1
     assert in_books(home, "SELECT COUNT(*) FROM companies WHERE platform IS NULL") == [(0,)]
+
+
+def test_a_ledger_linked_twice_is_said_in_the_terminal(home: Path, rutter_ap: Terminal) -> None:
+    own = rutter_ap("connections", "list", "--json").json["connections"][0]["id"]
+    with connecting(home, "--name", "Again", "--wait", "60") as process:
+        consent(link_in(process.stdout), ledger=own)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    said = "the ledger of this connection is already connected"
+    assert said in err
+    assert f"rutter-ap connections remove {own}" in err
+    assert said in rutter_ap("connections", "list").out
+    examined = rutter_ap("doctor").out
+    assert said in examined.replace("\n", " ")
+    assert "Harbor & Pine Ltd (QUICKBOOKS) can be reached" in examined
+    assert rutter_ap("connections", "remove", "Again", "--yes").status == 0
+    assert said not in rutter_ap("connections", "list").out
 
 
 def test_two_terminals_at_once_begin_one_connection(home: Path, rutter_ap: Terminal) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from support.connect_flow import consent, link_company, listed
 from support.sandbox_server import Announced, sandbox_server, settings_of
 from support.serving import done, failed, serving
+from support.store_rows import put
 
 pytestmark = pytest.mark.anyio
 
@@ -98,3 +100,61 @@ async def test_an_unreachable_rutter_is_reported_and_not_remembered(home: Path) 
         assert "not be reached" in row["problem"]
         assert "It last responded on 20" in row["problem"]
         assert served["base_url"] not in str(row)
+
+
+def connect_again(rutter: Announced) -> dict[str, str]:
+    """Another connection to the ledger of the first company, with its token."""
+    body = {"platform": "QUICKBOOKS", "realm_id": "sandbox-1"}
+    made = httpx.post(
+        f"{rutter['base_url']}/connections/create",
+        json=body,
+        auth=(rutter["client_id"], rutter["client_secret"]),
+        headers={"X-Rutter-Version": "2024-08-31"},
+        timeout=20,
+        trust_env=False,
+    )
+    fields: dict[str, str] = made.raise_for_status().json()["connection"]
+    return fields
+
+
+LINK = {"role": "funding", "account": "Operating Checking"}
+
+
+async def test_a_new_token_for_the_same_ledger_takes_its_place(rutter: Announced, home: Path) -> None:
+    """One server may still run with the earlier token: of the two it is the one that stops writing."""
+    token, again = rutter["connections"][0]["access_token"], connect_again(rutter)
+    async with serving(home, environ=settings_of(rutter, token)) as (client, _):
+        linked = await done(client, "link_account", **LINK)
+        own_id = linked["company"]["id"]
+        async with serving(home, environ=settings_of(rutter, again["access_token"])) as (newer, app):
+            found = await done(newer, "list_proposals", state="posted")
+            assert (found["company"]["id"], found["proposals"][0]["id"]) == (again["id"], linked["proposal_id"])
+            assert (await app.companies.get("")).ledger_id == own_id != again["id"]
+            assert (await done(newer, "link_account", **LINK))["company"]["id"] == again["id"]
+            late = await failed(client, "link_account", **LINK)
+            assert (late["code"], again["id"] in late["message"]) == ("company.linked_twice", True)
+
+
+async def test_an_open_write_of_the_earlier_token_stops_the_new_one(rutter: Announced, home: Path) -> None:
+    token, again = rutter["connections"][0]["access_token"], connect_again(rutter)
+    async with serving(home, environ=settings_of(rutter, token)) as (client, app):
+        own_id = (await done(client, "list_bills"))["company"]["id"]
+        open_one = put(app.store, company_id=own_id, environment="sandbox", state="unknown")
+    async with serving(home, environ=settings_of(rutter, again["access_token"])) as (client, app):
+        assert (await done(client, "list_bills"))["company"]["id"] == again["id"]
+        error = await failed(client, "link_account", **LINK)
+        assert (error["code"], open_one.id in error["next_step"]) == ("connection.unsettled", True)
+        await app.recover()
+        assert (await done(client, "get_proposal", proposal_id=open_one.id))["proposal"]["state"] == "unknown"
+
+
+async def test_a_saved_company_is_not_linked_again_by_a_token(rutter: Announced, home: Path) -> None:
+    async with serving(home, environ=settings_of(rutter)) as (client, app):
+        await done(client, "list_connections")
+        again = connect_again(rutter)
+        await app.connect_flow.onboarding.adopt(again["id"], actor="terminal")
+        assert (await done(client, "list_bills"))["company"]["id"] == again["id"]
+    async with serving(home, environ=settings_of(rutter, rutter["connections"][0]["access_token"])) as (client, _):
+        assert (await done(client, "list_bills"))["company"]["id"] == again["id"]
+        (problem,) = [row["problem"] for row in (await listed(client)).values() if row["id"] != again["id"]]
+        assert "already connected" in problem

@@ -11,9 +11,11 @@ from pathlib import Path
 import anyio
 import pytest
 
+from rutter_ap_server.app import App
 from rutter_ap_server.cli.doctor.check import Check
 from rutter_ap_server.cli.doctor.examine import examine, report
 from rutter_ap_server.clock import FixedClock, unstamp
+from rutter_ap_server.settings import read_settings
 from rutter_ap_server.store.secrets import new_key
 from support.installations import (
     credentials,
@@ -124,6 +126,29 @@ def test_a_policy_file_in_force_is_named_with_its_version(home: Path, tmp_path: 
     policy.chmod(0o666)
     check = looked(home, RUTTER_AP_POLICY=str(policy))["policy"]
     assert (check.status, check.next_step) == ("warn", f"chmod go-w {policy}")
+
+
+def test_a_policy_under_which_nobody_approves_is_pointed_out(home: Path) -> None:
+    home.mkdir(mode=0o700)
+    (home / "policy.toml").write_text('[currencies.USD]\napprove_above = "900"\nsingle_limit = "900"\n')
+    (home / "policy.toml").chmod(0o600)
+    check = looked(home)["policy"]
+
+    assert check.status == "warn"
+    assert "no payment in USD needs an approver" in check.detail
+
+
+def test_servers_that_hold_different_policies_are_named(home: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other.toml"
+    other.write_text('[tools]\npay_bill = "allow"\n')
+    app = App(read_settings({"RUTTER_AP_HOME": str(home), "RUTTER_AP_POLICY": str(other)}))
+    anyio.run(app.policy.read)
+    (home / "policy.toml").write_text('[tools]\npay_bill = "ask"\n')
+    check = looked(home)["policy"]
+
+    assert (check.status, str(other) in check.detail) == ("fail", True)
+    anyio.run(app.aclose)
+    assert "other.toml" in looked(home)["policy"].detail, "it is still the one in force"
 
 
 @pytest.mark.parametrize(
@@ -269,7 +294,7 @@ def test_an_unforeseen_error_fails_one_check_without_its_text(home: Path, monkey
     def burst(_: object) -> None:
         raise ZeroDivisionError("token-4711")
 
-    monkeypatch.setattr("rutter_ap_server.guard.policy.PolicyFile.read", burst)
+    monkeypatch.setattr("rutter_ap_server.guard.policy.PolicyFile.look", burst)
 
     checks = looked(home)
 

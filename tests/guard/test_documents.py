@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,8 +17,9 @@ from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.writes.attach_file import AttachmentFacts, document_mismatch, document_unreadable
 from rutter_ap_tools.findings import Finding
 from support import pdfs
+from support.approvers import add_approver
 from support.facts import a_bill, a_prepared_write, usd
-from support.serving import bill_numbered, done, failed, serving
+from support.serving import PASSCODE, bill_numbered, done, failed, serving
 
 pytestmark = pytest.mark.anyio
 
@@ -199,3 +201,26 @@ async def test_an_upload_is_attached_by_its_handle_and_by_no_other(home: Path, t
         assert (attached["status"], attached["record"]["file_name"]) == ("posted", "receipt.txt")
         read = await done(client, "read_attachment", bill_id=bill_id)
         assert (read["text"], read["file_name"]) == ("Receipt for invoice NW-2291, total 684.20 USD", "receipt.txt")
+
+
+@pytest.mark.parametrize("way", ["a link to the same bytes", "a link to other bytes", "other bytes", "a pipe"])
+async def test_a_file_swapped_before_its_release_is_not_attached(way: str, home: Path, tmp_path: Path) -> None:
+    async with clerk(home, tmp_path / "files") as (client, app, bill_id):
+        file, outside = tmp_path / "files" / "scan.pdf", tmp_path / "outside.pdf"
+        file.write_bytes(pdfs.pdf([]))
+        held = await done(client, "attach_file", bill_id=bill_id, path="scan.pdf")
+        assert held["status"] == "held"
+        outside.write_bytes(file.read_bytes() if way == "a link to the same bytes" else pdfs.pdf(["a secret"]))
+        file.unlink()
+        if way == "other bytes":
+            outside.rename(file)
+        elif way == "a pipe":
+            os.mkfifo(file)
+        else:
+            file.symlink_to(outside)
+        await add_approver(app.store, "Dana", PASSCODE)
+        company = await app.companies.get("")
+        seen = await app.approvals.preview(held["proposal_id"], company)
+        released = await app.approvals.approve(seen, company, name="Dana", passcode=PASSCODE, channel="terminal")
+        assert released.state == "failed"
+        assert (await done(client, "get_bill", bill_id=bill_id))["attachments"] == []

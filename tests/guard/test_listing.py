@@ -178,16 +178,27 @@ async def test_a_company_does_not_see_what_another_one_proposed(home: Path) -> N
 
 async def test_what_is_left_of_a_limit_counts_posted_and_unknown(home: Path) -> None:
     async with a_bench(home, LIMITS) as bench:
-        whole = ["day_limit 10.00 of 10.00 EUR", "day_limit 900.00 of 900.00 USD", "week_limit 950.00 of 950.00 USD"]
+        euros = [
+            "day_limit 10.00 of 10.00 EUR",
+            "week_limit 500000.00 of 500000.00 EUR",
+            "month_limit 2000000.00 of 2000000.00 EUR",
+        ]
+        whole = [
+            *euros,
+            "day_limit 900.00 of 900.00 USD",
+            "week_limit 950.00 of 950.00 USD",
+            "month_limit 2000000.00 of 2000000.00 USD",
+        ]
         assert left((await listed(bench)).limits) == whole
         assert (await bench.pay("BH-5520", "249.00")).status == "posted"
         bench.wire.faults = ["lost before", "lost before", "lost before", "lost before"]
         await bench.pay("AP-310", "560.75")
 
         assert left((await listed(bench)).limits) == [
-            "day_limit 10.00 of 10.00 EUR",
+            *euros,
             "day_limit 90.25 of 900.00 USD",
             "week_limit 140.25 of 950.00 USD",
+            "month_limit 1999190.25 of 2000000.00 USD",
         ]
         bench.policy(LIMITS.replace("900.00", "500.00"))
         assert "day_limit 0.00 of 500.00 USD" in left((await listed(bench)).limits)
@@ -199,7 +210,7 @@ async def test_limits_get_a_line_each_and_untouched_ones_share_one(home: Path) -
         await done(client, "pay_bill", bill_id=bill["id"], amount="100.00")
         said = text_of(await client.call_tool("list_proposals", {})).splitlines()
         assert "day_limit (24 hours): 800.00 USD left of 900.00 USD" in said
-        assert "unused limits: day_limit 10.00 EUR" in said
+        assert "unused limits: day_limit 10.00 EUR, week_limit 500000.00 EUR, month_limit 2000000.00 EUR" in said
 
 
 async def test_a_waiting_payment_shows_what_its_limits_have_left(home: Path) -> None:
@@ -214,7 +225,9 @@ async def test_a_waiting_payment_shows_what_its_limits_have_left(home: Path) -> 
         assert left(shown.limits) == [
             "day_limit 900.00 of 900.00 USD",
             "week_limit 950.00 of 950.00 USD",
+            "month_limit 2000000.00 of 2000000.00 USD",
             "vendor_day_limit 800.00 of 800.00 USD",
+            "vendor_month_limit 1000000.00 of 1000000.00 USD",
         ]
         await bench.approver("Ana", "Ben")
         assert (await bench.approve(held.proposal_id)).state == "posted"

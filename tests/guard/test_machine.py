@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from rutter_ap_server.clock import FixedClock
-from rutter_ap_server.guard.authorize import LEASE_SECONDS
+from rutter_ap_server.guard.lease import LEASE_SECONDS
 from rutter_ap_server.interaction import Reply
 from rutter_ap_server.rutter.models.vendors import VendorUpdate
 from rutter_ap_server.store.engine import Tx

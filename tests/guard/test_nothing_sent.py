@@ -45,8 +45,12 @@ async def became(bench: Bench, write: PayBillWrite, *, again: bool = False) -> t
     # Authorised, reserved and journalled: the next thing is the request.
     (proposal,) = await bench.proposals()
     assert proposal.state == "dispatching"
+    assert proposal.lease_owner is not None
+    lease = bench.app.dispatcher.lease_on(proposal.id)
+    assert await bench.app.store.write(lambda tx: lease.take_over(tx, proposal.lease_owner))
+    before = {"payments": [], "due": "684.20"}
     settled = await bench.app.dispatcher.send(
-        write, PreparedWrite.of(proposal), bench.company, proposal.id, {"payments": [], "due": "684.20"}, again=again
+        write, PreparedWrite.of(proposal), bench.company, lease, await bench.app.policy.read(), before, again=again
     )
     return settled.state, await bench.spent() == "684.20"
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import anyio
 import pytest
 
-from rutter_ap_server.guard.policy import Policy, PolicyError, PolicyFile, parse_policy
+from rutter_ap_server.guard.policy import Policy, PolicyError, parse_policy, read_file
 from rutter_ap_server.guard.writes.registry import default_severities
 from rutter_ap_tools.errors import Who
 from rutter_ap_tools.findings import Severity
@@ -28,10 +30,10 @@ def broken(text: str) -> str:
     return error.value.message
 
 
-def test_the_default_asks_and_needs_an_approver_above_a_thousand(tmp_path: Path) -> None:
-    policy = PolicyFile(tmp_path / "policy.toml").read()
-
-    assert policy == Policy() == parse_policy("")
+async def test_the_default_asks_and_needs_an_approver_above_a_thousand(tmp_path: Path) -> None:
+    assert await read_file(tmp_path / "policy.toml") is None
+    policy = Policy()
+    assert policy == parse_policy("")
     defaults = default_severities()
     assert {tool for tool, word in defaults.items() if word == "approve"} == {"delete_bill", "void_payment"}
     assert defaults["pay_bill"] == defaults["propose_payment_run"] == defaults["save_vendor"] == "ask"
@@ -43,7 +45,7 @@ def test_the_default_asks_and_needs_an_approver_above_a_thousand(tmp_path: Path)
         "100000.00 USD",
         "50000.00 USD",
     ]
-    assert policy.limit("JPY", "approve_above") is None
+    assert str(policy.limit("JPY", "approve_above")) == "0 JPY"
     assert (policy.asking.timeout_seconds, policy.asking.valid_seconds) == (120, 600)
     assert (policy.proposals.expire_hours, policy.proposals.repeat_days) == (72, 30)
 
@@ -52,7 +54,7 @@ def test_what_the_file_says_applies_and_the_rest_is_default() -> None:
     policy = parse_policy(USD + '[tools]\ncreate_bill = "approve"\n')
 
     assert str(policy.limit("USD", "approve_above")) == "500.00 USD"
-    assert policy.limit("EUR", "approve_above") is None
+    assert str(policy.limit("EUR", "approve_above")) == "0.00 EUR"
     assert (policy.asks_of("create_bill"), policy.asks_of("pay_bill")) == (Severity.APPROVE, None)
 
 
@@ -72,7 +74,10 @@ def test_a_limit_is_read_in_its_currencys_own_digits() -> None:
         ("[tools]\npay_bil = 'refuse'", "tools.pay_bil is not a known field"),
         ("single_limit = '5'", "single_limit is not a known field"),
         ("[currencies.USD]\napprove_abov = '1'", "currencies.USD.approve_abov is not a known field"),
-        ("[currencies.USD]\napprove_above = '1'", "currencies.USD.two_approvers_above: Field required"),
+        ("[currencies.USD]\napprove_above = '1000000000000.01'", "USD: an amount of more than 1000000000000"),
+        ("[currencies.default]\nday_limit = '-1'", "default: an amount must be a decimal string"),
+        ("[currencies.default]\nday_limit = 'NaN'", "default: an amount must be a decimal string"),
+        ("[currencies.default]\nday_limit = '9999999999999'", "default: an amount of more than"),
         (USD.replace('"500.00"', "500.00"), "currencies.USD.approve_above must be a decimal in quotes"),
         (USD.replace('"500.00"', "500"), "currencies.USD.approve_above must be a decimal in quotes"),
         (USD.replace('"500.00"', "true"), "currencies.USD.approve_above must be a decimal in quotes"),
@@ -89,11 +94,17 @@ def test_a_limit_is_read_in_its_currencys_own_digits() -> None:
         ("tools = 'allow'", "tools"),
         ("[asking]\ntimeout_seconds = 0", "asking.timeout_seconds"),
         ("[asking]\ntimeout_seconds = '120'", "asking.timeout_seconds"),
-        ("[asking]\nvalid_seconds = 86401", "asking.valid_seconds"),
+        ("[asking]\nvalid_seconds = 3601", "asking.valid_seconds"),
         ("[proposals]\nexpire_hours = 0", "proposals.expire_hours"),
         ("[proposals]\nexpire_hours = 1.5", "proposals.expire_hours"),
         ("[proposals]\ndeclined_hours = 0", "proposals.declined_hours"),
         ("[proposals]\nrepeat_days = -1", "proposals.repeat_days"),
+        ("[proposals]\nrepeat_days = 0", "proposals.repeat_days"),
+        ("[rules]\ntier_vendor_hours = 0", "rules.tier_vendor_hours"),
+        ("[rules]\nuntrusted_days = 0", "rules.untrusted_days"),
+        ('[vendors]\nblocked = ["  "]', "vendors: one of the names is empty"),
+        ("a = " + "9" * 5000, "not valid TOML"),
+        ("a = " + "[" * 5000, "not valid TOML"),
         ("[proposals]\nrepeat_days = inf", "proposals.repeat_days"),
     ],
 )
@@ -134,21 +145,35 @@ def test_the_version_changes_with_whatever_the_policy_says() -> None:
     assert len({parse_policy(text).version for text in texts}) == len(texts)
 
 
-def test_a_change_of_the_file_holds_at_the_next_read(tmp_path: Path) -> None:
-    file = PolicyFile(tmp_path / "policy.toml")
-    assert file.read().asks_of("pay_bill") is None
-
-    file.path.write_text('[tools]\npay_bill = "refuse"')
-    assert file.read().asks_of("pay_bill") is Severity.REFUSE
-
-
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00", None])
-def test_an_unreadable_file_is_broken_and_never_missing(tmp_path: Path, content: bytes | None) -> None:
+async def test_an_unreadable_file_is_broken_and_never_missing(tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "policy.toml"
     if content is None:
         path.mkdir()
     else:
         path.write_bytes(content)
 
-    with pytest.raises(PolicyError, match="exists but cannot be read"):
-        PolicyFile(path).read()
+    with pytest.raises(PolicyError, match="the policy file exists but"):
+        await read_file(path)
+
+
+async def test_a_pipe_a_device_or_a_flood_is_refused_at_once(tmp_path: Path) -> None:
+    pipe, flood = tmp_path / "pipe.toml", tmp_path / "flood.toml"
+    os.mkfifo(pipe)
+    flood.write_text("# " + "x" * 1024 * 1024)
+    link = tmp_path / "link.toml"
+    link.symlink_to(pipe)
+    with anyio.fail_after(5):
+        for path in (pipe, link, Path("/dev/zero"), Path("/dev/null")):
+            with pytest.raises(PolicyError, match="not a regular file"):
+                await read_file(path)
+        with pytest.raises(PolicyError, match="larger than 1024 KB"):
+            await read_file(flood)
+
+
+async def test_a_link_to_a_policy_is_read_as_the_policy(tmp_path: Path) -> None:
+    (tmp_path / "real.toml").write_text(USD)
+    link = tmp_path / "policy.toml"
+    link.symlink_to("real.toml")
+
+    assert await read_file(link) == parse_policy(USD)

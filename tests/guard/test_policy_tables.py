@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rutter_ap_server.cli.main import main
-from rutter_ap_server.guard.policy import CODES, WINDOWS, Policy, PolicyError, parse_policy
+from rutter_ap_server.guard.policy import CODES, Policy, PolicyError, parse_policy
 from rutter_ap_tools.findings import Finding, Severity
 from rutter_ap_tools.money import Money
 from support.facts import usd
@@ -68,18 +68,6 @@ def test_a_broken_table_names_its_place(text: str, where: str) -> None:
         parse_policy(text)
 
     assert where in error.value.message
-
-
-def test_a_window_without_a_limit_bounds_nothing() -> None:
-    policy = parse_policy(USD + 'week_limit = "30000"')
-
-    assert [str(policy.limit("USD", window.limit)) for window in WINDOWS] == [
-        "20000.00 USD",
-        "30000.00 USD",
-        "None",
-        "15000.00 USD",
-        "None",
-    ]
 
 
 @pytest.mark.parametrize("code", sorted(code for code, entry in CODES.items() if entry.may_be_off))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rutter_ap_server.guard.authorize import LEASE_SECONDS
+from rutter_ap_server.guard.lease import LEASE_SECONDS
 from rutter_ap_tools.bills import DeleteBill, UpdateBill
 from rutter_ap_tools.credits import ApplyCredit, CreateCredit, NewCreditLine, RemoveCredit
 from rutter_ap_tools.payments import VoidPayment

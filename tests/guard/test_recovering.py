@@ -11,8 +11,8 @@ import anyio
 import pytest
 
 from rutter_ap_server.guard.approvals import NotReleased
-from rutter_ap_server.guard.authorize import LEASE_SECONDS
-from rutter_ap_server.guard.recovery import KEY_KEPT_SURELY
+from rutter_ap_server.guard.authorize import KEY_KEPT_SURELY
+from rutter_ap_server.guard.lease import LEASE_SECONDS
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.accounts import LinkAccount, NewAccount
 from rutter_ap_tools.attachments import AttachFile

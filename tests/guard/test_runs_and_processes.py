@@ -9,7 +9,8 @@ import anyio
 import httpx
 import pytest
 
-from rutter_ap_server.guard.authorize import LEASE_SECONDS, release_lease
+from rutter_ap_server.guard.authorize import release_lease
+from rutter_ap_server.guard.lease import LEASE_SECONDS, Lease
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import State
 from rutter_ap_tools.errors import ApError
@@ -70,8 +71,9 @@ async def test_an_open_run_that_never_sent_anything_is_taken_up(home: Path, tool
             bench.wire.is_down = False
             [waiting] = await bench.proposals()
         # The store failed whoever looked into it, so that all it could still say was that it does not know.
-        await bench.app.store.write(lambda tx: tx.proposals.claim(waiting.id, "first", 120))
-        await bench.app.store.write(lambda tx: release_lease(tx, waiting.id, "first"))
+        lease = Lease(waiting.id, "first")
+        assert await bench.app.store.write(lease.claim)
+        await bench.app.store.write(lambda tx: release_lease(tx, lease))
         assert (await bench.proposal(waiting.id)).state == "unknown"
 
         for _ in range(2):
@@ -83,7 +85,7 @@ async def test_a_late_look_takes_no_lease_from_its_owner(home: Path) -> None:
     async with a_bench(home, ROOMY) as bench:
         run = await released_but_unsent(bench)
         await bench.app.store.write(lambda tx: tx.proposals.claim(run.id, "sends", 120))
-        await bench.app.store.write(lambda tx: release_lease(tx, run.id, "looked"))
+        await bench.app.store.write(lambda tx: release_lease(tx, Lease(run.id, "looked")))
 
         current = await bench.proposal(run.id)
         assert (current.state, current.lease_owner) == ("dispatching", "sends")

@@ -257,3 +257,15 @@ def test_the_severest_finding_wins_and_more_never_lower_it(
     assert [f.code for f in before.findings if f not in stricter.findings and f.code not in settings] == []
     assert set(added) <= set(after.findings)
     assert {f.code for f in after.findings} - {f.code for f in added} - {"policy.ask"} <= set(CODES)
+
+
+def test_a_wrong_clock_refuses_and_an_unknown_one_is_said() -> None:
+    def found(trouble: str | None) -> list[Finding] | Unchecked:
+        known = stored(clock_trouble=trouble)
+        return rules.clock_skewed(PAY, a_prepared_write(), facts(), known, Policy())
+
+    wrong = only(found("the store's clock is 600 s ahead of Rutter's, give or take 1 s"))
+    assert (wrong.code, wrong.severity) == ("clock.skewed", Severity.REFUSE)
+    assert "600 s ahead" in wrong.message
+    assert isinstance(found(""), Unchecked)
+    assert found(None) == []

@@ -25,7 +25,7 @@ from support.runs import ALLOW, run_of
 
 BILLS = ("NW-2291", "NW-2304", "GR-88")
 ACCOUNTS = ("Operating Checking", "Savings")
-# A repeat would need an approver for another reason than the sum.
+# A repeat needs an approver for another reason than the sum, so for no longer than must be.
 POLICY = """
 [currencies.USD]
 approve_above = "300.00"
@@ -34,7 +34,7 @@ single_limit = "100000.00"
 day_limit = "100000.00"
 vendor_day_limit = "100000.00"
 [proposals]
-repeat_days = 0
+repeat_days = 1
 [approvers.Ana]
 max = { USD = "800.00" }
 [approvers.Bo]

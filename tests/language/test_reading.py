@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from rutter_ap_tools.catalogue import CATALOGUE
 from rutter_ap_tools.errors import BadInput
-from rutter_ap_tools.tool import Tool
+from rutter_ap_tools.tool import Risk, Tool
 from rutter_ap_tools.validate import read_arguments
+from rutter_ap_tools.wire import WriteArguments
 from support.valid_calls import VALID, Place, places
 
 TOOLS: dict[str, Tool[Any, Any]] = {tool.name: tool for tool in CATALOGUE}
@@ -195,3 +196,54 @@ def test_any_json_gives_arguments_or_an_error_of_ours(tool: str, data: st.DataOb
         said = refused.message
     assert said == "" or said.isprintable()
     assert len(said) < 2500
+
+
+WRITES = {tool.name for tool in CATALOGUE if tool.risk is not Risk.READS and issubclass(tool.arguments, WriteArguments)}
+# What is only written down as it is, and what names nothing that could be another.
+AS_OMITTED = {"company", "reason", "document_number", "memo", "purchase_orders", "description", "nominal_code"}
+CHANGING = {"update_bill", "save_vendor"}
+OPTIONAL_IN_WRITES = [
+    p for p in PLACES if p.tool in WRITES and not p.required and p.schema["type"] in ("string", "array")
+]
+
+
+def _is_as_omitted(place: Place) -> bool:
+    may_be = AS_OMITTED if place.tool not in CHANGING else {"company", "reason", "description"}
+    return place.name in may_be
+
+
+@pytest.mark.parametrize("place", OPTIONAL_IN_WRITES, ids=str)
+def test_what_is_empty_in_a_write_is_not_omitted(place: Place) -> None:
+    model = TOOLS[place.tool].arguments
+    blanks: list[Any] = ["", " ", "\t\n", "\u00a0", "\u200b"] if place.schema["type"] == "string" else [[]]
+    for blank in blanks:
+        has_form = "pattern" in place.schema or "enum" in place.schema
+        if _is_as_omitted(place) and not has_form:
+            assert read_arguments(model, place.call(blank))
+            continue
+        message = problem(place.tool, place.call(blank))
+        assert f"{place.name}`" in message
+        assert has_form or "is empty; omit it, or give a value" in message
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        ("pay_bill", {"amount": ""}),
+        ("apply_credit", {"amount": ""}),
+        ("pay_bill", {"date": ""}),
+        ("propose_payment_run", {"cash": ""}),
+        ("propose_payment_run", {"bill_ids": [], "due_to": "2026-03-01"}),
+        ("save_vendor", {"vendor_id": ""}),
+        ("create_bill", {"lines": [{"amount": "10.00", "quantity": ""}]}),
+    ],
+    ids=str,
+)
+def test_an_empty_value_where_money_moves_says_to_omit_it(call: tuple[str, dict[str, Any]]) -> None:
+    tool, changed = call
+    assert "is empty; omit it, or give a value" in problem(tool, VALID[tool] | changed)
+
+
+def test_what_is_empty_in_a_read_is_omitted() -> None:
+    model = TOOLS["list_bills"].arguments
+    assert read_arguments(model, {"vendor": "", "due_from": "", "cursor": ""}) == read_arguments(model, {})

@@ -169,7 +169,7 @@ async def test_an_applied_credit_shows_its_number_and_what_it_left(tmp_path: Pat
         (credit,) = [c async for c in company.rutter.bill_credit_memos.walk()]
         assert credit.vendor_id
         theirs = [b async for b in company.rutter.bills.walk() if b.vendor_id == credit.vendor_id]
-        bill = next(b for b in theirs if b.status == "open" and b.amount_due > 120)
+        bill = next(b for b in theirs if b.status == "open" and (b.amount_due or 0) > 120)
         application = BillCreditApplicationCreate(
             bill_credit_memo_id=credit.id,
             vendor_id=credit.vendor_id,

@@ -36,7 +36,7 @@ def added_up(bills: Iterable[Bill]) -> dict[str, tuple[int, str, str]]:
     sums: dict[str, list[Decimal]] = {}
     for bill in bills:
         of = sums.setdefault(bill.currency_code, [Decimal(0), Decimal("0.00"), Decimal("0.00")])
-        of[0], of[1], of[2] = of[0] + 1, of[1] + bill.total_amount, of[2] + bill.amount_due
+        of[0], of[1], of[2] = of[0] + 1, of[1] + (bill.total_amount or 0), of[2] + (bill.amount_due or 0)
     return {currency: (int(count), f"{total}", f"{due}") for currency, (count, total, due) in sums.items()}
 
 
@@ -132,14 +132,17 @@ async def test_what_was_read_for_the_page_is_not_read_again_for_totals(tmp_path:
             assert lists_asked(wire.asked) == pages
 
 
-async def test_an_unusable_amount_anywhere_leaves_the_totals_out(tmp_path: Path) -> None:
+async def test_totals_say_which_bills_they_do_not_include(tmp_path: Path) -> None:
     async with practice(tmp_path) as (company, wire):
+        whole = sum(one.bills for one in (await list_bills(company, ListBills(limit=1))).totals or ())
         # The latest of the unpaid bills shows more digits than its currency has.
         wire.replaced = {b"27350.00": b"27350.005"}
         for limit in (2, 200):
             page = await list_bills(company, ListBills(limit=limit))
-            assert page.totals is None
-            assert page.notes[-1] == "No totals: at least one bill has amounts that are not valid in its currency."
+            assert page.totals
+            assert sum(one.bills for one in page.totals) == whole - 1
+            assert "was left out: the ledger's total of 27350.005 is not valid in USD" in page.notes[0]
+            assert page.notes[-1] == "The totals do not include 1 bill that cannot be used."
 
 
 async def test_a_page_of_fifty_bills_is_small_beside_what_rutter_sends(tmp_path: Path) -> None:

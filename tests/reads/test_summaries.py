@@ -28,7 +28,7 @@ PLATFORMS = ("QUICKBOOKS", "XERO", "NETSUITE", "SAGE_INTACCT")
 
 def due(bills: Iterable[Bill], currency: str) -> MoneyShape:
     """What is due on bills, added up by hand."""
-    return MoneyShape(amount=str(sum((b.amount_due for b in bills), Decimal("0.00"))), currency=currency)
+    return MoneyShape(amount=str(sum((b.amount_due or Decimal(0) for b in bills), Decimal("0.00"))), currency=currency)
 
 
 def day(bill: Bill) -> date:
@@ -126,7 +126,7 @@ async def test_an_unusable_amount_makes_the_summary_incomplete_by_name(tmp_path:
         found = await summarize_payables(company, SummarizePayables())
     assert found.complete is False
     (note,) = found.notes
-    assert "was left out: its amounts are not valid in its currency" in note
+    assert "was left out: the ledger's total of 27350.005 is not valid in USD" in note
 
 
 async def test_credits_that_cannot_be_read_are_not_shown_as_none(tmp_path: Path) -> None:

@@ -275,14 +275,14 @@ async def test_the_policy_shows_its_version_or_who_can_repair_it(mode: str, home
     async with serving(home, mode=mode) as (client, app):
         shown = await json_of(client, "ap://policy")
         assert shown["source"] == "the built-in default"
-        assert shown["version"] == app.policy.read().version
+        assert shown["version"] == (await app.policy.read()).version
         assert shown["policy"]["currencies"]["USD"]["approve_above"] == "1000"
         home.mkdir(exist_ok=True)
         own = '[approvers."Dana"]\n[tools]\npay_bill = "approve"\n'
         (home / "policy.toml").write_text(own)
         shown = await json_of(client, "ap://policy")
         assert shown["source"] == "the operator's policy file"
-        assert shown["version"] == app.policy.read().version
+        assert shown["version"] == (await app.policy.read()).version
         assert shown["policy"]["tools"]["pay_bill"] == "approve"
         assert str(home) not in json.dumps(shown)
         (home / "policy.toml").write_text("[currencies.USD]\nsingle_limit = 5\n")

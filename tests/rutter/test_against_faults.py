@@ -72,7 +72,11 @@ async def test_a_read_that_always_fails_raises_what_says_who_can_act(
         assert sandbox.client_secret not in f"{failure.value!r} {failure.value} {failure.value.args}"
 
 
-@pytest.mark.parametrize("fault", ["status_429", "status_452", "status_503_before_commit", "cut_before_commit"])
+FAILS_ONCE = ["status_429", "status_452", "status_503_before_commit", "cut_before_commit"]
+FAILS_ONCE += ["html", "truncated_json", "malformed_json", "cut_mid_body"]
+
+
+@pytest.mark.parametrize("fault", FAILS_ONCE)
 async def test_a_read_that_fails_once_is_simply_read_again(fault: str) -> None:
     async with rutter() as (client, sandbox, switches):
         await _strike(switches, fault, "GET", times=1)

@@ -39,7 +39,7 @@ FAILURES = {
     "server error": http("500 Oops", ERROR_BODY, *NOISY),
     "redirect": http("307 Temporary", ERROR_BODY, *NOISY),
     "malformed": http("200 OK", b'{"bill": {"id": "' + BODY.encode(), *NOISY),
-    "wrong types": http("200 OK", b'{"bill": {"id": "1", "amount_due": "%s"}}' % BODY.encode(), *NOISY),
+    "wrong types": http("200 OK", b'{"bill": {"id": 1, "amount_due": "%s"}}' % BODY.encode(), *NOISY),
     "web page": http("200 OK", b"<html>" + BODY.encode(), b"content-type: text/html", *NOISY),
     "too large": http("200 OK", BODY.encode() * 1000, *NOISY),
     "cut off": http("200 OK", BODY.encode(), *NOISY, length=999),

@@ -38,7 +38,9 @@ def test_an_amount_comes_back_as_it_went(amount: Decimal) -> None:
     assert Decimal(back) == amount
     assert b'"' not in body.removeprefix(b'{"bill":{"total_amount":')
     raw = b'{"id":"b","amount_due":%s,"total_amount":0,"currency_code":"USD","status":"open"}'
-    assert wire.decode(raw % format(amount, "f").encode(), Bill).amount_due.as_tuple() == amount.as_tuple()
+    due = wire.decode(raw % format(amount, "f").encode(), Bill).amount_due
+    assert due is not None
+    assert due.as_tuple() == amount.as_tuple()
 
 
 @settings(deadline=None)
@@ -88,12 +90,11 @@ def test_numbers_are_written_without_exponents(number: str, sent: bytes) -> None
     assert wire.encode_body({"amount": Decimal(number)}) == b'{"amount":%s}' % sent
 
 
-def test_an_empty_text_for_an_optional_number_is_nothing() -> None:
+def test_an_empty_text_for_a_number_is_nothing() -> None:
     raw = b'{"id":"i","bill_item":{"unit_price":""},"invoice_item":{"unit_price":"1.10"},"quantity_on_hand":null}'
     item = wire.decode(raw, Item)
     assert item.bill_item is not None
     assert item.invoice_item is not None
     assert (item.bill_item.unit_price, item.invoice_item.unit_price) == (None, Decimal("1.10"))
     empty = b'{"id":"b","amount_due":"","total_amount":1,"currency_code":"USD","status":"open"}'
-    with pytest.raises(wire.NotReadable):
-        wire.decode(empty, Bill)
+    assert wire.decode(empty, Bill).amount_due is None

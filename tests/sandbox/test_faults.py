@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
@@ -138,6 +140,45 @@ def test_a_slow_answer_is_late_and_whole(server: Served) -> None:
     response = server.client.get("/accounting/bills", params=query, headers={"X-Sandbox-Fault": "slow"})
     assert response.status_code == 200
     assert response.elapsed.total_seconds() >= 1
+
+
+def _seconds_ahead(response: httpx.Response) -> float:
+    return (parsedate_to_datetime(response.headers["date"]) - datetime.now(UTC)).total_seconds()
+
+
+@pytest.mark.parametrize(
+    ("fault", "seconds"), [("", 0), ("date_off", 3600), ("date_off=600", 600), ("date_off=-9", -9)]
+)
+def test_the_date_of_an_answer_may_be_off(server: Served, fault: str, seconds: int) -> None:
+    headers = {"X-Sandbox-Fault": fault} if fault else {}
+    response = server.client.get("/accounting/bills", params={"access_token": server.token}, headers=headers)
+    assert response.status_code == 200
+    assert response.headers.get_list("date") == [response.headers["date"]]
+    assert _seconds_ahead(response) == pytest.approx(seconds, abs=5)
+
+
+def test_a_rule_says_how_far_the_date_is_off(server: Served) -> None:
+    rule = {"fault": "date_off", "seconds": -300}
+    server.client.put(f"{server.origin}/sandbox/faults", json={"rules": [rule]}).raise_for_status()
+    response = server.client.get("/accounting/bills", params={"access_token": server.token})
+    server.client.put(f"{server.origin}/sandbox/faults", json={"rules": []}).raise_for_status()
+    assert _seconds_ahead(response) == pytest.approx(-300, abs=5)
+
+
+def test_errors_records_and_jobs_may_quote_the_secrets(server: Served) -> None:
+    quoting, query = {"X-Sandbox-Fault": "token_quoted"}, {"access_token": server.token}
+    body, before = server.a_payment(), server.payments()
+    failed = server.pay(body, **quoting, **{"Idempotency-Key": "quoted"})
+    assert failed.status_code == 450
+    assert server.token in failed.json()["error_metadata"]["human_readable"]
+    assert server.payments() == before
+    missing = server.client.get("/accounting/bills/none", params=query, headers=quoting)
+    assert missing.status_code == 410
+    assert f"access_token={server.token}" in missing.json()["error_message"]
+    assert "Basic " in missing.json()["error_message"]
+    bills = server.client.get("/accounting/bills", params=query, headers=quoting).json()["bills"]
+    assert bills
+    assert all(server.token in one["memo"] for one in bills)
 
 
 def test_an_unknown_fault_is_refused_by_name(server: Served) -> None:

@@ -132,3 +132,27 @@ async def test_the_pages_run_no_script_load_nothing_and_escape_names() -> None:
         assert "unsafe-inline" not in policy
         assert "<script" not in page.text
         assert page.headers["x-rutter-sandbox"] == "true"
+
+
+@pytest.mark.parametrize("removed", ["first", "second"])
+async def test_two_connections_may_lead_to_one_ledger(removed: str) -> None:
+    """What is entered through one shows through all, and through those that are left when one is removed."""
+    async with calling() as caller:
+        first = caller.sandbox.connections[0]
+        second = await _created(caller)
+        _public_token(await _consented(caller, second["link_url"], ledger=first.id))
+        named = {"platform": "QUICKBOOKS", "realm_id": "sandbox-1"}
+        third = (await caller.post("/connections/create", named))["connection"]
+        tokens = {"first": first.access_token, "second": second["access_token"], "third": third["access_token"]}
+        details = [(await caller.get("/connections/access_token", token=one))["connection"] for one in tokens.values()]
+        assert {one["store_unique_id"] for one in details} == {"sandbox-1"}
+        assert len({one["id"] for one in details}) == 3
+        vendor = {"vendor_name": "Seen twice", "contact_name": "Sam", "currency_code": "USD"}
+        made = (await caller.post("/accounting/vendors", {"vendor": vendor}, token=tokens["first"]))["vendor"]
+        for token in tokens.values():
+            assert (await caller.get(f"/accounting/vendors/{made['id']}", token=token))["vendor"]["id"] == made["id"]
+        gone = details[0]["id"] if removed == "first" else details[1]["id"]
+        assert (await caller.send("DELETE", f"/connections/{gone}")).status_code == 200
+        assert (await caller.send("GET", "/accounting/vendors", token=tokens.pop(removed))).status_code == 401
+        for token in tokens.values():
+            assert (await caller.get(f"/accounting/vendors/{made['id']}", token=token))["vendor"]["id"] == made["id"]

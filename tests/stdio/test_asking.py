@@ -276,4 +276,4 @@ async def test_a_change_of_policy_stands_in_the_audit_chain(home: Path) -> None:
         await done(client, "link_account", role="expense", account="Utilities")
         entries = app.store.read_now(lambda tx: [e for e in tx.audit.entries() if e.kind == "policy_changed"])
         assert len(entries) == 2
-        assert app.policy.read().version in entries[1].body
+        assert (await app.policy.read()).version in entries[1].body

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from rutter_ap_server.clock import FixedClock
+from rutter_ap_server.clock import Clock, FixedClock
 from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_tools.money import Money
+from support.postgres import Postgres
 from support.store_rows import START, a_proposal, behind_its_back, put
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
@@ -193,3 +194,29 @@ def test_an_unreadable_time_still_lets_the_chain_be_verified(store: Store, store
 
     found = store.read_now(lambda tx: tx.audit.verify())
     assert (found.broken_at, found.reason) == (1, "its content was changed")
+
+
+class Off(Clock):
+    """A machine's clock that is wrong."""
+
+    def __init__(self, by: timedelta) -> None:
+        super().__init__()
+        self._by = by
+
+    def now(self) -> datetime:
+        """The wrong time."""
+        return super().now() + self._by
+
+
+@pytest.mark.parametrize("by", [3 * HOUR, -3 * HOUR], ids=["fast", "slow"])
+def test_a_replicas_own_clock_does_not_count_on_postgres(by: timedelta, postgres: Postgres) -> None:
+    with postgres.store_url() as url:
+        right, wrong = Store(url, Clock()), Store(url, Off(by))
+        try:
+            for store in (wrong, right, wrong):
+                note(store)
+                seen = store.read_now(lambda tx: tx.now)
+                assert abs(seen - datetime.now(UTC)) < MINUTE
+        finally:
+            right.close()
+            wrong.close()

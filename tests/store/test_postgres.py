@@ -39,7 +39,7 @@ def pg(pg_url: str, clock: FixedClock) -> Iterator[Store]:
 
 def setting(store: Store, name: str) -> str:
     found: list[str] = []
-    store.write_now(lambda tx: found.append(str(tx.controls._connection.exec_driver_sql(f"SHOW {name}").scalar())))
+    store.write_now(lambda tx: found.append(str(tx.secrets._connection.exec_driver_sql(f"SHOW {name}").scalar())))
     return found[0]
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from rutter_ap_server.guard.authorize import LEASE_SECONDS
+from rutter_ap_server.guard.lease import LEASE_SECONDS
 from rutter_ap_tools.errors import ApError
 from support.bench import Bench, PowerCut, a_bench
 from support.runs import ALLOW, PLAIN, ROOMY, once_each, paid_on, run_of

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from rutter_ap_server.clock import FixedClock, stamp
 from rutter_ap_server.store.engine import Store, StoreError, Tx
+from rutter_ap_server.store.states import State
 from rutter_ap_tools.money import Money
 from support.concurrent_payments import reserve_within_limit
 from support.store_rows import START, behind_its_back, put, seen_from_outside
@@ -26,7 +27,7 @@ def usd(text: str) -> Money:
 
 
 def reserve(store: Store, amount: str, *, vendor: str = "v1", company: str = "company-1", currency: str = "USD") -> str:
-    proposal = put(store)
+    proposal = put(store, state=State.DISPATCHING)
     money = Money.parse(amount, currency)
     store.write_now(lambda tx: tx.spend.reserve(proposal.id, company, vendor, money))
     return proposal.id
@@ -97,12 +98,47 @@ def test_settling_what_was_never_reserved_changes_nothing(store: Store) -> None:
 
 
 def test_an_amount_leaves_a_rolling_window_to_the_microsecond(store: Store, clock: FixedClock) -> None:
-    reserve(store, "5.00")
+    paid = reserve(store, "5.00")
+    store.write_now(lambda tx: tx.spend.settle(paid, "post"))
 
     clock.instant = START + timedelta(hours=24)
     assert spent(store) == "5.00"
     clock.instant = START + timedelta(hours=24, microseconds=1)
     assert (spent(store), spent(store, hours=25)) == ("0.00", "5.00")
+
+
+def test_what_is_open_counts_however_old_it_is(store: Store, clock: FixedClock) -> None:
+    reserve(store, "5.00")
+
+    clock.instant = START + timedelta(days=90)
+    assert (spent(store), spent(store, hours=1, vendor="v1"), spent(store, vendor="v2")) == ("5.00", "5.00", "0.00")
+
+
+def test_a_payment_counts_from_when_it_was_known_to_be_booked(store: Store, clock: FixedClock) -> None:
+    paid = reserve(store, "5.00")
+    clock.instant = START + timedelta(hours=20)
+    store.write_now(lambda tx: tx.spend.settle(paid, "post"))
+
+    clock.instant = START + timedelta(hours=43)
+    assert spent(store) == "5.00"
+    clock.instant = START + timedelta(hours=45)
+    assert spent(store) == "0.00"
+
+
+def test_what_was_voided_and_is_booked_after_all_counts_again(store: Store, clock: FixedClock) -> None:
+    paid = reserve(store, "5.00")
+    store.write_now(lambda tx: tx.spend.settle(paid, "void"))
+    clock.instant = START + timedelta(hours=2)
+    store.write_now(lambda tx: tx.spend.settle(paid, "post"))
+
+    assert (spent(store, hours=1), spent(store)) == ("5.00", "5.00")
+
+
+def test_a_payment_being_judged_again_does_not_count_itself(store: Store) -> None:
+    own, other = reserve(store, "5.00"), reserve(store, "2.00")
+
+    assert store.read_now(lambda tx: tx.spend.spent("company-1", "USD", 24, except_id=own)) == usd("2.00")
+    assert store.read_now(lambda tx: tx.spend.spent("company-1", "USD", 24, except_id=other)) == usd("5.00")
 
 
 def test_a_clock_set_back_frees_nothing(store: Store, clock: FixedClock) -> None:
@@ -226,14 +262,15 @@ def histories(draw: st.DrawFn) -> list[tuple[int, str, int, str | None]]:
 
 
 def row_by_row(rows: list[tuple[Any, ...]], now: datetime, hours: int, vendor: str | None) -> Decimal:
-    """The same sum, computed the simple way: every reservation in the window that was not voided."""
+    """The same sum, computed the simple way: what is posted in the window, and all that is neither posted nor void."""
     since = stamp(now - timedelta(hours=hours))
-    voided = {proposal_id for proposal_id, kind, *_ in rows if kind == "void"}
+    settled = {proposal_id for proposal_id, kind, *_ in rows if kind != "reserve"}
     return sum(
         (
             Decimal(amount)
             for proposal_id, kind, of, amount, at in rows
-            if kind == "reserve" and proposal_id not in voided and at >= since and vendor in (None, of)
+            if vendor in (None, of)
+            and ((kind == "post" and at >= since) or (kind == "reserve" and proposal_id not in settled))
         ),
         Decimal(0),
     )
@@ -241,7 +278,7 @@ def row_by_row(rows: list[tuple[Any, ...]], now: datetime, hours: int, vendor: s
 
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(histories(), st.lists(st.integers(1, 24 * 40), min_size=1, max_size=4))
-def test_a_window_is_the_sum_of_its_unvoided_reservations(
+def test_a_window_is_what_is_open_and_what_was_booked_in_it(
     store: Store, clock: FixedClock, store_url: str, history: list[tuple[int, str, int, str | None]], hours: list[int]
 ) -> None:
     clock.instant = max(clock.instant, START) + timedelta(days=400)
@@ -249,7 +286,7 @@ def test_a_window_is_the_sum_of_its_unvoided_reservations(
     later: list[str] = []
     for minutes, vendor, cents, outcome in history:
         clock.instant += timedelta(minutes=minutes)
-        money, proposal_id = Money.of(Decimal(cents).scaleb(-2), "USD"), put(store).id
+        money, proposal_id = Money.of(Decimal(cents).scaleb(-2), "USD"), put(store, state=State.DISPATCHING).id
 
         def reserve(tx: Tx, of: str = proposal_id, who: str = vendor, much: Money = money) -> None:
             tx.spend.reserve(of, company, who, much)

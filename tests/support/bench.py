@@ -59,6 +59,13 @@ _AFTER: dict[str, Callable[[], BaseException]] = {
 }
 
 
+_TURNED_DOWN = json.dumps(
+    {"error_type": "PLATFORM_ERROR", "error_code": "VENDOR_ON_HOLD", "error_message": "The vendor is on hold."}
+).encode()
+# The answer to a write that was carried out, instead of its own.
+_INSTEAD = {"turned down after": (450, _TURNED_DOWN), "unreadable after": (200, b"<html>"), "error after": (500, b"{}")}
+
+
 @dataclass(slots=True)
 class Gate:
     """A place on the wire where a request waits."""
@@ -71,8 +78,9 @@ class Gate:
 class Wire(httpx.AsyncBaseTransport):
     """The way to Rutter. `faults` are what happens to the next writes, in order; everything else passes.
 
-    `adds_tax` is the id of a tax rate that the platform puts on every line of a new document on its own. `answers` may
-    change what is read; pages of a list of bills hold at most `page_bills_max`, if there is a bound.
+    `read_faults` are faults of the practice Rutter for reads whose path ends so, until they are taken out. `adds_tax`
+    is the id of a tax rate that the platform puts on every line of a new document on its own. `answers` may change what
+    is read; pages of a list of bills hold at most `page_bills_max`, if there is a bound.
     """
 
     def __init__(self, sandbox: Sandbox) -> None:
@@ -82,6 +90,7 @@ class Wire(httpx.AsyncBaseTransport):
         self.writes: list[tuple[str, str]] = []
         self.carried_out: list[str] = []
         self.is_down = False
+        self.read_faults: dict[str, str] = {}
         self.adds_tax = ""
         self.page_bills_max = 0
         self.answers: Callable[[httpx.Request, httpx.Response], httpx.Response] = lambda _, response: response
@@ -109,7 +118,7 @@ class Wire(httpx.AsyncBaseTransport):
         if request.method == "GET":
             if self.page_bills_max and request.url.path.endswith("/bills"):
                 request.url = request.url.copy_set_param("limit", self.page_bills_max)
-            response = await self._inner.handle_async_request(request)
+            response = await self._inner.handle_async_request(self._with_fault(request))
             await response.aread()
             return self.answers(request, response)
         key = request.headers.get("Idempotency-Key", "")
@@ -118,20 +127,23 @@ class Wire(httpx.AsyncBaseTransport):
         if fault in _BEFORE:
             raise _BEFORE[fault]()
         if fault == "turned down":
-            words = "The vendor is on hold."
-            body = {"error_type": "PLATFORM_ERROR", "error_code": "VENDOR_ON_HOLD", "error_message": words}
-            return httpx.Response(450, json=body, request=request)
+            return httpx.Response(450, content=_TURNED_DOWN, request=request)
         response = await self._inner.handle_async_request(await _taxed(request, self.adds_tax))
         if response.is_success:
             self.carried_out.append(key)
         if fault in _AFTER:
             raise _AFTER[fault]()
-        if fault == "unreadable after":
-            return httpx.Response(200, content=b"<html>", request=request)
-        if fault == "error after":
-            return httpx.Response(500, json={"error": "x"}, request=request)
+        if fault in _INSTEAD:
+            status, body = _INSTEAD[fault]
+            return httpx.Response(status, content=body, request=request)
         assert fault in ("", "none")
         return response
+
+    def _with_fault(self, request: httpx.Request) -> httpx.Request:
+        for ending, fault in self.read_faults.items():
+            if request.url.path.endswith(ending):
+                request.headers["X-Sandbox-Fault"] = fault
+        return request
 
 
 async def _taxed(request: httpx.Request, tax_rate_id: str) -> httpx.Request:
@@ -162,6 +174,10 @@ class OneCompany(CompanyRegistry):
 
     async def all(self) -> tuple[Company, ...]:
         return (self._company_of_bench,)
+
+    async def get_to_write(self, reference: str) -> Company:
+        # Nothing is asked before a write, so that calls made at once are at once.
+        return await self.get(reference)
 
     async def aclose(self) -> None:
         await self._client_of_bench.aclose()

@@ -102,6 +102,7 @@ async def approve_while(
 async def due(bench: Bench, number: str) -> tuple[str, Decimal]:
     """A bill's status and what is due on it, as the ledger shows it."""
     bill = await bench.bill(number)
+    assert bill.amount_due is not None
     return bill.status, bill.amount_due
 
 

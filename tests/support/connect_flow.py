@@ -20,13 +20,16 @@ NEVER_ENDS = """
 """
 
 
-async def consent(link_url: str, platform: str = "XERO") -> None:
-    """Opens the page, picks a platform where there is a choice, ticks the box and submits the form."""
+async def consent(link_url: str, platform: str = "XERO", ledger: str = "") -> None:
+    """Opens the page, picks a platform where there is a choice, ticks the box and submits the form.
+
+    With `ledger` the person signs in to the company that this connection leads to already.
+    """
     async with httpx.AsyncClient(trust_env=False) as browser:
         page = await browser.get(link_url)
         assert page.status_code == 200, page.text
         assert '<form method="post">' in page.text
-        fields = {"consent": "yes"} | ({"platform": platform} if "<select" in page.text else {})
+        fields = {"consent": "yes", "ledger": ledger} | ({"platform": platform} if "<select" in page.text else {})
         linked = await browser.post(link_url, data=fields)
         assert "Linked." in linked.text, linked.text
 

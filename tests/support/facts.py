@@ -107,6 +107,7 @@ def stored(**changed: Any) -> StoreFacts:
     """A store that knows nothing about the write."""
     made: dict[str, Any] = {
         "frozen_by": None,
+        "other_policies": (),
         "in_flight": (),
         "repeats": (),
         "sightings": (),

@@ -107,7 +107,7 @@ async def release_unsent(bench: Bench, proposal_id: str, *names: str) -> None:
 async def statement_now(bench: Bench, proposal_id: str) -> Statement:
     """A proposal's statement as it is shown now."""
     proposal = await bench.proposal(proposal_id)
-    policy = bench.app.approvals.dispatcher.policy.read()
+    policy = await bench.app.approvals.dispatcher.policy.read()
     return await bench.app.store.read(lambda tx: statement_of(tx, proposal, policy))
 
 

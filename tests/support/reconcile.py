@@ -27,7 +27,7 @@ single_limit = "1000000"
 day_limit = "100000000"
 vendor_day_limit = "100000000"
 [proposals]
-repeat_days = 0
+repeat_days = 1
 [rules.severity]
 "amount.unusual_for_vendor" = "off"
 """
@@ -61,7 +61,7 @@ async def payable_bills(environ: dict[str, str], numbered: str = "") -> list[tup
             (bill.id, f"{bill.amount_due:f}")
             async for bill in books.bills.walk()
             if (bill.status, bill.currency_code) == ("open", "USD")
-            and bill.amount_due > 1
+            and (bill.amount_due or 0) > 1
             and (bill.document_number or "").startswith(numbered)
         ]
     finally:
@@ -99,7 +99,7 @@ async def _outcome(app: App) -> Outcome:
         booked[bill.id] = sum((link.allocated_amount for link in bill.linked_payments), Decimal(0))
         if booked[bill.id] != posted.get(bill.id, Decimal(0)):
             problems.append(f"bill {bill.id}: booked {booked[bill.id]}, posted {posted.get(bill.id, Decimal(0))}")
-        if bill.amount_due < 0 or booked[bill.id] > bill.total_amount:
+        if bill.amount_due is None or bill.amount_due < 0 or booked[bill.id] > (bill.total_amount or 0):
             problems.append(f"bill {bill.id} is over-paid")
     runs = [p for p in proposals if p.tool == "propose_payment_run"]
     still_open = [p for p in (*payments, *runs) if p.state in ("released", "dispatching", "unknown")]

@@ -43,7 +43,8 @@ def a_proposal(**changed: Any) -> Proposal:
         "updated_at": START,
         "expires_at": START + timedelta(hours=72),
     }
-    return Proposal(**made | changed)
+    made |= changed
+    return Proposal(**{"connection_id": made["company_id"]} | made)
 
 
 def put(store: Store, **changed: Any) -> Proposal:

@@ -16,6 +16,8 @@ Role = Literal["accounts_payable", "funding", "expense"]
 class NewAccount(Arguments):
     """A new account to create."""
 
+    may_be_empty = frozenset({"nominal_code"})
+
     name: Identifier = Field(description="Account name.")
     account_type: Literal["bank", "credit_card", "accounts_payable", "expense", "cost_of_goods_sold"] = Field(
         description="Account type; must fit the role."

@@ -12,6 +12,7 @@ from rutter_ap_tools.render import UNTRUSTED_NOTE, cell, header, more_results, r
 from rutter_ap_tools.text import quote
 from rutter_ap_tools.tool import Risk, Tool
 from rutter_ap_tools.wire import (
+    CHANGES,
     Amount,
     Arguments,
     CompanyArguments,
@@ -171,6 +172,8 @@ class GetBill(CompanyArguments, Query[BillDetail]):
 class NewBillLine(Arguments):
     """One line of a new bill. `amount` is the line's total."""
 
+    may_be_empty = frozenset({"description"})
+
     amount: Amount = Field(description='Line total, for example "80.00".')
     account: ShortText = Field(
         default="", description="Expense account: id, name or number; defaults to the linked expense account."
@@ -213,6 +216,9 @@ class CreateBill(WriteArguments):
 
 class UpdateBill(WriteArguments):
     """What to change on a bill; omitted fields keep their values."""
+
+    # Whoever sends an empty text may want the old one gone, and nothing here does that.
+    may_be_empty = CHANGES
 
     bill_id: RecordId = Field(description="Bill id, from list_bills.")
     document_number: ShortText = Field(default="", description="New invoice number.")

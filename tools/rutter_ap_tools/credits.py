@@ -110,6 +110,8 @@ def _credit_cells(row: CreditRow) -> tuple[str, ...]:
 class NewCreditLine(Arguments):
     """One line of a credit. `amount` is the line's total, and positive like the credit itself."""
 
+    may_be_empty = frozenset({"description"})
+
     amount: Amount = Field(description='Line total, positive, for example "80.00".')
     account: ShortText = Field(
         default="", description="Expense account: id, name or number; defaults to the linked expense account."

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 from pydantic import ValidationError
 
@@ -36,10 +36,38 @@ def read_arguments(model: type[A], given: object) -> A:
     if not isinstance(given, dict):
         raise BadInput("arguments must be an object of names and values")
     try:
-        return model.model_validate(given)
+        arguments = model.model_validate(given)
     except ValidationError as error:
         problems = list(dict.fromkeys(_render(model, e) for e in error.errors(include_url=False, include_input=False)))
         raise BadInput("; ".join(problems[:8])) from None
+    empty = [f"`{name}` is empty; omit it, or give a value" for name in _empty(model, given)]
+    if empty:
+        raise BadInput("; ".join(empty[:8]))
+    return arguments
+
+
+def _empty(model: type[Arguments], given: dict[str, Any], place: str = "") -> Iterator[str]:
+    """The arguments that were given and say nothing, where that is not the same as omitting them."""
+    if model.may_be_empty is None:
+        return
+    for key, field in model.model_fields.items():
+        name = field.alias or key
+        value = given.get(name)
+        inner = next((one for one in (field.annotation, *get_args(field.annotation)) if _is_model(one)), None)
+        if inner is not None and value:
+            for number, part in enumerate(value if isinstance(value, list) else [value]):
+                at = f"{place}{name}.{number}." if isinstance(value, list) else f"{place}{name}."
+                yield from _empty(inner, part, at)
+        elif value is not None and key not in model.may_be_empty and _says_nothing(value):
+            yield f"{place}{name}"
+
+
+def _is_model(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Arguments)
+
+
+def _says_nothing(value: object) -> bool:
+    return value in ([], {}) or (isinstance(value, str) and not clean(value))
 
 
 def _render(model: type[Arguments], error: Any) -> str:

@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 
 from rutter_ap_tools.render import render_write
 from rutter_ap_tools.tool import Risk, Tool
-from rutter_ap_tools.wire import ShortText, WriteArguments, WriteResult
+from rutter_ap_tools.wire import CHANGES, ShortText, WriteArguments, WriteResult
 
 OptionalCurrency = Annotated[str, StringConstraints(pattern=r"^([A-Z]{3})?$")]
 
@@ -19,6 +19,8 @@ class SaveVendor(WriteArguments):
     There is no bank account among the arguments, and there must never be one: new bank details sent by someone who
     pretends to be the payee are the most common payment fraud.
     """
+
+    may_be_empty = CHANGES
 
     vendor_id: ShortText = Field(default="", description="Id of the vendor to change; omit it to create a vendor.")
     name: ShortText = Field(default="", description="Vendor name; required for a new vendor.")

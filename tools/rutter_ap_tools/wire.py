@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
@@ -41,7 +41,12 @@ LongText = Annotated[str, StringConstraints(max_length=1000)]
 
 
 class Arguments(BaseModel):
-    """The arguments of a tool: unknown names are rejected, types are strict, and a null counts as omitted."""
+    """The arguments of a tool: unknown names are rejected, types are strict, and a null counts as omitted.
+
+    `may_be_empty` names the optional ones that mean the same empty as omitted; None says that all of them do.
+    """
+
+    may_be_empty: ClassVar[frozenset[str] | None] = None
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True, defer_build=True)
 
@@ -60,8 +65,14 @@ class CompanyArguments(Arguments):
     )
 
 
+# Of a write that changes a record, which keeps what is omitted.
+CHANGES = frozenset({"company", "reason"})
+
+
 class WriteArguments(CompanyArguments):
-    """Arguments of a write. Every write can be previewed."""
+    """Arguments of a write. Every write can be previewed. What is empty is not omitted where that decides anything."""
+
+    may_be_empty = frozenset({"company", "reason", "document_number", "memo", "purchase_orders"})
 
     dry_run: bool = Field(
         default=False, description="Preview: return the verdict and findings without writing anything."
@@ -117,6 +128,8 @@ class Record(Result):
     bill_status: str | None = None
     expected: MoneyShape | None = Field(default=None, description="What was released.")
     difference: str | None = Field(default=None, description="How the ledger's amount differs from what was released.")
+    tidied: str | None = Field(default=None, description="Texts that the ledger keeps trimmed, cut or formatted.")
+    text_difference: str | None = Field(default=None, description="Texts that the ledger keeps otherwise than sent.")
     account: Named | None = None
     role: str | None = None
     file_name: str | None = None

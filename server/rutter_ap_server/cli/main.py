@@ -67,9 +67,14 @@ COMMANDS = (
     Entry("policy check", "check a policy file for errors", "policy:check"),
     Entry("policy explain", "show which rules a write triggers and what is left of each limit", "policy:explain"),
     Entry("policy backtest", "judge the ledger's past payments by a policy", "policy:backtest"),
+    Entry(
+        "policy reset",
+        "go back to the built-in default once the policy file is gone; asks for an approver's passcode",
+        "policy:reset",
+    ),
     Entry("freeze", "stop all writes", "operate:freeze"),
     Entry("unfreeze", "allow writes again; asks for an approver's passcode, if there is one", "operate:unfreeze"),
-    Entry("audit verify", "verify that nothing in the audit chain was changed", "operate:verify_audit"),
+    Entry("audit verify", "verify that nothing in the audit chain or the tables was changed", "operate:verify_audit"),
     Entry("audit export", "export the audit chain as JSON lines", "operate:export_audit"),
     Entry("evidence", "write everything known about one payment, as JSON and HTML", "evidence:evidence"),
 )

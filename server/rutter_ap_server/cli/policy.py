@@ -1,6 +1,6 @@
 """`rutter-ap policy`: the policy in force, a file's errors, what a write would meet, and what past payments would have.
 
-Nothing here writes: not to the ledger, not to the store.
+Nothing here writes to the ledger, and only `reset` to the store.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from typing import Any
 
 import tomli_w
 
-from rutter_ap_server.app import App, open_app
-from rutter_ap_server.cli.command import AS_JSON, argument, command
+from rutter_ap_server.app import App
+from rutter_ap_server.cli.command import AS_JSON, argument
 from rutter_ap_server.cli.output import for_people, line, money, print_json, table
+from rutter_ap_server.cli.passcode import ACTING, ask_proof
 from rutter_ap_server.cli.proposals import proposal_named
-from rutter_ap_server.cli.running import app_command
-from rutter_ap_server.guard.policy import Policy, PolicyError, PolicyFile
+from rutter_ap_server.cli.running import CHANNEL, app_command
+from rutter_ap_server.guard.policy import Policy, PolicyError, read_file
 from rutter_ap_server.guard.reports.backtest import NOT_JUDGED, Backtest
 from rutter_ap_server.guard.reports.backtest import backtest as judge_past_payments
 from rutter_ap_server.guard.reports.explain import (
@@ -47,8 +48,8 @@ def _days(text: str) -> int:
 
 @app_command(AS_JSON)
 async def show(app: App, given: argparse.Namespace) -> int:
-    """The policy in force and its version. Raises `PolicyError` for a broken file."""
-    policy = app.policy.read()
+    """The policy in force and its version. Raises `PolicyError` for a file that is broken, or gone."""
+    policy = await app.policy.look()
     source = str(app.policy.path) if app.policy.path.exists() else "the built-in default"
     if given.json:
         shown = shown_policy(policy, exclude_none=False)
@@ -73,11 +74,24 @@ def as_toml(policy: Policy) -> str:
     return tomli_w.dumps(values)
 
 
-@command(argument("file", nargs="?", default="", help="a policy file (default: the one in force)"))
-def check(given: argparse.Namespace) -> int:
+@app_command(argument("file", nargs="?", default="", help="a policy file (default: the one in force)"))
+async def check(app: App, given: argparse.Namespace) -> int:
     """Whether a policy file can be used; the error names the line or field."""
-    policy = _read(given.file) if given.file else open_app().policy.read()
+    policy = await _read(given.file) if given.file else await app.policy.look()
     line(f"The policy is valid; version {policy.version}.")
+    return 0
+
+
+@app_command(ACTING)
+async def reset(app: App, given: argparse.Namespace) -> int:
+    """Goes back to the built-in default once the policy file is gone on purpose, with an approver's passcode."""
+    if app.policy.named or await read_file(app.policy.path) is not None:
+        raise BadInput(
+            "a policy file is set or in place, so it would be in force again at once",
+            next_step="Change the file instead; or remove it, unset RUTTER_AP_POLICY, and run this again.",
+        )
+    await app.approvals.reset_policy(channel=CHANNEL, by=await ask_proof(app, given.acting))
+    line("The built-in default is in force.")
     return 0
 
 
@@ -98,7 +112,7 @@ async def explain(app: App, given: argparse.Namespace) -> int:
     if bool(given.tool) == bool(given.proposal):
         raise BadInput("give either a tool or --proposal")
     intent = _intent(given.tool, given.argument) if given.tool else None
-    policy = app.policy.read()
+    policy = await app.policy.look()
     if intent is not None:
         company = await app.companies.get(intent.company)
         explanation = await explain_request(app.store, policy, intent, company)
@@ -121,7 +135,7 @@ async def explain(app: App, given: argparse.Namespace) -> int:
 )
 async def backtest(app: App, given: argparse.Namespace) -> int:
     """A policy against the ledger's past payments."""
-    policy = _read(given.file) if given.file else app.policy.read()
+    policy = await _read(given.file) if given.file else await app.policy.look()
     company = await app.companies.get(given.company)
     found = await judge_past_payments(company, policy, given.days)
     if given.json:
@@ -168,11 +182,12 @@ def _argument(name: str, value: str) -> Any:
         raise BadInput(f"the value of {clean(name, 60)} is not valid JSON") from None
 
 
-def _read(file: str) -> Policy:
+async def _read(file: str) -> Policy:
     """The policy in that file. Raises `PolicyError`."""
-    if not Path(file).is_file():
+    found = await read_file(Path(file))
+    if found is None:
         raise PolicyError("there is no such policy file", next_step="Check the path.")
-    return PolicyFile(Path(file)).read()
+    return found
 
 
 def _print_explanation(explanation: Explanation) -> None:
@@ -190,9 +205,7 @@ def _print_explanation(explanation: Explanation) -> None:
 
 
 def _window(state: WindowState) -> tuple[str, str]:
-    left = "no limit"
-    if state.left is not None and state.limit is not None:
-        left = f"left {money(state.left)} of {money(state.limit)}"
+    left = f"left {money(state.left)} of {money(state.limit)}"
     used = f"spent {money(state.spent)}, reserved {money(state.reserved)}"
     return f"  {state.window.words}", f"{used}, {left}"
 

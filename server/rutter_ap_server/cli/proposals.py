@@ -17,6 +17,7 @@ from rutter_ap_server.cli.screen import gist, show_statement, show_table, show_t
 from rutter_ap_server.guard.approvals import NotReleased
 from rutter_ap_server.guard.reports.proposal import full_answer
 from rutter_ap_server.store.engine import Tx
+from rutter_ap_server.store.errors import Tampered
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import CLOSED_STATES, OPEN_STATES, State
 from rutter_ap_tools.errors import BadInput, NotFound
@@ -75,8 +76,11 @@ async def _show_unasked(app: App, unasked: list[Proposal], counts: dict[str, int
 
 @app_command(PROPOSAL, AS_JSON)
 async def show(app: App, given: argparse.Namespace) -> int:
-    """One proposal in full."""
-    await _print(app, await proposal_named(app, given.proposal), as_json=given.json, whole=True)
+    """One proposal in full. Raises `Tampered` for one that was edited by hand: what it says may be anything."""
+    named = await proposal_named(app, given.proposal)
+    if named.damaged:
+        raise Tampered(f"proposal {named.id}")
+    await _print(app, named, as_json=given.json, whole=True)
     return 0
 
 
@@ -121,7 +125,15 @@ async def withdraw(app: App, given: argparse.Namespace) -> int:
     return 0
 
 
-@app_command(PROPOSAL, _AS, argument("outcome", choices=["posted", "failed"], help="what the ledger shows"), AS_JSON)
+@app_command(
+    PROPOSAL,
+    _AS,
+    argument("outcome", choices=["posted", "failed"], help="what the ledger shows"),
+    argument(
+        "--record", default="", metavar="ID", help="which record in the ledger it is, if that is not found by itself"
+    ),
+    AS_JSON,
+)
 async def resolve(app: App, given: argparse.Namespace) -> int:
     """Settles an unknown outcome after a person checked the ledger."""
     proposal, statement = await _shown(app, given.proposal, State.UNKNOWN)
@@ -129,7 +141,13 @@ async def resolve(app: App, given: argparse.Namespace) -> int:
     passcode = _ask_passcode(f"Settle as {given.outcome}", proposal, statement, name)
     company = await app.company_of(proposal)
     done = await app.approvals.settle_by_hand(
-        proposal.id, given.outcome, name=name, passcode=passcode, channel=CHANNEL, company=company
+        proposal.id,
+        given.outcome,
+        name=name,
+        passcode=passcode,
+        channel=CHANNEL,
+        company=company,
+        record_id=given.record,
     )
     await _print(app, done, as_json=given.json)
     return 0

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
 from rutter_ap_server.clock import Clock
 from rutter_ap_server.companies.directory import Directory
 from rutter_ap_server.documents.files import Documents
 from rutter_ap_server.rutter import CompanyClient
+from rutter_ap_server.store.errors import StoreError
 from rutter_ap_tools.text import clean
 from rutter_ap_tools.wire import Named
 
@@ -23,6 +25,8 @@ class CompanyIdentity:
     name: str
     platform: str
     environment: Environment
+    # Another id where the ledger was connected before; None if it is this one, and empty while nobody knows.
+    ledger_id: str | None = None
 
     @property
     def named(self) -> Named:
@@ -40,10 +44,36 @@ class Company:
     documents: Documents
     clock: Clock
 
+    def clock_trouble(self, now: datetime) -> str | None:
+        """Why nothing may be written at the store's time `now`: it, or our own clock, is not Rutter's beyond doubt.
+
+        Empty where Rutter has told no time. A clock that was set by hand, as for a test, is held against nothing.
+        """
+        if not self.clock.is_machines:
+            return None
+        for whose, shown in (("the store's", now), ("this machine's", self.clock.now())):
+            difference = self.rutter.time.difference(shown)
+            if difference is None:
+                return ""
+            if difference.is_too_far:
+                return f"{whose} clock is {difference}"
+        return None
+
     @property
     def id(self) -> str:
         """Rutter's connection id."""
         return self.identity.id
+
+    @property
+    def ledger_id(self) -> str:
+        """What everything about this company is kept under, through whichever connection it is reached.
+
+        Raises `StoreError` while that is not known: whatever was kept, counted or locked before would be missed.
+        """
+        known = self.identity.ledger_id
+        if known == "":
+            raise StoreError("the store could not be read or written")
+        return self.id if known is None else known
 
     @property
     def name(self) -> str:

@@ -10,6 +10,7 @@ from typing import Literal
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.health import UnavailableCompany, health_of
+from rutter_ap_server.companies.ledgers import LinkedTwice
 from rutter_ap_server.companies.onboarding import Onboarding
 from rutter_ap_server.companies.saved_connections import AnyConnection, ConnectionRepository
 from rutter_ap_server.interaction import Interaction, LinkToOpen, Opened
@@ -191,8 +192,8 @@ _HEALTHY = {
 
 
 def _is_locked(broken: UnavailableCompany) -> bool:
-    """Whether a stored token cannot be decrypted: the operator must fix the keys before it may be replaced."""
-    return isinstance(broken.trouble, StoreError)
+    """Whether no other token would help: the operator must fix the keys first, or remove one of two connections."""
+    return isinstance(broken.trouble, StoreError | LinkedTwice)
 
 
 def _gone(connection_id: str) -> PersonError:

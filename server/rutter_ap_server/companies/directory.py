@@ -27,12 +27,14 @@ _CANDIDATES_MAX = 8
 class CachedList:
     """The records of one kind by id, as read at one moment; not `whole` when there were more than the limit.
 
-    A partial list is enough to show names and find some records, but cannot prove that a name is unique.
+    A partial list is enough to show names and find some records, but cannot prove that a name is unique. `nameless`
+    counts records without an id, to which nothing can refer.
     """
 
     read_at: datetime
     by_id: dict[str, Any]
     whole: bool
+    nameless: int = 0
 
 
 class Directory:
@@ -43,6 +45,8 @@ class Directory:
         self._clock = clock
         self._lists: dict[str, CachedList] = {}
         self._closed: tuple[datetime, date | None] | None = None
+        # Vendors with more documents of a kind than can be read, by that kind's plural and their id.
+        self.large: set[tuple[str, str]] = set()
 
     async def vendors(self, *, refresh: bool = False) -> dict[str, Vendor]:
         """Every vendor by id. Raises `WalkTooLong` when there are too many."""
@@ -120,21 +124,27 @@ class Directory:
         now = self._clock.now()
         if cached_list is None or refresh or not timedelta(0) <= now - cached_list.read_at < _FRESH:
             by_id: dict[str, Any] = {}
-            whole = True
+            whole, nameless = True, 0
             try:
                 async for record in self._endpoint(kind).walk(pages_max=_PAGES_MAX):
-                    by_id[record.id] = record
+                    if record.id:
+                        by_id[record.id] = record
+                    else:
+                        nameless += 1
             except WalkTooLong:
                 whole = False
             except NotSupportedHere:
                 raise NotOffered(RecordKind(kind)) from None
-            cached_list = self._lists[kind] = CachedList(now, by_id, whole)
+            cached_list = self._lists[kind] = CachedList(now, by_id, whole, nameless)
         return cached_list
 
     async def _every(self, kind: str, *, refresh: bool) -> dict[str, Any]:
         cached_list = await self.cached_list(kind, refresh=refresh)
         if not cached_list.whole:
-            raise WalkTooLong(f"This company has more {RecordKind(kind).plural_words} than can be searched.")
+            raise WalkTooLong(
+                f"This company has more {RecordKind(kind).plural_words} than can be searched.",
+                next_step="A person can do this in the accounting platform.",
+            )
         return cached_list.by_id
 
     async def _by_id_alone(self, kind: str, reference: str) -> Any:

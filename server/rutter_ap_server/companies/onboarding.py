@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import anyio
 
+from rutter_ap_server.companies.ledgers import Claim, claim, identity_of
 from rutter_ap_server.companies.saved_connections import ConnectionRepository
 from rutter_ap_server.rutter.errors import (
     BadRequest,
@@ -23,6 +24,7 @@ from rutter_ap_server.rutter.models.connections import ConnectionEntry
 from rutter_ap_server.secret import Secret
 from rutter_ap_server.store.connections import ACCESS_TOKEN, LINK_URL, SavedConnection
 from rutter_ap_server.store.engine import Tx
+from rutter_ap_server.store.ledgers import LedgerIdentity
 from rutter_ap_server.store.secrets import SecretBox
 from rutter_ap_tools.errors import ApError, BadInput, NotFound, RetryError
 from rutter_ap_tools.text import clean
@@ -84,10 +86,11 @@ class Onboarding:
         linked = await self._linked(begun, token)
         if linked is None:
             return None
-        platform, name, entry = linked
+        platform, name, entry, leads_to = linked
         box = self.connections.secret_keys.box() if entry else None
+        own_id = self.connections.companies.own_id
 
-        def save(tx: Tx) -> SavedConnection | None:
+        def save(tx: Tx) -> tuple[SavedConnection, Claim] | None:
             if tx.connections.activate(begun.id, name=name, platform=platform):
                 if box is not None and entry is not None:
                     self.connections.seal_token(tx, box, entry)
@@ -96,14 +99,17 @@ class Onboarding:
                 tx.audit.append("connection_linked", actor=actor, company=begun.id, name=name, platform=platform)
             saved = tx.connections.get(begun.id)
             # Another process may have finished or removed it in the meantime.
-            return saved if saved is not None and saved.status == "active" else None
+            if saved is None or saved.status != "active":
+                return None
+            return saved, claim(tx, begun.id, leads_to, own_id=own_id)
 
-        return await self.connections.store.write(save)
+        done = await self.connections.store.write(save)
+        return _said_at_once(*done) if done is not None else None
 
     async def _linked(
         self, begun: SavedConnection, token: Secret | None
-    ) -> tuple[str, str, ConnectionEntry | None] | None:
-        """Platform and name once it is completed, with Rutter's entry if the token had to come from there."""
+    ) -> tuple[str, str, ConnectionEntry | None, LedgerIdentity] | None:
+        """Platform, name and ledger once it is completed; Rutter's entry if the token had to come from there."""
         client, entry = await self.connections.companies.client(), None
         try:
             if token is None:
@@ -124,7 +130,8 @@ class Onboarding:
                 # A name is optional; during the first sync there may be none.
                 name = ""
         platform = clean(detail.platform, 60)
-        return platform, name or platform, entry
+        leads_to = await identity_of(rutter, begun.id, detail, self.connections.environment)
+        return platform, name or platform, entry, leads_to
 
     async def adopt(self, connection_id: str, *, actor: str) -> SavedConnection:
         """Saves a connection that the organisation already has at Rutter: for operators, never for assistants."""
@@ -136,11 +143,14 @@ class Onboarding:
             )
         adopted = entry
         client = await self.connections.companies.client()
-        detail = await client.connection(adopted.access_token).detail()
+        rutter = client.connection(adopted.access_token)
+        detail = await rutter.detail()
+        leads_to = await identity_of(rutter, adopted.id, detail, self.connections.environment)
+        own_id = self.connections.companies.own_id
         platform = clean(detail.platform, 60)
         name = clean(adopted.name, 30) or clean(detail.store_name, 80) or platform
 
-        def save(tx: Tx) -> SavedConnection:
+        def save(tx: Tx) -> tuple[SavedConnection, Claim]:
             saved = tx.connections.begin(adopted.id, environment=self.connections.environment, name=name)
             if saved.id != adopted.id:
                 raise BadInput(
@@ -149,9 +159,9 @@ class Onboarding:
             self.connections.seal_token(tx, box, adopted)
             tx.connections.activate(adopted.id, name=name, platform=platform)
             tx.audit.append("connection_adopted", actor=actor, company=adopted.id, name=name, platform=platform)
-            return tx.connections.get(adopted.id) or saved
+            return tx.connections.get(adopted.id) or saved, claim(tx, adopted.id, leads_to, own_id=own_id)
 
-        return await self.connections.store.write(save)
+        return _said_at_once(*await self.connections.store.write(save))
 
     async def _name_at_rutter(self, connection_id: str, name: str) -> None:
         client = await self.connections.companies.client()
@@ -167,3 +177,10 @@ class Onboarding:
             await client.connections.delete(connection_id)
         except ApError as error:
             logger.warning("removing a connection that was begun twice: %s", error.error_code)
+
+
+def _said_at_once(saved: SavedConnection, claimed: Claim) -> SavedConnection:
+    """The connection. Raises if it is saved, but must not be used: whoever linked it must hear so now."""
+    if claimed.trouble is not None:
+        raise claimed.trouble
+    return saved

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import anyio
 import httpx
@@ -11,6 +13,7 @@ from rutter_ap_server.clock import Clock
 from rutter_ap_server.companies.company import Company, CompanyIdentity
 from rutter_ap_server.companies.directory import Directory
 from rutter_ap_server.companies.health import OWN_COMPANY, UnavailableCompany
+from rutter_ap_server.companies.ledgers import Claim, LinkedTwice, OtherLedger, claim, claimed_before, identity_of
 from rutter_ap_server.companies.link_pages import LinkPages
 from rutter_ap_server.documents.files import Documents
 from rutter_ap_server.rutter import Credentials, RutterClient
@@ -19,6 +22,7 @@ from rutter_ap_server.settings import Settings, SettingsError, make_home
 from rutter_ap_server.store.connections import ACCESS_TOKEN, SavedConnection
 from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.errors import StoreError
+from rutter_ap_server.store.ledgers import LedgerIdentity
 from rutter_ap_server.store.secrets import Sealed, SecretKeys
 from rutter_ap_tools.errors import Ambiguous, ApError, NotFound, OperatorError, PersonError
 from rutter_ap_tools.text import clean, fold
@@ -27,6 +31,8 @@ from rutter_sandbox import Sandbox, open_sandbox
 # How long to wait before retrying the company of RUTTER_ACCESS_TOKEN (while there are others) or an unreachable store,
 # so that not every call waits for them.
 _LEFT_ALONE_SECONDS = 30
+# How long it is taken for granted that a connection leads to the ledger it led to.
+_SAME_LEDGER_SECONDS = 600
 
 
 class CompanyRegistry:
@@ -52,6 +58,11 @@ class CompanyRegistry:
         self._revision: int | None = None
         self._stored: dict[str, tuple[SavedConnection, Company | UnavailableCompany]] = {}
         self._unavailable: tuple[UnavailableCompany, ...] = ()
+        # What Rutter said of the ledger behind a connection and when, and which connections their ledgers are used by.
+        self._leads_to: dict[str, tuple[LedgerIdentity, float]] = {}
+        self._unread: dict[str, tuple[ApError, float]] = {}
+        self._claims: dict[str, Claim] = {}
+        self._has_claimed: set[str] = set()
 
     async def all(self) -> tuple[Company, ...]:
         """Every usable company, as the store has them now."""
@@ -59,7 +70,7 @@ class CompanyRegistry:
             self._open()
             await self._follow_store()
             await self._open_own()
-            every = self._every()
+            every = [await self._with_ledger(one) for one in self._every()]
             self._unavailable = tuple(one for one in every if isinstance(one, UnavailableCompany))
             return tuple(one for one in every if isinstance(one, Company))
 
@@ -74,7 +85,9 @@ class CompanyRegistry:
         Raises `NotFound` for an unknown name, listing the companies there are, and the company's own error for one
         that cannot be used.
         """
-        found: list[Company | UnavailableCompany] = [*await self.all(), *self._unavailable]
+        every: list[Company | UnavailableCompany] = [*await self.all(), *self._unavailable]
+        # A ledger that is linked twice is meant through the connection in use, unless the other is named by its id.
+        found = [one for one in every if one.id == reference or not _is_second(one)] or every
         if not found:
             raise NotFound(
                 "no company is connected yet",
@@ -94,6 +107,26 @@ class CompanyRegistry:
         if isinstance(chosen[0], UnavailableCompany):
             raise chosen[0].trouble.with_traceback(None)
         return chosen[0]
+
+    async def get_to_write(self, reference: str) -> Company:
+        """`get`, once Rutter has said lately that the connection still leads to its ledger."""
+        company = await self.get(reference)
+        if self._said_lately(company):
+            return company
+        async with self._opening:
+            if not self._said_lately(company):
+                await self._read_identity(company)
+                self._claims.pop(company.id, None)
+        return await self.get(company.id)
+
+    def _said_lately(self, company: Company) -> bool:
+        _, at = self._leads_to.get(company.id, (None, -math.inf))
+        return anyio.current_time() - at < _SAME_LEDGER_SECONDS
+
+    async def of_ledger(self, ledger_id: str) -> Company:
+        """The company whose ledger has that id, through whichever connection it is used now. Raises as `get` does."""
+        found = [one for one in await self.all() if one.identity.ledger_id == ledger_id]
+        return found[0] if found else await self.get(ledger_id)
 
     async def client(self) -> RutterClient:
         """The shared Rutter client."""
@@ -115,6 +148,13 @@ class CompanyRegistry:
     def is_own(self, connection_id: str) -> bool:
         """Whether a connection comes from the settings or the embedded sandbox, and so is not saved in the store."""
         return self._own is not None and self._own.id == connection_id
+
+    @property
+    def own_id(self) -> str | None:
+        """The connection of the settings' token: None if there is none, empty while Rutter has not said which it is."""
+        if self._own_token is None:
+            return None
+        return self._own.id if isinstance(self._own, Company) else ""
 
     async def aclose(self) -> None:
         """Closes the client and, if embedded, the sandbox's file."""
@@ -179,6 +219,7 @@ class CompanyRegistry:
         rutter = self._open().connection(token)
         detail = await rutter.detail()
         name = detail.store_name or (await rutter.company_info()).name or detail.id
+        self._note(await identity_of(rutter, detail.id, detail, self._settings.environment))
         return self._company(token, detail.id, name, detail.platform)
 
     async def _follow_store(self) -> None:
@@ -202,12 +243,78 @@ class CompanyRegistry:
             return
         if rows is None:
             return
+        self._claims = {}
         before, self._stored = self._stored, {}
         for row, sealed in rows:
             known = before.get(row.id)
             # An unchanged company stays, with its cached names.
             again = known is not None and known[0] == row and isinstance(known[1], Company)
             self._stored[row.id] = known if known is not None and again else (row, self._of_store(row, sealed))
+
+    async def _with_ledger(self, one: Company | UnavailableCompany) -> Company | UnavailableCompany:
+        """The company under the id of its ledger, or why it must not be used: another connection leads to it too.
+
+        Without the store the ledger's id is not known: such a company can be read, and not written to.
+        """
+        if isinstance(one, UnavailableCompany):
+            return one
+        ledger_id = ""
+        trouble: ApError | None = None
+        try:
+            claimed = await self._claim(one)
+            ledger_id, trouble = claimed.ledger_id, claimed.trouble
+        except (StoreError, SettingsError):
+            self._store_failed_at = anyio.current_time()
+        except ApError as error:
+            trouble = error
+        if trouble is not None:
+            return UnavailableCompany(one.id, one.name, one.platform, one.environment, trouble)
+        return replace(one, identity=replace(one.identity, ledger_id=ledger_id))
+
+    async def _claim(self, company: Company) -> Claim:
+        known = self._claims.get(company.id)
+        if known is not None:
+            return known
+        if _lately(self._store_failed_at):
+            raise StoreError("the store could not be read or written")
+        found, own_id = self._leads_to.get(company.id, (None, 0.0))[0], self.own_id
+        if company.id in self._unread:
+            found = await self._read_identity_sometimes(company)
+        claimed = await self._store.read(lambda tx: claimed_before(tx, company.id, found))
+        if claimed is None:
+            leads_to = found or await self._read_identity_sometimes(company)
+            # What another process took over since then is not taken back: the two would go on for ever.
+            spared = "" if company.id in self._has_claimed else own_id
+            claimed = await self._store.write(lambda tx: claim(tx, company.id, leads_to, own_id=spared))
+        if isinstance(claimed.trouble, OtherLedger):
+            # A person may sign in to the right company at any time, and nobody tells us.
+            self._unread[company.id] = (claimed.trouble, anyio.current_time())
+        elif own_id != "":
+            self._claims[company.id] = claimed
+            self._has_claimed.add(company.id)
+        return claimed
+
+    async def _read_identity_sometimes(self, company: Company) -> LedgerIdentity:
+        """`_read_identity`, while there are other companies not so often that all calls wait for this one."""
+        trouble, failed_at = self._unread.get(company.id, (None, None))
+        if trouble is not None and len(self._every()) > 1 and _lately(failed_at):
+            raise trouble.with_traceback(None)
+        try:
+            return await self._read_identity(company)
+        except ApError as error:
+            self._unread[company.id] = (error, anyio.current_time())
+            raise
+
+    async def _read_identity(self, company: Company) -> LedgerIdentity:
+        """Asks Rutter which ledger a connection leads to. Raises while it cannot be told: nobody may write then."""
+        detail = await company.rutter.detail()
+        found = await identity_of(company.rutter, company.id, detail, self._settings.environment)
+        self._note(found)
+        return found
+
+    def _note(self, found: LedgerIdentity) -> None:
+        self._leads_to[found.connection_id] = (found, anyio.current_time())
+        self._unread.pop(found.connection_id, None)
 
     def _of_store(self, row: SavedConnection, sealed: Sealed | None) -> Company | UnavailableCompany:
         platform = row.platform or ""
@@ -230,6 +337,10 @@ class CompanyRegistry:
             documents=Documents(self._settings.files, self._settings.home / "uploads"),
             clock=self._clock.in_zone(self._settings.time_zones.of(connection_id, shown)),
         )
+
+
+def _is_second(one: Company | UnavailableCompany) -> bool:
+    return isinstance(one, UnavailableCompany) and isinstance(one.trouble, LinkedTwice)
 
 
 def _lately(failed_at: float | None) -> bool:

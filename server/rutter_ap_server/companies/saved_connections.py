@@ -148,7 +148,7 @@ class ConnectionRepository:
         Raises `PersonError` while a write to the company is unsettled: afterwards its outcome could not be found out.
         """
         open_ones = await self.store.read(lambda tx: tx.proposals.in_states(IN_FLIGHT_STATES))
-        unsettled = [proposal.id for proposal in open_ones if proposal.company_id == saved.id]
+        unsettled = [proposal.id for proposal in open_ones if proposal.connection_id == saved.id]
         if unsettled:
             raise PersonError(
                 "a write to this company is not settled yet, and its outcome could not be found out after the removal",

@@ -1,7 +1,12 @@
-"""Files on disk: which may be attached, and what they really contain. Bytes are read once and identified by hash."""
+"""Files on disk: which may be attached, and what they really contain. Bytes are read once and identified by hash.
+
+Whoever may write in a folder may swap a file for a link at any moment. So a file is opened from its folder downwards
+without following any link, and everything after that is asked of what was opened.
+"""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -34,6 +39,10 @@ _ENDINGS = {
     ".txt": "text/plain",
 }
 _HANDLE = re.compile(r"upload_[0-9a-f]{32}")
+# Without O_NONBLOCK a named pipe would be waited for. Windows has none of these, nor ways to open below a folder.
+_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+_ENTER = getattr(os, "O_PATH", os.O_RDONLY) | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
+_OPENS_BELOW = os.open in os.supports_dir_fd
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,21 +74,21 @@ class Documents:
                 code="files.none_allowed",
                 next_step="Ask the operator of this server to list folders in RUTTER_AP_FILES.",
             )
-        return _document(self._resolve(path))
+        resolved = self._resolve(path)
+        return _document(resolved, _opened_in(self._folders, resolved))
 
     def read_again(self, path: str) -> Document:
-        """Reads a file again after it was judged; the caller compares its hash."""
+        """Reads a file again after it was judged, from its folder still; the caller compares its hash."""
         resolved = Path(path)
-        if not any(resolved.is_relative_to(folder) for folder in (*self._folders, self._uploads)):
-            raise BadInput("the file is no longer in an allowed folder", code="files.outside")
-        return _document(resolved)
+        return _document(resolved, _opened_in((*self._folders, self._uploads), resolved))
 
     def uploaded(self, handle: str) -> Document:
         """The file a person uploaded under that handle. Raises `BadInput` for an unknown handle."""
         if _HANDLE.fullmatch(handle):
             found = sorted((self._uploads / handle).glob("*")) if (self._uploads / handle).is_dir() else []
-            if len(found) == 1:
-                return _document(found[0])
+            document = _document(found[0], _opened_in((self._uploads,), found[0])) if len(found) == 1 else None
+            if document is not None and handle == _handle_of(document):
+                return document
         raise BadInput(
             "`upload` is not the handle of an uploaded file",
             code="files.no_such_upload",
@@ -88,12 +97,16 @@ class Documents:
 
     def put_in(self, path: Path) -> str:
         """Stores a copy of a person's file and returns its handle. The handle is derived from the content."""
-        document = _document(path.resolve())
-        handle = f"upload_{document.sha256[:32]}"
+        resolved = path.resolve()
+        try:
+            document = _document(resolved, os.open(resolved, _READ))
+        except OSError:
+            raise _unreadable() from None
+        handle = _handle_of(document)
         folder = self._uploads / handle
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not any(folder.iterdir()):
-            partial = folder.with_suffix(".partial")
+            partial = folder.with_suffix(f".{os.getpid()}.partial")
             descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(descriptor, "wb") as file:
                 file.write(document.content)
@@ -122,8 +135,51 @@ class Documents:
         raise outside
 
 
-def _document(path: Path) -> Document:
-    content = _content(path)
+def _opened_in(folders: tuple[Path, ...], path: Path) -> int:
+    """A descriptor of the file, which lies in one of the folders; no part of the way below that folder is a link."""
+    for folder in folders:
+        below = path.relative_to(folder).parts if path.is_relative_to(folder) else ()
+        if below and ".." not in below:
+            try:
+                return _opened_below(folder, below) if _OPENS_BELOW else _opened_in_place(path)
+            except OSError as error:
+                if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+                    raise _unreadable() from None
+    raise BadInput("the file is no longer in an allowed folder", code="files.outside")
+
+
+def _opened_below(folder: Path, below: tuple[str, ...]) -> int:
+    here = os.open(folder, _ENTER)
+    try:
+        for name in below[:-1]:
+            there = os.open(name, _ENTER, dir_fd=here)
+            os.close(here)
+            here = there
+        return os.open(below[-1], _READ, dir_fd=here)
+    finally:
+        os.close(here)
+
+
+def _opened_in_place(path: Path) -> int:
+    """Where nothing can be opened below a folder: what was opened must be what the path names without any link."""
+    descriptor = os.open(path, _READ)
+    if path.resolve(strict=True) == path and os.path.samestat(os.fstat(descriptor), path.lstat()):
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.ELOOP, "a link")
+
+
+def _handle_of(document: Document) -> str:
+    return f"upload_{document.sha256[:32]}"
+
+
+def _unreadable() -> BadInput:
+    return BadInput("`path` cannot be read by this server", code="files.unreadable")
+
+
+def _document(path: Path, descriptor: int) -> Document:
+    """The file behind the descriptor, which is closed."""
+    content = _content(descriptor)
     check_kind(path.name, content)
     return Document(path, clean(path.name, 200), content, hashlib.sha256(content).hexdigest())
 
@@ -154,17 +210,15 @@ def _is_text(content: bytes) -> bool:
         return False
 
 
-def _content(path: Path) -> bytes:
+def _content(descriptor: int) -> bytes:
     try:
-        # Opened once and checked through the descriptor: the file that was checked is the file that is read.
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise BadInput("`path` is not a regular file", code="files.kind")
         with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise BadInput("`path` is not a regular file", code="files.kind")
             content = file.read(BYTES_MAX + 1)
     except OSError:
-        raise BadInput("`path` cannot be read by this server", code="files.unreadable") from None
+        raise _unreadable() from None
     if not content:
         raise BadInput("the file is empty", code="files.empty")
     if len(content) > BYTES_MAX:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,15 +9,18 @@ from datetime import datetime
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard import journal
 from rutter_ap_server.guard.approvers import Approvers, NotReleased, still_active
-from rutter_ap_server.guard.authorize import LEASE_SECONDS, people_of, prepared_by, release_lease, valid_approvals
+from rutter_ap_server.guard.authorize import people_of, prepared_by, release_lease, valid_approvals
 from rutter_ap_server.guard.dispatch import Dispatcher
 from rutter_ap_server.guard.judgement import covers_of
+from rutter_ap_server.guard.lease import Lease
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.released_sums import owed_with
+from rutter_ap_server.guard.shown import shown, unclaimed
 from rutter_ap_server.guard.statement import statement_of
 from rutter_ap_server.guard.writes.base import Batch
 from rutter_ap_server.guard.writes.registry import proposed_by, write_named
+from rutter_ap_server.rutter.errors import NotFoundUpstream
 from rutter_ap_server.store.approvers import Approver
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_server.store.proposals import Proposal
@@ -27,6 +29,7 @@ from rutter_ap_tools.findings import Severity
 from rutter_ap_tools.names import canonical_name
 from rutter_ap_tools.statement import Statement
 from rutter_ap_tools.text import clean
+from rutter_ap_tools.wire import Record
 
 __all__ = ["Approvals", "NotReleased", "Preview"]
 
@@ -66,7 +69,7 @@ class Approvals(Approvers):
     async def preview(self, proposal_id: str, company: Company) -> Preview:
         """The proposal, judged again, and all that a person must be shown before releasing it."""
         proposal = await self.dispatcher.reassess(proposal_id, company)
-        policy = self.dispatcher.policy.read()
+        policy = await self.dispatcher.policy.read()
         return await self.store.read(lambda tx: Preview(proposal, statement_of(tx, proposal, policy), tx.now))
 
     async def approve(self, seen: Preview, company: Company, *, name: str, passcode: str, channel: str) -> Proposal:
@@ -77,7 +80,7 @@ class Approvals(Approvers):
         """
         approver = await self.verify(name, passcode, channel=channel)
         await self.dispatcher.reassess(seen.proposal.id, company)
-        policy = self.dispatcher.policy.read()
+        policy = await self.dispatcher.policy.read()
         released = await self.store.write(lambda tx: _approve(tx, seen, approver, channel, policy))
         if released.state == State.RELEASED:
             return await self.dispatcher.dispatch(seen.proposal.id, company)
@@ -110,7 +113,7 @@ class Approvals(Approvers):
 
     async def check_person(self, seen: Preview, name: str) -> None:
         """Raises `NotReleased` if this person may not release what they saw, before they are asked to prove it."""
-        policy = self.dispatcher.policy.read()
+        policy = await self.dispatcher.policy.read()
 
         def check(tx: Tx) -> None:
             _check_person(tx, seen.proposal, name, policy)
@@ -121,15 +124,24 @@ class Approvals(Approvers):
         await self.store.read(check)
 
     async def settle_by_hand(
-        self, proposal_id: str, outcome: str, *, name: str, passcode: str, channel: str, company: Company
+        self,
+        proposal_id: str,
+        outcome: str,
+        *,
+        name: str,
+        passcode: str,
+        channel: str,
+        company: Company,
+        record_id: str = "",
     ) -> Proposal:
         """Settles an unknown outcome as `posted` or `failed`, by a person who checked the ledger and may release it.
 
+        `record_id` names the ledger's record where it is not found by itself, or more than one may be it.
         A failed payment is no longer counted against a limit or a tier, so the ledger is asked before that too. Not
         while a process is resolving it: that process may be sending it again, which would outdate what they saw.
         """
         approver = await self.verify(name, passcode, channel=channel)
-        proposal = await self.store.read(lambda tx: journal.get(tx, proposal_id))
+        proposal = await self.store.read(lambda tx: journal.sound(tx, proposal_id))
         if proposal.state != State.UNKNOWN:
             raise _not_waiting(proposal)
         if isinstance(proposed_by(proposal.tool), Batch):
@@ -138,13 +150,14 @@ class Approvals(Approvers):
                 code="approval.resolve_lines",
                 next_step="`rutter-ap proposals show` lists them.",
             )
-        lease = f"{self.dispatcher.owner}/{uuid.uuid4().hex[:16]}"
-        policy = self.dispatcher.policy.read()
+        lease = self.dispatcher.lease_on(proposal_id)
+        gone = self.dispatcher.ended(proposal.lease_owner)
+        policy = await self.dispatcher.policy.read()
 
         def take_over(tx: Tx) -> bool:
             still_active(tx, approver)
             _check_allowed(tx, proposal, approver.name, policy, "settled")
-            return tx.proposals.take_over(proposal_id, lease, LEASE_SECONDS)
+            return lease.take_over(tx, gone)
 
         if not await self.store.write(take_over):
             raise NotReleased(
@@ -153,32 +166,54 @@ class Approvals(Approvers):
                 next_step="Look at the proposal again in two minutes.",
             )
         try:
-            return await self._settle_by_hand(proposal, outcome, approver, company)
+            return await self._settle_by_hand(proposal, outcome, record_id, approver, company, lease)
         finally:
-            await self.store.write(lambda tx: release_lease(tx, proposal_id, lease))
+            await self.store.write(lambda tx: release_lease(tx, lease))
 
-    async def _settle_by_hand(self, proposal: Proposal, outcome: str, approver: Approver, company: Company) -> Proposal:
-        proposal_id = proposal.id
-        write, prepared = write_named(proposal.tool), PreparedWrite.of(proposal)
-        attempt = await self.store.read(lambda tx: tx.attempts.last(proposal_id))
-        record = await write.find(prepared, company, attempt.before) if attempt else None
+    async def _settle_by_hand(
+        self, proposal: Proposal, outcome: str, record_id: str, approver: Approver, company: Company, lease: Lease
+    ) -> Proposal:
+        write, prepared, settler = write_named(proposal.tool), PreparedWrite.of(proposal), self.dispatcher.settler
+        attempt = await self.store.read(lambda tx: tx.attempts.last(proposal.id))
+        before = attempt.before if attempt else None
+        found: tuple[Record, ...] = ()
+        if before is not None:
+            try:
+                found = await shown(self.store, write, prepared, company, before, proposal.id)
+            except NotFoundUpstream:
+                # Through a newer connection the ledger has other ids, so that only the person can have found out.
+                if company.id == proposal.connection_id:
+                    raise
         if outcome == "failed":
-            if record is not None:
+            if found:
                 raise NotReleased(
-                    f"the ledger shows it as {record.kind} {clean(record.id, 100)}, so it cannot be settled as failed",
+                    f"the ledger shows it as {_listed(found)}, so it cannot be settled as failed",
                     code="approval.ledger_shows_it",
                     next_step="Resolve it as posted; if it must not stand, void it in the accounting platform first.",
                 )
             words = f"{approver.name} checked the ledger and found that it did not happen"
-            return await self.dispatcher.settler.fail(proposal_id, "resolved.failed", words, actor=approver.name)
-        if record is None:
+            return await settler.fail(lease, "resolved.failed", words, actor=approver.name)
+        if record_id and before is not None:
+            named = await write.named(prepared, company, record_id, before)
+            ours = () if named is None else (named,)
+            found = await self.store.read(lambda tx: unclaimed(tx, prepared, proposal.id, ours))
+        if not found:
             raise NotReleased(
                 "the ledger does not show it, so it cannot be settled as posted",
-                next_step="Check the accounting platform; if it is not there, resolve it as failed.",
+                next_step="Check the accounting platform; if it is there under an id, resolve it with --record ID; "
+                "if it is not there, resolve it as failed.",
             )
-        return await self.dispatcher.settler.post(
-            write, prepared, proposal_id, record, job_id=None, actor=approver.name
-        )
+        if len(found) > 1:
+            raise NotReleased(
+                f"the ledger shows more than one that may be it: {_listed(found)}",
+                code="approval.which_record",
+                next_step="Check them in the accounting platform, and resolve it with --record ID.",
+            )
+        return await settler.post(write, prepared, lease, found[0], job_id=None, actor=approver.name)
+
+
+def _listed(found: tuple[Record, ...]) -> str:
+    return ", ".join(f"{one.kind} {clean(one.id, 100)}" for one in found)
 
 
 def _not_waiting(proposal: Proposal | None) -> NotReleased:
@@ -234,7 +269,7 @@ def _check_not_refused(proposal: Proposal) -> None:
 def _approve(tx: Tx, seen: Preview, approver: Approver, channel: str, policy: Policy) -> Proposal:
     still_active(tx, approver)
     proposal_id = seen.proposal.id
-    proposal = journal.get(tx, proposal_id)
+    proposal = journal.sound(tx, proposal_id)
     if proposal.state != State.HELD:
         raise _not_waiting(proposal)
     if not proposal.requires <= covers_of(seen.proposal.requires):

@@ -9,7 +9,9 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from rutter_ap_server.guard.approver_names import check_name
+from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.store.approvers import Approver
+from rutter_ap_server.store.controls import InForce
 from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_tools.errors import BadInput, NotFound, PersonError
 from rutter_ap_tools.names import canonical_name, look_of
@@ -111,6 +113,18 @@ class Approvers:
             tx.audit.append("unfrozen", actor=_name(actor, channel), channel=channel, approver_id=approver_id)
 
         await self.store.write(unfreeze)
+
+    async def reset_policy(self, *, channel: str, by: Proof | None = None) -> None:
+        """Forgets the policy file that is gone, so that the built-in default is in force; as `unfreeze`, by whom."""
+        actor = await self._actor(by, channel)
+
+        def reset(tx: Tx) -> None:
+            _check_still(tx, actor)
+            version = Policy().version
+            tx.controls.put_policy_in_force(InForce(version, "", from_file=False))
+            _audit(tx, "policy_reset", actor, channel, version=version)
+
+        await self.store.write(reset)
 
     async def verify(self, name: str, passcode: str, *, channel: str) -> Approver:
         """The approver, if the passcode is correct. Wrong passcodes are counted and lock the approver for a while."""

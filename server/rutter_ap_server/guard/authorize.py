@@ -4,52 +4,69 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
 from rutter_ap_server.guard import batches, journal
 from rutter_ap_server.guard.gathering import BatchFacts
 from rutter_ap_server.guard.judge import assess
 from rutter_ap_server.guard.judgement import Judgement
+from rutter_ap_server.guard.lease import Lease
 from rutter_ap_server.guard.policy import WINDOWS, Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.released_sums import owed_with
 from rutter_ap_server.guard.store_facts import blocked_by_other_write
 from rutter_ap_server.guard.writes.base import Batch, Facts, Write
+from rutter_ap_server.store.attempts import Attempt
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_server.store.proposals import Approval, Proposal
 from rutter_ap_server.store.states import SENDING_STATES, State
 from rutter_ap_tools.findings import Severity
 from rutter_ap_tools.names import canonical_name
 
-LEASE_SECONDS = 120
-_PASSING = ("bill.in_flight", "freeze.active", *{window.code: None for window in WINDOWS})
+# Rutter documents no retention period for keys; this is well under the day one should assume.
+KEY_KEPT_SURELY = timedelta(hours=12)
+_PASSING = (
+    "bill.in_flight",
+    "clock.skewed",
+    "freeze.active",
+    "ledger.behind",
+    "policy.differs",
+    *{window.code: None for window in WINDOWS},
+)
 
 
-def claim(tx: Tx, proposal_id: str, lease: str) -> tuple[bool, bool]:
+def claim(tx: Tx, lease: Lease) -> tuple[bool, bool]:
     """Whether it was claimed; if not, whether it only has to wait for another write."""
-    proposal = tx.proposals.get(proposal_id)
+    proposal = tx.proposals.get(lease.proposal_id)
     if proposal is None or proposal.state != State.RELEASED:
         return False, False
+    journal.sound(tx, proposal.id)
     if proposal.expires_at <= tx.now:
-        journal.expire(tx, proposal_id)
+        journal.expire(tx, proposal.id)
         return False, False
     if blocked_by_other_write(tx, proposal):
         # It stays released and continues once the other one is settled, because its facts must be read after that.
         return False, True
-    return tx.proposals.claim(proposal_id, lease, LEASE_SECONDS), False
+    return lease.claim(tx), False
 
 
-def return_to_queue(tx: Tx, proposal_id: str, lease: str) -> None:
+def return_to_queue(tx: Tx, lease: Lease) -> None:
     """Leaves a claimed proposal for a later attempt; its release stays valid."""
-    if journal.get(tx, proposal_id).lease_owner == lease:
-        journal.postpone(tx, proposal_id)
+    if lease.holds(tx):
+        journal.postpone(tx, lease.proposal_id)
 
 
-def release_lease(tx: Tx, proposal_id: str, lease: str) -> None:
+def release_lease(tx: Tx, lease: Lease) -> None:
     """Ends the check of an open outcome, unless another process holds the lease by now."""
-    current = tx.proposals.get(proposal_id)
-    if current is not None and current.lease_owner == lease:
-        tx.proposals.move(proposal_id, SENDING_STATES, State.UNKNOWN, lease_owner=None, lease_until=None)
+    current = tx.proposals.get(lease.proposal_id)
+    if current is None or current.lease_owner != lease.owner:
+        return
+    if current.state == State.UNKNOWN:
+        tx.proposals.drop_lease(current.id)
+    else:
+        free = {"lease_owner": None, "lease_until": None}
+        tx.proposals.move(current.id, SENDING_STATES, State.UNKNOWN, held_by=lease.owner, **free)
 
 
 def authorize(
@@ -58,35 +75,23 @@ def authorize(
     prepared: PreparedWrite,
     facts: Facts[Any] | BatchFacts,
     policy: Policy,
-    proposal_id: str,
-    lease: str,
+    lease: Lease,
 ) -> bool:
     """The last judgement, the reservation and the journal entry, in one transaction; True if it may be sent.
 
     It runs under the write lock, so that the second of two payments against one limit sees the first. A batch reserves
     nothing itself: each member becomes a proposal here, released by the same people, and is authorized on its own.
     """
-    proposal = journal.get(tx, proposal_id)
-    if proposal.state != State.DISPATCHING or proposal.lease_owner != lease:
+    proposal_id = lease.proposal_id
+    # All of it was compared as it was claimed: what may have changed since then is what is sent, and who released it.
+    proposal = journal.sound(tx, proposal_id, ("proposals", "approvals"))
+    if proposal.state != State.DISPATCHING or not lease.holds(tx):
         return False
-    counts = isinstance(write, Write) and write.counts_against_limits
-    reserves = counts and prepared.money is not None and not tx.spend.is_reserved(proposal_id)
-    judgement = assess(
-        tx,
-        write,
-        prepared,
-        facts,
-        policy,
-        except_id=proposal_id,
-        in_flight_states=SENDING_STATES,
-        with_limits=reserves,
-    )
-    given = tuple(one for one in valid_approvals(tx, proposal, policy) if judgement.requires <= one.covers)
-    released = is_sufficient(proposal, judgement, given)
-    state = State.DISPATCHING if released else State.REFUSED if is_permanent(judgement) else State.HELD
+    judgement, given, released = _judged_now(tx, write, prepared, facts, policy, proposal)
     journal.note_judgement(tx, proposal_id, judgement)
-    if state != State.DISPATCHING:
+    if not released:
         # The facts or the rules have changed since the release, so it is void and people are asked again.
+        state = State.REFUSED if is_permanent(judgement) else State.HELD
         tx.proposals.void_approvals(proposal_id)
         tx.proposals.move(proposal_id, [State.DISPATCHING], state, lease_owner=None, lease_until=None)
         tx.audit.append("release_void", actor="guard", proposal_id=proposal_id, state=state)
@@ -94,26 +99,88 @@ def authorize(
     if isinstance(facts, BatchFacts):
         batches.open_members(tx, proposal, judgement, given)
         return True
-    if reserves and prepared.money is not None:
+    if isinstance(write, Write) and write.counts_against_limits and prepared.money is not None:
         tx.spend.reserve(proposal_id, prepared.company_id, prepared.vendor_id or "", prepared.money)
-    # The lease starts now, not when the proposal was claimed.
-    tx.proposals.renew(proposal_id, LEASE_SECONDS)
     tx.attempts.add(proposal_id, proposal_id, facts.before)
     tx.audit.append("attempt", actor="guard", proposal_id=proposal_id, key=proposal_id, before=facts.before)
-    return True
+    # The lease starts now, not when the proposal was claimed.
+    return lease.renew(tx)
 
 
-def is_still_released(
-    tx: Tx, write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], policy: Policy, proposal: Proposal
-) -> bool:
-    """Whether a write that was sent and lost would be sent today: no rule refuses it, and its releases still count.
+def authorize_again(
+    tx: Tx,
+    write: Write[Any],
+    prepared: PreparedWrite,
+    facts: Facts[Any],
+    policy: Policy,
+    lease: Lease,
+    attempt: Attempt,
+) -> str:
+    """Why a write that was sent and lost may not be sent again; "" if it may, which is journalled.
 
-    Its reservation stands, so the rolling limits are not asked again.
+    It passes everything a first sending does, as of today, and the ledger must show exactly what it did before the
+    first one. Its reservation stands and is not counted twice.
     """
+    proposal = journal.sound(tx, lease.proposal_id)
+    if not lease.holds(tx):
+        return "another process is looking after it"
+    if not timedelta(0) <= tx.now - attempt.at < KEY_KEPT_SURELY:
+        return "Rutter may not remember its key any more"
+    judgement, _, released = _judged_now(tx, write, prepared, facts, policy, proposal)
+    if facts.before != attempt.before or judgement.fingerprint != proposal.fingerprint:
+        return "the ledger is not as it was before it was sent"
+    if not released:
+        found = sorted({one.code for one in judgement.findings if one.severity >= Severity.ASK})
+        return f"it would not be sent today: {', '.join(found) or 'its release does not count any more'}"
+    tx.audit.append("attempt", actor="guard", proposal_id=proposal.id, key=proposal.id, again=True)
+    return "" if lease.renew(tx) else "its lease has run out"
+
+
+def _judged_now(
+    tx: Tx,
+    write: Write[Any] | Batch,
+    prepared: PreparedWrite,
+    facts: Facts[Any] | BatchFacts,
+    policy: Policy,
+    proposal: Proposal,
+) -> tuple[Judgement, tuple[Approval, ...], bool]:
+    """The one judgement every request must pass before it leaves: policy, limits, findings, and who released it."""
     judgement = assess(
-        tx, write, prepared, facts, policy, except_id=proposal.id, in_flight_states=SENDING_STATES, with_limits=False
+        tx,
+        write,
+        prepared,
+        facts,
+        policy,
+        except_id=proposal.id,
+        in_flight_states=SENDING_STATES,
+        with_limits=isinstance(write, Write) and write.counts_against_limits,
     )
-    return is_sufficient(proposal, judgement, valid_approvals(tx, proposal, policy))
+    given = tuple(one for one in valid_approvals(tx, proposal, policy) if judgement.requires <= one.covers)
+    return judgement, given, is_sufficient(proposal, judgement, given)
+
+
+def may_still_leave(tx: Tx, policy: Policy, lease: Lease, authorized_under: str) -> bool:
+    """Whether a request that was authorized a moment ago may leave now; asked before each attempt of it.
+
+    Between the two a process may have been suspended, an operator may have stopped all writes or changed the policy,
+    and an approver may have been removed.
+    """
+    proposal = tx.proposals.get(lease.proposal_id)
+    return (
+        proposal is not None
+        and lease.holds(tx)
+        and tx.controls.frozen_by() is None
+        and policy.version == authorized_under
+        and _people_still_enough(tx, proposal, policy)
+    )
+
+
+def _people_still_enough(tx: Tx, proposal: Proposal, policy: Policy) -> bool:
+    if proposal.verdict is Severity.ALLOW and not proposal.approvals_needed:
+        return True
+    given = [one for one in valid_approvals(tx, proposal, policy) if proposal.requires <= one.covers]
+    in_chat = any(one.channel == "chat" for one in given)
+    return len(people_of(given)) + in_chat >= proposal.approvals_needed
 
 
 def is_sufficient(proposal: Proposal, judgement: Judgement, approvals: tuple[Approval, ...]) -> bool:
@@ -165,5 +232,5 @@ def prepared_by(preparer: str, approver: str) -> bool:
 
 
 def is_permanent(judgement: Judgement) -> bool:
-    """Whether a refusal is permanent; a freeze, an exhausted limit or a busy bill will pass."""
+    """Whether a refusal is permanent; a freeze, a wrong clock, a spent limit or a busy bill will pass."""
     return any(f.severity is Severity.REFUSE and f.code not in _PASSING for f in judgement.findings)

@@ -69,7 +69,9 @@ def settle_batch(tx: Tx, run_id: str) -> Proposal:
     states = {line.state for line in lines}
     if states & set(IN_FLIGHT_STATES):
         state = State.UNKNOWN if states & set(SENDING_STATES) or run.state == State.UNKNOWN else State.DISPATCHING
-        tx.proposals.move(run_id, SENDING_STATES, state, lease_owner=None, lease_until=None)
+        tx.proposals.drop_lease(run_id)
+        if state != run.state:
+            tx.proposals.move(run_id, SENDING_STATES, state)
         return journal.get(tx, run_id)
     _count_up(tx, run, lines, SENDING_STATES)
     return journal.get(tx, run_id)

@@ -5,22 +5,27 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 import anyio
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard import journal
-from rutter_ap_server.guard.authorize import LEASE_SECONDS, authorize, claim, is_permanent, return_to_queue
+from rutter_ap_server.guard.authorize import authorize, claim, is_permanent, may_still_leave, return_to_queue
 from rutter_ap_server.guard.batches import settle_batch
-from rutter_ap_server.guard.gathering import gather_facts
+from rutter_ap_server.guard.gathering import BatchFacts
 from rutter_ap_server.guard.judge import assess
-from rutter_ap_server.guard.policy import PolicyFile
+from rutter_ap_server.guard.lease import LEASE_SECONDS, Lease
+from rutter_ap_server.guard.own_writes import current_facts
+from rutter_ap_server.guard.policy import Policy, PolicyFile
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.settle import Settler
+from rutter_ap_server.guard.shown import shown, unclaimed
 from rutter_ap_server.guard.writes.base import Batch, Facts, Write
 from rutter_ap_server.guard.writes.registry import proposed_by
 from rutter_ap_server.interaction import NO_INTERACTION, Interaction
+from rutter_ap_server.processes import Processes
 from rutter_ap_server.reads.amounts import LedgerDataError
 from rutter_ap_server.rutter.errors import NotFoundUpstream, NothingSent
 from rutter_ap_server.rutter.outcomes import Done, Rejected
@@ -28,10 +33,13 @@ from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import State
 from rutter_ap_tools.errors import ApError
-from rutter_ap_tools.text import quote
+from rutter_ap_tools.text import clean, quote
+from rutter_ap_tools.wire import Record
 
 _WAITS_SECONDS = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 _LOOKS_SECONDS = (0.0, 0.3, 1.0, 2.0)
+# A refusal is believed once the ledger was looked at: some platforms refuse what they have booked.
+_LOOKS_AFTER_REFUSAL_SECONDS = (0.0, 1.0)
 # Longer than a platform usually takes, but bounded: one call must not hang because of another.
 _OTHER_TASK_SECONDS_MAX = 120
 
@@ -39,17 +47,22 @@ _OTHER_TASK_SECONDS_MAX = 120
 class Dispatcher:
     """Sends released proposals, each at most once, and records their outcome.
 
-    `owner` names this process in leases. `sleep` is a parameter so that tests take no time.
+    `processes` names this process in leases, and knows which others have ended. `sleep` is a parameter so that tests
+    take no time.
     """
 
     def __init__(
-        self, store: Store, policy: PolicyFile, sleep: Callable[[float], Awaitable[None]] = anyio.sleep
+        self,
+        store: Store,
+        policy: PolicyFile,
+        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
+        processes: Processes | None = None,
     ) -> None:
         self.store = store
         self.settler = Settler(store)
         self.policy = policy
+        self.processes = processes or Processes(None)
         self._sleep = sleep
-        self.owner = str(uuid.uuid4())
         self.is_stopping = False
         self._in_flight = 0
         self._idle: anyio.Event | None = None
@@ -75,6 +88,7 @@ class Dispatcher:
         if not await self._no_other_task_sends(proposal_id):
             return await self._current(proposal_id)
         async with self.busy():
+            self.processes.announce()
             done = self._sending[proposal_id] = anyio.Event()
             try:
                 return await self._dispatch(proposal_id, company, interaction)
@@ -107,45 +121,58 @@ class Dispatcher:
                 if self._in_flight == 0 and self._idle is not None:
                     self._idle.set()
 
+    def lease_on(self, proposal_id: str) -> Lease:
+        """A lease of its own for one claim: once it is lost, that claim can no longer send or settle anything."""
+        return Lease(proposal_id, f"{self.processes.own}/{uuid.uuid4().hex[:16]}")
+
+    def ended(self, owner: str | None) -> str | None:
+        """The owner of a lease if its process is known to have ended."""
+        return owner if owner is not None and self.processes.has_ended(owner.partition("/")[0]) else None
+
     async def _dispatch(self, proposal_id: str, company: Company, interaction: Interaction) -> Proposal:
-        # A lease for this claim only: once it is taken over, this claim can no longer send anything.
-        lease = f"{self.owner}/{uuid.uuid4().hex[:16]}"
-        if not await self._claimed(proposal_id, lease):
+        lease = self.lease_on(proposal_id)
+        if not await self._claimed(lease):
             return await self._current(proposal_id)
         proposal = await self._current(proposal_id)
         write, prepared = proposed_by(proposal.tool), PreparedWrite.of(proposal)
         try:
-            policy = self.policy.read()
-            facts = await gather_facts(write, prepared, company)
+            policy = await self.policy.read()
+            facts = await self.facts(write, prepared, company)
         except ApError:
             # Nothing was sent. The release stays valid, and a later attempt may find Rutter or the policy working
             # again.
-            await self.store.write(lambda tx: return_to_queue(tx, proposal_id, lease))
+            await self.store.write(lambda tx: return_to_queue(tx, lease))
             raise
-        ready = await self.store.write(lambda tx: authorize(tx, write, prepared, facts, policy, proposal_id, lease))
-        if not ready:
+        if not await self.store.write(lambda tx: authorize(tx, write, prepared, facts, policy, lease)):
             return await self._current(proposal_id)
         if isinstance(write, Batch):
-            return await send_members(self, proposal_id, company, interaction)
+            return await send_members(self, lease, company, interaction)
         assert isinstance(facts, Facts)
-        return await self.send(write, prepared, company, proposal_id, facts.before)
+        return await self.send(write, prepared, company, lease, policy, facts.before)
 
-    async def _claimed(self, proposal_id: str, lease: str) -> bool:
+    async def _claimed(self, lease: Lease) -> bool:
         """Claims it, waiting briefly for other writes on the same bill: an assistant may make several calls at once."""
         for pause in (*_WAITS_SECONDS, None):
-            claimed, waits = await self.store.write(lambda tx: claim(tx, proposal_id, lease))
+            claimed, waits = await self.store.write(lambda tx: claim(tx, lease))
             if claimed or not waits or pause is None:
                 return claimed
             await self._sleep(pause)
         raise AssertionError("unreachable: the last round always returns")
+
+    async def facts(
+        self, write: Write[Any] | Batch, prepared: PreparedWrite, company: Company
+    ) -> Facts[Any] | BatchFacts:
+        """The facts of a write as of now, once they show what this store wrote before."""
+        return await current_facts(self.store, write, prepared, company, self._sleep)
 
     async def reassess(self, proposal_id: str, company: Company) -> Proposal:
         """Judges a held proposal again, so that a person releases what is true now."""
         proposal = await self._current(proposal_id)
         if proposal.state != State.HELD:
             return proposal
-        write, prepared, policy = proposed_by(proposal.tool), PreparedWrite.of(proposal), self.policy.read()
-        facts = await gather_facts(write, prepared, company)
+        await self.store.read(lambda tx: journal.sound(tx, proposal_id))
+        write, prepared, policy = proposed_by(proposal.tool), PreparedWrite.of(proposal), await self.policy.read()
+        facts = await self.facts(write, prepared, company)
 
         def note(tx: Tx) -> Proposal:
             judgement = assess(tx, write, prepared, facts, policy, except_id=proposal_id)
@@ -162,20 +189,22 @@ class Dispatcher:
         write: Write[Any],
         prepared: PreparedWrite,
         company: Company,
-        proposal_id: str,
+        lease: Lease,
+        policy: Policy,
         before: dict[str, Any],
         *,
         again: bool = False,
     ) -> Proposal:
         """Sends the journalled write with its key and settles it. `again`: it was sent before, its outcome lost.
 
-        The lease is renewed in the meantime: Rutter may take minutes, and no one may treat it as abandoned too early.
+        `policy` is the one it was authorized under. The lease is renewed in the meantime: Rutter may take minutes, and
+        no one may treat it as abandoned too early.
         """
         failure: BaseException | None = None
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._keep_lease, proposal_id)
+            tasks.start_soon(self._keep_lease, lease)
             try:
-                settled = await self._send(write, prepared, company, proposal_id, before, again=again)
+                settled = await self._send(write, prepared, company, lease, policy, before, again=again)
             except anyio.get_cancelled_exc_class():
                 raise
             except BaseException as error:  # noqa: BLE001 - re-raised outside the group, which would wrap it
@@ -185,52 +214,100 @@ class Dispatcher:
             raise failure
         return settled
 
-    async def _keep_lease(self, proposal_id: str) -> None:
+    async def _keep_lease(self, lease: Lease) -> None:
         while True:
             await anyio.sleep(LEASE_SECONDS / 4)
             with suppress(ApError):
-                await self.store.write(lambda tx: tx.proposals.renew(proposal_id, LEASE_SECONDS))
+                await self.store.write(lease.renew)
+
+    async def _may_leave(self, lease: Lease, authorized_under: str, company: Company) -> bool:
+        """Asked just before each request: this process may have slept since it was authorized."""
+        try:
+            policy = await self.policy.look()
+
+            def look(tx: Tx) -> bool:
+                return not company.clock_trouble(tx.now) and may_still_leave(tx, policy, lease, authorized_under)
+
+            return await self.store.read(look)
+        except ApError:
+            return False
 
     async def _send(
         self,
         write: Write[Any],
         prepared: PreparedWrite,
         company: Company,
-        proposal_id: str,
+        lease: Lease,
+        policy: Policy,
         before: dict[str, Any],
         *,
         again: bool,
     ) -> Proposal:
         drafted = False
+        fenced = replace(company, rutter=company.rutter.fenced(lambda: self._may_leave(lease, policy.version, company)))
         try:
             draft = await write.draft(prepared, company)
             drafted = True
-            outcome = await write.send(prepared, draft, company, proposal_id, again=again)
+            outcome = await write.send(prepared, draft, fenced, lease.proposal_id, again=again)
         except Exception as error:  # noqa: BLE001 - whatever it is, the write may have been sent: unknown, never forgotten
             # Only our own error while drafting, or `NothingSent`, proves that nothing was sent.
             if isinstance(error, NothingSent) or (isinstance(error, ApError) and not drafted):
-                return await self._not_sent(proposal_id, error, again=again)
-            return await self.settler.unknown(proposal_id, None, None, f"an unexpected {type(error).__name__}")
+                return await self._not_sent(lease, error, again=again)
+            return await self.settler.unknown(lease, f"an unexpected {type(error).__name__}")
         if isinstance(outcome, Rejected):
-            return await self._fail(proposal_id, outcome.error, job_id=outcome.job_id)
+            return await self.refused(write, prepared, company, lease, before, outcome)
         if isinstance(outcome, Done):
-            return await self._read_back(write, prepared, company, proposal_id, before, outcome)
-        return await self.settler.unknown(proposal_id, None, outcome.job_id, outcome.reason)
+            return await self.read_back(write, prepared, company, lease, before, outcome)
+        return await self.settler.unknown(lease, outcome.reason, job_id=outcome.job_id)
 
-    async def _not_sent(self, proposal_id: str, error: ApError, *, again: bool) -> Proposal:
+    async def _not_sent(self, lease: Lease, error: ApError, *, again: bool) -> Proposal:
         """Nothing was sent just now: a failure the first time; later it says nothing about the first attempt."""
         if again:
-            return await self.settler.unknown(
-                proposal_id, None, None, f"it could not be sent again: {error.error_code}"
-            )
-        return await self._fail(proposal_id, error, job_id=None)
+            return await self.settler.unknown(lease, f"it could not be sent again: {error.error_code}")
+        return await self._fail(lease, error, job_id=None)
 
-    async def _read_back(
+    async def refused(
         self,
         write: Write[Any],
         prepared: PreparedWrite,
         company: Company,
-        proposal_id: str,
+        lease: Lease,
+        before: dict[str, Any],
+        outcome: Rejected,
+    ) -> Proposal:
+        """The platform refused it, which is believed once the ledger does not show it either."""
+        for pause in _LOOKS_AFTER_REFUSAL_SECONDS:
+            if pause:
+                await self._sleep(pause)
+            try:
+                found = await shown(self.store, write, prepared, company, before, lease.proposal_id)
+            except ApError:
+                reason = "it was refused, and the ledger could not be looked at"
+                return await self.settler.unknown(lease, reason, job_id=outcome.job_id)
+            if found:
+                return await self.settle_found(write, prepared, lease, found, outcome.job_id)
+        return await self._fail(lease, outcome.error, job_id=outcome.job_id)
+
+    async def settle_found(
+        self,
+        write: Write[Any],
+        prepared: PreparedWrite,
+        lease: Lease,
+        found: tuple[Record, ...],
+        job_id: str | None,
+    ) -> Proposal:
+        """Posted if the ledger shows it once; two records where one was sent are for a person to judge."""
+        if len(found) == 1:
+            return await self.settler.post(write, prepared, lease, found[0], job_id=job_id)
+        ids = ", ".join(clean(one.id, 60) for one in found[:5])
+        return await self.settler.unknown(lease, f"the ledger shows {len(found)} that may be it: {ids}", job_id=job_id)
+
+    async def read_back(
+        self,
+        write: Write[Any],
+        prepared: PreparedWrite,
+        company: Company,
+        lease: Lease,
         before: dict[str, Any],
         outcome: Done[Any],
     ) -> Proposal:
@@ -239,20 +316,20 @@ class Dispatcher:
             if pause:
                 await self._sleep(pause)
             try:
-                record = await write.read_back(prepared, company, outcome.record, before)
+                found = await write.read_back(prepared, company, outcome.record, before)
             except ApError:
                 continue
-            if record is not None:
-                return await self.settler.post(write, prepared, proposal_id, record, job_id=outcome.job_id)
+            free = await self.store.read(lambda tx, of=found: unclaimed(tx, prepared, lease.proposal_id, of))  # type: ignore[misc]
+            if found and free[:1] == found[:1]:
+                return await self.settler.post(write, prepared, lease, free[0], job_id=outcome.job_id, others=free[1:])
         upstream = getattr(outcome.record, "id", None)
-        return await self.settler.unknown(proposal_id, upstream, outcome.job_id, "the ledger does not show it yet")
+        reason = "the ledger does not show it yet"
+        return await self.settler.unknown(lease, reason, upstream_id=upstream, job_id=outcome.job_id)
 
-    async def _fail(self, proposal_id: str, error: ApError, *, job_id: str | None) -> Proposal:
+    async def _fail(self, lease: Lease, error: ApError, *, job_id: str | None) -> Proposal:
         # The platform's own message may contain anything: it is kept for a person and never reaches the assistant.
         said = quote(getattr(error, "untrusted_detail", None), 200)
-        return await self.settler.fail(
-            proposal_id, error.error_code, error.message.rstrip("."), said=said, job_id=job_id
-        )
+        return await self.settler.fail(lease, error.error_code, error.message.rstrip("."), said=said, job_id=job_id)
 
     async def _current(self, proposal_id: str) -> Proposal:
         current = await self.store.read(lambda tx: tx.proposals.get(proposal_id))
@@ -266,12 +343,13 @@ DOUBTFUL_MAX = 2
 OF_ONE_BILL = (NotFoundUpstream, LedgerDataError)
 
 
-async def send_members(dispatcher: Dispatcher, run_id: str, company: Company, interaction: Interaction) -> Proposal:
+async def send_members(dispatcher: Dispatcher, lease: Lease, company: Company, interaction: Interaction) -> Proposal:
     """Sends every line that is released but not sent; returns the run's state afterwards.
 
     Lines left over, because Rutter or the policy cannot be reached or the process is stopping, stay released: the next
     check of the run, recovery or another process continues with them.
     """
+    run_id = lease.proposal_id
     run = await dispatcher.store.read(lambda tx: tx.proposals.get(run_id))
     assert run is not None
     lines = in_order(run, await dispatcher.store.read(lambda tx: tx.proposals.of_run(run_id)))
@@ -287,7 +365,8 @@ async def send_members(dispatcher: Dispatcher, run_id: str, company: Company, in
                 doubtful_in_a_row = 0
             except ApError:
                 doubtful_in_a_row += 1
-            await dispatcher.store.write(lambda tx: tx.proposals.renew(run_id, LEASE_SECONDS))
+            if not await dispatcher.store.write(lease.renew):
+                break
         # The caller may have gone in the meantime; what was released is paid all the same.
         with suppress(Exception):
             await interaction.report_progress(number, len(lines), f"{number} of {len(lines)} payments")

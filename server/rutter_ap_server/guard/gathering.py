@@ -44,10 +44,12 @@ async def _gather_one(write: Write[Any], prepared: PreparedWrite, company: Compa
         names=gathered.names,
         remembers=gathered.remembers,
         compared=gathered.compared,
+        contents=gathered.contents,
         now=company.clock.now(),
         today=company.clock.today(),
         ability=ability_of(company.platform, write.needed(prepared)),
         closed_up_to=closed_up_to,
+        clock_trouble=company.clock_trouble,
     )
 
 

@@ -25,20 +25,22 @@ recorded in the audit chain, in the same transaction (`journal.py`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from rutter_ap_server.companies.company import Company
+from rutter_ap_server.companies.ledgers import require_in_use
 from rutter_ap_server.guard import journal
 from rutter_ap_server.guard.authorize import is_permanent
 from rutter_ap_server.guard.dispatch import Dispatcher
-from rutter_ap_server.guard.gathering import gather_facts
 from rutter_ap_server.guard.journal import CompanyOf
 from rutter_ap_server.guard.judge import assess
 from rutter_ap_server.guard.judgement import Judgement, covers_of
 from rutter_ap_server.guard.policy import Policy, PolicyFile
 from rutter_ap_server.guard.prepared import PreparedWrite
+from rutter_ap_server.guard.recovery import Recovery
 from rutter_ap_server.guard.statement import body_of, statement_of
 from rutter_ap_server.guard.store_facts import linked_accounts
 from rutter_ap_server.guard.views import Views, nothing_recorded, run_result
@@ -62,6 +64,7 @@ class Guard:
     store: Store
     policy: PolicyFile
     dispatcher: Dispatcher
+    recovery: Recovery
     views: Views
 
     async def submit(
@@ -71,22 +74,27 @@ class Guard:
         *,
         preparer: str,
         interaction: Interaction,
+        on_proposal: Callable[[Proposal], object] = lambda proposal: None,
     ) -> WriteResult:
         """Takes a write through every step; `interaction` can ask the person, and is told the progress of a batch.
+
+        `on_proposal` is told of the proposal as soon as there is one, before anybody is asked and anything is sent.
 
         Raises `Refused` when a rule or the platform refuses it, `PolicyError` for a broken policy, and any `ApError`
         that prevented reading the facts; in each of these cases nothing was written.
         """
-        policy = self.policy.read()
+        policy = await self.policy.read()
+        await self.recovery.take_up_abandoned(company)
         write = write_for(request)
-        prepared = await write.prepare(request, company, linked_accounts(self.store, company.id))  # 1. prepare
+        prepared = await write.prepare(request, company, linked_accounts(self.store, company.ledger_id))  # 1. prepare
         earlier = await self._on_its_way(prepared)
         if earlier is not None and not request.dry_run:
+            on_proposal(earlier)
             if earlier.state == State.RELEASED:
                 # It was released before, but Rutter could not be reached. The release is still valid, so it is tried
                 # again.
                 earlier = await self.dispatcher.dispatch(earlier.id, company, interaction)
-            return await self._answer(earlier)
+            return await self.answer(earlier)
         waiting = None if request.dry_run else await self._waiting(prepared)
         if waiting is not None:
             # What was filled in then stays: people must not be asked about one day and shown another.
@@ -98,14 +106,15 @@ class Guard:
             tried = self.views.dry_run(company.identity, prepared, judgement)
             return run_result(tried, prepared.fields, ()) if isinstance(write, Batch) else tried
         proposal = await self._hold(prepared, judgement, company, policy, preparer, request.reason)
+        on_proposal(proposal)
         if proposal.state == State.HELD:
             proposal = await self._release(proposal, policy, interaction)  # 4. release
         if proposal.state == State.RELEASED:
             # 5. reserve  6. dispatch  7. read back  8. settle; 9. every step is audited in its own transaction.
             proposal = await self.dispatcher.dispatch(proposal.id, company, interaction)
-        return await self._answer(proposal)
+        return await self.answer(proposal)
 
-    async def _answer(self, proposal: Proposal) -> WriteResult:
+    async def answer(self, proposal: Proposal) -> WriteResult:
         """The outcome of a write, and of each line of a batch."""
         if proposal.state == State.SUPERSEDED:
             raise Refused(
@@ -124,7 +133,9 @@ class Guard:
 
         def look(tx: Tx) -> Proposal | None:
             latest = tx.proposals.latest_with_digest(prepared.company_id, prepared.digest)
-            return latest if latest is not None and latest.state in IN_FLIGHT_STATES else None
+            if latest is not None and latest.state in IN_FLIGHT_STATES:
+                return latest
+            return _booked_before_its_answer(tx, prepared)
 
         return await self.store.read(look)
 
@@ -133,14 +144,16 @@ class Guard:
 
         def look(tx: Tx) -> Proposal | None:
             found = tx.proposals.open_with_digest(prepared.company_id, prepared.digest)
-            return found if found is not None and found.state == State.HELD and found.expires_at > tx.now else None
+            if found is None or found.state != State.HELD or found.expires_at <= tx.now:
+                return None
+            return journal.sound(tx, found.id)
 
         return await self.store.read(look)
 
     async def _judge(
         self, write: Write[Any] | Batch, prepared: PreparedWrite, company: Company, policy: Policy, *, with_limits: bool
     ) -> Judgement:
-        facts = await gather_facts(write, prepared, company)
+        facts = await self.dispatcher.facts(write, prepared, company)
         return await self.store.read(lambda tx: assess(tx, write, prepared, facts, policy, with_limits=with_limits))
 
     async def _hold(
@@ -155,6 +168,7 @@ class Guard:
         """Stores the proposal, or continues the open one for the same write."""
 
         def hold(tx: Tx) -> Proposal:
+            require_in_use(tx, prepared.company_id, company.id)
             existing = tx.proposals.open_with_digest(prepared.company_id, prepared.digest)
             if existing is not None and existing.state == State.HELD and existing.expires_at <= tx.now:
                 journal.expire(tx, existing.id)
@@ -242,6 +256,16 @@ class Guard:
             return True, journal.get(tx, proposal.id)
 
         return await self.store.write(consume)
+
+
+def _booked_before_its_answer(tx: Tx, prepared: PreparedWrite) -> Proposal | None:
+    """The payment on its way that left nothing due: the same call, with no amount, then comes to none."""
+    if prepared.money is None or prepared.money.amount or prepared.bill_id is None:
+        return None
+    given = {name: value for name, value in prepared.fields.items() if name != "amount"}
+    sent = tx.proposals.of_bill(prepared.company_id, prepared.bill_id, IN_FLIGHT_STATES)
+    same = (one for one in sent if one.tool == prepared.tool and given.items() <= one.fields.items())
+    return next(same, None)
 
 
 def _released(tx: Tx, proposal: Proposal, channel: str) -> Proposal:

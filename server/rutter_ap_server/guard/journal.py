@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from rutter_ap_server.guard.judgement import Judgement, Observations, covers_of
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.statement import body_of, stored_sections
+from rutter_ap_server.store.check import OF_A_PROPOSAL
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import SENDING_STATES, State
@@ -25,6 +27,13 @@ def get(tx: Tx, proposal_id: str) -> Proposal:
     return found
 
 
+def sound(tx: Tx, proposal_id: str, tables: Collection[str] = OF_A_PROPOSAL) -> Proposal:
+    """The proposal, if it and all that belongs to it is what the audit chain says. Raises `NotFound` or `Tampered`."""
+    found = get(tx, proposal_id)
+    tx.checks.proposal(proposal_id, tables)
+    return found
+
+
 def note_judgement(tx: Tx, proposal_id: str, judgement: Judgement) -> None:
     """Stores a newer judgement; approvals that do not cover all of it no longer count."""
     tx.proposals.update_judgement(
@@ -37,18 +46,9 @@ def note_judgement(tx: Tx, proposal_id: str, judgement: Judgement) -> None:
         sections=stored_sections(judgement.sections),
         requires=judgement.requires,
     )
-    _note_policy(tx, judgement)
-    tx.audit.append("judged", actor="guard", proposal_id=proposal_id, **judged(judgement))
     if any(one.remembered != Observations() for one in _all_of(judgement)):
         _remember(tx, get(tx, proposal_id).company_id, judgement)
-
-
-def _note_policy(tx: Tx, judgement: Judgement) -> None:
-    """Records that the policy has changed, the first time anything is judged by the new one."""
-    before = tx.controls.policy_version()
-    if before != judgement.policy_version:
-        tx.controls.set_policy_version(judgement.policy_version)
-        tx.audit.append("policy_changed", actor="operator", version=judgement.policy_version, before=before)
+    tx.audit.append("judged", actor="guard", proposal_id=proposal_id, **judged(judgement))
 
 
 def _remember(tx: Tx, company_id: str, judgement: Judgement) -> None:
@@ -113,6 +113,7 @@ def new_proposal(
         id=str(uuid.uuid4()),
         digest=prepared.digest,
         company_id=prepared.company_id,
+        connection_id=prepared.connection_id or prepared.company_id,
         company_name=company.name,
         environment=company.environment,
         tool=prepared.tool,
@@ -142,7 +143,6 @@ def new_proposal(
 
 def propose(tx: Tx, proposal: Proposal, judgement: Judgement) -> None:
     """Stores a new proposal, with every field of its write."""
-    _note_policy(tx, judgement)
     tx.proposals.add(proposal)
     _remember(tx, proposal.company_id, judgement)
     tx.audit.append(
@@ -151,6 +151,7 @@ def propose(tx: Tx, proposal: Proposal, judgement: Judgement) -> None:
         proposal_id=proposal.id,
         tool=proposal.tool,
         company=proposal.company_id,
+        connection=proposal.connection_id,
         environment=proposal.environment,
         digest=proposal.digest,
         fields=proposal.fields,

@@ -71,7 +71,7 @@ def judge(
 
     `without` names shared rules that a report about the past cannot apply; a write that is sent is judged by all.
     """
-    company = policy.of(prepared.company_id).closed(facts.closed_up_to)
+    company = policy.of(prepared.company_id, prepared.connection_id).closed(facts.closed_up_to)
     checks: list[tuple[str, Checked]] = [(rule.__name__, rule(prepared, facts.seen, company)) for rule in write.rules]
     checks += [
         (shared.__name__, shared(write, prepared, facts, stored, company))
@@ -164,6 +164,7 @@ def _remembered(facts: Facts[Any], stored: StoreFacts, policy: Policy) -> Observ
 CHAT_LINES_MAX = 6
 # Reported once for a run, because they are the same for each of its lines.
 _OF_THE_WHOLE = (
+    "clock.skewed",
     "freeze.active",
     "payment.future_dated",
     "payment.other_year",
@@ -245,7 +246,7 @@ def _assess_batch(
         [MemberWords(member, known, alone.findings, skipped) for member, known, alone, skipped in judged],
     )
     parts = tuple((member, alone) for member, _, alone, _ in left)
-    company = policy.of(prepared.company_id)
+    company = policy.of(prepared.company_id, prepared.connection_id)
     money = Money.total((member.money for member, _ in parts if member.money is not None), prepared.fields["currency"])
     whole, members = replace(prepared, money=money), tuple(member for member, _ in parts)
     of_the_whole = (

@@ -15,7 +15,11 @@ from rutter_ap_tools.money import Money
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedWrite:
-    """What will be written; an assistant cannot change it any more. `fields` holds strings, lists and objects."""
+    """What will be written; an assistant cannot change it any more. `fields` holds strings, lists and objects.
+
+    `company_id` is the id of the ledger, which all that is remembered, counted and locked is kept under; the ledger is
+    written to through `connection_id`.
+    """
 
     tool: str
     company_id: str
@@ -26,6 +30,7 @@ class PreparedWrite:
     vendor_id: str | None = None
     vendor_name: str | None = None
     bill_id: str | None = None
+    connection_id: str = ""
 
     @classmethod
     def of(cls, proposal: Proposal) -> PreparedWrite:
@@ -40,6 +45,7 @@ class PreparedWrite:
             vendor_id=proposal.vendor_id,
             vendor_name=proposal.vendor_name,
             bill_id=proposal.bill_id,
+            connection_id=proposal.connection_id,
         )
 
 
@@ -54,6 +60,7 @@ def prepare(
     vendor_id: str | None = None,
     vendor_name: str | None = None,
     bill_id: str | None = None,
+    connection_id: str = "",
 ) -> PreparedWrite:
     """The prepared write of a request.
 
@@ -73,4 +80,5 @@ def prepare(
         vendor_id=vendor_id,
         vendor_name=vendor_name,
         bill_id=bill_id,
+        connection_id=connection_id,
     )

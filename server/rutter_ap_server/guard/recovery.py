@@ -8,28 +8,26 @@ a person may have entered the payment by hand in the meantime.
 
 from __future__ import annotations
 
-import uuid
-from datetime import timedelta
+from contextlib import suppress
 from typing import Any
 
 from rutter_ap_server.companies.company import Company
-from rutter_ap_server.guard.authorize import LEASE_SECONDS, is_still_released, release_lease, return_to_queue
+from rutter_ap_server.guard import journal
+from rutter_ap_server.guard.authorize import authorize_again, release_lease, return_to_queue
 from rutter_ap_server.guard.batches import settle_batch
 from rutter_ap_server.guard.dispatch import DOUBTFUL_MAX, OF_ONE_BILL, Dispatcher, in_order
-from rutter_ap_server.guard.gathering import gather_facts
-from rutter_ap_server.guard.judge import fingerprint_of
+from rutter_ap_server.guard.lease import Lease
 from rutter_ap_server.guard.prepared import PreparedWrite
+from rutter_ap_server.guard.shown import shown
 from rutter_ap_server.guard.writes.base import Batch, Facts, Write
 from rutter_ap_server.guard.writes.registry import proposed_by
 from rutter_ap_server.rutter.outcomes import Done, Rejected
 from rutter_ap_server.store.attempts import Attempt
 from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.proposals import Proposal
-from rutter_ap_server.store.states import IN_FLIGHT_STATES, SENDING_STATES, State
+from rutter_ap_server.store.states import IN_FLIGHT_STATES, State
 from rutter_ap_tools.errors import ApError
 
-# Rutter documents no retention period for keys; this is well under the day one should assume.
-KEY_KEPT_SURELY = timedelta(hours=12)
 _ALL = 1_000_000
 
 
@@ -50,23 +48,43 @@ class Recovery:
         ids = {proposal.id for proposal in found}
         return [proposal for proposal in found if proposal.run_id not in ids]
 
+    async def take_up_abandoned(self, company: Company) -> None:
+        """Resolves what processes that have ended were sending for a company, so that nobody waits for their leases."""
+
+        def look(tx: Tx) -> list[Proposal]:
+            sending = tx.proposals.of_company(company.ledger_id, [State.DISPATCHING])
+            return [one for one in sending if self._dispatcher.ended(one.lease_owner)]
+
+        for proposal in await self._store.read(look):
+            # What Rutter cannot say now is asked again later.
+            with suppress(ApError):
+                await self.resolve(proposal, company)
+
     async def resolve(self, proposal: Proposal, company: Company) -> Proposal:
-        """Resolves one proposal; returns its current state, which may still be unknown."""
+        """Resolves one proposal; returns its current state, which may still be unknown.
+
+        Only through the connection it was sent by: another one to the same ledger may show other ids, and not showing
+        the record would prove nothing.
+        """
+        if company.id != proposal.connection_id:
+            return proposal
         async with self._dispatcher.busy():
             if proposal.state == State.RELEASED:
                 return await self._dispatcher.dispatch(proposal.id, company)
+            # What was changed by hand is nobody's write: it is left for a person.
+            await self._store.read(lambda tx: journal.sound(tx, proposal.id))
             # A lease for this check only, so that nothing is returned, released or sent under another one's lease.
-            lease = f"{self._dispatcher.owner}/{uuid.uuid4().hex[:16]}"
-            if await self._store.write(lambda tx: tx.proposals.take_over(proposal.id, lease, LEASE_SECONDS)):
+            lease, gone = self._dispatcher.lease_on(proposal.id), self._dispatcher.ended(proposal.lease_owner)
+            if await self._store.write(lambda tx: lease.take_over(tx, gone)):
                 try:
                     await self._resolve(proposal, company, lease)
                 finally:
-                    await self._store.write(lambda tx: release_lease(tx, proposal.id, lease))
+                    await self._store.write(lambda tx: release_lease(tx, lease))
             current = await self._store.read(lambda tx: tx.proposals.get(proposal.id))
         assert current is not None
         return current
 
-    async def _resolve(self, proposal: Proposal, company: Company, lease: str) -> None:
+    async def _resolve(self, proposal: Proposal, company: Company, lease: Lease) -> None:
         write, prepared = proposed_by(proposal.tool), PreparedWrite.of(proposal)
         if isinstance(write, Batch):
             await self._resume(proposal, company, lease)
@@ -74,26 +92,22 @@ class Recovery:
         attempt = await self._store.read(lambda tx: tx.attempts.last(proposal.id))
         if attempt is None:
             # The process died between claiming it and journalling an attempt: nothing can have been sent.
-            await self._store.write(lambda tx: return_to_queue(tx, proposal.id, lease))
+            await self._store.write(lambda tx: return_to_queue(tx, lease))
             return
-        if attempt.job_id is not None and await self._by_job(write, prepared, proposal, company, attempt):
+        if attempt.job_id is not None and await self._by_job(write, prepared, company, lease, attempt):
             return
-        record = await write.find(prepared, company, attempt.before)
-        if record is not None:
-            await self._dispatcher.settler.post(write, prepared, proposal.id, record, job_id=attempt.job_id)
+        found = await shown(self._store, write, prepared, company, attempt.before, proposal.id)
+        if found:
+            await self._dispatcher.settle_found(write, prepared, lease, found, attempt.job_id)
             return
-        if not await self._may_send_again(write, prepared, proposal, company, attempt):
-            return
-        # Checking took time: a person may have settled it, or another process may be sending it.
-        if await self._store.write(lambda tx: _is_still_ours(tx, proposal.id, lease)):
-            await self._dispatcher.send(write, prepared, company, proposal.id, attempt.before, again=True)
+        await self._send_again(write, prepared, company, lease, attempt)
 
-    async def _resume(self, run: Proposal, company: Company, lease: str) -> None:
+    async def _resume(self, run: Proposal, company: Company, lease: Lease) -> None:
         """Resolves each line whose outcome is open; the run's own outcome follows from theirs."""
         lines = await self._store.read(lambda tx: tx.proposals.of_run(run.id))
         if not lines:
             # The process died between claiming it and creating its lines: nothing can have been sent.
-            await self._store.write(lambda tx: return_to_queue(tx, run.id, lease))
+            await self._store.write(lambda tx: return_to_queue(tx, lease))
             return
         doubtful_in_a_row = 0
         for line in in_order(run, lines):
@@ -109,46 +123,39 @@ class Recovery:
                     doubtful_in_a_row = 0
                 except ApError:
                     doubtful_in_a_row += 1
-                await self._store.write(lambda tx: _is_still_ours(tx, run.id, lease))
+                if not await self._store.write(lease.renew):
+                    break
         await self._store.write(lambda tx: settle_batch(tx, run.id))
 
     async def _by_job(
-        self, write: Write[Any], prepared: PreparedWrite, proposal: Proposal, company: Company, attempt: Attempt
+        self, write: Write[Any], prepared: PreparedWrite, company: Company, lease: Lease, attempt: Attempt
     ) -> bool:
+        """Whether Rutter's job says what became of it."""
         assert attempt.job_id is not None
         outcome: Any = await write.outcome_of_job(company, attempt.job_id)
         if isinstance(outcome, Rejected):
-            await self._dispatcher.settler.fail(proposal.id, outcome.error.error_code, outcome.error.message)
-            return True
-        if isinstance(outcome, Done):
-            record = await write.read_back(prepared, company, outcome.record, attempt.before)
-            if record is not None:
-                await self._dispatcher.settler.post(write, prepared, proposal.id, record, job_id=attempt.job_id)
-                return True
-        return False
+            await self._dispatcher.refused(write, prepared, company, lease, attempt.before, outcome)
+        elif isinstance(outcome, Done):
+            await self._dispatcher.read_back(write, prepared, company, lease, attempt.before, outcome)
+        return isinstance(outcome, Done | Rejected)
 
-    async def _may_send_again(
-        self, write: Write[Any], prepared: PreparedWrite, proposal: Proposal, company: Company, attempt: Attempt
-    ) -> bool:
-        """Whether the ledger is as it was, and the write would be released and sent today as it was then."""
-        age = await self._store.read(lambda tx: tx.now) - attempt.at
-        if not timedelta(0) <= age < KEY_KEPT_SURELY or attempt.upstream_id is not None:
-            return False
+    async def _send_again(
+        self, write: Write[Any], prepared: PreparedWrite, company: Company, lease: Lease, attempt: Attempt
+    ) -> None:
+        """Sends it again with its key, if it would be sent today as it was then; else it waits for a person."""
+        if attempt.upstream_id is not None:
+            # Rutter has named what it wrote: there is something to look for, and nothing to send.
+            return
         try:
-            policy = self._dispatcher.policy.read()
-            facts = await gather_facts(write, prepared, company)
+            policy = await self._dispatcher.policy.read()
+            facts = await self._dispatcher.facts(write, prepared, company)
         except ApError:
-            return False
+            return
         assert isinstance(facts, Facts)
-        if fingerprint_of(write, prepared, facts) != proposal.fingerprint or facts.before != attempt.before:
-            return False
-        return await self._store.read(lambda tx: is_still_released(tx, write, prepared, facts, policy, proposal))
-
-
-def _is_still_ours(tx: Tx, proposal_id: str, lease: str) -> bool:
-    """Whether the outcome is open and still ours to resolve; if so, the lease is renewed."""
-    current = tx.proposals.get(proposal_id)
-    if current is None or current.state not in SENDING_STATES or current.lease_owner != lease:
-        return False
-    tx.proposals.renew(proposal_id, LEASE_SECONDS)
-    return True
+        why_not = await self._store.write(
+            lambda tx: authorize_again(tx, write, prepared, facts, policy, lease, attempt)
+        )
+        if why_not:
+            await self._dispatcher.settler.unknown(lease, why_not)
+            return
+        await self._dispatcher.send(write, prepared, company, lease, policy, attempt.before, again=True)

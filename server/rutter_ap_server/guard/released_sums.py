@@ -28,12 +28,12 @@ def released_before(
     currency, company_id = prepared.money.currency, prepared.company_id
     sums = []
     if prepared.bill_id is not None:
-        of_bill = tx.spend.released(company_id, currency, bill_id=prepared.bill_id, except_id=except_id)
+        of_bill = tx.spend.released_for_bill(company_id, currency, prepared.bill_id, except_id)
         sums.append((FOR_THIS_BILL, of_bill))
     hours = policy.rules.tier_vendor_hours
     if vendor_ids and hours:
-        of_vendor = tx.spend.released(company_id, currency, vendor_ids=vendor_ids, hours=hours, except_id=except_id)
-        sums.append((f"to this vendor in {hours} hours", of_vendor))
+        of_payee = tx.spend.spent(company_id, currency, hours, vendor_ids, except_id)
+        sums.append((f"to this vendor in {hours} hours", of_payee))
     return sums
 
 

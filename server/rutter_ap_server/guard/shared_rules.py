@@ -40,6 +40,38 @@ def frozen_now(
     return [refuse("freeze.active", f"all writes are stopped (by {clean(stored.frozen_by, 100)})")]
 
 
+def ledger_behind(
+    write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
+) -> list[Finding]:
+    """Nothing is judged on books that lack what was just written there."""
+    if not facts.behind:
+        return []
+    words = f"the ledger does not show yet what was written there lately: {'; '.join(facts.behind)}"
+    return [refuse("ledger.behind", f"{words}; try again in a few minutes")]
+
+
+def policy_of_others(
+    write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
+) -> list[Finding]:
+    """Servers that share a store hold one policy, or one of them would be the way round the other's."""
+    if not stored.other_policies:
+        return []
+    others = ", ".join(version[:8] for version in stored.other_policies)
+    return [refuse("policy.differs", f"servers on this store hold other policies ({others}) than {policy.version[:8]}")]
+
+
+def clock_skewed(
+    write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
+) -> list[Finding] | Unchecked:
+    """Limits, cooling times and dates mean nothing at a wrong time, and every replica would believe a fast clock."""
+    if stored.clock_trouble is None:
+        return []
+    if not stored.clock_trouble:
+        return Unchecked("Rutter's answers tell no time to hold the clock against")
+    words = f"{stored.clock_trouble}: more than two minutes apart, so nothing is written until the operator sets it"
+    return [refuse("clock.skewed", words)]
+
+
 def bill_in_flight(
     write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
 ) -> list[Finding]:
@@ -303,6 +335,9 @@ def argument_from_text(
 
 SHARED_RULES: tuple[SharedRule, ...] = (
     frozen_now,
+    ledger_behind,
+    policy_of_others,
+    clock_skewed,
     bill_in_flight,
     posted_before,
     seen_before,

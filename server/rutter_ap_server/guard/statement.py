@@ -93,7 +93,7 @@ def _heading(proposal: Proposal) -> list[Row]:
     }[proposal.environment]
     return [
         ("Action", proposal.summary),
-        ("Company", f"{clean(proposal.company_name, NAME_CHARACTERS_MAX)} ({proposal.company_id})"),
+        ("Company", f"{clean(proposal.company_name, NAME_CHARACTERS_MAX)} ({proposal.connection_id})"),
         ("Environment", books),
         ("Tool", proposal.tool),
         ("Id", proposal.id),
@@ -120,7 +120,7 @@ def _limits(tx: Tx, proposal: Proposal, policy: Policy | None) -> Iterator[Secti
     whole = Money.total((money for _, _, money in shares), proposal.money.currency)
     for vendor_id, name, money in [("", "", whole), *shares]:
         payee = payee_ids(tx, proposal.company_id, vendor_id or None, name)
-        for used in limit_uses(tx, policy, proposal.company_id, payee, money):
+        for used in limit_uses(tx, policy, proposal.company_ids, payee, money):
             rows.append((f"{used.words}{f' ({name})' if name else ''}", used.spent, used.money, used.left, used.limit))
     if rows:
         yield columns("Limits", ("limit on", "used before", "this uses", "left afterwards", "limit"), rows)
@@ -151,14 +151,16 @@ class LimitUse:
     limit: str
 
 
-def limit_uses(tx: Tx, policy: Policy, company_id: str, vendor_ids: frozenset[str], money: Money) -> Iterator[LimitUse]:
+def limit_uses(
+    tx: Tx, policy: Policy, ids: tuple[str, str], vendor_ids: frozenset[str], money: Money
+) -> Iterator[LimitUse]:
     """Each rolling limit that counts such a payment: the company's without a vendor, the vendor's with one."""
-    company = policy.of(company_id)
+    company = policy.of(*ids)
     for window in WINDOWS:
         limit = company.limit(money.currency, window.limit)
-        if limit is None or window.per_vendor is not bool(vendor_ids):
+        if window.per_vendor is not bool(vendor_ids):
             continue
-        spent = tx.spend.spent(company_id, money.currency, window.hours, vendor_ids or None)
+        spent = tx.spend.spent(ids[0], money.currency, window.hours, vendor_ids or None)
         fits = spent + money <= limit
         left = str(limit - spent - money) if fits else f"{spent + money - limit} too much"
         yield LimitUse(window.words, str(spent), str(money), left, str(limit))

@@ -35,19 +35,21 @@ _NAMED = ("bill", "credit", "payment")
 class StoreFacts:
     """What our store knows about a write: the same for every write.
 
-    `frozen_by` is who stopped all writes, and when. `in_flight` and `repeats` are ids of proposals. `sightings` are the
-    details its vendor was seen with, the latest last; `documents` the bills its file is attached to; `mentioned_before`
-    which of its arguments appeared in outside text earlier, and where; `over_limits` the rolling limits it would
-    exceed, as code and sentence, empty if not requested. `declined` are proposals that people declined lately and that
-    this one would bring about; `overlapping` held ones that would pay the same bill; `payments_of_bill` those that pay
-    or paid the bill another write is about; `in_doubt` payments to the same vendor whose outcome is unknown. `released`
-    are sums already released, each with the words for what they were released for.
+    `frozen_by` is who stopped all writes, and when; `other_policies` are versions that processes hold besides the one
+    it is judged by. `in_flight` and `repeats` are ids of proposals. `sightings` are the details its vendor was seen
+    with, the latest last; `documents` the bills its file is attached to; `mentioned_before` which of its arguments
+    appeared in outside text earlier, and where; `over_limits` the rolling limits it would exceed, as code and sentence,
+    empty if not requested. `declined` are proposals that people declined lately and that this one would bring about;
+    `overlapping` held ones that would pay the same bill; `payments_of_bill` those that pay or paid the bill another
+    write is about; `in_doubt` payments to the same vendor whose outcome is unknown. `released` are sums already
+    released, each with the words for what they were released for.
     `booking` is what was released for the bill it pays and what the ledger booked then, unless an approver released a
     payment of it at its present total since. `seen_alike` are documents seen here that may be the one it is about,
-    as the ledger does not show them any more.
+    as the ledger does not show them any more. `clock_trouble` is what is wrong with the time of this judgement.
     """
 
     frozen_by: str | None
+    other_policies: tuple[str, ...]
     in_flight: tuple[str, ...]
     repeats: tuple[str, ...]
     sightings: tuple[Sighting, ...]
@@ -61,6 +63,7 @@ class StoreFacts:
     released: tuple[tuple[str, Money], ...]
     booking: Booking | None
     seen_alike: tuple[SeenAlike, ...] = ()
+    clock_trouble: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +103,16 @@ def store_facts(
     mentioned = tx.observations.mentioned_before(company_id, keys, policy.rules.untrusted_days) if keys else {}
     asks_limits = with_limits and write.counts_against_limits
     payee = payee_of(tx, prepared, facts.vendor)
+    company_policy = policy.of(company_id, prepared.connection_id)
     return StoreFacts(
         frozen_by=tx.controls.frozen_by(),
+        other_policies=tuple(sorted({one.version for one in tx.controls.policies_held().values()} - {policy.version})),
         in_flight=_in_flight(tx, write, prepared, except_id, in_flight_states),
         repeats=_repeats(tx, write, prepared, payee, policy),
         sightings=tx.observations.sightings(company_id, prepared.vendor_id) if prepared.vendor_id else (),
         documents=tx.observations.bills_with_document(company_id, document_hashes(prepared)),
         mentioned_before=tuple(sorted(mentioned.items())),
-        over_limits=tuple(_broken(tx, prepared, payee, policy.of(company_id))) if asks_limits else (),
+        over_limits=tuple(_broken(tx, prepared, payee, company_policy, except_id)) if asks_limits else (),
         declined=declined_lately(tx, prepared, facts, policy),
         overlapping=_overlapping_held(tx, write, prepared, except_id),
         payments_of_bill=_payments_of_bill(tx, write, prepared),
@@ -115,6 +120,7 @@ def store_facts(
         released=_released(tx, write, prepared, payee, policy, except_id, beside),
         booking=_booking(tx, prepared, facts.seen) if write.counts_against_limits else None,
         seen_alike=_seen_alike(tx, prepared, facts.compared, payee, policy),
+        clock_trouble=facts.clock_trouble(tx.now),
     )
 
 
@@ -186,7 +192,7 @@ def _being_entered(tx: Tx, prepared: PreparedWrite, payee: frozenset[str]) -> It
         return
     for one in tx.proposals.of_company(prepared.company_id, SENDING_STATES):
         if one.tool == prepared.tool and one.vendor_id in payee - {prepared.vendor_id}:
-            yield replace(new_document(PreparedWrite.of(one), ENTERED[one.tool]), id=one.id)
+            yield replace(new_document(PreparedWrite.of(one)), id=one.id)
 
 
 def _in_doubt(
@@ -307,33 +313,35 @@ def _repeats(
 
 
 def windows_broken(
-    tx: Tx, company_id: str, money: Money, vendor_ids: frozenset[str] | None, policy: Policy
+    tx: Tx,
+    company_id: str,
+    money: Money,
+    vendor_ids: frozenset[str] | None,
+    policy: Policy,
+    except_id: str | None = None,
 ) -> Iterator[tuple[str, str]]:
     """Every rolling limit that this amount would exceed; without a vendor, only the company's own windows.
 
-    `policy` is the company's policy.
+    `policy` is the company's policy. `except_id` is the payment itself, where it is reserved already.
     """
     windows = [window for window in WINDOWS if vendor_ids is not None or not window.per_vendor]
     limits = [(window, policy.limit(money.currency, window.limit)) for window in windows]
-    hours = max((window.hours for window, limit in limits if limit is not None), default=0)
-    if not hours:
-        return
-    counted = tx.spend.counted(company_id, money.currency, hours)
+    counted = tx.spend.counted(company_id, money.currency, max(window.hours for window in windows), except_id)
     for window, limit in limits:
-        if limit is None:
-            continue
         spent = counted.within(window.hours, vendor_ids if window.per_vendor else None)
         if spent + money > limit:
             left = limit - spent if limit > spent else Money.zero(money.currency)
             yield window.code, f"{money} would exceed the limit of {limit} for {window.words}; {left} is left"
 
 
-def _broken(tx: Tx, prepared: PreparedWrite, payee: frozenset[str], policy: Policy) -> Iterator[tuple[str, str]]:
+def _broken(
+    tx: Tx, prepared: PreparedWrite, payee: frozenset[str], policy: Policy, except_id: str | None
+) -> Iterator[tuple[str, str]]:
     """Every rolling limit that the payment would exceed; `policy` is the company's policy."""
     money = prepared.money
     if money is None or not payee:
         return
-    yield from windows_broken(tx, prepared.company_id, money, payee, policy)
+    yield from windows_broken(tx, prepared.company_id, money, payee, policy, except_id)
 
 
 async def remember_texts(store: Store, company_id: str, texts: Iterable[tuple[str, str]]) -> None:

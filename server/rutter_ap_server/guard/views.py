@@ -56,7 +56,7 @@ class Views:
                 next_step="Nothing was written. Tell the person why; do not try to work around it.",
             )
         return WriteResult(
-            company=Named(id=proposal.company_id, name=proposal.company_name or None),
+            company=Named(id=proposal.connection_id, name=proposal.company_name or None),
             environment=proposal.environment,
             status=_STATUS[proposal.state],
             verdict=proposal.verdict.word,
@@ -118,7 +118,7 @@ class Views:
     ) -> shapes.ProposalAnswer:
         """The result of `get_proposal`."""
         return shapes.ProposalAnswer(
-            company=Named(id=proposal.company_id, name=proposal.company_name or None),
+            company=Named(id=proposal.connection_id, name=proposal.company_name or None),
             environment=proposal.environment,
             proposal=self.shape(proposal, approvals),
             statement=statement,

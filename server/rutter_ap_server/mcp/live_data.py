@@ -80,9 +80,9 @@ class LiveData:
         """The newest entries of the audit chain, newest first, with the fields that may be shown."""
         return [_entry(entry) for entry in await self.store.read(lambda tx: tx.audit.recent(limit))]
 
-    def policy_in_force(self) -> dict[str, Any]:
-        """The policy, its version, and whether it is the default. Raises `PolicyError` for a broken file."""
-        policy = self.policy.read()
+    async def policy_in_force(self) -> dict[str, Any]:
+        """The policy, its version, and whether it is the default. Raises `PolicyError`."""
+        policy = await self.policy.look()
         return {
             # Not its path, which would reveal folders on the operator's machine.
             "source": "the operator's policy file" if self.policy.path.exists() else "the built-in default",

@@ -181,7 +181,7 @@ def _typed(result: Any) -> str:
 
 
 async def _policy(reading: ResourceRead, values: Mapping[str, str]) -> str:
-    return json.dumps(reading.live_data.policy_in_force(), ensure_ascii=False, indent=2)
+    return json.dumps(await reading.live_data.policy_in_force(), ensure_ascii=False, indent=2)
 
 
 async def _audit(reading: ResourceRead, values: Mapping[str, str]) -> str:

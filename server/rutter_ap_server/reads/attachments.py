@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import vendor_name
 from rutter_ap_server.documents.compare import Expected, compare
 from rutter_ap_server.documents.files import BYTES_MAX
 from rutter_ap_server.documents.text import PAGES_MAX, DocumentText, document_text
-from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
+from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money, require_usable
 from rutter_ap_server.rutter.errors import NotFoundUpstream, NotSupportedHere, RutterError
 from rutter_ap_server.rutter.models.attachments import Attachment
 from rutter_ap_server.rutter.models.bills import Bill
@@ -33,6 +34,7 @@ async def read_attachment(company: Company, query: ReadAttachment) -> Attachment
     chosen = _chosen(await _attached(company, bill.id), query.attachment_id)
     content = await _content(company, bill.id, chosen.id)
     read = await document_text(content)
+    read = replace(read, pages=tuple(company.rutter.secrets.text(page) for page in read.pages))
     text, is_cut = _shown("\n".join(read.pages))
     comparison, doubt = await _compared(company, bill, read)
     notes = [note for note in ("the file is empty" if not content else read.words, _unread(read), doubt) if note]
@@ -121,6 +123,7 @@ async def _compared(company: Company, bill: Bill, read: DocumentText) -> tuple[C
         # The other fields are still worth comparing; a vendor without a known name counts as not found.
         vendor = None
     try:
+        require_usable(bill)
         total = ledger_money(bill.total_amount, bill.currency_code, "bill total")
     except LedgerDataError:
         return None, "the bill's total could not be read from the ledger, so nothing was compared"

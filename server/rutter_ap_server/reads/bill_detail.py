@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -9,9 +10,9 @@ import anyio
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import NameResolver
-from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
-from rutter_ap_server.reads.bills import UNPAID, bill_row
-from rutter_ap_server.reads.history import HISTORY_PAGES_MAX
+from rutter_ap_server.reads.amounts import LedgerDataError, SetAside, ledger_money, require_clear
+from rutter_ap_server.reads.bills import UNPAID, bill_row, rounding_notes
+from rutter_ap_server.reads.history import HISTORY_PAGES_MAX, may_be_open
 from rutter_ap_server.rutter.abilities import Support, abilities_of
 from rutter_ap_server.rutter.filters import equal
 from rutter_ap_server.rutter.models.attachments import Attachment
@@ -41,15 +42,17 @@ async def bill_detail(company: Company, bill_id: str) -> BillDetail:
     attachments = None
     if related.attachments is not None:
         attachments = [AttachmentRow(id=a.id, file_name=clean(a.file_name, 120)) for a in related.attachments]
-    credits_left = _open_credits(bill, related)
+    credits_left, doubts = _open_credits(bill, related), _doubts(bill, row, related)
     return BillDetail(
         company=company.named,
         environment=company.environment,
         bill=row,
         memo=clean(bill.memo, 500) or None,
         lines=lines,
-        payments=[await _payment(link, bill, related, names) for link in bill.linked_payments],
-        credits=[_credit(link, bill, related) for link in bill.linked_credit_memos],
+        payments=[
+            await _payment(link, bill, related, names) for link in bill.linked_payments if _is_usable(link, bill)
+        ],
+        credits=[_credit(link, bill, related) for link in bill.linked_credit_memos if _is_usable(link, bill)],
         attachments=attachments,
         open_credits=credits_left,
         next_step=next_step(
@@ -59,8 +62,46 @@ async def bill_detail(company: Company, bill_id: str) -> BillDetail:
             credits_known=related.credits is not None,
             has_document=bool(attachments) if attachments is not None else None,
             is_settled_by_payments=bool(bill.linked_payments),
-        ),
+        )
+        + "".join(f" {doubt}" for doubt in doubts),
     )
+
+
+def _is_usable(link: Link, bill: Bill) -> bool:
+    try:
+        _allocation(link, bill)
+    except LedgerDataError:
+        return False
+    return True
+
+
+def _doubts(bill: Bill, row: BillRow, related: _Related) -> list[str]:
+    """What was rounded of the bill, and what belongs to it and cannot be used."""
+    said = rounding_notes(bill, row)
+    lines = sum(1 for line in bill.line_items if not _is_exact(line.total_amount, bill.currency_code))
+    said += [f"Lines whose amount cannot be used: {lines}."] if lines else []
+    links = (*bill.linked_payments, *bill.linked_credit_memos)
+    said += [
+        f"Left out, because its amount cannot be used: {clean(link.id, 100) or 'a payment or credit without an id'}."
+        for link in links
+        if not _is_usable(link, bill)
+    ]
+    aside = SetAside("Credit")
+    for credit in (related.credits or {}).values() if bill.status in UNPAID else ():
+        try:
+            if may_be_open(credit):
+                require_clear(credit, credit.status)
+                ledger_money(credit.remaining_amount, credit.currency_code or bill.currency_code, "remaining credit")
+        except LedgerDataError as error:
+            aside.add(credit, error)
+    return said + aside.notes
+
+
+def _is_exact(amount: Decimal | None, currency: str) -> bool:
+    try:
+        return amount is None or bool(ledger_money(amount, currency, "line amount"))
+    except LedgerDataError:
+        return False
 
 
 @dataclass(slots=True)
@@ -106,7 +147,9 @@ class _Related:
 async def _line(line: LedgerLine, currency: str, names: NameResolver) -> BillLine:
     amount = None
     if line.total_amount is not None:
-        amount = MoneyShape.of(ledger_money(line.total_amount, currency, "line amount"))
+        # A line with decimals of its own, or one that cannot be used, does not hide the bill.
+        with suppress(LedgerDataError):
+            amount = MoneyShape.of(ledger_money(line.total_amount, currency, "line amount"))
     item = line.item
     references = {
         "item": item.id if item else None,
@@ -160,8 +203,9 @@ def _open_credits(bill: Bill, related: _Related) -> OpenCredits | None:
         return None
     usable: dict[str, Money] = {}
     for credit in (related.credits or {}).values():
-        if credit.status in UNPAID and credit.remaining_amount > 0 and credit.currency_code == bill.currency_code:
+        if may_be_open(credit) and credit.currency_code == bill.currency_code:
             try:
+                require_clear(credit, credit.status)
                 usable[credit.id] = ledger_money(credit.remaining_amount, credit.currency_code, "remaining amount")
             except LedgerDataError:
                 continue

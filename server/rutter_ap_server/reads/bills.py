@@ -8,8 +8,17 @@ from datetime import UTC, date, datetime
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import NameResolver
-from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
-from rutter_ap_server.reads.paging import NOT_ALL_SEEN, PAGE_SIZE, PAGES_MAX, WALK_PAGES_MAX, Stream, pack, resume
+from rutter_ap_server.reads.amounts import (
+    LedgerDataError,
+    SetAside,
+    is_unclear,
+    ledger_money,
+    require_clear,
+    require_usable,
+    rounding_words,
+)
+from rutter_ap_server.reads.history import all_or_latest
+from rutter_ap_server.reads.paging import NOT_ALL_SEEN, PAGE_SIZE, PAGES_MAX, Stream, pack, resume
 from rutter_ap_server.rutter.filters import Filter, above, equal
 from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.rutter.paging import Page
@@ -23,7 +32,7 @@ from rutter_ap_tools.wire import MoneyShape, Named
 
 _TOTAL_PAGES_MAX = 15
 _TOO_MANY = "No totals: too many bills match. Narrow the filters to get totals."
-_NOT_EXACT = "No totals: at least one bill has amounts that are not valid in its currency."
+_INCOMPLETE = "The totals do not include {} that cannot be used."
 
 
 async def list_bills(company: Company, query: ListBills) -> BillList:
@@ -31,15 +40,16 @@ async def list_bills(company: Company, query: ListBills) -> BillList:
     vendor_id = (await company.directory.vendor_to_read(query.vendor)).id if query.vendor else None
     wanted = BillQuery.of(query, vendor_id, company.clock.today())
     stream = await open_stream(company, wanted, query.cursor)
-    rows, unusable = await _rows(company, stream, query.limit, wanted)
-    notes = [f"Bill {bill_id} was left out: its amounts are not valid in its currency." for bill_id in unusable]
+    aside, notes = SetAside("Bill"), [stream.note] if stream.note else []
+    rows = await _rows(company, stream, query.limit, wanted, aside, notes)
     cursor = None if stream.ended else stream.cursor
     whole = _Whole(None)
     if stream.stuck and len(rows) < query.limit:
         notes.append(NOT_ALL_SEEN)
     if not query.cursor:
-        whole = _Whole(None, note=_NOT_EXACT) if unusable else await _whole_of(stream, rows)
+        whole = await _whole_of(stream, rows, wanted, aside)
         notes += [whole.note] if whole.note else []
+    notes = [*aside.notes, *notes]
     return BillList(
         company=company.named,
         environment=company.environment,
@@ -51,20 +61,33 @@ async def list_bills(company: Company, query: ListBills) -> BillList:
     )
 
 
-async def _rows(company: Company, stream: BillStream, limit: int, wanted: BillQuery) -> tuple[list[BillRow], list[str]]:
-    """The rows of a page, and the ids of bills whose amounts cannot be used."""
+async def _rows(
+    company: Company, stream: BillStream, limit: int, wanted: BillQuery, aside: SetAside, notes: list[str]
+) -> list[BillRow]:
+    """The rows of a page; bills that cannot be used are set aside, and what was rounded is noted."""
     names = NameResolver(company.directory)
     rows: list[BillRow] = []
-    unusable: list[str] = []
     while len(rows) < limit:
         bill = await stream.next()
         if bill is None:
             break
         try:
-            rows.append(bill_row(bill, await names.named("vendor", bill.vendor_id or ""), wanted.today))
-        except LedgerDataError:
-            unusable.append(bill.id)
-    return rows, unusable
+            wanted.require_clear(bill)
+            row = bill_row(bill, await names.named("vendor", bill.vendor_id or ""), wanted.today)
+        except LedgerDataError as error:
+            aside.add(bill, error)
+            continue
+        rows.append(row)
+        notes += rounding_notes(bill, row)
+    return rows
+
+
+def rounding_notes(bill: Bill, row: BillRow) -> list[str]:
+    """What was rounded of a bill in the ledger."""
+    said = rounding_words(
+        (("total", bill.total_amount, row.total.money), ("amount due", bill.amount_due, row.due.money))
+    )
+    return [f"Bill {bill.id}: {said}."] if said else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +99,7 @@ class _Whole:
     goes_on: bool = True
 
 
-async def _whole_of(stream: BillStream, rows: list[BillRow]) -> _Whole:
+async def _whole_of(stream: BillStream, rows: list[BillRow], wanted: BillQuery, aside: SetAside) -> _Whole:
     """Totals the page and every match after it, continuing from where the page ended."""
     if stream.stuck:
         return _Whole(None, _TOO_MANY)
@@ -87,10 +110,15 @@ async def _whole_of(stream: BillStream, rows: list[BillRow]) -> _Whole:
     while (bill := await stream.next()) is not None:
         goes_on = True
         try:
+            wanted.require_clear(bill)
             amounts[bill.id] = total_and_due(bill)
-        except LedgerDataError:
-            return _Whole(None, _NOT_EXACT)
-    return _Whole(None, _TOO_MANY) if stream.stuck else _Whole(sums_of(amounts.values()), goes_on=goes_on)
+        except LedgerDataError as error:
+            amounts.pop(bill.id, None)
+            aside.add(bill, error)
+    if stream.stuck:
+        return _Whole(None, _TOO_MANY)
+    note = _INCOMPLETE.format("1 bill" if len(aside) == 1 else f"{len(aside)} bills") if len(aside) else ""
+    return _Whole(sums_of(amounts.values()), note, goes_on=goes_on)
 
 
 UNPAID = ("open", "partially_paid")
@@ -155,6 +183,8 @@ class BillQuery:
     def matches(self, bill: Bill, status: str | None) -> bool:
         """Whether a bill from the stream of that status matches the query."""
         due = bill.due_date.date() if bill.due_date else None
+        if bill.trouble or self.is_unclear(bill):
+            return self._may_match(bill, status)
         return (
             (bill.status == status if status is not None else self.statuses == (None,) or bill.status in self.statuses)
             and (self.vendor_id is None or bill.vendor_id == self.vendor_id)
@@ -162,6 +192,25 @@ class BillQuery:
             and (self.due_from is None or (due is not None and due >= self.due_from))
             and (self.due_to is None or (due is not None and due <= self.due_to))
             and (not self.overdue or (due is not None and due < self.today and bill.status in UNPAID))
+        )
+
+    def is_unclear(self, bill: Bill) -> bool:
+        """Whether the bill may be one of those with these statuses, because its own says nothing."""
+        return self.statuses != (None,) and bill.status not in self.statuses and is_unclear(bill.status)
+
+    def require_clear(self, bill: Bill) -> None:
+        """Raises `LedgerDataError` for a bill that cannot be used, or of which nobody knows whether it is wanted."""
+        require_usable(bill)
+        if self.is_unclear(bill):
+            require_clear(bill, bill.status)
+
+    def _may_match(self, bill: Bill, status: str | None) -> bool:
+        """Whether a bill that cannot be read in full may match, by what can be read: it is set aside and named then."""
+        wanted = (status,) if status is not None else self.statuses
+        return (
+            (wanted == (None,) or bill.status in wanted or is_unclear(bill.status))
+            and (self.vendor_id is None or bill.vendor_id in (None, self.vendor_id))
+            and (not self.number or bill.document_number in (None, self.number))
         )
 
     def is_past(self, bill: Bill) -> bool:
@@ -203,6 +252,7 @@ def bill_row(bill: Bill, vendor: Named, today: date) -> BillRow:
 
 def total_and_due(bill: Bill) -> tuple[Money, Money]:
     """A bill's exact total and amount due. Raises `LedgerDataError`."""
+    require_usable(bill)
     return (
         ledger_money(bill.total_amount, bill.currency_code, "total"),
         ledger_money(bill.amount_due, bill.currency_code, "amount due"),
@@ -225,7 +275,8 @@ def sums_of(amounts: Iterable[tuple[Money, Money]]) -> list[BillTotal]:
 class BillStream:
     """One stream per requested status, merged in order. `stuck` when the page limit was reached before the end."""
 
-    def __init__(self, wanted: BillQuery, streams: list[Stream[Bill]]) -> None:
+    def __init__(self, wanted: BillQuery, streams: list[Stream[Bill]], note: str = "") -> None:
+        self.note = note
         self._wanted = wanted
         self._streams = streams
         self.pages_left = PAGES_MAX
@@ -274,18 +325,19 @@ async def open_stream(company: Company, wanted: BillQuery, cursor: str) -> BillS
     if ignores_filters(company.platform):
         stream = _stream(company, wanted, None)
         resume(cursor, wanted.digest, [stream])
-        await _hold_sorted(company, wanted, stream)
-        return BillStream(wanted, [stream])
+        note = await _hold_sorted(company, wanted, stream)
+        return BillStream(wanted, [stream], note)
     streams = [_stream(company, wanted, status) for status in wanted.statuses]
     resume(cursor, wanted.digest, streams)
     return BillStream(wanted, streams)
 
 
-async def _hold_sorted(company: Company, wanted: BillQuery, stream: Stream[Bill]) -> None:
-    """Reads everything, then filters and sorts it here, for a platform that does neither."""
-    found = {bill.id: bill async for bill in company.rutter.bills.walk(pages_max=WALK_PAGES_MAX)}
-    fitting = [bill for bill in found.values() if wanted.matches(bill, None)]
+async def _hold_sorted(company: Company, wanted: BillQuery, stream: Stream[Bill]) -> str:
+    """Reads everything, then filters and sorts it here, for a platform that does neither; a note if it is not all."""
+    found, note = await all_or_latest(company, company.rutter.bills)
+    fitting = [bill for bill in found if wanted.matches(bill, None)]
     stream.hold(sorted(fitting, key=wanted.order, reverse=wanted.latest_first))
+    return note
 
 
 def _stream(company: Company, wanted: BillQuery, status: str | None) -> Stream[Bill]:

@@ -7,9 +7,16 @@ from datetime import UTC, datetime
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import NameResolver
-from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
-from rutter_ap_server.reads.history import OPEN
-from rutter_ap_server.reads.paging import NOT_ALL_SEEN, PAGE_SIZE, WALK_PAGES_MAX, Stream, pack, resume, take
+from rutter_ap_server.reads.amounts import (
+    LedgerDataError,
+    SetAside,
+    ledger_money,
+    require_clear,
+    require_usable,
+    rounding_words,
+)
+from rutter_ap_server.reads.history import all_or_latest, may_be_open
+from rutter_ap_server.reads.paging import NOT_ALL_SEEN, PAGE_SIZE, Stream, pack, resume, take
 from rutter_ap_server.rutter.abilities import Support, abilities_of
 from rutter_ap_server.rutter.errors import NotSupportedHere
 from rutter_ap_server.rutter.filters import equal
@@ -32,21 +39,32 @@ async def list_credits(company: Company, query: ListCredits) -> CreditList:
         raise NotSupportedHere("This company's accounting platform has no bill credit memos.")
     vendor_id = (await company.directory.vendor_to_read(query.vendor)).id if query.vendor else None
     wanted = _CreditQuery(vendor_id, only_open=query.status == "open")
-    stream = await _stream(company, wanted, query.cursor)
+    stream, note = await _stream(company, wanted, query.cursor)
     page = await take(stream, wanted.matches, query.limit)
     names = NameResolver(company.directory)
     rows: list[CreditRow] = []
-    notes = [NOT_ALL_SEEN] if page.stuck else []
+    notes = [*filter(None, [note]), *([NOT_ALL_SEEN] if page.stuck else [])]
+    aside = SetAside("Credit")
     for credit in page.records:
         try:
-            rows.append(await _row(credit, names))
-        except LedgerDataError:
-            notes.append(f"Credit {credit.id} was left out: its amounts or currency cannot be used.")
+            if wanted.only_open:
+                require_clear(credit, credit.status)
+            row = await _row(credit, names)
+        except LedgerDataError as error:
+            aside.add(credit, error)
+            continue
+        rows.append(row)
+        amounts = (
+            ("total", credit.total_amount, row.total.money),
+            ("remaining", credit.remaining_amount, row.remaining.money),
+        )
+        if said := rounding_words(amounts):
+            notes.append(f"Credit {credit.id}: {said}.")
     return CreditList(
         company=company.named,
         environment=company.environment,
         credits=rows,
-        notes=notes,
+        notes=[*aside.notes, *notes],
         next_cursor=pack(wanted.digest, [stream]) if page.more else None,
     )
 
@@ -59,9 +77,8 @@ class _CreditQuery:
     only_open: bool
 
     def matches(self, credit: BillCreditMemo) -> bool:
-        return (self.vendor_id is None or credit.vendor_id == self.vendor_id) and (
-            not self.only_open or (credit.status in OPEN and credit.remaining_amount > 0)
-        )
+        of_vendor = (self.vendor_id,) if not credit.trouble else (self.vendor_id, None)
+        return (self.vendor_id is None or credit.vendor_id in of_vendor) and (not self.only_open or may_be_open(credit))
 
     @property
     def digest(self) -> str:
@@ -69,7 +86,7 @@ class _CreditQuery:
         return digest(["credits", str(self.vendor_id), str(self.only_open)])[:16]
 
 
-async def _stream(company: Company, wanted: _CreditQuery, cursor: str) -> Stream[BillCreditMemo]:
+async def _stream(company: Company, wanted: _CreditQuery, cursor: str) -> tuple[Stream[BillCreditMemo], str]:
     chosen = equal("vendor_id", wanted.vendor_id) if wanted.vendor_id else None
 
     async def fetch(at: str | None) -> Page[BillCreditMemo]:
@@ -81,10 +98,10 @@ async def _stream(company: Company, wanted: _CreditQuery, cursor: str) -> Stream
     stream = Stream(fetch)
     resume(cursor, wanted.digest, [stream])
     if ignores_filters(company.platform):
-        walk = company.rutter.bill_credit_memos.walk(pages_max=WALK_PAGES_MAX)
-        found = {credit.id: credit async for credit in walk}
-        stream.hold(sorted((c for c in found.values() if wanted.matches(c)), key=_day, reverse=True))
-    return stream
+        found, note = await all_or_latest(company, company.rutter.bill_credit_memos)
+        stream.hold(sorted((c for c in found if wanted.matches(c)), key=_day, reverse=True))
+        return stream, note
+    return stream, ""
 
 
 def _day(credit: BillCreditMemo) -> tuple[datetime, str]:
@@ -92,6 +109,7 @@ def _day(credit: BillCreditMemo) -> tuple[datetime, str]:
 
 
 async def _row(credit: BillCreditMemo, names: NameResolver) -> CreditRow:
+    require_usable(credit)
     currency = credit.currency_code
     return CreditRow(
         id=credit.id,

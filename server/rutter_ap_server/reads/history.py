@@ -1,85 +1,212 @@
-"""A vendor's records in the ledger: its open credits, and all of its bills or those that a bill could be."""
+"""A vendor's records in the ledger; of more than can be read, those that matter are asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Generic, TypeVar
 
 from rutter_ap_server.companies.company import Company
-from rutter_ap_server.rutter.errors import WalkTooLong
+from rutter_ap_server.reads.paging import WALK_PAGES_MAX
+from rutter_ap_server.rutter.errors import BadRequest, WalkTooLong
 from rutter_ap_server.rutter.filters import TEXT_CHARACTERS_MAX, Filter, above, ascending, contains, equal
+from rutter_ap_server.rutter.models.base import Record
 from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.rutter.models.credits import BillCreditMemo
+from rutter_ap_server.rutter.models.payments import BillPayment
 from rutter_ap_server.rutter.platforms import ignores_filters
+from rutter_ap_server.rutter.resources import Reads
 from rutter_ap_tools.numbers import digits_of, number_key
 
-# 10,000 records of one vendor; beyond that bills are asked for by their number and date.
+R = TypeVar("R", bound=Record)
+# 10,000 records; beyond that only those that matter are asked for.
 HISTORY_PAGES_MAX = 20
 OPEN = ("open", "partially_paid")
-_ENTERED_BEFORE = timedelta(days=31)
+# Wider than the days within which any policy should call two documents alike.
+NEAR_DAYS = 92
+# Longer than bills are given to be paid.
 _DUE_WITHIN = timedelta(days=120)
-_UNREAD = "this vendor has more bills than can be read, also of this number or time, so one may be the same document"
-
-
-async def open_credits(company: Company, vendor_id: str | None = None) -> list[BillCreditMemo]:
-    """Credit memos with an amount remaining, of one vendor or all."""
-    chosen = equal("vendor_id", vendor_id) if vendor_id else None
-    # A record that changes during the walk may appear twice; the later copy counts.
-    found = {c.id: c async for c in company.rutter.bill_credit_memos.walk(filter=chosen, pages_max=HISTORY_PAGES_MAX)}
-    return [credit for credit in found.values() if credit.status in OPEN and credit.remaining_amount > 0]
+_LATEST_DAYS = (730, 365, 90, 30, 7)
 
 
 @dataclass(frozen=True, slots=True)
-class BillsLike:
-    """Bills among which any that could be the same document are; `unread` says in words why some may be missing."""
+class History(Generic[R]):
+    """Records of a vendor and its twins. `whole` if they are all of them.
 
-    bills: tuple[Bill, ...]
-    unread: str = ""
+    If they are not, `sure` says whether at least all of those were read that have the number, or that may have been
+    issued about the day; of payments and open credits, those entered last.
+    """
 
+    records: list[R]
+    whole: bool = True
+    sure: bool = True
 
-async def bills_like(
-    company: Company, vendor_ids: Sequence[str], numbers: Sequence[str | None], issued: date | None
-) -> BillsLike:
-    """Every bill of these vendors or, where one has too many, those with such a number or of about that time."""
-    found: dict[str, Bill] = {}
-    missing = False
-    for vendor_id in vendor_ids:
-        of_vendor = equal("vendor_id", vendor_id)
-        if await _walked(company, of_vendor, found):
-            continue
-        for number in filter(number_key, numbers):
-            missing |= not await _with_number(company, of_vendor, number or "", found)
-        if issued is not None:
-            since = issued - _ENTERED_BEFORE
-            # Either is enough: a bill is due after it was issued, and entered after that, give or take some days.
-            due = await _walked(company, of_vendor & above("due_date", since), found, due_to=issued + _DUE_WITHIN)
-            created = await _walked(company, of_vendor & above("created_at", since), found)
-            missing |= not (due or created)
-    return BillsLike(tuple(found.values()), _UNREAD if missing else "")
+    @property
+    def doubt(self) -> str:
+        """What was not read, in words; empty if everything was."""
+        return "" if self.whole else "the ledger has more documents of this vendor than can be read"
 
 
-async def _with_number(company: Company, of_vendor: Filter, number: str, found: dict[str, Bill]) -> bool:
-    """Adds the bills with that number, however it is spelled; False if there are too many to tell."""
+async def bills_to_compare(
+    company: Company, vendor_ids: Iterable[str], numbers: Iterable[str | None] = (), day: date | None = None
+) -> History[Bill]:
+    """The bills of these vendors, or at least those with one of these numbers and those of about that day."""
+    return await _to_compare(company, company.rutter.bills, vendor_ids, numbers, day)
+
+
+async def credits_to_compare(
+    company: Company, vendor_ids: Iterable[str], numbers: Iterable[str | None] = (), day: date | None = None
+) -> History[BillCreditMemo]:
+    """The credits of these vendors, or at least those with one of these numbers and those of about that day."""
+    return await _to_compare(company, company.rutter.bill_credit_memos, vendor_ids, numbers, day)
+
+
+async def payments_to(company: Company, vendor_id: str) -> History[BillPayment]:
+    """The payments to a vendor, or those recorded last."""
+    return await _latest(company.rutter.bill_payments, equal("vendor_id", vendor_id))
+
+
+async def open_credits(company: Company, vendor_id: str | None = None) -> History[BillCreditMemo]:
+    """Credit memos with an amount remaining, of one vendor or all; of too many, those entered last."""
+    chosen = equal("vendor_id", vendor_id) if vendor_id else None
+    found = await _latest(company.rutter.bill_credit_memos, chosen)
+    return History([credit for credit in found.records if may_be_open(credit)], found.whole, found.sure)
+
+
+def may_be_open(credit: BillCreditMemo) -> bool:
+    """Whether something may remain on a credit: also where the ledger does not say how much, or not its status."""
+    if credit.status not in (*OPEN, "unknown"):
+        return False
+    return credit.remaining_amount is None or credit.remaining_amount > 0
+
+
+async def _latest(collection: Reads[R], chosen: Filter | None) -> History[R]:
+    found: dict[str, R] = {}
+    with suppress(WalkTooLong):
+        await _read(collection.walk(filter=chosen, pages_max=HISTORY_PAGES_MAX), found)
+        return History(list(found.values()))
+    found.clear()
+    with suppress(WalkTooLong):
+        await _read(collection.walk(filter=chosen, sort="created_at DESC", pages_max=HISTORY_PAGES_MAX), found)
+    return History(list(found.values()), whole=False, sure=False)
+
+
+async def all_or_latest(company: Company, collection: Reads[R]) -> tuple[list[R], str]:
+    """Every record of a kind on a platform that filters nothing; of too many, those changed last, and a note saying so.
+
+    Raises `WalkTooLong` if even those are too many.
+    """
+    found: dict[str, R] = {}
+    for days in (None, *_LATEST_DAYS):
+        since = company.clock.now() - timedelta(days=days) if days else None
+        found.clear()
+        with suppress(WalkTooLong):
+            await _read(collection.walk(pages_max=WALK_PAGES_MAX, updated_at_min=since), found)
+            note = (
+                f"There are more than can be read: only those changed since {since:%Y-%m-%d} are shown."
+                if since
+                else ""
+            )
+            return list(found.values()), note
+    raise WalkTooLong(
+        "there are more records than can be read", next_step="A person can look in the accounting platform."
+    )
+
+
+async def _to_compare(
+    company: Company, collection: Reads[R], vendor_ids: Iterable[str], numbers: Iterable[str | None], day: date | None
+) -> History[R]:
+    real = [one for one in numbers if one and number_key(one)]
+    each = [await _of_vendor(company, collection, one, real, day) for one in vendor_ids]
+    found = {record.id: record for one in each for record in one.records}
+    return History(list(found.values()), all(one.whole for one in each), all(one.sure for one in each))
+
+
+async def _of_vendor(
+    company: Company, collection: Reads[R], vendor_id: str, numbers: list[str], day: date | None
+) -> History[R]:
+    found: dict[str, R] = {}
+    known, large = company.directory.large, (collection.endpoint.many, vendor_id)
+    if large not in known:
+        try:
+            # A record that changes during the walk may appear twice; the later copy counts.
+            chosen = equal("vendor_id", vendor_id)
+            await _read(collection.walk(filter=chosen, pages_max=HISTORY_PAGES_MAX), found)
+            return History(list(found.values()))
+        except WalkTooLong:
+            # Not asked in vain again: it would take as long every time.
+            known.add(large)
+    found.clear()
+    narrower = _narrowest if ignores_filters(company.platform) else _narrower
+    sure = await narrower(collection, equal("vendor_id", vendor_id), numbers, day, found)
+    return History(list(found.values()), whole=False, sure=sure)
+
+
+async def _read(walk: AsyncIterator[R], found: dict[str, R]) -> None:
+    async for record in walk:
+        found[record.id] = record
+
+
+async def _narrower(
+    collection: Reads[R], of_vendor: Filter, numbers: list[str], day: date | None, found: dict[str, R]
+) -> bool:
+    """Asks by number in any spelling, by date and for what is unpaid; False if not all that matters was read."""
+    sure = all([await _with_number(collection, of_vendor, one, found) for one in numbers])
+    since = _before(day)
+    if day is None or since is None:
+        return sure
+    fields = collection.endpoint.fields or frozenset()
+    for status in OPEN if "status" in fields else ():
+        await _walked(collection, found, filter=of_vendor & equal("status", status))
+    # Either is enough: a bill is due after it was issued, and entered after that, give or take some days.
+    due = "due_date" in fields and await _walked(
+        collection,
+        found,
+        filter=of_vendor & above("due_date", since),
+        sort=ascending("due_date"),
+        due_to=day + _DUE_WITHIN,
+    )
+    created = await _walked(collection, found, filter=of_vendor & above("created_at", since))
+    return sure and (due or created)
+
+
+async def _narrowest(
+    collection: Reads[R], of_vendor: Filter, numbers: list[str], day: date | None, found: dict[str, R]
+) -> bool:
+    """Asks a platform that ignores filters: only the older parameters narrow anything (Rutter docs: Filtering)."""
+    queries: list[dict[str, Any]] = [{"match": {"document_number": number}} for number in numbers]
+    since = _before(day)
+    if since is not None:
+        queries.append({"updated_at_min": datetime.combine(since, time(), tzinfo=UTC)})
+    return all([await _walked(collection, found, filter=of_vendor, **one) for one in queries])
+
+
+def _before(day: date | None) -> date | None:
+    return day - timedelta(days=NEAR_DAYS) if day is not None and day.toordinal() > NEAR_DAYS else None
+
+
+async def _with_number(collection: Reads[R], of_vendor: Filter, number: str, found: dict[str, R]) -> bool:
+    """Asks for that number, however it is spelled; False if there are too many to tell."""
     if len(number) > TEXT_CHARACTERS_MAX:
         return False
     digits = digits_of(number)
-    if len(digits) > 1 and await _walked(company, of_vendor & contains("document_number", digits), found):
+    if digits and await _walked(collection, found, filter=of_vendor & contains("document_number", digits)):
         return True
     spellings = sorted({number, number.upper(), number.lower(), number.strip()})
-    return all([await _walked(company, of_vendor & equal("document_number", one), found) for one in spellings])
+    spelled = [await _walked(collection, found, filter=of_vendor & equal("document_number", one)) for one in spellings]
+    return not digits and all(spelled)
 
 
-async def _walked(company: Company, chosen: Filter, found: dict[str, Bill], *, due_to: date | None = None) -> bool:
-    """Adds the bills of a filter, those due later than `due_to` left out; False if there are more than can be read."""
-    # Where filters and sorts are ignored, a bill that is due later says nothing of the next one.
-    in_order = due_to is not None and not ignores_filters(company.platform)
-    sort = ascending("due_date" if in_order else "updated_at")
+async def _walked(collection: Reads[R], found: dict[str, R], *, due_to: date | None = None, **query: Any) -> bool:
+    """Adds what a query finds, but nothing due later than `due_to`; False if it is more than can be read."""
     try:
-        async for bill in company.rutter.bills.walk(filter=chosen, sort=sort, pages_max=HISTORY_PAGES_MAX):
-            if in_order and due_to is not None and bill.due_date is not None and bill.due_date.date() > due_to:
+        async for record in collection.walk(pages_max=HISTORY_PAGES_MAX, **query):
+            due = getattr(record, "due_date", None)
+            if due_to is not None and due is not None and due.date() > due_to:
                 return True
-            found[bill.id] = bill
-    except WalkTooLong:
+            found[record.id] = record
+    except (WalkTooLong, BadRequest):
         return False
     return True

@@ -10,7 +10,15 @@ from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import NameResolver
 from rutter_ap_server.reads import aging
 from rutter_ap_server.reads.aging import Owed, Pair
-from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
+from rutter_ap_server.reads.amounts import (
+    LedgerDataError,
+    SetAside,
+    is_unclear,
+    ledger_money,
+    require_clear,
+    require_usable,
+    rounding_words,
+)
 from rutter_ap_server.reads.bills import UNPAID
 from rutter_ap_server.reads.history import open_credits
 from rutter_ap_server.reads.paging import WALK_PAGES_MAX
@@ -45,7 +53,7 @@ async def summarize_payables(company: Company, query: SummarizePayables) -> Paya
     vendor_id = (await company.directory.vendor_to_read(query.vendor)).id if query.vendor else None
     read = await read_payables(company, vendor_id)
     names = NameResolver(company.directory)
-    notes = list(read.notes)
+    notes = read.all_notes
     if as_of != company.clock.today():
         notes.append("Only the aging is as of that date; the amounts are those due today.")
     currencies = sorted({bill.due.currency for bill in read.unpaid} | {left.currency for _, left in read.credits})
@@ -134,7 +142,9 @@ def _alike_bill(bill: Owed) -> AlikeBill:
 _RECENT_DAYS = 90
 _RECENT_PAGES_MAX = 10
 _TOO_MANY = "There are more unpaid bills than can be read; filter by vendor."
+_TOO_MANY_OF_VENDOR = "This vendor has more unpaid bills than can be read; list_bills with due_to shows them in parts."
 _NO_RECENT = "There are too many paid bills to compare with; possible duplicates cover unpaid bills only."
+_SOME_CREDITS = "There are more credits than can be read; open credits are those among the 10,000 entered last."
 _NO_CREDITS = "Open credits could not be read."
 
 
@@ -146,6 +156,14 @@ class Payables:
     credits: list[tuple[str, Money]] = field(default_factory=list)
     complete: bool = True
     notes: list[str] = field(default_factory=list)
+    bills_aside: SetAside = field(default_factory=lambda: SetAside("Bill"))
+    credits_aside: SetAside = field(default_factory=lambda: SetAside("Credit"))
+    rounded: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def all_notes(self) -> list[str]:
+        """What was left out or rounded, and why the figures may not be complete."""
+        return [*self.bills_aside.notes, *self.credits_aside.notes, *self.rounded.values(), *self.notes]
 
     @property
     def unpaid(self) -> list[Owed]:
@@ -155,14 +173,23 @@ class Payables:
     def keep(self, bill: Bill) -> None:
         """Keeps a bill that counts; if it appears twice, the later copy counts."""
         self.bills.pop(bill.id, None)
-        if bill.status not in (*UNPAID, "paid"):
+        self.rounded.pop(bill.id, None)
+        # Of a bill whose status cannot be read, it is not known whether anything is owed.
+        may_be_unpaid = bill.status in UNPAID or is_unclear(bill.status)
+        if bill.status != "paid" and not may_be_unpaid:
             return
         try:
-            self.bills[bill.id] = _owed(bill)
-        except LedgerDataError:
-            if bill.status in UNPAID:
+            if may_be_unpaid:
+                require_clear(bill, bill.status)
+            owed = self.bills[bill.id] = _owed(bill)
+        except LedgerDataError as error:
+            if may_be_unpaid:
                 self.complete = False
-                self.notes.append(f"Bill {bill.id} was left out: its amounts are not valid in its currency.")
+                self.bills_aside.add(bill, error)
+            return
+        amounts = (("total", bill.total_amount, owed.total), ("amount due", bill.amount_due, owed.due))
+        if owed.unpaid and (said := rounding_words(amounts)):
+            self.rounded[bill.id] = f"Bill {bill.id}: {said}."
 
 
 async def read_payables(company: Company, vendor_id: str | None) -> Payables:
@@ -173,12 +200,13 @@ async def read_payables(company: Company, vendor_id: str | None) -> Payables:
     else:
         await _read_recent(company, vendor_id, found)
         try:
-            for status in UNPAID:
+            # Of one whose status Rutter does not know, it must be said that something may be owed.
+            for status in (*UNPAID, "unknown"):
                 async for bill in _walk(company, vendor_id, equal("status", status)):
                     found.keep(bill)
         except WalkTooLong:
             found.complete = False
-            found.notes.append(_TOO_MANY)
+            found.notes.append(_TOO_MANY_OF_VENDOR if vendor_id else _TOO_MANY)
     if abilities_of(company.platform).support("bill_credit_memos", "read") is not Support.NO:
         await _read_credits(company, vendor_id, found)
     return found
@@ -189,14 +217,15 @@ async def _read_everything(company: Company, vendor_id: str | None, found: Payab
     since = company.clock.now() - timedelta(days=_RECENT_DAYS)
     try:
         async for bill in _walk(company, vendor_id, None):
-            if bill.status in UNPAID or (bill.updated_at is not None and bill.updated_at > since):
+            is_recent = bill.updated_at is not None and bill.updated_at > since
+            if bill.status in UNPAID or is_unclear(bill.status) or bill.trouble or is_recent:
                 found.keep(bill)
             else:
                 # It was unpaid earlier in the walk and has changed since.
                 found.bills.pop(bill.id, None)
     except WalkTooLong:
         found.complete = False
-        found.notes.append(_TOO_MANY)
+        found.notes.append(_TOO_MANY_OF_VENDOR if vendor_id else _TOO_MANY)
 
 
 async def _read_recent(company: Company, vendor_id: str | None, found: Payables) -> None:
@@ -212,8 +241,15 @@ async def _read_recent(company: Company, vendor_id: str | None, found: Payables)
 
 async def _read_credits(company: Company, vendor_id: str | None, found: Payables) -> None:
     try:
-        for credit in await open_credits(company, vendor_id):
-            remaining = ledger_money(credit.remaining_amount, credit.currency_code, "remaining credit")
+        history = await open_credits(company, vendor_id)
+        found.notes += [] if history.whole else [_SOME_CREDITS]
+        for credit in history.records:
+            try:
+                require_clear(credit, credit.status)
+                remaining = ledger_money(credit.remaining_amount, credit.currency_code, "remaining credit")
+            except LedgerDataError as error:
+                found.credits_aside.add(credit, error)
+                continue
             found.credits.append((credit.vendor_id or "", remaining))
     except ApError:
         found.credits.clear()
@@ -231,6 +267,7 @@ def _walk(
 
 
 def _owed(bill: Bill) -> Owed:
+    require_usable(bill)
     return Owed(
         id=bill.id,
         vendor_id=bill.vendor_id or "",

@@ -8,8 +8,9 @@ from datetime import UTC, date, datetime
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import NameResolver
-from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
-from rutter_ap_server.reads.paging import NOT_ALL_SEEN, PAGE_SIZE, WALK_PAGES_MAX, Stream, pack, resume, take
+from rutter_ap_server.reads.amounts import LedgerDataError, SetAside, ledger_money, require_usable, rounding_words
+from rutter_ap_server.reads.history import all_or_latest
+from rutter_ap_server.reads.paging import NOT_ALL_SEEN, PAGE_SIZE, Stream, pack, resume, take
 from rutter_ap_server.rutter.filters import equal
 from rutter_ap_server.rutter.models.payments import BillPayment
 from rutter_ap_server.rutter.paging import Page
@@ -29,21 +30,26 @@ async def list_payments(company: Company, query: ListPayments) -> PaymentList:
     `NotFoundUpstream` for a bill that does not exist.
     """
     wanted = await _wanted(company, query)
-    stream = await _stream(company, wanted, query.cursor)
+    stream, note = await _stream(company, wanted, query.cursor)
     page = await take(stream, wanted.matches, query.limit)
     names = NameResolver(company.directory)
     rows: list[PaymentRow] = []
-    notes = [NOT_ALL_SEEN] if page.stuck else []
+    notes = [*filter(None, [note]), *([NOT_ALL_SEEN] if page.stuck else [])]
+    aside = SetAside("Payment")
     for payment in page.records:
         try:
-            rows.append(await _row(payment, names))
-        except LedgerDataError:
-            notes.append(f"Payment {payment.id} was left out: its amounts are not valid in its currency.")
+            row = await _row(payment, names)
+        except LedgerDataError as error:
+            aside.add(payment, error)
+            continue
+        rows.append(row)
+        if said := rounding_words((("total", payment.total_amount, row.amount.money),)):
+            notes.append(f"Payment {payment.id}: {said}.")
     return PaymentList(
         company=company.named,
         environment=company.environment,
         payments=rows,
-        notes=notes,
+        notes=[*aside.notes, *notes],
         next_cursor=pack(wanted.digest, [stream]) if page.more else None,
     )
 
@@ -59,6 +65,9 @@ class _PaymentQuery:
 
     def matches(self, payment: BillPayment) -> bool:
         day = payment.transaction_date.date() if payment.transaction_date else None
+        if payment.trouble:
+            # It may be one that is looked for: it is set aside and named then.
+            return self.vendor_id is None or payment.vendor_id in (None, self.vendor_id)
         return (
             (self.vendor_id is None or payment.vendor_id == self.vendor_id)
             and (self.date_from is None or (day is not None and day >= self.date_from))
@@ -81,7 +90,7 @@ async def _wanted(company: Company, query: ListPayments) -> _PaymentQuery:
     return _PaymentQuery(vendor_id, query.bill_id, date_from, date_to)
 
 
-async def _stream(company: Company, wanted: _PaymentQuery, cursor: str) -> Stream[BillPayment]:
+async def _stream(company: Company, wanted: _PaymentQuery, cursor: str) -> tuple[Stream[BillPayment], str]:
     chosen = equal("vendor_id", wanted.vendor_id) if wanted.vendor_id else None
 
     async def fetch(at: str | None) -> Page[BillPayment]:
@@ -95,10 +104,10 @@ async def _stream(company: Company, wanted: _PaymentQuery, cursor: str) -> Strea
     if wanted.bill_id:
         stream.hold(_latest_first(await _of_bill(company, wanted.bill_id)))
     elif ignores_filters(company.platform):
-        walk = company.rutter.bill_payments.walk(pages_max=WALK_PAGES_MAX)
-        found = {payment.id: payment async for payment in walk}
-        stream.hold(_latest_first(payment for payment in found.values() if wanted.matches(payment)))
-    return stream
+        found, note = await all_or_latest(company, company.rutter.bill_payments)
+        stream.hold(_latest_first(payment for payment in found if wanted.matches(payment)))
+        return stream, note
+    return stream, ""
 
 
 async def _of_bill(company: Company, bill_id: str) -> list[BillPayment]:
@@ -117,6 +126,7 @@ def _day(payment: BillPayment) -> tuple[datetime, str]:
 
 
 async def _row(payment: BillPayment, names: NameResolver) -> PaymentRow:
+    require_usable(payment)
     currency = payment.currency_code
     shares = [
         (link.id or "", ledger_money(link.allocated_amount, currency, "allocated amount"))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import NotOffered, names_of
-from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
+from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money, require_usable
 from rutter_ap_server.rutter.abilities import Support, abilities_of
 from rutter_ap_server.rutter.errors import NotSupportedHere, WalkTooLong
 from rutter_ap_server.rutter.filters import equal
@@ -20,6 +21,7 @@ from rutter_ap_tools.wire import MoneyShape, Named
 
 _ORDER_PAGES_MAX = 20
 _NEAREST_MAX = 5
+_DOUBTS_MAX = 10
 # Fuzzy matching takes time for every name, and a near miss is only a hint.
 _NEAREST_AMONG_MAX = 5000
 _NEAREST_CUTOFF = 0.6
@@ -31,7 +33,8 @@ async def find_records(company: Company, query: FindRecords) -> RecordList:
     Raises `NotOffered` where the platform has no such records, and `BadInput` for an argument of another kind.
     """
     _check(company, query)
-    records, whole = await (_orders(company, query) if query.kind == "purchase_order" else _records(company, query))
+    found = await (_orders(company, query) if query.kind == "purchase_order" else _records(company, query))
+    records, whole = found.records, found.whole
     wanted = fold(query.name)
     matching = [record for record in records if any(wanted in fold(text) for text in names_of(record) or ("",))]
     matching.sort(key=lambda record: ([fold(text) for text in names_of(record)], record.id))
@@ -45,10 +48,36 @@ async def find_records(company: Company, query: FindRecords) -> RecordList:
         records=[_row(record, query.kind, vendors) for record in matching[: query.limit]],
         nearest=_nearest(wanted, records) if wanted and not matching else [],
         more=len(matching) > query.limit or not whole,
-        notes=[]
-        if whole
-        else [f"This company has more {query.kind.plural_words} than can be searched; some are missing."],
+        notes=[*found.notes(query.kind), *_doubts(matching[: query.limit], query.kind)],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The records of a kind, whether they are all of them, and how many have no id."""
+
+    records: Sequence[Any]
+    whole: bool
+    nameless: int = 0
+
+    def notes(self, kind: RecordKind) -> list[str]:
+        """Why some are missing."""
+        words = kind.plural_words
+        notes = [] if self.whole else [f"This company has more {words} than can be searched; some are missing."]
+        return [*notes, f"Left out, because they have no id: {self.nameless} {words}."] if self.nameless else notes
+
+
+def _doubts(records: Iterable[Any], kind: RecordKind) -> list[str]:
+    """What cannot be read of the records that are shown."""
+    words, said = kind.words[:1].upper() + kind.words[1:], []
+    for record in records:
+        try:
+            require_usable(record)
+            if getattr(record, "total_amount", None) is not None:
+                ledger_money(record.total_amount, record.currency_code, "total")
+        except LedgerDataError as error:
+            said.append(f"{words} {clean(record.id, 100)} cannot be used as it is: {error.message}.")
+    return said[:_DOUBTS_MAX]
 
 
 def _check(company: Company, query: FindRecords) -> None:
@@ -60,16 +89,16 @@ def _check(company: Company, query: FindRecords) -> None:
         raise NotOffered(query.kind)
 
 
-async def _records(company: Company, query: FindRecords) -> tuple[Sequence[Any], bool]:
-    """The records of a kind, and whether they are all of them."""
+async def _records(company: Company, query: FindRecords) -> _Found:
+    """The records of a kind."""
     cached_list = await company.directory.cached_list(query.kind, refresh=True)
     records = list(cached_list.by_id.values())
     if query.account_type:
         records = [account for account in records if account.account_type == query.account_type]
-    return records, cached_list.whole
+    return _Found(records, cached_list.whole, cached_list.nameless)
 
 
-async def _orders(company: Company, query: FindRecords) -> tuple[Sequence[Any], bool]:
+async def _orders(company: Company, query: FindRecords) -> _Found:
     """Purchase orders of one vendor or all; the ledger filters them where it can."""
     chosen = equal("vendor_id", (await company.directory.vendor_to_read(query.vendor)).id) if query.vendor else None
     found: dict[str, Any] = {}
@@ -77,10 +106,10 @@ async def _orders(company: Company, query: FindRecords) -> tuple[Sequence[Any], 
         async for order in company.rutter.purchase_orders.walk(filter=chosen, pages_max=_ORDER_PAGES_MAX):
             found[order.id] = order
     except WalkTooLong:
-        return list(found.values()), False
+        return _Found(list(found.values()), whole=False)
     except NotSupportedHere:
         raise NotOffered(query.kind) from None
-    return list(found.values()), True
+    return _Found(list(found.values()), whole=True)
 
 
 def _row(record: Any, kind: RecordKind, vendors: dict[str, Any]) -> RecordRow:

@@ -55,7 +55,7 @@ class Attachments:
         """Every file on a bill; there are no pages. Outside Xero, only those uploaded through Rutter."""
         query = {"force_fetch": "true"} if force_fetch else {}
         response = await self._session.read(*self._path(bill_id), query=query, on_object=True)
-        return read_list(response, "attachments", Attachment)
+        return read_list(response, "attachments", Attachment, usable=True)
 
     def check(self, file_name: str, content: bytes) -> None:
         """Raises `BadInput` for a file that cannot be uploaded: at most `Limits.attachment_bytes_max` bytes."""

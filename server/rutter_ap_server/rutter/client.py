@@ -53,6 +53,8 @@ class RutterClient:
             clock=clock,
         )
 
+        self.time = self._exchange.time
+
     def __repr__(self) -> str:
         return "RutterClient(…)"
 

@@ -14,7 +14,7 @@ from rutter_ap_server.rutter.models.company import CompanyInfo
 from rutter_ap_server.rutter.models.connections import ConnectionDetail, ConnectionStatus
 from rutter_ap_server.rutter.models.events import OBJECT_DELETED, Event
 from rutter_ap_server.rutter.paging import PAGE_OBJECTS_MAX, PAGES_MAX, Page, RawPage, walk
-from rutter_ap_server.rutter.request import Call, Response
+from rutter_ap_server.rutter.request import Call, Fence, Response
 from rutter_ap_server.rutter.resources import CompanySession, fetch_page, list_query
 from rutter_ap_server.rutter.wire import encode_body
 from rutter_ap_tools.errors import BadInput
@@ -23,11 +23,19 @@ from rutter_ap_tools.errors import BadInput
 class CompanyClient(Collections):
     """Everything that can be done with one company's books. It only holds a token until a collection is used."""
 
-    def __init__(self, exchange: Exchange, access_token: str | Revealing) -> None:
-        super().__init__(CompanySession(exchange, Secret.of(access_token)))
+    def __init__(self, exchange: Exchange, access_token: str | Revealing, *, fence: Fence | None = None) -> None:
+        super().__init__(CompanySession(exchange, Secret.of(access_token), fence))
+        # For the text in a file, which must keep its bytes; all else comes without them.
+        self.secrets = exchange.secrets
+        self.secrets.learn(access_token)
+        self.time = exchange.time
 
     def __repr__(self) -> str:
         return "CompanyClient(access_token=********)"
+
+    def fenced(self, fence: Fence) -> CompanyClient:
+        """The same company, for one write: `fence` is asked just before each attempt of a change leaves."""
+        return CompanyClient(self._session.exchange, self._session.token, fence=fence)
 
     async def company_info(self, *, expand: bool = False, force_fetch: bool = False) -> CompanyInfo:
         """The company itself. Raises `RutterError`."""
@@ -123,11 +131,15 @@ class CompanyClient(Collections):
 
         Raises `WriteOutcomeUnknown` without a response: the old token may be gone, and `connections.list` has the new.
         """
-        return read_key(await self._post("access_token", "invalidate"), "new_access_token", Secret)
+        response = await self._post("access_token", "invalidate", hands_over=True)
+        return read_key(response, "new_access_token", Secret)
 
-    async def _post(self, *segments: str, body: Mapping[str, object] | None = None) -> Response:
+    async def _post(
+        self, *segments: str, body: Mapping[str, object] | None = None, hands_over: bool = False
+    ) -> Response:
         content = None if body is None else encode_body(body)
-        call = Call("POST", path_of("connections", *segments), token=self._session.token, body=content)
+        path = path_of("connections", *segments)
+        call = Call("POST", path, token=self._session.token, body=content, hands_over=hands_over)
         return await change(self._session.exchange, call)
 
 

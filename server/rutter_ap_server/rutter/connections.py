@@ -32,7 +32,7 @@ class Connections:
         if status is not None and status not in {*CONNECTION_STATUSES, "any"}:
             raise BadInput(f"The status must be one of: {', '.join(CONNECTION_STATUSES)}, any.")
         query = {"status": status} if status else {}
-        response = await read(self._exchange, Call("GET", path_of("connections"), query=query))
+        response = await read(self._exchange, Call("GET", path_of("connections"), query=query, hands_over=True))
         return read_list(response, "connections", ConnectionEntry)
 
     async def create(self, platform: str | None = None, **credentials: object) -> ConnectionEntry:
@@ -43,16 +43,15 @@ class Connections:
         if credentials and platform is None:
             raise BadInput("Credentials need a platform.")
         body = {"platform": platform, **credentials} if platform else {}
-        call = Call("POST", path_of("connections", "create"), body=wire.encode_body(body))
+        call = Call("POST", path_of("connections", "create"), body=wire.encode_body(body), hands_over=True)
         return read_key(await change(self._exchange, call), "connection", ConnectionEntry)
 
     async def rename(self, id: str, name: str) -> ConnectionEntry:  # noqa: A002 - Rutter's own name
         """Gives a connection a name of 1 to 30 characters, unique in the organisation."""
         if not name.strip() or len(name) > NAME_CHARACTERS_MAX:
             raise BadInput(f"A connection's name must have 1 to {NAME_CHARACTERS_MAX} characters.")
-        call = Call(
-            "PATCH", path_of("connections", quoted_id(id)), body=wire.encode_body({"name": name}), on_object=True
-        )
+        path, body = path_of("connections", quoted_id(id)), wire.encode_body({"name": name})
+        call = Call("PATCH", path, body=body, on_object=True, hands_over=True)
         return read_key(await change(self._exchange, call), "connection", ConnectionEntry)
 
     async def delete(self, id: str) -> None:  # noqa: A002 - Rutter's own name
@@ -71,5 +70,6 @@ async def exchange_public_token(
         "public_token": Secret.of(public_token),
     }
     path = path_of("item", "public_token", "exchange")
-    response = await change(exchange, Call("POST", path, body=wire.encode_body(body)))
+    exchange.secrets.learn(public_token)
+    response = await change(exchange, Call("POST", path, body=wire.encode_body(body), hands_over=True))
     return read_body(response, ExchangedToken)

@@ -47,22 +47,23 @@ def read_body(response: Response, kind: type[T]) -> T:
     raise nonsense(response)
 
 
-def read_list(response: Response, key: str, kind: type[T]) -> tuple[T, ...]:
-    """Every object under a plural key, where there are no pages. Raises `UpstreamNonsense`."""
+def read_list(response: Response, key: str, kind: type[T], *, usable: bool = False) -> tuple[T, ...]:
+    """Every object under a plural key, where there are no pages; `usable` as above. Raises `UpstreamNonsense`."""
+    decode = wire.decode_usable if usable else wire.decode
     try:
         items = wire.decode_envelope(response.body, key).items
-        return tuple(wire.decode(raw, kind) for raw in (items if isinstance(items, list) else ()))
+        return tuple(decode(raw, kind) for raw in (items if isinstance(items, list) else ()))
     except wire.NotReadable:
         pass
     raise nonsense(response)
 
 
-def read_key(response: Response, key: str, kind: type[T]) -> T:
-    """The object under a key of the body. Raises `UpstreamNonsense`."""
+def read_key(response: Response, key: str, kind: type[T], *, usable: bool = False) -> T:
+    """The object under a key of the body; `usable` if it may have `trouble`. Raises `UpstreamNonsense`."""
     try:
         raw = wire.decode_members(response.body).get(key)
         if raw is not None:
-            return wire.decode(raw, kind)
+            return (wire.decode_usable if usable else wire.decode)(raw, kind)
     except wire.NotReadable:
         pass
     raise nonsense(response)

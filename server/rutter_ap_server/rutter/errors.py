@@ -90,7 +90,7 @@ class WalkTooLong(RutterError, AssistantError):
     """A walk reached its limit before the end; what it yielded is not everything."""
 
     code = "walk_too_long"
-    default_next_step = "Narrow the filter, or raise the limit."
+    default_next_step = "Ask for less: one vendor, one document number, or fewer days."
 
 
 class NeedsReauth(RutterError, PersonError):

@@ -20,11 +20,15 @@ from tenacity import AsyncRetrying, RetryCallState, stop_after_attempt
 
 from rutter_ap_server.rutter.credentials import Credentials
 from rutter_ap_server.rutter.errors import NothingSent
+from rutter_ap_server.rutter.known_secrets import KnownSecrets
 from rutter_ap_server.rutter.limiter import Clock, RateLimiter, Sleep
 from rutter_ap_server.rutter.request import API_VERSION, Call, Limits, NoAnswer, Outcome, Response, read_response
+from rutter_ap_server.rutter.their_time import TheirTime
 from rutter_ap_server.rutter.transport import TOKEN_EXTENSION, TokenTransport, network_transport, quiet_network_log
+from rutter_ap_server.rutter.wire import is_json
 from rutter_ap_tools.errors import OperatorError
 
+_FENCED: Final = "fenced"
 STATUSES_RETRIED: Final = frozenset({408, 429, 452, 500, 502, 503, 504})
 
 
@@ -51,6 +55,8 @@ class Exchange:
         self._slots = anyio.Semaphore(limits.concurrency)
         self._limiter = RateLimiter(limits.requests_max, limits.window_seconds, clock=clock, sleep=sleep)
         self._jitter = jitter
+        self.secrets = KnownSecrets(credentials.authorization().removeprefix("Basic "), credentials.client_secret)
+        self.time = TheirTime()
         self.limits = limits
         self.sleep = sleep
         self.clock = clock
@@ -61,17 +67,18 @@ class Exchange:
             await self._transport.aclose()
 
     async def send(self, call: Call) -> Outcome:
-        """Sends a read, retried after anything temporary."""
-        outcome, _ = await self.send_idempotent(call)
+        """Sends a read, retried after anything temporary, a body that is no JSON included."""
+        outcome, _ = await self._repeat(
+            partial(self.send_once, call), self.limits.attempts_max, lambda got: _may_be_read(got) or _is_cut(got)
+        )
         return outcome
 
-    async def send_idempotent(self, call: Call) -> tuple[Outcome, bool]:
-        """A read; and whether an attempt before the last one may have been carried out."""
-        return await self._repeat(partial(self.send_once, call), self.limits.attempts_max, _may_pass)
-
     async def send_delete(self, call: Call) -> tuple[Outcome, bool]:
-        """A DELETE, repeated like a read; and whether an earlier attempt may have been done. Raises `NothingSent`."""
-        return _left(*await self.send_idempotent(call))
+        """A DELETE, repeated after anything temporary; and whether an earlier attempt may have been done.
+
+        Raises `NothingSent`.
+        """
+        return _left(*await self._repeat(partial(self.send_once, call), self.limits.attempts_max, _may_pass))
 
     async def send_write(self, call: Call, *, in_doubt: bool = False) -> tuple[Outcome, bool]:
         """A POST or PATCH, repeated only under its own key; and whether an earlier attempt may have been done.
@@ -82,7 +89,7 @@ class Exchange:
 
         def again(outcome: Outcome) -> bool:
             if isinstance(outcome, NoAnswer):
-                return not outcome.sent
+                return not outcome.sent and outcome.reason != _FENCED
             # With a job id, Rutter has accepted it: the same key would only replay that job's result.
             if outcome.job_id is not None or call.idempotency_key is None:
                 return False
@@ -96,6 +103,9 @@ class Exchange:
         # The rate limit's wait is outside the deadline: a call that never left must not count as one that may have.
         await self._limiter.acquire()
         async with self._slots:
+            # The last thing before it leaves, since it may have waited here for long.
+            if call.fence is not None and not await call.fence():
+                return NoAnswer(_FENCED, sent=False)
             try:
                 with anyio.fail_after(self.limits.attempt_seconds):
                     return await self._exchange(call)
@@ -104,14 +114,16 @@ class Exchange:
 
     async def _exchange(self, call: Call) -> Outcome:
         response = await self._open(call)
-        return response if isinstance(response, NoAnswer) else await self._read(response)
+        return response if isinstance(response, NoAnswer) else await self._read(response, call)
 
-    async def _read(self, response: httpx.Response) -> Outcome:
+    async def _read(self, response: httpx.Response, call: Call) -> Outcome:
         try:
             body = await _bounded_body(response, self.limits.body_bytes_max)
         finally:
             await close_quietly(response)
-        return body if isinstance(body, NoAnswer) else read_response(response, body)
+        if isinstance(body, NoAnswer):
+            return body
+        return read_response(response, body, self.secrets, hands_over=call.hands_over)
 
     async def open(self, call: Call) -> httpx.Response | Outcome:
         """A read whose body is streamed: the open response when it is a success. The caller closes it."""
@@ -125,14 +137,14 @@ class Exchange:
             if isinstance(response, NoAnswer):
                 outcome = response
                 return response
-            parsed = read_response(response, b"")
+            parsed = read_response(response, b"", self.secrets)
             if parsed.is_success and not parsed.is_html:
                 outcome = response
                 return parsed
-            outcome = await self._read(response)
+            outcome = await self._read(response, call)
             return outcome
 
-        await self._repeat(attempt, self.limits.attempts_max, _may_pass)
+        await self._repeat(attempt, self.limits.attempts_max, _may_be_read)
         return outcome
 
     async def _repeat(
@@ -202,14 +214,19 @@ class Exchange:
             # A TLS context takes tens of milliseconds, so it is not created at start-up.
             inner = self._given or network_transport(connections_max=self.limits.concurrency * 2, proxy=self._proxy)
             self._transport = TokenTransport(inner, self._credentials)
+        asked_at = self.time.steady()
         try:
-            return await self._transport.handle_async_request(self._request(call))
+            response = await self._transport.handle_async_request(self._request(call))
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol):
             return NoAnswer("not_reachable", sent=False)
         except httpx.TimeoutException:
             return NoAnswer("timeout", sent=True)
         except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError, anyio.BrokenResourceError):
             return NoAnswer("cut_off", sent=True)
+        # The date of an answer from a cache is not that of now.
+        if "age" not in response.headers:
+            self.time.note(response.headers.get("date"), asked_at)
+        return response
 
 
 def _checked_base(base_url: str) -> str:
@@ -237,7 +254,8 @@ def _result(state: RetryCallState) -> Outcome:
 def _left(outcome: Outcome, doubt: bool) -> tuple[Outcome, bool]:
     """Raises `NothingSent` where that is known; else what came of it."""
     if isinstance(outcome, NoAnswer) and not outcome.sent and not doubt:
-        raise NothingSent("Rutter could not be reached.")
+        fenced = outcome.reason == _FENCED
+        raise NothingSent("It was not to be sent any more." if fenced else "Rutter could not be reached.")
     return outcome, doubt
 
 
@@ -253,6 +271,18 @@ def _may_pass(outcome: Outcome) -> bool:
     if isinstance(outcome, NoAnswer):
         return outcome.reason in {"not_reachable", "timeout", "cut_off"}
     return outcome.status in STATUSES_RETRIED
+
+
+def _may_be_read(outcome: Outcome) -> bool:
+    """`_may_pass`, or a gateway answered in Rutter's place, which says nothing of the books."""
+    if isinstance(outcome, Response) and outcome.is_html and (outcome.is_success or _is_server_error(outcome)):
+        return True
+    return _may_pass(outcome)
+
+
+def _is_cut(outcome: Outcome) -> bool:
+    """Whether the body was cut or spoilt on its way."""
+    return isinstance(outcome, Response) and outcome.is_success and not is_json(outcome.body)
 
 
 async def _bounded_body(response: httpx.Response, bytes_max: int) -> bytes | NoAnswer:

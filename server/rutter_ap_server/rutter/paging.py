@@ -10,6 +10,7 @@ import msgspec
 
 from rutter_ap_server.rutter import wire
 from rutter_ap_server.rutter.errors import UpstreamNonsense, WalkTooLong
+from rutter_ap_server.rutter.models.base import Record
 from rutter_ap_server.rutter.models.connections import PageConnection
 from rutter_ap_tools.errors import BadInput
 
@@ -48,7 +49,10 @@ class RawPage(Generic[R]):
             return wire.decode(raw, self.kind)
         except wire.NotReadable:
             pass
-        # Leaving one out would make a list of debts look complete when it is not.
+        # Leaving one out would make a list of debts look complete, and failing would hide all the others: whoever
+        # reads the list sets it aside by its `trouble`, and names it.
+        if issubclass(self.kind, Record):
+            return wire.salvage(raw, self.kind)
         raise UpstreamNonsense(f"Rutter sent a {self.kind.__name__} that cannot be read.")
 
     def page(self) -> Page[R]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -10,6 +10,7 @@ import httpx
 
 from rutter_ap_server.rutter.credentials import Secret
 from rutter_ap_server.rutter.error_map import safe_id
+from rutter_ap_server.rutter.known_secrets import KnownSecrets
 
 API_VERSION: Final = "2024-08-31"
 PRODUCTION_URL: Final = "https://production.rutterapi.com/versioned"
@@ -38,9 +39,16 @@ class Limits:
     window_seconds: float = 10.0
 
 
+Fence = Callable[[], Awaitable[bool]]
+"""Asked just before each attempt of a change leaves; False keeps it here, and it counts as never sent."""
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request before it has credentials. `path` starts with a slash and is already quoted (`path_of`)."""
+    """A request before it has credentials. `path` starts with a slash and is already quoted (`path_of`).
+
+    `hands_over` says that Rutter answers with access tokens.
+    """
 
     method: str
     path: str = field(repr=False)
@@ -49,11 +57,13 @@ class Call:
     body: bytes | None = field(default=None, repr=False)
     idempotency_key: str | None = None
     on_object: bool = False
+    fence: Fence | None = field(default=None, repr=False)
+    hands_over: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A response. `body` is untrusted and in no repr."""
+    """A response, without the secrets we know. `body` is untrusted and in no repr."""
 
     status: int
     body: bytes = field(repr=False)
@@ -78,13 +88,16 @@ class NoAnswer:
 Outcome = Response | NoAnswer
 
 
-def read_response(response: httpx.Response, body: bytes) -> Response:
+def read_response(
+    response: httpx.Response, body: bytes, secrets: KnownSecrets, *, hands_over: bool = False
+) -> Response:
     headers = response.headers
     return Response(
         status=response.status_code,
-        body=body,
-        request_id=safe_id(headers.get("x-rutter-request-id")),
-        job_id=safe_id(headers.get("x-rutter-job-id")),
+        body=secrets.without(body, hands_over=hands_over and response.is_success),
+        # A mask is no id.
+        request_id=safe_id(secrets.text(headers.get("x-rutter-request-id", ""))),
+        job_id=safe_id(secrets.text(headers.get("x-rutter-job-id", ""))),
         retry_after_seconds=_retry_after_seconds(headers.get("retry-after")),
         is_html="html" in headers.get("content-type", "").lower(),
     )

@@ -23,7 +23,7 @@ from rutter_ap_server.rutter.models.base import Draft
 from rutter_ap_server.rutter.models.connections import PageConnection
 from rutter_ap_server.rutter.paging import PAGE_OBJECTS_MAX, PAGES_MAX, Page, RawPage, checked_limit, walk
 from rutter_ap_server.rutter.platforms import ignores_filters
-from rutter_ap_server.rutter.request import Call, Response
+from rutter_ap_server.rutter.request import Call, Fence, Response
 
 R = TypeVar("R")
 C = TypeVar("C", bound=Draft)
@@ -62,10 +62,11 @@ class Endpoint(Generic[R]):
 
 @dataclass(frozen=True, slots=True)
 class CompanySession:
-    """The exchange with Rutter and the token of one company."""
+    """The exchange with Rutter and the token of one company; `fence` is asked before each change of its books."""
 
     exchange: Exchange
     token: Secret
+    fence: Fence | None = None
 
     async def read(self, *segments: str, query: Mapping[str, str] | None = None, on_object: bool = False) -> Response:
         """Sends a read. Raises `RutterError` unless it succeeds."""
@@ -73,11 +74,17 @@ class CompanySession:
         return await read(self.exchange, call)
 
     async def read_one(
-        self, kind: type[R], key: str, *segments: str, query: Mapping[str, str] | None = None, on_object: bool = True
+        self,
+        kind: type[R],
+        key: str,
+        *segments: str,
+        query: Mapping[str, str] | None = None,
+        on_object: bool = True,
+        usable: bool = False,
     ) -> R:
-        """Reads the object under a key. Raises `RutterError`."""
+        """Reads the object under a key; `usable` if it may have `trouble`. Raises `RutterError`."""
         response = await self.read(*segments, query=query, on_object=on_object)
-        return read_key(response, key, kind)
+        return read_key(response, key, kind, usable=usable)
 
 
 class Collection(Generic[R]):
@@ -166,7 +173,9 @@ class Reads(Collection[R]):
         if force_fetch:
             query["force_fetch"] = "true"
         endpoint = self.endpoint
-        return await self._session.read_one(endpoint.record, endpoint.one, *self._path(quoted_id(id)), query=query)
+        return await self._session.read_one(
+            endpoint.record, endpoint.one, *self._path(quoted_id(id)), query=query, usable=True
+        )
 
     async def _fetch(
         self, query: Mapping[str, str], cursor: str | None, chosen: Filter | str | None, match: Mapping[str, str] | None

@@ -13,9 +13,10 @@ from contextlib import suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
+import msgspec.structs
 
 from rutter_ap_server.rutter.credentials import Secret
 from rutter_ap_server.rutter.models.base import Draft, Record, decode_exact, is_sane
@@ -124,6 +125,58 @@ def _repaired(raw: bytes | msgspec.Raw, kind: type[T]) -> T:
     raise NotReadable
 
 
+# What stands for a field that must be there and is not, or cannot be read; no amount ever gets one.
+_UNREAD: Final = {"id": "", "currency_code": ""}
+
+
+def decode_usable(raw: bytes | msgspec.Raw, kind: type[T]) -> T:
+    """One object; a `Record` with fields that cannot be read is returned without them, and says so in `trouble`.
+
+    Raises `NotReadable` for anything without an id.
+    """
+    try:
+        return decode(raw, kind)
+    except NotReadable:
+        pass
+    record = salvage(raw, kind) if issubclass(kind, Record) else None
+    if record is None or not record.id:
+        raise NotReadable
+    return record
+
+
+def salvage(raw: bytes | msgspec.Raw, kind: type[T]) -> T:
+    """What can be read of an object that is not as documented, so that one bad record does not hide all the others."""
+    plain: Any = None
+    with suppress(*_UNREADABLE, ValueError):
+        plain = decode_exact(bytes(raw))
+    given = plain if isinstance(plain, dict) else {}
+    fields: dict[str, Any] = {}
+    unread = []
+    hints = _hints(kind)  # type: ignore[arg-type]
+    for field in msgspec.structs.fields(kind):  # type: ignore[arg-type] # every kind of object is a struct
+        name = field.encode_name
+        with suppress(*_UNREADABLE, ValueError, ArithmeticError):
+            if name in given:
+                fields[field.name] = _converted(given[name], hints[name], field.type)
+                continue
+            if not field.required:
+                continue
+        unread.append(name.replace("_", " "))
+        if field.required:
+            fields[field.name] = _UNREAD.get(name, "unknown")
+    record = kind(**fields)
+    words = " and ".join(filter(None, (", ".join(unread[:-1]), *unread[-1:])))
+    record.__dict__.update(raw_json=bytes(raw), unread=f"its {words} cannot be read")
+    return record
+
+
+def _converted(value: Any, hint: Any, exact_hint: Any) -> Any:
+    found = msgspec.convert(_repair(value, hint, NESTING_MAX), exact_hint, dec_hook=_dec_hook)
+    if isinstance(found, Decimal) and not is_sane(found):
+        raise ValueError("not a number that a ledger can hold")
+    return found
+
+
 class Envelope(msgspec.Struct):
     """The outer object of a list. The items are decoded on demand."""
 
@@ -165,6 +218,20 @@ def decode_members(raw: bytes | msgspec.Raw) -> dict[str, msgspec.Raw]:
 
 
 _members = msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def is_json(raw: bytes) -> bool:
+    """Whether the bytes are one whole JSON value, however deep."""
+    try:
+        _any.decode(raw)
+    except RecursionError:
+        return True
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return False
+    return True
+
+
+_any = msgspec.json.Decoder(msgspec.Raw)
 
 # --- repair ------------------------------------------------------------------------------------------------------
 

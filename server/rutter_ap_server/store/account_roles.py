@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import delete, insert, select
 
 from rutter_ap_server.clock import stamp
+from rutter_ap_server.store.changes import Recorded
 from rutter_ap_server.store.schema import links
 
 
@@ -23,7 +24,7 @@ class AccountRole:
 class AccountRoles:
     """Reads and writes inside the caller's transaction."""
 
-    def __init__(self, connection: Connection, now: datetime) -> None:
+    def __init__(self, connection: Recorded, now: datetime) -> None:
         self._connection = connection
         self._now = now
 

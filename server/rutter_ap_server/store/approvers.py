@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Update, insert, select, update
+from sqlalchemy import Row, Update, insert, select, update
 
 from rutter_ap_server.clock import stamp, unstamp
+from rutter_ap_server.store.changes import Recorded
+from rutter_ap_server.store.check import Checks
+from rutter_ap_server.store.errors import Tampered
 from rutter_ap_server.store.schema import approvers
 
 
@@ -36,7 +39,7 @@ class Approver:
 class Approvers:
     """Reads and writes inside the caller's transaction."""
 
-    def __init__(self, connection: Connection, now: datetime) -> None:
+    def __init__(self, connection: Recorded, now: datetime) -> None:
         self._connection = connection
         self._now = now
 
@@ -58,9 +61,17 @@ class Approvers:
         return bool(self._connection.execute(still_active.values(removed_at=stamp(self._now))).rowcount)
 
     def active(self) -> list[Approver]:
-        """Everyone who may release now, by name."""
+        """Everyone who may release now, by name. Raises `Tampered` if any was changed or removed by hand.
+
+        A row that was added by hand is no approver.
+        """
+        found = Checks(self._connection).people()
+        if any(one.what != "added" for one in found):
+            raise Tampered("an approver")
+        forged = {one.key for one in found}
         query = select(approvers).where(approvers.c.removed_at.is_(None))
-        return [_approver(row) for row in self._connection.execute(query.order_by(approvers.c.name, approvers.c.id))]
+        rows = self._connection.execute(query.order_by(approvers.c.name, approvers.c.id))
+        return [_approver(row) for row in rows if row.id not in forged]
 
     def everyone(self) -> list[Approver]:
         """Everyone who may or ever could release, the oldest first."""
@@ -76,8 +87,9 @@ class Approvers:
         self._connection.execute(_update(approver_id).values(**values))
 
     def passcode_accepted(self, approver_id: str) -> None:
-        """Resets the count of wrong passcodes."""
-        self._connection.execute(_update(approver_id).values(failures=0, locked_until=None))
+        """Resets the count of wrong passcodes, if there were any."""
+        counted = (approvers.c.failures != 0) | approvers.c.locked_until.is_not(None)
+        self._connection.execute(_update(approver_id).where(counted).values(failures=0, locked_until=None))
 
 
 def _update(approver_id: str) -> Update:

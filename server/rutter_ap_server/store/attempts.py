@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import insert, select, update
 
 from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store.canonical import canonical
+from rutter_ap_server.store.changes import Recorded
 from rutter_ap_server.store.schema import attempts
 
 
@@ -31,7 +33,7 @@ class Attempt:
 class Attempts:
     """Reads and writes inside the caller's transaction."""
 
-    def __init__(self, connection: Connection, now: datetime) -> None:
+    def __init__(self, connection: Recorded, now: datetime) -> None:
         self._connection = connection
         self._now = now
 
@@ -61,6 +63,14 @@ class Attempts:
             job_id=row.job_id,
             reason=row.reason,
         )
+
+    def claimed(self, upstream_ids: Collection[str], *, except_id: str) -> set[str]:
+        """Which of these ids in the ledger are the outcome of other proposals, or were named for one by Rutter."""
+        if not upstream_ids:
+            return set()
+        c = attempts.c
+        others = select(c.upstream_id).where(c.upstream_id.in_(list(upstream_ids)), c.proposal_id != except_id)
+        return {row.upstream_id for row in self._connection.execute(others)}
 
     def settle(
         self, proposal_id: str, outcome: str, *, upstream_id: str | None, job_id: str | None, reason: str | None

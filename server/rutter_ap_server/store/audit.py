@@ -6,23 +6,27 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, Select, func, insert, literal, null, select, true
 
 from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store.canonical import canonical, digest
+from rutter_ap_server.store.changes import Recorded
 from rutter_ap_server.store.errors import StoreError
 from rutter_ap_server.store.schema import audit
 
 GENESIS = "0" * 64
 PAGE_ENTRIES = 500
+# An entry for rows that were written and that nothing else is to be said of: for comparing, not for reading.
+STORED = "stored"
+_INSERT = insert(audit)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One entry; `body` is canonical JSON."""
+    """One entry; `body` is canonical JSON, and so is `rows`: what was written with it, if anything."""
 
     seq: int
     at: str
@@ -32,10 +36,12 @@ class Entry:
     body: str
     previous: str
     hash: str
+    rows: str | None = None
 
     def computed(self) -> str:
         """The hash this entry should have: over everything else in it, including the previous hash."""
-        return digest([self.seq, self.at, self.kind, self.actor, self.proposal_id, self.body, self.previous])
+        rows = [] if self.rows is None else [self.rows]
+        return digest([self.seq, self.at, self.kind, self.actor, self.proposal_id, self.body, self.previous, *rows])
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +61,15 @@ class Verification:
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """The end of the chain as a transaction found it; `at` is None for an empty one."""
+    """The end of the chain as a transaction found it; `at` is None for an empty one.
+
+    `clock` is what the database's own clock showed then; None where it has none.
+    """
 
     seq: int
     hash: str
     at: datetime | None
+    clock: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,44 +104,43 @@ class Anchor:
 class AuditLog:
     """Appends inside the caller's transaction, so that no state changes without its entry."""
 
-    def __init__(self, connection: Connection, now: datetime, head: Head) -> None:
+    def __init__(self, connection: Recorded, now: datetime, head: Head) -> None:
         self._connection = connection
         self._now = now
         # The caller holds the write lock, so no other writer can move it.
         self._head = head
 
     def append(self, kind: str, *, actor: str, proposal_id: str | None = None, **body: Any) -> None:
-        """Adds an entry; `body` is JSON without floats."""
+        """Adds an entry; `body` is JSON without floats. It takes along what was written of the proposal's rows."""
         head = self._head
-        entry = Entry(head.seq + 1, stamp(self._now), kind, actor, proposal_id, canonical(body), head.hash, "")
+        changes = self._connection.take(proposal_id)
+        rows = canonical(changes) if changes else None
+        entry = Entry(head.seq + 1, stamp(self._now), kind, actor, proposal_id, canonical(body), head.hash, "", rows)
         values = {name: getattr(entry, name) for name in Entry.__slots__} | {"hash": entry.computed()}
-        self._connection.execute(insert(audit), values)
+        self._connection.execute(_INSERT, values)
         self._head = Head(entry.seq, values["hash"], self._now)
+
+    def flush(self) -> None:
+        """Adds entries for the rows that were written and that no entry has taken along yet."""
+        for proposal_id in sorted(self._connection.owners(), key=str):
+            self.append(STORED, actor="store", proposal_id=proposal_id)
 
     def anchor(self) -> Anchor:
         """The end of the chain as it is now."""
         return Anchor(self._head.seq, self._head.hash, stamp(self._now))
 
     def recent(self, limit: int) -> list[Entry]:
-        """The newest entries, newest first."""
-        rows = self._connection.execute(select(audit).order_by(audit.c.seq.desc()).limit(limit))
+        """The newest entries, newest first, without those that only note a row of no proposal."""
+        told = select(audit).where(audit.c.proposal_id.is_not(None) | (audit.c.kind != STORED))
+        rows = self._connection.execute(told.order_by(audit.c.seq.desc()).limit(limit))
         return [Entry(**row._mapping) for row in rows]
 
     def entries(self, proposal_id: str | None = None) -> Iterator[Entry]:
-        """Every entry in order, or those of one proposal."""
-        query = select(audit).order_by(audit.c.seq).limit(PAGE_ENTRIES)
+        """Every entry in order, or those of one proposal that say something to people."""
+        query = select(audit)
         if proposal_id is not None:
-            query = query.where(audit.c.proposal_id == proposal_id)
-        # Page by page, because a database cursor would stay open behind a reader that stops early.
-        last: Entry | None = None
-        while True:
-            page = query if last is None else query.where(audit.c.seq > last.seq)
-            rows = self._connection.execute(page).all()
-            for row in rows:
-                last = Entry(**row._mapping)
-                yield last
-            if len(rows) < PAGE_ENTRIES:
-                return
+            query = query.where(audit.c.proposal_id == proposal_id, audit.c.kind != STORED)
+        return entries_of(self._connection, query)
 
     def verify(self, anchor: Anchor | None = None) -> Verification:
         """Checks the whole chain; with an anchor it also finds a tail that was cut off or rewritten."""
@@ -147,11 +156,29 @@ class AuditLog:
         return Verification(expected_seq - 1, previous)
 
 
+def entries_of(connection: Recorded, query: Select[Any]) -> Iterator[Entry]:
+    """The entries of a query in order, page by page: a database cursor would stay open behind a reader that stops."""
+    page = query = query.order_by(audit.c.seq).limit(PAGE_ENTRIES)
+    while True:
+        rows = connection.execute(page).all()
+        for row in rows:
+            yield Entry(**row._mapping)
+        if len(rows) < PAGE_ENTRIES:
+            return
+        page = query.where(audit.c.seq > rows[-1].seq)
+
+
 def head_of(connection: Connection) -> Head:
-    """The end of the chain."""
-    query = select(audit.c.seq, audit.c.hash, audit.c.at).order_by(audit.c.seq.desc()).limit(1)
-    last = connection.execute(query).first()
-    return Head(last.seq, last.hash, _instant(last.at)) if last else Head(0, GENESIS, None)
+    """The end of the chain, and the time on the database's own clock where it has one, in one round trip."""
+    newest = select(audit.c.seq, audit.c.hash, audit.c.at).order_by(audit.c.seq.desc()).limit(1).subquery()
+    has_clock = connection.dialect.name == "postgresql"
+    clock = (func.clock_timestamp() if has_clock else null()).label("clock")
+    query = select(clock, newest).select_from(select(literal(1)).subquery().outerjoin(newest, true()))
+    found = connection.execute(query).one()
+    clock_now = found.clock.astimezone(UTC) if has_clock else None
+    if found.seq is None:
+        return Head(0, GENESIS, None, clock_now)
+    return Head(found.seq, found.hash, _instant(found.at), clock_now)
 
 
 def _instant(text: str) -> datetime | None:

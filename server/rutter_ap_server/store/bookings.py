@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Column, Connection, String, Table, delete, insert, select
+from sqlalchemy import Column, String, Table, delete, insert, select
 
 from rutter_ap_server.clock import stamp, unstamp
+from rutter_ap_server.store.changes import Recorded
 from rutter_ap_server.store.schema import metadata
 from rutter_ap_tools.money import Money
 
@@ -36,7 +37,7 @@ class Booking:
 class Bookings:
     """Reads and writes inside the caller's transaction. A bill has at most one row: its latest lines count."""
 
-    def __init__(self, connection: Connection, now: datetime) -> None:
+    def __init__(self, connection: Recorded, now: datetime) -> None:
         self._connection = connection
         self._now = now
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import Column, Connection, Index, Row, String, Table, Text, delete, insert, select, update
+from sqlalchemy import Column, Index, Row, String, Table, Text, delete, insert, select, update
 
 from rutter_ap_server.clock import stamp, unstamp
+from rutter_ap_server.store.changes import Recorded
 from rutter_ap_server.store.schema import meta, metadata
 from rutter_ap_tools.text import fold
 
@@ -54,7 +55,7 @@ class SavedConnection:
 class Connections:
     """Reads and writes inside the caller's transaction. A removed connection stays on record without its secrets."""
 
-    def __init__(self, connection: Connection, now: datetime) -> None:
+    def __init__(self, connection: Recorded, now: datetime) -> None:
         self._connection = connection
         self._now = now
 
@@ -96,7 +97,7 @@ class Connections:
                 updated_at=now,
             )
         )
-        self._changed()
+        self.changed()
         return SavedConnection(connection_id, environment, name, None, "pending", self._now, self._now)
 
     def activate(self, connection_id: str, *, name: str, platform: str) -> bool:
@@ -128,10 +129,11 @@ class Connections:
         chosen = (connections.c.id == connection_id) & connections.c.status.in_(list(statuses))
         done = self._connection.execute(update(connections).where(chosen).values(**values))
         if done.rowcount:
-            self._changed()
+            self.changed()
         return bool(done.rowcount)
 
-    def _changed(self) -> None:
+    def changed(self) -> None:
+        """Makes every process look at the connections again."""
         # The caller holds the write lock, so no other writer increments it.
         following = str(self.revision() + 1)
         self._connection.execute(delete(meta).where(meta.c.key == _REVISION_KEY))

@@ -1,19 +1,43 @@
-"""Controls: the emergency stop for all writes, and the version of the policy in force at the last judgement."""
+"""Controls: the emergency stop for all writes, the policy in force, and which processes hold which policy."""
 
 from __future__ import annotations
 
-from datetime import datetime
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import delete, insert, select
 
 from rutter_ap_server.clock import stamp, unstamp
+from rutter_ap_server.store.changes import Recorded
 from rutter_ap_server.store.schema import meta
+
+# Longer than any pause between two signs of life; what a process held that died counts no longer than this.
+HELD_SECONDS = 180
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """The policy in force: where it was read, and whether from a file; None where an earlier release noted it."""
+
+    version: str
+    place: str
+    from_file: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The policy that one process holds, where it reads it, and when it last said so."""
+
+    version: str
+    place: str
+    at: datetime
 
 
 class Controls:
     """Reads and writes inside the caller's transaction."""
 
-    def __init__(self, connection: Connection, now: datetime) -> None:
+    def __init__(self, connection: Recorded, now: datetime) -> None:
         self._connection = connection
         self._now = now
 
@@ -39,13 +63,47 @@ class Controls:
         before = self.last_look()
         self._put("last_look", stamp(max(shown_up_to, before) if before is not None else shown_up_to))
 
-    def policy_version(self) -> str | None:
-        """The version of the policy that the last judgement was made by."""
-        return self._get("policy")
+    def policy_in_force(self) -> InForce | None:
+        """The policy that writes are judged by; None before the first."""
+        version = self._get("policy")
+        if version is None:
+            return None
+        place, from_file = json.loads(self._get("policy_origin") or '["", null]')
+        return InForce(version, place, from_file)
 
-    def set_policy_version(self, version: str) -> None:
-        """Records the version of the policy that a judgement was made by."""
-        self._put("policy", version)
+    def put_policy_in_force(self, policy: InForce) -> None:
+        """Records the policy that writes are judged by from now on."""
+        self._put("policy", policy.version)
+        self._put("policy_origin", json.dumps([policy.place, policy.from_file]))
+
+    def policies_held(self) -> dict[str, Held]:
+        """What each process that is alive holds, by its id."""
+        since = self._now - timedelta(seconds=HELD_SECONDS)
+        rows = json.loads(self._get("policy_held") or "{}")
+        held = {holder: Held(version, place, unstamp(at)) for holder, (version, place, at) in rows.items()}
+        return {holder: one for holder, one in held.items() if one.at > since}
+
+    def hold_policy(self, holder: str, version: str, place: str) -> None:
+        """Records what this process holds, and so every other one that reads the same file."""
+        held = self.policies_held()
+        after = {
+            other: Held(version if one.place == place else one.version, one.place, one.at)
+            for other, one in held.items()
+        }
+        mine = held.get(holder)
+        if mine is None or mine.place != place or self._now - mine.at > timedelta(seconds=HELD_SECONDS / 3):
+            after[holder] = Held(version, place, self._now)
+        self._put_held(held, after)
+
+    def let_policy_go(self, holder: str) -> None:
+        """Records that this process holds no policy."""
+        held = self.policies_held()
+        self._put_held(held, {other: one for other, one in held.items() if other != holder})
+
+    def _put_held(self, before: dict[str, Held], after: dict[str, Held]) -> None:
+        if after != before:
+            rows = {holder: [one.version, one.place, stamp(one.at)] for holder, one in after.items()}
+            self._put("policy_held", json.dumps(rows))
 
     def _get(self, key: str) -> str | None:
         row = self._connection.execute(select(meta.c.value).where(meta.c.key == key)).first()

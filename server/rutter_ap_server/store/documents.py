@@ -10,10 +10,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import Column, Connection, Index, String, Table, Text, and_, or_, select
+from sqlalchemy import Column, Index, String, Table, Text, and_, or_, select
 
 from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store.canonical import digest
+from rutter_ap_server.store.changes import Recorded
 from rutter_ap_server.store.rows import add_once
 from rutter_ap_server.store.schema import metadata
 from rutter_ap_tools.money import Money
@@ -31,9 +32,9 @@ seen_documents = Table(
     Column("number", Text, nullable=False),
     Column("number_key", String(KEY_CHARACTERS_MAX), nullable=False),
     Column("issued", String(10)),
-    Column("total", String(60), nullable=False),
+    Column("total", String(60)),
     Column("net", String(60)),
-    Column("currency", String(3), nullable=False),
+    Column("currency", String(3)),
     Column("at", String(32), nullable=False),
 )
 Index("seen_documents_by_vendor", seen_documents.c.company_id, seen_documents.c.vendor_id, seen_documents.c.number_key)
@@ -52,15 +53,19 @@ Index("vendor_keys_by_key", vendor_keys.c.company_id, vendor_keys.c.key)
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A bill or a credit as it is or was; `kind` is "bill" or "credit", `net` is None if that is not known."""
+    """A bill or a credit as it is or was; `kind` is "bill" or "credit", `net` is None if that is not known.
+
+    `total` is None for one whose amount cannot be used; `trouble` then says why.
+    """
 
     kind: str
     id: str
     vendor_id: str
     number: str
     issued: date | None
-    total: Money
+    total: Money | None
     net: Money | None = None
+    trouble: str = ""
 
     @property
     def number_key(self) -> str:
@@ -79,7 +84,7 @@ class SeenDocument:
 class SeenDocuments:
     """Reads and writes inside the caller's transaction."""
 
-    def __init__(self, connection: Connection, now: datetime) -> None:
+    def __init__(self, connection: Recorded, now: datetime) -> None:
         self._connection = connection
         self._now = now
 
@@ -92,9 +97,9 @@ class SeenDocuments:
             "number": seen.number,
             "number_key": seen.number_key,
             "issued": seen.issued.isoformat() if seen.issued else None,
-            "total": seen.total.text,
+            "total": seen.total.text if seen.total else None,
             "net": seen.net.text if seen.net else None,
-            "currency": seen.total.currency,
+            "currency": seen.total.currency if seen.total else None,
         }
         row = {"company_id": company_id, "fingerprint": digest(values), **values, "at": stamp(self._now)}
         add_once(self._connection, seen_documents, row)
@@ -106,7 +111,7 @@ class SeenDocuments:
         """
         c = seen_documents.c
         alike = [and_(c.number_key == wanted.number_key, c.number_key != "")]
-        if wanted.issued is not None:
+        if wanted.issued is not None and wanted.total is not None:
             first, last = (wanted.issued + timedelta(days=days * sign) for sign in (-1, 1))
             near = or_(c.issued.is_(None), c.issued.between(first.isoformat(), last.isoformat()))
             alike.append(and_(c.currency == wanted.total.currency, near))
@@ -125,7 +130,7 @@ class SeenDocuments:
                     row.vendor_id,
                     row.number,
                     date.fromisoformat(row.issued) if row.issued else None,
-                    Money.of(row.total, row.currency),
+                    Money.of(row.total, row.currency) if row.total is not None else None,
                     Money.of(row.net, row.currency) if row.net else None,
                 ),
                 unstamp(row.at),

@@ -21,10 +21,13 @@ from rutter_ap_server.store.approvers import Approvers
 from rutter_ap_server.store.attempts import Attempts
 from rutter_ap_server.store.audit import AuditLog, Head, head_of
 from rutter_ap_server.store.bookings import Bookings
+from rutter_ap_server.store.changes import Recorded
+from rutter_ap_server.store.check import Checks
 from rutter_ap_server.store.connections import Connections
 from rutter_ap_server.store.controls import Controls
 from rutter_ap_server.store.documents import SeenDocuments
 from rutter_ap_server.store.errors import StoreError
+from rutter_ap_server.store.ledgers import Ledgers
 from rutter_ap_server.store.modes import Mode, begin_as
 from rutter_ap_server.store.observations import Observations
 from rutter_ap_server.store.proposals import Proposals
@@ -44,19 +47,22 @@ class Tx:
 
     def __init__(self, connection: Connection, now: datetime, head: Head) -> None:
         self.now = now
-        self.proposals = Proposals(connection, self.now)
-        self.attempts = Attempts(connection, self.now)
-        self.questions = Questions(connection, self.now)
-        self.spend = Spend(connection, self.now)
-        self.approvers = Approvers(connection, self.now)
-        self.controls = Controls(connection, self.now)
-        self.account_roles = AccountRoles(connection, self.now)
-        self.observations = Observations(connection, self.now)
-        self.bookings = Bookings(connection, self.now)
-        self.documents = SeenDocuments(connection, self.now)
+        recorded = Recorded(connection)
+        self.proposals = Proposals(recorded, self.now)
+        self.attempts = Attempts(recorded, self.now)
+        self.questions = Questions(recorded, self.now)
+        self.spend = Spend(recorded, self.now)
+        self.approvers = Approvers(recorded, self.now)
+        self.controls = Controls(recorded, self.now)
+        self.account_roles = AccountRoles(recorded, self.now)
+        self.observations = Observations(recorded, self.now)
+        self.bookings = Bookings(recorded, self.now)
+        self.documents = SeenDocuments(recorded, self.now)
         self.secrets = Secrets(connection, self.now)
-        self.connections = Connections(connection, self.now)
-        self.audit = AuditLog(connection, self.now, head)
+        self.connections = Connections(recorded, self.now)
+        self.ledgers = Ledgers(recorded, self.now)
+        self.checks = Checks(recorded)
+        self.audit = AuditLog(recorded, self.now, head)
 
 
 class Store:
@@ -110,7 +116,10 @@ class Store:
             try:
                 with begin_as(self._engine.connect(), mode) as connection, connection.begin():
                     head = head_of(connection)
-                    return work(Tx(connection, self._now(head), head))
+                    tx = Tx(connection, self._now(head), head)
+                    done = work(tx)
+                    tx.audit.flush()
+                    return done
             except (SQLAlchemyError, sqlite3.Error) as error:
                 if not (tries_left and _to_try_again(error)):
                     raise StoreError("the store could not be read or written") from None
@@ -119,12 +128,15 @@ class Store:
     def _now(self, head: Head) -> datetime:
         """The clock, or the store's own time where the clock is behind the newest entry of the audit chain.
 
+        The clock is the database's where it has one, because replicas share it: a fast one would empty the windows of
+        all. A clock that was set by hand is taken at its word.
+
         A clock that is set back, or is slow on one replica, would revive expired questions and proposals, and make the
         latest proposal for a request look older than an earlier one. So the store's time never goes back. It does not
         stop either, which would keep leases and questions alive: it continues from the newest entry at the clock's
         pace until the clock has caught up.
         """
-        now = self._clock.now()
+        now = head.clock if head.clock is not None and self._clock.is_machines else self._clock.now()
         if head.at is None or now >= head.at:
             self._ahead = timedelta()
             return now

@@ -16,6 +16,19 @@ class StoreError(OperatorError):
     default_next_step = "Run `rutter-ap doctor`; nothing was sent."
 
 
+class Tampered(StoreError):
+    """Something in the store was changed by anything but this program."""
+
+    code = "store.tampered"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what} in the store is not what the audit chain says it is: it was changed by hand",
+            next_step="Nothing was sent. The operator runs `rutter-ap freeze` and `rutter-ap audit verify`, which says "
+            "what differs, and declines it or restores the store from a backup.",
+        )
+
+
 def from_elsewhere() -> StoreError:
     """The error for a store whose stamp names a revision this program does not know."""
     return StoreError(

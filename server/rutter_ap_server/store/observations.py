@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Column, Connection, Index, Select, String, Table, Text, select, update
+from sqlalchemy import Column, Index, Select, String, Table, Text, select, update
 
 from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store.canonical import canonical
+from rutter_ap_server.store.changes import Recorded
 from rutter_ap_server.store.rows import add_once
 from rutter_ap_server.store.schema import metadata
 
@@ -89,7 +90,7 @@ class Sighting:
 class Observations:
     """Reads and writes inside the caller's transaction. Rows are only added; of one, only times and a source change."""
 
-    def __init__(self, connection: Connection, now: datetime) -> None:
+    def __init__(self, connection: Recorded, now: datetime) -> None:
         self._connection = connection
         self._now = now
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, Update, case, insert, select, update
+from sqlalchemy import Row, Select, String, Update, bindparam, case, insert, select, update
 
 from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store.canonical import canonical, digest
+from rutter_ap_server.store.changes import Recorded, Rows
 from rutter_ap_server.store.schema import approvals, proposals, statements
 from rutter_ap_server.store.states import OPEN_STATES, SENDING_STATES, State
+from rutter_ap_server.store.witness import PROPOSALS, damage
+from rutter_ap_tools.errors import ApError
 from rutter_ap_tools.findings import Finding, Severity
 from rutter_ap_tools.money import Money
 
@@ -36,7 +39,7 @@ class Approval:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A prepared write and its state.
+    """A prepared write and its state. `company_id` is the id of its ledger, which it reaches through `connection_id`.
 
     `sections` are the judged part of its statement, `requires` is what a release must cover, `reason` is the
     assistant's word on why, and `closed_reason` why a person declined it or its preparer withdrew it.
@@ -74,6 +77,15 @@ class Proposal:
     reason: str = ""
     closed_by: str = ""
     closed_reason: str = ""
+    connection_id: str = ""
+
+    # What in the store is not what was proposed: somebody changed it by hand.
+    damaged: tuple[str, ...] = ()
+
+    @property
+    def company_ids(self) -> tuple[str, str]:
+        """The ids a policy may name its company by."""
+        return self.company_id, self.connection_id
 
     @property
     def bound_to(self) -> str:
@@ -81,10 +93,30 @@ class Proposal:
         return digest(sorted(self.requires))
 
 
+# What stands for the values of a row that cannot be read.
+_UNREADABLE: dict[str, Any] = {
+    "fields": {},
+    "verdict": Severity.REFUSE,
+    "findings": (),
+    "money": None,
+    "record": None,
+    **dict.fromkeys(("created_at", "updated_at", "expires_at"), datetime.min.replace(tzinfo=UTC)),
+    "lease_until": None,
+    "requires": frozenset(),
+    "reason": "",
+}
+_BY_ID = PROPOSALS.where(proposals.c.id == bindparam("its_own", type_=String))
+_VALID = (
+    select(approvals)
+    .where(approvals.c.proposal_id == bindparam("its_own", type_=String), approvals.c.voided_at.is_(None))
+    .order_by(approvals.c.id)
+)
+
+
 class Proposals:
     """Reads and writes inside the caller's transaction."""
 
-    def __init__(self, connection: Connection, now: datetime) -> None:
+    def __init__(self, connection: Recorded, now: datetime) -> None:
         self._connection = connection
         self._now = now
 
@@ -94,11 +126,11 @@ class Proposals:
 
     def get(self, proposal_id: str) -> Proposal | None:
         """The proposal with that id."""
-        return self._one(select(proposals).where(proposals.c.id == proposal_id))
+        return self._found(self._connection.execute(_BY_ID, {"its_own": proposal_id}))
 
     def starting_with(self, prefix: str) -> list[Proposal]:
         """The proposals whose id starts with `prefix`: a person types only the first characters."""
-        query = select(proposals).where(proposals.c.id.startswith(prefix, autoescape=True)).limit(5)
+        query = PROPOSALS.where(proposals.c.id.startswith(prefix, autoescape=True)).limit(5)
         return self._many(query)
 
     def open_with_digest(self, company_id: str, digest: str) -> Proposal | None:
@@ -125,7 +157,7 @@ class Proposals:
     def of_company(self, company_id: str, states: Collection[State]) -> list[Proposal]:
         """A company's proposals that are in one of the states."""
         c = proposals.c
-        return self._many(select(proposals).where(c.company_id == company_id, c.state.in_(list(states))))
+        return self._many(PROPOSALS.where(c.company_id == company_id, c.state.in_(list(states))))
 
     def changed_since(
         self, company_id: str, states: Collection[State], since: datetime, tools: Collection[str] = ()
@@ -137,7 +169,7 @@ class Proposals:
 
     def of_run(self, run_id: str) -> list[Proposal]:
         """The payments of a payment run, in no particular order."""
-        return self._many(select(proposals).where(proposals.c.run_id == run_id))
+        return self._many(PROPOSALS.where(proposals.c.run_id == run_id))
 
     def unasked_since(self, since: datetime | None) -> list[Proposal]:
         """All that was written without a release by a person, refused or failed since then: written first, then newest.
@@ -148,14 +180,14 @@ class Proposals:
         released = select(approvals.c.id).where(approvals.c.proposal_id == c.id, approvals.c.voided_at.is_(None))
         of_unasked_run = select(run.c.id).where(run.c.id == c.run_id, run.c.approvals_needed == 0)
         unasked = (c.state == State.POSTED) & ~released.exists() & ~of_unasked_run.exists()
-        query = select(proposals).where(unasked | c.state.in_([State.REFUSED, State.FAILED]))
+        query = PROPOSALS.where(unasked | c.state.in_([State.REFUSED, State.FAILED]))
         if since is not None:
             query = query.where(c.updated_at > stamp(since))
         return self._many(query.order_by(case((c.state == State.POSTED, 0), else_=1), c.updated_at.desc()))
 
     def in_states(self, states: Collection[State], limit: int = 200) -> list[Proposal]:
         """Proposals in those states, newest first."""
-        query = select(proposals).where(proposals.c.state.in_(states)).order_by(proposals.c.created_at.desc())
+        query = PROPOSALS.where(proposals.c.state.in_(states)).order_by(proposals.c.created_at.desc())
         return self._many(query.limit(limit))
 
     def listed(
@@ -175,20 +207,24 @@ class Proposals:
         chosen = c.state.in_(list(states)) & ((c.state != State.HELD) | (c.expires_at > now))
         if State.EXPIRED in states:
             chosen = chosen | ((c.state == State.HELD) & (c.expires_at <= now))
-        query = select(proposals).where(c.company_id == company_id, chosen)
+        query = PROPOSALS.where(c.company_id == company_id, chosen)
         if bill_id:
             query = query.where(c.bill_id == bill_id)
         if after is not None:
             query = query.where((c.created_at < after[0]) | ((c.created_at == after[0]) & (c.id < after[1])))
         return self._many(query.order_by(c.created_at.desc(), c.id.desc()).limit(limit))
 
-    def move(self, proposal_id: str, from_states: Collection[State], to: str, **values: Any) -> bool:
-        """Changes the state if it is one of `from_states`; False when another process was quicker."""
-        done = self._connection.execute(
-            _update(proposal_id)
-            .where(proposals.c.state.in_(from_states))
-            .values(state=to, updated_at=stamp(self._now), **values)
-        )
+    def move(
+        self, proposal_id: str, from_states: Collection[State], to: str, *, held_by: str | None = None, **values: Any
+    ) -> bool:
+        """Changes the state if it is one of `from_states`; False when another process was quicker.
+
+        `held_by` is the owner of the lease that must still be on it.
+        """
+        chosen = _update(proposal_id).where(proposals.c.state.in_(from_states))
+        if held_by is not None:
+            chosen = chosen.where(proposals.c.lease_owner == held_by)
+        done = self._connection.execute(chosen.values(state=to, updated_at=stamp(self._now), **values))
         return bool(done.rowcount)
 
     def update_judgement(
@@ -224,25 +260,31 @@ class Proposals:
         until = stamp(self._now + timedelta(seconds=lease_seconds))
         return self.move(proposal_id, [State.RELEASED], State.DISPATCHING, lease_owner=owner, lease_until=until)
 
-    def renew(self, proposal_id: str, lease_seconds: int) -> None:
-        """Extends the lease of the process that is sending it, if there is one."""
+    def renew(self, proposal_id: str, owner: str, lease_seconds: int) -> bool:
+        """Extends the lease of the process that is sending it; False when it has another owner or none."""
         until = stamp(self._now + timedelta(seconds=lease_seconds))
-        self._connection.execute(
-            _update(proposal_id)
-            .where(proposals.c.state.in_(SENDING_STATES), proposals.c.lease_owner.is_not(None))
-            .values(lease_until=until)
-        )
+        own = _update(proposal_id).where(proposals.c.state.in_(SENDING_STATES), proposals.c.lease_owner == owner)
+        return bool(self._connection.execute(own.values(lease_until=until)).rowcount)
 
-    def take_over(self, proposal_id: str, owner: str, lease_seconds: int) -> bool:
-        """Takes over a proposal to find out its outcome: an unknown one, or one being sent whose lease has expired."""
+    def take_over(self, proposal_id: str, owner: str, lease_seconds: int, gone: str | None = None) -> bool:
+        """Takes over a proposal to find out its outcome: an unknown one, or one being sent whose lease has expired.
+
+        `gone` is an owner whose lease need not expire first, because its process is known to have ended.
+        """
         until = stamp(self._now + timedelta(seconds=lease_seconds))
         free = proposals.c.lease_until.is_(None) | (proposals.c.lease_until < stamp(self._now))
+        if gone is not None:
+            free = free | (proposals.c.lease_owner == gone)
         done = self._connection.execute(
             _update(proposal_id)
             .where(proposals.c.state.in_(SENDING_STATES), free)
             .values(lease_owner=owner, lease_until=until)
         )
         return bool(done.rowcount)
+
+    def drop_lease(self, proposal_id: str) -> None:
+        """Ends the lease of a proposal whose state stays as it is."""
+        self._connection.execute(_update(proposal_id).values(lease_owner=None, lease_until=None))
 
     def approve(
         self,
@@ -273,10 +315,7 @@ class Proposals:
 
     def approvals(self, proposal_id: str) -> tuple[Approval, ...]:
         """The approvals that still count."""
-        c = approvals.c
-        query = select(approvals).where(c.proposal_id == proposal_id, c.voided_at.is_(None)).order_by(c.id)
-        rows = self._connection.execute(query)
-        return tuple(_approval(row) for row in rows)
+        return tuple(_approval(row) for row in self._connection.execute(_VALID, {"its_own": proposal_id}))
 
     def keep_statement(self, proposal_id: str, digest: str, body: str) -> None:
         """Keeps what a person was shown, once."""
@@ -316,7 +355,10 @@ class Proposals:
         return still_valid.values(voided_at=stamp(self._now))
 
     def _one(self, query: Select[Any]) -> Proposal | None:
-        row = self._connection.execute(query).first()
+        return self._found(self._connection.execute(query))
+
+    def _found(self, rows: Rows) -> Proposal | None:
+        row = rows.first()
         return _proposal(row) if row is not None else None
 
     def _many(self, query: Select[Any]) -> list[Proposal]:
@@ -331,11 +373,11 @@ def _approval(row: Row[Any]) -> Approval:
 
 
 def _of_company(company_id: str, states: Collection[State]) -> Select[Any]:
-    return select(proposals).where(proposals.c.company_id == company_id, proposals.c.state.in_(states))
+    return PROPOSALS.where(proposals.c.company_id == company_id, proposals.c.state.in_(states))
 
 
 def _with_digest(company_id: str, digest: str) -> Select[Any]:
-    return select(proposals).where(proposals.c.company_id == company_id, proposals.c.digest == digest)
+    return PROPOSALS.where(proposals.c.company_id == company_id, proposals.c.digest == digest)
 
 
 def _update(proposal_id: str) -> Update:
@@ -378,10 +420,26 @@ def _row(p: Proposal) -> dict[str, Any]:
         "reason": p.reason,
         "closed_by": p.closed_by,
         "closed_reason": p.closed_reason,
+        "connection_id": p.connection_id,
     }
 
 
 def _proposal(row: Row[Any]) -> Proposal:
+    damaged = damage(row)
+    try:
+        found = _as_stored(row)
+    except (ValueError, TypeError, LookupError, ApError):
+        # It must not hide the others of a list.
+        values = dict(row._mapping) | _UNREADABLE
+        found = Proposal(**{name: values[name] for name in Proposal.__slots__ if name in values})
+        damaged = damaged or ("row",)
+    if not damaged:
+        return found
+    words = f"DAMAGED: changed in the store by hand ({', '.join(damaged)}); it cannot be released or sent"
+    return replace(found, summary=words, damaged=damaged)
+
+
+def _as_stored(row: Row[Any]) -> Proposal:
     return Proposal(
         id=row.id,
         digest=row.digest,
@@ -414,4 +472,6 @@ def _proposal(row: Row[Any]) -> Proposal:
         reason=row.reason or "",
         closed_by=row.closed_by or "",
         closed_reason=row.closed_reason or "",
+        # An earlier version knew a ledger by its connection only.
+        connection_id=row.connection_id or row.company_id,
     )

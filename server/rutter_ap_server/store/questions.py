@@ -5,16 +5,17 @@ from __future__ import annotations
 import secrets
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import insert, select, update
 
 from rutter_ap_server.clock import stamp
+from rutter_ap_server.store.changes import Recorded
 from rutter_ap_server.store.schema import questions
 
 
 class Questions:
     """Reads and writes inside the caller's transaction."""
 
-    def __init__(self, connection: Connection, now: datetime) -> None:
+    def __init__(self, connection: Recorded, now: datetime) -> None:
         self._connection = connection
         self._now = now
 

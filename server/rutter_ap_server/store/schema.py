@@ -7,7 +7,7 @@ from sqlalchemy import Column, Enum, ForeignKey, Index, Integer, MetaData, Strin
 from rutter_ap_server.store.states import State
 
 # The newest step in migrations/, kept here too so that opening a store that needs none does not read that folder.
-REVISION = "9"
+REVISION = "12"
 STAMP_KEY = "schema"
 
 metadata = MetaData()
@@ -52,6 +52,7 @@ proposals = Table(
     Column("reason", Text),
     Column("closed_by", String(200)),
     Column("closed_reason", Text),
+    Column("connection_id", String(200)),
 )
 # One open proposal per digest: the database itself refuses a second one.
 Index(
@@ -139,6 +140,7 @@ attempts = Table(
     Column("settled_at", String(32)),
 )
 Index("attempts_by_proposal", attempts.c.proposal_id)
+Index("attempts_by_record", attempts.c.upstream_id)
 
 approvers = Table(
     "approvers",
@@ -173,6 +175,8 @@ audit = Table(
     Column("body", Text, nullable=False),
     Column("previous", String(64), nullable=False),
     Column("hash", String(64), nullable=False),
+    # What was written with it, row by row; empty in entries of earlier versions.
+    Column("rows", Text),
 )
 Index("audit_by_proposal", audit.c.proposal_id)
 

@@ -1,18 +1,25 @@
-"""The spend ledger: reserve, then post or void. Rows are only added, and everything not voided counts."""
+"""The spend ledger: reserve, then post or void. Rows are only added, and everything not voided counts.
+
+An amount counts from the moment money may have been booked until it is known that it was not. While the outcome of a
+payment is open it counts in every window, however old its reservation is, because it may be booked at any moment; once
+it is known to be booked, it counts from when that was known.
+"""
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Context, Decimal, Inexact, InvalidOperation, localcontext
 from itertools import accumulate
+from typing import Any
 
-from sqlalchemy import Connection, exists, insert, select
+from sqlalchemy import ColumnElement, Select, exists, insert, select
 
 from rutter_ap_server.clock import stamp
+from rutter_ap_server.store.changes import Recorded
 from rutter_ap_server.store.schema import proposals, spend
+from rutter_ap_server.store.states import SENDING_STATES
 from rutter_ap_tools.errors import BadInput
 from rutter_ap_tools.money import Money
 
@@ -22,7 +29,7 @@ _EXACT = Context(prec=80, traps=[Inexact])
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """The reservations that were not voided: when, for which vendor and how much, the oldest first."""
+    """What counts: since when, for which vendor and how much, the oldest first; what is open counts since now."""
 
     currency: str
     now: datetime
@@ -49,7 +56,7 @@ class Counted:
 class Spend:
     """Reads and writes inside the caller's transaction, which makes check-then-reserve exact."""
 
-    def __init__(self, connection: Connection, now: datetime) -> None:
+    def __init__(self, connection: Recorded, now: datetime) -> None:
         self._connection = connection
         self._now = now
 
@@ -58,10 +65,14 @@ class Spend:
         self._add(proposal_id, "reserve", company_id, vendor_id, money)
 
     def settle(self, proposal_id: str, kind: str) -> None:
-        """Posts a reservation (the payment is booked) or voids it (it is not), if there is one and it is open."""
+        """Posts a reservation (the payment is booked) or voids it (it is not), if there is one.
+
+        It is voided only while it is open. What was voided and turns out to be booked is posted, and counts again.
+        """
         assert kind in ("post", "void")
         rows = self._connection.execute(select(spend).where(spend.c.proposal_id == proposal_id)).all()
-        if len(rows) == 1:
+        kinds = {row.kind for row in rows}
+        if kinds == {"reserve"} or (kind == "post" and kinds == {"reserve", "void"}):
             row = rows[0]
             self._add(proposal_id, kind, row.company_id, row.vendor_id, Money.of(row.amount, row.currency))
 
@@ -70,92 +81,71 @@ class Spend:
         query = select(spend.c.id).where(spend.c.proposal_id == proposal_id, spend.c.kind == "reserve")
         return self._connection.execute(query).first() is not None
 
-    def spent(self, company_id: str, currency: str, hours: int, vendor_ids: frozenset[str] | None = None) -> Money:
-        """The sum reserved in the last `hours` and not voided: reserved, posted and unknown alike.
+    def spent(
+        self,
+        company_id: str,
+        currency: str,
+        hours: int,
+        vendor_ids: frozenset[str] | None = None,
+        except_id: str | None = None,
+    ) -> Money:
+        """The sum that counts in the last `hours`: open, unknown and posted alike, but for one proposal's own.
 
         Entries from the future count too, so that a clock set back frees nothing.
         """
-        return self.counted(company_id, currency, hours).within(hours, vendor_ids)
+        return self.counted(company_id, currency, hours, except_id).within(hours, vendor_ids)
 
-    def counted(self, company_id: str, currency: str, hours: int) -> Counted:
+    def counted(self, company_id: str, currency: str, hours: int, except_id: str | None = None) -> Counted:
         """Everything that counts in the last `hours`, read once for all the windows within them."""
-        # A void is never older than what it voids, since the store's time does not go back: it is in the same windows.
-        query = (
-            select(spend.c.at, spend.c.vendor_id, spend.c.amount, spend.c.kind, spend.c.proposal_id)
-            .where(
-                spend.c.company_id == company_id,
-                spend.c.currency == currency,
-                spend.c.at >= stamp(self._now - timedelta(hours=hours)),
-                spend.c.kind.in_(["reserve", "void"]),
-            )
-            .order_by(spend.c.at)
-        )
+        since, own = stamp(self._now - timedelta(hours=hours)), _of(company_id, currency)
+        rows = self._connection.execute(select(spend).where(own, spend.c.at >= since).order_by(spend.c.at)).all()
+        # What settles a reservation is never older than it, since the store's time does not go back.
+        settled = {row.proposal_id for row in rows if row.kind != "reserve"}
+        posted = [row for row in rows if row.kind == "post"]
+        waiting = [row for row in rows if row.kind == "reserve" and row.proposal_id not in settled]
+        waiting += self._connection.execute(_sending(own).where(spend.c.at < since)).all()
+        # After all that is posted, even where a clock was set back.
+        last = max([stamp(self._now), *(row.at for row in posted[-1:])])
+        counting = [(row.at, row) for row in posted] + [(max(last, row.at), row) for row in waiting]
         try:
-            rows = self._connection.execute(query).all()
-            voided = {proposal_id for _, _, _, kind, proposal_id in rows if kind == "void"}
             parts = tuple(
-                (at, vendor_id, Decimal(amount))
-                for at, vendor_id, amount, kind, proposal_id in rows
-                if kind == "reserve" and proposal_id not in voided
+                (at, row.vendor_id, Decimal(row.amount)) for at, row in counting if row.proposal_id != except_id
             )
         except InvalidOperation:
             raise BadInput("an amount must be a decimal", code="amount.not_a_number") from None
-        return Counted(currency, self._now, parts)
+        return Counted(currency, self._now, tuple(sorted(parts, key=lambda part: part[0])))
 
     def posted(self, company_id: str, currency: str, hours: int, vendor_ids: frozenset[str] | None = None) -> Money:
         """The part of the sum in a window that is posted in the ledger; the rest is only reserved."""
-        settled = select(spend.c.proposal_id).where(spend.c.kind == "post")
-        query = select(spend.c.amount).where(
-            spend.c.company_id == company_id,
-            spend.c.currency == currency,
-            spend.c.kind == "reserve",
-            spend.c.at >= stamp(self._now - timedelta(hours=hours)),
-            spend.c.proposal_id.in_(settled),
-        )
+        since = stamp(self._now - timedelta(hours=hours))
+        query = select(spend.c.amount).where(_of(company_id, currency), spend.c.kind == "post", spend.c.at >= since)
         if vendor_ids is not None:
             query = query.where(spend.c.vendor_id.in_(sorted(vendor_ids)))
         return Money.total((Money.of(row.amount, currency) for row in self._connection.execute(query)), currency)
 
-    def released(
-        self,
-        company_id: str,
-        currency: str,
-        *,
-        bill_id: str | None = None,
-        vendor_ids: Collection[str] | None = None,
-        hours: int | None = None,
-        except_id: str | None = None,
-    ) -> Money:
-        """The sum reserved and not voided for one bill, or for some vendors, at any time or in the last `hours`."""
-        given_back = spend.alias()
+    def released_for_bill(self, company_id: str, currency: str, bill_id: str, except_id: str | None = None) -> Money:
+        """The sum for one bill, at any time, that is not known to be unbooked."""
         query = select(spend.c.amount).where(
-            spend.c.company_id == company_id,
-            spend.c.currency == currency,
+            _of(company_id, currency),
             spend.c.kind == "reserve",
-            ~exists().where(given_back.c.proposal_id == spend.c.proposal_id, given_back.c.kind == "void"),
+            _is("post") | ~_is("void"),
+            spend.c.proposal_id == proposals.c.id,
+            proposals.c.company_id == company_id,
+            proposals.c.bill_id == bill_id,
+            spend.c.proposal_id != (except_id or ""),
         )
-        if bill_id is not None:
-            of_bill = (proposals.c.company_id == company_id) & (proposals.c.bill_id == bill_id)
-            query = query.where(spend.c.proposal_id == proposals.c.id, of_bill)
-        if vendor_ids is not None:
-            query = query.where(spend.c.vendor_id.in_(sorted(vendor_ids)))
-        if hours is not None:
-            query = query.where(spend.c.at >= stamp(self._now - timedelta(hours=hours)))
-        if except_id is not None:
-            query = query.where(spend.c.proposal_id != except_id)
         with localcontext(_EXACT):
             total = sum((Decimal(row.amount) for row in self._connection.execute(query)), Decimal(0))
         return Money.of(total, currency)
 
     def vendors(self, company_id: str, hours: int) -> list[tuple[str, str]]:
-        """The vendors with a reservation in the last `hours`, by id and by the name they had then."""
-        query = select(spend.c.vendor_id, proposals.c.vendor_name).where(
-            spend.c.company_id == company_id,
-            spend.c.kind == "reserve",
-            spend.c.at >= stamp(self._now - timedelta(hours=hours)),
-            spend.c.proposal_id == proposals.c.id,
+        """The vendors of what counts in the last `hours`, by id and by the name they had then."""
+        since, own = stamp(self._now - timedelta(hours=hours)), spend.c.company_id == company_id
+        lately = select(spend.c.vendor_id, proposals.c.vendor_name).where(
+            own, spend.c.at >= since, spend.c.proposal_id == proposals.c.id
         )
-        return [(row.vendor_id, row.vendor_name or "") for row in self._connection.execute(query.distinct())]
+        named = lately.union(_sending(own).with_only_columns(spend.c.vendor_id, proposals.c.vendor_name))
+        return [(row.vendor_id, row.vendor_name or "") for row in self._connection.execute(named)]
 
     def _add(self, proposal_id: str, kind: str, company_id: str, vendor_id: str, money: Money) -> None:
         values = {
@@ -168,3 +158,19 @@ class Spend:
             "at": stamp(self._now),
         }
         self._connection.execute(insert(spend), values)
+
+
+def _of(company_id: str, currency: str) -> ColumnElement[bool]:
+    return (spend.c.company_id == company_id) & (spend.c.currency == currency)
+
+
+def _sending(own: ColumnElement[bool]) -> Select[Any]:
+    """The reservations of payments that are being sent, or may have been, however old."""
+    query = select(spend).where(own, spend.c.kind == "reserve", spend.c.proposal_id == proposals.c.id)
+    return query.where(proposals.c.state.in_(SENDING_STATES), ~_is("post"), ~_is("void"))
+
+
+def _is(kind: str) -> ColumnElement[bool]:
+    """Whether the reservation of a query was settled so."""
+    settled = spend.alias()
+    return exists().where(settled.c.proposal_id == spend.c.proposal_id, settled.c.kind == kind)

@@ -25,6 +25,8 @@ OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _STEPS = {
     "credentials_rejected": "Compare the credentials and RUTTER_ENVIRONMENT with what Rutter's dashboard shows.",
     "policy.broken": "Correct the file. Until then every write is refused; reads still work.",
+    "policy.gone": "Put the file back, mount its folder, or set RUTTER_AP_POLICY as it was; or run "
+    "`rutter-ap policy reset` to go back to the built-in default. Until then every write is refused.",
     "rutter_unavailable": "Check the network, RUTTER_BASE_URL and Rutter's status page, then try again.",
     "store": "Keep the file: it records what was paid. Restore a backup, or set RUTTER_AP_HOME to another folder.",
 }

@@ -51,14 +51,18 @@ async def connections(installation: Installation) -> list[Check]:
     except TimeoutError:
         return [late]
     found += [
-        Check("connection", "fail", f"{clean(one.name, 60)}: {one.trouble.message}", step_of(one.trouble))
+        Check("connection", "fail", f"{_named(one.name, one.platform)}: {one.trouble.message}", step_of(one.trouble))
         for one in broken
     ]
     return found or [Check("connection", "warn", "no company is connected", "Run `rutter-ap connect`.")]
 
 
+def _named(name: str, platform: str) -> str:
+    return f"{clean(name, 60)} ({clean(platform, 30)})" if platform else clean(name, 60)
+
+
 async def _company(company: Company) -> Check:
-    named = f"{clean(company.name, 60)} ({clean(company.platform, 30)})"
+    named = _named(company.name, company.platform)
     try:
         health = health_of(await company.rutter.status())
     except ApError as error:

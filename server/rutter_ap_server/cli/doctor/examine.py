@@ -30,7 +30,7 @@ from rutter_ap_server.cli.doctor.days import days
 from rutter_ap_server.cli.doctor.keys import keys
 from rutter_ap_server.cli.output import line, print_json
 from rutter_ap_server.clock import unstamp
-from rutter_ap_server.guard.policy import Policy
+from rutter_ap_server.guard.policy import DEFAULT, Policy, read_file
 from rutter_ap_server.settings import SettingsError, make_home, read_settings
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_tools.errors import ApError
@@ -129,7 +129,7 @@ async def _home(installation: Installation) -> Check:
 
 async def _store(installation: Installation) -> Check:
     try:
-        found = await installation.app.store.read(lambda tx: tx.audit.verify())
+        found, tables = await installation.app.store.read(lambda tx: (tx.audit.verify(), tx.checks.everything()))
     except Exception:
         installation.store_is_broken = True
         raise
@@ -140,18 +140,40 @@ async def _store(installation: Installation) -> Check:
             f"the audit chain breaks at entry {found.broken_at}: {found.reason}",
             "Keep the file as it is, run `rutter-ap freeze`, and find out who changed it before anything is paid.",
         )
+    if tables.differences:
+        return Check(
+            "store",
+            "fail",
+            f"{len(tables.differences)} values or rows in the tables are not what the audit chain says",
+            "Run `rutter-ap freeze`; `rutter-ap audit verify` says what differs. Find out who changed it.",
+        )
     entries = "1 entry" if found.entries == 1 else f"{found.entries} entries"
     return Check("store", "ok", f"usable; the audit chain is intact ({entries})")
 
 
 async def _policy(installation: Installation) -> Check:
-    path = installation.settings.policy_file
-    installation.policy = policy = installation.app.policy.read()
+    path, app = installation.settings.policy_file, installation.app
+    others: list[str] = []
+    if installation.store_is_broken:
+        policy = await read_file(path) or Policy()
+    else:
+        others = await app.policy.others()
+        policy = await app.policy.look()
+    installation.policy = policy
+    if others:
+        different = f"{path} has version {policy.version[:8]}, but others count on this store: {'; '.join(others)}"
+        return Check(
+            "policy", "fail", different, "Give every server on the store this file and start it, or stop the others."
+        )
     if not path.exists():
         return Check("policy", "ok", f"no file at {path}: the built-in default is in force")
     detail = f"{path} is in force, version {policy.version[:12]}"
     if mode_of(path) & OTHERS_MAY_WRITE:
         return Check("policy", "warn", f"{detail}; others can write it", f"chmod go-w {path}")
+    unheld = sorted(one for one in policy.currencies.keys() - {DEFAULT} if _all_in_chat(policy, one))
+    if unheld:
+        words = f"{detail}; no payment in {', '.join(unheld)} needs an approver for its amount"
+        return Check("policy", "warn", words, "Set approve_above below single_limit and day_limit.")
     return Check("policy", "ok", detail)
 
 
@@ -161,7 +183,20 @@ async def _clock(installation: Installation) -> Check:
     if newest is not None and unstamp(newest) - now > timedelta(seconds=_CLOCK_SECONDS_BEHIND_MAX):
         behind = f"{now:%Y-%m-%d %H:%M} UTC is before the newest audit entry, {unstamp(newest):%Y-%m-%d %H:%M}"
         return Check("clock", "fail", behind, "Set this machine's clock: limits and expiries depend on it.")
-    return Check("clock", "ok", f"{now:%Y-%m-%d %H:%M} UTC")
+    return await _beside_rutters(installation, f"{now:%Y-%m-%d %H:%M} UTC")
+
+
+async def _beside_rutters(installation: Installation, shown: str) -> Check:
+    """The clocks as the guard holds them against Rutter's; the checks of the connections have asked it."""
+    theirs, now = (await installation.app.companies.client()).time, await installation.read(lambda tx: tx.now)
+    store, ours = theirs.difference(now), theirs.difference(installation.app.clock.now())
+    if store is None or ours is None:
+        return Check("clock", "ok", f"{shown}; Rutter has not told its own time, so it is not held against that")
+    worse = max(store, ours, key=lambda one: max(one.least, -one.most))
+    if worse.is_too_far:
+        words = f"{shown} is {worse}: more than two minutes apart, so every write is refused"
+        return Check("clock", "fail", words, "Set the clock of this machine, and of the database's if it has its own.")
+    return Check("clock", "ok", f"{shown}, {worse}")
 
 
 def _newest(tx: Tx) -> str | None:
@@ -187,13 +222,16 @@ async def _approvers(installation: Installation) -> Check:
     return Check("approvers", "ok", listed)
 
 
+def _all_in_chat(policy: Policy, currency: str) -> bool:
+    """Whether no amount that the limits let pass is above the first tier."""
+    tier, *limits = (policy.limit(currency, name) for name in ("approve_above", "single_limit", "day_limit"))
+    return tier >= min(limits)
+
+
 def _has_second_tier(policy: Policy) -> bool:
     """Whether any payment that is not refused outright needs two people."""
-    tiers = [
-        (policy.limit(currency, "two_approvers_above"), policy.limit(currency, "single_limit"))
-        for currency in policy.currencies
-    ]
-    return any(second is not None and single is not None and second < single for second, single in tiers)
+    named = sorted(policy.currencies.keys() - {DEFAULT})
+    return any(policy.limit(one, "two_approvers_above") < policy.limit(one, "single_limit") for one in named)
 
 
 async def _files(installation: Installation) -> Check:

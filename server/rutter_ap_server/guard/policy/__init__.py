@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from rutter_ap_server.guard.policy.codes import CODES, Code
-from rutter_ap_server.guard.policy.file import PolicyError, PolicyFile, parse_policy
+from rutter_ap_server.guard.policy.currencies import DEFAULT, CurrencyPolicy
+from rutter_ap_server.guard.policy.file import PolicyError, parse_policy, read_file
+from rutter_ap_server.guard.policy.in_force import PolicyFile
 from rutter_ap_server.guard.policy.model import Policy
 from rutter_ap_server.guard.policy.tables import (
     ApproverPolicy,
     Asking,
     CompanyPolicy,
-    CurrencyPolicy,
     ProposalPolicy,
     QuietHours,
     RulePolicy,
@@ -19,6 +20,7 @@ from rutter_ap_server.guard.policy.windows import WINDOWS, Window
 
 __all__ = [
     "CODES",
+    "DEFAULT",
     "WINDOWS",
     "ApproverPolicy",
     "Asking",
@@ -34,4 +36,5 @@ __all__ = [
     "VendorPolicy",
     "Window",
     "parse_policy",
+    "read_file",
 ]

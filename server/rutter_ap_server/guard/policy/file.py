@@ -1,12 +1,14 @@
-"""Reads the policy file: every problem is reported with its line or field, and a broken file is never used."""
+"""Reads a policy file: every problem is reported with its line or field, and a broken file is never used."""
 
 from __future__ import annotations
 
+import os
+import stat
 import tomllib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import anyio.to_thread
 from pydantic import ValidationError
 
 from rutter_ap_server.guard.policy.model import Policy
@@ -21,34 +23,53 @@ class PolicyError(OperatorError):
     default_next_step = "Run `rutter-ap policy check` on the server; it says what to fix. Reads still work."
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyFile:
-    """Where the policy is read from. It is read again for every write, so that a change takes effect at once."""
+_BYTES_MAX = 1024 * 1024
+# A network folder that does not answer must not keep a call waiting for ever.
+_READ_SECONDS_MAX = 10
 
-    path: Path
-    named: bool = False
 
-    def read(self) -> Policy:
-        """The policy in force. Raises `PolicyError` for a file that cannot be used, or was named but does not exist.
+async def read_file(path: Path) -> Policy | None:
+    """The policy in that file, read on a worker thread; None if there is no file, or nothing in it.
 
-        A missing file means the default only if none was named: moving the policy away must not loosen it.
-        """
-        try:
-            text = self.path.read_text(encoding="utf-8")
-        except FileNotFoundError:
-            if self.named:
-                raise PolicyError("RUTTER_AP_POLICY names a file that does not exist") from None
-            return Policy()
-        except (OSError, UnicodeDecodeError):
-            raise PolicyError("the policy file exists but cannot be read") from None
-        return parse_policy(text)
+    Raises `PolicyError` for anything else that is not a policy.
+    """
+    with anyio.move_on_after(_READ_SECONDS_MAX):
+        return await anyio.to_thread.run_sync(_read, path, abandon_on_cancel=True)
+    raise PolicyError("the policy file could not be read in time")
+
+
+def _read(path: Path) -> Policy | None:
+    try:
+        text = _bytes_of(path).decode("utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        raise PolicyError("the policy file exists but cannot be read") from None
+    # A file that lost its content, when a disk was full for example, says no more than one that is gone.
+    return parse_policy(text) if text.strip() else None
+
+
+def _bytes_of(path: Path) -> bytes:
+    """The bytes of a regular file, or of the one a link names; a pipe or a device would wait, or never end."""
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise PolicyError("the policy file exists but is not a regular file")
+    # Whatever has taken its place since is opened without waiting, and looked at again.
+    opened = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    with os.fdopen(opened, "rb") as file:
+        if not stat.S_ISREG(os.fstat(opened).st_mode):
+            raise PolicyError("the policy file exists but is not a regular file")
+        found = file.read(_BYTES_MAX + 1)
+    if len(found) > _BYTES_MAX:
+        raise PolicyError(f"the policy file is larger than {_BYTES_MAX // 1024} KB")
+    return found
 
 
 def parse_policy(text: str) -> Policy:
     """Parses TOML. The error names the line or field, so that its author can find it."""
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
+        # Besides what is not TOML, a number of thousands of digits, and brackets nested as deep.
         raise PolicyError(f"the policy file is not valid TOML: {clean(str(error), 200)}") from None
     try:
         return Policy.model_validate(data)

@@ -8,18 +8,25 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
+from rutter_ap_server.guard.policy.currencies import (
+    DEFAULT,
+    Table,
+    Tables,
+    built_in,
+    fitting,
+    in_digits,
+    of_company,
+    whole,
+)
 from rutter_ap_server.guard.policy.tables import (
     ApproverPolicy,
     Asking,
     Base,
     CompanyPolicy,
-    CurrencyPolicy,
     ProposalPolicy,
     QuietHours,
     RulePolicy,
-    Table,
     VendorPolicy,
-    fitting,
     known_writes,
 )
 from rutter_ap_server.store.canonical import digest
@@ -28,26 +35,16 @@ from rutter_ap_tools.money import Money
 from rutter_ap_tools.names import canonical_name
 from rutter_ap_tools.text import clean
 
-_DEFAULT_CURRENCY = CurrencyPolicy(
-    approve_above="1000",
-    two_approvers_above="25000",
-    single_limit="100000",
-    day_limit="100000",
-    vendor_day_limit="50000",
-)
-
 
 class Policy(Table):
-    """The whole policy. A payment in a currency without its own table always needs a named approver.
+    """The whole policy. `currencies` are whole tables, whatever the file leaves out, and `default` is that of the rest.
 
     `approvers` limits those it lists; once it lists anyone, nobody else may release. The person who prepared a write
     may not release it unless `preparer_may_approve`. Nothing is posted on or before `closing_date`. `tools` says what
     every call of a write requires, if that is not the write's own default.
     """
 
-    currencies: dict[str, CurrencyPolicy] = Field(
-        default_factory=lambda: dict.fromkeys(("AUD", "CAD", "CHF", "EUR", "GBP", "NZD", "USD"), _DEFAULT_CURRENCY)
-    )
+    currencies: Tables = Field(default_factory=built_in)
     tools: dict[str, Base] = Field(default_factory=dict)
     asking: Asking = Asking()
     proposals: ProposalPolicy = ProposalPolicy()
@@ -61,8 +58,8 @@ class Policy(Table):
 
     @field_validator("currencies")
     @classmethod
-    def _amounts_fit(cls, value: dict[str, CurrencyPolicy]) -> dict[str, CurrencyPolicy]:
-        return fitting(value)
+    def _amounts_fit(cls, value: Tables) -> Tables:
+        return whole(fitting(value))
 
     @field_validator("tools", mode="before")
     @classmethod
@@ -89,15 +86,17 @@ class Policy(Table):
         """The hash of the policy; every proposal records it."""
         return digest(self.model_dump(mode="json"))
 
-    def of(self, company_id: str) -> Policy:
-        """The policy as it applies to one company. Its version is not the file's, which is the one that is recorded."""
-        own = self.companies.get(company_id)
-        if own is None:
-            return self
-        changed = {"currencies": self.currencies | own.currencies}
-        closing = own.closing_date or self.closing_date
-        copied = self.model_copy(update={**changed, "closing_date": closing})
-        copied.__dict__.pop("version", None)
+    def of(self, *company_ids: str) -> Policy:
+        """The policy as it applies to one company. Its version is not the file's, which is the one that is recorded.
+
+        A ledger that was connected more than once may have a table for each: where both speak, the last id counts.
+        """
+        copied = self
+        for own in (self.companies[one] for one in dict.fromkeys(company_ids) if one in self.companies):
+            tables = of_company(copied.currencies, own.currencies)
+            closing = own.closing_date or copied.closing_date
+            copied = copied.model_copy(update={"currencies": tables, "closing_date": closing})
+            copied.__dict__.pop("version", None)
         return copied
 
     def closed(self, up_to: date | None) -> Policy:
@@ -111,11 +110,10 @@ class Policy(Table):
         word = self.tools.get(tool)
         return Severity[word.upper()] if word is not None else None
 
-    def limit(self, currency: str, name: str) -> Money | None:
-        """One of a currency's amounts, or None if the currency has no table or the table no such limit."""
-        table = self.currencies.get(currency)
-        text = getattr(table, name) if table else None
-        return Money.parse(text, currency) if text is not None else None
+    def limit(self, currency: str, name: str) -> Money:
+        """One of a currency's amounts. Every currency has each of them, if need be the default's."""
+        table = self.currencies.get(currency) or in_digits(self.currencies[DEFAULT], currency)
+        return Money.parse(getattr(table, name), currency)
 
     def document_required_above(self, currency: str) -> Money | None:
         """The amount above which a bill needs an attached document before it is paid, if any."""

@@ -6,14 +6,15 @@ from datetime import date, datetime, time
 from fractions import Fraction
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import AfterValidator, Field, StringConstraints, field_validator
 from pydantic_core import PydanticCustomError
 
 from rutter_ap_server.guard.policy.codes import CODES
+from rutter_ap_server.guard.policy.currencies import CurrencyPolicy, Table, amount_of, fitting
 from rutter_ap_tools.catalogue import CATALOGUE
 from rutter_ap_tools.errors import BadInput
 from rutter_ap_tools.findings import Severity
-from rutter_ap_tools.money import Money, exponent_of
+from rutter_ap_tools.money import Money
 from rutter_ap_tools.text import clean, fold
 from rutter_ap_tools.wire import WriteArguments
 
@@ -43,31 +44,6 @@ def known_writes(value: Any) -> Any:
     return value
 
 
-class Table(BaseModel):
-    """The base of all tables."""
-
-    # An unknown field may be a misspelled limit, so it is an error and never ignored.
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class CurrencyPolicy(Table):
-    """Tiers and limits for payments in one currency, as decimal strings in that currency.
-
-    Above `approve_above` a named approver must release, above `two_approvers_above` two different ones. `single_limit`
-    limits one payment; `day_limit`, `week_limit` and `month_limit` limit the company's payments in any 24 hours, 7 days
-    and 30 days; `vendor_day_limit` and `vendor_month_limit` those to one vendor. An omitted limit does not apply.
-    """
-
-    approve_above: str
-    two_approvers_above: str
-    single_limit: str
-    day_limit: str
-    vendor_day_limit: str
-    week_limit: str | None = None
-    month_limit: str | None = None
-    vendor_month_limit: str | None = None
-
-
 class Asking(Table):
     """Asking a person in the chat.
 
@@ -76,7 +52,7 @@ class Asking(Table):
     """
 
     timeout_seconds: int = Field(default=120, ge=1, le=3600)
-    valid_seconds: int = Field(default=600, ge=1, le=86400)
+    valid_seconds: int = Field(default=600, ge=1, le=3600)
     type_amount_above: dict[str, str] = Field(default_factory=dict)
 
     @field_validator("type_amount_above")
@@ -95,12 +71,13 @@ class Asking(Table):
 class ProposalPolicy(Table):
     """How long a held proposal waits, how long a no counts, and how long a posted payment does for detecting repeats.
 
-    `repeat_days` of 0 is not at all. While a no counts, whatever would bring about the same needs an approver.
+    While a no counts, whatever would bring about the same needs an approver. None of them can be nothing, because a
+    repeat and a no are never to be passed over.
     """
 
     expire_hours: int = Field(default=72, ge=1, le=24 * 90)
     declined_hours: int = Field(default=72, ge=1, le=24 * 90)
-    repeat_days: int = Field(default=30, ge=0, le=366)
+    repeat_days: int = Field(default=30, ge=1, le=366)
 
 
 class RulePolicy(Table):
@@ -120,7 +97,7 @@ class RulePolicy(Table):
     # One day, because whoever wrote the date may be where it is already tomorrow.
     future_days: int = Field(default=1, ge=0, le=366)
     untrusted_days: int = Field(default=30, ge=1, le=366)
-    tier_vendor_hours: int = Field(default=24, ge=0, le=24 * 31)
+    tier_vendor_hours: int = Field(default=24, ge=1, le=24 * 31)
     document_required_above: dict[str, str] = Field(default_factory=dict)
     severity: dict[str, Setting] = Field(default_factory=dict)
 
@@ -174,6 +151,14 @@ class VendorPolicy(Table):
     blocked: list[str] = Field(default_factory=list)
     trusted: list[str] = Field(default_factory=list)
 
+    @field_validator("blocked", "trusted")
+    @classmethod
+    def _names_somebody(cls, value: list[str]) -> list[str]:
+        # A name of nothing but spaces and marks matches nobody, so whoever is meant would not be blocked.
+        if not all(fold(name) for name in value):
+            raise ValueError("vendors: one of the names is empty")
+        return value
+
     def is_blocked(self, vendor_id: str | None, name: str | None) -> bool:
         """Whether the policy names this vendor as blocked."""
         return _named_in(self.blocked, vendor_id, name)
@@ -226,7 +211,7 @@ class ApproverPolicy(Table):
 
 
 class CompanyPolicy(Table):
-    """Settings for one company, by its Rutter id: whole currency tables, and its closing date."""
+    """Settings for one company, by its Rutter id: currency tables that go before the file's, and its closing date."""
 
     currencies: dict[str, CurrencyPolicy] = Field(default_factory=dict)
     closing_date: date | None = None
@@ -235,28 +220,6 @@ class CompanyPolicy(Table):
     @classmethod
     def _amounts_fit(cls, value: dict[str, CurrencyPolicy]) -> dict[str, CurrencyPolicy]:
         return fitting(value)
-
-
-def amount_of(text: str, currency: str) -> Money:
-    """An amount in the policy. Raises a `ValueError` that names the currency, as pydantic requires."""
-    try:
-        exponent_of(currency)
-        return Money.parse(text, currency)
-    except BadInput as error:
-        raise ValueError(f"{clean(currency, 10)}: {error.message}") from None
-
-
-def fitting(value: dict[str, CurrencyPolicy]) -> dict[str, CurrencyPolicy]:
-    """The tables, after checking that each amount is valid in its currency. Raises `ValueError`."""
-    for code, table in value.items():
-        amounts = {
-            name: amount_of(text, code)
-            for name, text in table.model_dump().items()
-            if text is not None or name in ("approve_above", "two_approvers_above")
-        }
-        if amounts["two_approvers_above"] < amounts["approve_above"]:
-            raise ValueError(f"{code}: two_approvers_above is below approve_above")
-    return value
 
 
 def _named_in(names: list[str], vendor_id: str | None, name: str | None) -> bool:

@@ -21,6 +21,7 @@ from rutter_ap_server.guard.released_sums import FOR_THIS_BILL
 from rutter_ap_server.guard.shared_rules import quiet_hours, vendor_changed, vendor_unverified
 from rutter_ap_server.guard.store_facts import StoreFacts
 from rutter_ap_server.guard.writes.base import Facts, ability_of
+from rutter_ap_server.guard.writes.create_bill import earlier_bill
 from rutter_ap_server.guard.writes.parties import (
     AccountFact,
     BillFact,
@@ -32,7 +33,7 @@ from rutter_ap_server.guard.writes.parties import (
 from rutter_ap_server.guard.writes.pay_bill_facts import files_on, line_sums, paid_amount
 from rutter_ap_server.guard.writes.pay_bill_rules import FileOnBill, OtherBill, PaymentFacts
 from rutter_ap_server.guard.writes.registry import write_named
-from rutter_ap_server.reads.amounts import LedgerDataError
+from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
 from rutter_ap_server.rutter.models.accounts import Account
 from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.rutter.models.payments import BillPayment
@@ -148,12 +149,12 @@ async def backtest(company: Company, policy: Policy, days: int) -> Backtest:
         on = payment.transaction_date.date() if payment.transaction_date else None
         total = paid_amount(payment)
         shares = _shares(payment, books)
-        if on is None or total is None or shares is None:
+        vendor = books.vendors.get(payment.vendor_id or "")
+        if on is None or total is None or shares is None or (vendor is not None and vendor.trouble):
             left_out.append(payment.id)
             continue
         if on >= since:
             findings = await _judged(payment, total, shares, on, books, past)
-            vendor = books.vendors.get(payment.vendor_id or "")
             name = vendor_fact(vendor).name if vendor else None
             judged.append(PastPayment(payment.id, on, payment.vendor_id, name, total, findings))
         past.add(payment.vendor_id or "", on, [(bill.id, share) for bill, share in shares])
@@ -173,7 +174,7 @@ def _shares(payment: BillPayment, books: _Books) -> list[tuple[BillFact, Money]]
         if bill is None or bill.currency_code != payment.currency_code:
             return None
         try:
-            shares.append((bill_fact(bill), Money.of(link.allocated_amount, bill.currency_code)))
+            shares.append((bill_fact(bill), ledger_money(link.allocated_amount, bill.currency_code, "share")))
         except LedgerDataError:
             return None
     return shares or None
@@ -198,7 +199,8 @@ async def _of_share(
     vendor = books.vendors.get(vendor_id or "")
     prepared = prepare(
         tool="pay_bill",
-        company_id=books.company.id,
+        company_id=books.company.ledger_id,
+        connection_id=books.company.id,
         fields={"bill_id": bill.id, "date": on.isoformat()},
         summary="",
         money=share,
@@ -234,14 +236,15 @@ async def _of_share(
         closed_up_to=None,
     )
     broken = []
-    company = books.policy.of(prepared.company_id)
+    company = books.policy.of(prepared.company_id, prepared.connection_id)
     for window in WINDOWS:
         limit = company.limit(share.currency, window.limit)
         spent = past.spent(share, on, window.hours, (vendor_id or "") if window.per_vendor else None)
-        if limit is not None and spent + share > limit:
+        if spent + share > limit:
             broken.append((window.code, f"{share} would have exceeded the limit of {limit} for {window.words}"))
     stored = StoreFacts(
         frozen_by=None,
+        other_policies=(),
         in_flight=(),
         repeats=(),
         sightings=(),
@@ -260,7 +263,7 @@ async def _of_share(
 
 async def _files(books: _Books, bill: BillFact, share: Money) -> tuple[FileOnBill, ...] | None:
     """The files on a bill, read only where the policy requires one: there may be thousands of payments."""
-    above = books.policy.of(books.company.id).document_required_above(share.currency)
+    above = books.policy.of(books.company.ledger_id, books.company.id).document_required_above(share.currency)
     return await files_on(books.company, bill.id) if above is not None and share > above else None
 
 
@@ -274,7 +277,7 @@ def _as_of(bill: BillFact, share: Money, past: _Past) -> BillFact:
 
 def _account(books: _Books, payment: BillPayment, share: Money) -> AccountFact:
     account = books.accounts.get(payment.account_id or "")
-    if account is not None:
+    if account is not None and not account.trouble:
         return account_fact(account)
     # The policy does not depend on the account: if it is missing or unknown, a suitable one is assumed.
     return AccountFact(payment.account_id or "", "", "bank", "active", share.currency)
@@ -291,4 +294,4 @@ def _others(books: _Books, bill: Bill) -> tuple[OtherBill, ...]:
         and other.status not in ("void", "rejected")
         and number_key(other.document_number) == number
     ]
-    return tuple(OtherBill(o.id, o.status, bill_fact(o).total) for o in sorted(alike, key=lambda one: one.id))
+    return tuple(OtherBill(o.id, o.status, earlier_bill(o).total) for o in sorted(alike, key=lambda one: one.id))

@@ -67,7 +67,7 @@ def _proposal(p: Proposal) -> dict[str, Any]:
         "state": p.state,
         "tool": p.tool,
         "summary": p.summary,
-        "company": {"id": p.company_id, "name": p.company_name},
+        "company": {"id": p.connection_id, "name": p.company_name},
         "environment": p.environment,
         "intent": p.fields,
         "digest": p.digest,

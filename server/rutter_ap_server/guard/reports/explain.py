@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rutter_ap_server.companies.company import Company
@@ -23,21 +23,19 @@ from rutter_ap_tools.wire import MoneyShape, WriteArguments
 
 @dataclass(frozen=True, slots=True)
 class WindowState:
-    """One rolling window now: `spent` is posted, `reserved` is in progress or unknown; no `limit` means unlimited.
+    """One rolling window now: `spent` is posted, `reserved` is in progress or unknown.
 
     `left` is the amount left before the write being explained.
     """
 
     window: Window
-    limit: Money | None
+    limit: Money
     spent: Money
     reserved: Money
 
     @property
-    def left(self) -> Money | None:
+    def left(self) -> Money:
         """The largest further payment the limit allows; never negative."""
-        if self.limit is None:
-            return None
         used = self.spent + self.reserved
         return self.limit - used if self.limit > used else Money.zero(self.limit.currency)
 
@@ -74,7 +72,7 @@ def shown_policy(policy: Policy, *, exclude_none: bool) -> dict[str, Any]:
 async def explain_request(store: Store, policy: Policy, request: WriteArguments, company: Company) -> Explanation:
     """Explains a write that has not been proposed. Raises an `ApError` if it cannot be judged at all."""
     write = write_for(request)
-    prepared = await write.prepare(request, company, linked_accounts(store, company.id))
+    prepared = await write.prepare(request, company, linked_accounts(store, company.ledger_id))
     return await _explain(store, policy, write, prepared, company, except_id=None)
 
 
@@ -100,6 +98,9 @@ async def _explain(
         # A proposal with a reservation is already counted in the windows, and would otherwise exceed them by itself.
         counted = except_id is not None and tx.spend.is_reserved(except_id)
         judgement = assess(tx, write, prepared, facts, policy, except_id=except_id, with_limits=not counted)
+        # Nothing is noted of the policy read here, so what servers hold may be what they read before it was changed.
+        found = tuple(one for one in judgement.findings if one.code != "policy.differs")
+        judgement = replace(judgement, findings=found)
         counts = isinstance(write, Write) and write.counts_against_limits
         states = window_states(tx, prepared, policy) if counts else ()
         return Explanation(prepared, judgement, states)
@@ -108,10 +109,10 @@ async def _explain(
 
 
 def window_states(tx: Tx, prepared: PreparedWrite, policy: Policy) -> tuple[WindowState, ...]:
-    """The state of every rolling limit for a payment like this one, including unlimited windows."""
+    """The state of every rolling limit for a payment like this one."""
     if prepared.money is None or prepared.vendor_id is None:
         return ()
-    company, currency = policy.of(prepared.company_id), prepared.money.currency
+    company, currency = policy.of(prepared.company_id, prepared.connection_id), prepared.money.currency
     states = []
     payee = payee_of(tx, prepared)
     for window in WINDOWS:
@@ -124,5 +125,5 @@ def window_states(tx: Tx, prepared: PreparedWrite, policy: Policy) -> tuple[Wind
 
 def _limit_json(state: WindowState) -> dict[str, Any]:
     shapes = {"limit": state.limit, "spent": state.spent, "reserved": state.reserved, "left": state.left}
-    amounts = {name: MoneyShape.of(money).model_dump() if money is not None else None for name, money in shapes.items()}
+    amounts = {name: MoneyShape.of(money).model_dump() for name, money in shapes.items()}
     return {"name": state.window.limit, "hours": state.window.hours, "per_vendor": state.window.per_vendor, **amounts}

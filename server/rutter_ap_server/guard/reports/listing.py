@@ -7,7 +7,7 @@ import json
 
 from rutter_ap_server.clock import stamp
 from rutter_ap_server.companies.company import Company
-from rutter_ap_server.guard.policy import WINDOWS, Policy, PolicyError, PolicyFile
+from rutter_ap_server.guard.policy import DEFAULT, WINDOWS, Policy, PolicyError, PolicyFile
 from rutter_ap_server.guard.released_sums import payee_ids
 from rutter_ap_server.store.canonical import digest
 from rutter_ap_server.store.engine import Store, Tx
@@ -20,21 +20,21 @@ from rutter_ap_tools.text import clean
 from rutter_ap_tools.wire import MoneyShape, Named
 
 _PAYING = ("pay_bill", "propose_payment_run")
-NO_LIMITS = "The policy file is broken, so every write is blocked and the limits are not known."
+NO_LIMITS = "The policy file cannot be used, so every write is blocked and the limits are not known."
 
 
 async def list_proposals(store: Store, policy: PolicyFile, company: Company, query: ListProposals) -> ProposalList:
     """The `list_proposals` tool. Raises `BadInput` for another query's cursor."""
-    company_id = company.id
+    company_id = company.ledger_id
     states = _states(query.state)
     question = digest(["proposals", company_id, query.state, query.bill_id])[:16]
     after = _resume(query.cursor, question)
-    rules = policy_or_none(policy)
+    rules = await policy_or_none(policy)
 
     def look(tx: Tx) -> tuple[list[Proposal], list[int], list[LimitLeft]]:
         found = tx.proposals.listed(company_id, states, bill_id=query.bill_id, after=after, limit=query.limit + 1)
         counts = [len(tx.proposals.approvals(p.id)) if p.approvals_needed else 0 for p in found[: query.limit]]
-        return found, counts, limits_left(tx, rules, company_id) if rules else []
+        return found, counts, limits_left(tx, rules, (company_id, company.id)) if rules else []
 
     found, counts, limits = await store.read(look)
     shown = found[: query.limit]
@@ -50,34 +50,33 @@ async def list_proposals(store: Store, policy: PolicyFile, company: Company, que
 
 async def limits_for(store: Store, policy: PolicyFile, proposal: Proposal) -> list[LimitLeft]:
     """What is left of the limits that a held payment counts against; empty for other writes."""
-    rules = policy_or_none(policy)
+    rules = await policy_or_none(policy)
     money, vendor_id = proposal.money, proposal.vendor_id
     if proposal.state != State.HELD or proposal.tool not in _PAYING or rules is None or money is None:
         return []
-    company_id, name = proposal.company_id, proposal.vendor_name
-    return await store.read(
-        lambda tx: limits_left(
-            tx, rules, company_id, money.currency, payee_ids(tx, company_id, vendor_id, name) or None
-        )
-    )
+
+    def look(tx: Tx) -> list[LimitLeft]:
+        payee = payee_ids(tx, proposal.company_id, vendor_id, proposal.vendor_name)
+        return limits_left(tx, rules, proposal.company_ids, money.currency, payee or None)
+
+    return await store.read(look)
 
 
 def limits_left(
-    tx: Tx, policy: Policy, company_id: str, currency: str = "", vendor_ids: frozenset[str] | None = None
+    tx: Tx, policy: Policy, ids: tuple[str, str], currency: str = "", vendor_ids: frozenset[str] | None = None
 ) -> list[LimitLeft]:
-    """What is left of each rolling limit the policy sets, in one currency or in all of them.
+    """What is left of each rolling limit, in one currency or in all that the policy names.
 
-    Windows that count payments to one vendor are included only if a vendor is given.
+    Windows that count payments to one vendor are included only if a vendor is given. `ids` are the ledger's and
+    its connection's.
     """
-    company = policy.of(company_id)
+    company = policy.of(*ids)
     windows = [window for window in WINDOWS if vendor_ids is not None or not window.per_vendor]
     found = []
-    for code in [currency] if currency else sorted(company.currencies):
-        limits = [(window, limit) for window in windows if (limit := company.limit(code, window.limit)) is not None]
-        if not limits:
-            continue
-        counted = tx.spend.counted(company_id, code, max(window.hours for window, _ in limits))
-        for window, limit in limits:
+    for code in [currency] if currency else sorted(company.currencies.keys() - {DEFAULT}):
+        counted = tx.spend.counted(ids[0], code, max(window.hours for window in windows))
+        for window in windows:
+            limit = company.limit(code, window.limit)
             spent = counted.within(window.hours, vendor_ids if window.per_vendor else None)
             left = limit - spent if limit > spent else Money.zero(code)
             found.append(
@@ -86,10 +85,10 @@ def limits_left(
     return found
 
 
-def policy_or_none(policy: PolicyFile) -> Policy | None:
-    """The policy in force; None for a broken file, which stops every write but hides nothing."""
+async def policy_or_none(policy: PolicyFile) -> Policy | None:
+    """The policy in force; None for one that cannot be used, which stops every write but hides nothing."""
     try:
-        return policy.read()
+        return await policy.look()
     except PolicyError:
         return None
 

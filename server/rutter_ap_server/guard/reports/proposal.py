@@ -12,6 +12,7 @@ from rutter_ap_server.guard.reports.listing import limits_for, policy_or_none
 from rutter_ap_server.guard.statement import statement_of
 from rutter_ap_server.guard.views import Views, lines_of
 from rutter_ap_server.store.engine import Store, Tx
+from rutter_ap_server.store.errors import Tampered
 from rutter_ap_server.store.proposals import Approval, Proposal
 from rutter_ap_server.store.states import IN_FLIGHT_STATES, State
 from rutter_ap_tools.errors import Ambiguous, ApError, NotFound
@@ -30,18 +31,25 @@ async def get_proposal(
 ) -> ProposalAnswer:
     """The `get_proposal` tool. Raises `NotFound` or `Ambiguous`, as `find_proposal` does."""
     proposal = await find_proposal(store, query.proposal_id)
+    if proposal.damaged:
+        raise Tampered(f"proposal {proposal.id}")
     if proposal.state in IN_FLIGHT_STATES:
         try:
-            proposal = await recovery.resolve(proposal, await companies.get(proposal.company_id))
+            proposal = await recovery.resolve(proposal, await companies.of_ledger(proposal.company_id))
         except ApError:
             # What is known is still worth showing when Rutter cannot be reached.
             proposal = await find_proposal(store, proposal.id)
     return await full_answer(proposal, store=store, policy=policy, views=views)
 
 
+async def known_proposal(query: GetProposal, store: Store, policy: PolicyFile, views: Views) -> ProposalAnswer:
+    """The same without finding out anything. Raises `NotFound` or `Ambiguous`."""
+    return await full_answer(await find_proposal(store, query.proposal_id), store=store, policy=policy, views=views)
+
+
 async def full_answer(proposal: Proposal, *, store: Store, policy: PolicyFile, views: Views) -> ProposalAnswer:
     """A proposal with its statement as of now, for an assistant and a terminal alike."""
-    rules = policy_or_none(policy)
+    rules = await policy_or_none(policy)
 
     def look(tx: Tx) -> tuple[tuple[Approval, ...], Statement]:
         return tx.proposals.approvals(proposal.id), statement_of(tx, proposal, rules)

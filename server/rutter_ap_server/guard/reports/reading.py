@@ -30,7 +30,7 @@ async def get_bill(store: Store, company: Company, query: GetBill) -> BillDetail
         *((f"a line of {name}", line.description) for line in found.lines),
     ]
     try:
-        await remember_texts(store, company.id, [(where, text) for where, text in texts if text])
+        await remember_texts(store, company.ledger_id, [(where, text) for where, text in texts if text])
         return await _with_proposals(store, company, found)
     except ApError:
         return found
@@ -38,7 +38,7 @@ async def get_bill(store: Store, company: Company, query: GetBill) -> BillDetail
 
 async def _with_proposals(store: Store, company: Company, found: BillDetail) -> BillDetail:
     def read(tx: Tx) -> tuple[tuple[Proposal, ...], datetime]:
-        return tuple(tx.proposals.of_bill(company.id, found.bill.id, OPEN_STATES)), tx.now
+        return tuple(tx.proposals.of_bill(company.ledger_id, found.bill.id, OPEN_STATES)), tx.now
 
     proposals, now = await store.read(read)
     waiting = [
@@ -58,5 +58,5 @@ async def read_attachment(store: Store, company: Company, query: ReadAttachment)
     """The text of a bill's document, compared with the bill."""
     found = await attachments.read_attachment(company, query)
     with suppress(ApError):
-        await remember_texts(store, company.id, [(f"the file {quote(found.file_name, 60)}", found.text or "")])
+        await remember_texts(store, company.ledger_id, [(f"the file {quote(found.file_name, 60)}", found.text or "")])
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -30,6 +31,8 @@ from rutter_ap_server.guard.writes.parties import (
     NAME_CHARACTERS_MAX,
     PAYABLE,
     BillFact,
+    Contents,
+    bill_contents,
     bill_fact,
     bill_texts,
     bill_words,
@@ -46,7 +49,7 @@ from rutter_ap_server.guard.writes.wording import (
     pairs,
     plain,
 )
-from rutter_ap_server.reads.amounts import ledger_money
+from rutter_ap_server.reads.amounts import is_amount, ledger_money, require_usable
 from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.rutter.models.credits import BillCreditApplicationCreate, BillCreditMemo
 from rutter_ap_server.rutter.models.payments import AllocationDraft
@@ -198,7 +201,8 @@ class ApplyCreditWrite(Write[CreditFacts]):
             money = min(remaining, due)
         return prepare(
             tool=self.tool,
-            company_id=company.id,
+            company_id=company.ledger_id,
+            connection_id=company.id,
             fields={
                 "credit_id": credit.id,
                 "bill_id": bill.id,
@@ -231,6 +235,10 @@ class ApplyCreditWrite(Write[CreditFacts]):
                 "amount": str(prepared.money),
             },
             before={"applied": f"{_applied(raw, credit.id):f}"},
+            contents={
+                Touched("bill", bill.id): bill_contents(raw),
+                Touched("credit", credit.id): Contents(frozenset(one.id for one in credit.linked_bills if one.id)),
+            },
             vendor=None,
             texts=bill_texts(raw),
             arguments=() if prepared.money in usual else (amount_argument(_money(prepared)),),
@@ -268,14 +276,19 @@ class ApplyCreditWrite(Write[CreditFacts]):
         """Applies the credit."""
         return await company.rutter.bill_credit_applications.apply(draft, idempotency_key=key, again=again)
 
-    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
+    def leaves(self, prepared: PreparedWrite, record_id: str) -> Mapping[Touched, str]:
+        """The credit on the bill, and the bill on the credit."""
+        bill_id, credit_id = prepared.fields["bill_id"], prepared.fields["credit_id"]
+        return {Touched("bill", bill_id): credit_id, Touched("credit", credit_id): bill_id}
+
+    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> tuple[Record, ...]:
         """The amount of this credit applied to the bill grew by exactly this amount."""
         bill = await company.rutter.bills.get(prepared.fields["bill_id"])
         applied = _applied(bill, prepared.fields["credit_id"])
-        if applied - Decimal(before["applied"]) != _money(prepared).amount:
-            return None
+        if not is_amount(applied - Decimal(before["applied"]), _money(prepared)):
+            return ()
         due = ledger_money(bill.amount_due, bill.currency_code, "balance due")
-        return Record(
+        applied_now = Record(
             kind="bill_credit_application",
             id=prepared.fields["credit_id"],
             bill_id=bill.id,
@@ -283,6 +296,7 @@ class ApplyCreditWrite(Write[CreditFacts]):
             bill_due=MoneyShape.of(due),
             bill_status=bill.status,
         )
+        return (applied_now,)
 
     async def _read(self, company: Company, credit_id: str, bill_id: str) -> tuple[BillCreditMemo, Bill]:
         return await company.rutter.bill_credit_memos.get(credit_id), await company.rutter.bills.get(bill_id)
@@ -293,6 +307,7 @@ def _credit_words(credit: BillCreditMemo) -> str:
 
 
 def _remaining(credit: BillCreditMemo, bill: Bill) -> Money:
+    require_usable(credit)
     # Some platforms do not show a credit's currency. Only then the bill's is assumed; the platform itself rejects an
     # application across currencies.
     return ledger_money(credit.remaining_amount, credit.currency_code or bill.currency_code, "remaining credit")

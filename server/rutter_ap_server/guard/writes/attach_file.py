@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +31,8 @@ from rutter_ap_server.guard.writes.base import (
     refuse,
 )
 from rutter_ap_server.guard.writes.create_bill import earlier_bill
-from rutter_ap_server.guard.writes.parties import BillFact, bill_fact, bill_texts, bill_words
+from rutter_ap_server.guard.writes.parties import BillFact, Contents, bill_fact, bill_texts, bill_words
+from rutter_ap_server.guard.writes.readback import Sent, differences, with_differences
 from rutter_ap_server.guard.writes.wording import (
     Description,
     Fields,
@@ -109,8 +110,8 @@ class AttachFileWrite(Write[AttachmentFacts]):
     rules: tuple[Rule[AttachmentFacts], ...] = (bill_void, document_mismatch, document_unreadable)
 
     def touches(self, prepared: PreparedWrite) -> frozenset[Touched]:
-        """Nothing: an attached file does not affect how other writes are judged."""
-        return frozenset()
+        """The bill's files, but not the bill: a file does not affect how its payments are judged."""
+        return frozenset({Touched("files_of_bill", prepared.fields["bill_id"])})
 
     def dates(self, prepared: PreparedWrite, seen: AttachmentFacts) -> Dates:
         """None: it posts nothing, and bills are often entered under the date they arrived."""
@@ -135,7 +136,8 @@ class AttachFileWrite(Write[AttachmentFacts]):
         text = text_hash(read.pages)
         return prepare(
             tool=self.tool,
-            company_id=company.id,
+            company_id=company.ledger_id,
+            connection_id=company.id,
             fields={
                 "bill_id": bill.id,
                 "path": str(document.path),
@@ -159,6 +161,7 @@ class AttachFileWrite(Write[AttachmentFacts]):
             seen=AttachmentFacts(bill, file.pages, file.trouble, vendor),
             binding={"bill": bill.id, "sha256": prepared.fields["sha256"]},
             before={"attachments": sorted(a.id for a in attached)},
+            contents={Touched("files_of_bill", bill.id): Contents(frozenset(one.id for one in attached))},
             vendor=None,
             texts=(
                 *bill_texts(raw),
@@ -203,18 +206,23 @@ class AttachFileWrite(Write[AttachmentFacts]):
 
     async def read_back(
         self, prepared: PreparedWrite, company: Company, sent: Any, before: dict[str, Any]
-    ) -> Record | None:
+    ) -> tuple[Record, ...]:
         """Posted means that it is in the bill's list of files."""
         attached = await company.rutter.attachments.list(prepared.fields["bill_id"])
-        return _record([a for a in attached if a.id == sent.id], prepared)
+        return tuple(_record(one, prepared) for one in attached if one.id == sent.id)
 
-    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
-        """A single new file with that name on the bill."""
+    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> tuple[Record, ...]:
+        """Every new file with that name on the bill."""
         attached = await company.rutter.attachments.list(prepared.fields["bill_id"])
-        fresh = [
-            a for a in attached if a.id not in before["attachments"] and a.file_name == prepared.fields["file_name"]
-        ]
-        return _record(fresh, prepared)
+        return tuple(
+            _record(one, prepared)
+            for one in attached
+            if one.id not in before["attachments"] and _name(one, prepared).is_shown
+        )
+
+    def leaves(self, prepared: PreparedWrite, record_id: str) -> Mapping[Touched, str]:
+        """The file, among the bill's."""
+        return {Touched("files_of_bill", prepared.fields["bill_id"]): record_id}
 
     def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
         """Remembers which bill the file belongs to."""
@@ -234,13 +242,16 @@ async def _vendor(company: Company, vendor_id: str | None) -> str:
     return clean(vendor_name(vendor)) if vendor else ""
 
 
-def _record(found: Sequence[Attachment], prepared: PreparedWrite) -> Record | None:
-    if len(found) != 1:
-        return None
-    return Record(
+def _record(found: Attachment, prepared: PreparedWrite) -> Record:
+    record = Record(
         kind="attachment",
-        id=found[0].id,
+        id=found.id,
         bill_id=prepared.fields["bill_id"],
         file_name=prepared.fields["file_name"],
         sha256=prepared.fields["sha256"],
     )
+    return with_differences(record, differences([_name(found, prepared)]))
+
+
+def _name(attached: Attachment, prepared: PreparedWrite) -> Sent:
+    return Sent("file name", prepared.fields["file_name"], attached.file_name, "file")

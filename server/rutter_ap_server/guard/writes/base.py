@@ -9,8 +9,8 @@ cannot be instantiated, so the server does not start.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import Enum
 from typing import Any, Generic, Literal, TypeVar
@@ -20,8 +20,9 @@ from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.untrusted import Argument
 from rutter_ap_server.guard.writes.compared import Compared
-from rutter_ap_server.guard.writes.parties import VendorFact
+from rutter_ap_server.guard.writes.parties import Contents, VendorFact
 from rutter_ap_server.guard.writes.wording import Description
+from rutter_ap_server.reads.history import History
 from rutter_ap_server.rutter.abilities import Support, abilities_of
 from rutter_ap_server.rutter.outcomes import Unknown, WriteOutcome
 from rutter_ap_server.store.documents import Document
@@ -51,12 +52,31 @@ class Repeats(Enum):
     NOT_LOOKED_FOR = "nothing"
 
 
+TouchedKind = Literal[
+    "bill",
+    "credit",
+    "payment",
+    "vendor",
+    "files_of_bill",
+    "bills_of_vendor",
+    "credits_of_vendor",
+    "vendors",
+    "accounts",
+]
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Touched:
-    """Something only one write at a time may touch. `id` is Rutter's id; for a list it is the vendor's, or empty."""
+    """Something only one write at a time may touch. A list is named by its vendor's id, the vendors by a name."""
 
-    kind: Literal["bill", "credit", "payment", "bills_of_vendor", "credits_of_vendor", "vendors"]
+    kind: TouchedKind
     id: str
+
+
+def contents_of(kind: TouchedKind, ids: Iterable[str], history: History[Any]) -> dict[Touched, Contents]:
+    """What the documents of these vendors show of themselves: nothing unless all of them were read."""
+    shown = Contents(frozenset(one.id for one in history.records))
+    return {Touched(kind, vendor_id): shown for vendor_id in ids} if history.whole else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +153,7 @@ class Gathered(Generic[F]):
     phrase for its place, and `arguments` are values the assistant chose that such text may have suggested. `names` are
     the names of the records it refers to, by id, as they are shown to people. `remembers` are documents as the ledger
     shows them now, to be known later, and `compared` is the one that must not be in the books twice, if there is one.
+    `contents` is what the ledger showed of the things it touches, to be held against what this store wrote there.
     """
 
     seen: F
@@ -144,6 +165,7 @@ class Gathered(Generic[F]):
     names: Mapping[str, str]
     remembers: tuple[Document, ...] = ()
     compared: Compared | None = None
+    contents: Mapping[Touched, Contents] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,13 +174,20 @@ class Facts(Gathered[F]):
 
     `today` is the company's date and `now` the current time. `ability` is the first need the platform is not documented
     to support, or else the write's first need; None for a write that needs nothing from it. `closed_up_to` is the last
-    closed day according to the ledger itself, None if it does not say.
+    closed day according to the ledger itself, None if it does not say. `behind` names what this store wrote and the
+    ledger does not show yet. `clock_trouble` says what is wrong with the store's time when it is held against Rutter's.
     """
 
     now: datetime
     today: date
     ability: Ability | None
     closed_up_to: date | None
+    behind: tuple[str, ...] = ()
+    clock_trouble: Callable[[datetime], str | None] = lambda now: None
+
+    def saying(self, behind: tuple[str, ...]) -> Facts[F]:
+        """The same facts, known to be behind."""
+        return replace(self, behind=behind)
 
 
 class Preparable(ABC):
@@ -237,14 +266,29 @@ class Write(Preparable, Generic[F]):
         """
 
     @abstractmethod
-    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
-        """Looks in the ledger for the outcome of a lost attempt; None if there is none."""
+    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> tuple[Record, ...]:
+        """Looks in the ledger for the outcome of a lost attempt: every record that may be it.
+
+        Whether one of them is another proposal's outcome is not asked here.
+        """
 
     async def read_back(
         self, prepared: PreparedWrite, company: Company, sent: Any, before: dict[str, Any]
-    ) -> Record | None:
-        """The record as the ledger now shows it, or None if it does not show it (yet)."""
+    ) -> tuple[Record, ...]:
+        """The record Rutter said it wrote, as the ledger now shows it; empty if it does not show it (yet).
+
+        After it come other new records that look the same, where the ledger shows any.
+        """
         return await self.find(prepared, company, before)
+
+    async def named(
+        self, prepared: PreparedWrite, company: Company, record_id: str, before: dict[str, Any]
+    ) -> Record | None:
+        """The record a person says is the outcome, if the ledger shows it and it can be; None if it cannot.
+
+        A write that creates something overrides this, to be settled with a record that `find` would not recognise.
+        """
+        return next((one for one in await self.find(prepared, company, before) if one.id == record_id), None)
 
     async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
         """The outcome of a job Rutter named. Unknown unless a write overrides this: its job then names no record."""
@@ -252,6 +296,14 @@ class Write(Preparable, Generic[F]):
 
     def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
         """Updates our store once it is posted, in the settling transaction."""
+
+    def leaves(self, prepared: PreparedWrite, record_id: str) -> Mapping[Touched, str]:
+        """Once it is posted: what must be seen in each thing it touched, by id. Nothing unless it adds a record."""
+        return {}
+
+    def takes_back(self, prepared: PreparedWrite) -> frozenset[str]:
+        """The ids of what others left and is not seen any more once it is posted."""
+        return frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,15 +14,16 @@ from rutter_ap_tools.money import Money
 class Compared:
     """The document, what it comes to, and the others of its vendor and of the vendor's twins.
 
-    `others` are those that the ledger shows now. `unread` says in words why some of them may be missing, empty if none
-    is. `by_amount` is False where only the number says that two are one.
+    `others` are those that the ledger shows now. `doubt` says in words why not all were read, empty if they were, and
+    `sure` whether those that may be this one were. `by_amount` is False where only the number says that two are one.
     """
 
     document: Document
     sums: ExpectedSums
     total: Money | None
     others: tuple[Document, ...]
-    unread: str = ""
+    doubt: str = ""
+    sure: bool = True
     by_amount: bool = True
 
     def is_same_number(self, other: Document) -> bool:

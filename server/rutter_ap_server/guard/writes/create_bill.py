@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
@@ -20,10 +21,12 @@ from rutter_ap_server.guard.writes.base import (
     Repeats,
     Touched,
     Write,
+    contents_of,
 )
 from rutter_ap_server.guard.writes.create_bill_rules import RULES, BillFacts
 from rutter_ap_server.guard.writes.duplicates import compared_with, remember_entered
 from rutter_ap_server.guard.writes.parties import NAME_CHARACTERS_MAX, account_fact, midnight, read_payee
+from rutter_ap_server.guard.writes.readback import Difference, Sent, differences, same_day, with_differences
 from rutter_ap_server.guard.writes.sums import (
     Shown,
     difference_from_released,
@@ -52,13 +55,14 @@ from rutter_ap_server.guard.writes.wording import (
     payee_words,
     plain,
 )
-from rutter_ap_server.reads.amounts import ledger_money
-from rutter_ap_server.reads.history import BillsLike, bills_like
+from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money, require_usable
+from rutter_ap_server.reads.history import History, bills_to_compare
 from rutter_ap_server.rutter.models.base import given
 from rutter_ap_server.rutter.models.bills import (
     Bill,
     BillCreate,
     BillCreateExtras,
+    BillLine,
     BillLineDraft,
     LineItemDraft,
     RefDraft,
@@ -134,7 +138,8 @@ class CreateBillWrite(Write[BillFacts]):
         number = f" {clean(request.document_number, NAME_CHARACTERS_MAX)}" if request.document_number else ""
         return prepare(
             tool=self.tool,
-            company_id=company.id,
+            company_id=company.ledger_id,
+            connection_id=company.id,
             fields=fields,
             summary=f"Create bill{number} for {sums_words(sums, total)} from {name}, issued {request.issue_date}",
             defaulted=("expected",),
@@ -149,14 +154,16 @@ class CreateBillWrite(Write[BillFacts]):
         named = {line["account"] for line in prepared.fields["lines"] if line["account"]}
         accounts = [account_fact(await company.rutter.accounts.get(account_id)) for account_id in sorted(named)]
         fields = prepared.fields
-        read = await _bills_like(prepared, company, (vendor.id, *vendor.twins))
-        earlier = tuple(earlier_bill(bill) for bill in read.bills if bill.status not in ("void", "rejected"))
+        vendor_ids = (vendor.id, *vendor.twins)
+        history = await _others(company, prepared, vendor_ids)
+        earlier = tuple(earlier_bill(bill) for bill in history.records if bill.status not in ("void", "rejected"))
         owed_on = fields["accounts_payable_account"]
         payable = account_fact(await company.rutter.accounts.get(owed_on)) if owed_on else None
         inclusive = fields.get("tax_inclusive", False)
         sums, rates = await read_sums(fields["lines"], fields["currency"], company, inclusive=inclusive)
+        seen = BillFacts(vendor, tuple(accounts), earlier, payable, sums, rates, history.doubt, history.sure)
         return Gathered(
-            seen=BillFacts(vendor, tuple(accounts), earlier, payable, sums, rates, read.unread),
+            seen=seen,
             binding={
                 "vendor": vendor.binding,
                 "accounts": [a.binding for a in (*accounts, *((payable,) if payable else ()))],
@@ -166,11 +173,12 @@ class CreateBillWrite(Write[BillFacts]):
                 "alike": alike_ids(earlier, sums, total_of(prepared), [fields["document_number"]]),
             },
             before={"bills": sorted(bill.id for bill in earlier)},
+            contents=contents_of("bills_of_vendor", vendor_ids, history),
             vendor=vendor,
             texts=_texts(prepared),
             arguments=(),
             names=await _names(prepared, company),
-            compared=compared_with(prepared, "bill", earlier, sums),
+            compared=compared_with(prepared, seen),
         )
 
     def describe(self, prepared: PreparedWrite, facts: Facts[BillFacts]) -> Description:
@@ -197,7 +205,7 @@ class CreateBillWrite(Write[BillFacts]):
         ]
         return Description(
             fields=(pairs("Bill to create", rows), lines_table("Its lines", lines, currency, facts.names)),
-            known=(("Bills of this vendor in the ledger", facts.seen.unread or str(len(facts.seen.earlier))),),
+            known=(("Bills of this vendor in the ledger", facts.seen.doubt or str(len(facts.seen.earlier))),),
             follows=(("Money", "Creating a bill pays nothing; it will be due."),),
         )
 
@@ -227,29 +235,36 @@ class CreateBillWrite(Write[BillFacts]):
 
     async def read_back(
         self, prepared: PreparedWrite, company: Company, sent: Any, before: dict[str, Any]
-    ) -> Record | None:
+    ) -> tuple[Record, ...]:
         """Posted means that the ledger shows the bill, with this vendor and currency; its amount is compared then."""
         bill = await company.rutter.bills.get(sent.id)
         if bill.vendor_id != prepared.vendor_id or bill.currency_code != prepared.fields["currency"]:
-            return None
-        return bill_record(bill, prepared)
+            return ()
+        return (_created(bill, prepared),)
 
-    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
-        """A single new bill of this vendor with this number and issue date, at an amount that tax can explain."""
-        assert prepared.vendor_id is not None
-        wanted = normal_number(prepared.fields["document_number"])
-        read = await _bills_like(prepared, company, (prepared.vendor_id,))
-        fresh = [
-            bill
-            for bill in read.bills
+    async def named(
+        self, prepared: PreparedWrite, company: Company, record_id: str, before: dict[str, Any]
+    ) -> Record | None:
+        """A bill of this vendor and currency that did not exist before."""
+        found = await self.read_back(prepared, company, await company.rutter.bills.get(record_id), before)
+        return found[0] if found and record_id not in before["bills"] else None
+
+    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> tuple[Record, ...]:
+        """Every new bill of this vendor with this number and issue date, at an amount that tax can explain."""
+        wanted = prepared.fields["document_number"]
+        return tuple(
+            _created(bill, prepared)
+            for bill in (await _others(company, prepared, [prepared.fields["vendor_id"]])).records
             if bill.id not in before["bills"]
-            and normal_number(bill.document_number) == wanted
-            and bill.issue_date is not None
-            and bill.issue_date.date() == date.fromisoformat(prepared.fields["issue_date"])
+            and is_number(wanted, bill.document_number)
+            and same_day(bill.issue_date, prepared.fields["issue_date"], in_any_zone=False)
             and bill.currency_code == prepared.fields["currency"]
             and _may_be(bill, prepared)
-        ]
-        return bill_record(fresh[0], prepared) if len(fresh) == 1 and not read.unread else None
+        )
+
+    def leaves(self, prepared: PreparedWrite, record_id: str) -> Mapping[Touched, str]:
+        """The bill, among its vendor's."""
+        return {Touched("bills_of_vendor", prepared.fields["vendor_id"]): record_id}
 
     async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
         """The outcome of Rutter's job."""
@@ -258,7 +273,7 @@ class CreateBillWrite(Write[BillFacts]):
     def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
         """Remembers the bill, and what it was released for."""
         remember_booking(tx, prepared, record)
-        remember_entered(tx, prepared, record, "bill")
+        remember_entered(tx, prepared, record)
 
 
 async def prepared_line(
@@ -333,37 +348,82 @@ def line_draft(line: dict[str, Any]) -> BillLineDraft:
     )
 
 
-async def _bills_like(prepared: PreparedWrite, company: Company, vendor_ids: tuple[str, ...]) -> BillsLike:
-    fields = prepared.fields
-    return await bills_like(company, vendor_ids, [fields["document_number"]], date.fromisoformat(fields["issue_date"]))
-
-
 def earlier_bill(bill: Bill) -> Document:
     """A vendor's bill in the ledger, to compare a new or a changed one with, or to remember."""
-    shown = shown_of(bill)
+    shown, trouble = None, ""
+    try:
+        shown = shown_of(bill)
+    except LedgerDataError as error:
+        trouble = error.message
     return Document(
         kind="bill",
         id=bill.id,
         vendor_id=bill.vendor_id or "",
         number=bill.document_number or "",
+        total=shown.total if shown else None,
         issued=bill.issue_date.date() if bill.issue_date else None,
-        total=shown.total,
-        net=shown.net,
+        net=shown.net if shown else None,
+        trouble=trouble,
     )
 
 
 def shown_of(bill: Bill) -> Shown:
     """The amounts of a bill in the ledger. Raises `LedgerDataError` when its total cannot be used."""
+    require_usable(bill)
     total = ledger_money(bill.total_amount, bill.currency_code, "bill total")
     return shown_amounts(total, bill.sub_total, bill.tax_amount, bill.line_items)
 
 
 def _may_be(bill: Bill, prepared: PreparedWrite) -> bool:
     """Whether a new bill can be the one that was sent. Under its own number, it can be: tax adds any amount to it."""
-    shown = shown_of(bill)
+    try:
+        shown = shown_of(bill)
+    except LedgerDataError:
+        return False
     lines = sum((Decimal(line["amount"]) for line in prepared.fields["lines"]), Decimal(0))
     named = bool(normal_number(prepared.fields["document_number"]))
     return may_be_booked_as(prepared, shown) or (named and shown.total.amount >= lines)
+
+
+async def _others(company: Company, prepared: PreparedWrite, vendor_ids: Sequence[str]) -> History[Bill]:
+    """The bills of these vendors that may be the new one, before it was written and afterwards."""
+    fields = prepared.fields
+    day = date.fromisoformat(fields["issue_date"])
+    return await bills_to_compare(company, vendor_ids, [fields["document_number"]], day)
+
+
+def is_number(sent: str, shown: str | None) -> bool:
+    """Whether the ledger shows that document number, in any spelling, or as much of it as platforms keep."""
+    return normal_number(sent) == normal_number(shown) or Sent("number", sent, shown, "number").is_shown
+
+
+def _created(bill: Bill, prepared: PreparedWrite) -> Record:
+    """What the ledger made of a new bill."""
+    fields = prepared.fields
+    found = differences(
+        (
+            Sent("number", fields["document_number"], bill.document_number, "number"),
+            Sent("memo", fields.get("memo", ""), bill.memo),
+            *described(fields["lines"], bill.line_items),
+        )
+    )
+    for name, shown in (("issue", bill.issue_date), ("due", bill.due_date)):
+        day = fields.get(f"{name}_date")
+        if day and not same_day(shown, day, in_any_zone=True):
+            found.append(Difference(f"its {name} date is {shown.date() if shown else 'not shown'}, not {day}", False))
+    return with_differences(bill_record(bill, prepared), found)
+
+
+def described(lines: Sequence[Mapping[str, Any]], shown: Sequence[BillLine]) -> list[Sent]:
+    """The descriptions of lines that were sent, if the ledger shows as many lines."""
+    if len(lines) != len(shown):
+        return []
+    pairs_of = enumerate(zip(lines, shown, strict=True), start=1)
+    return [
+        Sent(f"description of line {number}", line["description"], one.description)
+        for number, (line, one) in pairs_of
+        if line.get("description")
+    ]
 
 
 def bill_record(bill: Bill, prepared: PreparedWrite) -> Record:

@@ -13,7 +13,7 @@ from rutter_ap_server.guard.writes.document_rules import (
     currency_mismatch,
     vendor_archived,
 )
-from rutter_ap_server.guard.writes.duplicates import amount_repeated, compared_with, number_repeated
+from rutter_ap_server.guard.writes.duplicates import amount_repeated, compared_with, number_repeated, others_unusable
 from rutter_ap_server.guard.writes.parties import AccountFact, VendorFact
 from rutter_ap_server.guard.writes.sums import ExpectedSums, TaxFact
 from rutter_ap_server.guard.writes.sums_rules import (
@@ -28,7 +28,7 @@ from rutter_ap_tools.findings import Finding
 
 @dataclass(frozen=True, slots=True)
 class BillFacts:
-    """What the ledger shows about a new bill; `unread` says why bills of its vendor may be missing, if some may."""
+    """What the ledger shows about a new bill; `doubt` says why not all bills of its vendor were read, if so."""
 
     vendor: VendorFact
     accounts: tuple[AccountFact, ...]
@@ -36,17 +36,23 @@ class BillFacts:
     payable_account: AccountFact | None
     sums: ExpectedSums | None = None
     rates: tuple[TaxFact, ...] = ()
-    unread: str = ""
+    doubt: str = ""
+    sure: bool = True
 
 
 def bill_duplicate(prepared: PreparedWrite, facts: BillFacts, policy: Policy) -> Finding | Unchecked | None:
     """A vendor does not use the same number for two bills."""
-    return number_repeated(compared_with(prepared, "bill", facts.earlier, facts.sums))
+    return number_repeated(compared_with(prepared, facts))
 
 
 def bill_similar(prepared: PreparedWrite, facts: BillFacts, policy: Policy) -> Finding | None:
     """The same vendor and amount with nearly the same date is often one bill entered twice."""
-    return amount_repeated(compared_with(prepared, "bill", facts.earlier, facts.sums, facts.unread), policy)
+    return amount_repeated(compared_with(prepared, facts), policy)
+
+
+def bill_unusable(prepared: PreparedWrite, facts: BillFacts, policy: Policy) -> Finding | Unchecked | None:
+    """A bill of this vendor that cannot be used may be the same bill."""
+    return others_unusable(compared_with(prepared, facts), policy)
 
 
 def account_not_payable(prepared: PreparedWrite, facts: BillFacts, policy: Policy) -> Finding | None:
@@ -71,6 +77,7 @@ RULES: tuple[Rule[BillFacts], ...] = (
     total_unchecked,
     bill_duplicate,
     bill_similar,
+    bill_unusable,
     currency_mismatch,
     vendor_archived,
     account_not_for_expenses,

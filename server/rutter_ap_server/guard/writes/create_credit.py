@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -23,8 +24,9 @@ from rutter_ap_server.guard.writes.base import (
     Touched,
     Unchecked,
     Write,
+    contents_of,
 )
-from rutter_ap_server.guard.writes.create_bill import prepared_line
+from rutter_ap_server.guard.writes.create_bill import described, is_number, prepared_line
 from rutter_ap_server.guard.writes.document_rules import (
     account_not_for_expenses,
     amount_not_positive,
@@ -35,6 +37,7 @@ from rutter_ap_server.guard.writes.duplicates import (
     amount_repeated,
     compared_with,
     number_repeated,
+    others_unusable,
     remember_entered,
 )
 from rutter_ap_server.guard.writes.parties import (
@@ -45,6 +48,7 @@ from rutter_ap_server.guard.writes.parties import (
     midnight,
     read_payee,
 )
+from rutter_ap_server.guard.writes.readback import Sent, differences, same_day, with_differences
 from rutter_ap_server.guard.writes.sums import (
     ExpectedSums,
     Shown,
@@ -79,9 +83,8 @@ from rutter_ap_server.guard.writes.wording import (
     payee_words,
     plain,
 )
-from rutter_ap_server.reads.amounts import ledger_money
-from rutter_ap_server.reads.history import HISTORY_PAGES_MAX
-from rutter_ap_server.rutter.filters import equal
+from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money, require_usable
+from rutter_ap_server.reads.history import History, credits_to_compare
 from rutter_ap_server.rutter.models.base import given
 from rutter_ap_server.rutter.models.credits import (
     BillCreditMemo,
@@ -96,7 +99,7 @@ from rutter_ap_tools.bills import NewBillLine
 from rutter_ap_tools.credits import CreateCredit
 from rutter_ap_tools.findings import Finding, Severity
 from rutter_ap_tools.money import Money, require_active
-from rutter_ap_tools.text import clean, normal_number
+from rutter_ap_tools.text import clean
 from rutter_ap_tools.wire import MoneyShape, Named, Record
 
 _DEAD = ("void", "rejected")
@@ -116,6 +119,8 @@ class CreditEntryFacts:
     earlier: tuple[Document, ...]
     sums: ExpectedSums | None = None
     rates: tuple[TaxFact, ...] = ()
+    doubt: str = ""
+    sure: bool = True
 
 
 def _issued(prepared: PreparedWrite) -> date:
@@ -124,12 +129,17 @@ def _issued(prepared: PreparedWrite) -> date:
 
 def credit_duplicate(prepared: PreparedWrite, facts: CreditEntryFacts, policy: Policy) -> Finding | Unchecked | None:
     """A vendor does not use the same number for two credits."""
-    return number_repeated(compared_with(prepared, "credit", facts.earlier, facts.sums))
+    return number_repeated(compared_with(prepared, facts))
 
 
 def credit_similar(prepared: PreparedWrite, facts: CreditEntryFacts, policy: Policy) -> Finding | None:
     """The same vendor and amount with nearly the same date is often one credit entered twice."""
-    return amount_repeated(compared_with(prepared, "credit", facts.earlier, facts.sums), policy)
+    return amount_repeated(compared_with(prepared, facts), policy)
+
+
+def credit_unusable(prepared: PreparedWrite, facts: CreditEntryFacts, policy: Policy) -> Finding | Unchecked | None:
+    """A credit of this vendor that cannot be used may be the same credit."""
+    return others_unusable(compared_with(prepared, facts), policy)
 
 
 class CreateCreditWrite(Write[CreditEntryFacts]):
@@ -148,6 +158,7 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
         total_unchecked,
         credit_duplicate,
         credit_similar,
+        credit_unusable,
         currency_mismatch,
         vendor_archived,
         account_not_for_expenses,
@@ -178,7 +189,8 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
         number = f" {clean(request.document_number, NAME_CHARACTERS_MAX)}" if request.document_number else ""
         return prepare(
             tool=self.tool,
-            company_id=company.id,
+            company_id=company.ledger_id,
+            connection_id=company.id,
             fields={
                 "vendor_id": vendor.id,
                 "issue_date": request.issue_date,
@@ -201,13 +213,15 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
         vendor = await read_payee(company, prepared.fields["vendor_id"])
         named = {line["account"] for line in prepared.fields["lines"] if line["account"]}
         accounts = tuple([account_fact(await company.rutter.accounts.get(one)) for one in sorted(named)])
-        listed = [credit for one in (vendor.id, *vendor.twins) for credit in await _credits_of(company, one)]
-        earlier = [credit for credit in listed if credit.status not in _DEAD]
+        vendor_ids = (vendor.id, *vendor.twins)
+        history = await _others(company, prepared, vendor_ids)
+        earlier = [credit for credit in history.records if credit.status not in _DEAD]
         fields = prepared.fields
         sums = _sums(fields["lines"], fields["currency"], inclusive=fields.get("tax_inclusive", False))
         others = tuple(_earlier(credit, prepared) for credit in earlier)
+        seen = CreditEntryFacts(vendor, accounts, others, sums, (), history.doubt, history.sure)
         return Gathered(
-            seen=CreditEntryFacts(vendor, accounts, others, sums),
+            seen=seen,
             binding={
                 "vendor": vendor.binding,
                 "accounts": [account.binding for account in accounts],
@@ -216,12 +230,13 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
                 "alike": alike_ids(others, sums, total_of(prepared), [fields["document_number"]]),
             },
             before={"credits": sorted(credit.id for credit in earlier)},
+            contents=contents_of("credits_of_vendor", vendor_ids, history),
             vendor=vendor,
             texts=_texts(prepared),
             arguments=(),
             names=await line_names(company, prepared.fields["lines"])
             | await names_for(company, [("account", prepared.fields["accounts_payable_account"])]),
-            compared=compared_with(prepared, "credit", others, sums),
+            compared=compared_with(prepared, seen),
         )
 
     def describe(self, prepared: PreparedWrite, facts: Facts[CreditEntryFacts]) -> Description:
@@ -267,21 +282,32 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
 
     async def read_back(
         self, prepared: PreparedWrite, company: Company, sent: Any, before: dict[str, Any]
-    ) -> Record | None:
+    ) -> tuple[Record, ...]:
         """Posted means that the ledger shows the credit, with this vendor, currency and date; tax may be added."""
         credit = await company.rutter.bill_credit_memos.get(sent.id)
-        return _record(credit, prepared) if _is_it(credit, prepared) else None
+        return (_record(credit, prepared),) if _is_it(credit, prepared, is_named=True) else ()
 
-    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
-        """A single new credit of this vendor with this number, issue date and amount."""
-        fresh = [
-            credit
-            for credit in await _credits_of(company, prepared.fields["vendor_id"])
+    async def named(
+        self, prepared: PreparedWrite, company: Company, record_id: str, before: dict[str, Any]
+    ) -> Record | None:
+        """A credit of this vendor that did not exist before."""
+        credit = await company.rutter.bill_credit_memos.get(record_id)
+        ours = credit.vendor_id == prepared.fields["vendor_id"] and record_id not in before["credits"]
+        return _record(credit, prepared) if ours else None
+
+    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> tuple[Record, ...]:
+        """Every new credit of this vendor with this number, issue date and amount."""
+        return tuple(
+            _record(credit, prepared)
+            for credit in (await _others(company, prepared, [prepared.fields["vendor_id"]])).records
             if credit.id not in before["credits"]
-            and _is_it(credit, prepared)
-            and may_be_booked_as(prepared, _shown(credit, prepared))
-        ]
-        return _record(fresh[0], prepared) if len(fresh) == 1 else None
+            and _is_it(credit, prepared, is_named=False)
+            and _may_be(credit, prepared)
+        )
+
+    def leaves(self, prepared: PreparedWrite, record_id: str) -> Mapping[Touched, str]:
+        """The credit, among its vendor's."""
+        return {Touched("credits_of_vendor", prepared.fields["vendor_id"]): record_id}
 
     async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
         """The outcome of Rutter's job."""
@@ -289,28 +315,34 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
 
     def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
         """Remembers the credit."""
-        remember_entered(tx, prepared, record, "credit")
+        remember_entered(tx, prepared, record)
 
 
-async def _credits_of(company: Company, vendor_id: str) -> list[BillCreditMemo]:
-    """Every credit of one vendor, used up or not."""
-    chosen = equal("vendor_id", vendor_id)
-    found = {c.id: c async for c in company.rutter.bill_credit_memos.walk(filter=chosen, pages_max=HISTORY_PAGES_MAX)}
-    return list(found.values())
+async def _others(company: Company, prepared: PreparedWrite, vendor_ids: Sequence[str]) -> History[BillCreditMemo]:
+    """The credits of these vendors that may be the new one, used up or not, before it was written and afterwards."""
+    fields = prepared.fields
+    return await credits_to_compare(company, vendor_ids, [fields["document_number"]], _issued(prepared))
 
 
-def _is_it(credit: BillCreditMemo, prepared: PreparedWrite) -> bool:
-    """Whether a credit is the one that was to be created.
+def _may_be(credit: BillCreditMemo, prepared: PreparedWrite) -> bool:
+    try:
+        return may_be_booked_as(prepared, _shown(credit, prepared))
+    except LedgerDataError:
+        return False
+
+
+def _is_it(credit: BillCreditMemo, prepared: PreparedWrite, *, is_named: bool) -> bool:
+    """Whether a credit is the one that was to be created; `is_named` where Rutter named its id.
 
     A number or currency that the ledger does not show is ignored: not every platform keeps them (Rutter docs: Bill
     Credit Memos).
     """
+    number = prepared.fields["document_number"]
     return (
         credit.vendor_id == prepared.fields["vendor_id"]
         and credit.currency_code in (None, prepared.fields["currency"])
-        and credit.issue_date is not None
-        and credit.issue_date.date() == _issued(prepared)
-        and normal_number(credit.document_number) in ("", normal_number(prepared.fields["document_number"]))
+        and same_day(credit.issue_date, prepared.fields["issue_date"], in_any_zone=is_named)
+        and (is_named or not credit.document_number or is_number(number, credit.document_number))
     )
 
 
@@ -321,6 +353,7 @@ def _sums(lines: list[dict[str, Any]], currency: str, *, inclusive: bool) -> Exp
 
 def _shown(credit: BillCreditMemo, prepared: PreparedWrite) -> Shown:
     """The amounts of a credit in the ledger; one without a currency is taken to be in the same one."""
+    require_usable(credit)
     currency = credit.currency_code or prepared.fields["currency"]
     total = ledger_money(credit.total_amount, currency, "total of a credit")
     return shown_amounts(total, None, None, credit.line_items)
@@ -347,22 +380,28 @@ def _draft(line: dict[str, Any]) -> CreditLineDraft:
 
 def _earlier(credit: BillCreditMemo, prepared: PreparedWrite) -> Document:
     # If the ledger does not show the currency, the cautious assumption is that it is the same.
-    shown = _shown(credit, prepared)
+    shown, trouble = None, ""
+    try:
+        shown = _shown(credit, prepared)
+    except LedgerDataError as error:
+        trouble = error.message
     return Document(
         kind="credit",
         id=credit.id,
         vendor_id=credit.vendor_id or "",
         number=credit.document_number or "",
         issued=credit.issue_date.date() if credit.issue_date else None,
-        total=shown.total,
-        net=shown.net,
+        total=shown.total if shown else None,
+        net=shown.net if shown else None,
+        trouble=trouble,
     )
 
 
 def _record(credit: BillCreditMemo, prepared: PreparedWrite) -> Record:
     total = _shown(credit, prepared).total
     taxes = [line.tax_amount for line in credit.line_items if line.tax_amount is not None]
-    return Record(
+    fields = prepared.fields
+    record = Record(
         kind="bill_credit_memo",
         id=credit.id,
         document_number=clean(credit.document_number, 100) or None,
@@ -371,3 +410,9 @@ def _record(credit: BillCreditMemo, prepared: PreparedWrite) -> Record:
         expected=MoneyShape.of(prepared.money) if prepared.money is not None else None,
         difference=difference_from_released(prepared, total, sum(taxes, Decimal(0))),
     )
+    texts = (
+        Sent("number", fields["document_number"], credit.document_number, "number"),
+        Sent("memo", fields.get("memo", ""), credit.memo),
+        *described(fields["lines"], credit.line_items),
+    )
+    return with_differences(record, differences(texts))

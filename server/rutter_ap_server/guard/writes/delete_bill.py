@@ -23,7 +23,14 @@ from rutter_ap_server.guard.writes.base import (
 )
 from rutter_ap_server.guard.writes.bill_lines import Booked, booked_names, booked_to, booked_words, bound_lines
 from rutter_ap_server.guard.writes.create_bill import earlier_bill
-from rutter_ap_server.guard.writes.parties import BillFact, bill_fact, bill_texts, bill_words, read_vendor
+from rutter_ap_server.guard.writes.parties import (
+    BillFact,
+    bill_contents,
+    bill_fact,
+    bill_texts,
+    bill_words,
+    read_vendor,
+)
 from rutter_ap_server.guard.writes.wording import (
     Description,
     Fields,
@@ -86,8 +93,9 @@ class DeleteBillWrite(Write[DeleteFacts]):
     rules: tuple[Rule[DeleteFacts], ...] = (bill_gone, bill_moved, bill_settled)
 
     def touches(self, prepared: PreparedWrite) -> frozenset[Touched]:
-        """The bill."""
-        return frozenset({Touched("bill", prepared.fields["bill_id"])})
+        """The bill, and its files."""
+        bill_id = prepared.fields["bill_id"]
+        return frozenset({Touched("bill", bill_id), Touched("files_of_bill", bill_id)})
 
     def dates(self, prepared: PreparedWrite, seen: DeleteFacts) -> Dates:
         """Its entries disappear from the date it was posted on, which may well be the wrong one."""
@@ -106,7 +114,8 @@ class DeleteBillWrite(Write[DeleteFacts]):
         issued = f", issued {bill.issued}" if bill.issued else ""
         return prepare(
             tool=self.tool,
-            company_id=company.id,
+            company_id=company.ledger_id,
+            connection_id=company.id,
             fields={"bill_id": bill.id, "was": [bill.number, str(bill.total)]},
             summary=f"Delete {bill_words(bill)} for {bill.total} from {name}{issued}",
             money=bill.total,
@@ -128,6 +137,7 @@ class DeleteBillWrite(Write[DeleteFacts]):
                 "lines": bound_lines(raw) if raw is not None else None,
             },
             before={"bill": prepared.fields["bill_id"] if bill else None},
+            contents={} if raw is None else {Touched("bill", raw.id): bill_contents(raw)},
             # Blocking a vendor must not prevent deleting its fake bill.
             vendor=None,
             texts=bill_texts(raw) if raw is not None else (),
@@ -175,12 +185,16 @@ class DeleteBillWrite(Write[DeleteFacts]):
             return Unknown(outcome.job_id, "doubtful_retry")
         return outcome
 
-    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
+    def takes_back(self, prepared: PreparedWrite) -> frozenset[str]:
+        """The bill, with all that was on it."""
+        return frozenset({prepared.fields["bill_id"]})
+
+    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> tuple[Record, ...]:
         """The bill existed before, and now no bill has its id."""
         if before["bill"] is None or await _bill(company, prepared) is not None:
-            return None
+            return ()
         assert prepared.money is not None
-        return Record(
+        deleted = Record(
             kind="bill",
             id=prepared.fields["bill_id"],
             document_number=prepared.fields["was"][0] or None,
@@ -188,6 +202,7 @@ class DeleteBillWrite(Write[DeleteFacts]):
             amount=MoneyShape.of(prepared.money),
             bill_status="deleted",
         )
+        return (deleted,)
 
 
 async def _bill(company: Company, prepared: PreparedWrite) -> Bill | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,13 @@ from rutter_ap_server.guard.writes.base import (
     approve,
     refuse,
 )
-from rutter_ap_server.guard.writes.parties import FUNDING_TYPES, NAME_CHARACTERS_MAX, AccountFact, account_fact
+from rutter_ap_server.guard.writes.parties import (
+    FUNDING_TYPES,
+    NAME_CHARACTERS_MAX,
+    AccountFact,
+    Contents,
+    account_fact,
+)
 from rutter_ap_server.guard.writes.wording import (
     Description,
     Fields,
@@ -103,8 +110,8 @@ class LinkAccountWrite(Write[LinkFacts]):
     rules: tuple[Rule[LinkFacts], ...] = (account_wrong_type, account_inactive, account_exists)
 
     def touches(self, prepared: PreparedWrite) -> frozenset[Touched]:
-        """Nothing that affects how other writes are judged."""
-        return frozenset()
+        """The list of accounts, if it adds one, so that two of one name notice each other."""
+        return frozenset({Touched("accounts", "")}) if "create" in prepared.fields else frozenset()
 
     def dates(self, prepared: PreparedWrite, seen: LinkFacts) -> Dates:
         """None: an account has no date."""
@@ -129,7 +136,13 @@ class LinkAccountWrite(Write[LinkFacts]):
             account = await company.directory.account(request.account)
             fields["account_id"] = account.id
             words = f"Link {clean(account_name(account), NAME_CHARACTERS_MAX)} as the {role} account"
-        return prepare(tool=self.tool, company_id=company.id, fields=fields, summary=words)
+        return prepare(
+            tool=self.tool,
+            company_id=company.ledger_id,
+            connection_id=company.id,
+            fields=fields,
+            summary=words,
+        )
 
     async def gather(self, prepared: PreparedWrite, company: Company) -> Gathered[LinkFacts]:
         """Reads the account, or checks whether its name is taken."""
@@ -152,6 +165,7 @@ class LinkAccountWrite(Write[LinkFacts]):
             seen=LinkFacts(None, tuple(namesakes)),
             binding={"create": prepared.fields["create"], "namesakes": namesakes},
             before={"accounts": sorted(accounts)},
+            contents={Touched("accounts", ""): Contents(frozenset(accounts))},
             vendor=None,
             texts=(),
             arguments=(
@@ -200,22 +214,26 @@ class LinkAccountWrite(Write[LinkFacts]):
 
     async def read_back(
         self, prepared: PreparedWrite, company: Company, sent: Any, before: dict[str, Any]
-    ) -> Record | None:
+    ) -> tuple[Record, ...]:
         """Posted means that the ledger shows the account."""
-        return _record(await company.rutter.accounts.get(sent.id), prepared)
+        return (_record(await company.rutter.accounts.get(sent.id), prepared),)
 
-    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
-        """A single new account of that name."""
+    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> tuple[Record, ...]:
+        """Every new account of that name."""
         if "account_id" in prepared.fields:
-            return _record(await company.rutter.accounts.get(prepared.fields["account_id"]), prepared)
+            return (_record(await company.rutter.accounts.get(prepared.fields["account_id"]), prepared),)
         accounts = await company.directory.accounts(refresh=True)
         wanted = fold(prepared.fields["create"]["name"])
         fresh = [a for a in accounts.values() if a.id not in before["accounts"] and fold(account_name(a)) == wanted]
-        return _record(fresh[0], prepared) if len(fresh) == 1 else None
+        return tuple(_record(one, prepared) for one in fresh)
 
     async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
         """The outcome of Rutter's job."""
         return await company.rutter.accounts.outcome(job_id)
+
+    def leaves(self, prepared: PreparedWrite, record_id: str) -> Mapping[Touched, str]:
+        """A new account, among all of them."""
+        return {Touched("accounts", ""): record_id} if "create" in prepared.fields else {}
 
     def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
         """Stores the link, in the transaction that posts it."""

@@ -10,7 +10,7 @@ from typing import Any
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import account_name, vendor_name
 from rutter_ap_server.guard.writes.payees import keys_of
-from rutter_ap_server.reads.amounts import ledger_money
+from rutter_ap_server.reads.amounts import ledger_money, require_usable, rounding_words
 from rutter_ap_server.rutter.models.accounts import Account
 from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.rutter.models.vendors import Vendor
@@ -27,7 +27,10 @@ NAME_CHARACTERS_MAX = 1000
 
 @dataclass(frozen=True, slots=True)
 class BillFact:
-    """A bill as the ledger shows it now; `entered` is when it came into the ledger, None if that is not shown."""
+    """A bill as the ledger shows it now; `entered` is when it came into the ledger, None if that is not shown.
+
+    `rounded` says which of its amounts were rounded, in words.
+    """
 
     id: str
     number: str
@@ -38,6 +41,7 @@ class BillFact:
     issued: date | None = None
     due_on: date | None = None
     entered: datetime | None = None
+    rounded: str = ""
 
     @property
     def binding(self) -> dict[str, Any]:
@@ -52,6 +56,15 @@ class BillFact:
             "issued": str(self.issued),
             "due_on": str(self.due_on),
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What the ledger showed of something a write touches: the ids of the records in it, and a bill's balance."""
+
+    ids: frozenset[str]
+    total: str = ""
+    due: Money | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,22 +120,27 @@ class AccountFact:
 
 
 def bill_fact(bill: Bill) -> BillFact:
-    """Facts of a bill. Raises `LedgerDataError` when its amounts cannot be used."""
+    """Facts of a bill. Raises `LedgerDataError` when it cannot be used."""
+    require_usable(bill)
+    total = ledger_money(bill.total_amount, bill.currency_code, "bill total")
+    due = ledger_money(bill.amount_due, bill.currency_code, "balance due")
     return BillFact(
         id=bill.id,
         number=clean(bill.document_number, NAME_CHARACTERS_MAX),
         status=bill.status,
         vendor_id=bill.vendor_id,
-        total=ledger_money(bill.total_amount, bill.currency_code, "bill total"),
-        due=ledger_money(bill.amount_due, bill.currency_code, "balance due"),
+        total=total,
+        due=due,
         issued=bill.issue_date.date() if bill.issue_date else None,
         due_on=bill.due_date.date() if bill.due_date else None,
         entered=bill.created_at,
+        rounded=rounding_words((("total", bill.total_amount, total), ("balance due", bill.amount_due, due))),
     )
 
 
 def vendor_fact(vendor: Vendor) -> VendorFact:
-    """Facts of a vendor."""
+    """Facts of a vendor. Raises `LedgerDataError` when a part of it cannot be read."""
+    require_usable(vendor)
     addresses = [
         [a.type, a.address1, a.address2, a.address3, a.city, a.region, a.postal_code, a.country]
         for a in vendor.addresses
@@ -154,7 +172,8 @@ def vendor_fact(vendor: Vendor) -> VendorFact:
 
 
 def account_fact(account: Account) -> AccountFact:
-    """Facts of an account."""
+    """Facts of an account. Raises `LedgerDataError` when a part of it cannot be read."""
+    require_usable(account)
     return AccountFact(
         id=account.id,
         name=clean(account_name(account), NAME_CHARACTERS_MAX),
@@ -210,10 +229,15 @@ def bill_words(bill: BillFact) -> str:
 
 def links_of(bill: Bill) -> dict[str, Any]:
     """The balance due on a bill, and what settled it by payment or credit id; amounts as exact strings."""
+    require_usable(bill)
     linked: dict[str, Decimal] = {}
     for link in (*bill.linked_payments, *bill.linked_credit_memos):
         linked[link.id or ""] = linked.get(link.id or "", Decimal(0)) + link.allocated_amount
-    return {"due": f"{bill.amount_due:f}", "linked": {key: f"{amount:f}" for key, amount in sorted(linked.items())}}
+    currency = bill.currency_code
+    return {
+        "due": ledger_money(bill.amount_due, currency, "balance due").text,
+        "linked": {key: ledger_money(one, currency, "amount on the bill").text for key, one in sorted(linked.items())},
+    }
 
 
 def has_let_go(bill: Bill, was: dict[str, Any], source_id: str) -> bool:
@@ -226,3 +250,10 @@ def has_let_go(bill: Bill, was: dict[str, Any], source_id: str) -> bool:
         return False
     before, after = (sum(map(Decimal, links["linked"].values()), Decimal(0)) for links in (was, now))
     return Decimal(now["due"]) - Decimal(was["due"]) == before - after
+
+
+def bill_contents(raw: Bill) -> Contents:
+    """What a bill shows of the payments and credits on it, and its balance."""
+    ids = (link.id for link in (*raw.linked_payments, *raw.linked_credit_memos))
+    fact = bill_fact(raw)
+    return Contents(frozenset(one for one in ids if one), fact.total.text, fact.due)

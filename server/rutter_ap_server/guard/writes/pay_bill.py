@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -27,6 +28,7 @@ from rutter_ap_server.guard.writes.compared import Compared
 from rutter_ap_server.guard.writes.create_bill import earlier_bill
 from rutter_ap_server.guard.writes.parties import (
     BillFact,
+    bill_contents,
     bill_fact,
     bill_texts,
     bill_words,
@@ -47,7 +49,9 @@ from rutter_ap_server.guard.writes.pay_bill_facts import (
 )
 from rutter_ap_server.guard.writes.pay_bill_rules import RULES, PaymentFacts
 from rutter_ap_server.guard.writes.pay_bill_signals import SIGNALS, usual_payment
+from rutter_ap_server.guard.writes.readback import Sent, differences, same_day, with_differences
 from rutter_ap_server.guard.writes.sums import ExpectedSums
+from rutter_ap_server.guard.writes.sums_rules import amount_words
 from rutter_ap_server.guard.writes.wording import (
     NO_BANK_TRANSFER,
     Description,
@@ -62,8 +66,9 @@ from rutter_ap_server.guard.writes.wording import (
     payee_words,
     plain,
 )
-from rutter_ap_server.reads.amounts import ledger_money
-from rutter_ap_server.rutter.models.payments import AllocationDraft, BillPaymentCreate
+from rutter_ap_server.reads.amounts import is_amount, ledger_money
+from rutter_ap_server.rutter.models.bills import Bill
+from rutter_ap_server.rutter.models.payments import AllocationDraft, BillPayment, BillPaymentCreate
 from rutter_ap_server.rutter.outcomes import WriteOutcome
 from rutter_ap_tools.errors import AssistantError
 from rutter_ap_tools.findings import Severity
@@ -96,13 +101,14 @@ class Funding:
 
 
 def prepared_payment(
-    company_id: str, payee: Payee, money: Money, funding: Funding, *, date_given: bool
+    company_id: str, payee: Payee, money: Money, funding: Funding, *, date_given: bool, connection_id: str
 ) -> PreparedWrite:
     """Prepares one payment of one bill; on its own or in a payment run, it is the same write."""
     require_active(money.currency)
     return prepare(
         tool="pay_bill",
         company_id=company_id,
+        connection_id=connection_id,
         fields={
             "bill_id": payee.bill_id,
             "vendor_id": payee.vendor_id,
@@ -139,7 +145,7 @@ def _known(facts: Facts[PaymentFacts]) -> tuple[Row, ...]:
     """What helps to judge a payment: what the vendor was paid, when it changed, and the documents of the bill."""
     seen = facts.seen
     changed = seen.vendor.updated_at if seen.vendor else None
-    others = "; ".join(f"{one.id} for {one.total}, {clean(one.status, 30)}" for one in seen.other_bills)
+    others = "; ".join(f"{one.id} {amount_words(one.total)}, {clean(one.status, 30)}" for one in seen.other_bills)
     paid = "; ".join(f"{money} on {day or 'an unknown date'}" for money, day in seen.paid_on_bill)
     return (
         ("Usual payment", usual_payment(seen.earlier_payments, seen.bill.due.currency)),
@@ -196,11 +202,12 @@ class PayBillWrite(Write[PaymentFacts]):
         vendor = await read_vendor(company, bill.vendor_id) if bill.vendor_id else None
         money = Money.parse(request.amount, bill.due.currency) if request.amount else bill.due
         return prepared_payment(
-            company.id,
+            company.ledger_id,
             Payee(bill.id, bill_words(bill), bill.vendor_id, vendor.name if vendor else "an unnamed vendor"),
             money,
             Funding(account_id, account.name, request.date or company.clock.today().isoformat(), request.memo),
             date_given=bool(request.date),
+            connection_id=company.id,
         )
 
     async def gather(self, prepared: PreparedWrite, company: Company) -> Gathered[PaymentFacts]:
@@ -234,6 +241,7 @@ class PayBillWrite(Write[PaymentFacts]):
                 today=company.clock.today(),
                 booked=booked,
                 unread=unread,
+                unusable=past.unusable,
             ),
             binding={
                 "bill": bill.binding,
@@ -262,6 +270,7 @@ class PayBillWrite(Write[PaymentFacts]):
                 # Bills of one amount were looked at when they were entered; without a number nothing else tells.
                 by_amount=not shown.number_key,
             ),
+            contents={Touched("bill", bill.id): bill_contents(raw)},
         )
 
     def describe(self, prepared: PreparedWrite, facts: Facts[PaymentFacts]) -> Description:
@@ -300,42 +309,69 @@ class PayBillWrite(Write[PaymentFacts]):
 
     async def read_back(
         self, prepared: PreparedWrite, company: Company, sent: Any, before: dict[str, Any]
-    ) -> Record | None:
-        """Posted means that the bill links a new payment of exactly this amount."""
-        return await self._linked(prepared, company, before, expected_id=sent.id)
+    ) -> tuple[Record, ...]:
+        """Posted means that the bill links the payment Rutter named, with exactly this amount."""
+        found = await self.find(prepared, company, before)
+        ours = [one for one in found if one.id == sent.id]
+        return (*ours, *(one for one in found if one.id != sent.id)) if ours else ()
 
-    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
-        """A single new payment of exactly this amount on the bill, made from this account."""
-        return await self._linked(prepared, company, before, expected_id=None)
-
-    async def _linked(
-        self, prepared: PreparedWrite, company: Company, before: dict[str, Any], *, expected_id: str | None
-    ) -> Record | None:
+    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> tuple[Record, ...]:
+        """Every new payment of exactly this amount on the bill, to this vendor from this account on this date."""
         bill = await company.rutter.bills.get(prepared.fields["bill_id"])
         assert prepared.money is not None
         fresh = [
-            link
+            link.id
             for link in bill.linked_payments
-            if link.id and link.id not in before["payments"] and link.allocated_amount == prepared.money.amount
+            if link.id and link.id not in before["payments"] and is_amount(link.allocated_amount, prepared.money)
         ]
-        if expected_id is not None:
-            fresh = [link for link in fresh if link.id == expected_id]
-        if len(fresh) != 1 or fresh[0].id is None:
+        payments = [await company.rutter.bill_payments.get(payment_id) for payment_id in fresh]
+        return tuple(_record(one, bill, prepared) for one in payments if _may_be(one, prepared))
+
+    async def named(
+        self, prepared: PreparedWrite, company: Company, record_id: str, before: dict[str, Any]
+    ) -> Record | None:
+        """A payment that settles something of the bill, and did not exist before, whatever its amount and account."""
+        bill = await company.rutter.bills.get(prepared.fields["bill_id"])
+        fresh = {link.id for link in bill.linked_payments} - set(before["payments"])
+        if record_id not in fresh:
             return None
-        payment = await company.rutter.bill_payments.get(fresh[0].id)
-        if payment.account_id not in (None, prepared.fields["account_id"]):
-            return None
-        due = ledger_money(bill.amount_due, bill.currency_code, "balance due")
-        return Record(
-            kind="bill_payment",
-            id=payment.id,
-            vendor=Named(id=prepared.vendor_id, name=prepared.vendor_name) if prepared.vendor_id else None,
-            bill_id=bill.id,
-            amount=MoneyShape.of(prepared.money),
-            bill_due=MoneyShape.of(due),
-            bill_status=bill.status,
-        )
+        return _record(await company.rutter.bill_payments.get(record_id), bill, prepared)
+
+    def leaves(self, prepared: PreparedWrite, record_id: str) -> Mapping[Touched, str]:
+        """The payment, on its bill."""
+        return {Touched("bill", prepared.fields["bill_id"]): record_id}
 
     async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
         """The outcome of Rutter's job."""
         return await company.rutter.bill_payments.outcome(job_id)
+
+
+def _may_be(payment: BillPayment, prepared: PreparedWrite) -> bool:
+    """Whether a payment is the one that was to be recorded; what a platform does not show says nothing."""
+    fields = prepared.fields
+    day = payment.transaction_date
+    return (
+        not payment.trouble
+        and payment.status != "void"
+        and payment.account_id in (None, fields["account_id"])
+        and payment.vendor_id in (None, fields["vendor_id"])
+        and payment.currency_code == fields["currency"]
+        and (day is None or same_day(day, fields["date"], in_any_zone=True))
+    )
+
+
+def _record(payment: BillPayment, bill: Bill, prepared: PreparedWrite) -> Record:
+    """A payment of the bill as the ledger shows it, with what is said of its memo."""
+    paid = [link.allocated_amount for link in bill.linked_payments if link.id == payment.id]
+    amount = ledger_money(sum(paid, Decimal(0)), bill.currency_code, "amount of a payment on the bill")
+    due = ledger_money(bill.amount_due, bill.currency_code, "balance due")
+    record = Record(
+        kind="bill_payment",
+        id=payment.id,
+        vendor=Named(id=prepared.vendor_id, name=prepared.vendor_name) if prepared.vendor_id else None,
+        bill_id=bill.id,
+        amount=MoneyShape.of(amount),
+        bill_due=MoneyShape.of(due),
+        bill_status=bill.status,
+    )
+    return with_differences(record, differences([Sent("memo", prepared.fields["memo"], payment.memo)]))

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -11,10 +10,8 @@ from decimal import Decimal
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.writes.parties import BillFact
 from rutter_ap_server.guard.writes.pay_bill_rules import FileOnBill, OtherBill
-from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
-from rutter_ap_server.reads.history import HISTORY_PAGES_MAX, bills_like, open_credits
-from rutter_ap_server.rutter.errors import WalkTooLong
-from rutter_ap_server.rutter.filters import descending, equal
+from rutter_ap_server.reads.amounts import LedgerDataError, SetAside, ledger_money, require_clear
+from rutter_ap_server.reads.history import bills_to_compare, open_credits, payments_to
 from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.rutter.models.payments import BillPayment
 from rutter_ap_tools.errors import ApError
@@ -26,34 +23,29 @@ _DEAD = ("void", "rejected")
 
 @dataclass(frozen=True, slots=True)
 class VendorPast:
-    """What a vendor was paid, and its open credits."""
+    """What a vendor was paid, and its open credits; `unusable` are credits whose remaining amount is not known."""
 
     open_credits: Money
     paid_before: bool = False
     earlier_payments: tuple[Money, ...] = ()
+    unusable: tuple[str, ...] = ()
 
 
 async def vendor_past(company: Company, vendor_id: str, currency: str) -> VendorPast:
-    """The vendor's open credits in that currency, and its payments that are not void, the latest if it has too many."""
-    owed = Money.total(
-        (
-            ledger_money(credit.remaining_amount, currency, "remaining credit")
-            for credit in await open_credits(company, vendor_id)
-            if credit.currency_code == currency
-        ),
-        currency,
-    )
-    chosen = equal("vendor_id", vendor_id)
-    latest_first = descending("updated_at")
-    walked = company.rutter.bill_payments.walk(filter=chosen, sort=latest_first, pages_max=HISTORY_PAGES_MAX)
-    payments = {}
-    # Whether it was ever paid, and how much it usually is, thousands of payments tell as well as all of them.
-    with suppress(WalkTooLong):
-        async for one in walked:
-            if one.status != "void":
-                payments[one.id] = one
-    amounts = tuple(paid for p in payments.values() if (paid := paid_amount(p)) is not None)
-    return VendorPast(owed, bool(payments), amounts)
+    """The vendor's open credits in that currency, and every payment to it that is not void."""
+    owed, aside = Money.zero(currency), SetAside("Credit")
+    history = await open_credits(company, vendor_id)
+    for credit in history.records:
+        try:
+            require_clear(credit, credit.status)
+            if credit.currency_code == currency:
+                owed += ledger_money(credit.remaining_amount, currency, "remaining credit")
+        except LedgerDataError as error:
+            if credit.currency_code in (None, currency):
+                aside.add(credit, error)
+    payments = [p for p in (await payments_to(company, vendor_id)).records if p.status != "void" and not p.trouble]
+    amounts = tuple(paid for p in payments if (paid := paid_amount(p)) is not None)
+    return VendorPast(owed, bool(payments), amounts, (*aside.notes, *filter(None, [history.doubt])))
 
 
 def paid_amount(payment: BillPayment) -> Money | None:
@@ -67,23 +59,28 @@ def paid_amount(payment: BillPayment) -> Money | None:
         return None
 
 
-async def bills_of_number(company: Company, bill: BillFact, vendor_ids: Sequence[str]) -> tuple[tuple[Bill, ...], str]:
+async def bills_of_number(company: Company, bill: BillFact, vendor_ids: Iterable[str]) -> tuple[tuple[Bill, ...], str]:
     """Other bills of these vendors with this bill's number, ignoring spelling, and why some may be missing."""
     number = number_key(bill.number)
     if not number:
         return (), ""
-    read = await bills_like(company, vendor_ids, [bill.number], None)
+    history = await bills_to_compare(company, vendor_ids, [bill.number])
     found = (
         one
-        for one in read.bills
+        for one in history.records
         if one.id != bill.id and one.status not in _DEAD and number_key(one.document_number) == number
     )
-    return tuple(sorted(found, key=lambda one: one.id)), read.unread
+    return tuple(sorted(found, key=lambda one: one.id)), "" if history.sure else history.doubt
 
 
 def other_bill(bill: Bill) -> OtherBill:
     """Another bill of the vendor with the same number."""
-    return OtherBill(bill.id, bill.status, ledger_money(bill.total_amount, bill.currency_code, "total of another bill"))
+    try:
+        total: Money | None = ledger_money(bill.total_amount, bill.currency_code, "total of another bill")
+    except LedgerDataError:
+        # Its number alone makes it a duplicate.
+        total = None
+    return OtherBill(bill.id, bill.status, total)
 
 
 async def files_on(company: Company, bill_id: str) -> tuple[FileOnBill, ...] | None:

@@ -20,8 +20,8 @@ class PaymentFacts:
 
     `earlier_payments` are payments to the vendor; `other_bills` have this bill's number; `paid_on_bill` are payments
     already on it, with dates; `line_sums` are the possible totals of its lines, empty if unknown; `files` are its
-    files, None if they could not be read; `booked` are the accounts its lines are booked to, and `unread`
-    says why bills with this number may be missing, if some may.
+    files, None if they could not be read; `booked` are the accounts its lines are booked to; `unusable` are credits of
+    the vendor that cannot be used, in words, and `unread` says why bills with this number may be missing, if some may.
     """
 
     bill: BillFact
@@ -36,6 +36,7 @@ class PaymentFacts:
     files: tuple[FileOnBill, ...] | None
     today: date
     booked: Booked = ()
+    unusable: tuple[str, ...] = ()
     unread: str = ""
 
     @property
@@ -50,7 +51,7 @@ class OtherBill:
 
     id: str
     status: str
-    total: Money
+    total: Money | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +84,7 @@ def amount_over_balance(prepared: PreparedWrite, facts: PaymentFacts, policy: Po
 def amount_over_single_limit(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> Finding | None:
     """A payment must not exceed the limit for a single payment."""
     limit = policy.limit(_money(prepared).currency, "single_limit")
-    if limit is not None and _money(prepared) > limit:
+    if _money(prepared) > limit:
         return refuse(
             "amount.over_single_limit", f"{_money(prepared)} exceeds the limit of {limit} for a single payment"
         )
@@ -97,14 +98,13 @@ def amount_over_tier(prepared: PreparedWrite, facts: PaymentFacts, policy: Polic
 
 def tier_of(money: Money, policy: Policy) -> Finding | None:
     """What the tier of an amount requires, if anything."""
-    limit = policy.limit(money.currency, "approve_above")
-    if limit is None:
+    limit, two = (policy.limit(money.currency, name) for name in ("approve_above", "two_approvers_above"))
+    if money > two:
+        return approve("amount.two_approvers", f"{money} is over {two}, so two different approvers must release it")
+    if not limit.amount and money.currency not in policy.currencies:
         return approve(
             "amount.no_tier", f"the policy has no tiers for {money.currency}, so a named approver must release it"
         )
-    two = policy.limit(money.currency, "two_approvers_above")
-    if two is not None and money > two:
-        return approve("amount.two_approvers", f"{money} is over {two}, so two different approvers must release it")
     if money > limit:
         return approve("amount.approver", f"{money} is over {limit}, so a named approver must release it")
     return None
@@ -181,6 +181,13 @@ def credit_available(prepared: PreparedWrite, facts: PaymentFacts, policy: Polic
     return None
 
 
+def credit_unusable(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> Finding | None:
+    """A credit whose rest is not known may cover the bill: what is owed to the vendor is not known."""
+    if facts.unusable:
+        return ask("ledger.unusable", f"the vendor's open credits may be more: {' '.join(facts.unusable)}".rstrip("."))
+    return None
+
+
 RULES: tuple[Rule[PaymentFacts], ...] = (
     amount_not_positive,
     amount_over_balance,
@@ -194,4 +201,5 @@ RULES: tuple[Rule[PaymentFacts], ...] = (
     vendor_archived,
     vendor_first_payment,
     credit_available,
+    credit_unusable,
 )

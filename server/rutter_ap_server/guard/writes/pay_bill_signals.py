@@ -12,6 +12,7 @@ from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes.base import Rule, Unchecked, approve
 from rutter_ap_server.guard.writes.parties import bill_words
 from rutter_ap_server.guard.writes.pay_bill_rules import PaymentFacts
+from rutter_ap_server.guard.writes.sums_rules import amount_words
 from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.numbers import number_key
@@ -31,7 +32,7 @@ def amount_just_under_limit(prepared: PreparedWrite, facts: PaymentFacts, policy
         return None
     for name, words in _TIERS:
         limit = policy.limit(money.currency, name)
-        if limit is None or money > limit:
+        if money > limit:
             continue
         floor = Fraction(limit.amount) * Fraction(100 - percent, 100)
         if percent and limit.amount > 0 and Fraction(money.amount) > floor:
@@ -70,8 +71,8 @@ def bill_duplicate(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy)
     other = facts.other_bills[0]
     return approve(
         "bill.duplicate",
-        f"{bill_words(facts.bill)} has the same number as another bill from this vendor: {other.id} for {other.total}, "
-        f"status {clean(other.status, 30)}",
+        f"{bill_words(facts.bill)} has the same number as another bill from this vendor: {other.id} "
+        f"{amount_words(other.total)}, status {clean(other.status, 30)}",
     )
 
 

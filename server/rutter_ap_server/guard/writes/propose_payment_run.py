@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 from rutter_ap_server.companies.company import Company
-from rutter_ap_server.companies.directory import vendor_name
+from rutter_ap_server.companies.directory import CachedList, vendor_name
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
 from rutter_ap_server.guard.writes.base import Batch, Facts, LinkedAccount, MemberWords
 from rutter_ap_server.guard.writes.parties import (
@@ -19,12 +19,15 @@ from rutter_ap_server.guard.writes.parties import (
     bill_fact,
     bill_words,
     read_account,
+    vendor_fact,
 )
 from rutter_ap_server.guard.writes.pay_bill import Funding, PayBillWrite, Payee, funding_account, prepared_payment
+from rutter_ap_server.guard.writes.pay_bill_facts import paid_on
 from rutter_ap_server.guard.writes.payment_run_words import describe_run
 from rutter_ap_server.guard.writes.wording import Description
-from rutter_ap_server.reads.amounts import LedgerDataError
-from rutter_ap_server.rutter.filters import equal
+from rutter_ap_server.reads.amounts import LedgerDataError, is_unclear
+from rutter_ap_server.rutter.errors import WalkTooLong
+from rutter_ap_server.rutter.filters import Filter, equal
 from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.rutter.platforms import ignores_filters
 from rutter_ap_tools.errors import AssistantError, BadInput
@@ -56,8 +59,9 @@ class PaymentRun(Batch):
             raise BadInput("`bill_ids` contains the same bill twice")
         account_id = await funding_account(request.account, company, linked_account)
         account = await read_account(company, account_id)
-        names = await company.directory.vendors()
-        candidates = [_candidate(bill, names) async for bill in _asked_for(request, company)]
+        bills = [bill async for bill in _asked_for(request, company)]
+        vendors = await _vendors(company, bills)
+        candidates = [_candidate(bill, vendors) for bill in bills]
         currency = _currency(account, candidates)
         cash = Money.parse(request.cash, currency) if request.cash else None
         choice = choose(candidates, currency, cash, RUN_LINES_MAX)
@@ -96,6 +100,7 @@ class PaymentRun(Batch):
                 Money.parse(line["amount"], fields["currency"]),
                 funding,
                 date_given=fields["date_given"],
+                connection_id=prepared.connection_id,
             )
             for line in fields["lines"]
         )
@@ -115,26 +120,59 @@ async def _asked_for(request: ProposePaymentRun, company: Company) -> AsyncItera
         chosen = equal("status", status) if status else None
         if status and vendor_id:
             chosen = equal("status", status) & equal("vendor_id", vendor_id)
-        async for bill in company.rutter.bills.walk(filter=chosen, pages_max=_PAGES_MAX):
-            found[bill.id] = bill
+        try:
+            async for bill in company.rutter.bills.walk(filter=chosen, pages_max=_PAGES_MAX):
+                found[bill.id] = bill
+        except WalkTooLong:
+            found |= await _due_first(company, chosen, due_to)
     due = [
         bill
         for bill in found.values()
-        if bill.status in ("open", "partially_paid")
-        and bill.due_date is not None
-        and bill.due_date.date() <= due_to
+        if (bill.status in ("open", "partially_paid") or is_unclear(bill.status))
+        # One whose date cannot be read may be due: it is left out, and named.
+        and (bill.due_date.date() <= due_to if bill.due_date is not None else bool(bill.trouble))
         and vendor_id in (None, bill.vendor_id)
     ]
-    for bill in sorted(due, key=lambda bill: (bill.due_date, bill.id)):
+    latest = datetime.max.replace(tzinfo=UTC)
+    for bill in sorted(due, key=lambda bill: (bill.due_date or latest, bill.id)):
         yield bill
 
 
-def _candidate(bill: Bill, names: dict[str, Any]) -> Candidate:
+async def _due_first(company: Company, chosen: Filter | None, due_to: date) -> dict[str, Bill]:
+    """The bills due up to that day, of more than can be read. Raises `WalkTooLong` if these are too many as well."""
+    found: dict[str, Bill] = {}
     try:
-        due: Money | None = bill_fact(bill).due
-    except LedgerDataError:
-        due = None
-    vendor = names.get(bill.vendor_id or "")
+        async for bill in company.rutter.bills.walk(filter=chosen, sort="due_date ASC", pages_max=_PAGES_MAX):
+            if bill.due_date is not None and bill.due_date.date() > due_to:
+                break
+            found[bill.id] = bill
+    except WalkTooLong:
+        raise WalkTooLong(
+            "more bills are due by then than can be read",
+            next_step="Pass an earlier due_to, a vendor, or the bills themselves in bill_ids. Nothing was written.",
+        ) from None
+    return found
+
+
+async def _vendors(company: Company, bills: Sequence[Bill]) -> CachedList:
+    """The vendors, read anew if one of these bills names a vendor that was not there a moment ago."""
+    known = await company.directory.cached_list("vendor")
+    if any(bill.vendor_id and bill.vendor_id not in known.by_id for bill in bills):
+        known = await company.directory.cached_list("vendor", refresh=True)
+    return known
+
+
+def _candidate(bill: Bill, vendors: CachedList) -> Candidate:
+    vendor, due, trouble = vendors.by_id.get(bill.vendor_id or ""), None, ""
+    try:
+        due = bill_fact(bill).due
+        paid_on(bill)
+        if vendor is not None:
+            vendor_fact(vendor)
+    except LedgerDataError as error:
+        trouble = error.message
+    if vendor is None and vendors.whole:
+        trouble = trouble or "its vendor is no longer in the ledger"
     return Candidate(
         bill_id=bill.id,
         number=clean(bill.document_number, NAME_CHARACTERS_MAX),
@@ -143,6 +181,7 @@ def _candidate(bill: Bill, names: dict[str, Any]) -> Candidate:
         status=clean(bill.status, 30),
         due_date=bill.due_date.date().isoformat() if bill.due_date else "",
         due=due,
+        trouble=trouble,
     )
 
 
@@ -166,7 +205,8 @@ def _prepared(
     total, day = choice.total(currency), request.date or company.clock.today().isoformat()
     return prepare(
         tool="propose_payment_run",
-        company_id=company.id,
+        company_id=company.ledger_id,
+        connection_id=company.id,
         fields={
             "account_id": account.id,
             "account_name": account.name,
@@ -212,7 +252,7 @@ def _reasons(choice: Choice) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A bill that may go into a run; `due` is None if the ledger's figures cannot be used."""
+    """A bill that may go into a run; `due` is None if the ledger's figures cannot be used, `trouble` why it cannot."""
 
     bill_id: str
     number: str
@@ -221,6 +261,7 @@ class Candidate:
     status: str
     due_date: str
     due: Money | None
+    trouble: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,8 +300,8 @@ def _unfit(one: Candidate, currency: str) -> str | None:
         return f"its status is {one.status}"
     if one.vendor_id is None:
         return "it has no vendor"
-    if one.due is None:
-        return "its amounts are not valid; check it in the accounting platform"
+    if one.trouble or one.due is None:
+        return f"{one.trouble or 'its amounts are not valid'}; check it in the accounting platform"
     if one.due.currency != currency:
         return f"it is in {one.due.currency}, but the funding account is in {currency}"
     return "nothing is due on it" if one.due.amount <= 0 else None

@@ -26,6 +26,7 @@ from rutter_ap_server.guard.writes.base import (
 from rutter_ap_server.guard.writes.parties import (
     NAME_CHARACTERS_MAX,
     BillFact,
+    bill_contents,
     bill_fact,
     bill_texts,
     bill_words,
@@ -117,7 +118,8 @@ class RemoveCreditWrite(Write[RemovalFacts]):
         number = clean(credit.document_number, NAME_CHARACTERS_MAX) or credit.id
         return prepare(
             tool=self.tool,
-            company_id=company.id,
+            company_id=company.ledger_id,
+            connection_id=company.id,
             fields={
                 "credit_id": credit.id,
                 "bill_id": bill.id,
@@ -145,6 +147,7 @@ class RemoveCreditWrite(Write[RemovalFacts]):
                 "applied": str(applied),
             },
             before={"bill": links_of(raw)},
+            contents={Touched("bill", raw.id): bill_contents(raw)},
             vendor=None,
             texts=bill_texts(raw),
             arguments=(),
@@ -177,14 +180,18 @@ class RemoveCreditWrite(Write[RemovalFacts]):
         """Removes the credit from the bill, in full."""
         return await company.rutter.bill_credit_applications.unapply(draft, idempotency_key=key, again=again)
 
-    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
+    def takes_back(self, prepared: PreparedWrite) -> frozenset[str]:
+        """The credit that was applied."""
+        return frozenset({prepared.fields["credit_id"]})
+
+    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> tuple[Record, ...]:
         """The credit is gone from the bill, and the balance due grew by exactly its amount."""
         bill = await company.rutter.bills.get(prepared.fields["bill_id"])
         if not has_let_go(bill, before["bill"], prepared.fields["credit_id"]):
-            return None
+            return ()
         assert prepared.money is not None
         due = ledger_money(bill.amount_due, bill.currency_code, "balance due")
-        return Record(
+        removed = Record(
             kind="bill_credit_application",
             id=prepared.fields["credit_id"],
             bill_id=bill.id,
@@ -192,6 +199,7 @@ class RemoveCreditWrite(Write[RemovalFacts]):
             bill_due=MoneyShape.of(due),
             bill_status=bill.status,
         )
+        return (removed,)
 
 
 def _applied(bill: Bill, credit_id: str) -> Money:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rutter_ap_server.companies.company import Company
@@ -19,8 +19,9 @@ from rutter_ap_server.guard.writes.base import (
     Touched,
     Write,
 )
-from rutter_ap_server.guard.writes.parties import NAME_CHARACTERS_MAX, vendor_fact
+from rutter_ap_server.guard.writes.parties import NAME_CHARACTERS_MAX, Contents, vendor_fact
 from rutter_ap_server.guard.writes.payees import email_keys, keys_of, name_key
+from rutter_ap_server.guard.writes.readback import Difference, Kind, Sent, differences, with_differences
 from rutter_ap_server.guard.writes.save_vendor_rules import RULES, VendorEntryFacts
 from rutter_ap_server.guard.writes.wording import (
     Description,
@@ -38,7 +39,7 @@ from rutter_ap_server.store.canonical import digest
 from rutter_ap_tools.errors import BadInput
 from rutter_ap_tools.findings import Severity
 from rutter_ap_tools.money import require_active
-from rutter_ap_tools.text import clean, fold, quote
+from rutter_ap_tools.text import clean, fold, normal_number, quote
 from rutter_ap_tools.vendors import SaveVendor
 from rutter_ap_tools.wire import Named, Record
 
@@ -74,8 +75,10 @@ class SaveVendorWrite(Write[VendorEntryFacts]):
     rules = RULES
 
     def touches(self, prepared: PreparedWrite) -> frozenset[Touched]:
-        """The list of vendors, so that two new vendors with the same name notice each other."""
-        return frozenset({Touched("vendors", "")})
+        """The vendor, and its new name among all vendors, so that two vendors with one name notice each other."""
+        vendor_id, name = prepared.fields["vendor_id"], prepared.fields["changes"].get("name")
+        of_vendor = {Touched("vendor", vendor_id)} if vendor_id else set()
+        return frozenset(of_vendor | ({Touched("vendors", normal_number(name) or fold(name))} if name else set()))
 
     def dates(self, prepared: PreparedWrite, seen: VendorEntryFacts) -> Dates:
         """None: a vendor has no date."""
@@ -110,7 +113,8 @@ class SaveVendorWrite(Write[VendorEntryFacts]):
         name = clean(vendor_name(vendor), NAME_CHARACTERS_MAX)
         return prepare(
             tool=self.tool,
-            company_id=company.id,
+            company_id=company.ledger_id,
+            connection_id=company.id,
             fields=fields,
             summary=f"Update vendor {name}: {'; '.join(_words(changes, differing))}",
             vendor_id=vendor.id,
@@ -127,7 +131,8 @@ class SaveVendorWrite(Write[VendorEntryFacts]):
         words = _words(changes, [part for part in changes if part not in ("name", "currency")])
         return prepare(
             tool=self.tool,
-            company_id=company.id,
+            company_id=company.ledger_id,
+            connection_id=company.id,
             fields=fields,
             summary=f"Create vendor {name}, billing in {changes['currency']}{''.join(f'; {one}' for one in words)}",
             vendor_name=name,
@@ -147,12 +152,17 @@ class SaveVendorWrite(Write[VendorEntryFacts]):
         texts = tuple((f"the vendor's {name}", changes[name]) for name in ("name", "email") if name in changes)
         if not vendor_id:
             namesakes = sorted(one for one, name in others if fold(name) == fold(changes["name"]))
+            # With those whose name may be this one cut: none of them is the new vendor.
+            like = sorted(
+                one for one, name in others if one in namesakes or _sent("name", changes["name"], name).is_shown
+            )
             return Gathered(
                 seen=VendorEntryFacts(
                     others=others, differing=(), is_shown=False, addresses_moved=False, now={}, twins=twins
                 ),
                 binding={"namesakes": namesakes},
-                before={"namesakes": namesakes},
+                before={"namesakes": like},
+                contents={Touched("vendors", ""): Contents(frozenset(known))},
                 # There is no payee with that name yet.
                 vendor=None,
                 texts=texts,
@@ -249,18 +259,28 @@ class SaveVendorWrite(Write[VendorEntryFacts]):
 
     async def read_back(
         self, prepared: PreparedWrite, company: Company, sent: Any, before: dict[str, Any]
-    ) -> Record | None:
-        """Posted means that the ledger shows the new vendor, or all of the changes."""
-        return _seen(await company.rutter.vendors.get(sent.id), prepared)
+    ) -> tuple[Record, ...]:
+        """Posted means that the ledger shows the new vendor, or the changes, its texts as Rutter's answer has them."""
+        vendor = await company.rutter.vendors.get(prepared.fields["vendor_id"] or sent.id)
+        shown = _seen(vendor, prepared, sent if sent.id == vendor.id else None)
+        return (shown,) if shown is not None else ()
 
-    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
-        """The vendor shows all changes; a new one is the only vendor with its name that did not exist before."""
+    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> tuple[Record, ...]:
+        """The vendor if it shows all changes; for a new one, every such vendor that did not exist before."""
         if prepared.fields["vendor_id"]:
-            return _seen(await company.rutter.vendors.get(prepared.fields["vendor_id"]), prepared)
-        known = (await company.directory.vendors(refresh=True)).values()
-        found = [_seen(one, prepared) for one in known if one.id not in before["namesakes"]]
-        fresh = [one for one in found if one is not None]
-        return fresh[0] if len(fresh) == 1 else None
+            vendor = await company.rutter.vendors.get(prepared.fields["vendor_id"])
+            was = (before["vendor"], before["now"][:2])
+            is_as_before = was == (vendor_fact(vendor).details, [vendor.phone or "", sorted(vendor.currency_codes)])
+            known = [] if is_as_before else [vendor]
+        else:
+            vendors = (await company.directory.vendors(refresh=True)).values()
+            known = [one for one in vendors if one.id not in before["namesakes"]]
+        found = (_seen(one, prepared, None) for one in known)
+        return tuple(one for one in found if one is not None)
+
+    def leaves(self, prepared: PreparedWrite, record_id: str) -> Mapping[Touched, str]:
+        """A new vendor, among all of them."""
+        return {} if prepared.fields["vendor_id"] else {Touched("vendors", ""): record_id}
 
     async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
         """The outcome of Rutter's job."""
@@ -342,14 +362,43 @@ def _words(changes: dict[str, Any], parts: Sequence[str]) -> list[str]:
     return said
 
 
-def _seen(vendor: Vendor, prepared: PreparedWrite) -> Record | None:
-    """The record, if this vendor is what was to be written. A new one is recognised by its name alone, since not every
-    platform keeps all other values; for a change every value must match.
+def _texts(vendor: Vendor, changes: dict[str, Any]) -> list[Sent]:
+    """Every text that was sent, with what this vendor shows of it."""
+    home = _home(vendor.addresses)
+    at_home = vendor.addresses[home] if home is not None else Address()
+    shown = {"name": vendor.vendor_name or vendor.contact_name, "email": vendor.email, "phone": vendor.phone}
+    plain = [_sent(name, changes[name], shown[name]) for name in ("name", "email", "phone") if name in changes]
+    return plain + [_sent(part, text, getattr(at_home, part)) for part, text in changes.get("address", {}).items()]
+
+
+_KINDS: dict[str, Kind] = {"email": "code", "phone": "phone", "country": "code"}
+
+
+def _sent(name: str, text: str, shown: str | None) -> Sent:
+    return Sent({"email": "e-mail"}.get(name, name.replace("_", " ")), text, shown, _KINDS.get(name, "text"))
+
+
+def _seen(vendor: Vendor, prepared: PreparedWrite, answered: Vendor | None) -> Record | None:
+    """The record, if this vendor is what was to be written, and how its texts differ.
+
+    A new one is recognised by its name, since not every platform keeps all other values; for a change every value must
+    match. A text beyond what platforms are known to change counts if Rutter's own answer, `answered`, says the same.
     """
     changes = prepared.fields["changes"]
-    if prepared.fields["vendor_id"]:
-        if _differing(vendor, changes):
-            return None
-    elif fold(vendor_name(vendor)) != fold(changes["name"]):
+    texts, said = _texts(vendor, changes), _texts(answered, changes) if answered is not None else []
+    proved = {one.field for one, other in zip(texts, said, strict=False) if one.shown == other.shown}
+    is_new = not prepared.fields["vendor_id"]
+    if is_new and not (fold(vendor_name(vendor)) == fold(changes["name"]) or texts[0].is_shown or "name" in proved):
         return None
+    has_currency = "currency" not in changes or changes["currency"] in vendor.currency_codes
+    if not is_new and not (has_currency and all(one.is_shown or one.field in proved for one in texts)):
+        return None
+    found = differences(texts)
+    if not has_currency:
+        codes = ", ".join(vendor.currency_codes) or "none"
+        found.append(Difference(f"the ledger shows the currency {quote(codes)}, not {changes['currency']}", False))
+    return with_differences(_record(vendor), found)
+
+
+def _record(vendor: Vendor) -> Record:
     return Record(kind="vendor", id=vendor.id, vendor=Named(id=vendor.id, name=clean(vendor_name(vendor)) or None))

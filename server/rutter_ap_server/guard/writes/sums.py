@@ -107,7 +107,7 @@ class Shown:
 def tax_fact(rate: TaxRate) -> TaxFact:
     """Facts of a tax rate."""
     name = clean(rate.label or rate.label_code or rate.id, NAME_CHARACTERS_MAX)
-    return TaxFact(rate.id, name, rate.status or "unknown", _percent(rate))
+    return TaxFact(rate.id, name, rate.status or "unknown", None if rate.trouble else _percent(rate))
 
 
 def _percent(rate: TaxRate) -> Decimal | None:
@@ -208,7 +208,7 @@ def sums_words(sums: ExpectedSums, total: Money | None) -> str:
     return f"{released} (the document's total{lines})"
 
 
-def is_same_amount(ours: ExpectedSums, total: Money | None, other_total: Money, other_net: Money | None) -> bool:
+def is_same_amount(ours: ExpectedSums, total: Money | None, other_total: Money | None, other_net: Money | None) -> bool:
     """Whether two documents are for one amount: gross compared with gross, and net with net.
 
     Where our gross is not known, our net is compared with both: the other one may have been entered either way.

@@ -7,10 +7,11 @@ from typing import Protocol
 
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
-from rutter_ap_server.guard.writes.base import approve, ask, refuse
+from rutter_ap_server.guard.writes.base import approve, ask, finding, refuse
 from rutter_ap_server.guard.writes.sums import ExpectedSums, TaxFact, is_same_amount, total_of
+from rutter_ap_server.store.documents import Document
 from rutter_ap_server.store.engine import Tx
-from rutter_ap_tools.findings import Finding
+from rutter_ap_tools.findings import Finding, Severity
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.numbers import number_key
 from rutter_ap_tools.wire import Record
@@ -25,21 +26,8 @@ class SumFacts(Protocol):
     def rates(self) -> tuple[TaxFact, ...]: ...
 
 
-class Earlier(Protocol):
-    """Another document of the vendor in the ledger."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def number(self) -> str: ...
-    @property
-    def total(self) -> Money: ...
-    @property
-    def net(self) -> Money | None: ...
-
-
 def alike_ids(
-    earlier: Iterable[Earlier], ours: ExpectedSums, total: Money | None, numbers: Iterable[str | None]
+    earlier: Iterable[Document], ours: ExpectedSums, total: Money | None, numbers: Iterable[str | None]
 ) -> list[str]:
     """The other documents of one amount or number, whenever issued: who was shown one has not seen one entered since.
 
@@ -49,6 +37,11 @@ def alike_ids(
     return sorted(
         one.id for one in earlier if is_same_amount(ours, total, one.total, one.net) or number_key(one.number) in wanted
     )
+
+
+def amount_words(total: Money | None) -> str:
+    """The amount of another document, or that it cannot be read."""
+    return f"for {total}" if total is not None else "for an amount that cannot be read"
 
 
 def kind_of(prepared: PreparedWrite) -> str:
@@ -99,11 +92,17 @@ def total_unchecked(prepared: PreparedWrite, facts: SumFacts, policy: Policy) ->
     return ask(f"{kind_of(prepared)}.total_unchecked", words)
 
 
-def booked_differently(record: Record) -> Finding | None:
-    """What a posted write says when the ledger did not book what was released."""
-    if record.difference is None:
-        return None
-    return approve(f"{'bill' if record.kind == 'bill' else 'credit'}.booked_differently", record.difference)
+def what_was_kept(record: Record) -> tuple[Finding, ...]:
+    """What a posted write says when the ledger did not book what was released, or keeps its texts otherwise."""
+    found = []
+    if record.difference is not None:
+        code = f"{'bill' if record.kind == 'bill' else 'credit'}.booked_differently"
+        found.append(approve(code, record.difference))
+    if record.text_difference is not None:
+        found.append(ask("text.differs", record.text_difference))
+    if record.tidied is not None:
+        found.append(finding("text.tidied", Severity.ALLOW, record.tidied))
+    return tuple(found)
 
 
 def remember_booking(tx: Tx, prepared: PreparedWrite, record: Record) -> None:

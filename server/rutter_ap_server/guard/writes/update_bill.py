@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -24,6 +24,7 @@ from rutter_ap_server.guard.writes.create_bill import bill_record, earlier_bill,
 from rutter_ap_server.guard.writes.parties import (
     NAME_CHARACTERS_MAX,
     account_fact,
+    bill_contents,
     bill_fact,
     bill_texts,
     bill_words,
@@ -31,6 +32,7 @@ from rutter_ap_server.guard.writes.parties import (
     read_payee,
     read_vendor,
 )
+from rutter_ap_server.guard.writes.readback import Kind, Sent, differences, same_day, with_differences
 from rutter_ap_server.guard.writes.sums import (
     ExpectedSums,
     TaxFact,
@@ -56,8 +58,8 @@ from rutter_ap_server.guard.writes.wording import (
     payee_words,
     plain,
 )
-from rutter_ap_server.reads.amounts import ledger_money
-from rutter_ap_server.reads.history import bills_like
+from rutter_ap_server.reads.amounts import is_amount, ledger_money
+from rutter_ap_server.reads.history import bills_to_compare
 from rutter_ap_server.rutter.models.base import given
 from rutter_ap_server.rutter.models.bills import Bill, BillLine, BillUpdate
 from rutter_ap_server.rutter.outcomes import WriteOutcome
@@ -70,7 +72,8 @@ from rutter_ap_tools.money import Money
 from rutter_ap_tools.text import quote
 from rutter_ap_tools.wire import Record
 
-_TEXTS = ("document_number", "memo")
+_TEXT_KINDS: dict[str, Kind] = {"document_number": "number", "memo": "text"}
+_TEXTS = tuple(_TEXT_KINDS)
 _DATES = ("issue_date", "due_date")
 _INSTEAD = "a person can change it there"
 _UPDATE = Need("bills", "update", "change a bill", _INSTEAD, "update_bill")
@@ -99,8 +102,10 @@ class UpdateBillWrite(Write[ChangeFacts]):
     rules = RULES
 
     def touches(self, prepared: PreparedWrite) -> frozenset[Touched]:
-        """The bill."""
-        return frozenset({Touched("bill", prepared.fields["bill_id"])})
+        """The bill; with a new number, it may become the same document as another of its vendor's."""
+        bill, vendor_id = Touched("bill", prepared.fields["bill_id"]), prepared.vendor_id
+        renumbered = "document_number" in prepared.fields["changes"] and vendor_id is not None
+        return frozenset({bill, Touched("bills_of_vendor", vendor_id or "")} if renumbered else {bill})
 
     def dates(self, prepared: PreparedWrite, seen: ChangeFacts) -> Dates:
         """Entries move from the issue date to the new one; a change alone must not decide which of them is right."""
@@ -152,7 +157,8 @@ class UpdateBillWrite(Write[ChangeFacts]):
         of_vendor = f" from {name}" if name else ""
         return prepare(
             tool=self.tool,
-            company_id=company.id,
+            company_id=company.ledger_id,
+            connection_id=company.id,
             fields={"bill_id": bill.id, "currency": currency, "changes": changes} | kept,
             summary=f"Update {bill_words(bill)}{of_vendor}: {'; '.join(_words(raw, changes, amount))}",
             defaulted=("expected",),
@@ -170,10 +176,11 @@ class UpdateBillWrite(Write[ChangeFacts]):
         vendor = await read_payee(company, bill.vendor_id) if bill.vendor_id else None
         named = {line["account"] for line in changes.get("lines", ()) if line["account"]}
         accounts = tuple([account_fact(await company.rutter.accounts.get(one)) for one in sorted(named)])
-        issued = day_of(prepared, "issue_date") or bill.issued
+        day = day_of(prepared, "issue_date") or bill.issued
+        numbers = [raw.document_number, changes.get("document_number")]
         payees = (vendor.id, *vendor.twins) if vendor else ()
-        read = await bills_like(company, payees, [bill.number, changes.get("document_number")], issued)
-        others = tuple(earlier_bill(one) for one in read.bills if one.id != bill.id and one.status not in _DEAD)
+        history = await bills_to_compare(company, payees, numbers, day)
+        others = tuple(earlier_bill(one) for one in history.records if one.id != bill.id and one.status not in _DEAD)
         inclusive = prepared.fields.get("tax_inclusive", False)
         summed = await _sums(raw, changes["lines"], company, inclusive=inclusive) if "lines" in changes else None
         sums, rates = summed or (None, ())
@@ -188,7 +195,8 @@ class UpdateBillWrite(Write[ChangeFacts]):
             sums=sums,
             rates=rates,
             now=_now(raw, changes),
-            unread=read.unread,
+            doubt=history.doubt,
+            sure=history.sure,
         )
         return Gathered(
             seen=seen,
@@ -201,6 +209,7 @@ class UpdateBillWrite(Write[ChangeFacts]):
                 "alike": alike_ids(others, ours, total_of(prepared), [bill.number, changes.get("document_number")]),
             },
             before={"now": _now(raw, changes)},
+            contents={Touched("bill", raw.id): bill_contents(raw)},
             vendor=vendor,
             texts=(*bill_texts(raw), *_new_texts(changes)),
             arguments=(),
@@ -261,12 +270,21 @@ class UpdateBillWrite(Write[ChangeFacts]):
         """Changes the bill."""
         return await company.rutter.bills.update(prepared.fields["bill_id"], draft, idempotency_key=key, again=again)
 
-    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
-        """The bill shows exactly the new values; it did not before, or nothing would have been sent."""
+    async def read_back(
+        self, prepared: PreparedWrite, company: Company, sent: Bill, before: dict[str, Any]
+    ) -> tuple[Record, ...]:
+        """The bill shows the new dates and lines, and its texts as Rutter's answer to the change already had them."""
         bill = await company.rutter.bills.get(prepared.fields["bill_id"])
-        if not _shows(bill, prepared.fields["changes"]):
-            return None
-        return bill_record(bill, prepared)
+        shown = _changed(bill, prepared, _now(sent, prepared.fields["changes"]), is_answer=sent.id == bill.id)
+        return (shown,) if shown is not None else ()
+
+    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> tuple[Record, ...]:
+        """The bill shows the new dates and lines, and its texts are new, or at least no longer what they were."""
+        bill = await company.rutter.bills.get(prepared.fields["bill_id"])
+        if _now(bill, prepared.fields["changes"]) == before["now"]:
+            return ()
+        shown = _changed(bill, prepared, before["now"], is_answer=False)
+        return (shown,) if shown is not None else ()
 
     async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
         """The outcome of Rutter's job."""
@@ -275,14 +293,16 @@ class UpdateBillWrite(Write[ChangeFacts]):
     def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
         """Remembers what the bill became, and what its new lines were released for."""
         remember_booking(tx, prepared, record)
-        issued = prepared.fields["changes"].get("issue_date")
-        if record.amount is not None:
+        if record.amount is None:
+            return
+        changes, shown = prepared.fields["changes"], record.document_number or ""
+        for number in sorted({shown, changes.get("document_number", shown)}):
             changed = Document(
                 kind="bill",
                 id=record.id,
                 vendor_id=prepared.vendor_id or "",
-                number=record.document_number or "",
-                issued=date.fromisoformat(issued) if issued else None,
+                number=number,
+                issued=day_of(prepared, "issue_date"),
                 total=record.amount.money,
             )
             tx.documents.remember(prepared.company_id, changed)
@@ -346,30 +366,77 @@ def _shows(bill: Bill, changes: dict[str, Any]) -> bool:
     return shown == wanted and ("lines" not in changes or _shows_lines(bill, changes["lines"]))
 
 
+def _changed(bill: Bill, prepared: PreparedWrite, other: dict[str, Any], *, is_answer: bool) -> Record | None:
+    """The record of a change that the bill shows, and how its texts differ; None if it does not show it.
+
+    Dates and lines are exact. A text beyond what platforms are known to change counts if Rutter's own answer to the
+    change, `other`, had it so; or else if it is not what it was before, which `other` is then.
+    """
+    changes, now = prepared.fields["changes"], _now(bill, prepared.fields["changes"])
+    counts = {name for name in now if (now[name] == other.get(name)) is is_answer}
+    if not all(same_day(getattr(bill, name), changes[name], in_any_zone=True) for name in _DATES if name in changes):
+        return None
+    lines = _pairs(bill, changes.get("lines", []), any_text="lines" in counts) if "lines" in changes else []
+    texts = {
+        name: Sent(name.replace("_", " "), changes[name], getattr(bill, name), kind)
+        for name, kind in _TEXT_KINDS.items()
+        if name in changes
+    }
+    if lines is None or not all(sent.is_shown or name in counts for name, sent in texts.items()):
+        return None
+    described_lines = [
+        Sent("description of a line", line["description"], shown.description)
+        for line, shown in lines
+        if line.get("description")
+    ]
+    return with_differences(bill_record(bill, prepared), differences([*texts.values(), *described_lines]))
+
+
 def _shows_lines(bill: Bill, lines: list[dict[str, Any]]) -> bool:
-    """Whether these are its lines, in any order, since platforms use their own."""
-    left = list(bill.line_items)
+    """Whether these are its lines exactly."""
+    pairs_of = _pairs(bill, lines, any_text=False)
+    return pairs_of is not None and all(
+        one.get("description") in (None, "", shown.description) for one, shown in pairs_of
+    )
+
+
+def _pairs(bill: Bill, lines: list[dict[str, Any]], *, any_text: bool) -> list[tuple[dict[str, Any], BillLine]] | None:
+    """Each line with the one the bill shows for it, in any order, since platforms use their own; None if they differ.
+
+    Descriptions may be as platforms keep them, or with `any_text` anything.
+    """
+    left, found = list(bill.line_items), []
     # Lines with the most fields first, so that a less specific line does not take their match.
     for line in sorted(lines, key=len, reverse=True):
-        found = next((one for one in left if _is_line(one, line)), None)
-        if found is None:
-            return False
-        left.remove(found)
-    return not left
+        fitting = [one for one in left if _is_line(one, line, bill.currency_code)]
+        described_so = [one for one in fitting if _described(one, line)]
+        if not fitting or not (described_so or any_text):
+            return None
+        match = (described_so or fitting)[0]
+        left.remove(match)
+        found.append((line, match))
+    return None if left else found
 
 
-def _is_line(shown: BillLine, line: dict[str, Any]) -> bool:
-    amount = Decimal(line["amount"])
+def _described(shown: BillLine, line: dict[str, Any]) -> bool:
+    text = line.get("description")
+    return not text or Sent("description", text, shown.description).is_shown
+
+
+def _is_line(shown: BillLine, line: dict[str, Any], currency: str) -> bool:
+    """Whether it is that line, whatever it is described as."""
     # With or without tax, depending on the platform (Rutter docs: Bills).
     untaxed = shown.total_amount - (shown.tax_amount or 0) if shown.total_amount is not None else None
-    if amount not in (shown.total_amount, shown.sub_total, untaxed):
+    if not any(
+        is_amount(one, Money.of(line["amount"], currency)) for one in (shown.total_amount, shown.sub_total, untaxed)
+    ):
         return False
     now = _shown_line(shown)
     for name, value in line.items():
         if name in ("quantity", "unit_amount"):
             if now[name] is None or Decimal(now[name]) != Decimal(value):
                 return False
-        elif name != "amount" and value and now[name] != value:
+        elif name not in ("amount", "description") and value and now[name] != value:
             return False
     return True
 

@@ -12,7 +12,7 @@ from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes.base import Rule, Unchecked, approve, ask, refuse
 from rutter_ap_server.guard.writes.compared import Compared
 from rutter_ap_server.guard.writes.document_rules import EXPENSE_TYPES
-from rutter_ap_server.guard.writes.duplicates import amount_repeated, number_repeated
+from rutter_ap_server.guard.writes.duplicates import amount_repeated, number_repeated, others_unusable
 from rutter_ap_server.guard.writes.parties import PAYABLE, AccountFact, BillFact, bill_words
 from rutter_ap_server.guard.writes.sums import ExpectedSums, TaxFact, total_of
 from rutter_ap_server.guard.writes.sums_rules import (
@@ -33,8 +33,8 @@ NOT_YET = ("draft", "rejected")
 
 @dataclass(frozen=True, slots=True)
 class ChangeFacts:
-    """What the ledger shows about a bill to change; `others` are its vendor's other bills, and `unread` says why
-    some of them may be missing.
+    """What the ledger shows about a bill to change; `others` are its vendor's other bills, as far as they were
+    read: `doubt` says why not all were, and `sure` whether those that may be the same document were.
 
     `is_shown` is True if it already has all of the new values; `now` is the present value of everything that would
     change. `net` is what it is without tax, None if the ledger does not show it; `sums` and `rates` are those of its
@@ -49,7 +49,8 @@ class ChangeFacts:
     net: Money | None = None
     sums: ExpectedSums | None = None
     rates: tuple[TaxFact, ...] = ()
-    unread: str = ""
+    doubt: str = ""
+    sure: bool = True
 
     @property
     def is_settled(self) -> bool:
@@ -146,7 +147,7 @@ def compared_after(prepared: PreparedWrite, facts: ChangeFacts) -> Compared:
         total=prepared.money or facts.bill.total,
     )
     is_moved = bool({"lines", "issue_date"} & set(changes))
-    return Compared(document, ours, total_of(prepared), facts.others, facts.unread if is_moved else "", is_moved)
+    return Compared(document, ours, total_of(prepared), facts.others, facts.doubt, facts.sure, is_moved)
 
 
 def bill_duplicate(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | Unchecked | None:
@@ -168,6 +169,13 @@ def bill_similar(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) ->
     """A change must not turn a bill into a likely duplicate of another."""
     ours = compared_after(prepared, facts)
     return amount_repeated(ours, policy) if ours.by_amount else None
+
+
+def bill_unusable(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | Unchecked | None:
+    """Another bill that cannot be used may be the one that this change would repeat."""
+    if not {"lines", "issue_date", "document_number"} & set(_changes(prepared)):
+        return None
+    return others_unusable(compared_after(prepared, facts), policy)
 
 
 def account_not_for_expenses(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | None:
@@ -202,6 +210,7 @@ RULES: tuple[Rule[ChangeFacts], ...] = (
     bill_lines_replaced,
     bill_duplicate,
     bill_similar,
+    bill_unusable,
     account_not_for_expenses,
     bill_due_date_moved,
 )

@@ -29,6 +29,7 @@ from rutter_ap_server.guard.writes.create_bill import earlier_bill
 from rutter_ap_server.guard.writes.parties import (
     NAME_CHARACTERS_MAX,
     BillFact,
+    bill_contents,
     bill_fact,
     bill_texts,
     bill_words,
@@ -46,7 +47,7 @@ from rutter_ap_server.guard.writes.wording import (
     pairs,
     plain,
 )
-from rutter_ap_server.reads.amounts import ledger_money
+from rutter_ap_server.reads.amounts import ledger_money, require_usable
 from rutter_ap_server.rutter.errors import NotFoundUpstream
 from rutter_ap_server.rutter.models.payments import BillPayment
 from rutter_ap_server.rutter.outcomes import WriteOutcome
@@ -135,6 +136,7 @@ class VoidPaymentWrite(Write[VoidFacts]):
     async def prepare(self, request: VoidPayment, company: Company, linked_account: LinkedAccount) -> PreparedWrite:
         """Fixes the payment, its amount, and the amount it settles on each bill."""
         payment = await company.rutter.bill_payments.get(request.payment_id)
+        require_usable(payment)
         allocations = _allocations(payment)
         money = _total(payment, allocations)
         bills = [bill_fact(await company.rutter.bills.get(bill_id)) for bill_id, _ in allocations]
@@ -144,7 +146,8 @@ class VoidPaymentWrite(Write[VoidFacts]):
         made = f", made {payment.transaction_date.date()}" if payment.transaction_date else ""
         return prepare(
             tool=self.tool,
-            company_id=company.id,
+            company_id=company.ledger_id,
+            connection_id=company.id,
             fields={
                 "payment_id": payment.id,
                 "bill_ids": [bill.id for bill in bills],
@@ -180,6 +183,7 @@ class VoidPaymentWrite(Write[VoidFacts]):
                 "bills": [bill.binding for bill in bills],
             },
             before={"bills": [links_of(bill) for bill in raw]},
+            contents={Touched("bill", bill.id): bill_contents(bill) for bill in raw},
             # Blocking a vendor after a fraud must not prevent voiding its payment.
             vendor=None,
             texts=(*(text for bill in raw for text in bill_texts(bill)), *memo),
@@ -227,19 +231,23 @@ class VoidPaymentWrite(Write[VoidFacts]):
         """Sets the payment's status to void (Rutter docs: Bill Payments)."""
         return await company.rutter.bill_payments.void(draft, idempotency_key=key, again=again)
 
-    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> Record | None:
+    def takes_back(self, prepared: PreparedWrite) -> frozenset[str]:
+        """The payment."""
+        return frozenset({prepared.fields["payment_id"]})
+
+    async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> tuple[Record, ...]:
         """The payment is void or gone, and the balance due on each of its bills grew by exactly its share."""
         payment = await _payment(company, prepared)
         if payment is not None and payment.status != VOID:
-            return None
+            return ()
         bills = [await company.rutter.bills.get(bill_id) for bill_id in prepared.fields["bill_ids"]]
         payment_id = prepared.fields["payment_id"]
         if not all(has_let_go(bill, was, payment_id) for bill, was in zip(bills, before["bills"], strict=True)):
-            return None
+            return ()
         assert prepared.money is not None
         first = bills[0] if bills else None
         due = ledger_money(first.amount_due, first.currency_code, "balance due") if first else None
-        return Record(
+        voided = Record(
             kind="bill_payment",
             id=payment_id,
             bill_id=first.id if first else None,
@@ -247,6 +255,7 @@ class VoidPaymentWrite(Write[VoidFacts]):
             bill_due=MoneyShape.of(due) if due else None,
             bill_status=first.status if first else None,
         )
+        return (voided,)
 
     async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
         """The outcome of Rutter's job."""
@@ -255,9 +264,11 @@ class VoidPaymentWrite(Write[VoidFacts]):
 
 async def _payment(company: Company, prepared: PreparedWrite) -> BillPayment | None:
     try:
-        return await company.rutter.bill_payments.get(prepared.fields["payment_id"])
+        payment = await company.rutter.bill_payments.get(prepared.fields["payment_id"])
     except NotFoundUpstream:
         return None
+    require_usable(payment)
+    return payment
 
 
 async def _from(payment: BillPayment, company: Company) -> str:

@@ -115,7 +115,7 @@ def bill_row(bill: BillFact | None, bill_id: Any) -> str:
     issued = f"issued {bill.issued}" if bill.issued else "without an issue date"
     due = f"due {bill.due_on}" if bill.due_on else "without a due date"
     number = f"{named(bill.number, bill_id)}" if bill.number else plain(bill_id)
-    return f"{number}, {issued}, {due}, total {bill.total}, {bill.status}"
+    return f"{number}, {issued}, {due}, total {bill.total}, {bill.status}{f' ({bill.rounded})' if bill.rounded else ''}"
 
 
 def documents_words(files: Sequence[str] | None) -> str:

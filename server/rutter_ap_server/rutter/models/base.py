@@ -115,6 +115,12 @@ class Record(Part, frozen=True, kw_only=True, dict=True, gc=True):
         return raw
 
     @property
+    def trouble(self) -> str:
+        """Which of its fields cannot be read, in words; empty for an object as documented."""
+        words: str = self.__dict__.get("unread", "")
+        return words
+
+    @property
     def extra(self) -> dict[str, Any]:
         """The fields Rutter sent that this class does not name, decoded exactly. Decoded on every use."""
         if self.raw is None:

@@ -77,10 +77,10 @@ class Bill(Linked, frozen=True, kw_only=True):
     vendor_id: str | None = None
     due_date: Instant | None = None
     issue_date: Instant | None = None
-    amount_due: Decimal
+    amount_due: Decimal | None = None
     currency_code: str
     status: str
-    total_amount: Decimal
+    total_amount: Decimal | None = None
     document_number: str | None = None
     memo: str | None = None
     sub_total: Decimal | None = None

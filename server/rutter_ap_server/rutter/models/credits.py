@@ -22,9 +22,9 @@ class BillCreditMemo(Linked, frozen=True, kw_only=True):
     vendor_id: str | None = None
     issue_date: Instant | None = None
     document_number: str | None = None
-    remaining_amount: Decimal
+    remaining_amount: Decimal | None = None
     status: str
-    total_amount: Decimal
+    total_amount: Decimal | None = None
     currency_code: str | None = None
     memo: str | None = None
     linked_bills: tuple[Allocation, ...] = ()

@@ -1,12 +1,12 @@
-"""Revision 9: the documents that were seen here, what their vendors are known by, and when the ledger changed them."""
+"""Revision 12: the documents that were seen here, what their vendors are known by, and when the ledger changed them."""
 
 from __future__ import annotations
 
 from alembic.operations import Operations
 from sqlalchemy import Column, String, Text
 
-revision = "9"
-down_revision = "8"
+revision = "12"
+down_revision = "11"
 
 
 def upgrade(op: Operations) -> None:
@@ -21,9 +21,9 @@ def upgrade(op: Operations) -> None:
         Column("number", Text, nullable=False),
         Column("number_key", String(200), nullable=False),
         Column("issued", String(10)),
-        Column("total", String(60), nullable=False),
+        Column("total", String(60)),
         Column("net", String(60)),
-        Column("currency", String(3), nullable=False),
+        Column("currency", String(3)),
         Column("at", String(32), nullable=False),
     )
     op.create_index("seen_documents_by_vendor", "seen_documents", ["company_id", "vendor_id", "number_key"])

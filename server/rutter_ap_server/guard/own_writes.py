@@ -1,0 +1,100 @@
+"""Read your writes: facts that lack what this store posted a moment ago are no facts.
+
+A ledger may answer from a copy that lags behind. What it does not show yet is looked for again, for a bounded time;
+then the write waits, because a judgement on old books could pay or enter something twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+from rutter_ap_server.companies.company import Company
+from rutter_ap_server.guard.gathering import BatchFacts, gather_facts
+from rutter_ap_server.guard.prepared import PreparedWrite
+from rutter_ap_server.guard.writes.base import Batch, Facts, Write
+from rutter_ap_server.guard.writes.parties import Contents
+from rutter_ap_server.guard.writes.registry import proposed_by
+from rutter_ap_server.store.engine import Store, Tx
+from rutter_ap_server.store.proposals import Proposal
+from rutter_ap_server.store.states import State
+from rutter_ap_tools.errors import ApError
+
+# Longer than a platform or Rutter's own copy of it usually lags; what is missing after that was removed there.
+LAG_MAX = timedelta(minutes=15)
+_WAITS_SECONDS = (0.3, 1.0, 2.0)
+Sleep = Callable[[float], Awaitable[None]]
+
+
+async def current_facts(
+    store: Store, write: Write[Any] | Batch, prepared: PreparedWrite, company: Company, sleep: Sleep
+) -> Facts[Any] | BatchFacts:
+    """The facts of a write, gathered again while they lack what this store posted; `behind` says what they lack."""
+    for pause in (*_WAITS_SECONDS, None):
+        facts = await gather_facts(write, prepared, company)
+        of_each = facts.members if isinstance(facts, BatchFacts) else (facts,)
+        lacking = await store.read(lambda tx, of=of_each: [_lacking(tx, company.ledger_id, one) for one in of])  # type: ignore[misc]
+        if any(lacking):
+            lacking = [[one for one in each if not await _was_undone(one, company)] for each in lacking]
+        if not any(lacking):
+            return facts
+        if pause is not None:
+            await sleep(pause)
+    said = [one.saying(tuple(map(_words, each))) for one, each in zip(of_each, lacking, strict=True)]
+    return BatchFacts(tuple(said)) if isinstance(facts, BatchFacts) else said[0]
+
+
+def _lacking(tx: Tx, company_id: str, facts: Facts[Any]) -> list[Proposal]:
+    """What was posted lately and is not in the facts, though it changed what they are about."""
+    if not facts.contents:
+        return []
+    posted = tx.proposals.changed_since(company_id, [State.POSTED], tx.now - LAG_MAX)
+    undone = {one_id for one in posted for one_id in _undone_by(one)}
+    return [one for one in posted if not _ids(one) & undone and _is_missing(tx, one, facts)]
+
+
+def _is_missing(tx: Tx, posted: Proposal, facts: Facts[Any]) -> bool:
+    write = proposed_by(posted.tool)
+    if not isinstance(write, Write) or posted.record is None:
+        return False
+    left = write.leaves(PreparedWrite.of(posted), posted.record["id"])
+    for thing, record_id in left.items():
+        shown = facts.contents.get(thing)
+        if shown is not None and (record_id not in shown.ids or _shows_old_balance(tx, posted, shown)):
+            return True
+    return False
+
+
+def _shows_old_balance(tx: Tx, posted: Proposal, shown: Contents) -> bool:
+    """Whether a bill shows the payment, but a balance from before it."""
+    attempt = tx.attempts.last(posted.id)
+    if attempt is None or shown.due is None or posted.money is None or attempt.before.get("total") != shown.total:
+        return False
+    return shown.due.amount > Decimal(attempt.before["due"]) - posted.money.amount
+
+
+def _undone_by(posted: Proposal) -> frozenset[str]:
+    write = proposed_by(posted.tool)
+    return write.takes_back(PreparedWrite.of(posted)) if isinstance(write, Write) else frozenset()
+
+
+def _ids(posted: Proposal) -> set[str]:
+    return {one for one in ((posted.record or {}).get("id"), posted.bill_id) if one}
+
+
+async def _was_undone(posted: Proposal, company: Company) -> bool:
+    """Whether the ledger itself says that the payment was voided since; nothing else can be told from a lag."""
+    if posted.tool != "pay_bill" or posted.record is None:
+        return False
+    try:
+        payment = await company.rutter.bill_payments.get(posted.record["id"])
+    except ApError:
+        return False
+    return payment.status == "void"
+
+
+def _words(posted: Proposal) -> str:
+    assert posted.record is not None
+    return f"{posted.record['kind'].replace('_', ' ')} {posted.record['id']} (proposal {posted.id})"

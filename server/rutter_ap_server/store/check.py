@@ -1,0 +1,284 @@
+"""Holds the tables against the audit chain, which says of every row what this program wrote into it.
+
+The chain is folded into the rows it expects, and each table is compared with them, value by value. Entries by earlier
+versions say less: of their rows only that is compared, and the rest is counted as not compared.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from sqlalchemy import RowMapping, String, Table, bindparam, or_, select
+
+from rutter_ap_server.store.audit import Entry, entries_of
+from rutter_ap_server.store.canonical import canonical
+from rutter_ap_server.store.changes import META_KEYS, PASSING, RECORDED, Recorded, Rows, changes_in, kept_value, key_of
+from rutter_ap_server.store.errors import Tampered
+from rutter_ap_server.store.schema import approvers, audit, metadata
+from rutter_ap_server.store.states import CLOSED_STATES
+
+# Entries by which an earlier version is known: today's always say which rows they wrote.
+_OLD_KINDS = ("proposed", "approver_added", "policy_changed", "frozen", "connection_started", "connection_adopted")
+# When a row was added, by table; what was added after the first entry of this version must be in the chain.
+_ADDED = {
+    "proposals": "created_at",
+    "questions": "asked_at",
+    "approvers": "added_at",
+    "connections": "created_at",
+    "vendor_sightings": "first_seen_at",
+}
+# What an earlier version's entries of an open proposal must include for such a row to be its own.
+_TOLD_BY = {
+    "approvals": ("approved", "answered", "released"),
+    "attempts": ("attempt",),
+    "spend": ("attempt",),
+}
+
+# The tables whose rows belong to one proposal.
+OF_A_PROPOSAL = ("proposals", "approvals", "statements", "questions", "spend", "attempts")
+
+What = Literal["added", "changed", "removed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A row that is not as the chain says: one value of it was changed, or the whole row was added or removed.
+
+    Values are as the chain keeps them: a long one, or a secret, by its SHA-256. They are outside text.
+    """
+
+    what: What
+    table: str
+    key: str
+    field: str = ""
+    chain: str | None = None
+    stored: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """What differs, how many rows were compared whole, and of how many the chain does not say all."""
+
+    differences: tuple[Difference, ...]
+    compared: int
+    not_compared: int
+
+
+@dataclass(slots=True)
+class Expected:
+    """The rows that the chain says there are; `whole` with all their values, `part` with some."""
+
+    whole: dict[str, dict[str, dict[str, Any]]] = field(default_factory=lambda: {name: {} for name in RECORDED})
+    part: dict[str, dict[str, dict[str, Any]]] = field(default_factory=lambda: {name: {} for name in RECORDED})
+    # What an earlier version recorded of each of its proposals, by kind, and of its approvers.
+    old: dict[str, dict[str, list[tuple[str, dict[str, Any]]]]] = field(default_factory=dict)
+    old_people: list[dict[str, Any]] = field(default_factory=list)
+    old_removed: set[str] = field(default_factory=set)
+    is_old: bool = False
+    # When the first entry of this version was made.
+    since: str | None = None
+
+
+def expected_from(entries: Iterable[Entry]) -> Expected:
+    """Folds entries, oldest first, into the rows there should be."""
+    expected = Expected()
+    for entry in entries:
+        if entry.rows is None:
+            _apply_old(expected, entry, said_by(entry.body))
+            continue
+        expected.since = expected.since or entry.at
+        for what, table, key, values in changes_in(entry.rows):
+            _apply(expected, what, table, key, values)
+    return expected
+
+
+def _apply(expected: Expected, what: str, table: str, key: str, values: dict[str, Any]) -> None:
+    whole, part = expected.whole[table], expected.part[table]
+    if what == "added":
+        part.pop(key, None)
+        whole[key] = dict(values)
+    elif what == "removed":
+        whole.pop(key, None)
+        part.pop(key, None)
+    else:
+        (whole if key in whole else part).setdefault(key, {}).update(values)
+
+
+def _apply_old(expected: Expected, entry: Entry, body: Mapping[str, Any]) -> None:
+    """What an entry by an earlier version says of the tables."""
+    expected.is_old = expected.is_old or entry.kind in _OLD_KINDS
+    rows, proposal_id = expected.part, entry.proposal_id
+    if entry.kind == "approver_added":
+        expected.old_people.append(dict(body))
+    elif entry.kind == "approver_removed":
+        expected.old_removed.add(str(body.get("approver_id")))
+    elif entry.kind == "policy_changed":
+        rows["meta"]["policy"] = {"value": body.get("version")}
+    elif entry.kind == "frozen":
+        rows["meta"]["freeze"] = {}
+    elif entry.kind == "unfrozen":
+        rows["meta"].pop("freeze", None)
+    if proposal_id is None:
+        return
+    if entry.kind == "proposed":
+        rows["proposals"][proposal_id] = proposed_values(body)
+        expected.old[proposal_id] = {}
+    if proposal_id in expected.old:
+        expected.old[proposal_id].setdefault(entry.kind, []).append((entry.actor, dict(body)))
+        if entry.kind in CLOSED_STATES:
+            rows["proposals"].setdefault(proposal_id, {})["state"] = entry.kind
+
+
+def proposed_values(body: Mapping[str, Any]) -> dict[str, Any]:
+    """What a `proposed` entry by any version says of the proposal's row."""
+    named = {"tool": "tool", "company": "company_id", "environment": "environment", "digest": "digest"}
+    values = {column: body[name] for name, column in named.items() if name in body}
+    if "fields" in body:
+        values["fields"] = kept_value("proposals", "fields", canonical(body["fields"]))
+    return values
+
+
+# Made once, because making them takes longer than running them.
+_ITS_OWN = bindparam("its_own", type_=String)
+_ITS_ENTRIES = select(audit).where(audit.c.proposal_id == _ITS_OWN).order_by(audit.c.seq)
+_ITS_ROWS = {
+    name: select(table).where((table.c.id if name == "proposals" else table.c.proposal_id) == _ITS_OWN)
+    for name, table in ((name, metadata.tables[name]) for name in OF_A_PROPOSAL)
+}
+# The first entry of all says whether an earlier version made the store.
+_ABOUT_PEOPLE = (
+    select(audit)
+    .where(
+        or_(
+            audit.c.seq == 1,
+            audit.c.proposal_id.is_(None)
+            & or_(audit.c.rows.contains('"approvers"'), audit.c.kind.startswith("approver_")),
+        )
+    )
+    .order_by(audit.c.seq)
+)
+_PEOPLE = select(approvers)
+
+
+class Checks:
+    """Reads inside the caller's transaction."""
+
+    def __init__(self, connection: Recorded) -> None:
+        self._connection = connection
+
+    def everything(self) -> Comparison:
+        """Compares every table with the whole chain."""
+        expected = expected_from(entries_of(self._connection, select(audit)))
+        differences, counts = list[Difference](), Counter[bool]()
+        for name in RECORDED:
+            table = metadata.tables[name]
+            query = select(table).order_by(*table.primary_key.columns)
+            if name == "meta":
+                query = query.where(table.c.key.in_(META_KEYS))
+            differences += self._compare(expected, table, self._connection.execute(query), counts)
+        return Comparison(tuple(differences), counts[True], counts[False])
+
+    def proposal(self, proposal_id: str, tables: Iterable[str] = OF_A_PROPOSAL) -> None:
+        """Raises `Tampered` unless a proposal and its rows in those tables are what its own entries say."""
+        its_own = {"its_own": proposal_id}
+        entries = [Entry(**row._mapping) for row in self._connection.execute(_ITS_ENTRIES, its_own)]
+        wrong = any(entry.computed() != entry.hash for entry in entries)
+        expected = expected_from(entries)
+        for name in tables:
+            rows = self._connection.execute(_ITS_ROWS[name], its_own)
+            wrong = wrong or bool(self._compare(expected, metadata.tables[name], rows))
+        if wrong:
+            raise Tampered(f"proposal {proposal_id}")
+
+    def people(self) -> list[Difference]:
+        """How the approvers differ from what the chain says of them."""
+        about = [Entry(**row._mapping) for row in self._connection.execute(_ABOUT_PEOPLE)]
+        expected = expected_from(about)
+        return self._compare(expected, approvers, self._connection.execute(_PEOPLE))
+
+    def _compare(
+        self, expected: Expected, table: Table, rows: Rows, counts: Counter[bool] | None = None
+    ) -> list[Difference]:
+        """Compares rows with all that is expected of their table; `counts` those compared whole."""
+        differences = list[Difference]()
+        for row in rows.mappings():
+            found, is_whole = _differences(expected, table, row)
+            differences += found
+            if counts is not None and (is_whole or not found):
+                counts[is_whole] += 1
+        gone = sorted({*expected.whole[table.name], *expected.part[table.name]})
+        return [*differences, *(Difference("removed", table.name, key) for key in gone)]
+
+
+def _differences(expected: Expected, table: Table, row: RowMapping) -> tuple[list[Difference], bool]:
+    """How a row differs from what is expected of it, and whether all of it was compared."""
+    name, key = table.name, key_of(table.name, row)
+    whole, part = expected.whole[name].pop(key, None), expected.part[name].pop(key, None)
+    if whole is None and part is None:
+        return ([] if _is_old(expected, name, row) else [Difference("added", name, key)]), False
+    values = whole if whole is not None else part or {}
+    columns = [one.name for one in table.c] if whole is not None else list(values)
+    return differing(name, key, values, row, columns), whole is not None
+
+
+def differing(
+    table: str, key: str, values: Mapping[str, Any], row: RowMapping, columns: Iterable[str]
+) -> list[Difference]:
+    """The columns in which a row is not what the chain says of it; what the chain does not say is empty."""
+    keys = {column.name for column in metadata.tables[table].primary_key.columns}
+    found = []
+    for column in columns:
+        if column in keys or column in PASSING.get(table, ()):
+            continue
+        said, stored = values.get(column), kept_value(table, column, row[column])
+        if said != stored:
+            found.append(Difference("changed", table, key, column, _text(said), _text(stored)))
+    return found
+
+
+def _is_old(expected: Expected, table: str, row: RowMapping) -> bool:
+    """Whether a row that the chain says nothing of was written by an earlier version, as far as can be seen."""
+    added = row.get(_ADDED.get(table, "at"))
+    if not expected.is_old or (added is not None and expected.since is not None and added > expected.since):
+        return False
+    if table == "approvers":
+        told = expected.old_people
+        if row["id"] in expected.old_removed and row["removed_at"] is None:
+            return False
+        return not told or any(row["id"] == one.get("approver_id") or row["name"] == one.get("name") for one in told)
+    if table == "proposals":
+        return False
+    if "proposal_id" not in row:
+        return True
+    told_of = expected.old.get(row["proposal_id"])
+    if told_of is None:
+        return False
+    if table not in _TOLD_BY or any(state in told_of for state in CLOSED_STATES):
+        return True
+    entries = [entry for kind in _TOLD_BY[table] for entry in told_of.get(kind, ())]
+    return any(table != "approvals" or _is_approval(row, actor, body) for actor, body in entries)
+
+
+def _is_approval(row: RowMapping, actor: str, body: Mapping[str, Any]) -> bool:
+    """Whether an entry by an earlier version is of this approval; a line of a run was released with its run."""
+    if body.get("channel") == "run":
+        return True
+    given_by = body.get("approver_id") in (None, row["approver_id"])
+    return bool(actor == row["approver"] and given_by and body.get("statement") == row["statement"])
+
+
+def said_by(text: str) -> dict[str, Any]:
+    """The body of an entry. One that somebody else wrote may be anything, which then says nothing."""
+    try:
+        body = json.loads(text)
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)

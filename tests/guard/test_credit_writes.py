@@ -260,7 +260,8 @@ async def apply(client: Any, bench: Bench, amount: str = "") -> dict[str, str]:
     """Applies the story's credit to a bill; the arguments of taking it off again."""
     [credit] = await credits_numbered(bench, "CM-0117")
     bill = await bench.bill("INV-1051")
-    applied = await done(client, "apply_credit", credit_id=credit.id, bill_id=bill.id, amount=amount)
+    much = {"amount": amount} if amount else {}
+    applied = await done(client, "apply_credit", credit_id=credit.id, bill_id=bill.id, **much)
     assert applied["status"] == "posted"
     bench.wire.writes.clear()
     return {"credit_id": credit.id, "bill_id": bill.id}

@@ -219,7 +219,8 @@ def test_a_limit_reopens_when_a_payment_fails_or_grows_old(store: Store, clock: 
     store.write_now(lambda tx: tx.spend.settle(first, "void"))
     assert broken(store, "60.00") is None
 
-    reserve(store, "60.00")
+    paid = reserve(store, "60.00")
+    store.write_now(lambda tx: tx.spend.settle(paid, "post"))
     clock.instant = START + timedelta(hours=24, microseconds=1)
     assert broken(store, "60.00") is None
 
@@ -255,7 +256,7 @@ def test_a_default_date_does_not_make_another_intent_tomorrow() -> None:
 
 
 def test_a_stored_proposal_is_thawed_to_what_was_frozen(store: Store) -> None:
-    prepared = a_prepared_write(fields={"bill_id": "b1", "lines": [{"a": "1"}]})
+    prepared = a_prepared_write(fields={"bill_id": "b1", "lines": [{"a": "1"}]}, connection_id="company-1")
     proposal = put(
         store,
         tool=prepared.tool,

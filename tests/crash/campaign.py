@@ -214,7 +214,7 @@ def main() -> int:
     kills, seed = arguments.kills, arguments.seed
     with tempfile.TemporaryDirectory(prefix="rutter-ap-crash-") as folder:
         results = []
-        for name, rounds, limit in (("wide", kills, NO_LIMIT), ("tight", -(-kills // 4), str(100 * -(-kills // 4)))):
+        for name, rounds, limit in (("wide", kills, NO_LIMIT), ("tight", -(-kills // 4), str(300 * -(-kills // 4)))):
             place = Path(folder, name)
             place.mkdir()
             results.append(campaign(rounds, seed, place, day_limit=limit))

@@ -78,7 +78,7 @@ async def payable_bills(environ: dict[str, str], numbered: str = "") -> list[tup
             (bill.id, f"{bill.amount_due:f}")
             async for bill in books.bills.walk()
             if (bill.status, bill.currency_code) == ("open", "USD")
-            and bill.amount_due > 1
+            and (bill.amount_due or 0) > 1
             and (bill.document_number or "").startswith(numbered)
         ]
     finally:
@@ -139,7 +139,8 @@ def _disagreements(bills: list[Bill], posted: list[Proposal]) -> Iterator[str]:
         ours = Counter((str((p.record or {}).get("id")), p.money.amount) for p in on_it if p.money)
         if booked != ours:
             yield f"bill {bill.id}: only in the ledger {sorted(booked - ours)}, only here {sorted(ours - booked)}"
-        if bill.amount_due < 0 or sum((amount for _, amount in booked.elements()), Decimal(0)) > bill.total_amount:
+        paid = sum((amount for _, amount in booked.elements()), Decimal(0))
+        if bill.amount_due is None or bill.amount_due < 0 or paid > (bill.total_amount or 0):
             yield f"bill {bill.id} is over-paid"
     gone = {p.bill_id for p in posted} - {bill.id for bill in bills}
     yield from (f"bill {bill_id} is paid here and not in the ledger" for bill_id in sorted(map(str, gone)))

@@ -97,10 +97,10 @@ class _Round:
                 _lives(server, self.chance.uniform(0.0, 3.0))
             server.process.send_signal(signal.SIGSTOP)
             sending = self._dispatching() - before
-            # The other one pays the same bills, and some that nobody pays.
+            # The other one is told to pay the same bills, in another order.
             with self._paying(reversed(self.bills)) as other:
                 other.next_line()
-                _lives(other, self.lease_seconds + self.chance.uniform(0.5, 2.5))
+                _lives(other, self.lease_seconds * self.chance.uniform(0.8, 1.6))
                 taken_over = len(sending - self._dispatching())
                 if self.chance.random() < 0.5:
                     other.process.kill()

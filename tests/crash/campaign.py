@@ -158,7 +158,7 @@ def campaign(
             as_run = number % 3 == 0
             bills = list(itertools.islice(fresh, 4)) if as_run else chance.sample(payable, 6)
             one = _Round(environ, chance, bills, as_run, lease_seconds, logs)
-            if number % 4 == 2:
+            if number % 4 == 1:
                 taken_over += one.suspended()
             elif number % 2:
                 one.killed(1, chance.uniform(0.1, 2.6))

@@ -133,7 +133,7 @@ class _Round:
         while server.process.poll() is None and time.monotonic() < until:
             if self._dispatching() - before:
                 # Anywhere from reading the facts to recording the outcome.
-                time.sleep(self.chance.uniform(0.0, 0.1))
+                time.sleep(self.chance.uniform(0.0, 0.04))
                 return
             time.sleep(0.005)
 

@@ -65,10 +65,13 @@ docs: $(READY)
 	$(BIN)/python scripts/currencies.py
 	$(BIN)/python scripts/docs.py
 
-# Kills the server at random moments, 200 times, with faults on; the books must agree afterwards.
+# Kills or suspends the server at random moments, 200 times, with faults on and a ledger that lags; once more, shorter,
+# with a limit that is soon used up. The books must agree afterwards, and hold every limit.
 crash: $(READY)
 	PYTHONPATH=tests $(BIN)/python tests/crash/campaign.py --kills 200
 
-# Many assistants at once for five minutes, with faults on; the books must agree afterwards.
+# Many assistants at once, five minutes on SQLite and two on PostgreSQL, with faults on; the books must agree afterwards,
+# and memory and open files must not have grown.
 soak: $(READY)
 	PYTHONPATH=tests $(BIN)/python tests/soak/soak.py --seconds 300
+	PYTHONPATH=tests $(BIN)/python tests/soak/soak.py --seconds 120 --postgres

@@ -286,7 +286,7 @@ class Dispatcher:
                 return await self.settler.unknown(lease, reason, job_id=outcome.job_id)
             if found:
                 return await self.settle_found(write, prepared, lease, found, outcome.job_id)
-        return await self._fail(lease, outcome.error, job_id=outcome.job_id)
+        return await self._fail(lease, outcome.error, job_id=outcome.job_id, was_refused=True)
 
     async def settle_found(
         self,
@@ -326,10 +326,13 @@ class Dispatcher:
         reason = "the ledger does not show it yet"
         return await self.settler.unknown(lease, reason, upstream_id=upstream, job_id=outcome.job_id)
 
-    async def _fail(self, lease: Lease, error: ApError, *, job_id: str | None) -> Proposal:
+    async def _fail(self, lease: Lease, error: ApError, *, job_id: str | None, was_refused: bool = False) -> Proposal:
         # The platform's own message may contain anything: it is kept for a person and never reaches the assistant.
         said = quote(getattr(error, "untrusted_detail", None), 200)
-        return await self.settler.fail(lease, error.error_code, error.message.rstrip("."), said=said, job_id=job_id)
+        message = error.message.rstrip(".")
+        return await self.settler.fail(
+            lease, error.error_code, message, said=said, job_id=job_id, was_refused=was_refused
+        )
 
     async def _current(self, proposal_id: str) -> Proposal:
         current = await self.store.read(lambda tx: tx.proposals.get(proposal_id))

@@ -175,6 +175,13 @@ async def test_what_was_refused_and_may_be_booked_fills_a_limit(home: Path) -> N
         assert (other, await bench.paid(BILL)) == ("refused", [Decimal("500.00")])
 
 
+async def test_what_was_refused_and_may_be_booked_fills_a_tier(home: Path) -> None:
+    async with a_bench(home, ALLOW + '[currencies.USD]\napprove_above = "500.00"\n') as bench:
+        bill = await refused_and_unseen(bench, "300.00")
+
+        assert "amount.approver" in await found(bench, payment(bill, "300.00", memo="again"))
+
+
 async def test_a_chat_alone_does_not_pay_what_was_refused_and_booked(home: Path) -> None:
     async with a_bench(home, ALLOW) as bench:
         bill = await refused_and_unseen(bench, "300.00")
@@ -325,3 +332,14 @@ async def test_a_clock_that_was_set_right_lets_writes_pass_again(home: Path) -> 
     finally:
         await bench.app.aclose()
         sandbox.close()
+
+
+async def test_a_note_on_one_bill_does_not_hold_all_that_follow(home: Path) -> None:
+    """A rent is the same every month."""
+    async with a_bench(home) as bench:
+        vendor = await vendor_of(bench, BILL)
+        first = await bench.submit(invoice(vendor, "RENT-1", issue_date="2026-01-02"))
+        assert first.record is not None
+        assert await status(bench, UpdateBill(bill_id=first.record.id, memo="for the file")) == "posted"
+
+        assert await status(bench, invoice(vendor, "RENT-2", issue_date="2026-03-01")) == "posted"

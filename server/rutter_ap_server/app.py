@@ -109,16 +109,17 @@ class App:
         return await find_proposal(self.store, reference)
 
     async def recover(self) -> None:
-        """Tries once to resolve every proposal with an open outcome, and looks again for what was refused lately."""
+        """Tries once to resolve every proposal with an open outcome, and looks again for what may not have failed."""
         recovery = self.recovery
         open_ones = [(one, recovery.resolve) for one in await recovery.waiting()]
-        for proposal, take_up in (*open_ones, *((one, recovery.look_again) for one in await recovery.refused_lately())):
+        for proposal, take_up in (*open_ones, *((one, recovery.look_again) for one in await recovery.doubted())):
             try:
                 await take_up(proposal, await self.company_of(proposal))
             except ApError:
                 continue
             except Exception as error:  # noqa: BLE001 - an unexpected error on one must not block the others
                 logger.error("recovery: an unexpected %s on proposal %s", type(error).__name__, proposal.id)
+        await recovery.believe_failures()
 
     async def aclose(self) -> None:
         """Closes everything that was opened."""

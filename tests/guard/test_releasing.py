@@ -9,11 +9,13 @@ from decimal import Decimal
 from pathlib import Path
 
 import anyio
+import httpx
 import pytest
 
 from rutter_ap_server.guard import journal
 from rutter_ap_server.guard.approvals import NotReleased
 from rutter_ap_server.guard.approvers import _accepted
+from rutter_ap_server.guard.own_writes import LAG_MAX
 from rutter_ap_server.guard.policy import Policy, PolicyError
 from rutter_ap_server.guard.statement import statement_of
 from rutter_ap_server.interaction import NO_INTERACTION, Interaction, Reply
@@ -586,8 +588,29 @@ async def test_a_platform_refusal_fails_and_frees_its_reservation(home: Path) ->
 
         [failed] = await bench.proposals()
         assert (failed.state, failed.verdict.word) == ("failed", "refuse")
-        assert await bench.spent() == "0.00"
         assert await bench.paid("NW-2291") == []
+        # One answer says so, without a job to ask: until the ledger would show it, it may be booked.
+        assert await bench.spent() == "100.00"
+        bench.clock.instant += LAG_MAX + timedelta(seconds=1)
+        await bench.app.recover()
+        assert await bench.spent() == "0.00"
+
+
+async def test_a_refusal_that_rutters_job_repeats_frees_its_reservation(home: Path) -> None:
+    async with a_bench(home, ALLOW) as bench:
+        real = bench.wire._inner.handle_async_request
+
+        async def fails(request: httpx.Request) -> httpx.Response:
+            if request.method == "POST":
+                request.headers["X-Sandbox-Fault"] = "job_fails"
+            return await real(request)
+
+        bench.wire._inner.handle_async_request = fails  # type: ignore[method-assign]
+        with pytest.raises(Refused):
+            await bench.pay("NW-2291", "100.00")
+
+        [failed] = await bench.proposals()
+        assert (failed.state, await bench.spent(), await bench.paid("NW-2291")) == ("failed", "0.00", [])
 
 
 async def test_a_release_by_a_person_no_longer_allowed_is_void(home: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard import journal
@@ -18,9 +20,10 @@ from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.released_sums import owed_with
 from rutter_ap_server.guard.shown import shown, unclaimed
 from rutter_ap_server.guard.statement import statement_of
-from rutter_ap_server.guard.writes.base import Batch
+from rutter_ap_server.guard.writes.base import Batch, Write
 from rutter_ap_server.guard.writes.registry import proposed_by, write_named
 from rutter_ap_server.rutter.errors import NotFoundUpstream
+from rutter_ap_server.rutter.outcomes import Done, Rejected, Unknown
 from rutter_ap_server.store.approvers import Approver
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_server.store.proposals import Proposal
@@ -178,12 +181,9 @@ class Approvals(Approvers):
         before = attempt.before if attempt else None
         found: tuple[Record, ...] = ()
         if before is not None:
-            try:
+            # What is gone, or has other ids in a newer connection, only the person can have found out.
+            with suppress(NotFoundUpstream):
                 found = await shown(self.store, write, prepared, company, before, proposal.id)
-            except NotFoundUpstream:
-                # Through a newer connection the ledger has other ids, so that only the person can have found out.
-                if company.id == proposal.connection_id:
-                    raise
         if outcome == "failed":
             if found:
                 raise NotReleased(
@@ -191,8 +191,10 @@ class Approvals(Approvers):
                     code="approval.ledger_shows_it",
                     next_step="Resolve it as posted; if it must not stand, void it in the accounting platform first.",
                 )
+            if attempt is not None and attempt.job_id is not None:
+                await _check_job(write, company, attempt.job_id)
             words = f"{approver.name} checked the ledger and found that it did not happen"
-            return await settler.fail(lease, "resolved.failed", words, actor=approver.name)
+            return await settler.fail(lease, "resolved.failed", words, actor=approver.name, may_be_booked=True)
         if record_id and before is not None:
             named = await write.named(prepared, company, record_id, before)
             ours = () if named is None else (named,)
@@ -210,6 +212,19 @@ class Approvals(Approvers):
                 next_step="Check them in the accounting platform, and resolve it with --record ID.",
             )
         return await settler.post(write, prepared, lease, found[0], job_id=None, actor=approver.name)
+
+
+async def _check_job(write: Write[Any], company: Company, job_id: str) -> None:
+    """Raises `NotReleased` unless Rutter's job for it has come to nothing, or cannot be asked any more."""
+    outcome = await write.outcome_of_job(company, job_id)
+    if isinstance(outcome, Rejected) or (isinstance(outcome, Unknown) and outcome.reason == "job_unreadable"):
+        return
+    done = isinstance(outcome, Done)
+    raise NotReleased(
+        "Rutter's job for it was carried out" if done else "Rutter's job for it has not ended yet",
+        code="approval.job_open",
+        next_step="Look at the proposal again later; once the ledger shows it, resolve it as posted.",
+    )
 
 
 def _listed(found: tuple[Record, ...]) -> str:

@@ -286,7 +286,10 @@ class Dispatcher:
                 return await self.settler.unknown(lease, reason, job_id=outcome.job_id)
             if found:
                 return await self.settle_found(write, prepared, lease, found, outcome.job_id)
-        return await self._fail(lease, outcome.error, job_id=outcome.job_id, was_refused=True)
+        # Rutter's job says it as well, or else only one answer did, and the ledger may lag.
+        job_id = outcome.job_id
+        said_twice = job_id is not None and isinstance(await write.outcome_of_job(company, job_id), Rejected)
+        return await self._fail(lease, outcome.error, job_id=job_id, may_be_booked=not said_twice)
 
     async def settle_found(
         self,
@@ -326,12 +329,12 @@ class Dispatcher:
         reason = "the ledger does not show it yet"
         return await self.settler.unknown(lease, reason, upstream_id=upstream, job_id=outcome.job_id)
 
-    async def _fail(self, lease: Lease, error: ApError, *, job_id: str | None, was_refused: bool = False) -> Proposal:
+    async def _fail(self, lease: Lease, error: ApError, *, job_id: str | None, may_be_booked: bool = False) -> Proposal:
         # The platform's own message may contain anything: it is kept for a person and never reaches the assistant.
         said = quote(getattr(error, "untrusted_detail", None), 200)
         message = error.message.rstrip(".")
         return await self.settler.fail(
-            lease, error.error_code, message, said=said, job_id=job_id, was_refused=was_refused
+            lease, error.error_code, message, said=said, job_id=job_id, may_be_booked=may_be_booked
         )
 
     async def _current(self, proposal_id: str) -> Proposal:

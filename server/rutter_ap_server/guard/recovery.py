@@ -49,17 +49,30 @@ class Recovery:
         ids = {proposal.id for proposal in found}
         return [proposal for proposal in found if proposal.run_id not in ids]
 
-    async def refused_lately(self) -> list[Proposal]:
-        """What the platform refused so lately that the ledger may not show yet that some of it was booked."""
+    async def doubted(self) -> list[Proposal]:
+        """What is said to have failed so lately that the ledger may not show yet that it was booked."""
 
         def look(tx: Tx) -> list[Proposal]:
-            found = [tx.proposals.get(one) for one in tx.attempts.refused_lately(tx.now - LAG_MAX)]
+            found = [tx.proposals.get(one) for one in tx.attempts.doubted(tx.now - LAG_MAX)]
             return [one for one in found if one is not None and not one.damaged]
 
         return await self._store.read(look)
 
+    async def believe_failures(self) -> None:
+        """Frees the amounts of what the ledger has not shown for longer than it lags."""
+        if not await self._store.read(lambda tx: tx.attempts.no_more_doubted(tx.now - LAG_MAX)):
+            return
+
+        def believe(tx: Tx) -> None:
+            for proposal_id in tx.attempts.no_more_doubted(tx.now - LAG_MAX):
+                tx.attempts.believe(proposal_id)
+                tx.spend.settle(proposal_id, "void")
+                tx.audit.append("not_booked", actor="guard", proposal_id=proposal_id)
+
+        await self._store.write(believe)
+
     async def look_again(self, proposal: Proposal, company: Company) -> None:
-        """Posts what was refused and is in the ledger after all, through the connection it was sent by."""
+        """Posts what was said to have failed and is in the ledger after all, through the connection it was sent by."""
         attempt = await self._store.read(lambda tx: tx.attempts.last(proposal.id))
         if attempt is None or company.id != proposal.connection_id:
             return
@@ -72,7 +85,7 @@ class Recovery:
     async def take_up_abandoned(self, company: Company) -> None:
         """Resolves what processes that have ended were sending for a company, so that nobody waits for their leases.
 
-        What its platform refused a moment ago is looked for once more, before anything else is judged.
+        What is said to have failed a moment ago is looked for once more, before anything else is judged.
         """
 
         def look(tx: Tx) -> list[Proposal]:
@@ -83,10 +96,11 @@ class Recovery:
             # What Rutter cannot say now is asked again later.
             with suppress(ApError):
                 await self.resolve(proposal, company)
-        for refused in await self.refused_lately():
-            if refused.company_id == company.ledger_id:
+        for doubted in await self.doubted():
+            if doubted.company_id == company.ledger_id:
                 with suppress(ApError):
-                    await self.look_again(refused, company)
+                    await self.look_again(doubted, company)
+        await self.believe_failures()
 
     async def resolve(self, proposal: Proposal, company: Company) -> Proposal:
         """Resolves one proposal; returns its current state, which may still be unknown.

@@ -96,16 +96,14 @@ def posted_before(
     return [ask("write.repeat", f"the same write was already posted as proposal {stored.repeats[0]}")]
 
 
-def refused_lately(
+def doubted_before(
     write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
 ) -> list[Finding]:
     """Some platforms refuse what they have booked, and a ledger that lags does not show it yet."""
-    if not stored.refused_lately:
+    if not stored.doubted:
         return []
-    words = (
-        "the platform refused a payment of this bill a moment ago, and the ledger may not show yet that it was booked"
-    )
-    return [ask("payment.refused_lately", f"{words}: proposal {stored.refused_lately[-1]}")]
+    words = f"a payment of this bill is said to have failed a moment ago (proposal {stored.doubted[-1]})"
+    return [approve("payment.doubted", f"{words}, and the ledger may not show yet that it was booked")]
 
 
 def _paid_in_full(write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts) -> list[Finding]:
@@ -352,7 +350,7 @@ SHARED_RULES: tuple[SharedRule, ...] = (
     clock_skewed,
     bill_in_flight,
     posted_before,
-    refused_lately,
+    doubted_before,
     seen_before,
     identity_of_settled,
     declined_before,

@@ -64,7 +64,7 @@ class StoreFacts:
     released: tuple[tuple[str, Money], ...]
     booking: Booking | None
     seen_alike: tuple[SeenAlike, ...] = ()
-    refused_lately: tuple[str, ...] = ()
+    doubted: tuple[str, ...] = ()
     clock_trouble: str | None = None
 
 
@@ -122,17 +122,17 @@ def store_facts(
         released=_released(tx, write, prepared, payee, policy, except_id, beside),
         booking=_booking(tx, prepared, facts.seen) if write.counts_against_limits else None,
         seen_alike=_seen_alike(tx, prepared, facts.compared, payee, policy),
-        refused_lately=_refused_lately(tx, write, prepared),
+        doubted=_doubted(tx, write, prepared),
         clock_trouble=facts.clock_trouble(tx.now),
     )
 
 
-def _refused_lately(tx: Tx, write: Write[Any], prepared: PreparedWrite) -> tuple[str, ...]:
-    """Payments of the same bill that the platform refused a moment ago."""
+def _doubted(tx: Tx, write: Write[Any], prepared: PreparedWrite) -> tuple[str, ...]:
+    """Payments of the same bill that are said to have failed a moment ago."""
     if not write.counts_against_limits or prepared.bill_id is None:
         return ()
     since = tx.now - LAG_MAX
-    return tuple(tx.attempts.refused_lately(since, company_id=prepared.company_id, bill_id=prepared.bill_id))
+    return tuple(tx.attempts.doubted(since, company_id=prepared.company_id, bill_id=prepared.bill_id))
 
 
 def _seen_alike(
@@ -198,9 +198,16 @@ def _payments_of_bill(tx: Tx, write: Write[Any], prepared: PreparedWrite) -> tup
 
 
 def _being_entered(tx: Tx, prepared: PreparedWrite, payee: frozenset[str]) -> Iterator[Document]:
-    """What is being entered under other records of the same vendor; for its own record one write waits for another."""
+    """What is being entered under other records of the same vendor; for its own record one write waits for another.
+
+    What is said to have failed a moment ago may be in the ledger, which does not show it yet.
+    """
     if prepared.tool not in ENTERED:
         return
+    for doubted in map(tx.proposals.get, tx.attempts.doubted(tx.now - LAG_MAX)):
+        is_alike = doubted is not None and (doubted.company_id, doubted.tool) == (prepared.company_id, prepared.tool)
+        if doubted is not None and is_alike and doubted.vendor_id in payee | {prepared.vendor_id}:
+            yield replace(new_document(PreparedWrite.of(doubted)), id=doubted.id)
     for one in tx.proposals.of_company(prepared.company_id, SENDING_STATES):
         if one.tool == prepared.tool and one.vendor_id in payee - {prepared.vendor_id}:
             yield replace(new_document(PreparedWrite.of(one)), id=one.id)

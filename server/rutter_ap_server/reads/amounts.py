@@ -47,6 +47,14 @@ def ledger_money(amount: Decimal | None, currency: str | None, what: str) -> Mon
     return nearest
 
 
+def readable_money(amount: Decimal | None, currency: str | None) -> Money | None:
+    """The amount, or None where the ledger's figures cannot be used and nothing depends on them."""
+    try:
+        return ledger_money(amount, currency, "amount")
+    except LedgerDataError:
+        return None
+
+
 def _nearest(amount: Decimal, currency: str) -> Money | None:
     """The amount without a residue of less than half a minor unit; None for anything else."""
     digits = exponent_of(currency)

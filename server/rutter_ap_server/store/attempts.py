@@ -16,8 +16,8 @@ from rutter_ap_server.store.changes import Recorded
 from rutter_ap_server.store.schema import attempts, proposals
 from rutter_ap_server.store.states import State
 
-# The outcome of an attempt that was sent and refused by the platform; "failed" is one that never left.
-REFUSED = "refused"
+# The outcome of an attempt that was sent and is said to have failed; "failed" is one of which that is known.
+DOUBTED = "doubted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +68,23 @@ class Attempts:
             reason=row.reason,
         )
 
-    def refused_lately(self, since: datetime, *, company_id: str = "", bill_id: str = "") -> list[str]:
-        """The ids of proposals whose attempt the platform refused since then, and which failed; of one bill or all."""
-        query = select(attempts.c.proposal_id).where(
-            proposals.c.state == State.FAILED,
-            proposals.c.updated_at >= stamp(since),
-            attempts.c.proposal_id == proposals.c.id,
-            attempts.c.outcome == REFUSED,
-        )
+    def doubted(self, since: datetime, *, company_id: str = "", bill_id: str = "") -> list[str]:
+        """The ids of failed proposals that may have been booked since then; of one bill or all."""
+        query = _DOUBTED.where(proposals.c.updated_at >= stamp(since))
         if bill_id:
             query = query.where(proposals.c.company_id == company_id, proposals.c.bill_id == bill_id)
         return [row.proposal_id for row in self._connection.execute(query.order_by(attempts.c.id))]
+
+    def no_more_doubted(self, before: datetime) -> list[str]:
+        """The ids of failed proposals that the ledger has not shown since before then, and would show by now."""
+        rows = self._connection.execute(_DOUBTED.where(proposals.c.updated_at < stamp(before)))
+        return [row.proposal_id for row in rows]
+
+    def believe(self, proposal_id: str) -> None:
+        """Marks a doubted attempt as failed."""
+        last = self.last(proposal_id)
+        if last is not None:
+            self._connection.execute(update(attempts).where(attempts.c.id == last.id).values(outcome="failed"))
 
     def claimed(self, upstream_ids: Collection[str], *, except_id: str) -> set[str]:
         """Which of these ids in the ledger are the outcome of other proposals, or were named for one by Rutter."""
@@ -103,3 +109,8 @@ class Attempts:
             "settled_at": stamp(self._now),
         }
         self._connection.execute(update(attempts).where(attempts.c.id == last.id).values(**values))
+
+
+_DOUBTED = select(attempts.c.proposal_id).where(
+    proposals.c.state == State.FAILED, attempts.c.proposal_id == proposals.c.id, attempts.c.outcome == DOUBTED
+)

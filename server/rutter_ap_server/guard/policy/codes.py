@@ -27,8 +27,9 @@ vendor.blocked vendor.exists vendor.mismatch vendor.moved write.no_change
 _APPROVED = """
 account.type_unknown amount.approver amount.no_tier amount.two_approvers argument.from_text bill.booked_differently
 bill.identity_changed bill.no_document bill.total_differs credit.booked_differently credit.total_differs
-currency.unknown ledger.booked_after_all ledger.two_records payment.repeat payment.settles_more proposal.declined
-run.many_lines text.suspicious vendor.archived vendor.changed vendor.details vendor.first_payment vendor.in_flight
+currency.unknown ledger.booked_after_all ledger.two_records payment.doubted payment.repeat payment.settles_more
+proposal.declined run.many_lines text.suspicious vendor.archived vendor.changed vendor.details vendor.first_payment
+vendor.in_flight
 """
 # Signals that are not proof, and rules that apply only if the operator sets them up.
 _OPTIONAL = """
@@ -54,7 +55,6 @@ CODES: dict[str, Code] = (
         "credit.total_unchecked": Code(Severity.ASK, may_be_off=True),
         "document.unreadable": Code(Severity.ASK, may_be_off=True),
         "ledger.unusable": Code(Severity.ASK),
-        "payment.refused_lately": Code(Severity.ASK),
         "platform.undocumented": Code(Severity.ASK, may_be_off=True),
         # What a posted write says of its texts in the ledger: nothing is left to release.
         "text.differs": Code(Severity.ASK),

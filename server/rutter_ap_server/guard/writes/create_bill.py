@@ -156,7 +156,7 @@ class CreateBillWrite(Write[BillFacts]):
         fields = prepared.fields
         vendor_ids = (vendor.id, *vendor.twins)
         history = await _others(company, prepared, vendor_ids)
-        earlier = tuple(earlier_bill(bill) for bill in history.records if bill.status not in ("void", "rejected"))
+        earlier = tuple(earlier_bill(bill) for bill in history.records if bill.status not in _DEAD)
         owed_on = fields["accounts_payable_account"]
         payable = account_fact(await company.rutter.accounts.get(owed_on)) if owed_on else None
         inclusive = fields.get("tax_inclusive", False)
@@ -172,7 +172,7 @@ class CreateBillWrite(Write[BillFacts]):
                 "tax_rates": [rate.binding for rate in rates],
                 "alike": alike_ids(earlier, sums, total_of(prepared), [fields["document_number"]]),
             },
-            before={"bills": sorted(bill.id for bill in earlier)},
+            before={"bills": sorted(bill.id for bill in history.records)},
             contents=contents_of("bills_of_vendor", vendor_ids, history),
             vendor=vendor,
             texts=_texts(prepared),
@@ -246,8 +246,10 @@ class CreateBillWrite(Write[BillFacts]):
         self, prepared: PreparedWrite, company: Company, record_id: str, before: dict[str, Any]
     ) -> Record | None:
         """A bill of this vendor and currency that did not exist before."""
-        found = await self.read_back(prepared, company, await company.rutter.bills.get(record_id), before)
-        return found[0] if found and record_id not in before["bills"] else None
+        bill = await company.rutter.bills.get(record_id)
+        found = await self.read_back(prepared, company, bill, before)
+        bill_is_new = record_id not in before["bills"] and bill.status not in _DEAD
+        return found[0] if found and bill_is_new else None
 
     async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> tuple[Record, ...]:
         """Every new bill of this vendor with this number and issue date, at an amount that tax can explain."""
@@ -374,8 +376,13 @@ def shown_of(bill: Bill) -> Shown:
     return shown_amounts(total, bill.sub_total, bill.tax_amount, bill.line_items)
 
 
+_DEAD = ("void", "rejected")
+
+
 def _may_be(bill: Bill, prepared: PreparedWrite) -> bool:
     """Whether a new bill can be the one that was sent. Under its own number, it can be: tax adds any amount to it."""
+    if bill.status in _DEAD:
+        return False
     try:
         shown = shown_of(bill)
     except LedgerDataError:

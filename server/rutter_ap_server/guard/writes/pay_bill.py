@@ -66,7 +66,7 @@ from rutter_ap_server.guard.writes.wording import (
     payee_words,
     plain,
 )
-from rutter_ap_server.reads.amounts import is_amount, ledger_money
+from rutter_ap_server.reads.amounts import is_amount, ledger_money, readable_money
 from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.rutter.models.payments import AllocationDraft, BillPayment, BillPaymentCreate
 from rutter_ap_server.rutter.outcomes import WriteOutcome
@@ -363,15 +363,16 @@ def _may_be(payment: BillPayment, prepared: PreparedWrite) -> bool:
 def _record(payment: BillPayment, bill: Bill, prepared: PreparedWrite) -> Record:
     """A payment of the bill as the ledger shows it, with what is said of its memo."""
     paid = [link.allocated_amount for link in bill.linked_payments if link.id == payment.id]
-    amount = ledger_money(sum(paid, Decimal(0)), bill.currency_code, "amount of a payment on the bill")
-    due = ledger_money(bill.amount_due, bill.currency_code, "balance due")
+    # What else of the bill can be read now says nothing about the payment.
+    amount = ledger_money(sum(paid, Decimal(0)), prepared.fields["currency"], "amount of a payment on the bill")
+    due = readable_money(bill.amount_due, bill.currency_code)
     record = Record(
         kind="bill_payment",
         id=payment.id,
         vendor=Named(id=prepared.vendor_id, name=prepared.vendor_name) if prepared.vendor_id else None,
         bill_id=bill.id,
         amount=MoneyShape.of(amount),
-        bill_due=MoneyShape.of(due),
+        bill_due=MoneyShape.of(due) if due is not None else None,
         bill_status=bill.status,
     )
     return with_differences(record, differences([Sent("memo", prepared.fields["memo"], payment.memo)]))

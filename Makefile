@@ -69,6 +69,9 @@ docs: $(READY)
 crash: $(READY)
 	PYTHONPATH=tests $(BIN)/python tests/crash/campaign.py --kills 200
 
-# Many assistants at once for five minutes, with faults on; the books must agree afterwards.
+# Many assistants at once for five minutes, with faults on, and the books must agree afterwards; then an enemy at every
+# place for 20,000 steps on SQLite and 2,000 on PostgreSQL, and every promise must hold after each.
 soak: $(READY)
 	PYTHONPATH=tests $(BIN)/python tests/soak/soak.py --seconds 300
+	PYTHONPATH=tests $(BIN)/python tests/soak/enemy.py --steps 20000
+	PYTHONPATH=tests $(BIN)/python tests/soak/enemy.py --steps 2000 --postgres

@@ -16,12 +16,13 @@ from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes import delete_bill
 from rutter_ap_server.guard.writes import update_bill_rules as rules
 from rutter_ap_server.guard.writes.base import Rule
-from rutter_ap_server.guard.writes.create_bill_rules import EarlierBill
 from rutter_ap_server.guard.writes.delete_bill import DeleteFacts
 from rutter_ap_server.guard.writes.update_bill_rules import ChangeFacts
 from rutter_ap_server.rutter.errors import NotFoundUpstream
 from rutter_ap_server.rutter.models.bills import BillUpdate
 from rutter_ap_server.rutter.outcomes import Done
+from rutter_ap_server.store.documents import Document
+from rutter_ap_tools.findings import Finding
 from support.bench import Bench
 from support.bench_client import approve_while, client_at_bench, findings_in, record_writes
 from support.facts import a_bill, a_prepared_write, an_account, usd
@@ -33,7 +34,7 @@ TODAY = date(2026, 3, 2)
 
 
 def said(finding: Any) -> str | None:
-    return f"{finding.severity.word} {finding.code}" if finding else None
+    return f"{finding.severity.word} {finding.code}" if isinstance(finding, Finding) else None
 
 
 def relined(amount: str) -> PreparedWrite:
@@ -55,8 +56,8 @@ def facts(**changed: Any) -> ChangeFacts:
     return ChangeFacts(**made | changed)
 
 
-def other(number: str = "INV-6", total: str = "55.00", issued: str = "2026-02-01") -> EarlierBill:
-    return EarlierBill("b0", number, usd(total), issued)
+def other(number: str = "INV-6", total: str = "55.00", issued: str = "2026-02-01") -> Document:
+    return Document("bill", "b0", "v1", number, date.fromisoformat(issued), usd(total))
 
 
 PART = a_bill(status="partially_paid", due=usd("60.00"))
@@ -92,9 +93,23 @@ CLOSED = Policy(closing_date=date(2026, 2, 1))
         (
             rules.bill_duplicate,
             plain(document_number="inv 6"),
-            facts(others=(other(),)),
+            facts(others=(other(total="100.00"),)),
             Policy(),
             "refuse bill.duplicate",
+        ),
+        (
+            rules.bill_duplicate,
+            plain(document_number="inv 6"),
+            facts(others=(other(),)),
+            Policy(),
+            "approve bill.duplicate",
+        ),
+        (
+            rules.bill_duplicate,
+            plain(document_number="inv 6", issue_date="2027-02-01"),
+            facts(others=(other(total="100.00"),)),
+            Policy(),
+            "approve bill.duplicate",
         ),
         (
             rules.bill_duplicate,
@@ -291,7 +306,6 @@ async def test_a_change_of_nothing_or_of_the_wrong_form_is_sent_back(
 @pytest.mark.parametrize(
     ("number", "given", "finding"),
     [
-        ("NW-2291", {"document_number": "nw 2304"}, "refuse bill.duplicate"),
         ("NW-2291", {"lines": [{"amount": "1.00", "account": "Operating Checking"}]}, "refuse account.wrong_type"),
         ("FT-791", {"lines": [{"amount": "2399.99", "account": "Timber"}]}, "refuse bill.settled"),
         ("NW-2206", {"lines": [{"amount": "671.25", "account": "Freight"}]}, "refuse bill.settled"),

@@ -13,11 +13,12 @@ from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes import create_credit, remove_credit
 from rutter_ap_server.guard.writes.base import Rule
-from rutter_ap_server.guard.writes.create_credit import CreditEntryFacts, EarlierCredit
+from rutter_ap_server.guard.writes.create_credit import CreditEntryFacts
 from rutter_ap_server.guard.writes.remove_credit import RemovalFacts
 from rutter_ap_server.rutter.models.credits import BillCreditMemo, BillCreditUnapplicationCreate
 from rutter_ap_server.rutter.models.vendors import VendorUpdate
 from rutter_ap_server.rutter.outcomes import Done
+from rutter_ap_server.store.documents import Document
 from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.money import Money
 from support.bench import Bench
@@ -45,13 +46,13 @@ def entry(amount: str = "100.00", **fields: str) -> PreparedWrite:
     return a_prepared_write(usd(amount), tool="create_credit", fields=named)
 
 
-def facts(*earlier: EarlierCredit, **changed: Any) -> CreditEntryFacts:
+def facts(*earlier: Document, **changed: Any) -> CreditEntryFacts:
     made: dict[str, Any] = {"vendor": a_vendor(), "accounts": (), "earlier": earlier}
     return CreditEntryFacts(**made | changed)
 
 
-def earlier(number: str = "CM-6", total: str = "55.00", issued: date | None = date(2026, 3, 1)) -> EarlierCredit:
-    return EarlierCredit("c0", number, usd(total), issued)
+def earlier(number: str = "CM-6", total: str = "55.00", issued: date | None = date(2026, 3, 1)) -> Document:
+    return Document("credit", "c0", "v1", number, issued, usd(total))
 
 
 CLOSED = Policy(closing_date=date(2026, 3, 1))
@@ -65,9 +66,16 @@ CLOSED = Policy(closing_date=date(2026, 3, 1))
         (
             create_credit.credit_duplicate,
             entry(),
-            facts(earlier(), earlier("cm 7")),
+            facts(earlier(), earlier("cm 7", "100.00")),
             Policy(),
             "refuse credit.duplicate",
+        ),
+        (
+            create_credit.credit_duplicate,
+            entry(),
+            facts(earlier(), earlier("cm 7")),
+            Policy(),
+            "approve credit.duplicate",
         ),
         (create_credit.credit_duplicate, entry(document_number=""), facts(earlier("")), Policy(), None),
         (create_credit.credit_similar, entry(), facts(earlier()), Policy(), None),
@@ -252,7 +260,8 @@ async def apply(client: Any, bench: Bench, amount: str = "") -> dict[str, str]:
     """Applies the story's credit to a bill; the arguments of taking it off again."""
     [credit] = await credits_numbered(bench, "CM-0117")
     bill = await bench.bill("INV-1051")
-    applied = await done(client, "apply_credit", credit_id=credit.id, bill_id=bill.id, amount=amount)
+    much = {"amount": amount} if amount else {}
+    applied = await done(client, "apply_credit", credit_id=credit.id, bill_id=bill.id, **much)
     assert applied["status"] == "posted"
     bench.wire.writes.clear()
     return {"credit_id": credit.id, "bill_id": bill.id}

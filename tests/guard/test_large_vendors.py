@@ -38,6 +38,10 @@ async def called(client: Client, tool: str, **arguments: Any) -> dict[str, Any]:
     return found
 
 
+def codes_of(answer: dict[str, Any]) -> list[str]:
+    return [one["code"] for one in answer["findings"]]
+
+
 def a_bill(vendor_id: str | None, number: str, day: str = "2026-03-01", amount: str = "61.20") -> dict[str, Any]:
     lines = [{"amount": amount, "account": "Utilities"}]
     return {"vendor": vendor_id, "currency": "USD", "issue_date": day, "document_number": number, "lines": lines}
@@ -53,11 +57,10 @@ async def test_a_vendor_with_ten_thousand_bills_is_entered_and_paid(home: Path) 
         changed = await called(client, "update_bill", bill_id=made["record"]["id"], document_number="NW-9002")
         assert changed["status"] == "posted"
         for taken in ("copy-7-z", "COPY 9999 Z", "nw 2291"):
-            answer = await client.call_tool("create_bill", a_bill(bill.vendor_id, taken))
-            assert answer.is_error
-            assert "bill.duplicate" in str(answer.content), taken
+            held = await called(client, "create_bill", **a_bill(bill.vendor_id, taken))
+            assert (held["status"], "bill.duplicate" in codes_of(held)) == ("held", True), taken
         like = await called(client, "create_bill", **a_bill(bill.vendor_id, "NW-9003", "2026-03-02"))
-        assert [one["code"] for one in like["findings"]] == ["bill.similar"]
+        assert set(codes_of(like)) == {"bill.similar"}
         page = await called(client, "list_bills", vendor=bill.vendor_id, status="any", limit=5, sort="-updated_at")
         assert len(page["bills"]) == 5
         assert (await called(client, "summarize_payables", vendor=bill.vendor_id))["complete"] is True
@@ -95,7 +98,7 @@ async def test_where_even_the_recent_are_too_many_a_person_is_asked(home: Path, 
         vendor_id = (await bench.bill("NW-2291")).vendor_id
         made = await called(client, "create_bill", **a_bill(vendor_id, "NW-9001"))
         assert (made["status"], made["verdict"]) == ("held", "ask")
-        assert "ledger.unusable" in [one["code"] for one in made["findings"]]
+        assert "ledger.unusable" in codes_of(made)
         seen = await bench.app.approvals.preview(made["proposal_id"], bench.company)
         await bench.app.approvals.approve(seen, bench.company, name="Ana", passcode=PASSCODE, channel="terminal")
         posted = await bench.proposal(made["proposal_id"])
@@ -109,7 +112,7 @@ async def test_only_what_matters_is_asked_for_after_the_first_time(home: Path, f
         assert bill.issue_date is not None
         sure = []
         for _time in range(2):
-            found = await bills_to_compare(bench.company, bill.vendor_id, ["copy-7-z"], bill.issue_date.date())
+            found = await bills_to_compare(bench.company, [bill.vendor_id], ["copy-7-z"], bill.issue_date.date())
             sure.append(
                 (found.whole, found.sure, {one.document_number for one in found.records} >= {"COPY-7-Z", "NW-2291"})
             )

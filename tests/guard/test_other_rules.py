@@ -20,8 +20,9 @@ from rutter_ap_server.guard.writes import (
 from rutter_ap_server.guard.writes.apply_credit import CreditFacts
 from rutter_ap_server.guard.writes.attach_file import AttachmentFacts
 from rutter_ap_server.guard.writes.base import Unchecked
-from rutter_ap_server.guard.writes.create_bill_rules import BillFacts, EarlierBill
+from rutter_ap_server.guard.writes.create_bill_rules import BillFacts
 from rutter_ap_server.guard.writes.link_account import LinkFacts
+from rutter_ap_server.store.documents import Document
 from rutter_ap_tools.bills import NewBillLine
 from rutter_ap_tools.errors import BadInput
 from rutter_ap_tools.findings import Finding
@@ -42,14 +43,21 @@ def entry(money: Money | None = None, **fields: str) -> PreparedWrite:
     return a_prepared_write(money, tool="create_bill", fields=named)
 
 
-def entry_facts(*earlier: EarlierBill, **changed: Any) -> BillFacts:
+def entry_facts(*earlier: Document, **changed: Any) -> BillFacts:
     made: dict[str, Any] = {"vendor": a_vendor(), "accounts": (an_account(type="expense"),), "earlier": earlier}
     made["payable_account"] = None
     return BillFacts(**made | changed)
 
 
-def earlier(number: str = "INV-6", total: Money | None = None, issued: str = "2025-01-01") -> EarlierBill:
-    return EarlierBill("b0", number, total or usd("55.00"), issued)
+def earlier(number: str = "INV-6", total: Money | None = None, issued: str = "2025-01-01") -> Document:
+    return Document("bill", "b0", "v1", number, date.fromisoformat(issued), total or usd("55.00"))
+
+
+def again(number: str, total: str = "100.00", day: str = "2026-02-01") -> Document:
+    return earlier(number, usd(total), day)
+
+
+HELD_DUPLICATE = "approve bill.duplicate"
 
 
 def credit_facts(**changed: Any) -> CreditFacts:
@@ -75,9 +83,27 @@ def link(role: str, account_type: str | None = None) -> PreparedWrite:
     ("rule", "prepared", "facts", "expected"),
     [
         (create_bill_rules.bill_duplicate, entry(), entry_facts(earlier()), None),
-        (create_bill_rules.bill_duplicate, entry(), entry_facts(earlier("INV-7")), "refuse bill.duplicate"),
-        (create_bill_rules.bill_duplicate, entry(), entry_facts(earlier(), earlier("inv 7")), "refuse bill.duplicate"),
-        (create_bill_rules.bill_duplicate, entry(), entry_facts(earlier("ＩＮＶ／７\u200b")), "refuse bill.duplicate"),
+        (create_bill_rules.bill_duplicate, entry(), entry_facts(again("INV-7")), "refuse bill.duplicate"),
+        (create_bill_rules.bill_duplicate, entry(), entry_facts(earlier(), again("inv 7")), "refuse bill.duplicate"),
+        (create_bill_rules.bill_duplicate, entry(), entry_facts(again("ＩＮＶ／７\u200b")), "refuse bill.duplicate"),
+        (create_bill_rules.bill_duplicate, entry(), entry_facts(again("ІNV-007")), "refuse bill.duplicate"),
+        (create_bill_rules.bill_duplicate, entry(), entry_facts(again("INV-7", day="2025-12-31")), HELD_DUPLICATE),
+        (create_bill_rules.bill_duplicate, entry(), entry_facts(again("INV-7", "100.01")), HELD_DUPLICATE),
+        (
+            create_bill_rules.bill_duplicate,
+            entry(),
+            entry_facts(again("INV-7", "100.01"), again("INV-7")),
+            "refuse bill.duplicate",
+        ),
+        (create_bill_rules.bill_duplicate, entry(document_number="1-12"), entry_facts(again("11-2")), None),
+        (
+            create_bill_rules.bill_duplicate,
+            entry(document_number="1-12"),
+            entry_facts(again("1/012")),
+            "refuse bill.duplicate",
+        ),
+        (create_bill_rules.bill_duplicate, entry(document_number="N/A"), entry_facts(again("n.a.")), None),
+        (create_bill_rules.bill_duplicate, entry(document_number="000"), entry_facts(again("0")), None),
         (create_bill_rules.bill_duplicate, entry(), entry_facts(earlier("INV-70")), None),
         (create_bill_rules.bill_duplicate, entry(document_number=""), entry_facts(earlier("")), None),
         (create_bill_rules.bill_duplicate, entry(document_number="---"), entry_facts(earlier("/")), None),

@@ -180,7 +180,7 @@ def test_linking_an_account_again_is_no_repeat(store: Store) -> None:
 def broken(store: Store, amount: str, *, vendor: str = "v1", currency: str = "USD") -> tuple[str, str] | None:
     money, company = Money.parse(amount, currency), a_prepared_write().company_id
     limits = LIMITS.of(company)
-    return store.read_now(lambda tx: next(windows_broken(tx, company, money, vendor, limits), None))
+    return store.read_now(lambda tx: next(windows_broken(tx, company, money, frozenset({vendor}), limits), None))
 
 
 def reserve(store: Store, amount: str, vendor: str = "v1") -> str:
@@ -219,7 +219,8 @@ def test_a_limit_reopens_when_a_payment_fails_or_grows_old(store: Store, clock: 
     store.write_now(lambda tx: tx.spend.settle(first, "void"))
     assert broken(store, "60.00") is None
 
-    reserve(store, "60.00")
+    paid = reserve(store, "60.00")
+    store.write_now(lambda tx: tx.spend.settle(paid, "post"))
     clock.instant = START + timedelta(hours=24, microseconds=1)
     assert broken(store, "60.00") is None
 
@@ -255,7 +256,7 @@ def test_a_default_date_does_not_make_another_intent_tomorrow() -> None:
 
 
 def test_a_stored_proposal_is_thawed_to_what_was_frozen(store: Store) -> None:
-    prepared = a_prepared_write(fields={"bill_id": "b1", "lines": [{"a": "1"}]})
+    prepared = a_prepared_write(fields={"bill_id": "b1", "lines": [{"a": "1"}]}, connection_id="company-1")
     proposal = put(
         store,
         tool=prepared.tool,

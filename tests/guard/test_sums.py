@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -15,7 +16,7 @@ from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes import sums_rules as rules
 from rutter_ap_server.guard.writes.base import ability_of
-from rutter_ap_server.guard.writes.create_bill_rules import BillFacts, EarlierBill, bill_similar
+from rutter_ap_server.guard.writes.create_bill_rules import BillFacts, bill_similar
 from rutter_ap_server.guard.writes.registry import write_named
 from rutter_ap_server.guard.writes.sums import (
     ExpectedSums,
@@ -33,6 +34,7 @@ from rutter_ap_server.guard.writes.sums import (
 from rutter_ap_server.rutter.abilities import Support
 from rutter_ap_server.rutter.models.terms import TaxComponent, TaxRate, TaxRateExtras
 from rutter_ap_server.rutter.platforms import PLATFORMS, named
+from rutter_ap_server.store.documents import Document
 from rutter_ap_tools.money import Money, exponent_of
 from rutter_sandbox.money import tax_on_net, tax_within_gross, to_minor
 from support.facts import a_prepared_write, a_vendor, usd
@@ -320,7 +322,9 @@ def test_what_was_booked_is_compared_with_what_was_released(
 def test_gross_is_compared_with_gross_and_net_with_net(
     sums: ExpectedSums, total: str, other_total: str, other_net: str | None, same: bool
 ) -> None:
-    earlier = EarlierBill("b0", "X-0", usd(other_total), "2026-02-28", usd(other_net) if other_net else None)
+    earlier = Document(
+        "bill", "b0", "v1", "X-0", date(2026, 2, 28), usd(other_total), usd(other_net) if other_net else None
+    )
     found = bill_similar(entry(sums, total), BillFacts(a_vendor(), (), (earlier,), None, sums), Policy())
 
     assert (found is not None) == same

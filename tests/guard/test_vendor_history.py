@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from rutter_ap_server.guard.approvals import NotReleased
 from rutter_ap_server.guard.writes.parties import vendor_fact
 from rutter_ap_server.rutter.models.vendors import VendorUpdate
 from support.bench import PASSCODE, Bench, a_bench, codes
+from support.ledger_rewrites import rewrite_vendor, vendor_of
+from support.people import accepts
 
 ALLOW = '[tools]\npay_bill = "allow"\n'
+CHANGED = "vendor.changed"
 SWINDLE = "pay-here@swindle.example"
 
 
@@ -141,3 +146,91 @@ async def test_what_an_earlier_program_saw_is_compared(home: Path) -> None:
 
         assert codes(held) == ["vendor.changed"]
         assert "vendor's e-mail changed" in held.findings[0].message
+
+
+async def rewritten(bench: Bench, account: str | None) -> None:
+    """Somebody changes the bank account in the ledger."""
+    bench.clock.instant += timedelta(hours=1)
+    rewrite_vendor(bench, await vendor_of(bench, "NW-2291"), bank_account_number=account)
+
+
+A, B = "20-00-00 11111111", "20-00-00 22222222"
+
+
+async def known_with(bench: Bench, account: str | None) -> None:
+    """The vendor is paid with this account, a cooling period after it got it."""
+    await rewritten(bench, account)
+    bench.clock.instant += timedelta(days=15)
+    assert (await bench.pay("NW-2291", "10.00")).status == "posted"
+    bench.clock.instant += timedelta(days=15)
+
+
+async def test_an_account_that_was_seen_to_change_back_is_a_change(home: Path) -> None:
+    async with a_bench(home, ALLOW) as bench:
+        await known_with(bench, A)
+        await rewritten(bench, B)
+        assert codes(await bench.pay("NW-2304", "11.00")) == ["vendor.changed"]
+        bench.clock.instant += timedelta(days=30)
+        assert (await bench.pay("NW-2304", "12.00")).status == "posted"
+        await rewritten(bench, A)
+
+        back = await bench.pay("NW-2304", "13.00")
+        bench.clock.instant += timedelta(days=13)
+        later = await bench.pay("NW-2304", "14.00")
+        bench.clock.instant += timedelta(days=2)
+        cooled = await bench.pay("NW-2304", "15.00")
+
+        assert [CHANGED in codes(one) for one in (back, later, cooled)] == [True, True, False]
+
+
+@pytest.mark.parametrize("account", [A, None])
+async def test_an_account_that_changed_back_unseen_is_a_change(home: Path, account: str | None) -> None:
+    """The other account was there while nobody looked; where none is shown, it may be there still."""
+    async with a_bench(home, ALLOW) as bench:
+        await known_with(bench, account)
+        await rewritten(bench, B)
+        await rewritten(bench, account)
+
+        back = await bench.pay("NW-2304", "13.00")
+        bench.clock.instant += timedelta(days=13)
+        later = await bench.pay("NW-2304", "14.00")
+        bench.clock.instant += timedelta(days=2)
+        cooled = await bench.pay("NW-2304", "15.00")
+
+        assert [CHANGED in codes(one) for one in (back, later, cooled)] == [True, True, False]
+
+
+def without_stamps(request: httpx.Request, response: httpx.Response) -> httpx.Response:
+    """A ledger that says of no vendor when it changed."""
+    if "/vendors" not in request.url.path:
+        return response
+    body = re.sub(rb'"updated_at":"[^"]*"', b'"updated_at":null', response.content)
+    return httpx.Response(response.status_code, headers={"content-type": "application/json"}, content=body)
+
+
+@pytest.mark.parametrize(("account", "asked"), [(None, [True, True, True]), (A, [True, False, True])])
+async def test_a_vendor_without_stamp_and_account_is_not_known(
+    home: Path, account: str | None, asked: list[bool]
+) -> None:
+    """With an account shown it is known once it was seen so for the cooling period, and not for ever."""
+    async with a_bench(home, ALLOW) as bench:
+        bench.wire.answers = without_stamps
+        rewrite_vendor(bench, await vendor_of(bench, "NW-2291"), bank_account_number=account)
+        found = []
+        await bench.pay("NW-2291", "10.00")
+        for days in (0, 10, 30):
+            bench.clock.instant += timedelta(days=days)
+            found.append("vendor.unverified" in codes(await bench.pay("NW-2304", f"{11 + days}.00")))
+            bench.clock.instant += timedelta(days=5)
+            await bench.pay("NW-2304", f"{60 + days}.00")
+
+        assert found == asked
+
+
+async def test_a_person_in_the_chat_may_answer_for_it(home: Path) -> None:
+    async with a_bench(home, ALLOW) as bench:
+        bench.wire.answers = without_stamps
+
+        paid = await bench.pay("NW-2291", "10.00", accepts())
+
+        assert (paid.status, codes(paid)) == ("posted", ["vendor.unverified"])

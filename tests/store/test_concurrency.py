@@ -33,7 +33,9 @@ def holds_after(store: Store, count: int) -> None:
     assert max(Counter(p.bill_id for p in sent).values()) == 1
 
     def spent(vendor: str | None) -> Money:
-        return store.read_now(lambda tx: tx.spend.spent("company-1", "USD", 24, vendor))
+        return store.read_now(
+            lambda tx: tx.spend.spent("company-1", "USD", 24, frozenset({vendor}) if vendor else None)
+        )
 
     by_vendor = {f"v{n}": spent(f"v{n}") for n in range(VENDORS)}
     assert (

@@ -79,7 +79,8 @@ class Wire(httpx.AsyncBaseTransport):
     """The way to Rutter. `faults` are what happens to the next writes, in order; everything else passes.
 
     `read_faults` are faults of the practice Rutter for reads whose path ends so, until they are taken out. `adds_tax`
-    is the id of a tax rate that the platform puts on every line of a new document on its own.
+    is the id of a tax rate that the platform puts on every line of a new document on its own. `answers` may change what
+    is read; pages of a list of bills hold at most `page_bills_max`, if there is a bound.
     """
 
     def __init__(self, sandbox: Sandbox) -> None:
@@ -91,6 +92,8 @@ class Wire(httpx.AsyncBaseTransport):
         self.is_down = False
         self.read_faults: dict[str, str] = {}
         self.adds_tax = ""
+        self.page_bills_max = 0
+        self.answers: Callable[[httpx.Request, httpx.Response], httpx.Response] = lambda _, response: response
 
     def gate(self, matches: Callable[[httpx.Request], bool]) -> Gate:
         """The next request that matches waits until its gate is opened."""
@@ -113,7 +116,11 @@ class Wire(httpx.AsyncBaseTransport):
                 await gate.go.wait()
                 break
         if request.method == "GET":
-            return await self._inner.handle_async_request(self._with_fault(request))
+            if self.page_bills_max and request.url.path.endswith("/bills"):
+                request.url = request.url.copy_set_param("limit", self.page_bills_max)
+            response = await self._inner.handle_async_request(self._with_fault(request))
+            await response.aread()
+            return self.answers(request, response)
         key = request.headers.get("Idempotency-Key", "")
         self.writes.append((request.url.path, key))
         fault = self.faults.pop(0) if self.faults else ""

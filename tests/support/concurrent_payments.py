@@ -33,7 +33,10 @@ def reserve_within_limits(tx: Tx, payment: Proposal) -> bool:
     """Check, then reserve: what the guard's last transaction before sending does."""
     assert payment.money is not None
     for limit, vendor in ((DAY_LIMIT, None), (VENDOR_LIMIT, payment.vendor_id)):
-        if tx.spend.spent(payment.company_id, "USD", 24, vendor) + payment.money > limit:
+        if (
+            tx.spend.spent(payment.company_id, "USD", 24, frozenset({vendor}) if vendor else None) + payment.money
+            > limit
+        ):
             return False
     tx.spend.reserve(payment.id, payment.company_id, str(payment.vendor_id), payment.money)
     return True

@@ -13,8 +13,8 @@ from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes.apply_credit import CreditFacts
 from rutter_ap_server.guard.writes.attach_file import AttachmentFacts
 from rutter_ap_server.guard.writes.base import Facts
-from rutter_ap_server.guard.writes.create_bill_rules import BillFacts, EarlierBill
-from rutter_ap_server.guard.writes.create_credit import CreditEntryFacts, EarlierCredit
+from rutter_ap_server.guard.writes.create_bill_rules import BillFacts
+from rutter_ap_server.guard.writes.create_credit import CreditEntryFacts
 from rutter_ap_server.guard.writes.delete_bill import DeleteFacts
 from rutter_ap_server.guard.writes.link_account import LinkFacts
 from rutter_ap_server.guard.writes.pay_bill_rules import FileOnBill, OtherBill, PaymentFacts
@@ -24,6 +24,7 @@ from rutter_ap_server.guard.writes.save_vendor_rules import VendorEntryFacts
 from rutter_ap_server.guard.writes.sums import ExpectedSums, TaxFact
 from rutter_ap_server.guard.writes.update_bill_rules import ChangeFacts
 from rutter_ap_server.guard.writes.void_payment import VoidFacts
+from rutter_ap_server.store.documents import Document
 from support.facts import a_bill, a_prepared_write, a_vendor, an_account, payment_facts, some_facts, usd
 
 _LINE = {
@@ -149,7 +150,7 @@ FULL: dict[str, Full] = {
         BillFacts(
             _VENDOR,
             _EXPENSE,
-            (EarlierBill(id="b0", number="INV-6", total=usd("90.00"), issue_date="2026-01-20"),),
+            (Document("bill", "b0", "v1", "INV-6", date(2026, 1, 20), usd("90.00")),),
             an_account(id="a9", name="Payables", type="accounts_payable"),
             _SUMS,
             _TAX,
@@ -249,7 +250,7 @@ FULL: dict[str, Full] = {
         "create_credit",
         _document(document_number="CM-7"),
         CreditEntryFacts(
-            _VENDOR, _EXPENSE, (EarlierCredit("c0", "CM-6", usd("10.00"), date(2026, 1, 20)),), _SUMS, _TAX
+            _VENDOR, _EXPENSE, (Document("credit", "c0", "v1", "CM-6", date(2026, 1, 20), usd("10.00")),), _SUMS, _TAX
         ),
     ),
     "apply_credit": Full(
@@ -265,6 +266,7 @@ FULL: dict[str, Full] = {
             "path": "/files/invoices/INV-1.pdf",
             "file_name": "INV-1.pdf",
             "sha256": "a" * 64,
+            "text_sha256": "c" * 64,
             "bytes": 4096,
         },
         AttachmentFacts(a_bill(), ("Invoice INV-1",), "", "Northwind Utilities"),

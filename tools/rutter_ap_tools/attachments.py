@@ -91,6 +91,8 @@ class AttachFile(WriteArguments):
     """A file to attach to a bill: exactly one of `path` and `upload`."""
 
     bill_id: RecordId = Field(description="Bill id, from list_bills.")
+    may_be_empty = WriteArguments.may_be_empty | {"path", "upload", "file_name"}
+
     path: str = Field(
         default="", max_length=1000, description="Path of a file in an allowed folder. Give this or upload."
     )

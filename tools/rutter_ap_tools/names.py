@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
+from functools import cache
 from itertools import pairwise
 
 from rutter_ap_tools.text import clean
@@ -54,10 +55,15 @@ _READ_ALIKE = (("0", "o"), ("1", "l"), ("i", "l"), ("5", "s"), ("vv", "w"), ("rn
 
 # Legal forms and filler words: names that differ only in these are the same.
 _FORMS = """
-ab ag and aps as bv co company corp corporation gmbh inc incorporated kft kg limited llc llp ltd ltda nv oy oyj plc pte
-pty sa sarl sas spa srl the und
+ab ag and aps as asa bhd bv bvba co company cooperative corp corporation cv doo eirl ek eurl gbr gmbh hf incorporated
+inc jsc kft kg kgaa kk lda limited llc llp lp ltd ltda mbh nv ohg ooo ou oy oyj pc plc pllc private proprietary pte pty
+pvt sa sapi sarl sas sasu sdn se sl slu snc spa spzoo srl sro tbk the ug und zoo ао ип оао ооо пао тов зао
 """
 _ABBREVIATION = re.compile(r"(?<!\w)\w(?:[./]\w)+(?!\w)")
+# Forms of several words, and those that are written without a space before them.
+_LONGER_FORMS = re.compile(
+    r"\bsp\.? ?z ?o\.? ?o\b|\bs\. r\. ?o\b|股份有限公司|有限责任公司|有限公司|株式会社|有限会社|주식회사|유한회사"
+)
 
 
 def canonical_name(name: str | None) -> str:
@@ -74,8 +80,16 @@ def look_of(name: str | None) -> str:
     Look-alike letters of other alphabets, 0 and O, 1 and l and I, rn and m are the same here, and spaces and
     punctuation do not count.
     """
-    text = _steady(clean(name, 4 * NAME_CHARACTERS_MAX), _drawn)
-    text = "".join(c for c in text if c.isalnum())
+    return read_alike("".join(c for c in plain_letters(name) if c.isalnum()))
+
+
+def plain_letters(text: str | None) -> str:
+    """The text in small letters, each in place of all that are drawn like it, with its punctuation."""
+    return _steady(clean(text, 4 * NAME_CHARACTERS_MAX), _drawn)
+
+
+def read_alike(text: str) -> str:
+    """Plain letters and digits, one in place of all that a reader confuses whatever the alphabet: 0 and o, 1 and l."""
     for seen, read in _READ_ALIKE:
         text = text.replace(seen, read)
     return text
@@ -83,9 +97,10 @@ def look_of(name: str | None) -> str:
 
 def company_words(name: str | None) -> list[str]:
     """The words of a company's name, without legal forms; all of them if there are no others."""
-    text = _ABBREVIATION.sub(lambda found: re.sub(r"[./]", "", found[0]), canonical_name(name))
+    text = _LONGER_FORMS.sub(" ", canonical_name(name))
+    text = _ABBREVIATION.sub(lambda found: re.sub(r"[./]", "", found[0]), text)
     words: list[str] = re.findall(r"[^\W_]+", text)
-    return [word for word in words if word not in _FORMS.split()] or words
+    return [word for word in words if word not in _forms() and look_of(word) not in _forms()] or words
 
 
 def payee_look(name: str | None) -> str:
@@ -112,6 +127,13 @@ def is_rare(name: str) -> bool:
         kind == "So" or (kind in ("Lu", "Ll", "Lt", "Lm", "Lo", "Nl") and _alphabet(c) not in _IN_USE)
         for c, kind in ((c, unicodedata.category(c)) for c in text)
     )
+
+
+@cache
+def _forms() -> frozenset[str]:
+    """The legal forms, and what they look like: a form spelled with a letter that only looks right is one too."""
+    forms = _FORMS.split()
+    return frozenset((*forms, *map(look_of, forms)))
 
 
 def _steady(text: str, fold: Callable[[str], str]) -> str:

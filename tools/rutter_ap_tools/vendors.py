@@ -20,7 +20,7 @@ class SaveVendor(WriteArguments):
     pretends to be the payee are the most common payment fraud.
     """
 
-    may_be_empty = CHANGES
+    may_be_empty = CHANGES | {"vendor_id"}
 
     vendor_id: ShortText = Field(default="", description="Id of the vendor to change; omit it to create a vendor.")
     name: ShortText = Field(default="", description="Vendor name; required for a new vendor.")

@@ -72,7 +72,9 @@ CHANGES = frozenset({"company", "reason"})
 class WriteArguments(CompanyArguments):
     """Arguments of a write. Every write can be previewed. What is empty is not omitted where that decides anything."""
 
-    may_be_empty = frozenset({"company", "reason", "document_number", "memo", "purchase_orders"})
+    may_be_empty: ClassVar[frozenset[str]] = frozenset(
+        {"company", "reason", "document_number", "memo", "purchase_orders"}
+    )
 
     dry_run: bool = Field(
         default=False, description="Preview: return the verdict and findings without writing anything."

@@ -6,9 +6,12 @@ When text cannot be read the reason is reported, so that silence is never mistak
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import logging
 import time
+import unicodedata
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -127,6 +130,12 @@ async def file_text(documents: Documents, path: str, sha256: str) -> FileText:
     # A text file is one page: where a policy asks for a bill's document, a note about anything else must not pass.
     is_table = read.content_type.startswith("text/") and document.name.lower().endswith(".csv")
     return FileText(tuple(map(_cells, read.pages)) if is_table else read.pages, read.words)
+
+
+def text_hash(pages: Iterable[str]) -> str:
+    """The SHA-256 of the text without its case and layout, so that a document saved anew is known; empty for none."""
+    words = unicodedata.normalize("NFKC", " ".join(pages)).casefold().split()
+    return hashlib.sha256(" ".join(words).encode()).hexdigest() if words else ""
 
 
 def _cells(table: str) -> str:

@@ -42,6 +42,8 @@ async def _gather_one(write: Write[Any], prepared: PreparedWrite, company: Compa
         texts=gathered.texts,
         arguments=gathered.arguments,
         names=gathered.names,
+        remembers=gathered.remembers,
+        compared=gathered.compared,
         contents=gathered.contents,
         now=company.clock.now(),
         today=company.clock.today(),

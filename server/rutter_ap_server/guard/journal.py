@@ -60,7 +60,12 @@ def _remember(tx: Tx, company_id: str, judgement: Judgement) -> None:
     for kept in (one.remembered for one in _all_of(judgement)):
         if kept.vendor_id is not None:
             parts = dict(kept.parts)
-            tx.observations.record_sighting(company_id, kept.vendor_id, kept.details, parts, kept.came_back)
+            tx.observations.record_sighting(
+                company_id, kept.vendor_id, kept.details, parts, kept.came_back, kept.changed_at
+            )
+            tx.documents.know_vendor(company_id, kept.vendor_id, kept.keys)
+        for document in kept.documents:
+            tx.documents.remember(company_id, document)
         for where, keys in kept.mentioned_before:
             tx.observations.record_mentions(company_id, where, sorted(keys))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -11,7 +11,7 @@ from rutter_ap_server.guard.gathering import BatchFacts
 from rutter_ap_server.guard.judgement import Judgement, Observations
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
-from rutter_ap_server.guard.released_sums import added_up, beside_others, paid_to_payees
+from rutter_ap_server.guard.released_sums import paid_together, payee_of
 from rutter_ap_server.guard.shared_rules import SHARED_RULES, SharedRule
 from rutter_ap_server.guard.statement import judged_sections
 from rutter_ap_server.guard.store_facts import StoreFacts, store_facts, windows_broken
@@ -146,9 +146,18 @@ def base_findings(write: Preparable, policy: Policy) -> list[Finding]:
 def _remembered(facts: Facts[Any], stored: StoreFacts, policy: Policy) -> Observations:
     mentioned_before, vendor = worth_remembering(facts.texts), facts.vendor
     if vendor is None:
-        return Observations(mentioned_before=mentioned_before)
+        return Observations(mentioned_before=mentioned_before, documents=facts.remembers)
     again = may_have_come_back(vendor, stored.sightings, facts.now, timedelta(days=policy.rules.cooling_days))
-    return Observations(vendor.id, vendor.details, vendor.parts, mentioned_before, again)
+    return Observations(
+        vendor.id,
+        vendor.details,
+        vendor.parts,
+        mentioned_before,
+        again,
+        vendor.keys,
+        vendor.updated_at,
+        facts.remembers,
+    )
 
 
 # The most payments a question can list; nobody reads more than that in a chat.
@@ -215,8 +224,10 @@ def _assess_batch(
     """
     judged = []
     known_members = tuple(zip(batch.members(prepared), facts.members, strict=True))
-    to_payee = paid_to_payees(member for member, known in known_members if batch.settled(known) is None)
+    paid = [member for member, known in known_members if batch.settled(known) is None]
+    payees = {known.vendor.id: payee_of(tx, member, known.vendor) for member, known in known_members if known.vendor}
     for member, known in known_members:
+        to_payee = payees.get(member.vendor_id or "", frozenset())
         alone = assess(
             tx,
             batch.member,
@@ -225,7 +236,7 @@ def _assess_batch(
             policy,
             except_id=except_id,
             in_flight_states=in_flight_states,
-            beside=beside_others(member, to_payee),
+            beside=paid_together((one for one in paid if one is not member), to_payee, member),
         )
         judged.append((member, known, alone, batch.settled(known)))
     # If all of them are settled there is nothing to skip to: each says why it cannot be paid.
@@ -240,7 +251,7 @@ def _assess_batch(
     whole, members = replace(prepared, money=money), tuple(member for member, _ in parts)
     of_the_whole = (
         *apply_policy(_of_the_total(whole, members, left[0][1], company), company),
-        *apply_policy(_over_limits(tx, whole, members, company), company),
+        *apply_policy(_over_limits(tx, whole, members, payees, company), company),
         *base_findings(batch, company),
     )
     names = [bill_words(known.seen.bill) for _, known, _, _ in left]
@@ -294,12 +305,17 @@ def _of_the_total(
 
 
 def _over_limits(
-    tx: Tx, prepared: PreparedWrite, lines: tuple[PreparedWrite, ...], policy: Policy
+    tx: Tx,
+    prepared: PreparedWrite,
+    lines: tuple[PreparedWrite, ...],
+    payees: Mapping[str, frozenset[str]],
+    policy: Policy,
 ) -> Iterator[Finding]:
     assert prepared.money is not None
     for code, words in windows_broken(tx, prepared.company_id, prepared.money, None, policy):
         yield refuse(code, words)
-    for vendor_id, total in added_up(lines, lambda one: one.vendor_id or "").items():
-        for code, words in windows_broken(tx, prepared.company_id, total, vendor_id, policy):
+    for vendor_ids in {payees.get(line.vendor_id or "", frozenset({line.vendor_id or ""})) for line in lines}:
+        total = paid_together(lines, vendor_ids, prepared)
+        for code, words in windows_broken(tx, prepared.company_id, total, vendor_ids, policy):
             if code == "amount.over_vendor_limit":
                 yield refuse(code, words)

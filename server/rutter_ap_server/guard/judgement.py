@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.store.canonical import digest
+from rutter_ap_server.store.documents import Document
 from rutter_ap_tools.findings import Finding, Severity, verdict
 from rutter_ap_tools.statement import Section
 
 
 @dataclass(frozen=True, slots=True)
 class Observations:
-    """Facts worth remembering from one judgement: the vendor's details, and what text from outside mentioned.
+    """Facts worth remembering from one judgement: documents, the vendor, and what text from outside mentioned.
 
-    `came_back` says that the vendor may have had other details since it was last seen with these.
+    `came_back` says that the vendor may have had other details since it was last seen with these. `keys` are what the
+    vendor is known by, and `changed_at` is when the ledger says that it changed.
     """
 
     vendor_id: str | None = None
@@ -23,6 +26,9 @@ class Observations:
     parts: tuple[tuple[str, str], ...] = ()
     mentioned_before: tuple[tuple[str, frozenset[str]], ...] = ()
     came_back: bool = False
+    keys: frozenset[str] = frozenset()
+    changed_at: datetime | None = None
+    documents: tuple[Document, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

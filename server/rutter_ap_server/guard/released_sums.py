@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
-from rutter_ap_server.guard.policy import Policy
+from rutter_ap_server.guard.policy import WINDOWS, Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes.base import Batch
+from rutter_ap_server.guard.writes.parties import VendorFact
+from rutter_ap_server.guard.writes.payees import name_key
 from rutter_ap_server.guard.writes.registry import proposed_by
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.money import Money
-from rutter_ap_tools.names import payee_look
 
 PAYING = ("pay_bill", "propose_payment_run")
 FOR_THIS_BILL = "for this bill"
+# Longer than any window or tier looks back.
+_PAYEE_HOURS = max(window.hours for window in WINDOWS)
 
 
-def released_before(tx: Tx, prepared: PreparedWrite, policy: Policy, except_id: str | None) -> list[tuple[str, Money]]:
-    """What was already released for a payment's bill, at any time, and to its vendor, in the policy's hours.
-
-    Vendors whose names could be taken for one another are one vendor here.
-    """
+def released_before(
+    tx: Tx, prepared: PreparedWrite, vendor_ids: frozenset[str], policy: Policy, except_id: str | None
+) -> list[tuple[str, Money]]:
+    """What was already released for a payment's bill, at any time, and to its payee, in the policy's hours."""
     assert prepared.money is not None
     currency, company_id = prepared.money.currency, prepared.company_id
     sums = []
@@ -29,47 +31,40 @@ def released_before(tx: Tx, prepared: PreparedWrite, policy: Policy, except_id: 
         of_bill = tx.spend.released_for_bill(company_id, currency, prepared.bill_id, except_id)
         sums.append((FOR_THIS_BILL, of_bill))
     hours = policy.rules.tier_vendor_hours
-    if prepared.vendor_id is not None and hours:
-        payee = payee_of(prepared)
-        paid = tx.spend.vendors(company_id, currency, hours)
-        twins = {vendor_id for vendor_id, name in paid if payee == _payee(vendor_id, name)} | {prepared.vendor_id}
-        counted = tx.spend.counted(company_id, currency, hours, except_id)
-        of_vendor = Money.total((counted.within(hours, twin) for twin in twins), currency)
-        sums.append((f"to this vendor in {hours} hours", of_vendor))
+    if vendor_ids and hours:
+        of_payee = tx.spend.spent(company_id, currency, hours, vendor_ids, except_id)
+        sums.append((f"to this vendor in {hours} hours", of_payee))
     return sums
 
 
-def payee_of(prepared: PreparedWrite) -> str:
-    """Whom it pays: the same for two vendors whose names could be taken for one another."""
-    return _payee(prepared.vendor_id or "", prepared.vendor_name)
+def payee_of(tx: Tx, prepared: PreparedWrite, vendor: VendorFact | None = None) -> frozenset[str]:
+    """Whom a write pays, or whose document it is about."""
+    return payee_ids(tx, prepared.company_id, prepared.vendor_id, prepared.vendor_name, vendor)
 
 
-def _payee(vendor_id: str, name: str | None) -> str:
-    look = payee_look(name)
-    return f"name:{look}" if look else f"id:{vendor_id}"
+def payee_ids(
+    tx: Tx, company_id: str, vendor_id: str | None, vendor_name: str | None, vendor: VendorFact | None = None
+) -> frozenset[str]:
+    """The ids of all records of one vendor, whatever they are or were called; none without a vendor.
+
+    Those in the ledger are known from `vendor`, and those that were judged or paid here from the store.
+    """
+    if vendor_id is None:
+        return frozenset()
+    ids = {vendor_id, *(vendor.twins if vendor else ())}
+    named = name_key(vendor_name)
+    keys = {*(vendor.keys if vendor else ()), *((named,) if named else ())}
+    if named:
+        # Payments of an earlier program kept nothing of the vendor but its name.
+        ids |= {one for one, name in tx.spend.vendors(company_id, _PAYEE_HOURS) if name_key(name) == named}
+    return tx.documents.one_vendor(company_id, ids, keys)
 
 
-def added_up(members: Iterable[PreparedWrite], key: Callable[[PreparedWrite], str]) -> dict[str, Money]:
-    """What payments come to in all, by a key."""
-    totals: dict[str, Money] = {}
-    for member in members:
-        if member.money is not None:
-            of = key(member)
-            totals[of] = totals.get(of, Money.zero(member.money.currency)) + member.money
-    return totals
-
-
-def paid_to_payees(members: Iterable[PreparedWrite]) -> dict[str, Money]:
-    """What a run pays to each payee."""
-    return added_up(members, payee_of)
-
-
-def beside_others(member: PreparedWrite, to_payee: dict[str, Money]) -> Money | None:
-    """What the others of a run pay to the member's payee, so that its tier does not depend on the order of sending."""
-    total = to_payee.get(payee_of(member))
-    if total is None or member.money is None or total < member.money:
-        return None
-    return total - member.money
+def paid_together(members: Iterable[PreparedWrite], vendor_ids: frozenset[str], whole: PreparedWrite) -> Money:
+    """What those payments of a run that go to one payee come to, in the currency of the whole."""
+    assert whole.money is not None
+    paid = (one.money for one in members if one.money is not None and one.vendor_id in vendor_ids)
+    return Money.total(paid, whole.money.currency)
 
 
 def owed_with(tx: Tx, proposal: Proposal, policy: Policy) -> Money | None:
@@ -81,12 +76,11 @@ def owed_with(tx: Tx, proposal: Proposal, policy: Policy) -> Money | None:
         return proposal.money
     prepared, write = PreparedWrite.of(proposal), proposed_by(proposal.tool)
     parts = write.members(prepared) if isinstance(write, Batch) else (prepared,)
-    of_vendor: dict[str, Money] = {}
     largest = proposal.money
     for part in parts:
         assert part.money is not None
-        vendor = payee_of(part)
-        of_vendor[vendor] = of_vendor.get(vendor, Money.zero(part.money.currency)) + part.money
-        for words, before in released_before(tx, part, policy, proposal.id):
-            largest = max(largest, before + (part.money if words == FOR_THIS_BILL else of_vendor[vendor]))
+        payee = payee_of(tx, part)
+        to_payee = paid_together(parts, payee, part)
+        for words, before in released_before(tx, part, payee, policy, proposal.id):
+            largest = max(largest, before + (part.money if words == FOR_THIS_BILL else to_payee))
     return largest

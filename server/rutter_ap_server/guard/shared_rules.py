@@ -12,15 +12,21 @@ from typing import Any
 from rutter_ap_server.guard.date_rules import DATE_RULES
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
+from rutter_ap_server.guard.released_sums import FOR_THIS_BILL
 from rutter_ap_server.guard.store_facts import StoreFacts
 from rutter_ap_server.guard.untrusted import names, suspicion
-from rutter_ap_server.guard.vendor_history import changed_lately
+from rutter_ap_server.guard.vendor_history import changed_lately, may_be_known
 from rutter_ap_server.guard.writes.base import Facts, Unchecked, Write, approve, ask, refuse
+from rutter_ap_server.guard.writes.duplicates import words_of
 from rutter_ap_server.guard.writes.pay_bill_rules import PaymentFacts, tier_of
+from rutter_ap_server.guard.writes.update_bill_rules import ChangeFacts, identity_changes
 from rutter_ap_server.rutter.abilities import Support
+from rutter_ap_server.store.states import SENDING_STATES, State
 from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.text import clean, quote
+
+MAY_BE_BOOKED = (*SENDING_STATES, State.POSTED)
 
 SharedRule = Callable[[Write[Any], PreparedWrite, Facts[Any], StoreFacts, Policy], list[Finding] | Unchecked]
 
@@ -83,11 +89,23 @@ def posted_before(
 ) -> list[Finding]:
     """A repeat of an earlier write may be intended or a mistake: a person knows which."""
     if not stored.repeats:
-        return []
+        return _paid_in_full(write, prepared, facts, stored)
     if write.counts_against_limits:
         words = f"this bill was paid, or a payment to its vendor was voided, lately: proposal {stored.repeats[0]}"
         return [approve("payment.repeat", words)]
     return [ask("write.repeat", f"the same write was already posted as proposal {stored.repeats[0]}")]
+
+
+def _paid_in_full(write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts) -> list[Finding]:
+    """A bill is paid once, however long ago, whatever the ledger says of its earlier payments."""
+    if not write.counts_against_limits or prepared.money is None or not isinstance(facts.seen, PaymentFacts):
+        return []
+    total = facts.seen.bill.total
+    before = next((money for words, money in stored.released if words == FOR_THIS_BILL), None)
+    if before is None or before.currency != total.currency or before + prepared.money <= total:
+        return []
+    words = f"{before} was already released for this bill of {total}, so this payment would be more than it comes to"
+    return [approve("payment.repeat", words)]
 
 
 def declined_before(
@@ -185,11 +203,10 @@ def vendor_changed(
     words = changed_lately(vendor, stored.sightings, facts.now, cooling)
     if words is not None:
         return [approve("vendor.changed", f"{words}{unseen}")]
-    since = min((one.first_seen_at for one in stored.sightings), default=None)
     changed = vendor.updated_at
-    if changed is None and since is None:
-        return Unchecked("the ledger does not show when the vendor changed, and it was not seen here before")
-    if changed is None or facts.now - changed > cooling or (since and since <= changed):
+    if changed is None:
+        return Unchecked("the ledger does not show when the vendor changed")
+    if facts.now - changed > cooling or any(one.first_seen_at <= changed for one in stored.sightings):
         return []
     return [
         approve(
@@ -198,6 +215,64 @@ def vendor_changed(
             f"and its previous details are not known{unseen}",
         )
     ]
+
+
+def vendor_unverified(
+    write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
+) -> list[Finding]:
+    """What cannot be had of a payee is not taken for what was known before."""
+    vendor = facts.vendor
+    if vendor is None or not write.counts_against_limits:
+        return []
+    doubts = []
+    if not may_be_known(vendor, stored.sightings, facts.now, timedelta(days=policy.rules.cooling_days)):
+        doubts.append("the ledger does not show when this vendor changed, so whether its details are new is not known")
+    if not vendor.keys:
+        doubts.append("the ledger shows nothing to tell this vendor from others by")
+    if not vendor.all_compared:
+        doubts.append("the ledger has more vendors than can be compared, so this one may have a second record")
+    return [ask("vendor.unverified", words) for words in doubts]
+
+
+def seen_before(
+    write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
+) -> list[Finding]:
+    """A document that was entered, judged or paid here is known, whatever became of it in the ledger since."""
+    ours = facts.compared
+    if ours is None:
+        return []
+    found = []
+    for seen in stored.seen_alike:
+        one = seen.document
+        is_number = ours.is_same_number(one)
+        if not is_number and not ours.by_amount:
+            continue
+        words = f"{words_of(one, ours)} {'has the same number' if is_number else 'is for the same amount'}"
+        if seen.is_being_entered:
+            words = f"{words} and is being entered (proposal {one.id})"
+        else:
+            paid = f", and was paid by proposal {seen.paid_by[0]}" if seen.paid_by else ""
+            words = f"{words} as it was seen here on {seen.at.date()} ({one.id}){paid}"
+            words = f"{words}; the ledger does not show it like that any more"
+        found.append(approve(f"{one.kind}.{'duplicate' if is_number else 'similar'}", words))
+    return found
+
+
+def identity_of_settled(
+    write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
+) -> list[Finding]:
+    """What a settled bill is recognised by must not change without a person who knows why: it could be paid again."""
+    paid = [one.id for one in stored.payments_of_bill if one.state in MAY_BE_BOOKED]
+    settled = isinstance(facts.seen, ChangeFacts) and facts.seen.is_settled
+    others_tell = {"lines"} if settled else set()
+    if policy.adjusted(ask("bill.issue_date_moved", "")) is not None:
+        others_tell.add("issue_date")
+    changed = identity_changes(prepared, others_tell)
+    if not changed or not (settled or paid):
+        return []
+    by = f" (proposal {paid[0]})" if paid else ""
+    words = f"this changes the bill's {changed}, and it was paid or credited, in part at least{by}"
+    return [approve("bill.identity_changed", f"{words}; it must still be recognised if it comes again")]
 
 
 def document_reused(
@@ -265,6 +340,8 @@ SHARED_RULES: tuple[SharedRule, ...] = (
     clock_skewed,
     bill_in_flight,
     posted_before,
+    seen_before,
+    identity_of_settled,
     declined_before,
     bill_overlap,
     vendor_in_flight,
@@ -274,6 +351,7 @@ SHARED_RULES: tuple[SharedRule, ...] = (
     platform_unsupported,
     vendor_blocked,
     vendor_changed,
+    vendor_unverified,
     document_reused,
     booked_differently,
     quiet_hours,

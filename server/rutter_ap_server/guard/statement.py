@@ -14,7 +14,7 @@ from typing import Any
 
 from rutter_ap_server.guard.declines import bills_in
 from rutter_ap_server.guard.policy import WINDOWS, Policy
-from rutter_ap_server.guard.released_sums import owed_with
+from rutter_ap_server.guard.released_sums import owed_with, payee_ids
 from rutter_ap_server.guard.writes.parties import NAME_CHARACTERS_MAX
 from rutter_ap_server.guard.writes.wording import Description, Row, columns, exact, pairs
 from rutter_ap_server.store.canonical import canonical, digest
@@ -119,7 +119,8 @@ def _limits(tx: Tx, proposal: Proposal, policy: Policy | None) -> Iterator[Secti
     rows = []
     whole = Money.total((money for _, _, money in shares), proposal.money.currency)
     for vendor_id, name, money in [("", "", whole), *shares]:
-        for used in limit_uses(tx, policy, proposal.company_ids, vendor_id, money):
+        payee = payee_ids(tx, proposal.company_id, vendor_id or None, name)
+        for used in limit_uses(tx, policy, proposal.company_ids, payee, money):
             rows.append((f"{used.words}{f' ({name})' if name else ''}", used.spent, used.money, used.left, used.limit))
     if rows:
         yield columns("Limits", ("limit on", "used before", "this uses", "left afterwards", "limit"), rows)
@@ -150,14 +151,16 @@ class LimitUse:
     limit: str
 
 
-def limit_uses(tx: Tx, policy: Policy, ids: tuple[str, str], vendor_id: str, money: Money) -> Iterator[LimitUse]:
+def limit_uses(
+    tx: Tx, policy: Policy, ids: tuple[str, str], vendor_ids: frozenset[str], money: Money
+) -> Iterator[LimitUse]:
     """Each rolling limit that counts such a payment: the company's without a vendor, the vendor's with one."""
     company = policy.of(*ids)
     for window in WINDOWS:
         limit = company.limit(money.currency, window.limit)
-        if window.per_vendor is not bool(vendor_id):
+        if window.per_vendor is not bool(vendor_ids):
             continue
-        spent = tx.spend.spent(ids[0], money.currency, window.hours, vendor_id or None)
+        spent = tx.spend.spent(ids[0], money.currency, window.hours, vendor_ids or None)
         fits = spent + money <= limit
         left = str(limit - spent - money) if fits else f"{spent + money - limit} too much"
         yield LimitUse(window.words, str(spent), str(money), left, str(limit))

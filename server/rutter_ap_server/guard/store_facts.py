@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from rutter_ap_server.guard.declines import bills_in, declined_lately
-from rutter_ap_server.guard.policy import WINDOWS, Policy, Window
+from rutter_ap_server.guard.policy import WINDOWS, Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
-from rutter_ap_server.guard.released_sums import FOR_THIS_BILL, PAYING, released_before
+from rutter_ap_server.guard.released_sums import FOR_THIS_BILL, PAYING, payee_of, released_before
 from rutter_ap_server.guard.untrusted import worth_remembering
+from rutter_ap_server.guard.writes.attach_file import document_hashes
 from rutter_ap_server.guard.writes.base import Facts, LinkedAccount, Repeats, Touched, Write
+from rutter_ap_server.guard.writes.compared import Compared
+from rutter_ap_server.guard.writes.duplicates import ENTERED, new_document
 from rutter_ap_server.guard.writes.pay_bill_rules import PaymentFacts
 from rutter_ap_server.guard.writes.registry import proposed_by
 from rutter_ap_server.store.bookings import Booking
+from rutter_ap_server.store.documents import Document
 from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.observations import Sighting
 from rutter_ap_server.store.proposals import Proposal
@@ -40,7 +44,8 @@ class StoreFacts:
     write is about; `in_doubt` payments to the same vendor whose outcome is unknown. `released` are sums already
     released, each with the words for what they were released for.
     `booking` is what was released for the bill it pays and what the ledger booked then, unless an approver released a
-    payment of it at its present total since. `clock_trouble` is what is wrong with the time of this judgement.
+    payment of it at its present total since. `seen_alike` are documents seen here that may be the one it is about,
+    as the ledger does not show them any more. `clock_trouble` is what is wrong with the time of this judgement.
     """
 
     frozen_by: str | None
@@ -57,7 +62,21 @@ class StoreFacts:
     in_doubt: tuple[Proposal, ...]
     released: tuple[tuple[str, Money], ...]
     booking: Booking | None
+    seen_alike: tuple[SeenAlike, ...] = ()
     clock_trouble: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SeenAlike:
+    """A document that was seen here before, and the proposals that paid it.
+
+    One that is being entered has the id of its proposal: the ledger may not show it yet.
+    """
+
+    document: Document
+    at: datetime
+    paid_by: tuple[str, ...] = ()
+    is_being_entered: bool = False
 
 
 def store_facts(
@@ -79,27 +98,61 @@ def store_facts(
     `facts` has the arguments that outside text may have mentioned; `with_limits` also checks the rolling limits, which
     is exact only while the caller holds the write lock, as a write that reserves does.
     """
-    company_id, sha256 = prepared.company_id, prepared.fields.get("sha256")
+    company_id = prepared.company_id
     keys = {key for argument in facts.arguments for key in argument.keys}
     mentioned = tx.observations.mentioned_before(company_id, keys, policy.rules.untrusted_days) if keys else {}
     asks_limits = with_limits and write.counts_against_limits
+    payee = payee_of(tx, prepared, facts.vendor)
     company_policy = policy.of(company_id, prepared.connection_id)
     return StoreFacts(
         frozen_by=tx.controls.frozen_by(),
         other_policies=tuple(sorted({one.version for one in tx.controls.policies_held().values()} - {policy.version})),
         in_flight=_in_flight(tx, write, prepared, except_id, in_flight_states),
-        repeats=_repeats(tx, write, prepared, policy),
+        repeats=_repeats(tx, write, prepared, payee, policy),
         sightings=tx.observations.sightings(company_id, prepared.vendor_id) if prepared.vendor_id else (),
-        documents=tx.observations.bills_with_document(company_id, sha256) if sha256 else (),
+        documents=tx.observations.bills_with_document(company_id, document_hashes(prepared)),
         mentioned_before=tuple(sorted(mentioned.items())),
-        over_limits=tuple(_broken(tx, prepared, company_policy, except_id)) if asks_limits else (),
+        over_limits=tuple(_broken(tx, prepared, payee, company_policy, except_id)) if asks_limits else (),
         declined=declined_lately(tx, prepared, facts, policy),
         overlapping=_overlapping_held(tx, write, prepared, except_id),
         payments_of_bill=_payments_of_bill(tx, write, prepared),
-        in_doubt=_in_doubt(tx, write, prepared, except_id),
-        released=_released(tx, write, prepared, policy, except_id, beside),
+        in_doubt=_in_doubt(tx, write, prepared, payee, except_id),
+        released=_released(tx, write, prepared, payee, policy, except_id, beside),
         booking=_booking(tx, prepared, facts.seen) if write.counts_against_limits else None,
+        seen_alike=_seen_alike(tx, prepared, facts.compared, payee, policy),
         clock_trouble=facts.clock_trouble(tx.now),
+    )
+
+
+def _seen_alike(
+    tx: Tx, prepared: PreparedWrite, ours: Compared | None, payee: frozenset[str], policy: Policy
+) -> tuple[SeenAlike, ...]:
+    """Documents of the same vendor, seen here with the number of this one or about its date, each bill once."""
+    if ours is None:
+        return ()
+    vendor_ids = payee | {ours.document.vendor_id}
+    found = {
+        one.document.id: one
+        for one in tx.documents.like(prepared.company_id, ours.document, vendor_ids, policy.rules.similar_days)
+        if not ours.is_shown(one.document) and (ours.is_same_number(one.document) or ours.is_same_amount(one.document))
+    }
+    near = timedelta(days=policy.rules.similar_days)
+    entering = tuple(
+        SeenAlike(document, tx.now, is_being_entered=True)
+        for document in _being_entered(tx, prepared, payee)
+        if ours.is_same_number(document) or (ours.is_same_amount(document) and ours.is_near(document, near))
+    )
+    return entering + tuple(
+        SeenAlike(
+            one.document,
+            one.at,
+            tuple(
+                paying.id
+                for paying in tx.proposals.of_bill(prepared.company_id, bill_id, [State.POSTED])
+                if paying.tool in PAYING
+            ),
+        )
+        for bill_id, one in found.items()
     )
 
 
@@ -133,7 +186,18 @@ def _payments_of_bill(tx: Tx, write: Write[Any], prepared: PreparedWrite) -> tup
     return (*paying, *(one for one in posted if one.tool in PAYING))
 
 
-def _in_doubt(tx: Tx, write: Write[Any], prepared: PreparedWrite, except_id: str | None) -> tuple[Proposal, ...]:
+def _being_entered(tx: Tx, prepared: PreparedWrite, payee: frozenset[str]) -> Iterator[Document]:
+    """What is being entered under other records of the same vendor; for its own record one write waits for another."""
+    if prepared.tool not in ENTERED:
+        return
+    for one in tx.proposals.of_company(prepared.company_id, SENDING_STATES):
+        if one.tool == prepared.tool and one.vendor_id in payee - {prepared.vendor_id}:
+            yield replace(new_document(PreparedWrite.of(one)), id=one.id)
+
+
+def _in_doubt(
+    tx: Tx, write: Write[Any], prepared: PreparedWrite, payee: frozenset[str], except_id: str | None
+) -> tuple[Proposal, ...]:
     """Payments to the same vendor that may or may not have been booked, those released together with it left out.
 
     One that was sent itself is not held back by the others: all of them would wait for each other.
@@ -144,7 +208,7 @@ def _in_doubt(tx: Tx, write: Write[Any], prepared: PreparedWrite, except_id: str
     if own is not None and tx.attempts.last(own.id) is not None:
         return ()
     run_id = own.run_id if own is not None else None
-    found = tx.proposals.of_vendor(prepared.company_id, prepared.vendor_id, [State.UNKNOWN])
+    found = [one for of in payee for one in tx.proposals.of_vendor(prepared.company_id, of, [State.UNKNOWN])]
     return tuple(
         one
         for one in sorted(found, key=lambda one: one.id)
@@ -153,12 +217,18 @@ def _in_doubt(tx: Tx, write: Write[Any], prepared: PreparedWrite, except_id: str
 
 
 def _released(
-    tx: Tx, write: Write[Any], prepared: PreparedWrite, policy: Policy, except_id: str | None, beside: Money | None
+    tx: Tx,
+    write: Write[Any],
+    prepared: PreparedWrite,
+    payee: frozenset[str],
+    policy: Policy,
+    except_id: str | None,
+    beside: Money | None,
 ) -> tuple[tuple[str, Money], ...]:
     """The sums that a payment's tier is judged with: a payment in parts is one payment."""
     if not write.counts_against_limits or prepared.money is None:
         return ()
-    sums = released_before(tx, prepared, policy, except_id)
+    sums = released_before(tx, prepared, payee, policy, except_id)
     if beside is not None and beside.amount:
         sums = [
             (words, total) if words == FOR_THIS_BILL else (f"{words} or in this run", total + beside)
@@ -221,7 +291,9 @@ def _touched_by(proposal: Proposal) -> frozenset[Touched]:
     return write.touches(PreparedWrite.of(proposal)) if isinstance(write, Write) else frozenset()
 
 
-def _repeats(tx: Tx, write: Write[Any], prepared: PreparedWrite, policy: Policy) -> tuple[str, ...]:
+def _repeats(
+    tx: Tx, write: Write[Any], prepared: PreparedWrite, payee: frozenset[str], policy: Policy
+) -> tuple[str, ...]:
     """Posted proposals that this one appears to repeat."""
     since = tx.now - timedelta(days=policy.proposals.repeat_days)
     if write.repeats is Repeats.NOT_LOOKED_FOR or not policy.proposals.repeat_days:
@@ -234,43 +306,42 @@ def _repeats(tx: Tx, write: Write[Any], prepared: PreparedWrite, policy: Policy)
         undone = [
             one.id
             for one in voided
-            if prepared.bill_id in bills_in(one.bill_id, one.fields) or prepared.vendor_id == one.fields["payee_id"]
+            if prepared.bill_id in bills_in(one.bill_id, one.fields) or one.fields["payee_id"] in payee
         ]
         return (*paid, *undone)
     return tuple(p.id for p in tx.proposals.posted_with_digest(prepared.company_id, prepared.digest, since))
 
 
 def windows_broken(
-    tx: Tx, company_id: str, money: Money, vendor_id: str | None, policy: Policy, except_id: str | None = None
+    tx: Tx,
+    company_id: str,
+    money: Money,
+    vendor_ids: frozenset[str] | None,
+    policy: Policy,
+    except_id: str | None = None,
 ) -> Iterator[tuple[str, str]]:
     """Every rolling limit that this amount would exceed; without a vendor, only the company's own windows.
 
     `policy` is the company's policy. `except_id` is the payment itself, where it is reserved already.
     """
-    windows = [window for window in WINDOWS if vendor_id is not None or not window.per_vendor]
+    windows = [window for window in WINDOWS if vendor_ids is not None or not window.per_vendor]
     limits = [(window, policy.limit(money.currency, window.limit)) for window in windows]
     counted = tx.spend.counted(company_id, money.currency, max(window.hours for window in windows), except_id)
     for window, limit in limits:
-        spent = counted.within(window.hours, vendor_id if window.per_vendor else None)
+        spent = counted.within(window.hours, vendor_ids if window.per_vendor else None)
         if spent + money > limit:
             left = limit - spent if limit > spent else Money.zero(money.currency)
             yield window.code, f"{money} would exceed the limit of {limit} for {window.words}; {left} is left"
 
 
-def window_of(tx: Tx, prepared: PreparedWrite, window: Window) -> Money:
-    """The amount that counts against a window for such a payment: reserved, posted and unknown alike."""
-    assert prepared.money is not None
-    vendor_id = prepared.vendor_id if window.per_vendor else None
-    spent: Money = tx.spend.spent(prepared.company_id, prepared.money.currency, window.hours, vendor_id)
-    return spent
-
-
-def _broken(tx: Tx, prepared: PreparedWrite, policy: Policy, except_id: str | None) -> Iterator[tuple[str, str]]:
+def _broken(
+    tx: Tx, prepared: PreparedWrite, payee: frozenset[str], policy: Policy, except_id: str | None
+) -> Iterator[tuple[str, str]]:
     """Every rolling limit that the payment would exceed; `policy` is the company's policy."""
     money = prepared.money
-    if money is None or prepared.vendor_id is None:
+    if money is None or not payee:
         return
-    yield from windows_broken(tx, prepared.company_id, money, prepared.vendor_id, policy, except_id)
+    yield from windows_broken(tx, prepared.company_id, money, payee, policy, except_id)
 
 
 async def remember_texts(store: Store, company_id: str, texts: Iterable[tuple[str, str]]) -> None:

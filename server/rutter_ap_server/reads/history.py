@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -12,13 +11,14 @@ from typing import Any, Generic, TypeVar
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.reads.paging import WALK_PAGES_MAX
 from rutter_ap_server.rutter.errors import BadRequest, WalkTooLong
-from rutter_ap_server.rutter.filters import Filter, above, contains, equal
+from rutter_ap_server.rutter.filters import TEXT_CHARACTERS_MAX, Filter, above, ascending, contains, equal
 from rutter_ap_server.rutter.models.base import Record
 from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.rutter.models.credits import BillCreditMemo
 from rutter_ap_server.rutter.models.payments import BillPayment
 from rutter_ap_server.rutter.platforms import ignores_filters
 from rutter_ap_server.rutter.resources import Reads
+from rutter_ap_tools.numbers import digits_of, number_key
 
 R = TypeVar("R", bound=Record)
 # 10,000 records; beyond that only those that matter are asked for.
@@ -26,15 +26,17 @@ HISTORY_PAGES_MAX = 20
 OPEN = ("open", "partially_paid")
 # Wider than the days within which any policy should call two documents alike.
 NEAR_DAYS = 92
+# Longer than bills are given to be paid.
+_DUE_WITHIN = timedelta(days=120)
 _LATEST_DAYS = (730, 365, 90, 30, 7)
 
 
 @dataclass(frozen=True, slots=True)
 class History(Generic[R]):
-    """Records of one vendor. `whole` if they are all of them.
+    """Records of a vendor and its twins. `whole` if they are all of them.
 
-    If they are not, `sure` says whether at least all of those were read that have the number, are unpaid, or were
-    entered or due from three months before the day on; of credits and payments, those entered last.
+    If they are not, `sure` says whether at least all of those were read that have the number, or that may have been
+    issued about the day; of payments and open credits, those entered last.
     """
 
     records: list[R]
@@ -48,17 +50,17 @@ class History(Generic[R]):
 
 
 async def bills_to_compare(
-    company: Company, vendor_id: str, numbers: Iterable[str | None] = (), day: date | None = None
+    company: Company, vendor_ids: Iterable[str], numbers: Iterable[str | None] = (), day: date | None = None
 ) -> History[Bill]:
-    """A vendor's bills, or at least those with one of these numbers, the unpaid ones, and those of about that day."""
-    return await _to_compare(company, company.rutter.bills, vendor_id, numbers, day)
+    """The bills of these vendors, or at least those with one of these numbers and those of about that day."""
+    return await _to_compare(company, company.rutter.bills, vendor_ids, numbers, day)
 
 
 async def credits_to_compare(
-    company: Company, vendor_id: str, numbers: Iterable[str | None] = (), day: date | None = None
+    company: Company, vendor_ids: Iterable[str], numbers: Iterable[str | None] = (), day: date | None = None
 ) -> History[BillCreditMemo]:
-    """A vendor's credits, or at least those with one of these numbers and those of about that day."""
-    return await _to_compare(company, company.rutter.bill_credit_memos, vendor_id, numbers, day)
+    """The credits of these vendors, or at least those with one of these numbers and those of about that day."""
+    return await _to_compare(company, company.rutter.bill_credit_memos, vendor_ids, numbers, day)
 
 
 async def payments_to(company: Company, vendor_id: str) -> History[BillPayment]:
@@ -114,7 +116,16 @@ async def all_or_latest(company: Company, collection: Reads[R]) -> tuple[list[R]
 
 
 async def _to_compare(
-    company: Company, collection: Reads[R], vendor_id: str, numbers: Iterable[str | None], day: date | None
+    company: Company, collection: Reads[R], vendor_ids: Iterable[str], numbers: Iterable[str | None], day: date | None
+) -> History[R]:
+    real = [one for one in numbers if one and number_key(one)]
+    each = [await _of_vendor(company, collection, one, real, day) for one in vendor_ids]
+    found = {record.id: record for one in each for record in one.records}
+    return History(list(found.values()), all(one.whole for one in each), all(one.sure for one in each))
+
+
+async def _of_vendor(
+    company: Company, collection: Reads[R], vendor_id: str, numbers: list[str], day: date | None
 ) -> History[R]:
     found: dict[str, R] = {}
     known, large = company.directory.large, (collection.endpoint.many, vendor_id)
@@ -128,12 +139,8 @@ async def _to_compare(
             # Not asked in vain again: it would take as long every time.
             known.add(large)
     found.clear()
-    sure = True
-    for query in _narrower(company, collection, vendor_id, [one for one in numbers if one], day):
-        try:
-            await _read(collection.walk(pages_max=HISTORY_PAGES_MAX, **query), found)
-        except (WalkTooLong, BadRequest):
-            sure = False
+    narrower = _narrowest if ignores_filters(company.platform) else _narrower
+    sure = await narrower(collection, equal("vendor_id", vendor_id), numbers, day, found)
     return History(list(found.values()), whole=False, sure=sure)
 
 
@@ -142,28 +149,64 @@ async def _read(walk: AsyncIterator[R], found: dict[str, R]) -> None:
         found[record.id] = record
 
 
-def _narrower(
-    company: Company, collection: Reads[Any], vendor_id: str, numbers: list[str], day: date | None
-) -> Iterator[dict[str, Any]]:
-    """What to ask instead of everything: by number in any spelling, by status, and by date."""
-    fields, of_vendor = collection.endpoint.fields or frozenset(), equal("vendor_id", vendor_id)
-    since = day - timedelta(days=NEAR_DAYS) if day is not None and day.toordinal() > NEAR_DAYS else None
-    if ignores_filters(company.platform):
-        # There only the older parameters narrow anything (Rutter docs: Filtering Objects).
-        yield from ({"filter": of_vendor, "match": {"document_number": number}} for number in numbers)
-        if since is not None:
-            yield {"filter": of_vendor, "updated_at_min": datetime.combine(since, time(), tzinfo=UTC)}
-        return
-    for number in numbers:
-        yield {"filter": of_vendor & equal("document_number", number)}
-        yield {"filter": of_vendor & contains("document_number", _core(number))}
+async def _narrower(
+    collection: Reads[R], of_vendor: Filter, numbers: list[str], day: date | None, found: dict[str, R]
+) -> bool:
+    """Asks by number in any spelling, by date and for what is unpaid; False if not all that matters was read."""
+    sure = all([await _with_number(collection, of_vendor, one, found) for one in numbers])
+    since = _before(day)
+    if day is None or since is None:
+        return sure
+    fields = collection.endpoint.fields or frozenset()
+    for status in OPEN if "status" in fields else ():
+        await _walked(collection, found, filter=of_vendor & equal("status", status))
+    # Either is enough: a bill is due after it was issued, and entered after that, give or take some days.
+    due = "due_date" in fields and await _walked(
+        collection,
+        found,
+        filter=of_vendor & above("due_date", since),
+        sort=ascending("due_date"),
+        due_to=day + _DUE_WITHIN,
+    )
+    created = await _walked(collection, found, filter=of_vendor & above("created_at", since))
+    return sure and (due or created)
+
+
+async def _narrowest(
+    collection: Reads[R], of_vendor: Filter, numbers: list[str], day: date | None, found: dict[str, R]
+) -> bool:
+    """Asks a platform that ignores filters: only the older parameters narrow anything (Rutter docs: Filtering)."""
+    queries: list[dict[str, Any]] = [{"match": {"document_number": number}} for number in numbers]
+    since = _before(day)
     if since is not None:
-        yield from ({"filter": of_vendor & equal("status", one)} for one in OPEN if "status" in fields)
-        dates = ["created_at", *({"due_date"} & fields)]
-        yield from ({"filter": of_vendor & above(one, since)} for one in dates)
+        queries.append({"updated_at_min": datetime.combine(since, time(), tzinfo=UTC)})
+    return all([await _walked(collection, found, filter=of_vendor, **one) for one in queries])
 
 
-def _core(number: str) -> str:
-    """The part of a number that every spelling of it has: its longest run of digits, or else of letters."""
-    runs: list[str] = re.findall(r"[0-9]+", number) or re.findall(r"\w+", number)
-    return max(runs, key=len, default=number)
+def _before(day: date | None) -> date | None:
+    return day - timedelta(days=NEAR_DAYS) if day is not None and day.toordinal() > NEAR_DAYS else None
+
+
+async def _with_number(collection: Reads[R], of_vendor: Filter, number: str, found: dict[str, R]) -> bool:
+    """Asks for that number, however it is spelled; False if there are too many to tell."""
+    if len(number) > TEXT_CHARACTERS_MAX:
+        return False
+    digits = digits_of(number)
+    if digits and await _walked(collection, found, filter=of_vendor & contains("document_number", digits)):
+        return True
+    spellings = sorted({number, number.upper(), number.lower(), number.strip()})
+    spelled = [await _walked(collection, found, filter=of_vendor & equal("document_number", one)) for one in spellings]
+    return not digits and all(spelled)
+
+
+async def _walked(collection: Reads[R], found: dict[str, R], *, due_to: date | None = None, **query: Any) -> bool:
+    """Adds what a query finds, but nothing due later than `due_to`; False if it is more than can be read."""
+    try:
+        async for record in collection.walk(pages_max=HISTORY_PAGES_MAX, **query):
+            due = getattr(record, "due_date", None)
+            if due_to is not None and due is not None and due.date() > due_to:
+                return True
+            found[record.id] = record
+    except (WalkTooLong, BadRequest):
+        return False
+    return True

@@ -37,6 +37,8 @@ RECORDED = (
     "vendor_sightings",
     "document_uses",
     "booking_differences",
+    "seen_documents",
+    "vendor_keys",
 )
 # Leases and times of contact come and go without a decision.
 PASSING = {"proposals": {"lease_owner", "lease_until"}, "connections": {"last_seen_at"}}

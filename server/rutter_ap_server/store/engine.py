@@ -25,6 +25,7 @@ from rutter_ap_server.store.changes import Recorded
 from rutter_ap_server.store.check import Checks
 from rutter_ap_server.store.connections import Connections
 from rutter_ap_server.store.controls import Controls
+from rutter_ap_server.store.documents import SeenDocuments
 from rutter_ap_server.store.errors import StoreError
 from rutter_ap_server.store.ledgers import Ledgers
 from rutter_ap_server.store.modes import Mode, begin_as
@@ -56,6 +57,7 @@ class Tx:
         self.account_roles = AccountRoles(recorded, self.now)
         self.observations = Observations(recorded, self.now)
         self.bookings = Bookings(recorded, self.now)
+        self.documents = SeenDocuments(recorded, self.now)
         self.secrets = Secrets(connection, self.now)
         self.connections = Connections(recorded, self.now)
         self.ledgers = Ledgers(recorded, self.now)

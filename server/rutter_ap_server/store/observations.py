@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Column, Index, Select, String, Table, Text, insert, select, update
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Column, Index, Select, String, Table, Text, select, update
 
 from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store.canonical import canonical
 from rutter_ap_server.store.changes import Recorded
+from rutter_ap_server.store.rows import add_once
 from rutter_ap_server.store.schema import metadata
 
 VALUE_CHARACTERS_MAX = 200
@@ -31,6 +31,8 @@ vendor_sightings = Table(
     # When the vendor last became so: the last time that it was seen otherwise before.
     Column("became_at", String(32), nullable=False),
     Column("last_seen_at", String(32), nullable=False),
+    # When the ledger said then that the vendor had changed.
+    Column("changed_at", String(32)),
 )
 
 document_uses = Table(
@@ -60,7 +62,8 @@ Index("untrusted_values_by_age", untrusted_values.c.company_id, untrusted_values
 class Sighting:
     """How a vendor looked at some time. `parts` are hashes by name: they show what changed without revealing it.
 
-    `became_at` is when the vendor last became so, after it had looked otherwise or for the first time.
+    `became_at` is when the vendor last became so, after it had looked otherwise or for the first time, and `changed_at`
+    when the ledger said at the last sighting that the vendor had changed, if it did.
     """
 
     fingerprint: str
@@ -68,6 +71,7 @@ class Sighting:
     first_seen_at: datetime
     became_at: datetime
     last_seen_at: datetime
+    changed_at: datetime | None = None
 
     def differs_from(self, fingerprint: str, parts: Mapping[str, str]) -> bool:
         """Whether the vendor looked otherwise then than with these parts.
@@ -97,6 +101,7 @@ class Observations:
         fingerprint: str,
         parts: Mapping[str, str],
         came_back: bool = False,
+        changed_at: datetime | None = None,
     ) -> None:
         """Records how a vendor looks now.
 
@@ -109,7 +114,11 @@ class Observations:
         renewed = last is None or last.fingerprint != fingerprint
         at = self._now if last is None else max(self._now, last.last_seen_at + timedelta(microseconds=renewed))
         became_at = at if last is None or changed or came_back else last.became_at
-        times = {"became_at": stamp(became_at), "last_seen_at": stamp(at)}
+        times = {
+            "became_at": stamp(became_at),
+            "last_seen_at": stamp(at),
+            "changed_at": stamp(changed_at) if changed_at is not None else None,
+        }
         c = vendor_sightings.c
         seen_again = self._connection.execute(
             update(vendor_sightings)
@@ -117,15 +126,15 @@ class Observations:
             .values(**times)
         )
         if not seen_again.rowcount:
-            self._once(
-                vendor_sightings,
-                company_id=company_id,
-                vendor_id=vendor_id,
-                fingerprint=fingerprint,
-                parts=canonical(dict(parts)),
-                first_seen_at=stamp(at if last is None or changed else last.first_seen_at),
+            row = {
+                "company_id": company_id,
+                "vendor_id": vendor_id,
+                "fingerprint": fingerprint,
+                "parts": canonical(dict(parts)),
+                "first_seen_at": stamp(at if last is None or changed else last.first_seen_at),
                 **times,
-            )
+            }
+            add_once(self._connection, vendor_sightings, row)
 
     def sightings(self, company_id: str, vendor_id: str) -> tuple[Sighting, ...]:
         """Every distinct appearance of the vendor, in the order in which it was last seen so."""
@@ -138,25 +147,20 @@ class Observations:
                 unstamp(r.first_seen_at),
                 unstamp(r.became_at),
                 unstamp(r.last_seen_at),
+                unstamp(r.changed_at) if r.changed_at else None,
             )
             for r in self._connection.execute(query.order_by(c.last_seen_at, c.became_at))
         )
 
     def use_document(self, company_id: str, sha256: str, bill_id: str, file_name: str) -> None:
-        """Records that a file was attached to a bill."""
-        self._once(
-            document_uses,
-            company_id=company_id,
-            sha256=sha256,
-            bill_id=bill_id,
-            file_name=file_name,
-            at=stamp(self._now),
-        )
+        """Records that a file, by the hash of its bytes or of its text, was attached to a bill."""
+        row = {"company_id": company_id, "sha256": sha256, "bill_id": bill_id, "file_name": file_name}
+        add_once(self._connection, document_uses, {**row, "at": stamp(self._now)})
 
-    def bills_with_document(self, company_id: str, sha256: str) -> tuple[str, ...]:
-        """The bills the file was attached to, the oldest use first."""
+    def bills_with_document(self, company_id: str, hashes: Collection[str]) -> tuple[str, ...]:
+        """The bills a file with one of these hashes was attached to, the oldest use first."""
         query = select(document_uses.c.bill_id).where(
-            document_uses.c.company_id == company_id, document_uses.c.sha256 == sha256
+            document_uses.c.company_id == company_id, document_uses.c.sha256.in_(sorted(hashes))
         )
         return tuple(row.bill_id for row in self._connection.execute(query.order_by(document_uses.c.at)))
 
@@ -166,8 +170,8 @@ class Observations:
         for value in self.not_mentioned_lately(company_id, values):
             mentioned = update(untrusted_values).where(c.company_id == company_id, c.value == value)
             if not self._connection.execute(mentioned.values(**latest)).rowcount:
-                first = stamp(self._now)
-                self._once(untrusted_values, company_id=company_id, value=value, first_seen_at=first, **latest)
+                row = {"company_id": company_id, "value": value, "first_seen_at": stamp(self._now), **latest}
+                add_once(self._connection, untrusted_values, row)
 
     def not_mentioned_lately(self, company_id: str, values: Iterable[str]) -> list[str]:
         """The values whose mention in untrusted text is to be noted now, cut to the length that is stored."""
@@ -187,18 +191,6 @@ class Observations:
         since = stamp(self._now - timedelta(days=days) - MENTIONS_NOTED_EVERY)
         query = _mentions(company_id, wanted).where(untrusted_values.c.last_seen_at >= since)
         return {row.value: row.source for row in self._connection.execute(query)}
-
-    def _once(self, table: Table, **values: str) -> None:
-        """Adds a row unless it exists. The savepoint keeps a clash with another writer from ending the transaction."""
-        keys = list(table.primary_key.columns)
-        present = select(keys[0]).where(*(column == values[column.name] for column in keys))
-        if self._connection.execute(present).first() is not None:
-            return
-        try:
-            with self._connection.begin_nested():
-                self._connection.execute(insert(table).values(**values))
-        except IntegrityError:
-            return
 
 
 def _mentions(company_id: str, values: Collection[str]) -> Select[Any]:

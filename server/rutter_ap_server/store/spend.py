@@ -34,20 +34,20 @@ class Counted:
     currency: str
     now: datetime
     parts: tuple[tuple[str, str, Decimal], ...]
-    _sums: dict[str | None, tuple[list[str], list[Decimal]]] = field(default_factory=dict)
+    _sums: dict[frozenset[str] | None, tuple[list[str], list[Decimal]]] = field(default_factory=dict)
 
-    def within(self, hours: int, vendor_id: str | None = None) -> Money:
-        """The sum of the last `hours`, for one vendor or for all."""
+    def within(self, hours: int, vendor_ids: frozenset[str] | None = None) -> Money:
+        """The sum of the last `hours`, for some vendors or for all."""
         since = stamp(self.now - timedelta(hours=hours))
-        if vendor_id not in self._sums:
-            self._sums[vendor_id] = self._added_up(vendor_id)
-        times, sums = self._sums[vendor_id]
+        if vendor_ids not in self._sums:
+            self._sums[vendor_ids] = self._added_up(vendor_ids)
+        times, sums = self._sums[vendor_ids]
         before = sums[bisect_left(times, since)]
         return Money.of(_EXACT.subtract(sums[-1], before), self.currency)
 
-    def _added_up(self, vendor_id: str | None) -> tuple[list[str], list[Decimal]]:
+    def _added_up(self, vendor_ids: frozenset[str] | None) -> tuple[list[str], list[Decimal]]:
         """The times, and the running totals, starting at zero."""
-        own = [(at, amount) for at, of, amount in self.parts if vendor_id is None or of == vendor_id]
+        own = [(at, amount) for at, of, amount in self.parts if vendor_ids is None or of in vendor_ids]
         with localcontext(_EXACT):
             sums = list(accumulate((amount for _, amount in own), initial=Decimal(0)))
         return [at for at, _ in own], sums
@@ -82,13 +82,18 @@ class Spend:
         return self._connection.execute(query).first() is not None
 
     def spent(
-        self, company_id: str, currency: str, hours: int, vendor_id: str | None = None, except_id: str | None = None
+        self,
+        company_id: str,
+        currency: str,
+        hours: int,
+        vendor_ids: frozenset[str] | None = None,
+        except_id: str | None = None,
     ) -> Money:
         """The sum that counts in the last `hours`: open, unknown and posted alike, but for one proposal's own.
 
         Entries from the future count too, so that a clock set back frees nothing.
         """
-        return self.counted(company_id, currency, hours, except_id).within(hours, vendor_id)
+        return self.counted(company_id, currency, hours, except_id).within(hours, vendor_ids)
 
     def counted(self, company_id: str, currency: str, hours: int, except_id: str | None = None) -> Counted:
         """Everything that counts in the last `hours`, read once for all the windows within them."""
@@ -110,12 +115,12 @@ class Spend:
             raise BadInput("an amount must be a decimal", code="amount.not_a_number") from None
         return Counted(currency, self._now, tuple(sorted(parts, key=lambda part: part[0])))
 
-    def posted(self, company_id: str, currency: str, hours: int, vendor_id: str | None = None) -> Money:
+    def posted(self, company_id: str, currency: str, hours: int, vendor_ids: frozenset[str] | None = None) -> Money:
         """The part of the sum in a window that is posted in the ledger; the rest is only reserved."""
         since = stamp(self._now - timedelta(hours=hours))
         query = select(spend.c.amount).where(_of(company_id, currency), spend.c.kind == "post", spend.c.at >= since)
-        if vendor_id is not None:
-            query = query.where(spend.c.vendor_id == vendor_id)
+        if vendor_ids is not None:
+            query = query.where(spend.c.vendor_id.in_(sorted(vendor_ids)))
         return Money.total((Money.of(row.amount, currency) for row in self._connection.execute(query)), currency)
 
     def released_for_bill(self, company_id: str, currency: str, bill_id: str, except_id: str | None = None) -> Money:
@@ -133,9 +138,9 @@ class Spend:
             total = sum((Decimal(row.amount) for row in self._connection.execute(query)), Decimal(0))
         return Money.of(total, currency)
 
-    def vendors(self, company_id: str, currency: str, hours: int) -> list[tuple[str, str]]:
+    def vendors(self, company_id: str, hours: int) -> list[tuple[str, str]]:
         """The vendors of what counts in the last `hours`, by id and by the name they had then."""
-        since, own = stamp(self._now - timedelta(hours=hours)), _of(company_id, currency)
+        since, own = stamp(self._now - timedelta(hours=hours)), spend.c.company_id == company_id
         lately = select(spend.c.vendor_id, proposals.c.vendor_name).where(
             own, spend.c.at >= since, spend.c.proposal_id == proposals.c.id
         )

@@ -18,7 +18,7 @@ from rutter_ap_server.guard.judge import judge
 from rutter_ap_server.guard.policy import WINDOWS, Policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
 from rutter_ap_server.guard.released_sums import FOR_THIS_BILL
-from rutter_ap_server.guard.shared_rules import quiet_hours, vendor_changed
+from rutter_ap_server.guard.shared_rules import quiet_hours, vendor_changed, vendor_unverified
 from rutter_ap_server.guard.store_facts import StoreFacts
 from rutter_ap_server.guard.writes.base import Facts, ability_of
 from rutter_ap_server.guard.writes.create_bill import earlier_bill
@@ -40,11 +40,11 @@ from rutter_ap_server.rutter.models.payments import BillPayment
 from rutter_ap_server.rutter.models.vendors import Vendor
 from rutter_ap_tools.findings import Finding, Severity, verdict
 from rutter_ap_tools.money import Money
-from rutter_ap_tools.text import normal_number
+from rutter_ap_tools.numbers import number_key
 from rutter_ap_tools.wire import MoneyShape
 
 NOT_JUDGED = ("quiet hours", "vendor changes", "open credits", "the closing date", "approvals")
-_NOT_ASKED = (closed_period, quiet_hours, vendor_changed)
+_NOT_ASKED = (closed_period, quiet_hours, vendor_changed, vendor_unverified)
 PAY_BILL = write_named("pay_bill")
 _PAGES_MAX = 200
 _HOURS_A_DAY = 24
@@ -284,7 +284,7 @@ def _account(books: _Books, payment: BillPayment, share: Money) -> AccountFact:
 
 
 def _others(books: _Books, bill: Bill) -> tuple[OtherBill, ...]:
-    number = normal_number(bill.document_number)
+    number = number_key(bill.document_number)
     alike = [
         other
         for other in books.bills.values()
@@ -292,6 +292,6 @@ def _others(books: _Books, bill: Bill) -> tuple[OtherBill, ...]:
         and other.id != bill.id
         and other.vendor_id == bill.vendor_id
         and other.status not in ("void", "rejected")
-        and normal_number(other.document_number) == number
+        and number_key(other.document_number) == number
     ]
     return tuple(OtherBill(o.id, o.status, earlier_bill(o).total) for o in sorted(alike, key=lambda one: one.id))

@@ -11,7 +11,8 @@ from rutter_ap_server.guard.judge import assess
 from rutter_ap_server.guard.judgement import Judgement
 from rutter_ap_server.guard.policy import WINDOWS, Policy, Window
 from rutter_ap_server.guard.prepared import PreparedWrite
-from rutter_ap_server.guard.store_facts import linked_accounts, window_of
+from rutter_ap_server.guard.released_sums import payee_of
+from rutter_ap_server.guard.store_facts import linked_accounts
 from rutter_ap_server.guard.writes.base import Batch, Write
 from rutter_ap_server.guard.writes.registry import default_severities, proposed_by, write_for
 from rutter_ap_server.store.engine import Store, Tx
@@ -113,10 +114,11 @@ def window_states(tx: Tx, prepared: PreparedWrite, policy: Policy) -> tuple[Wind
         return ()
     company, currency = policy.of(prepared.company_id, prepared.connection_id), prepared.money.currency
     states = []
+    payee = payee_of(tx, prepared)
     for window in WINDOWS:
-        vendor_id = prepared.vendor_id if window.per_vendor else None
-        counted = window_of(tx, prepared, window)
-        posted = tx.spend.posted(prepared.company_id, currency, window.hours, vendor_id)
+        vendor_ids = payee if window.per_vendor else None
+        counted = tx.spend.spent(prepared.company_id, currency, window.hours, vendor_ids)
+        posted = tx.spend.posted(prepared.company_id, currency, window.hours, vendor_ids)
         states.append(WindowState(window, company.limit(currency, window.limit), posted, counted - posted))
     return tuple(states)
 

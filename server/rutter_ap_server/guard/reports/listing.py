@@ -8,6 +8,7 @@ import json
 from rutter_ap_server.clock import stamp
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.policy import DEFAULT, WINDOWS, Policy, PolicyError, PolicyFile
+from rutter_ap_server.guard.released_sums import payee_ids
 from rutter_ap_server.store.canonical import digest
 from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.proposals import Proposal
@@ -53,11 +54,16 @@ async def limits_for(store: Store, policy: PolicyFile, proposal: Proposal) -> li
     money, vendor_id = proposal.money, proposal.vendor_id
     if proposal.state != State.HELD or proposal.tool not in _PAYING or rules is None or money is None:
         return []
-    return await store.read(lambda tx: limits_left(tx, rules, proposal.company_ids, money.currency, vendor_id))
+
+    def look(tx: Tx) -> list[LimitLeft]:
+        payee = payee_ids(tx, proposal.company_id, vendor_id, proposal.vendor_name)
+        return limits_left(tx, rules, proposal.company_ids, money.currency, payee or None)
+
+    return await store.read(look)
 
 
 def limits_left(
-    tx: Tx, policy: Policy, ids: tuple[str, str], currency: str = "", vendor_id: str | None = None
+    tx: Tx, policy: Policy, ids: tuple[str, str], currency: str = "", vendor_ids: frozenset[str] | None = None
 ) -> list[LimitLeft]:
     """What is left of each rolling limit, in one currency or in all that the policy names.
 
@@ -65,13 +71,13 @@ def limits_left(
     its connection's.
     """
     company = policy.of(*ids)
-    windows = [window for window in WINDOWS if vendor_id is not None or not window.per_vendor]
+    windows = [window for window in WINDOWS if vendor_ids is not None or not window.per_vendor]
     found = []
     for code in [currency] if currency else sorted(company.currencies.keys() - {DEFAULT}):
         counted = tx.spend.counted(ids[0], code, max(window.hours for window in windows))
         for window in windows:
             limit = company.limit(code, window.limit)
-            spent = counted.within(window.hours, vendor_id if window.per_vendor else None)
+            spent = counted.within(window.hours, vendor_ids if window.per_vendor else None)
             left = limit - spent if limit > spent else Money.zero(code)
             found.append(
                 LimitLeft(name=window.limit, hours=window.hours, limit=MoneyShape.of(limit), left=MoneyShape.of(left))

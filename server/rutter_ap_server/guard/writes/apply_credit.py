@@ -26,6 +26,7 @@ from rutter_ap_server.guard.writes.base import (
     Write,
     refuse,
 )
+from rutter_ap_server.guard.writes.create_bill import earlier_bill
 from rutter_ap_server.guard.writes.parties import (
     NAME_CHARACTERS_MAX,
     PAYABLE,
@@ -242,6 +243,7 @@ class ApplyCreditWrite(Write[CreditFacts]):
             texts=bill_texts(raw),
             arguments=() if prepared.money in usual else (amount_argument(_money(prepared)),),
             names={credit.id: clean(credit.document_number, NAME_CHARACTERS_MAX)},
+            remembers=(earlier_bill(raw),),
         )
 
     def describe(self, prepared: PreparedWrite, facts: Facts[CreditFacts]) -> Description:

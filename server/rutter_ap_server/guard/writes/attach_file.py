@@ -10,7 +10,7 @@ from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import vendor_name
 from rutter_ap_server.documents.compare import Expected, compare
 from rutter_ap_server.documents.files import check_kind
-from rutter_ap_server.documents.text import file_text
+from rutter_ap_server.documents.text import file_text, text_hash
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
 from rutter_ap_server.guard.untrusted import path_argument
@@ -30,6 +30,7 @@ from rutter_ap_server.guard.writes.base import (
     ask,
     refuse,
 )
+from rutter_ap_server.guard.writes.create_bill import earlier_bill
 from rutter_ap_server.guard.writes.parties import BillFact, Contents, bill_fact, bill_texts, bill_words
 from rutter_ap_server.guard.writes.readback import Sent, differences, with_differences
 from rutter_ap_server.guard.writes.wording import (
@@ -131,6 +132,8 @@ class AttachFileWrite(Write[AttachmentFacts]):
         # The name shown in the ledger must match the type of the content.
         check_kind(name, document.content)
         bill = bill_fact(await company.rutter.bills.get(request.bill_id))
+        read = await file_text(company.documents, str(document.path), document.sha256)
+        text = text_hash(read.pages)
         return prepare(
             tool=self.tool,
             company_id=company.ledger_id,
@@ -141,7 +144,8 @@ class AttachFileWrite(Write[AttachmentFacts]):
                 "file_name": name,
                 "sha256": document.sha256,
                 "bytes": len(document.content),
-            },
+            }
+            | ({"text_sha256": text} if text else {}),
             summary=f"Attach {name} ({len(document.content):,} bytes) to {bill_words(bill)}",
             bill_id=bill.id,
         )
@@ -165,6 +169,7 @@ class AttachFileWrite(Write[AttachmentFacts]):
             ),
             arguments=(path_argument(prepared.fields["path"], prepared.fields["file_name"]),),
             names={},
+            remembers=(earlier_bill(raw),),
         )
 
     def describe(self, prepared: PreparedWrite, facts: Facts[AttachmentFacts]) -> Description:
@@ -176,6 +181,7 @@ class AttachFileWrite(Write[AttachmentFacts]):
             ("From", exact(said.take("path"))),
             ("Size", f"{plain(said.take('bytes'))} bytes"),
             ("SHA-256", named(None, said.take("sha256"))),
+            ("SHA-256 of its text", named(None, said.take("text_sha256"))),
             *said.rest(),
         ]
         pages = f"{len(facts.seen.pages)} pages" if facts.seen.pages else facts.seen.trouble or "no pages"
@@ -221,7 +227,13 @@ class AttachFileWrite(Write[AttachmentFacts]):
     def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
         """Remembers which bill the file belongs to."""
         fields = prepared.fields
-        tx.observations.use_document(prepared.company_id, fields["sha256"], fields["bill_id"], fields["file_name"])
+        for sha256 in document_hashes(prepared):
+            tx.observations.use_document(prepared.company_id, sha256, fields["bill_id"], fields["file_name"])
+
+
+def document_hashes(prepared: PreparedWrite) -> tuple[str, ...]:
+    """What a file to attach is known by: its bytes, and its text if it has any; nothing for another write."""
+    return tuple(prepared.fields[one] for one in ("sha256", "text_sha256") if one in prepared.fields)
 
 
 async def _vendor(company: Company, vendor_id: str | None) -> str:

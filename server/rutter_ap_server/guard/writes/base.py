@@ -9,7 +9,7 @@ cannot be instantiated, so the server does not start.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from enum import Enum
@@ -19,11 +19,13 @@ from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.untrusted import Argument
+from rutter_ap_server.guard.writes.compared import Compared
 from rutter_ap_server.guard.writes.parties import Contents, VendorFact
 from rutter_ap_server.guard.writes.wording import Description
 from rutter_ap_server.reads.history import History
 from rutter_ap_server.rutter.abilities import Support, abilities_of
 from rutter_ap_server.rutter.outcomes import Unknown, WriteOutcome
+from rutter_ap_server.store.documents import Document
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_tools.findings import Finding, Severity
 from rutter_ap_tools.wire import Record
@@ -50,27 +52,31 @@ class Repeats(Enum):
     NOT_LOOKED_FOR = "nothing"
 
 
+TouchedKind = Literal[
+    "bill",
+    "credit",
+    "payment",
+    "vendor",
+    "files_of_bill",
+    "bills_of_vendor",
+    "credits_of_vendor",
+    "vendors",
+    "accounts",
+]
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Touched:
     """Something only one write at a time may touch. A list is named by its vendor's id, the vendors by a name."""
 
-    kind: Literal[
-        "bill",
-        "credit",
-        "payment",
-        "vendor",
-        "files_of_bill",
-        "bills_of_vendor",
-        "credits_of_vendor",
-        "vendors",
-        "accounts",
-    ]
+    kind: TouchedKind
     id: str
 
 
-def contents_of(thing: Touched, history: History[Any]) -> dict[Touched, Contents]:
-    """What a vendor's documents show of themselves: nothing unless all of them were read."""
-    return {thing: Contents(frozenset(one.id for one in history.records))} if history.whole else {}
+def contents_of(kind: TouchedKind, ids: Iterable[str], history: History[Any]) -> dict[Touched, Contents]:
+    """What the documents of these vendors show of themselves: nothing unless all of them were read."""
+    shown = Contents(frozenset(one.id for one in history.records))
+    return {Touched(kind, vendor_id): shown for vendor_id in ids} if history.whole else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +151,9 @@ class Gathered(Generic[F]):
     longer counts. `before` is what the ledger shows now, used later to resolve an unknown outcome. `vendor` is the
     vendor's current state, None for a write that benefits no vendor. `texts` were written by outsiders, each with a
     phrase for its place, and `arguments` are values the assistant chose that such text may have suggested. `names` are
-    the names of the records it refers to, by id, as they are shown to people. `contents` is what the ledger showed of
-    the things it touches, to be held against what this store wrote there.
+    the names of the records it refers to, by id, as they are shown to people. `remembers` are documents as the ledger
+    shows them now, to be known later, and `compared` is the one that must not be in the books twice, if there is one.
+    `contents` is what the ledger showed of the things it touches, to be held against what this store wrote there.
     """
 
     seen: F
@@ -156,6 +163,8 @@ class Gathered(Generic[F]):
     texts: tuple[tuple[str, str], ...]
     arguments: tuple[Argument, ...]
     names: Mapping[str, str]
+    remembers: tuple[Document, ...] = ()
+    compared: Compared | None = None
     contents: Mapping[Touched, Contents] = field(default_factory=dict)
 
 

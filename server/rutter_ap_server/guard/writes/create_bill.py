@@ -23,8 +23,9 @@ from rutter_ap_server.guard.writes.base import (
     Write,
     contents_of,
 )
-from rutter_ap_server.guard.writes.create_bill_rules import NO_DATE, RULES, BillFacts, EarlierBill
-from rutter_ap_server.guard.writes.parties import NAME_CHARACTERS_MAX, account_fact, midnight, read_vendor
+from rutter_ap_server.guard.writes.create_bill_rules import RULES, BillFacts
+from rutter_ap_server.guard.writes.duplicates import compared_with, remember_entered
+from rutter_ap_server.guard.writes.parties import NAME_CHARACTERS_MAX, account_fact, midnight, read_payee
 from rutter_ap_server.guard.writes.readback import Difference, Sent, differences, same_day, with_differences
 from rutter_ap_server.guard.writes.sums import (
     Shown,
@@ -67,6 +68,7 @@ from rutter_ap_server.rutter.models.bills import (
     RefDraft,
 )
 from rutter_ap_server.rutter.outcomes import WriteOutcome
+from rutter_ap_server.store.documents import Document
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_tools.bills import CreateBill, NewBillLine
 from rutter_ap_tools.errors import BadInput
@@ -148,18 +150,20 @@ class CreateBillWrite(Write[BillFacts]):
 
     async def gather(self, prepared: PreparedWrite, company: Company) -> Gathered[BillFacts]:
         """Reads the vendor, its bills, and the accounts and tax rates on the lines."""
-        vendor = await read_vendor(company, prepared.fields["vendor_id"])
+        vendor = await read_payee(company, prepared.fields["vendor_id"])
         named = {line["account"] for line in prepared.fields["lines"] if line["account"]}
         accounts = [account_fact(await company.rutter.accounts.get(account_id)) for account_id in sorted(named)]
         fields = prepared.fields
-        history = await _others(company, prepared)
-        earlier = [earlier_bill(bill) for bill in history.records if bill.status not in ("void", "rejected")]
+        vendor_ids = (vendor.id, *vendor.twins)
+        history = await _others(company, prepared, vendor_ids)
+        earlier = tuple(earlier_bill(bill) for bill in history.records if bill.status not in ("void", "rejected"))
         owed_on = fields["accounts_payable_account"]
         payable = account_fact(await company.rutter.accounts.get(owed_on)) if owed_on else None
         inclusive = fields.get("tax_inclusive", False)
         sums, rates = await read_sums(fields["lines"], fields["currency"], company, inclusive=inclusive)
+        seen = BillFacts(vendor, tuple(accounts), earlier, payable, sums, rates, history.doubt, history.sure)
         return Gathered(
-            seen=BillFacts(vendor, tuple(accounts), tuple(earlier), payable, sums, rates, history.doubt, history.sure),
+            seen=seen,
             binding={
                 "vendor": vendor.binding,
                 "accounts": [a.binding for a in (*accounts, *((payable,) if payable else ()))],
@@ -169,11 +173,12 @@ class CreateBillWrite(Write[BillFacts]):
                 "alike": alike_ids(earlier, sums, total_of(prepared), [fields["document_number"]]),
             },
             before={"bills": sorted(bill.id for bill in earlier)},
-            contents=contents_of(Touched("bills_of_vendor", fields["vendor_id"]), history),
+            contents=contents_of("bills_of_vendor", vendor_ids, history),
             vendor=vendor,
             texts=_texts(prepared),
             arguments=(),
             names=await _names(prepared, company),
+            compared=compared_with(prepared, seen),
         )
 
     def describe(self, prepared: PreparedWrite, facts: Facts[BillFacts]) -> Description:
@@ -200,7 +205,7 @@ class CreateBillWrite(Write[BillFacts]):
         ]
         return Description(
             fields=(pairs("Bill to create", rows), lines_table("Its lines", lines, currency, facts.names)),
-            known=(("Bills of this vendor in the ledger", str(len(facts.seen.earlier))),),
+            known=(("Bills of this vendor in the ledger", facts.seen.doubt or str(len(facts.seen.earlier))),),
             follows=(("Money", "Creating a bill pays nothing; it will be due."),),
         )
 
@@ -249,7 +254,7 @@ class CreateBillWrite(Write[BillFacts]):
         wanted = prepared.fields["document_number"]
         return tuple(
             _created(bill, prepared)
-            for bill in (await _others(company, prepared)).records
+            for bill in (await _others(company, prepared, [prepared.fields["vendor_id"]])).records
             if bill.id not in before["bills"]
             and is_number(wanted, bill.document_number)
             and same_day(bill.issue_date, prepared.fields["issue_date"], in_any_zone=False)
@@ -266,8 +271,9 @@ class CreateBillWrite(Write[BillFacts]):
         return await company.rutter.bills.outcome(job_id)
 
     def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
-        """Remembers what the bill was released for."""
+        """Remembers the bill, and what it was released for."""
         remember_booking(tx, prepared, record)
+        remember_entered(tx, prepared, record)
 
 
 async def prepared_line(
@@ -342,18 +348,20 @@ def line_draft(line: dict[str, Any]) -> BillLineDraft:
     )
 
 
-def earlier_bill(bill: Bill) -> EarlierBill:
-    """A vendor's bill in the ledger, to compare a new or a changed one with."""
+def earlier_bill(bill: Bill) -> Document:
+    """A vendor's bill in the ledger, to compare a new or a changed one with, or to remember."""
     shown, trouble = None, ""
     try:
         shown = shown_of(bill)
     except LedgerDataError as error:
         trouble = error.message
-    return EarlierBill(
+    return Document(
+        kind="bill",
         id=bill.id,
+        vendor_id=bill.vendor_id or "",
         number=bill.document_number or "",
         total=shown.total if shown else None,
-        issue_date=bill.issue_date.date().isoformat() if bill.issue_date else NO_DATE,
+        issued=bill.issue_date.date() if bill.issue_date else None,
         net=shown.net if shown else None,
         trouble=trouble,
     )
@@ -377,11 +385,11 @@ def _may_be(bill: Bill, prepared: PreparedWrite) -> bool:
     return may_be_booked_as(prepared, shown) or (named and shown.total.amount >= lines)
 
 
-async def _others(company: Company, prepared: PreparedWrite) -> History[Bill]:
-    """The vendor's bills that may be the new one, before it was written and afterwards."""
+async def _others(company: Company, prepared: PreparedWrite, vendor_ids: Sequence[str]) -> History[Bill]:
+    """The bills of these vendors that may be the new one, before it was written and afterwards."""
     fields = prepared.fields
     day = date.fromisoformat(fields["issue_date"])
-    return await bills_to_compare(company, fields["vendor_id"], [fields["document_number"]], day)
+    return await bills_to_compare(company, vendor_ids, [fields["document_number"]], day)
 
 
 def is_number(sent: str, shown: str | None) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -24,9 +24,7 @@ from rutter_ap_server.guard.writes.base import (
     Touched,
     Unchecked,
     Write,
-    approve,
     contents_of,
-    refuse,
 )
 from rutter_ap_server.guard.writes.create_bill import described, is_number, prepared_line
 from rutter_ap_server.guard.writes.document_rules import (
@@ -35,13 +33,20 @@ from rutter_ap_server.guard.writes.document_rules import (
     currency_mismatch,
     vendor_archived,
 )
+from rutter_ap_server.guard.writes.duplicates import (
+    amount_repeated,
+    compared_with,
+    number_repeated,
+    others_unusable,
+    remember_entered,
+)
 from rutter_ap_server.guard.writes.parties import (
     NAME_CHARACTERS_MAX,
     AccountFact,
     VendorFact,
     account_fact,
     midnight,
-    read_vendor,
+    read_payee,
 )
 from rutter_ap_server.guard.writes.readback import Sent, differences, same_day, with_differences
 from rutter_ap_server.guard.writes.sums import (
@@ -50,7 +55,6 @@ from rutter_ap_server.guard.writes.sums import (
     TaxFact,
     difference_from_released,
     expected_sums,
-    is_same_amount,
     may_be_booked_as,
     released_amount,
     shown_amounts,
@@ -61,9 +65,6 @@ from rutter_ap_server.guard.writes.sums import (
 )
 from rutter_ap_server.guard.writes.sums_rules import (
     alike_ids,
-    amount_words,
-    others_unusable,
-    sums_or_money,
     tax_changed,
     total_differs,
     total_unchecked,
@@ -92,11 +93,13 @@ from rutter_ap_server.rutter.models.credits import (
     CreditLineDraft,
 )
 from rutter_ap_server.rutter.outcomes import WriteOutcome
+from rutter_ap_server.store.documents import Document
+from rutter_ap_server.store.engine import Tx
 from rutter_ap_tools.bills import NewBillLine
 from rutter_ap_tools.credits import CreateCredit
 from rutter_ap_tools.findings import Finding, Severity
 from rutter_ap_tools.money import Money, require_active
-from rutter_ap_tools.text import clean, normal_number
+from rutter_ap_tools.text import clean
 from rutter_ap_tools.wire import MoneyShape, Named, Record
 
 _DEAD = ("void", "rejected")
@@ -108,32 +111,12 @@ _UNKNOWN = "the lines of a credit name no tax rate, so the ledger may add its ow
 
 
 @dataclass(frozen=True, slots=True)
-class EarlierCredit:
-    """A credit of the same vendor that is already in the ledger; `net` is None if the ledger does not show it.
-
-    `total` is None for one that cannot be used; `trouble` then says why.
-    """
-
-    id: str
-    number: str
-    total: Money | None
-    issued: date | None
-    net: Money | None = None
-    trouble: str = ""
-
-    @property
-    def day(self) -> date | None:
-        """Its issue date, None if the ledger does not show it."""
-        return self.issued
-
-
-@dataclass(frozen=True, slots=True)
 class CreditEntryFacts:
     """What the ledger shows about a new credit."""
 
     vendor: VendorFact
     accounts: tuple[AccountFact, ...]
-    earlier: tuple[EarlierCredit, ...]
+    earlier: tuple[Document, ...]
     sums: ExpectedSums | None = None
     rates: tuple[TaxFact, ...] = ()
     doubt: str = ""
@@ -146,33 +129,17 @@ def _issued(prepared: PreparedWrite) -> date:
 
 def credit_duplicate(prepared: PreparedWrite, facts: CreditEntryFacts, policy: Policy) -> Finding | Unchecked | None:
     """A vendor does not use the same number for two credits."""
-    number = normal_number(prepared.fields["document_number"])
-    if not number:
-        return Unchecked("the credit has no number")
-    for credit in facts.earlier:
-        if normal_number(credit.number) == number:
-            said = f"this vendor's credit {clean(credit.number, 60)} {amount_words(credit.total)}"
-            return refuse("credit.duplicate", f"{said} is already in the ledger ({credit.id})")
-    return None
+    return number_repeated(compared_with(prepared, facts))
 
 
 def credit_similar(prepared: PreparedWrite, facts: CreditEntryFacts, policy: Policy) -> Finding | None:
     """The same vendor and amount with nearly the same date is often one credit entered twice."""
-    near = timedelta(days=policy.rules.similar_days)
-    ours, total = sums_or_money(prepared, facts.sums), total_of(prepared)
-    for credit in facts.earlier:
-        is_near = credit.issued is None or abs(credit.issued - _issued(prepared)) <= near
-        if is_near and is_same_amount(ours, total, credit.total, credit.net):
-            return approve(
-                "credit.similar",
-                f"the ledger has a credit from this vendor for the same amount, issued {credit.issued} ({credit.id})",
-            )
-    return None
+    return amount_repeated(compared_with(prepared, facts), policy)
 
 
 def credit_unusable(prepared: PreparedWrite, facts: CreditEntryFacts, policy: Policy) -> Finding | Unchecked | None:
     """A credit of this vendor that cannot be used may be the same credit."""
-    return others_unusable(facts.earlier, "credit", _issued(prepared), facts, policy)
+    return others_unusable(compared_with(prepared, facts), policy)
 
 
 class CreateCreditWrite(Write[CreditEntryFacts]):
@@ -243,16 +210,18 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
 
     async def gather(self, prepared: PreparedWrite, company: Company) -> Gathered[CreditEntryFacts]:
         """Reads the vendor, its credits, and the accounts on the lines."""
-        vendor = await read_vendor(company, prepared.fields["vendor_id"])
+        vendor = await read_payee(company, prepared.fields["vendor_id"])
         named = {line["account"] for line in prepared.fields["lines"] if line["account"]}
         accounts = tuple([account_fact(await company.rutter.accounts.get(one)) for one in sorted(named)])
-        history = await _others(company, prepared)
+        vendor_ids = (vendor.id, *vendor.twins)
+        history = await _others(company, prepared, vendor_ids)
         earlier = [credit for credit in history.records if credit.status not in _DEAD]
         fields = prepared.fields
         sums = _sums(fields["lines"], fields["currency"], inclusive=fields.get("tax_inclusive", False))
         others = tuple(_earlier(credit, prepared) for credit in earlier)
+        seen = CreditEntryFacts(vendor, accounts, others, sums, (), history.doubt, history.sure)
         return Gathered(
-            seen=CreditEntryFacts(vendor, accounts, others, sums, (), history.doubt, history.sure),
+            seen=seen,
             binding={
                 "vendor": vendor.binding,
                 "accounts": [account.binding for account in accounts],
@@ -261,12 +230,13 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
                 "alike": alike_ids(others, sums, total_of(prepared), [fields["document_number"]]),
             },
             before={"credits": sorted(credit.id for credit in earlier)},
-            contents=contents_of(Touched("credits_of_vendor", vendor.id), history),
+            contents=contents_of("credits_of_vendor", vendor_ids, history),
             vendor=vendor,
             texts=_texts(prepared),
             arguments=(),
             names=await line_names(company, prepared.fields["lines"])
             | await names_for(company, [("account", prepared.fields["accounts_payable_account"])]),
+            compared=compared_with(prepared, seen),
         )
 
     def describe(self, prepared: PreparedWrite, facts: Facts[CreditEntryFacts]) -> Description:
@@ -329,7 +299,7 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
         """Every new credit of this vendor with this number, issue date and amount."""
         return tuple(
             _record(credit, prepared)
-            for credit in (await _others(company, prepared)).records
+            for credit in (await _others(company, prepared, [prepared.fields["vendor_id"]])).records
             if credit.id not in before["credits"]
             and _is_it(credit, prepared, is_named=False)
             and _may_be(credit, prepared)
@@ -343,11 +313,15 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
         """The outcome of Rutter's job."""
         return await company.rutter.bill_credit_memos.outcome(job_id)
 
+    def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
+        """Remembers the credit."""
+        remember_entered(tx, prepared, record)
 
-async def _others(company: Company, prepared: PreparedWrite) -> History[BillCreditMemo]:
-    """The vendor's credits that may be the new one, used up or not, before it was written and afterwards."""
+
+async def _others(company: Company, prepared: PreparedWrite, vendor_ids: Sequence[str]) -> History[BillCreditMemo]:
+    """The credits of these vendors that may be the new one, used up or not, before it was written and afterwards."""
     fields = prepared.fields
-    return await credits_to_compare(company, fields["vendor_id"], [fields["document_number"]], _issued(prepared))
+    return await credits_to_compare(company, vendor_ids, [fields["document_number"]], _issued(prepared))
 
 
 def _may_be(credit: BillCreditMemo, prepared: PreparedWrite) -> bool:
@@ -404,18 +378,20 @@ def _draft(line: dict[str, Any]) -> CreditLineDraft:
     )
 
 
-def _earlier(credit: BillCreditMemo, prepared: PreparedWrite) -> EarlierCredit:
+def _earlier(credit: BillCreditMemo, prepared: PreparedWrite) -> Document:
     # If the ledger does not show the currency, the cautious assumption is that it is the same.
     shown, trouble = None, ""
     try:
         shown = _shown(credit, prepared)
     except LedgerDataError as error:
         trouble = error.message
-    return EarlierCredit(
+    return Document(
+        kind="credit",
         id=credit.id,
+        vendor_id=credit.vendor_id or "",
         number=credit.document_number or "",
-        total=shown.total if shown else None,
         issued=credit.issue_date.date() if credit.issue_date else None,
+        total=shown.total if shown else None,
         net=shown.net if shown else None,
         trouble=trouble,
     )

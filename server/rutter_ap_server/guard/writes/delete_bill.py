@@ -22,6 +22,7 @@ from rutter_ap_server.guard.writes.base import (
     refuse,
 )
 from rutter_ap_server.guard.writes.bill_lines import Booked, booked_names, booked_to, booked_words, bound_lines
+from rutter_ap_server.guard.writes.create_bill import earlier_bill
 from rutter_ap_server.guard.writes.parties import (
     BillFact,
     bill_contents,
@@ -142,6 +143,7 @@ class DeleteBillWrite(Write[DeleteFacts]):
             texts=bill_texts(raw) if raw is not None else (),
             arguments=(),
             names=await booked_names(company, booked),
+            remembers=(earlier_bill(raw),) if raw is not None else (),
         )
 
     def describe(self, prepared: PreparedWrite, facts: Facts[DeleteFacts]) -> Description:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import account_name, vendor_name
+from rutter_ap_server.guard.writes.payees import keys_of
 from rutter_ap_server.reads.amounts import ledger_money, require_usable, rounding_words
 from rutter_ap_server.rutter.models.accounts import Account
 from rutter_ap_server.rutter.models.bills import Bill
@@ -71,7 +72,9 @@ class VendorFact:
     """A vendor as the ledger shows it now.
 
     `details` is the hash of everything a fraudster would change, and of what a person would check the vendor by;
-    `parts` are the same one by one. `updated_at` is when the ledger says anything of it last changed.
+    `parts` are the same one by one. `updated_at` is when the ledger says anything of it last changed. `keys` are what
+    it is known by, and `twins` the ids of other vendors in the ledger that share one, if they were asked for;
+    `all_compared` says that none was left out.
     """
 
     id: str
@@ -83,6 +86,9 @@ class VendorFact:
     shows_bank_account: bool = False
     updated_at: datetime | None = None
     bank_account_end: str = ""
+    keys: frozenset[str] = frozenset()
+    twins: tuple[str, ...] = ()
+    all_compared: bool = True
 
     @property
     def bank_words(self) -> str:
@@ -161,6 +167,7 @@ def vendor_fact(vendor: Vendor) -> VendorFact:
         shows_bank_account=vendor.bank_account_number is not None,
         updated_at=vendor.updated_at,
         bank_account_end=clean(vendor.bank_account_number, 60)[-4:],
+        keys=keys_of(vendor),
     )
 
 
@@ -184,6 +191,14 @@ async def read_bill(company: Company, bill_id: str) -> BillFact:
 async def read_vendor(company: Company, vendor_id: str) -> VendorFact:
     """Reads the vendor."""
     return vendor_fact(await company.rutter.vendors.get(vendor_id))
+
+
+async def read_payee(company: Company, vendor_id: str) -> VendorFact:
+    """Reads the vendor, and which other vendors of the ledger are the same one."""
+    vendor = await read_vendor(company, vendor_id)
+    listed = await company.directory.cached_list("vendor")
+    twins = sorted(one.id for one in listed.by_id.values() if one.id != vendor_id and vendor.keys & keys_of(one))
+    return replace(vendor, twins=tuple(twins), all_compared=listed.whole)
 
 
 async def read_account(company: Company, account_id: str) -> AccountFact:

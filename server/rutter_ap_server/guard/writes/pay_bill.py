@@ -24,6 +24,8 @@ from rutter_ap_server.guard.writes.base import (
     Write,
 )
 from rutter_ap_server.guard.writes.bill_lines import booked_names, booked_to, booked_words, bound_lines
+from rutter_ap_server.guard.writes.compared import Compared
+from rutter_ap_server.guard.writes.create_bill import earlier_bill
 from rutter_ap_server.guard.writes.parties import (
     BillFact,
     bill_contents,
@@ -33,6 +35,7 @@ from rutter_ap_server.guard.writes.parties import (
     midnight,
     read_account,
     read_bill,
+    read_payee,
     read_vendor,
 )
 from rutter_ap_server.guard.writes.pay_bill_facts import (
@@ -40,12 +43,14 @@ from rutter_ap_server.guard.writes.pay_bill_facts import (
     bills_of_number,
     files_on,
     line_sums,
+    other_bill,
     paid_on,
     vendor_past,
 )
 from rutter_ap_server.guard.writes.pay_bill_rules import RULES, PaymentFacts
 from rutter_ap_server.guard.writes.pay_bill_signals import SIGNALS, usual_payment
 from rutter_ap_server.guard.writes.readback import Sent, differences, same_day, with_differences
+from rutter_ap_server.guard.writes.sums import ExpectedSums
 from rutter_ap_server.guard.writes.sums_rules import amount_words
 from rutter_ap_server.guard.writes.wording import (
     NO_BANK_TRANSFER,
@@ -211,11 +216,13 @@ class PayBillWrite(Write[PaymentFacts]):
         raw = await company.rutter.bills.get(prepared.fields["bill_id"])
         bill = bill_fact(raw)
         account = await read_account(company, prepared.fields["account_id"])
-        vendor = await read_vendor(company, bill.vendor_id) if bill.vendor_id else None
+        vendor = await read_payee(company, bill.vendor_id) if bill.vendor_id else None
         past = VendorPast(Money.zero(bill.due.currency))
         if vendor:
             past = await vendor_past(company, vendor.id, bill.due.currency)
-        other_bills = await bills_of_number(company, bill)
+        others, unread = await bills_of_number(company, bill, (vendor.id, *vendor.twins) if vendor else ())
+        other_bills = tuple(other_bill(one) for one in others)
+        shown = earlier_bill(raw)
         # Not only if the policy asks for a document: a release is bound to the files that people could open.
         files, booked = await files_on(company, bill.id), booked_to(raw)
         chosen = () if prepared.money == bill.due else (amount_argument(prepared.money),)
@@ -233,6 +240,7 @@ class PayBillWrite(Write[PaymentFacts]):
                 files=files,
                 today=company.clock.today(),
                 booked=booked,
+                unread=unread,
                 unusable=past.unusable,
             ),
             binding={
@@ -253,6 +261,15 @@ class PayBillWrite(Write[PaymentFacts]):
             texts=(*bill_texts(raw), *((("the vendor's name", vendor.name),) if vendor else ())),
             arguments=(*chosen, account_argument(account.name)),
             names=await booked_names(company, booked),
+            remembers=(shown,),
+            compared=Compared(
+                shown,
+                ExpectedSums(shown.net, None, bill.total, ""),
+                bill.total,
+                tuple(earlier_bill(one) for one in others),
+                # Bills of one amount were looked at when they were entered; without a number nothing else tells.
+                by_amount=not shown.number_key,
+            ),
             contents={Touched("bill", bill.id): bill_contents(raw)},
         )
 

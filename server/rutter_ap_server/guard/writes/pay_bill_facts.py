@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -15,7 +16,7 @@ from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.rutter.models.payments import BillPayment
 from rutter_ap_tools.errors import ApError
 from rutter_ap_tools.money import Money, exponent_of
-from rutter_ap_tools.text import normal_number
+from rutter_ap_tools.numbers import number_key
 
 _DEAD = ("void", "rejected")
 
@@ -58,21 +59,28 @@ def paid_amount(payment: BillPayment) -> Money | None:
         return None
 
 
-async def bills_of_number(company: Company, bill: BillFact) -> tuple[OtherBill, ...]:
-    """Other bills of the vendor with this bill's number, ignoring spelling."""
-    number = normal_number(bill.number)
-    if bill.vendor_id is None or not number:
-        return ()
-    found = []
-    for other in (await bills_to_compare(company, bill.vendor_id, [bill.number])).records:
-        if other.id != bill.id and other.status not in _DEAD and normal_number(other.document_number) == number:
-            try:
-                total: Money | None = ledger_money(other.total_amount, other.currency_code, "total of another bill")
-            except LedgerDataError:
-                # Its number alone makes it a duplicate.
-                total = None
-            found.append(OtherBill(other.id, other.status, total))
-    return tuple(sorted(found, key=lambda one: one.id))
+async def bills_of_number(company: Company, bill: BillFact, vendor_ids: Iterable[str]) -> tuple[tuple[Bill, ...], str]:
+    """Other bills of these vendors with this bill's number, ignoring spelling, and why some may be missing."""
+    number = number_key(bill.number)
+    if not number:
+        return (), ""
+    history = await bills_to_compare(company, vendor_ids, [bill.number])
+    found = (
+        one
+        for one in history.records
+        if one.id != bill.id and one.status not in _DEAD and number_key(one.document_number) == number
+    )
+    return tuple(sorted(found, key=lambda one: one.id)), "" if history.sure else history.doubt
+
+
+def other_bill(bill: Bill) -> OtherBill:
+    """Another bill of the vendor with the same number."""
+    try:
+        total: Money | None = ledger_money(bill.total_amount, bill.currency_code, "total of another bill")
+    except LedgerDataError:
+        # Its number alone makes it a duplicate.
+        total = None
+    return OtherBill(bill.id, bill.status, total)
 
 
 async def files_on(company: Company, bill_id: str) -> tuple[FileOnBill, ...] | None:

@@ -21,7 +21,7 @@ class PaymentFacts:
     `earlier_payments` are payments to the vendor; `other_bills` have this bill's number; `paid_on_bill` are payments
     already on it, with dates; `line_sums` are the possible totals of its lines, empty if unknown; `files` are its
     files, None if they could not be read; `booked` are the accounts its lines are booked to; `unusable` are credits of
-    the vendor that cannot be used, in words.
+    the vendor that cannot be used, in words, and `unread` says why bills with this number may be missing, if some may.
     """
 
     bill: BillFact
@@ -37,6 +37,7 @@ class PaymentFacts:
     today: date
     booked: Booked = ()
     unusable: tuple[str, ...] = ()
+    unread: str = ""
 
     @property
     def file_names(self) -> tuple[str, ...] | None:

@@ -15,7 +15,8 @@ from rutter_ap_server.guard.writes.pay_bill_rules import PaymentFacts
 from rutter_ap_server.guard.writes.sums_rules import amount_words
 from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.money import Money
-from rutter_ap_tools.text import clean, normal_number
+from rutter_ap_tools.numbers import number_key
+from rutter_ap_tools.text import clean
 
 _TIERS = (
     ("approve_above", "above which an approver is required"),
@@ -63,10 +64,10 @@ def amount_unusual_for_vendor(
 
 def bill_duplicate(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> Finding | Unchecked | None:
     """A bill that is in the ledger twice may be paid twice."""
-    if not normal_number(facts.bill.number):
+    if not number_key(facts.bill.number):
         return Unchecked("the bill has no number")
     if not facts.other_bills:
-        return None
+        return approve("bill.duplicate", facts.unread) if facts.unread else None
     other = facts.other_bills[0]
     return approve(
         "bill.duplicate",

@@ -20,6 +20,7 @@ from rutter_ap_server.guard.writes.base import (
     Write,
 )
 from rutter_ap_server.guard.writes.parties import NAME_CHARACTERS_MAX, Contents, vendor_fact
+from rutter_ap_server.guard.writes.payees import email_keys, keys_of, name_key
 from rutter_ap_server.guard.writes.readback import Difference, Kind, Sent, differences, with_differences
 from rutter_ap_server.guard.writes.save_vendor_rules import RULES, VendorEntryFacts
 from rutter_ap_server.guard.writes.wording import (
@@ -144,7 +145,9 @@ class SaveVendorWrite(Write[VendorEntryFacts]):
         notices it.
         """
         changes, vendor_id = prepared.fields["changes"], prepared.fields["vendor_id"]
-        known = await company.directory.vendors(refresh=True) if "name" in changes else {}
+        known = await company.directory.vendors(refresh=True) if {"name", "email"} & changes.keys() else {}
+        shared = email_keys(changes.get("email")) | {name_key(changes.get("name"))}
+        twins = tuple(sorted(one.id for one in known.values() if one.id != vendor_id and keys_of(one) & shared))
         others = tuple(sorted((one.id, clean(vendor_name(one), 200)) for one in known.values() if one.id != vendor_id))
         texts = tuple((f"the vendor's {name}", changes[name]) for name in ("name", "email") if name in changes)
         if not vendor_id:
@@ -154,7 +157,9 @@ class SaveVendorWrite(Write[VendorEntryFacts]):
                 one for one, name in others if one in namesakes or _sent("name", changes["name"], name).is_shown
             )
             return Gathered(
-                seen=VendorEntryFacts(others=others, differing=(), is_shown=False, addresses_moved=False, now={}),
+                seen=VendorEntryFacts(
+                    others=others, differing=(), is_shown=False, addresses_moved=False, now={}, twins=twins
+                ),
                 binding={"namesakes": namesakes},
                 before={"namesakes": like},
                 contents={Touched("vendors", ""): Contents(frozenset(known))},
@@ -176,6 +181,7 @@ class SaveVendorWrite(Write[VendorEntryFacts]):
                 is_shown=not differing,
                 addresses_moved=were is not None and were != digest(_plain_addresses(raw.addresses)),
                 now=_values(raw),
+                twins=twins,
             ),
             binding={"vendor": vendor.binding, "now": now},
             before={"vendor": vendor.details, "now": now},

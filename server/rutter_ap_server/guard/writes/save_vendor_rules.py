@@ -23,7 +23,8 @@ class VendorEntryFacts:
 
     `others` are the other vendors by id and name. For a vendor to change, `differing` are the parts that would change,
     `is_shown` is True if there are none, and `addresses_moved` if its addresses have changed since the proposal.
-    `now` are its present values, as text by part; empty for a new vendor.
+    `now` are its present values, as text by part; empty for a new vendor. `twins` are the ids of the others that would
+    be the same vendor: by what its name looks like, or by its e-mail.
     """
 
     others: tuple[tuple[str, str], ...]
@@ -31,6 +32,7 @@ class VendorEntryFacts:
     is_shown: bool
     addresses_moved: bool
     now: dict[str, str]
+    twins: tuple[str, ...] = ()
 
 
 def no_change(prepared: PreparedWrite, facts: VendorEntryFacts, policy: Policy) -> Finding | None:
@@ -50,14 +52,15 @@ def vendor_exists(prepared: PreparedWrite, facts: VendorEntryFacts, policy: Poli
 
 
 def vendor_similar(prepared: PreparedWrite, facts: VendorEntryFacts, policy: Policy) -> Finding | None:
-    """A nearly identical name is the same vendor twice, or someone impersonating it."""
+    """A nearly identical name, or the same e-mail, is the same vendor twice, or someone impersonating it."""
     wanted = fold(prepared.fields["changes"].get("name"))
-    names = {name for _, name in facts.others if fold(name) != wanted}
-    near = alike(wanted, names) if wanted else []
+    others = {vendor_id: name for vendor_id, name in facts.others if fold(name) != wanted}
+    twins = [others[vendor_id] for vendor_id in facts.twins if vendor_id in others]
+    near = list(dict.fromkeys([*twins, *(alike(wanted, others.values()) if wanted else ())]))[:_NAMED_MAX]
     if not near:
         return None
     said = ", ".join(quote(name, 60) for name in near)
-    return ask("vendor.similar", f"the ledger has vendors with similar names: {said}")
+    return ask("vendor.similar", f"the ledger has vendors with similar names or the same e-mail: {said}")
 
 
 def vendor_details(prepared: PreparedWrite, facts: VendorEntryFacts, policy: Policy) -> Finding | None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, timedelta
 from typing import Protocol
 
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
-from rutter_ap_server.guard.writes.base import Unchecked, approve, ask, finding, refuse
+from rutter_ap_server.guard.writes.base import approve, ask, finding, refuse
 from rutter_ap_server.guard.writes.sums import ExpectedSums, TaxFact, is_same_amount, total_of
+from rutter_ap_server.store.documents import Document
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_tools.findings import Finding, Severity
 from rutter_ap_tools.money import Money
-from rutter_ap_tools.text import clean, normal_number
+from rutter_ap_tools.numbers import number_key
 from rutter_ap_tools.wire import Record
 
 
@@ -26,62 +26,17 @@ class SumFacts(Protocol):
     def rates(self) -> tuple[TaxFact, ...]: ...
 
 
-class Compared(Protocol):
-    """Whether every other document was read: `doubt` says why not, and `sure` if those that may be alike were."""
-
-    @property
-    def doubt(self) -> str: ...
-    @property
-    def sure(self) -> bool: ...
-
-
-class Earlier(Protocol):
-    """Another document of the vendor in the ledger."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def number(self) -> str: ...
-    @property
-    def total(self) -> Money | None: ...
-    @property
-    def day(self) -> date | None: ...
-    @property
-    def trouble(self) -> str: ...
-    @property
-    def net(self) -> Money | None: ...
-
-
 def alike_ids(
-    earlier: Iterable[Earlier], ours: ExpectedSums, total: Money | None, numbers: Iterable[str | None]
+    earlier: Iterable[Document], ours: ExpectedSums, total: Money | None, numbers: Iterable[str | None]
 ) -> list[str]:
     """The other documents of one amount or number, whenever issued: who was shown one has not seen one entered since.
 
     A release is bound to them, so that it does not depend on the days within which the policy calls two alike.
     """
-    wanted = {normal_number(number) for number in numbers} - {""}
+    wanted = {number_key(number) for number in numbers} - {""}
     return sorted(
-        one.id
-        for one in earlier
-        if is_same_amount(ours, total, one.total, one.net) or normal_number(one.number) in wanted
+        one.id for one in earlier if is_same_amount(ours, total, one.total, one.net) or number_key(one.number) in wanted
     )
-
-
-def others_unusable(
-    others: Iterable[Earlier], kind: str, day: date | None, facts: Compared, policy: Policy
-) -> Finding | Unchecked | None:
-    """Another document of about this day that cannot be used or read may be this one: nobody can compare the two."""
-    near = timedelta(days=policy.rules.similar_days)
-    alike = [one for one in others if one.trouble and (None in (day, one.day) or abs(one.day - day) <= near)]  # type: ignore[operator]
-    if not alike and facts.doubt:
-        if not facts.sure:
-            return ask("ledger.unusable", f"{facts.doubt}, so not every {kind} was compared with this one")
-        return Unchecked(f"{facts.doubt}; those with this number, unpaid or of about this day were compared")
-    if not alike:
-        return None
-    more = f" and {len(alike) - 1} more" if len(alike) > 1 else ""
-    words = f"{kind} {clean(alike[0].number, 60) or alike[0].id} of this vendor{more} cannot be compared with this one"
-    return ask("ledger.unusable", f"{words}: {alike[0].trouble}")
 
 
 def amount_words(total: Money | None) -> str:

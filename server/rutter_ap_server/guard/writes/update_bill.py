@@ -29,6 +29,7 @@ from rutter_ap_server.guard.writes.parties import (
     bill_texts,
     bill_words,
     midnight,
+    read_payee,
     read_vendor,
 )
 from rutter_ap_server.guard.writes.readback import Kind, Sent, differences, same_day, with_differences
@@ -43,7 +44,7 @@ from rutter_ap_server.guard.writes.sums import (
     total_of,
 )
 from rutter_ap_server.guard.writes.sums_rules import alike_ids, remember_booking
-from rutter_ap_server.guard.writes.update_bill_rules import RULES, ChangeFacts, day_of
+from rutter_ap_server.guard.writes.update_bill_rules import RULES, ChangeFacts, compared_after, day_of
 from rutter_ap_server.guard.writes.wording import (
     Description,
     Fields,
@@ -58,10 +59,11 @@ from rutter_ap_server.guard.writes.wording import (
     plain,
 )
 from rutter_ap_server.reads.amounts import is_amount, ledger_money
-from rutter_ap_server.reads.history import History, bills_to_compare
+from rutter_ap_server.reads.history import bills_to_compare
 from rutter_ap_server.rutter.models.base import given
 from rutter_ap_server.rutter.models.bills import Bill, BillLine, BillUpdate
 from rutter_ap_server.rutter.outcomes import WriteOutcome
+from rutter_ap_server.store.documents import Document
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_tools.bills import UpdateBill
 from rutter_ap_tools.errors import ApError, BadInput
@@ -171,33 +173,33 @@ class UpdateBillWrite(Write[ChangeFacts]):
         changes = prepared.fields["changes"]
         raw = await company.rutter.bills.get(prepared.fields["bill_id"])
         bill = bill_fact(raw)
-        vendor = await read_vendor(company, bill.vendor_id) if bill.vendor_id else None
+        vendor = await read_payee(company, bill.vendor_id) if bill.vendor_id else None
         named = {line["account"] for line in changes.get("lines", ()) if line["account"]}
         accounts = tuple([account_fact(await company.rutter.accounts.get(one)) for one in sorted(named)])
         day = day_of(prepared, "issue_date") or bill.issued
         numbers = [raw.document_number, changes.get("document_number")]
-        history: History[Bill] = History([])
-        if bill.vendor_id:
-            history = await bills_to_compare(company, bill.vendor_id, numbers, day)
+        payees = (vendor.id, *vendor.twins) if vendor else ()
+        history = await bills_to_compare(company, payees, numbers, day)
         others = tuple(earlier_bill(one) for one in history.records if one.id != bill.id and one.status not in _DEAD)
         inclusive = prepared.fields.get("tax_inclusive", False)
         summed = await _sums(raw, changes["lines"], company, inclusive=inclusive) if "lines" in changes else None
         sums, rates = summed or (None, ())
         net = shown_of(raw).net
         ours = sums or ExpectedSums(net, None, bill.total, "")
+        seen = ChangeFacts(
+            bill=bill,
+            is_shown=_shows(raw, changes),
+            accounts=accounts,
+            others=others,
+            net=net,
+            sums=sums,
+            rates=rates,
+            now=_now(raw, changes),
+            doubt=history.doubt,
+            sure=history.sure,
+        )
         return Gathered(
-            seen=ChangeFacts(
-                bill=bill,
-                is_shown=_shows(raw, changes),
-                accounts=accounts,
-                others=others,
-                net=net,
-                sums=sums,
-                rates=rates,
-                now=_now(raw, changes),
-                doubt=history.doubt,
-                sure=history.sure,
-            ),
+            seen=seen,
             binding={
                 "bill": bill.binding,
                 "now": _now(raw, changes),
@@ -212,6 +214,8 @@ class UpdateBillWrite(Write[ChangeFacts]):
             texts=(*bill_texts(raw), *_new_texts(changes)),
             arguments=(),
             names=await line_names(company, [*changes.get("lines", ()), *_now(raw, changes).get("lines", ())]),
+            remembers=(earlier_bill(raw),),
+            compared=compared_after(prepared, seen),
         )
 
     def describe(self, prepared: PreparedWrite, facts: Facts[ChangeFacts]) -> Description:
@@ -287,8 +291,21 @@ class UpdateBillWrite(Write[ChangeFacts]):
         return await company.rutter.bills.outcome(job_id)
 
     def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
-        """Remembers what the bill's new lines were released for."""
+        """Remembers what the bill became, and what its new lines were released for."""
         remember_booking(tx, prepared, record)
+        if record.amount is None:
+            return
+        changes, shown = prepared.fields["changes"], record.document_number or ""
+        for number in sorted({shown, changes.get("document_number", shown)}):
+            changed = Document(
+                kind="bill",
+                id=record.id,
+                vendor_id=prepared.vendor_id or "",
+                number=number,
+                issued=day_of(prepared, "issue_date"),
+                total=record.amount.money,
+            )
+            tx.documents.remember(prepared.company_id, changed)
 
 
 _DEAD = ("void", "rejected")

@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Any
 
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes.base import Rule, Unchecked, approve, ask, refuse
-from rutter_ap_server.guard.writes.create_bill_rules import EarlierBill
+from rutter_ap_server.guard.writes.compared import Compared
 from rutter_ap_server.guard.writes.document_rules import EXPENSE_TYPES
+from rutter_ap_server.guard.writes.duplicates import amount_repeated, number_repeated, others_unusable
 from rutter_ap_server.guard.writes.parties import PAYABLE, AccountFact, BillFact, bill_words
-from rutter_ap_server.guard.writes.sums import ExpectedSums, TaxFact, is_same_amount, total_of
+from rutter_ap_server.guard.writes.sums import ExpectedSums, TaxFact, total_of
 from rutter_ap_server.guard.writes.sums_rules import (
-    amount_words,
-    others_unusable,
     sums_or_money,
     tax_changed,
     tax_inactive,
     total_differs,
     total_unchecked,
 )
+from rutter_ap_server.store.documents import Document
 from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.money import Money
-from rutter_ap_tools.text import clean, normal_number
+from rutter_ap_tools.numbers import number_key
 
 # A bill in one of these states is not approved and not payable.
 NOT_YET = ("draft", "rejected")
@@ -32,7 +33,8 @@ NOT_YET = ("draft", "rejected")
 
 @dataclass(frozen=True, slots=True)
 class ChangeFacts:
-    """What the ledger shows about a bill to change; `others` are its vendor's other bills.
+    """What the ledger shows about a bill to change; `others` are its vendor's other bills, as far as they were
+    read: `doubt` says why not all were, and `sure` whether those that may be the same document were.
 
     `is_shown` is True if it already has all of the new values; `now` is the present value of everything that would
     change. `net` is what it is without tax, None if the ledger does not show it; `sums` and `rates` are those of its
@@ -42,13 +44,18 @@ class ChangeFacts:
     bill: BillFact
     is_shown: bool
     accounts: tuple[AccountFact, ...]
-    others: tuple[EarlierBill, ...]
+    others: tuple[Document, ...]
     now: dict[str, Any]
     net: Money | None = None
     sums: ExpectedSums | None = None
     rates: tuple[TaxFact, ...] = ()
     doubt: str = ""
     sure: bool = True
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether anything was paid or credited on it."""
+        return self.bill.status in ("paid", "partially_paid") or bool(self.settled.amount)
 
     @property
     def settled(self) -> Money:
@@ -59,6 +66,20 @@ class ChangeFacts:
 def _changes(prepared: PreparedWrite) -> dict[str, Any]:
     changes: dict[str, Any] = prepared.fields["changes"]
     return changes
+
+
+# What a bill is recognised by when the same document comes again.
+_IDENTITY = {"document_number": "number", "issue_date": "issue date", "due_date": "due date", "lines": "lines"}
+
+
+def identity_changes(prepared: PreparedWrite, without: Collection[str]) -> str:
+    """What would change of that by which a bill is recognised, in words; empty if nothing."""
+    if prepared.tool == "delete_bill":
+        return "whole entry"
+    if prepared.tool != "update_bill":
+        return ""
+    changed = _changes(prepared).keys() - set(without)
+    return " and ".join(words for name, words in _IDENTITY.items() if name in changed)
 
 
 def day_of(prepared: PreparedWrite, name: str) -> date | None:
@@ -111,50 +132,50 @@ def bill_lines_replaced(prepared: PreparedWrite, facts: ChangeFacts, policy: Pol
     return ask("bill.lines_replaced", words)
 
 
-def bill_duplicate(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | None:
+def compared_after(prepared: PreparedWrite, facts: ChangeFacts) -> Compared:
+    """The bill as it would be, beside the others of its vendor."""
+    changes = _changes(prepared)
+    ours = ExpectedSums(facts.net, None, facts.bill.total, "")
+    if prepared.money is not None:
+        ours = sums_or_money(prepared, facts.sums)
+    document = Document(
+        kind="bill",
+        id=facts.bill.id,
+        vendor_id=facts.bill.vendor_id or "",
+        number=changes.get("document_number") or facts.bill.number,
+        issued=day_of(prepared, "issue_date") or facts.bill.issued,
+        total=prepared.money or facts.bill.total,
+    )
+    is_moved = bool({"lines", "issue_date"} & set(changes))
+    return Compared(document, ours, total_of(prepared), facts.others, facts.doubt, facts.sure, is_moved)
+
+
+def bill_duplicate(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | Unchecked | None:
     """A vendor does not use one number twice, and a new number must not hide an existing duplicate."""
     if "document_number" not in _changes(prepared):
         return None
-    taken = {normal_number(other.number): other for other in facts.others}
-    other = taken.get(normal_number(_changes(prepared)["document_number"]) or "-")
-    if other is not None:
-        said = f"this vendor's bill {clean(other.number, 60)} {amount_words(other.total)}"
-        return refuse("bill.duplicate", f"{said} is already in the ledger ({other.id})")
-    other = taken.get(normal_number(facts.bill.number) or "-")
-    if other is not None:
-        said = f"{bill_words(facts.bill)} has the same number as another bill from this vendor ({other.id})"
-        return approve("bill.duplicate", f"{said}; a new number would make it look like a separate bill")
-    return None
+    found = number_repeated(compared_after(prepared, facts))
+    if isinstance(found, Finding):
+        return found
+    before = number_key(facts.bill.number)
+    other = next((one for one in facts.others if before and one.number_key == before), None)
+    if other is None:
+        return found
+    said = f"{bill_words(facts.bill)} has the same number as another bill from this vendor ({other.id})"
+    return approve("bill.duplicate", f"{said}; a new number would make it look like a separate bill")
 
 
 def bill_similar(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | None:
     """A change must not turn a bill into a likely duplicate of another."""
-    if not {"lines", "issue_date"} & set(_changes(prepared)):
-        return None
-    day = day_of(prepared, "issue_date") or facts.bill.issued
-    ours = ExpectedSums(facts.net, None, facts.bill.total, "")
-    if prepared.money is not None:
-        ours = sums_or_money(prepared, facts.sums)
-    total = total_of(prepared)
-    near = timedelta(days=policy.rules.similar_days)
-    for other in facts.others:
-        if (
-            day
-            and is_same_amount(ours, total, other.total, other.net)
-            and abs(date.fromisoformat(other.issue_date) - day) <= near
-        ):
-            return approve(
-                "bill.similar",
-                f"the ledger has a bill from this vendor for the same amount, issued {other.issue_date} ({other.id})",
-            )
-    return None
+    ours = compared_after(prepared, facts)
+    return amount_repeated(ours, policy) if ours.by_amount else None
 
 
 def bill_unusable(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | Unchecked | None:
     """Another bill that cannot be used may be the one that this change would repeat."""
-    if not {"lines", "issue_date"} & set(_changes(prepared)):
+    if not {"lines", "issue_date", "document_number"} & set(_changes(prepared)):
         return None
-    return others_unusable(facts.others, "bill", day_of(prepared, "issue_date") or facts.bill.issued, facts, policy)
+    return others_unusable(compared_after(prepared, facts), policy)
 
 
 def account_not_for_expenses(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | None:

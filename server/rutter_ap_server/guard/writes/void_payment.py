@@ -25,6 +25,7 @@ from rutter_ap_server.guard.writes.base import (
     approve,
     refuse,
 )
+from rutter_ap_server.guard.writes.create_bill import earlier_bill
 from rutter_ap_server.guard.writes.parties import (
     NAME_CHARACTERS_MAX,
     BillFact,
@@ -188,6 +189,7 @@ class VoidPaymentWrite(Write[VoidFacts]):
             texts=(*(text for bill in raw for text in bill_texts(bill)), *memo),
             arguments=(),
             names={},
+            remembers=tuple(earlier_bill(bill) for bill in raw),
         )
 
     def describe(self, prepared: PreparedWrite, facts: Facts[VoidFacts]) -> Description:

@@ -1,0 +1,160 @@
+"""Documents that were entered, judged or paid here, and whose they were.
+
+Whoever may write to the ledger can rename a paid bill or delete it, so the rules against duplicates ask here as well.
+Rows are only added: every identity that a bill ever had counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import Column, Index, String, Table, Text, and_, or_, select
+
+from rutter_ap_server.clock import stamp, unstamp
+from rutter_ap_server.store.canonical import digest
+from rutter_ap_server.store.changes import Recorded
+from rutter_ap_server.store.rows import add_once
+from rutter_ap_server.store.schema import metadata
+from rutter_ap_tools.money import Money
+from rutter_ap_tools.numbers import KEY_CHARACTERS_MAX, number_key
+
+seen_documents = Table(
+    "seen_documents",
+    metadata,
+    Column("company_id", String(200), primary_key=True),
+    # Of everything but the time, so that a bill is kept once for each identity it had.
+    Column("fingerprint", String(64), primary_key=True),
+    Column("kind", String(10), nullable=False),
+    Column("document_id", String(200), nullable=False),
+    Column("vendor_id", String(200), nullable=False),
+    Column("number", Text, nullable=False),
+    Column("number_key", String(KEY_CHARACTERS_MAX), nullable=False),
+    Column("issued", String(10)),
+    Column("total", String(60)),
+    Column("net", String(60)),
+    Column("currency", String(3)),
+    Column("at", String(32), nullable=False),
+)
+Index("seen_documents_by_vendor", seen_documents.c.company_id, seen_documents.c.vendor_id, seen_documents.c.number_key)
+
+# What a vendor was ever known by: hashes of its name, tax number, e-mail and bank account.
+vendor_keys = Table(
+    "vendor_keys",
+    metadata,
+    Column("company_id", String(200), primary_key=True),
+    Column("vendor_id", String(200), primary_key=True),
+    Column("key", String(80), primary_key=True),
+    Column("at", String(32), nullable=False),
+)
+Index("vendor_keys_by_key", vendor_keys.c.company_id, vendor_keys.c.key)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A bill or a credit as it is or was; `kind` is "bill" or "credit", `net` is None if that is not known.
+
+    `total` is None for one whose amount cannot be used; `trouble` then says why.
+    """
+
+    kind: str
+    id: str
+    vendor_id: str
+    number: str
+    issued: date | None
+    total: Money | None
+    net: Money | None = None
+    trouble: str = ""
+
+    @property
+    def number_key(self) -> str:
+        """Its number for comparison, empty if it has none."""
+        return number_key(self.number)
+
+
+@dataclass(frozen=True, slots=True)
+class SeenDocument:
+    """A document as it was seen here for the first time at some moment."""
+
+    document: Document
+    at: datetime
+
+
+class SeenDocuments:
+    """Reads and writes inside the caller's transaction."""
+
+    def __init__(self, connection: Recorded, now: datetime) -> None:
+        self._connection = connection
+        self._now = now
+
+    def remember(self, company_id: str, seen: Document) -> None:
+        """Keeps how a document looks now, unless it was seen like that before."""
+        values = {
+            "kind": seen.kind,
+            "document_id": seen.id,
+            "vendor_id": seen.vendor_id,
+            "number": seen.number,
+            "number_key": seen.number_key,
+            "issued": seen.issued.isoformat() if seen.issued else None,
+            "total": seen.total.text if seen.total else None,
+            "net": seen.net.text if seen.net else None,
+            "currency": seen.total.currency if seen.total else None,
+        }
+        row = {"company_id": company_id, "fingerprint": digest(values), **values, "at": stamp(self._now)}
+        add_once(self._connection, seen_documents, row)
+
+    def like(self, company_id: str, wanted: Document, vendor_ids: Collection[str], days: int) -> list[SeenDocument]:
+        """Other documents of these vendors, seen with the same number, or issued within so many days; oldest first.
+
+        One without an issue date may have been issued on any day.
+        """
+        c = seen_documents.c
+        alike = [and_(c.number_key == wanted.number_key, c.number_key != "")]
+        if wanted.issued is not None and wanted.total is not None:
+            first, last = (wanted.issued + timedelta(days=days * sign) for sign in (-1, 1))
+            near = or_(c.issued.is_(None), c.issued.between(first.isoformat(), last.isoformat()))
+            alike.append(and_(c.currency == wanted.total.currency, near))
+        query = select(seen_documents).where(
+            c.company_id == company_id,
+            c.kind == wanted.kind,
+            c.document_id != wanted.id,
+            c.vendor_id.in_(sorted(vendor_ids)),
+            or_(*alike),
+        )
+        return [
+            SeenDocument(
+                Document(
+                    row.kind,
+                    row.document_id,
+                    row.vendor_id,
+                    row.number,
+                    date.fromisoformat(row.issued) if row.issued else None,
+                    Money.of(row.total, row.currency) if row.total is not None else None,
+                    Money.of(row.net, row.currency) if row.net else None,
+                ),
+                unstamp(row.at),
+            )
+            for row in self._connection.execute(query.order_by(c.at, c.fingerprint))
+        ]
+
+    def know_vendor(self, company_id: str, vendor_id: str, keys: Collection[str]) -> None:
+        """Keeps what a vendor is known by."""
+        for key in sorted(keys):
+            row = {"company_id": company_id, "vendor_id": vendor_id, "key": key, "at": stamp(self._now)}
+            add_once(self._connection, vendor_keys, row)
+
+    def one_vendor(self, company_id: str, vendor_ids: Collection[str], keys: Collection[str]) -> frozenset[str]:
+        """These vendors, with all that share a key with any of them, now or once, directly or through others."""
+        c = vendor_keys.c
+        ids, known = set(vendor_ids), set(keys)
+        while True:
+            before = len(ids) + len(known)
+            query = select(c.vendor_id, c.key).where(
+                c.company_id == company_id, or_(c.vendor_id.in_(sorted(ids)), c.key.in_(sorted(known)))
+            )
+            for row in self._connection.execute(query):
+                ids.add(row.vendor_id)
+                known.add(row.key)
+            if len(ids) + len(known) == before:
+                return frozenset(ids)

@@ -52,8 +52,24 @@ class AnEnemyEverywhere(RuleBasedStateMachine):
         self._act("assistant_at_once", data)
 
     @rule(data=st.data())
+    def a_payment_is_suspended_meanwhile(self, data: st.DataObject) -> None:
+        self._act("ambush", data)
+
+    @rule(data=st.data())
+    def the_ledger_lags(self, data: st.DataObject) -> None:
+        self._act("lag", data)
+
+    @rule(data=st.data())
     def somebody_works_in_the_ledger(self, data: st.DataObject) -> None:
         self._act("user", data)
+
+    @rule(data=st.data())
+    def a_person_settles(self, data: st.DataObject) -> None:
+        self._act("settles", data)
+
+    @rule(data=st.data())
+    def order_is_restored(self, data: st.DataObject) -> None:
+        self._act("order", data)
 
     @rule(data=st.data())
     def the_operator_acts(self, data: st.DataObject) -> None:

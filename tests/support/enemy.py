@@ -52,7 +52,9 @@ class Paper:
 PAPERS = (
     Paper("Northwind Utilities", "NW-3101", "2026-02-20", Decimal("120.00")),
     Paper("Northwind Utilities", "NW-3102", "2026-02-26", Decimal("180.50")),
+    Paper("Northwind Utilities", "NW-3103", "2026-01-29", Decimal("75.25")),
     Paper("Granite Repairs", "GR-201", "2026-02-25", Decimal("250.00")),
+    Paper("Granite Repairs", "GR-202", "2026-01-30", Decimal("140.00")),
     Paper("Brightline Hosting", "BH-6001", "2026-02-24", Decimal("90.40")),
     Paper("Acme Office Supply", "INV-2001", "2026-02-18", Decimal("310.75")),
 )
@@ -85,9 +87,9 @@ def _rules(one: int, two: int, single: int, day: int, week: int, month: int, ven
     return Rules((Decimal(one), Decimal(two)), Decimal(single), limits, Decimal(vendor), tools)
 
 
-LOOSE = _rules(200, 300, 1000, 500, 900, 2000, 400, '[tools]\npay_bill = "allow"\npropose_payment_run = "allow"\n')
-ASKING = _rules(150, 250, 400, 400, 700, 900, 300)
-STRICT = _rules(50, 100, 320, 320, 500, 600, 200, '[tools]\ncreate_bill = "ask"\n')
+LOOSE = _rules(200, 300, 1000, 450, 700, 900, 320, '[tools]\npay_bill = "allow"\npropose_payment_run = "allow"\n')
+ASKING = _rules(160, 260, 400, 400, 600, 800, 300)
+STRICT = _rules(70, 150, 320, 320, 500, 600, 200, '[tools]\ncreate_bill = "ask"\n')
 REFUSING = _rules(50, 100, 320, 320, 500, 600, 200, '[tools]\npay_bill = "refuse"\n')
 POLICIES = (LOOSE, ASKING, STRICT, REFUSING)
 
@@ -323,7 +325,7 @@ class World:
             process.bench.wire.faults, process.bench.wire.read_faults = [], {}
             process.bench.wire.is_down, process.clock.ahead = False, timedelta()
             process.bench.app.policy.path = self.home / "policy.toml"
-            process.stops_in = process.ends_in = None
+            process.stops_in = process.ends_in = process.stops_sending_in = None
             while process.asleep is not None:
                 self.run(process.wake())
         self.replace_gone()

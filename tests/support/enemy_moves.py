@@ -23,14 +23,14 @@ from rutter_ap_tools.payments import PayBill, ProposePaymentRun, VoidPayment
 from rutter_ap_tools.vendors import SaveVendor
 from rutter_ap_tools.wire import WriteArguments
 from support.bench import PASSCODE, codes
-from support.enemy import PAPERS, POLICIES, Paper, Pick, World
+from support.enemy import ASKING, LOOSE, PAPERS, POLICIES, REFUSING, Paper, Pick, World
 from support.enemy_process import Process
 from support.people import Answering
 
 ACCOUNT = "Operating Checking"
 # What says to a person that this may be done already: Ana and Bo never release it.
 _TWICE = """
-bill.booked_differently bill.duplicate bill.identity_changed bill.overlap bill.similar credit.duplicate credit.similar
+bill.booked_differently bill.duplicate bill.identity_changed bill.similar credit.duplicate credit.similar
 document.reused ledger.booked_after_all ledger.two_records payment.repeat proposal.declined vendor.in_flight
 vendor.similar write.repeat
 """
@@ -94,13 +94,13 @@ class Moves:
 
     def approver(self, pick: Pick) -> str:
         """Looks at what waits, and releases it unless it may be done already."""
-        held = sorted(self._held(), key=lambda one: (one.created_at, one.summary))
+        held = sorted(self._held(), key=_by_age)
         process = self._process(pick)
         if not held or process is None:
             return "nothing to do"
-        proposal, name = pick(held), pick(("Ana", "Bo"))
+        proposal, names = pick(held), pick((("Ana", "Bo"), ("Ana", "Bo"), ("Ana",), ("Bo",)))
 
-        async def look() -> Any:
+        async def look(name: str) -> Any:
             approvals, company = process.bench.app.approvals, process.bench.company
             seen = await approvals.preview(proposal.id, company)
             by = {"name": name, "passcode": PASSCODE, "channel": "terminal"}
@@ -108,7 +108,24 @@ class Moves:
                 return await approvals.decline(proposal.id, **by) if pick((True, False)) else seen.proposal
             return await approvals.approve(seen, company, **by)
 
-        return f"{name} on {proposal.summary}: {self.world.run(process.run(look()))}"
+        said = ""
+        for name in names:
+            if process in self.world.awake and "posted" not in said:
+                said += f" {name} {self.world.run(process.run(look(name)))}"
+        return f"{proposal.summary}:{said}"
+
+    def settles(self, pick: Pick) -> str:
+        """Looks at the ledger, and says what became of a write whose outcome is unknown."""
+        read = self.world.observer.app.store.read_now
+        unknown: list[Proposal] = sorted(read(lambda tx: tx.proposals.in_states([State.UNKNOWN])), key=_by_age)
+        process = self._process(pick)
+        # What is still on its way nobody can see: of that no promise is made.
+        if process is None or not unknown or any(one.is_on_its_way for one in self.world.processes):
+            return "nothing to do"
+        proposal, outcome = pick(unknown), pick(("posted", "failed"))
+        by = {"name": "Ana", "passcode": PASSCODE, "channel": "terminal", "company": process.bench.company}
+        work = process.bench.app.approvals.settle_by_hand(proposal.id, outcome, **by)  # type: ignore[arg-type]
+        return f"{proposal.summary} as {outcome}: {self.world.run(process.run(work))}"
 
     # The assistant.
 
@@ -136,6 +153,49 @@ class Moves:
             return await asyncio.gather(one.run(_call(one, first)), other.run(_call(other, second)))
 
         return f"{_words(first)} and {_words(second)}: {self.world.run(both())}"
+
+    def ambush(self, pick: Pick) -> str:
+        """Suspends a process in the middle of a payment, changes the world, and lets it go on."""
+        bills, process = self.world.bills(), self._process(pick)
+        if not bills or process is None:
+            return "nothing to do"
+        request = PayBill(bill_id=pick(bills)["id"], account=ACCOUNT, amount=pick(("", "50.00")))
+        if pick((True, True, False)):
+            process.stops_sending_in = pick((0, 0, 1, 1, 2, 3))
+        else:
+            process.stops_in = pick(range(6, 34))
+        said = [self._submits(process, request)]
+        if process.asleep is None:
+            return f"{said[0]}, before it could be stopped"
+        for _ in range(pick((1, 2, 3))):
+            meanwhile = pick(
+                ("later", "later", "operator", "operator", "recovery", "approver", "settles", "pays", "user")
+            )
+            other = self._process(pick)
+            if meanwhile != "pays":
+                said.append(getattr(self, meanwhile)(pick))
+            elif other is not None:
+                said.append(self._submits(other, request))
+        said.append(self.wakes(pick))
+        return "; ".join(said)
+
+    def lag(self, pick: Pick) -> str:
+        """The ledger shows a process old books just after something was paid or entered."""
+        process, first = self._process(pick), self._request(pick)
+        if process is None or first is None:
+            return "nothing to do"
+        said = [self._submits(process, first)]
+        for other in self.world.awake:
+            paths = [f"/bills/{one['id']}" for one in self.world.bills()]
+            other.bench.wire.read_faults = {
+                path: fault for path in paths for fault in pick((("stale_read",), ("stale_read",), ()))
+            } | {"/accounting/bills": pick(READ_FAULTS)}
+        process = self._process(pick)
+        if process is not None:
+            said.append(self._submits(process, first if pick((True, False)) else self._request(pick) or first))
+        for other in self.world.processes:
+            other.bench.wire.read_faults = {}
+        return "; ".join(said)
 
     def _request(self, pick: Pick) -> WriteArguments | None:
         kind = pick(
@@ -194,7 +254,7 @@ class Moves:
     def user(self, pick: Pick) -> str:
         """Somebody works in the accounting platform, past every guard."""
         paper = pick(PAPERS)
-        what = pick(("enter", "rename", "rename", "delete", "void", "pay", "twin", "bank", "shares"))
+        what = pick(("enter", "rename", "rename", "delete", "void", "void", "pay", "twin", "bank", "shares"))
         vendor_id = pick(self.world.vendors[paper.vendor])
         # What this store never saw under its own number cannot be known again by it.
         known = [one for one in self._bills_of(paper) if self._is_ours(one)]
@@ -340,6 +400,18 @@ class Moves:
                 process.clock.ahead = timedelta()
         return f"{place}: {what}"
 
+    def order(self, pick: Pick) -> str:
+        """Somebody puts things right, so that there is something to attack again."""
+        world = self.world
+        for process in world.processes:
+            process.bench.app.policy.path, process.clock.ahead = world.home / "policy.toml", timedelta()
+            process.bench.wire.read_faults, process.bench.wire.is_down = {}, False
+        if world.files[world.home / "policy.toml"] in (None, REFUSING):
+            world.write_policy("policy.toml", pick((LOOSE, ASKING)))
+        world.is_frozen = False
+        world.observer.app.store.write_now(lambda tx: tx.controls.unfreeze())
+        return "order"
+
     def wakes(self, pick: Pick) -> str:
         """A process that was suspended goes on."""
         asleep = [one for one in self.world.processes if one.asleep is not None]
@@ -410,9 +482,13 @@ ACTORS = (
     *("approver",) * 7,
     *("assistant",) * 8,
     *("assistant_at_once",) * 2,
+    *("ambush",) * 4,
+    *("lag",) * 3,
     *("user",) * 3,
     *("operator",) * 2,
-    *("machine_room",) * 4,
+    *("machine_room",) * 3,
+    *("order",) * 5,
+    "settles",
     *("wakes",) * 2,
     *("recovery",) * 2,
     *("later",) * 3,
@@ -425,6 +501,10 @@ def _part(paper: Paper, share: Decimal) -> Decimal:
 
 def _line(paper: Paper, share: Decimal) -> dict[str, Any]:
     return {"amount": str(_part(paper, share)), "account": "Utilities", "description": paper.mark}
+
+
+def _by_age(proposal: Proposal) -> tuple[datetime, str]:
+    return proposal.created_at, proposal.summary
 
 
 async def _call(process: Process, request: WriteArguments) -> Any:

@@ -59,10 +59,16 @@ class WatchedWire(Wire):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """What is written has left this process once it is here, however long it is on its way."""
-        if request.method not in _LOOKS:
-            self._watcher.leaves(self._process, request.url.path)
-        await self._process.step()
-        return await super().handle_async_request(request)
+        if request.method in _LOOKS:
+            await self._process.step()
+            return await super().handle_async_request(request)
+        self._watcher.leaves(self._process, request.url.path)
+        self._process.is_on_its_way = True
+        try:
+            await self._process.step()
+            return await super().handle_async_request(request)
+        finally:
+            self._process.is_on_its_way = False
 
 
 class _Ledger(httpx.ASGITransport):
@@ -96,6 +102,10 @@ class Process:
         self.bench = Bench(home, sandbox, self.clock, database_url, wire=WatchedWire(sandbox, self, watcher))
         self.stops_in: int | None = None
         self.ends_in: int | None = None
+        # So many steps after it began to send something, it is suspended.
+        self.stops_sending_in: int | None = None
+        # A write has left it and has not arrived.
+        self.is_on_its_way = False
         self.is_gone = False
         self.asleep: asyncio.Task[Any] | None = None
         self._go = asyncio.Event()
@@ -107,6 +117,8 @@ class Process:
         if database_url:
             # Replicas share the database's time, which here is the true one.
             store._clock = truth
+        dispatcher = self.bench.app.dispatcher
+        dispatcher.send = self._sending(dispatcher.send)  # type: ignore[method-assign]
         store.read = self._stepping(store.read_now)  # type: ignore[method-assign]
         store.write = self._stepping(store.write_now)  # type: ignore[method-assign]
 
@@ -118,6 +130,14 @@ class Process:
             return transact(work)
 
         return stepping
+
+    def _sending(self, send: Any) -> Any:
+        async def sending(*arguments: Any, **more: Any) -> Any:
+            if self.stops_sending_in is not None:
+                self.stops_in, self.stops_sending_in = self.stops_sending_in, None
+            return await send(*arguments, **more)
+
+        return sending
 
     async def step(self) -> None:
         """Goes on, waits to be woken, or ends."""
@@ -154,7 +174,7 @@ class Process:
         if not task.done():
             self.asleep = task
             return "suspended"
-        self.stops_in = self.ends_in = None
+        self.stops_in = self.ends_in = self.stops_sending_in = None
         self._stopped.clear()
         self._go.set()
         error = task.exception()

@@ -126,8 +126,8 @@ class World:
         self.is_frozen = False
         self.broken: list[str] = []
         self.left: dict[str, Left] = {}
-        self.sent_under: dict[str, Rules] = {}
-        self.leaving: Rules | None = None
+        self.last_look: dict[Process, tuple[bool, Rules | None]] = {}
+        self.left_under: dict[Process, Rules | None] = {}
         self.stands_for: dict[str, Paper] = {}
         self.vendors: dict[str, list[str]] = {}
         self.by_hand: set[str] = set()
@@ -176,16 +176,23 @@ class World:
         """What that process reads, if there is a file."""
         return self.files.get(process.bench.app.policy.path)
 
+    def looks(self, process: Process) -> None:
+        """A process looks for the last time whether a write may leave: what happens after that, it cannot know."""
+        self.last_look[process] = (self.is_frozen, self.rules_of(process))
+
     def leaves(self, process: Process, path: str) -> None:
         """A write leaves."""
-        rules = self.rules_of(process)
-        if self.is_frozen:
+        if process not in self.last_look:
+            self.broken.append(f"{path} left without a last look")
+            return
+        was_frozen, rules = self.last_look.pop(process)
+        if was_frozen:
             self.broken.append(f"{path} left while everything was frozen")
         if rules is None:
             self.broken.append(f"{path} left without a policy")
         elif path.endswith("/bill_payments") and rules is REFUSING:
             self.broken.append("a payment left though the policy refuses all")
-        self.leaving = rules
+        self.left_under[process] = rules
 
     def took(self, process: Process, path: str, key: str, body: dict[str, Any]) -> None:
         """The ledger carried a write out."""
@@ -197,7 +204,7 @@ class World:
         bill = self.get("bill", link["id"])
         vendor = self.paper_vendor(bill["vendor_id"])
         amount = Decimal(str(link["allocated_amount"]))
-        rules = self.rules_of(process) or self.leaving or LOOSE
+        rules = self.left_under[process] or LOOSE
         self.left[key] = Left(key, link["id"], vendor, amount, self.truth.instant, rules)
 
     # The books and the file as they are.

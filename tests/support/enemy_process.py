@@ -25,6 +25,8 @@ _LOOKS = frozenset({"GET", "HEAD"})
 class Watcher(Protocol):
     """Who sees what leaves a process, and what the ledger took."""
 
+    def looks(self, process: Process) -> None: ...
+
     def leaves(self, process: Process, path: str) -> None: ...
 
     def took(self, process: Process, path: str, key: str, body: dict[str, Any]) -> None: ...
@@ -119,6 +121,7 @@ class Process:
             store._clock = truth
         dispatcher = self.bench.app.dispatcher
         dispatcher.send = self._sending(dispatcher.send)  # type: ignore[method-assign]
+        dispatcher._may_leave = self._looking(dispatcher._may_leave, watcher)  # type: ignore[method-assign]
         store.read = self._stepping(store.read_now)  # type: ignore[method-assign]
         store.write = self._stepping(store.write_now)  # type: ignore[method-assign]
 
@@ -138,6 +141,14 @@ class Process:
             return await send(*arguments, **more)
 
         return sending
+
+    def _looking(self, may_leave: Any, watcher: Watcher) -> Any:
+        async def looking(*arguments: Any) -> bool:
+            watcher.looks(self)
+            allowed: bool = await may_leave(*arguments)
+            return allowed
+
+        return looking
 
     async def step(self) -> None:
         """Goes on, waits to be woken, or ends."""

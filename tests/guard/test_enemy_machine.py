@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, note, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
@@ -29,7 +29,11 @@ class AnEnemyEverywhere(RuleBasedStateMachine):
         def pick(options: Any) -> Any:
             return options[data.draw(st.integers(0, len(options) - 1))]
 
-        self.moves.act(actor, pick)
+        before = len(self.world.said)
+        try:
+            self.moves.act(actor, pick)
+        finally:
+            note("\n".join(self.world.said[before:]))
 
     @initialize(data=st.data())
     def an_invoice_arrives(self, data: st.DataObject) -> None:
@@ -105,7 +109,7 @@ def _bounds(examples: int) -> settings:
     )
 
 
-AnEnemyEverywhere.TestCase.settings = _bounds(6)
+AnEnemyEverywhere.TestCase.settings = _bounds(5)
 TestAnEnemyEverywhere = AnEnemyEverywhere.TestCase
 
 

@@ -23,10 +23,10 @@ STEPS_OF_A_WORLD = 60
 def play(seed: int, database_url: str, steps: int, tally: Counter[str]) -> list[str]:
     """One world; returns what happened if a promise was broken, else nothing."""
     chance, world = random.Random(seed), World(database_url)
-    moves = Moves(world)
+    moves, actors = Moves(world), [chance.choice(ACTORS) for _ in range(steps)]
     try:
-        for _ in range(steps):
-            moves.act(chance.choice(ACTORS), chance.choice)
+        for actor in actors:
+            moves.act(actor, chance.choice)
         world.said.append("everything works again")
         world.settles()
     except Exception:  # noqa: BLE001 - whatever it is, it is shown with the steps that led to it
@@ -34,7 +34,7 @@ def play(seed: int, database_url: str, steps: int, tally: Counter[str]) -> list[
     finally:
         tally["steps"] += len(world.said)
         tally["paid"] += len(world.left)
-        tally.update(line.split(": ")[-1].split(" ")[0] for line in world.said)
+        tally.update(actors)
         world.close()
     return []
 
@@ -47,7 +47,8 @@ def main() -> int:
     parser.add_argument("--only", type=int, help="play the world of this seed alone")
     parser.add_argument("--postgres", action="store_true")
     arguments = parser.parse_args()
-    tally, seed, began = Counter[str](), arguments.seed if arguments.only is None else arguments.only, time.monotonic()
+    first = arguments.seed if arguments.only is None else arguments.only
+    tally, seed, began = Counter[str](), first, time.monotonic()
     with ExitStack() as stack:
         postgres = stack.enter_context(running_postgres()) if arguments.postgres else None
         while tally["steps"] < arguments.steps:
@@ -57,15 +58,14 @@ def main() -> int:
             if broken:
                 sys.stdout.write("\n".join(broken) + f"\nBROKEN: seed {seed}\n")
                 return 1
+            seed += 1
             if arguments.only is not None:
                 break
-            seed += 1
     seconds = time.monotonic() - began
-    sys.stdout.write(
-        f"{tally['steps']} steps, {tally['paid']} payments, {tally['steps'] / seconds:.0f} steps a second\n"
-    )
-    for outcome, count in tally.most_common(25):
-        sys.stdout.write(f"{count:>8}  {outcome}\n")
+    did = f"{tally['steps']} steps, {tally['paid']} payments left, seeds from {first}, {seed - first} worlds"
+    sys.stdout.write(f"{did}, {tally['steps'] / seconds:.0f} steps a second\n")
+    for actor in dict.fromkeys(ACTORS):
+        sys.stdout.write(f"{tally[actor]:>8}  {actor}\n")
     return 0
 
 

@@ -65,13 +65,15 @@ docs: $(READY)
 	$(BIN)/python scripts/currencies.py
 	$(BIN)/python scripts/docs.py
 
-# Kills the server at random moments, 200 times, with faults on; the books must agree afterwards.
+# Kills or suspends the server at random moments, 200 times, with faults on and a ledger that lags; once more, shorter,
+# with a limit that is soon used up. The books must agree afterwards, and hold every limit.
 crash: $(READY)
 	PYTHONPATH=tests $(BIN)/python tests/crash/campaign.py --kills 200
 
-# Many assistants at once for five minutes, with faults on, and the books must agree afterwards; then an enemy at every
-# place for 20,000 steps on SQLite and 2,000 on PostgreSQL, and every promise must hold after each.
+# Many assistants at once, five minutes on SQLite and two on PostgreSQL, with faults on; the books must agree afterwards,
+# and memory and open files must not have grown. Then an enemy at every place, and every promise must hold after each step.
 soak: $(READY)
 	PYTHONPATH=tests $(BIN)/python tests/soak/soak.py --seconds 300
+	PYTHONPATH=tests $(BIN)/python tests/soak/soak.py --seconds 120 --postgres
 	PYTHONPATH=tests $(BIN)/python tests/soak/enemy.py --steps 20000
 	PYTHONPATH=tests $(BIN)/python tests/soak/enemy.py --steps 2000 --postgres

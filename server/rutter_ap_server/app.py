@@ -109,10 +109,12 @@ class App:
         return await find_proposal(self.store, reference)
 
     async def recover(self) -> None:
-        """Tries once to resolve every proposal with an open outcome."""
-        for proposal in await self.recovery.waiting():
+        """Tries once to resolve every proposal with an open outcome, and looks again for what was refused lately."""
+        recovery = self.recovery
+        open_ones = [(one, recovery.resolve) for one in await recovery.waiting()]
+        for proposal, take_up in (*open_ones, *((one, recovery.look_again) for one in await recovery.refused_lately())):
             try:
-                await self.recovery.resolve(proposal, await self.company_of(proposal))
+                await take_up(proposal, await self.company_of(proposal))
             except ApError:
                 continue
             except Exception as error:  # noqa: BLE001 - an unexpected error on one must not block the others

@@ -1,7 +1,7 @@
-"""The crash campaign: a real stdio server pays bills and is killed at random moments; afterwards the books must agree.
+"""The crash campaign: real stdio servers pay bills and are killed or suspended at random moments; the books must agree.
 
 `make crash` is the long one. Rutter is a sandbox process of its own over HTTP with faults on, so that the books survive
-the server and answers get lost on the way as well.
+the servers, answers get lost on the way, refusals are untrue, and reads and lists lag behind.
 """
 
 from __future__ import annotations
@@ -9,63 +9,175 @@ from __future__ import annotations
 import argparse
 import itertools
 import random
+import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import suppress
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import anyio
 
-from support.reconcile import Outcome, compare, payable_bills, paying_home
+from support.reconcile import NO_LIMIT, Outcome, compare, leaks, payable_bills, paying_home
 from support.sandbox_server import sandbox_server, set_faults
-from support.stdio_server import GREETING, Message, in_our_environment, stdio_server, tool_call
+from support.stdio_server import (
+    GREETING,
+    Message,
+    StdioServer,
+    hurried_server,
+    in_our_environment,
+    stdio_server,
+    tool_call,
+)
 
+_PAYMENT: dict[str, Any] = {"method": "POST", "path": "bill_payments"}
+_READ: dict[str, Any] = {"method": "GET", "path": ""}
 FAULTS: list[dict[str, Any]] = [
-    {"fault": "no_answer_after_commit", "method": "POST", "path": "bill_payments", "rate": 0.10},
-    {"fault": "cut_before_commit", "method": "POST", "path": "bill_payments", "rate": 0.05},
-    {"fault": "status_503_after_commit", "method": "POST", "path": "bill_payments", "rate": 0.05},
-    {"fault": "status_500_before_commit", "method": "POST", "path": "bill_payments", "rate": 0.05},
-    {"fault": "status_429", "method": "GET", "path": "", "rate": 0.03},
-    {"fault": "truncated_json", "method": "POST", "path": "bill_payments", "rate": 0.03},
+    {"fault": "no_answer_after_commit", "rate": 0.08} | _PAYMENT,
+    {"fault": "cut_before_commit", "rate": 0.05} | _PAYMENT,
+    {"fault": "status_503_after_commit", "rate": 0.05} | _PAYMENT,
+    {"fault": "status_450_after_commit", "rate": 0.05} | _PAYMENT,
+    {"fault": "status_500_before_commit", "rate": 0.05} | _PAYMENT,
+    {"fault": "truncated_json", "rate": 0.03} | _PAYMENT,
+    {"fault": "slow", "rate": 0.10} | _PAYMENT,
+    {"fault": "status_429", "rate": 0.02} | _READ,
+    {"fault": "stale_read", "rate": 0.02} | _READ,
+    {"fault": "stale_list", "rate": 0.03} | _READ,
+    {"fault": "missing_from_list", "rate": 0.03} | _READ,
 ]
-_LIFE_SECONDS_MAX = 15
+_LIFE_SECONDS_MAX = 20
+# Long enough for a payment, and short enough to run out while its process is suspended.
+LEASE_SECONDS = 3.0
+_VENDOR_DAY_LIMIT = "2500"
+_DISPATCHING = "select id, lease_owner from proposals where state = 'dispatching'"
 
 
-def campaign(kills: int, seed: int, folder: Path) -> Outcome:
-    """Kills that many servers at random moments, recovers, and compares."""
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How a campaign ended. `taken_over` counts what another server took over from one that was only suspended."""
+
+    outcome: Outcome
+    taken_over: int
+
+
+@dataclass(slots=True)
+class _Round:
+    """One life of a server, and of a second one while the first is suspended."""
+
+    environ: dict[str, str]
+    chance: random.Random
+    bills: list[tuple[str, str]]
+    as_run: bool
+    lease_seconds: float
+    logs: list[str]
+
+    def killed(self, answers: int, seconds: float) -> None:
+        """A server is killed so long after its so manieth answer, wherever it is then."""
+        with self._paying(self.bills) as server:
+            # Counted from an answer, so that on a slow machine not every kill comes too early.
+            for _ in range(answers):
+                server.next_line()
+            _lives(server, seconds)
+
+    def suspended(self) -> int:
+        """A server is suspended until its leases ran out and another took over, then goes on until it is killed."""
+        before = self._dispatching()
+        with self._paying(self.bills) as server:
+            server.next_line()
+            if self.chance.random() < 0.7:
+                self._until_it_sends(server, before)
+            else:
+                _lives(server, self.chance.uniform(0.0, 3.0))
+            server.process.send_signal(signal.SIGSTOP)
+            sending = self._dispatching() - before
+            # The other one is told to pay the same bills, in another order.
+            with self._paying(reversed(self.bills)) as other:
+                other.next_line()
+                _lives(other, self.lease_seconds * self.chance.uniform(1.0, 2.0))
+                taken_over = len(sending - self._dispatching())
+                if self.chance.random() < 0.5:
+                    other.process.kill()
+                server.process.send_signal(signal.SIGCONT)
+                _lives(server, self.chance.uniform(0.2, 2.0))
+        return taken_over
+
+    @contextmanager
+    def _paying(self, bills: Iterable[tuple[str, str]]) -> Iterator[StdioServer]:
+        """A server that was told to pay them; it is killed when this ends, and never lives for long."""
+        with stdio_server(in_our_environment(self.environ), hurried_server(self.lease_seconds)) as server:
+            latest = threading.Timer(_LIFE_SECONDS_MAX, server.process.kill)
+            latest.start()
+            try:
+                server.send(*GREETING, *_calls(list(bills), as_run=self.as_run))
+                yield server
+            finally:
+                latest.cancel()
+                server.process.kill()
+                self.logs.append(server.log())
+
+    def _dispatching(self) -> set[tuple[str, str]]:
+        """What is being sent, and under which lease; as long as nobody keeps the store to itself."""
+        store = Path(self.environ["RUTTER_AP_HOME"], "rutter-ap.db")
+        with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True, timeout=1)) as database:
+            return set(database.execute(_DISPATCHING).fetchall())
+
+    def _until_it_sends(self, server: StdioServer, before: set[tuple[str, str]]) -> None:
+        until = time.monotonic() + _LIFE_SECONDS_MAX
+        while server.process.poll() is None and time.monotonic() < until:
+            if self._dispatching() - before:
+                # Anywhere from reading the facts to recording the outcome.
+                time.sleep(self.chance.uniform(0.0, 0.04))
+                return
+            time.sleep(0.005)
+
+
+def campaign(
+    kills: int, seed: int, folder: Path, *, day_limit: str = NO_LIMIT, lease_seconds: float = LEASE_SECONDS
+) -> Result:
+    """Kills or suspends that many servers at random moments, recovers, and compares."""
     chance = random.Random(seed)
-    with sandbox_server(bills=max(60, kills * 2)) as announced:
-        environ = paying_home(announced, folder / "home")
+    logs: list[str] = []
+    taken_over = 0
+    with sandbox_server(bills=max(200, kills * 10)) as announced:
+        home = folder / "home"
+        environ = paying_home(announced, home, day_limit=day_limit, vendor_day_limit=_VENDOR_DAY_LIMIT)
         # The story's own bills are there to be held; the generated ones have nothing against them.
         payable = anyio.run(payable_bills, environ, "LOAD-")
+        chance.shuffle(payable)
+        fresh = iter(payable)
         set_faults(announced, *FAULTS, seed=seed)
-        for kill in range(kills):
-            # Every other server is let live until its first payment was answered: on a slow machine, too, some are.
-            answers, seconds = (1, chance.uniform(0.1, 2.6)) if kill % 2 else (2, chance.uniform(0.0, 1.0))
-            # Every third server is given a run; the others pay one by one, some of the same bills too.
-            calls = _calls(chance.sample(payable, 6), as_run=kill % 3 == 0)
-            _pay_and_be_killed(environ, calls, answers, seconds)
+        for number in range(kills):
+            # Every third server is given a run of new bills; the others pay one by one, some of the same bills too.
+            as_run = number % 3 == 0
+            bills = list(itertools.islice(fresh, 4)) if as_run else chance.sample(payable, 6)
+            one = _Round(environ, chance, bills, as_run, lease_seconds, logs)
+            if number % 4 == 1:
+                taken_over += one.suspended()
+            elif number % 2:
+                one.killed(1, chance.uniform(0.1, 2.6))
+            else:
+                # Every other server is let live until its first payment was answered: on a slow machine, too, some are.
+                one.killed(2, chance.uniform(0.0, 1.0))
         set_faults(announced)
-        return anyio.run(compare, environ)
+        outcome = anyio.run(compare, environ)
+        wrong = (*outcome.problems, *leaks(environ, logs), *(_crash(log) for log in logs if "Traceback" in log))
+        return Result(replace(outcome, problems=wrong), taken_over)
 
 
-def _pay_and_be_killed(environ: dict[str, str], calls: Iterator[Message], answers: int, after_seconds: float) -> None:
-    """It is killed when this ends, wherever it is then."""
-    with stdio_server(in_our_environment(environ)) as server:
-        server.send(*GREETING, *calls)
-        # Counted from an answer, so that on a slow machine not every kill comes too early; and never waited for long.
-        latest = threading.Timer(_LIFE_SECONDS_MAX, server.process.kill)
-        latest.start()
-        for _ in range(answers):
-            server.next_line()
-        with suppress(subprocess.TimeoutExpired):
-            server.process.wait(timeout=after_seconds)
-        latest.cancel()
+def _lives(server: StdioServer, seconds: float) -> None:
+    with suppress(subprocess.TimeoutExpired):
+        server.process.wait(timeout=seconds)
+
+
+def _crash(log: str) -> str:
+    return f"a server failed: {log[-2000:]}"
 
 
 def _calls(bills: list[tuple[str, str]], *, as_run: bool) -> Iterator[Message]:
@@ -82,19 +194,38 @@ def _calls(bills: list[tuple[str, str]], *, as_run: bool) -> Iterator[Message]:
             yield tool_call(next(numbers), "pay_bill", bill_id=bill_id, amount=amount)
 
 
+def _said(name: str, kills: int, result: Result) -> bool:
+    """Says how a campaign ended; whether it did well, and tried what it is for."""
+    outcome = result.outcome
+    paid = f"{outcome.posted} payments posted, {outcome.in_runs} of them in runs, on {outcome.booked} bills"
+    met = f"{result.taken_over} taken over from a suspended server, {outcome.limited} kept back by a limit"
+    sys.stdout.write(f"{name}: {kills} kills, {paid}; {met}\n")
+    for problem in outcome.problems:
+        sys.stdout.write(f"PROBLEM: {problem}\n")
+    return not outcome.problems and bool(outcome.posted)
+
+
 def main() -> int:
-    """Runs one campaign and says how it ended."""
+    """Runs one campaign, and one of a quarter of the length in which a day's limit is soon used up."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
+    kills, seed = arguments.kills, arguments.seed
+    quarter = -(-kills // 4)
+    results = []
     with tempfile.TemporaryDirectory(prefix="rutter-ap-crash-") as folder:
-        outcome = campaign(arguments.kills, arguments.seed, Path(folder))
-    paid = f"{outcome.posted} payments posted, {outcome.in_runs} of them in runs"
-    sys.stdout.write(f"{arguments.kills} kills, {paid}, {outcome.booked} bills with payments\n")
-    for problem in outcome.problems:
-        sys.stdout.write(f"PROBLEM: {problem}\n")
-    return 1 if outcome.problems or not outcome.posted or not outcome.in_runs else 0
+        for name, rounds, limit in (("wide", kills, NO_LIMIT), ("tight", quarter, str(300 * quarter))):
+            place = Path(folder, name)
+            place.mkdir()
+            results.append(campaign(rounds, seed, place, day_limit=limit))
+            if not _said(name, rounds, results[-1]):
+                return 1
+    wide, tight = results
+    if not (wide.outcome.in_runs and wide.taken_over and tight.outcome.limited):
+        sys.stdout.write("PROBLEM: too short: it must meet a run, a takeover from a suspended server, and a limit\n")
+        return 1
+    return 0
 
 
 if __name__ == "__main__":

@@ -273,20 +273,42 @@ async def test_a_refusal_is_not_believed_while_the_ledger_is_silent(home: Path) 
         assert (await bench.bill("NW-2291")).id == bill.id
 
 
+def lets_go(crashed: Bench) -> None:
+    """The system lets go of a lock when its process ends."""
+    assert crashed.app.processes._held is not None
+    os.close(crashed.app.processes._held)
+    crashed.app.processes._held = None
+
+
 async def test_a_crashed_process_blocks_nobody(home: Path) -> None:
     async with a_bench(home, ALLOW) as bench:
         crashed = bench.another()
         crashed.wire.faults = ["power cut before"]
         with pytest.raises(PowerCut):
             await crashed.pay("NW-2291", "100.00")
-        # The system lets go of a lock when its process ends.
-        assert crashed.app.processes._held is not None
-        os.close(crashed.app.processes._held)
-        crashed.app.processes._held = None
+        lets_go(crashed)
 
         result = await bench.pay("NW-2291", "200.00")
         assert result.status in ("posted", "held")
         assert Decimal("100.00") in await bench.paid("NW-2291")
+        await crashed.app.aclose()
+
+
+async def test_a_process_that_crashed_recovering_blocks_nobody(home: Path) -> None:
+    async with a_bench(home, ALLOW) as bench:
+        bench.wire.faults = ["lost before"]
+        lost = await bench.pay("NW-2291", "100.00")
+        crashed = bench.another()
+        gate = crashed.wire.gate(lambda request: True)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(crashed.app.recover)
+            await gate.reached.wait()
+            lets_go(crashed)
+            await bench.app.recover()
+            found = await bench.proposal(lost.proposal_id)
+            gate.go.set()
+        assert found.state == "posted"
+        assert await bench.paid("NW-2291") == [Decimal("100.00")]
         await crashed.app.aclose()
 
 

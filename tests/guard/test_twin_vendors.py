@@ -56,11 +56,13 @@ def released_to(store: Store, vendor_id: str, name: str, hours: int = 24) -> Mon
     return total
 
 
-def release(store: Store, vendor_id: str, name: str, amount: str, company_id: str = "company-1") -> str:
-    """A reserved payment; returns the id of its proposal."""
+def release(
+    store: Store, vendor_id: str, name: str, amount: str, company_id: str = "company-1", outcome: str = "post"
+) -> None:
+    """A payment and what became of it."""
     proposal = put(store, vendor_id=vendor_id, vendor_name=name, bill_id=None, company_id=company_id)
     store.write_now(lambda tx: tx.spend.reserve(proposal.id, company_id, vendor_id, usd(amount)))
-    return proposal.id
+    store.write_now(lambda tx: tx.spend.settle(proposal.id, outcome))
 
 
 @pytest.mark.parametrize(
@@ -88,8 +90,7 @@ def test_vendors_without_a_name_are_told_apart_by_id(store: Store) -> None:
 def test_what_is_old_voided_or_elsewhere_does_not_count(store: Store, clock: FixedClock) -> None:
     release(store, "v2", "Acme", "4.00")
     clock.instant += timedelta(hours=25)
-    voided = release(store, "v2", "Acme", "1.00")
-    store.write_now(lambda tx: tx.spend.settle(voided, "void"))
+    release(store, "v2", "Acme", "1.00", outcome="void")
     release(store, "v2", "Acme", "2.00", company_id="company-2")
 
     assert released_to(store, "v1", "Acme") == usd("0.00")

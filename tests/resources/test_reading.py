@@ -301,7 +301,8 @@ async def test_the_audit_trail_shows_the_newest_without_typed_values(mode: str, 
             # People type the passcode where the name goes.
             await app.approvals.verify("a secret typed as a name", "x", channel="terminal")
         entries = (await json_of(client, "ap://audit/recent"))["entries"]
-        assert [one["seq"] for one in entries] == list(range(len(entries), 0, -1))
+        # Entries that only note a row of the store are left out.
+        assert [one["seq"] for one in entries] == sorted({one["seq"] for one in entries}, reverse=True)
         proposed = next(one for one in entries if one.get("proposal_id") == held["proposal_id"])
         assert (proposed["kind"], proposed["details"]["tool"]) == ("proposed", "pay_bill")
         assert proposed["details"]["findings"] == [f["code"] for f in held["findings"]]

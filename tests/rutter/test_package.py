@@ -70,6 +70,7 @@ def test_every_documented_call_of_a_company_exists() -> None:
         "company_info",
         "detail",
         "events",
+        "fenced",
         "incremental_sync",
         "rotate_token",
         "status",

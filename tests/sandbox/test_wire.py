@@ -260,7 +260,11 @@ def test_the_same_requests_on_the_same_day_give_the_same_bytes() -> None:
         caller = Wire(sandbox)
         paid = caller.send("POST", "bill_payments", payment_fields(caller, caller.by_number("FT-778")), key="k")
         listed = caller.call("GET", "/accounting/bills", limit=500)
-        headers = [repr(sorted(one.headers.items())).encode() for one in (paid, listed)]
+        # The hour of the answer is the hour, and nothing of the books.
+        headers = [
+            repr(sorted((name, text) for name, text in one.headers.items() if name.lower() != "date")).encode()
+            for one in (paid, listed)
+        ]
         caller.close()
         sandbox.close()
         return [paid.raw, listed.raw, *headers]

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import base64
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 from rutter_ap_server.app import App
-from rutter_ap_server.clock import FixedClock
+from rutter_ap_server.guard.policy import WINDOWS, Policy
 from rutter_ap_server.interaction import NO_INTERACTION
+from rutter_ap_server.rutter.models.bills import Bill
+from rutter_ap_server.rutter.models.payments import BillPayment
 from rutter_ap_server.settings import read_settings
-from rutter_ap_server.store.states import State
+from rutter_ap_server.store.proposals import Proposal
+from rutter_ap_server.store.states import IN_FLIGHT_STATES, State
 from rutter_ap_tools.accounts import LinkAccount
 from support.sandbox_server import Announced, first_token, settings_of
 
+NO_LIMIT = "100000000"
 # Every payment is allowed, so that what is tried here is the sending and not the asking.
 ALLOW_PAYMENTS = """
 [tools]
@@ -24,8 +31,11 @@ propose_payment_run = "allow"
 approve_above = "1000000"
 two_approvers_above = "1000000"
 single_limit = "1000000"
-day_limit = "100000000"
-vendor_day_limit = "100000000"
+day_limit = "{day_limit}"
+week_limit = "100000000"
+month_limit = "100000000"
+vendor_day_limit = "{vendor_day_limit}"
+vendor_month_limit = "100000000"
 [proposals]
 repeat_days = 1
 [rules.severity]
@@ -35,19 +45,26 @@ repeat_days = 1
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the books and our records say; `problems` is empty when they agree."""
+    """What the books and our records say; `problems` is empty when they agree.
+
+    `limited` counts the proposals that a limit kept back.
+    """
 
     posted: int
     in_runs: int
     booked: int
     open: int
+    limited: int
     problems: tuple[str, ...]
 
 
-def paying_home(announced: Announced, home: Path) -> dict[str, str]:
+def paying_home(
+    announced: Announced, home: Path, *, day_limit: str = NO_LIMIT, vendor_day_limit: str = NO_LIMIT
+) -> dict[str, str]:
     """Makes a home in which every payment is allowed; the settings of a server there, in front of that sandbox."""
     home.mkdir(mode=0o700)
-    (home / "policy.toml").write_text(ALLOW_PAYMENTS)
+    policy = ALLOW_PAYMENTS.format(day_limit=day_limit, vendor_day_limit=vendor_day_limit)
+    (home / "policy.toml").write_text(policy)
     return settings_of(announced, first_token(announced), RUTTER_AP_HOME=str(home))
 
 
@@ -69,9 +86,8 @@ async def payable_bills(environ: dict[str, str], numbered: str = "") -> list[tup
 
 
 async def compare(environ: dict[str, str]) -> Outcome:
-    """Recovers what is open, then holds our records against the books."""
-    # The leases of the killed must have run out: a clock a little ahead stands for the waiting.
-    app = App(read_settings(environ), FixedClock(datetime.now(UTC) + timedelta(minutes=10)))
+    """Recovers what is open, at the time that it is, then holds our records against the books."""
+    app = App(read_settings(environ))
     try:
         for _ in range(6):
             await app.recover()
@@ -80,34 +96,72 @@ async def compare(environ: dict[str, str]) -> Outcome:
         await app.aclose()
 
 
+def leaks(environ: dict[str, str], logs: Iterable[str]) -> tuple[str, ...]:
+    """Where a secret of these settings can be read: in a file of the home, or in what the servers logged."""
+    token, secret = environ["RUTTER_ACCESS_TOKEN"], environ["RUTTER_CLIENT_SECRET"]
+    header = base64.b64encode(f"{environ['RUTTER_CLIENT_ID']}:{secret}".encode())
+    secrets = (token.encode(), secret.encode(), header)
+    files = [path for path in Path(environ["RUTTER_AP_HOME"]).rglob("*") if path.is_file()]
+    texts = [(str(path), path.read_bytes()) for path in files] + [("a log", log.encode()) for log in logs]
+    return tuple(f"a secret is in {place}" for place, text in texts if any(one in text for one in secrets))
+
+
 async def _outcome(app: App) -> Outcome:
-    problems: list[str] = []
     proposals = app.store.read_now(lambda tx: tx.proposals.in_states(list(State), limit=1_000_000))
     payments = [p for p in proposals if p.tool == "pay_bill"]
-    posted: dict[str, Decimal] = {}
-    for proposal in payments:
-        if proposal.state == "posted":
-            assert proposal.money is not None
-            assert proposal.bill_id is not None
-            posted[proposal.bill_id] = posted.get(proposal.bill_id, Decimal(0)) + proposal.money.amount
-    booked: dict[str, Decimal] = {}
+    posted = [p for p in payments if p.state == State.POSTED]
     books = (await app.companies.get("")).rutter
     touched = {p.bill_id for p in payments}
-    async for bill in books.bills.walk():
-        if bill.id not in touched:
-            continue
-        booked[bill.id] = sum((link.allocated_amount for link in bill.linked_payments), Decimal(0))
-        if booked[bill.id] != posted.get(bill.id, Decimal(0)):
-            problems.append(f"bill {bill.id}: booked {booked[bill.id]}, posted {posted.get(bill.id, Decimal(0))}")
-        if bill.amount_due is None or bill.amount_due < 0 or booked[bill.id] > (bill.total_amount or 0):
-            problems.append(f"bill {bill.id} is over-paid")
-    runs = [p for p in proposals if p.tool == "propose_payment_run"]
-    still_open = [p for p in (*payments, *runs) if p.state in ("released", "dispatching", "unknown")]
+    bills = [bill async for bill in books.bills.walk() if bill.id in touched]
+    linked = {link.id for bill in bills for link in bill.linked_payments}
+    ledger = [payment async for payment in books.bill_payments.walk() if payment.id in linked]
+    still_open = [p for p in proposals if p.state in IN_FLIGHT_STATES]
+    problems = [*_disagreements(bills, posted), *_over_limits(ledger, await app.policy.read())]
     problems += [f"proposal {p.id} is stuck as {p.state}" for p in still_open]
     chain = app.store.read_now(lambda tx: tx.audit.verify())
     if not chain.holds:
         problems.append(f"the audit chain is broken at {chain.broken_at}")
-    count = sum(1 for p in payments if p.state == "posted")
-    bookings = sum(1 for total in booked.values() if total)
-    in_runs = sum(1 for p in payments if p.state == "posted" and p.run_id is not None)
-    return Outcome(count, in_runs, bookings, len(still_open), tuple(problems))
+    return Outcome(
+        posted=len(posted),
+        in_runs=sum(1 for p in posted if p.run_id is not None),
+        booked=sum(1 for bill in bills if bill.linked_payments),
+        open=len(still_open),
+        limited=sum(1 for p in proposals if any(one.code.startswith("amount.over_") for one in p.findings)),
+        problems=tuple(problems),
+    )
+
+
+def _disagreements(bills: list[Bill], posted: list[Proposal]) -> Iterator[str]:
+    """The payments on each bill must be those of the posted proposals, one each; none had any payment before."""
+    for bill in bills:
+        booked = Counter((str(link.id), link.allocated_amount) for link in bill.linked_payments)
+        on_it = [p for p in posted if p.bill_id == bill.id]
+        ours = Counter((str((p.record or {}).get("id")), p.money.amount) for p in on_it if p.money)
+        if booked != ours:
+            yield f"bill {bill.id}: only in the ledger {sorted(booked - ours)}, only here {sorted(ours - booked)}"
+        paid = sum((amount for _, amount in booked.elements()), Decimal(0))
+        if bill.amount_due is None or bill.amount_due < 0 or paid > (bill.total_amount or 0):
+            yield f"bill {bill.id} is over-paid"
+    gone = {p.bill_id for p in posted} - {bill.id for bill in bills}
+    yield from (f"bill {bill_id} is paid here and not in the ledger" for bill_id in sorted(map(str, gone)))
+
+
+def _over_limits(ledger: list[BillPayment], policy: Policy) -> Iterator[str]:
+    """The windows in which the ledger booked more than the policy allows, by the ledger's own times."""
+    booked = sorted((_made(one), one.vendor_id or "", one.total_amount or Decimal(0)) for one in ledger)
+    for window in WINDOWS:
+        limit, hours = policy.limit("USD", window.limit).amount, timedelta(hours=window.hours)
+        for at, vendor, _ in booked:
+            within = (
+                amount
+                for made, of, amount in booked
+                if at - hours < made <= at and (of == vendor or not window.per_vendor)
+            )
+            total = sum(within, Decimal(0))
+            if total > limit:
+                yield f"{window.limit} of {limit} exceeded at {at}: {total}, {vendor if window.per_vendor else ''}"
+
+
+def _made(payment: BillPayment) -> datetime:
+    assert payment.created_at is not None
+    return payment.created_at

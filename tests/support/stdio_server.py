@@ -14,6 +14,16 @@ from pathlib import Path
 from typing import IO, Any
 
 OUR_SERVER = (sys.executable, "-m", "rutter_ap_server", "stdio")
+# The same, with leases of seconds instead of minutes, and a look at what is open every second instead of every minute.
+_HURRIED = """
+import sys
+from rutter_ap_server import stdio
+from rutter_ap_server.cli.main import main
+from rutter_ap_server.guard import lease
+lease.LEASE_SECONDS = float(sys.argv.pop())
+stdio._FIRST_RECOVERY_SECONDS = stdio._RECOVERY_SECONDS = 1
+sys.exit(main())
+"""
 
 Message = dict[str, Any]
 _HELLO = {"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
@@ -87,6 +97,11 @@ def stdio_server(
             yield StdioServer(process, log)
         finally:
             process.kill()
+
+
+def hurried_server(lease_seconds: float) -> tuple[str, ...]:
+    """The command of our server with leases so short that they are lost while somebody waits for it."""
+    return sys.executable, "-c", _HURRIED, "stdio", str(lease_seconds)
 
 
 def in_our_environment(settings: Mapping[str, str]) -> dict[str, str]:

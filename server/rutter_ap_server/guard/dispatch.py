@@ -16,7 +16,7 @@ from rutter_ap_server.guard.authorize import authorize, claim, is_permanent, may
 from rutter_ap_server.guard.batches import settle_batch
 from rutter_ap_server.guard.gathering import BatchFacts
 from rutter_ap_server.guard.judge import assess
-from rutter_ap_server.guard.lease import LEASE_SECONDS, Lease
+from rutter_ap_server.guard.lease import Lease
 from rutter_ap_server.guard.own_writes import current_facts
 from rutter_ap_server.guard.policy import Policy, PolicyFile
 from rutter_ap_server.guard.prepared import PreparedWrite
@@ -88,7 +88,6 @@ class Dispatcher:
         if not await self._no_other_task_sends(proposal_id):
             return await self._current(proposal_id)
         async with self.busy():
-            self.processes.announce()
             done = self._sending[proposal_id] = anyio.Event()
             try:
                 return await self._dispatch(proposal_id, company, interaction)
@@ -123,6 +122,7 @@ class Dispatcher:
 
     def lease_on(self, proposal_id: str) -> Lease:
         """A lease of its own for one claim: once it is lost, that claim can no longer send or settle anything."""
+        self.processes.announce()
         return Lease(proposal_id, f"{self.processes.own}/{uuid.uuid4().hex[:16]}")
 
     def ended(self, owner: str | None) -> str | None:
@@ -216,7 +216,7 @@ class Dispatcher:
 
     async def _keep_lease(self, lease: Lease) -> None:
         while True:
-            await anyio.sleep(LEASE_SECONDS / 4)
+            await anyio.sleep(lease.renewed_every_seconds)
             with suppress(ApError):
                 await self.store.write(lease.renew)
 
@@ -286,7 +286,7 @@ class Dispatcher:
                 return await self.settler.unknown(lease, reason, job_id=outcome.job_id)
             if found:
                 return await self.settle_found(write, prepared, lease, found, outcome.job_id)
-        return await self._fail(lease, outcome.error, job_id=outcome.job_id)
+        return await self._fail(lease, outcome.error, job_id=outcome.job_id, was_refused=True)
 
     async def settle_found(
         self,
@@ -326,10 +326,13 @@ class Dispatcher:
         reason = "the ledger does not show it yet"
         return await self.settler.unknown(lease, reason, upstream_id=upstream, job_id=outcome.job_id)
 
-    async def _fail(self, lease: Lease, error: ApError, *, job_id: str | None) -> Proposal:
+    async def _fail(self, lease: Lease, error: ApError, *, job_id: str | None, was_refused: bool = False) -> Proposal:
         # The platform's own message may contain anything: it is kept for a person and never reaches the assistant.
         said = quote(getattr(error, "untrusted_detail", None), 200)
-        return await self.settler.fail(lease, error.error_code, error.message.rstrip("."), said=said, job_id=job_id)
+        message = error.message.rstrip(".")
+        return await self.settler.fail(
+            lease, error.error_code, message, said=said, job_id=job_id, was_refused=was_refused
+        )
 
     async def _current(self, proposal_id: str) -> Proposal:
         current = await self.store.read(lambda tx: tx.proposals.get(proposal_id))

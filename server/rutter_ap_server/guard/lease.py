@@ -29,6 +29,11 @@ class Lease:
     owner: str
     _until: float = field(default=float("-inf"), repr=False)
 
+    @property
+    def renewed_every_seconds(self) -> float:
+        """How often it is renewed while its proposal is being sent: often enough to miss it a time or two."""
+        return LEASE_SECONDS / 4
+
     def claim(self, tx: Tx) -> bool:
         """Takes a released proposal for sending; only one process ever gets True."""
         return self._start(tx.proposals.claim(self.proposal_id, self.owner, LEASE_SECONDS))

@@ -17,10 +17,11 @@ from rutter_ap_server.guard.authorize import authorize_again, release_lease, ret
 from rutter_ap_server.guard.batches import settle_batch
 from rutter_ap_server.guard.dispatch import DOUBTFUL_MAX, OF_ONE_BILL, Dispatcher, in_order
 from rutter_ap_server.guard.lease import Lease
+from rutter_ap_server.guard.own_writes import LAG_MAX
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.shown import shown
 from rutter_ap_server.guard.writes.base import Batch, Facts, Write
-from rutter_ap_server.guard.writes.registry import proposed_by
+from rutter_ap_server.guard.writes.registry import proposed_by, write_named
 from rutter_ap_server.rutter.outcomes import Done, Rejected
 from rutter_ap_server.store.attempts import Attempt
 from rutter_ap_server.store.engine import Store, Tx
@@ -48,8 +49,31 @@ class Recovery:
         ids = {proposal.id for proposal in found}
         return [proposal for proposal in found if proposal.run_id not in ids]
 
+    async def refused_lately(self) -> list[Proposal]:
+        """What the platform refused so lately that the ledger may not show yet that some of it was booked."""
+
+        def look(tx: Tx) -> list[Proposal]:
+            found = [tx.proposals.get(one) for one in tx.attempts.refused_lately(tx.now - LAG_MAX)]
+            return [one for one in found if one is not None and not one.damaged]
+
+        return await self._store.read(look)
+
+    async def look_again(self, proposal: Proposal, company: Company) -> None:
+        """Posts what was refused and is in the ledger after all, through the connection it was sent by."""
+        attempt = await self._store.read(lambda tx: tx.attempts.last(proposal.id))
+        if attempt is None or company.id != proposal.connection_id:
+            return
+        write, prepared = write_named(proposal.tool), PreparedWrite.of(proposal)
+        found = await shown(self._store, write, prepared, company, attempt.before, proposal.id)
+        if len(found) == 1:
+            lease = self._dispatcher.lease_on(proposal.id)
+            await self._dispatcher.settler.post(write, prepared, lease, found[0], job_id=attempt.job_id)
+
     async def take_up_abandoned(self, company: Company) -> None:
-        """Resolves what processes that have ended were sending for a company, so that nobody waits for their leases."""
+        """Resolves what processes that have ended were sending for a company, so that nobody waits for their leases.
+
+        What its platform refused a moment ago is looked for once more, before anything else is judged.
+        """
 
         def look(tx: Tx) -> list[Proposal]:
             sending = tx.proposals.of_company(company.ledger_id, [State.DISPATCHING])
@@ -59,6 +83,10 @@ class Recovery:
             # What Rutter cannot say now is asked again later.
             with suppress(ApError):
                 await self.resolve(proposal, company)
+        for refused in await self.refused_lately():
+            if refused.company_id == company.ledger_id:
+                with suppress(ApError):
+                    await self.look_again(refused, company)
 
     async def resolve(self, proposal: Proposal, company: Company) -> Proposal:
         """Resolves one proposal; returns its current state, which may still be unknown.

@@ -10,6 +10,7 @@ from rutter_ap_server.guard.lease import Lease
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes.base import Write, approve, refuse
 from rutter_ap_server.guard.writes.sums_rules import what_was_kept
+from rutter_ap_server.store.attempts import REFUSED
 from rutter_ap_server.store.canonical import canonical
 from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.proposals import Proposal
@@ -74,16 +75,20 @@ class Settler:
         said: str = "",
         job_id: str | None = None,
         actor: str = "guard",
+        was_refused: bool = False,
     ) -> Proposal:
-        """Settles a write that did not happen, and releases its reservation."""
+        """Settles a write that did not happen, and releases its reservation.
+
+        `was_refused`: it was sent, and the platform refused it. Some refuse what they have booked, so it is looked for
+        once more while the ledger may lag.
+        """
         proposal_id = lease.proposal_id
 
         def settle(tx: Tx) -> Proposal:
             if tx.proposals.move(proposal_id, SENDING_STATES, State.FAILED, held_by=lease.owner):
                 _note(tx, proposal_id, [refuse(code, message)], verdict=Severity.REFUSE)
-                tx.attempts.settle(
-                    proposal_id, "failed", upstream_id=None, job_id=job_id, reason=f"{code} {said}".strip()
-                )
+                reason, outcome = f"{code} {said}".strip(), REFUSED if was_refused else "failed"
+                tx.attempts.settle(proposal_id, outcome, upstream_id=None, job_id=job_id, reason=reason)
                 tx.spend.settle(proposal_id, "void")
                 tx.audit.append("failed", actor=actor, proposal_id=proposal_id, code=code)
             return journal.get(tx, proposal_id)

@@ -96,6 +96,18 @@ def posted_before(
     return [ask("write.repeat", f"the same write was already posted as proposal {stored.repeats[0]}")]
 
 
+def refused_lately(
+    write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
+) -> list[Finding]:
+    """Some platforms refuse what they have booked, and a ledger that lags does not show it yet."""
+    if not stored.refused_lately:
+        return []
+    words = (
+        "the platform refused a payment of this bill a moment ago, and the ledger may not show yet that it was booked"
+    )
+    return [ask("payment.refused_lately", f"{words}: proposal {stored.refused_lately[-1]}")]
+
+
 def _paid_in_full(write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts) -> list[Finding]:
     """A bill is paid once, however long ago, whatever the ledger says of its earlier payments."""
     if not write.counts_against_limits or prepared.money is None or not isinstance(facts.seen, PaymentFacts):
@@ -340,6 +352,7 @@ SHARED_RULES: tuple[SharedRule, ...] = (
     clock_skewed,
     bill_in_flight,
     posted_before,
+    refused_lately,
     seen_before,
     identity_of_settled,
     declined_before,

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from rutter_ap_server.guard.declines import bills_in, declined_lately
+from rutter_ap_server.guard.own_writes import LAG_MAX
 from rutter_ap_server.guard.policy import WINDOWS, Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.released_sums import FOR_THIS_BILL, PAYING, payee_of, released_before
@@ -63,6 +64,7 @@ class StoreFacts:
     released: tuple[tuple[str, Money], ...]
     booking: Booking | None
     seen_alike: tuple[SeenAlike, ...] = ()
+    refused_lately: tuple[str, ...] = ()
     clock_trouble: str | None = None
 
 
@@ -120,8 +122,17 @@ def store_facts(
         released=_released(tx, write, prepared, payee, policy, except_id, beside),
         booking=_booking(tx, prepared, facts.seen) if write.counts_against_limits else None,
         seen_alike=_seen_alike(tx, prepared, facts.compared, payee, policy),
+        refused_lately=_refused_lately(tx, write, prepared),
         clock_trouble=facts.clock_trouble(tx.now),
     )
+
+
+def _refused_lately(tx: Tx, write: Write[Any], prepared: PreparedWrite) -> tuple[str, ...]:
+    """Payments of the same bill that the platform refused a moment ago."""
+    if not write.counts_against_limits or prepared.bill_id is None:
+        return ()
+    since = tx.now - LAG_MAX
+    return tuple(tx.attempts.refused_lately(since, company_id=prepared.company_id, bill_id=prepared.bill_id))
 
 
 def _seen_alike(

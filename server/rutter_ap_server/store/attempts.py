@@ -13,7 +13,11 @@ from sqlalchemy import insert, select, update
 from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store.canonical import canonical
 from rutter_ap_server.store.changes import Recorded
-from rutter_ap_server.store.schema import attempts
+from rutter_ap_server.store.schema import attempts, proposals
+from rutter_ap_server.store.states import State
+
+# The outcome of an attempt that was sent and refused by the platform; "failed" is one that never left.
+REFUSED = "refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,18 @@ class Attempts:
             job_id=row.job_id,
             reason=row.reason,
         )
+
+    def refused_lately(self, since: datetime, *, company_id: str = "", bill_id: str = "") -> list[str]:
+        """The ids of proposals whose attempt the platform refused since then, and which failed; of one bill or all."""
+        query = select(attempts.c.proposal_id).where(
+            proposals.c.state == State.FAILED,
+            proposals.c.updated_at >= stamp(since),
+            attempts.c.proposal_id == proposals.c.id,
+            attempts.c.outcome == REFUSED,
+        )
+        if bill_id:
+            query = query.where(proposals.c.company_id == company_id, proposals.c.bill_id == bill_id)
+        return [row.proposal_id for row in self._connection.execute(query.order_by(attempts.c.id))]
 
     def claimed(self, upstream_ids: Collection[str], *, except_id: str) -> set[str]:
         """Which of these ids in the ledger are the outcome of other proposals, or were named for one by Rutter."""

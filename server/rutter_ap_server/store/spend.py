@@ -14,7 +14,7 @@ from decimal import Context, Decimal, Inexact, InvalidOperation, localcontext
 from itertools import accumulate
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, exists, insert, select
+from sqlalchemy import ColumnElement, Select, bindparam, exists, insert, select
 
 from rutter_ap_server.clock import stamp
 from rutter_ap_server.store.changes import Recorded
@@ -23,6 +23,7 @@ from rutter_ap_server.store.states import SENDING_STATES
 from rutter_ap_tools.errors import BadInput
 from rutter_ap_tools.money import Money
 
+_MONTH_HOURS = 30 * 24
 # Enough digits for any sum of amounts; an inexact sum raises an error instead of rounding.
 _EXACT = Context(prec=80, traps=[Inexact])
 
@@ -59,6 +60,7 @@ class Spend:
     def __init__(self, connection: Recorded, now: datetime) -> None:
         self._connection = connection
         self._now = now
+        self._counted: dict[tuple[str, str, int, str | None], Counted] = {}
 
     def reserve(self, proposal_id: str, company_id: str, vendor_id: str, money: Money) -> None:
         """Counts an amount against every window from now on. A second reservation of a proposal is refused."""
@@ -93,17 +95,23 @@ class Spend:
 
         Entries from the future count too, so that a clock set back frees nothing.
         """
-        return self.counted(company_id, currency, hours, except_id).within(hours, vendor_ids)
+        return self.counted(company_id, currency, max(hours, _MONTH_HOURS), except_id).within(hours, vendor_ids)
 
     def counted(self, company_id: str, currency: str, hours: int, except_id: str | None = None) -> Counted:
         """Everything that counts in the last `hours`, read once for all the windows within them."""
-        since, own = stamp(self._now - timedelta(hours=hours)), _of(company_id, currency)
-        rows = self._connection.execute(select(spend).where(own, spend.c.at >= since).order_by(spend.c.at)).all()
+        asked = (company_id, currency, hours, except_id)
+        if asked not in self._counted:
+            self._counted[asked] = self._count(*asked)
+        return self._counted[asked]
+
+    def _count(self, company_id: str, currency: str, hours: int, except_id: str | None) -> Counted:
+        named = {"company": company_id, "currency": currency, "since": stamp(self._now - timedelta(hours=hours))}
+        rows = self._connection.execute(_SINCE, named).all()
         # What settles a reservation is never older than it, since the store's time does not go back.
         settled = {row.proposal_id for row in rows if row.kind != "reserve"}
         posted = [row for row in rows if row.kind == "post"]
         waiting = [row for row in rows if row.kind == "reserve" and row.proposal_id not in settled]
-        waiting += self._connection.execute(_sending(own).where(spend.c.at < since)).all()
+        waiting += self._connection.execute(_SENDING_BEFORE, named).all()
         # After all that is posted, even where a clock was set back.
         last = max([stamp(self._now), *(row.at for row in posted[-1:])])
         counting = [(row.at, row) for row in posted] + [(max(last, row.at), row) for row in waiting]
@@ -118,34 +126,22 @@ class Spend:
     def posted(self, company_id: str, currency: str, hours: int, vendor_ids: frozenset[str] | None = None) -> Money:
         """The part of the sum in a window that is posted in the ledger; the rest is only reserved."""
         since = stamp(self._now - timedelta(hours=hours))
-        query = select(spend.c.amount).where(_of(company_id, currency), spend.c.kind == "post", spend.c.at >= since)
-        if vendor_ids is not None:
-            query = query.where(spend.c.vendor_id.in_(sorted(vendor_ids)))
-        return Money.total((Money.of(row.amount, currency) for row in self._connection.execute(query)), currency)
+        rows = self._connection.execute(_SINCE, {"company": company_id, "currency": currency, "since": since})
+        booked = [row for row in rows if row.kind == "post" and (vendor_ids is None or row.vendor_id in vendor_ids)]
+        return Money.total((Money.of(row.amount, currency) for row in booked), currency)
 
     def released_for_bill(self, company_id: str, currency: str, bill_id: str, except_id: str | None = None) -> Money:
         """The sum for one bill, at any time, that is not known to be unbooked."""
-        query = select(spend.c.amount).where(
-            _of(company_id, currency),
-            spend.c.kind == "reserve",
-            _is("post") | ~_is("void"),
-            spend.c.proposal_id == proposals.c.id,
-            proposals.c.company_id == company_id,
-            proposals.c.bill_id == bill_id,
-            spend.c.proposal_id != (except_id or ""),
-        )
+        named = {"company": company_id, "currency": currency, "bill": bill_id, "own": except_id or ""}
+        rows = self._connection.execute(_OF_BILL, named)
         with localcontext(_EXACT):
-            total = sum((Decimal(row.amount) for row in self._connection.execute(query)), Decimal(0))
+            total = sum((Decimal(row.amount) for row in rows), Decimal(0))
         return Money.of(total, currency)
 
     def vendors(self, company_id: str, hours: int) -> list[tuple[str, str]]:
         """The vendors of what counts in the last `hours`, by id and by the name they had then."""
-        since, own = stamp(self._now - timedelta(hours=hours)), spend.c.company_id == company_id
-        lately = select(spend.c.vendor_id, proposals.c.vendor_name).where(
-            own, spend.c.at >= since, spend.c.proposal_id == proposals.c.id
-        )
-        named = lately.union(_sending(own).with_only_columns(spend.c.vendor_id, proposals.c.vendor_name))
-        return [(row.vendor_id, row.vendor_name or "") for row in self._connection.execute(named)]
+        named = {"company": company_id, "since": stamp(self._now - timedelta(hours=hours))}
+        return [(row.vendor_id, row.vendor_name or "") for row in self._connection.execute(_VENDORS, named)]
 
     def _add(self, proposal_id: str, kind: str, company_id: str, vendor_id: str, money: Money) -> None:
         values = {
@@ -158,10 +154,13 @@ class Spend:
             "at": stamp(self._now),
         }
         self._connection.execute(insert(spend), values)
+        self._counted.clear()
 
 
-def _of(company_id: str, currency: str) -> ColumnElement[bool]:
-    return (spend.c.company_id == company_id) & (spend.c.currency == currency)
+def _is(kind: str) -> ColumnElement[bool]:
+    """Whether the reservation of a query was settled so."""
+    settled = spend.alias()
+    return exists().where(settled.c.proposal_id == spend.c.proposal_id, settled.c.kind == kind)
 
 
 def _sending(own: ColumnElement[bool]) -> Select[Any]:
@@ -170,7 +169,24 @@ def _sending(own: ColumnElement[bool]) -> Select[Any]:
     return query.where(proposals.c.state.in_(SENDING_STATES), ~_is("post"), ~_is("void"))
 
 
-def _is(kind: str) -> ColumnElement[bool]:
-    """Whether the reservation of a query was settled so."""
-    settled = spend.alias()
-    return exists().where(settled.c.proposal_id == spend.c.proposal_id, settled.c.kind == kind)
+# Built once: each judgement asks all of them, and wording them anew takes longer than the answers.
+_OF_COMPANY = spend.c.company_id == bindparam("company")
+_OWN = _OF_COMPANY & (spend.c.currency == bindparam("currency"))
+_LATELY = spend.c.at >= bindparam("since")
+_SINCE = select(spend).where(_OWN, _LATELY).order_by(spend.c.at)
+_SENDING_BEFORE = _sending(_OWN).where(~_LATELY)
+_OF_BILL = select(spend.c.amount).where(
+    _OWN,
+    spend.c.kind == "reserve",
+    _is("post") | ~_is("void"),
+    spend.c.proposal_id == proposals.c.id,
+    proposals.c.company_id == bindparam("company"),
+    proposals.c.bill_id == bindparam("bill"),
+    spend.c.proposal_id != bindparam("own"),
+)
+_PAYEE = (spend.c.vendor_id, proposals.c.vendor_name)
+_VENDORS = (
+    select(*_PAYEE)
+    .where(_OF_COMPANY, _LATELY, spend.c.proposal_id == proposals.c.id)
+    .union(_sending(_OF_COMPANY).with_only_columns(*_PAYEE))
+)

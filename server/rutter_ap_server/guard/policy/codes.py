@@ -54,6 +54,7 @@ CODES: dict[str, Code] = (
         "credit.total_unchecked": Code(Severity.ASK, may_be_off=True),
         "document.unreadable": Code(Severity.ASK, may_be_off=True),
         "ledger.unusable": Code(Severity.ASK),
+        "payment.refused_lately": Code(Severity.ASK),
         "platform.undocumented": Code(Severity.ASK, may_be_off=True),
         # What a posted write says of its texts in the ledger: nothing is left to release.
         "text.differs": Code(Severity.ASK),

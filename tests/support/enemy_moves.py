@@ -52,16 +52,10 @@ TWINS: tuple[Callable[[str], str], ...] = (
     lambda name: name.replace(" ", "-"),
     lambda name: name.replace("a", "а"),
 )
-WRITE_FAULTS = (
-    "lost before",
-    "lost after",
-    "cut off after",
-    "power cut before",
-    "power cut after",
-    "error after",
-    "turned down after",
-    "unreadable after",
-)
+_WRITE_FAULTS = """
+lost before,lost after,cut off after,power cut before,power cut after,error after,turned down after,unreadable after
+"""
+WRITE_FAULTS = _WRITE_FAULTS.strip().split(",")
 READ_FAULTS = ("stale_read", "stale_list", "missing_from_list")
 SHARES = (Decimal(1), Decimal(1), Decimal("0.5"), Decimal("0.4"))
 
@@ -476,23 +470,11 @@ class Moves:
         )
 
 
-# Who acts how often.
-ACTORS = (
-    *("clerk",) * 7,
-    *("approver",) * 7,
-    *("assistant",) * 8,
-    *("assistant_at_once",) * 2,
-    *("ambush",) * 4,
-    *("lag",) * 3,
-    *("user",) * 3,
-    *("operator",) * 2,
-    *("machine_room",) * 3,
-    *("order",) * 5,
-    "settles",
-    *("wakes",) * 2,
-    *("recovery",) * 2,
-    *("later",) * 3,
-)
+_HOW_OFTEN = {
+    "clerk": 7, "approver": 7, "assistant": 8, "assistant_at_once": 2, "ambush": 4, "lag": 3, "order": 5, "settles": 1,
+    "user": 3, "operator": 2, "machine_room": 3, "wakes": 2, "recovery": 2, "later": 3,
+}  # fmt: skip
+ACTORS = tuple(actor for actor, often in _HOW_OFTEN.items() for _ in range(often))
 
 
 def _part(paper: Paper, share: Decimal) -> Decimal:

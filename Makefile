@@ -71,7 +71,9 @@ crash: $(READY)
 	PYTHONPATH=tests $(BIN)/python tests/crash/campaign.py --kills 200
 
 # Many assistants at once, five minutes on SQLite and two on PostgreSQL, with faults on; the books must agree afterwards,
-# and memory and open files must not have grown.
+# and memory and open files must not have grown. Then an enemy at every place, and every promise must hold after each step.
 soak: $(READY)
 	PYTHONPATH=tests $(BIN)/python tests/soak/soak.py --seconds 300
 	PYTHONPATH=tests $(BIN)/python tests/soak/soak.py --seconds 120 --postgres
+	PYTHONPATH=tests $(BIN)/python tests/soak/enemy.py --steps 20000
+	PYTHONPATH=tests $(BIN)/python tests/soak/enemy.py --steps 2000 --postgres

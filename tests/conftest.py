@@ -56,6 +56,7 @@ SLOW = (
     "guard/test_approvers.py",
     "guard/test_booked_sums.py",
     "guard/test_bound_releases.py",
+    "guard/test_enemy_machine.py",
     "guard/test_long_calls.py",
     "guard/test_machine.py",
     "guard/test_recovering.py",

@@ -187,12 +187,18 @@ class Bench:
     """One process and its Rutter. `another` starts a second process on the same store and the same Rutter."""
 
     def __init__(
-        self, home: Path, sandbox: Sandbox, clock: FixedClock, database_url: str = "", zone: tzinfo | None = None
+        self,
+        home: Path,
+        sandbox: Sandbox,
+        clock: FixedClock,
+        database_url: str = "",
+        zone: tzinfo | None = None,
+        wire: Wire | None = None,
     ) -> None:
         self.home = home
         self.sandbox = sandbox
         self.clock = clock
-        self.wire = Wire(sandbox)
+        self.wire = wire or Wire(sandbox)
         self.database_url = database_url
         self.zone = zone
         settings = read_settings({"RUTTER_AP_HOME": str(home), "RUTTER_AP_DATABASE_URL": database_url})

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test quick check bench record crash soak conformance bundle lock fix docs clean
+.PHONY: demo test quick check bench record crash soak mutants conformance bundle lock fix docs clean
 
 # The pinned set, each file checked by its hash; the project itself is linked, with nothing fetched beside the lock.
 $(READY): requirements.lock pyproject.toml
@@ -77,3 +77,8 @@ soak: $(READY)
 	PYTHONPATH=tests $(BIN)/python tests/soak/soak.py --seconds 120 --postgres
 	PYTHONPATH=tests $(BIN)/python tests/soak/enemy.py --steps 20000
 	PYTHONPATH=tests $(BIN)/python tests/soak/enemy.py --steps 2000 --postgres
+
+# Changes the code that money depends on, one small change at a time, to see whether a test notices: a part in about ten
+# minutes (PART=authorize), or all of them. FUNCTION= narrows it down; WORKERS= is how many at once.
+mutants: $(READY)
+	PYTHONPATH=tests $(BIN)/python tests/mutation/run.py $(PART) $(if $(FUNCTION),--function $(FUNCTION)) $(if $(WORKERS),--workers $(WORKERS))

@@ -66,6 +66,7 @@ READS_ENVIRONMENT = f"{SERVER}.settings"
 # Programs that are started by hand or by one test, not helpers of other tests.
 TEST_PROGRAMS = {
     "crash/campaign.py",
+    "mutation/run.py",
     "soak/enemy.py",
     "soak/soak.py",
     "conformance/run.py",

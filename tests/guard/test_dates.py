@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rutter_ap_server.guard import date_rules as rules
-from rutter_ap_server.guard.approvals import NotReleased
 from rutter_ap_server.guard.policy import Policy, parse_policy
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes.apply_credit import CreditFacts
@@ -33,6 +32,7 @@ from support.bench_client import client_at_bench
 from support.facts import NOW, a_bill, a_prepared_write, payment_facts, some_facts, stored, usd
 from support.people import accepts
 from support.practice_company import practice
+from support.refusals import refused_for
 from support.runs import run_of
 
 PAY, APPLY = write_named("pay_bill"), write_named("apply_credit")
@@ -262,7 +262,7 @@ async def test_what_was_approved_for_another_due_date_is_not_paid(home: Path) ->
         draft = BillUpdate(due_date=later)
         assert isinstance(await bench.company.rutter.bills.update(bill.id, draft, idempotency_key="by hand"), Done)
 
-        with pytest.raises(NotReleased):
+        with refused_for("approval.facts_moved"):
             await bench.app.approvals.approve(seen, bench.company, name="Ana", passcode=PASSCODE, channel="terminal")
 
         assert await bench.paid("NW-2291") == []

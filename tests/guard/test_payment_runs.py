@@ -21,6 +21,7 @@ from rutter_ap_tools.payments import ProposePaymentRun, RunResult
 from rutter_ap_tools.proposals import GET_PROPOSAL, GetProposal
 from support.bench import PASSCODE, PowerCut, a_bench, codes
 from support.people import accepts
+from support.refusals import refused_for
 from support.runs import ALLOW, PLAIN, ROOMY, once_each, paid_on, run_of
 
 
@@ -86,6 +87,19 @@ async def test_the_total_counts_like_one_payments_amount(home: Path) -> None:
         assert whole in [f.message for f in result.findings if f.code == "amount.approver"]
 
 
+@pytest.mark.parametrize(("above", "verdict"), [("933.19", "approve"), ("933.20", "ask")])
+async def test_a_run_of_two_is_measured_as_a_whole(home: Path, above: str, verdict: str) -> None:
+    # Of two vendors, so that neither is paid the sum.
+    async with a_bench(home, ROOMY.replace("5000.00", above)) as bench:
+        tried = await run_of(bench, "NW-2291", "BH-5520", dry_run=True)
+
+        assert tried.total.amount == "933.20"
+        found = [f.message for f in tried.findings if f.code == "amount.approver"]
+        assert len(found) == (verdict == "approve")
+        assert all(message.startswith("in total, 933.20 USD") for message in found)
+        assert tried.verdict == verdict
+
+
 async def test_more_payments_than_a_question_can_show_need_an_approver(home: Path) -> None:
     async with a_bench(home, ROOMY) as bench:
         numbers = [*PLAIN, "INV-1051", "AP-310", "GR-88", "INV-1043"]
@@ -102,7 +116,7 @@ async def test_the_same_run_is_the_same_proposal_and_pays_once(home: Path) -> No
         assert first.proposal_id == second.proposal_id
         await bench.approve(first.proposal_id)
 
-        with pytest.raises(NotReleased):
+        with refused_for("approval.not_waiting"):
             await bench.approve(first.proposal_id)
         with pytest.raises(AssistantError) as empty:
             await run_of(bench, *PLAIN)
@@ -153,7 +167,7 @@ async def test_a_waiting_single_payment_gives_way_to_its_run(home: Path) -> None
         await bench.approve(held.proposal_id)
 
         assert (await bench.proposal(single.proposal_id)).state == "superseded"
-        with pytest.raises(NotReleased):
+        with refused_for("approval.not_waiting"):
             await bench.approve(single.proposal_id)
         assert await paid_on(bench, PLAIN) == once_each()
 

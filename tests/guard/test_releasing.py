@@ -22,11 +22,12 @@ from rutter_ap_server.interaction import NO_INTERACTION, Interaction, Reply
 from rutter_ap_server.rutter.models.vendors import VendorUpdate
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_tools.bills import ListBills
-from rutter_ap_tools.errors import ApError, BadInput, Refused
+from rutter_ap_tools.errors import BadInput, Refused
 from rutter_ap_tools.payments import PayBill
 from rutter_ap_tools.proposals import GetProposal
 from support.bench import PASSCODE, a_bench, codes
 from support.people import Answering, Asked, InRounds, accepts, declines, never_answers
+from support.refusals import refused_for
 from support.runs import run_of
 
 ALLOW = '[tools]\npay_bill = "allow"\n'
@@ -118,7 +119,7 @@ async def test_above_the_tier_only_an_approver_releases_and_only_once(home: Path
         assert (await bench.bill("FT-778")).status == "paid"
         assert await bench.paid("FT-778") == [Decimal("12480.00")]
         assert bench.wire.payments_sent == [held.proposal_id]
-        with pytest.raises(NotReleased):
+        with refused_for("approval.not_waiting"):
             await bench.approve(held.proposal_id)
         answer = await bench.backend().read(GetProposal(proposal_id=held.proposal_id or ""))
         assert [(a.approver, a.channel) for a in answer.proposal.approvals] == [("Ana", "terminal")]
@@ -198,7 +199,7 @@ async def test_an_approver_who_was_removed_releases_nothing(home: Path) -> None:
         await bench.approver("Ana")
         await bench.remove_approver("Ana")
 
-        with pytest.raises(NotReleased):
+        with refused_for("approval.wrong_passcode"):
             await bench.approve(held.proposal_id)
         assert bench.wire.writes == []
 
@@ -399,7 +400,7 @@ async def test_what_was_declined_needs_an_approver_until_it_expires(home: Path) 
         assert len({a.proposal_id for a in again}) == 1
         (found,) = [one for one in again[0].findings if one.code == "proposal.declined"]
         assert f"‹{why}›" in found.message
-        with pytest.raises(NotReleased):
+        with refused_for("approval.not_waiting"):
             await bench.approve(held.proposal_id)
         in_run = await run_of(bench, "NW-2291", "BH-5520", interaction=accepts())
         assert (in_run.status, "proposal.declined" in codes(in_run)) == ("held", True)
@@ -437,7 +438,7 @@ async def test_a_released_payment_that_could_not_leave_in_time_is_void(home: Pat
         async def goes_down() -> None:
             bench.wire.is_down = True
 
-        with pytest.raises(ApError):
+        with refused_for("rutter_unavailable"):
             await bench.pay("NW-2291", "", accepts(goes_down))
         bench.wire.is_down = False
         bench.clock.instant += timedelta(hours=72)
@@ -453,7 +454,7 @@ async def test_a_release_is_sent_once_when_rutter_can_be_reached_again(home: Pat
         async def goes_down() -> None:
             bench.wire.is_down = True
 
-        with pytest.raises(ApError):
+        with refused_for("rutter_unavailable"):
             await bench.pay("NW-2291", "", accepts(goes_down))
         assert [p.state for p in await bench.proposals()] == ["released"]
         await bench.app.recover()
@@ -474,7 +475,7 @@ async def test_a_freeze_stops_every_write_and_releases_work_afterwards(home: Pat
         with pytest.raises(Refused) as refused:
             await bench.pay("NW-2291", "", accepts())
         assert refused.value.findings[0].code == "freeze.active"
-        with pytest.raises(Refused):
+        with refused_for("freeze.active"):
             await bench.pay("FT-778")
         with pytest.raises(NotReleased) as not_now:
             await bench.approve(held.proposal_id)
@@ -583,7 +584,7 @@ async def test_many_payments_at_once_never_pass_the_days_limit(home: Path) -> No
 async def test_a_platform_refusal_fails_and_frees_its_reservation(home: Path) -> None:
     async with a_bench(home, ALLOW) as bench:
         bench.wire.faults = ["turned down"]
-        with pytest.raises(Refused):
+        with refused_for("platform_rejected"):
             await bench.pay("NW-2291", "100.00")
 
         [failed] = await bench.proposals()
@@ -596,7 +597,7 @@ async def test_a_platform_refusal_fails_and_frees_its_reservation(home: Path) ->
         assert await bench.spent() == "0.00"
 
 
-async def test_a_refusal_that_rutters_job_repeats_frees_its_reservation(home: Path) -> None:
+async def test_a_refusal_rutters_job_repeats_frees_its_reservation(home: Path) -> None:
     async with a_bench(home, ALLOW) as bench:
         real = bench.wire._inner.handle_async_request
 
@@ -635,7 +636,7 @@ async def test_a_release_by_a_person_no_longer_allowed_is_void(home: Path) -> No
 async def test_a_wrong_passcode_is_audited_where_it_was_typed(home: Path) -> None:
     async with a_bench(home) as bench:
         await bench.approver("Ana")
-        with pytest.raises(NotReleased):
+        with refused_for("approval.wrong_passcode"):
             await bench.app.approvals.verify("Ana", "not her passcode", channel="desk")
         await bench.remove_approver("Ana", "desk")
 

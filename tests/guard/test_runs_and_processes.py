@@ -13,9 +13,9 @@ from rutter_ap_server.guard.authorize import release_lease
 from rutter_ap_server.guard.lease import LEASE_SECONDS, Lease
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import State
-from rutter_ap_tools.errors import ApError
 from support.bench import Bench, PowerCut, a_bench
 from support.people import HearsProgress, accepts
+from support.refusals import refused_for
 from support.runs import ALLOW, FIRST, PLAIN, ROOMY, SECOND, THIRD, paid_once_each, run_of, states_of, the_run
 
 POLICY = ALLOW + ROOMY
@@ -27,7 +27,7 @@ async def released_but_unsent(bench: Bench) -> Proposal:
     async def ends() -> None:
         bench.wire.is_down = True
 
-    with pytest.raises(ApError):
+    with refused_for("rutter_unavailable"):
         await run_of(bench, *PLAIN, interaction=accepts(ends))
     bench.wire.is_down = False
     found = await the_run(bench)
@@ -66,7 +66,7 @@ async def test_an_open_run_that_never_sent_anything_is_taken_up(home: Path, tool
             async def ends() -> None:
                 bench.wire.is_down = True
 
-            with pytest.raises(ApError):
+            with refused_for("rutter_unavailable"):
                 await bench.pay(FIRST, "100.00", accepts(ends))
             bench.wire.is_down = False
             [waiting] = await bench.proposals()

@@ -9,8 +9,8 @@ import pytest
 
 from rutter_ap_server.guard.approvals import NotReleased
 from rutter_ap_server.store.proposals import Proposal
-from rutter_ap_tools.errors import ApError
 from support.bench import PASSCODE, Bench, a_bench
+from support.refusals import refused_for
 
 ALLOW = '[tools]\npay_bill = "allow"\n'
 
@@ -53,7 +53,7 @@ async def test_a_ledger_that_cannot_be_asked_settles_nothing(home: Path) -> None
         lost = await bench.pay("NW-2291", "500.00")
 
         bench.wire.is_down = True
-        with pytest.raises(ApError):
+        with refused_for("rutter_unavailable"):
             await settle(bench, lost.proposal_id, "failed")
 
         assert [one.state for one in await bench.proposals()] == ["unknown"]

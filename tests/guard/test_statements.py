@@ -162,7 +162,9 @@ def test_every_cell_is_whole_in_every_form(store: Store, pair: tuple[Full, Full]
 @pytest.mark.parametrize("name", sorted(FULL))
 def test_nothing_is_shortened_or_counted_instead(store: Store, name: str) -> None:
     _, proposal, statement = stated(FULL[name], store)
-    for text in renderings(proposal, statement).values():
+    forms = renderings(proposal, statement)
+    assert len(forms) > 1
+    for text in forms.values():
         assert "…" not in text
         assert "..." not in text
         assert " more" not in text
@@ -205,7 +207,13 @@ VENDOR = {"name": "Northwind Utilitles", "bank_account_end": "4322"}
 ACCOUNT = {"name": "Savings", "type": "credit_card", "currency": "EUR"}
 
 
-@pytest.mark.parametrize("name", sorted(name for name, full in FULL.items() if full.seen is not None))
+# Nothing of what these see is another record's: what they show is in their fields, or has a test of its own.
+SEE_NO_PARTY = {"link_account: a new one", "save_vendor", "save_vendor: a new one", "void_payment"}
+
+
+@pytest.mark.parametrize(
+    "name", sorted(name for name, full in FULL.items() if full.seen is not None and name not in SEE_NO_PARTY)
+)
 def test_no_fact_that_is_shown_changes_unseen(store: Store, name: str) -> None:
     full = FULL[name]
     shown: dict[str, dict[str, Any]] = {"bill": BILL, "vendor": VENDOR, "account": ACCOUNT, "payable_account": ACCOUNT}
@@ -214,7 +222,9 @@ def test_no_fact_that_is_shown_changes_unseen(store: Store, name: str) -> None:
         for part, values in shown.items()
         if getattr(full.seen, part, None) is not None and not isinstance(getattr(full.seen, part), str)
     }
-    for seen in other_facts(full.seen, **parts):
+    others = list(other_facts(full.seen, **parts))
+    assert others
+    for seen in others:
         assert_told_apart(full, replace(full, seen=seen), store)
 
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from rutter_ap_server.clock import FixedClock
-from rutter_ap_server.guard.policy import Policy, parse_policy
+from rutter_ap_server.guard.policy import WINDOWS, Policy, parse_policy
+from rutter_ap_server.guard.policy.windows import Window
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
 from rutter_ap_server.guard.store_facts import (
     StoreFacts,
@@ -223,6 +224,37 @@ def test_a_limit_reopens_when_a_payment_fails_or_grows_old(store: Store, clock: 
     store.write_now(lambda tx: tx.spend.settle(paid, "post"))
     clock.instant = START + timedelta(hours=24, microseconds=1)
     assert broken(store, "60.00") is None
+
+
+@pytest.mark.parametrize("window", WINDOWS, ids=lambda window: window.limit)
+def test_each_window_counts_for_as_long_as_it_says(store: Store, clock: FixedClock, window: Window) -> None:
+    roomy = {one.limit: "9999" for one in WINDOWS} | {window.limit: "100"}
+    limits = parse_policy("[currencies.USD]\n" + "\n".join(f'{name} = "{value}"' for name, value in roomy.items()))
+
+    def broken_now(amount: str) -> list[str]:
+        money, company = usd(amount), limits.of("company-1")
+        return store.read_now(
+            lambda tx: [code for code, _ in windows_broken(tx, "company-1", money, frozenset({"v1"}), company)]
+        )
+
+    paid = reserve(store, "60.00")
+    store.write_now(lambda tx: tx.spend.settle(paid, "post"))
+    for hours in sorted({1, 23, 24, 7 * 24, 30 * 24, window.hours}):
+        clock.instant = START + timedelta(hours=hours)
+        assert broken_now("40.01") == ([window.code] if hours <= window.hours else [])
+        assert broken_now("40.00") == []
+        clock.instant += timedelta(microseconds=1)
+        assert broken_now("40.01") == ([window.code] if hours < window.hours else [])
+
+
+def test_the_windows_are_a_day_a_week_and_a_month() -> None:
+    assert {window.limit: (window.hours, window.per_vendor) for window in WINDOWS} == {
+        "day_limit": (24, False),
+        "week_limit": (168, False),
+        "month_limit": (720, False),
+        "vendor_day_limit": (24, True),
+        "vendor_month_limit": (720, True),
+    }
 
 
 def test_limits_of_one_currency_do_not_count_another(store: Store) -> None:

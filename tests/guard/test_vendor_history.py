@@ -10,12 +10,12 @@ from typing import Any
 import httpx
 import pytest
 
-from rutter_ap_server.guard.approvals import NotReleased
 from rutter_ap_server.guard.writes.parties import vendor_fact
 from rutter_ap_server.rutter.models.vendors import VendorUpdate
 from support.bench import PASSCODE, Bench, a_bench, codes
 from support.ledger_rewrites import rewrite_vendor, vendor_of
 from support.people import accepts
+from support.refusals import refused_for
 
 ALLOW = '[tools]\npay_bill = "allow"\n'
 CHANGED = "vendor.changed"
@@ -96,7 +96,7 @@ async def test_a_vendors_other_details_changed_void_a_release(home: Path, field:
         seen = await bench.app.approvals.preview(held.proposal_id or "", bench.company)
         await change_vendor(bench, "x", of="FT-778", **{field: "5551234"})
 
-        with pytest.raises(NotReleased):
+        with refused_for("approval.facts_moved"):
             await bench.app.approvals.approve(seen, bench.company, name="Ana", passcode=PASSCODE, channel="terminal")
 
 

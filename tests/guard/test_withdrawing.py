@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from rutter_ap_server.guard.approvals import NotReleased
 from rutter_ap_server.interaction import NO_INTERACTION
 from rutter_ap_tools.errors import AssistantError
 from rutter_ap_tools.proposals import WITHDRAW_PROPOSAL, WithdrawProposal
 from support.bench import a_bench, codes
+from support.refusals import refused_for
 
 
 async def test_a_withdrawn_proposal_is_never_released(home: Path) -> None:
@@ -23,7 +23,7 @@ async def test_a_withdrawn_proposal_is_never_released(home: Path) -> None:
 
         assert answer.proposal.state == "withdrawn"
         assert "withdrawn by assistant: ‹a corrected invoice comes›" in WITHDRAW_PROPOSAL.render(answer)
-        with pytest.raises(NotReleased):
+        with refused_for("approval.not_waiting"):
             await bench.approve(held.proposal_id)
         # Taking back is no refusal by a person: the same write may be proposed anew.
         again = await bench.pay("NW-2291")

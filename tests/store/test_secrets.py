@@ -149,6 +149,7 @@ def test_no_secret_and_no_key_stands_in_the_file(tmp_path: Path) -> None:
     while_open = [path.read_bytes() for path in tmp_path.iterdir()]
     store.close()
 
+    assert while_open
     for content in [*while_open, *(path.read_bytes() for path in tmp_path.iterdir())]:
         assert TOKEN.reveal().encode() not in content
         assert key.reveal().encode() not in content

@@ -49,13 +49,17 @@ async def another_email(bench: Bench, number: str) -> None:
 
 async def another_bank_account(bench: Bench, number: str) -> None:
     """The vendor's bank account changes, which nobody can do through Rutter."""
-    vendor_id = (await bench.bill(number)).vendor_id or ""
+    edit(bench, "vendor", (await bench.bill(number)).vendor_id or "", bank_account_number="00-9876")
+
+
+def edit(bench: Bench, kind: str, record_id: str, **changed: object) -> None:
+    """Somebody changes a record in the accounting platform, in a way that nobody can through Rutter."""
     connection_id = bench.sandbox.connections[0].id
     with bench.sandbox._database.writing() as tx:
         company = company_by(tx.sql, "id", connection_id)
         assert company is not None
         books = Books(tx, company)
-        books.save("vendor", books.get("vendor", vendor_id) | {"bank_account_number": "00-9876"})
+        books.save(kind, books.get(kind, record_id) | changed)
 
 
 async def an_instruction(bench: Bench, number: str) -> None:

@@ -1,0 +1,210 @@
+"""Settling: one outcome, by whoever holds the lease, with everything that follows from it in the same transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rutter_ap_server.clock import FixedClock
+from rutter_ap_server.guard.lease import Lease
+from rutter_ap_server.guard.prepared import PreparedWrite
+from rutter_ap_server.guard.settle import Settler
+from rutter_ap_server.guard.shown import unclaimed
+from rutter_ap_server.guard.writes.pay_bill import PayBillWrite
+from rutter_ap_server.store.attempts import Attempt
+from rutter_ap_server.store.engine import Store
+from rutter_ap_server.store.proposals import Proposal
+from rutter_ap_server.store.states import State
+from rutter_ap_tools.findings import Severity
+from rutter_ap_tools.wire import Record
+from support.facts import ids_of, usd
+from support.store_rows import START, put
+
+PAID = Record(kind="bill_payment", id="r1", bill_id="b1")
+OTHER = Record(kind="bill_payment", id="r2", bill_id="b1")
+WRITE = PayBillWrite()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """An open store, at an instant that does not move."""
+    opened = Store(f"sqlite:///{tmp_path / 'ap.db'}", FixedClock(START))
+    yield opened
+    opened.close()
+
+
+@dataclass
+class Sent:
+    """A payment that is being sent, and what the store says of it."""
+
+    store: Store
+    lease: Lease
+
+    @property
+    def proposal(self) -> Proposal:
+        """It, as it is now."""
+        found = self.store.read_now(lambda tx: tx.proposals.get(self.lease.proposal_id))
+        assert found is not None
+        return found
+
+    @property
+    def attempt(self) -> Attempt:
+        """Its attempt."""
+        found = self.store.read_now(lambda tx: tx.attempts.last(self.lease.proposal_id))
+        assert found is not None
+        return found
+
+    @property
+    def spent(self) -> str:
+        """What counts."""
+        return self.store.read_now(lambda tx: tx.spend.spent("company-1", "USD", 24)).text
+
+    def entries(self) -> list[str]:
+        """The kinds of its entries in the audit chain."""
+        of = self.lease.proposal_id
+        return self.store.read_now(lambda tx: [one.kind for one in tx.audit.entries(of) if one.kind != "row"])
+
+    async def post(self, *others: Record, lease: Lease | None = None) -> Proposal:
+        """It is in the ledger."""
+        prepared = PreparedWrite.of(self.proposal)
+        return await Settler(self.store).post(
+            WRITE, prepared, lease or self.lease, PAID, job_id="j1", others=others, actor="Ana"
+        )
+
+
+def sent(store: Store, **changed: Any) -> Sent:
+    fields = ids_of("b1", "v1") | {"memo": "", "date": "2026-03-02"}
+    proposal = put(store, state="released", fields=fields, money=usd("100.00"), **changed)
+    lease = Lease(proposal.id, "own/1")
+    assert store.write_now(lease.claim)
+    store.write_now(lambda tx: tx.spend.reserve(proposal.id, "company-1", "v1", usd("100.00")))
+    store.write_now(lambda tx: tx.attempts.add(proposal.id, proposal.id, {"payments": []}))
+    return Sent(store, lease)
+
+
+def stranger(of: Sent) -> Lease:
+    return Lease(of.lease.proposal_id, "own/2")
+
+
+@pytest.mark.parametrize("state", [State.DISPATCHING, State.UNKNOWN])
+async def test_posted_is_recorded_with_all_that_follows(store: Store, state: State) -> None:
+    one = sent(store)
+    store.write_now(lambda tx: tx.proposals.move(one.lease.proposal_id, [State.DISPATCHING], state))
+    posted = await one.post()
+
+    assert (posted, posted.state, posted.record) == (one.proposal, "posted", PAID.model_dump(exclude_none=True))
+    attempt = one.attempt
+    assert (attempt.outcome, attempt.upstream_id, attempt.job_id, attempt.reason) == ("posted", "r1", "j1", None)
+    assert (one.spent, one.entries().count("posted")) == ("100.00", 1)
+    assert store.read_now(lambda tx: tx.spend.posted("company-1", "USD", 24)).text == "100.00"
+    assert [found.code for found in posted.findings] == ["policy.ask"]
+
+
+async def test_another_record_beside_it_is_said(store: Store) -> None:
+    posted = await sent(store).post(OTHER)
+
+    assert [found.code for found in posted.findings] == ["ledger.two_records", "policy.ask"]
+    assert "r1, r2" in posted.findings[0].message
+    assert (posted.verdict, posted.approvals_needed, posted.fingerprint) == (Severity.ASK, 1, "f" * 64)
+
+
+async def test_only_the_holder_settles(store: Store) -> None:
+    one, settler = sent(store), Settler(store)
+    for settled in (
+        await one.post(lease=stranger(one)),
+        await settler.fail(stranger(one), "a.code", "it did not happen"),
+        await settler.unknown(stranger(one), "a reason"),
+    ):
+        assert (settled.state, settled.lease_owner, settled.record) == ("dispatching", "own/1", None)
+    assert (one.attempt.outcome, one.spent, one.entries()) == (None, "100.00", [])
+    assert [found.code for found in one.proposal.findings] == ["policy.ask"]
+
+
+async def test_a_failure_frees_what_was_reserved(store: Store) -> None:
+    one = sent(store)
+    failed = await Settler(store).fail(one.lease, "a.code", "it did not happen", said="‹no›", job_id="j1", actor="Ana")
+
+    assert (failed, failed.state, failed.verdict) == (one.proposal, "failed", Severity.REFUSE)
+    first = failed.findings[0]
+    assert (first.code, first.severity, first.message) == ("a.code", Severity.REFUSE, "it did not happen")
+    assert (one.attempt.outcome, one.attempt.reason, one.attempt.job_id) == ("failed", "a.code ‹no›", "j1")
+    assert (one.spent, one.entries().count("failed")) == ("0.00", 1)
+
+
+async def test_what_failed_and_is_in_the_ledger_is_posted_after_all(store: Store) -> None:
+    one = sent(store)
+    await Settler(store).fail(one.lease, "a.code", "it did not happen")
+    posted = await one.post(lease=stranger(one))
+
+    assert (posted.state, one.spent, one.attempt.outcome) == ("posted", "100.00", "posted")
+    assert posted.findings[0].code == "ledger.booked_after_all"
+    assert posted.record is not None
+
+
+@pytest.mark.parametrize("state", [State.HELD, State.RELEASED, State.DECLINED, State.POSTED])
+async def test_what_is_not_being_sent_is_not_settled(store: Store, state: State) -> None:
+    one, settler = sent(store), Settler(store)
+    store.write_now(lambda tx: tx.proposals.move(one.lease.proposal_id, [State.DISPATCHING], state))
+    for settled in (
+        await one.post(),
+        await settler.fail(one.lease, "a.code", "it did not happen"),
+        await settler.unknown(one.lease, "a reason"),
+    ):
+        assert (settled.state, settled.record) == (state, None)
+    assert (one.attempt.outcome, one.entries()) == (None, [])
+
+
+async def test_an_unknown_outcome_keeps_what_was_reserved(store: Store) -> None:
+    one, settler = sent(store), Settler(store)
+    unknown = await settler.unknown(one.lease, "a reason", upstream_id="r1", job_id="j1")
+
+    assert (unknown, unknown.state, unknown.lease_owner, unknown.lease_until) == (one.proposal, "unknown", None, None)
+    attempt = one.attempt
+    assert (attempt.outcome, attempt.reason, attempt.upstream_id, attempt.job_id) == ("unknown", "a reason", "r1", "j1")
+    assert (one.spent, one.entries()) == ("100.00", ["unknown"])
+
+
+async def test_an_unknown_outcome_is_said_again_when_it_is_another(store: Store) -> None:
+    one, settler = sent(store), Settler(store)
+    for reason, said in (("a reason", 1), ("a reason", 1), ("another", 2), ("a reason", 3)):
+        await settler.unknown(one.lease, reason)
+        assert one.entries().count("unknown") == said
+        assert store.write_now(one.lease.take_over)
+
+
+async def test_a_line_that_is_paid_later_is_added_to_its_run(store: Store) -> None:
+    run = put(store, tool="propose_payment_run", state="failed", bill_id=None, fields={"lines": [{"bill_id": "b1"}]})
+    line = sent(store, run_id=run.id)
+    await line.post()
+
+    after = store.read_now(lambda tx: tx.proposals.get(run.id))
+    assert after is not None
+    assert after.record is not None
+    assert (after.state, after.record["amount"]["amount"]) == ("posted", "100.00")
+
+
+async def test_a_record_is_claimed_by_one_proposal(store: Store) -> None:
+    one = sent(store)
+    await one.post()
+    mine, prepared = one.lease.proposal_id, PreparedWrite.of(one.proposal)
+
+    def left(of: str) -> list[str]:
+        return store.read_now(lambda tx: [r.id for r in unclaimed(tx, prepared, of, (PAID, OTHER))])
+
+    assert left(mine) == ["r1", "r2"]
+    assert left("another proposal") == ["r2"]
+
+
+async def test_what_a_write_names_is_nobodys_alone(store: Store) -> None:
+    one = sent(store)
+    named = Record(kind="bill", id="b1")
+    prepared = PreparedWrite.of(one.proposal)
+    store.write_now(
+        lambda tx: tx.attempts.settle(one.lease.proposal_id, "posted", upstream_id="b1", job_id=None, reason=None)
+    )
+
+    assert store.read_now(lambda tx: unclaimed(tx, prepared, "another proposal", (named, OTHER))) == (named, OTHER)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,50 +9,20 @@ from typing import Any
 import httpx
 import pytest
 
-from rutter_ap_server.clock import FixedClock
 from rutter_ap_server.interaction import NO_INTERACTION, Interaction
 from rutter_ap_server.rutter.models.bills import Bill
-from rutter_ap_tools.bills import CreateBill, GetBill, UpdateBill
-from rutter_ap_tools.credits import ApplyCredit, CreateCredit, RemoveCredit
+from rutter_ap_tools.bills import CreateBill
 from rutter_ap_tools.errors import ApError, Refused
 from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.payments import PayBill
-from rutter_ap_tools.vendors import SaveVendor
 from rutter_ap_tools.wire import WriteArguments
 from support.bench import PASSCODE, Bench, a_bench, codes
+from support.lagging import photographed, up_to_date
 from support.ledger_rewrites import rewrite, vendor_of
 from support.people import accepts
-from support.seeded import empty_store, seeded_sandbox
 
 ALLOW = '[tools]\npay_bill = "allow"\ncreate_credit = "allow"\napply_credit = "allow"\nupdate_bill = "allow"\n'
 BILL = "NW-2291"
-
-
-async def photographed(bench: Bench, *endings: str) -> Callable[[], None]:
-    """From the returned call on, reads whose path ends so show what they showed first, whatever is written since."""
-    kept: dict[str, httpx.Response] = {}
-
-    def look(request: httpx.Request, response: httpx.Response) -> httpx.Response:
-        if any(request.url.path.endswith(one) for one in endings):
-            kept.setdefault(request.url.path, response)
-        return response
-
-    def old(request: httpx.Request, response: httpx.Response) -> httpx.Response:
-        was = kept.get(request.url.path)
-        if was is None:
-            return response
-        return httpx.Response(was.status_code, content=was.content, headers={"content-type": "application/json"})
-
-    def start() -> None:
-        bench.wire.answers = old
-
-    bench.wire.answers = look
-    return start
-
-
-def up_to_date(bench: Bench) -> None:
-    """The ledger has caught up."""
-    bench.wire.answers = lambda _, response: response
 
 
 async def settle(bench: Bench, proposal_id: str | None, outcome: str) -> str:
@@ -207,71 +175,6 @@ async def test_a_bill_refused_and_booked_is_entered_once(home: Path) -> None:
         assert len([one async for one in bench.company.rutter.bills.walk() if one.document_number == "NW-9002"]) == 1
 
 
-async def test_a_paid_bill_whose_amount_was_rewritten_is_known(home: Path) -> None:
-    async with a_bench(home) as bench:
-        bill = await bench.bill(BILL)
-        again = same_as(bill, "ZZ-77")
-        await bench.pay(BILL, "", accepts())
-        rewrite(bench, "bill", bill.id, total_amount=10.0, sub_total=10.0)
-
-        assert await status(bench, again, accepts()) == "held"
-
-
-async def test_a_bill_that_was_read_here_is_remembered(home: Path) -> None:
-    async with a_bench(home) as bench:
-        bill = await bench.bill(BILL)
-        again = same_as(bill, BILL)
-        await bench.backend().read(GetBill(bill_id=bill.id))
-        assert await status(bench, invoice(bill.vendor_id or "", "NW-9003")) == "posted"
-        rewrite(bench, "bill", bill.id, document_number="ZZ-1", issue_date="2025-09-27T00:00:00.000Z")
-
-        assert await status(bench, again) == "held"
-
-
-async def test_a_vendor_changed_here_is_judged_as_it_was_left(home: Path) -> None:
-    async with a_bench(home, ALLOW) as bench:
-        await bench.approver("Ana")
-        bill = await bench.bill(BILL)
-        start = await photographed(bench, f"/vendors/{bill.vendor_id}")
-        await bench.pay("NW-2304", "10.00")
-        held = await bench.submit(SaveVendor(vendor_id=bill.vendor_id or "", email="new@elsewhere.example"))
-        await bench.approve(held.proposal_id)
-        assert "vendor.changed" in codes(await bench.submit(payment(bill, dry_run=True)))
-        start()
-
-        assert await status(bench, payment(bill)) in ("held", "refused")
-
-
-async def test_a_credit_entered_here_is_seen_before_a_payment(home: Path) -> None:
-    async with a_bench(home, ALLOW) as bench:
-        bill = await bench.bill(BILL)
-        lines = [{"amount": "200.00", "account": "Utilities"}]
-        made = {"vendor": bill.vendor_id, "issue_date": "2026-03-01", "currency": "USD", "document_number": "NC-77"}
-        assert (await bench.submit(CreateCredit.model_validate(made | {"lines": lines}))).status == "posted"
-        assert "credit.available" in codes(await bench.submit(payment(bill, dry_run=True)))
-        bench.wire.read_faults = {"/bill_credit_memos": "missing_from_list"}
-
-        assert await status(bench, payment(bill)) in ("held", "refused")
-
-
-async def test_a_credit_used_again_after_a_removal_is_waited_for(home: Path) -> None:
-    async with a_bench(home, ALLOW) as bench:
-        await bench.approver("Ana")
-        memos = [one async for one in bench.company.rutter.bill_credit_memos.walk()]
-        credit = next(one for one in memos if (one.remaining_amount or 0) > 60)
-        bills = [one async for one in bench.company.rutter.bills.walk()]
-        bill = next(one for one in bills if one.vendor_id == credit.vendor_id and (one.amount_due or 0) > 60)
-        start = await photographed(bench, f"/bills/{bill.id}")
-        await bench.submit(ApplyCredit(credit_id=credit.id, bill_id=bill.id, amount="50.00"))
-        removal = await bench.submit(RemoveCredit(credit_id=credit.id, bill_id=bill.id))
-        await bench.approve(removal.proposal_id)
-        again = await bench.submit(ApplyCredit(credit_id=credit.id, bill_id=bill.id, amount="40.00"))
-        assert again.status == "posted"
-        start()
-
-        assert "ledger.behind" in await found(bench, payment(bill, dry_run=True))
-
-
 async def test_a_void_bill_is_not_taken_for_the_new_one(home: Path) -> None:
     async with a_bench(home, ALLOW) as bench:
         vendor, old = await vendor_of(bench, BILL), await bench.bill("NW-2304")
@@ -309,37 +212,3 @@ async def test_a_lost_payment_of_an_unusable_bill_can_be_settled(home: Path, cha
 
         if (await bench.proposal(lost.proposal_id)).state == "unknown":
             assert await settle(bench, lost.proposal_id, "posted") == "posted"
-
-
-class Machine(FixedClock):
-    """The machine's own clock, which somebody may set."""
-
-    is_machines = True
-
-
-async def test_a_clock_that_was_set_right_lets_writes_pass_again(home: Path) -> None:
-    empty_store(home)
-    sandbox, clock = seeded_sandbox(today=datetime.now(UTC).date()), Machine(datetime.now(UTC))
-    bench = Bench(home, sandbox, clock)
-    try:
-        bill = await bench.bill(BILL)
-        assert await status(bench, UpdateBill(bill_id=bill.id, memo="one")) == "posted"
-        clock.instant += timedelta(days=400)
-        assert await found(bench, UpdateBill(bill_id=bill.id, memo="two")) == ["clock.skewed"]
-        clock.instant = datetime.now(UTC)
-
-        assert await status(bench, UpdateBill(bill_id=bill.id, memo="three")) == "posted"
-    finally:
-        await bench.app.aclose()
-        sandbox.close()
-
-
-async def test_a_note_on_one_bill_does_not_hold_all_that_follow(home: Path) -> None:
-    """A rent is the same every month."""
-    async with a_bench(home) as bench:
-        vendor = await vendor_of(bench, BILL)
-        first = await bench.submit(invoice(vendor, "RENT-1", issue_date="2026-01-02"))
-        assert first.record is not None
-        assert await status(bench, UpdateBill(bill_id=first.record.id, memo="for the file")) == "posted"
-
-        assert await status(bench, invoice(vendor, "RENT-2", issue_date="2026-03-01")) == "posted"

@@ -123,7 +123,7 @@ def store_facts(
         booking=_booking(tx, prepared, facts.seen) if write.counts_against_limits else None,
         seen_alike=_seen_alike(tx, prepared, facts.compared, payee, policy),
         refused_lately=_refused_lately(tx, write, prepared),
-        clock_trouble=facts.clock_trouble(tx.now),
+        clock_trouble=facts.clock_trouble(tx.clock),
     )
 
 
@@ -306,7 +306,7 @@ def _repeats(
     tx: Tx, write: Write[Any], prepared: PreparedWrite, payee: frozenset[str], policy: Policy
 ) -> tuple[str, ...]:
     """Posted proposals that this one appears to repeat."""
-    since = tx.now - timedelta(days=policy.proposals.repeat_days)
+    since = tx.clock - timedelta(days=policy.proposals.repeat_days)
     if write.repeats is Repeats.NOT_LOOKED_FOR or not policy.proposals.repeat_days:
         return ()
     if write.repeats is Repeats.SAME_BILL and prepared.bill_id is not None:
@@ -337,9 +337,10 @@ def windows_broken(
     """
     windows = [window for window in WINDOWS if vendor_ids is not None or not window.per_vendor]
     limits = [(window, policy.limit(money.currency, window.limit)) for window in windows]
-    counted = tx.spend.counted(company_id, money.currency, max(window.hours for window in windows), except_id)
+    longest = tx.hours_back(max(window.hours for window in windows))
+    counted = tx.spend.counted(company_id, money.currency, longest, except_id)
     for window, limit in limits:
-        spent = counted.within(window.hours, vendor_ids if window.per_vendor else None)
+        spent = counted.within(tx.hours_back(window.hours), vendor_ids if window.per_vendor else None)
         if spent + money > limit:
             left = limit - spent if limit > spent else Money.zero(money.currency)
             yield window.code, f"{money} would exceed the limit of {limit} for {window.words}; {left} is left"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.declines import bills_in, declined_lately
 from rutter_ap_server.guard.own_writes import LAG_MAX
 from rutter_ap_server.guard.policy import WINDOWS, Policy
@@ -356,21 +357,33 @@ def _broken(
     yield from windows_broken(tx, prepared.company_id, money, payee, policy, except_id)
 
 
-async def remember_texts(store: Store, company_id: str, texts: Iterable[tuple[str, str]]) -> None:
-    """Remembers what outside text mentioned when an assistant reads it, so that a write that repeats it is noticed.
+async def remember_read(
+    store: Store, company: Company, texts: Iterable[tuple[str, str]], documents: Sequence[Document] = ()
+) -> None:
+    """Remembers documents, and what outside text mentioned, when an assistant reads it.
 
-    `texts` are pairs of a place and its text. Nothing is written if all of it was noted lately.
+    A write that repeats it is noticed then. `texts` are pairs of a place and its text. Nothing is written if all of it
+    is known or was noted lately, nor at a wrong time, which would stay in the audit chain.
     """
-    worth = worth_remembering(texts)
+    worth, company_id = worth_remembering(texts), company.ledger_id
     keys = {key for _, found in worth for key in found}
-    if not keys or not await store.read(lambda tx: tx.observations.not_mentioned_lately(company_id, keys)):
+    if not keys and not documents:
         return
+
+    def is_new(tx: Tx) -> bool:
+        if company.clock_trouble(tx.clock):
+            return False
+        return bool(
+            tx.observations.not_mentioned_lately(company_id, keys) or tx.documents.not_seen(company_id, documents)
+        )
 
     def remember(tx: Tx) -> None:
         for where, found in worth:
             tx.observations.record_mentions(company_id, where, found)
+        tx.documents.remember(company_id, *documents)
 
-    await store.write(remember)
+    if await store.read(is_new):
+        await store.write(remember)
 
 
 def linked_accounts(store: Store, company_id: str) -> LinkedAccount:

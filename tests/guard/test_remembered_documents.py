@@ -365,15 +365,29 @@ async def test_an_entry_of_a_twin_with_an_unknown_outcome_is_known(home: Path) -
         assert (held.status, f"proposal {first.proposal_id}" in said(held, "bill.duplicate")) == ("held", True)
 
 
-async def test_a_paid_bill_whose_amount_was_rewritten_is_known(home: Path) -> None:
+@pytest.mark.parametrize("amounts", [{"total_amount": 10.0, "sub_total": 10.0}, {"total_amount": None}])
+async def test_a_paid_bill_whose_amount_was_rewritten_is_known(home: Path, amounts: dict[str, float | None]) -> None:
     async with a_bench(home) as bench:
         bill, again = await bench.bill(BILL), await the_invoice(bench, document_number="ZZ-77")
         await bench.pay(BILL, "", accepts())
-        rewrite(bench, "bill", bill.id, total_amount=10.0, sub_total=10.0)
+        rewrite(bench, "bill", bill.id, **amounts)
 
         held = await bench.submit(again, accepts())
 
         assert (held.status, f"({bill.id})" in said(held, "bill.similar")) == ("held", True)
+
+
+async def test_an_entry_with_tax_is_shown_as_it_was_released(home: Path) -> None:
+    """The ledger's own rules then find it, and once."""
+    async with a_bench(home) as bench:
+        rates = [one async for one in bench.company.rutter.tax_rates.walk()]
+        bench.wire.adds_tax = next(one.id for one in rates if one.total_tax_rate)
+        entry = await the_invoice(bench, document_number="NW-9001", issue_date="2026-03-01", amount="55.00")
+        assert (await bench.submit(entry, accepts())).record is not None
+
+        held = await bench.submit(entry.model_copy(update={"document_number": "NW-9002"}), accepts())
+
+        assert codes(held).count("bill.similar") == 1
 
 
 async def compared(bench: Bench, _: str) -> None:

@@ -66,4 +66,4 @@ class Compared:
         now = next((one for one in self.others if one.id == seen.id), None)
         if now is None or (now.number_key, now.issued) != (seen.number_key, seen.issued):
             return False
-        return bool(now.trouble) or self.is_same_amount(now) or not self.is_same_amount(seen)
+        return self.is_same_amount(now) or not self.is_same_amount(seen)

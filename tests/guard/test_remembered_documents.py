@@ -11,7 +11,7 @@ import pytest
 
 from rutter_ap_server.rutter.models.credits import BillCreditMemoUpdate
 from rutter_ap_tools.attachments import AttachFile
-from rutter_ap_tools.bills import CreateBill, DeleteBill, UpdateBill
+from rutter_ap_tools.bills import CreateBill, DeleteBill, GetBill, UpdateBill
 from rutter_ap_tools.credits import CreateCredit
 from rutter_ap_tools.errors import Refused
 from rutter_ap_tools.findings import Finding
@@ -363,3 +363,77 @@ async def test_an_entry_of_a_twin_with_an_unknown_outcome_is_known(home: Path) -
         held = await bench.submit(entry.model_copy(update={"vendor": other}), accepts())
 
         assert (held.status, f"proposal {first.proposal_id}" in said(held, "bill.duplicate")) == ("held", True)
+
+
+@pytest.mark.parametrize("amounts", [{"total_amount": 10.0, "sub_total": 10.0}, {"total_amount": None}])
+async def test_a_paid_bill_whose_amount_was_rewritten_is_known(home: Path, amounts: dict[str, float | None]) -> None:
+    async with a_bench(home) as bench:
+        bill, again = await bench.bill(BILL), await the_invoice(bench, document_number="ZZ-77")
+        await bench.pay(BILL, "", accepts())
+        rewrite(bench, "bill", bill.id, **amounts)
+
+        held = await bench.submit(again, accepts())
+
+        assert (held.status, f"({bill.id})" in said(held, "bill.similar")) == ("held", True)
+
+
+async def test_an_entry_with_tax_is_shown_as_it_was_released(home: Path) -> None:
+    """The ledger's own rules then find it, and once."""
+    async with a_bench(home) as bench:
+        rates = [one async for one in bench.company.rutter.tax_rates.walk()]
+        bench.wire.adds_tax = next(one.id for one in rates if one.total_tax_rate)
+        entry = await the_invoice(bench, document_number="NW-9001", issue_date="2026-03-01", amount="55.00")
+        assert (await bench.submit(entry, accepts())).record is not None
+
+        held = await bench.submit(entry.model_copy(update={"document_number": "NW-9002"}), accepts())
+
+        assert codes(held).count("bill.similar") == 1
+
+
+async def compared(bench: Bench, _: str) -> None:
+    """Another bill of its vendor is entered."""
+    entry = await the_invoice(bench, document_number="NW-9003", issue_date="2026-03-01", amount="55.00")
+    assert (await bench.submit(entry)).status == "posted"
+
+
+async def read(bench: Bench, bill_id: str) -> None:
+    await bench.backend().read(GetBill(bill_id=bill_id))
+
+
+@pytest.mark.parametrize("seen", [compared, read])
+async def test_a_bill_that_was_only_seen_here_is_remembered(
+    home: Path, seen: Callable[[Bench, str], Awaitable[None]]
+) -> None:
+    async with a_bench(home) as bench:
+        bill, again = await bench.bill(BILL), await the_invoice(bench)
+        await seen(bench, bill.id)
+        rewrite(bench, "bill", bill.id, document_number="ZZ-1", issue_date="2025-09-27T00:00:00.000Z")
+
+        held = await bench.submit(again, accepts())
+
+        assert (held.status, f"({bill.id})" in said(held, "bill.duplicate")) == ("held", True)
+
+
+async def test_a_bill_read_again_is_not_written_again(home: Path) -> None:
+    async with a_bench(home) as bench:
+        bill = await bench.bill(BILL)
+        await read(bench, bill.id)
+        entries = await bench.app.store.read(lambda tx: tx.audit.verify().entries)
+        await read(bench, bill.id)
+
+        assert await bench.app.store.read(lambda tx: tx.audit.verify().entries) == entries
+
+
+async def test_a_note_on_one_bill_does_not_hold_all_that_follow(home: Path) -> None:
+    """A rent is the same every month."""
+    async with a_bench(home) as bench:
+        rent = {"amount": "55.00"}
+        entry = await the_invoice(bench, document_number="RENT-1", issue_date="2026-01-02", **rent)
+        first = await bench.submit(entry)
+        assert first.record is not None
+        assert (await bench.submit(UpdateBill(bill_id=first.record.id, memo="for the file"))).status == "posted"
+
+        later = await bench.submit(await the_invoice(bench, document_number="RENT-2", issue_date="2026-03-01", **rent))
+        near = await bench.submit(await the_invoice(bench, document_number="RENT-3", issue_date="2026-01-03", **rent))
+
+        assert (later.status, near.status) == ("posted", "held")

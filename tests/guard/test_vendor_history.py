@@ -12,7 +12,9 @@ import pytest
 
 from rutter_ap_server.guard.writes.parties import vendor_fact
 from rutter_ap_server.rutter.models.vendors import VendorUpdate
+from rutter_ap_tools.vendors import SaveVendor
 from support.bench import PASSCODE, Bench, a_bench, codes
+from support.lagging import photographed
 from support.ledger_rewrites import rewrite_vendor, vendor_of
 from support.people import accepts
 from support.refusals import refused_for
@@ -234,3 +236,22 @@ async def test_a_person_in_the_chat_may_answer_for_it(home: Path) -> None:
         paid = await bench.pay("NW-2291", "10.00", accepts())
 
         assert (paid.status, codes(paid)) == ("posted", ["vendor.unverified"])
+
+
+CHANGES = [{"email": SWINDLE}, {"name": "Northwind Utilities (new)"}, {"phone": "+1 555 0199"}, {"city": "Elsewhere"}]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda one: next(iter(one)))
+async def test_a_change_made_here_counts_before_the_ledger_shows_it(home: Path, change: dict[str, str]) -> None:
+    async with a_bench(home, ALLOW) as bench:
+        await bench.approver("Ana")
+        vendor_id = await vendor_of(bench, "NW-2291")
+        start = await photographed(bench, f"/vendors/{vendor_id}")
+        assert (await bench.pay("NW-2304", "10.00")).status == "posted"
+        held = await bench.submit(SaveVendor.model_validate({"vendor_id": vendor_id, **change}))
+        assert (await bench.approve(held.proposal_id)).state == "posted"
+        assert CHANGED in codes(await bench.pay("NW-2291", dry_run=True))
+        start()
+
+        lagging = await bench.pay("NW-2291", "10.00")
+        assert (lagging.status, CHANGED in codes(lagging)) == ("held", True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,38 +17,12 @@ from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.payments import PayBill
 from rutter_ap_tools.wire import WriteArguments
 from support.bench import PASSCODE, Bench, a_bench, codes
+from support.lagging import photographed, up_to_date
 from support.ledger_rewrites import rewrite, vendor_of
 from support.people import accepts
 
 ALLOW = '[tools]\npay_bill = "allow"\ncreate_credit = "allow"\napply_credit = "allow"\nupdate_bill = "allow"\n'
 BILL = "NW-2291"
-
-
-async def photographed(bench: Bench, *endings: str) -> Callable[[], None]:
-    """From the returned call on, reads whose path ends so show what they showed first, whatever is written since."""
-    kept: dict[str, httpx.Response] = {}
-
-    def look(request: httpx.Request, response: httpx.Response) -> httpx.Response:
-        if any(request.url.path.endswith(one) for one in endings):
-            kept.setdefault(request.url.path, response)
-        return response
-
-    def old(request: httpx.Request, response: httpx.Response) -> httpx.Response:
-        was = kept.get(request.url.path)
-        if was is None:
-            return response
-        return httpx.Response(was.status_code, content=was.content, headers={"content-type": "application/json"})
-
-    def start() -> None:
-        bench.wire.answers = old
-
-    bench.wire.answers = look
-    return start
-
-
-def up_to_date(bench: Bench) -> None:
-    """The ledger has caught up."""
-    bench.wire.answers = lambda _, response: response
 
 
 async def settle(bench: Bench, proposal_id: str | None, outcome: str) -> str:

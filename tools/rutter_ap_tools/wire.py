@@ -6,6 +6,7 @@ from datetime import date
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.money import AMOUNT_PATTERN, Money
@@ -136,6 +137,8 @@ class Record(Result):
     role: str | None = None
     file_name: str | None = None
     sha256: str | None = None
+    # For our own memory alone: a bill is recognised by its date, also where the write left that as it was.
+    issued: SkipJsonSchema[date | None] = Field(default=None, exclude=True)
 
 
 WriteStatus = Literal["posted", "held", "declined", "withdrawn", "unknown", "dry_run"]

@@ -45,8 +45,10 @@ class Company:
     clock: Clock
 
     def clock_trouble(self, now: datetime) -> str | None:
-        """Why nothing may be written at the store's time `now`: it, or our own clock, is not Rutter's beyond doubt.
+        """Why nothing may be written while the store's clock shows `now`: it, or our own, is not Rutter's beyond doubt.
 
+        Not the store's time: where a clock that was wrong once left that ahead, it stays ahead until the clock has
+        caught up, perhaps for years, and the operator could set no clock to end it.
         Empty where Rutter has told no time. A clock that was set by hand, as for a test, is held against nothing.
         """
         if not self.clock.is_machines:

@@ -29,7 +29,7 @@ def declined_lately(tx: Tx, prepared: PreparedWrite, facts: Facts[Any], policy: 
     of a bill of it that was entered since, for another bill may stand for the declined one; and a vendor with a name
     that people would take for the declined one, or with its e-mail.
     """
-    since = tx.now - timedelta(hours=policy.proposals.declined_hours)
+    since = tx.clock - timedelta(hours=policy.proposals.declined_hours)
     wanted, bill = _obligations(prepared), _Entered.of(facts)
     found = tx.proposals.changed_since(prepared.company_id, [State.DECLINED], since)
     return tuple(

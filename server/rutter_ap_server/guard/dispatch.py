@@ -226,7 +226,7 @@ class Dispatcher:
             policy = await self.policy.look()
 
             def look(tx: Tx) -> bool:
-                return not company.clock_trouble(tx.now) and may_still_leave(tx, policy, lease, authorized_under)
+                return not company.clock_trouble(tx.clock) and may_still_leave(tx, policy, lease, authorized_under)
 
             return await self.store.read(look)
         except ApError:

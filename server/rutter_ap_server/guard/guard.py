@@ -165,7 +165,12 @@ class Guard:
         preparer: str,
         reason: str,
     ) -> Proposal:
-        """Stores the proposal, or continues the open one for the same write."""
+        """Stores the proposal, or continues the open one for the same write.
+
+        Nothing is stored at a wrong time: the store's time never goes back, so it would stay ahead for as long.
+        """
+        if any(one.code == "clock.skewed" for one in judgement.findings):
+            raise _refused(judgement)
 
         def hold(tx: Tx) -> Proposal:
             require_in_use(tx, prepared.company_id, company.id)
@@ -194,8 +199,7 @@ class Guard:
 
         proposal = await self.store.write(hold)
         if judgement.verdict is Severity.REFUSE and proposal.state in (State.HELD, State.REFUSED):
-            severe = [f.message for f in judgement.findings if f.severity is Severity.REFUSE]
-            raise Refused("; ".join(severe), findings=judgement.findings)
+            raise _refused(judgement)
         return proposal
 
     async def _release(self, proposal: Proposal, policy: Policy, interaction: Interaction) -> Proposal:
@@ -256,6 +260,11 @@ class Guard:
             return True, journal.get(tx, proposal.id)
 
         return await self.store.write(consume)
+
+
+def _refused(judgement: Judgement) -> Refused:
+    severe = [one.message for one in judgement.findings if one.severity is Severity.REFUSE]
+    return Refused("; ".join(severe), findings=judgement.findings)
 
 
 def _booked_before_its_answer(tx: Tx, prepared: PreparedWrite) -> Proposal | None:

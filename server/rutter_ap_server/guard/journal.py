@@ -64,8 +64,7 @@ def _remember(tx: Tx, company_id: str, judgement: Judgement) -> None:
                 company_id, kept.vendor_id, kept.details, parts, kept.came_back, kept.changed_at
             )
             tx.documents.know_vendor(company_id, kept.vendor_id, kept.keys)
-        for document in kept.documents:
-            tx.documents.remember(company_id, document)
+        tx.documents.remember(company_id, *kept.documents)
         for where, keys in kept.mentioned_before:
             tx.observations.record_mentions(company_id, where, sorted(keys))
 

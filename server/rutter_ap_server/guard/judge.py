@@ -145,8 +145,9 @@ def base_findings(write: Preparable, policy: Policy) -> list[Finding]:
 
 def _remembered(facts: Facts[Any], stored: StoreFacts, policy: Policy) -> Observations:
     mentioned_before, vendor = worth_remembering(facts.texts), facts.vendor
+    documents = (*facts.remembers, *(facts.compared.to_remember if facts.compared is not None else ()))
     if vendor is None:
-        return Observations(mentioned_before=mentioned_before, documents=facts.remembers)
+        return Observations(mentioned_before=mentioned_before, documents=documents)
     again = may_have_come_back(vendor, stored.sightings, facts.now, timedelta(days=policy.rules.cooling_days))
     return Observations(
         vendor.id,
@@ -156,7 +157,7 @@ def _remembered(facts: Facts[Any], stored: StoreFacts, policy: Policy) -> Observ
         again,
         vendor.keys,
         vendor.updated_at,
-        facts.remembers,
+        documents,
     )
 
 

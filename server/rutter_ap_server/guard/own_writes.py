@@ -6,7 +6,7 @@ then the write waits, because a judgement on old books could pay or enter someth
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.gathering import BatchFacts, gather_facts
 from rutter_ap_server.guard.prepared import PreparedWrite
-from rutter_ap_server.guard.writes.base import Batch, Facts, Write
+from rutter_ap_server.guard.writes.base import Batch, Facts, TakenBack, Write
 from rutter_ap_server.guard.writes.parties import Contents
 from rutter_ap_server.guard.writes.registry import proposed_by
 from rutter_ap_server.store.engine import Store, Tx
@@ -26,6 +26,7 @@ from rutter_ap_tools.errors import ApError
 LAG_MAX = timedelta(minutes=15)
 _WAITS_SECONDS = (0.3, 1.0, 2.0)
 Sleep = Callable[[float], Awaitable[None]]
+_Undoing = Sequence[tuple[Proposal, TakenBack]]
 
 
 async def current_facts(
@@ -51,18 +52,21 @@ def _lacking(tx: Tx, company_id: str, facts: Facts[Any]) -> list[Proposal]:
     if not facts.contents:
         return []
     posted = tx.proposals.changed_since(company_id, [State.POSTED], tx.now - LAG_MAX)
-    undone = {one_id for one in posted for one_id in _undone_by(one)}
-    return [one for one in posted if not _ids(one) & undone and _is_missing(tx, one, facts)]
+    undoing = [(one, taken) for one in posted if (taken := _taken_back_by(one))]
+    return [one for one in posted if _is_missing(tx, one, facts, undoing)]
 
 
-def _is_missing(tx: Tx, posted: Proposal, facts: Facts[Any]) -> bool:
+def _is_missing(tx: Tx, posted: Proposal, facts: Facts[Any], undoing: _Undoing) -> bool:
     write = proposed_by(posted.tool)
     if not isinstance(write, Write) or posted.record is None:
         return False
     left = write.leaves(PreparedWrite.of(posted), posted.record["id"])
     for thing, record_id in left.items():
         shown = facts.contents.get(thing)
-        if shown is not None and (record_id not in shown.ids or _shows_old_balance(tx, posted, shown)):
+        if shown is None or (record_id in shown.ids and not _shows_old_balance(tx, posted, shown)):
+            continue
+        gone = {(thing, record_id), (None, record_id)}
+        if not any(taken & gone and _sent_after(tx, one, posted) for one, taken in undoing):
             return True
     return False
 
@@ -75,13 +79,15 @@ def _shows_old_balance(tx: Tx, posted: Proposal, shown: Contents) -> bool:
     return shown.due.amount > Decimal(attempt.before["due"]) - posted.money.amount
 
 
-def _undone_by(posted: Proposal) -> frozenset[str]:
+def _taken_back_by(posted: Proposal) -> TakenBack:
     write = proposed_by(posted.tool)
     return write.takes_back(PreparedWrite.of(posted)) if isinstance(write, Write) else frozenset()
 
 
-def _ids(posted: Proposal) -> set[str]:
-    return {one for one in ((posted.record or {}).get("id"), posted.bill_id) if one}
+def _sent_after(tx: Tx, one: Proposal, other: Proposal) -> bool:
+    """Whether it was sent later, by the order of the attempts: what is undone may be done once more."""
+    later, earlier = tx.attempts.last(one.id), tx.attempts.last(other.id)
+    return later is not None and earlier is not None and later.id > earlier.id
 
 
 async def _was_undone(posted: Proposal, company: Company) -> bool:

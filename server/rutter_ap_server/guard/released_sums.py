@@ -32,7 +32,7 @@ def released_before(
         sums.append((FOR_THIS_BILL, of_bill))
     hours = policy.rules.tier_vendor_hours
     if vendor_ids and hours:
-        of_payee = tx.spend.spent(company_id, currency, hours, vendor_ids, except_id)
+        of_payee = tx.spend.spent(company_id, currency, tx.hours_back(hours), vendor_ids, except_id)
         sums.append((f"to this vendor in {hours} hours", of_payee))
     return sums
 

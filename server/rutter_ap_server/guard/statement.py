@@ -160,7 +160,7 @@ def limit_uses(
         limit = company.limit(money.currency, window.limit)
         if window.per_vendor is not bool(vendor_ids):
             continue
-        spent = tx.spend.spent(ids[0], money.currency, window.hours, vendor_ids or None)
+        spent = tx.spend.spent(ids[0], money.currency, tx.hours_back(window.hours), vendor_ids or None)
         fits = spent + money <= limit
         left = str(limit - spent - money) if fits else f"{spent + money - limit} too much"
         yield LimitUse(window.words, str(spent), str(money), left, str(limit))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.declines import bills_in, declined_lately
 from rutter_ap_server.guard.own_writes import LAG_MAX
 from rutter_ap_server.guard.policy import WINDOWS, Policy
@@ -123,7 +124,7 @@ def store_facts(
         booking=_booking(tx, prepared, facts.seen) if write.counts_against_limits else None,
         seen_alike=_seen_alike(tx, prepared, facts.compared, payee, policy),
         doubted=_doubted(tx, write, prepared),
-        clock_trouble=facts.clock_trouble(tx.now),
+        clock_trouble=facts.clock_trouble(tx.clock),
     )
 
 
@@ -313,7 +314,7 @@ def _repeats(
     tx: Tx, write: Write[Any], prepared: PreparedWrite, payee: frozenset[str], policy: Policy
 ) -> tuple[str, ...]:
     """Posted proposals that this one appears to repeat."""
-    since = tx.now - timedelta(days=policy.proposals.repeat_days)
+    since = tx.clock - timedelta(days=policy.proposals.repeat_days)
     if write.repeats is Repeats.NOT_LOOKED_FOR or not policy.proposals.repeat_days:
         return ()
     if write.repeats is Repeats.SAME_BILL and prepared.bill_id is not None:
@@ -344,9 +345,10 @@ def windows_broken(
     """
     windows = [window for window in WINDOWS if vendor_ids is not None or not window.per_vendor]
     limits = [(window, policy.limit(money.currency, window.limit)) for window in windows]
-    counted = tx.spend.counted(company_id, money.currency, max(window.hours for window in windows), except_id)
+    longest = tx.hours_back(max(window.hours for window in windows))
+    counted = tx.spend.counted(company_id, money.currency, longest, except_id)
     for window, limit in limits:
-        spent = counted.within(window.hours, vendor_ids if window.per_vendor else None)
+        spent = counted.within(tx.hours_back(window.hours), vendor_ids if window.per_vendor else None)
         if spent + money > limit:
             left = limit - spent if limit > spent else Money.zero(money.currency)
             yield window.code, f"{money} would exceed the limit of {limit} for {window.words}; {left} is left"
@@ -362,21 +364,33 @@ def _broken(
     yield from windows_broken(tx, prepared.company_id, money, payee, policy, except_id)
 
 
-async def remember_texts(store: Store, company_id: str, texts: Iterable[tuple[str, str]]) -> None:
-    """Remembers what outside text mentioned when an assistant reads it, so that a write that repeats it is noticed.
+async def remember_read(
+    store: Store, company: Company, texts: Iterable[tuple[str, str]], documents: Sequence[Document] = ()
+) -> None:
+    """Remembers documents, and what outside text mentioned, when an assistant reads it.
 
-    `texts` are pairs of a place and its text. Nothing is written if all of it was noted lately.
+    A write that repeats it is noticed then. `texts` are pairs of a place and its text. Nothing is written if all of it
+    is known or was noted lately, nor at a wrong time, which would stay in the audit chain.
     """
-    worth = worth_remembering(texts)
+    worth, company_id = worth_remembering(texts), company.ledger_id
     keys = {key for _, found in worth for key in found}
-    if not keys or not await store.read(lambda tx: tx.observations.not_mentioned_lately(company_id, keys)):
+    if not keys and not documents:
         return
+
+    def is_new(tx: Tx) -> bool:
+        if company.clock_trouble(tx.clock):
+            return False
+        return bool(
+            tx.observations.not_mentioned_lately(company_id, keys) or tx.documents.not_seen(company_id, documents)
+        )
 
     def remember(tx: Tx) -> None:
         for where, found in worth:
             tx.observations.record_mentions(company_id, where, found)
+        tx.documents.remember(company_id, *documents)
 
-    await store.write(remember)
+    if await store.read(is_new):
+        await store.write(remember)
 
 
 def linked_accounts(store: Store, company_id: str) -> LinkedAccount:

@@ -33,7 +33,11 @@ _PAYMENTS_MAX = 20
 
 async def bill_detail(company: Company, bill_id: str) -> BillDetail:
     """The bill with that id, names included. Raises `NotFoundUpstream`, and `LedgerDataError` for unusable amounts."""
-    bill = await company.rutter.bills.get(bill_id)
+    return await detail_of(company, await company.rutter.bills.get(bill_id))
+
+
+async def detail_of(company: Company, bill: Bill) -> BillDetail:
+    """That bill, names included. Raises `LedgerDataError` for unusable amounts."""
     names = NameResolver(company.directory)
     row = bill_row(bill, await names.named("vendor", bill.vendor_id or ""), company.clock.today())
     lines = [await _line(line, bill.currency_code, names) for line in bill.line_items]

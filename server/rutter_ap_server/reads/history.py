@@ -68,10 +68,14 @@ async def payments_to(company: Company, vendor_id: str) -> History[BillPayment]:
     return await _latest(company.rutter.bill_payments, equal("vendor_id", vendor_id))
 
 
+async def credits_of(company: Company, vendor_id: str | None = None) -> History[BillCreditMemo]:
+    """Credit memos of one vendor or all; of too many, those entered last."""
+    return await _latest(company.rutter.bill_credit_memos, equal("vendor_id", vendor_id) if vendor_id else None)
+
+
 async def open_credits(company: Company, vendor_id: str | None = None) -> History[BillCreditMemo]:
-    """Credit memos with an amount remaining, of one vendor or all; of too many, those entered last."""
-    chosen = equal("vendor_id", vendor_id) if vendor_id else None
-    found = await _latest(company.rutter.bill_credit_memos, chosen)
+    """Those with an amount remaining."""
+    found = await credits_of(company, vendor_id)
     return History([credit for credit in found.records if may_be_open(credit)], found.whole, found.sure)
 
 

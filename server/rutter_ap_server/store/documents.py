@@ -6,7 +6,7 @@ Rows are only added: every identity that a bill ever had counts.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
@@ -81,6 +81,20 @@ class SeenDocument:
     at: datetime
 
 
+def _values(seen: Document) -> dict[str, str | None]:
+    return {
+        "kind": seen.kind,
+        "document_id": seen.id,
+        "vendor_id": seen.vendor_id,
+        "number": seen.number,
+        "number_key": seen.number_key,
+        "issued": seen.issued.isoformat() if seen.issued else None,
+        "total": seen.total.text if seen.total else None,
+        "net": seen.net.text if seen.net else None,
+        "currency": seen.total.currency if seen.total else None,
+    }
+
+
 class SeenDocuments:
     """Reads and writes inside the caller's transaction."""
 
@@ -88,21 +102,20 @@ class SeenDocuments:
         self._connection = connection
         self._now = now
 
-    def remember(self, company_id: str, seen: Document) -> None:
-        """Keeps how a document looks now, unless it was seen like that before."""
-        values = {
-            "kind": seen.kind,
-            "document_id": seen.id,
-            "vendor_id": seen.vendor_id,
-            "number": seen.number,
-            "number_key": seen.number_key,
-            "issued": seen.issued.isoformat() if seen.issued else None,
-            "total": seen.total.text if seen.total else None,
-            "net": seen.net.text if seen.net else None,
-            "currency": seen.total.currency if seen.total else None,
-        }
-        row = {"company_id": company_id, "fingerprint": digest(values), **values, "at": stamp(self._now)}
-        add_once(self._connection, seen_documents, row)
+    def remember(self, company_id: str, *seen: Document) -> None:
+        """Keeps how documents look now, but for those that were seen like that before."""
+        new = self.not_seen(company_id, seen)
+        for fingerprint, values in new.items():
+            row = {"company_id": company_id, "fingerprint": fingerprint, **values, "at": stamp(self._now)}
+            add_once(self._connection, seen_documents, row)
+
+    def not_seen(self, company_id: str, seen: Iterable[Document]) -> dict[str, dict[str, str | None]]:
+        """The rows, by fingerprint, of the documents that were not seen before as they look now."""
+        rows = {digest(values): values for values in map(_values, seen)}
+        c = seen_documents.c
+        query = select(c.fingerprint).where(c.company_id == company_id, c.fingerprint.in_(sorted(rows)))
+        known = {row.fingerprint for row in self._connection.execute(query)} if rows else set()
+        return {fingerprint: values for fingerprint, values in rows.items() if fingerprint not in known}
 
     def like(self, company_id: str, wanted: Document, vendor_ids: Collection[str], days: int) -> list[SeenDocument]:
         """Other documents of these vendors, seen with the same number, or issued within so many days; oldest first.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import threading
 from collections.abc import Callable
@@ -45,8 +46,10 @@ _TRY_AGAIN = ("40001", "40P01")  # PostgreSQL's serialization_failure and deadlo
 class Tx:
     """One transaction: what the guard reads and writes together, or not at all."""
 
-    def __init__(self, connection: Connection, now: datetime, head: Head) -> None:
+    def __init__(self, connection: Connection, now: datetime, head: Head, clock: datetime) -> None:
         self.now = now
+        # What the clock shows, which may be behind the store's time.
+        self.clock = clock
         recorded = Recorded(connection)
         self.proposals = Proposals(recorded, self.now)
         self.attempts = Attempts(recorded, self.now)
@@ -63,6 +66,14 @@ class Tx:
         self.ledgers = Ledgers(recorded, self.now)
         self.checks = Checks(recorded)
         self.audit = AuditLog(recorded, self.now, head)
+
+    def hours_back(self, hours: int) -> int:
+        """As many hours of the store's time as reach back that many by the clock.
+
+        Where a clock that was wrong once left the store ahead, all that was spent before still counts, and what was
+        spent since counts longer.
+        """
+        return hours + math.ceil((self.now - self.clock) / timedelta(hours=1))
 
 
 class Store:
@@ -116,7 +127,8 @@ class Store:
             try:
                 with begin_as(self._engine.connect(), mode) as connection, connection.begin():
                     head = head_of(connection)
-                    tx = Tx(connection, self._now(head), head)
+                    clock = self._shown(head)
+                    tx = Tx(connection, self._now(head, clock), head, clock)
                     done = work(tx)
                     tx.audit.flush()
                     return done
@@ -125,18 +137,21 @@ class Store:
                     raise StoreError("the store could not be read or written") from None
         raise AssertionError("unreachable: the last try answers or raises")
 
-    def _now(self, head: Head) -> datetime:
-        """The clock, or the store's own time where the clock is behind the newest entry of the audit chain.
+    def _shown(self, head: Head) -> datetime:
+        """What the clock shows: the database's where it has one, because replicas share it.
 
-        The clock is the database's where it has one, because replicas share it: a fast one would empty the windows of
-        all. A clock that was set by hand is taken at its word.
+        A fast one would empty the windows of all. A clock that was set by hand is taken at its word.
+        """
+        return head.clock if head.clock is not None and self._clock.is_machines else self._clock.now()
+
+    def _now(self, head: Head, now: datetime) -> datetime:
+        """The clock, or the store's own time where the clock is behind the newest entry of the audit chain.
 
         A clock that is set back, or is slow on one replica, would revive expired questions and proposals, and make the
         latest proposal for a request look older than an earlier one. So the store's time never goes back. It does not
         stop either, which would keep leases and questions alive: it continues from the newest entry at the clock's
         pace until the clock has caught up.
         """
-        now = head.clock if head.clock is not None and self._clock.is_machines else self._clock.now()
         if head.at is None or now >= head.at:
             self._ahead = timedelta()
             return now

@@ -116,9 +116,9 @@ def window_states(tx: Tx, prepared: PreparedWrite, policy: Policy) -> tuple[Wind
     states = []
     payee = payee_of(tx, prepared)
     for window in WINDOWS:
-        vendor_ids = payee if window.per_vendor else None
-        counted = tx.spend.spent(prepared.company_id, currency, window.hours, vendor_ids)
-        posted = tx.spend.posted(prepared.company_id, currency, window.hours, vendor_ids)
+        vendor_ids, hours = payee if window.per_vendor else None, tx.hours_back(window.hours)
+        counted = tx.spend.spent(prepared.company_id, currency, hours, vendor_ids)
+        posted = tx.spend.posted(prepared.company_id, currency, hours, vendor_ids)
         states.append(WindowState(window, company.limit(currency, window.limit), posted, counted - posted))
     return tuple(states)
 

@@ -74,10 +74,10 @@ def limits_left(
     windows = [window for window in WINDOWS if vendor_ids is not None or not window.per_vendor]
     found = []
     for code in [currency] if currency else sorted(company.currencies.keys() - {DEFAULT}):
-        counted = tx.spend.counted(ids[0], code, max(window.hours for window in windows))
+        counted = tx.spend.counted(ids[0], code, tx.hours_back(max(window.hours for window in windows)))
         for window in windows:
             limit = company.limit(code, window.limit)
-            spent = counted.within(window.hours, vendor_ids if window.per_vendor else None)
+            spent = counted.within(tx.hours_back(window.hours), vendor_ids if window.per_vendor else None)
             left = limit - spent if limit > spent else Money.zero(code)
             found.append(
                 LimitLeft(name=window.limit, hours=window.hours, limit=MoneyShape.of(limit), left=MoneyShape.of(left))

@@ -1,4 +1,4 @@
-"""The `get_bill` and `read_attachment` tools. Text from outsiders is remembered, because a later write may repeat it.
+"""The `get_bill` and `read_attachment` tools. What they show is remembered: a later write may repeat it.
 
 If the store cannot be used, writes stop, but the ledger can still be read.
 """
@@ -9,9 +9,10 @@ from contextlib import suppress
 from datetime import datetime
 
 from rutter_ap_server.companies.company import Company
-from rutter_ap_server.guard.store_facts import remember_texts
+from rutter_ap_server.guard.store_facts import remember_read
+from rutter_ap_server.guard.writes.create_bill import earlier_bill
 from rutter_ap_server.reads import attachments
-from rutter_ap_server.reads.bill_detail import bill_detail
+from rutter_ap_server.reads.bill_detail import detail_of
 from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import OPEN_STATES, State
@@ -23,14 +24,16 @@ from rutter_ap_tools.text import quote
 
 async def get_bill(store: Store, company: Company, query: GetBill) -> BillDetail:
     """The bill in full, with the unfinished writes that were proposed on it."""
-    found = await bill_detail(company, query.bill_id)
+    bill = await company.rutter.bills.get(query.bill_id)
+    found, seen = await detail_of(company, bill), earlier_bill(bill)
     name = f"bill {found.bill.document_number or found.bill.id}"
     texts = [
         (f"the memo of {name}", found.memo),
         *((f"a line of {name}", line.description) for line in found.lines),
     ]
     try:
-        await remember_texts(store, company.ledger_id, [(where, text) for where, text in texts if text])
+        known = () if seen.trouble else (seen,)
+        await remember_read(store, company, [(where, text) for where, text in texts if text], known)
         return await _with_proposals(store, company, found)
     except ApError:
         return found
@@ -58,5 +61,5 @@ async def read_attachment(store: Store, company: Company, query: ReadAttachment)
     """The text of a bill's document, compared with the bill."""
     found = await attachments.read_attachment(company, query)
     with suppress(ApError):
-        await remember_texts(store, company.ledger_id, [(f"the file {quote(found.file_name, 60)}", found.text or "")])
+        await remember_read(store, company, [(f"the file {quote(found.file_name, 60)}", found.text or "")])
     return found

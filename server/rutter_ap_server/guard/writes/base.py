@@ -73,6 +73,10 @@ class Touched:
     id: str
 
 
+TakenBack = frozenset[tuple[Touched | None, str]]
+"""Records by id, each with the thing it is gone from; None for everything."""
+
+
 def contents_of(kind: TouchedKind, ids: Iterable[str], history: History[Any]) -> dict[Touched, Contents]:
     """What the documents of these vendors show of themselves: nothing unless all of them were read."""
     shown = Contents(frozenset(one.id for one in history.records))
@@ -301,8 +305,8 @@ class Write(Preparable, Generic[F]):
         """Once it is posted: what must be seen in each thing it touched, by id. Nothing unless it adds a record."""
         return {}
 
-    def takes_back(self, prepared: PreparedWrite) -> frozenset[str]:
-        """The ids of what others left and is not seen any more once it is posted."""
+    def takes_back(self, prepared: PreparedWrite) -> TakenBack:
+        """What earlier ones left, and in what, that is not seen there any more once this one is posted."""
         return frozenset()
 
 

@@ -9,6 +9,9 @@ from rutter_ap_server.guard.writes.sums import ExpectedSums, is_same_amount
 from rutter_ap_server.store.documents import Document
 from rutter_ap_tools.money import Money
 
+# One judgement remembers no more: the next one about another time remembers those of that time.
+REMEMBERED_MAX = 200
+
 
 @dataclass(frozen=True, slots=True)
 class Compared:
@@ -44,7 +47,23 @@ class Compared:
         ours = self.document.issued
         return ours is None or other.issued is None or abs(ours - other.issued) <= near
 
+    @property
+    def to_remember(self) -> tuple[Document, ...]:
+        """The others as they are known later, whatever becomes of them; of very many, those nearest to its date."""
+        usable = (one for one in self.others if not one.trouble)
+        return tuple(sorted(usable, key=self._days_apart)[:REMEMBERED_MAX])
+
+    def _days_apart(self, other: Document) -> int:
+        ours = self.document.issued
+        return 0 if ours is None or other.issued is None else abs((ours - other.issued).days)
+
     def is_shown(self, seen: Document) -> bool:
-        """Whether the ledger still shows that document as it was seen, so that its own rules judged it."""
+        """Whether the ledger still shows what makes that document, as it was seen, the same as this one.
+
+        Its own rules then judged it. The amounts are not compared as such: what was released and what was booked of one
+        document may differ by tax.
+        """
         now = next((one for one in self.others if one.id == seen.id), None)
-        return now is not None and (now.number_key, now.issued) == (seen.number_key, seen.issued)
+        if now is None or (now.number_key, now.issued) != (seen.number_key, seen.issued):
+            return False
+        return self.is_same_amount(now) or not self.is_same_amount(seen)

@@ -446,6 +446,7 @@ def bill_record(bill: Bill, prepared: PreparedWrite) -> Record:
         amount=MoneyShape.of(total),
         bill_due=MoneyShape.of(due),
         bill_status=bill.status,
+        issued=bill.issue_date.date() if bill.issue_date else None,
         expected=MoneyShape.of(prepared.money) if prepared.money is not None else None,
         difference=difference_from_released(prepared, total, bill.tax_amount),
     )

@@ -17,6 +17,7 @@ from rutter_ap_server.guard.writes.base import (
     Need,
     Repeats,
     Rule,
+    TakenBack,
     Touched,
     Write,
     refuse,
@@ -185,9 +186,9 @@ class DeleteBillWrite(Write[DeleteFacts]):
             return Unknown(outcome.job_id, "doubtful_retry")
         return outcome
 
-    def takes_back(self, prepared: PreparedWrite) -> frozenset[str]:
-        """The bill, with all that was on it."""
-        return frozenset({prepared.fields["bill_id"]})
+    def takes_back(self, prepared: PreparedWrite) -> TakenBack:
+        """The bill, wherever it was."""
+        return frozenset({(None, prepared.fields["bill_id"])})
 
     async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> tuple[Record, ...]:
         """The bill existed before, and now no bill has its id."""

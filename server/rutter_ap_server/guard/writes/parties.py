@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -23,6 +24,7 @@ PAYABLE = ("open", "partially_paid")
 FUNDING_TYPES = ("bank", "credit_card")
 # Longer than any name or number an accounting platform takes: a person must see how it ends.
 NAME_CHARACTERS_MAX = 1000
+_ADDRESS_PARTS = ("type", "address1", "address2", "address3", "city", "region", "postal_code", "country")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +143,7 @@ def bill_fact(bill: Bill) -> BillFact:
 def vendor_fact(vendor: Vendor) -> VendorFact:
     """Facts of a vendor. Raises `LedgerDataError` when a part of it cannot be read."""
     require_usable(vendor)
-    addresses = [
-        [a.type, a.address1, a.address2, a.address3, a.city, a.region, a.postal_code, a.country]
-        for a in vendor.addresses
-    ]
+    addresses = [[getattr(one, part) for part in _ADDRESS_PARTS] for one in vendor.addresses]
     parts = (
         ("name", digest(vendor.vendor_name)),
         ("e-mail", digest(vendor.email)),
@@ -169,6 +168,18 @@ def vendor_fact(vendor: Vendor) -> VendorFact:
         bank_account_end=clean(vendor.bank_account_number, 60)[-4:],
         keys=keys_of(vendor),
     )
+
+
+def changed_parts(changes: Mapping[str, Any], addresses: Sequence[Mapping[str, str]] | None) -> dict[str, str]:
+    """The parts of a vendor, as in its fact, that such a change gives new values."""
+    new = {
+        part: digest(changes[name])
+        for name, part in (("name", "name"), ("email", "e-mail"), ("phone", "phone number"))
+        if name in changes
+    }
+    if addresses is not None:
+        new["addresses"] = digest([[one.get(part) for part in _ADDRESS_PARTS] for one in addresses])
+    return new
 
 
 def account_fact(account: Account) -> AccountFact:

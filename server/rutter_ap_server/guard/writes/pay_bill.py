@@ -22,6 +22,7 @@ from rutter_ap_server.guard.writes.base import (
     Touched,
     Used,
     Write,
+    contents_of,
 )
 from rutter_ap_server.guard.writes.bill_lines import booked_names, booked_to, booked_words, bound_lines
 from rutter_ap_server.guard.writes.compared import Compared
@@ -270,7 +271,10 @@ class PayBillWrite(Write[PaymentFacts]):
                 # Bills of one amount were looked at when they were entered; without a number nothing else tells.
                 by_amount=not shown.number_key,
             ),
-            contents={Touched("bill", bill.id): bill_contents(raw)},
+            contents={
+                Touched("bill", bill.id): bill_contents(raw),
+                **contents_of("credits_of_vendor", (vendor.id,) if vendor else (), past.credits),
+            },
         )
 
     def describe(self, prepared: PreparedWrite, facts: Facts[PaymentFacts]) -> Description:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
@@ -11,8 +11,9 @@ from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.writes.parties import BillFact
 from rutter_ap_server.guard.writes.pay_bill_rules import FileOnBill, OtherBill
 from rutter_ap_server.reads.amounts import LedgerDataError, SetAside, ledger_money, require_clear
-from rutter_ap_server.reads.history import bills_to_compare, open_credits, payments_to
+from rutter_ap_server.reads.history import History, bills_to_compare, credits_of, may_be_open, payments_to
 from rutter_ap_server.rutter.models.bills import Bill
+from rutter_ap_server.rutter.models.credits import BillCreditMemo
 from rutter_ap_server.rutter.models.payments import BillPayment
 from rutter_ap_tools.errors import ApError
 from rutter_ap_tools.money import Money, exponent_of
@@ -23,19 +24,23 @@ _DEAD = ("void", "rejected")
 
 @dataclass(frozen=True, slots=True)
 class VendorPast:
-    """What a vendor was paid, and its open credits; `unusable` are credits whose remaining amount is not known."""
+    """What a vendor was paid, and its open credits; `unusable` are credits whose remaining amount is not known.
+
+    `credits` are all of them, also those used up.
+    """
 
     open_credits: Money
     paid_before: bool = False
     earlier_payments: tuple[Money, ...] = ()
     unusable: tuple[str, ...] = ()
+    credits: History[BillCreditMemo] = field(default_factory=lambda: History([]))
 
 
 async def vendor_past(company: Company, vendor_id: str, currency: str) -> VendorPast:
     """The vendor's open credits in that currency, and every payment to it that is not void."""
     owed, aside = Money.zero(currency), SetAside("Credit")
-    history = await open_credits(company, vendor_id)
-    for credit in history.records:
+    history = await credits_of(company, vendor_id)
+    for credit in filter(may_be_open, history.records):
         try:
             require_clear(credit, credit.status)
             if credit.currency_code == currency:
@@ -45,7 +50,7 @@ async def vendor_past(company: Company, vendor_id: str, currency: str) -> Vendor
                 aside.add(credit, error)
     payments = [p for p in (await payments_to(company, vendor_id)).records if p.status != "void" and not p.trouble]
     amounts = tuple(paid for p in payments if (paid := paid_amount(p)) is not None)
-    return VendorPast(owed, bool(payments), amounts, (*aside.notes, *filter(None, [history.doubt])))
+    return VendorPast(owed, bool(payments), amounts, (*aside.notes, *filter(None, [history.doubt])), history)
 
 
 def paid_amount(payment: BillPayment) -> Money | None:

@@ -19,6 +19,7 @@ from rutter_ap_server.guard.writes.base import (
     Need,
     Repeats,
     Rule,
+    TakenBack,
     Touched,
     Write,
     refuse,
@@ -180,9 +181,10 @@ class RemoveCreditWrite(Write[RemovalFacts]):
         """Removes the credit from the bill, in full."""
         return await company.rutter.bill_credit_applications.unapply(draft, idempotency_key=key, again=again)
 
-    def takes_back(self, prepared: PreparedWrite) -> frozenset[str]:
-        """The credit that was applied."""
-        return frozenset({prepared.fields["credit_id"]})
+    def takes_back(self, prepared: PreparedWrite) -> TakenBack:
+        """The credit on the bill, and the bill on the credit."""
+        bill_id, credit_id = prepared.fields["bill_id"], prepared.fields["credit_id"]
+        return frozenset({(Touched("bill", bill_id), credit_id), (Touched("credit", credit_id), bill_id)})
 
     async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> tuple[Record, ...]:
         """The credit is gone from the bill, and the balance due grew by exactly its amount."""

@@ -19,7 +19,7 @@ from rutter_ap_server.guard.writes.base import (
     Touched,
     Write,
 )
-from rutter_ap_server.guard.writes.parties import NAME_CHARACTERS_MAX, Contents, vendor_fact
+from rutter_ap_server.guard.writes.parties import NAME_CHARACTERS_MAX, Contents, changed_parts, vendor_fact
 from rutter_ap_server.guard.writes.payees import email_keys, keys_of, name_key
 from rutter_ap_server.guard.writes.readback import Difference, Kind, Sent, differences, with_differences
 from rutter_ap_server.guard.writes.save_vendor_rules import RULES, VendorEntryFacts
@@ -36,6 +36,7 @@ from rutter_ap_server.rutter.models.base import Address, AddressDraft, given
 from rutter_ap_server.rutter.models.vendors import Vendor, VendorCreate, VendorUpdate
 from rutter_ap_server.rutter.outcomes import WriteOutcome
 from rutter_ap_server.store.canonical import digest
+from rutter_ap_server.store.engine import Tx
 from rutter_ap_tools.errors import BadInput
 from rutter_ap_tools.findings import Severity
 from rutter_ap_tools.money import require_active
@@ -61,10 +62,7 @@ _SET_ADDRESS = Need("vendors", "set_address", "change the address of a vendor", 
 
 
 class SaveVendorWrite(Write[VendorEntryFacts]):
-    """`save_vendor`.
-
-    The vendor's new details are not remembered when it is posted, so that the next payment still notices the change.
-    """
+    """`save_vendor`."""
 
     tool = "save_vendor"
     # Fake vendors are how payments for nothing begin, so a person confirms every new one.
@@ -281,6 +279,18 @@ class SaveVendorWrite(Write[VendorEntryFacts]):
     def leaves(self, prepared: PreparedWrite, record_id: str) -> Mapping[Touched, str]:
         """A new vendor, among all of them."""
         return {} if prepared.fields["vendor_id"] else {Touched("vendors", ""): record_id}
+
+    def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
+        """Remembers what a vendor became, so that payments notice the change also while the ledger lags behind it.
+
+        What it was before is known from the judgement. Where the ledger keeps a value in another form than was sent,
+        what it then shows is one more change.
+        """
+        seen = tx.observations.sightings(prepared.company_id, record.id)
+        if not prepared.fields["vendor_id"] or not seen:
+            return
+        parts = dict(seen[-1].parts) | changed_parts(prepared.fields["changes"], prepared.fields.get("addresses"))
+        tx.observations.record_sighting(prepared.company_id, record.id, digest(parts), parts)
 
     async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
         """The outcome of Rutter's job."""

@@ -302,7 +302,7 @@ class UpdateBillWrite(Write[ChangeFacts]):
                 id=record.id,
                 vendor_id=prepared.vendor_id or "",
                 number=number,
-                issued=day_of(prepared, "issue_date"),
+                issued=day_of(prepared, "issue_date") or record.issued,
                 total=record.amount.money,
             )
             tx.documents.remember(prepared.company_id, changed)

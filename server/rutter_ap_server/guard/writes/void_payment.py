@@ -20,6 +20,7 @@ from rutter_ap_server.guard.writes.base import (
     Need,
     Repeats,
     Rule,
+    TakenBack,
     Touched,
     Write,
     approve,
@@ -231,9 +232,10 @@ class VoidPaymentWrite(Write[VoidFacts]):
         """Sets the payment's status to void (Rutter docs: Bill Payments)."""
         return await company.rutter.bill_payments.void(draft, idempotency_key=key, again=again)
 
-    def takes_back(self, prepared: PreparedWrite) -> frozenset[str]:
-        """The payment."""
-        return frozenset({prepared.fields["payment_id"]})
+    def takes_back(self, prepared: PreparedWrite) -> TakenBack:
+        """The payment, on each of its bills."""
+        fields = prepared.fields
+        return frozenset((Touched("bill", bill_id), fields["payment_id"]) for bill_id in fields["bill_ids"])
 
     async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> tuple[Record, ...]:
         """The payment is void or gone, and the balance due on each of its bills grew by exactly its share."""

@@ -1,0 +1,63 @@
+"""What `audit verify` and the real server make of a store that somebody edited by hand; each named for its promise."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import anyio
+import pytest
+
+from support.serving import bill_numbered, done, link_funding, serving
+from support.terminal import Terminal
+
+BILL = "NW-2291"
+
+
+def held(home: Path) -> str:
+    """A payment that waits for a person."""
+
+    async def propose() -> str:
+        async with serving(home) as (client, _):
+            await link_funding(client)
+            bill = await bill_numbered(client, BILL)
+            return str((await done(client, "pay_bill", bill_id=bill["id"], amount="88.31"))["proposal_id"])
+
+    return anyio.run(propose)
+
+
+def edit(home: Path, statement: str) -> None:
+    """Somebody with the file changes it."""
+    with closing(sqlite3.connect(home / "rutter-ap.db")) as database, database:
+        assert database.execute(statement).rowcount != 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE proposals SET state = 'paid' WHERE tool = 'pay_bill'",
+        "UPDATE proposals SET summary = CAST(X'ff' AS TEXT) WHERE tool = 'pay_bill'",
+        "UPDATE audit SET body = CAST(body AS BLOB) WHERE kind = 'proposed'",
+    ],
+)
+def test_whatever_was_written_audit_verify_says_what_differs(home: Path, rutter_ap: Terminal, change: str) -> None:
+    held(home)
+    edit(home, change)
+
+    verified = rutter_ap("audit", "verify", "--json")
+
+    assert verified.status == 1
+    assert not (verified.json["holds"] and verified.json["tables_hold"])
+
+
+@pytest.mark.parametrize("change", ["state = 'paid'", "summary = CAST(X'ff' AS TEXT)"])
+def test_a_row_that_cannot_be_read_is_listed_as_damaged(home: Path, change: str) -> None:
+    proposal_id = held(home)
+    edit(home, f"UPDATE proposals SET {change} WHERE id = '{proposal_id}'")
+
+    async def look() -> str:
+        async with serving(home) as (client, _):
+            return str((await done(client, "list_proposals", state="any"))["proposals"])
+
+    assert "DAMAGED" in anyio.run(look)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,14 +12,18 @@ import pytest
 from rutter_ap_server.clock import FixedClock
 from rutter_ap_server.rutter.models.bills import BillUpdate
 from rutter_ap_server.rutter.models.vendors import VendorUpdate
+from rutter_ap_server.store.changes import kept_value
 from rutter_ap_server.store.engine import Store
+from rutter_ap_server.store.errors import StoreError
 from rutter_ap_tools.bills import GetBill
 from rutter_ap_tools.errors import ApError
 from support.bench import START, Bench, a_bench
 from support.people import accepts
+from support.seeded import empty_store
 from support.store_rows import behind_its_back
 
 STRICT = '[tools]\npay_bill = "approve"\n'
+ADDED = "2026-03-02T09:30:00.000000Z"
 FIRST_RELEASE = Path(__file__).parent.parent / "store" / "first_release.sql"
 
 
@@ -179,3 +184,28 @@ def test_a_passcode_swapped_in_an_upgraded_store_is_found(tmp_path: Path) -> Non
     assert [(one.table, one.field) for one in found.differences if one.table == "approvers"] == [
         ("approvers", "passcode_hash")
     ]
+
+
+@pytest.mark.parametrize("rewritten", [False, True], ids=["an entry added", "an entry changed"])
+def test_an_approver_whose_chain_entry_has_no_fitting_hash_is_none(tmp_path: Path, rewritten: bool) -> None:
+    """Nobody need rewrite the chain: one entry with any hash makes an approver, at once."""
+    url = f"sqlite:///{empty_store(tmp_path / 'home')}"
+    store = Store(url, FixedClock(START))
+    store.write_now(lambda tx: tx.approvers.add("Dana", "a hash"))
+    row = {"id": "x", "name": "Mallory", "added_at": ADDED, "failures": 0}
+    change = ["added", "approvers", "x", row | {"passcode_hash": kept_value("approvers", "passcode_hash", "her hash")}]
+    added = (
+        f"UPDATE audit SET rows = replace(rows, ']]', '],{json.dumps(change)}]') WHERE rows LIKE '%\"Dana\"%'"
+        if rewritten
+        else "INSERT INTO audit (seq, at, kind, actor, body, previous, hash, rows) "
+        f"SELECT max(seq) + 1, max(at), 'stored', 'store', '{{}}', 'p', 'h', '[{json.dumps(change)}]' FROM audit"
+    )
+    behind_its_back(url, f"INSERT INTO approvers VALUES ('x', 'Mallory', 'her hash', '{ADDED}', NULL, 0, NULL)", added)
+
+    try:
+        names = store.read_now(lambda tx: {one.id for one in tx.approvers.active()} & {"x"})
+    except StoreError:
+        names = set()
+    finally:
+        store.close()
+    assert names == set()

@@ -12,8 +12,10 @@ import pytest
 from rutter_ap_server.clock import FixedClock
 from rutter_ap_server.rutter.models.bills import BillUpdate
 from rutter_ap_server.rutter.models.vendors import VendorUpdate
+from rutter_ap_server.store.audit import Entry
+from rutter_ap_server.store.canonical import canonical
 from rutter_ap_server.store.changes import kept_value
-from rutter_ap_server.store.engine import Store
+from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.errors import StoreError
 from rutter_ap_tools.bills import GetBill
 from rutter_ap_tools.errors import ApError
@@ -209,3 +211,28 @@ def test_an_approver_whose_chain_entry_has_no_fitting_hash_is_none(tmp_path: Pat
     finally:
         store.close()
     assert names == set()
+
+
+def test_an_approver_appended_to_table_and_chain_is_shown_by_the_anchor(tmp_path: Path) -> None:
+    """One more entry at the end rewrites nothing, so an anchor from before it fits; its hash needs no secret."""
+    url = f"sqlite:///{empty_store(tmp_path / 'home')}"
+    store = Store(url, FixedClock(START))
+    store.write_now(lambda tx: tx.approvers.add("Dana", "a hash"))
+    anchor, last = store.read_now(lambda tx: (tx.audit.anchor(), tx.audit.recent(1) or list(tx.audit.entries())))
+    values = {"name": "Mallory", "passcode_hash": kept_value("approvers", "passcode_hash", "her hash")}
+    rows = canonical([["added", "approvers", "x", {"id": "x", "added_at": ADDED, "failures": 0} | values]])
+    draft = Entry(anchor.seq + 1, last[-1].at, "stored", "store", None, "{}", anchor.hash, "", rows)
+    forged = [draft.seq, draft.at, draft.kind, draft.actor, draft.body, draft.previous, draft.computed(), rows]
+    quoted = ", ".join("'{}'".format(str(one).replace("'", "''")) for one in forged)
+    behind_its_back(
+        url,
+        f"INSERT INTO approvers VALUES ('x', 'Mallory', 'her hash', '{ADDED}', NULL, 0, NULL)",
+        f"INSERT INTO audit (seq, at, kind, actor, body, previous, hash, rows) VALUES ({quoted})",
+    )
+
+    def look(tx: Tx) -> tuple[set[str], bool]:
+        return {one.name for one in tx.approvers.active()}, tx.audit.verify(anchor).holds
+
+    names, holds = store.read_now(look)
+    store.close()
+    assert names == {"Dana"} or not holds

@@ -44,7 +44,7 @@ def edit(home: Path, statement: str) -> None:
         "UPDATE audit SET body = CAST(body AS BLOB) WHERE kind = 'proposed'",
     ],
 )
-def test_whatever_was_written_audit_verify_says_what_differs(home: Path, rutter_ap: Terminal, change: str) -> None:
+def test_whatever_was_written_audit_verify_says_it(home: Path, rutter_ap: Terminal, change: str) -> None:
     held(home)
     edit(home, change)
 
@@ -87,7 +87,7 @@ def test_a_request_with_an_odd_id_is_answered(server: StdioServer, number: bytes
 
 
 @pytest.mark.parametrize("value", [b"9" * 5000, b"[" * 5000 + b"]" * 5000], ids=["digits", "nesting"])
-def test_the_answer_to_a_huge_value_reaches_who_asked(server: StdioServer, value: bytes) -> None:
+def test_the_answer_to_a_huge_value_reaches_its_asker(server: StdioServer, value: bytes) -> None:
     """An answer without the id of its request is nobody's: whoever asked waits for ever."""
     assert server.process.stdin is not None
     params = b'{"name":"list_bills","arguments":{"limit":' + value + b"}}"
@@ -97,7 +97,7 @@ def test_the_answer_to_a_huge_value_reaches_who_asked(server: StdioServer, value
     assert json.loads(server.next_line())["id"] == 3
 
 
-def test_an_edited_policy_note_neither_stops_the_server_nor_goes_unnoticed(home: Path, rutter_ap: Terminal) -> None:
+def test_an_edited_policy_note_is_found_and_stops_no_write(home: Path, rutter_ap: Terminal) -> None:
     held(home)
     edit(home, "UPDATE meta SET value = 'x' WHERE key = 'policy_held'")
 

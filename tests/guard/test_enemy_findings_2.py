@@ -48,6 +48,11 @@ async def status_of(bench: Bench, number: str, amount: str) -> str:
         return error.error_code
 
 
+def freeze(tx: Tx) -> None:
+    tx.controls.freeze("a person")
+    tx.audit.append("frozen", actor="cli")
+
+
 async def change_vendor(bench: Bench, number: str, **values: Any) -> None:
     vendor_id = (await bench.bill(number)).vendor_id
     assert vendor_id is not None
@@ -66,7 +71,7 @@ async def test_a_policy_row_deleted_by_hand_is_found(home: Path) -> None:
         assert paid.status != "posted" or await differing(bench) != set()
 
 
-async def test_an_edited_cooling_time_is_found_after_the_next_write(home: Path) -> None:
+async def test_an_edited_cooling_time_stays_found(home: Path) -> None:
     """The next sighting copies the edited time, so that the chain says it from then on."""
     async with a_bench(home) as bench:
         assert (await bench.pay("NW-2291", "10.00", accepts())).status == "posted"
@@ -123,7 +128,7 @@ async def test_an_amount_written_by_hand_frees_no_limit(home: Path, change: str)
 async def test_a_freeze_deleted_by_hand_releases_nothing(home: Path) -> None:
     async with a_bench(home) as bench:
         await bench.approver("Ana")
-        await bench.app.store.write(lambda tx: (tx.controls.freeze("a person"), tx.audit.append("frozen", actor="cli")))
+        await bench.app.store.write(freeze)
         edit(bench, "DELETE FROM meta WHERE key = 'freeze'")
 
         assert await status_of(bench, "NW-2291", "10.00") != "posted"
@@ -132,21 +137,15 @@ async def test_a_freeze_deleted_by_hand_releases_nothing(home: Path) -> None:
 async def test_a_freeze_deleted_by_hand_stays_found(home: Path) -> None:
     """A second freeze makes the chain agree with what was deleted."""
     async with a_bench(home) as bench:
-
-        async def freeze() -> None:
-            await bench.app.store.write(
-                lambda tx: (tx.controls.freeze("a person"), tx.audit.append("frozen", actor="cli"))
-            )
-
-        await freeze()
+        await bench.app.store.write(freeze)
         edit(bench, "DELETE FROM meta WHERE key = 'freeze'")
-        await freeze()
+        await bench.app.store.write(freeze)
 
         assert await differing(bench) != set()
 
 
 @pytest.mark.parametrize("text", ["# pay_bill needs an approver\n", "[tools]\n"])
-async def test_a_policy_emptied_to_its_comments_does_not_loosen(home: Path, text: str) -> None:
+async def test_a_policy_emptied_to_comments_does_not_loosen(home: Path, text: str) -> None:
     async with a_bench(home, STRICT) as bench:
         assert (await bench.pay("NW-2291", "10.00", accepts())).status == "held"
         bench.policy(text)
@@ -164,7 +163,7 @@ def old_store(folder: Path, *more: str) -> tuple[Store, str]:
     return Store(url, FixedClock(START + timedelta(days=1))), url
 
 
-def test_a_back_dated_approver_is_none_in_an_upgraded_store(tmp_path: Path) -> None:
+def test_a_back_dated_approver_is_none_after_an_upgrade(tmp_path: Path) -> None:
     store, url = old_store(tmp_path, "DELETE FROM approvers")
     store.write_now(lambda tx: tx.approvers.add("Dana", "a hash"))
     forged = "'x', 'Mallory', 'a hash', '2026-01-01T00:00:00.000000Z', NULL, 0, NULL"
@@ -176,7 +175,7 @@ def test_a_back_dated_approver_is_none_in_an_upgraded_store(tmp_path: Path) -> N
     assert [one.key for one in found.differences if one.table == "approvers"] == ["x"]
 
 
-def test_a_passcode_swapped_in_an_upgraded_store_is_found(tmp_path: Path) -> None:
+def test_a_passcode_swapped_after_an_upgrade_is_found(tmp_path: Path) -> None:
     store, url = old_store(tmp_path)
     store.write_now(lambda tx: tx.account_roles.assign("company-1", "funding", "acc-2", "Savings"))
     behind_its_back(url, "UPDATE approvers SET passcode_hash = 'the hash of another passcode'")
@@ -189,7 +188,7 @@ def test_a_passcode_swapped_in_an_upgraded_store_is_found(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("rewritten", [False, True], ids=["an entry added", "an entry changed"])
-def test_an_approver_whose_chain_entry_has_no_fitting_hash_is_none(tmp_path: Path, rewritten: bool) -> None:
+def test_an_approver_by_an_entry_without_hash_is_none(tmp_path: Path, rewritten: bool) -> None:
     """Nobody need rewrite the chain: one entry with any hash makes an approver, at once."""
     url = f"sqlite:///{empty_store(tmp_path / 'home')}"
     store = Store(url, FixedClock(START))
@@ -213,7 +212,7 @@ def test_an_approver_whose_chain_entry_has_no_fitting_hash_is_none(tmp_path: Pat
     assert names == set()
 
 
-def test_an_approver_appended_to_table_and_chain_is_shown_by_the_anchor(tmp_path: Path) -> None:
+def test_an_approver_appended_to_the_chain_is_found(tmp_path: Path) -> None:
     """One more entry at the end rewrites nothing, so an anchor from before it fits; its hash needs no secret."""
     url = f"sqlite:///{empty_store(tmp_path / 'home')}"
     store = Store(url, FixedClock(START))

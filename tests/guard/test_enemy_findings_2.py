@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from rutter_ap_server.clock import FixedClock
 from rutter_ap_server.rutter.models.bills import BillUpdate
-from rutter_ap_server.rutter.models.vendors import VendorUpdate
 from rutter_ap_server.store.audit import Entry
 from rutter_ap_server.store.canonical import canonical
 from rutter_ap_server.store.changes import kept_value
@@ -42,27 +40,6 @@ async def status_of(bench: Bench, number: str, amount: str) -> str:
         return (await bench.pay(number, amount, accepts())).status
     except ApError as error:
         return error.error_code
-
-
-async def change_vendor(bench: Bench, number: str, **values: Any) -> None:
-    vendor_id = (await bench.bill(number)).vendor_id
-    assert vendor_id is not None
-    await bench.company.rutter.vendors.update(vendor_id, VendorUpdate(**values), idempotency_key="by hand")
-
-
-async def test_an_edited_cooling_time_stays_found(home: Path) -> None:
-    """The next sighting copies the edited time, so that the chain says it from then on."""
-    async with a_bench(home) as bench:
-        assert (await bench.pay("NW-2291", "10.00", accepts())).status == "posted"
-        await change_vendor(bench, "NW-2291", email="pay-here@swindle.example")
-        assert (await bench.pay("NW-2304", "11.00", accepts())).status == "held"
-        newest = "SELECT fingerprint FROM vendor_sightings ORDER BY last_seen_at DESC LIMIT 1"
-        became = "UPDATE vendor_sightings SET became_at = '2020-01-01T00:00:00.000000Z'"
-        edit(bench, f"{became} WHERE fingerprint IN ({newest})")
-
-        paid = await bench.pay("NW-2304", "12.00", accepts())
-
-        assert paid.status != "posted" or await differing(bench) != set()
 
 
 async def test_deleted_values_of_untrusted_text_are_found(home: Path) -> None:

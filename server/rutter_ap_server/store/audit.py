@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, insert, literal, null, select, true
+from sqlalchemy import Connection, Row, Select, bindparam, func, insert, literal, null, or_, select, true
 
 from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store.canonical import canonical, digest
@@ -26,6 +26,8 @@ _BEFORE = audit.alias("before")
 _HASH_BEFORE = select(_BEFORE.c.hash).where(_BEFORE.c.seq == audit.c.seq - 1).correlate(audit).scalar_subquery()
 # Entries with what the one before them is; where they decide something at once, they must fit.
 LINKED = select(audit, _HASH_BEFORE.label("hash_before"))
+_EITHER = or_(audit.c.kind == bindparam("kind"), audit.c.kind == bindparam("or_kind"))
+_NEWEST = LINKED.where(_EITHER).order_by(audit.c.seq.desc()).limit(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,10 +186,9 @@ def genuine(rows: Iterable[Row[Any]]) -> list[Entry]:
     return entries
 
 
-def newest_of(connection: Recorded, *kinds: str) -> Entry | None:
-    """The newest entry of these kinds, if there is any. Raises `Tampered` unless it fits into the chain."""
-    query = LINKED.where(audit.c.kind.in_(kinds)).order_by(audit.c.seq.desc()).limit(1)
-    return next(iter(genuine(connection.execute(query))), None)
+def newest_of(connection: Recorded, kind: str, or_kind: str) -> Entry | None:
+    """The newest entry of one of two kinds, if there is any. Raises `Tampered` unless it fits into the chain."""
+    return next(iter(genuine(connection.execute(_NEWEST, {"kind": kind, "or_kind": or_kind}))), None)
 
 
 def head_of(connection: Connection) -> Head:

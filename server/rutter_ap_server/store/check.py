@@ -175,7 +175,7 @@ def proposed_values(body: Mapping[str, Any]) -> dict[str, Any]:
 
 # Made once, because making them takes longer than running them.
 _ITS_OWN = bindparam("its_own", type_=String)
-_ITS_ENTRIES = select(audit).where(audit.c.proposal_id == _ITS_OWN).order_by(audit.c.seq)
+_ITS_ENTRIES = LINKED.where(audit.c.proposal_id == _ITS_OWN).order_by(audit.c.seq)
 _ITS_ROWS = {
     name: select(table).where((table.c.id if name == "proposals" else table.c.proposal_id) == _ITS_OWN)
     for name, table in ((name, metadata.tables[name]) for name in OF_A_PROPOSAL)
@@ -212,13 +212,12 @@ class Checks:
     def proposal(self, proposal_id: str, tables: Iterable[str] = OF_A_PROPOSAL) -> None:
         """Raises `Tampered` unless a proposal and its rows in those tables are what its own entries say."""
         its_own = {"its_own": proposal_id}
-        entries = [Entry(**row._mapping) for row in self._connection.execute(_ITS_ENTRIES, its_own)]
-        wrong = any(entry.computed() != entry.hash for entry in entries)
-        expected = expected_from(entries)
-        for name in tables:
-            rows = self._connection.execute(_ITS_ROWS[name], its_own)
-            wrong = wrong or bool(self._compare(expected, metadata.tables[name], rows))
-        if wrong:
+        expected = expected_from(genuine(self._connection.execute(_ITS_ENTRIES, its_own)))
+        differs = (
+            self._compare(expected, metadata.tables[name], self._connection.execute(_ITS_ROWS[name], its_own))
+            for name in tables
+        )
+        if any(differs):
             raise Tampered(f"proposal {proposal_id}")
 
     def people(self) -> list[Difference]:

@@ -34,6 +34,7 @@ from rutter_ap_server.store.proposals import Proposals
 from rutter_ap_server.store.questions import Questions
 from rutter_ap_server.store.secrets import Secrets
 from rutter_ap_server.store.spend import Spend
+from rutter_ap_server.store.vendors_told import VendorsTold
 
 __all__ = ["Store", "StoreError", "Tx"]
 
@@ -45,7 +46,7 @@ _TRY_AGAIN = ("40001", "40P01")  # PostgreSQL's serialization_failure and deadlo
 class Tx:
     """One transaction: what the guard reads and writes together, or not at all."""
 
-    def __init__(self, connection: Connection, now: datetime, head: Head) -> None:
+    def __init__(self, connection: Connection, now: datetime, head: Head, told: VendorsTold) -> None:
         self.now = now
         recorded = Recorded(connection)
         self.proposals = Proposals(recorded, self.now)
@@ -55,7 +56,7 @@ class Tx:
         self.approvers = Approvers(recorded, self.now)
         self.controls = Controls(recorded, self.now)
         self.account_roles = AccountRoles(recorded, self.now)
-        self.observations = Observations(recorded, self.now)
+        self.observations = Observations(recorded, self.now, head, told)
         self.bookings = Bookings(recorded, self.now)
         self.documents = SeenDocuments(recorded, self.now)
         self.secrets = Secrets(connection, self.now)
@@ -79,6 +80,7 @@ class Store:
         self._ahead = timedelta()
         self._opened: Engine | None = None
         self._opening = threading.Lock()
+        self._told = VendorsTold()
         if prepare is None:
             self._engine  # noqa: B018 - opens it
 
@@ -116,7 +118,7 @@ class Store:
             try:
                 with begin_as(self._engine.connect(), mode) as connection, connection.begin():
                     head = head_of(connection)
-                    tx = Tx(connection, self._now(head), head)
+                    tx = Tx(connection, self._now(head), head, self._told)
                     done = work(tx)
                     tx.audit.flush()
                     return done

@@ -242,6 +242,28 @@ def test_an_edit_from_before_an_upgrade_stays_found(old_url: str) -> None:
     assert found_in(old_url)[1] == [("proposals", "state")]
 
 
+@pytest.mark.parametrize("change", ["amount = '1.00'", "reason = 'urgent'", None])
+def test_a_row_the_chain_knows_is_taken_up_unless_edited(store: Store, store_url: str, change: str | None) -> None:
+    proposal = put(store)
+    store.write_now(lambda tx: tx.approvers.add("Dana", "a hash"))
+    store.close()
+    behind_its_back(store_url, "UPDATE meta SET value = '12' WHERE key = 'schema'", "DROP INDEX audit_by_kind")
+    if change is not None:
+        behind_its_back(store_url, f"UPDATE proposals SET {change}")
+
+    for _ in range(2):
+        names, found = found_in(store_url)
+        assert [field for _, field in found] == ([change.split(" = ", maxsplit=1)[0]] if change else [])
+        assert names == (set() if change else {"Dana"})
+    again = Store(store_url, FixedClock(START))
+    if change is None:
+        again.read_now(lambda tx: tx.checks.proposal(proposal.id))
+    else:
+        with pytest.raises(StoreError):
+            again.read_now(lambda tx: tx.checks.proposal(proposal.id))
+    again.close()
+
+
 def at_revision(url: str, revision: str) -> None:
     """Brings a store of the first release to that revision only."""
     engine = outside(url)

@@ -77,6 +77,7 @@ async def test_a_policy_that_vanishes_stops_every_write(how: str, store_url: str
         "DELETE FROM meta WHERE key = 'policy_origin'",
         "UPDATE meta SET value = '[\"\", false]' WHERE key = 'policy_origin'",
         "UPDATE meta SET value = 'another' WHERE key = 'policy'",
+        "UPDATE meta SET value = 'x' WHERE key = 'policy_origin'",
     ],
 )
 async def test_a_policy_unsaid_by_hand_is_missed_all_the_same(change: str, store_url: str, home: Path) -> None:

@@ -73,7 +73,7 @@ class Controls:
         What the chain said last counts where the rows say another one, or none: no edit by hand makes a policy unknown.
         """
         version = self._get("policy")
-        stored = InForce(version, *json.loads(self._get("policy_origin") or '["", null]')) if version else None
+        stored = InForce(version, *_origin(self._get("policy_origin"))) if version else None
         entry = newest_of(self._connection, "policy_changed", "policy_reset")
         if entry is None:
             return stored
@@ -125,3 +125,12 @@ class Controls:
         there = update(meta).where(meta.c.key == key)
         if not self._connection.execute(there.values(value=value)).rowcount:
             self._connection.execute(insert(meta).values(key=key, value=value))
+
+
+def _origin(text: str | None) -> tuple[str, bool | None]:
+    """Where a policy was read and whether from a file; what somebody else wrote there says nothing."""
+    try:
+        place, from_file = json.loads(text or "")
+    except (ValueError, TypeError):
+        return "", None
+    return str(place), from_file if isinstance(from_file, bool) else None

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-from rutter_ap_server.guard.approvers import NotReleased
+from rutter_ap_server.clock import FixedClock
+from rutter_ap_server.guard.approvers import NotReleased, Proof
+from rutter_ap_server.store.changes import kept_value
+from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.errors import StoreError
 from rutter_ap_tools.errors import ApError
 from rutter_ap_tools.proposals import GetProposal, ListProposals
-from support.bench import PASSCODE, Bench, a_bench
+from support.bench import PASSCODE, START, Bench, a_bench
 from support.people import accepts
 from support.postgres import Postgres
 from support.refusals import refused_for
+from support.seeded import empty_store
 from support.store_rows import behind_its_back
 
 TAMPERED = "store.tampered"
+ADDED = "2026-03-02T09:30:00.000000Z"
 # Too much for the chat.
 FOR_ONE = "FT-778"
 EDITS = {
@@ -271,3 +277,57 @@ async def on_postgresql(home: Path, url: str) -> None:
         assert refused.value.error_code == TAMPERED
         assert await differing(bench) == {("proposals", "fields"), ("approvers", "failures")}
         assert bench.wire.writes == []
+
+
+def freeze(tx: Tx) -> None:
+    tx.controls.freeze("a person")
+    tx.audit.append("frozen", actor="cli")
+
+
+async def test_a_freeze_deleted_by_hand_releases_nothing(home: Path) -> None:
+    async with a_bench(home) as bench:
+        await bench.approver("Ana")
+        await bench.app.store.write(freeze)
+        edit(bench, "DELETE FROM meta WHERE key = 'freeze'")
+
+        with pytest.raises(ApError):
+            await bench.pay("NW-2291", "10.00", accepts())
+        with pytest.raises(NotReleased):
+            await bench.app.approvals.unfreeze(channel="terminal")
+        await bench.app.approvals.unfreeze(channel="terminal", by=Proof("Ana", PASSCODE))
+        assert (await bench.pay("NW-2291", "10.00", accepts())).status == "posted"
+
+
+async def test_a_freeze_deleted_by_hand_stays_found(home: Path) -> None:
+    """A second freeze makes the chain agree with what was deleted."""
+    async with a_bench(home) as bench:
+        await bench.app.store.write(freeze)
+        edit(bench, "DELETE FROM meta WHERE key = 'freeze'")
+        await bench.app.store.write(freeze)
+
+        assert await differing(bench) == {("meta", "removed")}
+
+
+@pytest.mark.parametrize("rewritten", [False, True], ids=["an entry added", "an entry changed"])
+def test_an_approver_by_an_entry_without_hash_is_none(tmp_path: Path, rewritten: bool) -> None:
+    """Nobody need rewrite the chain: one entry with any hash makes an approver, at once."""
+    url = f"sqlite:///{empty_store(tmp_path / 'home')}"
+    store = Store(url, FixedClock(START))
+    store.write_now(lambda tx: tx.approvers.add("Dana", "a hash"))
+    row = {"id": "x", "name": "Mallory", "added_at": ADDED, "failures": 0}
+    change = ["added", "approvers", "x", row | {"passcode_hash": kept_value("approvers", "passcode_hash", "her hash")}]
+    added = (
+        f"UPDATE audit SET rows = replace(rows, ']]', '],{json.dumps(change)}]') WHERE rows LIKE '%\"Dana\"%'"
+        if rewritten
+        else "INSERT INTO audit (seq, at, kind, actor, body, previous, hash, rows) "
+        f"SELECT max(seq) + 1, max(at), 'stored', 'store', '{{}}', 'p', 'h', '[{json.dumps(change)}]' FROM audit"
+    )
+    behind_its_back(url, f"INSERT INTO approvers VALUES ('x', 'Mallory', 'her hash', '{ADDED}', NULL, 0, NULL)", added)
+
+    try:
+        names = store.read_now(lambda tx: {one.id for one in tx.approvers.active()} & {"x"})
+    except StoreError:
+        names = set()
+    finally:
+        store.close()
+    assert names == set()

@@ -103,7 +103,7 @@ def test_what_the_first_release_stored_survives_the_upgrade(old_url: str) -> Non
     kept, before, link = found
     assert isinstance(kept, Proposal)
     assert kept == a_proposal(id=KNOWN_ID, state="posted", money=Money.parse("100.00", "USD"))
-    assert (before.entries, before.holds, verified.entries, verified.holds) == (2, True, 3, True)
+    assert (before.entries, before.holds, verified.entries, verified.holds) == (3, True, 4, True)
     assert link is not None
     assert seen_from_outside(old_url, "SELECT value FROM meta WHERE key = 'schema'") == [(schema.REVISION,)]
 
@@ -160,7 +160,7 @@ def test_approvers_get_ids_and_one_name_has_one_approver(old_url: str) -> None:
         {"name": "ANA", "approver_id": ids["ANA"], "same_name_as": ids["Ana"]},
         {"name": "Bo", "approver_id": ids["Bo"], "same_name_as": ids["Ｂｏ"]},
     ]
-    assert (chain.holds, chain.entries) == (True, 4)
+    assert (chain.holds, chain.entries) == (True, 5)
 
 
 def test_an_old_approval_counts_only_for_who_surely_gave_it(old_url: str) -> None:
@@ -180,6 +180,88 @@ def test_an_old_approval_counts_only_for_who_surely_gave_it(old_url: str) -> Non
         ("chat", None),
         ("Nobody", None),
     ]
+
+
+def found_in(url: str) -> tuple[set[str], list[tuple[str, str]]]:
+    """The names of active approvers, and the keys and columns of those that differ from the chain."""
+    store = Store(url, FixedClock(START))
+    found = store.read_now(lambda tx: tx.checks.everything()).differences
+    names = store.read_now(lambda tx: {one.name for one in tx.approvers.active()} if not found else set[str]())
+    store.close()
+    return names, [(one.table, one.field or one.what) for one in found]
+
+
+def test_every_row_of_an_upgraded_store_is_compared_whole(old_url: str) -> None:
+    with_people(old_url)
+    store = Store(old_url, FixedClock(START))
+    found = store.read_now(lambda tx: tx.checks.everything())
+    verified = store.read_now(lambda tx: tx.audit.verify())
+    store.close()
+
+    assert verified.holds
+    assert (found.differences, found.not_compared) == ((), 0)
+    assert found.compared > 10
+
+
+@pytest.mark.parametrize(
+    ("change", "column"),
+    [
+        ("UPDATE approvers SET passcode_hash = 'another' WHERE name = 'Ana'", "passcode_hash"),
+        ("UPDATE approvers SET removed_at = NULL WHERE name = 'cy'", "removed_at"),
+        ("DELETE FROM approvers WHERE name = 'Ana'", "removed"),
+        ("UPDATE proposals SET reason = 'urgent'", "reason"),
+        ("UPDATE approvals SET channel = 'desk' WHERE id = 1", "channel"),
+        ("UPDATE links SET account_id = 'x'", "account_id"),
+        ("INSERT INTO links VALUES ('c', 'funding', 'x', 'x', '2020')", "added"),
+    ],
+)
+def test_an_edit_after_an_upgrade_is_found(old_url: str, change: str, column: str) -> None:
+    with_people(old_url)
+    assert found_in(old_url) == ({"Ana", "Ｂｏ", "Cy"}, [])
+
+    behind_its_back(old_url, change)
+    assert [field for _, field in found_in(old_url)[1]] == [column]
+
+
+def test_a_back_dated_approver_is_none_after_an_upgrade(old_url: str) -> None:
+    behind_its_back(old_url, "DELETE FROM approvers")
+    store = Store(old_url, FixedClock(START))
+    store.write_now(lambda tx: tx.approvers.add("Dana", "a hash"))
+    forged = "'x', 'Mallory', 'a hash', '2026-01-01T00:00:00.000000Z', NULL, 0, NULL"
+    behind_its_back(old_url, f"INSERT INTO approvers VALUES ({forged})")
+
+    names, found = store.read_now(lambda tx: ({one.name for one in tx.approvers.active()}, tx.checks.everything()))
+    store.close()
+    assert names == {"Dana"}
+    assert [one.key for one in found.differences] == ["x"]
+
+
+def test_an_edit_from_before_an_upgrade_stays_found(old_url: str) -> None:
+    behind_its_back(old_url, "UPDATE proposals SET state = 'held'")
+
+    assert found_in(old_url)[1] == [("proposals", "state")]
+
+
+@pytest.mark.parametrize("change", ["amount = '1.00'", "reason = 'urgent'", None])
+def test_a_row_the_chain_knows_is_taken_up_unless_edited(store: Store, store_url: str, change: str | None) -> None:
+    proposal = put(store)
+    store.write_now(lambda tx: tx.approvers.add("Dana", "a hash"))
+    store.close()
+    behind_its_back(store_url, "UPDATE meta SET value = '12' WHERE key = 'schema'", "DROP INDEX audit_by_kind")
+    if change is not None:
+        behind_its_back(store_url, f"UPDATE proposals SET {change}")
+
+    for _ in range(2):
+        names, found = found_in(store_url)
+        assert [field for _, field in found] == ([change.split(" = ", maxsplit=1)[0]] if change else [])
+        assert names == (set() if change else {"Dana"})
+    again = Store(store_url, FixedClock(START))
+    if change is None:
+        again.read_now(lambda tx: tx.checks.proposal(proposal.id))
+    else:
+        with pytest.raises(StoreError):
+            again.read_now(lambda tx: tx.checks.proposal(proposal.id))
+    again.close()
 
 
 def at_revision(url: str, revision: str) -> None:
@@ -248,7 +330,7 @@ def opened_by_processes_at_once(url: str) -> list[str]:
 
 
 def test_processes_that_open_an_old_store_at_once_upgrade_once(old_url: str) -> None:
-    assert opened_by_processes_at_once(old_url) == ["2\n"] * 2
+    assert opened_by_processes_at_once(old_url) == ["3\n"] * 2
 
 
 def test_processes_that_open_an_empty_database_make_one_store(empty_url: str) -> None:

@@ -16,6 +16,7 @@ from rutter_ap_tools.bills import ListBills
 from rutter_ap_tools.errors import ApError
 from support.bench import Bench, a_bench, codes
 from support.people import accepts
+from support.store_rows import behind_its_back
 
 STRICT = '[tools]\npay_bill = "approve"\n'
 LOOSE = '[tools]\npay_bill = "allow"\n'
@@ -66,6 +67,41 @@ async def test_a_policy_that_vanishes_stops_every_write(how: str, store_url: str
         assert (await bench.backend().read(ListBills())).bills
         assert bench.wire.writes == restarted.wire.writes == []
         await restarted.app.aclose()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "DELETE FROM meta WHERE key LIKE 'policy%'",
+        "DELETE FROM meta WHERE key = 'policy'",
+        "DELETE FROM meta WHERE key = 'policy_origin'",
+        "UPDATE meta SET value = '[\"\", false]' WHERE key = 'policy_origin'",
+        "UPDATE meta SET value = 'another' WHERE key = 'policy'",
+        "UPDATE meta SET value = 'x' WHERE key = 'policy_origin'",
+    ],
+)
+async def test_a_policy_unsaid_by_hand_is_missed_all_the_same(change: str, store_url: str, home: Path) -> None:
+    async with a_bench(home, STRICT, store_url) as bench:
+        assert (await bench.pay("NW-2291", "10.00", accepts())).status == "held"
+        (home / "policy.toml").unlink()
+        behind_its_back(store_url, change.replace("%", "%%") if store_url.startswith("postgres") else change)
+
+        assert await refused(bench) == "policy.gone"
+        bench.policy(STRICT)
+        assert (await bench.pay("NW-2291", "11.00", accepts())).status == "held"
+        assert (await bench.app.store.read(lambda tx: tx.checks.everything())).differences
+        assert bench.wire.writes == []
+
+
+async def test_a_deleted_policy_stays_found_after_another_one(store_url: str, home: Path) -> None:
+    async with a_bench(home, STRICT, store_url) as bench:
+        await bench.pay("NW-2291", "10.00", accepts())
+        behind_its_back(store_url, "DELETE FROM meta WHERE key = 'policy'")
+        bench.policy(LOOSE)
+
+        assert (await bench.pay("NW-2291", "11.00", accepts())).status == "posted"
+        found = (await bench.app.store.read(lambda tx: tx.checks.everything())).differences
+        assert [(one.table, one.key, one.what) for one in found] == [("meta", "policy", "removed")]
 
 
 async def test_a_policy_is_missed_though_nothing_was_judged_by_it(store_url: str, home: Path) -> None:

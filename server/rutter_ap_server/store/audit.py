@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, insert, literal, null, select, true
+from sqlalchemy import Connection, Row, Select, bindparam, func, insert, literal, null, or_, select, true
 
 from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store.canonical import canonical, digest
 from rutter_ap_server.store.changes import Recorded
-from rutter_ap_server.store.errors import StoreError
+from rutter_ap_server.store.errors import StoreError, Tampered
 from rutter_ap_server.store.schema import audit
 
 GENESIS = "0" * 64
@@ -22,6 +22,12 @@ PAGE_ENTRIES = 500
 # An entry for rows that were written and that nothing else is to be said of: for comparing, not for reading.
 STORED = "stored"
 _INSERT = insert(audit)
+_BEFORE = audit.alias("before")
+_HASH_BEFORE = select(_BEFORE.c.hash).where(_BEFORE.c.seq == audit.c.seq - 1).correlate(audit).scalar_subquery()
+# Entries with what the one before them is; where they decide something at once, they must fit.
+LINKED = select(audit, _HASH_BEFORE.label("hash_before"))
+_EITHER = or_(audit.c.kind == bindparam("kind"), audit.c.kind == bindparam("or_kind"))
+_NEWEST = LINKED.where(_EITHER).order_by(audit.c.seq.desc()).limit(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +172,23 @@ def entries_of(connection: Recorded, query: Select[Any]) -> Iterator[Entry]:
         if len(rows) < PAGE_ENTRIES:
             return
         page = query.where(audit.c.seq > rows[-1].seq)
+
+
+def genuine(rows: Iterable[Row[Any]]) -> list[Entry]:
+    """Entries of a `LINKED` query. Raises `Tampered` if one was changed, or does not follow the one before it."""
+    entries = []
+    for row in rows:
+        entry = Entry(**{name: getattr(row, name) for name in Entry.__slots__})
+        before = GENESIS if entry.seq == 1 else row.hash_before
+        if entry.computed() != entry.hash or entry.previous != before:
+            raise Tampered(f"entry {entry.seq} of the audit chain")
+        entries.append(entry)
+    return entries
+
+
+def newest_of(connection: Recorded, kind: str, or_kind: str) -> Entry | None:
+    """The newest entry of one of two kinds, if there is any. Raises `Tampered` unless it fits into the chain."""
+    return next(iter(genuine(connection.execute(_NEWEST, {"kind": kind, "or_kind": or_kind}))), None)
 
 
 def head_of(connection: Connection) -> Head:

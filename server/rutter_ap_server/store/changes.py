@@ -75,6 +75,7 @@ class Recorded:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._changes: list[Change] = []
+        self._taken: list[Change] = []
 
     @overload
     def execute(self, statement: Update | Delete) -> Written: ...  # type: ignore[overload-overlap]
@@ -102,8 +103,13 @@ class Recorded:
     def take(self, owner: str | None) -> list[list[Any]]:
         """The changes of a proposal's rows, and of rows of no proposal, that no entry holds yet."""
         taken = [one for one in self._changes if one.owner in (owner, None)]
+        self._taken += taken
         self._changes = [one for one in self._changes if one.owner not in (owner, None)]
         return [one.as_kept for one in taken]
+
+    def noted(self, table: str) -> list[Change]:
+        """All changes of a table by this transaction, also those that an entry holds."""
+        return [one for one in (*self._taken, *self._changes) if one.table == table]
 
     def _changed(self, statement: Update | Delete) -> Written:
         if name_of(statement) not in RECORDED:

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 from sqlalchemy import RowMapping, String, Table, bindparam, or_, select
 
-from rutter_ap_server.store.audit import Entry, entries_of
+from rutter_ap_server.store.audit import LINKED, Entry, entries_of, genuine
 from rutter_ap_server.store.canonical import canonical
 from rutter_ap_server.store.changes import META_KEYS, PASSING, RECORDED, Recorded, Rows, changes_in, kept_value, key_of
 from rutter_ap_server.store.errors import Tampered
@@ -38,6 +38,8 @@ _TOLD_BY = {
     "spend": ("attempt",),
 }
 
+# How the body of an entry begins with which an upgrade told of the rows it found.
+ROWS_FOUND = '{"rows_found":'
 # The tables whose rows belong to one proposal.
 OF_A_PROPOSAL = ("proposals", "approvals", "statements", "questions", "spend", "attempts")
 
@@ -78,7 +80,11 @@ class Expected:
     old: dict[str, dict[str, list[tuple[str, dict[str, Any]]]]] = field(default_factory=dict)
     old_people: list[dict[str, Any]] = field(default_factory=list)
     old_removed: set[str] = field(default_factory=set)
+    # Differences that a later write would hide: a row was removed by hand before it was added again.
+    lasting: list[Difference] = field(default_factory=list)
     is_old: bool = False
+    # Whether an upgrade told of every row there was: from then on no row may be unknown.
+    is_complete: bool = False
     # When the first entry of this version was made.
     since: str | None = None
 
@@ -90,7 +96,11 @@ def expected_from(entries: Iterable[Entry]) -> Expected:
         if entry.rows is None:
             _apply_old(expected, entry, said_by(entry.body))
             continue
-        expected.since = expected.since or entry.at
+        if entry.body.startswith(ROWS_FOUND):
+            expected.is_old = expected.is_old or (expected.since is None and not expected.is_complete)
+            expected.is_complete = True
+        else:
+            expected.since = expected.since or entry.at
         for what, table, key, values in changes_in(entry.rows):
             _apply(expected, what, table, key, values)
     return expected
@@ -99,13 +109,34 @@ def expected_from(entries: Iterable[Entry]) -> Expected:
 def _apply(expected: Expected, what: str, table: str, key: str, values: dict[str, Any]) -> None:
     whole, part = expected.whole[table], expected.part[table]
     if what == "added":
+        if key in whole or key in part:
+            expected.lasting.append(Difference("removed", table, key))
         part.pop(key, None)
         whole[key] = dict(values)
+    elif what == "found":
+        _apply_found(expected, table, key, values)
     elif what == "removed":
         whole.pop(key, None)
         part.pop(key, None)
     else:
         (whole if key in whole else part).setdefault(key, {}).update(values)
+
+
+def _apply_found(expected: Expected, table: str, key: str, values: dict[str, Any]) -> None:
+    """Takes up a row as an upgrade found it; what entries from before it say otherwise stays a difference."""
+    whole, part = expected.whole[table].get(key), expected.part[table].pop(key, None)
+    if whole is not None:
+        said = dict.fromkeys(values) | whole
+    else:
+        said = part or {}
+        if part is None and not _is_old(expected, table, values):
+            expected.lasting.append(Difference("added", table, key))
+    expected.lasting += (
+        Difference("changed", table, key, name, _text(value), _text(values.get(name)))
+        for name, value in said.items()
+        if value != values.get(name)
+    )
+    expected.whole[table][key] = dict(values)
 
 
 def _apply_old(expected: Expected, entry: Entry, body: Mapping[str, Any]) -> None:
@@ -144,23 +175,19 @@ def proposed_values(body: Mapping[str, Any]) -> dict[str, Any]:
 
 # Made once, because making them takes longer than running them.
 _ITS_OWN = bindparam("its_own", type_=String)
-_ITS_ENTRIES = select(audit).where(audit.c.proposal_id == _ITS_OWN).order_by(audit.c.seq)
+_ITS_ENTRIES = LINKED.where(audit.c.proposal_id == _ITS_OWN).order_by(audit.c.seq)
 _ITS_ROWS = {
     name: select(table).where((table.c.id if name == "proposals" else table.c.proposal_id) == _ITS_OWN)
     for name, table in ((name, metadata.tables[name]) for name in OF_A_PROPOSAL)
 }
 # The first entry of all says whether an earlier version made the store.
-_ABOUT_PEOPLE = (
-    select(audit)
-    .where(
-        or_(
-            audit.c.seq == 1,
-            audit.c.proposal_id.is_(None)
-            & or_(audit.c.rows.contains('"approvers"'), audit.c.kind.startswith("approver_")),
-        )
+_ABOUT_PEOPLE = LINKED.where(
+    or_(
+        audit.c.seq == 1,
+        audit.c.body.startswith(ROWS_FOUND),
+        audit.c.proposal_id.is_(None) & or_(audit.c.rows.contains('"approvers"'), audit.c.kind.startswith("approver_")),
     )
-    .order_by(audit.c.seq)
-)
+).order_by(audit.c.seq)
 _PEOPLE = select(approvers)
 
 
@@ -185,33 +212,32 @@ class Checks:
     def proposal(self, proposal_id: str, tables: Iterable[str] = OF_A_PROPOSAL) -> None:
         """Raises `Tampered` unless a proposal and its rows in those tables are what its own entries say."""
         its_own = {"its_own": proposal_id}
-        entries = [Entry(**row._mapping) for row in self._connection.execute(_ITS_ENTRIES, its_own)]
-        wrong = any(entry.computed() != entry.hash for entry in entries)
-        expected = expected_from(entries)
-        for name in tables:
-            rows = self._connection.execute(_ITS_ROWS[name], its_own)
-            wrong = wrong or bool(self._compare(expected, metadata.tables[name], rows))
-        if wrong:
+        expected = expected_from(genuine(self._connection.execute(_ITS_ENTRIES, its_own)))
+        differs = (
+            self._compare(expected, metadata.tables[name], self._connection.execute(_ITS_ROWS[name], its_own))
+            for name in tables
+        )
+        if any(differs):
             raise Tampered(f"proposal {proposal_id}")
 
     def people(self) -> list[Difference]:
-        """How the approvers differ from what the chain says of them."""
-        about = [Entry(**row._mapping) for row in self._connection.execute(_ABOUT_PEOPLE)]
-        expected = expected_from(about)
+        """How the approvers differ from what the chain says of them. Raises `Tampered` if that was forged."""
+        expected = expected_from(genuine(self._connection.execute(_ABOUT_PEOPLE)))
         return self._compare(expected, approvers, self._connection.execute(_PEOPLE))
 
     def _compare(
         self, expected: Expected, table: Table, rows: Rows, counts: Counter[bool] | None = None
     ) -> list[Difference]:
         """Compares rows with all that is expected of their table; `counts` those compared whole."""
-        differences = list[Difference]()
+        differences = [one for one in expected.lasting if one.table == table.name]
         for row in rows.mappings():
             found, is_whole = _differences(expected, table, row)
             differences += found
             if counts is not None and (is_whole or not found):
                 counts[is_whole] += 1
         gone = sorted({*expected.whole[table.name], *expected.part[table.name]})
-        return [*differences, *(Difference("removed", table.name, key) for key in gone)]
+        differences += (Difference("removed", table.name, key) for key in gone)
+        return list(dict.fromkeys(differences))
 
 
 def _differences(expected: Expected, table: Table, row: RowMapping) -> tuple[list[Difference], bool]:
@@ -219,7 +245,8 @@ def _differences(expected: Expected, table: Table, row: RowMapping) -> tuple[lis
     name, key = table.name, key_of(table.name, row)
     whole, part = expected.whole[name].pop(key, None), expected.part[name].pop(key, None)
     if whole is None and part is None:
-        return ([] if _is_old(expected, name, row) else [Difference("added", name, key)]), False
+        known = not expected.is_complete and _is_old(expected, name, row)
+        return ([] if known else [Difference("added", name, key)]), False
     values = whole if whole is not None else part or {}
     columns = [one.name for one in table.c] if whole is not None else list(values)
     return differing(name, key, values, row, columns), whole is not None
@@ -240,14 +267,14 @@ def differing(
     return found
 
 
-def _is_old(expected: Expected, table: str, row: RowMapping) -> bool:
+def _is_old(expected: Expected, table: str, row: RowMapping | Mapping[str, Any]) -> bool:
     """Whether a row that the chain says nothing of was written by an earlier version, as far as can be seen."""
     added = row.get(_ADDED.get(table, "at"))
     if not expected.is_old or (added is not None and expected.since is not None and added > expected.since):
         return False
     if table == "approvers":
         told = expected.old_people
-        if row["id"] in expected.old_removed and row["removed_at"] is None:
+        if row["id"] in expected.old_removed and row.get("removed_at") is None:
             return False
         return not told or any(row["id"] == one.get("approver_id") or row["name"] == one.get("name") for one in told)
     if table == "proposals":
@@ -263,12 +290,12 @@ def _is_old(expected: Expected, table: str, row: RowMapping) -> bool:
     return any(table != "approvals" or _is_approval(row, actor, body) for actor, body in entries)
 
 
-def _is_approval(row: RowMapping, actor: str, body: Mapping[str, Any]) -> bool:
+def _is_approval(row: RowMapping | Mapping[str, Any], actor: str, body: Mapping[str, Any]) -> bool:
     """Whether an entry by an earlier version is of this approval; a line of a run was released with its run."""
     if body.get("channel") == "run":
         return True
-    given_by = body.get("approver_id") in (None, row["approver_id"])
-    return bool(actor == row["approver"] and given_by and body.get("statement") == row["statement"])
+    given_by = body.get("approver_id") in (None, row.get("approver_id"))
+    return bool(actor == row["approver"] and given_by and body.get("statement") == row.get("statement"))
 
 
 def said_by(text: str) -> dict[str, Any]:

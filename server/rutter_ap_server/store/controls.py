@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, insert, select, update
 
 from rutter_ap_server.clock import stamp, unstamp
+from rutter_ap_server.store.audit import newest_of
 from rutter_ap_server.store.changes import Recorded
 from rutter_ap_server.store.schema import meta
 
@@ -43,7 +44,10 @@ class Controls:
 
     def frozen_by(self) -> str | None:
         """Who froze all writes and when, or None while writes are allowed."""
-        return self._get("freeze")
+        row = self._get("freeze")
+        # A row that was removed by hand frees nothing: it takes an entry to be unfrozen.
+        said = newest_of(self._connection, "frozen", "unfrozen") if row is None else None
+        return f"{said.actor} at {said.at}" if said is not None and said.kind == "frozen" else row
 
     def freeze(self, by: str) -> None:
         """Stops every write at once."""
@@ -64,12 +68,20 @@ class Controls:
         self._put("last_look", stamp(max(shown_up_to, before) if before is not None else shown_up_to))
 
     def policy_in_force(self) -> InForce | None:
-        """The policy that writes are judged by; None before the first."""
+        """The policy that writes are judged by; None before the first.
+
+        What the chain said last counts where the rows say another one, or none: no edit by hand makes a policy unknown.
+        """
         version = self._get("policy")
-        if version is None:
-            return None
-        place, from_file = json.loads(self._get("policy_origin") or '["", null]')
-        return InForce(version, place, from_file)
+        stored = InForce(version, *_origin(self._get("policy_origin"))) if version else None
+        entry = newest_of(self._connection, "policy_changed", "policy_reset")
+        if entry is None:
+            return stored
+        body = json.loads(entry.body)
+        said = InForce(body["version"], "", False if entry.kind == "policy_reset" else body.get("from_file"))
+        if stored is None or stored.version != said.version:
+            return said
+        return replace(stored, from_file=said.from_file or stored.from_file)
 
     def put_policy_in_force(self, policy: InForce) -> None:
         """Records the policy that writes are judged by from now on."""
@@ -110,5 +122,15 @@ class Controls:
         return row.value if row is not None else None
 
     def _put(self, key: str, value: str) -> None:
-        self._connection.execute(delete(meta).where(meta.c.key == key))
-        self._connection.execute(insert(meta).values(key=key, value=value))
+        there = update(meta).where(meta.c.key == key)
+        if not self._connection.execute(there.values(value=value)).rowcount:
+            self._connection.execute(insert(meta).values(key=key, value=value))
+
+
+def _origin(text: str | None) -> tuple[str, bool | None]:
+    """Where a policy was read and whether from a file; what somebody else wrote there says nothing."""
+    try:
+        place, from_file = json.loads(text or "")
+    except (ValueError, TypeError):
+        return "", None
+    return str(place), from_file if isinstance(from_file, bool) else None

@@ -35,6 +35,7 @@ from rutter_ap_server.store.proposals import Proposals
 from rutter_ap_server.store.questions import Questions
 from rutter_ap_server.store.secrets import Secrets
 from rutter_ap_server.store.spend import Spend
+from rutter_ap_server.store.vendors_told import VendorsTold
 
 __all__ = ["Store", "StoreError", "Tx"]
 
@@ -46,7 +47,7 @@ _TRY_AGAIN = ("40001", "40P01")  # PostgreSQL's serialization_failure and deadlo
 class Tx:
     """One transaction: what the guard reads and writes together, or not at all."""
 
-    def __init__(self, connection: Connection, now: datetime, head: Head, clock: datetime) -> None:
+    def __init__(self, connection: Connection, now: datetime, head: Head, clock: datetime, told: VendorsTold) -> None:
         self.now = now
         # What the clock shows, which may be behind the store's time.
         self.clock = clock
@@ -58,7 +59,7 @@ class Tx:
         self.approvers = Approvers(recorded, self.now)
         self.controls = Controls(recorded, self.now)
         self.account_roles = AccountRoles(recorded, self.now)
-        self.observations = Observations(recorded, self.now)
+        self.observations = Observations(recorded, self.now, head, told)
         self.bookings = Bookings(recorded, self.now)
         self.documents = SeenDocuments(recorded, self.now)
         self.secrets = Secrets(connection, self.now)
@@ -90,6 +91,7 @@ class Store:
         self._ahead = timedelta()
         self._opened: Engine | None = None
         self._opening = threading.Lock()
+        self._told = VendorsTold()
         if prepare is None:
             self._engine  # noqa: B018 - opens it
 
@@ -128,7 +130,7 @@ class Store:
                 with begin_as(self._engine.connect(), mode) as connection, connection.begin():
                     head = head_of(connection)
                     clock = self._shown(head)
-                    tx = Tx(connection, self._now(head, clock), head, clock)
+                    tx = Tx(connection, self._now(head, clock), head, clock, self._told)
                     done = work(tx)
                     tx.audit.flush()
                     return done

@@ -11,10 +11,12 @@ from typing import Any
 from sqlalchemy import Column, Index, Select, String, Table, Text, select, update
 
 from rutter_ap_server.clock import stamp, unstamp
+from rutter_ap_server.store.audit import Head
 from rutter_ap_server.store.canonical import canonical
 from rutter_ap_server.store.changes import Recorded
 from rutter_ap_server.store.rows import add_once
 from rutter_ap_server.store.schema import metadata
+from rutter_ap_server.store.vendors_told import VendorsTold, vendor_key
 
 VALUE_CHARACTERS_MAX = 200
 # Text that is read again and again is noted this often, so that reading seldom writes.
@@ -90,9 +92,11 @@ class Sighting:
 class Observations:
     """Reads and writes inside the caller's transaction. Rows are only added; of one, only times and a source change."""
 
-    def __init__(self, connection: Recorded, now: datetime) -> None:
+    def __init__(self, connection: Recorded, now: datetime, head: Head, told: VendorsTold) -> None:
         self._connection = connection
         self._now = now
+        self._head = head
+        self._told = told
 
     def record_sighting(
         self,
@@ -137,9 +141,15 @@ class Observations:
             add_once(self._connection, vendor_sightings, row)
 
     def sightings(self, company_id: str, vendor_id: str) -> tuple[Sighting, ...]:
-        """Every distinct appearance of the vendor, in the order in which it was last seen so."""
+        """Every distinct appearance of the vendor, in the order in which it was last seen so.
+
+        Raises `Tampered` if one was added, changed or removed by hand.
+        """
         c = vendor_sightings.c
         query = select(vendor_sightings).where(c.company_id == company_id, c.vendor_id == vendor_id)
+        rows = self._connection.execute(query.order_by(c.last_seen_at, c.became_at)).all()
+        vendor = vendor_key(company_id, vendor_id)
+        self._told.check(self._connection, self._head, vendor, [row._mapping for row in rows])
         return tuple(
             Sighting(
                 r.fingerprint,
@@ -149,7 +159,7 @@ class Observations:
                 unstamp(r.last_seen_at),
                 unstamp(r.changed_at) if r.changed_at else None,
             )
-            for r in self._connection.execute(query.order_by(c.last_seen_at, c.became_at))
+            for r in rows
         )
 
     def use_document(self, company_id: str, sha256: str, bill_id: str, file_name: str) -> None:

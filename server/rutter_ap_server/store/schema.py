@@ -7,7 +7,7 @@ from sqlalchemy import Column, Enum, ForeignKey, Index, Integer, MetaData, Strin
 from rutter_ap_server.store.states import State
 
 # The newest step in migrations/, kept here too so that opening a store that needs none does not read that folder.
-REVISION = "12"
+REVISION = "13"
 STAMP_KEY = "schema"
 
 metadata = MetaData()
@@ -179,6 +179,7 @@ audit = Table(
     Column("rows", Text),
 )
 Index("audit_by_proposal", audit.c.proposal_id)
+Index("audit_by_kind", audit.c.kind, audit.c.seq)
 
 # Values are sealed before they come here; the database never sees one in the clear.
 secrets = Table(

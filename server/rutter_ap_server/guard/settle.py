@@ -80,7 +80,7 @@ class Settler:
         """Settles a write that did not happen, and releases its reservation.
 
         `may_be_booked`: it was sent, and only a refusal or a person says that it did not happen, while the ledger may
-        lag. It is looked for once more, and its reservation stands until then (`recovery.py`).
+        lag. It is looked for once more (`recovery.py`), and its reservation stands until then, unless a person says so.
         """
         proposal_id = lease.proposal_id
 
@@ -89,7 +89,7 @@ class Settler:
                 _note(tx, proposal_id, [refuse(code, message)], verdict=Severity.REFUSE)
                 reason, outcome = f"{code} {said}".strip(), DOUBTED if may_be_booked else "failed"
                 tx.attempts.settle(proposal_id, outcome, upstream_id=None, job_id=job_id, reason=reason)
-                if not may_be_booked:
+                if not may_be_booked or actor != "guard":
                     tx.spend.settle(proposal_id, "void")
                 tx.audit.append("failed", actor=actor, proposal_id=proposal_id, code=code)
             return journal.get(tx, proposal_id)

@@ -344,7 +344,9 @@ def windows_broken(
     """
     windows = [window for window in WINDOWS if vendor_ids is not None or not window.per_vendor]
     limits = [(window, policy.limit(money.currency, window.limit)) for window in windows]
-    counted = tx.spend.counted(company_id, money.currency, max(window.hours for window in windows), except_id)
+    hours = max(window.hours for window in windows)
+    tx.spend.check(company_id, hours)
+    counted = tx.spend.counted(company_id, money.currency, hours, except_id)
     for window, limit in limits:
         spent = counted.within(window.hours, vendor_ids if window.per_vendor else None)
         if spent + money > limit:

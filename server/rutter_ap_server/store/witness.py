@@ -1,14 +1,17 @@
-"""What the audit chain says of a proposal whenever it is read: it was edited by hand if the two differ."""
+"""What the audit chain says of a proposal, and of what was spent, whenever it counts: else it was edited by hand."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, bindparam, func, select
 
-from rutter_ap_server.store.changes import row_added
+from rutter_ap_server.store.changes import Recorded, changes_in, row_added
 from rutter_ap_server.store.check import differing, proposed_values, said_by
-from rutter_ap_server.store.schema import audit, proposals
+from rutter_ap_server.store.errors import Tampered
+from rutter_ap_server.store.schema import audit, proposals, spend
+from rutter_ap_server.store.states import SENDING_STATES, State
 
 # What is judged, shown and sent: it is written once and never changes.
 _PREPARED = (
@@ -52,3 +55,31 @@ def damage(row: Row[Any]) -> tuple[str, ...]:
     values = whole if whole is not None else proposed_values(said_by(row.said))
     columns = _PREPARED if whole is not None else list(values)
     return tuple(one.field for one in differing("proposals", row.id, values, row._mapping, columns))
+
+
+# From the proposals, because a row that was deleted or moved to another time, vendor or company is not among its like.
+_MAY_COUNT = (proposals.c.company_id == bindparam("company")) & (
+    proposals.c.state.in_(SENDING_STATES)
+    | (proposals.c.state.in_([State.POSTED, State.FAILED]) & (proposals.c.updated_at >= bindparam("since")))
+)
+_SAID_OF_SPEND = select(audit.c.proposal_id, audit.c.rows).where(
+    _MAY_COUNT, audit.c.proposal_id == proposals.c.id, audit.c.rows.contains('"spend"')
+)
+_SPENT = select(spend).where(_MAY_COUNT, spend.c.proposal_id == proposals.c.id)
+
+
+def hold_spend(connection: Recorded, company_id: str, since: str) -> None:
+    """Raises `Tampered` if a row that counts against a company's limits since then is not as the chain says."""
+    named = {"company": company_id, "since": since}
+    stored = {str(row.id): row._mapping for row in connection.execute(_SPENT, named)}
+    for proposal_id, rows in connection.execute(_SAID_OF_SPEND, named):
+        for key, values in _spend_added(rows):
+            row = stored.get(key)
+            if row is None or differing("spend", key, values, row, row.keys()):
+                raise Tampered(f"what proposal {proposal_id} counts against the limits")
+
+
+@lru_cache(maxsize=4096)
+def _spend_added(rows: str) -> tuple[tuple[str, dict[str, Any]], ...]:
+    """The rows of that table which an entry adds. The text is read once, because each payment asks for all of them."""
+    return tuple((key, values) for what, of, key, values in changes_in(rows) if (what, of) == ("added", "spend"))

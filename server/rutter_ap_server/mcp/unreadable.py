@@ -18,6 +18,8 @@ from pydantic import ValidationError
 from rutter_ap_server.mcp.server import error_result
 from rutter_ap_tools.errors import BadInput
 
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]')
+_ID = re.compile(r'\s*:\s*(-?(?:0|[1-9]\d{0,17})|"[^"\\\x00-\x1f]{0,200}")\s*[,}]', re.ASCII)
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
@@ -56,7 +58,8 @@ def instead_of(error: ValidationError) -> tuple[Any, bool]:
     try:
         message = json.loads(given) if isinstance(given, str) else given
     except (ValueError, RecursionError):
-        return _error(None, types.PARSE_ERROR, "this line is not JSON that can be read"), True
+        number = _id_in(given) if isinstance(given, str) else None
+        return _error(number, types.PARSE_ERROR, "this line is not JSON that can be read"), True
     if not isinstance(message, dict):
         return _error(None, types.INVALID_REQUEST, "a message must be one JSON object"), True
     number = message.get("id")
@@ -74,6 +77,18 @@ def instead_of(error: ValidationError) -> tuple[Any, bool]:
         if number is not None:
             return types.JSONRPCResponse(jsonrpc="2.0", id=number, result=result), True
     return _error(number, types.INVALID_PARAMS, f"the request cannot be read: {words}"), True
+
+
+def _id_in(line: str) -> int | str | None:
+    """The id of a request that nothing else can read: so its asker learns what became of it."""
+    depth = 0
+    for token in _TOKEN.finditer(line):
+        depth += (token[0] in "[{") - (token[0] in "]}")
+        named = _ID.match(line, token.end()) if depth == 1 and token[0] == '"id"' else None
+        if named is not None:
+            found: int | str = json.loads(named[1])
+            return None if _has_half(found) else found
+    return None
 
 
 def _has_half(value: object) -> bool:

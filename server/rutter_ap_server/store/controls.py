@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import delete, insert, select
 
@@ -36,7 +36,7 @@ class Held:
     at: datetime
 
 
-def held_in(text: str, unread_at: datetime = datetime.min.replace(tzinfo=UTC)) -> dict[str, Held]:
+def held_in(text: str, unread_at: datetime) -> dict[str, Held]:
     """The processes a note names. One that cannot be read may have named any: it stands for one that holds another."""
     try:
         rows = json.loads(text)

@@ -7,10 +7,13 @@ the one who asked would wait for ever.
 from __future__ import annotations
 
 import json
+import math
+import os
 import re
 from typing import Any, Self
 
 import mcp_types as types
+from anyio import AsyncFile
 from mcp.shared._context_streams import ContextReceiveStream, ContextSendStream
 from mcp.shared.message import SessionMessage
 from pydantic import ValidationError
@@ -20,7 +23,38 @@ from rutter_ap_tools.errors import BadInput
 
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]')
 _ID = re.compile(r'\s*:\s*(-?(?:0|[1-9]\d{0,17})|"[^"\\\x00-\x1f]{0,200}")\s*[,}]', re.ASCII)
+_ODD_ID = re.compile(r'"id"\s*:\s*(?!-?\d+\s*[,}]|")')
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
+
+
+class Lines(AsyncFile[str]):
+    """The lines of a client. The protocol's parser takes a request with an odd id for a notification, and drops it."""
+
+    async def readline(self) -> str:
+        """The next line; one with an odd id without what makes it a message, so that it comes to be answered."""
+        line = await super().readline()
+        if _ODD_ID.search(line) is None:
+            return line
+        try:
+            message = json.loads(line, parse_constant=lambda _: None)
+        except (ValueError, RecursionError):
+            return line
+        if not isinstance(message, dict) or "method" not in message or "id" not in message:
+            return line
+        number = message["id"]
+        if isinstance(number, str) or type(number) is int:
+            return line
+        kept = number if isinstance(number, float) and math.isfinite(number) else None
+        return json.dumps({"id": kept, "method": "odd"}) + "\n"
+
+
+def claimed_stdin() -> Lines:
+    """The lines of standard input, which nobody else in this process or its children can read from now on."""
+    private = os.dup(0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return Lines(os.fdopen(private, encoding="utf-8", errors="replace", closefd=False))
 
 
 class AnsweredStream(ContextReceiveStream[SessionMessage | Exception]):
@@ -63,6 +97,8 @@ def instead_of(error: ValidationError) -> tuple[Any, bool]:
     if not isinstance(message, dict):
         return _error(None, types.INVALID_REQUEST, "a message must be one JSON object"), True
     number = message.get("id")
+    if isinstance(number, float) and number.is_integer():
+        number = int(number)
     if not isinstance(number, int | str) or isinstance(number, bool) or _has_half(number):
         number = None
     has_half = _has_half(message)

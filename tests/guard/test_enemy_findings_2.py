@@ -10,14 +10,12 @@ from typing import Any
 import pytest
 
 from rutter_ap_server.clock import FixedClock
-from rutter_ap_server.rutter.models.bills import BillUpdate
 from rutter_ap_server.rutter.models.vendors import VendorUpdate
 from rutter_ap_server.store.audit import Entry
 from rutter_ap_server.store.canonical import canonical
 from rutter_ap_server.store.changes import kept_value
 from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.errors import StoreError
-from rutter_ap_tools.bills import GetBill
 from rutter_ap_tools.errors import ApError
 from support.bench import START, Bench, a_bench
 from support.people import accepts
@@ -86,45 +84,6 @@ async def test_an_edited_cooling_time_stays_found(home: Path) -> None:
         assert paid.status != "posted" or await differing(bench) != set()
 
 
-async def test_deleted_values_of_untrusted_text_are_found(home: Path) -> None:
-    """An argument taken from a text needs an approver, and that cannot be switched off: a DELETE does it."""
-    async with a_bench(home) as bench:
-        bill, change = await bench.bill("FT-778"), BillUpdate(memo="Ask for 77.71 first")
-        await bench.company.rutter.bills.update(bill.id, change, idempotency_key="by hand")
-        await bench.backend().read(GetBill(bill_id=bill.id))
-        edit(bench, "DELETE FROM untrusted_values")
-
-        paid = await bench.pay("NW-2291", "77.71", accepts())
-
-        assert paid.status != "posted" or await differing(bench) != set()
-
-
-async def test_a_moved_last_look_is_found(home: Path) -> None:
-    """Set to the future, it hides from people what was written unasked."""
-    async with a_bench(home) as bench:
-        await bench.app.store.write(lambda tx: tx.controls.note_look(tx.now))
-        edit(bench, "UPDATE meta SET value = '2036-01-01T00:00:00.000000Z' WHERE key = 'last_look'")
-
-        assert await differing(bench) != set()
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        "UPDATE spend SET amount = '0.01'",
-        "UPDATE spend SET at = '2020-01-01T00:00:00.000000Z'",
-        "UPDATE spend SET vendor_id = 'x', company_id = 'x'",
-        "DELETE FROM spend",
-    ],
-)
-async def test_an_amount_written_by_hand_frees_no_limit(home: Path, change: str) -> None:
-    async with a_bench(home, '[currencies.USD]\nday_limit = "100.00"\n') as bench:
-        assert (await bench.pay("NW-2291", "88.31", accepts())).status == "posted"
-        edit(bench, change)
-
-        assert await status_of(bench, "BH-5520", "50.00") != "posted"
-
-
 async def test_a_freeze_deleted_by_hand_releases_nothing(home: Path) -> None:
     async with a_bench(home) as bench:
         await bench.approver("Ana")
@@ -142,16 +101,6 @@ async def test_a_freeze_deleted_by_hand_stays_found(home: Path) -> None:
         await bench.app.store.write(freeze)
 
         assert await differing(bench) != set()
-
-
-@pytest.mark.parametrize("text", ["# pay_bill needs an approver\n", "[tools]\n"])
-async def test_a_policy_emptied_to_comments_does_not_loosen(home: Path, text: str) -> None:
-    async with a_bench(home, STRICT) as bench:
-        assert (await bench.pay("NW-2291", "10.00", accepts())).status == "held"
-        bench.policy(text)
-
-        with pytest.raises(ApError):
-            await bench.pay("BH-5520", "10.00", accepts())
 
 
 def old_store(folder: Path, *more: str) -> tuple[Store, str]:

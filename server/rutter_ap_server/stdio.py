@@ -21,7 +21,7 @@ from mcp.server.stdio import stdio_server
 
 from rutter_ap_prompts import instructions
 from rutter_ap_server.mcp.server import build_server
-from rutter_ap_server.mcp.unreadable import AnsweredStream
+from rutter_ap_server.mcp.unreadable import AnsweredStream, claimed_stdin
 from rutter_ap_server.settings import Settings
 from rutter_ap_tools.catalogue import narrowed
 from rutter_ap_tools.errors import ApError
@@ -100,7 +100,7 @@ async def serve_stdio(settings: Settings) -> None:
 
 
 async def _run(server: Server[Any]) -> None:
-    async with stdio_server() as (read, write):
+    async with stdio_server(claimed_stdin()) as (read, write):
         await server.run(AnsweredStream(read, write), write, server.create_initialization_options())
 
 

@@ -118,3 +118,27 @@ def test_half_a_character_in_an_answer_releases_nothing(home: Path) -> None:
         assert question["method"] == "elicitation/create"
         server.send({"id": question["id"], "result": {"action": "accept", "content": {"approve": True, HALF: 1}}})
         assert server.result()["structuredContent"]["status"] == "held"
+
+
+@pytest.mark.parametrize("number", [b"1.5", b"7.0", b"1e999", b"true", b"null"])
+def test_a_request_with_an_odd_id_is_answered(server: StdioServer, number: bytes) -> None:
+    """The schema of the protocol lets an id be any number; what is not one is answered without it."""
+    assert server.process.stdin is not None
+    server.process.stdin.write(b'{"jsonrpc":"2.0","id":' + number + b',"method":"ping"}\n')
+    server.send({"id": 99, "method": "ping"})
+
+    answers = [json.loads(server.next_line())]
+    if answers[0]["id"] != 99:
+        answers.append(json.loads(server.next_line()))
+    assert len(answers) == 2, "only the ping that was sent along was answered"
+
+
+@pytest.mark.parametrize("value", [b"9" * 5000, b"[" * 5000 + b"]" * 5000], ids=["digits", "nesting"])
+def test_the_answer_to_a_huge_value_reaches_its_asker(server: StdioServer, value: bytes) -> None:
+    """An answer without the id of its request is nobody's: whoever asked waits for ever."""
+    assert server.process.stdin is not None
+    params = b'{"name":"list_bills","arguments":{"limit":' + value + b"}}"
+    server.process.stdin.write(b'{"jsonrpc":"2.0","id":3,"method":"tools/call","params":' + params + b"}\n")
+    server.process.stdin.flush()
+
+    assert json.loads(server.next_line())["id"] == 3

@@ -346,6 +346,7 @@ def windows_broken(
     windows = [window for window in WINDOWS if vendor_ids is not None or not window.per_vendor]
     limits = [(window, policy.limit(money.currency, window.limit)) for window in windows]
     longest = tx.hours_back(max(window.hours for window in windows))
+    tx.spend.check(company_id, longest)
     counted = tx.spend.counted(company_id, money.currency, longest, except_id)
     for window, limit in limits:
         spent = counted.within(tx.hours_back(window.hours), vendor_ids if window.per_vendor else None)

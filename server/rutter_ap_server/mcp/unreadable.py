@@ -7,10 +7,13 @@ the one who asked would wait for ever.
 from __future__ import annotations
 
 import json
+import math
+import os
 import re
 from typing import Any, Self
 
 import mcp_types as types
+from anyio import AsyncFile
 from mcp.shared._context_streams import ContextReceiveStream, ContextSendStream
 from mcp.shared.message import SessionMessage
 from pydantic import ValidationError
@@ -18,7 +21,40 @@ from pydantic import ValidationError
 from rutter_ap_server.mcp.server import error_result
 from rutter_ap_tools.errors import BadInput
 
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*+"|[\[\]{}]')
+_ID = re.compile(r'\s*:\s*(-?(?:0|[1-9]\d{0,17})|"[^"\\\x00-\x1f]{0,200}")\s*[,}]', re.ASCII)
+_ODD_ID = re.compile(r'"id"\s*:\s*(?!-?\d+\s*[,}]|")')
 _SURROGATE = re.compile(r"[\ud800-\udfff]")
+
+
+class Lines(AsyncFile[str]):
+    """The lines of a client. The protocol's parser takes a request with an odd id for a notification, and drops it."""
+
+    async def readline(self) -> str:
+        """The next line; one with an odd id without what makes it a message, so that it comes to be answered."""
+        line = await super().readline()
+        if _ODD_ID.search(line) is None:
+            return line
+        try:
+            message = json.loads(line, parse_constant=lambda _: None)
+        except (ValueError, RecursionError):
+            return line
+        if not isinstance(message, dict) or "method" not in message or "id" not in message:
+            return line
+        number = message["id"]
+        if isinstance(number, str) or type(number) is int:
+            return line
+        kept = number if isinstance(number, float) and math.isfinite(number) else None
+        return json.dumps({"id": kept, "method": "odd"}) + "\n"
+
+
+def claimed_stdin() -> Lines:
+    """The lines of standard input, which nobody else in this process or its children can read from now on."""
+    private = os.dup(0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return Lines(os.fdopen(private, encoding="utf-8", errors="replace", closefd=False))
 
 
 class AnsweredStream(ContextReceiveStream[SessionMessage | Exception]):
@@ -56,10 +92,13 @@ def instead_of(error: ValidationError) -> tuple[Any, bool]:
     try:
         message = json.loads(given) if isinstance(given, str) else given
     except (ValueError, RecursionError):
-        return _error(None, types.PARSE_ERROR, "this line is not JSON that can be read"), True
+        number = _id_in(given) if isinstance(given, str) else None
+        return _error(number, types.PARSE_ERROR, "this line is not JSON that can be read"), True
     if not isinstance(message, dict):
         return _error(None, types.INVALID_REQUEST, "a message must be one JSON object"), True
     number = message.get("id")
+    if isinstance(number, float) and number.is_integer():
+        number = int(number)
     if not isinstance(number, int | str) or isinstance(number, bool) or _has_half(number):
         number = None
     has_half = _has_half(message)
@@ -74,6 +113,18 @@ def instead_of(error: ValidationError) -> tuple[Any, bool]:
         if number is not None:
             return types.JSONRPCResponse(jsonrpc="2.0", id=number, result=result), True
     return _error(number, types.INVALID_PARAMS, f"the request cannot be read: {words}"), True
+
+
+def _id_in(line: str) -> int | str | None:
+    """The id of a request that nothing else can read: so its asker learns what became of it."""
+    depth = 0
+    for token in _TOKEN.finditer(line):
+        depth += (token[0] in "[{") - (token[0] in "]}")
+        named = _ID.match(line, token.end()) if depth == 1 and token[0] == '"id"' else None
+        if named is not None:
+            found: int | str = json.loads(named[1])
+            return None if _has_half(found) else found
+    return None
 
 
 def _has_half(value: object) -> bool:

@@ -19,9 +19,8 @@ from rutter_ap_server.store.schema import metadata
 
 Rows: TypeAlias = CursorResult[*tuple[Any, ...]]
 VALUE_CHARACTERS_MAX = 64
-META_KEYS = ("freeze", "policy", "policy_origin")
-# Every table whose rows decide something. Left out are values that were found in untrusted text, which are only ever
-# a reason to ask, and sealed secrets, which prove themselves.
+META_KEYS = ("freeze", "last_look", "policy", "policy_origin")
+# Every table whose rows decide something. Left out are sealed secrets, which prove themselves.
 RECORDED = (
     "proposals",
     "approvals",
@@ -39,11 +38,12 @@ RECORDED = (
     "booking_differences",
     "seen_documents",
     "vendor_keys",
+    "untrusted_values",
 )
 # Leases and times of contact come and go without a decision.
 PASSING = {"proposals": {"lease_owner", "lease_until"}, "connections": {"last_seen_at"}}
-# The id of a question is what answers it.
-_SECRET = {("approvers", "passcode_hash"), ("questions", "id")}
+# The id of a question is what answers it; a value in somebody's text may be anything, and the chain is kept for ever.
+_SECRET = {("approvers", "passcode_hash"), ("questions", "id"), ("untrusted_values", "value")}
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ from rutter_ap_server.store.schema import meta
 
 # Longer than any pause between two signs of life; what a process held that died counts no longer than this.
 HELD_SECONDS = 180
+# The holder, and the policy, that a note nobody can read stands for.
+UNREADABLE = "unreadable"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,15 @@ class Held:
     version: str
     place: str
     at: datetime
+
+
+def held_in(text: str, unread_at: datetime) -> dict[str, Held]:
+    """The processes a note names. One that cannot be read may have named any: it stands for one that holds another."""
+    try:
+        rows = json.loads(text)
+        return {holder: Held(str(version), str(place), unstamp(at)) for holder, (version, place, at) in rows.items()}
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return {UNREADABLE: Held(UNREADABLE, "a note in the store that cannot be read", unread_at)}
 
 
 class Controls:
@@ -59,8 +70,11 @@ class Controls:
 
     def last_look(self) -> datetime | None:
         """When the newest was settled of what a person has been shown at a terminal; None before the first time."""
-        text = self._get("last_look")
-        return unstamp(text) if text is not None else None
+        try:
+            return unstamp(self._get("last_look") or "")
+        except ValueError:
+            # Also where somebody changed it: then everything is shown.
+            return None
 
     def note_look(self, shown_up_to: datetime) -> None:
         """Records that a person was shown all that was settled up to then."""
@@ -91,8 +105,7 @@ class Controls:
     def policies_held(self) -> dict[str, Held]:
         """What each process that is alive holds, by its id."""
         since = self._now - timedelta(seconds=HELD_SECONDS)
-        rows = json.loads(self._get("policy_held") or "{}")
-        held = {holder: Held(version, place, unstamp(at)) for holder, (version, place, at) in rows.items()}
+        held = held_in(self._get("policy_held") or "{}", unread_at=self._now)
         return {holder: one for holder, one in held.items() if one.at > since}
 
     def hold_policy(self, holder: str, version: str, place: str) -> None:

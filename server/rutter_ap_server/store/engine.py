@@ -135,7 +135,9 @@ class Store:
                     tx.audit.flush()
                     return done
             except (SQLAlchemyError, sqlite3.Error) as error:
-                if not (tries_left and _to_try_again(error)):
+                if tries_left and sqlite.is_no_text(error):
+                    sqlite.read_anything(self._engine)
+                elif not (tries_left and _to_try_again(error)):
                     raise StoreError("the store could not be read or written") from None
         raise AssertionError("unreachable: the last try answers or raises")
 

@@ -93,6 +93,7 @@ class Proposal:
         return digest(sorted(self.requires))
 
 
+_STATES = frozenset(one.value for one in State)
 # What stands for the values of a row that cannot be read.
 _UNREADABLE: dict[str, Any] = {
     "fields": {},
@@ -207,7 +208,8 @@ class Proposals:
         chosen = c.state.in_(list(states)) & ((c.state != State.HELD) | (c.expires_at > now))
         if State.EXPIRED in states:
             chosen = chosen | ((c.state == State.HELD) & (c.expires_at <= now))
-        query = PROPOSALS.where(c.company_id == company_id, chosen)
+        # What has no state that exists is damaged: it is shown, whatever is asked for.
+        query = PROPOSALS.where(c.company_id == company_id, chosen | c.state.not_in(_STATES))
         if bill_id:
             query = query.where(c.bill_id == bill_id)
         if after is not None:
@@ -431,6 +433,7 @@ def _proposal(row: Row[Any]) -> Proposal:
     except (ValueError, TypeError, LookupError, ApError):
         # It must not hide the others of a list.
         values = dict(row._mapping) | _UNREADABLE
+        values["state"] = State(row.state) if row.state in _STATES else State.UNKNOWN
         found = Proposal(**{name: values[name] for name in Proposal.__slots__ if name in values})
         damaged = damaged or ("row",)
     if not damaged:
@@ -449,7 +452,7 @@ def _as_stored(row: Row[Any]) -> Proposal:
         tool=row.tool,
         fields=json.loads(row.fields),
         summary=row.summary,
-        state=row.state,
+        state=State(row.state),
         verdict=Severity[row.verdict.upper()],
         approvals_needed=row.approvals_needed,
         fingerprint=row.fingerprint,

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Enum, ForeignKey, Index, Integer, MetaData, String, Table, Text, text
-
-from rutter_ap_server.store.states import State
+from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, String, Table, Text, text
 
 # The newest step in migrations/, kept here too so that opening a store that needs none does not read that folder.
 REVISION = "13"
@@ -13,9 +11,6 @@ STAMP_KEY = "schema"
 metadata = MetaData()
 
 meta = Table("meta", metadata, Column("key", String(40), primary_key=True), Column("value", Text, nullable=False))
-
-# Stored as their values; a value that is no state is an error where it is read.
-_STATE = Enum(State, values_callable=lambda states: [one.value for one in states], native_enum=False, length=20)
 
 proposals = Table(
     "proposals",
@@ -28,7 +23,7 @@ proposals = Table(
     Column("tool", String(40), nullable=False),
     Column("fields", Text, nullable=False),
     Column("summary", Text, nullable=False),
-    Column("state", _STATE, nullable=False),
+    Column("state", String(20), nullable=False),
     Column("verdict", String(10), nullable=False),
     Column("approvals_needed", Integer, nullable=False),
     Column("fingerprint", String(64), nullable=False),

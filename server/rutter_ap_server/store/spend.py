@@ -20,6 +20,7 @@ from rutter_ap_server.clock import stamp
 from rutter_ap_server.store.changes import Recorded
 from rutter_ap_server.store.schema import proposals, spend
 from rutter_ap_server.store.states import SENDING_STATES
+from rutter_ap_server.store.witness import hold_spend
 from rutter_ap_tools.errors import BadInput
 from rutter_ap_tools.money import Money
 
@@ -96,6 +97,10 @@ class Spend:
         Entries from the future count too, so that a clock set back frees nothing.
         """
         return self.counted(company_id, currency, max(hours, _MONTH_HOURS), except_id).within(hours, vendor_ids)
+
+    def check(self, company_id: str, hours: int) -> None:
+        """Raises `Tampered` if what counts in the last `hours` was changed by hand."""
+        hold_spend(self._connection, company_id, stamp(self._now - timedelta(hours=max(hours, _MONTH_HOURS))))
 
     def counted(self, company_id: str, currency: str, hours: int, except_id: str | None = None) -> Counted:
         """Everything that counts in the last `hours`, read once for all the windows within them."""

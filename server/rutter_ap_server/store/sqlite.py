@@ -93,5 +93,20 @@ def _write_ahead(connection: Any) -> None:
             return
 
 
+def read_anything(engine: Engine) -> None:
+    """Reads text that is no UTF-8, too, so that what was changed by hand can be named; it takes longer."""
+
+    def decode(text: bytes) -> str:
+        return text.decode("utf-8", "backslashreplace")
+
+    event.listen(engine, "connect", lambda connection, _: setattr(connection, "text_factory", decode))
+    engine.dispose()
+
+
+def is_no_text(error: Exception) -> bool:
+    """Whether a transaction failed because a text is no UTF-8."""
+    return "Could not decode to UTF-8" in str(error)
+
+
 def _on_begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN" if mode_of(connection) == "read" else "BEGIN IMMEDIATE")

@@ -1,14 +1,18 @@
-"""What the audit chain says of a proposal whenever it is read: it was edited by hand if the two differ."""
+"""What the audit chain says of a proposal, and of what was spent, whenever it counts: else it was edited by hand."""
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, bindparam, func, select
 
-from rutter_ap_server.store.changes import row_added
+from rutter_ap_server.store.audit import STORED
+from rutter_ap_server.store.changes import Recorded, changes_in, kept_values, row_added
 from rutter_ap_server.store.check import differing, proposed_values, said_by
-from rutter_ap_server.store.schema import audit, proposals
+from rutter_ap_server.store.errors import Tampered
+from rutter_ap_server.store.schema import audit, proposals, spend
+from rutter_ap_server.store.states import SENDING_STATES, State
 
 # What is judged, shown and sent: it is written once and never changes.
 _PREPARED = (
@@ -52,3 +56,41 @@ def damage(row: Row[Any]) -> tuple[str, ...]:
     values = whole if whole is not None else proposed_values(said_by(row.said))
     columns = _PREPARED if whole is not None else list(values)
     return tuple(one.field for one in differing("proposals", row.id, values, row._mapping, columns))
+
+
+# From the proposals, because a row that was deleted or moved to another time, vendor or company is not among its like.
+_MAY_COUNT = (proposals.c.company_id == bindparam("company")) & (
+    proposals.c.state.in_(SENDING_STATES)
+    | (proposals.c.state.in_([State.POSTED, State.FAILED]) & (proposals.c.updated_at >= bindparam("since")))
+)
+# The entries that reservations and postings are made with; the longer ones of a proposal are not looked through.
+_MADE_BY = ("attempt", "posted", STORED)
+_SAID_OF_SPEND = select(audit.c.proposal_id, audit.c.rows).where(
+    _MAY_COUNT, audit.c.proposal_id == proposals.c.id, audit.c.kind.in_(_MADE_BY), audit.c.rows.is_not(None)
+)
+_SPENT = select(spend).where(_MAY_COUNT, spend.c.proposal_id == proposals.c.id)
+_COLUMNS = [column.name for column in spend.c]
+
+
+def hold_spend(connection: Recorded, company_id: str, since: str) -> None:
+    """Raises `Tampered` if a row that counts against a company's limits since then is not as the chain says."""
+    named = {"company": company_id, "since": since}
+    said = {one for _, rows in connection.execute(_SAID_OF_SPEND, named) for one in _spend_added(rows)}
+    missing = said.difference(map(tuple, connection.execute(_SPENT, named)))
+    if missing:
+        # A long id is kept by its hash, which takes longer to compare.
+        kept = (kept_values("spend", row._asdict()) for row in connection.execute(_SPENT, named))
+        missing -= {tuple(values.values()) for values in kept}
+    if missing:
+        raise Tampered(f"what proposal {min(one[1] for one in missing)} counts against the limits")
+
+
+@lru_cache(maxsize=4096)
+def _spend_added(rows: str) -> tuple[tuple[Any, ...], ...]:
+    """The rows of that table which an entry adds. A text is read once: each payment asks for those of all before it."""
+    added = (values for what, of, _, values in changes_in(rows) if (what, of) == ("added", "spend"))
+    return tuple(tuple(_plain(values.get(name)) for name in _COLUMNS) for values in added)
+
+
+def _plain(value: Any) -> int | str:
+    return value if isinstance(value, int) else str(value)

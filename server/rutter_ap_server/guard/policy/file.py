@@ -72,10 +72,16 @@ def parse_policy(text: str) -> Policy:
         # Besides what is not TOML, a number of thousands of digits, and brackets nested as deep.
         raise PolicyError(f"the policy file is not valid TOML: {clean(str(error), 200)}") from None
     try:
-        return Policy.model_validate(data)
+        policy = Policy.model_validate(data)
+        # Tables without a value are no more than comments: then no field of the policy counts as set.
+        return policy if _sets_a_value(data) else Policy()
     except ValidationError as error:
         problems = "; ".join(_problem(e) for e in error.errors(include_url=False, include_input=False)[:8])
         raise PolicyError(f"the policy file is broken: {problems}") from None
+
+
+def _sets_a_value(data: object) -> bool:
+    return any(_sets_a_value(one) for one in data.values()) if isinstance(data, dict) else True
 
 
 def _problem(error: Any) -> str:

@@ -141,11 +141,12 @@ class PolicyFile:
         return None
 
     def _missing(self, before: InForce | None, found: Policy | None) -> PolicyError | None:
-        if found is not None:
+        # A file that lost all its values, or its lines but for comments, says no more than one that is gone.
+        if found is not None and (before is None or before.version == found.version or found.model_fields_set):
             return None
         if before is not None and before.from_file is not False and before.version != _DEFAULT_BEFORE:
-            return PolicyGone("the policy file that was in force is gone, or empty")
-        if self.named:
+            return PolicyGone("the policy file that was in force is gone, or sets nothing any more")
+        if found is None and self.named:
             return PolicyError("RUTTER_AP_POLICY names a file that does not exist, or is empty")
         return None
 

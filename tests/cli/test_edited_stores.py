@@ -1,10 +1,8 @@
-"""What `audit verify` and the real server make of a store that somebody edited by hand; each named for its promise."""
+"""What `audit verify` and the real server make of a store that somebody edited by hand."""
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -12,7 +10,7 @@ import anyio
 import pytest
 
 from support.serving import bill_numbered, done, link_funding, serving
-from support.stdio_server import StdioServer, in_our_environment, stdio_server, tool_call
+from support.stdio_server import in_our_environment, stdio_server, tool_call
 from support.terminal import Terminal
 
 BILL = "NW-2291"
@@ -64,37 +62,6 @@ def test_a_row_that_cannot_be_read_is_listed_as_damaged(home: Path, change: str)
             return str((await done(client, "list_proposals", state="any"))["proposals"])
 
     assert "DAMAGED" in anyio.run(look)
-
-
-@pytest.fixture
-def server(home: Path) -> Iterator[StdioServer]:
-    with stdio_server(in_our_environment({"RUTTER_AP_HOME": str(home)})) as running:
-        running.greet()
-        yield running
-
-
-@pytest.mark.parametrize("number", [b"1.5", b"7.0", b"1e999", b"true", b"null"])
-def test_a_request_with_an_odd_id_is_answered(server: StdioServer, number: bytes) -> None:
-    """The schema of the protocol lets an id be any number; what is not one is answered without it."""
-    assert server.process.stdin is not None
-    server.process.stdin.write(b'{"jsonrpc":"2.0","id":' + number + b',"method":"ping"}\n')
-    server.send({"id": 99, "method": "ping"})
-
-    answers = [json.loads(server.next_line())]
-    if answers[0]["id"] != 99:
-        answers.append(json.loads(server.next_line()))
-    assert len(answers) == 2, "only the ping that was sent along was answered"
-
-
-@pytest.mark.parametrize("value", [b"9" * 5000, b"[" * 5000 + b"]" * 5000], ids=["digits", "nesting"])
-def test_the_answer_to_a_huge_value_reaches_its_asker(server: StdioServer, value: bytes) -> None:
-    """An answer without the id of its request is nobody's: whoever asked waits for ever."""
-    assert server.process.stdin is not None
-    params = b'{"name":"list_bills","arguments":{"limit":' + value + b"}}"
-    server.process.stdin.write(b'{"jsonrpc":"2.0","id":3,"method":"tools/call","params":' + params + b"}\n")
-    server.process.stdin.flush()
-
-    assert json.loads(server.next_line())["id"] == 3
 
 
 def test_an_edited_policy_note_is_found_and_stops_no_write(home: Path, rutter_ap: Terminal) -> None:

@@ -1,4 +1,4 @@
-"""What an insider with the database or the policy file can still do; each test is named for the promise it breaks."""
+"""What is counted, seen in texts and in force is not loosened by a hand in the database or in the policy file."""
 
 from __future__ import annotations
 
@@ -6,21 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from rutter_ap_server.clock import FixedClock
 from rutter_ap_server.rutter.models.bills import BillUpdate
-from rutter_ap_server.store.audit import Entry
-from rutter_ap_server.store.canonical import canonical
-from rutter_ap_server.store.changes import kept_value
-from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_tools.bills import GetBill
 from rutter_ap_tools.errors import ApError
-from support.bench import START, Bench, a_bench
+from support.bench import Bench, a_bench
 from support.people import accepts
-from support.seeded import empty_store
 from support.store_rows import behind_its_back
 
 STRICT = '[tools]\npay_bill = "approve"\n'
-ADDED = "2026-03-02T09:30:00.000000Z"
 
 
 def edit(bench: Bench, *statements: str) -> None:
@@ -89,28 +82,3 @@ async def test_a_policy_emptied_to_comments_does_not_loosen(home: Path, text: st
 
         with pytest.raises(ApError):
             await bench.pay("BH-5520", "10.00", accepts())
-
-
-def test_an_approver_appended_to_the_chain_is_found(tmp_path: Path) -> None:
-    """One more entry at the end rewrites nothing, so an anchor from before it fits; its hash needs no secret."""
-    url = f"sqlite:///{empty_store(tmp_path / 'home')}"
-    store = Store(url, FixedClock(START))
-    store.write_now(lambda tx: tx.approvers.add("Dana", "a hash"))
-    anchor, last = store.read_now(lambda tx: (tx.audit.anchor(), tx.audit.recent(1) or list(tx.audit.entries())))
-    values = {"name": "Mallory", "passcode_hash": kept_value("approvers", "passcode_hash", "her hash")}
-    rows = canonical([["added", "approvers", "x", {"id": "x", "added_at": ADDED, "failures": 0} | values]])
-    draft = Entry(anchor.seq + 1, last[-1].at, "stored", "store", None, "{}", anchor.hash, "", rows)
-    forged = [draft.seq, draft.at, draft.kind, draft.actor, draft.body, draft.previous, draft.computed(), rows]
-    quoted = ", ".join("'{}'".format(str(one).replace("'", "''")) for one in forged)
-    behind_its_back(
-        url,
-        f"INSERT INTO approvers VALUES ('x', 'Mallory', 'her hash', '{ADDED}', NULL, 0, NULL)",
-        f"INSERT INTO audit (seq, at, kind, actor, body, previous, hash, rows) VALUES ({quoted})",
-    )
-
-    def look(tx: Tx) -> tuple[set[str], bool]:
-        return {one.name for one in tx.approvers.active()}, tx.audit.verify(anchor).holds
-
-    names, holds = store.read_now(look)
-    store.close()
-    assert names == {"Dana"} or not holds

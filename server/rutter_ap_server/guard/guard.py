@@ -84,7 +84,8 @@ class Guard:
         that prevented reading the facts; in each of these cases nothing was written.
         """
         policy = await self.policy.read()
-        await self.recovery.take_up_abandoned(company)
+        if not request.dry_run:
+            await self.recovery.take_up_abandoned(company)
         write = write_for(request)
         prepared = await write.prepare(request, company, linked_accounts(self.store, company.ledger_id))  # 1. prepare
         earlier = await self._on_its_way(prepared)

@@ -73,8 +73,8 @@ def parse_policy(text: str) -> Policy:
         raise PolicyError(f"the policy file is not valid TOML: {clean(str(error), 200)}") from None
     try:
         policy = Policy.model_validate(data)
-        # Tables without a value are no more than comments: then no field of the policy counts as set.
-        return policy if _sets_a_value(data) else Policy()
+        # Tables without a value are no more than comments, but for an approver's, which says who may release.
+        return policy if policy.approvers or _sets_a_value(data) else Policy()
     except ValidationError as error:
         problems = "; ".join(_problem(e) for e in error.errors(include_url=False, include_input=False)[:8])
         raise PolicyError(f"the policy file is broken: {problems}") from None

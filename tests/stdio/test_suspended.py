@@ -43,7 +43,7 @@ def test_a_server_that_slept_sends_nothing_after_others_did(home: Path) -> None:
             set_faults(announced, LOST)
             anyio.run(_settled_as_failed, environ)
             set_faults(announced)
-            assert anyio.run(_pay, environ, bill_id, "99.00") == "posted"
+            assert anyio.run(_pay_anew, environ, bill_id, "99.00") == "posted"
 
             suspended.process.send_signal(signal.SIGCONT)
             answer = json.loads(suspended.next_line())
@@ -90,11 +90,16 @@ def _in_flight(app: App) -> Proposal:
     return proposal
 
 
-async def _pay(environ: dict[str, str], bill_id: str, amount: str) -> str:
+async def _pay_anew(environ: dict[str, str], bill_id: str, amount: str) -> str:
+    """Another process pays it, once an approver has released that: what failed a moment ago may be booked."""
     app = App(read_settings(environ))
     try:
-        payment = PayBill(bill_id=bill_id, amount=amount)
-        return str((await app.backend("another", NO_INTERACTION).submit(payment)).status)
+        held = await app.backend("another", NO_INTERACTION).submit(PayBill(bill_id=bill_id, amount=amount))
+        assert "payment.doubted" in [one.code for one in held.findings]
+        company = await app.companies.get("")
+        seen = await app.approvals.preview(held.proposal_id or "", company)
+        approve = app.approvals.approve
+        return str((await approve(seen, company, name="Ana", passcode=PASSCODE, channel="terminal")).state)
     finally:
         await app.aclose()
 

@@ -99,7 +99,7 @@ def expected_from(entries: Iterable[Entry]) -> Expected:
         if entry.rows is None:
             _apply_old(expected, entry, said_by(entry.body))
             continue
-        if entry.body.startswith(ROWS_FOUND):
+        if isinstance(entry.body, str) and entry.body.startswith(ROWS_FOUND):
             expected.is_old = expected.is_old or (expected.since is None and not expected.is_complete)
             expected.is_complete = True
         else:

@@ -217,7 +217,7 @@ def _delete(tx: Transaction, company: Company) -> JsonObject:
 def _hand_over(tx: Transaction, removed_id: str, kept_id: str, number: int) -> None:
     """Removes one of several connections to a ledger; its books stay with the connection that has their number."""
     columns = "id, access_token, name, status, disabled_reason, public_token, created_at, updated_at"
-    row = tx.sql.execute(f"SELECT {columns} FROM companies WHERE id = ?", (kept_id,)).fetchone()  # noqa: S608
+    row = tx.sql.execute(f"SELECT {columns} FROM companies WHERE id = ?", (kept_id,)).fetchone()  # noqa: S608 - our own
     tx.sql.execute("DELETE FROM companies WHERE id = ?", (kept_id,))
     if removed_id != kept_id:
         places = ", ".join("?" * len(row))

@@ -9,22 +9,10 @@ from typing import Any
 
 import anyio
 
-from support.serving import PASSCODE, bill_numbered, done, failed, link_funding, serving
+from support.serving import PASSCODE, bill_numbered, done, failed, held_payment, serving
 from support.terminal import Terminal
 
 BILL = "NW-2291"
-
-
-def held(home: Path) -> str:
-    """A payment of 88.31 that an assistant proposed and nobody released yet."""
-
-    async def propose() -> str:
-        async with serving(home) as (client, _):
-            await link_funding(client)
-            bill = await bill_numbered(client, BILL)
-            return str((await done(client, "pay_bill", bill_id=bill["id"], amount="88.31"))["proposal_id"])
-
-    return anyio.run(propose)
 
 
 def seen_by_the_assistant(home: Path, proposal_id: str) -> tuple[list[Any], list[str], str]:
@@ -45,7 +33,7 @@ def seen_by_the_assistant(home: Path, proposal_id: str) -> tuple[list[Any], list
 
 
 def test_what_was_edited_is_refused_wherever_it_is_met(home: Path, rutter_ap: Terminal) -> None:
-    proposal_id = held(home)
+    proposal_id = held_payment(home, BILL, "88.31")
     assert rutter_ap("approvers", "add", "Dana", typed=PASSCODE).status == 0
     with closing(sqlite3.connect(home / "rutter-ap.db")) as database, database:
         database.execute("UPDATE proposals SET fields = replace(fields, '88.31', '288.31')")

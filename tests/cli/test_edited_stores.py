@@ -9,23 +9,11 @@ from pathlib import Path
 import anyio
 import pytest
 
-from support.serving import bill_numbered, done, link_funding, serving
+from support.serving import done, held_payment, serving
 from support.stdio_server import in_our_environment, stdio_server, tool_call
 from support.terminal import Terminal
 
 BILL = "NW-2291"
-
-
-def held(home: Path) -> str:
-    """A payment that waits for a person."""
-
-    async def propose() -> str:
-        async with serving(home) as (client, _):
-            await link_funding(client)
-            bill = await bill_numbered(client, BILL)
-            return str((await done(client, "pay_bill", bill_id=bill["id"], amount="88.31"))["proposal_id"])
-
-    return anyio.run(propose)
 
 
 def edit(home: Path, statement: str) -> None:
@@ -43,7 +31,7 @@ def edit(home: Path, statement: str) -> None:
     ],
 )
 def test_whatever_was_written_audit_verify_says_it(home: Path, rutter_ap: Terminal, change: str) -> None:
-    held(home)
+    held_payment(home, BILL, "88.31")
     edit(home, change)
 
     verified = rutter_ap("audit", "verify", "--json")
@@ -54,7 +42,7 @@ def test_whatever_was_written_audit_verify_says_it(home: Path, rutter_ap: Termin
 
 @pytest.mark.parametrize("change", ["state = 'paid'", "summary = CAST(X'ff' AS TEXT)"])
 def test_a_row_that_cannot_be_read_is_listed_as_damaged(home: Path, change: str) -> None:
-    proposal_id = held(home)
+    proposal_id = held_payment(home, BILL, "88.31")
     edit(home, f"UPDATE proposals SET {change} WHERE id = '{proposal_id}'")
 
     async def look() -> str:
@@ -65,7 +53,7 @@ def test_a_row_that_cannot_be_read_is_listed_as_damaged(home: Path, change: str)
 
 
 def test_an_edited_policy_note_is_found_and_stops_no_write(home: Path, rutter_ap: Terminal) -> None:
-    held(home)
+    held_payment(home, BILL, "88.31")
     edit(home, "UPDATE meta SET value = 'x' WHERE key = 'policy_held'")
 
     with stdio_server(in_our_environment({"RUTTER_AP_HOME": str(home)})) as running:

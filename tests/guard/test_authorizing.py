@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -35,20 +34,6 @@ AN_INSTANT = timedelta(microseconds=1)
 WHOLE = frozenset({"facts:f", "policy.approve"})
 BUILT_IN = Policy()
 ASKED: dict[str, Any] = {"verdict": Severity.APPROVE, "approvals_needed": 1, "requires": WHOLE}
-
-
-@pytest.fixture
-def clock() -> FixedClock:
-    """A clock that stands until the test moves it."""
-    return FixedClock(START)
-
-
-@pytest.fixture
-def store(tmp_path: Path, clock: FixedClock) -> Iterator[Store]:
-    """An open store."""
-    opened = Store(f"sqlite:///{tmp_path / 'ap.db'}", clock)
-    yield opened
-    opened.close()
 
 
 def approver(store: Store, name: str) -> str:

@@ -69,14 +69,16 @@ async def test_a_payment_is_bound_to_all_its_parties(home: Path) -> None:
 async def test_whatever_a_payment_is_bound_to_makes_another(home: Path) -> None:
     async with a_bench(home) as bench:
         prepared, facts = await payment_on(bench)
-        before = fingerprint_of(PayBillWrite(), prepared, facts)
+        words = PayBillWrite().describe(prepared, facts)
+        before = fingerprint_of(prepared, facts, words)
         others = {
-            name: fingerprint_of(PayBillWrite(), prepared, replace(facts, binding=facts.binding | {name: "another"}))
+            name: fingerprint_of(prepared, replace(facts, binding=facts.binding | {name: "another"}), words)
             for name in facts.binding
         }
-        others["texts"] = fingerprint_of(PayBillWrite(), prepared, replace(facts, texts=(("memo", "another"),)))
+        others["texts"] = fingerprint_of(prepared, replace(facts, texts=(("memo", "another"),)), words)
         memo = replace(prepared, fields=prepared.fields | {"memo": "another"})
-        others["fields"] = fingerprint_of(PayBillWrite(), memo, facts)
+        others["fields"] = fingerprint_of(memo, facts, words)
+        others["words"] = fingerprint_of(prepared, facts, PayBillWrite().describe(memo, facts))
 
         assert len(others) >= 9
         assert len({before, *others.values()}) == len(others) + 1

@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rutter_ap_server.guard.own_writes import LAG_MAX
+from rutter_ap_server.store.engine import Tx
 from rutter_ap_tools.bills import CreateBill, NewBillLine
 from rutter_ap_tools.credits import ApplyCredit, CreateCredit, RemoveCredit
 from rutter_ap_tools.errors import Refused
@@ -126,8 +128,11 @@ async def test_a_record_is_the_outcome_of_one_proposal_only(home: Path) -> None:
         by_hand = await bench.pay_by_hand("NW-2291", "100.00")
         other = await bench.pay("FT-802", "10.00")
 
-        def claims(tx: object) -> None:
-            tx.attempts.settle(other.proposal_id, "posted", upstream_id=by_hand, job_id=None, reason=None)  # type: ignore[attr-defined]
+        assert other.proposal_id is not None
+        paid_by = other.proposal_id
+
+        def claims(tx: Tx) -> None:
+            tx.attempts.settle(paid_by, "posted", upstream_id=by_hand, job_id=None, reason=None)
 
         await bench.app.store.write(claims)
         await bench.app.recover()
@@ -147,9 +152,9 @@ async def test_two_records_where_one_was_sent_are_said_to_be_two(home: Path) -> 
         assert "shows 2 that may be it" in str(attempt.reason)
 
 
-async def refusal(bench: Bench, number: str, **more: bool) -> list[str]:
+async def refusal(bench: Bench, number: str, **more: Any) -> list[str]:
     with pytest.raises(Refused) as refused:
-        await bench.pay(number, **more)  # type: ignore[arg-type]
+        await bench.pay(number, **more)
     return [one.code for one in refused.value.findings if isinstance(one, Finding) and one.severity.word == "refuse"]
 
 

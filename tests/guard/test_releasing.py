@@ -9,7 +9,6 @@ from decimal import Decimal
 from pathlib import Path
 
 import anyio
-import httpx
 import pytest
 
 from rutter_ap_server.guard import journal
@@ -599,14 +598,7 @@ async def test_a_platform_refusal_fails_and_frees_its_reservation(home: Path) ->
 
 async def test_a_refusal_rutters_job_repeats_frees_its_reservation(home: Path) -> None:
     async with a_bench(home, ALLOW) as bench:
-        real = bench.wire._inner.handle_async_request
-
-        async def fails(request: httpx.Request) -> httpx.Response:
-            if request.method == "POST":
-                request.headers["X-Sandbox-Fault"] = "job_fails"
-            return await real(request)
-
-        bench.wire._inner.handle_async_request = fails  # type: ignore[method-assign]
+        bench.wire.write_fault = "job_fails"
         with pytest.raises(Refused):
             await bench.pay("NW-2291", "100.00")
 

@@ -410,7 +410,8 @@ async def test_a_payment_of_somebody_else_is_never_ours(home: Path, changed: dic
         assert [one.id for one in found] == ([by_hand] if is_ours else [])
         # Nor one that was there before, or another amount.
         assert await find(lost.prepared, bench.company, lost.attempt.before | {"payments": [by_hand]}) == ()
-        other = replace(lost.prepared, money=lost.prepared.money + lost.prepared.money)  # type: ignore[operator]
+        assert lost.prepared.money is not None
+        other = replace(lost.prepared, money=lost.prepared.money + lost.prepared.money)
         assert await find(other, bench.company, lost.attempt.before) == ()
 
 

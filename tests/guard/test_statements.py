@@ -60,7 +60,8 @@ def stated(full: Full, store: Store) -> tuple[str, Proposal, Statement]:
         fingerprint = store.read_now(lambda tx: assess(tx, write, prepared, facts, Policy())).fingerprint
     else:
         assert isinstance(facts, Facts)
-        words, fingerprint = write.describe(prepared, facts), fingerprint_of(write, prepared, facts)
+        words = write.describe(prepared, facts)
+        fingerprint = fingerprint_of(prepared, facts, words)
     sections = stored_sections(judged_sections(words, (), ("a check",), ()))
     proposal = a_proposal(id="p1", tool=full.tool, fields={}, money=None, bill_id=None, sections=sections)
     return fingerprint, proposal, store.read_now(lambda tx: statement_of(tx, proposal, Policy()))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,20 +34,6 @@ LIMITS = parse_policy(
     vendor_day_limit = "60"
     """
 )
-
-
-@pytest.fixture
-def clock() -> FixedClock:
-    """A clock that stands until the test moves it."""
-    return FixedClock(START)
-
-
-@pytest.fixture
-def store(tmp_path: Path, clock: FixedClock) -> Iterator[Store]:
-    """An open store."""
-    opened = Store(f"sqlite:///{tmp_path / 'ap.db'}", clock)
-    yield opened
-    opened.close()
 
 
 def known(store: Store, prepared: PreparedWrite, **options: object) -> StoreFacts:

@@ -116,6 +116,7 @@ async def test_a_text_beyond_the_known_changes_is_posted_and_said(home: Path) ->
             call.body = call.body.replace(b"Meter reading of March", b"see attachment")
             return original(call)
 
+        # No fault of the sandbox writes another text: this one stands for a platform that does.
         bench.sandbox.asgi.handle = other_words  # type: ignore[method-assign]
         shown = await written(client, bench, "update_bill", lost=False, **arguments)
         assert shown.state == "posted"

@@ -2,39 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
-
-import pytest
 
 from rutter_ap_server.clock import FixedClock
 from rutter_ap_server.guard.policy import Policy, parse_policy
+from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.released_sums import owed_with, paid_together, payee_of, released_before
+from rutter_ap_server.guard.writes.parties import VendorFact
 from rutter_ap_server.store.engine import Store
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import State
 from rutter_ap_tools.money import Money
 from support.facts import a_prepared_write, a_vendor, ids_of, usd
-from support.store_rows import START, put
+from support.store_rows import put
 
 BUILT_IN = Policy()
 BOUNDED = parse_policy('[approvers.Ana]\nmax = { USD = "150.00" }\n')
 ME = frozenset({"v1"})
-
-
-@pytest.fixture
-def clock() -> FixedClock:
-    """A clock that stands until the test moves it."""
-    return FixedClock(START)
-
-
-@pytest.fixture
-def store(tmp_path: Path, clock: FixedClock) -> Iterator[Store]:
-    """An open store."""
-    opened = Store(f"sqlite:///{tmp_path / 'ap.db'}", clock)
-    yield opened
-    opened.close()
 
 
 def released(
@@ -140,8 +124,8 @@ def test_a_payee_is_all_its_records(store: Store) -> None:
     named = a_prepared_write(vendor_id="v1", vendor_name="V9 Ltd.")
     other = a_prepared_write(vendor_id="v1", vendor_name="Somebody else")
 
-    def payee(prepared: object, vendor: object = None) -> frozenset[str]:
-        return store.read_now(lambda tx: payee_of(tx, prepared, vendor))  # type: ignore[arg-type]
+    def payee(prepared: PreparedWrite, vendor: VendorFact | None = None) -> frozenset[str]:
+        return store.read_now(lambda tx: payee_of(tx, prepared, vendor))
 
     assert payee(named) == {"v1", "v9"}
     assert payee(other) == {"v1"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -25,22 +24,7 @@ from support.facts import a_prepared_write, usd
 from support.ledger_rewrites import rewrite_vendor, vendor_of
 from support.people import accepts
 from support.runs import run_of
-from support.store_rows import START, put
-
-
-@pytest.fixture
-def clock() -> FixedClock:
-    """A clock that stands until the test moves it."""
-    return FixedClock(START)
-
-
-@pytest.fixture
-def store(tmp_path: Path, clock: FixedClock) -> Iterator[Store]:
-    """An open store."""
-    opened = Store(f"sqlite:///{tmp_path / 'ap.db'}", clock)
-    yield opened
-    opened.close()
-
+from support.store_rows import put
 
 SPELLINGS = ("Acme", "ACME, Inc.", "Acmé", "A.C.M.E", "The Acme Company Ltd", "Асmе")
 

@@ -6,7 +6,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from rutter_ap_server.interaction import NO_INTERACTION, Interaction
@@ -117,14 +116,7 @@ async def test_a_payment_whose_job_runs_is_not_settled_as_failed(home: Path) -> 
         start = await photographed(bench, f"/bills/{(await bench.bill(BILL)).id}")
         await bench.submit(payment(await bench.bill(BILL), dry_run=True))
         start()
-        real = bench.wire._inner.handle_async_request
-
-        async def never_done(request: httpx.Request) -> httpx.Response:
-            if request.method != "GET":
-                request.headers["X-Sandbox-Fault"] = "job_never_ends"
-            return await real(request)
-
-        bench.wire._inner.handle_async_request = never_done  # type: ignore[method-assign]
+        bench.wire.write_fault = "job_never_ends"
         lost = await bench.pay(BILL, "300.00")
         attempt = await bench.app.store.read(lambda tx: tx.attempts.last(lost.proposal_id or ""))
         assert attempt is not None

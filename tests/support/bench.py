@@ -78,7 +78,8 @@ class Gate:
 class Wire(httpx.AsyncBaseTransport):
     """The way to Rutter. `faults` are what happens to the next writes, in order; everything else passes.
 
-    `read_faults` are faults of the practice Rutter for reads whose path ends so, until they are taken out. `adds_tax`
+    `read_faults` are faults of the practice Rutter for reads whose path ends so, until they are taken out, and
+    `write_fault` is one for every write; after each write that was carried out, `then` is called. `adds_tax`
     is the id of a tax rate that the platform puts on every line of a new document on its own. `answers` may change what
     is read; pages of a list of bills hold at most `page_bills_max`, if there is a bound.
     """
@@ -91,6 +92,8 @@ class Wire(httpx.AsyncBaseTransport):
         self.carried_out: list[str] = []
         self.is_down = False
         self.read_faults: dict[str, str] = {}
+        self.write_fault = ""
+        self.then: Callable[[], None] = lambda: None
         self.adds_tax = ""
         self.page_bills_max = 0
         self.answers: Callable[[httpx.Request, httpx.Response], httpx.Response] = lambda _, response: response
@@ -128,9 +131,13 @@ class Wire(httpx.AsyncBaseTransport):
             raise _BEFORE[fault]()
         if fault == "turned down":
             return httpx.Response(450, content=_TURNED_DOWN, request=request)
-        response = await self._inner.handle_async_request(await _taxed(request, self.adds_tax))
+        sent = await _taxed(request, self.adds_tax)
+        if self.write_fault:
+            sent.headers["X-Sandbox-Fault"] = self.write_fault
+        response = await self._inner.handle_async_request(sent)
         if response.is_success:
             self.carried_out.append(key)
+            self.then()
         if fault in _AFTER:
             raise _AFTER[fault]()
         if fault in _INSTEAD:

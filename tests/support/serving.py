@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import anyio
 from mcp.client import Client
 from mcp.client.session import ElicitationFnT
 from mcp.client.stdio import StdioServerParameters
@@ -98,3 +99,15 @@ async def link_funding(client: Client) -> None:
     """The account that pays in US dollars."""
     linked = await done(client, "link_account", role="funding", account="Operating Checking")
     assert linked["status"] == "posted"
+
+
+def held_payment(home: Path, number: str, amount: str) -> str:
+    """A payment that an assistant proposed and nobody released yet; its proposal's id."""
+
+    async def propose() -> str:
+        async with serving(home) as (client, _):
+            await link_funding(client)
+            bill = await bill_numbered(client, number)
+            return str((await done(client, "pay_bill", bill_id=bill["id"], amount=amount))["proposal_id"])
+
+    return anyio.run(propose)

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import anyio
@@ -222,13 +223,12 @@ class Dispatcher:
 
     async def _may_leave(self, lease: Lease, authorized_under: str, company: Company) -> bool:
         """Asked just before each request: this process may have slept since it was authorized."""
+
+        def look(tx: Tx, policy: Policy) -> bool:
+            return not company.clock_trouble(tx.clock) and may_still_leave(tx, policy, lease, authorized_under)
+
         try:
-            policy = await self.policy.look()
-
-            def look(tx: Tx) -> bool:
-                return not company.clock_trouble(tx.clock) and may_still_leave(tx, policy, lease, authorized_under)
-
-            return await self.store.read(look)
+            return await self.policy.look_with(look)
         except ApError:
             return False
 
@@ -322,7 +322,9 @@ class Dispatcher:
                 found = await write.read_back(prepared, company, outcome.record, before)
             except ApError:
                 continue
-            free = await self.store.read(lambda tx, of=found: unclaimed(tx, prepared, lease.proposal_id, of))  # type: ignore[misc]
+            free = await self.store.read(
+                partial(unclaimed, prepared=prepared, proposal_id=lease.proposal_id, records=found)
+            )
             if found and free[:1] == found[:1]:
                 return await self.settler.post(write, prepared, lease, free[0], job_id=outcome.job_id, others=free[1:])
         upstream = getattr(outcome.record, "id", None)

@@ -41,12 +41,8 @@ Checked = Finding | Unchecked | list[Finding] | None
 """What a rule returns: one of a write a finding at most, a shared one any number of them."""
 
 
-def fingerprint_of(write: Write[Any], prepared: PreparedWrite, facts: Facts[Any]) -> str:
+def fingerprint_of(prepared: PreparedWrite, facts: Facts[Any], words: Description) -> str:
     """The hash of all that would be written, as it is sent and as people read it, and of the facts behind it."""
-    return _hash_of(prepared, facts, write.describe(prepared, facts))
-
-
-def _hash_of(prepared: PreparedWrite, facts: Facts[Any], words: Description) -> str:
     return digest(
         {
             "tool": prepared.tool,
@@ -85,7 +81,7 @@ def judge(
     return Judgement(
         ordered,
         policy.version,
-        _hash_of(prepared, facts, words),
+        fingerprint_of(prepared, facts, words),
         _remembered(facts, stored, company),
         passed=passed,
         unchecked=unchecked,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from rutter_ap_server.companies.company import Company
@@ -36,7 +37,7 @@ async def current_facts(
     for pause in (*_WAITS_SECONDS, None):
         facts = await gather_facts(write, prepared, company)
         of_each = facts.members if isinstance(facts, BatchFacts) else (facts,)
-        lacking = await store.read(lambda tx, of=of_each: [_lacking(tx, company.ledger_id, one) for one in of])  # type: ignore[misc]
+        lacking = await store.read(partial(_lacking_of_each, company_id=company.ledger_id, of_each=of_each))
         if any(lacking):
             lacking = [[one for one in each if not await _was_undone(one, company)] for each in lacking]
         if not any(lacking):
@@ -45,6 +46,10 @@ async def current_facts(
             await sleep(pause)
     said = [one.saying(tuple(map(_words, each))) for one, each in zip(of_each, lacking, strict=True)]
     return BatchFacts(tuple(said)) if isinstance(facts, BatchFacts) else said[0]
+
+
+def _lacking_of_each(tx: Tx, company_id: str, of_each: Sequence[Facts[Any]]) -> list[list[Proposal]]:
+    return [_lacking(tx, company_id, one) for one in of_each]
 
 
 def _lacking(tx: Tx, company_id: str, facts: Facts[Any]) -> list[Proposal]:

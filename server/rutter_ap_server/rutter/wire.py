@@ -152,8 +152,9 @@ def salvage(raw: bytes | msgspec.Raw, kind: type[T]) -> T:
     given = plain if isinstance(plain, dict) else {}
     fields: dict[str, Any] = {}
     unread = []
+    # Every kind of object is a struct, and every class can be hashed.
     hints = _hints(kind)  # type: ignore[arg-type]
-    for field in msgspec.structs.fields(kind):  # type: ignore[arg-type] # every kind of object is a struct
+    for field in msgspec.structs.fields(kind):  # type: ignore[arg-type]
         name = field.encode_name
         with suppress(*_UNREADABLE, ValueError, ArithmeticError):
             if name in given:

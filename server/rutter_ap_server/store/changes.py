@@ -77,6 +77,7 @@ class Recorded:
         self._changes: list[Change] = []
         self._taken: list[Change] = []
 
+    # Both are executable too; the first that fits is meant.
     @overload
     def execute(self, statement: Update | Delete) -> Written: ...  # type: ignore[overload-overlap]
 

@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import socket
 import uuid
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from rutter_ap_server.guard.policy.file import PolicyError, read_file
 from rutter_ap_server.guard.policy.model import Policy
@@ -25,6 +27,7 @@ from rutter_ap_server.store.controls import Held, InForce
 from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_tools.errors import ApError
 
+T = TypeVar("T")
 # The default of a store from before it was noted whether a file was in force.
 _DEFAULT_BEFORE = "fb80777cfdc9cfd22709211dad80072f0079824db98f4923d6fdd28115fa1124"
 
@@ -86,11 +89,19 @@ class PolicyFile:
 
     async def look(self) -> Policy:
         """The policy for showing it: nothing is noted. Raises `PolicyError` unless it could be judged by."""
+        return await self.look_with(lambda tx, policy: policy)
+
+    async def look_with(self, work: Callable[[Tx, Policy], T]) -> T:
+        """What `work` finds in one transaction with the policy as `look` gives it."""
         found = await read_file(self.path)
-        error = await self.store.read(lambda tx: self._missing(tx.controls.policy_in_force(), found))
-        if error is not None:
-            raise error
-        return found or Policy()
+
+        def look(tx: Tx) -> T:
+            error = self._missing(tx.controls.policy_in_force(), found)
+            if error is not None:
+                raise error
+            return work(tx, found or Policy())
+
+        return await self.store.read(look)
 
     async def others(self) -> list[str]:
         """Other policies that count besides the one read here, each with where it is read."""

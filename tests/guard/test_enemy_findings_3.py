@@ -13,6 +13,7 @@ import pytest
 from rutter_ap_server.clock import FixedClock
 from rutter_ap_server.guard.lease import Lease
 from rutter_ap_server.guard.own_writes import LAG_MAX
+from rutter_ap_server.guard.policy import PolicyFile
 from rutter_ap_server.store.errors import Tampered
 from rutter_ap_tools.errors import ApError, Refused
 from rutter_ap_tools.payments import VoidPayment
@@ -84,7 +85,7 @@ async def test_what_counts_is_not_freed_by_hand(home: Path, statements: tuple[st
         edit(bench, *statements)
 
         try:
-            status = (await bench.pay(OTHER, "400.00")).status
+            status = str((await bench.pay(OTHER, "400.00")).status)
         except ApError:
             status = "stopped"
         assert status in ("held", "stopped")
@@ -117,6 +118,30 @@ class Machine(FixedClock):
     """The machine's own clock, which somebody may set."""
 
     is_machines = True
+
+
+async def test_a_server_killed_at_a_wrong_time_is_forgotten(home: Path) -> None:
+    empty_store(home)
+    bench = Bench(home, seeded_sandbox(today=datetime.now(UTC).date()), Machine(datetime.now(UTC)))
+    bench.policy(ALLOW)
+    (home / "elsewhere.toml").write_text(ALLOW)
+    elsewhere = PolicyFile(home / "elsewhere.toml", bench.app.store, named=True)
+    await bench.app.policy.read()
+    bench.clock.instant += timedelta(days=400)
+    await elsewhere.read()
+    # It is killed, the clock is set right, and the operator edits the policy.
+    bench.clock.instant = datetime.now(UTC)
+    bench.policy(ALLOW + ROOMY)
+    for _ in range(2):
+        bench.clock.instant += timedelta(minutes=4)
+        code = ""
+        try:
+            await bench.app.policy.read()
+        except ApError as error:
+            code = error.error_code
+    await bench.app.aclose()
+    bench.sandbox.close()
+    assert code == ""
 
 
 @pytest.mark.parametrize("off", [timedelta(minutes=10), timedelta(days=400)])

@@ -65,6 +65,7 @@ SLOW = (
     "guard/test_dates.py",
     "guard/test_declined_in_other_words.py",
     "guard/test_documents.py",
+    "guard/test_doubts_under_attack.py",
     "guard/test_enemy_machine.py",
     "guard/test_large_vendors.py",
     "guard/test_listing.py",

@@ -119,7 +119,6 @@ class App:
                 continue
             except Exception as error:  # noqa: BLE001 - an unexpected error on one must not block the others
                 logger.error("recovery: an unexpected %s on proposal %s", type(error).__name__, proposal.id)
-        await recovery.believe_failures()
 
     async def aclose(self) -> None:
         """Closes everything that was opened."""

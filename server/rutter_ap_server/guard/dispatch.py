@@ -86,7 +86,8 @@ class Dispatcher:
         A batch is sent line by line, and `interaction` is told the progress. Cancellation waits until the outcome is
         recorded: an abandoned call must not leave a payment unrecorded.
         """
-        if not await self._no_other_task_sends(proposal_id):
+        # Nothing is awaited between the second question and the entry in `_sending`.
+        if await self.clock_is_wrong(company) or not await self._no_other_task_sends(proposal_id):
             return await self._current(proposal_id)
         async with self.busy():
             done = self._sending[proposal_id] = anyio.Event()
@@ -96,6 +97,10 @@ class Dispatcher:
                 del self._sending[proposal_id]
                 done.set()
         raise AssertionError("unreachable: nothing suppresses exceptions inside")
+
+    async def clock_is_wrong(self, company: Company) -> bool:
+        """Whether nothing may be judged, expired or written now; what is released waits until the clock is right."""
+        return bool(await self.store.read(lambda tx: company.clock_trouble(tx.clock)))
 
     async def _no_other_task_sends(self, proposal_id: str) -> bool:
         """Waits while another task of this process sends it: recovery or a repeated call may be faster.
@@ -169,7 +174,7 @@ class Dispatcher:
     async def reassess(self, proposal_id: str, company: Company) -> Proposal:
         """Judges a held proposal again, so that a person releases what is true now."""
         proposal = await self._current(proposal_id)
-        if proposal.state != State.HELD:
+        if proposal.state != State.HELD or await self.clock_is_wrong(company):
             return proposal
         await self.store.read(lambda tx: journal.sound(tx, proposal_id))
         write, prepared, policy = proposed_by(proposal.tool), PreparedWrite.of(proposal), await self.policy.read()

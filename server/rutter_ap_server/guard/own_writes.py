@@ -81,6 +81,9 @@ def _shows_old_balance(tx: Tx, posted: Proposal, shown: Contents) -> bool:
     attempt = tx.attempts.last(posted.id)
     if attempt is None or shown.due is None or posted.money is None or attempt.before.get("total") != shown.total:
         return False
+    if not shown.ids.issuperset(attempt.before["payments"]):
+        # Something else was taken off the bill since, and is due again.
+        return False
     return shown.due.amount > Decimal(attempt.before["due"]) - posted.money.amount
 
 

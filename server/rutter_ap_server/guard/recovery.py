@@ -20,6 +20,7 @@ from rutter_ap_server.guard.lease import Lease
 from rutter_ap_server.guard.own_writes import LAG_MAX
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.shown import shown
+from rutter_ap_server.guard.store_facts import blocked_by_other_write
 from rutter_ap_server.guard.writes.base import Batch, Facts, Write
 from rutter_ap_server.guard.writes.registry import proposed_by, write_named
 from rutter_ap_server.rutter.outcomes import Done, Rejected
@@ -50,30 +51,27 @@ class Recovery:
         return [proposal for proposal in found if proposal.run_id not in ids]
 
     async def doubted(self) -> list[Proposal]:
-        """What is said to have failed so lately that the ledger may not show yet that it was booked."""
+        """What is said to have failed, and may be booked on a ledger that does not show it yet."""
 
         def look(tx: Tx) -> list[Proposal]:
-            found = [tx.proposals.get(one) for one in tx.attempts.doubted(tx.now - LAG_MAX)]
+            found = [tx.proposals.get(one) for one in tx.attempts.doubted()]
             return [one for one in found if one is not None and not one.damaged]
 
         return await self._store.read(look)
 
-    async def believe_failures(self) -> None:
-        """Frees the amounts of what the ledger has not shown for longer than it lags."""
-        if not await self._store.read(lambda tx: tx.attempts.no_more_doubted(tx.now - LAG_MAX)):
-            return
-
-        def believe(tx: Tx) -> None:
-            for proposal_id in tx.attempts.no_more_doubted(tx.now - LAG_MAX):
-                tx.attempts.believe(proposal_id)
-                tx.spend.settle(proposal_id, "void")
-                tx.audit.append("not_booked", actor="guard", proposal_id=proposal_id)
-
-        await self._store.write(believe)
-
     async def look_again(self, proposal: Proposal, company: Company) -> None:
-        """Posts what was said to have failed and is in the ledger after all, through the connection it was sent by."""
-        attempt = await self._store.read(lambda tx: tx.attempts.last(proposal.id))
+        """Posts what was said to have failed and is in the ledger after all, through the connection it was sent by.
+
+        It is believed, and its amount freed, by a look that finds nothing once the ledger cannot lag that long.
+        """
+
+        def begin(tx: Tx) -> Attempt | None:
+            journal.sound(tx, proposal.id)
+            # A record of another payment on its way would look like this one's.
+            waits = blocked_by_other_write(tx, proposal) or company.clock_trouble(tx.clock)
+            return None if waits else tx.attempts.last(proposal.id)
+
+        attempt = await self._store.read(begin)
         if attempt is None or company.id != proposal.connection_id:
             return
         write, prepared = write_named(proposal.tool), PreparedWrite.of(proposal)
@@ -81,6 +79,8 @@ class Recovery:
         if len(found) == 1:
             lease = self._dispatcher.lease_on(proposal.id)
             await self._dispatcher.settler.post(write, prepared, lease, found[0], job_id=attempt.job_id)
+        elif not found:
+            await self._store.write(lambda tx: _believe(tx, proposal.id))
 
     async def take_up_abandoned(self, company: Company) -> None:
         """Resolves what processes that have ended were sending for a company, so that nobody waits for their leases.
@@ -100,7 +100,6 @@ class Recovery:
             if doubted.company_id == company.ledger_id:
                 with suppress(ApError):
                     await self.look_again(doubted, company)
-        await self.believe_failures()
 
     async def resolve(self, proposal: Proposal, company: Company) -> Proposal:
         """Resolves one proposal; returns its current state, which may still be unknown.
@@ -108,7 +107,7 @@ class Recovery:
         Only through the connection it was sent by: another one to the same ledger may show other ids, and not showing
         the record would prove nothing.
         """
-        if company.id != proposal.connection_id:
+        if company.id != proposal.connection_id or await self._dispatcher.clock_is_wrong(company):
             return proposal
         async with self._dispatcher.busy():
             if proposal.state == State.RELEASED:
@@ -201,3 +200,11 @@ class Recovery:
             await self._dispatcher.settler.unknown(lease, why_not)
             return
         await self._dispatcher.send(write, prepared, company, lease, policy, attempt.before, again=True)
+
+
+def _believe(tx: Tx, proposal_id: str) -> None:
+    current = journal.sound(tx, proposal_id)
+    if current.state == State.FAILED and current.updated_at < tx.now - LAG_MAX:
+        tx.attempts.believe(proposal_id)
+        tx.spend.settle(proposal_id, "void")
+        tx.audit.append("not_booked", actor="guard", proposal_id=proposal_id)

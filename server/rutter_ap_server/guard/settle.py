@@ -8,6 +8,7 @@ from typing import Any
 from rutter_ap_server.guard import batches, journal
 from rutter_ap_server.guard.lease import Lease
 from rutter_ap_server.guard.prepared import PreparedWrite
+from rutter_ap_server.guard.shown import unclaimed
 from rutter_ap_server.guard.writes.base import Write, approve, refuse
 from rutter_ap_server.guard.writes.sums_rules import what_was_kept
 from rutter_ap_server.store.attempts import DOUBTED
@@ -48,6 +49,9 @@ class Settler:
 
         def settle(tx: Tx) -> Proposal:
             was = journal.get(tx, proposal_id)
+            if not unclaimed(tx, prepared, proposal_id, [record]):
+                # Another proposal's outcome by now, so that this one's is open as before.
+                return was
             values = {"record": canonical(kept)}
             if tx.proposals.move(proposal_id, SENDING_STATES, State.POSTED, held_by=lease.owner, **values) or (
                 tx.proposals.move(proposal_id, [State.FAILED], State.POSTED, **values)

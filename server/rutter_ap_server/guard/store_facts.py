@@ -9,7 +9,6 @@ from typing import Any
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.declines import bills_in, declined_lately
-from rutter_ap_server.guard.own_writes import LAG_MAX
 from rutter_ap_server.guard.policy import WINDOWS, Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.released_sums import FOR_THIS_BILL, PAYING, payee_of, released_before
@@ -132,8 +131,7 @@ def _doubted(tx: Tx, write: Write[Any], prepared: PreparedWrite) -> tuple[str, .
     """Payments of the same bill that are said to have failed a moment ago."""
     if not write.counts_against_limits or prepared.bill_id is None:
         return ()
-    since = tx.now - LAG_MAX
-    return tuple(tx.attempts.doubted(since, company_id=prepared.company_id, bill_id=prepared.bill_id))
+    return tuple(tx.attempts.doubted(company_id=prepared.company_id, bill_id=prepared.bill_id))
 
 
 def _seen_alike(
@@ -205,7 +203,7 @@ def _being_entered(tx: Tx, prepared: PreparedWrite, payee: frozenset[str]) -> It
     """
     if prepared.tool not in ENTERED:
         return
-    for doubted in map(tx.proposals.get, tx.attempts.doubted(tx.now - LAG_MAX)):
+    for doubted in map(tx.proposals.get, tx.attempts.doubted()):
         is_alike = doubted is not None and (doubted.company_id, doubted.tool) == (prepared.company_id, prepared.tool)
         if doubted is not None and is_alike and doubted.vendor_id in payee | {prepared.vendor_id}:
             yield replace(new_document(PreparedWrite.of(doubted)), id=doubted.id)

@@ -68,17 +68,12 @@ class Attempts:
             reason=row.reason,
         )
 
-    def doubted(self, since: datetime, *, company_id: str = "", bill_id: str = "") -> list[str]:
-        """The ids of failed proposals that may have been booked since then; of one bill or all."""
-        query = _DOUBTED.where(proposals.c.updated_at >= stamp(since))
+    def doubted(self, *, company_id: str = "", bill_id: str = "") -> list[str]:
+        """The ids of failed proposals that may be booked; of one bill or all."""
+        query = _DOUBTED
         if bill_id:
             query = query.where(proposals.c.company_id == company_id, proposals.c.bill_id == bill_id)
         return [row.proposal_id for row in self._connection.execute(query.order_by(attempts.c.id))]
-
-    def no_more_doubted(self, before: datetime) -> list[str]:
-        """The ids of failed proposals that the ledger has not shown since before then, and would show by now."""
-        rows = self._connection.execute(_DOUBTED.where(proposals.c.updated_at < stamp(before)))
-        return [row.proposal_id for row in rows]
 
     def believe(self, proposal_id: str) -> None:
         """Marks a doubted attempt as failed."""

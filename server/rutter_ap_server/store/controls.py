@@ -104,9 +104,9 @@ class Controls:
 
     def policies_held(self) -> dict[str, Held]:
         """What each process that is alive holds, by its id."""
-        since = self._now - timedelta(seconds=HELD_SECONDS)
         held = held_in(self._get("policy_held") or "{}", unread_at=self._now)
-        return {holder: one for holder, one in held.items() if one.at > since}
+        # One from the future was noted at a wrong time.
+        return {holder: one for holder, one in held.items() if abs((self._now - one.at).total_seconds()) < HELD_SECONDS}
 
     def hold_policy(self, holder: str, version: str, place: str) -> None:
         """Records what this process holds, and so every other one that reads the same file."""

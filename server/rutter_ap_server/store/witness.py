@@ -63,8 +63,8 @@ _MAY_COUNT = (proposals.c.company_id == bindparam("company")) & (
     proposals.c.state.in_(SENDING_STATES)
     | (proposals.c.state.in_([State.POSTED, State.FAILED]) & (proposals.c.updated_at >= bindparam("since")))
 )
-# The entries that reservations and postings are made with; the longer ones of a proposal are not looked through.
-_MADE_BY = ("attempt", "posted", STORED)
+# The entries that rows of spend are made with; the longer ones of a proposal are not looked through.
+_MADE_BY = ("attempt", "posted", "failed", "not_booked", STORED)
 _SAID_OF_SPEND = select(audit.c.proposal_id, audit.c.rows).where(
     _MAY_COUNT, audit.c.proposal_id == proposals.c.id, audit.c.kind.in_(_MADE_BY), audit.c.rows.is_not(None)
 )
@@ -76,13 +76,16 @@ def hold_spend(connection: Recorded, company_id: str, since: str) -> None:
     """Raises `Tampered` if a row that counts against a company's limits since then is not as the chain says."""
     named = {"company": company_id, "since": since}
     said = {one for _, rows in connection.execute(_SAID_OF_SPEND, named) for one in _spend_added(rows)}
-    missing = said.difference(map(tuple, connection.execute(_SPENT, named)))
-    if missing:
+    # What the chain never told of was there before rows were noted.
+    told = {one[1] for one in said}
+    stored = {tuple(row) for row in connection.execute(_SPENT, named) if row.proposal_id in told}
+    if said != stored:
         # A long id is kept by its hash, which takes longer to compare.
         kept = (kept_values("spend", row._asdict()) for row in connection.execute(_SPENT, named))
-        missing -= {tuple(values.values()) for values in kept}
-    if missing:
-        raise Tampered(f"what proposal {min(one[1] for one in missing)} counts against the limits")
+        stored = {tuple(values.values()) for values in kept if values["proposal_id"] in told}
+    if said != stored:
+        differing_ids = {one[1] for one in said ^ stored}
+        raise Tampered(f"what proposal {min(differing_ids)} counts against the limits")
 
 
 @lru_cache(maxsize=4096)

@@ -79,6 +79,7 @@ soak: $(READY)
 	PYTHONPATH=tests $(BIN)/python tests/soak/enemy.py --steps 2000 --postgres
 
 # Changes the code that money depends on, one small change at a time, to see whether a test notices: a part in about ten
-# minutes (PART=authorize), or all of them. FUNCTION= narrows it down; WORKERS= is how many at once.
+# minutes (PART=authorize), or all of them. FUNCTION= narrows it down, AGAIN=1 to those that lived the last time; WORKERS=
+# is how many at once.
 mutants: $(READY)
-	PYTHONPATH=tests $(BIN)/python tests/mutation/run.py $(PART) $(if $(FUNCTION),--function $(FUNCTION)) $(if $(WORKERS),--workers $(WORKERS))
+	PYTHONPATH=tests $(BIN)/python tests/mutation/run.py $(PART) $(if $(FUNCTION),--function $(FUNCTION)) $(if $(AGAIN),--again) $(if $(WORKERS),--workers $(WORKERS))

@@ -3,7 +3,7 @@
 A part is a few modules with the tests that cover them (`parts.toml`). A snapshot of the tree is taken, so that it may
 be worked on meanwhile. The part's tests run once, to learn which of them reach which line; then each mutant is tried by
 a process of its own, with only the tests that reach it, the quickest killers first. The mutated source is given to the
-import system in memory: no file is ever changed. What survives and is not explained in `survivors.toml` is printed, and
+import system in memory: no file is ever changed. What survives and is not explained in `survivors/` is printed, and
 more than 3 % of that fails the part.
 """
 
@@ -26,6 +26,7 @@ import tomllib
 import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
@@ -38,6 +39,7 @@ from support.mutations import Mutant, mutants_of
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
+SURVIVORS = HERE / "survivors"
 SOURCES = "server/rutter_ap_server"
 UNEXPLAINED_MAX = 0.03
 # The plugins were imported before: how their assertions are shown does not matter here.
@@ -56,9 +58,12 @@ _ROOTS = ("server", "tools", "prompts", "sandbox", "tests")
 _OURS = ("rutter_ap_server", "rutter_ap_tools", "rutter_ap_prompts", "rutter_sandbox", "support")
 _NOT_AHEAD = ("__main__", "_pytest", "pytest", "conftest", "tests")
 UNREACHED = "no test reaches it"
-_SECONDS_MIN = 20.0
+# A test that takes six times as long as it did, and at least this long, hangs; what hangs elsewhere has this longer.
+_TEST_SECONDS_MIN = 15.0
+_ELSEWHERE_SECONDS = 30.0
 # What outlives the tests that take so long together is said to live: the others are asked by the whole suite.
 _ASKED_SECONDS_MAX = 60.0
+_OUTCOMES = {0: "survived", -signal.SIGALRM: "timed out"}
 # How a process ends that could not even ask the tests.
 _BROKEN = 99
 
@@ -71,6 +76,8 @@ class Known:
     reached: dict[str, dict[int, list[str]]]
     imported: list[str]
     kills: Counter[str] = field(default_factory=Counter)
+    # Who killed a mutant when it was last tried, and what ended by itself.
+    killers: dict[str, str] = field(default_factory=dict)
 
     def tests_of(self, mutant: Mutant) -> list[str]:
         """The tests that may notice it, first those that noticed others and those that are quick."""
@@ -80,10 +87,30 @@ class Known:
         if "" in tests:
             # It runs as the module is imported, and whatever imports what it made may notice.
             tests = set(self.seconds)
-        ordered = sorted(tests, key=lambda one: (-self.kills[one], self.seconds.get(one, 0)))
+        before = self.killers.get(mutant.digest)
+        ordered = sorted(tests, key=lambda one: (one != before, -self.kills[one], self.seconds.get(one, 0)))
         together = accumulate(self.seconds.get(one, 0) for one in ordered)
         asked = [one for one, so_far in zip(ordered, together, strict=True) if so_far <= _ASKED_SECONDS_MAX]
         return asked or ordered[:1]
+
+
+@dataclass(slots=True)
+class Last:
+    """Which test noticed each mutant, by its digest, when the part was last run: the next run asks it first."""
+
+    path: Path
+    killers: dict[str, str]
+
+    @classmethod
+    def of(cls, part: str) -> Last:
+        """What is kept of a part; nothing, if it was never run here."""
+        path = ROOT / ".mutants" / f"{part}.json"
+        return cls(path, json.loads(path.read_text()) if path.exists() else {})
+
+    def write(self) -> None:
+        """Keeps it."""
+        self.path.parent.mkdir(exist_ok=True)
+        self.path.write_text(json.dumps(self.killers, indent=0))
 
 
 class Timed:
@@ -107,10 +134,11 @@ class Timed:
 
 
 class Chosen:
-    """Runs only these tests, in this order, and notes the first that fails."""
+    """Runs only these tests, in this order, and notes the first that fails; one that hangs ends the process."""
 
-    def __init__(self, tests: Sequence[str], noted: Path) -> None:
+    def __init__(self, tests: Sequence[str], seconds: dict[str, float], noted: Path) -> None:
         self._places = {test: place for place, test in enumerate(tests)}
+        self._seconds = seconds
         self._noted = noted
 
     @pytest.hookimpl(trylast=True)
@@ -119,6 +147,15 @@ class Chosen:
         items[:] = sorted(
             (one for one in items if one.nodeid in self._places), key=lambda one: self._places[one.nodeid]
         )
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Any:
+        """Each test has its time."""
+        signal.setitimer(signal.ITIMER_REAL, max(_TEST_SECONDS_MIN, 6 * self._seconds.get(item.nodeid, 0)))
+        try:
+            return (yield)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """The one that noticed."""
@@ -153,28 +190,32 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"one of {', '.join(parts)}; all if none is given")
     parser.add_argument("--function", default="", help="only mutants in functions whose name contains this")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--again", action="store_true", help="only those that lived when the part was last run")
+    parser.add_argument("--workers", type=int, default=2 * (os.cpu_count() or 1))
     asked = parser.parse_args()
     unknown = set(asked.parts) - set(parts)
     if unknown:
         parser.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(parts)}")
-    failed = [name for name in asked.parts or parts if not _run(name, parts[name], asked.function, asked.workers)]
+    failed = [name for name in asked.parts or parts if not _run(name, parts[name], asked)]
     if failed:
         _say(f"too many unexplained survivors: {', '.join(failed)}")
     return 1 if failed else 0
 
 
-def _run(name: str, part: dict[str, list[str]], function: str, workers: int) -> bool:
+def _run(name: str, part: dict[str, list[str]], asked: argparse.Namespace) -> bool:
     started = time.monotonic()
+    last = Last.of(name)
     with tempfile.TemporaryDirectory(prefix="mutants-") as place:
         scratch = Path(place) / "tree"
         _snapshot(scratch)
         known = _learn(scratch, part)
+        known.killers = last.killers
         _preload(known.imported, scratch, part["modules"])
         mutants = [
             mutant
             for module in part["modules"]
-            for mutant in mutants_of(module, (scratch / SOURCES / module).read_text(encoding="utf-8"), function)
+            for mutant in mutants_of(module, (scratch / SOURCES / module).read_text(encoding="utf-8"), asked.function)
+            if not (asked.again and mutant.digest in last.killers)
         ]
         _say(f"{name}: {len(mutants)} mutants, {len(known.seconds)} tests")
         explained = _explained()
@@ -183,7 +224,10 @@ def _run(name: str, part: dict[str, list[str]], function: str, workers: int) -> 
             if one.key not in explained:
                 _say(f"\n{one.module}:{one.lines[0]} {one.function}\n  - {one.was}\n  + {one.now}")
 
-        outcomes = _try_all(scratch, mutants, known, workers, tell)
+        try:
+            outcomes = _try_all(scratch, mutants, known, asked.workers, tell)
+        finally:
+            last.write()
     return _report(name, mutants, outcomes, time.monotonic() - started)
 
 
@@ -309,19 +353,26 @@ def _try_all(
                 outcomes[at] = UNREACHED
                 tell(mutants[at])
                 continue
-            limit = max(_SECONDS_MIN, 5 * sum(known.seconds[one] for one in tests))
-            running[_start(scratch, mutants[at], tests, at)] = (at, time.monotonic() + limit, tests)
+            limit = _ELSEWHERE_SECONDS + sum(max(_TEST_SECONDS_MIN, 6 * known.seconds[one]) for one in tests)
+            running[_start(scratch, mutants[at], tests, known, at)] = (at, time.monotonic() + limit, tests)
         child, status = os.waitpid(-1, os.WNOHANG)
         if child in running:
             at, _, _ = running.pop(child)
-            if os.waitstatus_to_exitcode(status) == _BROKEN:
+            ended = os.waitstatus_to_exitcode(status)
+            if ended == _BROKEN:
                 raise SystemExit((scratch.parent / f"{at}.output").read_text())
-            outcomes[at] = outcomes[at] or ("survived" if status == 0 else "killed")
+            outcomes[at] = outcomes[at] or _OUTCOMES.get(ended, "killed")
+            with suppress(ProcessLookupError):
+                os.killpg(child, signal.SIGKILL)
             if outcomes[at] == "survived":
                 tell(mutants[at])
             killer = scratch.parent / f"{at}.killer"
             if killer.exists():
                 known.kills[killer.read_text()] += 1
+            if outcomes[at] == "survived":
+                known.killers.pop(mutants[at].digest, None)
+            else:
+                known.killers[mutants[at].digest] = killer.read_text() if killer.exists() else ""
             shutil.rmtree(scratch.parent / f"{at}.home", ignore_errors=True)
             continue
         for late, (at, until, _) in running.items():
@@ -332,11 +383,11 @@ def _try_all(
     return outcomes
 
 
-def _start(scratch: Path, mutant: Mutant, tests: list[str], at: int) -> int:
+def _start(scratch: Path, mutant: Mutant, tests: list[str], known: Known, at: int) -> int:
     path = scratch / SOURCES / mutant.module
     name = _name_of(mutant.module)
     files = sorted({one.partition("::")[0] for one in tests})
-    chosen = Chosen(tests, scratch.parent / f"{at}.killer")
+    chosen = Chosen(tests, known.seconds, scratch.parent / f"{at}.killer")
 
     def work() -> int:
         sys.meta_path.insert(0, Mutated(name, path, mutant.source))
@@ -363,7 +414,7 @@ def _report(name: str, mutants: Sequence[Mutant], outcomes: Sequence[str], secon
 
 
 def _explained() -> set[tuple[str, str, str, str]]:
-    listed = tomllib.loads((HERE / "survivors.toml").read_text()).get("survivor", [])
+    listed = [one for path in sorted(SURVIVORS.glob("*.toml")) for one in tomllib.loads(path.read_text())["survivor"]]
     return {(one["module"], one["function"], one["was"], one["now"]) for one in listed}
 
 

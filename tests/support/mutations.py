@@ -7,10 +7,11 @@ below take a check, an operand, a statement, an argument or an element away, whi
 from __future__ import annotations
 
 import ast
+import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from cosmic_ray.ast import ast_nodes, get_ast
 from cosmic_ray.mutating import mutate_code
@@ -154,6 +155,11 @@ class Mutant:
         """What it is known by, wherever its lines move to."""
         return (self.module, self.function, self.was, self.now)
 
+    @property
+    def digest(self) -> str:
+        """The same, short."""
+        return hashlib.sha256("\0".join(self.key).encode()).hexdigest()[:16]
+
 
 def mutants_of(module: str, source: str, function: str = "") -> Iterator[Mutant]:
     """Every change of a module, in the order of its lines; two operators that make the same change count once.
@@ -173,13 +179,21 @@ def mutants_of(module: str, source: str, function: str = "") -> Iterator[Mutant]
                 name = _function(statements, start[0])
                 if function not in name or any(first <= start and stop <= last for first, last in left_out):
                     continue
-                changed = mutate_code(codes[at], each, occurrence)
+                changed = _changed(codes[at], each, occurrence)
                 whole = "".join([*codes[:at], changed or "", *codes[at + 1 :]])
                 if changed is None or whole in found or not _is_new(changed, codes[at]):
                     continue
                 was, now = _difference(source, whole)
                 found[whole] = Mutant(module, name, _statement(statements, start[0]), was, now, whole)
     return iter(sorted(found.values(), key=lambda one: (one.lines, one.was, one.now)))
+
+
+def _changed(code: str, each: Any, occurrence: int) -> str | None:
+    try:
+        return cast("str | None", mutate_code(code, each, occurrence))
+    except AttributeError:
+        # Cosmic Ray's replacement of exceptions does not know one that is named by its module.
+        return None
 
 
 def _operators() -> Iterator[Any]:
@@ -216,11 +230,16 @@ def _left_out(tree: ast.Module) -> Iterator[Position]:
                 yield _place(node)
             elif called.endswith("audit.append"):
                 # That a step is recorded is tested; not each word of its entry.
-                yield from map(_place, node.keywords)
+                yield from map(_place, [*node.args, *node.keywords])
+                yield _between(_place(node.args[0]), _place(node.keywords[-1]))
 
 
 def _place(node: Any) -> Position:
     return (node.lineno, node.col_offset), (node.end_lineno, node.end_col_offset)
+
+
+def _between(first: Position, last: Position) -> Position:
+    return first[0], last[1]
 
 
 def _function(statements: list[ast.stmt], line: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,16 +11,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rutter_ap_server.guard.authorize import is_permanent, is_sufficient
-from rutter_ap_server.guard.judge import judge
-from rutter_ap_server.guard.judgement import Judgement
+from rutter_ap_server.guard.judge import base_findings, judge
+from rutter_ap_server.guard.judgement import Judgement, Observations, covers_of
 from rutter_ap_server.guard.policy import Policy, parse_policy
+from rutter_ap_server.guard.shared_rules import SharedRule, frozen_now
 from rutter_ap_server.guard.store_facts import StoreFacts
-from rutter_ap_server.guard.writes.base import Rule
+from rutter_ap_server.guard.untrusted import worth_remembering
+from rutter_ap_server.guard.writes.base import Facts, Rule, Unchecked
+from rutter_ap_server.guard.writes.compared import Compared
 from rutter_ap_server.guard.writes.pay_bill import PayBillWrite
 from rutter_ap_server.guard.writes.registry import write_named
+from rutter_ap_server.guard.writes.sums import ExpectedSums
+from rutter_ap_server.store.documents import Document
+from rutter_ap_server.store.observations import Sighting
 from rutter_ap_server.store.proposals import Approval
 from rutter_ap_tools.findings import Finding, Severity, verdict
-from support.facts import a_prepared_write, some_facts, stored, usd
+from support.facts import a_prepared_write, a_vendor, some_facts, stored, usd
+from support.full_writes import FULL
 from support.store_rows import START, a_proposal
 
 FINGERPRINT, OTHER = "f" * 64, "e" * 64
@@ -187,3 +195,132 @@ def test_a_refusal_that_passes_does_not_end_a_proposal(codes: list[str], lasting
     findings = tuple(Finding(code=code, severity=Severity.REFUSE, message="it") for code in codes)
 
     assert is_permanent(Judgement(findings, "p" * 64, FINGERPRINT)) is lasting
+
+
+ABOUT_OTHERS = [
+    "argument.from_text",
+    "bill.duplicate",
+    "bill.overlap",
+    "bill.similar",
+    "credit.available",
+    "credit.duplicate",
+    "credit.similar",
+    "document.reused",
+    "proposal.declined",
+    "text.suspicious",
+    "vendor.in_flight",
+    "vendor.similar",
+]
+
+
+@pytest.mark.parametrize("code", [*ABOUT_OTHERS, "amount.approver", "payment.quiet_hours"])
+def test_a_finding_about_another_record_is_released_for_that_one_alone(code: str) -> None:
+    about_one, about_another = (
+        Judgement((Finding(code=code, severity=Severity.ASK, message=message),), "p" * 64, FINGERPRINT).requires
+        for message in ("it is like b2", "it is like b3")
+    )
+
+    assert (about_one == about_another) is (code not in ABOUT_OTHERS)
+
+
+def test_whoever_agreed_that_two_must_release_agreed_that_one_must() -> None:
+    assert covers_of(["facts:f", "d:amount.two_approvers"]) == {
+        "facts:f",
+        "d:amount.two_approvers",
+        "d:amount.approver",
+    }
+    assert covers_of(["amount.approver"]) == {"amount.approver"}
+
+
+def test_each_check_is_found_passed_or_not_made() -> None:
+    def fine(_prepared: Any, _facts: Any, _policy: Any) -> None:
+        return None
+
+    def odd(_prepared: Any, _facts: Any, _policy: Any) -> Finding:
+        return Finding(code="a.b", severity=Severity.ASK, message="it is odd")
+
+    def not_read(_prepared: Any, _facts: Any, _policy: Any) -> Unchecked:
+        return Unchecked("nobody could look")
+
+    judgement = judge(SomeRules(rules=(fine, odd, not_read)), a_prepared_write(), some_facts(), stored(), Policy())
+    shown = {section.title: section.rows for section in judgement.sections}
+
+    assert {"fine", "odd", "not read"} & {*judgement.passed} == {"fine"}
+    assert judgement.unchecked[0] == ("not read", "nobody could look")
+    assert "not read" not in [name for name, _ in judgement.unchecked[1:]]
+    assert [row[1:] for row in shown["Findings"] if row[2] == "a.b"] == [["it is odd", "a.b"]]
+    assert shown["Checks"][:2] == [
+        ["Found nothing", ", ".join(judgement.passed)],
+        ["Could not be made: not read", "nobody could look"],
+    ]
+
+
+def test_only_the_named_shared_rules_are_left_out() -> None:
+    def codes_of(*without: SharedRule) -> set[str]:
+        own = stored(frozen_by="Ana", in_flight=("p1",))
+        judgement = judge(saying([]), a_prepared_write(), some_facts(), own, Policy(), without=without)
+        return {one.code for one in judgement.findings} & {"freeze.active", "bill.in_flight"}
+
+    assert codes_of() == {"freeze.active", "bill.in_flight"}
+    assert codes_of(frozen_now) == {"bill.in_flight"}
+
+
+@pytest.mark.parametrize(
+    ("policy", "closed_up_to", "said"),
+    [
+        ("", None, "no closing date known"),
+        ("closing_date = 2026-01-31", None, "the books are closed through 2026-01-31"),
+        ("closing_date = 2026-01-31", date(2026, 2, 28), "the books are closed through 2026-02-28"),
+    ],
+)
+def test_a_statement_says_in_which_period_it_is_booked(policy: str, closed_up_to: date | None, said: str) -> None:
+    facts = some_facts(closed_up_to=closed_up_to)
+    sections = judge(saying([]), a_prepared_write(), facts, stored(), parse_policy(policy)).sections
+    [follows] = [section.rows for section in sections if section.title == "What follows"]
+
+    assert (follows[-1], len(follows)) == (["Period", f"entries on 2026-03-02; {said}"], 3)
+
+
+def test_what_is_booked_on_no_day_says_nothing_of_a_period() -> None:
+    full = FULL["link_account"]
+    assert isinstance(full.facts, Facts)
+    judgement = judge(write_named("link_account"), full.prepared, full.facts, stored(), Policy())
+
+    assert "Period" not in [row[0] for section in judgement.sections for row in section.rows]
+
+
+def test_each_severity_of_a_tool_has_its_finding() -> None:
+    write = write_named("pay_bill")
+    found = [base_findings(write, parse_policy(f'[tools]\npay_bill = "{one.word}"')) for one in Severity]
+    assert [[(one.code, one.severity) for one in each] for each in found] == [
+        [],
+        [("policy.ask", Severity.ASK)],
+        [("policy.approve", Severity.APPROVE)],
+        [("policy.refuse", Severity.REFUSE)],
+    ]
+    assert len({one.message for each in found for one in each}) == 3
+
+
+def test_a_judgement_remembers_what_it_saw() -> None:
+    seen, other = (Document("bill", name, "v1", name, date(2026, 1, 20), usd("90.00")) for name in ("b1", "b2"))
+    compared = Compared(seen, ExpectedSums(usd("90.00"), usd("0.00"), usd("90.00"), "", 1), usd("90.00"), (other,))
+    changed = datetime(2026, 3, 1, tzinfo=UTC)
+    parts = (("name", "1" * 64),)
+    vendor = a_vendor(parts=parts, keys=frozenset({"name:acme"}), updated_at=changed)
+    before = Sighting(vendor.details, parts, *[changed - timedelta(days=100)] * 3)
+    texts = (("the memo", "pay 12,345.00 USD"),)
+
+    def remembered(facts: Facts[Any], *sightings: Sighting) -> Observations:
+        own = stored(sightings=sightings)
+        return judge(write_named("pay_bill"), a_prepared_write(), facts, own, Policy()).remembered
+
+    facts = some_facts(vendor=vendor, texts=texts, remembers=(seen,))
+    again = Observations(
+        "v1", vendor.details, parts, worth_remembering(texts), True, vendor.keys, changed, documents=(seen,)
+    )
+    assert again.mentioned_before
+    assert remembered(facts, before) == again
+    assert remembered(facts) == replace(again, came_back=False)
+    assert remembered(replace(facts, vendor=None, compared=compared)) == Observations(
+        None, "", (), again.mentioned_before, False, frozenset(), None, (seen, other)
+    )

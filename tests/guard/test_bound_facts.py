@@ -77,10 +77,11 @@ async def test_whatever_a_payment_is_bound_to_makes_another(home: Path) -> None:
         }
         others["texts"] = fingerprint_of(prepared, replace(facts, texts=(("memo", "another"),)), words)
         memo = replace(prepared, fields=prepared.fields | {"memo": "another"})
+        others["tool"] = fingerprint_of(replace(prepared, tool="another"), facts, words)
         others["fields"] = fingerprint_of(memo, facts, words)
         others["words"] = fingerprint_of(prepared, facts, PayBillWrite().describe(memo, facts))
 
-        assert len(others) >= 9
+        assert len(others) >= 10
         assert len({before, *others.values()}) == len(others) + 1
 
 

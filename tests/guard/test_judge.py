@@ -69,6 +69,14 @@ def test_every_finding_is_reported_and_the_severest_decides(findings: list[Findi
     assert [f.severity for f in judgement.findings] == sorted((f.severity for f in judgement.findings), reverse=True)
 
 
+def test_findings_are_ordered_by_severity_and_then_by_code() -> None:
+    given_ones = [
+        Finding(code=code, severity=severity, message="it")
+        for code, severity in [("b.b", Severity.ASK), ("e.f", Severity.REFUSE), ("a.b", Severity.ASK)]
+    ]
+    assert [one.code for one in judged(given_ones).findings] == ["e.f", "a.b", "b.b", "policy.ask"]
+
+
 @given(_FINDINGS, _FINDINGS)
 def test_one_more_finding_never_lowers_verdict_or_approvals(findings: list[Finding], more: list[Finding]) -> None:
     before, after = judged(findings), judged(findings + more)

@@ -11,29 +11,10 @@ import pytest
 
 from rutter_ap_server.rutter import Done, Rejected, Unknown, WriteOutcome, errors
 from rutter_ap_server.rutter.models.bills import Bill, BillCreate, BillLineDraft
-from rutter_ap_server.rutter.models.payments import AllocationDraft, BillPayment, BillPaymentCreate
+from rutter_ap_server.rutter.models.payments import BillPayment
 from rutter_ap_tools.errors import BadInput
 from support.scripted_upstream import TOKEN, FakeTime, Scripted, answer, bill, client_for, refusal
-
-NEW_BILL = BillCreate(
-    vendor_id="v-1",
-    issue_date=date(2024, 1, 2),
-    currency_code="USD",
-    line_items=(BillLineDraft(account_id="a-1", total_amount=Decimal("1234567890123456.78")),),
-)
-NEW_PAYMENT = BillPaymentCreate(
-    account_id="a-1",
-    transaction_date=date(2024, 1, 3),
-    linked_bills=(AllocationDraft(id="b-1", allocated_amount=Decimal("3.10")),),
-)
-RUNNING = {"async_response": {"id": "job-1", "response_url": "https://rutter.test/jobs/job-1", "status": "pending"}}
-
-
-def job(status: str, http_status: int | None = None, body: object = None) -> httpx.Response:
-    flat: dict[str, object] = {"id": "job-1", "status": status, "request": {"method": "POST", "url": "https://x/"}}
-    if http_status is not None:
-        flat["response"] = {"http_status": http_status, "body": body}
-    return answer(200, flat)
+from support.scripted_writes import NEW_BILL, NEW_PAYMENT, RUNNING, job
 
 
 async def create(script: Scripted, time: FakeTime | None = None) -> WriteOutcome[Bill]:

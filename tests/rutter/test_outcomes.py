@@ -1,0 +1,289 @@
+"""What each answer to a write says of it, whichever part of the answer is missing, odd or null."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from rutter_ap_server.rutter import CompanyClient, Done, Limits, Rejected, Unknown, WriteOutcome, errors
+from rutter_ap_server.rutter.errors import NothingSent
+from rutter_ap_server.rutter.jobs import read_job
+from rutter_ap_server.rutter.models.bills import Bill, BillUpdate
+from rutter_ap_server.rutter.resources import DeleteResult
+from support.scripted_upstream import TOKEN, FakeTime, Scripted, answer, bill, client_for, refusal
+from support.scripted_writes import NEW_BILL, NEW_PAYMENT, RUNNING, job
+
+Answer = httpx.Response | Exception
+Call = Callable[[CompanyClient], Awaitable[WriteOutcome[Any]]]
+
+
+async def create(books: CompanyClient) -> WriteOutcome[Any]:
+    return await books.bills.create(NEW_BILL, idempotency_key="key-1", response_mode="prefer_sync")
+
+
+async def update(books: CompanyClient) -> WriteOutcome[Any]:
+    return await books.bills.update("b-1", BillUpdate(memo="m"), idempotency_key="key-2", response_mode="async")
+
+
+async def delete(books: CompanyClient) -> WriteOutcome[Any]:
+    return await books.bills.delete("b-1")
+
+
+WRITES = (create, update, delete)
+
+
+async def of(write: Call, *answers: Answer, time: FakeTime | None = None, **limits: Any) -> WriteOutcome[Any]:
+    async with client_for(Scripted(*answers), time, Limits(**limits)) as client:
+        return await write(client.connection(TOKEN))
+
+
+async def of_job(*answers: Answer, wait: bool = False, time: FakeTime | None = None, **limits: Any) -> Any:
+    async with client_for(Scripted(*answers), time, Limits(**limits)) as client:
+        return await client.connection(TOKEN).bills.outcome("job-1", wait=wait)
+
+
+@pytest.mark.parametrize("write", WRITES)
+async def test_every_change_carries_the_token_and_asks_its_fence(write: Call) -> None:
+    may_leave = True
+
+    async def fence() -> bool:
+        return may_leave
+
+    script = Scripted(answer(200, {"bill": bill(), "success": True}))
+    async with client_for(script) as client:
+        books = client.connection(TOKEN).fenced(fence)
+        assert isinstance(await write(books), Done)
+        may_leave = False
+        with pytest.raises(NothingSent):
+            await write(books)
+    [request] = script.requests
+    assert request.url.params["access_token"] == TOKEN
+
+
+@pytest.mark.parametrize(
+    ("write", "kind"),
+    [
+        (create, errors.NotSupportedHere),
+        (update, errors.NotFoundUpstream),
+        (delete, errors.NotFoundUpstream),
+    ],
+)
+async def test_a_404_means_the_record_only_where_one_is_named(write: Call, kind: type[errors.RutterError]) -> None:
+    outcome = await of(write, refusal(404, x_rutter_job_id="j"))
+    assert isinstance(outcome, Rejected)
+    assert (type(outcome.error), outcome.job_id) == (kind, "j")
+
+
+async def test_a_change_says_how_it_wants_to_be_answered() -> None:
+    script = Scripted(*[answer(200, {"bill": bill()})] * 3)
+    async with client_for(script) as client:
+        books = client.connection(TOKEN)
+        await create(books)
+        await update(books)
+        await books.bills.update("b-1", BillUpdate(memo="m"), idempotency_key="key-3")
+    assert b'"response_mode":"prefer_sync"' in script.bodies[0]
+    assert script.bodies[1:] == [b'{"bill":{"memo":"m"},"response_mode":"async"}', b'{"bill":{"memo":"m"}}']
+    assert script.paths[1] == "PATCH /versioned/accounting/bills/b-1"
+    assert [one.headers["idempotency-key"] for one in script.requests] == ["key-1", "key-2", "key-3"]
+
+
+@pytest.mark.parametrize("write", [create, update])
+async def test_a_repeat_believes_only_what_is_stored(write: Call) -> None:
+    async def again(books: CompanyClient) -> WriteOutcome[Bill]:
+        if write is create:
+            return await books.bills.create(NEW_BILL, idempotency_key="k", again=True)
+        return await books.bills.update("b-1", BillUpdate(memo="m"), idempotency_key="k", again=True)
+
+    assert await of(again, refusal(422)) == Unknown(None, "doubtful_retry")
+    assert isinstance(await of(write, refusal(422)), Rejected)
+
+
+P1, P2 = [{"id": name, "currency_code": "USD", "linked_bills": list[str]()} for name in ("p-1", "p-2")]
+
+
+@pytest.mark.parametrize(
+    ("body", "ids"),
+    [
+        ({"bill_payment": P1}, ["p-1"]),
+        ({"bill_payment": P1, "bill_payments": [P2]}, ["p-1"]),
+        ({"bill_payment": None, "bill_payments": [P1, P2]}, ["p-1", "p-2"]),
+        ({"bill_payments": None}, None),
+        ({"bill_payments": []}, None),
+        ({"bill_payments": [P1, {}]}, None),
+        ({"bill_payments": [P1, None]}, None),
+    ],
+)
+async def test_what_was_written_is_found_under_one_key_or_many(body: Any, ids: list[str] | None) -> None:
+    async with client_for(
+        Scripted(answer(200, body, x_rutter_job_id="j", x_rutter_request_id="r"), refusal(404))
+    ) as client:
+        outcome = await client.connection(TOKEN).bill_payments.create(NEW_PAYMENT, idempotency_key="key-1")
+    if ids is None:
+        assert outcome == Unknown("j", "job_unreadable")
+    else:
+        assert isinstance(outcome, Done)
+        assert ([one.id for one in outcome.records], outcome.record.id) == (ids, ids[0])
+        assert (outcome.job_id, outcome.request_id) == ("j", "r")
+
+
+@pytest.mark.parametrize(
+    ("body", "result"),
+    [
+        ({"success": True}, DeleteResult(None, True)),
+        ({"success": True, "code": "deleted"}, DeleteResult("deleted", True)),
+        ({"success": False, "code": "not_found"}, DeleteResult("not_found", False)),
+        ({"deleted_bill": {"success": True, "code": "deleted"}}, DeleteResult("deleted", True)),
+        ({"deleted_bill": {"success": False, "code": "deleted"}}, None),
+        ({"success": False, "code": "busy"}, None),
+        ({"success": False}, None),
+        ({"code": "deleted"}, None),
+        ({"success": "yes"}, None),
+        ({"success": True, "code": 7}, None),
+        ({}, None),
+    ],
+)
+async def test_a_deletion_is_done_only_if_the_answer_says_so(body: Any, result: DeleteResult | None) -> None:
+    outcome = await of(delete, answer(200, body))
+    if result is None:
+        assert outcome == Unknown(None, "unreadable_answer")
+    else:
+        assert isinstance(outcome, Done)
+        assert outcome.record == result
+
+
+async def test_what_was_gone_before_is_deleted() -> None:
+    outcome = await of(delete, refusal(410, x_rutter_job_id="j", x_rutter_request_id="r"))
+    assert outcome == Done(DeleteResult(code="not_found", success=True), "j", "r")
+
+
+async def test_a_deletion_refused_after_one_that_may_have_worked_is_unknown() -> None:
+    assert await of(delete, refusal(503), refusal(400)) == Unknown(None, "doubtful_retry")
+    assert isinstance(await of(delete, refusal(429), refusal(400)), Rejected)
+
+
+KNOWN = (301, 302, 307, 308, 400, 401, 402, 403, 404, 405, 409, 411, 413, 414, 415, 422, 431, 450, 501)
+
+
+@pytest.mark.parametrize("status", KNOWN)
+async def test_each_status_that_says_no_is_a_refusal(status: int) -> None:
+    outcome = await of(create, refusal(status, x_rutter_request_id="r"))
+    assert isinstance(outcome, Rejected)
+    assert (outcome.error.status, outcome.error.request_id, outcome.job_id) == (status, "r", None)
+
+
+@pytest.mark.parametrize("status", [300, 303, 304, 305, 306, 309, 406, 408, 412, 451, 453, 499])
+async def test_a_status_that_says_neither_leaves_it_unknown(status: int) -> None:
+    assert await of(create, refusal(status)) == Unknown(None, "undocumented_status")
+
+
+@pytest.mark.parametrize("status", [500, 502, 599])
+async def test_a_server_error_leaves_it_unknown(status: int) -> None:
+    assert await of(create, refusal(status), write_attempts_max=1) == Unknown(None, "server_error")
+
+
+@pytest.mark.parametrize(
+    ("answered", "reason"),
+    [
+        (httpx.ReadTimeout("x"), "timeout"),
+        (httpx.ReadError("x"), "cut_off"),
+        (httpx.Response(200, content=b"x" * 99), "unreadable_answer"),
+        (httpx.Response(200, headers={"content-encoding": "br"}, stream=httpx.ByteStream(b"{}")), "unreadable_answer"),
+    ],
+)
+async def test_what_was_sent_without_an_answer_says_why(answered: Answer, reason: str) -> None:
+    outcome = await of(create, answered, body_bytes_max=50)
+    assert isinstance(outcome, Unknown)
+    assert (outcome.job_id, outcome.reason) == (None, reason)
+
+
+@pytest.mark.parametrize(
+    ("ticket", "id"),
+    [
+        ({"id": "job-1"}, "job-1"),
+        ({"id": "job-1", "status": "pending"}, "job-1"),
+        ({"id": "a b"}, None),
+        ({"id": 7}, None),
+        ({}, None),
+        (None, None),
+        ("job-1", None),
+    ],
+)
+async def test_a_job_is_followed_if_its_id_can_be_read(ticket: Any, id: str | None) -> None:  # noqa: A002
+    outcome = await of(create, answer(200, {"async_response": ticket}), job("success", 200, {"bill": bill("b-9")}))
+    if id is None:
+        assert outcome == Unknown(None, "unreadable_answer")
+    else:
+        assert isinstance(outcome, Done)
+        assert (outcome.record.id, outcome.job_id, outcome.request_id) == ("b-9", id, None)
+
+
+async def test_what_is_in_hand_counts_before_its_job_or_an_error() -> None:
+    both = {"bill": bill(), "error_code": "X"} | RUNNING
+    assert isinstance(await of(create, answer(200, both)), Done)
+    running = RUNNING | {"error_code": "X"}
+    assert isinstance(await of(create, answer(200, running), job("success", 200, {"bill": bill()})), Done)
+    said = await of(create, answer(200, {"error_code": "X"}, x_rutter_job_id="j"))
+    assert isinstance(said, Rejected)
+    assert said.job_id == "j"
+    assert await of(create, answer(200, {"error_code": None})) == Unknown(None, "unreadable_answer")
+    assert isinstance(await of(create, answer(299, {"bill": bill()})), Done)
+
+
+@pytest.mark.parametrize("wait", [False, True])
+@pytest.mark.parametrize(
+    ("answered", "expected"),
+    [
+        (job("success"), Unknown("job-1", "job_unreadable")),
+        (refusal(404), Unknown("job-1", "job_unreadable")),
+        (job("failure", 500, {}), Unknown("job-1", "server_error")),
+        (job("success", 200, {}), Unknown("job-1", "unreadable_answer")),
+        (job("success", 200, RUNNING), Unknown("job-1", "still_running")),
+        (job("partial_success", 303, {}), Unknown("job-1", "undocumented_status")),
+    ],
+)
+async def test_a_job_that_ended_in_nothing_known_is_unknown(
+    answered: httpx.Response, expected: Unknown, wait: bool
+) -> None:
+    assert await of_job(answered, wait=wait) == expected
+
+
+async def test_the_refusal_of_a_job_is_about_the_record() -> None:
+    outcome = await of_job(job("failure", 404, {"error_code": "X"}))
+    assert isinstance(outcome, Rejected)
+    assert (type(outcome.error), outcome.error.request_id, outcome.job_id) == (errors.NotFoundUpstream, None, "job-1")
+
+
+async def test_a_job_is_read_once_or_followed() -> None:
+    time = FakeTime()
+    assert await of_job(job("pending"), time=time) == Unknown("job-1", "still_running")
+    assert time.slept == []
+    assert isinstance(await of_job(job("pending"), job("success", 200, {"bill": bill()}), wait=True, time=time), Done)
+    assert time.slept == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "pauses"), [(0.5, []), (1.0, [1.0]), (2.9, [1.0]), (3.0, [1.0, 2.0]), (13.0, [1.0, 2.0, 5.0, 5.0])]
+)
+async def test_a_job_is_followed_up_to_the_last_second(seconds: float, pauses: list[float]) -> None:
+    time = FakeTime()
+    outcome = await of_job(*[job("pending")] * 9, wait=True, time=time, job_wait_seconds=seconds)
+    assert (outcome, time.slept) == (Unknown("job-1", "still_running"), pauses)
+
+
+async def test_a_job_is_followed_to_an_end_even_if_the_clock_stands_still() -> None:
+    class Standing(FakeTime):
+        async def sleep(self, seconds: float) -> None:
+            self.slept.append(seconds)
+
+    time = Standing()
+    assert await of_job(*[job("pending")] * 9, wait=True, time=time, job_wait_seconds=5.5)
+    assert time.slept == [1.0, 2.0, 5.0, 5.0, 5.0, 5.0]
+
+
+async def test_a_job_nobody_knows_is_not_found() -> None:
+    async with client_for(Scripted(refusal(404))) as client:
+        with pytest.raises(errors.NotFoundUpstream):
+            await read_job(client.connection(TOKEN)._session.exchange, "job-1")

@@ -77,6 +77,15 @@ def test_findings_are_ordered_by_severity_and_then_by_code() -> None:
     assert [one.code for one in judged(given_ones).findings] == ["e.f", "a.b", "b.b", "policy.ask"]
 
 
+@pytest.mark.parametrize(("setting", "found"), [("off", []), ("approve", [("bill.overlap", Severity.APPROVE)])])
+def test_the_policy_makes_a_finding_stricter_or_takes_it_out(setting: str, found: list[tuple[str, Severity]]) -> None:
+    policy = parse_policy(f'[tools]\npay_bill = "allow"\n[rules.severity]\n"bill.overlap" = "{setting}"\n')
+    overlap = Finding(code="bill.overlap", severity=Severity.ASK, message="it")
+    judgement = judge(saying([overlap]), a_prepared_write(), some_facts(), stored(), policy)
+
+    assert [(one.code, one.severity) for one in judgement.findings] == found
+
+
 @given(_FINDINGS, _FINDINGS)
 def test_one_more_finding_never_lowers_verdict_or_approvals(findings: list[Finding], more: list[Finding]) -> None:
     before, after = judged(findings), judged(findings + more)

@@ -248,7 +248,8 @@ def test_a_run_is_refused_whole_if_any_of_it_is_over_a_limit(
 ) -> None:
     judgement = judged(store, *lines, policy=tiers("5000.00", **limits))
 
-    assert [one.code for one in judgement.of_the_whole] == found
+    # Said of the whole, and not of its lines as well.
+    assert [one.code for one in judgement.of_the_whole] == [one.code for one in judgement.findings] == found
     assert judgement.verdict is (Severity.REFUSE if found else Severity.ALLOW)
 
 

@@ -222,9 +222,8 @@ def _assess_batch(
     judged = []
     known_members = tuple(zip(batch.members(prepared), facts.members, strict=True))
     paid = [member for member, known in known_members if batch.settled(known) is None]
-    payees = {known.vendor.id: payee_of(tx, member, known.vendor) for member, known in known_members if known.vendor}
+    payees = {member.vendor_id: payee_of(tx, member, known.vendor) for member, known in known_members}
     for member, known in known_members:
-        to_payee = payees.get(member.vendor_id or "", frozenset())
         alone = assess(
             tx,
             batch.member,
@@ -233,7 +232,7 @@ def _assess_batch(
             policy,
             except_id=except_id,
             in_flight_states=in_flight_states,
-            beside=paid_together((one for one in paid if one is not member), to_payee, member),
+            beside=paid_together((one for one in paid if one is not member), payees[member.vendor_id], member),
         )
         judged.append((member, known, alone, batch.settled(known)))
     # If all of them are settled there is nothing to skip to: each says why it cannot be paid.
@@ -305,13 +304,13 @@ def _over_limits(
     tx: Tx,
     prepared: PreparedWrite,
     lines: tuple[PreparedWrite, ...],
-    payees: Mapping[str, frozenset[str]],
+    payees: Mapping[str | None, frozenset[str]],
     policy: Policy,
 ) -> Iterator[Finding]:
     assert prepared.money is not None
     for code, words in windows_broken(tx, prepared.company_id, prepared.money, None, policy):
         yield refuse(code, words)
-    for vendor_ids in {payees.get(line.vendor_id or "", frozenset({line.vendor_id or ""})) for line in lines}:
+    for vendor_ids in {payees[line.vendor_id] for line in lines}:
         total = paid_together(lines, vendor_ids, prepared)
         for code, words in windows_broken(tx, prepared.company_id, total, vendor_ids, policy):
             if code == "amount.over_vendor_limit":

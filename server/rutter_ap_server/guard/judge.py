@@ -29,7 +29,7 @@ from rutter_ap_server.guard.writes.base import (
     refuse,
 )
 from rutter_ap_server.guard.writes.parties import bill_words
-from rutter_ap_server.guard.writes.pay_bill_rules import amount_over_tier
+from rutter_ap_server.guard.writes.pay_bill_rules import tier_of
 from rutter_ap_server.guard.writes.wording import Description
 from rutter_ap_server.store.canonical import digest
 from rutter_ap_server.store.engine import Tx
@@ -243,10 +243,10 @@ def _assess_batch(
     )
     parts = tuple((member, alone) for member, _, alone, _ in left)
     company = policy.of(prepared.company_id, prepared.connection_id)
-    money = Money.total((member.money for member, _ in parts if member.money is not None), prepared.fields["currency"])
-    whole, members = replace(prepared, money=money), tuple(member for member, _ in parts)
+    total = Money.total((member.money for member, _ in parts if member.money is not None), prepared.fields["currency"])
+    whole, members = replace(prepared, money=total), tuple(member for member, _ in parts)
     of_the_whole = (
-        *apply_policy(_of_the_total(whole, members, left[0][1], company), company),
+        *apply_policy(_of_the_total(total, len(parts), company), company),
         *apply_policy(_over_limits(tx, whole, members, payees, company), company),
         *base_findings(batch, company),
     )
@@ -289,13 +289,11 @@ def _merged(names: list[str], judgements: list[Judgement]) -> Iterator[Finding]:
         yield finding(code, severity, "; ".join(parts))
 
 
-def _of_the_total(
-    prepared: PreparedWrite, lines: tuple[PreparedWrite, ...], first: Facts[Any], policy: Policy
-) -> Iterator[Finding]:
-    if len(lines) > CHAT_LINES_MAX:
-        yield approve("run.many_lines", f"{len(lines)} payments are too many to confirm in the chat")
-    if len(lines) > 1:
-        whole = amount_over_tier(replace(lines[0], money=prepared.money), first.seen, policy)
+def _of_the_total(total: Money, lines: int, policy: Policy) -> Iterator[Finding]:
+    if lines > CHAT_LINES_MAX:
+        yield approve("run.many_lines", f"{lines} payments are too many to confirm in the chat")
+    if lines > 1:
+        whole = tier_of(total, policy)
         if whole is not None:
             yield finding(whole.code, whole.severity, f"in total, {whole.message}")
 

@@ -85,7 +85,7 @@ def judged(
     *lines: Line,
     policy: Policy = QUIET,
     rule: Rule[Any] | list[Rule[Any]] = silent,
-    memo: str = "",
+    written: dict[str, Any] | None = None,
     **more: Any,
 ) -> Judgement:
     """The judgement of a run of these lines, for the bills b1, b2 and so on."""
@@ -103,7 +103,7 @@ def judged(
         seen = payment_facts(bill=replace(bill, status=status), vendor=vendor)
         facts.append(some_facts(seen=seen, vendor=vendor if one.has_vendor else None, binding=one.binding))
     rules = rule if isinstance(rule, list) else [rule]
-    prepared = full.written(lambda fields: fields.update(lines=rows, memo=memo)).prepared
+    prepared = full.written(lambda fields: fields.update({"lines": rows} | (written or {}))).prepared
     return store.read_now(lambda tx: assess(tx, Run(rules), prepared, BatchFacts(tuple(facts)), policy, **more))
 
 
@@ -312,12 +312,13 @@ def test_what_is_on_its_way_refuses_a_run_unless_it_is_left_out(store: Store) ->
 def test_a_run_is_bound_to_its_fields_and_to_each_line(store: Store) -> None:
     before = judged(store, A, B)
     others = [
-        judged(store, A, B, memo="another"),
+        judged(store, A, B, written={"memo": "another"}),
+        judged(store, A, B, written={"left_out_count": 2}),
         judged(store, A, replace(B, binding={"due": "another"})),
         judged(store, replace(A, binding={"due": "another"}), B),
         judged(store, A, replace(B, paid=True)),
     ]
 
     assert judged(store, A, B).fingerprint == before.fingerprint
-    assert len({before.fingerprint, *(one.fingerprint for one in others)}) == 5
+    assert len({before.fingerprint, *(one.fingerprint for one in others)}) == 6
     assert before.policy_version == QUIET.version

@@ -250,8 +250,8 @@ def _assess_batch(
         *apply_policy(_over_limits(tx, whole, members, payees, company), company),
         *base_findings(batch, company),
     )
-    names = [bill_words(known.seen.bill) for _, known, _, _ in left]
-    found = [*_merged(names, [alone for _, alone in parts]), *of_the_whole]
+    named = [(bill_words(known.seen.bill), alone) for _, known, alone, _ in left]
+    found = [*_merged(named), *of_the_whole]
     unique = {(one.code, one.message): one for one in found}
     ordered = tuple(sorted(unique.values(), key=lambda one: (-one.severity, one.code)))
     passed = tuple(name for name in parts[0][1].passed if all(name in alone.passed for _, alone in parts))
@@ -273,10 +273,10 @@ def _assess_batch(
     )
 
 
-def _merged(names: list[str], judgements: list[Judgement]) -> Iterator[Finding]:
+def _merged(named: list[tuple[str, Judgement]]) -> Iterator[Finding]:
     """The members' findings, merged by code and severity; bills with the same finding are named together."""
     said: dict[tuple[str, Severity], dict[str, list[str]]] = {}
-    for name, judgement in zip(names, judgements, strict=True):
+    for name, judgement in named:
         for one in judgement.findings:
             of_code = said.setdefault((one.code, one.severity), {})
             whole = one.code.startswith("policy.") or one.code in _OF_THE_WHOLE

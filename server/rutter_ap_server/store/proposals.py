@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Select, String, Update, bindparam, case, insert, select, update
+from sqlalchemy import Row, Select, Update, bindparam, insert, select, update
 
 from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store.canonical import canonical, digest
@@ -106,10 +106,10 @@ _UNREADABLE: dict[str, Any] = {
     "requires": frozenset(),
     "reason": "",
 }
-_BY_ID = PROPOSALS.where(proposals.c.id == bindparam("its_own", type_=String))
+_BY_ID = PROPOSALS.where(proposals.c.id == bindparam("its_own"))
 _VALID = (
     select(approvals)
-    .where(approvals.c.proposal_id == bindparam("its_own", type_=String), approvals.c.voided_at.is_(None))
+    .where(approvals.c.proposal_id == bindparam("its_own"), approvals.c.voided_at.is_(None))
     .order_by(approvals.c.id)
 )
 
@@ -140,7 +140,7 @@ class Proposals:
 
     def latest_with_digest(self, company_id: str, digest: str) -> Proposal | None:
         """The newest proposal with that digest, open or closed."""
-        return self._one(_with_digest(company_id, digest).order_by(proposals.c.created_at.desc()).limit(1))
+        return self._one(_with_digest(company_id, digest).order_by(proposals.c.created_at.desc()))
 
     def posted_with_digest(self, company_id: str, digest: str, since: datetime) -> list[Proposal]:
         """The proposals with that digest that were posted since then."""
@@ -184,7 +184,7 @@ class Proposals:
         query = PROPOSALS.where(unasked | c.state.in_([State.REFUSED, State.FAILED]))
         if since is not None:
             query = query.where(c.updated_at > stamp(since))
-        return self._many(query.order_by(case((c.state == State.POSTED, 0), else_=1), c.updated_at.desc()))
+        return self._many(query.order_by((c.state == State.POSTED).desc(), c.updated_at.desc()))
 
     def in_states(self, states: Collection[State], limit: int = 200) -> list[Proposal]:
         """Proposals in those states, newest first."""
@@ -337,7 +337,7 @@ class Proposals:
         """The newest approval that no longer counts."""
         c = approvals.c
         voided = select(approvals).where(c.proposal_id == proposal_id, c.voided_at.is_not(None))
-        row = self._connection.execute(voided.order_by(c.id.desc()).limit(1)).first()
+        row = self._connection.execute(voided.order_by(c.id.desc())).first()
         return _approval(row) if row is not None else None
 
     def void_approvals(self, proposal_id: str) -> None:

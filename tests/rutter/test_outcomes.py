@@ -220,6 +220,12 @@ async def test_a_job_is_followed_if_its_id_can_be_read(ticket: Any, id: str | No
         assert (outcome.record.id, outcome.job_id, outcome.request_id) == ("b-9", id, None)
 
 
+@pytest.mark.parametrize("names", [("bill",), ("bills",), ("bill", "bills")])
+async def test_what_is_null_hides_no_job(names: tuple[str, ...]) -> None:
+    body = dict.fromkeys(names) | RUNNING
+    assert isinstance(await of(create, answer(200, body), job("success", 200, {"bill": bill()})), Done)
+
+
 async def test_what_is_in_hand_counts_before_its_job_or_an_error() -> None:
     both = {"bill": bill(), "error_code": "X"} | RUNNING
     assert isinstance(await of(create, answer(200, both)), Done)

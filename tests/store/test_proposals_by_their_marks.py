@@ -314,7 +314,12 @@ def test_a_row_that_can_be_read_but_was_edited_says_so(store: Store, store_url: 
 
 def test_what_an_earlier_program_left_out_is_empty(store: Store, store_url: str) -> None:
     proposal = put(store, reason="because", requires=frozenset({"facts:f"}), sections=({"title": "Checks"},))
+    give(store, proposal.id, "Ana")
     columns = ("statement", "requires", "closed_by", "closed_reason", "connection_id")
     behind_its_back(store_url, f"UPDATE proposals SET {', '.join(f'{one} = NULL' for one in columns)}")
 
+    behind_its_back(store_url, "UPDATE approvals SET covers = NULL, statement = NULL")
+
     assert stored(store, proposal) == replace(proposal, requires=frozenset(), sections=(), connection_id="company-1")
+    [given] = store.read_now(lambda tx: tx.proposals.approvals(proposal.id))
+    assert (given.approver, given.covers, given.statement) == ("Ana", frozenset(), "")

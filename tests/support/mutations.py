@@ -206,9 +206,16 @@ def _operators() -> Iterator[Any]:
 
 def _is_new(changed: str, before: str) -> bool:
     try:
-        return ast.dump(ast.parse(changed)) != ast.dump(ast.parse(before))
+        new, old = ast.parse(changed), ast.parse(before)
     except SyntaxError:
         return False
+    # The bare `*` of a signature is no product: another sign there only lets arguments be given by their place.
+    return ast.dump(new) != ast.dump(old) and _by_place(new) == _by_place(old)
+
+
+def _by_place(tree: ast.Module) -> int:
+    """How many arguments may be given by their place alone."""
+    return sum(len(node.posonlyargs) for node in ast.walk(tree) if isinstance(node, ast.arguments))
 
 
 def _left_out(tree: ast.Module) -> Iterator[Position]:

@@ -51,7 +51,6 @@ async def send_write(
         token=session.token,
         body=wire.encode_body(body),
         idempotency_key=checked_key(idempotency_key),
-        on_object=on_object,
         fence=session.fence,
     )
     outcome, doubt = await session.exchange.send_write(call, in_doubt=again)
@@ -125,7 +124,7 @@ class Deletes(Collection[R]):
     async def delete(self, id: str) -> WriteOutcome[DeleteResult]:  # noqa: A002 - Rutter's own name
         """Deletes an object. Safe to repeat, and retried here after anything temporary."""
         path, session = path_of(*self._path(quoted_id(id))), self._session
-        call = Call("DELETE", path, token=session.token, on_object=True, fence=session.fence)
+        call = Call("DELETE", path, token=session.token, fence=session.fence)
         outcome, doubt = await self._session.exchange.send_delete(call)
         if not isinstance(outcome, NoAnswer) and outcome.status == 410:
             return Done(DeleteResult(code="not_found", success=True), outcome.job_id, outcome.request_id)

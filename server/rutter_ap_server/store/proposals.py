@@ -387,7 +387,7 @@ def _update(proposal_id: str) -> Update:
 
 
 def _findings(findings: Collection[Finding]) -> str:
-    return canonical([finding.model_dump(mode="json") for finding in findings])
+    return canonical([finding.model_dump() for finding in findings])
 
 
 def _row(p: Proposal) -> dict[str, Any]:

@@ -41,6 +41,8 @@ def stored(store: Store, proposal_id: str) -> Proposal:
         {"money": None, "findings": (), "verdict": Severity.ALLOW, "approvals_needed": 0},
         {"record": {"kind": "bill", "id": "é"}, "summary": "‹quoted› \u202e '; DROP TABLE proposals; --"},
         {"state": "refused", "verdict": Severity.REFUSE, "created_at": START - timedelta(days=400)},
+        {"sections": ({"title": "Checks"},), "requires": frozenset({"facts:f", "amount.approver"}), "reason": "due"},
+        {"state": "declined", "closed_by": "Ana", "closed_reason": "not ours", "connection_id": "connection-1"},
     ],
 )
 def test_a_proposal_is_read_back_as_it_was_written(store: Store, changed: dict[str, object]) -> None:

@@ -262,28 +262,28 @@ def voided_at(url: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "edited",
+    ("edited", "damage"),
     [
-        "fields = 'no JSON'",
-        "verdict = 'whatever'",
-        "findings = '[{}]'",
-        "amount = 'much'",
-        "record = 'no JSON'",
-        "created_at = 'once'",
-        "updated_at = 'once'",
-        "expires_at = 'once'",
-        "lease_until = 'once'",
-        "requires = 'no JSON'",
-        "state = 'whatever'",
+        ("fields = 'no JSON'", "fields"),
+        ("verdict = 'whatever'", "row"),
+        ("findings = '[{}]'", "row"),
+        ("amount = 'much'", "amount"),
+        ("record = 'no JSON'", "row"),
+        ("created_at = 'once'", "created_at"),
+        ("updated_at = 'once'", "row"),
+        ("expires_at = 'once'", "expires_at"),
+        ("lease_until = 'once'", "row"),
+        ("requires = 'no JSON'", "row"),
+        ("requires = '5'", "row"),
+        ("state = 'whatever'", "row"),
     ],
 )
-def test_a_row_that_cannot_be_read_is_shown_as_damaged(store: Store, store_url: str, edited: str) -> None:
+def test_a_row_that_cannot_be_read_is_shown_as_damaged(store: Store, store_url: str, edited: str, damage: str) -> None:
     whole = {"record": {"id": "1"}, "requires": frozenset({"facts:f"}), "reason": "because"}
     proposal, other = put(store, **whole), put(store, bill_id="b2")
     behind_its_back(store_url, f"UPDATE proposals SET {edited} WHERE id = '{proposal.id}'")
 
     damaged, never = stored(store, proposal), datetime.min.replace(tzinfo=UTC)
-    assert damaged.damaged
     assert damaged.summary.startswith("DAMAGED: ")
     assert damaged == replace(
         proposal,
@@ -299,9 +299,14 @@ def test_a_row_that_cannot_be_read_is_shown_as_damaged(store: Store, store_url: 
         reason="",
         state=State.UNKNOWN if edited.startswith("state") else State.HELD,
         summary=damaged.summary,
-        damaged=damaged.damaged,
+        damaged=(damage,),
     )
     assert stored(store, other) == other
+
+
+def test_what_nobody_wrote_yet_is_empty_in_the_store(store: Store, store_url: str) -> None:
+    put(store)
+    assert seen_from_outside(store_url, "SELECT record, lease_owner FROM proposals") == [(None, None)]
 
 
 def test_a_row_that_can_be_read_but_was_edited_says_so(store: Store, store_url: str) -> None:

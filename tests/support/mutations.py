@@ -206,16 +206,9 @@ def _operators() -> Iterator[Any]:
 
 def _is_new(changed: str, before: str) -> bool:
     try:
-        new, old = ast.parse(changed), ast.parse(before)
+        return ast.dump(ast.parse(changed)) != ast.dump(ast.parse(before))
     except SyntaxError:
         return False
-    # The bare `*` of a signature is no product: another sign there only lets arguments be given by their place.
-    return ast.dump(new) != ast.dump(old) and _by_place(new) == _by_place(old)
-
-
-def _by_place(tree: ast.Module) -> int:
-    """How many arguments may be given by their place alone."""
-    return sum(len(node.posonlyargs) for node in ast.walk(tree) if isinstance(node, ast.arguments))
 
 
 def _left_out(tree: ast.Module) -> Iterator[Position]:
@@ -223,6 +216,11 @@ def _left_out(tree: ast.Module) -> Iterator[Position]:
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield from map(_place, filter(None, [*node.decorator_list, node.returns]))
+            if node.args.kwonlyargs and node.args.vararg is None:
+                # The asterisk itself: without it, more ways to call would do.
+                before = [*node.args.posonlyargs, *node.args.args, *node.args.defaults]
+                ends = [_place(one)[1] for one in before] or [(node.lineno, node.col_offset)]
+                yield max(ends), _place(node.args.kwonlyargs[0])[0]
             if _ABOUT_WORDS.fullmatch(node.name):
                 yield _place(node)
         elif isinstance(node, ast.ClassDef):

@@ -127,7 +127,7 @@ class Deletes(Collection[R]):
         call = Call("DELETE", path, token=session.token, fence=session.fence)
         outcome, doubt = await self._session.exchange.send_delete(call)
         if not isinstance(outcome, NoAnswer) and outcome.status == 410:
-            return Done(DeleteResult(code="not_found", success=True), outcome.job_id, outcome.request_id)
+            return Done(DeleteResult(code="not_found"), outcome.job_id, outcome.request_id)
         return await Verdicts(self._session.exchange, _deleted, on_object=True).of(outcome, doubt=doubt)
 
 

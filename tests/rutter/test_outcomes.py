@@ -238,9 +238,12 @@ async def test_what_is_in_hand_counts_before_its_job_or_an_error() -> None:
     assert isinstance(await of(create, answer(299, {"bill": bill()})), Done)
 
 
-async def test_an_error_too_deep_to_read_leaves_it_unknown() -> None:
-    deep = b'{"errors": ' + b"[" * 5000 + b"]" * 5000 + b"}"
-    assert await of(create, httpx.Response(200, content=deep)) == Unknown(None, "unreadable_answer")
+@pytest.mark.parametrize(
+    "body",
+    [b'{"error_message": "\xff"}', b'{"error_code": 1e999999}', b'{"errors": ' + b"[" * 5000 + b"]" * 5000 + b"}"],
+)
+async def test_an_error_that_cannot_be_read_leaves_it_unknown(body: bytes) -> None:
+    assert await of(create, httpx.Response(200, content=body)) == Unknown(None, "unreadable_answer")
 
 
 @pytest.mark.parametrize("wait", [False, True])

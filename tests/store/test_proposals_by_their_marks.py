@@ -310,11 +310,13 @@ def test_what_nobody_wrote_yet_is_empty_in_the_store(store: Store, store_url: st
 
 
 def test_a_row_that_can_be_read_but_was_edited_says_so(store: Store, store_url: str) -> None:
-    proposal = put(store)
-    behind_its_back(store_url, f"UPDATE proposals SET amount = '1.00' WHERE id = '{proposal.id}'")
+    proposal = put(store, reason="because")
+    edited = "amount = '1.00', reason = NULL"
+    behind_its_back(store_url, f"UPDATE proposals SET {edited} WHERE id = '{proposal.id}'")
 
     damaged = stored(store, proposal)
-    assert (damaged.damaged, damaged.money and damaged.money.text) == (("amount",), "1.00")
+    assert set(damaged.damaged) == {"amount", "reason"}
+    assert (damaged.money and damaged.money.text, damaged.reason) == ("1.00", "")
 
 
 def test_what_an_earlier_program_left_out_is_empty(store: Store, store_url: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import logging
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -301,6 +302,17 @@ def test_an_address_of_another_kind_is_the_operators_to_mend(address: str) -> No
 def exchange_at(address: str) -> Exchange:
     credentials = Credentials(CLIENT_ID, CLIENT_SECRET)
     return Exchange(credentials, base_url=address, transport=Scripted(), limits=Limits(), sleep=FakeTime().sleep)
+
+
+@pytest.mark.parametrize(("before", "after"), [(logging.NOTSET, logging.WARNING), (logging.DEBUG, logging.DEBUG)])
+def test_headers_stay_out_of_the_log_unless_somebody_wants_them(before: int, after: int) -> None:
+    logger, level = logging.getLogger("httpcore"), logging.getLogger("httpcore").level
+    try:
+        logger.setLevel(before)
+        exchange(Scripted())
+        assert logger.level == after
+    finally:
+        logger.setLevel(level)
 
 
 class Closing(Scripted):

@@ -42,7 +42,13 @@ def stored(store: Store, proposal_id: str) -> Proposal:
         {"record": {"kind": "bill", "id": "é"}, "summary": "‹quoted› \u202e '; DROP TABLE proposals; --"},
         {"state": "refused", "verdict": Severity.REFUSE, "created_at": START - timedelta(days=400)},
         {"sections": ({"title": "Checks"},), "requires": frozenset({"facts:f", "amount.approver"}), "reason": "due"},
-        {"state": "declined", "closed_by": "Ana", "closed_reason": "not ours", "connection_id": "connection-1"},
+        {
+            "state": "declined",
+            "closed_by": "Ana",
+            "closed_reason": "not ours",
+            "connection_id": "connection-1",
+            "run_id": "r",
+        },
     ],
 )
 def test_a_proposal_is_read_back_as_it_was_written(store: Store, changed: dict[str, object]) -> None:

@@ -352,7 +352,18 @@ async def test_a_body_is_streamed_only_of_a_success() -> None:
 
     away, attempts = await opened(*[httpx.ConnectError("x")] * 4)
     assert (away, attempts) == (NoAnswer("not_reachable", sent=False), 4)
-    assert (await opened(*[page(200)] * 4))[1] == 4
+    web, attempts = await opened(*[page(200)] * 4)
+    assert isinstance(web, Response)
+    assert (web.is_html, web.body, attempts) == (True, b"<html>", 4)
+
+
+async def test_what_is_streamed_waits_for_its_turn_like_all() -> None:
+    time = FakeTime()
+    under = exchange(Scripted(refusal(404), refusal(404)), time, requests_max=1, window_seconds=10.0)
+    await under.open(READ)
+    assert time.slept == []
+    await under.open(READ)
+    assert time.slept == [10.0]
 
 
 @pytest.mark.parametrize("cached", [False, True])
@@ -362,6 +373,16 @@ async def test_the_date_of_an_answer_from_a_cache_tells_no_time(cached: bool) ->
     await under.send(READ)
 
     assert (under.time.difference(START) is None) is cached
+
+
+@pytest.mark.parametrize("hands_over", [False, True])
+async def test_a_token_is_left_in_an_answer_that_hands_it_over(hands_over: bool) -> None:
+    under = exchange(Scripted(answer(200, {"access_token": TOKEN})))
+    under.secrets.learn(TOKEN)
+    outcome = await under.send(replace(READ, hands_over=hands_over))
+
+    assert isinstance(outcome, Response)
+    assert (TOKEN.encode() in outcome.body) is hands_over
 
 
 async def test_secrets_are_taken_out_of_what_is_answered() -> None:

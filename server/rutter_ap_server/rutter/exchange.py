@@ -74,14 +74,14 @@ class Exchange:
         return outcome
 
     async def send_delete(self, call: Call) -> tuple[Outcome, bool]:
-        """A DELETE, repeated after anything temporary; and whether an earlier attempt may have been done.
+        """A DELETE, repeated after anything temporary; and whether any attempt may have been done.
 
         Raises `NothingSent`.
         """
         return _left(*await self._repeat(partial(self.send_once, call), self.limits.attempts_max, _may_pass))
 
     async def send_write(self, call: Call, *, in_doubt: bool = False) -> tuple[Outcome, bool]:
-        """A POST or PATCH, repeated only under its own key; and whether an earlier attempt may have been done.
+        """A POST or PATCH, repeated only under its own key; and whether any attempt may have been done.
 
         `in_doubt`: it was sent before, under this key, and its outcome was lost. Raises `NothingSent` when neither that
         nor any attempt of now can have left.
@@ -155,10 +155,9 @@ class Exchange:
         def should_repeat(state: RetryCallState) -> bool:
             nonlocal doubt
             outcome = _result(state)
-            repeat = again(outcome)
-            if repeat and _in_doubt(outcome):
+            if _in_doubt(outcome):
                 doubt = True
-            return repeat
+            return again(outcome)
 
         retrying = AsyncRetrying(
             sleep=self.sleep,

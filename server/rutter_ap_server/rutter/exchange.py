@@ -180,7 +180,7 @@ class Exchange:
         wait_seconds = min(grown, self.limits.backoff_max_seconds) * (0.5 + 0.5 * self._jitter())
         outcome = _result(state)
         asked = outcome.retry_after_seconds if isinstance(outcome, Response) else None
-        return max(wait_seconds, asked or 0.0)
+        return wait_seconds if asked is None else max(wait_seconds, asked)
 
     def _request(self, call: Call) -> httpx.Request:
         limits = self.limits

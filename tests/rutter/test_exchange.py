@@ -334,6 +334,14 @@ async def test_what_was_never_used_need_not_be_closed() -> None:
     assert transport.closed == 1
 
 
+async def test_one_transport_serves_all_requests() -> None:
+    under = exchange(Scripted(answer(200, GOOD), answer(200, GOOD)))
+    await under.send(READ)
+    first = under._transport
+    await under.send(READ)
+    assert under._transport is first is not None
+
+
 async def opened(*answers: Answer) -> tuple[httpx.Response | Outcome, int]:
     script = Scripted(*answers)
     return await exchange(script).open(READ), len(script.requests)

@@ -194,17 +194,16 @@ class Exchange:
             headers["Content-Type"] = "application/json"
         if call.idempotency_key is not None:
             headers["Idempotency-Key"] = call.idempotency_key
-        query = "?" + urlencode(call.query, quote_via=quote, safe="") if call.query else ""
+        query = "?" + urlencode(call.query, quote_via=quote) if call.query else ""
         extensions: dict[str, Any] = {
             "timeout": {
                 "connect": limits.connect_seconds,
                 "read": limits.read_seconds,
                 "write": limits.write_seconds,
                 "pool": limits.pool_seconds,
-            }
+            },
+            TOKEN_EXTENSION: call.token,
         }
-        if call.token is not None:
-            extensions[TOKEN_EXTENSION] = call.token
         url = httpx.URL(self._base + call.path + query)
         return httpx.Request(call.method, url, headers=headers, content=call.body, extensions=extensions)
 

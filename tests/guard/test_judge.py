@@ -231,7 +231,7 @@ ABOUT_OTHERS = [
 
 
 @pytest.mark.parametrize("code", [*ABOUT_OTHERS, "amount.approver", "payment.quiet_hours"])
-def test_a_finding_about_another_record_is_released_for_that_one_alone(code: str) -> None:
+def test_a_finding_about_another_record_is_released_for_it_alone(code: str) -> None:
     about_one, about_another = (
         Judgement((Finding(code=code, severity=Severity.ASK, message=message),), "p" * 64, FINGERPRINT).requires
         for message in ("it is like b2", "it is like b3")
@@ -240,7 +240,7 @@ def test_a_finding_about_another_record_is_released_for_that_one_alone(code: str
     assert (about_one == about_another) is (code not in ABOUT_OTHERS)
 
 
-def test_whoever_agreed_that_two_must_release_agreed_that_one_must() -> None:
+def test_who_agreed_that_two_must_release_agreed_that_one_must() -> None:
     assert covers_of(["facts:f", "d:amount.two_approvers"]) == {
         "facts:f",
         "d:amount.two_approvers",

@@ -159,7 +159,7 @@ async def test_what_was_gone_before_is_deleted() -> None:
     assert outcome == Done(DeleteResult(code="not_found", success=True), "j", "r")
 
 
-async def test_a_deletion_refused_after_one_that_may_have_worked_is_unknown() -> None:
+async def test_a_deletion_refused_after_a_doubtful_one_is_unknown() -> None:
     assert await of(delete, refusal(503), refusal(400)) == Unknown(None, "doubtful_retry")
     assert isinstance(await of(delete, refusal(429), refusal(400)), Rejected)
 
@@ -287,7 +287,7 @@ async def test_a_job_is_followed_up_to_the_last_second(seconds: float, pauses: l
     assert (outcome, time.slept) == (Unknown("job-1", "still_running"), pauses)
 
 
-async def test_a_job_is_followed_to_an_end_even_if_the_clock_stands_still() -> None:
+async def test_following_a_job_ends_even_if_the_clock_stands_still() -> None:
     class Standing(FakeTime):
         async def sleep(self, seconds: float) -> None:
             self.slept.append(seconds)

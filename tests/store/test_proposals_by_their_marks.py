@@ -45,7 +45,7 @@ def claim(store: Store, proposal_id: str) -> None:
     assert store.write_now(lambda tx: tx.proposals.claim(proposal_id, "one", 60))
 
 
-def test_a_repeat_is_looked_for_among_the_same_that_was_posted_since(store: Store) -> None:
+def test_a_repeat_is_sought_among_the_same_posted_since(store: Store) -> None:
     same: dict[str, Any] = {"digest": DIGEST, "state": "posted", "updated_at": START}
     ours = put(store, **same)
     put(store, **same | {"updated_at": START - AN_INSTANT})
@@ -70,7 +70,7 @@ def test_proposals_are_found_by_vendor_company_and_run(store: Store) -> None:
     assert found(store, lambda tx: tx.proposals.of_run(run.id)) == [ours.id]
 
 
-def test_what_changed_since_comes_newest_first_and_of_the_tools_asked_for(store: Store) -> None:
+def test_what_changed_since_comes_newest_first_and_by_tool(store: Store) -> None:
     edge = put(store, state="posted", updated_at=START)
     later = put(store, state="posted", updated_at=START + HOUR, tool="void_payment")
     put(store, state="posted", updated_at=START - AN_INSTANT)
@@ -94,7 +94,7 @@ def test_of_many_ids_with_one_beginning_five_are_found(store: Store) -> None:
     assert found(store, lambda tx: tx.proposals.starting_with("abcd3")) == ["abcd3"]
 
 
-def test_the_newest_in_a_state_come_first_and_at_most_two_hundred(store: Store) -> None:
+def test_the_newest_in_a_state_come_first_up_to_two_hundred(store: Store) -> None:
     def add(tx: Tx) -> None:
         for number in range(201):
             tx.proposals.add(replace(like, id=f"p{number}", digest=f"{number:064}", created_at=START + number * HOUR))
@@ -107,7 +107,7 @@ def test_the_newest_in_a_state_come_first_and_at_most_two_hundred(store: Store) 
     assert found(store, lambda tx: tx.proposals.in_states([State.HELD])) == []
 
 
-def test_what_was_written_unasked_comes_before_what_was_not_written(store: Store) -> None:
+def test_what_was_written_unasked_comes_before_what_was_not(store: Store) -> None:
     def add(**changed: Any) -> str:
         return put(store, **{"state": "posted", "approvals_needed": 0, "updated_at": START} | changed).id
 
@@ -159,7 +159,7 @@ def test_only_its_owner_renews_a_lease(store: Store, clock: FixedClock, state: s
     assert stored(store, other).lease_until == START + timedelta(seconds=60)
 
 
-def test_a_lease_is_taken_from_a_process_that_is_gone_or_let_it_go(store: Store, clock: FixedClock) -> None:
+def test_a_lease_is_taken_from_a_process_that_is_gone(store: Store, clock: FixedClock) -> None:
     proposal = put(store, state="released")
     claim(store, proposal.id)
 

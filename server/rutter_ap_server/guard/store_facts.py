@@ -312,9 +312,9 @@ def _repeats(
     tx: Tx, write: Write[Any], prepared: PreparedWrite, payee: frozenset[str], policy: Policy
 ) -> tuple[str, ...]:
     """Posted proposals that this one appears to repeat."""
-    since = tx.clock - timedelta(days=policy.proposals.repeat_days)
-    if write.repeats is Repeats.NOT_LOOKED_FOR or not policy.proposals.repeat_days:
+    if write.repeats is Repeats.NOT_LOOKED_FOR:
         return ()
+    since = tx.clock - timedelta(days=policy.proposals.repeat_days)
     if write.repeats is Repeats.SAME_BILL and prepared.bill_id is not None:
         # Paying in parts may be intended, and so may paying again after a void: by bill and vendor, not by amount.
         posted = tx.proposals.of_bill(prepared.company_id, prepared.bill_id, [State.POSTED])

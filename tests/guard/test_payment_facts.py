@@ -173,6 +173,16 @@ async def test_open_credits_are_counted_or_named(
     assert [one.id for one in past.credits.records] == [credit.id]
 
 
+async def test_a_credit_in_another_currency_hides_none_behind_it(bench: Bench) -> None:
+    [credit] = [one async for one in bench.company.rutter.bill_credit_memos.walk()]
+    assert credit.vendor_id is not None
+    # One before it, and one after it, however the ledger sorts them.
+    for prefix in ("0", "z"):
+        multiply(bench.sandbox, credit.id, 1, prefix=prefix, currency_code="EUR")
+
+    assert (await vendor_past(bench.company, credit.vendor_id, "USD")).open_credits == usd("120.00")
+
+
 async def test_earlier_payments_are_those_that_were_made_and_can_be_read(bench: Bench) -> None:
     vendor_id = (await bench.bill("FT-802")).vendor_id
     assert vendor_id is not None
@@ -218,9 +228,13 @@ async def test_of_too_many_bills_it_is_said_if_one_of_the_number_may_be_missing(
     assert bill.vendor_id is not None
 
     found = await bills_of_number(bench.company, a_bill(id=bill.id, number=number), [bill.vendor_id])
+    spoil(bench.sandbox, bill.id, document_number=number)
+    prepared = await PAY.prepare(PayBill(bill_id=bill.id, account="Operating Checking"), bench.company, no_account)
+    gathered = await PAY.gather(prepared, bench.company)
 
     said = "the ledger has more documents of this vendor than can be read" if unread else ""
     assert found == ((), said)
+    assert gathered.seen.unread == said
 
 
 async def test_credits_that_could_not_all_be_read_are_doubted(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -210,6 +210,14 @@ def test_a_tier_of_a_currency_of_its_own_may_begin_at_nothing() -> None:
     assert said(rules.tier_of(cent, policy)) == "approve amount.approver"
 
 
+def test_a_tier_for_every_other_currency_is_the_tier_of_each() -> None:
+    table = 'two_approvers_above = "500"\nsingle_limit = "500"\nday_limit = "500"\nvendor_day_limit = "500"'
+    policy = parse_policy(f'[currencies.default]\napprove_above = "100"\n{table}')
+
+    assert said(rules.tier_of(Money.parse("100", "JPY"), policy)) is None
+    assert said(rules.tier_of(Money.parse("101", "JPY"), policy)) == "approve amount.approver"
+
+
 def test_files_that_could_not_be_read_have_no_names() -> None:
     files = (FileOnBill("f2", "b.pdf"), FileOnBill("f1", "a.pdf"))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,19 +15,27 @@ from rutter_ap_server.guard.policy import CODES, Policy, parse_policy
 from rutter_ap_server.guard.store_facts import SeenAlike, StoreFacts
 from rutter_ap_server.guard.untrusted import amount_argument
 from rutter_ap_server.guard.writes.base import Ability, Facts, Rule, Unchecked
-from rutter_ap_server.guard.writes.compared import Compared
 from rutter_ap_server.guard.writes.pay_bill import PayBillWrite
 from rutter_ap_server.guard.writes.registry import write_named
-from rutter_ap_server.guard.writes.sums import ExpectedSums
 from rutter_ap_server.guard.writes.update_bill_rules import ChangeFacts
 from rutter_ap_server.rutter.abilities import Support
 from rutter_ap_server.store.bookings import Booking
-from rutter_ap_server.store.documents import Document
 from rutter_ap_server.store.observations import Sighting
 from rutter_ap_server.store.states import State
 from rutter_ap_tools.findings import Finding, Severity
 from rutter_ap_tools.money import Money
-from support.facts import NOW, a_bill, a_prepared_write, a_vendor, payment_facts, some_facts, stored, usd
+from support.facts import (
+    NOW,
+    a_bill,
+    a_document,
+    a_prepared_write,
+    a_vendor,
+    compared,
+    payment_facts,
+    some_facts,
+    stored,
+    usd,
+)
 from support.store_rows import a_proposal
 
 PAY, ATTACH = write_named("pay_bill"), write_named("attach_file")
@@ -74,14 +82,8 @@ def said(findings: list[Finding] | Unchecked) -> list[str]:
     return [f"{finding.severity.word} {finding.code}" for finding in findings]
 
 
-def compared(**changed: Any) -> Compared:
-    """The bill INV-7 of 100.00 USD, which is about to be entered or paid."""
-    ours = Document("bill", "b1", "v1", "INV-7", date(2026, 2, 1), usd("100.00"))
-    return Compared(ours, ExpectedSums(None, None, usd("100.00"), ""), usd("100.00"), (), **changed)
-
-
 def seen(number: str, **changed: Any) -> SeenAlike:
-    return SeenAlike(Document("bill", "b9", "v1", number, date(2026, 2, 1), usd("100.00")), NOW, **changed)
+    return SeenAlike(a_document(number), NOW, **changed)
 
 
 def released_for_bill(amount: str) -> StoreFacts:

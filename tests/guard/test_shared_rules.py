@@ -118,6 +118,7 @@ LOW_TIERS = '[currencies.USD]\napprove_above = "50"\ntwo_approvers_above = "1050
         (vendor(updated_at=days(1)), (sighting("now", 2, became=0.5, last=0.2),), CHANGED),
         (vendor(updated_at=days(20)), (sighting("now", 30),), []),
         (vendor(updated_at=days(1)), (sighting("now", 0.5),), CHANGED),
+        (vendor(updated_at=days(1)), (sighting("now", 1),), []),
         (vendor(updated_at=days(1)), (sighting("old", 400), sighting("now", 20)), CHANGED),
         (vendor(updated_at=days(20)), (sighting("old", 400), sighting("now", 20)), []),
         (vendor(updated_at=days(1)), (sighting("old", 400), sighting("now", 20, last=7)), CHANGED),
@@ -257,7 +258,7 @@ def test_what_changed_is_named_and_what_cannot_be_seen_is_said() -> None:
         (rules.sum_over_tier, facts(), released_for_bill("950.01"), LOW_TIERS, ["approve amount.two_approvers"]),
         (rules.vendor_unverified, facts(vendor=KNOWN), stored(), "", []),
         (rules.vendor_unverified, facts(vendor=None), stored(), "", []),
-        (rules.seen_before, facts(), stored(), "", []),
+        (rules.seen_before, facts(), stored(seen_alike=(seen("INV-7"),)), "", []),
         (rules.seen_before, facts(compared=compared()), stored(), "", []),
         (rules.seen_before, facts(compared=compared(by_amount=False)), stored(seen_alike=(seen("OTHER"),)), "", []),
         (rules.vendor_changed, facts(vendor=vendor(updated_at=days(1))), stored(), "", CHANGED),
@@ -376,6 +377,15 @@ def test_a_rule_speaks_exactly_at_its_edge(
             ],
         ),
         (
+            rules.sum_over_tier,
+            facts(),
+            stored(released=(("for this bill", usd("2000.00")), ("to this vendor", usd("1000.00")))),
+            [
+                "approve amount.approver: 100.00 USD with the 2000.00 USD released for this bill: "
+                "2100.00 USD is over 1000.00 USD, so a named approver must release it"
+            ],
+        ),
+        (
             rules.vendor_unverified,
             facts(vendor=vendor(all_compared=False)),
             stored(),
@@ -481,7 +491,6 @@ def test_a_write_that_pays_nothing_has_no_tier_and_no_hours() -> None:
     quiet, nobody = parse_policy('[quiet_hours]\ndays = ["mon"]'), facts(vendor=vendor(all_compared=False))
 
     assert rules.sum_over_tier(ATTACH, prepared, facts(), own, Policy()) == []
-    assert rules.posted_before(ATTACH, prepared, facts(), own, Policy()) == []
     assert rules.quiet_hours(ATTACH, prepared, facts(), own, quiet) == []
     assert rules.vendor_unverified(ATTACH, prepared, nobody, own, Policy()) == []
     repeated = only(rules.posted_before(ATTACH, prepared, facts(), stored(repeats=("p1", "p2")), Policy()))

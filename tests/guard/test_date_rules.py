@@ -191,4 +191,5 @@ def test_only_a_change_moves_an_issue_date() -> None:
 
 
 def test_every_write_is_judged_by_the_rules_about_dates() -> None:
+    assert rules.closed_period in rules.DATE_RULES
     assert set(rules.DATE_RULES) <= set(SHARED_RULES)

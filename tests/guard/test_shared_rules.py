@@ -487,7 +487,7 @@ def test_a_rule_says_what_it_found(
 
 
 def test_a_write_that_pays_nothing_has_no_tier_and_no_hours() -> None:
-    own, prepared = released_for_bill("30000.00"), a_prepared_write(usd("30000.00"))
+    own, prepared = released_for_bill("30000.00"), a_prepared_write()
     quiet, nobody = parse_policy('[quiet_hours]\ndays = ["mon"]'), facts(vendor=vendor(all_compared=False))
 
     assert rules.sum_over_tier(ATTACH, prepared, facts(), own, Policy()) == []
@@ -569,6 +569,7 @@ def test_what_a_settled_bill_is_recognised_by_needs_an_approver(
 def test_what_pays_a_bill_changes_nothing_it_is_recognised_by() -> None:
     own = stored(payments_of_bill=(a_proposal(state=State.POSTED),))
 
+    assert rules.identity_of_settled in rules.SHARED_RULES
     assert rules.identity_of_settled(PAY, a_prepared_write(), facts(), own, Policy()) == []
 
 

@@ -438,7 +438,7 @@ def test_a_document_that_was_seen_here_and_is_not_shown_any_more_is_alike(
 
     found = known(store, vendor=TWINS, compared=compared(*shown)).seen_alike
 
-    assert found == ((SeenAlike(document, START, (paid.id,)),) if is_alike else ())
+    assert found == ((SeenAlike(document, START, (paid.id,), is_being_entered=False),) if is_alike else ())
 
 
 def test_a_document_is_compared_with_its_own_vendors_whomever_the_write_is_for(store: Store) -> None:

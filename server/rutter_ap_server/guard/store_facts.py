@@ -131,8 +131,9 @@ def store_facts(
 
 def _doubted(tx: Tx, write: Write[Any], prepared: PreparedWrite) -> tuple[str, ...]:
     """Payments of the same bill that are said to have failed a moment ago."""
-    if not write.counts_against_limits or prepared.bill_id is None:
+    if not write.counts_against_limits:
         return ()
+    assert prepared.bill_id is not None
     return tuple(tx.attempts.doubted(company_id=prepared.company_id, bill_id=prepared.bill_id))
 
 

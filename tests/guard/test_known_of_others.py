@@ -202,6 +202,8 @@ def test_a_no_a_clock_and_a_doubt_are_known(store: Store) -> None:
     assert found.doubted == (failed,)
     assert found.clock_trouble == "wrong at 09:30"
     assert known(store, other()).doubted == ()
+    # A payment enters no document.
+    assert known(store, compared=compared()).seen_alike == ()
 
 
 HELD = {"state": State.HELD, "digest": "1" * 64}

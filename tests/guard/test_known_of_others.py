@@ -354,6 +354,18 @@ def test_another_amount_is_told_until_an_approver_released_a_payment_at_it(
     assert known(store, a_prepared_write(bill_id="b2")).booking is None
 
 
+def test_a_bill_that_was_not_entered_here_was_released_for_nothing(store: Store) -> None:
+    paid = put(store, state=State.POSTED)
+    store.write_now(lambda tx: tx.attempts.add(paid.id, "key", {"total": "100.00"}))
+    store.write_now(
+        lambda tx: tx.proposals.approve(
+            paid.id, "Ana", "terminal", "f" * 64, covers=(), statement="s", approver_id="a1"
+        )
+    )
+
+    assert known(store).booking is None
+
+
 def sending(store: Store, number: str, **changed: Any) -> Proposal:
     """A bill of 100.00 USD of the twin v3 that is being entered."""
     fields = {"document_number": number, "issue_date": "2026-02-01", "currency": "USD", "vendor_id": "v1"}

@@ -568,8 +568,15 @@ async def test_documents_and_texts_are_remembered_each_without_the_other(
     assert read_of(store) == ({"amount:1234.56": "the memo"}, ["b9"])
 
 
-async def test_where_nothing_is_worth_remembering_the_store_is_not_asked(reader: Callable[..., Company]) -> None:
-    await remember_read(Store("sqlite:////nowhere/ap.db", FixedClock(START), prepare=lambda: None), reader(), [])
+async def test_where_nothing_is_worth_remembering_the_store_is_not_asked(
+    tmp_path: Path, reader: Callable[..., Company]
+) -> None:
+    def is_asked() -> None:
+        raise AssertionError("the store was opened")
+
+    unopened = Store(f"sqlite:///{tmp_path / 'ap.db'}", FixedClock(START), prepare=is_asked)
+
+    await remember_read(unopened, reader(), [("the memo", "no figures")])
 
 
 async def test_a_role_has_the_account_that_was_linked(store: Store) -> None:

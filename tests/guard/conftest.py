@@ -9,6 +9,7 @@ import pytest
 
 from rutter_ap_server.clock import FixedClock
 from rutter_ap_server.store.engine import Store
+from support.seeded import empty_store
 from support.store_rows import START
 
 
@@ -21,6 +22,6 @@ def clock() -> FixedClock:
 @pytest.fixture
 def store(tmp_path: Path, clock: FixedClock) -> Iterator[Store]:
     """An open store."""
-    opened = Store(f"sqlite:///{tmp_path / 'ap.db'}", clock)
+    opened = Store(f"sqlite:///{empty_store(tmp_path).rename(tmp_path / 'ap.db')}", clock)
     yield opened
     opened.close()

@@ -9,14 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from rutter_ap_server.guard import date_rules as rules
-from rutter_ap_server.guard.policy import Policy, parse_policy
-from rutter_ap_server.guard.prepared import PreparedWrite
-from rutter_ap_server.guard.writes.apply_credit import CreditFacts
-from rutter_ap_server.guard.writes.base import Facts, Write
 from rutter_ap_server.guard.writes.registry import write_named
 from rutter_ap_server.rutter.models.bills import BillUpdate
 from rutter_ap_server.rutter.outcomes import Done
@@ -24,101 +17,24 @@ from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.bills import CreateBill, NewBillLine, UpdateBill
 from rutter_ap_tools.credits import ApplyCredit, CreateCredit, NewCreditLine
 from rutter_ap_tools.errors import Refused
-from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.payments import PayBill
 from rutter_ap_tools.wire import WriteResult
 from support.bench import PASSCODE, START, Bench, a_bench, codes
 from support.bench_client import client_at_bench
-from support.facts import NOW, a_bill, a_prepared_write, payment_facts, some_facts, stored, usd
+from support.facts import a_bill, a_prepared_write, usd
 from support.people import accepts
 from support.practice_company import practice
 from support.refusals import refused_for
 from support.runs import run_of
 
-PAY, APPLY = write_named("pay_bill"), write_named("apply_credit")
-TODAY, ISSUED = NOW.date(), date(2026, 2, 1)
 # Payments that no other rule holds, so that the dates alone decide.
 FREE = '[tools]\npay_bill = "allow"\nupdate_bill = "allow"\napply_credit = "allow"\n'
-
-
-def spoken(write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], policy: Policy) -> list[Finding]:
-    """What the date rules find; one that could not be made finds nothing."""
-    results = [rule(write, prepared, facts, stored(), policy) for rule in rules.DATE_RULES]
-    return [one for result in results if isinstance(result, list) for one in result]
-
-
-def paid(day: date, issued: date | None = ISSUED, policy: str = "", today: date = TODAY) -> list[Finding]:
-    """What the date rules find in a payment."""
-    prepared = a_prepared_write(fields={"bill_id": "b1", "date": day.isoformat()})
-    facts = some_facts(seen=payment_facts(bill=a_bill(issued=issued)), today=today)
-    return spoken(PAY, prepared, facts, parse_policy(policy))
-
-
-def applied(day: date, credit_issued: date | None, bill_issued: date | None) -> list[Finding]:
-    """What the date rules find in the application of a credit."""
-    prepared = a_prepared_write(tool="apply_credit", fields={"bill_id": "b1", "date": day.isoformat()})
-    bill = a_bill(issued=bill_issued)
-    seen = CreditFacts("v1", "open", usd("100.00"), bill, "credit CM-7", credit_issued)
-    facts = some_facts(seen=seen)
-    return spoken(APPLY, prepared, facts, Policy())
-
-
-def found(findings: list[Finding]) -> dict[str, str]:
-    return {one.code: one.message for one in findings}
 
 
 def held_for(result: WriteResult | Proposal, *expected: str) -> None:
     """It waits for an approver, because of these codes."""
     assert (result.status if isinstance(result, WriteResult) else result.state) == "held"
     assert {f"{code} approve" for code in expected} <= {f"{one.code} {one.severity.word}" for one in result.findings}
-
-
-def test_a_payment_is_not_made_before_its_bill() -> None:
-    assert found(paid(ISSUED)) == {}
-    assert found(paid(ISSUED - timedelta(days=1))) == {
-        "payment.before_bill": "the payment is dated 2026-01-31, before bill INV-1 was issued on 2026-02-01"
-    }
-
-
-def test_a_bill_without_an_issue_date_proves_nothing() -> None:
-    assert found(paid(TODAY, issued=None)) == {
-        "payment.before_bill": (
-            "the payment is dated 2026-03-02, and the ledger does not show when bill INV-1 was issued"
-        )
-    }
-
-
-def test_a_payment_of_2019_and_one_of_2031_say_what_is_wrong() -> None:
-    assert set(found(paid(date(2019, 3, 2)))) == {"payment.before_bill", "payment.other_year"}
-    assert found(paid(date(2031, 3, 2))) == {
-        "payment.future_dated": "the payment is dated 2031-03-02, which is in the future (today is 2026-03-02)",
-        "payment.other_year": "the payment is dated 2031-03-02, not in this year (today is 2026-03-02)",
-    }
-
-
-@given(st.dates(date(2000, 1, 1), date(2100, 1, 1)), st.dates(date(2000, 1, 1), date(2100, 1, 1)), st.integers(0, 366))
-def test_the_dates_of_a_payment_are_judged_at_any_day(day: date, today: date, near: int) -> None:
-    said = set(found(paid(day, policy=f"[rules]\nfuture_days = {near}", today=today))) - {"bill.future_dated"}
-
-    assert ("payment.before_bill" in said) is (day < ISSUED)
-    assert ("payment.future_dated" in said) is (day > today + timedelta(days=near))
-    assert ("payment.other_year" in said) is (day.year != today.year)
-    assert said <= {"payment.before_bill", "payment.future_dated", "payment.other_year"}
-
-
-def test_a_credit_is_used_after_both_it_and_the_bill_were_issued() -> None:
-    day = date(2026, 2, 10)
-    before, after = day - timedelta(days=1), day + timedelta(days=1)
-    assert applied(day, day, day) == applied(day, before, before) == []
-    for credit, bill, words in (
-        (after, before, "before credit CM-7 was issued on 2026-02-11"),
-        (before, after, "before bill INV-1 was issued on 2026-02-11"),
-        (None, before, "and the ledger does not show when credit CM-7 was issued"),
-    ):
-        [one] = applied(day, credit, bill)
-        assert (one.code, one.severity.word) == ("credit.not_yet_issued", "approve")
-        assert one.message.endswith(words)
-    assert len(applied(day, after, after)) == 2
 
 
 @pytest.mark.parametrize("field", ["issued", "due_on"])

@@ -10,7 +10,7 @@ from rutter_ap_server.guard.policy import Policy, parse_policy
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes import pay_bill_rules as rules
 from rutter_ap_server.guard.writes.base import Unchecked
-from rutter_ap_server.guard.writes.pay_bill_rules import PaymentFacts
+from rutter_ap_server.guard.writes.pay_bill_rules import FileOnBill, PaymentFacts
 from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.money import Money
 from support.facts import a_bill, a_prepared_write, a_vendor, an_account, payment_facts, usd
@@ -150,11 +150,13 @@ def test_no_rule_objects_to_an_ordinary_payment() -> None:
         ),
         (rules.vendor_first_payment, a_prepared_write(), payment_facts(vendor=None, paid_before=False), None),
         (rules.credit_available, a_prepared_write(), payment_facts(open_credits=cent), "ask credit.available"),
+        (rules.credit_unusable, a_prepared_write(), payment_facts(unusable=("One.",)), "ask ledger.unusable"),
     ],
 )
 def test_a_rule_speaks_exactly_at_its_edge(
     rule: Rule, prepared: PreparedWrite, facts: PaymentFacts, expected: str | None
 ) -> None:
+    assert rule in rules.RULES
     assert said(rule(prepared, facts, Policy())) == expected
 
 
@@ -179,8 +181,46 @@ def test_limits_of_one_currency_never_cover_another() -> None:
     )
 
 
-def test_a_sentence_names_the_amounts_it_is_about() -> None:
-    finding = rules.amount_over_balance(a_prepared_write(usd("1250.00")), payment_facts(), Policy())
+@pytest.mark.parametrize(
+    ("rule", "facts", "words"),
+    [
+        (rules.amount_over_balance, payment_facts(), "1250.00 USD is more than the balance due of 100.00 USD"),
+        (
+            rules.bill_not_payable,
+            payment_facts(bill=a_bill(status="paid")),
+            "bill INV-1 is already paid; nothing is due",
+        ),
+        (
+            rules.bill_not_payable,
+            payment_facts(bill=a_bill(status="draft")),
+            "bill INV-1 cannot be paid while its status is draft",
+        ),
+    ],
+)
+def test_a_sentence_says_what_it_is_about(rule: Rule, facts: PaymentFacts, words: str) -> None:
+    finding = rule(a_prepared_write(usd("1250.00")), facts, Policy())
 
     assert finding is not None
-    assert finding.message == "1250.00 USD is more than the balance due of 100.00 USD"
+    assert finding.message == words
+
+
+def test_a_tier_of_a_currency_of_its_own_may_begin_at_nothing() -> None:
+    policy = parse_policy('[currencies.USD]\napprove_above = "0"\n')
+
+    assert said(rules.tier_of(cent, policy)) == "approve amount.approver"
+
+
+def test_a_tier_for_every_other_currency_is_the_tier_of_each() -> None:
+    table = 'two_approvers_above = "500"\nsingle_limit = "500"\nday_limit = "500"\nvendor_day_limit = "500"'
+    policy = parse_policy(f'[currencies.default]\napprove_above = "100"\n{table}')
+
+    assert said(rules.tier_of(Money.parse("100", "JPY"), policy)) is None
+    assert said(rules.tier_of(Money.parse("101", "JPY"), policy)) == "approve amount.approver"
+
+
+def test_files_that_could_not_be_read_have_no_names() -> None:
+    files = (FileOnBill("f2", "b.pdf"), FileOnBill("f1", "a.pdf"))
+
+    assert payment_facts(files=files).file_names == ("b.pdf", "a.pdf")
+    assert payment_facts(files=()).file_names == ()
+    assert payment_facts(files=None).file_names is None

@@ -21,10 +21,11 @@ from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.money import Money
 from support.facts import a_bill, a_prepared_write, payment_facts, usd
 
-Rule = Callable[[PreparedWrite, Any, Policy], Finding | None]
+Rule = Callable[[PreparedWrite, Any, Policy], Finding | Unchecked | None]
 DAY = date(2026, 3, 2)
 EUR = Money.parse("100.00", "EUR")
 PAPER = '[rules.document_required_above]\nUSD = "100.00"'
+TRUSTED_BY_NAME = '[vendors]\ntrusted = ["ACME"]'
 TRUSTED = '[vendors]\ntrusted = ["v1"]'
 
 
@@ -68,6 +69,14 @@ def test_no_signal_speaks_of_an_ordinary_payment() -> None:
             None,
         ),
         (rules.amount_just_under_limit, a_prepared_write(usd("999.99")), payment_facts(), TRUSTED, None),
+        (rules.amount_just_under_limit, a_prepared_write(usd("999.99")), payment_facts(), TRUSTED_BY_NAME, None),
+        (
+            rules.amount_just_under_limit,
+            a_prepared_write(usd("999.99")),
+            payment_facts(vendor=None),
+            TRUSTED_BY_NAME,
+            "approve",
+        ),
         (rules.amount_just_under_limit, a_prepared_write(Money.parse("999", "JPY")), payment_facts(), "", None),
         (rules.amount_unusual_for_vendor, a_prepared_write(usd("300.00")), paid("100.00", "90.00", "110.00"), "", None),
         (
@@ -114,6 +123,7 @@ def test_no_signal_speaks_of_an_ordinary_payment() -> None:
             None,
         ),
         (rules.bill_duplicate, a_prepared_write(), payment_facts(), "", None),
+        (rules.bill_duplicate, a_prepared_write(), payment_facts(unread="some may be missing"), "", "approve"),
         (
             rules.bill_duplicate,
             a_prepared_write(),
@@ -178,20 +188,77 @@ def test_a_rule_speaks_exactly_at_its_edge(
 ) -> None:
     found = said(rule(prepared, facts, parse_policy(policy)))
 
+    assert rule in (*rules.SIGNALS, attach_file.document_mismatch)
     wanted = "document.mismatch" if rule is attach_file.document_mismatch else None
     wanted = wanted or rule.__name__.replace("_", ".", 1)
     assert found == (f"{expected} {wanted}" if expected else None)
 
 
-def test_what_is_unusual_is_one_sentence_with_its_figures() -> None:
-    finding = rules.amount_unusual_for_vendor(
-        a_prepared_write(usd("950.00")), paid("100.00", "90.00", "111.01"), Policy()
-    )
+@pytest.mark.parametrize(
+    ("rule", "facts", "words"),
+    [
+        (
+            rules.amount_unusual_for_vendor,
+            paid("100.00", "90.00", "111.01"),
+            "950.00 USD is more than 3 times this vendor's usual payment "
+            "(the median of 3 earlier payments is 100.00 USD)",
+        ),
+        (
+            rules.bill_duplicate,
+            payment_facts(other_bills=(OtherBill("b8", "paid", usd("5.00")), OtherBill("b9", "open", None))),
+            "bill INV-1 has the same number as another bill from this vendor: b8 for 5.00 USD, status paid",
+        ),
+        (rules.bill_duplicate, payment_facts(unread="some may be missing"), "some may be missing"),
+        (
+            rules.payment_repeat,
+            payment_facts(paid_on_bill=((usd("950.00"), DAY),), today=DAY),
+            "the ledger already shows a payment of 950.00 USD on this bill on 2026-03-02",
+        ),
+        (
+            rules.payment_repeat,
+            payment_facts(paid_on_bill=((usd("950.00"), None),)),
+            "the ledger already shows a payment of 950.00 USD on this bill on an unknown date",
+        ),
+        (
+            rules.bill_no_document,
+            payment_facts(files=()),
+            "bill INV-1 has no document; a payment over 100.00 USD requires an attached document",
+        ),
+        (
+            rules.bill_no_document,
+            payment_facts(files=None),
+            "bill INV-1 may have no document (its files could not be read); "
+            "a payment over 100.00 USD requires an attached document",
+        ),
+    ],
+)
+def test_a_signal_is_one_sentence_with_its_figures(rule: Rule, facts: Any, words: str) -> None:
+    finding = rule(a_prepared_write(usd("950.00")), facts, parse_policy(PAPER))
 
     assert isinstance(finding, Finding)
-    assert finding.message == (
-        "950.00 USD is more than 3 times this vendor's usual payment (the median of 3 earlier payments is 100.00 USD)"
-    )
+    assert finding.message == words
+
+
+@pytest.mark.parametrize(
+    ("rule", "facts", "policy", "why"),
+    [
+        (rules.amount_unusual_for_vendor, paid("1", "1", "1"), TRUSTED, "the policy trusts this vendor's amounts"),
+        (rules.amount_unusual_for_vendor, paid("1", "1"), "", "only 2 earlier payments in USD"),
+        (rules.bill_duplicate, payment_facts(bill=a_bill(number=" - ")), "", "the bill has no number"),
+        (rules.bill_lines_do_not_add_up, payment_facts(), "", "the ledger does not show an amount on every line"),
+    ],
+)
+def test_what_a_signal_cannot_judge_is_said(rule: Rule, facts: Any, policy: str, why: str) -> None:
+    assert rule(a_prepared_write(), facts, parse_policy(policy)) == Unchecked(why)
+
+
+def test_the_usual_payment_is_the_median_of_its_currency_in_its_digits() -> None:
+    yen, dollars = Money.parse("900", "JPY"), [usd("10.00"), usd("10.05"), usd("99.00")]
+
+    assert rules.usual_payment(dollars[:2], "USD") == "10.02 USD, the median of 2 earlier payments"
+    assert rules.usual_payment([*dollars, yen], "USD") == "10.05 USD, the median of 3 earlier payments"
+    assert rules.usual_payment([*dollars, yen], "JPY") == "900 JPY, the median of 1 earlier payment"
+    assert rules.usual_payment(dollars, "EUR") == "no earlier payment in EUR"
 
 
 def a_ledger_bill(total: str, *lines: tuple[str, str], **more: Any) -> Bill:

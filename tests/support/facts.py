@@ -8,8 +8,11 @@ from typing import Any
 from rutter_ap_server.guard.prepared import PreparedWrite, prepare
 from rutter_ap_server.guard.store_facts import StoreFacts
 from rutter_ap_server.guard.writes.base import Facts
+from rutter_ap_server.guard.writes.compared import Compared
 from rutter_ap_server.guard.writes.parties import AccountFact, BillFact, VendorFact
 from rutter_ap_server.guard.writes.pay_bill_rules import PaymentFacts
+from rutter_ap_server.guard.writes.sums import ExpectedSums
+from rutter_ap_server.store.documents import Document
 from rutter_ap_tools.money import Money
 
 NOW = datetime(2026, 3, 2, 9, 30, tzinfo=UTC)
@@ -65,6 +68,25 @@ def an_account(**changed: Any) -> AccountFact:
     """An active bank account in dollars."""
     made: dict[str, Any] = {"id": "a1", "name": "Checking", "type": "bank", "status": "active", "currency": "USD"}
     return AccountFact(**made | changed)
+
+
+def a_document(number: str = "INV-7", **changed: Any) -> Document:
+    """A bill of v1 of 100.00 USD, issued on the first of February 2026."""
+    made: dict[str, Any] = {
+        "kind": "bill",
+        "id": "b9",
+        "vendor_id": "v1",
+        "number": number,
+        "issued": date(2026, 2, 1),
+        "total": usd("100.00"),
+    }
+    return Document(**made | changed)
+
+
+def compared(*others: Document, **changed: Any) -> Compared:
+    """The bill INV-7 of 100.00 USD, which is about to be entered or paid, beside others in the ledger."""
+    sums = ExpectedSums(None, None, usd("100.00"), "")
+    return Compared(a_document(id="b1"), sums, usd("100.00"), others, **changed)
 
 
 def payment_facts(**changed: Any) -> PaymentFacts:

@@ -13,7 +13,7 @@ from rutter_ap_server.guard.writes.update_bill_rules import NOT_YET, ChangeFacts
 from rutter_ap_tools.findings import Finding
 
 # A year, whichever way, and the day more that some years have.
-_NEAR_DAYS_MAX = 366
+_NEAR = timedelta(days=366)
 
 
 def closed_period(
@@ -21,10 +21,12 @@ def closed_period(
 ) -> list[Finding] | Unchecked:
     """Nothing may be posted to, changed in or removed from a closed period."""
     closed, dates = policy.closing_date, write.dates(prepared, facts.seen).posted
-    if dates and closed is None:
+    if not dates:
+        return []
+    if closed is None:
         return Unchecked("neither the policy nor the ledger names a closing date")
     for dated in dates:
-        if closed is not None and dated.day <= closed:
+        if dated.day <= closed:
             words = f"{dated.words} {dated.day}, but the books are closed through {closed}"
             return [refuse("bill.closed_period", words)]
     return []
@@ -47,9 +49,8 @@ def distant_date(
     """A date that is new in the ledger and more than a year away is more often a mistyped year than meant."""
     found = []
     for dated in write.dates(prepared, facts.seen).entered:
-        days = (dated.day - facts.today).days
-        if abs(days) > _NEAR_DAYS_MAX:
-            where = "after" if days > 0 else "before"
+        if abs(dated.day - facts.today) > _NEAR:
+            where = "after" if dated.day > facts.today else "before"
             words = f"{dated.words} {dated.day}, more than a year {where} today ({facts.today})"
             found.append(approve("bill.distant_date", words))
     return found

@@ -5,9 +5,8 @@ Those about dates are in `date_rules.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from rutter_ap_server.guard.date_rules import DATE_RULES
 from rutter_ap_server.guard.policy import Policy
@@ -18,7 +17,7 @@ from rutter_ap_server.guard.untrusted import names, suspicion
 from rutter_ap_server.guard.vendor_history import changed_lately, may_be_known
 from rutter_ap_server.guard.writes.base import Facts, Unchecked, Write, approve, ask, refuse
 from rutter_ap_server.guard.writes.duplicates import words_of
-from rutter_ap_server.guard.writes.pay_bill_rules import PaymentFacts, tier_of
+from rutter_ap_server.guard.writes.pay_bill_rules import PaymentFacts, money_of, tier_of
 from rutter_ap_server.guard.writes.update_bill_rules import ChangeFacts, identity_changes
 from rutter_ap_server.rutter.abilities import Support
 from rutter_ap_server.store.states import SENDING_STATES, State
@@ -28,7 +27,15 @@ from rutter_ap_tools.text import clean, quote
 
 MAY_BE_BOOKED = (*SENDING_STATES, State.POSTED)
 
-SharedRule = Callable[[Write[Any], PreparedWrite, Facts[Any], StoreFacts, Policy], list[Finding] | Unchecked]
+
+class SharedRule(Protocol):
+    """A rule of every write: what it finds, or why it could not be applied."""
+
+    __name__: str
+
+    def __call__(
+        self, write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
+    ) -> list[Finding] | Unchecked: ...
 
 
 def frozen_now(
@@ -89,7 +96,7 @@ def posted_before(
 ) -> list[Finding]:
     """A repeat of an earlier write may be intended or a mistake: a person knows which."""
     if not stored.repeats:
-        return _paid_in_full(write, prepared, facts, stored)
+        return _paid_in_full(prepared, facts, stored)
     if write.counts_against_limits:
         words = f"this bill was paid, or a payment to its vendor was voided, lately: proposal {stored.repeats[0]}"
         return [approve("payment.repeat", words)]
@@ -106,13 +113,13 @@ def doubted_before(
     return [approve("payment.doubted", f"{words}, and the ledger may not show yet that it was booked")]
 
 
-def _paid_in_full(write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts) -> list[Finding]:
+def _paid_in_full(prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts) -> list[Finding]:
     """A bill is paid once, however long ago, whatever the ledger says of its earlier payments."""
-    if not write.counts_against_limits or prepared.money is None or not isinstance(facts.seen, PaymentFacts):
+    if not isinstance(facts.seen, PaymentFacts):
         return []
     total = facts.seen.bill.total
     before = next((money for words, money in stored.released if words == FOR_THIS_BILL), None)
-    if before is None or before.currency != total.currency or before + prepared.money <= total:
+    if before is None or before.currency != total.currency or before + money_of(prepared) <= total:
         return []
     words = f"{before} was already released for this bill of {total}, so this payment would be more than it comes to"
     return [approve("payment.repeat", words)]
@@ -155,9 +162,9 @@ def sum_over_tier(
     write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
 ) -> list[Finding]:
     """A payment in parts has the tier of their sum; a part that is over a tier alone is found alone."""
-    money = prepared.money
-    if money is None or not write.counts_against_limits:
+    if not write.counts_against_limits:
         return []
+    money = money_of(prepared)
     words, before = max(stored.released, key=lambda one: one[1].amount, default=("", Money.zero(money.currency)))
     alone, whole = tier_of(money, policy), tier_of(money + before, policy)
     if whole is None or (alone is not None and alone.code == whole.code):

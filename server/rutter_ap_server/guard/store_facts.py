@@ -17,7 +17,7 @@ from rutter_ap_server.guard.writes.attach_file import document_hashes
 from rutter_ap_server.guard.writes.base import Facts, LinkedAccount, Repeats, Touched, Write
 from rutter_ap_server.guard.writes.compared import Compared
 from rutter_ap_server.guard.writes.duplicates import ENTERED, new_document
-from rutter_ap_server.guard.writes.pay_bill_rules import PaymentFacts
+from rutter_ap_server.guard.writes.pay_bill_rules import PaymentFacts, money_of
 from rutter_ap_server.guard.writes.registry import proposed_by
 from rutter_ap_server.store.bookings import Booking
 from rutter_ap_server.store.documents import Document
@@ -102,7 +102,7 @@ def store_facts(
     """
     company_id = prepared.company_id
     keys = {key for argument in facts.arguments for key in argument.keys}
-    mentioned = tx.observations.mentioned_before(company_id, keys, policy.rules.untrusted_days) if keys else {}
+    mentioned = tx.observations.mentioned_before(company_id, keys, policy.rules.untrusted_days)
     asks_limits = with_limits and write.counts_against_limits
     payee = payee_of(tx, prepared, facts.vendor)
     company_policy = policy.of(company_id, prepared.connection_id)
@@ -114,7 +114,9 @@ def store_facts(
         sightings=tx.observations.sightings(company_id, prepared.vendor_id) if prepared.vendor_id else (),
         documents=tx.observations.bills_with_document(company_id, document_hashes(prepared)),
         mentioned_before=tuple(sorted(mentioned.items())),
-        over_limits=tuple(_broken(tx, prepared, payee, company_policy, except_id)) if asks_limits else (),
+        over_limits=tuple(windows_broken(tx, company_id, money_of(prepared), payee, company_policy, except_id))
+        if asks_limits
+        else (),
         declined=declined_lately(tx, prepared, facts, policy),
         overlapping=_overlapping_held(tx, write, prepared, except_id),
         payments_of_bill=_payments_of_bill(tx, write, prepared),
@@ -129,8 +131,9 @@ def store_facts(
 
 def _doubted(tx: Tx, write: Write[Any], prepared: PreparedWrite) -> tuple[str, ...]:
     """Payments of the same bill that are said to have failed a moment ago."""
-    if not write.counts_against_limits or prepared.bill_id is None:
+    if not write.counts_against_limits:
         return ()
+    assert prepared.bill_id is not None
     return tuple(tx.attempts.doubted(company_id=prepared.company_id, bill_id=prepared.bill_id))
 
 
@@ -170,7 +173,7 @@ def _overlapping_held(
     tx: Tx, write: Write[Any], prepared: PreparedWrite, except_id: str | None
 ) -> tuple[Proposal, ...]:
     """Proposals that wait for a person and would pay the same bill; the same write alone gives way to its run."""
-    if not write.counts_against_limits or prepared.bill_id is None:
+    if not write.counts_against_limits:
         return ()
     held = tx.proposals.of_company(prepared.company_id, [State.HELD])
     return tuple(
@@ -203,9 +206,9 @@ def _being_entered(tx: Tx, prepared: PreparedWrite, payee: frozenset[str]) -> It
     """
     if prepared.tool not in ENTERED:
         return
-    for doubted in map(tx.proposals.get, tx.attempts.doubted()):
-        is_alike = doubted is not None and (doubted.company_id, doubted.tool) == (prepared.company_id, prepared.tool)
-        if doubted is not None and is_alike and doubted.vendor_id in payee | {prepared.vendor_id}:
+    for doubted in filter(None, map(tx.proposals.get, tx.attempts.doubted())):
+        is_alike = (doubted.company_id, doubted.tool) == (prepared.company_id, prepared.tool)
+        if is_alike and doubted.vendor_id in payee:
             yield replace(new_document(PreparedWrite.of(doubted)), id=doubted.id)
     for one in tx.proposals.of_company(prepared.company_id, SENDING_STATES):
         if one.tool == prepared.tool and one.vendor_id in payee - {prepared.vendor_id}:
@@ -219,7 +222,7 @@ def _in_doubt(
 
     One that was sent itself is not held back by the others: all of them would wait for each other.
     """
-    if not write.counts_against_limits or prepared.vendor_id is None:
+    if not write.counts_against_limits:
         return ()
     own = tx.proposals.get(except_id) if except_id is not None else None
     if own is not None and tx.attempts.last(own.id) is not None:
@@ -243,7 +246,7 @@ def _released(
     beside: Money | None,
 ) -> tuple[tuple[str, Money], ...]:
     """The sums that a payment's tier is judged with: a payment in parts is one payment."""
-    if not write.counts_against_limits or prepared.money is None:
+    if not write.counts_against_limits:
         return ()
     sums = released_before(tx, prepared, payee, policy, except_id)
     if beside is not None and beside.amount:
@@ -265,9 +268,12 @@ def blocked_by_other_write(tx: Tx, proposal: Proposal) -> bool:
 
 def _booking(tx: Tx, prepared: PreparedWrite, seen: Any) -> Booking | None:
     """What the bill was released for, unless an approver has released a payment of it at its present total since."""
+    if not isinstance(seen, PaymentFacts):
+        return None
     company_id, bill_id = prepared.company_id, prepared.bill_id
-    booking = tx.bookings.of_bill(company_id, bill_id) if bill_id is not None else None
-    if booking is None or bill_id is None or not isinstance(seen, PaymentFacts):
+    assert bill_id is not None
+    booking = tx.bookings.of_bill(company_id, bill_id)
+    if booking is None:
         return None
     posted = tx.proposals.of_bill(company_id, bill_id, [State.POSTED])
     told = (
@@ -296,8 +302,6 @@ def _in_flight(
 def _overlapping(
     tx: Tx, company_id: str, touched: frozenset[Touched], except_id: str | None, states: Collection[State]
 ) -> tuple[str, ...]:
-    if not touched:
-        return ()
     others = tx.proposals.of_company(company_id, states)
     return tuple(one.id for one in others if one.id != except_id and touched & _touched_by(one))
 
@@ -312,10 +316,11 @@ def _repeats(
     tx: Tx, write: Write[Any], prepared: PreparedWrite, payee: frozenset[str], policy: Policy
 ) -> tuple[str, ...]:
     """Posted proposals that this one appears to repeat."""
-    since = tx.clock - timedelta(days=policy.proposals.repeat_days)
-    if write.repeats is Repeats.NOT_LOOKED_FOR or not policy.proposals.repeat_days:
+    if write.repeats is Repeats.NOT_LOOKED_FOR:
         return ()
-    if write.repeats is Repeats.SAME_BILL and prepared.bill_id is not None:
+    since = tx.clock - timedelta(days=policy.proposals.repeat_days)
+    if write.repeats is Repeats.SAME_BILL:
+        assert prepared.bill_id is not None
         # Paying in parts may be intended, and so may paying again after a void: by bill and vendor, not by amount.
         posted = tx.proposals.of_bill(prepared.company_id, prepared.bill_id, [State.POSTED])
         paid = [one.id for one in posted if one.tool == write.tool and one.updated_at >= since]
@@ -349,18 +354,8 @@ def windows_broken(
     for window, limit in limits:
         spent = counted.within(tx.hours_back(window.hours), vendor_ids if window.per_vendor else None)
         if spent + money > limit:
-            left = limit - spent if limit > spent else Money.zero(money.currency)
+            left = max(limit - spent, Money.zero(money.currency))
             yield window.code, f"{money} would exceed the limit of {limit} for {window.words}; {left} is left"
-
-
-def _broken(
-    tx: Tx, prepared: PreparedWrite, payee: frozenset[str], policy: Policy, except_id: str | None
-) -> Iterator[tuple[str, str]]:
-    """Every rolling limit that the payment would exceed; `policy` is the company's policy."""
-    money = prepared.money
-    if money is None or not payee:
-        return
-    yield from windows_broken(tx, prepared.company_id, money, payee, policy, except_id)
 
 
 async def remember_read(

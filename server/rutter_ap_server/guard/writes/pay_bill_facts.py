@@ -41,13 +41,14 @@ async def vendor_past(company: Company, vendor_id: str, currency: str) -> Vendor
     owed, aside = Money.zero(currency), SetAside("Credit")
     history = await credits_of(company, vendor_id)
     for credit in filter(may_be_open, history.records):
+        if credit.currency_code not in (None, currency):
+            continue
         try:
             require_clear(credit, credit.status)
-            if credit.currency_code == currency:
-                owed += ledger_money(credit.remaining_amount, currency, "remaining credit")
+            # Without a currency it may be in this one: it is named, not counted.
+            owed += ledger_money(credit.remaining_amount, credit.currency_code, "remaining credit")
         except LedgerDataError as error:
-            if credit.currency_code in (None, currency):
-                aside.add(credit, error)
+            aside.add(credit, error)
     payments = [p for p in (await payments_to(company, vendor_id)).records if p.status != "void" and not p.trouble]
     amounts = tuple(paid for p in payments if (paid := paid_amount(p)) is not None)
     return VendorPast(owed, bool(payments), amounts, (*aside.notes, *filter(None, [history.doubt])), history)
@@ -112,10 +113,10 @@ def line_sums(bill: Bill, total: Money) -> tuple[Money, ...]:
 
     Empty if a line has no amount. A sum that differs from the total only by rounding counts as the total.
     """
-    amounts = [line.total_amount for line in bill.line_items]
-    if not amounts or any(amount is None for amount in amounts):
+    amounts = [line.total_amount for line in bill.line_items if line.total_amount is not None]
+    if not amounts or len(amounts) < len(bill.line_items):
         return ()
-    plain = sum((amount for amount in amounts if amount is not None), Decimal(0))
+    plain = sum(amounts, Decimal(0))
     line_tax = sum((line.tax_amount or Decimal(0) for line in bill.line_items), Decimal(0))
     sums = []
     for tax in (Decimal(0), line_tax, bill.tax_amount or Decimal(0)):

@@ -62,38 +62,39 @@ class FileOnBill:
     name: str
 
 
-def _money(prepared: PreparedWrite) -> Money:
+def money_of(prepared: PreparedWrite) -> Money:
+    """What is paid: every payment has an amount."""
     assert prepared.money is not None
     return prepared.money
 
 
 def amount_not_positive(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> Finding | None:
     """A payment must be above zero."""
-    if _money(prepared).amount <= 0:
-        return refuse("amount.not_positive", f"there is nothing to pay: the amount is {_money(prepared)}")
+    if money_of(prepared).amount <= 0:
+        return refuse("amount.not_positive", f"there is nothing to pay: the amount is {money_of(prepared)}")
     return None
 
 
 def amount_over_balance(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> Finding | None:
     """A payment must not exceed the balance due."""
-    if facts.bill.due.currency == _money(prepared).currency and _money(prepared) > facts.bill.due:
-        return refuse("amount.over_balance", f"{_money(prepared)} is more than the balance due of {facts.bill.due}")
+    if facts.bill.due.currency == money_of(prepared).currency and money_of(prepared) > facts.bill.due:
+        return refuse("amount.over_balance", f"{money_of(prepared)} is more than the balance due of {facts.bill.due}")
     return None
 
 
 def amount_over_single_limit(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> Finding | None:
     """A payment must not exceed the limit for a single payment."""
-    limit = policy.limit(_money(prepared).currency, "single_limit")
-    if _money(prepared) > limit:
+    limit = policy.limit(money_of(prepared).currency, "single_limit")
+    if money_of(prepared) > limit:
         return refuse(
-            "amount.over_single_limit", f"{_money(prepared)} exceeds the limit of {limit} for a single payment"
+            "amount.over_single_limit", f"{money_of(prepared)} exceeds the limit of {limit} for a single payment"
         )
     return None
 
 
 def amount_over_tier(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> Finding | None:
     """Above a tier a payment needs one named approver, or two."""
-    return tier_of(_money(prepared), policy)
+    return tier_of(money_of(prepared), policy)
 
 
 def tier_of(money: Money, policy: Policy) -> Finding | None:
@@ -123,7 +124,7 @@ def bill_not_payable(prepared: PreparedWrite, facts: PaymentFacts, policy: Polic
 
 def currency_mismatch(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> Finding | None:
     """Bill, payment and funding account must have the same currency; an unknown one is not assumed to match."""
-    currency = _money(prepared).currency
+    currency = money_of(prepared).currency
     if facts.bill.due.currency != currency:
         return refuse(
             "currency.mismatch", f"the bill is in {facts.bill.due.currency}, but the payment is in {currency}"

@@ -11,10 +11,10 @@ from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes.base import Rule, Unchecked, approve
 from rutter_ap_server.guard.writes.parties import bill_words
-from rutter_ap_server.guard.writes.pay_bill_rules import PaymentFacts
+from rutter_ap_server.guard.writes.pay_bill_rules import PaymentFacts, money_of
 from rutter_ap_server.guard.writes.sums_rules import amount_words
 from rutter_ap_tools.findings import Finding
-from rutter_ap_tools.money import Money
+from rutter_ap_tools.money import Money, exponent_of
 from rutter_ap_tools.numbers import number_key
 from rutter_ap_tools.text import clean
 
@@ -27,15 +27,16 @@ _TIERS = (
 
 def amount_just_under_limit(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> Finding | None:
     """An amount just below a limit may have been chosen to avoid it."""
-    money, percent = prepared.money, policy.rules.just_under_percent
-    if money is None or _is_trusted(prepared, facts, policy):
+    if _is_trusted(prepared, facts, policy):
         return None
+    money, percent = money_of(prepared), policy.rules.just_under_percent
     for name, words in _TIERS:
         limit = policy.limit(money.currency, name)
         if money > limit:
             continue
         floor = Fraction(limit.amount) * Fraction(100 - percent, 100)
-        if percent and limit.amount > 0 and Fraction(money.amount) > floor:
+        # Of no percent, and of a limit of nothing, this is the limit itself, which is not passed here.
+        if Fraction(money.amount) > floor:
             return approve("amount.just_under_limit", f"{money} is less than {percent}% below the {limit} {words}")
     return None
 
@@ -44,9 +45,7 @@ def amount_unusual_for_vendor(
     prepared: PreparedWrite, facts: PaymentFacts, policy: Policy
 ) -> Finding | Unchecked | None:
     """A payment far above the vendor's usual amount needs a check."""
-    money, rules = prepared.money, policy.rules
-    if money is None:
-        return None
+    money, rules = money_of(prepared), policy.rules
     if _is_trusted(prepared, facts, policy):
         return Unchecked("the policy trusts this vendor's amounts")
     earlier = [Fraction(paid.amount) for paid in facts.earlier_payments if paid.currency == money.currency]
@@ -81,7 +80,7 @@ def payment_repeat(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy)
     window = timedelta(days=policy.proposals.repeat_days)
     for money, day in facts.paid_on_bill:
         recent = day is None or facts.today - day <= window
-        if money == prepared.money and window and recent:
+        if money == prepared.money and recent:
             when = f"on {day}" if day else "on an unknown date"
             return approve("payment.repeat", f"the ledger already shows a payment of {money} on this bill {when}")
     return None
@@ -103,10 +102,9 @@ def bill_lines_do_not_add_up(
 
 def bill_no_document(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> Finding | None:
     """Above an amount set by the operator, a payment requires an attached document."""
-    if prepared.money is None or facts.files:
-        return None
-    above = policy.document_required_above(prepared.money.currency)
-    if above is None or prepared.money <= above:
+    money = money_of(prepared)
+    above = policy.document_required_above(money.currency)
+    if facts.files or above is None or money <= above:
         return None
     lack = "has no document" if facts.files is not None else "may have no document (its files could not be read)"
     return approve(
@@ -129,9 +127,7 @@ def _is_trusted(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) ->
 
 def _rounded(amount: Fraction, currency: str) -> Money:
     """Rounds for display: the median of an even number of payments may have too many decimals."""
-    zero = Money.zero(currency).amount
-    exponent = zero.as_tuple().exponent
-    digits = -exponent if isinstance(exponent, int) else 0
+    digits = exponent_of(currency)
     return Money.of(f"{round(amount * 10**digits)}e-{digits}", currency)
 
 

@@ -96,11 +96,15 @@ def authorize(
         tx.proposals.move(proposal_id, [State.DISPATCHING], state, lease_owner=None, lease_until=None)
         tx.audit.append("release_void", actor="guard", proposal_id=proposal_id, state=state)
         return False
-    if isinstance(facts, BatchFacts):
+    if isinstance(write, Batch):
         batches.open_members(tx, proposal, judgement, given)
         return True
-    if isinstance(write, Write) and write.counts_against_limits and prepared.money is not None:
-        tx.spend.reserve(proposal_id, prepared.company_id, prepared.vendor_id or "", prepared.money)
+    assert isinstance(facts, Facts)
+    if write.counts_against_limits:
+        # A payment of no amount, or to nobody, is refused: nothing that counts is sent without its reservation.
+        assert prepared.money is not None
+        assert prepared.vendor_id is not None
+        tx.spend.reserve(proposal_id, prepared.company_id, prepared.vendor_id, prepared.money)
     tx.attempts.add(proposal_id, proposal_id, facts.before)
     tx.audit.append("attempt", actor="guard", proposal_id=proposal_id, key=proposal_id, before=facts.before)
     # The lease starts now, not when the proposal was claimed.
@@ -130,7 +134,7 @@ def authorize_again(
     if facts.before != attempt.before or judgement.fingerprint != proposal.fingerprint:
         return "the ledger is not as it was before it was sent"
     if not released:
-        found = sorted({one.code for one in judgement.findings if one.severity >= Severity.ASK})
+        found = sorted({one.code for one in judgement.findings})
         return f"it would not be sent today: {', '.join(found) or 'its release does not count any more'}"
     tx.audit.append("attempt", actor="guard", proposal_id=proposal.id, key=proposal.id, again=True)
     return "" if lease.renew(tx) else "its lease has run out"
@@ -153,7 +157,7 @@ def _judged_now(
         policy,
         except_id=proposal.id,
         in_flight_states=SENDING_STATES,
-        with_limits=isinstance(write, Write) and write.counts_against_limits,
+        with_limits=True,
     )
     given = tuple(one for one in valid_approvals(tx, proposal, policy) if judgement.requires <= one.covers)
     return judgement, given, is_sufficient(proposal, judgement, given)

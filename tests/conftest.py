@@ -70,6 +70,7 @@ SLOW = (
     "guard/test_large_vendors.py",
     "guard/test_listing.py",
     "guard/test_long_calls.py",
+    "guard/test_looking_again.py",
     "guard/test_machine.py",
     "guard/test_many_bills.py",
     "guard/test_nothing_sent.py",

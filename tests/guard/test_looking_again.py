@@ -1,0 +1,169 @@
+"""What recovery takes up, looks for and believes: each condition by itself, on what is open and what is in doubt."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from rutter_ap_server.clock import Clock
+from rutter_ap_server.companies.company import Company
+from rutter_ap_server.guard.dispatch import Dispatcher
+from rutter_ap_server.guard.own_writes import LAG_MAX
+from rutter_ap_server.guard.policy import PolicyFile
+from rutter_ap_server.guard.recovery import Recovery
+from rutter_ap_server.store.attempts import DOUBTED
+from rutter_ap_server.store.engine import Store, Tx
+from rutter_ap_server.store.errors import StoreError
+from rutter_ap_server.store.proposals import Proposal
+from rutter_ap_server.store.states import IN_FLIGHT_STATES, State
+from rutter_ap_tools.errors import Refused
+from support.bench import Bench, a_bench
+from support.store_rows import a_proposal, behind_its_back, put
+
+ALLOW = '[tools]\npay_bill = "allow"\n'
+BILL = "NW-2291"
+AN_INSTANT = timedelta(microseconds=1)
+
+
+@pytest.fixture
+def recovery(store: Store, tmp_path: Path) -> Recovery:
+    """Recovery over a store alone."""
+    return Recovery(store, Dispatcher(store, PolicyFile(tmp_path / "policy.toml", store, named=False)))
+
+
+async def test_all_that_is_in_flight_waits_but_lines_of_an_open_run(store: Store, recovery: Recovery) -> None:
+    of = {state: put(store, state=state) for state in State}
+    for state, run in of.items():
+        put(store, state="released", run_id=run.id, company_name=f"line of {state}")
+    waiting = await recovery.waiting()
+
+    assert {one.state for one in waiting if one.run_id is None} == set(IN_FLIGHT_STATES)
+    of_lines = {one.company_name for one in waiting if one.run_id is not None}
+    assert of_lines == {f"line of {state}" for state in State if state not in IN_FLIGHT_STATES}
+
+
+async def test_none_that_waits_is_hidden_by_many(store: Store, recovery: Recovery) -> None:
+    many = [a_proposal(digest=f"{number:064}", state="released") for number in range(201)]
+    store.write_now(lambda tx: [tx.proposals.add(one) for one in many])
+    assert {one.id for one in await recovery.waiting()} == {one.id for one in many}
+
+
+async def test_what_is_in_doubt_is_listed_unless_damaged(store: Store, recovery: Recovery, tmp_path: Path) -> None:
+    doubted, booked, failed, damaged = [put(store, state="released") for _ in range(4)]
+
+    def settle(tx: Tx) -> None:
+        for one, outcome in ((doubted, DOUBTED), (booked, DOUBTED), (failed, "failed"), (damaged, DOUBTED)):
+            tx.attempts.add(one.id, one.id, {})
+            tx.attempts.settle(one.id, outcome, upstream_id=None, job_id=None, reason=None)
+            tx.proposals.move(one.id, [State.RELEASED], State.POSTED if one is booked else State.FAILED)
+
+    store.write_now(settle)
+    behind_its_back(
+        f"sqlite:///{tmp_path / 'ap.db'}", f"UPDATE proposals SET amount = 'much' WHERE id = '{damaged.id}'"
+    )
+    assert [one.id for one in await recovery.doubted()] == [doubted.id]
+
+
+async def in_doubt(bench: Bench, fault: str = "turned down") -> Proposal:
+    """A payment of 100.00 that only an answer said had failed."""
+    bench.wire.faults = [fault]
+    if fault == "turned down after":
+        bench.wire.read_faults = {f"/bills/{(await bench.bill(BILL)).id}": "stale_read"}
+    with pytest.raises(Refused):
+        await bench.pay(BILL, "100.00")
+    bench.wire.read_faults = {}
+    (found,) = [one for one in await bench.proposals() if one.state == "failed"]
+    assert await bench.spent() == "100.00"
+    return found
+
+
+async def settled(bench: Bench, proposal: Proposal, company: Company | None = None) -> tuple[str, str, str | None]:
+    """Its state, what counts, and the outcome of its attempt, after it was looked for again."""
+    await bench.app.recovery.look_again(proposal, company or bench.company)
+    attempt = await bench.app.store.read(lambda tx: tx.attempts.last(proposal.id))
+    assert attempt is not None
+    return (await bench.proposal(proposal.id)).state, await bench.spent(), attempt.outcome
+
+
+STILL_IN_DOUBT, BELIEVED = ("failed", "100.00", "doubted"), ("failed", "0.00", "failed")
+
+
+@pytest.mark.parametrize(
+    ("later", "then"), [(timedelta(0), STILL_IN_DOUBT), (LAG_MAX, STILL_IN_DOUBT), (LAG_MAX + AN_INSTANT, BELIEVED)]
+)
+async def test_a_failure_is_believed_once_the_ledger_would_show_it(
+    home: Path, later: timedelta, then: tuple[str, str, str]
+) -> None:
+    async with a_bench(home, ALLOW) as bench:
+        failed = await in_doubt(bench)
+        bench.clock.instant += later
+
+        assert await settled(bench, failed) == then
+        entries = await bench.app.store.read(lambda tx: [one.kind for one in tx.audit.entries(failed.id)])
+        assert entries.count("not_booked") == (then is BELIEVED)
+
+
+async def test_what_it_finds_once_is_posted_and_twice_is_left_open(home: Path) -> None:
+    async with a_bench(home, ALLOW) as bench:
+        failed = await in_doubt(bench, "turned down after")
+        by_hand = await bench.pay_by_hand(BILL, "100.00")
+        bench.clock.instant += LAG_MAX + AN_INSTANT
+        assert await settled(bench, failed) == STILL_IN_DOUBT
+
+        await bench.company.rutter.bill_payments.void(by_hand, idempotency_key="a mistake")
+        assert await settled(bench, failed) == ("posted", "100.00", "posted")
+
+
+@pytest.mark.parametrize("through", ["another connection", "a wrong clock"])
+async def test_nothing_is_believed_through(home: Path, through: str) -> None:
+    async with a_bench(home, ALLOW) as bench:
+        failed, company = await in_doubt(bench), bench.company
+        bench.clock.instant += LAG_MAX + AN_INSTANT
+        if through == "another connection":
+            company = replace(company, identity=replace(company.identity, id="another", ledger_id=company.id))
+        else:
+            # The machine's own, which is not at the time that is on the bench.
+            company = replace(company, clock=Clock())
+
+        assert await settled(bench, failed, company) == STILL_IN_DOUBT
+        assert await settled(bench, failed) == BELIEVED
+
+
+@pytest.mark.parametrize("when", ["before it is looked for", "while it is looked for"])
+async def test_what_was_edited_by_hand_is_not_believed(home: Path, when: str) -> None:
+    async with a_bench(home, ALLOW) as bench:
+        failed = await in_doubt(bench)
+        bench.clock.instant += LAG_MAX + AN_INSTANT
+
+        def edit(*_: object) -> bool:
+            behind_its_back(f"sqlite:///{home / 'rutter-ap.db'}", "UPDATE attempts SET idempotency_key = 'another'")
+            return False
+
+        if when == "before it is looked for":
+            edit()
+        else:
+            bench.wire.gate(edit)
+        with pytest.raises(StoreError) as tampered:
+            await bench.app.recovery.look_again(failed, bench.company)
+        assert (tampered.value.error_code, await bench.spent()) == ("store.tampered", "100.00")
+
+
+async def test_what_another_posts_meanwhile_stays_posted(home: Path) -> None:
+    async with a_bench(home, ALLOW) as bench:
+        failed = await in_doubt(bench)
+        bench.clock.instant += LAG_MAX + AN_INSTANT
+
+        def post(tx: Tx) -> None:
+            tx.proposals.move(failed.id, [State.FAILED], State.POSTED)
+            tx.attempts.settle(failed.id, "posted", upstream_id="r1", job_id=None, reason=None)
+            tx.spend.settle(failed.id, "post")
+
+        def posts(_request: object) -> bool:
+            bench.app.store.write_now(post)
+            return True
+
+        bench.wire.gate(posts).go.set()
+        assert await settled(bench, failed) == ("posted", "100.00", "posted")

@@ -47,7 +47,12 @@ async def test_all_that_is_in_flight_waits_but_lines_of_an_open_run(store: Store
 
 async def test_none_that_waits_is_hidden_by_many(store: Store, recovery: Recovery) -> None:
     many = [a_proposal(digest=f"{number:064}", state="released") for number in range(201)]
-    store.write_now(lambda tx: [tx.proposals.add(one) for one in many])
+
+    def add(tx: Tx) -> None:
+        for one in many:
+            tx.proposals.add(one)
+
+    store.write_now(add)
     assert {one.id for one in await recovery.waiting()} == {one.id for one in many}
 
 

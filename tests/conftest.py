@@ -95,6 +95,7 @@ SLOW = (
     "guard/test_vendor_history.py",
     "guard/test_vendor_writes.py",
     "guard/test_voiding.py",
+    "guard/test_what_a_release_takes.py",
     "guard/test_what_may_be_booked.py",
     "guard/test_what_voids_a_release.py",
     "guard/test_whose_record.py",

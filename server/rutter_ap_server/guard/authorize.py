@@ -169,19 +169,15 @@ def may_still_leave(tx: Tx, policy: Policy, lease: Lease, authorized_under: str)
     Between the two a process may have been suspended, an operator may have stopped all writes or changed the policy,
     and an approver may have been removed.
     """
-    proposal = tx.proposals.get(lease.proposal_id)
     return (
-        proposal is not None
-        and lease.holds(tx)
+        lease.holds(tx)
         and tx.controls.frozen_by() is None
         and policy.version == authorized_under
-        and _people_still_enough(tx, proposal, policy)
+        and _people_still_enough(tx, journal.get(tx, lease.proposal_id), policy)
     )
 
 
 def _people_still_enough(tx: Tx, proposal: Proposal, policy: Policy) -> bool:
-    if proposal.verdict is Severity.ALLOW and not proposal.approvals_needed:
-        return True
     given = [one for one in valid_approvals(tx, proposal, policy) if proposal.requires <= one.covers]
     in_chat = any(one.channel == "chat" for one in given)
     return len(people_of(given)) + in_chat >= proposal.approvals_needed

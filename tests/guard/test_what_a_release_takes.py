@@ -249,7 +249,7 @@ async def settle(
     approvals: Approvals, proposal_id: str, outcome: str, company: Company = NO_COMPANY, **more: Any
 ) -> Proposal:
     """Ana says what became of it."""
-    who = {"name": "Ana", "passcode": PASSCODE, "channel": "desk", "company": company}
+    who: dict[str, Any] = {"name": "Ana", "passcode": PASSCODE, "channel": "desk", "company": company}
     return await approvals.settle_by_hand(proposal_id, outcome, **who | more)
 
 
@@ -304,9 +304,9 @@ async def test_who_was_removed_meanwhile_settles_nothing(store: Store, tmp_path:
 async def test_what_has_no_attempt_is_not_settled_as_posted(store: Store, approvals: Approvals) -> None:
     await add_approver(store, "Ana", PASSCODE)
     proposal = put(store, state=State.UNKNOWN)
-    for named in ({}, {"record_id": "r1"}):
+    for named in ("", "r1"):
         with pytest.raises(NotReleased, match="does not show it"):
-            await settle(approvals, proposal.id, "posted", **named)
+            await settle(approvals, proposal.id, "posted", record_id=named)
         # Whoever comes next need not wait.
         assert (now(store, proposal).state, now(store, proposal).lease_owner) == ("unknown", None)
 

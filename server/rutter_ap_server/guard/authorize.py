@@ -192,7 +192,9 @@ def is_sufficient(proposal: Proposal, judgement: Judgement, approvals: tuple[App
     """
     if judgement.verdict is Severity.REFUSE:
         return False
-    needed = max(judgement.approvals_needed, proposal.approvals_needed if proposal.run_id is not None else 0)
+    needed = judgement.approvals_needed
+    if proposal.run_id is not None:
+        needed = max(needed, proposal.approvals_needed)
     given = [approval for approval in approvals if judgement.requires <= approval.covers]
     in_chat = judgement.verdict <= Severity.ASK and any(approval.channel == "chat" for approval in given)
     return len(people_of(given)) + in_chat >= needed

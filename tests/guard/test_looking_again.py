@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from rutter_ap_server.clock import Clock
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.dispatch import Dispatcher
+from rutter_ap_server.guard.lease import LEASE_SECONDS, Lease
 from rutter_ap_server.guard.own_writes import LAG_MAX
 from rutter_ap_server.guard.policy import PolicyFile
 from rutter_ap_server.guard.recovery import Recovery
@@ -21,6 +24,7 @@ from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import IN_FLIGHT_STATES, State
 from rutter_ap_tools.errors import Refused
 from support.bench import Bench, a_bench
+from support.refusals import refused_for
 from support.store_rows import a_proposal, behind_its_back, put
 
 ALLOW = '[tools]\npay_bill = "allow"\n'
@@ -122,19 +126,81 @@ async def test_what_it_finds_once_is_posted_and_twice_is_left_open(home: Path) -
         assert await settled(bench, failed) == ("posted", "100.00", "posted")
 
 
-@pytest.mark.parametrize("through", ["another connection", "a wrong clock"])
-async def test_nothing_is_believed_through(home: Path, through: str) -> None:
-    async with a_bench(home, ALLOW) as bench:
-        failed, company = await in_doubt(bench), bench.company
-        bench.clock.instant += LAG_MAX + AN_INSTANT
-        if through == "another connection":
-            company = replace(company, identity=replace(company.identity, id="another", ledger_id=company.id))
-        else:
-            # The machine's own, which is not at the time that is on the bench.
-            company = replace(company, clock=Clock())
+def another_connection(company: Company) -> Company:
+    """The same ledger, connected once more."""
+    return replace(company, identity=replace(company.identity, id="another", ledger_id=company.id))
 
-        assert await settled(bench, failed, company) == STILL_IN_DOUBT
+
+def wrong_clock(company: Company) -> Company:
+    """By the machine's own clock, which is not at the time that is on the bench."""
+    return replace(company, clock=Clock())
+
+
+@pytest.mark.parametrize("through", [another_connection, wrong_clock])
+async def test_nothing_is_believed_through(home: Path, through: Callable[[Company], Company]) -> None:
+    async with a_bench(home, ALLOW) as bench:
+        failed = await in_doubt(bench)
+        bench.clock.instant += LAG_MAX + AN_INSTANT
+
+        assert await settled(bench, failed, through(bench.company)) == STILL_IN_DOUBT
         assert await settled(bench, failed) == BELIEVED
+
+
+async def lost(bench: Bench, fault: str = "lost after") -> Proposal:
+    """A payment of 100.00 whose outcome is unknown."""
+    bench.wire.faults = [fault]
+    result = await bench.pay(BILL, "100.00")
+    assert result.status == "unknown"
+    return await bench.proposal(result.proposal_id)
+
+
+@pytest.mark.parametrize("through", [another_connection, wrong_clock])
+async def test_nothing_is_resolved_through(home: Path, through: Callable[[Company], Company]) -> None:
+    async with a_bench(home, ALLOW) as bench:
+        one, resolve = await lost(bench), bench.app.recovery.resolve
+
+        assert await resolve(one, through(bench.company)) == one == await bench.proposal(one.id)
+        assert (await resolve(one, bench.company)).state == "posted"
+
+
+async def test_whoever_could_not_look_keeps_no_lease(home: Path) -> None:
+    async with a_bench(home, ALLOW) as bench:
+        one = await lost(bench)
+        bench.wire.is_down = True
+        with refused_for("rutter_unavailable"):
+            await bench.app.recovery.resolve(one, bench.company)
+        assert (await bench.proposal(one.id)).lease_owner is None
+
+
+async def test_what_was_edited_by_hand_is_not_resolved(home: Path) -> None:
+    async with a_bench(home, ALLOW) as bench:
+        one = await lost(bench)
+        behind_its_back(f"sqlite:///{home / 'rutter-ap.db'}", "UPDATE attempts SET idempotency_key = 'another'")
+        with refused_for("store.tampered"):
+            await bench.app.recovery.resolve(one, bench.company)
+        assert (await bench.proposal(one.id)).state == "unknown"
+
+
+async def test_only_what_an_ended_process_left_is_taken_up(home: Path) -> None:
+    async with a_bench(home, ALLOW) as bench:
+        failed = await in_doubt(bench, "turned down after")
+        of_another_bill: dict[str, Any] = {"bill_id": "b1", "fields": failed.fields | {"bill_id": "b1"}}
+        left = replace(failed, id="left", digest="e" * 64, state=State.RELEASED, **of_another_bill)
+        # Nobody knows whether its process has ended, though its lease has run out.
+        lease = Lease(left.id, "some process/1")
+
+        def leave(tx: Tx) -> None:
+            tx.proposals.add(left)
+            lease.claim(tx)
+
+        await bench.app.store.write(leave)
+        bench.clock.instant += timedelta(seconds=LEASE_SECONDS + 1)
+        await bench.app.recovery.take_up_abandoned(bench.company)
+
+        assert ((await bench.proposal("left")).state, (await bench.proposal(failed.id)).state) == (
+            "dispatching",
+            "posted",
+        )
 
 
 @pytest.mark.parametrize("when", ["before it is looked for", "while it is looked for"])

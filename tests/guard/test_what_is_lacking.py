@@ -117,7 +117,11 @@ def test_what_was_voided_afterwards_is_not_missed(store: Store, voided: dict[str
 
 def test_what_was_done_again_after_a_removal_is_missed(store: Store) -> None:
     fields = ids_of("b1", "v1")
-    credit = {"tool": "apply_credit", "fields": fields, "record": {"kind": "credit_application", "id": "c1"}}
+    credit: dict[str, Any] = {
+        "tool": "apply_credit",
+        "fields": fields,
+        "record": {"kind": "credit_application", "id": "c1"},
+    }
     posted(store, **credit)
     posted(store, tool="remove_credit", fields=fields)
     assert lacking(store) == []

@@ -71,8 +71,10 @@ class Recovery:
             waits = blocked_by_other_write(tx, proposal) or company.clock_trouble(tx.clock)
             return None if waits else tx.attempts.last(proposal.id)
 
+        if company.id != proposal.connection_id:
+            return
         attempt = await self._store.read(begin)
-        if attempt is None or company.id != proposal.connection_id:
+        if attempt is None:
             return
         write, prepared = write_named(proposal.tool), PreparedWrite.of(proposal)
         found = await shown(self._store, write, prepared, company, attempt.before, proposal.id)
@@ -97,9 +99,8 @@ class Recovery:
             with suppress(ApError):
                 await self.resolve(proposal, company)
         for doubted in await self.doubted():
-            if doubted.company_id == company.ledger_id:
-                with suppress(ApError):
-                    await self.look_again(doubted, company)
+            with suppress(ApError):
+                await self.look_again(doubted, company)
 
     async def resolve(self, proposal: Proposal, company: Company) -> Proposal:
         """Resolves one proposal; returns its current state, which may still be unknown.

@@ -238,3 +238,36 @@ async def test_what_another_posts_meanwhile_stays_posted(home: Path) -> None:
 
         bench.wire.gate(posts).go.set()
         assert await settled(bench, failed) == ("posted", "100.00", "posted")
+
+
+async def lost_with_a_job(bench: Bench, *, ends_with: tuple[int, bytes] | None) -> Proposal:
+    """A payment that was booked by a job which had not ended; now it has, and says this, or what was booked."""
+    bench.wire.write_fault = "job_never_ends"
+    one = await lost(bench, "none")
+    bench.wire.write_fault = ""
+    with bench.sandbox._database.writing() as tx:
+        tx.sql.execute("UPDATE jobs SET polls_left = 0 WHERE polls_left != 0")
+        if ends_with is not None:
+            tx.sql.execute("UPDATE jobs SET http_status = ?, response = ? WHERE polls_left = 0", ends_with)
+    return one
+
+
+async def test_a_job_that_ended_names_what_it_booked(home: Path) -> None:
+    async with a_bench(home, ALLOW) as bench:
+        one = await lost_with_a_job(bench, ends_with=None)
+        (booked,) = [link.id for link in (await bench.bill(BILL)).linked_payments]
+        # Without the job nobody could tell the two apart.
+        await bench.pay_by_hand(BILL, "100.00")
+        posted = await bench.app.recovery.resolve(one, bench.company)
+
+        assert (posted.state, (posted.record or {})["id"], bench.wire.payments_sent) == ("posted", booked, [one.id])
+
+
+async def test_a_job_that_was_refused_ends_it(home: Path) -> None:
+    async with a_bench(home, ALLOW) as bench:
+        one = await lost_with_a_job(bench, ends_with=(450, b'{"error_type": "PLATFORM_ERROR", "error_code": "NO"}'))
+        (booked,) = [link.id for link in (await bench.bill(BILL)).linked_payments]
+        await bench.company.rutter.bill_payments.void(booked or "", idempotency_key="it was never there")
+        failed = await bench.app.recovery.resolve(one, bench.company)
+
+        assert (failed.state, await bench.spent(), bench.wire.payments_sent) == ("failed", "0.00", [one.id])

@@ -84,6 +84,7 @@ SLOW = (
     "guard/test_releasing.py",
     "guard/test_remembered_documents.py",
     "guard/test_resending.py",
+    "guard/test_resuming_runs.py",
     "guard/test_runs_among_others.py",
     "guard/test_runs_and_processes.py",
     "guard/test_runs_under_attack.py",

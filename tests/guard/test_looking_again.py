@@ -24,6 +24,7 @@ from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import IN_FLIGHT_STATES, State
 from rutter_ap_tools.errors import Refused
 from support.bench import Bench, a_bench
+from support.lagging import photographed, up_to_date
 from support.refusals import refused_for
 from support.store_rows import a_proposal, behind_its_back, put
 
@@ -154,6 +155,14 @@ async def lost(bench: Bench, fault: str = "lost after") -> Proposal:
     return await bench.proposal(result.proposal_id)
 
 
+async def test_no_record_of_another_on_its_way_is_taken(home: Path) -> None:
+    async with a_bench(home, ALLOW) as bench:
+        failed = await in_doubt(bench, "turned down after")
+        other = replace(failed, id="other", digest="e" * 64, state=State.DISPATCHING)
+        await bench.app.store.write(lambda tx: tx.proposals.add(other))
+        assert await settled(bench, failed) == STILL_IN_DOUBT
+
+
 @pytest.mark.parametrize("through", [another_connection, wrong_clock])
 async def test_nothing_is_resolved_through(home: Path, through: Callable[[Company], Company]) -> None:
     async with a_bench(home, ALLOW) as bench:
@@ -170,6 +179,44 @@ async def test_whoever_could_not_look_keeps_no_lease(home: Path) -> None:
         with refused_for("rutter_unavailable"):
             await bench.app.recovery.resolve(one, bench.company)
         assert (await bench.proposal(one.id)).lease_owner is None
+
+
+async def test_nothing_is_asked_about_what_another_sends(home: Path) -> None:
+    async with a_bench(home, ALLOW) as bench:
+        one = await lost(bench)
+        other = Lease(one.id, "another/process")
+        assert await bench.app.store.write(other.take_over)
+        bench.wire.is_down = True
+        current = await bench.app.recovery.resolve(one, bench.company)
+        assert (current.state, current.lease_owner) == ("unknown", other.owner)
+
+
+async def test_what_rutter_has_named_is_looked_for_and_not_sent_again(home: Path) -> None:
+    async with a_bench(home, ALLOW) as bench:
+        start = await photographed(bench, f"/bills/{(await bench.bill(BILL)).id}")
+        await bench.pay(BILL, "100.00", dry_run=True)
+        start()
+        one = await lost(bench, "none")
+        for state in ("unknown", "posted"):
+            assert (await bench.app.recovery.resolve(one, bench.company)).state == state
+            assert bench.wire.payments_sent == [one.id]
+            up_to_date(bench)
+
+
+async def test_a_policy_that_is_broken_sends_nothing_again(home: Path) -> None:
+    async with a_bench(home, ALLOW) as bench:
+        one = await lost(bench, "lost before")
+        bench.policy("[tools")
+        assert (await bench.app.recovery.resolve(one, bench.company)).state == "unknown"
+        assert bench.wire.payments_sent == [one.id]
+
+
+async def test_what_cannot_leave_again_may_have_left_before(home: Path) -> None:
+    async with a_bench(home, ALLOW) as bench:
+        one = await lost(bench, "lost before")
+        bench.wire.faults = ["never left"] * 20
+        assert (await bench.app.recovery.resolve(one, bench.company)).state == "unknown"
+        assert (await bench.spent(), set(bench.wire.payments_sent)) == ("100.00", {one.id})
 
 
 async def test_what_was_edited_by_hand_is_not_resolved(home: Path) -> None:
@@ -238,6 +285,14 @@ async def test_what_another_posts_meanwhile_stays_posted(home: Path) -> None:
 
         bench.wire.gate(posts).go.set()
         assert await settled(bench, failed) == ("posted", "100.00", "posted")
+
+
+async def test_a_job_that_has_not_ended_says_nothing(home: Path) -> None:
+    async with a_bench(home, ALLOW) as bench:
+        bench.wire.write_fault = "job_never_ends"
+        one = await lost(bench, "none")
+        posted = await bench.app.recovery.resolve(one, bench.company)
+        assert (posted.state, bench.wire.payments_sent) == ("posted", [one.id])
 
 
 async def lost_with_a_job(bench: Bench, *, ends_with: tuple[int, bytes] | None) -> Proposal:

@@ -243,6 +243,14 @@ async def test_an_unknown_outcome_is_said_again_when_it_is_another(store: Store)
         assert store.write_now(one.lease.take_over)
 
 
+async def test_an_unknown_outcome_needs_no_attempt_to_be_said(store: Store) -> None:
+    lease = Lease(put(store, state="released").id, "own/1")
+    assert store.write_now(lease.claim)
+    unknown = await Settler(store).unknown(lease, "a reason")
+
+    assert (unknown.state, Sent(store, lease).said("unknown")) == ("unknown", [{"job": None, "reason": "a reason"}])
+
+
 async def test_a_line_that_is_paid_later_is_added_to_its_run(store: Store) -> None:
     run = put(store, tool="propose_payment_run", state="failed", bill_id=None, fields={"lines": [{"bill_id": "b1"}]})
     line = sent(store, run_id=run.id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -131,6 +132,18 @@ def test_the_other_clock_is_one_that_runs_on() -> None:
     first = elapsed_seconds()
     assert first > 0
     assert elapsed_seconds() >= first
+
+
+def test_the_other_clock_runs_on_while_the_machine_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(time, "CLOCK_BOOTTIME", 7, raising=False)
+        patched.setattr(time, "clock_gettime", {7: 500.0}.__getitem__)
+        patched.setattr(time, "monotonic", lambda: 400.0)
+        with_sleep = elapsed_seconds()
+        # Where no clock does, the one that nobody can set is all there is.
+        patched.delattr(time, "CLOCK_BOOTTIME")
+        without = elapsed_seconds()
+    assert (with_sleep, without) == (500.0, 400.0)
 
 
 def test_an_unclaimed_lease_never_holds(store: Store) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
@@ -231,9 +232,12 @@ async def test_a_no_and_a_taking_back_end_only_what_is_held(
     closed = await close(approvals, held.id, "no\x07t" + "s" * 600)
 
     assert (closed.state, closed.closed_by, closed.closed_reason) == (state, by, "not" + "s" * 496 + "…")
-    for other in (held.id, released.id, "no such proposal"):
-        with refused_as("approval.not_waiting"):
+    (entry,) = store.read_now(lambda tx: [one for one in tx.audit.entries(held.id) if one.kind == state])
+    assert (entry.actor, "approver_id" in json.loads(entry.body)) == (by, by == "Ana")
+    for other, said in ((held.id, state), (released.id, "released"), ("no such proposal", "missing")):
+        with pytest.raises(NotReleased, match=f"the proposal is {said}") as refused:
             await close(approvals, other)
+        assert refused.value.error_code == "approval.not_waiting"
     assert now(store, released).state == "released"
 
 
@@ -283,22 +287,22 @@ async def test_whoever_checks_an_outcome_is_not_disturbed(store: Store, approval
     assert store.read_now(lease.holds)
 
 
-class RemovesFirst(PolicyFile):
-    """A policy; by the time it is read, whoever was an approver is none any more."""
+class Removed(Approvals):
+    """Whoever has proved who they are is removed before they can act."""
 
-    async def read(self) -> Policy:
-        for one in await self.store.read(lambda tx: tx.approvers.active()):
-            await self.store.write(lambda tx, removed=one: tx.approvers.remove(removed.id))  # type: ignore[misc]
-        return await super().read()
+    async def verify(self, name: str, passcode: str, *, channel: str) -> Approver:
+        approver = await super().verify(name, passcode, channel=channel)
+        await self.store.write(lambda tx: tx.approvers.remove(approver.id))
+        return approver
 
 
-async def test_who_was_removed_meanwhile_settles_nothing(store: Store, tmp_path: Path) -> None:
+@pytest.mark.parametrize("state", [State.HELD, State.UNKNOWN])
+async def test_who_was_removed_meanwhile_decides_nothing(store: Store, approvals: Approvals, state: State) -> None:
     await add_approver(store, "Ana", PASSCODE)
-    proposal = put(store, state=State.UNKNOWN)
-    approvals = Approvals(store, Dispatcher(store, RemovesFirst(tmp_path / "policy.toml", store)))
+    proposal, removed = put(store, state=state), Removed(store, approvals.dispatcher)
     with pytest.raises(NotReleased):
-        await settle(approvals, proposal.id, "failed")
-    assert now(store, proposal).state == "unknown"
+        await (declined(removed, proposal.id) if state == State.HELD else settle(removed, proposal.id, "failed"))
+    assert now(store, proposal).state == state
 
 
 async def test_what_has_no_attempt_is_not_settled_as_posted(store: Store, approvals: Approvals) -> None:
@@ -371,8 +375,9 @@ async def test_a_record_of_another_is_not_named_for_it(home: Path) -> None:
 
         current = await bench.proposal(proposal_id)
         await bench.app.store.write(claim)
-        with pytest.raises(NotReleased, match="does not show it"):
-            await settle(bench.app.approvals, proposal_id, "posted", bench.company, record_id=by_hand)
+        for named in (by_hand, "no such record"):
+            with pytest.raises(NotReleased, match="does not show it"):
+                await settle(bench.app.approvals, proposal_id, "posted", bench.company, record_id=named)
 
 
 async def test_what_a_job_still_does_is_not_settled_as_failed(home: Path) -> None:
@@ -406,14 +411,26 @@ class Job(PayBillWrite):
 
 
 @pytest.mark.parametrize(
-    ("outcome", "code"),
+    ("outcome", "said"),
     [
         (Rejected(RutterError("no")), ""),
         (Unknown("j1", "job_unreadable"), ""),
-        (Unknown("j1", "still_running"), "approval.job_open"),
-        (Done(None), "approval.job_open"),
+        (Unknown("j1", "still_running"), "has not ended yet"),
+        (Done(None), "was carried out"),
     ],
 )
-async def test_a_job_must_have_come_to_nothing(outcome: WriteOutcome[Any], code: str) -> None:
-    with refused_as(code):
+async def test_a_job_must_have_come_to_nothing(outcome: WriteOutcome[Any], said: str) -> None:
+    with pytest.raises(NotReleased, match=said) if said else nullcontext():
         await _check_job(Job(outcome), NO_COMPANY, "j1")
+
+
+async def test_a_fact_that_moved_since_it_was_shown_releases_nothing(home: Path) -> None:
+    async with a_bench(home, '[tools]\npay_bill = "approve"\n') as bench:
+        await bench.approver("Ana")
+        held = await bench.pay(BILL, "100.00")
+        seen = await bench.app.approvals.preview(held.proposal_id or "", bench.company)
+        await bench.pay_by_hand(BILL, "1.00")
+
+        with refused_as("approval.facts_moved"):
+            await bench.app.approvals.approve(seen, bench.company, name="Ana", passcode=PASSCODE, channel="desk")
+        assert ((await bench.proposal(held.proposal_id)).state, bench.wire.payments_sent) == ("held", [])

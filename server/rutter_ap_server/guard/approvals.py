@@ -211,7 +211,8 @@ class Approvals(Approvers):
                 code="approval.which_record",
                 next_step="Check them in the accounting platform, and resolve it with --record ID.",
             )
-        return await settler.post(write, prepared, lease, found[0], job_id=None, actor=approver.name)
+        [record] = found
+        return await settler.post(write, prepared, lease, record, job_id=None, actor=approver.name)
 
 
 async def _check_job(write: Write[Any], company: Company, job_id: str) -> None:

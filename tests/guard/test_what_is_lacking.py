@@ -15,9 +15,11 @@ from rutter_ap_server.guard.writes.parties import Contents
 from rutter_ap_server.store.engine import Store
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import State
+from rutter_ap_tools.errors import Refused
 from support.bench import a_bench
 from support.facts import ids_of, some_facts, usd
 from support.refusals import refused_for
+from support.runs import ALLOW, PLAIN, ROOMY, SECOND, run_of
 from support.store_rows import START, put
 
 BILL = Touched("bill", "b1")
@@ -84,6 +86,13 @@ def test_only_what_was_posted_to_this_bill_is_missed(store: Store, changed: dict
     assert lacking(store) == []
 
 
+def test_what_one_thing_shows_another_may_lack(store: Store) -> None:
+    applied = posted(store, tool="apply_credit", record={"kind": "credit_application", "id": "c1"})
+    shown = {BILL: bill("p0", "c1", due="50.00"), Touched("credit", "c1"): Contents(frozenset())}
+    facts = some_facts(contents=shown)
+    assert [one.id for one in store.read_now(lambda tx: _lacking(tx, "company-1", facts))] == [applied.id]
+
+
 def test_facts_about_nothing_lack_nothing(store: Store) -> None:
     posted(store)
     assert store.read_now(lambda tx: _lacking(tx, "company-1", some_facts())) == []
@@ -144,7 +153,7 @@ def test_a_deleted_bill_is_missed_nowhere(store: Store) -> None:
 
 
 async def test_a_ledger_that_stays_behind_is_asked_four_times(home: Path) -> None:
-    async with a_bench(home, '[tools]\npay_bill = "allow"\n') as bench:
+    async with a_bench(home, ALLOW) as bench:
         paid = await bench.pay("NW-2291", "100.00")
         assert paid.record is not None
         bill_id, pauses = (await bench.bill("NW-2291")).id, list[float]()
@@ -158,3 +167,13 @@ async def test_a_ledger_that_stays_behind_is_asked_four_times(home: Path) -> Non
         with refused_for("ledger.behind"):
             await bench.pay("NW-2291")
         assert pauses == [0.3, 1.0, 2.0]
+
+
+async def test_a_run_says_which_of_its_bills_is_behind(home: Path) -> None:
+    async with a_bench(home, ALLOW + ROOMY) as bench:
+        assert (await bench.pay(SECOND, "100.00")).status == "posted"
+        bench.wire.read_faults = {f"/bills/{(await bench.bill(SECOND)).id}": "stale_read"}
+        with pytest.raises(Refused) as refused:
+            await run_of(bench, *PLAIN)
+        (behind,) = [one for one in refused.value.findings if one.code == "ledger.behind"]
+        assert [number for number in PLAIN if number in behind.message] == [SECOND]

@@ -43,8 +43,11 @@ async def current_facts(
             return facts
         if pause is not None:
             await sleep(pause)
-    said = [one.saying(tuple(map(_words, each))) for one, each in zip(of_each, lacking, strict=True)]
-    return BatchFacts(tuple(said)) if isinstance(facts, BatchFacts) else said[0]
+    said = tuple(one.saying(tuple(map(_words, each))) for one, each in zip(of_each, lacking, strict=True))
+    if isinstance(facts, BatchFacts):
+        return BatchFacts(said)
+    [alone] = said
+    return alone
 
 
 def _lacking_of_each(tx: Tx, company_id: str, of_each: Sequence[Facts[Any]]) -> list[list[Proposal]]:

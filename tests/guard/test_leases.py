@@ -147,8 +147,16 @@ def test_the_other_clock_runs_on_while_the_machine_sleeps(monkeypatch: pytest.Mo
 
 
 def test_an_unclaimed_lease_never_holds(store: Store) -> None:
-    proposal = put(store, state="dispatching", lease_owner="own/1", lease_until=START + WHOLE)
-    assert not holds(store, Lease(proposal.id, "own/1"))
+    lease = claimed(store)
+    assert (now(store, lease).lease_owner, now(store, lease).lease_until) == ("own/1", START + WHOLE)
+    assert not holds(store, Lease(lease.proposal_id, "own/1"))
+
+
+def test_a_lease_without_an_end_is_none(store: Store) -> None:
+    lease = claimed(store)
+    endless = {"lease_until": None}
+    store.write_now(lambda tx: tx.proposals.move(lease.proposal_id, [State.DISPATCHING], State.DISPATCHING, **endless))
+    assert (now(store, lease).lease_owner, holds(store, lease)) == ("own/1", False)
 
 
 def test_only_the_holder_puts_it_back(store: Store) -> None:

@@ -76,6 +76,8 @@ def test_it_lasts_two_minutes_by_the_other_clock(store: Store, elapsed: list[flo
     lease = claimed(store)
     elapsed[0] += LEASE_SECONDS - 0.001
     assert holds(store, lease)
+    # Claiming in vain gives it no time.
+    assert not store.write_now(lease.claim)
     elapsed[0] += 0.001
     assert not holds(store, lease)
     assert not store.write_now(lease.renew)

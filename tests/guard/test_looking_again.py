@@ -253,7 +253,8 @@ async def test_only_what_an_ended_process_left_is_taken_up(home: Path) -> None:
 @pytest.mark.parametrize("when", ["before it is looked for", "while it is looked for"])
 async def test_what_was_edited_by_hand_is_not_believed(home: Path, when: str) -> None:
     async with a_bench(home, ALLOW) as bench:
-        failed = await in_doubt(bench)
+        # What is found at once is no more believed than what is not found at all.
+        failed = await in_doubt(bench, "turned down after" if when == "before it is looked for" else "turned down")
         bench.clock.instant += LAG_MAX + AN_INSTANT
 
         def edit(*_: object) -> bool:
@@ -267,6 +268,7 @@ async def test_what_was_edited_by_hand_is_not_believed(home: Path, when: str) ->
         with pytest.raises(StoreError) as tampered:
             await bench.app.recovery.look_again(failed, bench.company)
         assert (tampered.value.error_code, await bench.spent()) == ("store.tampered", "100.00")
+        assert (await bench.proposal(failed.id)).state == "failed"
 
 
 async def test_what_another_posts_meanwhile_stays_posted(home: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -17,6 +18,7 @@ from rutter_ap_server.guard.lease import LEASE_SECONDS, Lease
 from rutter_ap_server.guard.own_writes import LAG_MAX
 from rutter_ap_server.guard.policy import PolicyFile
 from rutter_ap_server.guard.recovery import Recovery
+from rutter_ap_server.processes import Processes
 from rutter_ap_server.store.attempts import DOUBTED
 from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.errors import StoreError
@@ -231,23 +233,33 @@ async def test_what_was_edited_by_hand_is_not_resolved(home: Path) -> None:
 async def test_only_what_an_ended_process_left_is_taken_up(home: Path) -> None:
     async with a_bench(home, ALLOW) as bench:
         failed = await in_doubt(bench, "turned down after")
-        of_another_bill: dict[str, Any] = {"bill_id": "b1", "fields": failed.fields | {"bill_id": "b1"}}
-        left = replace(failed, id="left", digest="e" * 64, state=State.RELEASED, **of_another_bill)
-        # Nobody knows whether its process has ended, though its lease has run out.
-        lease = Lease(left.id, "some process/1")
+        ended = Processes(home / "processes")
+        ended.announce()
+        assert ended._held is not None
+        # The system lets go of its lock.
+        os.close(ended._held)
 
-        def leave(tx: Tx) -> None:
-            tx.proposals.add(left)
-            lease.claim(tx)
+        def left(proposal_id: str, owner: str) -> None:
+            of_another_bill: dict[str, Any] = {
+                "bill_id": proposal_id,
+                "fields": failed.fields | {"bill_id": proposal_id},
+            }
+            of_another_bill |= {"state": State.RELEASED, "digest": proposal_id}
 
-        await bench.app.store.write(leave)
+            def leave(tx: Tx) -> None:
+                tx.proposals.add(replace(failed, id=proposal_id, **of_another_bill))
+                assert Lease(proposal_id, owner).claim(tx)
+
+            bench.app.store.write_now(leave)
+
+        # Of the first nobody knows whether its process has ended, though its lease has run out.
+        left("unknown", "some process/1")
         bench.clock.instant += timedelta(seconds=LEASE_SECONDS + 1)
+        left("ended", f"{ended.own}/1")
         await bench.app.recovery.take_up_abandoned(bench.company)
 
-        assert ((await bench.proposal("left")).state, (await bench.proposal(failed.id)).state) == (
-            "dispatching",
-            "posted",
-        )
+        states = [(await bench.proposal(one)).state for one in ("unknown", "ended", failed.id)]
+        assert states == ["dispatching", "released", "posted"]
 
 
 @pytest.mark.parametrize("when", ["before it is looked for", "while it is looked for"])

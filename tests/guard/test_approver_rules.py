@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from rutter_ap_server.guard.approvals import NotReleased
-from rutter_ap_server.guard.authorize import prepared_by
 from rutter_ap_server.rutter.models.bills import BillUpdate
 from rutter_ap_server.rutter.models.vendors import VendorUpdate
 from rutter_ap_tools.attachments import AttachFile
@@ -19,23 +18,6 @@ from support.bench import Bench, a_bench, codes
 from support.people import accepts
 
 APPROVE = '[tools]\npay_bill = "approve"\n'
-
-
-@pytest.mark.parametrize(
-    ("preparer", "approver", "same"),
-    [
-        ("Dana", "dana", True),
-        ("assistant (Dana)", "Dana", True),
-        ("assistant (ＤＡＮＡ)", "Dana", True),
-        ("assistant (Dàna\u3000 Reyes)", "dana reyes", True),
-        ("assistant (Claude)", "Dana", False),
-        ("assistant", "assistant", True),
-        ("assistant", "Dana", False),
-        ("Dana Smith", "Dana", False),
-    ],
-)
-def test_a_preparer_is_recognised_by_name(preparer: str, approver: str, same: bool) -> None:
-    assert prepared_by(preparer, approver) is same
 
 
 async def held_by(bench: Bench, preparer: str) -> str:

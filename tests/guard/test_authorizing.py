@@ -16,6 +16,7 @@ from rutter_ap_server.guard.authorize import (
     is_sufficient,
     may_still_leave,
     people_of,
+    prepared_by,
     valid_approvals,
 )
 from rutter_ap_server.guard.judgement import Judgement
@@ -165,6 +166,23 @@ def test_an_answer_in_the_chat_needs_no_approver(store: Store) -> None:
 
     assert counting(store, proposal) == ["chat"]
     assert counting(store, proposal, policy) == ["chat"]
+
+
+@pytest.mark.parametrize(
+    ("preparer", "approver", "same"),
+    [
+        ("Dana", "dana", True),
+        ("assistant (Dana)", "Dana", True),
+        ("assistant (ＤＡＮＡ)", "Dana", True),
+        ("assistant (Dàna\u3000 Reyes)", "dana reyes", True),
+        ("assistant (Claude)", "Dana", False),
+        ("assistant", "assistant", True),
+        ("assistant", "Dana", False),
+        ("Dana Smith", "Dana", False),
+    ],
+)
+def test_a_preparer_is_recognised_by_name(preparer: str, approver: str, same: bool) -> None:
+    assert prepared_by(preparer, approver) is same
 
 
 @pytest.mark.parametrize(("may", "counts"), [("true", ["Ana", "Bo"]), ("false", ["Bo"])])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -75,6 +76,8 @@ def test_it_lasts_two_minutes_by_the_other_clock(store: Store, elapsed: list[flo
     lease = claimed(store)
     elapsed[0] += LEASE_SECONDS - 0.001
     assert holds(store, lease)
+    # Claiming in vain gives it no time.
+    assert not store.write_now(lease.claim)
     elapsed[0] += 0.001
     assert not holds(store, lease)
     assert not store.write_now(lease.renew)
@@ -133,9 +136,29 @@ def test_the_other_clock_is_one_that_runs_on() -> None:
     assert elapsed_seconds() >= first
 
 
+def test_the_other_clock_runs_on_while_the_machine_sleeps(monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(time, "CLOCK_BOOTTIME", 7, raising=False)
+        patched.setattr(time, "clock_gettime", {7: 500.0}.__getitem__)
+        patched.setattr(time, "monotonic", lambda: 400.0)
+        with_sleep = elapsed_seconds()
+        # Where no clock does, the one that nobody can set is all there is.
+        patched.delattr(time, "CLOCK_BOOTTIME")
+        without = elapsed_seconds()
+    assert (with_sleep, without) == (500.0, 400.0)
+
+
 def test_an_unclaimed_lease_never_holds(store: Store) -> None:
-    proposal = put(store, state="dispatching", lease_owner="own/1", lease_until=START + WHOLE)
-    assert not holds(store, Lease(proposal.id, "own/1"))
+    lease = claimed(store)
+    assert (now(store, lease).lease_owner, now(store, lease).lease_until) == ("own/1", START + WHOLE)
+    assert not holds(store, Lease(lease.proposal_id, "own/1"))
+
+
+def test_a_lease_without_an_end_is_none(store: Store) -> None:
+    lease = claimed(store)
+    endless = {"lease_until": None}
+    store.write_now(lambda tx: tx.proposals.move(lease.proposal_id, [State.DISPATCHING], State.DISPATCHING, **endless))
+    assert (now(store, lease).lease_owner, holds(store, lease)) == ("own/1", False)
 
 
 def test_only_the_holder_puts_it_back(store: Store) -> None:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import anyio
 import pytest
@@ -22,6 +23,7 @@ from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes.base import Facts
 from rutter_ap_server.guard.writes.pay_bill import PayBillWrite
 from rutter_ap_server.guard.writes.pay_bill_facts import vendor_past
+from rutter_ap_server.guard.writes.registry import proposed_by
 from rutter_ap_server.rutter.models.credits import BillCreditMemoCreate, CreditLineDraft
 from rutter_ap_server.rutter.models.payments import BillPaymentCreate
 from rutter_ap_server.rutter.outcomes import Done
@@ -31,8 +33,9 @@ from rutter_ap_server.store.errors import StoreError
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import State
 from rutter_ap_tools.errors import BadInput
-from support.bench import START, Bench, a_bench
+from support.bench import START, Bench, a_bench, codes
 from support.meanwhile import another_bank_account, another_due_date, another_email, another_memo, edit
+from support.runs import PLAIN, run_of
 from support.store_rows import behind_its_back
 
 ALLOW = '[tools]\npay_bill = "allow"\n'
@@ -149,12 +152,14 @@ async def test_what_was_edited_by_hand_is_not_sent_again(home: Path, edited: str
         assert tampered.value.error_code == "store.tampered"
 
 
-async def test_what_would_not_be_sent_today_is_named(home: Path) -> None:
+@pytest.mark.parametrize("setting", ["ask", "refuse"])
+async def test_what_would_not_be_sent_today_is_named(home: Path, setting: str) -> None:
     async with a_bench(home, ALLOW) as bench:
         lost = await lost_payment(bench)
-        bench.policy('[tools]\npay_bill = "refuse"\n')
+        bench.policy(f'[tools]\npay_bill = "{setting}"\n')
+        why_not = await lost.why_not(policy=await bench.app.policy.read())
 
-        assert await lost.why_not(policy=await bench.app.policy.read()) == "it would not be sent today: policy.refuse"
+        assert why_not == f"it would not be sent today: policy.{setting}"
 
 
 @pytest.mark.parametrize("change", [another_email, another_bank_account, another_memo, another_due_date])
@@ -230,6 +235,41 @@ async def test_what_is_authorised_is_reserved_and_journalled(home: Path) -> None
         assert (current.state, current.lease_until) == ("dispatching", bench.clock.now() + timedelta(seconds=120))
         entries = await bench.app.store.read(lambda tx: [one.kind for one in tx.audit.entries(current.id)])
         assert entries.count("attempt") == 1
+
+
+@pytest.mark.parametrize(
+    ("other", "state"), [(State.RELEASED, "dispatching"), (State.DISPATCHING, "held"), (State.UNKNOWN, "held")]
+)
+async def test_only_what_is_on_its_way_holds_another_back(home: Path, other: State, state: str) -> None:
+    async with a_bench(home) as bench:
+        one = await claimed(bench)
+        beside = replace(await one.current(), id=str(uuid4()), digest="e" * 64, state=other, lease_owner=None)
+        await bench.app.store.write(lambda tx: tx.proposals.add(beside))
+
+        assert await one.authorised() is (state == "dispatching")
+        current = await one.current()
+        assert (current.state, "bill.in_flight" in codes(current)) == (state, state == "held")
+
+
+async def test_a_run_is_released_by_those_who_released_all_of_it(home: Path) -> None:
+    async with a_bench(home) as bench:
+        await bench.approver("Ana", "Bo")
+        run, store = await bench.proposal((await run_of(bench, *PLAIN)).proposal_id), bench.app.store
+        lease, write, prepared = bench.app.dispatcher.lease_on(run.id), proposed_by(run.tool), PreparedWrite.of(run)
+        facts, policy = await gather_facts(write, prepared, bench.company), await bench.app.policy.read()
+        ids = {name: await bench.id_of(name) for name in ("Ana", "Bo")}
+
+        def released(tx: Tx) -> None:
+            for name, covers in (("Ana", run.requires), ("Bo", sorted(run.requires)[1:])):
+                tx.proposals.approve(run.id, name, "terminal", "f", covers=covers, statement="s", approver_id=ids[name])
+            tx.proposals.move(run.id, [State.HELD], State.RELEASED)
+
+        await store.write(released)
+        assert await store.write(lambda tx: claim(tx, lease)) == (True, False)
+
+        assert await store.write(lambda tx: authorize(tx, write, prepared, facts, policy, lease))
+        lines = await store.read(lambda tx: [tx.proposals.approvals(line.id) for line in tx.proposals.of_run(run.id)])
+        assert [[one.approver for one in given] for given in lines] == [["Ana"]] * 3
 
 
 async def test_a_lost_lease_authorises_nothing(home: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +15,14 @@ from rutter_ap_server.guard.lease import Lease
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.settle import Settler
 from rutter_ap_server.guard.shown import unclaimed
+from rutter_ap_server.guard.writes.link_account import LinkAccountWrite
 from rutter_ap_server.guard.writes.pay_bill import PayBillWrite
 from rutter_ap_server.store.attempts import Attempt
 from rutter_ap_server.store.engine import Store
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import State
 from rutter_ap_tools.findings import Severity
-from rutter_ap_tools.wire import Record
+from rutter_ap_tools.wire import Named, Record
 from support.facts import ids_of, usd
 from support.store_rows import START, put
 
@@ -68,6 +70,13 @@ class Sent:
         of = self.lease.proposal_id
         return self.store.read_now(lambda tx: [one.kind for one in tx.audit.entries(of) if one.kind != "row"])
 
+    def said(self, kind: str) -> list[dict[str, Any]]:
+        """What its entries of a kind say."""
+        of = self.lease.proposal_id
+        return self.store.read_now(
+            lambda tx: [json.loads(one.body) for one in tx.audit.entries(of) if one.kind == kind]
+        )
+
     async def post(self, *others: Record, lease: Lease | None = None) -> Proposal:
         """It is in the ledger."""
         prepared = PreparedWrite.of(self.proposal)
@@ -102,11 +111,14 @@ async def test_posted_is_recorded_with_all_that_follows(store: Store, state: Sta
     assert (one.spent, one.entries().count("posted")) == ("100.00", 1)
     assert store.read_now(lambda tx: tx.spend.posted("company-1", "USD", 24)).text == "100.00"
     assert [found.code for found in posted.findings] == ["policy.ask"]
+    assert one.said("posted") == [{"record": PAID.model_dump(exclude_none=True)}]
 
 
 async def test_another_record_beside_it_is_said(store: Store) -> None:
-    posted = await sent(store).post(OTHER)
+    one = sent(store)
+    posted = await one.post(OTHER)
 
+    assert [said["others"] for said in one.said("posted")] == [["r2"]]
     assert [found.code for found in posted.findings] == ["ledger.two_records", "policy.ask"]
     assert "r1, r2" in posted.findings[0].message
     assert (posted.verdict, posted.approvals_needed, posted.fingerprint) == (Severity.ASK, 1, "f" * 64)
@@ -133,6 +145,61 @@ async def test_a_failure_frees_what_was_reserved(store: Store) -> None:
     assert (first.code, first.severity, first.message) == ("a.code", Severity.REFUSE, "it did not happen")
     assert (one.attempt.outcome, one.attempt.reason, one.attempt.job_id) == ("failed", "a.code ‹no›", "j1")
     assert (one.spent, one.entries().count("failed")) == ("0.00", 1)
+
+
+@pytest.mark.parametrize(
+    ("actor", "may_be_booked", "counts", "outcome"),
+    [
+        ("guard", False, "0.00", "failed"),
+        ("guard", True, "100.00", "doubted"),
+        # A person looked, and answers for it.
+        ("Ana", True, "0.00", "doubted"),
+    ],
+)
+async def test_a_failure_that_is_in_doubt_counts_unless_a_person_says_so(
+    store: Store, actor: str, may_be_booked: bool, counts: str, outcome: str
+) -> None:
+    one = sent(store)
+    await Settler(store).fail(one.lease, "a.code", "it did not happen", actor=actor, may_be_booked=may_be_booked)
+
+    assert (one.spent, one.attempt.outcome, one.attempt.reason) == (counts, outcome, "a.code")
+
+
+async def test_a_record_of_another_settles_nothing(store: Store) -> None:
+    first, second = sent(store), sent(store)
+    await first.post()
+    settled = await second.post()
+
+    assert (settled.state, settled.lease_owner, settled.record) == ("dispatching", "own/1", None)
+    assert (second.attempt.outcome, second.said("posted"), second.spent) == (None, [], "200.00")
+
+
+async def test_what_the_ledger_booked_otherwise_is_said(store: Store) -> None:
+    one = sent(store)
+    differing = PAID.model_copy(update={"difference": "1.00 USD more", "text_difference": "another memo"})
+    posted = await Settler(store).post(WRITE, PreparedWrite.of(one.proposal), one.lease, differing, job_id=None)
+
+    found = [(said.code, said.message) for said in posted.findings]
+    assert found[:2] == [("credit.booked_differently", "1.00 USD more"), ("text.differs", "another memo")]
+    assert [said.code for said in posted.findings[2:]] == ["policy.ask"]
+
+
+async def test_what_a_write_remembers_is_kept_as_it_is_posted(store: Store) -> None:
+    linked = put(store, tool="link_account", state="released", money=None, fields={"role": "funding"})
+    lease = Lease(linked.id, "own/1")
+    assert store.write_now(lease.claim)
+    account = Record(kind="account", id="a1", account=Named(id="a1", name="Checking"), role="funding")
+
+    def link() -> str | None:
+        found = store.read_now(lambda tx: tx.account_roles.find("company-1", "funding"))
+        return found.account_id if found else None
+
+    await Settler(store).post(
+        LinkAccountWrite(), PreparedWrite.of(linked), stranger(Sent(store, lease)), account, job_id=None
+    )
+    assert link() is None
+    await Settler(store).post(LinkAccountWrite(), PreparedWrite.of(linked), lease, account, job_id=None)
+    assert link() == "a1"
 
 
 async def test_what_failed_and_is_in_the_ledger_is_posted_after_all(store: Store) -> None:
@@ -174,6 +241,14 @@ async def test_an_unknown_outcome_is_said_again_when_it_is_another(store: Store)
         await settler.unknown(one.lease, reason)
         assert one.entries().count("unknown") == said
         assert store.write_now(one.lease.take_over)
+
+
+async def test_an_unknown_outcome_needs_no_attempt_to_be_said(store: Store) -> None:
+    lease = Lease(put(store, state="released").id, "own/1")
+    assert store.write_now(lease.claim)
+    unknown = await Settler(store).unknown(lease, "a reason")
+
+    assert (unknown.state, Sent(store, lease).said("unknown")) == ("unknown", [{"job": None, "reason": "a reason"}])
 
 
 async def test_a_line_that_is_paid_later_is_added_to_its_run(store: Store) -> None:

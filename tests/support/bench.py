@@ -51,6 +51,7 @@ class PowerCut(BaseException):
 _BEFORE: dict[str, Callable[[], BaseException]] = {
     "lost before": lambda: httpx.ReadTimeout("no answer"),
     "power cut before": PowerCut,
+    "never left": lambda: httpx.ConnectError("nobody answers"),
 }
 _AFTER: dict[str, Callable[[], BaseException]] = {
     "lost after": lambda: httpx.ReadTimeout("no answer"),

@@ -211,7 +211,8 @@ class Approvals(Approvers):
                 code="approval.which_record",
                 next_step="Check them in the accounting platform, and resolve it with --record ID.",
             )
-        return await settler.post(write, prepared, lease, found[0], job_id=None, actor=approver.name)
+        [record] = found
+        return await settler.post(write, prepared, lease, record, job_id=None, actor=approver.name)
 
 
 async def _check_job(write: Write[Any], company: Company, job_id: str) -> None:
@@ -303,6 +304,6 @@ def _approve(tx: Tx, seen: Preview, approver: Approver, channel: str, policy: Po
     _check_first_time(people, approver.id)
     journal.approve(tx, proposal, seen.statement, actor=approver.name, channel=channel, approver_id=approver.id)
     # An answer in the chat counts only for the verdict `ask`, and there a single release is enough anyway.
-    if len(people | {approver.id}) >= max(1, proposal.approvals_needed):
+    if len(people | {approver.id}) >= proposal.approvals_needed:
         journal.release(tx, proposal_id, actor=approver.name, channel=channel)
     return journal.get(tx, proposal_id)

@@ -96,11 +96,15 @@ def authorize(
         tx.proposals.move(proposal_id, [State.DISPATCHING], state, lease_owner=None, lease_until=None)
         tx.audit.append("release_void", actor="guard", proposal_id=proposal_id, state=state)
         return False
-    if isinstance(facts, BatchFacts):
+    if isinstance(write, Batch):
         batches.open_members(tx, proposal, judgement, given)
         return True
-    if isinstance(write, Write) and write.counts_against_limits and prepared.money is not None:
-        tx.spend.reserve(proposal_id, prepared.company_id, prepared.vendor_id or "", prepared.money)
+    assert isinstance(facts, Facts)
+    if write.counts_against_limits:
+        # A payment of no amount, or to nobody, is refused: nothing that counts is sent without its reservation.
+        assert prepared.money is not None
+        assert prepared.vendor_id is not None
+        tx.spend.reserve(proposal_id, prepared.company_id, prepared.vendor_id, prepared.money)
     tx.attempts.add(proposal_id, proposal_id, facts.before)
     tx.audit.append("attempt", actor="guard", proposal_id=proposal_id, key=proposal_id, before=facts.before)
     # The lease starts now, not when the proposal was claimed.
@@ -130,7 +134,7 @@ def authorize_again(
     if facts.before != attempt.before or judgement.fingerprint != proposal.fingerprint:
         return "the ledger is not as it was before it was sent"
     if not released:
-        found = sorted({one.code for one in judgement.findings if one.severity >= Severity.ASK})
+        found = sorted({one.code for one in judgement.findings})
         return f"it would not be sent today: {', '.join(found) or 'its release does not count any more'}"
     tx.audit.append("attempt", actor="guard", proposal_id=proposal.id, key=proposal.id, again=True)
     return "" if lease.renew(tx) else "its lease has run out"
@@ -153,7 +157,7 @@ def _judged_now(
         policy,
         except_id=proposal.id,
         in_flight_states=SENDING_STATES,
-        with_limits=isinstance(write, Write) and write.counts_against_limits,
+        with_limits=True,
     )
     given = tuple(one for one in valid_approvals(tx, proposal, policy) if judgement.requires <= one.covers)
     return judgement, given, is_sufficient(proposal, judgement, given)
@@ -165,19 +169,15 @@ def may_still_leave(tx: Tx, policy: Policy, lease: Lease, authorized_under: str)
     Between the two a process may have been suspended, an operator may have stopped all writes or changed the policy,
     and an approver may have been removed.
     """
-    proposal = tx.proposals.get(lease.proposal_id)
     return (
-        proposal is not None
-        and lease.holds(tx)
+        lease.holds(tx)
         and tx.controls.frozen_by() is None
         and policy.version == authorized_under
-        and _people_still_enough(tx, proposal, policy)
+        and _people_still_enough(tx, journal.get(tx, lease.proposal_id), policy)
     )
 
 
 def _people_still_enough(tx: Tx, proposal: Proposal, policy: Policy) -> bool:
-    if proposal.verdict is Severity.ALLOW and not proposal.approvals_needed:
-        return True
     given = [one for one in valid_approvals(tx, proposal, policy) if proposal.requires <= one.covers]
     in_chat = any(one.channel == "chat" for one in given)
     return len(people_of(given)) + in_chat >= proposal.approvals_needed
@@ -192,7 +192,9 @@ def is_sufficient(proposal: Proposal, judgement: Judgement, approvals: tuple[App
     """
     if judgement.verdict is Severity.REFUSE:
         return False
-    needed = max(judgement.approvals_needed, proposal.approvals_needed if proposal.run_id is not None else 0)
+    needed = judgement.approvals_needed
+    if proposal.run_id is not None:
+        needed = max(needed, proposal.approvals_needed)
     given = [approval for approval in approvals if judgement.requires <= approval.covers]
     in_chat = judgement.verdict <= Severity.ASK and any(approval.channel == "chat" for approval in given)
     return len(people_of(given)) + in_chat >= needed

@@ -7,7 +7,7 @@ where nobody has taken it over: whoever held it must neither send nor settle any
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_server.store.states import SENDING_STATES
@@ -27,7 +27,7 @@ class Lease:
 
     proposal_id: str
     owner: str
-    _until: float = field(default=float("-inf"), repr=False)
+    _until: float = float("-inf")
 
     @property
     def renewed_every_seconds(self) -> float:

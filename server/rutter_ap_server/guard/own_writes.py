@@ -38,14 +38,16 @@ async def current_facts(
         facts = await gather_facts(write, prepared, company)
         of_each = facts.members if isinstance(facts, BatchFacts) else (facts,)
         lacking = await store.read(partial(_lacking_of_each, company_id=company.ledger_id, of_each=of_each))
-        if any(lacking):
-            lacking = [[one for one in each if not await _was_undone(one, company)] for each in lacking]
+        lacking = [[one for one in each if not await _was_undone(one, company)] for each in lacking]
         if not any(lacking):
             return facts
         if pause is not None:
             await sleep(pause)
-    said = [one.saying(tuple(map(_words, each))) for one, each in zip(of_each, lacking, strict=True)]
-    return BatchFacts(tuple(said)) if isinstance(facts, BatchFacts) else said[0]
+    said = tuple(one.saying(tuple(map(_words, each))) for one, each in zip(of_each, lacking, strict=True))
+    if isinstance(facts, BatchFacts):
+        return BatchFacts(said)
+    [alone] = said
+    return alone
 
 
 def _lacking_of_each(tx: Tx, company_id: str, of_each: Sequence[Facts[Any]]) -> list[list[Proposal]]:
@@ -57,7 +59,7 @@ def _lacking(tx: Tx, company_id: str, facts: Facts[Any]) -> list[Proposal]:
     if not facts.contents:
         return []
     posted = tx.proposals.changed_since(company_id, [State.POSTED], tx.now - LAG_MAX)
-    undoing = [(one, taken) for one in posted if (taken := _taken_back_by(one))]
+    undoing = [(one, _taken_back_by(one)) for one in posted]
     return [one for one in posted if _is_missing(tx, one, facts, undoing)]
 
 
@@ -100,7 +102,8 @@ def _sent_after(tx: Tx, one: Proposal, other: Proposal) -> bool:
 
 async def _was_undone(posted: Proposal, company: Company) -> bool:
     """Whether the ledger itself says that the payment was voided since; nothing else can be told from a lag."""
-    if posted.tool != "pay_bill" or posted.record is None:
+    assert posted.record is not None
+    if posted.tool != "pay_bill":
         return False
     try:
         payment = await company.rutter.bill_payments.get(posted.record["id"])

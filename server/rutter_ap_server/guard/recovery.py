@@ -54,8 +54,8 @@ class Recovery:
         """What is said to have failed, and may be booked on a ledger that does not show it yet."""
 
         def look(tx: Tx) -> list[Proposal]:
-            found = [tx.proposals.get(one) for one in tx.attempts.doubted()]
-            return [one for one in found if one is not None and not one.damaged]
+            found = [journal.get(tx, one) for one in tx.attempts.doubted()]
+            return [one for one in found if not one.damaged]
 
         return await self._store.read(look)
 
@@ -71,14 +71,16 @@ class Recovery:
             waits = blocked_by_other_write(tx, proposal) or company.clock_trouble(tx.clock)
             return None if waits else tx.attempts.last(proposal.id)
 
+        if company.id != proposal.connection_id:
+            return
         attempt = await self._store.read(begin)
-        if attempt is None or company.id != proposal.connection_id:
+        if attempt is None:
             return
         write, prepared = write_named(proposal.tool), PreparedWrite.of(proposal)
         found = await shown(self._store, write, prepared, company, attempt.before, proposal.id)
         if len(found) == 1:
-            lease = self._dispatcher.lease_on(proposal.id)
-            await self._dispatcher.settler.post(write, prepared, lease, found[0], job_id=attempt.job_id)
+            [record], lease = found, self._dispatcher.lease_on(proposal.id)
+            await self._dispatcher.settler.post(write, prepared, lease, record, job_id=attempt.job_id)
         elif not found:
             await self._store.write(lambda tx: _believe(tx, proposal.id))
 
@@ -97,9 +99,8 @@ class Recovery:
             with suppress(ApError):
                 await self.resolve(proposal, company)
         for doubted in await self.doubted():
-            if doubted.company_id == company.ledger_id:
-                with suppress(ApError):
-                    await self.look_again(doubted, company)
+            with suppress(ApError):
+                await self.look_again(doubted, company)
 
     async def resolve(self, proposal: Proposal, company: Company) -> Proposal:
         """Resolves one proposal; returns its current state, which may still be unknown.

@@ -45,7 +45,7 @@ class Settler:
 
         A write that was settled as failed, and is in the ledger after all, becomes posted: the ledger is what counts.
         """
-        kept, proposal_id = record.model_dump(mode="json", exclude_none=True), lease.proposal_id
+        kept, proposal_id = record.model_dump(exclude_none=True), lease.proposal_id
 
         def settle(tx: Tx) -> Proposal:
             was = journal.get(tx, proposal_id)

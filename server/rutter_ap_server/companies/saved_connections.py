@@ -147,13 +147,12 @@ class ConnectionRepository:
 
         Raises `PersonError` while a write to the company is unsettled: afterwards its outcome could not be found out.
         """
-        open_ones = await self.store.read(lambda tx: tx.proposals.in_states(IN_FLIGHT_STATES))
-        unsettled = [proposal.id for proposal in open_ones if proposal.connection_id == saved.id]
+        unsettled = await self.store.read(lambda tx: tx.proposals.of_connection(saved.id, IN_FLIGHT_STATES))
         if unsettled:
             raise PersonError(
                 "a write to this company is not settled yet, and its outcome could not be found out after the removal",
                 code="connection.unsettled",
-                next_step=f"Settle it first; see `rutter-ap proposals show {unsettled[0]}`.",
+                next_step=f"Settle it first; see `rutter-ap proposals show {unsettled[0].id}`.",
             )
         client = await self.companies.client()
         # If Rutter has already removed it, only our own record is left.

@@ -160,6 +160,12 @@ class Proposals:
         c = proposals.c
         return self._many(PROPOSALS.where(c.company_id == company_id, c.state.in_(list(states))))
 
+    def of_connection(self, connection_id: str, states: Collection[State]) -> list[Proposal]:
+        """The proposals made through one connection that are in one of the states, newest first."""
+        c = proposals.c
+        query = PROPOSALS.where(c.connection_id == connection_id, c.state.in_(list(states)))
+        return self._many(query.order_by(c.created_at.desc()))
+
     def changed_since(
         self, company_id: str, states: Collection[State], since: datetime, tools: Collection[str] = ()
     ) -> list[Proposal]:

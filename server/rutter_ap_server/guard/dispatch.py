@@ -160,7 +160,7 @@ class Dispatcher:
         """Claims it, waiting briefly for other writes on the same bill: an assistant may make several calls at once."""
         for pause in (*_WAITS_SECONDS, None):
             claimed, waits = await self.store.write(lambda tx: claim(tx, lease))
-            if claimed or not waits or pause is None:
+            if not waits or pause is None:
                 return claimed
             await self._sleep(pause)
         raise AssertionError("unreachable: the last round always returns")

@@ -61,15 +61,9 @@ def opened(store: Store, run: Proposal) -> dict[str | None, Proposal]:
         for n, one in enumerate(MEMBERS)
     )
     judgement = Judgement(TWO_NEEDED, "p" * 64, "run", parts=parts, of_the_whole=TWO_NEEDED)
-    ana = Approval(
-        "Ana",
-        "terminal",
-        START,
-        "run",
-        store.write_now(lambda tx: tx.approvers.add("Ana", "hash")),
-        statement="the run's",
-    )
-    store.write_now(lambda tx: open_members(tx, run, judgement, (ana,)))
+    ana = store.write_now(lambda tx: tx.approvers.add("Ana", "hash"))
+    given = Approval("Ana", "terminal", "run", START, ana, statement="the run's")
+    store.write_now(lambda tx: open_members(tx, run, judgement, (given,)))
     return {line.bill_id: line for line in store.read_now(lambda tx: tx.proposals.of_run(run.id))}
 
 

@@ -37,6 +37,9 @@ def test_an_attempt_is_journalled_first_and_keeps_a_learnt_id(store: Store, cloc
     store.write_now(
         lambda tx: tx.attempts.settle(proposal.id, "unknown", upstream_id=None, job_id="job-1", reason="timeout")
     )
+    unknown = store.read_now(lambda tx: tx.attempts.last(proposal.id))
+    assert unknown is not None
+    assert (unknown.outcome, unknown.reason) == ("unknown", "timeout")
     store.write_now(lambda tx: tx.attempts.settle(proposal.id, "posted", upstream_id="pay-1", job_id=None, reason=None))
 
     attempt = store.read_now(lambda tx: tx.attempts.last(proposal.id))

@@ -216,6 +216,11 @@ def _left_out(tree: ast.Module) -> Iterator[Position]:
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield from map(_place, filter(None, [*node.decorator_list, node.returns]))
+            if node.args.kwonlyargs and node.args.vararg is None:
+                # The asterisk itself: without it, more ways to call would do.
+                before = [*node.args.posonlyargs, *node.args.args, *node.args.defaults]
+                ends = [_place(one)[1] for one in before] or [(node.lineno, node.col_offset)]
+                yield max(ends), _place(node.args.kwonlyargs[0])[0]
             if _ABOUT_WORDS.fullmatch(node.name):
                 yield _place(node)
         elif isinstance(node, ast.ClassDef):

@@ -41,9 +41,10 @@ def test_a_name_that_comes_back_is_another_identity(store: Store) -> None:
     assert [a.id for a in store.read_now(lambda tx: tx.approvers.active())] == [second]
 
 
-def test_a_new_passcode_keeps_the_identity_and_ends_a_lock(store: Store) -> None:
+@pytest.mark.parametrize("lock_after", [1, 5])
+def test_a_new_passcode_keeps_the_identity_and_ends_a_lock(store: Store, lock_after: int) -> None:
     ana, bo = added(store, "Ana", "old"), added(store, "Bo", "b")
-    store.write_now(lambda tx: tx.approvers.passcode_failed(ana, lock_after=1, lock_seconds=900))
+    store.write_now(lambda tx: tx.approvers.passcode_failed(ana, lock_after=lock_after, lock_seconds=900))
 
     store.write_now(lambda tx: tx.approvers.change_passcode(ana, "new"))
 
@@ -96,7 +97,10 @@ def test_a_row_added_by_hand_is_no_approver(store: Store, store_url: str) -> Non
     assert [one.id for one in store.read_now(lambda tx: tx.approvers.active())] == [ana]
 
 
-@pytest.mark.parametrize("edit", ["UPDATE approvers SET passcode_hash = 'b'", "DELETE FROM approvers"])
+@pytest.mark.parametrize(
+    "edit",
+    ["UPDATE approvers SET passcode_hash = 'b'", "UPDATE approvers SET failures = -9", "DELETE FROM approvers"],
+)
 def test_an_approver_changed_by_hand_stops_every_release(store: Store, store_url: str, edit: str) -> None:
     added(store, "Ana", "a")
     behind_its_back(store_url, edit)

@@ -4,31 +4,44 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import anyio
-import anyio.lowlevel
+import httpx
 import pytest
 
+from rutter_ap_server.clock import FixedClock
 from rutter_ap_server.companies.company import Company
-from rutter_ap_server.guard.lease import Lease
+from rutter_ap_server.guard.dispatch import in_order
+from rutter_ap_server.guard.lease import LEASE_SECONDS, Lease
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes.pay_bill import PayBillWrite
 from rutter_ap_server.rutter.errors import BadRequest
 from rutter_ap_server.rutter.outcomes import Done, Rejected, Unknown, WriteOutcome
 from rutter_ap_server.store.attempts import Attempt
+from rutter_ap_server.store.errors import Tampered
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import State
+from rutter_ap_tools.errors import ApError
 from rutter_ap_tools.wire import Record
+from rutter_sandbox.companies import company_by
+from rutter_sandbox.records import Books
 from support.bench import Bench, PowerCut, a_bench, codes
 from support.facts import ids_of
-from support.store_rows import put
+from support.meanwhile import edit
+from support.people import HearsProgress
+from support.runs import ALLOW as RUNS
+from support.runs import PLAIN, ROOMY, run_of
+from support.store_rows import a_proposal, behind_its_back, put
 
 ALLOW = '[tools]\npay_bill = "allow"\n'
 BILL = "NW-2291"
+# Of what becomes of a line, that for which a request leaves.
+SENT = ("ok", "late", "lost")
 Happens = Callable[[], Awaitable[object]]
 
 
@@ -84,7 +97,7 @@ class OnItsWay:
 
     async def refused(self, job_id: str | None = "j1") -> Proposal:
         """Rutter says that it was refused."""
-        outcome = Rejected(BadRequest("no"), job_id)
+        outcome = Rejected(BadRequest("no", untrusted_detail="The vendor is on hold."), job_id)
         of = (self.write, self.prepared, self.bench.company, self.lease, self.before, outcome)
         return await self.bench.app.dispatcher.refused(*of)
 
@@ -200,22 +213,23 @@ async def test_a_record_that_is_anothers_outcome_is_not_ours(home: Path) -> None
 @pytest.mark.parametrize(
     ("job_id", "of_job", "outcome", "spent"),
     [
-        (None, None, "doubted", "100.00"),
+        # One without a job cannot be asked what it says.
+        (None, Rejected(BadRequest("no")), "doubted", "100.00"),
         ("j1", Unknown("j1", "job_unreadable"), "doubted", "100.00"),
         ("j1", Rejected(BadRequest("no")), "failed", "0.00"),
     ],
 )
 async def test_a_refusal_is_believed_at_once_only_if_it_is_said_twice(
-    home: Path, job_id: str | None, of_job: WriteOutcome[Any] | None, outcome: str, spent: str
+    home: Path, job_id: str | None, of_job: WriteOutcome[Any], outcome: str, spent: str
 ) -> None:
     async with a_bench(home, ALLOW) as bench:
         one = await on_its_way(bench)
-        if of_job is not None:
-            one.write = FromItsJob(of_job)
+        one.write = FromItsJob(of_job)
 
         assert (await one.refused(job_id)).state == "failed"
         attempt = await one.attempt()
         assert (attempt.outcome, attempt.job_id, await bench.spent()) == (outcome, job_id, spent)
+        assert "The vendor is on hold" in str(attempt.reason)
         assert one.pauses.seconds == [1.0]
 
 
@@ -228,15 +242,17 @@ async def test_what_was_refused_and_shows_a_second_later_is_posted(home: Path) -
         assert ((await one.attempt()).job_id, await bench.spent()) == ("j1", "100.00")
 
 
-async def test_two_records_after_a_refusal_are_for_a_person(home: Path) -> None:
+@pytest.mark.parametrize(("records", "named"), [(2, 2), (6, 5)])
+async def test_records_of_which_nobody_knows_which_are_for_a_person(home: Path, records: int, named: int) -> None:
     async with a_bench(home, ALLOW) as bench:
         one = await on_its_way(bench)
-        shown = [await one.by_hand(key) for key in ("1", "2")]
+        shown = [await one.by_hand(str(number)) for number in range(records)]
 
         assert (await one.refused()).state == "unknown"
         attempt = await one.attempt()
         assert attempt.job_id == "j1"
-        assert all(each in str(attempt.reason) for each in ("the ledger shows 2", *shown))
+        assert f"the ledger shows {records} that may be it" in str(attempt.reason)
+        assert sum(each in str(attempt.reason) for each in shown) == named
 
 
 async def test_a_refusal_is_unknown_while_the_ledger_is_silent(home: Path) -> None:
@@ -267,12 +283,228 @@ async def test_a_process_is_idle_once_all_it_sends_has_ended(home: Path) -> None
             first, second = anyio.Event(), anyio.Event()
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(works, first)
-                tasks.start_soon(works, second)
                 await anyio.wait_all_tasks_blocked()
                 tasks.start_soon(stops)
+                await anyio.wait_all_tasks_blocked()
+                tasks.start_soon(works, second)
+                await anyio.wait_all_tasks_blocked()
                 first.set()
                 await anyio.wait_all_tasks_blocked()
                 assert (said, dispatcher.is_stopping) == (["done"], True)
                 second.set()
             assert said == ["done", "done", "idle"]
             said.clear()
+
+
+class StillRunning(PayBillWrite):
+    """A payment whose job had not ended when Rutter was last asked."""
+
+    async def send(self, *_: Any, **__: Any) -> WriteOutcome[Any]:
+        return Unknown("j7", "still_running")
+
+
+async def test_a_job_that_had_not_ended_is_kept_to_be_asked(home: Path) -> None:
+    async with a_bench(home, ALLOW) as bench:
+        one = await on_its_way(bench)
+        of = (StillRunning(), one.prepared, bench.company, one.lease, one.policy, one.before)
+
+        assert (await bench.app.dispatcher.send(*of)).state == "unknown"
+        assert ((await one.attempt()).job_id, (await one.attempt()).reason) == ("j7", "still_running")
+
+
+async def released(bench: Bench) -> str:
+    """A payment that was released, and that nobody claimed yet."""
+    bench.policy('[tools]\npay_bill = "ask"\n')
+    held = str((await bench.pay(BILL, "100.00")).proposal_id)
+    bench.policy(ALLOW)
+    await bench.app.store.write(lambda tx: tx.proposals.move(held, [State.HELD], State.RELEASED))
+    return held
+
+
+async def test_what_cannot_be_judged_stays_released(home: Path) -> None:
+    async with a_bench(home) as bench:
+        ours, dispatch = await released(bench), bench.app.dispatcher.dispatch
+        bench.wire.is_down = True
+        with pytest.raises(ApError):
+            await dispatch(ours, bench.company)
+        bench.wire.is_down = False
+        bench.policy("[tools")
+        with pytest.raises(ApError):
+            await dispatch(ours, bench.company)
+
+        waiting = await bench.proposal(ours)
+        assert (waiting.state, waiting.lease_owner, bench.wire.writes) == ("released", None, [])
+        bench.policy(ALLOW)
+        assert (await dispatch(ours, bench.company)).state == "posted"
+
+
+async def test_nothing_is_claimed_or_judged_by_a_wrong_clock(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with a_bench(home) as bench:
+        held = await bench.proposal((await bench.pay("BH-5520", "90.00")).proposal_id)
+        ours = await released(bench)
+        monkeypatch.setattr(FixedClock, "is_machines", True)
+
+        assert (await bench.app.dispatcher.dispatch(ours, bench.company)).state == "released"
+        assert await bench.app.dispatcher.reassess(held.id, bench.company) == held
+        assert bench.wire.writes == []
+
+
+class ClockGoesWrong(PayBillWrite):
+    """A payment before whose request the clock is set."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.patch = patch
+
+    async def draft(self, prepared: PreparedWrite, company: Company) -> Any:
+        drafted = await super().draft(prepared, company)
+        self.patch.setattr(FixedClock, "is_machines", True)
+        return drafted
+
+
+async def test_nothing_leaves_once_the_clock_is_wrong(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with a_bench(home, ALLOW) as bench:
+        one = await on_its_way(bench)
+        bench.wire.writes.clear()
+        of = (ClockGoesWrong(monkeypatch), one.prepared, bench.company, one.lease, one.policy, one.before)
+
+        assert (await bench.app.dispatcher.send(*of)).state == "failed"
+        assert bench.wire.writes == []
+
+
+async def test_only_what_waits_is_judged_again(home: Path) -> None:
+    async with a_bench(home) as bench:
+        held = str((await bench.pay(BILL, "100.00")).proposal_id)
+        looking, reassess = bench.wire.gate(lambda _: True), bench.app.dispatcher.reassess
+        before = await bench.proposal(held)
+
+        async def closed_meanwhile() -> None:
+            await looking.reached.wait()
+            await bench.app.store.write(lambda tx: tx.proposals.move(held, [State.HELD], State.DECLINED))
+            looking.go.set()
+
+        bench.policy('[tools]\npay_bill = "refuse"\n')
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(closed_meanwhile)
+            closed = await reassess(held, bench.company)
+        assert (closed.state, closed.findings) == ("declined", before.findings)
+        # And the ledger is not asked about what is closed.
+        bench.wire.is_down = True
+        assert await reassess(held, bench.company) == closed
+
+
+@pytest.mark.parametrize(
+    ("policy", "frozen", "state", "code"),
+    [
+        ('[tools]\npay_bill = "refuse"\n', False, "refused", "policy.refuse"),
+        ('[tools]\npay_bill = "approve"\n', False, "held", "policy.approve"),
+        ("", True, "held", "freeze.active"),
+    ],
+)
+async def test_a_held_proposal_is_judged_as_of_now(
+    home: Path, policy: str, frozen: bool, state: str, code: str
+) -> None:
+    async with a_bench(home) as bench:
+        held = str((await bench.pay(BILL, "100.00")).proposal_id)
+        bench.policy(policy)
+        if frozen:
+            await bench.app.store.write(lambda tx: tx.controls.freeze("Ana"))
+
+        judged = await bench.app.dispatcher.reassess(held, bench.company)
+        assert (judged.state, code in codes(judged), judged) == (state, True, await bench.proposal(held))
+
+
+async def test_what_was_edited_by_hand_is_not_judged_again(home: Path) -> None:
+    async with a_bench(home) as bench:
+        held = str((await bench.pay(BILL, "100.00")).proposal_id)
+        behind_its_back(f"sqlite:///{home / 'rutter-ap.db'}", "UPDATE proposals SET amount = '1.00'")
+
+        with pytest.raises(Tampered):
+            await bench.app.dispatcher.reassess(held, bench.company)
+
+
+async def test_nobody_has_ended_who_is_not_known(home: Path) -> None:
+    async with a_bench(home) as bench:
+        ended = bench.app.dispatcher.ended
+        assert (ended(None), ended(""), ended("nobody/1"), ended(bench.app.dispatcher.lease_on("p").owner)) == (
+            None,
+            None,
+            None,
+            None,
+        )
+
+
+PAYS = RUNS + ROOMY
+NUMBERS = [*PLAIN, "AP-310", "INV-1051"]
+
+
+def deleted(bench: Bench, bill_id: str) -> None:
+    """Somebody deletes a bill in the accounting platform."""
+    connection_id = bench.sandbox.connections[0].id
+    with bench.sandbox._database.writing() as tx:
+        company = company_by(tx.sql, "id", connection_id)
+        assert company is not None
+        Books(tx, company).remove("bill", {"id": bill_id})
+
+
+@pytest.mark.parametrize(
+    ("happens", "states", "told"),
+    [
+        # A bill that is gone, or whose amounts cannot be used, is no reason for the others to wait.
+        ("ok gone unusable ok ok", "posted released released posted posted", 5),
+        ("ok gone lost ok ok", "posted released unknown posted posted", 5),
+        ("ok gone lost lost ok", "posted released unknown unknown released", 4),
+        # Two in a row of which nothing is known are, and two with another between them are not.
+        ("ok lost lost ok ok", "posted unknown unknown released released", 3),
+        ("ok lost ok lost ok", "posted unknown posted unknown posted", 5),
+        ("ok silent silent ok ok", "posted released released released released", 3),
+        ("ok silent ok silent ok", "posted released posted released posted", 5),
+        ("ok lost silent ok ok", "posted unknown released released released", 3),
+        # The run's lease has run out, so that another process may be sending the rest.
+        ("late ok ok ok ok", "posted released released released released", 0),
+    ],
+)
+async def test_a_run_goes_on_until_too_much_is_in_doubt(home: Path, happens: str, states: str, told: int) -> None:
+    async with a_bench(home, PAYS) as bench:
+        ids = [(await bench.bill(number)).id for number in NUMBERS]
+        each, client = dict(zip(ids, happens.split(), strict=True)), HearsProgress()
+        bench.wire.faults = ["lost before" if one == "lost" else "none" for one in happens.split() if one in SENT]
+
+        def once_the_first_is_paid() -> None:
+            bench.wire.then = lambda: None
+            for bill_id, what in each.items():
+                if what == "gone":
+                    deleted(bench, bill_id)
+                elif what == "unusable":
+                    edit(bench, "bill", bill_id, currency_code="XXX")
+                elif what == "late":
+                    bench.clock.instant += timedelta(seconds=LEASE_SECONDS)
+
+            def silent(request: httpx.Request, response: httpx.Response) -> httpx.Response:
+                if each.get(request.url.path.rpartition("/")[2]) == "silent":
+                    raise httpx.ReadTimeout("no answer")
+                return response
+
+            bench.wire.answers = silent
+
+        bench.wire.then = once_the_first_is_paid
+        result = await run_of(bench, *NUMBERS, interaction=client)
+        lines = {line.bill_id: line.state for line in await bench.proposals() if line.run_id is not None}
+        assert [lines[bill_id] for bill_id in ids] == states.split()
+        assert client.told == [(number, 5) for number in range(1, told + 1)]
+        assert result.status == ("posted" if "released" not in states and "unknown" not in states else "unknown")
+
+
+async def test_a_run_sends_nothing_while_its_process_stops(home: Path) -> None:
+    async with a_bench(home, PAYS) as bench:
+        bench.app.dispatcher.is_stopping = True
+        await run_of(bench, *PLAIN)
+
+        lines = [line.state for line in await bench.proposals() if line.run_id is not None]
+        assert (lines, bench.wire.writes) == (["released"] * 3, [])
+
+
+def test_lines_are_sent_in_the_order_of_their_bills() -> None:
+    run = a_proposal(fields={"lines": [{"bill_id": "b2"}, {"bill_id": "b1"}]})
+    lines = [a_proposal(bill_id=of) for of in (None, "b1", "b2")]
+
+    assert [line.bill_id for line in in_order(run, lines)] == ["b2", "b1", None]

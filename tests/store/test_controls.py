@@ -116,6 +116,8 @@ def test_a_freeze_removed_by_hand_still_holds(store: Store, store_url: str, cloc
         tx.audit.append("unfrozen", actor="Ana")
 
     store.write_now(freeze)
+    store.write_now(lambda tx: tx.controls.freeze("Bo"))
+    assert frozen_by() == "Bo at 2026-03-02T09:30:00.000000Z"
     clock.instant = START + timedelta(minutes=1)
     behind_its_back(store_url, "DELETE FROM meta WHERE key = 'freeze'")
     assert frozen_by() == "Ana at 2026-03-02T09:30:00.000000Z"

@@ -46,7 +46,7 @@ class Approvers:
     def add(self, name: str, passcode_hash: str) -> str:
         """Adds a new identity and returns its id. Whether the name is free is the caller's question."""
         approver_id = str(uuid.uuid4())
-        values = {"id": approver_id, "name": name, "passcode_hash": passcode_hash, "failures": 0}
+        values = {"id": approver_id, "name": name, "passcode_hash": passcode_hash}
         self._connection.execute(insert(approvers).values(added_at=stamp(self._now), **values))
         return approver_id
 

@@ -195,6 +195,8 @@ async def test_the_record_rutter_names_is_ours_and_others_are_said(home: Path) -
         posted = await one.done(SimpleNamespace(id=ours))
         assert (posted.state, (posted.record or {})["id"], codes(posted)) == ("posted", ours, ["ledger.two_records"])
         assert other in posted.findings[0].message
+        # The first look is at once.
+        assert one.pauses.seconds == []
 
 
 async def test_a_record_that_is_anothers_outcome_is_not_ours(home: Path) -> None:
@@ -253,6 +255,7 @@ async def test_records_of_which_nobody_knows_which_are_for_a_person(home: Path, 
         assert attempt.job_id == "j1"
         assert f"the ledger shows {records} that may be it" in str(attempt.reason)
         assert sum(each in str(attempt.reason) for each in shown) == named
+        assert one.pauses.seconds == []
 
 
 async def test_a_refusal_is_unknown_while_the_ledger_is_silent(home: Path) -> None:
@@ -336,6 +339,19 @@ async def test_what_cannot_be_judged_stays_released(home: Path) -> None:
         assert (waiting.state, waiting.lease_owner, bench.wire.writes) == ("released", None, [])
         bench.policy(ALLOW)
         assert (await dispatch(ours, bench.company)).state == "posted"
+
+
+async def test_two_tasks_send_it_once_and_both_hear_of_it(home: Path) -> None:
+    async with a_bench(home) as bench:
+        ours, states = await released(bench), list[str]()
+
+        async def sends() -> None:
+            states.append((await bench.app.dispatcher.dispatch(ours, bench.company)).state)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(sends)
+            tasks.start_soon(sends)
+        assert (states, bench.wire.payments_sent) == (["posted"] * 2, [ours])
 
 
 async def test_nothing_is_claimed_or_judged_by_a_wrong_clock(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

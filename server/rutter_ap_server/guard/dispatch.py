@@ -56,13 +56,13 @@ class Dispatcher:
         self,
         store: Store,
         policy: PolicyFile,
-        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
-        processes: Processes | None = None,
+        sleep: Callable[[float], Awaitable[None]],
+        processes: Processes,
     ) -> None:
         self.store = store
         self.settler = Settler(store)
         self.policy = policy
-        self.processes = processes or Processes(None)
+        self.processes = processes
         self._sleep = sleep
         self.is_stopping = False
         self._in_flight = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -30,7 +31,7 @@ from rutter_ap_tools.errors import ApError
 from rutter_ap_tools.wire import Record
 from rutter_sandbox.companies import company_by
 from rutter_sandbox.records import Books
-from support.bench import Bench, PowerCut, a_bench, codes
+from support.bench import Bench, PowerCut, a_bench, codes, no_time
 from support.facts import ids_of
 from support.meanwhile import edit
 from support.people import HearsProgress
@@ -438,15 +439,18 @@ async def test_what_was_edited_by_hand_is_not_judged_again(home: Path) -> None:
             await bench.app.dispatcher.reassess(held, bench.company)
 
 
-async def test_nobody_has_ended_who_is_not_known(home: Path) -> None:
+async def test_only_a_process_that_let_go_has_ended(home: Path) -> None:
     async with a_bench(home) as bench:
-        ended = bench.app.dispatcher.ended
-        assert (ended(None), ended(""), ended("nobody/1"), ended(bench.app.dispatcher.lease_on("p").owner)) == (
-            None,
-            None,
-            None,
-            None,
-        )
+        other, ended = bench.another(), bench.app.dispatcher.ended
+        owner = other.app.dispatcher.lease_on("p").owner
+        assert [ended(one) for one in (None, "", "nobody/1", owner)] == [None] * 4
+
+        # The system lets go of its lock.
+        assert other.app.processes._held is not None
+        os.close(other.app.processes._held)
+        other.app.processes._held = None
+        assert ended(owner) == owner
+        await other.app.aclose()
 
 
 PAYS = RUNS + ROOMY
@@ -524,3 +528,14 @@ def test_lines_are_sent_in_the_order_of_their_bills() -> None:
     lines = [a_proposal(bill_id=of) for of in (None, "b1", "b2")]
 
     assert [line.bill_id for line in in_order(run, lines)] == ["b2", "b1", None]
+
+
+async def test_what_has_begun_is_not_cancelled_half_way(home: Path) -> None:
+    async with a_bench(home) as bench:
+        is_done = False
+        with anyio.CancelScope() as caller:
+            async with bench.app.dispatcher.busy():
+                caller.cancel()
+                await no_time(0)
+                is_done = True
+        assert is_done

@@ -539,3 +539,15 @@ async def test_what_has_begun_is_not_cancelled_half_way(home: Path) -> None:
                 await no_time(0)
                 is_done = True
         assert is_done
+
+
+async def test_a_held_line_does_not_wait_for_those_released_with_it(home: Path) -> None:
+    async with a_bench(home, PAYS) as bench:
+        bench.wire.faults = ["lost before"] * 2
+        await run_of(bench, *[*PLAIN][::-1])
+        (line,) = [one for one in await bench.proposals() if one.state == "released"]
+        await bench.app.store.write(lambda tx: tx.proposals.move(line.id, [State.RELEASED], State.HELD))
+
+        judged = await bench.app.dispatcher.reassess(line.id, bench.company)
+        # Its vendor's other payment is in doubt, but was released together with it.
+        assert (judged.state, "vendor.in_flight" in codes(judged)) == ("held", False)

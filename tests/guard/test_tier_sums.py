@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 from rutter_ap_server.clock import FixedClock
@@ -9,6 +10,7 @@ from rutter_ap_server.guard.policy import Policy, parse_policy
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.released_sums import owed_with, paid_together, payee_of, released_before
 from rutter_ap_server.guard.writes.parties import VendorFact
+from rutter_ap_server.guard.writes.payees import name_key
 from rutter_ap_server.store.engine import Store
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import State
@@ -42,9 +44,15 @@ def released(
     return proposal.id
 
 
-def sums(store: Store, policy: Policy = BUILT_IN, except_id: str | None = None, bill: str | None = "b1") -> list[str]:
+def sums(
+    store: Store,
+    policy: Policy = BUILT_IN,
+    except_id: str | None = None,
+    bill: str | None = "b1",
+    payee: frozenset[str] = ME,
+) -> list[str]:
     prepared = a_prepared_write(bill_id=bill)
-    found = store.read_now(lambda tx: released_before(tx, prepared, ME, policy, except_id))
+    found = store.read_now(lambda tx: released_before(tx, prepared, payee, policy, except_id))
     return [f"{money.text} {words}" for words, money in found]
 
 
@@ -61,6 +69,7 @@ def test_a_bill_and_its_vendor_are_added_up_apart(store: Store) -> None:
     assert sums(store, except_id=own) == ["3.00 for this bill", "11.00 to this vendor in 24 hours"]
     assert sums(store) == ["131.00 for this bill", "139.00 to this vendor in 24 hours"]
     assert sums(store, bill=None) == ["139.00 to this vendor in 24 hours"]
+    assert sums(store, payee=frozenset()) == ["131.00 for this bill"]
 
 
 def test_a_bill_is_added_up_for_ever_a_vendor_for_a_while(store: Store, clock: FixedClock) -> None:
@@ -102,6 +111,24 @@ def test_a_maximum_is_held_against_all_that_is_owed(store: Store) -> None:
     assert owed(store, put(store, money=None)) == "nothing"
 
 
+def test_a_run_owes_the_most_it_makes_of_any_payment(store: Store) -> None:
+    lines = [
+        {"bill_id": bill, "number": bill, "vendor_id": vendor, "vendor_name": vendor.upper(), "amount": amount}
+        for bill, vendor, amount in (("b1", "v1", "10.00"), ("b2", "v1", "20.00"), ("b3", "v2", "40.00"))
+    ]
+    fields = {"account_id": "a1", "account_name": "Checking", "date": "2026-03-02", "date_given": True, "memo": ""}
+    fields |= {"currency": "USD", "lines": lines}
+    run = put(store, tool="propose_payment_run", fields=fields, money=usd("70.00"), vendor_id=None, bill_id=None)
+
+    assert owed(store, run) == "70.00"
+    released(store, "45.00", "post", bill="b4")
+    # Both of its payments to the vendor, with what the vendor was paid before.
+    assert owed(store, run) == "75.00"
+    released(store, "1000.00", "post", bill="b1", vendor="v9")
+    # For a bill, only what is paid for it.
+    assert owed(store, run) == "1010.00"
+
+
 def test_its_own_reservation_is_not_owed_twice(store: Store) -> None:
     own_id = released(store, "50.00")
     own = store.read_now(lambda tx: tx.proposals.get(own_id))
@@ -114,13 +141,18 @@ def test_the_payments_of_a_run_to_one_payee_are_one(store: Store) -> None:
         a_prepared_write(money=usd(amount), vendor_id=vendor, bill_id=bill)
         for bill, vendor, amount in (("b1", "v1", "1.00"), ("b2", "v2", "2.00"), ("b3", "v3", "4.00"))
     ]
+    members.append(replace(members[0], money=None))
     assert paid_together(members, frozenset({"v1", "v3"}), members[0]).text == "5.00"
     assert paid_together(members, ME, members[0]).text == "1.00"
     assert paid_together([], ME, members[0]).text == "0.00"
 
 
-def test_a_payee_is_all_its_records(store: Store) -> None:
+def test_a_payee_is_all_its_records(store: Store, clock: FixedClock) -> None:
     released(store, "1.00", "post", vendor="v9")
+    released(store, "1.00", "post", vendor="—")
+    store.write_now(lambda tx: tx.documents.know_vendor("company-1", "v7", ["tax:7"]))
+    store.write_now(lambda tx: tx.documents.know_vendor("company-1", "v8", [str(name_key("Somebody else"))]))
+    clock.instant += timedelta(days=30)
     named = a_prepared_write(vendor_id="v1", vendor_name="V9 Ltd.")
     other = a_prepared_write(vendor_id="v1", vendor_name="Somebody else")
 
@@ -128,6 +160,9 @@ def test_a_payee_is_all_its_records(store: Store) -> None:
         return store.read_now(lambda tx: payee_of(tx, prepared, vendor))
 
     assert payee(named) == {"v1", "v9"}
-    assert payee(other) == {"v1"}
-    assert payee(other, a_vendor(twins=("v3",))) == {"v1", "v3"}
+    assert payee(other) == {"v1", "v8"}
+    assert payee(other, a_vendor(twins=("v3",))) == {"v1", "v3", "v8"}
+    assert payee(other, a_vendor(keys=frozenset({"tax:7"}))) == {"v1", "v7", "v8"}
+    # One without a name is nobody else that has none.
+    assert payee(a_prepared_write(vendor_id="v1", vendor_name="?!")) == {"v1"}
     assert payee(a_prepared_write(vendor_id=None)) == frozenset()

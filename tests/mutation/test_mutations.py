@@ -17,7 +17,7 @@ SOURCE = '''
 class Lease:
     limit: int | None = 5
 
-    def holds(self, tx: Tx | None, now: int) -> bool:
+    def holds(self, tx: Tx | None, *, now: int) -> bool:
         """Another one."""
         assert tx is not None
         if now >= self.limit:

@@ -333,39 +333,6 @@ def test_an_approval_of_a_missing_proposal_is_not_written(store: Store) -> None:
         store.write_now(lambda tx: tx.proposals.approve(str(uuid.uuid4()), "Ana", "desk", "f" * 64, **SHOWN))
 
 
-def test_an_attempt_is_journalled_first_and_keeps_a_learnt_id(store: Store, clock: FixedClock) -> None:
-    proposal = put(store)
-    assert store.read_now(lambda tx: tx.attempts.last(proposal.id)) is None
-    store.write_now(lambda tx: tx.attempts.add(proposal.id, "key-1", {"payments": ["a"], "due": "1.00"}))
-    clock.instant = START + timedelta(seconds=1)
-    store.write_now(
-        lambda tx: tx.attempts.settle(proposal.id, "unknown", upstream_id=None, job_id="job-1", reason="timeout")
-    )
-    store.write_now(lambda tx: tx.attempts.settle(proposal.id, "posted", upstream_id="pay-1", job_id=None, reason=None))
-
-    attempt = store.read_now(lambda tx: tx.attempts.last(proposal.id))
-    assert attempt is not None
-    assert (attempt.idempotency_key, attempt.before, attempt.at) == ("key-1", {"payments": ["a"], "due": "1.00"}, START)
-    assert (attempt.outcome, attempt.upstream_id, attempt.job_id, attempt.reason) == ("posted", "pay-1", "job-1", None)
-
-
-def test_the_newest_attempt_is_the_one_that_is_settled(store: Store) -> None:
-    proposal = put(store)
-    store.write_now(lambda tx: tx.attempts.add(proposal.id, "key-1", {}))
-    store.write_now(lambda tx: tx.attempts.add(proposal.id, "key-2", {}))
-
-    last = store.read_now(lambda tx: tx.attempts.last(proposal.id))
-    assert last is not None
-    assert last.idempotency_key == "key-2"
-
-
-def test_settling_where_nothing_was_sent_changes_nothing(store: Store) -> None:
-    proposal = put(store)
-    store.write_now(lambda tx: tx.attempts.settle(proposal.id, "posted", upstream_id="x", job_id=None, reason=None))
-
-    assert store.read_now(lambda tx: tx.attempts.last(proposal.id)) is None
-
-
 def test_a_float_in_the_frozen_fields_is_refused(store: Store) -> None:
     with pytest.raises(TypeError, match="float"):
         store.write_now(lambda tx: tx.proposals.add(a_proposal(fields={"amount": 1.0})))

@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from rutter_ap_server.clock import FixedClock
+from rutter_ap_server.clock import FixedClock, stamp
 from rutter_ap_server.store.engine import Store, StoreError
-from support.store_rows import START, put
+from support.store_rows import START, behind_its_back, put, seen_from_outside
 
 
 def ask(store: Store, valid_seconds: int = 600) -> tuple[str, str]:
@@ -73,7 +73,26 @@ def test_a_question_cannot_be_guessed_and_no_two_are_alike(store: Store) -> None
     }
 
     assert len(asked) == 20
-    assert min(len(question) for question in asked) >= 32
+    # 24 bytes by chance, as letters.
+    assert {len(question) for question in asked} == {32}
+
+
+def test_a_question_keeps_what_it_showed_and_how_it_was_answered(
+    store: Store, store_url: str, clock: FixedClock
+) -> None:
+    proposal, question = ask(store)
+
+    def shown(of: str) -> str:
+        return store.read_now(lambda tx: tx.questions.statement(of))
+
+    assert (shown(question), shown("another")) == ("s" * 64, "")
+    clock.instant = START + timedelta(seconds=5)
+    assert answer(store, question, proposal)
+    row = (stamp(START), stamp(START + timedelta(seconds=600)), stamp(clock.instant), "accepted")
+    assert seen_from_outside(store_url, "SELECT asked_at, expires_at, answered_at, answer FROM questions") == [row]
+    # One of an earlier release showed nothing that was kept.
+    behind_its_back(store_url, "UPDATE questions SET statement = NULL")
+    assert shown(question) == ""
 
 
 def test_a_question_about_nothing_cannot_be_asked(store: Store) -> None:

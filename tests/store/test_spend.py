@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import Decimal, Inexact
 from fractions import Fraction
 from typing import Any
 
@@ -16,7 +16,9 @@ from hypothesis import strategies as st
 
 from rutter_ap_server.clock import FixedClock, stamp
 from rutter_ap_server.store.engine import Store, StoreError, Tx
+from rutter_ap_server.store.errors import Tampered
 from rutter_ap_server.store.states import State
+from rutter_ap_tools.errors import BadInput
 from rutter_ap_tools.money import Money
 from support.concurrent_payments import reserve_within_limit
 from support.store_rows import START, behind_its_back, put, seen_from_outside
@@ -28,7 +30,7 @@ def usd(text: str) -> Money:
 
 def reserve(store: Store, amount: str, *, vendor: str = "v1", company: str = "company-1", currency: str = "USD") -> str:
     proposal = put(store, state=State.DISPATCHING)
-    money = Money.parse(amount, currency)
+    money = Money.of(amount, currency)
     store.write_now(lambda tx: tx.spend.reserve(proposal.id, company, vendor, money))
     return proposal.id
 
@@ -55,6 +57,8 @@ def test_a_reservation_counts_at_once_and_posting_adds_nothing(store: Store) -> 
 def test_what_is_voided_counts_no_more(store: Store) -> None:
     first = reserve(store, "100.10")
     reserve(store, "0.01")
+    store.write_now(lambda tx: tx.spend.settle(first, "void"))
+
     store.write_now(lambda tx: tx.spend.settle(first, "void"))
 
     assert spent(store) == "0.01"
@@ -89,6 +93,7 @@ def test_a_proposal_is_reserved_once_and_settled_once(store: Store) -> None:
 
 
 def test_settling_what_was_never_reserved_changes_nothing(store: Store) -> None:
+    reserve(store, "0.00")
     proposal = put(store)
     store.write_now(lambda tx: tx.spend.settle(proposal.id, "post"))
     store.write_now(lambda tx: tx.spend.settle(proposal.id, "void"))
@@ -165,8 +170,71 @@ def test_an_unreadable_amount_stops_the_sum_and_is_not_skipped(store: Store, sto
     reserve(store, "1.00")
     behind_its_back(store_url, "UPDATE spend SET amount = 'a lot'")
 
-    with pytest.raises(Exception, match="amount"):
+    with pytest.raises(BadInput) as stopped:
         spent(store)
+    assert stopped.value.error_code == "amount.not_a_number"
+
+
+def test_a_sum_of_many_digits_is_exact_or_an_error(store: Store, store_url: str) -> None:
+    reserve(store, f"1{'0' * 38}")
+    reserve(store, "0.01")
+
+    assert spent(store) == f"1{'0' * 38}.01"
+    behind_its_back(store_url, "UPDATE spend SET amount = '1e-90' WHERE amount = '0.01'")
+    with pytest.raises(Inexact):
+        spent(store)
+
+
+def booked(store: Store, amount: str, *, vendor: str = "v1", company: str = "company-1", currency: str = "USD") -> str:
+    paid = reserve(store, amount, vendor=vendor, company=company, currency=currency)
+    store.write_now(lambda tx: tx.spend.settle(paid, "post"))
+    return paid
+
+
+def test_what_is_booked_is_told_from_what_is_reserved(store: Store, clock: FixedClock) -> None:
+    def posted(hours: int = 24, *vendors: str) -> str:
+        return store.read_now(lambda tx: tx.spend.posted("company-1", "USD", hours, frozenset(vendors) or None)).text
+
+    booked(store, "1.00")
+    booked(store, "2.00", vendor="v2")
+    booked(store, "4.00", company="company-2")
+    booked(store, "8.00", currency="EUR")
+    reserve(store, "16.00")
+    assert (posted(), posted(24, "v1"), posted(24, "v1", "v2"), posted(24, "v3")) == ("3.00", "1.00", "3.00", "0.00")
+
+    clock.instant += timedelta(hours=2)
+    booked(store, "32.00")
+    assert (posted(1), posted(2), spent(store)) == ("32.00", "35.00", "51.00")
+
+
+def test_the_oldest_leave_a_window_first_whoever_was_paid_how_much(store: Store, clock: FixedClock) -> None:
+    for vendor, amount in (("v2", "4.00"), ("v3", "1.00"), ("v1", "2.00")):
+        booked(store, amount, vendor=vendor)
+        clock.instant += timedelta(hours=1)
+    reserve(store, "8.00", vendor="v0")
+
+    assert [spent(store, hours) for hours in (0, 1, 2, 3)] == ["8.00", "10.00", "11.00", "15.00"]
+
+
+def test_what_was_changed_by_hand_is_found_while_it_counts(store: Store, store_url: str, clock: FixedClock) -> None:
+    def check(company: str = "company-1") -> None:
+        store.read_now(lambda tx: tx.spend.check(company, 24))
+
+    def pay(tx: Tx) -> None:
+        tx.spend.reserve(proposal.id, "company-1", "v1", usd("5.00"))
+        tx.audit.append("attempt", actor="guard", proposal_id=proposal.id)
+        tx.proposals.move(proposal.id, [State.DISPATCHING], State.POSTED)
+
+    proposal = put(store, state=State.DISPATCHING)
+    store.write_now(pay)
+    check()
+    behind_its_back(store_url, "UPDATE spend SET amount = '0.05'")
+    check("company-2")
+    clock.instant = START + timedelta(hours=24)
+    with pytest.raises(Tampered):
+        check()
+    clock.instant = START + timedelta(hours=24, microseconds=1)
+    check()
 
 
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -78,9 +78,12 @@ def settle_batch(tx: Tx, run_id: str) -> Proposal:
 
 
 def recount(tx: Tx, run_id: str) -> None:
-    """Updates a run that has ended, when a line that was held at the time is released and paid later."""
-    run = journal.get(tx, run_id)
-    if run.state in _ENDED:
+    """Updates a run that has ended, when a line that was held at the time is released and paid later.
+
+    One that was damaged or deleted by hand is left alone: what became of its line is recorded all the same.
+    """
+    run = tx.proposals.get(run_id)
+    if run is not None and run.state in _ENDED and run.money is not None:
         _count_up(tx, run, tx.proposals.of_run(run_id), _ENDED)
 
 
@@ -90,7 +93,7 @@ def _count_up(tx: Tx, run: Proposal, lines: list[Proposal], from_states: tuple[S
     paid = Money.total(posted, run.money.currency)
     state = State.POSTED if posted else State.FAILED
     record = Record(kind="payment_run", id=run.id, amount=MoneyShape.of(paid))
-    kept = {"record": canonical(record.model_dump(mode="json", exclude_none=True))} if posted else {}
+    kept = {"record": canonical(record.model_dump(exclude_none=True))} if posted else {}
     tx.proposals.move(run.id, from_states, state, lease_owner=None, lease_until=None, **kept)
     states = sorted({line.state for line in lines})
     counted = {one.value: sum(line.state == one for line in lines) for one in states}

@@ -56,13 +56,13 @@ class Dispatcher:
         self,
         store: Store,
         policy: PolicyFile,
-        sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
-        processes: Processes | None = None,
+        sleep: Callable[[float], Awaitable[None]],
+        processes: Processes,
     ) -> None:
         self.store = store
         self.settler = Settler(store)
         self.policy = policy
-        self.processes = processes or Processes(None)
+        self.processes = processes
         self._sleep = sleep
         self.is_stopping = False
         self._in_flight = 0
@@ -116,15 +116,16 @@ class Dispatcher:
     async def busy(self) -> AsyncIterator[None]:
         """Marks work that must not be interrupted: cancellation waits for it, and so does stopping the process."""
         with anyio.CancelScope(shield=True):
-            if self._in_flight == 0:
+            if self._idle is None:
                 self._idle = anyio.Event()
             self._in_flight += 1
             try:
                 yield
             finally:
                 self._in_flight -= 1
-                if self._in_flight == 0 and self._idle is not None:
+                if self._in_flight == 0:
                     self._idle.set()
+                    self._idle = None
 
     def lease_on(self, proposal_id: str) -> Lease:
         """A lease of its own for one claim: once it is lost, that claim can no longer send or settle anything."""
@@ -160,7 +161,7 @@ class Dispatcher:
         """Claims it, waiting briefly for other writes on the same bill: an assistant may make several calls at once."""
         for pause in (*_WAITS_SECONDS, None):
             claimed, waits = await self.store.write(lambda tx: claim(tx, lease))
-            if claimed or not waits or pause is None:
+            if not waits or pause is None:
                 return claimed
             await self._sleep(pause)
         raise AssertionError("unreachable: the last round always returns")
@@ -305,8 +306,9 @@ class Dispatcher:
         job_id: str | None,
     ) -> Proposal:
         """Posted if the ledger shows it once; two records where one was sent are for a person to judge."""
-        if len(found) == 1:
-            return await self.settler.post(write, prepared, lease, found[0], job_id=job_id)
+        record, *others = found
+        if not others:
+            return await self.settler.post(write, prepared, lease, record, job_id=job_id)
         ids = ", ".join(clean(one.id, 60) for one in found[:5])
         return await self.settler.unknown(lease, f"the ledger shows {len(found)} that may be it: {ids}", job_id=job_id)
 
@@ -370,16 +372,15 @@ async def send_members(dispatcher: Dispatcher, lease: Lease, company: Company, i
     for number, line in enumerate(lines, start=1):
         if dispatcher.is_stopping or doubtful_in_a_row >= DOUBTFUL_MAX:
             break
-        if line.state == State.RELEASED:
-            try:
-                outcome = await dispatcher.dispatch(line.id, company)
-                doubtful_in_a_row = doubtful_in_a_row + 1 if outcome.state == State.UNKNOWN else 0
-            except OF_ONE_BILL:
-                doubtful_in_a_row = 0
-            except ApError:
-                doubtful_in_a_row += 1
-            if not await dispatcher.store.write(lease.renew):
-                break
+        try:
+            outcome = await dispatcher.dispatch(line.id, company)
+            doubtful_in_a_row = doubtful_in_a_row + 1 if outcome.state == State.UNKNOWN else 0
+        except OF_ONE_BILL:
+            doubtful_in_a_row = 0
+        except ApError:
+            doubtful_in_a_row += 1
+        if not await dispatcher.store.write(lease.renew):
+            break
         # The caller may have gone in the meantime; what was released is paid all the same.
         with suppress(Exception):
             await interaction.report_progress(number, len(lines), f"{number} of {len(lines)} payments")
@@ -389,4 +390,4 @@ async def send_members(dispatcher: Dispatcher, lease: Lease, company: Company, i
 def in_order(run: Proposal, lines: list[Proposal]) -> list[Proposal]:
     """The lines in the order of the run's bills."""
     places = {line["bill_id"]: place for place, line in enumerate(run.fields["lines"])}
-    return sorted(lines, key=lambda line: places.get(line.bill_id or "", len(places)))
+    return sorted(lines, key=lambda line: places.get(line.bill_id, len(places)))

@@ -30,8 +30,8 @@ def released_before(
     if prepared.bill_id is not None:
         of_bill = tx.spend.released_for_bill(company_id, currency, prepared.bill_id, except_id)
         sums.append((FOR_THIS_BILL, of_bill))
-    hours = policy.rules.tier_vendor_hours
-    if vendor_ids and hours:
+    if vendor_ids:
+        hours = policy.rules.tier_vendor_hours
         of_payee = tx.spend.spent(company_id, currency, tx.hours_back(hours), vendor_ids, except_id)
         sums.append((f"to this vendor in {hours} hours", of_payee))
     return sums
@@ -51,12 +51,14 @@ def payee_ids(
     """
     if vendor_id is None:
         return frozenset()
-    ids = {vendor_id, *(vendor.twins if vendor else ())}
-    named = name_key(vendor_name)
-    keys = {*(vendor.keys if vendor else ()), *((named,) if named else ())}
+    ids, keys, named = {vendor_id}, set[str](), name_key(vendor_name)
+    if vendor:
+        ids.update(vendor.twins)
+        keys.update(vendor.keys)
     if named:
+        keys.add(named)
         # Payments of an earlier program kept nothing of the vendor but its name.
-        ids |= {one for one, name in tx.spend.vendors(company_id, _PAYEE_HOURS) if name_key(name) == named}
+        ids.update(one for one, name in tx.spend.vendors(company_id, _PAYEE_HOURS) if name_key(name) == named)
     return tx.documents.one_vendor(company_id, ids, keys)
 
 

@@ -46,7 +46,7 @@ class Approvers:
     def add(self, name: str, passcode_hash: str) -> str:
         """Adds a new identity and returns its id. Whether the name is free is the caller's question."""
         approver_id = str(uuid.uuid4())
-        values = {"id": approver_id, "name": name, "passcode_hash": passcode_hash, "failures": 0}
+        values = {"id": approver_id, "name": name, "passcode_hash": passcode_hash}
         self._connection.execute(insert(approvers).values(added_at=stamp(self._now), **values))
         return approver_id
 
@@ -81,7 +81,9 @@ class Approvers:
     def passcode_failed(self, approver_id: str, *, lock_after: int, lock_seconds: int) -> None:
         """Counts a wrong passcode; after `lock_after` of them the approver is locked for a while."""
         row = self._connection.execute(select(approvers.c.failures).where(approvers.c.id == approver_id)).first()
-        failures = (row.failures if row else 0) + 1
+        if row is None:
+            return
+        failures = row.failures + 1
         locked = stamp(self._now + timedelta(seconds=lock_seconds)) if failures >= lock_after else None
         values = {"failures": 0 if locked else failures, "locked_until": locked}
         self._connection.execute(_update(approver_id).values(**values))

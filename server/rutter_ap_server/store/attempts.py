@@ -53,7 +53,7 @@ class Attempts:
 
     def last(self, proposal_id: str) -> Attempt | None:
         """The latest attempt of a proposal."""
-        query = select(attempts).where(attempts.c.proposal_id == proposal_id).order_by(attempts.c.id.desc()).limit(1)
+        query = select(attempts).where(attempts.c.proposal_id == proposal_id).order_by(attempts.c.id.desc())
         row = self._connection.execute(query).first()
         if row is None:
             return None
@@ -83,8 +83,6 @@ class Attempts:
 
     def claimed(self, upstream_ids: Collection[str], *, except_id: str) -> set[str]:
         """Which of these ids in the ledger are the outcome of other proposals, or were named for one by Rutter."""
-        if not upstream_ids:
-            return set()
         c = attempts.c
         others = select(c.upstream_id).where(c.upstream_id.in_(list(upstream_ids)), c.proposal_id != except_id)
         return {row.upstream_id for row in self._connection.execute(others)}

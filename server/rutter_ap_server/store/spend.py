@@ -24,7 +24,8 @@ from rutter_ap_server.store.witness import hold_spend
 from rutter_ap_tools.errors import BadInput
 from rutter_ap_tools.money import Money
 
-_MONTH_HOURS = 30 * 24
+# One read serves all windows of a month.
+_MONTH_HOURS = 720
 # Enough digits for any sum of amounts; an inexact sum raises an error instead of rounding.
 _EXACT = Context(prec=80, traps=[Inexact])
 
@@ -51,7 +52,7 @@ class Counted:
         """The times, and the running totals, starting at zero."""
         own = [(at, amount) for at, of, amount in self.parts if vendor_ids is None or of in vendor_ids]
         with localcontext(_EXACT):
-            sums = list(accumulate((amount for _, amount in own), initial=Decimal(0)))
+            sums = [Decimal(0), *accumulate(amount for _, amount in own)]
         return [at for at, _ in own], sums
 
 
@@ -76,12 +77,13 @@ class Spend:
         rows = self._connection.execute(select(spend).where(spend.c.proposal_id == proposal_id)).all()
         kinds = {row.kind for row in rows}
         if kinds == {"reserve"} or (kind == "post" and kinds == {"reserve", "void"}):
-            row = rows[0]
+            # All rows of a proposal say the same of whom it pays, and how much.
+            row, *_ = rows
             self._add(proposal_id, kind, row.company_id, row.vendor_id, Money.of(row.amount, row.currency))
 
     def is_reserved(self, proposal_id: str) -> bool:
         """Whether the proposal has a reservation, settled or not."""
-        query = select(spend.c.id).where(spend.c.proposal_id == proposal_id, spend.c.kind == "reserve")
+        query = select(spend.c.id).where(spend.c.proposal_id == proposal_id)
         return self._connection.execute(query).first() is not None
 
     def spent(
@@ -100,7 +102,7 @@ class Spend:
 
     def check(self, company_id: str, hours: int) -> None:
         """Raises `Tampered` if what counts in the last `hours` was changed by hand."""
-        hold_spend(self._connection, company_id, stamp(self._now - timedelta(hours=max(hours, _MONTH_HOURS))))
+        hold_spend(self._connection, company_id, stamp(self._now - timedelta(hours=hours)))
 
     def counted(self, company_id: str, currency: str, hours: int, except_id: str | None = None) -> Counted:
         """Everything that counts in the last `hours`, read once for all the windows within them."""
@@ -114,19 +116,17 @@ class Spend:
         rows = self._connection.execute(_SINCE, named).all()
         # What settles a reservation is never older than it, since the store's time does not go back.
         settled = {row.proposal_id for row in rows if row.kind != "reserve"}
-        posted = [row for row in rows if row.kind == "post"]
-        waiting = [row for row in rows if row.kind == "reserve" and row.proposal_id not in settled]
+        counting = [(row.at, row) for row in rows if row.kind == "post"]
+        waiting = [row for row in rows if row.proposal_id not in settled]
         waiting += self._connection.execute(_SENDING_BEFORE, named).all()
-        # After all that is posted, even where a clock was set back.
-        last = max([stamp(self._now), *(row.at for row in posted[-1:])])
-        counting = [(row.at, row) for row in posted] + [(max(last, row.at), row) for row in waiting]
+        counting += [(stamp(self._now), row) for row in waiting]
         try:
-            parts = tuple(
+            parts = sorted(
                 (at, row.vendor_id, Decimal(row.amount)) for at, row in counting if row.proposal_id != except_id
             )
         except InvalidOperation:
             raise BadInput("an amount must be a decimal", code="amount.not_a_number") from None
-        return Counted(currency, self._now, tuple(sorted(parts, key=lambda part: part[0])))
+        return Counted(currency, self._now, tuple(parts))
 
     def posted(self, company_id: str, currency: str, hours: int, vendor_ids: frozenset[str] | None = None) -> Money:
         """The part of the sum in a window that is posted in the ledger; the rest is only reserved."""
@@ -143,10 +143,10 @@ class Spend:
             total = sum((Decimal(row.amount) for row in rows), Decimal(0))
         return Money.of(total, currency)
 
-    def vendors(self, company_id: str, hours: int) -> list[tuple[str, str]]:
+    def vendors(self, company_id: str, hours: int) -> list[tuple[str, str | None]]:
         """The vendors of what counts in the last `hours`, by id and by the name they had then."""
         named = {"company": company_id, "since": stamp(self._now - timedelta(hours=hours))}
-        return [(row.vendor_id, row.vendor_name or "") for row in self._connection.execute(_VENDORS, named)]
+        return [(row.vendor_id, row.vendor_name) for row in self._connection.execute(_VENDORS, named)]
 
     def _add(self, proposal_id: str, kind: str, company_id: str, vendor_id: str, money: Money) -> None:
         values = {
@@ -178,7 +178,7 @@ def _sending(own: ColumnElement[bool]) -> Select[Any]:
 _OF_COMPANY = spend.c.company_id == bindparam("company")
 _OWN = _OF_COMPANY & (spend.c.currency == bindparam("currency"))
 _LATELY = spend.c.at >= bindparam("since")
-_SINCE = select(spend).where(_OWN, _LATELY).order_by(spend.c.at)
+_SINCE = select(spend).where(_OWN, _LATELY)
 _SENDING_BEFORE = _sending(_OWN).where(~_LATELY)
 _OF_BILL = select(spend.c.amount).where(
     _OWN,

@@ -152,6 +152,10 @@ class AuditLog:
             query = query.where(audit.c.proposal_id == proposal_id, audit.c.kind != STORED)
         return entries_of(self._connection, query)
 
+    def after(self, seq: int) -> Iterator[Entry]:
+        """The entries after one, in order."""
+        return entries_of(self._connection, select(audit).where(audit.c.seq > seq))
+
     def verify(self, anchor: Anchor | None = None) -> Verification:
         """Checks the whole chain; with an anchor it also finds a tail that was cut off or rewritten."""
         expected_seq, previous = 1, GENESIS

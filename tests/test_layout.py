@@ -51,6 +51,7 @@ ROOMS = {
     f"{SERVER}.services": 7,
     f"{SERVER}.backend": 8,
     f"{SERVER}.mcp": 9,
+    f"{SERVER}.web": 9,
     f"{SERVER}.app": 10,
     f"{SERVER}.stdio": 11,
     f"{SERVER}.cli": 12,

@@ -42,6 +42,7 @@ COMMANDS = (
     Entry("sandbox", "serve a practice Rutter API on its own port", "sandbox:sandbox"),
     Entry("demo", "run the scripted demo", "demo.demo:demo"),
     Entry("install", "add this server to an MCP client's configuration", "install:install"),
+    Entry("desk", "open the approvals desk on this machine, in a browser", "desk:desk"),
     Entry("doctor", "check the installation and suggest fixes", "doctor.examine:doctor"),
     Entry("tools", "list the tools an assistant is offered, with their size", "tools:list_tools"),
     Entry("proposals list", "list pending and unsettled proposals", "proposals:list_proposals"),

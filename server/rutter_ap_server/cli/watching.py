@@ -13,7 +13,7 @@ import anyio
 
 from rutter_ap_server.app import App
 from rutter_ap_server.cli.command import AS_JSON
-from rutter_ap_server.cli.output import for_people, line
+from rutter_ap_server.cli.output import line
 from rutter_ap_server.cli.proposal_table import ID_CHARACTERS
 from rutter_ap_server.cli.running import app_command
 from rutter_ap_server.clock import stamp, unstamp
@@ -21,6 +21,7 @@ from rutter_ap_server.store.audit import Entry
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import State
+from rutter_ap_tools.people import for_people
 from rutter_ap_tools.text import clean
 
 _LOOK_SECONDS = 1.0

@@ -35,6 +35,7 @@ from rutter_ap_server.store.observations import Observations
 from rutter_ap_server.store.proposals import Proposals
 from rutter_ap_server.store.questions import Questions
 from rutter_ap_server.store.secrets import Secrets
+from rutter_ap_server.store.sessions import Sessions
 from rutter_ap_server.store.spend import Spend
 from rutter_ap_server.store.vendors_told import VendorsTold
 
@@ -62,6 +63,7 @@ class Tx:
         self.account_roles = AccountRoles(recorded, self.now)
         self.observations = Observations(recorded, self.now, head, told)
         self.bookings = Bookings(recorded, self.now)
+        self.sessions = Sessions(recorded, self.now)
         self.notices = Notices(recorded, self.now)
         self.documents = SeenDocuments(recorded, self.now)
         self.secrets = Secrets(connection, self.now)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import html
 import json
 import re
+from datetime import date
 from pathlib import Path
 
 import pytest
 
+from rutter_ap_server.rutter.models.bills import BillUpdate
+from rutter_ap_server.rutter.outcomes import Done
 from support.desk import BILL, HOST, LARGE_BILL, SAMS, Visitor, a_desk
 from support.serving import PASSCODE, bill_numbered, done
 
@@ -76,7 +79,8 @@ async def test_what_changed_under_the_reader_is_marked_and_not_released(home: Pa
         await dana.opens(f"/approvals/{proposal_id}")
         bill = await bill_numbered(desk.client, BILL)
         company = await desk.app.companies.get("")
-        await company.rutter.bills.update(bill["id"], {"due_date": "2027-01-31T00:00:00.000Z"}, idempotency_key="due")
+        change = BillUpdate(due_date=date(2027, 1, 31))
+        assert isinstance(await company.rutter.bills.update(bill["id"], change, idempotency_key="due"), Done)
         await dana.sends("/release", passcode=PASSCODE)
         assert dana.page.status_code == 409
         assert "What is different from what you saw" in dana.text

@@ -32,11 +32,13 @@ from rutter_ap_server.store.states import IN_FLIGHT_STATES, State
 from rutter_ap_server.web.shown import InboxPart, Page, inbox_parts, limit_rows, page_of
 from rutter_ap_server.web.signing_in import CHANNEL, Session, SignIn
 from rutter_ap_tools.errors import ApError, NotFound
+from rutter_ap_tools.people import for_people
 from rutter_ap_tools.statement import Section, Statement
 from rutter_ap_tools.text import clean
 
 PREFIX = "/approvals"
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_FIGURE = re.compile(r"[\d.,]+ [A-Z]{3}")
 _LISTED_MAX = 500
 _FORM_FIELDS_MAX = 20
 Answer: TypeAlias = Callable[[Request, Session], Awaitable[Response]]
@@ -255,13 +257,16 @@ class Pages:
 
     @cached_property
     def _templates(self) -> Environment:
-        return Environment(
+        found = Environment(
             loader=PackageLoader("rutter_ap_server.web"),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        found.filters["for_people"] = for_people
+        found.tests["figure"] = lambda text: bool(_FIGURE.fullmatch(text))
+        return found
 
 
 async def _field(request: Request, name: str) -> str:

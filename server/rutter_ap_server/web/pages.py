@@ -19,17 +19,18 @@ from starlette.routing import Route
 
 from rutter_ap_server.companies.registry import CompanyRegistry
 from rutter_ap_server.guard.approvals import Approvals, Preview
-from rutter_ap_server.guard.approvers import NotReleased
+from rutter_ap_server.guard.approvers import NotReleased, Proof
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.reports.listing import limits_left, policy_or_none
 from rutter_ap_server.guard.reports.proposal import find_proposal
 from rutter_ap_server.guard.statement import body_of, differences, statement_of
+from rutter_ap_server.store.audit import Entry, Verification
 from rutter_ap_server.store.canonical import digest
 from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.errors import Tampered
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import IN_FLIGHT_STATES, State
-from rutter_ap_server.web.shown import InboxPart, Page, inbox_parts, limit_rows, page_of
+from rutter_ap_server.web.shown import InboxPart, Page, history_row, inbox_parts, limit_rows, page_of
 from rutter_ap_server.web.signing_in import CHANNEL, Session, SignIn
 from rutter_ap_tools.errors import ApError, NotFound
 from rutter_ap_tools.people import for_people
@@ -40,6 +41,7 @@ PREFIX = "/approvals"
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _FIGURE = re.compile(r"[\d.,]+ [A-Z]{3}")
 _LISTED_MAX = 500
+_ENTRIES = 100
 _FORM_FIELDS_MAX = 20
 Answer: TypeAlias = Callable[[Request, Session], Awaitable[Response]]
 logger = logging.getLogger("rutter_ap")
@@ -70,6 +72,9 @@ class Pages:
             Route(f"{PREFIX}/sign-in", self._safely(self._signed_in), methods=["POST"]),
             Route(f"{PREFIX}/sign-out", self._for_approvers(self._sign_out), methods=["POST"]),
             Route(PREFIX, self._for_approvers(self._inbox), methods=["GET"]),
+            Route(f"{PREFIX}/history", self._for_approvers(self._history), methods=["GET"]),
+            Route(f"{PREFIX}/freeze", self._for_approvers(self._freeze), methods=["POST"]),
+            Route(f"{PREFIX}/unfreeze", self._for_approvers(self._unfreeze), methods=["POST"]),
             Route(f"{PREFIX}/{{id}}", self._for_approvers(self._proposal), methods=["GET"]),
             Route(f"{PREFIX}/{{id}}/release", self._for_approvers(self._release), methods=["POST"]),
             Route(f"{PREFIX}/{{id}}/decline", self._for_approvers(self._decline), methods=["POST"]),
@@ -142,6 +147,9 @@ class Pages:
         return response
 
     async def _inbox(self, _: Request, session: Session) -> Response:
+        return await self._inbox_page(session)
+
+    async def _inbox_page(self, session: Session, *, problem: str = "", status: int = 200) -> Response:
         policy = await policy_or_none(self.approvals.dispatcher.policy)
 
         def look(tx: Tx) -> tuple[tuple[InboxPart, ...], list[tuple[str, list[tuple[str, str, str]]]], str | None, int]:
@@ -154,12 +162,53 @@ class Pages:
         parts, limits, frozen, in_flight = await self.store.read(look)
         return self._page(
             "inbox.html",
+            status,
             session=session,
+            problem=problem,
             parts=parts,
             limits=limits,
             frozen=clean(frozen, 200),
             in_flight=in_flight,
             has_policy=policy is not None,
+        )
+
+    async def _freeze(self, _: Request, session: Session) -> Response:
+        """Stops every write at once: whoever notices something may do it."""
+
+        def freeze(tx: Tx) -> None:
+            tx.controls.freeze(f"{session.approver.name} at the desk")
+            tx.audit.append("frozen", actor=session.approver.name, channel=CHANNEL)
+
+        await self.store.write(freeze)
+        return RedirectResponse(PREFIX, 303)
+
+    async def _unfreeze(self, request: Request, session: Session) -> Response:
+        by = Proof(session.approver.name, await _field(request, "passcode"))
+        try:
+            await self.approvals.unfreeze(channel=CHANNEL, by=by)
+        except NotReleased as error:
+            return await self._inbox_page(session, problem=f"{error.message}. {error.next_step}", status=409)
+        return RedirectResponse(PREFIX, 303)
+
+    async def _history(self, request: Request, session: Session) -> Response:
+        asked = {name: request.query_params.get(name, "") for name in ("kind", "proposal", "before")}
+        before = int(asked["before"]) if re.fullmatch(r"[0-9]{1,12}", asked["before"]) else None
+        proposal_id = asked["proposal"] if _ID.fullmatch(asked["proposal"]) else ""
+
+        def look(tx: Tx) -> tuple[list[Entry], list[str], Verification]:
+            entries = tx.audit.told(kind=asked["kind"], proposal_id=proposal_id, before=before, limit=_ENTRIES + 1)
+            return entries, tx.audit.kinds(), tx.audit.verify()
+
+        entries, kinds, chain = await self.store.read(look)
+        return self._page(
+            "history.html",
+            session=session,
+            rows=[history_row(one) for one in entries[:_ENTRIES]],
+            older=entries[_ENTRIES - 1].seq if len(entries) > _ENTRIES else None,
+            kinds=kinds,
+            kind=asked["kind"],
+            proposal=proposal_id,
+            chain=chain,
         )
 
     async def _proposal(self, request: Request, session: Session) -> Response:

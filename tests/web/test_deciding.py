@@ -72,7 +72,7 @@ async def test_two_people_release_a_large_payment_and_type_its_amount(home: Path
         assert await desk.paid(LARGE_BILL) == ["27350.00"]
 
 
-async def test_what_changed_under_the_reader_is_marked_and_not_released(home: Path) -> None:
+async def test_what_changed_meanwhile_is_marked_and_not_released(home: Path) -> None:
     async with a_desk(home) as desk, desk.visited() as dana:
         proposal_id = await desk.held(amount="88.31")
         await dana.signs_in()

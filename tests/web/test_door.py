@@ -36,7 +36,7 @@ async def test_every_answer_carries_the_headers(home: Path) -> None:
         assert "script-src" not in HEADERS["content-security-policy"]
 
 
-async def test_another_host_is_refused_and_a_number_is_sent_to_the_name(home: Path) -> None:
+async def test_another_host_is_refused_and_a_number_becomes_the_name(home: Path) -> None:
     async with a_desk(home) as desk, desk.visited() as dana:
         for host in ("evil.example", "localhost", "localhost:1", "127.0.0.1:1", f"evil.{HOST}"):
             assert (await dana.http.get("/approvals", headers={"host": host})).status_code == 421
@@ -98,7 +98,7 @@ async def test_a_session_ends_when_idle_and_after_a_day_of_work(home: Path, idle
         assert SIGN_IN in dana.text
 
 
-async def test_a_session_ends_with_signing_out_removal_and_a_new_passcode(home: Path) -> None:
+async def test_signing_out_removal_and_a_new_passcode_end_a_session(home: Path) -> None:
     async with a_desk(home) as desk, desk.visited() as dana, desk.visited() as again, desk.visited() as sam:
         await dana.signs_in()
         cookies = dict(dana.http.cookies)

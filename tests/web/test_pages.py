@@ -47,7 +47,7 @@ async def test_what_is_left_of_a_used_limit_is_shown(home: Path) -> None:
         assert "day limit, 24 hours 99,911.69 USD 100,000.00 USD" in dana.text
 
 
-async def test_all_writes_are_stopped_by_a_click_and_allowed_with_a_passcode(home: Path) -> None:
+async def test_a_click_stops_all_writes_and_a_passcode_allows_them(home: Path) -> None:
     async with a_desk(home) as desk, desk.visited() as dana:
         proposal_id = await desk.held(amount="88.31")
         await dana.signs_in()

@@ -18,14 +18,14 @@ demo: $(READY)
 	$(BIN)/rutter-ap demo
 
 test: $(READY)
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 # For while one works: lint, types and the fast tests, within a minute.
 quick: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n auto -m "not slow"
+	$(BIN)/python -m pytest -n auto --dist loadgroup -m "not slow"
 
 check: $(READY)
 	$(BIN)/ruff check .

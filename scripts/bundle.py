@@ -56,8 +56,9 @@ FIELDS: tuple[tuple[str, str, str, str | bool], ...] = (
     ("RUTTER_AP_HOME", "directory", "Home folder", ""),
     ("RUTTER_AP_APPROVALS_URL", "string", "Approvals desk", ""),
     ("RUTTER_AP_TIME_ZONE", "string", "Time zone", ""),
+    ("RUTTER_AP_NOTIFY", "string", "Who is told", ""),
 )
-SENSITIVE = {"RUTTER_CLIENT_ID", "RUTTER_CLIENT_SECRET", "RUTTER_ACCESS_TOKEN"}
+SENSITIVE = {"RUTTER_CLIENT_ID", "RUTTER_CLIENT_SECRET", "RUTTER_ACCESS_TOKEN", "RUTTER_AP_NOTIFY"}
 
 
 def main() -> int:

@@ -48,6 +48,7 @@ SLOW = (
     "cli/test_proposals.py",
     "cli/test_screen.py",
     "cli/test_verifying.py",
+    "cli/test_watching.py",
     "cli/test_what_a_person_sees.py",
     "completion/",
     "connections/",
@@ -124,6 +125,7 @@ SLOW = (
     "store/test_postgres.py",
     "store/test_runs_under_the_guard.py",
     "store/test_under_the_guard.py",
+    "web/",
 )
 
 

@@ -38,17 +38,20 @@ ROOMS = {
     f"{SERVER}.clock": 1,
     f"{SERVER}.processes": 1,
     f"{SERVER}.time_zones": 1,
+    f"{SERVER}.notices.addresses": 1,
     f"{SERVER}.settings": 2,
     f"{SERVER}.interaction": 1,
     f"{SERVER}.rutter": 2,
     f"{SERVER}.store": 2,
     f"{SERVER}.documents": 3,
+    f"{SERVER}.notices": 3,
     f"{SERVER}.companies": 4,
     f"{SERVER}.reads": 5,
     f"{SERVER}.guard": 6,
     f"{SERVER}.services": 7,
     f"{SERVER}.backend": 8,
     f"{SERVER}.mcp": 9,
+    f"{SERVER}.web": 9,
     f"{SERVER}.app": 10,
     f"{SERVER}.stdio": 11,
     f"{SERVER}.cli": 12,
@@ -59,8 +62,9 @@ FORBIDDEN = {f"{SERVER}.rutter": {f"{SERVER}.settings", f"{SERVER}.clock"}, f"{S
 # Tools that cannot import the guard cannot bypass it, and a sandbox that shares nothing of ours can disagree with us.
 IMPORT_NOTHING_OF_OURS = {"rutter_ap_tools", "rutter_ap_prompts", "rutter_sandbox", f"{SERVER}.secret"}
 
-# The registry of companies sends nothing: it hands the client a transport that leads to the embedded sandbox.
-NAMES_HTTPX = (f"{SERVER}.rutter", f"{SERVER}.companies.registry")
+# The registry of companies sends nothing: it hands the client a transport that leads to the embedded sandbox. Notices
+# go to chat tools, never to Rutter.
+NAMES_HTTPX = (f"{SERVER}.rutter", f"{SERVER}.companies.registry", f"{SERVER}.notices.channels")
 READS_ENVIRONMENT = f"{SERVER}.settings"
 
 # Programs that are started by hand or by one test, not helpers of other tests.

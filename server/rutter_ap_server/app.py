@@ -26,6 +26,8 @@ from rutter_ap_server.interaction import Interaction
 from rutter_ap_server.mcp.context import Context, OfferedTo
 from rutter_ap_server.mcp.handlers import Handlers
 from rutter_ap_server.mcp.live_data import LiveData
+from rutter_ap_server.notices.notifier import Notifier
+from rutter_ap_server.notices.words import where_to_decide
 from rutter_ap_server.processes import Processes
 from rutter_ap_server.services import Services
 from rutter_ap_server.settings import Settings, make_home, read_settings
@@ -75,6 +77,7 @@ class App:
         self.recovery = Recovery(self.store, self.dispatcher)
         self.views = Views(settings.approvals_url)
         self.guard = Guard(self.store, self.policy, self.dispatcher, self.recovery, self.views)
+        self.notifier = Notifier(self.store, settings.notify, where_to_decide(settings.approvals_url))
         self.long_calls = LongCalls()
         self.services = Services(
             settings=settings,

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, cast
 
+from rutter_ap_server.notices.addresses import Address, AddressUnreadable, read_addresses
 from rutter_ap_server.secret import Secret
 from rutter_ap_server.time_zones import TimeZones, ZonesUnreadable, read_time_zones
 from rutter_ap_tools.errors import OperatorError
@@ -36,6 +37,8 @@ KNOWN = {
     "RUTTER_AP_READ_ONLY": "true: offer no tool that writes, and refuse every write",
     "RUTTER_AP_SECRET_KEYS": "keys for stored access tokens, separated by commas: the first encrypts, all decrypt",
     "RUTTER_AP_APPROVALS_URL": "address of the approvals desk, shown when a person must release something",
+    "RUTTER_AP_NOTIFY": "who is told when a person is needed, separated by blanks: desktop, https://… (a webhook that "
+    'takes {"text": …}), smtp://USER:PASSWORD@HOST?from=…&to=…, apprise+…',
     "RUTTER_AP_TIME_ZONE": "whose date is today: a zone for all companies, then any of their own by name or id "
     "(America/New_York, Northwind=Europe/Berlin); the machine's own by default",
     "RUTTER_AP_ENV_FILE": "a file of NAME=value lines that sets any of these",
@@ -71,6 +74,7 @@ class Settings:
     approvals_url: str = ""
     secret_keys: tuple[Secret, ...] = ()
     time_zones: TimeZones = field(default_factory=TimeZones)
+    notify: tuple[Address, ...] = ()
 
     @property
     def shared_store(self) -> bool:
@@ -109,6 +113,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     toolsets = _toolsets(given, problems)
     secret_keys = _secret_keys(given, problems)
     time_zones = _time_zones(given, problems)
+    notify = _notify(given, problems)
     unknown = [name for name in given if name.startswith("RUTTER_AP_") and name not in KNOWN]
     problems += [f"{name} is not a setting of this program" for name in sorted(unknown)]
     if problems:
@@ -131,6 +136,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         approvals_url=given.get("RUTTER_AP_APPROVALS_URL", ""),
         secret_keys=secret_keys,
         time_zones=time_zones,
+        notify=notify,
     )
 
 
@@ -242,6 +248,14 @@ def _time_zones(given: Mapping[str, str], problems: list[str]) -> TimeZones:
     except ZonesUnreadable as error:
         problems.append(f"RUTTER_AP_TIME_ZONE: {error}")
         return TimeZones()
+
+
+def _notify(given: Mapping[str, str], problems: list[str]) -> tuple[Address, ...]:
+    try:
+        return read_addresses(given.get("RUTTER_AP_NOTIFY", ""))
+    except AddressUnreadable as error:
+        problems.append(f"RUTTER_AP_NOTIFY: {error}")
+        return ()
 
 
 def make_home(home: Path) -> None:

@@ -36,6 +36,7 @@ _FIRST_RECOVERY_SECONDS = 2
 _RECOVERY_SECONDS = 60
 # Well within what the store counts as a sign of life.
 _HOLD_SECONDS = 20
+_TELL_SECONDS = 10
 # Long enough for the list of tools to have left before loading competes with it for the processor.
 _WARM_UP_AFTER_SECONDS = 0.05
 logger = logging.getLogger("rutter_ap")
@@ -93,6 +94,8 @@ async def serve_stdio(settings: Settings) -> None:
         if not settings.read_only:
             tasks.start_soon(_recover_now_and_then, lazy)
             tasks.start_soon(_hold_policy, lazy)
+        if settings.notify:
+            tasks.start_soon(_tell_people, lazy)
         await _run(server)
         tasks.cancel_scope.cancel()
     if lazy.app is not None:
@@ -137,3 +140,14 @@ async def _hold_policy(lazy: LazyApp) -> None:
         # Whatever is wrong with the policy is said by the first write.
         with suppress(ApError):
             await app.policy.read()
+
+
+async def _tell_people(lazy: LazyApp) -> None:
+    """Tells those who want to know that a person is needed. No call waits for it."""
+    while True:
+        await anyio.sleep(_TELL_SECONDS)
+        app = await lazy.opened()
+        try:
+            await app.notifier.tell()
+        except ApError as error:
+            logger.warning("notices: %s", error.error_code)

@@ -13,6 +13,7 @@ import pytest
 from rutter_ap_server.cli.main import COMMANDS, GROUPS, resolve
 from rutter_ap_server.cli.tools import token_figures
 from rutter_ap_tools.catalogue import CATALOGUE
+from support.chat_tool import running_chat_tool
 from support.terminal import Terminal
 
 
@@ -152,3 +153,15 @@ def test_help_imports_no_command() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_command_tries_each_channel(home: Path, rutter_ap: Terminal) -> None:
+    assert rutter_ap("notices", "test").status == 1
+    with running_chat_tool() as tool:
+        ended = rutter_ap("notices", "test", RUTTER_AP_NOTIFY=f"{tool.address} http://localhost:9/T-SECRET")
+        assert [one["text"].splitlines()[0] for one in tool.posted] == ["rutter-ap: a test"]
+    assert ended.status == 1
+    assert ended.out.splitlines() == [
+        "sent    the webhook at localhost",
+        "failed  the webhook at localhost: no connection",
+    ]

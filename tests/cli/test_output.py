@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from rutter_ap_server.cli.output import for_people, money, report_error, table
+from rutter_ap_server.cli.output import money, report_error, table
 from rutter_ap_server.settings import SettingsError
 from rutter_ap_tools.errors import Ambiguous, ApError, BadInput, OperatorError, Refused
 from rutter_ap_tools.findings import Finding, Severity
 from rutter_ap_tools.money import Money
+from rutter_ap_tools.people import for_people
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,20 @@ from support.installations import (
 )
 from support.sandbox_server import first_token, sandbox_server, settings_of
 
-NAMES = ["settings", "home", "store", "policy", "keys", "connection", "clock", "today", "approvers", "files", "freeze"]
+NAMES = [
+    "settings",
+    "home",
+    "store",
+    "policy",
+    "keys",
+    "connection",
+    "clock",
+    "today",
+    "approvers",
+    "files",
+    "notices",
+    "freeze",
+]
 
 
 def looked(home: Path, **environ: str) -> dict[str, Check]:
@@ -278,6 +291,21 @@ def test_a_folder_that_holds_the_home_is_a_warning(home: Path, tmp_path: Path) -
     check = looked(home, RUTTER_AP_FILES=both)["files"]
     assert check.status == "warn"
     assert check.detail.startswith(f"{tmp_path} ")
+
+
+def test_a_channel_that_fails_is_a_warning_without_its_secret(home: Path) -> None:
+    hook = "http://localhost:9/hooks/T-SECRET"
+    told = looked(home, RUTTER_AP_NOTIFY=f"desktop {hook}")["notices"]
+    assert told == Check("notices", "ok", "told: this machine's desktop, the webhook at localhost")
+
+    app = App(read_settings({"RUTTER_AP_HOME": str(home), "RUTTER_AP_NOTIFY": hook}))
+    app.store.write_now(lambda tx: tx.controls.freeze("a person at the terminal"))
+    anyio.run(app.notifier.tell)
+    anyio.run(app.aclose)
+    check = looked(home, RUTTER_AP_NOTIFY=f"desktop {hook}")["notices"]
+
+    assert (check.status, "notices test" in check.next_step) == ("warn", True)
+    assert check.detail == "a channel does not get through: the webhook at localhost: no connection"
 
 
 def test_a_freeze_is_a_warning_with_who_and_the_way_out(home: Path) -> None:

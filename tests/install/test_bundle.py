@@ -65,7 +65,7 @@ def test_what_is_secret_is_kept_by_the_host_as_a_secret(bundle: dict[str, bytes]
     fields = manifest_of(bundle)["user_config"]
 
     secret = {name for name, field in fields.items() if field.get("sensitive")}
-    assert secret == {"rutter_client_id", "rutter_client_secret", "rutter_access_token"}
+    assert secret == {"rutter_client_id", "rutter_client_secret", "rutter_access_token", "rutter_ap_notify"}
     assert all(fields[name]["default"] == "" for name in secret)
 
 

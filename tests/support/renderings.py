@@ -10,10 +10,10 @@ from functools import lru_cache
 from typing import Any
 
 from rutter_ap_server.cli.evidence import page
-from rutter_ap_server.cli.output import for_people
 from rutter_ap_server.cli.screen import show_statement
 from rutter_ap_server.guard.guard import _question
 from rutter_ap_server.store.proposals import Proposal
+from rutter_ap_tools.people import for_people
 from rutter_ap_tools.statement import Section, Statement, render_statement
 from rutter_ap_tools.text import clean
 

@@ -96,6 +96,7 @@ class GetProposal(Query[ProposalAnswer]):
     """Which proposal to show."""
 
     proposal_id: RecordId = Field(description="proposal_id from a write's result, or from list_proposals.")
+    wait_seconds: int = Field(default=0, ge=0, le=40, description="Wait this long for a person's decision.")
 
 
 def _render(answer: ProposalAnswer) -> str:

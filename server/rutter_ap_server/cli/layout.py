@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from rich.cells import cell_len
 from rich.text import Text
 
-from rutter_ap_server.cli.output import in_our_words
+from rutter_ap_tools.people import in_our_words
 
 DIM, BOLD = "dim", "bold"
 GAP = 2

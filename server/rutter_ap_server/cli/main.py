@@ -34,6 +34,7 @@ GROUPS = {
     "approvers": "manage who may approve",
     "connections": "manage the connected companies",
     "policy": "inspect and test the policy",
+    "notices": "who is told when a person is needed",
     "audit": "verify or export the audit chain",
 }
 COMMANDS = (
@@ -41,12 +42,14 @@ COMMANDS = (
     Entry("sandbox", "serve a practice Rutter API on its own port", "sandbox:sandbox"),
     Entry("demo", "run the scripted demo", "demo.demo:demo"),
     Entry("install", "add this server to an MCP client's configuration", "install:install"),
+    Entry("desk", "open the approvals desk on this machine, in a browser", "desk:desk"),
     Entry("doctor", "check the installation and suggest fixes", "doctor.examine:doctor"),
     Entry("tools", "list the tools an assistant is offered, with their size", "tools:list_tools"),
     Entry("proposals list", "list pending and unsettled proposals", "proposals:list_proposals"),
     Entry("proposals show", "show one proposal in full", "proposals:show"),
     Entry("proposals approve", "approve a proposal with your passcode and send it", "proposals:approve"),
     Entry("proposals decline", "decline a proposal with your passcode", "proposals:decline"),
+    Entry("proposals watch", "follow what waits and what becomes of it", "watching:watch"),
     Entry("proposals withdraw", "take back a held proposal for whoever made it", "proposals:withdraw"),
     Entry("proposals resolve", "settle an unknown outcome after checking the ledger", "proposals:resolve"),
     Entry(
@@ -72,6 +75,7 @@ COMMANDS = (
         "go back to the built-in default once the policy file is gone; asks for an approver's passcode",
         "policy:reset",
     ),
+    Entry("notices test", "send a test by every channel of RUTTER_AP_NOTIFY", "notices:test"),
     Entry("freeze", "stop all writes", "operate:freeze"),
     Entry("unfreeze", "allow writes again; asks for an approver's passcode, if there is one", "operate:unfreeze"),
     Entry("audit verify", "verify that nothing in the audit chain or the tables was changed", "operate:verify_audit"),

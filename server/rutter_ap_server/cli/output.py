@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from rutter_ap_tools.errors import Ambiguous, ApError, BadInput, NotFound, OperatorError, OutcomeUnknown, Refused
-from rutter_ap_tools.money import EXPONENTS, Money
+from rutter_ap_tools.money import Money
+from rutter_ap_tools.people import for_people
 from rutter_ap_tools.text import clean
 
 # The default next steps are worded for an assistant that calls a tool; a person at a terminal has typed a command.
@@ -21,10 +21,6 @@ _STEPS = {
     OperatorError.default_next_step: "Run `rutter-ap doctor`.",
     OutcomeUnknown.default_next_step: "Do not send it again. `rutter-ap proposals list` shows whether it is settled.",
 }
-# Text of outsiders between marks, and the exact form that may follow it.
-_THEIRS = re.compile(r'(‹[^›]*›|\(exactly: "(?:[^"\\]|\\.)*"\))')
-# An amount as sentences carry it: plain digits, the currency's own decimals, and its code.
-_AMOUNT = re.compile(r"(?<![\d.,])(\d{4,15})(?:\.(\d+))? ([A-Z]{3})\b")
 
 
 def line(text: str = "") -> None:
@@ -57,25 +53,6 @@ def table(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
 def money(amount: Money) -> str:
     """An amount for a person to read: "1,234.50 USD". A model might copy the commas, so its texts have none."""
     return amount.grouped
-
-
-def for_people(text: str) -> str:
-    """A sentence with the amounts in it written as `money` writes them; what outsiders wrote stays as it is."""
-    return in_our_words(text, lambda ours: _AMOUNT.sub(_grouped, ours))
-
-
-def in_our_words(text: str, change: Callable[[str], str]) -> str:
-    """The text with a change made to our own words only, not to what outsiders wrote, which stands between marks."""
-    parts = _THEIRS.split(text)
-    return "".join(part if number % 2 else change(part) for number, part in enumerate(parts))
-
-
-def _grouped(found: re.Match[str]) -> str:
-    whole, decimals, currency = found[1], found[2] or "", found[3]
-    if EXPONENTS.get(currency) != len(decimals):
-        # A number that only looks like an amount, such as a document's number before a word in capitals.
-        return found[0]
-    return f"{int(whole):,}{'.' if decimals else ''}{decimals} {currency}"
 
 
 def report_error(error: ApError) -> None:

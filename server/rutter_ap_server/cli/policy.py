@@ -14,7 +14,7 @@ import tomli_w
 
 from rutter_ap_server.app import App
 from rutter_ap_server.cli.command import AS_JSON, argument
-from rutter_ap_server.cli.output import for_people, line, money, print_json, table
+from rutter_ap_server.cli.output import line, money, print_json, table
 from rutter_ap_server.cli.passcode import ACTING, ask_proof
 from rutter_ap_server.cli.proposals import proposal_named
 from rutter_ap_server.cli.running import CHANNEL, app_command
@@ -31,6 +31,7 @@ from rutter_ap_server.guard.reports.explain import (
 from rutter_ap_server.guard.writes.registry import default_severities
 from rutter_ap_tools.catalogue import CATALOGUE
 from rutter_ap_tools.errors import BadInput
+from rutter_ap_tools.people import for_people
 from rutter_ap_tools.text import clean
 from rutter_ap_tools.tool import Risk
 from rutter_ap_tools.validate import read_arguments

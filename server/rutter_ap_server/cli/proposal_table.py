@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 from rich.text import Text
 
 from rutter_ap_server.cli.layout import BOLD, DIM, GAP, INDENT, cell, padded, paragraph, rows_of, visible
-from rutter_ap_server.cli.output import for_people, money
+from rutter_ap_server.cli.output import money
 from rutter_ap_server.cli.screen import Screen
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import State
+from rutter_ap_tools.people import for_people
 from rutter_ap_tools.text import clean
 
 # Real books first.

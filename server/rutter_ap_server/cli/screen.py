@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.text import Text
 
 from rutter_ap_server.cli.layout import BOLD, DIM, INDENT, Cell, cell, pairs, paragraph, rows_of
-from rutter_ap_server.cli.output import for_people
 from rutter_ap_server.guard.statement import CHANGED, CHECKS, FINDINGS
 from rutter_ap_tools.findings import Severity
+from rutter_ap_tools.people import for_people
 from rutter_ap_tools.statement import Section, Statement
 
 _COLUMNS_MIN = 40

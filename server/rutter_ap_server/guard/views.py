@@ -134,7 +134,7 @@ class Views:
             case State.HELD:
                 return (
                     f"Held: nothing has been written. {_people(proposal.approvals_needed).capitalize()} with "
-                    f"`rutter-ap proposals approve {proposal.id}`. Check with get_proposal afterwards; "
+                    f"`rutter-ap proposals approve {proposal.id}`. get_proposal with wait_seconds waits for that; "
                     "do not send it again."
                 )
             case State.RELEASED | State.DISPATCHING:

@@ -152,6 +152,25 @@ class AuditLog:
             query = query.where(audit.c.proposal_id == proposal_id, audit.c.kind != STORED)
         return entries_of(self._connection, query)
 
+    def told(self, *, kind: str, proposal_id: str, before: int | None, limit: int) -> list[Entry]:
+        """Entries that say something to people, newest first: of one kind, of one proposal, before one, or all."""
+        query = select(audit).where(audit.c.kind == kind if kind else audit.c.kind != STORED)
+        if proposal_id:
+            query = query.where(audit.c.proposal_id == proposal_id)
+        if before is not None:
+            query = query.where(audit.c.seq < before)
+        rows = self._connection.execute(query.order_by(audit.c.seq.desc()).limit(limit))
+        return [Entry(**row._mapping) for row in rows]
+
+    def kinds(self) -> list[str]:
+        """The kinds of entries there are, by name."""
+        query = select(audit.c.kind).where(audit.c.kind != STORED).distinct().order_by(audit.c.kind)
+        return [row.kind for row in self._connection.execute(query)]
+
+    def after(self, seq: int) -> Iterator[Entry]:
+        """The entries after one, in order."""
+        return entries_of(self._connection, select(audit).where(audit.c.seq > seq))
+
     def verify(self, anchor: Anchor | None = None) -> Verification:
         """Checks the whole chain; with an anchor it also finds a tail that was cut off or rewritten."""
         expected_seq, previous = 1, GENESIS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, String, Table, Text, text
 
 # The newest step in migrations/, kept here too so that opening a store that needs none does not read that folder.
-REVISION = "13"
+REVISION = "15"
 STAMP_KEY = "schema"
 
 metadata = MetaData()
@@ -184,4 +184,34 @@ secrets = Table(
     Column("name", String(60), primary_key=True),
     Column("sealed", Text, nullable=False),
     Column("at", String(32), nullable=False),
+)
+
+# What people are told, one row for each channel; a channel is known by an id that holds no secret.
+notices = Table(
+    "notices",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("channel", String(20), nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("about", String(80), nullable=False),
+    Column("company_name", Text, nullable=False),
+    Column("environment", String(20), nullable=False),
+    Column("at", String(32), nullable=False),
+    Column("next_at", String(32), nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("outcome", String(20)),
+    Column("problem", Text),
+    Column("settled_at", String(32)),
+)
+Index("one_notice_per_channel", notices.c.channel, notices.c.kind, notices.c.about, unique=True)
+
+# Who is signed in at the approvals desk; neither a session's id nor a passcode's hash can be learnt from it.
+desk_sessions = Table(
+    "desk_sessions",
+    metadata,
+    Column("id_hash", String(64), primary_key=True),
+    Column("approver_id", String(36), nullable=False),
+    Column("passcode", String(64), nullable=False),
+    Column("begun_at", String(32), nullable=False),
+    Column("seen_at", String(32), nullable=False),
 )

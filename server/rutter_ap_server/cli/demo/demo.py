@@ -27,10 +27,10 @@ from mcp.types import CallToolResult, Implementation, TextContent
 
 from rutter_ap_server.cli.command import argument, command
 from rutter_ap_server.cli.demo.invoice import INVOICE_NAME, Invoice, invoice_folder, read_invoice
-from rutter_ap_server.cli.output import for_people
 from rutter_ap_server.clock import Clock
 from rutter_ap_server.settings import read_settings
 from rutter_ap_tools.errors import ApError
+from rutter_ap_tools.people import for_people
 from rutter_sandbox import open_sandbox
 
 APPROVER = "Dana Reyes"

@@ -252,6 +252,22 @@ def _joined(folders: Sequence[Path]) -> str:
     return ", ".join(str(folder) for folder in folders)
 
 
+async def _notices(installation: Installation) -> Check:
+    addresses = installation.settings.notify
+    if not addresses:
+        return Check("notices", "ok", "RUTTER_AP_NOTIFY is not set: nobody is told when a person is needed")
+
+    def problems(tx: Tx) -> list[str]:
+        found = [(one.words, tx.notices.problem(one.id)) for one in addresses]
+        return [f"{words}: {problem}" for words, problem in found if problem]
+
+    failing = await installation.read(problems)
+    if failing:
+        step = "Correct RUTTER_AP_NOTIFY, then run `rutter-ap notices test`. Nothing else waits for notices."
+        return Check("notices", "warn", f"a channel does not get through: {'; '.join(failing)}", step)
+    return Check("notices", "ok", f"told: {', '.join(one.words for one in addresses)}")
+
+
 async def _freeze(installation: Installation) -> Check:
     frozen = await installation.read(lambda tx: tx.controls.frozen_by())
     if frozen is not None:
@@ -275,5 +291,6 @@ _LOOKS: dict[str, Look] = {
     "today": days,
     "approvers": _approvers,
     "files": _files,
+    "notices": _notices,
     "freeze": _freeze,
 }

@@ -1,8 +1,10 @@
-"""The `get_proposal` tool: one proposal by its id, whose outcome is resolved first if it is still open."""
+"""The `get_proposal` tool: one proposal by its id, once it is decided, or with an open outcome resolved first."""
 
 from __future__ import annotations
 
 from datetime import datetime
+
+import anyio
 
 from rutter_ap_server.companies.registry import CompanyRegistry
 from rutter_ap_server.guard import journal
@@ -19,6 +21,10 @@ from rutter_ap_tools.errors import Ambiguous, ApError, NotFound
 from rutter_ap_tools.proposals import GetProposal, ProposalAnswer
 from rutter_ap_tools.statement import Statement
 
+# Another process may decide it as well as this one, so the store is asked.
+_LOOK_SECONDS = 0.5
+_UNDECIDED = (State.HELD, State.RELEASED, State.DISPATCHING)
+
 
 async def get_proposal(
     query: GetProposal,
@@ -30,9 +36,7 @@ async def get_proposal(
     views: Views,
 ) -> ProposalAnswer:
     """The `get_proposal` tool. Raises `NotFound` or `Ambiguous`, as `find_proposal` does."""
-    proposal = await find_proposal(store, query.proposal_id)
-    if proposal.damaged:
-        raise Tampered(f"proposal {proposal.id}")
+    proposal = await _decided(query, store)
     if proposal.state in IN_FLIGHT_STATES:
         try:
             proposal = await recovery.resolve(proposal, await companies.of_ledger(proposal.company_id))
@@ -40,6 +44,23 @@ async def get_proposal(
             # What is known is still worth showing when Rutter cannot be reached.
             proposal = await find_proposal(store, proposal.id)
     return await full_answer(proposal, store=store, policy=policy, views=views)
+
+
+async def _decided(query: GetProposal, store: Store) -> Proposal:
+    """The proposal as soon as it was declined, or sent after a release; after `wait_seconds` as it is then."""
+    proposal = await _sound(query.proposal_id, store)
+    with anyio.move_on_after(query.wait_seconds):
+        while proposal.state in _UNDECIDED:
+            await anyio.sleep(_LOOK_SECONDS)
+            proposal = await _sound(proposal.id, store)
+    return proposal
+
+
+async def _sound(reference: str, store: Store) -> Proposal:
+    proposal = await find_proposal(store, reference)
+    if proposal.damaged:
+        raise Tampered(f"proposal {proposal.id}")
+    return proposal
 
 
 async def known_proposal(query: GetProposal, store: Store, policy: PolicyFile, views: Views) -> ProposalAnswer:

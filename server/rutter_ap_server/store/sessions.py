@@ -1,0 +1,62 @@
+"""Sessions of the approvals desk: who is signed in, for how long. Only a hash of a session's id is stored."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, insert, select, update
+
+from rutter_ap_server.clock import stamp, unstamp
+from rutter_ap_server.store.approvers import Approver
+from rutter_ap_server.store.changes import Recorded
+from rutter_ap_server.store.schema import desk_sessions
+
+IDLE = timedelta(minutes=15)
+LONGEST = timedelta(hours=8)
+
+
+class Sessions:
+    """Reads and writes inside the caller's transaction."""
+
+    def __init__(self, connection: Recorded, now: datetime) -> None:
+        self._connection = connection
+        self._now = now
+
+    def begin(self, approver: Approver) -> str:
+        """Signs an approver in; returns the id, which only their browser keeps. Forgets sessions that are over."""
+        c = desk_sessions.c
+        over = (c.seen_at < stamp(self._now - IDLE)) | (c.begun_at < stamp(self._now - LONGEST))
+        self._connection.execute(delete(desk_sessions).where(over))
+        session_id = secrets.token_urlsafe(32)
+        values = {
+            "id_hash": _hash(session_id),
+            "approver_id": approver.id,
+            "passcode": _hash(approver.passcode_hash),
+            "begun_at": stamp(self._now),
+            "seen_at": stamp(self._now),
+        }
+        self._connection.execute(insert(desk_sessions).values(**values))
+        return session_id
+
+    def whose(self, session_id: str, active: Collection[Approver]) -> Approver | None:
+        """Which of the approvers it belongs to; None once it is over, or they have another passcode. It is in use."""
+        mine = desk_sessions.c.id_hash == _hash(session_id)
+        row = self._connection.execute(select(desk_sessions).where(mine)).first()
+        if row is None or self._now >= min(unstamp(row.seen_at) + IDLE, unstamp(row.begun_at) + LONGEST):
+            return None
+        found = [one for one in active if (one.id, _hash(one.passcode_hash)) == (row.approver_id, row.passcode)]
+        if not found:
+            return None
+        self._connection.execute(update(desk_sessions).where(mine).values(seen_at=stamp(self._now)))
+        return found[0]
+
+    def end(self, session_id: str) -> None:
+        """Signs it out."""
+        self._connection.execute(delete(desk_sessions).where(desk_sessions.c.id_hash == _hash(session_id)))
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

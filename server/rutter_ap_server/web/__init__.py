@@ -1,0 +1,1 @@
+"""The approvals desk: pages on which a person releases or declines. Read `desk.py` first."""

@@ -1,0 +1,226 @@
+"""What the pages show: proposals and statements as values for the templates, in the order in which a person decides."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from rutter_ap_server.clock import unstamp
+from rutter_ap_server.guard.statement import CHANGED, CHECKS, FINDINGS, FOLLOWS, KNOWN
+from rutter_ap_server.store.audit import Entry
+from rutter_ap_server.store.proposals import Approval, Proposal
+from rutter_ap_server.store.states import State
+from rutter_ap_tools.findings import Finding, Severity
+from rutter_ap_tools.people import for_people
+from rutter_ap_tools.proposals import LimitLeft
+from rutter_ap_tools.statement import Section, Statement
+from rutter_ap_tools.text import clean
+
+Books = Literal["production", "sandbox", "embedded"]
+# Real books first, and never on one table with others.
+BOOKS: dict[str, str] = {
+    "production": "PRODUCTION: real books",
+    "sandbox": "Rutter's sandbox: test books",
+    "embedded": "Practice company: not real books",
+}
+# Codes that only say which tier an amount is in; anything else is a reason to look closely.
+_TIERS = ("policy.ask", "policy.approve", "amount.approver", "amount.two_approvers")
+_MARKS = {Severity.REFUSE: "✕", Severity.APPROVE: "▲", Severity.ASK: "△", Severity.ALLOW: "✓"}
+_NAME_CHARACTERS_MAX = 120
+_ACTS = {"pay_bill": "Pay", "propose_payment_run": "Pay"}
+# What a section is for; any other holds fields of the write.
+_HEADING = "Proposal"
+_AFTERWARDS = ("Limits", "Other open proposals on the same bills", "Prepared", "Release")
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """A finding, and the mark in front of it."""
+
+    mark: str
+    label: str
+    message: str
+    code: str
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
+class InboxRow:
+    """One proposal that waits."""
+
+    id: str
+    amount: str
+    payee: str
+    summary: str
+    company: str
+    preparer: str
+    released: str
+    expires: str
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class InboxPart:
+    """The proposals of one kind of books: first those that need a closer look."""
+
+    environment: str
+    title: str
+    closer: tuple[InboxRow, ...]
+    usual: tuple[InboxRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A proposal's statement, taken apart for reading. Nothing of it is left out or shortened."""
+
+    id: str
+    title: str
+    act: str
+    environment: str
+    books: str
+    company: str
+    state: str
+    heading: Sequence[tuple[str, str]]
+    findings: tuple[Reason, ...]
+    changed: Section | None
+    fields: tuple[Section, ...]
+    checks: Section | None
+    others: tuple[Section, ...]
+    approvals: tuple[str, ...]
+    released: str
+    must_type: str
+    expires: str
+    digest: str
+
+
+def reason_of(finding: Finding) -> Reason:
+    """A finding for reading."""
+    return Reason(
+        _MARKS[finding.severity],
+        finding.severity.label,
+        for_people(finding.message),
+        finding.code,
+        finding.severity.word,
+    )
+
+
+def inbox_parts(found: Sequence[tuple[Proposal, int]], now: datetime) -> tuple[InboxPart, ...]:
+    """Proposals with how many people released each, apart for each kind of books."""
+    parts = []
+    for environment, title in BOOKS.items():
+        rows = [_row(one, released, now) for one, released in found if one.environment == environment]
+        if rows:
+            closer = tuple(row for row in rows if row.reasons)
+            parts.append(InboxPart(environment, title, closer, tuple(row for row in rows if not row.reasons)))
+    return tuple(parts)
+
+
+def _row(one: Proposal, released: int, now: datetime) -> InboxRow:
+    reasons = [finding for finding in one.findings if finding.code not in _TIERS]
+    reasons.sort(key=lambda finding: -finding.severity)
+    return InboxRow(
+        id=one.id,
+        amount=one.money.grouped if one.money else "",
+        payee=clean(one.vendor_name, _NAME_CHARACTERS_MAX),
+        summary=for_people(clean(one.summary, 1000)),
+        company=clean(one.company_name, _NAME_CHARACTERS_MAX),
+        preparer=clean(one.preparer, _NAME_CHARACTERS_MAX),
+        released=f"{released} of {one.approvals_needed}",
+        expires=_within(one.expires_at - now),
+        reasons=tuple(map(reason_of, reasons)),
+    )
+
+
+def page_of(proposal: Proposal, statement: Statement, approvals: Sequence[Approval], now: datetime) -> Page:
+    """Everything a person must see of a proposal."""
+    titled = {one.title: one for one in statement.sections}
+    placed = {_HEADING, CHANGED, FINDINGS, CHECKS, FOLLOWS, KNOWN, *_AFTERWARDS}
+    fields = [*(titled[one] for one in (FOLLOWS,) if one in titled)]
+    fields = [*(one for one in statement.sections if one.title not in placed), *fields]
+    rest = [titled[one] for one in (KNOWN, *_AFTERWARDS) if one in titled]
+    findings = sorted(proposal.findings, key=lambda finding: -finding.severity)
+    return Page(
+        id=proposal.id,
+        title=_title(proposal),
+        act=_act(proposal),
+        environment=proposal.environment,
+        books=BOOKS[proposal.environment],
+        company=clean(proposal.company_name, _NAME_CHARACTERS_MAX),
+        state=proposal.state,
+        heading=[(row[0], row[1]) for row in titled[_HEADING].rows] if _HEADING in titled else [],
+        findings=tuple(map(reason_of, findings)),
+        changed=titled.get(CHANGED),
+        fields=tuple(fields),
+        checks=titled.get(CHECKS),
+        others=tuple(rest),
+        approvals=tuple(f"{clean(one.approver)} ({one.channel}) at {one.at:%Y-%m-%d %H:%M} UTC" for one in approvals),
+        released=f"{len(approvals)} of {proposal.approvals_needed}",
+        must_type=proposal.money.text if proposal.money is not None and proposal.approvals_needed > 1 else "",
+        expires=_within(proposal.expires_at - now) if proposal.state == State.HELD else "",
+        digest=statement.digest,
+    )
+
+
+def _title(proposal: Proposal) -> str:
+    return f"{_act(proposal)}?" if proposal.state == State.HELD else for_people(clean(proposal.summary, 1000))
+
+
+def _act(proposal: Proposal) -> str:
+    """What the button does, with amount and payee."""
+    payee = clean(proposal.vendor_name, _NAME_CHARACTERS_MAX)
+    if proposal.tool == "pay_bill" and proposal.money is not None and payee:
+        return f"Release {proposal.money.grouped} to {payee}"
+    if proposal.tool == "propose_payment_run" and proposal.money is not None:
+        count = len(proposal.fields["lines"])
+        return f"Release {count} {'payment' if count == 1 else 'payments'}, {proposal.money.grouped} together"
+    return f"Release: {for_people(clean(proposal.summary, 1000))}"
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryRow:
+    """One entry of the audit chain."""
+
+    seq: int
+    at: str
+    kind: str
+    actor: str
+    proposal_id: str
+    details: tuple[tuple[str, str], ...]
+
+
+def history_row(entry: Entry) -> HistoryRow:
+    """An entry with what it says, each value on one line."""
+    details = [(name, _plain(value)) for name, value in json.loads(entry.body).items() if value not in (None, "", [])]
+    return HistoryRow(
+        entry.seq,
+        f"{unstamp(entry.at):%Y-%m-%d %H:%M:%S} UTC",
+        entry.kind.replace("_", " "),
+        clean(entry.actor, _NAME_CHARACTERS_MAX),
+        entry.proposal_id or "",
+        tuple((clean(name, 60), text) for name, text in details if text),
+    )
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return ", ".join(clean(one, 200) for one in value)
+    return clean(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), 2000)
+
+
+def limit_rows(limits: Sequence[LimitLeft]) -> list[tuple[str, str, str]]:
+    """The limits of which something is used: which, what is left, and the whole."""
+    return [
+        (f"{one.name.replace('_', ' ')}, {one.hours} hours", one.left.money.grouped, one.limit.money.grouped)
+        for one in limits
+        if one.left != one.limit
+    ]
+
+
+def _within(time: timedelta) -> str:
+    hours = time // timedelta(hours=1)
+    if hours >= 48:
+        return f"in {hours // 24} days"
+    return f"in {hours} hours" if hours >= 2 else f"in {max(time // timedelta(minutes=1), 0)} minutes"

@@ -1,0 +1,78 @@
+"""Signing in at the desk: an approver's name and passcode, and a cookie that only this desk can read."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from rutter_ap_server.guard.approvals import Approvals
+from rutter_ap_server.store.approvers import Approver
+from rutter_ap_server.store.engine import Tx
+
+CHANNEL = "desk"
+_COOKIE = "rutter_ap_desk"
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Somebody who is signed in. `token` stands in every form of theirs, and in no address."""
+
+    id: str
+    approver: Approver
+
+    @property
+    def token(self) -> str:
+        """What a page of another site cannot know."""
+        return hashlib.sha256(f"form:{self.id}".encode()).hexdigest()
+
+    def wrote(self, token: str) -> bool:
+        """Whether a form with that token is from one of this session's pages."""
+        return hmac.compare_digest(token.encode(), self.token.encode())
+
+    def __repr__(self) -> str:
+        return f"Session({self.approver!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """Signs approvers in and out."""
+
+    approvals: Approvals
+    is_https: bool
+
+    async def session_of(self, request: Request) -> Session | None:
+        """Who asks; None if nobody is signed in there any more."""
+        session_id = request.cookies.get(self._cookie, "")
+        if not session_id:
+            return None
+
+        def look(tx: Tx) -> Approver | None:
+            return tx.sessions.whose(session_id, tx.approvers.active())
+
+        approver = await self.approvals.store.write(look)
+        return Session(session_id, approver) if approver is not None else None
+
+    async def begin(self, name: str, passcode: str, response: Response) -> None:
+        """Signs an approver in. Raises `NotReleased` for a wrong name or passcode, or when there were too many."""
+        approver = await self.approvals.verify(name, passcode, channel=CHANNEL)
+
+        def begin(tx: Tx) -> str:
+            tx.audit.append("signed_in", actor=approver.name, approver_id=approver.id, channel=CHANNEL)
+            return tx.sessions.begin(approver)
+
+        session_id = await self.approvals.store.write(begin)
+        response.set_cookie(self._cookie, session_id, path="/", secure=self.is_https, httponly=True, samesite="strict")
+
+    async def end(self, session: Session, response: Response) -> None:
+        """Signs out."""
+        await self.approvals.store.write(lambda tx: tx.sessions.end(session.id))
+        response.delete_cookie(self._cookie, path="/", secure=self.is_https, httponly=True, samesite="strict")
+
+    @property
+    def _cookie(self) -> str:
+        # RFC 6265bis: a name with this prefix is kept by no other host and over no open connection.
+        return f"__Host-{_COOKIE}" if self.is_https else _COOKIE

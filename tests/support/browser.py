@@ -1,0 +1,59 @@
+"""A browser in a thread of its own, and the desk that it visits."""
+
+from __future__ import annotations
+
+import queue
+import shutil
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.sync_api import Browser, sync_playwright
+
+CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium") or shutil.which("google-chrome")
+_SCENARIO_SECONDS_MAX = 240
+
+
+class Driver:
+    """Runs scenarios one after the other, each with the browser."""
+
+    def __init__(self) -> None:
+        self._jobs = queue.Queue[tuple[Callable[[Browser], object], queue.Queue[tuple[bool, object]]] | None]()
+        # The synchronous API leaves its event loop running in its thread, where no other test could have one.
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=CHROMIUM)
+            while (job := self._jobs.get()) is not None:
+                scenario, answer = job
+                try:
+                    answer.put((True, scenario(browser)))
+                except BaseException as error:  # noqa: BLE001 - it is raised where the test waits for it
+                    answer.put((False, error))
+            browser.close()
+
+    def __call__(self, scenario: Callable[[Browser], object]) -> None:
+        answer = queue.Queue[tuple[bool, object]]()
+        self._jobs.put((scenario, answer))
+        is_done, value = answer.get(timeout=_SCENARIO_SECONDS_MAX)
+        if not is_done:
+            assert isinstance(value, BaseException)
+            raise value
+
+    def end(self) -> None:
+        """Closes the browser."""
+        self._jobs.put(None)
+        self._thread.join(30)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A desk in a process of its own, and what waits there."""
+
+    url: str
+    home: Path
+    usual: str
+    large: str

@@ -1,0 +1,100 @@
+"""A desk in front of a practice company, and somebody who uses it as a browser would."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from mcp.client import Client
+
+from rutter_ap_server.app import App
+from rutter_ap_server.clock import Clock
+from rutter_ap_server.guard.approvers import Proof
+from rutter_ap_server.web.desk import desk_app
+from support.serving import PASSCODE, bill_numbered, done, link_funding, serving
+
+HOST = "localhost:8765"
+BILL, LARGE_BILL = "NW-2291", "FT-802"
+SAMS = "another long passcode"
+
+
+@dataclass
+class Visitor:
+    """A browser without scripts: it keeps cookies and sends forms as they stand on the page it shows."""
+
+    http: httpx.AsyncClient
+    page: httpx.Response = field(init=False)
+
+    async def opens(self, path: str, **headers: str) -> httpx.Response:
+        self.page = await self.http.get(path, headers=headers, follow_redirects=True)
+        return self.page
+
+    async def sends(self, ending: str, **typed: str) -> httpx.Response:
+        """Fills in the form whose address ends so, and sends it from this page."""
+        found = re.search(rf'<form[^>]*action="([^"]*{ending})"(.*?)</form>', self.page.text, re.DOTALL)
+        assert found is not None, f"the page has no form {ending}:\n{self.page.text[:2000]}"
+        kept = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', found[2]))
+        fields = {name: html.unescape(value) for name, value in kept.items()} | typed
+        return await self.posts(found[1], fields)
+
+    async def posts(self, path: str, fields: Mapping[str, str], **headers: str) -> httpx.Response:
+        sent = {"sec-fetch-site": "same-origin", "origin": f"http://{HOST}"} | headers
+        self.page = await self.http.post(path, data=dict(fields), headers=sent, follow_redirects=True)
+        return self.page
+
+    async def signs_in(self, name: str = "Dana", passcode: str = PASSCODE) -> httpx.Response:
+        await self.opens("/approvals/sign-in")
+        return await self.sends("/sign-in", name=name, passcode=passcode)
+
+    @property
+    def text(self) -> str:
+        """What a person reads on the page."""
+        return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", self.page.text)).split())
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The desk, the assistant's client beside it, and the app behind both."""
+
+    app: App
+    client: Client
+
+    @asynccontextmanager
+    async def visited(self) -> AsyncIterator[Visitor]:
+        served = desk_app(self.app.approvals, self.app.companies, hosts=[HOST])
+        transport = httpx.ASGITransport(served)
+        async with httpx.AsyncClient(transport=transport, base_url=f"http://{HOST}") as http:
+            yield Visitor(http)
+
+    async def held(self, number: str = BILL, **arguments: Any) -> str:
+        """A payment that waits; its proposal's id."""
+        bill = await bill_numbered(self.client, number)
+        answer = await done(self.client, "pay_bill", bill_id=bill["id"], **arguments)
+        assert answer["status"] == "held"
+        return str(answer["proposal_id"])
+
+    async def state(self, proposal_id: str) -> str:
+        return str((await done(self.client, "get_proposal", proposal_id=proposal_id))["proposal"]["state"])
+
+    async def paid(self, number: str = BILL) -> list[str]:
+        """The amounts the ledger shows as paid on that bill."""
+        bill = await bill_numbered(self.client, number)
+        detail = await done(self.client, "get_bill", bill_id=bill["id"])
+        return [one["amount"]["amount"] for one in detail["payments"]]
+
+
+@asynccontextmanager
+async def a_desk(home: Path, clock: Clock | None = None, **environ: str) -> AsyncIterator[Desk]:
+    """A desk with Dana and Sam as approvers."""
+    async with serving(home, environ=environ, clock=clock) as (client, app):
+        await link_funding(client)
+        await app.approvals.add_approver("Dana", PASSCODE, channel="terminal")
+        by = Proof("Dana", PASSCODE)
+        await app.approvals.add_approver("Sam", SAMS, channel="terminal", by=by)
+        yield Desk(app, client)

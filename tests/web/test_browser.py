@@ -1,0 +1,219 @@
+"""A person at the desk, in a real browser: by mouse, by keyboard, on a phone, in the dark, on paper."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from support.browser import Driver, Running
+from support.desk import SAMS
+from support.serving import PASSCODE
+
+# One worker drives the browser.
+pytestmark = pytest.mark.xdist_group("browser")
+
+
+@contextmanager
+def visiting(browser: Browser, running: Running, **options: Any) -> Iterator[Page]:
+    """A page whose console must stay empty."""
+    context = browser.new_context(**options)
+    said: list[str] = []
+    page = context.new_page()
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(running.url)
+    yield page
+    context.close()
+    # The browser itself notes a form that was answered with a conflict, which is what the page is about then.
+    assert [one for one in said if "status of 409 (Conflict)" not in one] == []
+
+
+def sign_in(page: Page, name: str = "Dana", passcode: str = PASSCODE) -> None:
+    page.get_by_label("Your name as an approver").fill(name)
+    page.get_by_label("Passcode").fill(passcode)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="What waits for a person")).to_be_visible()
+
+
+def passcode_beside(page: Page, ending: str) -> Any:
+    return page.locator(f'form[action$="{ending}"] input[type=password]')
+
+
+def sound(page: Page) -> None:
+    """Nothing serious for those who see, hear or move otherwise, and nothing to scroll sideways for."""
+    found = Axe().run(page)
+    serious = [one["id"] for one in found.response["violations"] if one["impact"] in ("serious", "critical")]
+    assert serious == []
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
+def test_a_payment_is_opened_read_and_released(drive: Driver, running: Running) -> None:
+    def scenario(browser: Browser) -> None:
+        with visiting(browser, running) as page:
+            sign_in(page)
+            page.get_by_role("link", name="684.20 USD").click()
+            release = page.get_by_role("button", name="Release 684.20 USD to Northwind Utilities")
+            passcode_beside(page, "/release").fill(PASSCODE)
+            release.click()
+            expect(page.get_by_role("status")).to_contain_text("POSTED")
+            page.go_back()
+            page.reload()
+            expect(page.get_by_role("status")).to_contain_text("POSTED")
+            expect(page.get_by_role("button", name=re.compile("Release"))).to_have_count(0)
+
+    drive(scenario)
+
+
+def test_enter_releases_nothing_and_the_keyboard_does_it_all(drive: Driver, running: Running) -> None:
+    def scenario(browser: Browser) -> None:
+        with visiting(browser, running, java_script_enabled=False) as page:
+            sign_in(page)
+            page.goto(f"{running.url}/{running.usual}")
+            passcode_beside(page, "/release").focus()
+            page.keyboard.type(PASSCODE)
+            page.keyboard.press("Enter")
+            page.wait_for_timeout(700)
+            page.reload()
+            expect(page.get_by_role("heading", name="Decide")).to_be_visible()
+            passcode_beside(page, "/release").focus()
+            page.keyboard.type(PASSCODE)
+            page.keyboard.press("Tab")
+            page.keyboard.press("Enter")
+            expect(page.get_by_role("status")).to_contain_text("POSTED")
+
+    drive(scenario)
+
+
+def test_two_people_each_type_the_amount(drive: Driver, running: Running) -> None:
+    def scenario(browser: Browser) -> None:
+        for name, passcode, then in (("Dana", PASSCODE, "1 of 2"), ("Sam", SAMS, "POSTED")):
+            with visiting(browser, running) as page:
+                sign_in(page, name, passcode)
+                page.goto(f"{running.url}/{running.large}")
+                page.get_by_label("Type the amount").fill("27,350.00")
+                passcode_beside(page, "/release").fill(passcode)
+                page.get_by_role("button", name="Release 27,350.00 USD to Fjord Timber AS").click()
+                expect(page.locator("main")).to_contain_text(then)
+
+    drive(scenario)
+
+
+def test_a_decline_needs_a_reason(drive: Driver, running: Running) -> None:
+    def scenario(browser: Browser) -> None:
+        with visiting(browser, running) as page:
+            sign_in(page)
+            page.goto(f"{running.url}/{running.usual}")
+            passcode_beside(page, "/decline").fill(PASSCODE)
+            page.get_by_role("button", name="Decline").click()
+            expect(page.get_by_role("heading", name="Decide")).to_be_visible()
+            page.get_by_label(re.compile("Why not")).fill("We never ordered this.")
+            page.get_by_role("button", name="Decline").click()
+            expect(page.get_by_role("status")).to_contain_text("DECLINED by Dana: We never ordered this.")
+
+    drive(scenario)
+
+
+def test_declining_is_as_large_as_releasing(drive: Driver, running: Running) -> None:
+    def scenario(browser: Browser) -> None:
+        with visiting(browser, running) as page:
+            sign_in(page)
+            page.goto(f"{running.url}/{running.usual}")
+            boxes = [page.locator(f"button.{name}").bounding_box() for name in ("release", "decline")]
+            release, decline = (box or pytest.fail("a button is not on the page") for box in boxes)
+            assert decline["width"] * decline["height"] >= 0.9 * release["width"] * release["height"]
+
+    drive(scenario)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"viewport": {"width": 1280, "height": 900}},
+        {"viewport": {"width": 320, "height": 640}, "has_touch": True, "is_mobile": True},
+        {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"},
+    ],
+    ids=["light", "phone", "dark"],
+)
+def test_every_page_is_for_everybody(drive: Driver, running: Running, options: dict[str, Any]) -> None:
+    def scenario(browser: Browser) -> None:
+        with visiting(browser, running, **options) as page:
+            sound(page)
+            sign_in(page)
+            sound(page)
+            for path in (running.usual, running.large):
+                page.goto(f"{running.url}/{path}")
+                sound(page)
+            passcode_beside(page, "/release").fill("not the passcode")
+            page.get_by_label("Type the amount").fill("1")
+            page.locator("button.release").click()
+            expect(page.get_by_role("alert")).to_be_visible()
+            sound(page)
+
+    drive(scenario)
+
+
+def test_a_proposal_is_printed_whole_and_without_forms(drive: Driver, running: Running) -> None:
+    def scenario(browser: Browser) -> None:
+        with visiting(browser, running) as page:
+            sign_in(page)
+            page.goto(f"{running.url}/{running.usual}")
+            page.emulate_media(media="print")
+            expect(page.locator(".decide")).to_be_hidden()
+            expect(page.get_by_role("heading", name="Payment to record")).to_be_visible()
+            assert page.pdf().startswith(b"%PDF-")
+
+    drive(scenario)
+
+
+@contextmanager
+def elsewhere(form: str) -> Iterator[str]:
+    """A page of another site on this machine, with a form that posts to the desk."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("content-type", "text/html")
+            self.end_headers()
+            self.wfile.write(form.encode())
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://localhost:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_page_on_another_port_cannot_release_or_frame(drive: Driver, running: Running) -> None:
+    address = f"{running.url}/{running.usual}"
+    form = (
+        f'<iframe src="{address}"></iframe><form method=post action="{address}/release">'
+        f'<input name=passcode value="{PASSCODE}"><button>Win</button></form>'
+    )
+
+    def scenario(browser: Browser) -> None:
+        context: BrowserContext = browser.new_context()
+        page = context.new_page()
+        page.goto(running.url)
+        sign_in(page)
+        with elsewhere(form) as other:
+            page.goto(other)
+            assert page.frames[-1].url in ("chrome-error://chromewebdata/", "about:blank")
+            page.get_by_role("button", name="Win").click()
+            expect(page.locator("body")).to_have_text("This form is of another page.")
+        page.goto(address)
+        expect(page.get_by_role("heading", name="Decide")).to_be_visible()
+        context.close()
+
+    drive(scenario)

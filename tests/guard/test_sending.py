@@ -16,7 +16,7 @@ import pytest
 
 from rutter_ap_server.clock import FixedClock
 from rutter_ap_server.companies.company import Company
-from rutter_ap_server.guard.dispatch import in_order
+from rutter_ap_server.guard.dispatch import DOUBTFUL_MAX, in_order, send_members
 from rutter_ap_server.guard.lease import LEASE_SECONDS, Lease
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
@@ -512,6 +512,19 @@ async def test_a_run_goes_on_until_too_much_is_in_doubt(home: Path, happens: str
         assert [lines[bill_id] for bill_id in ids] == states.split()
         assert client.told == [(number, 5) for number in range(1, told + 1)]
         assert result.status == ("posted" if "released" not in states and "unknown" not in states else "unknown")
+
+
+async def test_a_run_that_goes_on_passes_over_what_is_in_doubt(home: Path) -> None:
+    async with a_bench(home, PAYS) as bench:
+        bench.wire.faults = ["lost before"] * DOUBTFUL_MAX
+        await run_of(bench, *NUMBERS, interaction=HearsProgress())
+        run = next(one for one in await bench.proposals() if one.tool == "propose_payment_run")
+        lease = bench.app.dispatcher.lease_on(run.id)
+        bench.clock.instant += timedelta(seconds=LEASE_SECONDS)
+        assert await bench.app.store.write(lambda tx: lease.take_over(tx))
+        await send_members(bench.app.dispatcher, lease, bench.company, HearsProgress())
+        lines = [line.state for line in await bench.proposals() if line.run_id is not None]
+        assert sorted(lines) == ["posted"] * (len(NUMBERS) - DOUBTFUL_MAX) + ["unknown"] * DOUBTFUL_MAX
 
 
 async def test_a_run_sends_nothing_while_its_process_stops(home: Path) -> None:

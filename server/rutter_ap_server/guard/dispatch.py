@@ -372,15 +372,16 @@ async def send_members(dispatcher: Dispatcher, lease: Lease, company: Company, i
     for number, line in enumerate(lines, start=1):
         if dispatcher.is_stopping or doubtful_in_a_row >= DOUBTFUL_MAX:
             break
-        try:
-            outcome = await dispatcher.dispatch(line.id, company)
-            doubtful_in_a_row = doubtful_in_a_row + 1 if outcome.state == State.UNKNOWN else 0
-        except OF_ONE_BILL:
-            doubtful_in_a_row = 0
-        except ApError:
-            doubtful_in_a_row += 1
-        if not await dispatcher.store.write(lease.renew):
-            break
+        if line.state == State.RELEASED:
+            try:
+                outcome = await dispatcher.dispatch(line.id, company)
+                doubtful_in_a_row = doubtful_in_a_row + 1 if outcome.state == State.UNKNOWN else 0
+            except OF_ONE_BILL:
+                doubtful_in_a_row = 0
+            except ApError:
+                doubtful_in_a_row += 1
+            if not await dispatcher.store.write(lease.renew):
+                break
         # The caller may have gone in the meantime; what was released is paid all the same.
         with suppress(Exception):
             await interaction.report_progress(number, len(lines), f"{number} of {len(lines)} payments")

@@ -28,7 +28,7 @@ PROGRAM = ".venv/bin/rutter-ap "
 # What each target of the README runs, among others; the demo and the suite themselves run elsewhere.
 TARGETS = {
     "make demo": {".venv/bin/rutter-ap demo"},
-    "make test": {".venv/bin/python -m pytest -n auto"},
+    "make test": {".venv/bin/python -m pytest -n auto --dist loadgroup"},
     "make check": {".venv/bin/ruff check .", ".venv/bin/mypy", ".venv/bin/python scripts/docs.py --check"},
 }
 

@@ -84,7 +84,7 @@ def test_each_line_is_released_as_its_run_was(store: Store) -> None:
 
 
 @pytest.mark.parametrize("state", ["released", "dispatching", "unknown"])
-def test_a_line_on_its_way_by_itself_is_skipped_and_the_rest_opened(store: Store, state: str) -> None:
+def test_a_line_already_on_its_way_is_skipped(store: Store, state: str) -> None:
     run, earlier = a_run(store), put(store, digest=MEMBERS[0].digest, state=state)
 
     assert sorted(map(str, opened(store, run))) == ["b2", "b3"]

@@ -135,7 +135,7 @@ def test_the_bills_a_file_is_on_are_known_by_its_bytes(store: Store) -> None:
     assert known(store).documents == ()
 
 
-def test_what_was_read_before_is_known_for_as_long_as_the_policy_says(store: Store, clock: FixedClock) -> None:
+def test_what_was_read_is_known_as_long_as_the_policy_says(store: Store, clock: FixedClock) -> None:
     asked: dict[str, Any] = {"arguments": (amount_argument(usd("50.00")), amount_argument(usd("1.10")))}
     for value in ("amount:50", "amount:1.1", "amount:7"):
         store.write_now(partial(mention, value))
@@ -168,7 +168,7 @@ def test_a_limit_counts_the_twins_of_a_vendor_with_it(store: Store) -> None:
     assert [code for code, _ in of_twins] == ["amount.over_vendor_limit"]
 
 
-def test_without_a_vendor_only_the_windows_of_the_company_are_asked(store: Store) -> None:
+def test_without_a_vendor_only_company_windows_are_asked(store: Store) -> None:
     policy = limits("1", "1")
 
     def broken(vendor_ids: frozenset[str] | None) -> list[str]:
@@ -255,9 +255,7 @@ def test_what_overlaps_is_in_the_order_of_its_ids(store: Store) -> None:
         ({"state": State.HELD, "company_id": "company-2"}, False),
     ],
 )
-def test_the_payments_of_a_bill_matter_to_what_else_is_done_with_it(
-    store: Store, paying: dict[str, Any], counts: bool
-) -> None:
+def test_the_payments_of_a_bill_matter_to_other_writes(store: Store, paying: dict[str, Any], counts: bool) -> None:
     one = put(store, **paying)
 
     assert ids(known(store, other()).payments_of_bill) == ([one.id] if counts else [])
@@ -290,7 +288,7 @@ def test_payments_whose_outcome_is_open_are_in_doubt(store: Store, unknown: dict
     assert known(store, a_prepared_write(vendor_id=None), vendor=TWINS).in_doubt == ()
 
 
-def test_what_was_released_or_sent_together_does_not_wait_for_each_other(store: Store) -> None:
+def test_what_was_released_together_does_not_wait(store: Store) -> None:
     of_run = put(store, id="p3", state=State.UNKNOWN, run_id="r1")
     alone = put(store, id="p2", state=State.UNKNOWN)
     own, own_alone = put(store, run_id="r1"), put(store)
@@ -331,7 +329,7 @@ def test_sums_released_before_are_told_with_what_they_were_for(store: Store) -> 
         ("terminal", "pay_bill", None, 1, False),
     ],
 )
-def test_another_amount_is_told_until_an_approver_released_a_payment_at_it(
+def test_another_amount_is_told_until_it_is_released(
     store: Store, clock: FixedClock, channel: str, tool: str, total: str | None, later: int, is_told: bool
 ) -> None:
     paid = put(store, state=State.POSTED, tool=tool)
@@ -354,7 +352,7 @@ def test_another_amount_is_told_until_an_approver_released_a_payment_at_it(
     assert known(store, a_prepared_write(bill_id="b2")).booking is None
 
 
-def test_a_bill_that_was_not_entered_here_was_released_for_nothing(store: Store) -> None:
+def test_a_bill_not_entered_here_was_released_for_nothing(store: Store) -> None:
     paid = put(store, state=State.POSTED)
     store.write_now(lambda tx: tx.attempts.add(paid.id, "key", {"total": "100.00"}))
     store.write_now(
@@ -440,7 +438,7 @@ def test_a_document_that_may_be_entered_after_all_is_alike(
         (a_document("inv 7"), (a_document("NEW"),), True),
     ],
 )
-def test_a_document_that_was_seen_here_and_is_not_shown_any_more_is_alike(
+def test_a_document_no_longer_shown_is_still_alike(
     store: Store, document: Document, shown: tuple[Document, ...], is_alike: bool
 ) -> None:
     store.write_now(lambda tx: tx.documents.remember("company-1", document))
@@ -455,7 +453,7 @@ def test_a_document_that_was_seen_here_and_is_not_shown_any_more_is_alike(
     assert found == ((SeenAlike(document, START, (paid.id,), is_being_entered=False),) if is_alike else ())
 
 
-def test_a_document_is_compared_with_its_own_vendors_whomever_the_write_is_for(store: Store) -> None:
+def test_a_document_is_compared_with_its_own_vendors(store: Store) -> None:
     store.write_now(lambda tx: tx.documents.remember("company-1", a_document("inv 7")))
 
     assert len(known(store, a_prepared_write(vendor_id=None), compared=compared()).seen_alike) == 1
@@ -472,7 +470,7 @@ def test_a_document_is_compared_with_its_own_vendors_whomever_the_write_is_for(s
         (("pay_bill", {"bill_id": "b1"}), ("propose_payment_run", {"lines": [{"bill_id": "b1"}]}), False),
     ],
 )
-def test_one_write_at_a_time_is_made_on_a_bill_a_credit_or_a_payment(
+def test_one_write_at_a_time_is_made_on_each_record(
     store: Store, mine: tuple[str, dict[str, Any]], its: tuple[str, dict[str, Any]], waits: bool
 ) -> None:
     same = {"credit_id": "c1", "payment_id": "p1", "vendor_id": "v1", "payee_id": "v2"}
@@ -559,18 +557,14 @@ async def test_what_is_read_is_remembered_once(store: Store, tmp_path: Path, rea
         connection.engine.dispose()
 
 
-async def test_documents_and_texts_are_remembered_each_without_the_other(
-    store: Store, reader: Callable[..., Company]
-) -> None:
+async def test_documents_and_texts_are_remembered_apart(store: Store, reader: Callable[..., Company]) -> None:
     await remember_read(store, reader(), [("the memo", "no figures")], [BILL])
     assert read_of(store) == ({}, ["b9"])
     await remember_read(store, reader(), [MEMO], [BILL])
     assert read_of(store) == ({"amount:1234.56": "the memo"}, ["b9"])
 
 
-async def test_where_nothing_is_worth_remembering_the_store_is_not_asked(
-    tmp_path: Path, reader: Callable[..., Company]
-) -> None:
+async def test_with_nothing_to_remember_the_store_is_not_asked(tmp_path: Path, reader: Callable[..., Company]) -> None:
     def is_asked() -> None:
         raise AssertionError("the store was opened")
 

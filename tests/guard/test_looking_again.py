@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from rutter_ap_server.clock import Clock
@@ -38,7 +39,7 @@ AN_INSTANT = timedelta(microseconds=1)
 @pytest.fixture
 def recovery(store: Store, tmp_path: Path) -> Recovery:
     """Recovery over a store alone."""
-    return Recovery(store, Dispatcher(store, PolicyFile(tmp_path / "policy.toml", store, named=False)))
+    return Recovery(store, Dispatcher(store, PolicyFile(tmp_path / "policy.toml", store), anyio.sleep, Processes(None)))
 
 
 async def test_all_that_is_in_flight_waits_but_lines_of_an_open_run(store: Store, recovery: Recovery) -> None:

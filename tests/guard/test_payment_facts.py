@@ -96,11 +96,11 @@ def lines(*amounts: tuple[str, str | None]) -> tuple[BillLine, ...]:
         (a_payment(total_amount=Decimal("9.34"), currency_code="XBT"), None),
     ],
 )
-def test_a_payment_comes_to_its_total_or_its_parts_or_is_not_counted(payment: BillPayment, amount: Money) -> None:
+def test_a_payment_comes_to_its_total_or_its_parts(payment: BillPayment, amount: Money) -> None:
     assert paid_amount(payment) == amount
 
 
-def test_another_bill_counts_by_its_number_even_without_an_amount() -> None:
+def test_a_bill_counts_by_its_number_without_an_amount() -> None:
     assert other_bill(a_ledger_bill()) == OtherBill("b1", "open", usd("1000.00"))
     assert other_bill(a_ledger_bill(total_amount=None)) == OtherBill("b1", "open", None)
 
@@ -183,7 +183,7 @@ async def test_a_credit_in_another_currency_hides_none_behind_it(bench: Bench) -
     assert (await vendor_past(bench.company, credit.vendor_id, "USD")).open_credits == usd("120.00")
 
 
-async def test_earlier_payments_are_those_that_were_made_and_can_be_read(bench: Bench) -> None:
+async def test_earlier_payments_are_those_made_and_readable(bench: Bench) -> None:
     vendor_id = (await bench.bill("FT-802")).vendor_id
     assert vendor_id is not None
     made = [one async for one in bench.company.rutter.bill_payments.walk() if one.vendor_id == vendor_id]
@@ -219,7 +219,7 @@ async def test_bills_of_one_number_are_found_in_any_spelling_but_dead(bench: Ben
 
 
 @pytest.mark.parametrize(("number", "unread"), [("NW-2291", False), ("22", True)])
-async def test_of_too_many_bills_it_is_said_if_one_of_the_number_may_be_missing(
+async def test_of_too_many_bills_a_missing_number_is_said(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, number: str, unread: bool
 ) -> None:
     monkeypatch.setattr(history, "HISTORY_PAGES_MAX", 1)

@@ -131,7 +131,7 @@ async def test_it_is_said_if_the_memo_is_kept_otherwise(home: Path) -> None:
         assert "‹somebody else's›" in found.text_difference
 
 
-async def test_a_payment_is_sent_under_its_key_and_an_answer_to_a_second_sending_proves_less(home: Path) -> None:
+async def test_an_answer_to_a_second_sending_proves_less(home: Path) -> None:
     async with a_bench(home) as bench:
         prepared, _ = await prepared_and_paid(bench)
         draft = await PAY.draft(prepared, bench.company)

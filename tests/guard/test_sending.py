@@ -150,7 +150,7 @@ async def test_a_claim_waits_three_seconds_for_another_write(home: Path) -> None
         assert pauses.seconds == [0.05, 0.1]
 
 
-async def test_what_the_ledger_does_not_show_in_three_seconds_is_unknown(home: Path) -> None:
+async def test_what_is_not_shown_in_three_seconds_is_unknown(home: Path) -> None:
     async with a_bench(home, ALLOW) as bench:
         one = await on_its_way(bench)
         assert (await one.done(SimpleNamespace(id="r9"))).state == "unknown"
@@ -521,7 +521,7 @@ async def test_a_run_that_goes_on_passes_over_what_is_in_doubt(home: Path) -> No
         run = next(one for one in await bench.proposals() if one.tool == "propose_payment_run")
         lease = bench.app.dispatcher.lease_on(run.id)
         bench.clock.instant += timedelta(seconds=LEASE_SECONDS)
-        assert await bench.app.store.write(lambda tx: lease.take_over(tx))
+        assert await bench.app.store.write(lease.take_over)
         await send_members(bench.app.dispatcher, lease, bench.company, HearsProgress())
         lines = [line.state for line in await bench.proposals() if line.run_id is not None]
         assert sorted(lines) == ["posted"] * (len(NUMBERS) - DOUBTFUL_MAX) + ["unknown"] * DOUBTFUL_MAX

@@ -156,7 +156,7 @@ async def test_a_failure_frees_what_was_reserved(store: Store) -> None:
         ("Ana", True, "0.00", "doubted"),
     ],
 )
-async def test_a_failure_that_is_in_doubt_counts_unless_a_person_says_so(
+async def test_a_doubted_failure_counts_unless_a_person_says_so(
     store: Store, actor: str, may_be_booked: bool, counts: str, outcome: str
 ) -> None:
     one = sent(store)

@@ -499,7 +499,7 @@ def test_a_write_that_pays_nothing_has_no_tier_and_no_hours() -> None:
 
 
 @pytest.mark.parametrize(("days_seen", "is_known"), [(13, False), (14, True)])
-def test_a_vendor_is_known_by_its_bank_account_after_the_cooling_period(days_seen: int, is_known: bool) -> None:
+def test_a_bank_account_makes_known_after_the_cooling_time(days_seen: int, is_known: bool) -> None:
     own = stored(sightings=(sighting("now", days_seen, last=0),))
 
     found = rules.vendor_unverified(PAY, a_prepared_write(), facts(vendor=vendor(keys=KNOWN.keys)), own, Policy())
@@ -507,7 +507,7 @@ def test_a_vendor_is_known_by_its_bank_account_after_the_cooling_period(days_see
     assert [one.code for one in found] == ([] if is_known else ["vendor.unverified"])
 
 
-def test_a_blocked_vendor_is_known_by_what_the_ledger_calls_it_now() -> None:
+def test_a_blocked_vendor_is_known_by_its_present_name() -> None:
     def blocks(name: str, seen: Any) -> bool:
         policy = parse_policy(f'[vendors]\nblocked = ["{name}"]')
         return rules.vendor_blocked(PAY, a_prepared_write(), facts(vendor=seen), stored(), policy) != []
@@ -517,7 +517,7 @@ def test_a_blocked_vendor_is_known_by_what_the_ledger_calls_it_now() -> None:
     assert [blocks(name, None) for name in ("v1", "Acme", "v2")] == [True, True, False]
 
 
-def test_when_a_vendor_changed_is_asked_of_the_ledger_where_we_know_nothing() -> None:
+def test_the_ledger_is_asked_when_an_unknown_vendor_changed() -> None:
     def found(**changed: Any) -> list[Finding] | Unchecked:
         return rules.vendor_changed(PAY, a_prepared_write(), facts(vendor=vendor(**changed)), stored(), Policy())
 

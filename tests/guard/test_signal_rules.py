@@ -252,7 +252,7 @@ def test_what_a_signal_cannot_judge_is_said(rule: Rule, facts: Any, policy: str,
     assert rule(a_prepared_write(), facts, parse_policy(policy)) == Unchecked(why)
 
 
-def test_the_usual_payment_is_the_median_of_its_currency_in_its_digits() -> None:
+def test_the_usual_payment_is_the_median_of_its_currency() -> None:
     yen, dollars = Money.parse("900", "JPY"), [usd("10.00"), usd("10.05"), usd("99.00")]
 
     assert rules.usual_payment(dollars[:2], "USD") == "10.02 USD, the median of 2 earlier payments"

@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from rutter_ap_server.clock import FixedClock
@@ -21,6 +22,7 @@ from rutter_ap_server.guard.policy import Policy, PolicyFile, parse_policy
 from rutter_ap_server.guard.statement import sealed
 from rutter_ap_server.guard.writes.base import finding
 from rutter_ap_server.guard.writes.pay_bill import PayBillWrite
+from rutter_ap_server.processes import Processes
 from rutter_ap_server.rutter.errors import RutterError
 from rutter_ap_server.rutter.outcomes import Done, Rejected, Unknown, WriteOutcome
 from rutter_ap_server.store.approvers import Approver
@@ -53,7 +55,9 @@ def refused_as(code: str) -> AbstractContextManager[Any]:
 @pytest.fixture
 def approvals(store: Store, tmp_path: Path) -> Approvals:
     """The actions of approvers over a store alone."""
-    return Approvals(store, Dispatcher(store, PolicyFile(tmp_path / "policy.toml", store)))
+    return Approvals(
+        store, Dispatcher(store, PolicyFile(tmp_path / "policy.toml", store), anyio.sleep, Processes(None))
+    )
 
 
 def person(store: Store, name: str = "Ana") -> Approver:
@@ -332,7 +336,7 @@ async def lost(bench: Bench, fault: str = "lost before") -> str:
     return result.proposal_id or ""
 
 
-async def test_what_a_person_found_failed_counts_no_more_and_is_looked_for(home: Path) -> None:
+async def test_what_a_person_found_failed_no_more_counts(home: Path) -> None:
     async with a_bench(home, ALLOW) as bench:
         proposal_id = await lost(bench)
         settled = await settle(bench.app.approvals, proposal_id, "failed", bench.company)

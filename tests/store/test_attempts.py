@@ -48,7 +48,7 @@ def test_an_attempt_is_journalled_first_and_keeps_a_learnt_id(store: Store, cloc
     assert (attempt.outcome, attempt.upstream_id, attempt.job_id, attempt.reason) == ("posted", "pay-1", "job-1", None)
 
 
-def test_what_failed_and_may_be_booked_is_doubted_until_it_is_believed(store: Store) -> None:
+def test_what_may_be_booked_is_doubted_until_it_is_believed(store: Store) -> None:
     first = sent(store, "doubted", state="failed", bill_id="b1")
     second = sent(store, "doubted", state="failed", bill_id="b2")
     third = sent(store, "doubted", state="failed", bill_id="b1", company_id="company-2")

@@ -61,7 +61,7 @@ def test_what_a_process_holds_counts_for_three_minutes(store: Store, clock: Fixe
     assert versions() == {"d": "v2"}
 
 
-def test_a_process_says_each_minute_what_it_holds_and_at_once_what_is_new(store: Store, clock: FixedClock) -> None:
+def test_a_process_says_what_it_holds_and_what_is_new(store: Store, clock: FixedClock) -> None:
     def said(version: str, place: str, seconds: int) -> Held:
         clock.instant = START + timedelta(seconds=seconds)
         store.write_now(lambda tx: tx.controls.hold_policy("a", version, place))

@@ -207,7 +207,7 @@ def test_what_is_booked_is_told_from_what_is_reserved(store: Store, clock: Fixed
     assert (posted(1), posted(2), spent(store)) == ("32.00", "35.00", "51.00")
 
 
-def test_the_oldest_leave_a_window_first_whoever_was_paid_how_much(store: Store, clock: FixedClock) -> None:
+def test_the_oldest_leave_a_window_first(store: Store, clock: FixedClock) -> None:
     for vendor, amount in (("v2", "4.00"), ("v3", "1.00"), ("v1", "2.00")):
         booked(store, amount, vendor=vendor)
         clock.instant += timedelta(hours=1)

@@ -62,7 +62,7 @@ UNREACHED = "no test reaches it"
 _TEST_SECONDS_MIN = 15.0
 _ELSEWHERE_SECONDS = 30.0
 # What outlives the tests that take so long together is said to live: the others are asked by the whole suite.
-_ASKED_SECONDS_MAX = 60.0
+_ASKED_SECONDS_MAX = 150.0
 _OUTCOMES = {0: "survived", -signal.SIGALRM: "timed out"}
 # How a process ends that could not even ask the tests.
 _BROKEN = 99
@@ -82,13 +82,19 @@ class Known:
     def tests_of(self, mutant: Mutant) -> list[str]:
         """The tests that may notice it, first those that noticed others and those that are quick."""
         lines = self.reached.get(mutant.module, {})
-        first, last = mutant.lines
-        tests = {test for line in range(first, last + 1) for test in lines.get(line, ())}
+        exactly, nearby = (
+            {test for line in range(first, last + 1) for test in lines.get(line, ())}
+            for first, last in (mutant.lines, mutant.around)
+        )
+        # The tracer loses a coroutine that was resumed, so whatever reaches the function may reach the line.
+        tests = exactly | nearby
         if "" in tests:
             # It runs as the module is imported, and whatever imports what it made may notice.
             tests = set(self.seconds)
         before = self.killers.get(mutant.digest)
-        ordered = sorted(tests, key=lambda one: (one != before, -self.kills[one], self.seconds.get(one, 0)))
+        ordered = sorted(
+            tests, key=lambda one: (one != before, one not in exactly, -self.kills[one], self.seconds.get(one, 0))
+        )
         together = accumulate(self.seconds.get(one, 0) for one in ordered)
         asked = [one for one, so_far in zip(ordered, together, strict=True) if so_far <= _ASKED_SECONDS_MAX]
         return asked or ordered[:1]

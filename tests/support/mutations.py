@@ -145,7 +145,9 @@ class Mutant:
 
     module: str
     function: str
+    # Those of its statement, and those of the function around it.
     lines: tuple[int, int]
+    around: tuple[int, int]
     was: str
     now: str
     source: str
@@ -184,7 +186,8 @@ def mutants_of(module: str, source: str, function: str = "") -> Iterator[Mutant]
                 if changed is None or whole in found or not _is_new(changed, codes[at]):
                     continue
                 was, now = _difference(source, whole)
-                found[whole] = Mutant(module, name, _statement(statements, start[0]), was, now, whole)
+                lines = _statement(statements, start[0])
+                found[whole] = Mutant(module, name, lines, _around(statements, start[0]) or lines, was, now, whole)
     return iter(sorted(found.values(), key=lambda one: (one.lines, one.was, one.now)))
 
 
@@ -255,6 +258,16 @@ def _function(statements: list[ast.stmt], line: int) -> str:
         and one.lineno <= line <= (one.end_lineno or 0)
     ]
     return ".".join(names)
+
+
+def _around(statements: list[ast.stmt], line: int) -> tuple[int, int] | None:
+    """The body of the innermost function around a line."""
+    found = [
+        (one.body[0].lineno, one.end_lineno or 0)
+        for one in statements
+        if isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef) and one.lineno <= line <= (one.end_lineno or 0)
+    ]
+    return max(found, default=None)
 
 
 def _statement(statements: list[ast.stmt], line: int) -> tuple[int, int]:

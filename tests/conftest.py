@@ -1,4 +1,4 @@
-"""What many tests share: an event loop, and homes that nothing else uses."""
+"""What many tests share: an event loop, and homes and stores that nothing else uses."""
 
 from __future__ import annotations
 
@@ -8,10 +8,16 @@ import signal
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from rutter_ap_server.clock import FixedClock
+from rutter_ap_server.store.engine import Store
+from support.seeded import empty_store
+from support.store_rows import START
 
 # Collecting takes half as long, and so does every process a test starts, when compiled modules are kept.
 sys.dont_write_bytecode = False
@@ -155,3 +161,17 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 def home(tmp_path: Path) -> Path:
     """A home of this test's own."""
     return tmp_path / "home"
+
+
+@pytest.fixture
+def clock() -> FixedClock:
+    """A clock that stands until the test moves it."""
+    return FixedClock(START)
+
+
+@pytest.fixture
+def store(tmp_path: Path, clock: FixedClock) -> Iterator[Store]:
+    """An open store."""
+    opened = Store(f"sqlite:///{empty_store(tmp_path).rename(tmp_path / 'ap.db')}", clock)
+    yield opened
+    opened.close()

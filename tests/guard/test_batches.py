@@ -67,6 +67,14 @@ def opened(store: Store, run: Proposal) -> dict[str | None, Proposal]:
     return {line.bill_id: line for line in store.read_now(lambda tx: tx.proposals.of_run(run.id))}
 
 
+def approvals_of(store: Store, line: Proposal) -> tuple[Approval, ...]:
+    return store.read_now(lambda tx: tx.proposals.approvals(line.id))
+
+
+def statements_of(store: Store, line: Proposal) -> dict[str, str]:
+    return store.read_now(lambda tx: tx.proposals.statements(line.id))
+
+
 def test_each_line_is_released_as_its_run_was(store: Store) -> None:
     run = a_run(store)
     lines = opened(store, run)
@@ -76,10 +84,10 @@ def test_each_line_is_released_as_its_run_was(store: Store) -> None:
     for n, line in enumerate(lines[one.bill_id] for one in MEMBERS):
         assert (line.state, line.approvals_needed, line.expires_at) == ("released", 2, run.expires_at)
         assert entries(store, line) == ["proposed", "released"]
-        (given,) = store.read_now(lambda tx, of=line: tx.proposals.approvals(of.id))  # type: ignore[misc]
+        (given,) = approvals_of(store, line)
         assert (given.approver, given.statement) == ("Ana", "the run's")
         assert given.covers >= {f"facts:f{n}", "amount.two_approvers"}
-        (shown,) = store.read_now(lambda tx, of=line: tx.proposals.statements(of.id)).values()  # type: ignore[misc]
+        (shown,) = statements_of(store, line).values()
         assert f"line {n}" in shown
 
 

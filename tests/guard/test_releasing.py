@@ -632,7 +632,7 @@ async def test_a_wrong_passcode_is_audited_where_it_was_typed(home: Path) -> Non
             await bench.app.approvals.verify("Ana", "not her passcode", channel="desk")
         await bench.remove_approver("Ana", "desk")
 
-        entries = await bench.app.store.read(lambda tx: tx.audit.recent(2))
+        entries = await bench.app.store.read(lambda tx: tx.audit.told(2))
         assert [(one.kind, one.actor, json.loads(one.body)["channel"]) for one in entries] == [
             ("approver_removed", "Ana", "desk"),
             ("passcode_wrong", "desk", "desk"),

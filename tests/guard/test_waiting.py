@@ -36,8 +36,6 @@ async def test_the_call_ends_with_the_decision(home: Path) -> None:
         began = time.monotonic()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(wait)
-            await anyio.sleep(0.7)
-            assert answers == []
             await app.approvals.approve(seen, company, name="Dana", passcode=PASSCODE, channel="terminal")
         assert time.monotonic() - began < 30
         assert answers[0]["proposal"]["state"] == "posted"

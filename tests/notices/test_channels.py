@@ -6,7 +6,10 @@ import logging
 import os
 import socket
 import sys
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from email import message_from_bytes
 from email.message import Message
 from pathlib import Path
@@ -17,6 +20,7 @@ import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult
 
+from rutter_ap_server.notices import channels
 from rutter_ap_server.notices.addresses import read_addresses
 from rutter_ap_server.notices.channels import NotDelivered, deliver
 from support.chat_tool import ChatTool
@@ -55,13 +59,13 @@ class Mailbox:
         self.recipients: list[str] = []
         self.refused: dict[str, str] = {}
 
-    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
+    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802 - aiosmtpd's name for it
         if address in self.refused:
             return self.refused[address]
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name for it
         self.messages.append(message_from_bytes(envelope.content))
         self.recipients = envelope.rcpt_tos
         return self.refused.get("data", "250 OK")
@@ -173,3 +177,29 @@ def test_no_library_logs_an_address(chat_tool: ChatTool, caplog: pytest.LogCaptu
     sent("apprise+" + chat_tool.address.replace("http://", "json://"))
     assert chat_tool.posted
     assert "T-SECRET" not in caplog.text
+
+
+def test_a_name_that_no_resolver_takes_is_not_delivered() -> None:
+    assert problem_of(f"https://{'x' * 300}.example/T-SECRET") == "it failed (UnicodeError)"
+
+
+def test_an_answer_a_byte_at_a_time_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(channels, "WHOLE_SECONDS_MAX", 1)
+    is_over = threading.Event()
+
+    def drip(listening: socket.socket) -> None:
+        connected, _ = listening.accept()
+        with connected, suppress(OSError):
+            while not is_over.wait(0.05):
+                connected.sendall(b"H")
+
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        dripping = threading.Thread(target=drip, args=(listening,))
+        dripping.start()
+        began = time.monotonic()
+        assert problem_of(f"http://localhost:{listening.getsockname()[1]}/T-SECRET") == "it took too long"
+        assert time.monotonic() - began < 10
+        is_over.set()
+        dripping.join()

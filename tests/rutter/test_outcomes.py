@@ -200,7 +200,7 @@ async def test_what_was_sent_without_an_answer_says_why(answered: Answer, reason
 
 
 @pytest.mark.parametrize(
-    ("ticket", "id"),
+    ("ticket", "job_id"),
     [
         ({"id": "job-1"}, "job-1"),
         ({"id": "job-1", "status": "pending"}, "job-1"),
@@ -211,13 +211,13 @@ async def test_what_was_sent_without_an_answer_says_why(answered: Answer, reason
         ("job-1", None),
     ],
 )
-async def test_a_job_is_followed_if_its_id_can_be_read(ticket: Any, id: str | None) -> None:  # noqa: A002
+async def test_a_job_is_followed_if_its_id_can_be_read(ticket: Any, job_id: str | None) -> None:
     outcome = await of(create, answer(200, {"async_response": ticket}), job("success", 200, {"bill": bill("b-9")}))
-    if id is None:
+    if job_id is None:
         assert outcome == Unknown(None, "unreadable_answer")
     else:
         assert isinstance(outcome, Done)
-        assert (outcome.record.id, outcome.job_id, outcome.request_id) == ("b-9", id, None)
+        assert (outcome.record.id, outcome.job_id, outcome.request_id) == ("b-9", job_id, None)
 
 
 @pytest.mark.parametrize("names", [("bill",), ("bills",), ("bill", "bills")])

@@ -9,7 +9,7 @@ import pytest
 
 from rutter_ap_server.clock import stamp
 from rutter_ap_server.store.approvers import Approver
-from rutter_ap_server.store.engine import Store
+from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.errors import Tampered
 from support.store_rows import START, behind_its_back
 
@@ -69,8 +69,12 @@ def test_the_fifth_wrong_passcode_locks_an_approver_for_a_while(store: Store) ->
 @pytest.mark.parametrize("lock_after", [1, 5])
 def test_a_right_passcode_forgets_the_wrong_ones(store: Store, lock_after: int) -> None:
     ana, bo = added(store, "Ana", "a"), added(store, "Bo", "b")
-    for one in (ana, bo):
-        store.write_now(lambda tx, of=one: tx.approvers.passcode_failed(of, lock_after=lock_after, lock_seconds=900))  # type: ignore[misc]
+
+    def both_fail(tx: Tx) -> None:
+        for one in (ana, bo):
+            tx.approvers.passcode_failed(one, lock_after=lock_after, lock_seconds=900)
+
+    store.write_now(both_fail)
     before = store.read_now(lambda tx: tx.approvers.active())
     store.write_now(lambda tx: tx.approvers.passcode_accepted(ana))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from rutter_ap_server.clock import FixedClock, stamp
-from rutter_ap_server.store.engine import Store
+from rutter_ap_server.store.engine import Store, Tx
 from support.store_rows import START, put, seen_from_outside
 
 
@@ -65,8 +65,12 @@ def test_what_may_be_booked_is_doubted_until_it_is_believed(store: Store) -> Non
         [second],
         [],
     )
-    for one in (first, unsent.id):
-        store.write_now(lambda tx, of=one: tx.attempts.believe(of))  # type: ignore[misc]
+
+    def believe(tx: Tx) -> None:
+        tx.attempts.believe(first)
+        tx.attempts.believe(unsent.id)
+
+    store.write_now(believe)
     assert (doubted(), outcome_of(store, first)) == ([second, third], "failed")
 
 

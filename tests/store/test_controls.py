@@ -132,9 +132,12 @@ def test_what_a_person_was_shown_only_grows(store: Store, store_url: str) -> Non
     def last_look() -> datetime | None:
         return store.read_now(lambda tx: tx.controls.last_look())
 
+    def note_look(up_to: datetime) -> None:
+        store.write_now(lambda tx: tx.controls.note_look(up_to))
+
     looks = []
     for minutes in (0, 2, 1, 3):
-        store.write_now(lambda tx, up_to=START + timedelta(minutes=minutes): tx.controls.note_look(up_to))  # type: ignore[misc]
+        note_look(START + timedelta(minutes=minutes))
         looks.append(last_look())
     assert looks == [START + timedelta(minutes=minutes) for minutes in (0, 2, 2, 3)]
     behind_its_back(store_url, "UPDATE meta SET value = 'x' WHERE key = 'last_look'")

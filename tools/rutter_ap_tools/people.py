@@ -4,8 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 
 from rutter_ap_tools.money import EXPONENTS
+
+# What a company's books are, by its environment: real ones first, and never on one table with others.
+BOOKS = {
+    "production": "PRODUCTION: real books",
+    "sandbox": "Rutter's sandbox: test books",
+    "embedded": "Practice company: not real books",
+}
+_DAY = timedelta(days=1)
+_HOUR = timedelta(hours=1)
 
 # Text of outsiders between marks, and the exact form that may follow it.
 _THEIRS = re.compile(r'(‹[^›]*›|\(exactly: "(?:[^"\\]|\\.)*"\))')
@@ -30,3 +40,12 @@ def _grouped(found: re.Match[str]) -> str:
         # A number that only looks like an amount, such as a document's number before a word in capitals.
         return found[0]
     return f"{int(whole):,}{'.' if decimals else ''}{decimals} {currency}"
+
+
+def length_of(time: timedelta) -> str:
+    """A length of time in its largest unit: 3 d, 5 h, 12 min."""
+    if time >= 2 * _DAY:
+        return f"{time // _DAY} d"
+    if time >= 2 * _HOUR:
+        return f"{time // _HOUR} h"
+    return f"{max(time // timedelta(minutes=1), 0)} min"

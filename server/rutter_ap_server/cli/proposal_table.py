@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from rich.text import Text
 
@@ -13,20 +13,12 @@ from rutter_ap_server.cli.output import money
 from rutter_ap_server.cli.screen import Screen
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import State
-from rutter_ap_tools.people import for_people
+from rutter_ap_tools.people import BOOKS, for_people, length_of
 from rutter_ap_tools.text import clean
 
-# Real books first.
-_BOOKS = {
-    "production": "PRODUCTION: real books",
-    "sandbox": "Rutter's sandbox: test books",
-    "embedded": "Practice company: not real books",
-}
 _HEADS = ("id", "state", "amount", "released", "age", "expires", "company", "what", "prepared by")
 # The columns of the first line of a proposal; what it is, and whose, follow on lines of their own.
 _SHORT = 6
-_DAY = timedelta(days=1)
-_HOUR = timedelta(hours=1)
 # Enough of an id to type; every command takes a prefix.
 ID_CHARACTERS = 8
 
@@ -34,7 +26,7 @@ ID_CHARACTERS = 8
 def show_books(found: Sequence[Proposal], counts: Mapping[str, int], now: datetime) -> None:
     """The proposals, one table for each environment; `counts` are the people who have released each."""
     screen = Screen(sys.stdout)
-    for environment, title in _BOOKS.items():
+    for environment, title in BOOKS.items():
         rows = [_row(one, counts.get(one.id, 0), now) for one in found if one.environment == environment]
         if rows:
             screen.show([Text(title, BOLD), *_lines(rows, screen.columns)])
@@ -76,12 +68,3 @@ def _row(one: Proposal, released: int, now: datetime) -> tuple[str, ...]:
         for_people(clean(one.summary, 1000)),
         clean(one.preparer, 100),
     )
-
-
-def length_of(time: timedelta) -> str:
-    """A length of time in its largest unit: 3 d, 5 h, 12 min."""
-    if time >= 2 * _DAY:
-        return f"{time // _DAY} d"
-    if time >= 2 * _HOUR:
-        return f"{time // _HOUR} h"
-    return f"{max(time // timedelta(minutes=1), 0)} min"

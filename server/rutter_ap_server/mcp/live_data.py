@@ -78,7 +78,7 @@ class LiveData:
 
     async def audit(self, limit: int) -> list[dict[str, Any]]:
         """The newest entries of the audit chain, newest first, with the fields that may be shown."""
-        return [_entry(entry) for entry in await self.store.read(lambda tx: tx.audit.recent(limit))]
+        return [_entry(entry) for entry in await self.store.read(lambda tx: tx.audit.told(limit))]
 
     async def policy_in_force(self) -> dict[str, Any]:
         """The policy, its version, and whether it is the default. Raises `PolicyError`."""

@@ -14,12 +14,15 @@ from email.utils import formatdate, make_msgid
 from functools import partial
 from importlib import import_module
 
+import anyio
 import anyio.to_thread
 import httpx
 
 from rutter_ap_server.notices.addresses import Address, Apprise, Desktop, Mail, Webhook
 
 SECONDS_MAX = 15
+# One that answers a byte at a time is given no more than this, and less than what is claimed is left to it.
+WHOLE_SECONDS_MAX = 60
 # They log addresses, which hold tokens.
 _TALKATIVE = ("apprise", "urllib3", "httpx", "httpcore")
 _POWERSHELL = (
@@ -37,6 +40,18 @@ async def deliver(address: Address, title: str, text: str) -> None:
     """Delivers a notice. Raises `NotDelivered`; it may have been delivered all the same if an answer was lost."""
     for name in _TALKATIVE:
         logging.getLogger(name).setLevel(logging.WARNING)
+    try:
+        with anyio.fail_after(WHOLE_SECONDS_MAX):
+            await _by(address, title, text)
+    except NotDelivered:
+        raise
+    except TimeoutError:
+        raise NotDelivered("it took too long") from None
+    except Exception as error:  # noqa: BLE001 - whatever a channel raises, its text may hold a token
+        raise NotDelivered(f"it failed ({type(error).__name__})") from None
+
+
+async def _by(address: Address, title: str, text: str) -> None:
     match address:
         case Webhook():
             await _post(address, f"{title}\n{text}")
@@ -129,13 +144,8 @@ def _apprise(address: Apprise, title: str, text: str) -> None:
         library = import_module("apprise")
     except ImportError:
         raise NotDelivered("apprise is not installed: install rutter-ap[apprise]") from None
-    try:
-        service = library.Apprise()
-        known = service.add(address.url.reveal())
-        delivered = known and service.notify(body=text, title=title)
-    except Exception as error:  # noqa: BLE001 - whatever one of its many services raises, its text may hold a token
-        raise NotDelivered(f"apprise failed ({type(error).__name__})") from None
-    if not known:
+    service = library.Apprise()
+    if not service.add(address.url.reveal()):
         raise NotDelivered("apprise does not know this address")
-    if not delivered:
+    if not service.notify(body=text, title=title):
         raise NotDelivered("apprise could not deliver it")

@@ -139,12 +139,6 @@ class AuditLog:
         """The end of the chain as it is now."""
         return Anchor(self._head.seq, self._head.hash, stamp(self._now))
 
-    def recent(self, limit: int) -> list[Entry]:
-        """The newest entries, newest first, without those that only note a row of no proposal."""
-        told = select(audit).where(audit.c.proposal_id.is_not(None) | (audit.c.kind != STORED))
-        rows = self._connection.execute(told.order_by(audit.c.seq.desc()).limit(limit))
-        return [Entry(**row._mapping) for row in rows]
-
     def entries(self, proposal_id: str | None = None) -> Iterator[Entry]:
         """Every entry in order, or those of one proposal that say something to people."""
         query = select(audit)
@@ -152,7 +146,7 @@ class AuditLog:
             query = query.where(audit.c.proposal_id == proposal_id, audit.c.kind != STORED)
         return entries_of(self._connection, query)
 
-    def told(self, *, kind: str, proposal_id: str, before: int | None, limit: int) -> list[Entry]:
+    def told(self, limit: int, *, kind: str = "", proposal_id: str = "", before: int | None = None) -> list[Entry]:
         """Entries that say something to people, newest first: of one kind, of one proposal, before one, or all."""
         query = select(audit).where(audit.c.kind == kind if kind else audit.c.kind != STORED)
         if proposal_id:

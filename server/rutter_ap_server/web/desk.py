@@ -19,10 +19,8 @@ from rutter_ap_server.web.signing_in import SignIn
 _STATIC = Path(__file__).parent / "static"
 
 
-def desk_app(
-    approvals: Approvals, companies: CompanyRegistry, *, hosts: Collection[str], is_https: bool = False
-) -> ASGIApp:
+def desk_app(approvals: Approvals, companies: CompanyRegistry, *, hosts: Collection[str]) -> ASGIApp:
     """The desk for requests to these hosts, each a name with its port."""
-    pages = Pages(approvals.store, approvals, companies, SignIn(approvals, is_https))
+    pages = Pages(approvals.store, approvals, companies, SignIn(approvals))
     static = Mount(f"{PREFIX}/static", StaticFiles(directory=_STATIC))
     return Door(Starlette(routes=[static, *pages.routes()]), hosts)

@@ -196,7 +196,7 @@ class Pages:
         proposal_id = asked["proposal"] if _ID.fullmatch(asked["proposal"]) else ""
 
         def look(tx: Tx) -> tuple[list[Entry], list[str], Verification]:
-            entries = tx.audit.told(kind=asked["kind"], proposal_id=proposal_id, before=before, limit=_ENTRIES + 1)
+            entries = tx.audit.told(_ENTRIES + 1, kind=asked["kind"], proposal_id=proposal_id, before=before)
             return entries, tx.audit.kinds(), tx.audit.verify()
 
         entries, kinds, chain = await self.store.read(look)

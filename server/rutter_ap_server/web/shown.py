@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any, Literal
+from datetime import datetime
+from typing import Any
 
 from rutter_ap_server.clock import unstamp
 from rutter_ap_server.guard.statement import CHANGED, CHECKS, FINDINGS, FOLLOWS, KNOWN
@@ -14,23 +14,15 @@ from rutter_ap_server.store.audit import Entry
 from rutter_ap_server.store.proposals import Approval, Proposal
 from rutter_ap_server.store.states import State
 from rutter_ap_tools.findings import Finding, Severity
-from rutter_ap_tools.people import for_people
+from rutter_ap_tools.people import BOOKS, for_people, length_of
 from rutter_ap_tools.proposals import LimitLeft
 from rutter_ap_tools.statement import Section, Statement
 from rutter_ap_tools.text import clean
 
-Books = Literal["production", "sandbox", "embedded"]
-# Real books first, and never on one table with others.
-BOOKS: dict[str, str] = {
-    "production": "PRODUCTION: real books",
-    "sandbox": "Rutter's sandbox: test books",
-    "embedded": "Practice company: not real books",
-}
 # Codes that only say which tier an amount is in; anything else is a reason to look closely.
 _TIERS = ("policy.ask", "policy.approve", "amount.approver", "amount.two_approvers")
 _MARKS = {Severity.REFUSE: "✕", Severity.APPROVE: "▲", Severity.ASK: "△", Severity.ALLOW: "✓"}
 _NAME_CHARACTERS_MAX = 120
-_ACTS = {"pay_bill": "Pay", "propose_payment_run": "Pay"}
 # What a section is for; any other holds fields of the write.
 _HEADING = "Proposal"
 _AFTERWARDS = ("Limits", "Other open proposals on the same bills", "Prepared", "Release")
@@ -129,7 +121,7 @@ def _row(one: Proposal, released: int, now: datetime) -> InboxRow:
         company=clean(one.company_name, _NAME_CHARACTERS_MAX),
         preparer=clean(one.preparer, _NAME_CHARACTERS_MAX),
         released=f"{released} of {one.approvals_needed}",
-        expires=_within(one.expires_at - now),
+        expires=f"in {length_of(one.expires_at - now)}",
         reasons=tuple(map(reason_of, reasons)),
     )
 
@@ -159,7 +151,7 @@ def page_of(proposal: Proposal, statement: Statement, approvals: Sequence[Approv
         approvals=tuple(f"{clean(one.approver)} ({one.channel}) at {one.at:%Y-%m-%d %H:%M} UTC" for one in approvals),
         released=f"{len(approvals)} of {proposal.approvals_needed}",
         must_type=proposal.money.text if proposal.money is not None and proposal.approvals_needed > 1 else "",
-        expires=_within(proposal.expires_at - now) if proposal.state == State.HELD else "",
+        expires=f"in {length_of(proposal.expires_at - now)}" if proposal.state == State.HELD else "",
         digest=statement.digest,
     )
 
@@ -217,10 +209,3 @@ def limit_rows(limits: Sequence[LimitLeft]) -> list[tuple[str, str, str]]:
         for one in limits
         if one.left != one.limit
     ]
-
-
-def _within(time: timedelta) -> str:
-    hours = time // timedelta(hours=1)
-    if hours >= 48:
-        return f"in {hours // 24} days"
-    return f"in {hours} hours" if hours >= 2 else f"in {max(time // timedelta(minutes=1), 0)} minutes"

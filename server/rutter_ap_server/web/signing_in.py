@@ -42,11 +42,10 @@ class SignIn:
     """Signs approvers in and out."""
 
     approvals: Approvals
-    is_https: bool
 
     async def session_of(self, request: Request) -> Session | None:
         """Who asks; None if nobody is signed in there any more."""
-        session_id = request.cookies.get(self._cookie, "")
+        session_id = request.cookies.get(_COOKIE, "")
         if not session_id:
             return None
 
@@ -65,14 +64,9 @@ class SignIn:
             return tx.sessions.begin(approver)
 
         session_id = await self.approvals.store.write(begin)
-        response.set_cookie(self._cookie, session_id, path="/", secure=self.is_https, httponly=True, samesite="strict")
+        response.set_cookie(_COOKIE, session_id, path="/", httponly=True, samesite="strict")
 
     async def end(self, session: Session, response: Response) -> None:
         """Signs out."""
         await self.approvals.store.write(lambda tx: tx.sessions.end(session.id))
-        response.delete_cookie(self._cookie, path="/", secure=self.is_https, httponly=True, samesite="strict")
-
-    @property
-    def _cookie(self) -> str:
-        # RFC 6265bis: a name with this prefix is kept by no other host and over no open connection.
-        return f"__Host-{_COOKIE}" if self.is_https else _COOKIE
+        response.delete_cookie(_COOKIE, path="/", httponly=True, samesite="strict")

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rutter_ap_server.clock import FixedClock
 from rutter_ap_server.guard.judge import judge
 from rutter_ap_server.guard.policy import Policy, parse_policy
 from rutter_ap_server.guard.policy.tables import WRITE_TOOLS
@@ -28,7 +25,7 @@ from rutter_ap_server.rutter.abilities import DOCUMENTED, Support
 from rutter_ap_server.store.engine import Store
 from rutter_ap_tools.findings import Severity
 from support.facts import NOW, a_vendor, some_facts, stored, usd
-from support.store_rows import START, put
+from support.store_rows import put
 from support.write_samples import SAMPLES, sample_of
 
 TODAY = NOW.date()
@@ -227,14 +224,6 @@ def test_the_policy_may_ask_more_of_every_tool(tool: str) -> None:
     default = write_named(tool).default_severity
     expected = {} if default is Severity.ALLOW else {f"policy.{default.word}": default.word}
     assert {code: word for code, word in spoken(tool, Policy()).items() if code.startswith("policy.")} == expected
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    """An open store."""
-    opened = Store(f"sqlite:///{tmp_path / 'ap.db'}", FixedClock(START))
-    yield opened
-    opened.close()
 
 
 @pytest.mark.parametrize("first", TOOLS)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rutter_ap_server.clock import FixedClock
 from rutter_ap_server.guard.gathering import BatchFacts
 from rutter_ap_server.guard.judge import assess
 from rutter_ap_server.guard.judgement import Judgement
@@ -24,20 +22,11 @@ from rutter_ap_tools.money import Money
 from support.facts import a_bill, a_vendor, ids_of, payment_facts, some_facts, usd
 from support.full_writes import FULL
 from support.runs import ALLOW, ROOMY
-from support.seeded import empty_store
 from support.store_rows import START, put
 
 QUIET = parse_policy(ALLOW + ROOMY)
 ODD = "it is odd"
 LONG_AGO = START - timedelta(days=400)
-
-
-@pytest.fixture
-def store(tmp_path: Path, clock: FixedClock) -> Iterator[Store]:
-    """An open store, made as others were: making one anew takes longer than these tests."""
-    opened = Store(f"sqlite:///{empty_store(tmp_path)}", clock)
-    yield opened
-    opened.close()
 
 
 @dataclass

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -23,25 +21,11 @@ WHOLE = timedelta(seconds=LEASE_SECONDS)
 
 
 @pytest.fixture
-def clock() -> FixedClock:
-    """A wall clock that stands until the test moves it."""
-    return FixedClock(START)
-
-
-@pytest.fixture
 def elapsed(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The other clock, that nobody can set: what is in the list is what it shows."""
     shown = [1000.0]
     monkeypatch.setattr(leases, "elapsed_seconds", lambda: shown[0])
     return shown
-
-
-@pytest.fixture
-def store(tmp_path: Path, clock: FixedClock) -> Iterator[Store]:
-    """An open store."""
-    opened = Store(f"sqlite:///{tmp_path / 'ap.db'}", clock)
-    yield opened
-    opened.close()
 
 
 def claimed(store: Store, owner: str = "own/1") -> Lease:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rutter_ap_server.clock import FixedClock
 from rutter_ap_server.guard.lease import Lease
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.settle import Settler
@@ -24,19 +21,11 @@ from rutter_ap_server.store.states import State
 from rutter_ap_tools.findings import Severity
 from rutter_ap_tools.wire import Named, Record
 from support.facts import ids_of, usd
-from support.store_rows import START, put
+from support.store_rows import put
 
 PAID = Record(kind="bill_payment", id="r1", bill_id="b1")
 OTHER = Record(kind="bill_payment", id="r2", bill_id="b1")
 WRITE = PayBillWrite()
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    """An open store, at an instant that does not move."""
-    opened = Store(f"sqlite:///{tmp_path / 'ap.db'}", FixedClock(START))
-    yield opened
-    opened.close()
 
 
 @dataclass

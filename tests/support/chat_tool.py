@@ -37,7 +37,7 @@ def running_chat_tool() -> Iterator[ChatTool]:
             pass
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
         thread.start()
         tool.address = f"http://localhost:{server.server_port}/hooks/T-SECRET"
         yield tool

@@ -6,6 +6,7 @@ import html
 import json
 import logging
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import anyio
@@ -15,7 +16,7 @@ from rutter_ap_server.guard.approvers import NotReleased
 from rutter_ap_server.rutter.models.bills import BillLineDraft, BillUpdate
 from rutter_ap_server.rutter.outcomes import Done
 from support.desk import BILL, LARGE_BILL, SAMS, Visitor, a_desk
-from support.serving import PASSCODE, bill_numbered
+from support.serving import PASSCODE, bill_numbered, done
 from support.store_rows import behind_its_back
 
 pytestmark = pytest.mark.anyio
@@ -215,3 +216,22 @@ async def test_a_line_that_changed_unseen_is_not_released(home: Path) -> None:
             await desk.app.approvals.approve(seen, company, name="Sam", passcode=SAMS, channel="terminal")
         await dana.sends("/release", passcode=PASSCODE)
         assert await desk.state(proposal_id) == "held"
+
+
+async def test_the_largest_bill_can_be_released(home: Path) -> None:
+    async with a_desk(home) as desk, desk.visited() as dana:
+        line = {"amount": "40.00", "account": "Utilities", "description": "株" * 990 + "\u202e"}
+        answer = await done(
+            desk.client,
+            "create_bill",
+            vendor="Northwind Utilities",
+            issue_date=datetime.now(UTC).date().isoformat(),
+            currency="USD",
+            document_number="ODD-1",
+            lines=[line | {"amount": f"{40 + n}.00"} for n in range(200)],
+        )
+        assert answer["status"] == "held"
+        await dana.signs_in()
+        await dana.opens(f"/approvals/{answer['proposal_id']}")
+        page = await dana.sends("/release", passcode=PASSCODE)
+        assert page.status_code != 413

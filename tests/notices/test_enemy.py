@@ -1,0 +1,288 @@
+"""What an odd address, a strange mail server or a hand-edited row may not do."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
+
+from rutter_ap_server.clock import FixedClock
+from rutter_ap_server.notices import channels
+from rutter_ap_server.notices.addresses import Desktop, read_addresses
+from rutter_ap_server.notices.channels import NotDelivered, deliver
+from rutter_ap_server.notices.notifier import SETTLING, Notifier
+from rutter_ap_server.store.engine import Store
+from support.seeded import practice_home
+from support.serving import done, over_stdio
+from support.store_rows import behind_its_back, put
+from support.terminal import in_a_process
+
+TO = "from=ap@shop.example&to=dana@shop.example,sam@shop.example"
+MAIL = "127.0.0.1"
+
+
+def sent(address: str) -> None:
+    (one,) = read_addresses(address)
+    anyio.run(deliver, one, "rutter-ap: a test", "Decide.")
+
+
+class Box:
+    """Takes every message, but not for whom it refuses."""
+
+    def __init__(self, refused: str = "") -> None:
+        self.refused, self.messages = refused, 0
+
+    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
+        if address == self.refused:
+            return "550 nobody"
+        envelope.rcpt_tos.append(address)
+        return "250 OK"
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+        self.messages += 1
+        return "250 OK"
+
+
+@contextmanager
+def mail_server(box: Box) -> Iterator[str]:
+    with socket.socket() as one:
+        one.bind((MAIL, 0))
+        port = one.getsockname()[1]
+    controller = Controller(
+        box,
+        hostname=MAIL,
+        port=port,
+        authenticator=lambda *_: AuthResult(success=True, handled=False),
+        auth_require_tls=False,
+    )
+    controller.start()
+    yield f"{MAIL}:{port}"
+    controller.stop()
+
+
+@contextmanager
+def trickling(said: bytes, pause: float) -> Iterator[str]:
+    """A server that says the same again and again, and never ends its answer."""
+    with socket.socket() as listening:
+        listening.bind((MAIL, 0))
+        listening.listen()
+        stop = threading.Event()
+
+        def serve() -> None:
+            connected, _ = listening.accept()
+            with connected:
+                while not stop.wait(pause):
+                    try:
+                        connected.sendall(said)
+                    except OSError:
+                        return
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield f"{MAIL}:{listening.getsockname()[1]}"
+        stop.set()
+        thread.join(5)
+
+
+def test_a_password_with_an_umlaut_is_delivered_or_is_not() -> None:
+    with mail_server(Box()) as host, pytest.raises(NotDelivered):
+        sent(f"smtp://ap:p%C3%A4ss@{host}?{TO}")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [f"https://{'a' * 64}.example/hook", "https://a..b/hook", f"smtp://{'a' * 64}.example?{TO}", f"smtp://a..b?{TO}"],
+)
+def test_a_host_that_is_no_name_is_not_delivered(address: str) -> None:
+    with pytest.raises(NotDelivered):
+        sent(address)
+
+
+@pytest.mark.parametrize("sender", ["(@b.example", "a:b@c.example", '"@b.example', "a@[", "a@b.example[", "@@b"])
+def test_an_odd_sender_is_refused_or_not_delivered(sender: str) -> None:
+    with mail_server(Box()) as host:
+        try:
+            sent(f"smtp://{host}?from={sender}&to=dana@shop.example")
+        except (NotDelivered, ValueError) as error:
+            assert type(error).__name__ in ("NotDelivered", "AddressUnreadable")  # noqa: PT017
+
+
+@pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "nonsense://127.0.0.1:1", "127.0.0.1:x"])
+def test_a_strange_proxy_is_not_delivered(proxy: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", proxy)
+    with pytest.raises(NotDelivered):
+        sent("https://hooks.chat.example/T-SECRET")
+
+
+def test_a_missing_file_of_authorities_is_not_delivered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", "/nowhere/ca.pem")
+    with pytest.raises(NotDelivered):
+        sent("https://localhost:1/T-SECRET")
+
+
+@pytest.mark.parametrize("said", [b"220-wait\r\n", b"2"])
+def test_a_mail_server_that_never_ends_is_given_up(said: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(channels, "SECONDS_MAX", 1)
+    with trickling(said, 0.2) as host:
+        (one,) = read_addresses(f"smtp://{host}?{TO}")
+
+        async def tried() -> None:
+            with anyio.fail_after(4), pytest.raises(NotDelivered):
+                await deliver(one, "rutter-ap", "Decide.")
+
+        anyio.run(tried)
+
+
+def test_a_webhook_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(channels, "SECONDS_MAX", 1)
+    with trickling(b"H", 0.2) as host:
+        (one,) = read_addresses(f"http://{host}/T-SECRET")
+
+        async def tried() -> None:
+            with anyio.fail_after(4), pytest.raises(NotDelivered):
+                await deliver(one, "rutter-ap", "Decide.")
+
+        anyio.run(tried)
+
+
+def test_who_got_a_mail_gets_it_once(store: Store, clock: FixedClock) -> None:
+    box = Box("sam@shop.example")
+    with mail_server(box) as host:
+        put(store, created_at=clock.now(), expires_at=clock.now() + timedelta(hours=72))
+        clock.instant += SETTLING
+        notifier = Notifier(store, read_addresses(f"smtp://{host}?{TO}"), "Decide.")
+        for _ in range(3):
+            anyio.run(notifier.tell)
+            clock.instant += timedelta(hours=1)
+    assert box.messages == 1
+
+
+@pytest.mark.parametrize("change", ["kind = 'x'", "at = 'x'", "attempts = 'x'", "settled_at = 'x', outcome = 'sent'"])
+def test_a_hand_edited_notice_holds_nothing_up(store: Store, clock: FixedClock, tmp_path: Path, change: str) -> None:
+    reached = []
+
+    async def send(*_: object) -> None:
+        reached.append(1)
+        raise NotDelivered("no connection")
+
+    put(store, created_at=clock.now(), expires_at=clock.now() + timedelta(hours=72))
+    clock.instant += SETTLING
+    notifier = Notifier(store, (Desktop(),), "Decide.", send)
+    anyio.run(notifier.tell)
+    behind_its_back(f"sqlite:///{tmp_path / 'ap.db'}", f"update notices set {change}")
+    clock.instant += timedelta(minutes=10)
+    anyio.run(notifier.tell)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "slack://SECRETAAA/SECRETBBB/SECRETCCC",
+        "tgram://SECRETAAA/123",
+        "discord://SECRETAAA",
+        "msteams://SECRETAAA/SECRETBBB",
+        "mailto://ap:SECRETAAA@",
+        "pushover://SECRETAAA",
+        "slack://xoxb-SECRET!",
+        "gchat://SECRETAAA",
+        "twilio://SECRETAAA:SECRETBBB@1",
+        "matrix://SECRETAAA",
+        "json://ap:SECRETAAA@127.0.0.1:1/SECRETBBB",
+        "jsons://ap:SECRETAAA@127.0.0.1:1/?+X=SECRETBBB",
+        "mattermost://127.0.0.1:1/SECRETAAA",
+        "ntfy://SECRETAAA:SECRETBBB@127.0.0.1:1/SECRETCCC",
+        "gotify://127.0.0.1:1/SECRETAAA",
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_apprise_logs_no_token(address: str, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    with pytest.raises(NotDelivered):
+        sent(f"apprise+{address}")
+    assert "SECRET" not in caplog.text
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("notify", [f"smtp://a..b?{TO}", "https://hooks.chat.example/x"])
+async def test_a_strange_channel_does_not_end_the_server(home: Path, notify: str) -> None:
+    practice_home(home)
+    in_a_process(home, "freeze")
+    environ = {"RUTTER_AP_NOTIFY": notify, "HTTPS_PROXY": "socks5://127.0.0.1:1"}
+    async with over_stdio(home, environ=environ) as client:
+        began = time.monotonic()
+        while time.monotonic() - began < 16:
+            with anyio.fail_after(8):
+                await done(client, "list_bills")
+            await anyio.sleep(1)
+
+
+def test_a_hung_mail_server_does_not_outlive_the_client(home: Path) -> None:
+    practice_home(home)
+    in_a_process(home, "freeze")
+    with trickling(b"220-wait\r\n", 1) as host:
+        environ = os.environ | {"RUTTER_AP_HOME": str(home), "RUTTER_AP_NOTIFY": f"smtp://{host}?{TO}"}
+        command = [sys.executable, "-m", "rutter_ap_server", "stdio"]
+        with subprocess.Popen(command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as process:
+            time.sleep(16)
+            assert process.stdin is not None
+            process.stdin.close()
+            try:
+                assert process.wait(20) == 0
+            finally:
+                process.kill()
+
+
+def test_a_hand_edited_approval_holds_nothing_up(store: Store, clock: FixedClock, tmp_path: Path) -> None:
+    expires = clock.now() + timedelta(hours=72)
+    one = put(store, created_at=clock.now(), expires_at=expires, approvals_needed=2)
+    given = {"covers": frozenset[str](), "statement": "s" * 64, "approver_id": "d"}
+    store.write_now(lambda tx: tx.approvers.add("Dana", "a hash"))
+    store.write_now(lambda tx: tx.proposals.approve(one.id, "Dana", "terminal", "f" * 64, **given))
+    behind_its_back(f"sqlite:///{tmp_path / 'ap.db'}", "update approvals set at = 'x'")
+    clock.instant += SETTLING
+    reached = []
+
+    async def send(*_: object) -> None:
+        reached.append(1)
+
+    anyio.run(Notifier(store, (Desktop(),), "Decide.", send).tell)
+    assert reached
+
+
+def test_an_apprise_token_without_a_scheme_is_not_shown() -> None:
+    try:
+        (one,) = read_addresses("apprise+tsecret:abc/def")
+    except ValueError as error:
+        assert "tsecret" not in str(error)  # noqa: PT017
+    else:
+        assert "tsecret" not in one.words + repr(one)
+
+
+def test_an_odd_answer_to_quit_sends_no_second_mail(store: Store, clock: FixedClock) -> None:
+    class Rude(Box):
+        async def handle_QUIT(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
+            return "250 bye"
+
+    box = Rude()
+    with mail_server(box) as host:
+        put(store, created_at=clock.now(), expires_at=clock.now() + timedelta(hours=72))
+        clock.instant += SETTLING
+        notifier = Notifier(store, read_addresses(f"smtp://{host}?{TO}"), "Decide.")
+        for _ in range(3):
+            anyio.run(notifier.tell)
+            clock.instant += timedelta(hours=1)
+    assert box.messages == 1

@@ -116,6 +116,7 @@ SLOW = (
     "install/test_bundle.py",
     "journeys/",
     "mutation/",
+    "notices/test_odd_channels.py",
     "prompts/test_walking.py",
     "reads/test_attachments.py",
     "reads/test_payables.py",

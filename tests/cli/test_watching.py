@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from queue import Queue
+
+import pytest
 
 from support.serving import PASSCODE, held_payment
 from support.terminal import Terminal
@@ -65,3 +69,24 @@ def test_a_person_reads_a_line_each(home: Path, rutter_ap: Terminal) -> None:
         assert line.endswith("Harbor & Pine Ltd (embedded)")
         rutter_ap("proposals", "withdraw", proposal_id)
         assert "  withdrawn   " in lines.get(timeout=30)
+
+
+@pytest.mark.parametrize("change", ["at = 'x'", "actor = x'ff'"])
+def test_a_hand_edited_entry_does_not_end_a_watch(home: Path, rutter_ap: Terminal, change: str) -> None:
+    proposal_id = held_payment(home, BILL, "88.31")
+    with watching(home) as lines:
+        assert "held" in lines.get(timeout=30)
+        # Inserted by hand, as no entry of ours is.
+        with sqlite3.connect(home / "rutter-ap.db") as connection:
+            connection.execute(
+                "create trigger edited after insert on audit when new.kind = 'frozen' "
+                f"begin update audit set {change} where seq = new.seq; end"
+            )
+        rutter_ap("freeze")
+        time.sleep(2)
+        with sqlite3.connect(home / "rutter-ap.db") as connection:
+            connection.execute("drop trigger edited")
+        rutter_ap("proposals", "withdraw", proposal_id)
+        said = [lines.get(timeout=15)]
+        while "withdrawn" not in said[-1]:
+            said.append(lines.get(timeout=15))

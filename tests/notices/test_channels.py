@@ -10,21 +10,17 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from email import message_from_bytes
-from email.message import Message
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import anyio
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import AuthResult
 
 from rutter_ap_server.notices import channels
 from rutter_ap_server.notices.addresses import read_addresses
 from rutter_ap_server.notices.channels import NotDelivered, deliver
 from support.chat_tool import ChatTool
+from support.mailbox import Mailbox, mail_server
 
 TITLE, TEXT = "rutter-ap: 1 proposal waits", "1 proposal waits for a person at Bäckerei – 株 (production).\nDecide."
 # It imports a module that Python 3.13 has not.
@@ -52,39 +48,11 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-class Mailbox:
-    """Keeps every message; refuses what it is told to refuse."""
-
-    def __init__(self) -> None:
-        self.messages: list[Message] = []
-        self.recipients: list[str] = []
-        self.refused: dict[str, str] = {}
-
-    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802 - aiosmtpd's name for it
-        if address in self.refused:
-            return self.refused[address]
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 - aiosmtpd's name for it
-        self.messages.append(message_from_bytes(envelope.content))
-        self.recipients = envelope.rcpt_tos
-        return self.refused.get("data", "250 OK")
-
-
 @pytest.fixture
-def mailbox(free_port: int) -> Iterator[tuple[Mailbox, str]]:
+def mailbox() -> Iterator[tuple[Mailbox, str]]:
     box = Mailbox()
-
-    def sign_in(server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
-        return AuthResult(success=data.login == b"ap" and data.password == b"T-SECRET", handled=False)
-
-    controller = Controller(
-        box, hostname="127.0.0.1", port=free_port, authenticator=sign_in, auth_require_tls=False, decode_data=False
-    )
-    controller.start()
-    yield box, f"127.0.0.1:{free_port}"
-    controller.stop()
+    with mail_server(box) as host:
+        yield box, host
 
 
 def test_a_chat_tool_is_posted_the_text(chat_tool: ChatTool) -> None:
@@ -123,14 +91,16 @@ def test_a_mail_server_that_refuses_is_not_quoted(mailbox: tuple[Mailbox, str]) 
     box.refused = {"data": "552 T-SECRET is too long"}
     assert problem_of(f"smtp://{host}?{TO}") == "the mail server refused it with code 552"
     box.refused = {"sam@shop.example": "550 no T-SECRET here"}
-    assert problem_of(f"smtp://{host}?{TO}") == "the mail server refused 1 of 2 recipients"
+    sent(f"smtp://{host}?{TO}")
+    assert box.recipients == ["dana@shop.example"]
     box.refused |= {"dana@shop.example": "550 no T-SECRET here"}
     assert problem_of(f"smtp://{host}?{TO}") == "the mail server refused every recipient"
 
 
-def test_a_password_never_leaves_this_machine_without_tls(mailbox: tuple[Mailbox, str], free_port: int) -> None:
+def test_a_password_never_leaves_this_machine_without_tls(mailbox: tuple[Mailbox, str]) -> None:
     # The same server by a name that is not this machine's own.
-    box, _ = mailbox
+    box, host = mailbox
+    free_port = int(host.rpartition(":")[2])
     name = socket.gethostname()
     try:
         socket.create_connection((name, free_port), timeout=2).close()
@@ -186,7 +156,7 @@ def test_whatever_a_library_raises_is_a_notice_not_delivered(monkeypatch: pytest
 
 
 def test_an_answer_a_byte_at_a_time_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(channels, "WHOLE_SECONDS_MAX", 1)
+    monkeypatch.setattr(channels, "SECONDS_MAX", 1)
     is_over = threading.Event()
 
     def drip(listening: socket.socket) -> None:

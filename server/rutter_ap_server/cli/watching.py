@@ -73,7 +73,7 @@ class Event:
     @property
     def words(self) -> str:
         """For people, on one line."""
-        when = f"{unstamp(self.at):%H:%M:%S}"
+        when = _time_of(self.at)
         one = self.proposal
         if one is None:
             return f"{when}  {self.name:{_EVENT_CHARACTERS}}  all writes, by {clean(self.by, 60)}"
@@ -81,6 +81,14 @@ class Event:
         where = f"{clean(one.company_name, 60)} ({one.environment})"
         what = for_people(clean(one.summary, 1000))
         return f"{when}  {self.name:{_EVENT_CHARACTERS}}  {one.id[:ID_CHARACTERS]}  {what};{people} {where}"
+
+
+def _time_of(at: str) -> str:
+    """The time of day; as it stands, if it was edited by hand."""
+    try:
+        return f"{unstamp(at):%H:%M:%S}"
+    except (ValueError, TypeError):
+        return clean(str(at), 20)
 
 
 @app_command(AS_JSON)
@@ -113,7 +121,7 @@ def _since(tx: Tx, seq: int) -> tuple[list[Event], int]:
 def _event(tx: Tx, entry: Entry) -> Event:
     one = tx.proposals.get(entry.proposal_id) if entry.proposal_id else None
     if one is None:
-        return Event(entry.at, entry.kind, entry.actor)
+        return Event(str(entry.at), entry.kind, str(entry.actor))
     waits = entry.kind == "proposed" and one.state == State.HELD
     name = State.HELD if waits else entry.kind
-    return Event(entry.at, name, entry.actor, one, len(tx.proposals.approvals(one.id)))
+    return Event(str(entry.at), name, str(entry.actor), one, len(tx.proposals.approvals(one.id)))

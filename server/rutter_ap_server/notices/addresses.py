@@ -14,6 +14,7 @@ from rutter_ap_server.secret import Secret
 _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 _MAILBOX = re.compile(r"[^@\s<>,;]+@[^@\s<>,;]+")
 _RECIPIENTS_MAX = 20
+_OF_APPRISE = re.compile(r"apprise\+(([a-z0-9]+)://.+)", re.IGNORECASE)
 _PORTS = {"smtp": 587, "smtps": 465}
 _TAKES = "desktop, https://…, smtp://… with ?from= and &to=, or apprise+…"
 
@@ -122,8 +123,8 @@ def _address(text: str) -> Address:
     if text == "desktop":
         return Desktop()
     url = urlsplit(text)
-    if url.scheme.startswith("apprise+"):
-        return Apprise(Secret(text.removeprefix("apprise+")), url.scheme.removeprefix("apprise+"))
+    if text.startswith("apprise+") and (named := _OF_APPRISE.fullmatch(text)):
+        return Apprise(Secret(named[1]), named[2])
     if not url.hostname:
         raise AddressUnreadable(f"is none of: {_TAKES}")
     if url.scheme == "https" or (url.scheme == "http" and url.hostname in _THIS_MACHINE):

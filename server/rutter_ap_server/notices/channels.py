@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import smtplib
-import ssl
 import subprocess
 import sys
 from email.message import EmailMessage
@@ -14,17 +12,18 @@ from email.utils import formatdate, make_msgid
 from functools import partial
 from importlib import import_module
 
+import aiosmtplib
 import anyio
 import anyio.to_thread
 import httpx
 
 from rutter_ap_server.notices.addresses import Address, Apprise, Desktop, Mail, Webhook
 
+# The whole of a delivery, however slowly the other side answers.
 SECONDS_MAX = 15
-# One that answers a byte at a time is given no more than this, and less than what is claimed is left to it.
-WHOLE_SECONDS_MAX = 60
-# They log addresses, which hold tokens.
-_TALKATIVE = ("apprise", "urllib3", "httpx", "httpcore")
+# They log addresses, which hold tokens: those of apprise even as errors.
+_SAYS_NOTHING = logging.CRITICAL + 1
+_TALKATIVE = {"apprise": _SAYS_NOTHING, "urllib3": _SAYS_NOTHING, "httpx": logging.WARNING, "httpcore": logging.WARNING}
 _POWERSHELL = (
     "Add-Type -AssemblyName System.Windows.Forms; $n = New-Object System.Windows.Forms.NotifyIcon; "
     "$n.Icon = [System.Drawing.SystemIcons]::Information; $n.Visible = $true; "
@@ -38,10 +37,10 @@ class NotDelivered(Exception):
 
 async def deliver(address: Address, title: str, text: str) -> None:
     """Delivers a notice. Raises `NotDelivered`; it may have been delivered all the same if an answer was lost."""
-    for name in _TALKATIVE:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    for name, level in _TALKATIVE.items():
+        logging.getLogger(name).setLevel(level)
     try:
-        with anyio.fail_after(WHOLE_SECONDS_MAX):
+        with anyio.fail_after(SECONDS_MAX):
             await _by(address, title, text)
     except NotDelivered:
         raise
@@ -56,7 +55,7 @@ async def _by(address: Address, title: str, text: str) -> None:
         case Webhook():
             await _post(address, f"{title}\n{text}")
         case Mail():
-            await anyio.to_thread.run_sync(partial(_mail, address, title, text), abandon_on_cancel=True)
+            await _mail(address, title, text)
         case Desktop():
             await anyio.to_thread.run_sync(partial(_notify, title, text), abandon_on_cancel=True)
         case Apprise():
@@ -78,36 +77,34 @@ async def _post(address: Webhook, text: str) -> None:
         raise NotDelivered(f"refused with status {status}")
 
 
-def _mail(address: Mail, title: str, text: str) -> None:
+async def _mail(address: Mail, title: str, text: str) -> None:
     message = EmailMessage()
     message["From"], message["To"], message["Subject"] = address.sender, ", ".join(address.recipients), title
     message["Date"], message["Message-ID"] = formatdate(), make_msgid(domain="rutter-ap.invalid")
     message["Auto-Submitted"] = "auto-generated"  # RFC 3834: nobody's absence is answered to it.
     message.set_content(text)
-    secure = ssl.create_default_context()
     try:
-        if address.tls_first:
-            server: smtplib.SMTP = smtplib.SMTP_SSL(address.host, address.port, timeout=SECONDS_MAX, context=secure)
-        else:
-            server = smtplib.SMTP(address.host, address.port, timeout=SECONDS_MAX)
-        with server:
-            if not address.tls_first and not address.is_local:
-                server.starttls(context=secure)
-            if address.user:
-                server.login(address.user, address.password.reveal())
-            refused = server.send_message(message)
-    except smtplib.SMTPAuthenticationError:
+        # Whoever is not refused has it now: a refusal of some is no reason to send it to the others again.
+        await aiosmtplib.send(
+            message,
+            hostname=address.host,
+            port=address.port,
+            use_tls=address.tls_first,
+            start_tls=not address.tls_first and not address.is_local,
+            username=address.user or None,
+            password=address.password.reveal() if address.user else None,
+            timeout=SECONDS_MAX,
+        )
+    except aiosmtplib.SMTPAuthenticationError:
         raise NotDelivered("the mail server refused the user or password") from None
-    except smtplib.SMTPNotSupportedError:
+    except aiosmtplib.SMTPNotSupported:
         raise NotDelivered("the mail server offers no TLS, or no way to sign in") from None
-    except smtplib.SMTPRecipientsRefused:
+    except aiosmtplib.SMTPRecipientsRefused:
         raise NotDelivered("the mail server refused every recipient") from None
-    except smtplib.SMTPResponseException as error:
-        raise NotDelivered(f"the mail server refused it with code {error.smtp_code}") from None
-    except (OSError, smtplib.SMTPException):
+    except aiosmtplib.SMTPResponseException as error:
+        raise NotDelivered(f"the mail server refused it with code {error.code}") from None
+    except (OSError, aiosmtplib.SMTPException):
         raise NotDelivered("no connection to the mail server") from None
-    if refused:
-        raise NotDelivered(f"the mail server refused {len(refused)} of {len(address.recipients)} recipients")
 
 
 def _notify(title: str, text: str) -> None:

@@ -17,7 +17,9 @@ from rutter_ap_server.notices.addresses import Address
 from rutter_ap_server.notices.channels import NotDelivered, deliver
 from rutter_ap_server.notices.words import said
 from rutter_ap_server.store.engine import Store, Tx
+from rutter_ap_server.store.errors import Tampered
 from rutter_ap_server.store.notices import Kind, Matter, Notice
+from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import State
 
 Deliver: TypeAlias = Callable[[Address, str, str], Awaitable[None]]
@@ -70,18 +72,30 @@ def open_matters(tx: Tx) -> list[Matter]:
     """What a person should know of now."""
     found = list[Matter]()
     for one in tx.proposals.in_states([State.HELD], _LOOKED_AT_MAX):
+        if one.damaged:
+            # What it says may be anything; that it waits is true.
+            found.append(Matter(Kind.HELD, one.id))
+            continue
         if one.expires_at <= tx.now or one.created_at > tx.now - SETTLING:
             continue
-        released = len(tx.proposals.approvals(one.id))
+        released = _released(tx, one)
         about = (one.id, one.company_name, one.environment)
         found.append(Matter(Kind.SECOND if 0 < released < one.approvals_needed else Kind.HELD, *about))
         if one.expires_at - tx.now < min(EXPIRES_SOON, (one.expires_at - one.created_at) / 4):
             found.append(Matter(Kind.EXPIRING, *about))
     for one in tx.proposals.in_states([State.UNKNOWN], _LOOKED_AT_MAX):
-        if one.updated_at <= tx.now - SETTLING:
+        if not one.damaged and one.updated_at <= tx.now - SETTLING:
             found.append(Matter(Kind.UNKNOWN, one.id, one.company_name, one.environment))
     frozen = tx.controls.frozen_by()
     return found if frozen is None else [*found, Matter(Kind.FROZEN, frozen[-80:])]
+
+
+def _released(tx: Tx, one: Proposal) -> int:
+    """How many people have released it; nobody, if that was edited by hand."""
+    try:
+        return len(tx.proposals.approvals(one.id))
+    except Tampered:
+        return 0
 
 
 def _is_something_to_tell(tx: Tx, channel: str) -> bool:

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import Row, delete, func, insert, select, update
 
 from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store.changes import Recorded
@@ -79,15 +79,8 @@ class Notices:
         """What is to be delivered by now, oldest first."""
         c = notices.c
         query = select(notices).where(c.channel == channel, c.outcome.is_(None), c.next_at <= stamp(self._now))
-        return [
-            Notice(
-                id=row.id,
-                matter=Matter(Kind(row.kind), row.about, row.company_name, row.environment),
-                at=unstamp(row.at),
-                attempts=row.attempts,
-            )
-            for row in self._connection.execute(query.order_by(c.id))
-        ]
+        rows = self._connection.execute(query.order_by(c.id))
+        return [one for one in map(_notice, rows) if one is not None]
 
     def last_sent(self, channel: str) -> datetime | None:
         """When a channel last delivered something."""
@@ -95,7 +88,7 @@ class Notices:
             notices.c.channel == channel, notices.c.outcome == "sent"
         )
         at = self._connection.execute(query).one().at
-        return unstamp(at) if at is not None else None
+        return _instant(at)
 
     def problem(self, channel: str) -> str | None:
         """Why a channel does not deliver; None if its last delivery got through or it never had one."""
@@ -133,3 +126,18 @@ class Notices:
     def _update(self, ids: Collection[int], values: dict[str, Any]) -> None:
         if ids:
             self._connection.execute(update(notices).where(notices.c.id.in_(list(ids))).values(**values))
+
+
+def _notice(row: Row[Any]) -> Notice | None:
+    """None for one that was edited by hand: it is not delivered, and holds no other up."""
+    at, is_counted = _instant(row.at), isinstance(row.attempts, int)
+    if at is None or not is_counted or row.kind not in set(Kind):
+        return None
+    return Notice(row.id, Matter(Kind(row.kind), row.about, row.company_name, row.environment), at, row.attempts)
+
+
+def _instant(text: object) -> datetime | None:
+    try:
+        return unstamp(str(text))
+    except ValueError:
+        return None

@@ -13,6 +13,7 @@ from sqlalchemy import Row, Select, Update, bindparam, insert, select, update
 from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store.canonical import canonical, digest
 from rutter_ap_server.store.changes import Recorded, Rows
+from rutter_ap_server.store.errors import Tampered
 from rutter_ap_server.store.schema import approvals, proposals, statements
 from rutter_ap_server.store.states import OPEN_STATES, SENDING_STATES, State
 from rutter_ap_server.store.witness import PROPOSALS, damage
@@ -374,10 +375,11 @@ class Proposals:
 
 
 def _approval(row: Row[Any]) -> Approval:
-    covers = frozenset(json.loads(row.covers)) if row.covers else frozenset()
-    return Approval(
-        row.approver, row.channel, row.fingerprint, unstamp(row.at), row.approver_id, covers, row.statement or ""
-    )
+    try:
+        covers, at = frozenset(json.loads(row.covers)) if row.covers else frozenset(), unstamp(row.at)
+    except (ValueError, TypeError):
+        raise Tampered(f"an approval of proposal {row.proposal_id}") from None
+    return Approval(row.approver, row.channel, row.fingerprint, at, row.approver_id, covers, row.statement or "")
 
 
 def _of_company(company_id: str, states: Collection[State]) -> Select[Any]:

@@ -30,7 +30,7 @@ from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.errors import Tampered
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import IN_FLIGHT_STATES, State
-from rutter_ap_server.web.shown import InboxPart, Page, history_row, inbox_parts, limit_rows, page_of
+from rutter_ap_server.web.shown import InboxPart, Page, history_row, inbox_parts, is_sound, limit_rows, page_of
 from rutter_ap_server.web.signing_in import CHANNEL, Session, SignIn
 from rutter_ap_tools.errors import ApError, NotFound
 from rutter_ap_tools.people import for_people
@@ -40,6 +40,8 @@ from rutter_ap_tools.text import clean
 PREFIX = "/approvals"
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _FIGURE = re.compile(r"[\d.,]+ [A-Z]{3}")
+# A longer statement is not sent back by the browser, so that only its digest tells that something moved.
+_SENT_BACK_CHARACTERS_MAX = 100_000
 _LISTED_MAX = 500
 _ENTRIES = 100
 _FORM_FIELDS_MAX = 20
@@ -53,6 +55,17 @@ class Shown:
 
     seen: Preview
     page: Page
+
+
+@dataclass(frozen=True, slots=True)
+class Inbox:
+    """What the first page shows; `edited` are the ids of proposals that were edited by hand."""
+
+    parts: tuple[InboxPart, ...]
+    limits: list[tuple[str, list[tuple[str, str, str]]]]
+    edited: list[str]
+    frozen: str | None
+    in_flight: int
 
 
 @dataclass(frozen=True)
@@ -126,7 +139,9 @@ class Pages:
         then = then if _ID.fullmatch(then) else ""
         response = RedirectResponse(f"{PREFIX}/{then}" if then else PREFIX, 303)
         try:
-            await self.sign_in.begin(await _field(request, "name"), await _field(request, "passcode"), response)
+            await self.sign_in.begin(
+                request, await _field(request, "name"), await _field(request, "passcode"), response
+            )
         except NotReleased as error:
             step = "Wait, or ask another approver." if error.error_code == "approval.locked" else ""
             return await self._sign_in_page(then=then, problem=error.message, step=step, status=403)
@@ -152,23 +167,20 @@ class Pages:
     async def _inbox_page(self, session: Session, *, problem: str = "", status: int = 200) -> Response:
         policy = await policy_or_none(self.approvals.dispatcher.policy)
 
-        def look(tx: Tx) -> tuple[tuple[InboxPart, ...], list[tuple[str, list[tuple[str, str, str]]]], str | None, int]:
-            found = [one for one in tx.proposals.in_states([State.HELD], _LISTED_MAX) if one.expires_at > tx.now]
+        def look(tx: Tx) -> Inbox:
+            waiting, edited = _waiting(tx)
             open_ones = [one for one in tx.proposals.in_states(IN_FLIGHT_STATES, _LISTED_MAX) if one.run_id is None]
-            counted = [(one, len(tx.proposals.approvals(one.id))) for one in found]
-            frozen = tx.controls.frozen_by()
-            return inbox_parts(counted, tx.now), _limits(tx, policy, found), frozen, len(open_ones)
+            limits = _limits(tx, policy, [one for one, _ in waiting])
+            return Inbox(inbox_parts(waiting, tx.now), limits, edited, tx.controls.frozen_by(), len(open_ones))
 
-        parts, limits, frozen, in_flight = await self.store.read(look)
+        inbox = await self.store.read(look)
         return self._page(
             "inbox.html",
             status,
             session=session,
             problem=problem,
-            parts=parts,
-            limits=limits,
-            frozen=clean(frozen, 200),
-            in_flight=in_flight,
+            inbox=inbox,
+            frozen=clean(inbox.frozen, 200),
             has_policy=policy is not None,
         )
 
@@ -219,15 +231,13 @@ class Pages:
         page = shown.page
         if page.state != State.HELD:
             return self._shown(shown, session, problem=f"It is {page.state}; nothing was released.", status=409)
-        before = _sections_in(await _field(request, "shown"))
-        if digest(before) != page.digest:
-            return self._shown(
-                shown,
-                session,
-                problem="Something is different from what you saw, so nothing was released. Look at it again.",
-                moved=_moved(before, shown.seen.statement),
-                status=409,
-            )
+        asked = (await _field(request, "digest"), await _field(request, "facts"))
+        # The second stands for what the release is bound to and no page shows, such as the texts of a bill's lines.
+        if asked != (page.digest, page.facts):
+            moved = _moved(await _field(request, "shown"), asked[0], shown.seen.statement)
+            unseen = "" if moved else " It is in something that this page does not show."
+            problem = f"Something is different from what you saw, so nothing was released.{unseen} Look at it again."
+            return self._shown(shown, session, problem=problem, moved=moved, status=409)
         if page.must_type and not _same_amount(await _field(request, "amount"), page.must_type):
             problem = "The amount you typed is another one, so nothing was released."
             return self._shown(shown, session, problem=problem, status=409)
@@ -266,7 +276,7 @@ class Pages:
     async def _look(self, request: Request) -> Shown:
         """The proposal with facts as of now; one that is no longer held as it was left. Raises `ApError`."""
         proposal = await find_proposal(self.store, _id_in(request))
-        if proposal.damaged:
+        if not is_sound(proposal):
             raise Tampered(f"proposal {proposal.id}")
         if proposal.state == State.HELD:
             company = await self.companies.of_ledger(proposal.company_id)
@@ -286,13 +296,14 @@ class Pages:
         moved: Sequence[tuple[str, str, str]] = (),
         status: int = 200,
     ) -> Response:
+        body = body_of(shown.seen.statement)
         return self._page(
             "proposal.html",
             status,
             session=session,
             page=shown.page,
             proposal=shown.seen.proposal,
-            body=body_of(shown.seen.statement),
+            body=body if len(body) <= _SENT_BACK_CHARACTERS_MAX else "",
             problem=problem,
             moved=moved,
         )
@@ -318,6 +329,22 @@ class Pages:
         return found
 
 
+def _waiting(tx: Tx) -> tuple[list[tuple[Proposal, int]], list[str]]:
+    """What is held, with how many people released each; and the ids of what was edited by hand."""
+    waiting, edited = list[tuple[Proposal, int]](), list[str]()
+    for one in tx.proposals.in_states([State.HELD], _LISTED_MAX):
+        try:
+            released = len(tx.proposals.approvals(one.id))
+        except Tampered:
+            edited.append(one.id)
+            continue
+        if not is_sound(one):
+            edited.append(one.id)
+        elif one.expires_at > tx.now:
+            waiting.append((one, released))
+    return waiting, edited
+
+
 async def _field(request: Request, name: str) -> str:
     """A field of a form; empty if it is not there, or is a file."""
     form = await request.form(max_files=0, max_fields=_FORM_FIELDS_MAX)
@@ -332,16 +359,15 @@ def _id_in(request: Request) -> str:
     return proposal_id
 
 
-def _sections_in(text: str) -> list[dict[str, Any]]:
-    """What the form says was shown. It is believed only as far as its digest is that of what is true now."""
+def _moved(text: str, said: str, now: Statement) -> list[tuple[str, str, str]]:
+    """What differs from the page that was shown, which a browser sends back; of a page that never was, nothing."""
     try:
-        return [Section(**one).model_dump() for one in json.loads(text)]
+        before = [Section(**one) for one in json.loads(text)]
+        if digest([one.model_dump() for one in before]) != said:
+            return []
     except (ValueError, TypeError, RecursionError):
         return []
-
-
-def _moved(before: Sequence[dict[str, Any]], now: Statement) -> list[tuple[str, str, str]]:
-    return list(differences([Section(**one) for one in before], now.sections)) if before else []
+    return list(differences(before, now.sections))
 
 
 def _same_amount(typed: str, exact: str) -> bool:

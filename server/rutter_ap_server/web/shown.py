@@ -11,6 +11,7 @@ from typing import Any
 from rutter_ap_server.clock import unstamp
 from rutter_ap_server.guard.statement import CHANGED, CHECKS, FINDINGS, FOLLOWS, KNOWN
 from rutter_ap_server.store.audit import Entry
+from rutter_ap_server.store.canonical import digest
 from rutter_ap_server.store.proposals import Approval, Proposal
 from rutter_ap_server.store.states import State
 from rutter_ap_tools.findings import Finding, Severity
@@ -86,6 +87,7 @@ class Page:
     must_type: str
     expires: str
     digest: str
+    facts: str
 
 
 def reason_of(finding: Finding) -> Reason:
@@ -97,6 +99,11 @@ def reason_of(finding: Finding) -> Reason:
         finding.code,
         finding.severity.word,
     )
+
+
+def is_sound(one: Proposal) -> bool:
+    """Whether what it says can be shown: nothing of it was edited by hand into what it cannot be."""
+    return not one.damaged and one.environment in BOOKS and isinstance(one.approvals_needed, int)
 
 
 def inbox_parts(found: Sequence[tuple[Proposal, int]], now: datetime) -> tuple[InboxPart, ...]:
@@ -130,8 +137,10 @@ def page_of(proposal: Proposal, statement: Statement, approvals: Sequence[Approv
     """Everything a person must see of a proposal."""
     titled = {one.title: one for one in statement.sections}
     placed = {_HEADING, CHANGED, FINDINGS, CHECKS, FOLLOWS, KNOWN, *_AFTERWARDS}
-    fields = [*(titled[one] for one in (FOLLOWS,) if one in titled)]
-    fields = [*(one for one in statement.sections if one.title not in placed), *fields]
+    fields = [one for one in statement.sections if one.title not in placed]
+    # A proposal of an earlier version says there what it would write.
+    fields += [one for one in statement.sections if one.title == FINDINGS and not one.columns and proposal.findings]
+    fields += [titled[one] for one in (FOLLOWS,) if one in titled]
     rest = [titled[one] for one in (KNOWN, *_AFTERWARDS) if one in titled]
     findings = sorted(proposal.findings, key=lambda finding: -finding.severity)
     return Page(
@@ -153,6 +162,7 @@ def page_of(proposal: Proposal, statement: Statement, approvals: Sequence[Approv
         must_type=proposal.money.text if proposal.money is not None and proposal.approvals_needed > 1 else "",
         expires=f"in {length_of(proposal.expires_at - now)}" if proposal.state == State.HELD else "",
         digest=statement.digest,
+        facts=digest(sorted(proposal.requires)),
     )
 
 
@@ -184,13 +194,17 @@ class HistoryRow:
 
 
 def history_row(entry: Entry) -> HistoryRow:
-    """An entry with what it says, each value on one line."""
-    details = [(name, _plain(value)) for name, value in json.loads(entry.body).items() if value not in (None, "", [])]
+    """An entry with what it says, each value on one line; what was edited by hand is shown as far as it can be read."""
+    try:
+        at, body = f"{unstamp(entry.at):%Y-%m-%d %H:%M:%S} UTC", dict(json.loads(entry.body))
+    except (ValueError, TypeError):
+        at, body = clean(str(entry.at), 40), {"it cannot be read": str(entry.body)}
+    details = [(name, _plain(value)) for name, value in body.items() if value not in (None, "", [])]
     return HistoryRow(
         entry.seq,
-        f"{unstamp(entry.at):%Y-%m-%d %H:%M:%S} UTC",
+        at,
         entry.kind.replace("_", " "),
-        clean(entry.actor, _NAME_CHARACTERS_MAX),
+        clean(str(entry.actor), _NAME_CHARACTERS_MAX),
         entry.proposal_id or "",
         tuple((clean(name, 60), text) for name, text in details if text),
     )

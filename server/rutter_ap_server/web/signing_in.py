@@ -55,12 +55,16 @@ class SignIn:
         approver = await self.approvals.store.write(look)
         return Session(session_id, approver) if approver is not None else None
 
-    async def begin(self, name: str, passcode: str, response: Response) -> None:
-        """Signs an approver in. Raises `NotReleased` for a wrong name or passcode, or when there were too many."""
+    async def begin(self, request: Request, name: str, passcode: str, response: Response) -> None:
+        """Signs an approver in, and whoever was signed in there out.
+
+        Raises `NotReleased` for a wrong name or passcode, or when there were too many.
+        """
         approver = await self.approvals.verify(name, passcode, channel=CHANNEL)
 
         def begin(tx: Tx) -> str:
             tx.audit.append("signed_in", actor=approver.name, approver_id=approver.id, channel=CHANNEL)
+            tx.sessions.end(request.cookies.get(_COOKIE, ""))
             return tx.sessions.begin(approver)
 
         session_id = await self.approvals.store.write(begin)

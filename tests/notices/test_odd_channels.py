@@ -13,26 +13,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import AuthResult
 
 from rutter_ap_server.clock import FixedClock
 from rutter_ap_server.notices import channels
-from rutter_ap_server.notices.addresses import Desktop, read_addresses
+from rutter_ap_server.notices.addresses import AddressUnreadable, Desktop, read_addresses
 from rutter_ap_server.notices.channels import NotDelivered, deliver
 from rutter_ap_server.notices.notifier import SETTLING, Notifier
 from rutter_ap_server.store.engine import Store
+from support.mailbox import HOST, Mailbox, mail_server
 from support.seeded import practice_home
 from support.serving import done, over_stdio
 from support.store_rows import behind_its_back, put
 from support.terminal import in_a_process
 
 TO = "from=ap@shop.example&to=dana@shop.example,sam@shop.example"
-MAIL = "127.0.0.1"
 
 
 def sent(address: str) -> None:
@@ -40,45 +37,11 @@ def sent(address: str) -> None:
     anyio.run(deliver, one, "rutter-ap: a test", "Decide.")
 
 
-class Box:
-    """Takes every message, but not for whom it refuses."""
-
-    def __init__(self, refused: str = "") -> None:
-        self.refused, self.messages = refused, 0
-
-    async def handle_RCPT(self, server: Any, session: Any, envelope: Any, address: str, options: Any) -> str:  # noqa: N802
-        if address == self.refused:
-            return "550 nobody"
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
-        self.messages += 1
-        return "250 OK"
-
-
-@contextmanager
-def mail_server(box: Box) -> Iterator[str]:
-    with socket.socket() as one:
-        one.bind((MAIL, 0))
-        port = one.getsockname()[1]
-    controller = Controller(
-        box,
-        hostname=MAIL,
-        port=port,
-        authenticator=lambda *_: AuthResult(success=True, handled=False),
-        auth_require_tls=False,
-    )
-    controller.start()
-    yield f"{MAIL}:{port}"
-    controller.stop()
-
-
 @contextmanager
 def trickling(said: bytes, pause: float) -> Iterator[str]:
     """A server that says the same again and again, and never ends its answer."""
     with socket.socket() as listening:
-        listening.bind((MAIL, 0))
+        listening.bind((HOST, 0))
         listening.listen()
         stop = threading.Event()
 
@@ -93,14 +56,16 @@ def trickling(said: bytes, pause: float) -> Iterator[str]:
 
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
-        yield f"{MAIL}:{listening.getsockname()[1]}"
+        yield f"{HOST}:{listening.getsockname()[1]}"
         stop.set()
         thread.join(5)
 
 
-def test_a_password_with_an_umlaut_is_delivered_or_is_not() -> None:
-    with mail_server(Box()) as host, pytest.raises(NotDelivered):
+def test_a_password_with_an_umlaut_signs_in() -> None:
+    box = Mailbox()
+    with mail_server(box) as host:
         sent(f"smtp://ap:p%C3%A4ss@{host}?{TO}")
+    assert len(box.messages) == 1
 
 
 @pytest.mark.parametrize(
@@ -112,13 +77,12 @@ def test_a_host_that_is_no_name_is_not_delivered(address: str) -> None:
         sent(address)
 
 
-@pytest.mark.parametrize("sender", ["(@b.example", "a:b@c.example", '"@b.example', "a@[", "a@b.example[", "@@b"])
-def test_an_odd_sender_is_refused_or_not_delivered(sender: str) -> None:
-    with mail_server(Box()) as host:
-        try:
-            sent(f"smtp://{host}?from={sender}&to=dana@shop.example")
-        except (NotDelivered, ValueError) as error:
-            assert type(error).__name__ in ("NotDelivered", "AddressUnreadable")  # noqa: PT017
+@pytest.mark.parametrize("sender", ["a@[", '"@b.example', "@@b"])
+def test_an_odd_sender_is_no_address_or_not_delivered(sender: str) -> None:
+    box = Mailbox()
+    with mail_server(box) as host, pytest.raises((NotDelivered, AddressUnreadable)):
+        sent(f"smtp://{host}?from={sender}&to=dana@shop.example")
+    assert box.messages == []
 
 
 @pytest.mark.parametrize("proxy", ["socks5://127.0.0.1:1", "nonsense://127.0.0.1:1", "127.0.0.1:x"])
@@ -160,7 +124,8 @@ def test_a_webhook_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_who_got_a_mail_gets_it_once(store: Store, clock: FixedClock) -> None:
-    box = Box("sam@shop.example")
+    box = Mailbox()
+    box.refused = {"sam@shop.example": "550 nobody"}
     with mail_server(box) as host:
         put(store, created_at=clock.now(), expires_at=clock.now() + timedelta(hours=72))
         clock.instant += SETTLING
@@ -168,24 +133,26 @@ def test_who_got_a_mail_gets_it_once(store: Store, clock: FixedClock) -> None:
         for _ in range(3):
             anyio.run(notifier.tell)
             clock.instant += timedelta(hours=1)
-    assert box.messages == 1
+    assert len(box.messages) == 1
 
 
 @pytest.mark.parametrize("change", ["kind = 'x'", "at = 'x'", "attempts = 'x'", "settled_at = 'x', outcome = 'sent'"])
 def test_a_hand_edited_notice_holds_nothing_up(store: Store, clock: FixedClock, tmp_path: Path, change: str) -> None:
-    reached = []
+    told = list[str]()
 
-    async def send(*_: object) -> None:
-        reached.append(1)
-        raise NotDelivered("no connection")
+    async def send(_: object, title: str, text: str) -> None:
+        told.append(text)
+        if len(told) == 1:
+            raise NotDelivered("no connection")
 
-    put(store, created_at=clock.now(), expires_at=clock.now() + timedelta(hours=72))
-    clock.instant += SETTLING
     notifier = Notifier(store, (Desktop(),), "Decide.", send)
-    anyio.run(notifier.tell)
-    behind_its_back(f"sqlite:///{tmp_path / 'ap.db'}", f"update notices set {change}")
-    clock.instant += timedelta(minutes=10)
-    anyio.run(notifier.tell)
+    for company in ("Harbor & Pine", "Brook & Field"):
+        put(store, company_name=company, created_at=clock.now(), expires_at=clock.now() + timedelta(hours=72))
+        clock.instant += SETTLING
+        anyio.run(notifier.tell)
+        behind_its_back(f"sqlite:///{tmp_path / 'ap.db'}", f"update notices set {change} where id = 1")
+        clock.instant += timedelta(minutes=10)
+    assert "Brook & Field" in told[-1]
 
 
 @pytest.mark.parametrize(
@@ -249,9 +216,12 @@ def test_a_hung_mail_server_does_not_outlive_the_client(home: Path) -> None:
 def test_a_hand_edited_approval_holds_nothing_up(store: Store, clock: FixedClock, tmp_path: Path) -> None:
     expires = clock.now() + timedelta(hours=72)
     one = put(store, created_at=clock.now(), expires_at=expires, approvals_needed=2)
-    given = {"covers": frozenset[str](), "statement": "s" * 64, "approver_id": "d"}
     store.write_now(lambda tx: tx.approvers.add("Dana", "a hash"))
-    store.write_now(lambda tx: tx.proposals.approve(one.id, "Dana", "terminal", "f" * 64, **given))
+    store.write_now(
+        lambda tx: tx.proposals.approve(
+            one.id, "Dana", "terminal", "f" * 64, covers=frozenset(), statement="s" * 64, approver_id="d"
+        )
+    )
     behind_its_back(f"sqlite:///{tmp_path / 'ap.db'}", "update approvals set at = 'x'")
     clock.instant += SETTLING
     reached = []
@@ -264,20 +234,14 @@ def test_a_hand_edited_approval_holds_nothing_up(store: Store, clock: FixedClock
 
 
 def test_an_apprise_token_without_a_scheme_is_not_shown() -> None:
-    try:
-        (one,) = read_addresses("apprise+tsecret:abc/def")
-    except ValueError as error:
-        assert "tsecret" not in str(error)  # noqa: PT017
-    else:
-        assert "tsecret" not in one.words + repr(one)
+    with pytest.raises(AddressUnreadable) as raised:
+        read_addresses("apprise+tsecret:abc/def")
+    assert "tsecret" not in str(raised.value)
 
 
 def test_an_odd_answer_to_quit_sends_no_second_mail(store: Store, clock: FixedClock) -> None:
-    class Rude(Box):
-        async def handle_QUIT(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
-            return "250 bye"
-
-    box = Rude()
+    box = Mailbox()
+    box.refused = {"quit": "250 bye"}
     with mail_server(box) as host:
         put(store, created_at=clock.now(), expires_at=clock.now() + timedelta(hours=72))
         clock.instant += SETTLING
@@ -285,4 +249,4 @@ def test_an_odd_answer_to_quit_sends_no_second_mail(store: Store, clock: FixedCl
         for _ in range(3):
             anyio.run(notifier.tell)
             clock.instant += timedelta(hours=1)
-    assert box.messages == 1
+    assert len(box.messages) == 1

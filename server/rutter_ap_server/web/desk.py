@@ -6,21 +6,34 @@ from collections.abc import Collection
 from pathlib import Path
 
 from starlette.applications import Starlette
-from starlette.routing import Mount
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 from rutter_ap_server.companies.registry import CompanyRegistry
 from rutter_ap_server.guard.approvals import Approvals
 from rutter_ap_server.web.door import Door
-from rutter_ap_server.web.pages import PREFIX, Pages
+from rutter_ap_server.web.frame import PREFIX, Frame
+from rutter_ap_server.web.history import HistoryPages
+from rutter_ap_server.web.inbox import InboxPages
+from rutter_ap_server.web.proposal import ProposalPages
 from rutter_ap_server.web.signing_in import SignIn
+from rutter_ap_server.web.signing_pages import SigningPages
 
 _STATIC = Path(__file__).parent / "static"
 
 
 def desk_app(approvals: Approvals, companies: CompanyRegistry, *, hosts: Collection[str]) -> ASGIApp:
     """The desk for requests to these hosts, each a name with its port."""
-    pages = Pages(approvals.store, approvals, companies, SignIn(approvals))
+    frame = Frame(approvals.store, approvals, companies, SignIn(approvals))
+    # The proposals come last: any id is one.
+    rooms = (SigningPages(frame), InboxPages(frame), HistoryPages(frame), ProposalPages(frame))
     static = Mount(f"{PREFIX}/static", StaticFiles(directory=_STATIC))
-    return Door(Starlette(routes=[static, *pages.routes()]), hosts)
+    home = Route("/", _home, methods=["GET"])
+    return Door(Starlette(routes=[home, static, *(route for room in rooms for route in room.routes())]), hosts)
+
+
+async def _home(_: Request) -> Response:
+    return RedirectResponse(PREFIX, 303)

@@ -1,0 +1,138 @@
+"""What every page of the desk stands in: who may ask for it, the templates, and what an error looks like."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeAlias
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from rutter_ap_server.companies.registry import CompanyRegistry
+from rutter_ap_server.guard.approvals import Approvals
+from rutter_ap_server.store.engine import Store
+from rutter_ap_server.web.signing_in import Session, SignIn
+from rutter_ap_tools.errors import ApError, NotFound
+from rutter_ap_tools.people import for_people
+
+PREFIX = "/approvals"
+_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_FIGURE = re.compile(r"[\d.,]+ [A-Z]{3}")
+_FORM_FIELDS_MAX = 20
+Answer: TypeAlias = Callable[[Request, Session], Awaitable[Response]]
+OpenAnswer: TypeAlias = Callable[[Request], Awaitable[Response]]
+logger = logging.getLogger("rutter_ap")
+
+
+@dataclass(frozen=True)
+class Frame:
+    """The parts of one app that pages are made of, and how a page is answered."""
+
+    store: Store
+    approvals: Approvals
+    companies: CompanyRegistry
+    sign_in: SignIn
+
+    def get(self, path: str, answer: Answer) -> Route:
+        """A page for whoever is signed in."""
+        return Route(f"{PREFIX}{path}", self._for_approvers(answer), methods=["GET"])
+
+    def post(self, path: str, answer: Answer) -> Route:
+        """A form of such a page: it must carry the token of the session."""
+        return Route(f"{PREFIX}{path}", self._for_approvers(answer), methods=["POST"])
+
+    def open_to_all(self, path: str, answer: OpenAnswer, *, method: str = "GET") -> Route:
+        """A page for which nobody needs to be signed in."""
+        return Route(f"{PREFIX}{path}", self._safely(answer), methods=[method])
+
+    def page(self, template: str, status: int = 200, **values: Any) -> Response:
+        """A page from its template."""
+        text = self._templates.get_template(template).render(prefix=PREFIX, **{"session": None} | values)
+        return HTMLResponse(text, status)
+
+    def message(self, message: str, step: str, status: int) -> Response:
+        """A page that says one thing, and what to do."""
+        return self.page("message.html", status, message=message, step=step)
+
+    async def sign_in_page(self, *, then: str = "", problem: str = "", step: str = "", status: int = 200) -> Response:
+        """The page to sign in on; `then` is the proposal that is shown afterwards."""
+        is_nobody = not await self.store.read(lambda tx: tx.approvers.active())
+        return self.page("sign_in.html", status, then=then, problem=problem, step=step, is_nobody=is_nobody)
+
+    def _for_approvers(self, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
+        async def checked(request: Request) -> Response:
+            session = await self.sign_in.session_of(request)
+            if session is None:
+                return await self._signed_out(request)
+            if request.method == "POST" and not session.wrote(await field(request, "token")):
+                return self.message("This form is no longer valid; nothing was done.", "Open the page again.", 403)
+            return await answer(request, session)
+
+        return self._safely(checked)
+
+    def _safely(self, answer: OpenAnswer) -> OpenAnswer:
+        """Our own errors are pages; of any other only its kind reaches the log."""
+
+        async def safe(request: Request) -> Response:
+            try:
+                return await answer(request)
+            except HTTPException:
+                # A body that is too large or no form, which the framework answers.
+                raise
+            except NotFound as error:
+                return self.message(error.message, "The list shows what waits.", 404)
+            except ApError as error:
+                return self.message(error.message, error.next_step, 409)
+            except Exception as error:  # noqa: BLE001 - its text may hold anything
+                logger.error("desk: an unexpected %s", type(error).__name__)
+                return self.message("Something went wrong in this program.", "Its log says what kind of fault.", 500)
+
+        return safe
+
+    async def _signed_out(self, request: Request) -> Response:
+        """Where somebody has to sign in: after a form that nobody was signed in for, nothing was done."""
+        then = id_or_nothing(request.path_params.get("id", ""))
+        if request.method == "GET":
+            return RedirectResponse(f"{PREFIX}/sign-in" + (f"?then={then}" if then else ""), 303)
+        problem = "You are signed out, so nothing was done."
+        return await self.sign_in_page(then=then, problem=problem, step="Sign in and look again.", status=401)
+
+    @cached_property
+    def _templates(self) -> Environment:
+        found = Environment(
+            loader=PackageLoader("rutter_ap_server.web"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        found.filters["for_people"] = for_people
+        found.tests["figure"] = lambda text: bool(_FIGURE.fullmatch(text))
+        return found
+
+
+async def field(request: Request, name: str) -> str:
+    """A field of a form; empty if it is not there, or is a file."""
+    form = await request.form(max_files=0, max_fields=_FORM_FIELDS_MAX)
+    value = form.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def id_or_nothing(text: str) -> str:
+    """The text if it is the id of a proposal, else nothing."""
+    return text if _ID.fullmatch(text) else ""
+
+
+def id_in(request: Request) -> str:
+    """The proposal that the address names. Raises `NotFound` for what is no id."""
+    proposal_id: str = request.path_params["id"]
+    if not _ID.fullmatch(proposal_id):
+        raise NotFound("there is no proposal with that id")
+    return proposal_id

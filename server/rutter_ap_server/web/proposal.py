@@ -74,8 +74,7 @@ class ProposalPages:
             await self.frame.approvals.approve(
                 shown.seen,
                 await self.frame.companies.of_ledger(shown.seen.proposal.company_id),
-                name=session.approver.name,
-                passcode=await field(request, "passcode"),
+                by=await self.frame.proof(request, session),
                 channel=CHANNEL,
             )
         except ApError as error:
@@ -85,15 +84,14 @@ class ProposalPages:
         return RedirectResponse(f"{PREFIX}/{page.id}", 303)
 
     async def _decline(self, request: Request, session: Session) -> Response:
-        proposal_id, reason = id_in(request), (await field(request, "reason")).strip()
-        if not reason:
+        proposal_id, reason = id_in(request), await field(request, "reason")
+        if not reason.strip():
             problem = "Say why you decline it: the assistant is told. Nothing was declined."
             return self._shown(await self._look(request), session, problem=problem, status=409)
         try:
             await self.frame.approvals.decline(
                 proposal_id,
-                name=session.approver.name,
-                passcode=await field(request, "passcode"),
+                by=await self.frame.proof(request, session),
                 channel=CHANNEL,
                 reason=reason,
             )

@@ -108,6 +108,10 @@ class Desk:
         async with httpx.AsyncClient(transport=transport, base_url=f"http://{HOST}") as http:
             yield Visitor(http)
 
+    async def bill(self, number: str) -> dict[str, Any]:
+        """The bill of that number."""
+        return await bill_numbered(self.client, number)
+
     async def held(self, number: str = BILL, **arguments: Any) -> str:
         """A payment that waits; its proposal's id."""
         bill = await bill_numbered(self.client, number)

@@ -73,7 +73,7 @@ class App:
         self.connect_flow = ConnectFlow(connections, Onboarding(connections))
         self.processes = Processes(settings.home / "processes")
         self.dispatcher = Dispatcher(self.store, self.policy, sleep, self.processes)
-        self.approvals = Approvals(self.store, self.dispatcher)
+        self.approvals = Approvals(self.store, self.dispatcher, secret_keys=self.secret_keys)
         self.recovery = Recovery(self.store, self.dispatcher)
         self.views = Views(settings.approvals_url)
         self.guard = Guard(self.store, self.policy, self.dispatcher, self.recovery, self.views)

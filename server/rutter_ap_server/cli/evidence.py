@@ -34,9 +34,7 @@ _STYLE = (
     argument("file", nargs="?", help="the JSON file to verify"),
     argument("--out", default=".", metavar="FOLDER", help="the folder to write into (default: the current one)"),
     argument("--json", action="store_true", help="print the JSON and write no files"),
-    argument(
-        "--origin", action="append", default=[], metavar="URL", help="verify: the desk where they were made"
-    ),
+    argument("--origin", action="append", default=[], metavar="URL", help="verify: the desk where they were made"),
     argument("--key", action="append", default=[], metavar="FINGERPRINT", help="verify: a passkey they may be by"),
 )
 def evidence(given: argparse.Namespace) -> int:

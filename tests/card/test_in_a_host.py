@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, FrameLocator, Page, expect
@@ -15,32 +14,12 @@ from playwright.sync_api import Browser, FrameLocator, Page, expect
 from rutter_ap_tools.catalogue import CATALOGUE
 from support.browser import Driver
 from support.card_host import a_host
-from support.cards import BILL, IN_CARD, paid, with_policy
-from support.serving import bill_numbered, link_funding, serving
+from support.cards import BILL, IN_CARD, with_policy
 
 # One worker drives the browser.
 pytestmark = pytest.mark.xdist_group("browser")
 BOTH = pytest.mark.parametrize("protocol", ["2026-07-28", "2025-11-25"])
 DESK = "http://localhost:9/approvals"
-
-
-def bills(home: Path, *numbers: str) -> list[str]:
-    """The ids of bills whose payments can be proposed."""
-
-    async def find() -> list[str]:
-        async with serving(home) as (client, _):
-            await link_funding(client)
-            return [(await bill_numbered(client, number))["id"] for number in numbers]
-
-    return anyio.run(find)
-
-
-def paid_on(home: Path) -> list[str]:
-    async def find() -> list[str]:
-        async with serving(home) as (client, _):
-            return await paid(client)
-
-    return anyio.run(find)
 
 
 @contextmanager
@@ -56,9 +35,22 @@ def hosted(browser: Browser, home: Path, script: Path, protocol: str = "2026-07-
         mode = "auto" if protocol == "2026-07-28" else "legacy"
         agreed = page.evaluate("mode => host.connect(mode)", mode)
         assert agreed == {"protocol": protocol, "told": [tool.name for tool in CATALOGUE]}
+        page.evaluate("host.ask('link_account', {role: 'funding', account: 'Operating Checking'})")
         yield page
         context.close()
     assert said == []
+
+
+def bill(page: Page, number: str = BILL) -> str:
+    """The id of a bill."""
+    found = page.evaluate("number => host.ask('list_bills', {document_number: number})", number)
+    return str(found["structuredContent"]["bills"][0]["id"])
+
+
+def paid_on(page: Page, bill_id: str) -> list[str]:
+    """The amounts that the ledger shows as paid."""
+    found = page.evaluate("id => host.ask('get_bill', {bill_id: id})", bill_id)
+    return [one["amount"]["amount"] for one in found["structuredContent"]["payments"]]
 
 
 def card_of(page: Page) -> FrameLocator:
@@ -80,10 +72,10 @@ def test_a_payment_is_read_whole_released_and_posted(
     drive: Driver, host_script: Path, home: Path, protocol: str
 ) -> None:
     with_policy(home, IN_CARD)
-    (bill_id,) = bills(home, BILL)
 
     def scenario(browser: Browser) -> None:
         with hosted(browser, home, host_script, protocol) as page:
+            bill_id = bill(page)
             proposed = page.evaluate("id => host.call('pay_bill', {bill_id: id})", bill_id)
             card = card_of(page)
             status(card, "HELD: nothing has been written.")
@@ -91,38 +83,43 @@ def test_a_payment_is_read_whole_released_and_posted(
             proposal_id = proposed["structuredContent"]["proposal_id"]
             answer = page.evaluate("id => host.ask('get_proposal', {proposal_id: id})", proposal_id)
             # Word for word what the chat and the terminal show.
-            for section in answer["structuredContent"]["statement"]["sections"]:
-                expect(card.get_by_role("heading", name=section["title"], exact=True)).to_be_visible()
-                for cell in (cell for row in section["rows"] for cell in row if cell):
-                    expect(card.get_by_text(cell, exact=True).first).to_be_visible()
+            sections = answer["structuredContent"]["statement"]["sections"]
+            stated = [
+                text for one in sections for text in (one["title"], *(cell for row in one["rows"] for cell in row))
+            ]
+            shown = page.frames[-1].evaluate("[...document.querySelectorAll('bdi')].map(one => one.textContent)")
+            assert len(stated) > 60
+            assert [text for text in stated if text and text not in shown] == []
+            expect(card.locator("details")).to_have_count(0)
             card.get_by_role("button", name="Release 684.20 USD to Northwind Utilities").click()
             status(card, "POSTED: the ledger shows it.")
             expect(card.get_by_role("button", name="Release")).to_have_count(0)
+            assert paid_on(page, bill_id) == ["684.20"]
 
     drive(scenario)
-    assert paid_on(home) == ["684.20"]
 
 
 @BOTH
 def test_a_no_in_the_card_declines(drive: Driver, host_script: Path, home: Path, protocol: str) -> None:
     with_policy(home, IN_CARD)
-    (bill_id,) = bills(home, BILL)
 
     def scenario(browser: Browser) -> None:
         with hosted(browser, home, host_script, protocol) as page:
+            bill_id = bill(page)
             card = pay(page, bill_id)
             card.get_by_role("button", name="Decline").click()
             status(card, "DECLINED by a person: nothing was written.")
+            assert paid_on(page, bill_id) == []
 
     drive(scenario)
-    assert paid_on(home) == []
 
 
 def test_without_the_policys_word_it_shows_and_opens_the_desk(drive: Driver, host_script: Path, home: Path) -> None:
-    (bill_id,) = bills(home, BILL)
+    with_policy(home, "")
 
     def scenario(browser: Browser) -> None:
         with hosted(browser, home, host_script) as page:
+            bill_id = bill(page)
             card = pay(page, bill_id)
             status(card, "HELD: nothing has been written.")
             expect(card.get_by_text("The policy does not let this card answer.")).to_be_visible()
@@ -144,11 +141,10 @@ def test_without_the_policys_word_it_shows_and_opens_the_desk(drive: Driver, hos
 
 def test_above_ask_it_says_who_must_release(drive: Driver, host_script: Path, home: Path) -> None:
     with_policy(home, IN_CARD)
-    (bill_id,) = bills(home, "FT-778")
 
     def scenario(browser: Browser) -> None:
         with hosted(browser, home, host_script) as page:
-            card = pay(page, bill_id)
+            card = pay(page, bill(page, "FT-778"))
             expect(card.get_by_text("This needs a named approver, outside the chat.")).to_be_visible()
             expect(card.get_by_role("button", name="Release")).to_have_count(0)
 
@@ -157,10 +153,10 @@ def test_above_ask_it_says_who_must_release(drive: Driver, host_script: Path, ho
 
 def test_an_old_transcript_shows_what_is_true_now(drive: Driver, host_script: Path, home: Path) -> None:
     with_policy(home, IN_CARD)
-    (bill_id,) = bills(home, BILL)
 
     def scenario(browser: Browser) -> None:
         with hosted(browser, home, host_script) as page:
+            bill_id = bill(page)
             arguments = {"bill_id": bill_id}
             then = page.evaluate("args => host.call('pay_bill', args)", arguments)
             card = card_of(page)
@@ -172,17 +168,17 @@ def test_an_old_transcript_shows_what_is_true_now(drive: Driver, host_script: Pa
             expect(card.get_by_role("button", name="Release")).to_have_count(0)
             page.evaluate(reopen, [arguments, {"content": []}])
             status(card, "Open the approvals desk to see what became of it.")
+            assert paid_on(page, bill_id) == ["684.20"]
 
     drive(scenario)
-    assert paid_on(home) == ["684.20"]
 
 
 def test_two_cards_of_one_proposal_release_it_once(drive: Driver, host_script: Path, home: Path) -> None:
     with_policy(home, IN_CARD)
-    (bill_id,) = bills(home, BILL)
 
     def scenario(browser: Browser) -> None:
         with hosted(browser, home, host_script) as page:
+            bill_id = bill(page)
             tab = page.context.new_page()
             tab.goto(page.url)
             tab.evaluate("host.connect('legacy')")
@@ -193,17 +189,17 @@ def test_two_cards_of_one_proposal_release_it_once(drive: Driver, host_script: P
             status(one, "POSTED")
             other.get_by_role("button", name="Release").click()
             status(other, "NOT DONE: something changed since this was shown, or it was decided meanwhile. POSTED")
+            assert paid_on(page, bill_id) == ["684.20"]
 
     drive(scenario)
-    assert paid_on(home) == ["684.20"]
 
 
 def test_a_wrong_amount_releases_nothing_and_may_be_typed_anew(drive: Driver, host_script: Path, home: Path) -> None:
     with_policy(home, IN_CARD + 'type_amount_above = { USD = "500.00" }\n')
-    (bill_id,) = bills(home, BILL)
 
     def scenario(browser: Browser) -> None:
         with hosted(browser, home, host_script) as page:
+            bill_id = bill(page)
             card = pay(page, bill_id)
             amount = card.get_by_label("Type the amount")
             amount.fill("684.2O")
@@ -215,17 +211,18 @@ def test_a_wrong_amount_releases_nothing_and_may_be_typed_anew(drive: Driver, ho
             card.get_by_label("Type the amount").fill("684.20")
             card.get_by_role("button", name="Release").click()
             status(card, "POSTED")
+            assert paid_on(page, bill_id) == ["684.20"]
 
     drive(scenario)
-    assert paid_on(home) == ["684.20"]
 
 
 def test_hostile_text_stays_text_and_leads_nowhere(drive: Driver, host_script: Path, home: Path) -> None:
-    (bill_id,) = bills(home, BILL)
+    with_policy(home, "")
     memo = "<img src=x onerror=parent.x=1>\u202e</bdi>" + "W" * 800
 
     def scenario(browser: Browser) -> None:
         with hosted(browser, home, host_script) as page:
+            bill_id = bill(page)
             page.evaluate("args => host.call('pay_bill', args)", {"bill_id": bill_id, "memo": memo})
             card = card_of(page)
             card.get_by_text("The whole statement").click()
@@ -256,12 +253,12 @@ def test_a_whole_bank_account_number_is_not_shown(drive: Driver, host_script: Pa
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_it_is_for_everybody_in_both_themes(drive: Driver, host_script: Path, home: Path, theme: str) -> None:
     with_policy(home, IN_CARD)
-    (bill_id,) = bills(home, BILL)
 
     def scenario(browser: Browser) -> None:
         # The host's theme counts, whatever the machine's is.
         other = "light" if theme == "dark" else "dark"
         with hosted(browser, home, host_script, color_scheme=other, viewport={"width": 680, "height": 1400}) as page:
+            bill_id = bill(page)
             card = pay(page, bill_id, theme=theme)
             status(card, "HELD")
             frame = page.frames[-1]

@@ -114,6 +114,24 @@ def test_a_no_in_the_card_declines(drive: Driver, host_script: Path, home: Path,
     drive(scenario)
 
 
+def test_a_run_is_released_at_once_and_shows_each_outcome(drive: Driver, host_script: Path, home: Path) -> None:
+    with_policy(home, IN_CARD)
+
+    def scenario(browser: Browser) -> None:
+        with hosted(browser, home, host_script) as page:
+            both = [bill(page), bill(page, "BH-5520")]
+            page.evaluate("ids => host.call('propose_payment_run', {bill_ids: ids})", both)
+            card = card_of(page)
+            card.get_by_role("button", name="Release").click()
+            status(card, "POSTED")
+            for text in ("Northwind Utilities", "Brightline Hosting"):
+                row = card.get_by_role("row").filter(has_text=text).filter(has_text="posted")
+                expect(row).to_have_count(1)
+            assert [paid_on(page, one) for one in both] == [["684.20"], ["249.00"]]
+
+    drive(scenario)
+
+
 def test_without_the_policys_word_it_shows_and_opens_the_desk(drive: Driver, host_script: Path, home: Path) -> None:
     with_policy(home, "")
 

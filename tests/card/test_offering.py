@@ -7,16 +7,17 @@ from typing import Any
 
 import pytest
 from mcp.client import Client
+from mcp.client.extension import advertise
 from mcp.server.apps import APP_MIME_TYPE, EXTENSION_ID
 from mcp.shared.exceptions import MCPError
 from mcp.types import TextResourceContents
 
 from rutter_ap_server.mcp.card import CARD_URI
-from rutter_ap_server.mcp.server import listed
+from rutter_ap_server.mcp.server import build_server, listed
 from rutter_ap_tools.catalogue import CATALOGUE
 from rutter_ap_tools.wire import WriteArguments
 from support.cards import IN_CARD, with_policy
-from support.serving import over_stdio, serving
+from support.serving import app_in, over_stdio, serving
 
 pytestmark = pytest.mark.anyio
 BOTH = pytest.mark.parametrize("mode", ["auto", "legacy"], ids=["2026-07-28", "2025-11-25"])
@@ -88,3 +89,14 @@ async def test_the_card_is_one_page_that_may_load_nothing(home: Path, mode: str)
 async def test_the_server_says_that_it_has_cards(home: Path) -> None:
     async with serving(home) as (client, _):
         assert client.server_capabilities.extensions == {EXTENSION_ID: {}}
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"mimeTypes": []}, {"mimeTypes": APP_MIME_TYPE}, {"mimeTypes": None}, {"mimeTypes": ["text/html", 1]}],
+)
+async def test_who_shows_other_pages_shows_no_card(home: Path, mode: str, settings: dict[str, Any]) -> None:
+    server = build_server(app_in(home), CATALOGUE, instructions="")
+    async with Client(server, mode=mode, extensions=[advertise(EXTENSION_ID, settings)]) as client:
+        assert await seen(client) == CATALOGUED

@@ -35,7 +35,7 @@ def missing() -> str:
     if shutil.which("node") is None:
         return "there is no Node here, which bundles the host of MCP Apps"
     if not BUNDLER.exists():
-        return f"the host of MCP Apps is not installed: npm ci --ignore-scripts --prefix {PAGES}"
+        return "the host of MCP Apps is not installed: npm ci --ignore-scripts --prefix tests/card"
     return ""
 
 

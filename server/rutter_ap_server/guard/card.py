@@ -57,12 +57,16 @@ class Cards:
         Without an id where the card may not ask; it then says why.
         """
         policy = await policy_or_none(self.dispatcher.policy)
+        if policy is None:
+            return CardQuestion(reason="The policy file cannot be used, so nothing can be released.")
+        if not policy.asking.in_card:
+            return CardQuestion(reason="The policy does not let this card answer.")
 
         def ask(tx: Tx) -> CardQuestion:
             proposal = journal.sound(tx, proposal_id)
             statement = statement_of(tx, proposal, policy)
-            reason = _not_here(proposal, statement, policy, caller)
-            if policy is None or reason or proposal.state != State.HELD or proposal.expires_at <= tx.now:
+            reason = _not_here(proposal, statement, caller)
+            if reason or proposal.state != State.HELD or proposal.expires_at <= tx.now:
                 return CardQuestion(reason=reason)
             if statement.digest != shown:
                 return CardQuestion(reason="It has changed while this was loading: open the card again.")
@@ -110,12 +114,8 @@ class Cards:
         return await full_answer(proposal, store=self.store, policy=self.dispatcher.policy, views=self.views)
 
 
-def _not_here(proposal: Proposal, statement: Statement, policy: Policy | None, caller: Caller) -> str:
+def _not_here(proposal: Proposal, statement: Statement, caller: Caller) -> str:
     """Why the card may not answer this; "" if it may. Its state is another matter."""
-    if policy is None:
-        return "The policy file cannot be used, so nothing can be released."
-    if not policy.asking.in_card:
-        return "The policy does not let this card answer."
     if proposal.verdict is not Severity.ASK or proposal.approvals_needed != 1:
         return "This needs a named approver, outside the chat."
     if proposal.preparer != caller.preparer or proposal.tool not in caller.tools:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import mcp_types as types
-from mcp.server.apps import APP_MIME_TYPE, client_supports_apps
 
 from rutter_ap_server.interaction import Caller, CardQuestion
 from rutter_ap_server.mcp.context import Context
@@ -17,6 +16,8 @@ from rutter_ap_tools.proposals import AnswerCard, ProposalAnswer
 from rutter_ap_tools.tool import Tool
 from rutter_ap_tools.wire import WriteArguments
 
+# As in mcp.server.apps, which brings along another server that would slow the start of this one.
+EXTENSION_ID, APP_MIME_TYPE = "io.modelcontextprotocol/ui", "text/html;profile=mcp-app"
 CARD_URI = "ui://rutter-ap/review.html"
 # Where a result carries the question of a card: not for the model, though some hosts show it.
 META_KEY = "rutter-ap/card"
@@ -41,7 +42,10 @@ class CardAnswers(Protocol):
 
 def shows_card(ctx: Context, offered: Mapping[str, Tool[Any, Any]]) -> bool:
     """Whether the client can show a card, and is offered anything that it is for."""
-    return client_supports_apps(ctx) and any(_writes(tool) for tool in offered.values())
+    capabilities = ctx.session.client_capabilities
+    declared = (capabilities.extensions or {}).get(EXTENSION_ID) if capabilities else None
+    kinds = (declared or {}).get("mimeTypes")
+    return isinstance(kinds, list) and APP_MIME_TYPE in kinds and any(_writes(tool) for tool in offered.values())
 
 
 def with_card(tools: Iterable[Tool[Any, Any]], seen: Iterable[types.Tool]) -> list[types.Tool]:

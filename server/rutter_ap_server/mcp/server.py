@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 import anyio
 import mcp_types as types
 from anyio.abc import TaskGroup
-from mcp.server.apps import EXTENSION_ID
 from mcp.server.caching import CacheableMethod, CacheHint
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
@@ -155,7 +154,7 @@ def build_server(
         on_get_prompt=on_get_prompt,
         **_of_the_app(source, offered_to),
     )
-    server.extensions[EXTENSION_ID] = {}
+    server.extensions[card.EXTENSION_ID] = {}
     return server
 
 

@@ -123,7 +123,7 @@ class Moves:
             return "nothing to do"
         proposal, outcome = pick(unknown), pick(("posted", "failed"))
         by: dict[str, Any] = {"by": Proof("Ana", PASSCODE), "channel": "terminal", "company": process.bench.company}
-        work = process.bench.app.approvals.settle_by_hand(proposal.id, outcome, **by)  # type: ignore[arg-type]
+        work = process.bench.app.approvals.settle_by_hand(proposal.id, outcome, **by)
         return f"{proposal.summary} as {outcome}: {self.world.run(process.run(work))}"
 
     # The assistant.

@@ -374,13 +374,8 @@ async def test_each_code_is_good_once_beside_the_passcode(home: Path) -> None:
         codes = await codes_of(dana)
         await dana.sends("/codes-on", code=codes.at(clock.now()))
         proposal_id = await desk.held()
-        for code in (
-            "",
-            "000000",
-            codes.at(clock.now()),
-            codes.at(clock.now(), counter_offset=-1),
-            codes.at(clock.now(), counter_offset=2),
-        ):
+        used, older, later = (codes.at(clock.now(), counter_offset=steps) for steps in (0, -1, 2))
+        for code in ("", "000000", used, older, later):
             await dana.opens(f"/approvals/{proposal_id}")
             await dana.sends("/release", passcode=PASSCODE, code=code)
             assert await desk.state(proposal_id) == "held"

@@ -238,7 +238,7 @@ async def test_what_an_approver_decided_meanwhile_stays(home: Path) -> None:
         proposal_id = await held(client)
         asked_before = await question(client, proposal_id)
         await add_approver(app.store, "Dana", PASSCODE)
-        await app.approvals.decline(proposal_id, name="Dana", passcode=PASSCODE, channel="terminal")
+        await app.approvals.decline(proposal_id, by=Proof("Dana", PASSCODE), channel="terminal")
         assert await answered(client, asked_before) == "card.moved"
         assert (await state(client, proposal_id), await paid(client)) == ("declined", [])
 

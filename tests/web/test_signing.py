@@ -294,7 +294,7 @@ async def test_a_passkey_edited_by_hand_is_found(home: Path, edit: str) -> None:
         assert page.status_code == (200 if "INSERT" in edit else 409)
 
 
-async def test_a_storm_of_wrong_passcodes_locks_the_address_and_not_the_passkey(home: Path) -> None:
+async def test_a_storm_of_wrong_passcodes_locks_the_address_alone(home: Path) -> None:
     key = a_key()
     async with dana_at_her_desk(home, key) as (desk, dana), desk.visited() as enemy:
         for at in range(20):

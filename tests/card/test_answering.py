@@ -16,6 +16,7 @@ from mcp.types import ElicitResult, InputRequiredResult
 
 from rutter_ap_server.app import App
 from rutter_ap_server.clock import FixedClock
+from rutter_ap_server.guard.approvers import Proof
 from rutter_ap_server.interaction import Caller
 from rutter_ap_server.rutter.models.bills import BillUpdate
 from rutter_ap_server.rutter.outcomes import Done

@@ -12,6 +12,8 @@ from starlette.responses import Response
 from rutter_ap_server.guard.approvals import Approvals
 from rutter_ap_server.store.approvers import Approver
 from rutter_ap_server.store.engine import Tx
+from rutter_ap_server.store.errors import Tampered
+from rutter_ap_tools.text import clean
 
 CHANNEL = "desk"
 _COOKIE = "rutter_ap_desk"
@@ -19,10 +21,14 @@ _COOKIE = "rutter_ap_desk"
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Somebody who is signed in. `token` stands in every form of theirs, and in no address."""
+    """Somebody who is signed in. `token` stands in every form of theirs, and in no address.
+
+    `frozen` says who stopped all writes and when; empty while they are allowed.
+    """
 
     id: str
     approver: Approver
+    frozen: str = ""
 
     @property
     def token(self) -> str:
@@ -49,11 +55,11 @@ class SignIn:
         if not session_id:
             return None
 
-        def look(tx: Tx) -> Approver | None:
-            return tx.sessions.whose(session_id, tx.approvers.active())
+        def look(tx: Tx) -> Session | None:
+            approver = tx.sessions.whose(session_id, tx.approvers.active())
+            return Session(session_id, approver, _frozen(tx)) if approver is not None else None
 
-        approver = await self.approvals.store.write(look)
-        return Session(session_id, approver) if approver is not None else None
+        return await self.approvals.store.write(look)
 
     async def begin(self, request: Request, name: str, passcode: str, response: Response) -> None:
         """Signs an approver in, and whoever was signed in there out.
@@ -74,3 +80,11 @@ class SignIn:
         """Signs out."""
         await self.approvals.store.write(lambda tx: tx.sessions.end(session.id))
         response.delete_cookie(_COOKIE, path="/", httponly=True, samesite="strict")
+
+
+def _frozen(tx: Tx) -> str:
+    try:
+        return clean(tx.controls.frozen_by(), 200)
+    except Tampered:
+        # Nothing is sent while it is not known whether anything may be.
+        return "nobody knows whom: the note of it was edited by hand"

@@ -56,9 +56,9 @@ class EvidencePages:
             "evidence.html",
             session=session,
             id=proposal.id,
-            environment=clean(proposal.environment, 20),
+            environment=clean(str(proposal.environment), 20),
             books=BOOKS.get(proposal.environment, "books of an unknown kind: the store was edited by hand"),
-            company=clean(proposal.company_name, 120),
+            company=clean(str(proposal.company_name), 120),
             **values_of(gathered),
         )
 
@@ -82,7 +82,7 @@ class EvidencePages:
 
 def as_json(gathered: Mapping[str, Any]) -> str:
     """The evidence as a file."""
-    return json.dumps(gathered, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(gathered, indent=2, ensure_ascii=False, default=str) + "\n"
 
 
 def page(gathered: Mapping[str, Any]) -> str:
@@ -131,7 +131,7 @@ def _rows(title: str, rows: Sequence[Mapping[str, Any]], columns: tuple[str, ...
 
 def _text(value: Any) -> str:
     if isinstance(value, dict | list):
-        return json.dumps(value, ensure_ascii=False, indent=1)
+        return json.dumps(value, ensure_ascii=False, indent=1, default=str)
     return "" if value is None else str(value)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from urllib.parse import urlencode
 
 from starlette.datastructures import QueryParams
@@ -24,7 +24,6 @@ from rutter_ap_tools.text import clean
 _ENTRIES = 100
 _PEOPLE_MAX = 300
 _FILTERS = ("kind", "person", "company", "since", "until", "proposal")
-_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,6 @@ class HistoryPages:
 
 def _asked(given: dict[str, str], companies: list[KnownCompany]) -> Asked:
     """What was asked for. A day is one of UTC, as every time on the page is; a date that is none is not asked for."""
-    since, until = _midnight(given["since"]), _midnight(given["until"])
     return Asked(
         kind=given["kind"],
         proposal_id=given["proposal"],
@@ -81,15 +79,15 @@ def _asked(given: dict[str, str], companies: list[KnownCompany]) -> Asked:
         company_ids=(given["company"], *{one.connection_id for one in companies if one.id == given["company"]})
         if given["company"]
         else (),
-        since=since,
-        until=until + _DAY if until is not None else None,
+        since=_midnight(given["since"]),
+        until=_midnight(given["until"], days=1),
     )
 
 
-def _midnight(text: str) -> datetime | None:
+def _midnight(text: str, days: int = 0) -> datetime | None:
     try:
-        return datetime.combine(date.fromisoformat(text), datetime.min.time(), UTC) if len(text) == 10 else None
-    except ValueError:
+        return datetime.combine(date.fromisoformat(text), time(), UTC) + timedelta(days=days)
+    except (ValueError, OverflowError):
         return None
 
 

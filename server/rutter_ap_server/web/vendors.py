@@ -61,15 +61,6 @@ class VendorPart:
 
 
 @dataclass(frozen=True, slots=True)
-class Appearance:
-    """How a vendor looked for a while: since and until when it was seen so, and what was different before."""
-
-    since: str
-    until: str
-    changed: str
-
-
-@dataclass(frozen=True, slots=True)
 class PaymentRow:
     """A payment to the vendor that went through here."""
 
@@ -82,9 +73,12 @@ class PaymentRow:
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What the store knows of one vendor; `problem` says why it cannot be believed."""
+    """What the store knows of one vendor; `problem` says why it cannot be believed.
 
-    appearances: tuple[Appearance, ...]
+    `appearances` say since and until when it was seen so, and what of it was different before.
+    """
+
+    appearances: tuple[tuple[str, str, str], ...]
     sightings: tuple[Sighting, ...]
     payments: tuple[PaymentRow, ...]
     limits: tuple[tuple[str, str, str, str], ...]
@@ -212,14 +206,14 @@ def _memory(tx: Tx, policy: Policy | None, vendor: KnownVendor) -> Memory:
     )
 
 
-def _appearances(sightings: Sequence[Sighting]) -> tuple[Appearance, ...]:
+def _appearances(sightings: Sequence[Sighting]) -> tuple[tuple[str, str, str], ...]:
     """The newest first, each with the names of the details that were others before: only their hashes are kept."""
     found = []
     for place, one in enumerate(sightings):
         before = dict(sightings[place - 1].parts) if place else {}
         differing = [name for name, value in one.parts if name in before and before[name] != value]
-        changed = ", ".join(differing) or ("details" if place else "")
-        found.append(Appearance(_day(one.became_at), _day(one.last_seen_at), changed))
+        changed = ", ".join(differing) or ("details" if place else "first seen")
+        found.append((_day(one.became_at), _day(one.last_seen_at), changed))
     return tuple(reversed(found))
 
 

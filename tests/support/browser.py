@@ -5,11 +5,16 @@ from __future__ import annotations
 import queue
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from playwright.sync_api import Browser, sync_playwright
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from support.serving import PASSCODE
 
 CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium") or shutil.which("google-chrome")
 _SCENARIO_SECONDS_MAX = 240
@@ -57,3 +62,33 @@ class Running:
     home: Path
     usual: str
     large: str
+
+
+@contextmanager
+def visiting(browser: Browser, running: Running, **options: Any) -> Iterator[Page]:
+    """A page whose console must stay empty."""
+    context = browser.new_context(**options)
+    said: list[str] = []
+    page = context.new_page()
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(running.url)
+    yield page
+    context.close()
+    # The browser itself notes a form that was answered with a conflict, which is what the page is about then.
+    assert [one for one in said if "status of 409 (Conflict)" not in one] == []
+
+
+def sign_in(page: Page, name: str = "Dana", passcode: str = PASSCODE) -> None:
+    page.get_by_label("Your name as an approver").fill(name)
+    page.get_by_label("Passcode").fill(passcode)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="What waits for a person")).to_be_visible()
+
+
+def sound(page: Page) -> None:
+    """Nothing serious for those who see, hear or move otherwise, and nothing to scroll sideways for."""
+    found = Axe().run(page)
+    serious = [one["id"] for one in found.response["violations"] if one["impact"] in ("serious", "critical")]
+    assert serious == []
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")

@@ -10,16 +10,19 @@ from typing import Any
 
 from rutter_ap_server.clock import unstamp
 from rutter_ap_server.store.audit import Entry
+from rutter_ap_tools.findings import Severity
 from rutter_ap_tools.text import clean
 
 _NAME_CHARACTERS_MAX = 120
+_VERSION_CHARACTERS = 12
+_VERDICTS = {one.word: one.label for one in Severity}
 # What each kind of entry says after the name of who did it; in braces, what it says of itself.
 WORDS = {
     "proposed": "proposed a write ({tool})",
-    "judged": "judged it again: {verdict}",
+    "judged": "judged it: {verdict}",
     "approved": "released it ({channel})",
     "answered": "brought the answer to the question: {answer}",
-    "released": "let it go, enough people having released it",
+    "released": "let it be sent ({channel})",
     "release_void": "voided its releases, because something changed",
     "attempt": "sent it to Rutter",
     "posted": "found it in the ledger",
@@ -91,6 +94,8 @@ def history_row(entry: Entry) -> HistoryRow:
 
 def _words(kind: str, body: Mapping[str, Any]) -> str:
     said = defaultdict(lambda: "?", {name: clean(_plain(value), 200) for name, value in body.items()})
+    said["verdict"] = _VERDICTS.get(said["verdict"], said["verdict"])
+    said["version"] = said["version"][:_VERSION_CHARACTERS]
     words = WORDS.get(kind)
     # A kind that a later version writes, or somebody's hand, says what it is called.
     return clean(words.format_map(said), 1000) if words is not None else clean(kind, 60).replace("_", " ")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import re
 import struct
 from collections.abc import Iterator
@@ -23,15 +23,11 @@ IMAGES = ROOT / "docs" / "images"
 NO_PAGES = {"/", "/approvals/{id}/evidence.json"}
 
 
-@pytest.fixture(scope="module")
-def screens() -> ModuleType:
+@pytest.fixture
+def screens(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The script that takes them, which is no package."""
-    spec = importlib.util.spec_from_file_location("desk_screens", ROOT / "scripts" / "desk_screens.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    monkeypatch.syspath_prepend(str(ROOT / "scripts"))
+    return importlib.import_module("desk_screens")
 
 
 def pages_of_the_desk(home: Path) -> Iterator[str]:

@@ -130,6 +130,8 @@ def _rows(title: str, rows: Sequence[Mapping[str, Any]], columns: tuple[str, ...
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, dict) and not any(isinstance(one, dict | list) for one in value.values()):
+        return "\n".join(f"{name.replace('_', ' ')}: {_text(one)}" for name, one in value.items())
     if isinstance(value, dict | list):
         return json.dumps(value, ensure_ascii=False, indent=1, default=str)
     return "" if value is None else str(value)

@@ -29,7 +29,7 @@ async def desk(app: App, given: argparse.Namespace) -> int:
     """Serves the desk to this machine alone until it is stopped."""
     listening = _listen(given.port)
     host = f"localhost:{listening.getsockname()[1]}"
-    served = desk_app(app.approvals, app.companies, hosts=[host])
+    served = desk_app(app.approvals, app.connect_flow, hosts=[host])
     config = uvicorn.Config(
         served,
         log_level="error",

@@ -7,6 +7,7 @@ import shlex
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from support.seeded import practice_home
 from support.stdio_server import StdioServer, in_our_environment, stdio_server, tool_call
 
 BILL = "NW-2291"
+DESK = (sys.executable, "-m", "rutter_ap_server", "desk", "--no-open")
 SIGN_IN = "Sign in to approve"
 
 
@@ -215,6 +217,37 @@ def test_a_read_only_server_opens_none(start: Any, home: Path) -> None:
     assert answer["proposal"]["state"] == "held"
     assert "release_url" not in answer
     assert not list(home.glob("desk*"))
+
+
+def test_the_command_finds_the_desk_of_a_server(start: Any, home: Path) -> None:
+    address = start().names()
+    environ = in_our_environment({"RUTTER_AP_HOME": str(home), "RUTTER_AP_DESK": address.split(":")[2].split("/")[0]})
+    found = subprocess.run(DESK, env=environ, capture_output=True, text=True, timeout=60, check=True)
+    assert found.stdout == f"The approvals desk is at {address}; a server of this home serves it.\n"
+
+
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT], ids=lambda s: s.name)
+def test_the_command_serves_until_it_is_told_to_stop(home: Path, told: signal.Signals) -> None:
+    practice_home(home)
+    environ = in_our_environment({"RUTTER_AP_HOME": str(home)})
+    with subprocess.Popen([*DESK, "--port", "0"], env=environ, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().removeprefix("The approvals desk is at ").partition(";")[0]
+        assert SIGN_IN in page(address)
+        process.send_signal(told)
+        assert process.wait(30) == 0
+
+
+@pytest.mark.parametrize("port", ["70000", "-1"])
+def test_a_number_that_is_no_port_is_said_to_be_none(home: Path, port: str) -> None:
+    practice_home(home)
+    environ = in_our_environment({"RUTTER_AP_HOME": str(home)})
+    said = subprocess.run(
+        [*DESK, f"--port={port}"], env=environ, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert said.returncode == 1
+    assert "no port is free" in said.stderr
+    assert "Traceback" not in said.stderr
 
 
 def test_a_desk_that_cannot_be_served_fails_no_write(start: Any, home: Path) -> None:

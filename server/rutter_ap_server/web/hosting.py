@@ -129,7 +129,8 @@ class LocalDesk:
 
     async def _settled(self) -> int | None:
         """The port at which the desk of this home is served, here or by another process."""
-        with anyio.move_on_after(_ALL_SECONDS), suppress(OSError, StoreError):
+        # A number that is no port overflows.
+        with anyio.move_on_after(_ALL_SECONDS), suppress(OSError, OverflowError, StoreError):
             for port in self._candidates():
                 if self._serve(port):
                     assert self._server is not None

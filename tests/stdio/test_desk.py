@@ -18,42 +18,12 @@ from typing import Any
 import httpx
 import pytest
 
+from support.assistant import Assistant, free_port
 from support.seeded import practice_home
-from support.stdio_server import StdioServer, in_our_environment, stdio_server, tool_call
+from support.stdio_server import in_our_environment, stdio_server
 
-BILL = "NW-2291"
 DESK = (sys.executable, "-m", "rutter_ap_server", "desk", "--no-open")
 SIGN_IN = "Sign in to approve"
-
-
-class Assistant:
-    """A server process of a home, and who speaks with it."""
-
-    def __init__(self, server: StdioServer) -> None:
-        self.server = server
-        self._number = 0
-        server.greet()
-
-    def calls(self, tool: str, **arguments: Any) -> dict[str, Any]:
-        self._number += 1
-        self.server.send(tool_call(self._number, tool, **arguments))
-        answer: dict[str, Any] = self.server.result()["structuredContent"]
-        return answer
-
-    def holds(self, number: str = BILL) -> dict[str, Any]:
-        """The answer to a payment that waits for a person."""
-        self.calls("link_account", role="funding", account="Operating Checking")
-        (bill,) = self.calls("list_bills", document_number=number, status="any")["bills"]
-        held = self.calls("pay_bill", bill_id=bill["id"])
-        assert held["status"] == "held"
-        return held
-
-    def names(self) -> str:
-        """The address that it gives to people."""
-        held = self.holds()
-        address, _, proposal_id = held["release_url"].rpartition("/")
-        assert proposal_id == held["proposal_id"]
-        return str(address)
 
 
 @pytest.fixture
@@ -68,13 +38,6 @@ def start(home: Path) -> Iterator[Any]:
 
         port = str(free_port())
         yield started
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-    return port
 
 
 def page(address: str) -> str:

@@ -19,6 +19,7 @@ from rutter_ap_server.companies.connecting import ConnectFlow
 from rutter_ap_server.companies.registry import CompanyRegistry
 from rutter_ap_server.guard.approvals import Approvals
 from rutter_ap_server.guard.approvers import By
+from rutter_ap_server.installed import own_command
 from rutter_ap_server.store.engine import Store
 from rutter_ap_server.web.proving import Proving, form_of
 from rutter_ap_server.web.signing_in import Session, SignIn
@@ -86,7 +87,8 @@ class Frame:
     async def sign_in_page(self, *, then: str = "", problem: str = "", step: str = "", status: int = 200) -> Response:
         """The page to sign in on; `then` is the proposal that is shown afterwards."""
         approvers, passkeys = await self.store.read(lambda tx: (tx.approvers.active(), tx.passkeys.active()))
-        known = {"is_nobody": not approvers, "has_passkeys": bool(passkeys)}
+        known: dict[str, Any] = {"command": own_command()}
+        known |= {"is_nobody": not approvers, "has_passkeys": bool(passkeys)}
         known["has_codes"] = any(one.code_step is not None for one in approvers)
         return self.page("sign_in.html", status, then=then, problem=problem, step=step, **known)
 

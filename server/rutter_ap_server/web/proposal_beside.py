@@ -96,7 +96,7 @@ async def beside(papers: Papers, company: Company, proposal: Proposal, bill_id: 
                     _noting, found, "The vendor's payments", partial(_chart, found, company, proposal, vendor_id)
                 )
     if scope.cancelled_caught:
-        found.notes.append("The ledger did not answer in time, so not everything is shown here.")
+        found.notes.append("Reading this took too long, so not everything is shown here. Open the page again.")
     return found
 
 

@@ -53,7 +53,7 @@ def _limit_this_process() -> None:
     except ImportError:
         return
     # Whoever waits for a page of the desk comes first.
-    os.nice(10)
+    os.nice(5)
     for name, value in (("CPU", _CPU_SECONDS_MAX), ("AS", _MEMORY_BYTES_MAX), ("FSIZE", 0), ("CORE", 0)):
         limits.setrlimit(getattr(limits, f"RLIMIT_{name}"), (value, value))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import subprocess
 import sys
@@ -26,7 +27,8 @@ from rutter_ap_server.documents.text import DocumentText
 
 PAGES_MAX = 10
 _AT_ONCE_MAX = 2
-_SECONDS_MAX = 6
+# Of one process; a page of the desk waits for the text, and not for the pictures.
+_SECONDS_MAX = {"text": 6, "picture": 12}
 # Longer than any page takes, also behind others: what takes longer is shown as a page that cannot be drawn.
 _WAIT_SECONDS_MAX = 30
 _ANSWER_BYTES_MAX = 4_500_000
@@ -34,6 +36,7 @@ _KEPT_BYTES_MAX = 128_000_000
 _KEPT_FILES_MAX = 200
 _READINGS_MAX = 16
 _SPOILED_MAX = 200
+_SPOILED_SECONDS = 300
 _PIECE_BYTES = 65_536
 # Not imported: this process must never hold a parser of pictures.
 _PROGRAM = str(Path(__file__).with_name("page_image.py"))
@@ -50,7 +53,8 @@ class Reading:
     drawn: int
 
 
-_UNREADABLE = Reading(DocumentText("application/octet-stream", trouble="broken"), 0)
+# Its first page may be drawn all the same.
+_NOT_READ = Reading(DocumentText("application/octet-stream", trouble="too_slow"), 1)
 
 
 class _Latest(Generic[V]):
@@ -109,8 +113,8 @@ class Pictures:
     def __init__(self) -> None:
         self._files = _Files()
         self._readings = _Latest[Reading](_READINGS_MAX)
-        # Files that a process did not survive, or not in time; no other page of such a file is tried.
-        self._spoiled = _Latest[bool](_SPOILED_MAX)
+        # When a process did not survive a file, or not in time: none is tried on it for a while.
+        self._spoiled = _Latest[float](_SPOILED_MAX)
         self._free = anyio.CapacityLimiter(_AT_ONCE_MAX)
 
     def has(self, sha256: str) -> bool:
@@ -162,11 +166,12 @@ class Pictures:
         known = self._readings.get(sha256)
         if known is not None:
             return known
-        said, found = await self._child(sha256, "text", *_ROOTS), _UNREADABLE
-        if said is not None:
-            told = json.loads(said)
-            drawn, pages = told.pop("drawn"), tuple(told.pop("pages"))
-            found = Reading(DocumentText(pages=pages, **told), drawn)
+        said = await self._child(sha256, "text", *_ROOTS)
+        if said is None:
+            return _NOT_READ
+        told = json.loads(said)
+        drawn, pages = told.pop("drawn"), tuple(told.pop("pages"))
+        found = Reading(DocumentText(pages=pages, **told), drawn)
         self._readings.put(sha256, found)
         return found
 
@@ -187,17 +192,17 @@ class Pictures:
             self._files.put(key, file, len(png))
         return png
 
-    async def _child(self, sha256: str, *arguments: str) -> bytes | None:
+    async def _child(self, sha256: str, kind: str, *arguments: str) -> bytes | None:
         """What such a process says of a kept document; None if it fails, or takes too long or says too much."""
         with anyio.move_on_after(_WAIT_SECONDS_MAX):
             async with self._free:
                 file = self._files.get(sha256)
-                key = f"{arguments[0]} {sha256}"
-                if file is None or self._spoiled.get(key):
+                key, now = f"{kind} {sha256}", anyio.current_time()
+                if file is None or now - (self._spoiled.get(key) or -math.inf) < _SPOILED_SECONDS:
                     return None
-                with anyio.move_on_after(_SECONDS_MAX), suppress(_Died):
-                    return await _said_by(file, arguments)
-                self._spoiled.put(key, True)
+                with anyio.move_on_after(_SECONDS_MAX[kind]), suppress(_Died):
+                    return await _said_by(file, (kind, *arguments))
+                self._spoiled.put(key, now)
         return None
 
 

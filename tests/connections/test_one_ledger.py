@@ -9,6 +9,7 @@ import pytest
 from mcp.client import Client
 
 from rutter_ap_server.app import App
+from rutter_ap_server.guard.approvers import Proof
 from rutter_ap_server.store.connections import SavedConnection
 from support.approvers import add_approver
 from support.connect_flow import consent, in_books, in_store, link_company, listed
@@ -59,7 +60,7 @@ async def pay(client: Client, app: App, company: str, amount: str) -> str:
     await add_approver(app.store, "Dana", PASSCODE)
     known = await app.companies.get(company)
     seen = await app.approvals.preview(held["proposal_id"], known)
-    released = await app.approvals.approve(seen, known, name="Dana", passcode=PASSCODE, channel="terminal")
+    released = await app.approvals.approve(seen, known, by=Proof("Dana", PASSCODE), channel="terminal")
     return str(released.state)
 
 

@@ -279,7 +279,7 @@ async def test_who_released_and_who_declined_is_recorded_by_id(home: Path) -> No
         ana = await bench.id_of("Ana")
         await bench.approve((await bench.pay("FT-778")).proposal_id)
         other = str((await bench.pay(LARGE)).proposal_id)
-        await bench.app.approvals.decline(other, name="ana", passcode=PASSCODE, channel="desk")
+        await bench.app.approvals.decline(other, by=Proof("ana", PASSCODE), channel="desk")
 
         ((actor, approved),) = await audited(bench, "approved")
         assert (actor, approved["approver_id"], approved["channel"]) == ("Ana", ana, "terminal")
@@ -297,7 +297,7 @@ async def test_who_was_verified_must_still_be_an_approver_at_the_end(home: Path,
 
         async def approve() -> None:
             with pytest.raises(NotReleased) as error:
-                await bench.app.approvals.approve(seen, bench.company, name="Bo", passcode=PASSCODE, channel="desk")
+                await bench.app.approvals.approve(seen, bench.company, by=Proof("Bo", PASSCODE), channel="desk")
             assert error.value.error_code == "approval.wrong_passcode"
 
         async with anyio.create_task_group() as tasks:

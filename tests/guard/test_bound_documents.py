@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from rutter_ap_server.guard.approvals import NotReleased, Preview
+from rutter_ap_server.guard.approvers import Proof
 from rutter_ap_server.rutter.models.bills import BillLineDraft, BillUpdate
 from rutter_ap_tools.bills import CreateBill, DeleteBill, NewBillLine, UpdateBill
 from rutter_ap_tools.credits import CreateCredit
@@ -61,7 +62,7 @@ async def look(bench: Bench, proposal_id: str | None) -> Preview:
 async def assert_void(bench: Bench, seen: Preview) -> None:
     """What was shown cannot be released any more."""
     with pytest.raises(NotReleased) as moved:
-        await bench.app.approvals.approve(seen, bench.company, name="Ana", passcode=PASSCODE, channel="terminal")
+        await bench.app.approvals.approve(seen, bench.company, by=Proof("Ana", PASSCODE), channel="terminal")
     assert moved.value.error_code == "approval.facts_moved"
 
 

@@ -12,6 +12,7 @@ import anyio
 import pytest
 
 from rutter_ap_server.guard.approvals import NotReleased
+from rutter_ap_server.guard.approvers import Proof
 from rutter_ap_server.rutter.models.vendors import VendorUpdate
 from rutter_ap_tools.bills import CreateBill, NewBillLine, UpdateBill
 from rutter_ap_tools.errors import Refused
@@ -94,7 +95,7 @@ async def test_a_change_after_the_look_voids_what_others_gave(home: Path, change
         await change(bench, BILL)
 
         with pytest.raises(NotReleased) as moved:
-            await bench.app.approvals.approve(seen, bench.company, name="Bo", passcode=PASSCODE, channel="terminal")
+            await bench.app.approvals.approve(seen, bench.company, by=Proof("Bo", PASSCODE), channel="terminal")
         assert moved.value.error_code == "approval.facts_moved"
         await assert_asked_again(bench, proposal_id, words)
         await two_release(bench, proposal_id)

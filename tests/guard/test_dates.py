@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from rutter_ap_server.guard.approvers import Proof
 from rutter_ap_server.guard.writes.registry import write_named
 from rutter_ap_server.rutter.models.bills import BillUpdate
 from rutter_ap_server.rutter.outcomes import Done
@@ -179,7 +180,7 @@ async def test_what_was_approved_for_another_due_date_is_not_paid(home: Path) ->
         assert isinstance(await bench.company.rutter.bills.update(bill.id, draft, idempotency_key="by hand"), Done)
 
         with refused_for("approval.facts_moved"):
-            await bench.app.approvals.approve(seen, bench.company, name="Ana", passcode=PASSCODE, channel="terminal")
+            await bench.app.approvals.approve(seen, bench.company, by=Proof("Ana", PASSCODE), channel="terminal")
 
         assert await bench.paid("NW-2291") == []
         assert (await bench.approve(waiting.proposal_id)).state == "posted"

@@ -13,6 +13,7 @@ from mcp.client import Client
 
 from rutter_ap_server.app import App
 from rutter_ap_server.documents.files import BYTES_MAX
+from rutter_ap_server.guard.approvers import Proof
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.writes.attach_file import AttachmentFacts, document_mismatch, document_unreadable
 from rutter_ap_tools.findings import Finding
@@ -221,6 +222,6 @@ async def test_a_file_swapped_before_its_release_is_not_attached(way: str, home:
         await add_approver(app.store, "Dana", PASSCODE)
         company = await app.companies.get("")
         seen = await app.approvals.preview(held["proposal_id"], company)
-        released = await app.approvals.approve(seen, company, name="Dana", passcode=PASSCODE, channel="terminal")
+        released = await app.approvals.approve(seen, company, by=Proof("Dana", PASSCODE), channel="terminal")
         assert released.state == "failed"
         assert (await done(client, "get_bill", bill_id=bill_id))["attachments"] == []

@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from rutter_ap_server.clock import FixedClock
+from rutter_ap_server.guard.approvers import Proof
 from rutter_ap_server.guard.lease import Lease
 from rutter_ap_server.guard.own_writes import LAG_MAX
 from rutter_ap_server.guard.policy import PolicyFile
@@ -133,7 +134,7 @@ async def test_a_wrong_clock_undoes_no_release(home: Path, off: timedelta, monke
 
     monkeypatch.setattr(dispatcher, "_claimed", then_down)
     with pytest.raises(ApError):
-        await bench.app.approvals.approve(seen, bench.company, name="Ana", passcode=PASSCODE, channel="terminal")
+        await bench.app.approvals.approve(seen, bench.company, by=Proof("Ana", PASSCODE), channel="terminal")
     monkeypatch.undo()
     bench.wire.is_down = False
     assert (await bench.proposal(held.proposal_id)).state == "released"

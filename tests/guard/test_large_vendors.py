@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from mcp.client import Client
 
+from rutter_ap_server.guard.approvers import Proof
 from rutter_ap_server.guard.writes import propose_payment_run
 from rutter_ap_server.reads import history
 from rutter_ap_server.reads.history import bills_to_compare
@@ -100,7 +101,7 @@ async def test_where_even_the_recent_are_too_many_a_person_is_asked(home: Path, 
         assert (made["status"], made["verdict"]) == ("held", "ask")
         assert "ledger.unusable" in codes_of(made)
         seen = await bench.app.approvals.preview(made["proposal_id"], bench.company)
-        await bench.app.approvals.approve(seen, bench.company, name="Ana", passcode=PASSCODE, channel="terminal")
+        await bench.app.approvals.approve(seen, bench.company, by=Proof("Ana", PASSCODE), channel="terminal")
         posted = await bench.proposal(made["proposal_id"])
         assert posted.state == "posted", codes(posted)
 

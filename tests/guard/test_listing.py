@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from mcp.client import Client
 
+from rutter_ap_server.guard.approvers import Proof
 from rutter_ap_server.guard.reports.listing import NO_LIMITS
 from rutter_ap_server.store.states import State
 from rutter_ap_tools.errors import BadInput
@@ -83,7 +84,7 @@ async def test_what_waits_is_listed_with_who_must_release_it(home: Path) -> None
         await app.approvals.add_approver("Dana", PASSCODE, channel="terminal")
         company = await app.companies.get("")
         seen = await app.approvals.preview(held["proposal_id"], company)
-        await app.approvals.approve(seen, company, name="Dana", passcode=PASSCODE, channel="terminal")
+        await app.approvals.approve(seen, company, by=Proof("Dana", PASSCODE), channel="terminal")
         assert (await done(client, "list_proposals"))["proposals"] == []
         (posted,) = (await done(client, "list_proposals", state="posted", bill_id=bill["id"]))["proposals"]
         assert (posted["state"], posted["approvals"]) == ("posted", 1)

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from rutter_ap_server.clock import FixedClock
+from rutter_ap_server.guard.approvers import Proof
 from rutter_ap_server.guard.lease import LEASE_SECONDS
 from rutter_ap_server.interaction import Reply
 from rutter_ap_server.rutter.models.vendors import VendorUpdate
@@ -168,9 +169,9 @@ class PayingIsSafe(RuleBasedStateMachine):
             if "payment.repeat" in codes(seen.proposal):
                 assert seen.proposal.verdict >= Severity.APPROVE
             elif yes:
-                await approvals.approve(seen, bench.company, name=name, passcode=PASSCODE, channel="terminal")
+                await approvals.approve(seen, bench.company, by=Proof(name, PASSCODE), channel="terminal")
             else:
-                await approvals.decline(proposal.id, name=name, passcode=PASSCODE, channel="terminal", reason=reason)
+                await approvals.decline(proposal.id, by=Proof(name, PASSCODE), channel="terminal", reason=reason)
 
         with suppress(ApError, PowerCut):
             self.run(look_and_decide())

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rutter_ap_server.guard.approvals import NotReleased
+from rutter_ap_server.guard.approvers import Proof
 from rutter_ap_server.guard.writes.propose_payment_run import Candidate, choose
 from rutter_ap_tools.errors import AssistantError, BadInput, Refused
 from rutter_ap_tools.money import Money
@@ -154,7 +155,7 @@ async def test_a_bill_changed_after_the_release_voids_the_run(home: Path) -> Non
         await bench.pay_by_hand("NW-2304", "1.00")
 
         with pytest.raises(NotReleased) as moved:
-            await bench.app.approvals.approve(seen, bench.company, name="Ana", passcode=PASSCODE, channel="terminal")
+            await bench.app.approvals.approve(seen, bench.company, by=Proof("Ana", PASSCODE), channel="terminal")
         assert moved.value.error_code in ("approval.facts_moved", "approval.not_waiting")
         assert await bench.paid("NW-2291") == []
 

@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from rutter_ap_server.guard.approvals import NotReleased
+from rutter_ap_server.guard.approvers import Proof
 from rutter_ap_server.guard.authorize import KEY_KEPT_SURELY
 from rutter_ap_server.guard.lease import LEASE_SECONDS
 from rutter_ap_server.store.proposals import Proposal
@@ -149,8 +150,7 @@ async def test_a_bill_changed_meanwhile_leaves_the_outcome_to_a_person(home: Pat
             resolved = await bench.app.approvals.settle_by_hand(
                 result.proposal_id or "",
                 outcome,
-                name="Ana",
-                passcode=PASSCODE,
+                by=Proof("Ana", PASSCODE),
                 channel="terminal",
                 company=bench.company,
             )

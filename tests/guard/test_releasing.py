@@ -13,7 +13,7 @@ import pytest
 
 from rutter_ap_server.guard import journal
 from rutter_ap_server.guard.approvals import NotReleased
-from rutter_ap_server.guard.approvers import _accepted
+from rutter_ap_server.guard.approvers import Proof, _accepted
 from rutter_ap_server.guard.own_writes import LAG_MAX
 from rutter_ap_server.guard.policy import Policy, PolicyError
 from rutter_ap_server.guard.statement import statement_of
@@ -165,7 +165,7 @@ async def test_five_wrong_passcodes_lock_out_the_right_one_too(home: Path) -> No
         async def attempt(name: str, passcode: str) -> str:
             seen = await bench.app.approvals.preview(held.proposal_id or "", bench.company)
             with pytest.raises(NotReleased) as error:
-                await bench.app.approvals.approve(seen, bench.company, name=name, passcode=passcode, channel="desk")
+                await bench.app.approvals.approve(seen, bench.company, by=Proof(name, passcode), channel="desk")
             return error.value.error_code
 
         assert [await attempt("Ana", "wrong passcode") for _ in range(5)] == ["approval.wrong_passcode"] * 5
@@ -391,7 +391,7 @@ async def test_what_was_declined_needs_an_approver_until_it_expires(home: Path) 
         await bench.approver("Ana")
         why = "Northwind sends a corrected invoice"
         await bench.app.approvals.decline(
-            held.proposal_id or "", name="Ana", passcode=PASSCODE, channel="terminal", reason=why
+            held.proposal_id or "", by=Proof("Ana", PASSCODE), channel="terminal", reason=why
         )
 
         again = [await bench.pay("NW-2291", "684.20", accepts()) for _ in range(3)]

@@ -12,6 +12,7 @@ import anyio
 import pytest
 
 from rutter_ap_server.guard.approvals import NotReleased
+from rutter_ap_server.guard.approvers import Proof
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.errors import ApError, Refused
 from rutter_ap_tools.proposals import GetProposal
@@ -158,8 +159,7 @@ async def test_a_payment_being_resent_cannot_be_settled_as_failed(home: Path) ->
             return await bench.app.approvals.settle_by_hand(
                 str(result.proposal_id),
                 "failed",
-                name="Ana",
-                passcode=PASSCODE,
+                by=Proof("Ana", PASSCODE),
                 channel="terminal",
                 company=bench.company,
             )

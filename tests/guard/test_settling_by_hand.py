@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from rutter_ap_server.guard.approvals import NotReleased
+from rutter_ap_server.guard.approvers import Proof
 from rutter_ap_server.store.proposals import Proposal
 from support.bench import PASSCODE, Bench, a_bench
 from support.refusals import refused_for
@@ -18,7 +19,7 @@ ALLOW = '[tools]\npay_bill = "allow"\n'
 async def settle(bench: Bench, proposal_id: str | None, outcome: str, name: str = "Ana") -> Proposal:
     """That approver says what became of it."""
     return await bench.app.approvals.settle_by_hand(
-        proposal_id or "", outcome, name=name, passcode=PASSCODE, channel="terminal", company=bench.company
+        proposal_id or "", outcome, by=Proof(name, PASSCODE), channel="terminal", company=bench.company
     )
 
 

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mcp.client import Client
 
+from rutter_ap_server.guard.approvers import Proof
 from rutter_ap_server.guard.writes.readback import CUT_CHARACTERS_MIN, Kind, Sent, same_day
 from rutter_ap_server.rutter.models.vendors import VendorCreate
 from rutter_ap_server.rutter.outcomes import Done
@@ -44,7 +45,7 @@ async def written(client: Client, bench: Bench, tool: str, *, lost: bool, **argu
     assert found is not None
     if found["status"] == "held":
         seen = await bench.app.approvals.preview(found["proposal_id"], bench.company)
-        await bench.app.approvals.approve(seen, bench.company, name="Ana", passcode=PASSCODE, channel="terminal")
+        await bench.app.approvals.approve(seen, bench.company, by=Proof("Ana", PASSCODE), channel="terminal")
     if lost:
         assert (await bench.proposal(found["proposal_id"])).state == "unknown"
         await bench.app.recover()
@@ -172,7 +173,7 @@ async def test_the_vendor_of_somebody_else_is_never_taken(home: Path) -> None:
         proposal_id = first.structured_content["proposal_id"]
         if first.structured_content["status"] == "held":
             seen = await bench.app.approvals.preview(proposal_id, bench.company)
-            await bench.app.approvals.approve(seen, bench.company, name="Ana", passcode=PASSCODE, channel="terminal")
+            await bench.app.approvals.approve(seen, bench.company, by=Proof("Ana", PASSCODE), channel="terminal")
         await bench.app.recover()
         found = await bench.proposal(proposal_id)
         assert found.state == "posted"

@@ -14,6 +14,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rutter_ap_server.guard.approvers import Proof
 from rutter_ap_server.guard.authorize import people_of
 from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.store.proposals import Approval, Proposal
@@ -209,7 +210,7 @@ def test_a_no_holds_for_its_bill_however_it_is_asked(
         assert first.proposal_id is not None
         bench.policy(ALLOW if in_chat_allowed else "")
         decline = bench.app.approvals.decline
-        await decline(first.proposal_id, name="Ana", passcode=PASSCODE, channel="terminal", reason=why)
+        await decline(first.proposal_id, by=Proof("Ana", PASSCODE), channel="terminal", reason=why)
         bench.clock.instant += timedelta(hours=hours)
         for step in asked:
             result: Any

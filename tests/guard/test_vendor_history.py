@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from rutter_ap_server.guard.approvers import Proof
 from rutter_ap_server.guard.writes.parties import vendor_fact
 from rutter_ap_server.rutter.models.vendors import VendorUpdate
 from rutter_ap_tools.vendors import SaveVendor
@@ -99,7 +100,7 @@ async def test_a_vendors_other_details_changed_void_a_release(home: Path, field:
         await change_vendor(bench, "x", of="FT-778", **{field: "5551234"})
 
         with refused_for("approval.facts_moved"):
-            await bench.app.approvals.approve(seen, bench.company, name="Ana", passcode=PASSCODE, channel="terminal")
+            await bench.app.approvals.approve(seen, bench.company, by=Proof("Ana", PASSCODE), channel="terminal")
 
 
 @pytest.mark.parametrize("field", OTHER)

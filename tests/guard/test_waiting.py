@@ -11,6 +11,7 @@ import pytest
 from mcp.client import Client
 
 from rutter_ap_server.app import App
+from rutter_ap_server.guard.approvers import Proof
 from support.serving import PASSCODE, bill_numbered, done, link_funding, serving
 
 pytestmark = pytest.mark.anyio
@@ -36,7 +37,7 @@ async def test_the_call_ends_with_the_decision(home: Path) -> None:
         began = time.monotonic()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(wait)
-            await app.approvals.approve(seen, company, name="Dana", passcode=PASSCODE, channel="terminal")
+            await app.approvals.approve(seen, company, by=Proof("Dana", PASSCODE), channel="terminal")
         assert time.monotonic() - began < 30
         assert answers[0]["proposal"]["state"] == "posted"
 

@@ -16,6 +16,7 @@ import pytest
 from rutter_ap_server.clock import FixedClock
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.approvals import Approvals, NotReleased, Preview, _approve, _check_job
+from rutter_ap_server.guard.approvers import Proof, Proven
 from rutter_ap_server.guard.dispatch import Dispatcher
 from rutter_ap_server.guard.lease import Lease
 from rutter_ap_server.guard.policy import Policy, PolicyFile, parse_policy
@@ -90,7 +91,7 @@ def kinds(store: Store, proposal: Proposal) -> list[str]:
 def approve(store: Store, proposal: Proposal, name: str = "Ana", policy: Policy | None = None, **seen: Any) -> State:
     """That person releases what they saw, which is the proposal as it is unless something of it was otherwise."""
     approver, shown = person(store, name), Preview(replace(proposal, **seen), SHOWN, START)
-    return store.write_now(lambda tx: _approve(tx, shown, approver, "desk", policy or Policy())).state
+    return store.write_now(lambda tx: _approve(tx, shown, Proven(approver), "desk", policy or Policy())).state
 
 
 @pytest.mark.parametrize(
@@ -190,7 +191,7 @@ def test_who_was_removed_meanwhile_releases_nothing(store: Store) -> None:
     store.write_now(lambda tx: tx.approvers.remove(ana.id))
 
     with pytest.raises(NotReleased):
-        store.write_now(lambda tx: _approve(tx, Preview(proposal, SHOWN, START), ana, "desk", Policy()))
+        store.write_now(lambda tx: _approve(tx, Preview(proposal, SHOWN, START), Proven(ana), "desk", Policy()))
     assert (now(store, proposal).state, given(store, proposal)) == ("held", [])
 
 
@@ -218,7 +219,7 @@ async def test_a_person_is_told_before_they_prove_who_they_are(
 
 
 async def declined(approvals: Approvals, proposal_id: str, reason: str = "") -> Proposal:
-    return await approvals.decline(proposal_id, name="Ana", passcode=PASSCODE, channel="desk", reason=reason)
+    return await approvals.decline(proposal_id, by=Proof("Ana", PASSCODE), channel="desk", reason=reason)
 
 
 async def withdrawn(approvals: Approvals, proposal_id: str, reason: str = "") -> Proposal:
@@ -294,8 +295,8 @@ async def test_whoever_checks_an_outcome_is_not_disturbed(store: Store, approval
 class Removed(Approvals):
     """Whoever has proved who they are is removed before they can act."""
 
-    async def verify(self, name: str, passcode: str, *, channel: str) -> Approver:
-        approver = await super().verify(name, passcode, channel=channel)
+    async def verify(self, name: str, passcode: str, *, channel: str, address: str = "") -> Approver:
+        approver = await super().verify(name, passcode, channel=channel, address=address)
         await self.store.write(lambda tx: tx.approvers.remove(approver.id))
         return approver
 
@@ -436,5 +437,5 @@ async def test_a_fact_that_moved_since_it_was_shown_releases_nothing(home: Path)
         await bench.pay_by_hand(BILL, "1.00")
 
         with refused_as("approval.facts_moved"):
-            await bench.app.approvals.approve(seen, bench.company, name="Ana", passcode=PASSCODE, channel="desk")
+            await bench.app.approvals.approve(seen, bench.company, by=Proof("Ana", PASSCODE), channel="desk")
         assert ((await bench.proposal(held.proposal_id)).state, bench.wire.payments_sent) == ("held", [])

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from rutter_ap_server.guard.approvers import Proof
 from rutter_ap_server.interaction import NO_INTERACTION, Interaction
 from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_tools.bills import CreateBill
@@ -28,7 +29,7 @@ async def settle(bench: Bench, proposal_id: str | None, outcome: str) -> str:
     """An approver says what became of it; "not settled" if that is not taken."""
     try:
         settled = await bench.app.approvals.settle_by_hand(
-            proposal_id or "", outcome, name="Ana", passcode=PASSCODE, channel="terminal", company=bench.company
+            proposal_id or "", outcome, by=Proof("Ana", PASSCODE), channel="terminal", company=bench.company
         )
     except ApError:
         return "not settled"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from rutter_ap_server.guard.approvers import Proof
 from rutter_ap_server.rutter.models.credits import BillCreditMemoCreate, CreditLineDraft
 from rutter_ap_tools.payments import PayBill
 from rutter_ap_tools.proposals import WithdrawProposal
@@ -72,7 +73,7 @@ async def test_a_credit_that_came_while_reading_is_shown_first(home: Path) -> No
         await credit_by_hand(bench, "FT-778", "12480.00")
 
         with refused_for("approval.facts_moved"):
-            await bench.app.approvals.approve(seen, bench.company, name="Ana", passcode=PASSCODE, channel="terminal")
+            await bench.app.approvals.approve(seen, bench.company, by=Proof("Ana", PASSCODE), channel="terminal")
         assert await bench.paid("FT-778") == []
 
 
@@ -110,7 +111,7 @@ async def test_another_open_proposal_is_shown_before_a_release(home: Path) -> No
         await bench.pay("FT-778", "6480.00")
 
         with refused_for("approval.facts_moved"):
-            await bench.app.approvals.approve(seen, bench.company, name="Ana", passcode=PASSCODE, channel="terminal")
+            await bench.app.approvals.approve(seen, bench.company, by=Proof("Ana", PASSCODE), channel="terminal")
 
 
 async def test_a_credit_between_two_releases_is_seen_by_both(home: Path) -> None:

@@ -17,6 +17,7 @@ from mcp.client import Client
 from rutter_ap_prompts import instructions
 from rutter_ap_server.app import App
 from rutter_ap_server.clock import FixedClock
+from rutter_ap_server.guard.approvers import Proof
 from rutter_ap_server.mcp.server import build_server
 from rutter_ap_server.settings import read_settings
 from rutter_ap_tools.catalogue import CATALOGUE
@@ -80,14 +81,14 @@ class Assistant:
         company = await self.app.companies.get("")
         await add_approver(self.app.store, APPROVER, PASSCODE)
         seen = await self.app.approvals.preview(self.answers[step.tool]["proposal_id"], company)
-        released = await self.app.approvals.approve(seen, company, name=APPROVER, passcode=PASSCODE, channel="terminal")
+        released = await self.app.approvals.approve(seen, company, by=Proof(APPROVER, PASSCODE), channel="terminal")
         assert released.state == "posted", released.findings
 
     async def decline(self, step: Decline) -> None:
         """The approver declines it."""
         await add_approver(self.app.store, APPROVER, PASSCODE)
         proposal_id = self.answers[step.tool]["proposal_id"]
-        await self.app.approvals.decline(proposal_id, name=APPROVER, passcode=PASSCODE, channel="terminal")
+        await self.app.approvals.decline(proposal_id, by=Proof(APPROVER, PASSCODE), channel="terminal")
 
     def _value(self, value: Any) -> Any:
         match value:

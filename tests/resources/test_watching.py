@@ -18,6 +18,7 @@ from mcp.shared.subscriptions import ResourceUpdated
 from mcp.types import INVALID_PARAMS, ResourceUpdatedNotification
 
 from rutter_ap_server.app import App
+from rutter_ap_server.guard.approvers import Proof
 from rutter_ap_server.mcp.server import ServerState, build_server, life
 from rutter_ap_server.mcp.subscriptions import PER_SESSION_MAX
 from rutter_ap_tools.catalogue import CATALOGUE
@@ -74,7 +75,7 @@ async def declined_elsewhere(home: Path, proposal_id: str) -> None:
     """A person declines, in another process as far as the server can tell."""
     other = app_in(home)
     await add_approver(other.store, "Dana", PASSCODE)
-    await other.approvals.decline(proposal_id, name="Dana", passcode=PASSCODE, channel="terminal")
+    await other.approvals.decline(proposal_id, by=Proof("Dana", PASSCODE), channel="terminal")
     await other.aclose()
 
 

@@ -12,6 +12,7 @@ import anyio
 import httpx
 
 from rutter_ap_server.app import App
+from rutter_ap_server.guard.approvers import Proof
 from rutter_ap_server.interaction import NO_INTERACTION
 from rutter_ap_server.settings import read_settings
 from rutter_ap_server.store.proposals import Proposal
@@ -75,8 +76,7 @@ async def _settled_as_failed(environ: dict[str, str]) -> None:
         settled = await app.approvals.settle_by_hand(
             proposal.id,
             "failed",
-            name="Ana",
-            passcode=PASSCODE,
+            by=Proof("Ana", PASSCODE),
             channel="terminal",
             company=await app.companies.get(""),
         )
@@ -99,7 +99,7 @@ async def _pay_anew(environ: dict[str, str], bill_id: str, amount: str) -> str:
         company = await app.companies.get("")
         seen = await app.approvals.preview(held.proposal_id or "", company)
         approve = app.approvals.approve
-        return str((await approve(seen, company, name="Ana", passcode=PASSCODE, channel="terminal")).state)
+        return str((await approve(seen, company, by=Proof("Ana", PASSCODE), channel="terminal")).state)
     finally:
         await app.aclose()
 

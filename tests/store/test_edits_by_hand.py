@@ -110,7 +110,7 @@ async def test_an_edit_between_looking_and_releasing_is_seen(home: Path, change:
         edit(bench, f"UPDATE proposals SET {change}")
 
         with pytest.raises(StoreError):
-            await bench.app.approvals.approve(seen, bench.company, name="Ana", passcode=PASSCODE, channel="terminal")
+            await bench.app.approvals.approve(seen, bench.company, by=Proof("Ana", PASSCODE), channel="terminal")
         assert bench.wire.writes == []
 
 
@@ -122,7 +122,7 @@ async def test_a_damaged_proposal_hides_no_other_and_can_be_declined(home: Path)
         assert other.status == "posted"
         listed = (await bench.backend().read(ListProposals(state="any"))).proposals
         assert {one.id: "DAMAGED" in one.summary for one in listed} == {proposal_id: True, other.proposal_id: False}
-        declined = await bench.app.approvals.decline(proposal_id, name="Ana", passcode=PASSCODE, channel="terminal")
+        declined = await bench.app.approvals.decline(proposal_id, by=Proof("Ana", PASSCODE), channel="terminal")
         assert declined.state == "declined"
 
 

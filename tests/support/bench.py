@@ -313,7 +313,7 @@ class Bench:
         """An approver looks at a proposal and releases it."""
         assert proposal_id is not None
         seen = await self.app.approvals.preview(proposal_id, self.company)
-        return await self.app.approvals.approve(seen, self.company, name=name, passcode=PASSCODE, channel="terminal")
+        return await self.app.approvals.approve(seen, self.company, by=Proof(name, PASSCODE), channel="terminal")
 
     async def chain_holds(self) -> bool:
         """Whether the audit chain holds."""

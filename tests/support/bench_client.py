@@ -17,6 +17,7 @@ from mcp.client.session import ElicitationFnT
 
 from rutter_ap_server.companies.company import CompanyIdentity
 from rutter_ap_server.companies.directory import Directory
+from rutter_ap_server.guard.approvers import Proof
 from rutter_ap_server.mcp.server import build_server
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.catalogue import CATALOGUE
@@ -88,7 +89,7 @@ async def approve_while(
     gate = bench.wire.gate(just_before_sending)
 
     async def approve() -> None:
-        await bench.app.approvals.approve(seen, bench.company, name=name, passcode=PASSCODE, channel="terminal")
+        await bench.app.approvals.approve(seen, bench.company, by=Proof(name, PASSCODE), channel="terminal")
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(approve)

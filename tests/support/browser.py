@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import shutil
+import subprocess
+import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from playwright.sync_api import Browser, sync_playwright
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
 
 CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium") or shutil.which("google-chrome")
 _SCENARIO_SECONDS_MAX = 240
@@ -57,3 +63,40 @@ class Running:
     home: Path
     usual: str
     large: str
+
+
+@contextmanager
+def served(home: Path, usual: str, large: str) -> Iterator[Running]:
+    """`rutter-ap desk` over that home, as a person starts it."""
+    command = [sys.executable, "-m", "rutter_ap_server", "desk", "--port", "0", "--no-open"]
+    environ = os.environ | {"RUTTER_AP_HOME": str(home), "TZ": "UTC"}
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        said = process.stdout.readline()
+        url = next(word.rstrip(";") for word in said.split() if word.startswith("http"))
+        yield Running(url, home, usual, large)
+        process.terminate()
+        process.wait(60)
+
+
+@contextmanager
+def visiting(browser: Browser, running: Running, **options: Any) -> Iterator[Page]:
+    """A page whose console must stay empty."""
+    context = browser.new_context(**options)
+    said: list[str] = []
+    page = context.new_page()
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(running.url)
+    yield page
+    context.close()
+    # The browser itself notes a form that was answered with a conflict, which is what the page is about then.
+    assert [one for one in said if "status of 409 (Conflict)" not in one] == []
+
+
+def sound(page: Page) -> None:
+    """Nothing serious for those who see, hear or move otherwise, and nothing to scroll sideways for."""
+    found = Axe().run(page)
+    serious = [one["id"] for one in found.response["violations"] if one["impact"] in ("serious", "critical")]
+    assert serious == []
+    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from mcp.client import Client
 
 from rutter_ap_server.app import App
+from rutter_ap_server.guard.approvers import Proof
 from support.approvers import add_approver
 from support.recording import marked
 from support.serving import PASSCODE, done
@@ -65,7 +66,7 @@ async def released(app: App, held: dict[str, Any]) -> str:
     await add_approver(app.store, "Dana", PASSCODE)
     company = await app.companies.get("")
     seen = await app.approvals.preview(held["proposal_id"], company)
-    after = await app.approvals.approve(seen, company, name="Dana", passcode=PASSCODE, channel="terminal")
+    after = await app.approvals.approve(seen, company, by=Proof("Dana", PASSCODE), channel="terminal")
     return after.state
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -17,6 +18,7 @@ from rutter_ap_server.app import App
 from rutter_ap_server.clock import Clock
 from rutter_ap_server.guard.approvers import Proof
 from rutter_ap_server.web.desk import desk_app
+from support.authenticator import Authenticator
 from support.serving import PASSCODE, bill_numbered, done, link_funding, serving
 
 HOST = "localhost:8765"
@@ -37,11 +39,45 @@ class Visitor:
 
     async def sends(self, ending: str, **typed: str) -> httpx.Response:
         """Fills in the form whose address ends so, and sends it from this page."""
-        found = re.search(rf'<form[^>]*action="([^"]*{ending})"(.*?)</form>', self.page.text, re.DOTALL)
+        path, fields, _ = self.form(ending)
+        return await self.posts(path, fields | typed)
+
+    async def signs(self, ending: str, key: Authenticator, **typed: str) -> httpx.Response:
+        """As `sends`, with a passkey: what the script of the desk does."""
+        path, answered = await self.signed(ending, key, **typed)
+        return await self.posts(path, answered)
+
+    async def signed(self, ending: str, key: Authenticator, **typed: str) -> tuple[str, dict[str, str]]:
+        """The address and the fields of such a form, signed and not sent yet."""
+        path, fields, challenge_at = self.form(ending)
+        fields |= typed
+        sent = {"sec-fetch-site": "same-origin", "origin": f"http://{HOST}"}
+        asked = await self.http.post(challenge_at, data=fields | {"for": path}, headers=sent)
+        assert asked.status_code == 200, asked.text
+        options = asked.json()["publicKey"]
+        answer = (key.makes if "user" in options else key.signs)(options["challenge"])
+        return path, fields | {"ticket": asked.json()["ticket"], "answer": json.dumps(answer)}
+
+    def form(self, ending: str) -> tuple[str, dict[str, str], str]:
+        """A form's address, what stands in it, and where it asks for a challenge."""
+        found = re.search(rf'<form([^>]*)action="([^"]*{ending})"(.*?)</form>', self.page.text, re.DOTALL)
         assert found is not None, f"the page has no form {ending}:\n{self.page.text[:2000]}"
-        kept = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', found[2]))
-        fields = {name: html.unescape(value) for name, value in kept.items()} | typed
-        return await self.posts(found[1], fields)
+        whole = found[0]
+        kept = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', whole))
+        challenge_at = re.search(r'data-challenge="([^"]+)"', whole)
+        fields = {name: html.unescape(value) for name, value in kept.items()}
+        return found[2], fields, challenge_at[1] if challenge_at is not None else ""
+
+    async def enrols(self, secret: str, key: Authenticator | None, name: str = "", passcode: str = "") -> None:
+        """Opens an enrolment link, and enrols with a passkey or a passcode."""
+        await self.opens(f"/approvals/enrol/{secret}")
+        typed = {"name": name, "passcode": passcode}
+        ending = f"/enrol/{secret}"
+        await (self.signs(ending, key, **typed) if key is not None else self.sends(ending, **typed))
+
+    async def signs_in_with(self, key: Authenticator) -> httpx.Response:
+        await self.opens("/approvals/sign-in")
+        return await self.signs("/sign-in", key)
 
     async def posts(self, path: str, fields: Mapping[str, str], **headers: str) -> httpx.Response:
         sent = {"sec-fetch-site": "same-origin", "origin": str(self.http.base_url)} | headers
@@ -72,6 +108,10 @@ class Desk:
         async with httpx.AsyncClient(transport=transport, base_url=f"http://{HOST}") as http:
             yield Visitor(http)
 
+    async def bill(self, number: str) -> dict[str, Any]:
+        """The bill of that number."""
+        return await bill_numbered(self.client, number)
+
     async def held(self, number: str = BILL, **arguments: Any) -> str:
         """A payment that waits; its proposal's id."""
         bill = await bill_numbered(self.client, number)
@@ -90,11 +130,19 @@ class Desk:
 
 
 @asynccontextmanager
-async def a_desk(home: Path, clock: Clock | None = None, **environ: str) -> AsyncIterator[Desk]:
-    """A desk with Dana and Sam as approvers."""
+async def an_empty_desk(home: Path, clock: Clock | None = None, **environ: str) -> AsyncIterator[Desk]:
+    """A desk without any approver."""
     async with serving(home, environ=environ, clock=clock) as (client, app):
         await link_funding(client)
+        yield Desk(app, client)
+
+
+@asynccontextmanager
+async def a_desk(home: Path, clock: Clock | None = None, **environ: str) -> AsyncIterator[Desk]:
+    """A desk with Dana and Sam as approvers."""
+    async with an_empty_desk(home, clock, **environ) as desk:
+        app = desk.app
         await app.approvals.add_approver("Dana", PASSCODE, channel="terminal")
         by = Proof("Dana", PASSCODE)
         await app.approvals.add_approver("Sam", SAMS, channel="terminal", by=by)
-        yield Desk(app, client)
+        yield desk

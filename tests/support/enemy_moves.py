@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from rutter_ap_server.guard.approvers import Proof
 from rutter_ap_server.guard.lease import LEASE_SECONDS
 from rutter_ap_server.interaction import Reply
 from rutter_ap_server.rutter.models.bills import BillCreate, BillLineDraft, BillUpdate
@@ -97,10 +98,14 @@ class Moves:
         async def look(name: str) -> Any:
             approvals, company = process.bench.app.approvals, process.bench.company
             seen = await approvals.preview(proposal.id, company)
-            by = {"name": name, "passcode": PASSCODE, "channel": "terminal"}
+            by = Proof(name, PASSCODE)
             if TWICE & set(codes(seen.proposal)):
-                return await approvals.decline(proposal.id, **by) if pick((True, False)) else seen.proposal
-            return await approvals.approve(seen, company, **by)
+                return (
+                    await approvals.decline(proposal.id, by=by, channel="terminal")
+                    if pick((True, False))
+                    else seen.proposal
+                )
+            return await approvals.approve(seen, company, by=by, channel="terminal")
 
         said = ""
         for name in names:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import uuid
 import zlib
+from collections.abc import Callable
 
 from PIL import Image
 from pypdf import PdfWriter
@@ -66,7 +67,7 @@ def huge_picture() -> bytes:
     return small[:12] + header + zlib.crc32(header).to_bytes(4, "big") + small[33:]
 
 
-HOSTILE = {
+HOSTILE: dict[str, Callable[[], bytes]] = {
     "bomb.pdf": bomb,
     "long.pdf": lambda: long_pdf(10_000),
     "huge.pdf": huge_page,

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import anyio
 import pytest
 
-from support.browser import CHROMIUM, Driver, Running
+from support.browser import CHROMIUM, Driver, Running, served
 from support.desk import LARGE_BILL, a_desk
 
 
@@ -37,12 +35,5 @@ def running(home: Path) -> Iterator[Running]:
             return await desk.held(), await desk.held(LARGE_BILL)
 
     usual, large = anyio.run(prepare)
-    command = [sys.executable, "-m", "rutter_ap_server", "desk", "--port", "0", "--no-open"]
-    environ = os.environ | {"RUTTER_AP_HOME": str(home), "TZ": "UTC"}
-    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        said = process.stdout.readline()
-        url = next(word.rstrip(";") for word in said.split() if word.startswith("http"))
-        yield Running(url, home, usual, large)
-        process.terminate()
-        process.wait(60)
+    with served(home, usual, large) as running:
+        yield running

@@ -10,30 +10,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from support.browser import Driver, Running
+from support.browser import Driver, Running, sound, visiting
 from support.desk import SAMS
 from support.serving import PASSCODE
 
 # One worker drives the browser.
 pytestmark = pytest.mark.xdist_group("browser")
-
-
-@contextmanager
-def visiting(browser: Browser, running: Running, **options: Any) -> Iterator[Page]:
-    """A page whose console must stay empty."""
-    context = browser.new_context(**options)
-    said: list[str] = []
-    page = context.new_page()
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.goto(running.url)
-    yield page
-    context.close()
-    # The browser itself notes a form that was answered with a conflict, which is what the page is about then.
-    assert [one for one in said if "status of 409 (Conflict)" not in one] == []
 
 
 def sign_in(page: Page, name: str = "Dana", passcode: str = PASSCODE) -> None:
@@ -45,14 +29,6 @@ def sign_in(page: Page, name: str = "Dana", passcode: str = PASSCODE) -> None:
 
 def passcode_beside(page: Page, ending: str) -> Any:
     return page.locator(f'form[action$="{ending}"] input[type=password]')
-
-
-def sound(page: Page) -> None:
-    """Nothing serious for those who see, hear or move otherwise, and nothing to scroll sideways for."""
-    found = Axe().run(page)
-    serious = [one["id"] for one in found.response["violations"] if one["impact"] in ("serious", "critical")]
-    assert serious == []
-    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
 
 
 def test_a_payment_is_opened_read_and_released(drive: Driver, running: Running) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from rutter_ap_server.guard.approvers import NotReleased
+from rutter_ap_server.guard.approvers import NotReleased, Proof
 from rutter_ap_server.rutter.models.bills import BillLineDraft, BillUpdate
 from rutter_ap_server.rutter.outcomes import Done
 from support.desk import BILL, LARGE_BILL, SAMS, Visitor, a_desk
@@ -212,7 +212,7 @@ async def test_a_line_that_changed_unseen_is_not_released(home: Path) -> None:
         assert isinstance(await company.rutter.bills.update(bill["id"], change, idempotency_key="line"), Done)
         # The terminal, which keeps what it showed, refuses it.
         with pytest.raises(NotReleased, match="something changed since you looked"):
-            await desk.app.approvals.approve(seen, company, name="Sam", passcode=SAMS, channel="terminal")
+            await desk.app.approvals.approve(seen, company, by=Proof("Sam", SAMS), channel="terminal")
         await dana.sends("/release", passcode=PASSCODE)
         assert await desk.state(proposal_id) == "held"
 

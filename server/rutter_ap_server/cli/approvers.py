@@ -10,6 +10,7 @@ from rutter_ap_server.cli.output import line, print_json
 from rutter_ap_server.cli.passcode import ACTING, ask_new_passcode, ask_passcode, ask_proof
 from rutter_ap_server.cli.running import CHANNEL, app_command
 from rutter_ap_server.guard.approvers import Proof
+from rutter_ap_server.guard.passkeys import fingerprint_of
 from rutter_ap_tools.text import clean
 
 _NAME = argument("name", help="the approver's name")
@@ -47,12 +48,20 @@ async def remove(app: App, given: argparse.Namespace) -> int:
 @app_command(AS_JSON)
 async def list_approvers(app: App, given: argparse.Namespace) -> int:
     """Who may approve."""
-    found = await app.store.read(lambda tx: tx.approvers.active())
+    found, passkeys = await app.store.read(lambda tx: (tx.approvers.active(), tx.passkeys.active()))
+    keys = {one.id: [fingerprint_of(key.public_key) for key in passkeys if key.approver_id == one.id] for one in found}
     if given.json:
-        print_json([{"id": one.id, "name": one.name, "added_at": one.added_at.isoformat()} for one in found])
+        print_json(
+            [
+                {"id": one.id, "name": one.name, "added_at": one.added_at.isoformat(), "passkeys": keys[one.id]}
+                for one in found
+            ]
+        )
         return 0
     for approver in found:
         line(approver.name)
+        for key in keys[approver.id]:
+            line(f"  passkey {key}")
     if not found:
         line("There is no approver yet. Add one with `rutter-ap approvers add NAME`.")
     return 0

@@ -15,6 +15,7 @@ from rutter_ap_server.cli.proposal_table import show_books
 from rutter_ap_server.cli.running import CHANNEL, app_command
 from rutter_ap_server.cli.screen import gist, show_statement, show_table, show_text
 from rutter_ap_server.guard.approvals import NotReleased
+from rutter_ap_server.guard.approvers import Proof
 from rutter_ap_server.guard.reports.proposal import full_answer
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_server.store.errors import Tampered
@@ -97,7 +98,7 @@ async def approve(app: App, given: argparse.Namespace) -> int:
     name = await _approver(app, given.name)
     await app.approvals.check_person(seen, name)
     passcode = _ask_passcode("Release", seen.proposal, seen.statement, name)
-    done = await app.approvals.approve(seen, company, name=name, passcode=passcode, channel=CHANNEL)
+    done = await app.approvals.approve(seen, company, by=Proof(name, passcode), channel=CHANNEL)
     await _print(app, done, as_json=given.json)
     # Released but held for a second person is a success; an outcome that is not posted is not.
     return 0 if done.state in (State.POSTED, State.HELD) else 1
@@ -110,7 +111,7 @@ async def decline(app: App, given: argparse.Namespace) -> int:
     name = await _approver(app, given.name)
     reason = given.reason or ask_line("Why do you decline it? The assistant hears this: ")
     passcode = _ask_passcode("Decline", proposal, statement, name)
-    done = await app.approvals.decline(proposal.id, name=name, passcode=passcode, channel=CHANNEL, reason=reason)
+    done = await app.approvals.decline(proposal.id, by=Proof(name, passcode), channel=CHANNEL, reason=reason)
     await _print(app, done, as_json=given.json)
     return 0
 
@@ -143,8 +144,7 @@ async def resolve(app: App, given: argparse.Namespace) -> int:
     done = await app.approvals.settle_by_hand(
         proposal.id,
         given.outcome,
-        name=name,
-        passcode=passcode,
+        by=Proof(name, passcode),
         channel=CHANNEL,
         company=company,
         record_id=given.record,

@@ -18,7 +18,12 @@ CHANNEL = "terminal"
 
 def app_command(*arguments: Argument) -> Callable[[RunWithApp], Command]:
     """Makes an asynchronous function a command; it is given an open app. Raises `SettingsError` for wrong settings."""
-    return lambda work: Command(lambda given: anyio.run(_run, work, given), arguments)
+    return lambda work: Command(lambda given: run_with_app(work, given), arguments)
+
+
+def run_with_app(work: RunWithApp, given: argparse.Namespace) -> int:
+    """Runs it with an open app. Raises `SettingsError` for wrong settings."""
+    return anyio.run(_run, work, given)
 
 
 async def _run(work: RunWithApp, given: argparse.Namespace) -> int:

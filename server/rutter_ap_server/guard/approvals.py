@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -10,10 +10,10 @@ from typing import Any
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard import journal
-from rutter_ap_server.guard.approvers import Approvers, NotReleased, still_active
+from rutter_ap_server.guard.approvers import Approvers, By, NotReleased, Proof, Proven, still_active
 from rutter_ap_server.guard.authorize import people_of, prepared_by, release_lease, valid_approvals
 from rutter_ap_server.guard.dispatch import Dispatcher
-from rutter_ap_server.guard.judgement import covers_of
+from rutter_ap_server.guard.judgement import covers_of, facts_digest
 from rutter_ap_server.guard.lease import Lease
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
@@ -47,6 +47,11 @@ class Preview:
     statement: Statement
     at: datetime
 
+    @property
+    def facts(self) -> str:
+        """What the facts that a release would cover are known by."""
+        return facts_digest(self.proposal.requires)
+
     def check(self) -> None:
         """Raises `NotReleased` if nobody can release it now, so that no passcode is asked for in vain."""
         if self.proposal.state != State.HELD:
@@ -75,29 +80,31 @@ class Approvals(Approvers):
         policy = await self.dispatcher.policy.read()
         return await self.store.read(lambda tx: Preview(proposal, statement_of(tx, proposal, policy), tx.now))
 
-    async def approve(self, seen: Preview, company: Company, *, name: str, passcode: str, channel: str) -> Proposal:
+    async def approve(self, seen: Preview, company: Company, *, by: By, channel: str) -> Proposal:
         """Releases what the person saw; once enough people have released it, the proposal is sent at once.
 
         `seen` is the result of `preview`: if a fact or a finding is new since, nothing is released. Raises
         `NotReleased` for that and when the proposal is not held, and any `ApError` that prevented sending it.
         """
-        approver = await self.verify(name, passcode, channel=channel)
+        _check_signed_for(by, "release", seen.proposal.id, {"digest": seen.statement.digest, "facts": seen.facts})
+        person = await self.prove(by, channel=channel)
         await self.dispatcher.reassess(seen.proposal.id, company)
         policy = await self.dispatcher.policy.read()
-        released = await self.store.write(lambda tx: _approve(tx, seen, approver, channel, policy))
+        released = await self.store.write(lambda tx: _approve(tx, seen, person, channel, policy))
         if released.state == State.RELEASED:
             return await self.dispatcher.dispatch(seen.proposal.id, company)
         return released
 
-    async def decline(self, proposal_id: str, *, name: str, passcode: str, channel: str, reason: str = "") -> Proposal:
+    async def decline(self, proposal_id: str, *, by: By, channel: str, reason: str = "") -> Proposal:
         """Declines a held proposal for good; the assistant hears the reason."""
-        approver = await self.verify(name, passcode, channel=channel)
+        _check_signed_for(by, "decline", proposal_id, {"reason": reason})
+        person = await self.prove(by, channel=channel)
 
         def decline(tx: Tx) -> Proposal:
-            still_active(tx, approver)
+            still_active(tx, person.approver)
             said = clean(reason, REASON_CHARACTERS_MAX)
-            by = {"actor": approver.name, "approver_id": approver.id}
-            if not journal.decline(tx, proposal_id, channel=channel, reason=said, **by):
+            who = {"actor": person.approver.name, "approver_id": person.approver.id, **person.recorded}
+            if not journal.decline(tx, proposal_id, channel=channel, reason=said, **who):
                 raise _not_waiting(tx.proposals.get(proposal_id))
             return journal.get(tx, proposal_id)
 
@@ -131,8 +138,7 @@ class Approvals(Approvers):
         proposal_id: str,
         outcome: str,
         *,
-        name: str,
-        passcode: str,
+        by: By,
         channel: str,
         company: Company,
         record_id: str = "",
@@ -143,7 +149,7 @@ class Approvals(Approvers):
         A failed payment is no longer counted against a limit or a tier, so the ledger is asked before that too. Not
         while a process is resolving it: that process may be sending it again, which would outdate what they saw.
         """
-        approver = await self.verify(name, passcode, channel=channel)
+        approver = (await self.prove(by, channel=channel)).approver
         proposal = await self.store.read(lambda tx: journal.sound(tx, proposal_id))
         if proposal.state != State.UNKNOWN:
             raise _not_waiting(proposal)
@@ -232,6 +238,14 @@ def _listed(found: tuple[Record, ...]) -> str:
     return ", ".join(f"{one.kind} {clean(one.id, 100)}" for one in found)
 
 
+def _check_signed_for(by: By, act: str, about: str, form: Mapping[str, str]) -> None:
+    """Raises `NotReleased` unless what a passkey signed, if it is one, is this very act."""
+    if isinstance(by, Proof):
+        return
+    if (by.act, by.about) != (act, about) or any(by.form.get(name) != value for name, value in form.items()):
+        raise NotReleased("what was signed is another act; nothing was done", code="approval.other_act")
+
+
 def _not_waiting(proposal: Proposal | None) -> NotReleased:
     state = proposal.state if proposal else "missing"
     return NotReleased(
@@ -282,7 +296,8 @@ def _check_not_refused(proposal: Proposal) -> None:
         )
 
 
-def _approve(tx: Tx, seen: Preview, approver: Approver, channel: str, policy: Policy) -> Proposal:
+def _approve(tx: Tx, seen: Preview, person: Proven, channel: str, policy: Policy) -> Proposal:
+    approver = person.approver
     still_active(tx, approver)
     proposal_id = seen.proposal.id
     proposal = journal.sound(tx, proposal_id)
@@ -302,7 +317,8 @@ def _approve(tx: Tx, seen: Preview, approver: Approver, channel: str, policy: Po
     _check_person(tx, proposal, approver.name, policy)
     people = people_of(valid_approvals(tx, proposal, policy))
     _check_first_time(people, approver.id)
-    journal.approve(tx, proposal, seen.statement, actor=approver.name, channel=channel, approver_id=approver.id)
+    who = {"actor": approver.name, "approver_id": approver.id, **person.recorded}
+    journal.approve(tx, proposal, seen.statement, channel=channel, **who)
     # An answer in the chat counts only for the verdict `ask`, and there a single release is enough anyway.
     if len(people | {approver.id}) >= proposal.approvals_needed:
         journal.release(tx, proposal_id, actor=approver.name, channel=channel)

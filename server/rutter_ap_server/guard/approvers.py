@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, TypeAlias
 
 import anyio.to_thread
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from rutter_ap_server.guard.approver_names import check_name
+from rutter_ap_server.guard.passkeys import Site, WrongAssertion
 from rutter_ap_server.guard.policy import Policy
+from rutter_ap_server.guard.signed_acts import Signed, check_sign_in, check_signed, take, take_signed
 from rutter_ap_server.store.approvers import Approver
 from rutter_ap_server.store.controls import InForce
 from rutter_ap_server.store.engine import Store, Tx
@@ -20,6 +24,9 @@ from rutter_ap_tools.text import clean
 PASSCODE_CHARACTERS_MIN = 8
 _LOCK_AFTER = 5
 _LOCK_SECONDS = 900
+# All people behind one address, and on one machine all people of it.
+_ADDRESS_FAILURES_MAX = 20
+_ADDRESS_WINDOW = timedelta(seconds=_LOCK_SECONDS)
 # argon2id with the library's own parameters (RFC 9106, low-memory profile).
 _HASHER = PasswordHasher()
 # Checked for an unknown name, so that the response takes as long as for a known one.
@@ -34,10 +41,27 @@ class NotReleased(PersonError):
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """An approver's name and passcode, as somebody gave them to prove who they are."""
+    """An approver's name and passcode, as somebody gave them to prove who they are, and from which address, if any."""
 
     name: str
     passcode: str = field(repr=False)
+    address: str = ""
+
+
+By: TypeAlias = Proof | Signed
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """An approver who proved who they are; with the signature over what they decided, if they used a passkey."""
+
+    approver: Approver
+    signature: dict[str, Any] | None = None
+
+    @property
+    def recorded(self) -> dict[str, Any]:
+        """What an entry of the audit chain holds of it."""
+        return {} if self.signature is None else {"signature": self.signature}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,45 +74,45 @@ class Approvers:
 
     store: Store
 
-    async def add_approver(self, name: str, passcode: str, *, channel: str, by: Proof | None = None) -> None:
+    async def add_approver(self, name: str, passcode: str, *, channel: str, by: By | None = None) -> None:
         """Adds a person as a new identity. Only the argon2id hash of the passcode is stored.
 
         The very first approver needs no `by`. A name that was removed may be added again: its earlier approvals stay
         void.
         """
         check_name(name)
-        await self.store.read(lambda tx: _check_free(tx, name))
+        await self.store.read(lambda tx: check_free(tx, name))
         actor = await self._actor(by, channel)
-        hashed, checked = await self._hashed(passcode, actor, channel)
+        hashed, checked = await self.new_passcode(passcode, actor, channel)
 
         def add(tx: Tx) -> None:
             _check_still(tx, actor)
-            _check_free(tx, name)
-            _check_all_seen(tx, checked)
+            check_free(tx, name)
+            check_all_seen(tx, checked)
             approver_id = tx.approvers.add(name, hashed)
             _audit(tx, "approver_added", actor, channel, name=name, approver_id=approver_id)
 
         await self.store.write(add)
 
-    async def change_passcode(self, name: str, passcode: str, *, channel: str, by: Proof) -> None:
+    async def change_passcode(self, name: str, passcode: str, *, channel: str, by: By) -> None:
         """Gives an approver another passcode; `by` is that approver, with the old one, or another. Raises `NotFound`.
 
         The identity stays the same, and so do its approvals.
         """
         target = await self._named(name)
         actor = await self._actor(by, channel)
-        hashed, checked = await self._hashed(passcode, actor, channel)
+        hashed, checked = await self.new_passcode(passcode, actor, channel)
 
         def change(tx: Tx) -> None:
             _check_still(tx, actor)
             _check_still(tx, target)
-            _check_all_seen(tx, checked)
+            check_all_seen(tx, checked)
             tx.approvers.change_passcode(target.id, hashed)
             _audit(tx, "approver_passcode_changed", actor, channel, name=target.name, approver_id=target.id)
 
         await self.store.write(change)
 
-    async def remove_approver(self, name: str, *, channel: str, by: Proof | None) -> None:
+    async def remove_approver(self, name: str, *, channel: str, by: By | None) -> None:
         """Removes an approver for good; what they approved and was not sent yet is void. Raises `NotFound`."""
         target = await self._named(name)
         actor = await self._actor(by, channel)
@@ -98,11 +122,12 @@ class Approvers:
             if not tx.approvers.remove(target.id):
                 raise _nobody()
             tx.proposals.void_approvals_by(target.id)
+            tx.passkeys.remove_all_of(target.id)
             _audit(tx, "approver_removed", actor, channel, name=target.name, approver_id=target.id)
 
         await self.store.write(remove)
 
-    async def unfreeze(self, *, channel: str, by: Proof | None = None) -> None:
+    async def unfreeze(self, *, channel: str, by: By | None = None) -> None:
         """Allows writes again; without an approver anybody may, as anybody may freeze."""
         actor = await self._actor(by, channel)
 
@@ -114,7 +139,7 @@ class Approvers:
 
         await self.store.write(unfreeze)
 
-    async def reset_policy(self, *, channel: str, by: Proof | None = None) -> None:
+    async def reset_policy(self, *, channel: str, by: By | None = None) -> None:
         """Forgets the policy file that is gone, so that the built-in default is in force; as `unfreeze`, by whom."""
         actor = await self._actor(by, channel)
 
@@ -126,24 +151,70 @@ class Approvers:
 
         await self.store.write(reset)
 
-    async def verify(self, name: str, passcode: str, *, channel: str) -> Approver:
-        """The approver, if the passcode is correct. Wrong passcodes are counted and lock the approver for a while."""
-        approver, now = await self.store.read(lambda tx: (_active(tx, name), tx.now))
+    async def verify(self, name: str, passcode: str, *, channel: str, address: str = "") -> Approver:
+        """The approver, if the passcode is correct.
+
+        Wrong ones are counted: five lock the approver for a while, and twenty from one address that address.
+        """
+        approver, now, failures = await self.store.read(
+            lambda tx: (_active(tx, name), tx.now, _failures(tx, address)),
+        )
+        if failures >= _ADDRESS_FAILURES_MAX:
+            raise _address_locked()
         if approver is not None and approver.locked_until is not None and approver.locked_until > now:
             raise _locked()
-        hashed = approver.passcode_hash if approver else _NOBODY
-        right = await anyio.to_thread.run_sync(_matches, hashed, passcode)
-        if approver is None or not right:
-            await self.store.write(lambda tx: _count_failure(tx, name, approver, channel))
+        hashed = approver.passcode_hash if approver else ""
+        right = await anyio.to_thread.run_sync(_matches, hashed or _NOBODY, passcode)
+        if approver is None or not hashed or not right:
+            await self.store.write(lambda tx: _count_failure(tx, name, approver, channel, address))
             raise _wrong()
         if not await self.store.write(lambda tx: _accepted(tx, approver)):
             raise _locked()
         return approver
 
-    async def _actor(self, by: Proof | None, channel: str) -> Approver | None:
+    async def prove(self, by: By, *, channel: str) -> Proven:
+        """Who acts, by their passcode or by a passkey's signature over this very act."""
+        if isinstance(by, Proof):
+            return Proven(await self.verify(by.name, by.passcode, channel=channel, address=by.address))
+        # Taken first and for good, so that no answer is ever judged twice.
+        if not await self.store.write(lambda tx: take_signed(tx, by)):
+            raise _stale()
+        try:
+            signature = await self.store.write(lambda tx: check_signed(tx, by))
+        except WrongAssertion as error:
+            why = str(error)
+            await self.store.write(lambda tx: _refuse_passkey(tx, why, by.approver, channel))
+            raise _wrong_passkey(why) from None
+        await self.store.read(lambda tx: still_active(tx, by.approver))
+        return Proven(by.approver, signature)
+
+    async def verify_passkey(
+        self, ticket: str, answer: str, site: Site, *, channel: str, address: str
+    ) -> tuple[Approver, str]:
+        """Who signs in with a passkey, and its id. Raises `NotReleased`."""
+        if await self.store.read(lambda tx: _failures(tx, address)) >= _ADDRESS_FAILURES_MAX:
+            raise _address_locked()
+        if not await self.store.write(lambda tx: take(tx, "sign_in", ticket)):
+            raise _stale()
+
+        def check(tx: Tx) -> tuple[Approver, str]:
+            passkey = check_sign_in(tx, ticket, answer, site)
+            whose = next((one for one in tx.approvers.active() if one.id == passkey.approver_id), None)
+            if whose is None:
+                raise WrongAssertion("it is no passkey of an approver here")
+            return whose, passkey.id
+
+        try:
+            return await self.store.write(check)
+        except WrongAssertion as error:
+            why = str(error)
+            await self.store.write(lambda tx: _refuse_passkey(tx, why, None, channel, address))
+            raise _wrong_passkey(why) from None
+
+    async def _actor(self, by: By | None, channel: str) -> Approver | None:
         """The approver who acts; None only while there is nobody who could prove anything."""
         if by is not None:
-            return await self.verify(by.name, by.passcode, channel=channel)
+            return (await self.prove(by, channel=channel)).approver
         await self.store.read(lambda tx: _check_still(tx, None))
         return None
 
@@ -153,7 +224,7 @@ class Approvers:
             raise _nobody()
         return found
 
-    async def _hashed(self, passcode: str, actor: Approver | None, channel: str) -> tuple[str, frozenset[str]]:
+    async def new_passcode(self, passcode: str, actor: Approver | None, channel: str) -> tuple[str, frozenset[str]]:
         """The hash of a new passcode, and the hashes of the others it was checked against."""
         _check_length(passcode)
         checked = await self._check_unused(passcode, actor, channel)
@@ -193,7 +264,7 @@ def _check_length(passcode: str) -> None:
         raise BadInput(f"the passcode must have at least {PASSCODE_CHARACTERS_MIN} characters")
 
 
-def _check_free(tx: Tx, name: str) -> None:
+def check_free(tx: Tx, name: str) -> None:
     """Raises `BadInput` if the name is an active approver's, or could be taken for another one's, removed or not."""
     wanted, look = canonical_name(name), look_of(name)
     others = [one for one in tx.approvers.everyone() if canonical_name(one.name) != wanted]
@@ -225,7 +296,7 @@ def _check_still(tx: Tx, actor: Approver | None) -> None:
         )
 
 
-def _check_all_seen(tx: Tx, checked: frozenset[str]) -> None:
+def check_all_seen(tx: Tx, checked: frozenset[str]) -> None:
     """Raises `NotReleased` if there are passcodes that the new one was not compared with."""
     if any(one.passcode_hash not in checked for one in tx.approvers.active()):
         raise NotReleased(
@@ -251,7 +322,13 @@ def _matches(hashed: str, passcode: str) -> bool:
         return False
 
 
-def _count_failure(tx: Tx, name: str, approver: Approver | None, channel: str) -> None:
+def _failures(tx: Tx, address: str) -> int:
+    return tx.sessions.failures(address, within=_ADDRESS_WINDOW) if address else 0
+
+
+def _count_failure(tx: Tx, name: str, approver: Approver | None, channel: str, address: str) -> None:
+    if address:
+        tx.sessions.failed(address, within=_ADDRESS_WINDOW)
     if approver is not None:
         tx.approvers.passcode_failed(approver.id, lock_after=_LOCK_AFTER, lock_seconds=_LOCK_SECONDS)
     # Only a name that somebody has or had: a passcode typed as the name would stay in the chain for good.
@@ -262,7 +339,15 @@ def _count_failure(tx: Tx, name: str, approver: Approver | None, channel: str) -
         "approver_id": approver.id if approver else None,
         "channel": channel,
     }
-    tx.audit.append("passcode_wrong", actor=channel, **about)
+    tx.audit.append("passcode_wrong", actor=channel, **about, **({"address": clean(address, 64)} if address else {}))
+
+
+def _refuse_passkey(tx: Tx, why: str, approver: Approver | None, channel: str, address: str = "") -> None:
+    if address:
+        tx.sessions.failed(address, within=_ADDRESS_WINDOW)
+    about = {"reason": why, "channel": channel, "approver_id": approver.id if approver else None}
+    about |= {"address": clean(address, 64)} if address else {}
+    tx.audit.append("passkey_refused", actor=channel, **about)
 
 
 def _accepted(tx: Tx, verified: Approver) -> bool:
@@ -287,6 +372,30 @@ def _locked() -> NotReleased:
         f"too many wrong passcodes: this approver is locked for {_LOCK_SECONDS // 60} minutes",
         code="approval.locked",
         next_step=f"Wait {_LOCK_SECONDS // 60} minutes, or ask another approver.",
+    )
+
+
+def _address_locked() -> NotReleased:
+    return NotReleased(
+        f"too many wrong attempts from this address: it is locked for up to {_LOCK_SECONDS // 60} minutes",
+        code="approval.locked",
+        next_step=f"Wait {_LOCK_SECONDS // 60} minutes, or decide at the terminal.",
+    )
+
+
+def _stale() -> NotReleased:
+    return NotReleased(
+        "what was signed is not what would be done now, or was used already; nothing was done",
+        code="approval.stale_signature",
+        next_step="Open the page again and look once more.",
+    )
+
+
+def _wrong_passkey(why: str) -> NotReleased:
+    return NotReleased(
+        f"the passkey was not accepted: {why}; nothing was done",
+        code="approval.wrong_passkey",
+        next_step="Try again, or use your passcode.",
     )
 
 

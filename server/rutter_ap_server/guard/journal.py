@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -159,8 +159,17 @@ def propose(tx: Tx, proposal: Proposal, judgement: Judgement) -> None:
     )
 
 
-def approve(tx: Tx, proposal: Proposal, statement: Statement, *, actor: str, channel: str, approver_id: str) -> None:
-    """Records a person's release of exactly what they were shown, which is kept whole."""
+def approve(
+    tx: Tx,
+    proposal: Proposal,
+    statement: Statement,
+    *,
+    actor: str,
+    channel: str,
+    approver_id: str,
+    signature: Mapping[str, Any] | None = None,
+) -> None:
+    """Records a person's release of exactly what they were shown, which is kept whole, with their signature if any."""
     tx.proposals.keep_statement(proposal.id, statement.digest, body_of(statement))
     tx.proposals.approve(
         proposal.id,
@@ -179,6 +188,7 @@ def approve(tx: Tx, proposal: Proposal, statement: Statement, *, actor: str, cha
         channel=channel,
         fingerprint=proposal.fingerprint,
         statement=statement.digest,
+        **({"signature": signature} if signature is not None else {}),
     )
 
 
@@ -188,12 +198,22 @@ def expire(tx: Tx, proposal_id: str) -> None:
         tx.audit.append("expired", actor="guard", proposal_id=proposal_id)
 
 
-def decline(tx: Tx, proposal_id: str, *, actor: str, channel: str, reason: str, approver_id: str | None = None) -> bool:
+def decline(
+    tx: Tx,
+    proposal_id: str,
+    *,
+    actor: str,
+    channel: str,
+    reason: str,
+    approver_id: str | None = None,
+    signature: Mapping[str, Any] | None = None,
+) -> bool:
     """Declines a held proposal, with the person's reason; False if it is not held any more."""
     closed = {"closed_by": actor, "closed_reason": reason}
     if not tx.proposals.move(proposal_id, [State.HELD], State.DECLINED, **closed):
         return False
-    who = {"approver_id": approver_id} if approver_id is not None else {}
+    known = {"approver_id": approver_id, "signature": signature}
+    who = {name: value for name, value in known.items() if value is not None}
     tx.audit.append("declined", actor=actor, proposal_id=proposal_id, channel=channel, reason=reason, **who)
     return True
 

@@ -83,6 +83,11 @@ def covers_of(requires: Iterable[str]) -> frozenset[str]:
     return frozenset(keys | less)
 
 
+def facts_digest(requires: Iterable[str]) -> str:
+    """What a release of exactly this is known by: the SHA-256 of all that it covers."""
+    return digest(sorted(covers_of(requires)))
+
+
 # Findings about other records or texts: the same finding about another one is new. What others say may change with
 # every payment of a run, such as the sum of its tier or the hour, and is the same finding as before.
 _ABOUT_OTHERS = frozenset(

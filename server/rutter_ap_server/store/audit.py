@@ -146,6 +146,10 @@ class AuditLog:
             query = query.where(audit.c.proposal_id == proposal_id, audit.c.kind != STORED)
         return entries_of(self._connection, query)
 
+    def of_kind(self, kind: str) -> Iterator[Entry]:
+        """Every entry of a kind, in order."""
+        return entries_of(self._connection, select(audit).where(audit.c.kind == kind))
+
     def told(self, limit: int, *, kind: str = "", proposal_id: str = "", before: int | None = None) -> list[Entry]:
         """Entries that say something to people, newest first: of one kind, of one proposal, before one, or all."""
         query = select(audit).where(audit.c.kind == kind if kind else audit.c.kind != STORED)

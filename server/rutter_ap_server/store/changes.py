@@ -29,6 +29,7 @@ RECORDED = (
     "spend",
     "attempts",
     "approvers",
+    "passkeys",
     "links",
     "meta",
     "connections",
@@ -41,7 +42,7 @@ RECORDED = (
     "untrusted_values",
 )
 # Leases and times of contact come and go without a decision.
-PASSING = {"proposals": {"lease_owner", "lease_until"}, "connections": {"last_seen_at"}}
+PASSING = {"proposals": {"lease_owner", "lease_until"}, "connections": {"last_seen_at"}, "passkeys": {"used_at"}}
 # The id of a question is what answers it; a value in somebody's text may be anything, and the chain is kept for ever.
 _SECRET = {("approvers", "passcode_hash"), ("questions", "id"), ("untrusted_values", "value")}
 

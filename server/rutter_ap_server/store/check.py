@@ -20,7 +20,7 @@ from rutter_ap_server.store.canonical import canonical
 from rutter_ap_server.store.changes import META_KEYS, PASSING, RECORDED, Recorded, Rows, changes_in, kept_value, key_of
 from rutter_ap_server.store.controls import UNREADABLE, held_in
 from rutter_ap_server.store.errors import Tampered
-from rutter_ap_server.store.schema import approvers, audit, meta, metadata
+from rutter_ap_server.store.schema import approvers, audit, meta, metadata, passkeys
 from rutter_ap_server.store.states import CLOSED_STATES
 
 # Entries by which an earlier version is known: today's always say which rows they wrote.
@@ -30,6 +30,7 @@ _ADDED = {
     "proposals": "created_at",
     "questions": "asked_at",
     "approvers": "added_at",
+    "passkeys": "added_at",
     "connections": "created_at",
     "vendor_sightings": "first_seen_at",
     "untrusted_values": "first_seen_at",
@@ -188,10 +189,15 @@ _ABOUT_PEOPLE = LINKED.where(
     or_(
         audit.c.seq == 1,
         audit.c.body.startswith(ROWS_FOUND),
-        audit.c.proposal_id.is_(None) & or_(audit.c.rows.contains('"approvers"'), audit.c.kind.startswith("approver_")),
+        audit.c.proposal_id.is_(None)
+        & or_(
+            audit.c.rows.contains('"approvers"'),
+            audit.c.rows.contains('"passkeys"'),
+            audit.c.kind.startswith("approver_"),
+        ),
     )
 ).order_by(audit.c.seq)
-_PEOPLE = select(approvers)
+_PEOPLE, _PASSKEYS = select(approvers), select(passkeys)
 
 
 class Checks:
@@ -229,8 +235,14 @@ class Checks:
 
     def people(self) -> list[Difference]:
         """How the approvers differ from what the chain says of them. Raises `Tampered` if that was forged."""
-        expected = expected_from(genuine(self._connection.execute(_ABOUT_PEOPLE)))
-        return self._compare(expected, approvers, self._connection.execute(_PEOPLE))
+        return self._compare(self._about_people(), approvers, self._connection.execute(_PEOPLE))
+
+    def passkeys(self) -> list[Difference]:
+        """How their passkeys differ from it. Raises `Tampered` if the chain was forged."""
+        return self._compare(self._about_people(), passkeys, self._connection.execute(_PASSKEYS))
+
+    def _about_people(self) -> Expected:
+        return expected_from(genuine(self._connection.execute(_ABOUT_PEOPLE)))
 
     def _compare(
         self, expected: Expected, table: Table, rows: Rows, counts: Counter[bool] | None = None
@@ -284,7 +296,8 @@ def _is_old(expected: Expected, table: str, row: RowMapping | Mapping[str, Any])
         if row["id"] in expected.old_removed and row.get("removed_at") is None:
             return False
         return not told or any(row["id"] == one.get("approver_id") or row["name"] == one.get("name") for one in told)
-    if table == "proposals":
+    # No earlier version had passkeys.
+    if table in ("proposals", "passkeys"):
         return False
     if "proposal_id" not in row:
         return True

@@ -32,11 +32,13 @@ from rutter_ap_server.store.ledgers import Ledgers
 from rutter_ap_server.store.modes import Mode, begin_as
 from rutter_ap_server.store.notices import Notices
 from rutter_ap_server.store.observations import Observations
+from rutter_ap_server.store.passkeys import Passkeys
 from rutter_ap_server.store.proposals import Proposals
 from rutter_ap_server.store.questions import Questions
 from rutter_ap_server.store.secrets import Secrets
 from rutter_ap_server.store.sessions import Sessions
 from rutter_ap_server.store.spend import Spend
+from rutter_ap_server.store.tickets import Tickets
 from rutter_ap_server.store.vendors_told import VendorsTold
 
 __all__ = ["Store", "StoreError", "Tx"]
@@ -64,6 +66,8 @@ class Tx:
         self.observations = Observations(recorded, self.now, head, told)
         self.bookings = Bookings(recorded, self.now)
         self.sessions = Sessions(recorded, self.now)
+        self.passkeys = Passkeys(recorded, self.now)
+        self.tickets = Tickets(recorded, self.now)
         self.notices = Notices(recorded, self.now)
         self.documents = SeenDocuments(recorded, self.now)
         self.secrets = Secrets(connection, self.now)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Column, ForeignKey, Index, Integer, MetaData, String, Table, Text, text
+from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, MetaData, String, Table, Text, text
 
 # The newest step in migrations/, kept here too so that opening a store that needs none does not read that folder.
-REVISION = "15"
+REVISION = "16"
 STAMP_KEY = "schema"
 
 metadata = MetaData()
@@ -214,4 +214,44 @@ desk_sessions = Table(
     Column("passcode", String(64), nullable=False),
     Column("begun_at", String(32), nullable=False),
     Column("seen_at", String(32), nullable=False),
+    # The passkey it was begun with; empty for a passcode.
+    Column("passkey_id", String(64)),
 )
+
+# The passkeys of approvers. `id` is the SHA-256 of the authenticator's own, which may be long.
+passkeys = Table(
+    "passkeys",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("approver_id", String(36), ForeignKey("approvers.id"), nullable=False),
+    Column("credential_id", Text, nullable=False),
+    Column("public_key", Text, nullable=False),
+    Column("rp_id", String(253), nullable=False),
+    Column("aaguid", String(36), nullable=False),
+    Column("is_backed_up", Boolean, nullable=False),
+    Column("added_at", String(32), nullable=False),
+    Column("removed_at", String(32)),
+    Column("sign_count", Integer, nullable=False),
+    Column("used_at", String(32)),
+)
+Index("passkeys_by_approver", passkeys.c.approver_id)
+
+# What may be done once by whoever holds a secret, of which only a hash is stored.
+tickets = Table(
+    "tickets",
+    metadata,
+    Column("hash", String(64), primary_key=True),
+    Column("kind", String(20), nullable=False),
+    Column("about", Text, nullable=False),
+    Column("expires_at", String(32), nullable=False),
+)
+
+# Wrong passcodes and passkeys, by the address that they came from.
+failed_attempts = Table(
+    "failed_attempts",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("address", String(64), nullable=False),
+    Column("at", String(32), nullable=False),
+)
+Index("failed_attempts_by_address", failed_attempts.c.address, failed_attempts.c.at)

@@ -1,4 +1,7 @@
-"""Sessions of the approvals desk: who is signed in, for how long. Only a hash of a session's id is stored."""
+"""Sessions of the approvals desk: who is signed in, for how long, and how often an address failed.
+
+Only a hash of a session's id is stored.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,16 @@ import secrets
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
 from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store.approvers import Approver
 from rutter_ap_server.store.changes import Recorded
-from rutter_ap_server.store.schema import desk_sessions
+from rutter_ap_server.store.schema import desk_sessions, failed_attempts
 
 IDLE = timedelta(minutes=15)
 LONGEST = timedelta(hours=8)
+_ADDRESS_CHARACTERS_MAX = 64
 
 
 class Sessions:
@@ -25,8 +29,11 @@ class Sessions:
         self._connection = connection
         self._now = now
 
-    def begin(self, approver: Approver) -> str:
-        """Signs an approver in; returns the id, which only their browser keeps. Forgets sessions that are over."""
+    def begin(self, approver: Approver, passkey_id: str | None = None) -> str:
+        """Signs an approver in, perhaps with a passkey; returns the id, which only their browser keeps.
+
+        Forgets sessions that are over.
+        """
         c = desk_sessions.c
         over = (c.seen_at < stamp(self._now - IDLE)) | (c.begun_at < stamp(self._now - LONGEST))
         self._connection.execute(delete(desk_sessions).where(over))
@@ -37,21 +44,42 @@ class Sessions:
             "passcode": _hash(approver.passcode_hash),
             "begun_at": stamp(self._now),
             "seen_at": stamp(self._now),
+            "passkey_id": passkey_id,
         }
         self._connection.execute(insert(desk_sessions).values(**values))
         return session_id
 
-    def whose(self, session_id: str, active: Collection[Approver]) -> Approver | None:
-        """Which of the approvers it belongs to; None once it is over, or they have another passcode. It is in use."""
+    def whose(
+        self, session_id: str, active: Collection[Approver], passkey_ids: Collection[str] = ()
+    ) -> Approver | None:
+        """Which of the approvers it belongs to. It is in use.
+
+        None once it is over, or they have another passcode, or the passkey it was begun with is not among these.
+        """
         mine = desk_sessions.c.id_hash == _hash(session_id)
         row = self._connection.execute(select(desk_sessions).where(mine)).first()
         if row is None or self._now >= min(unstamp(row.seen_at) + IDLE, unstamp(row.begun_at) + LONGEST):
+            return None
+        if row.passkey_id is not None and row.passkey_id not in passkey_ids:
             return None
         found = [one for one in active if (one.id, _hash(one.passcode_hash)) == (row.approver_id, row.passcode)]
         if not found:
             return None
         self._connection.execute(update(desk_sessions).where(mine).values(seen_at=stamp(self._now)))
         return found[0]
+
+    def failed(self, address: str, *, within: timedelta) -> None:
+        """Counts an attempt from an address that proved nothing; forgets those that are longer ago."""
+        self._connection.execute(delete(failed_attempts).where(failed_attempts.c.at < stamp(self._now - within)))
+        values = {"address": address[:_ADDRESS_CHARACTERS_MAX], "at": stamp(self._now)}
+        self._connection.execute(insert(failed_attempts).values(**values))
+
+    def failures(self, address: str, *, within: timedelta) -> int:
+        """How often an address failed lately."""
+        c = failed_attempts.c
+        mine = (c.address == address[:_ADDRESS_CHARACTERS_MAX]) & (c.at >= stamp(self._now - within))
+        count: int = self._connection.execute(select(func.count()).where(mine)).scalar_one()
+        return count
 
     def end(self, session_id: str) -> None:
         """Signs it out."""

@@ -14,11 +14,15 @@ from starlette.types import ASGIApp
 
 from rutter_ap_server.companies.registry import CompanyRegistry
 from rutter_ap_server.guard.approvals import Approvals
+from rutter_ap_server.guard.passkeys import Site
 from rutter_ap_server.web.door import Door
+from rutter_ap_server.web.enrolling import EnrolmentPages
 from rutter_ap_server.web.frame import PREFIX, Frame
 from rutter_ap_server.web.history import HistoryPages
 from rutter_ap_server.web.inbox import InboxPages
 from rutter_ap_server.web.proposal import ProposalPages
+from rutter_ap_server.web.proposal_documents import Papers
+from rutter_ap_server.web.proving import Proving
 from rutter_ap_server.web.signing_in import SignIn
 from rutter_ap_server.web.signing_pages import SigningPages
 
@@ -26,10 +30,19 @@ _STATIC = Path(__file__).parent / "static"
 
 
 def desk_app(approvals: Approvals, companies: CompanyRegistry, *, hosts: Collection[str]) -> ASGIApp:
-    """The desk for requests to these hosts, each a name with its port."""
-    frame = Frame(approvals.store, approvals, companies, SignIn(approvals))
+    """The desk for requests to these hosts, each a name with its port; passkeys belong to the first."""
+    host = next(iter(hosts))
+    site = Site(f"http://{host}", host.partition(":")[0])
+    proving = Proving(approvals, site, PREFIX)
+    frame = Frame(approvals.store, approvals, companies, SignIn(approvals, site), proving)
     # The proposals come last: any id is one.
-    rooms = (SigningPages(frame), InboxPages(frame), HistoryPages(frame), ProposalPages(frame))
+    rooms = (
+        SigningPages(frame),
+        EnrolmentPages(frame),
+        InboxPages(frame),
+        HistoryPages(frame),
+        ProposalPages(frame, Papers()),
+    )
     static = Mount(f"{PREFIX}/static", StaticFiles(directory=_STATIC))
     home = Route("/", _home, methods=["GET"])
     return Door(Starlette(routes=[home, static, *(route for room in rooms for route in room.routes())]), hosts)

@@ -12,10 +12,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BODY_BYTES_MAX = 2_000_000
 _SAFE_METHODS = ("GET", "HEAD")
-# Nothing from elsewhere, nothing inline, no script at all, no frame around it, and forms post here only.
+# Nothing from elsewhere, nothing inline, no frame around it, and forms post here only; the one script is for passkeys.
 _POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none'; "
-    "base-uri 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+    "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 )
 HEADERS = {
     "content-security-policy": _POLICY,
@@ -24,7 +24,8 @@ HEADERS = {
     "referrer-policy": "no-referrer",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
-    "permissions-policy": "camera=(), microphone=(), geolocation=(), payment=()",
+    "permissions-policy": "camera=(), microphone=(), geolocation=(), payment=(), publickey-credentials-get=(self), "
+    "publickey-credentials-create=(self)",
     "cache-control": "no-store",
 }
 

@@ -17,7 +17,9 @@ from starlette.routing import Route
 
 from rutter_ap_server.companies.registry import CompanyRegistry
 from rutter_ap_server.guard.approvals import Approvals
+from rutter_ap_server.guard.approvers import By
 from rutter_ap_server.store.engine import Store
+from rutter_ap_server.web.proving import Proving, form_of
 from rutter_ap_server.web.signing_in import Session, SignIn
 from rutter_ap_tools.errors import ApError, NotFound
 from rutter_ap_tools.people import for_people
@@ -25,7 +27,6 @@ from rutter_ap_tools.people import for_people
 PREFIX = "/approvals"
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _FIGURE = re.compile(r"[\d.,]+ [A-Z]{3}")
-_FORM_FIELDS_MAX = 20
 Answer: TypeAlias = Callable[[Request, Session], Awaitable[Response]]
 OpenAnswer: TypeAlias = Callable[[Request], Awaitable[Response]]
 logger = logging.getLogger("rutter_ap")
@@ -39,6 +40,7 @@ class Frame:
     approvals: Approvals
     companies: CompanyRegistry
     sign_in: SignIn
+    proving: Proving
 
     def get(self, path: str, answer: Answer) -> Route:
         """A page for whoever is signed in."""
@@ -52,6 +54,10 @@ class Frame:
         """A page for which nobody needs to be signed in."""
         return Route(f"{PREFIX}{path}", self._safely(answer), methods=[method])
 
+    async def proof(self, request: Request, session: Session) -> By:
+        """What a form with the macro of `proof.html` brings to prove who sends it."""
+        return await self.proving.by(request, session)
+
     def page(self, template: str, status: int = 200, **values: Any) -> Response:
         """A page from its template."""
         text = self._templates.get_template(template).render(prefix=PREFIX, **{"session": None} | values)
@@ -63,8 +69,9 @@ class Frame:
 
     async def sign_in_page(self, *, then: str = "", problem: str = "", step: str = "", status: int = 200) -> Response:
         """The page to sign in on; `then` is the proposal that is shown afterwards."""
-        is_nobody = not await self.store.read(lambda tx: tx.approvers.active())
-        return self.page("sign_in.html", status, then=then, problem=problem, step=step, is_nobody=is_nobody)
+        approvers, passkeys = await self.store.read(lambda tx: (tx.approvers.active(), tx.passkeys.active()))
+        known = {"is_nobody": not approvers, "has_passkeys": bool(passkeys)}
+        return self.page("sign_in.html", status, then=then, problem=problem, step=step, **known)
 
     def _for_approvers(self, answer: Answer) -> Callable[[Request], Awaitable[Response]]:
         async def checked(request: Request) -> Response:
@@ -120,8 +127,7 @@ class Frame:
 
 async def field(request: Request, name: str) -> str:
     """A field of a form; empty if it is not there, or is a file."""
-    form = await request.form(max_files=0, max_fields=_FORM_FIELDS_MAX)
-    value = form.get(name)
+    value = (await form_of(request)).get(name)
     return value if isinstance(value, str) else ""
 
 

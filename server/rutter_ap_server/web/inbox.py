@@ -9,14 +9,14 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from rutter_ap_server.guard.approvers import NotReleased, Proof
+from rutter_ap_server.guard.approvers import NotReleased
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.reports.listing import limits_left, policy_or_none
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_server.store.errors import Tampered
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import IN_FLIGHT_STATES, State
-from rutter_ap_server.web.frame import PREFIX, Frame, field
+from rutter_ap_server.web.frame import PREFIX, Frame
 from rutter_ap_server.web.shown import InboxPart, inbox_parts, is_sound, limit_rows
 from rutter_ap_server.web.signing_in import CHANNEL, Session
 from rutter_ap_tools.text import clean
@@ -83,7 +83,7 @@ class InboxPages:
         return RedirectResponse(PREFIX, 303)
 
     async def _unfreeze(self, request: Request, session: Session) -> Response:
-        by = Proof(session.approver.name, await field(request, "passcode"))
+        by = await self.frame.proof(request, session)
         try:
             await self.frame.approvals.unfreeze(channel=CHANNEL, by=by)
         except NotReleased as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
 from starlette.requests import Request
@@ -24,8 +24,7 @@ from rutter_ap_server.store.engine import Tx
 from rutter_ap_server.store.errors import StoreError, Tampered
 from rutter_ap_server.store.proposals import Approval, Proposal
 from rutter_ap_server.store.states import State
-from rutter_ap_server.web.frame import PREFIX, Frame, id_in
-from rutter_ap_server.web.frame import field as field_of
+from rutter_ap_server.web.frame import PREFIX, Frame, field, id_in
 from rutter_ap_server.web.proposal_beside import Beside, beside
 from rutter_ap_server.web.proposal_documents import Papers, bills_of
 from rutter_ap_server.web.proposal_run import RunTable, run_table
@@ -56,7 +55,7 @@ class ProposalPages:
     """One proposal, released or declined, with the documents of its bills."""
 
     frame: Frame
-    papers: Papers = field(default_factory=Papers)
+    papers: Papers
 
     def routes(self) -> list[Route]:
         """Their addresses; last of all, because any id is one."""
@@ -130,22 +129,21 @@ class ProposalPages:
             return await self._shown(shown, session, status=409)
         if page.state != State.HELD:
             return await self._shown(shown, session, problem=f"It is {page.state}; nothing was released.", status=409)
-        asked = (await field_of(request, "digest"), await field_of(request, "facts"))
+        asked = (await field(request, "digest"), await field(request, "facts"))
         # The second stands for what the release is bound to and no page shows, such as the texts of a bill's lines.
         if asked != (page.digest, page.facts):
-            moved = _moved(await field_of(request, "shown"), asked[0], shown.seen.statement)
+            moved = _moved(await field(request, "shown"), asked[0], shown.seen.statement)
             unseen = "" if moved else " It is in something that this page does not show."
             problem = f"Something is different from what you saw, so nothing was released.{unseen} Look at it again."
             return await self._shown(shown, session, problem=problem, moved=moved, status=409)
-        if page.must_type and not _same_amount(await field_of(request, "amount"), page.must_type):
+        if page.must_type and not _same_amount(await field(request, "amount"), page.must_type):
             problem = "The amount you typed is another one, so nothing was released."
             return await self._shown(shown, session, problem=problem, status=409)
         try:
             await self.frame.approvals.approve(
                 shown.seen,
                 await self.frame.companies.of_ledger(shown.seen.proposal.company_id),
-                name=session.approver.name,
-                passcode=await field_of(request, "passcode"),
+                by=await self.frame.proof(request, session),
                 channel=CHANNEL,
             )
         except ApError as error:
@@ -155,15 +153,14 @@ class ProposalPages:
         return RedirectResponse(f"{PREFIX}/{page.id}", 303)
 
     async def _decline(self, request: Request, session: Session) -> Response:
-        proposal_id, reason = id_in(request), (await field_of(request, "reason")).strip()
-        if not reason:
+        proposal_id, reason = id_in(request), await field(request, "reason")
+        if not reason.strip():
             problem = "Say why you decline it: the assistant is told. Nothing was declined."
             return await self._shown(await self._look(request), session, problem=problem, status=409)
         try:
             await self.frame.approvals.decline(
                 proposal_id,
-                name=session.approver.name,
-                passcode=await field_of(request, "passcode"),
+                by=await self.frame.proof(request, session),
                 channel=CHANNEL,
                 reason=reason,
             )

@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Any
 
 from rutter_ap_server.clock import unstamp
+from rutter_ap_server.guard.judgement import facts_digest
 from rutter_ap_server.guard.statement import CHANGED, CHECKS, FINDINGS, FOLLOWS, KNOWN
 from rutter_ap_server.store.audit import Entry
-from rutter_ap_server.store.canonical import digest
 from rutter_ap_server.store.proposals import Approval, Proposal
 from rutter_ap_server.store.states import State
 from rutter_ap_tools.findings import Finding, Severity
@@ -162,7 +162,7 @@ def page_of(proposal: Proposal, statement: Statement, approvals: Sequence[Approv
         must_type=proposal.money.text if proposal.money is not None and proposal.approvals_needed > 1 else "",
         expires=f"in {length_of(proposal.expires_at - now)}" if proposal.state == State.HELD else "",
         digest=statement.digest,
-        facts=digest(sorted(proposal.requires)),
+        facts=facts_digest(proposal.requires),
     )
 
 

@@ -1,4 +1,4 @@
-"""Signing in at the desk: an approver's name and passcode, and a cookie that only this desk can read."""
+"""Signing in at the desk: a passkey or a passcode, and a cookie that only this desk can read."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rutter_ap_server.guard.approvals import Approvals
+from rutter_ap_server.guard.passkeys import Site
 from rutter_ap_server.store.approvers import Approver
 from rutter_ap_server.store.engine import Tx
+from rutter_ap_server.store.passkeys import Passkey
 
 CHANNEL = "desk"
 _COOKIE = "rutter_ap_desk"
@@ -23,6 +25,12 @@ class Session:
 
     id: str
     approver: Approver
+    passkeys: tuple[Passkey, ...] = ()
+
+    @property
+    def has_passcode(self) -> bool:
+        """Whether there is one at all: an approver may have passkeys alone."""
+        return bool(self.approver.passcode_hash)
 
     @property
     def token(self) -> str:
@@ -42,6 +50,7 @@ class SignIn:
     """Signs approvers in and out."""
 
     approvals: Approvals
+    site: Site
 
     async def session_of(self, request: Request) -> Session | None:
         """Who asks; None if nobody is signed in there any more."""
@@ -49,23 +58,37 @@ class SignIn:
         if not session_id:
             return None
 
-        def look(tx: Tx) -> Approver | None:
-            return tx.sessions.whose(session_id, tx.approvers.active())
+        def look(tx: Tx) -> Session | None:
+            known = tx.passkeys.active()
+            approver = tx.sessions.whose(session_id, tx.approvers.active(), [one.id for one in known])
+            if approver is None:
+                return None
+            usable = (one for one in known if (one.approver_id, one.rp_id) == (approver.id, self.site.rp_id))
+            return Session(session_id, approver, tuple(usable))
 
-        approver = await self.approvals.store.write(look)
-        return Session(session_id, approver) if approver is not None else None
+        return await self.approvals.store.write(look)
 
     async def begin(self, request: Request, name: str, passcode: str, response: Response) -> None:
         """Signs an approver in, and whoever was signed in there out.
 
         Raises `NotReleased` for a wrong name or passcode, or when there were too many.
         """
-        approver = await self.approvals.verify(name, passcode, channel=CHANNEL)
+        approver = await self.approvals.verify(name, passcode, channel=CHANNEL, address=address_of(request))
+        await self._begin(request, approver, None, response)
 
+    async def begin_with_passkey(self, request: Request, ticket: str, answer: str, response: Response) -> None:
+        """As `begin`, for whoever signed the challenge of that ticket."""
+        approver, passkey_id = await self.approvals.verify_passkey(
+            ticket, answer, self.site, channel=CHANNEL, address=address_of(request)
+        )
+        await self._begin(request, approver, passkey_id, response)
+
+    async def _begin(self, request: Request, approver: Approver, passkey_id: str | None, response: Response) -> None:
         def begin(tx: Tx) -> str:
-            tx.audit.append("signed_in", actor=approver.name, approver_id=approver.id, channel=CHANNEL)
+            how = {"passkey": passkey_id} if passkey_id is not None else {}
+            tx.audit.append("signed_in", actor=approver.name, approver_id=approver.id, channel=CHANNEL, **how)
             tx.sessions.end(request.cookies.get(_COOKIE, ""))
-            return tx.sessions.begin(approver)
+            return tx.sessions.begin(approver, passkey_id)
 
         session_id = await self.approvals.store.write(begin)
         response.set_cookie(_COOKIE, session_id, path="/", httponly=True, samesite="strict")
@@ -74,3 +97,8 @@ class SignIn:
         """Signs out."""
         await self.approvals.store.write(lambda tx: tx.sessions.end(session.id))
         response.delete_cookie(_COOKIE, path="/", httponly=True, samesite="strict")
+
+
+def address_of(request: Request) -> str:
+    """The address that somebody asks from."""
+    return request.client.host if request.client is not None else ""

@@ -9,7 +9,9 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from rutter_ap_server.guard.approvers import NotReleased
+from rutter_ap_server.guard.signed_acts import TICKET_SECONDS
 from rutter_ap_server.web.frame import PREFIX, Frame, field, id_or_nothing
+from rutter_ap_server.web.proving import asked_to_sign
 from rutter_ap_server.web.signing_in import Session
 
 
@@ -24,7 +26,9 @@ class SigningPages:
         return [
             self.frame.open_to_all("/sign-in", self._form),
             self.frame.open_to_all("/sign-in", self._signed_in, method="POST"),
+            self.frame.open_to_all("/sign-in/challenge", self._challenge, method="POST"),
             self.frame.post("/sign-out", self._sign_out),
+            self.frame.post("/challenge", self.frame.proving.challenge),
         ]
 
     async def _form(self, request: Request) -> Response:
@@ -34,13 +38,23 @@ class SigningPages:
         then = id_or_nothing(await field(request, "then"))
         response = RedirectResponse(f"{PREFIX}/{then}" if then else PREFIX, 303)
         try:
-            await self.frame.sign_in.begin(
-                request, await field(request, "name"), await field(request, "passcode"), response
-            )
+            await self._begin(request, response)
         except NotReleased as error:
-            step = "Wait, or ask another approver." if error.error_code == "approval.locked" else ""
-            return await self.frame.sign_in_page(then=then, problem=error.message, step=step, status=403)
+            return await self.frame.sign_in_page(then=then, problem=error.message, step=error.next_step, status=403)
         return response
+
+    async def _begin(self, request: Request, response: Response) -> None:
+        sign_in = self.frame.sign_in
+        if ticket := await field(request, "ticket"):
+            await sign_in.begin_with_passkey(request, ticket, await field(request, "answer"), response)
+        else:
+            await sign_in.begin(request, await field(request, "name"), await field(request, "passcode"), response)
+
+    async def _challenge(self, _: Request) -> Response:
+        """A challenge for whoever has a passkey here."""
+        seconds = TICKET_SECONDS
+        ticket = await self.frame.store.write(lambda tx: tx.tickets.issue("sign_in", "", seconds=seconds))
+        return asked_to_sign(ticket, {"act": "sign_in", "nonce": ticket}, self.frame.proving.site, ())
 
     async def _sign_out(self, _: Request, session: Session) -> Response:
         response = RedirectResponse(f"{PREFIX}/sign-in", 303)

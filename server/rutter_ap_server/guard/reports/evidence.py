@@ -6,9 +6,11 @@ import json
 from typing import Any
 
 from rutter_ap_server.companies.company import Company
+from rutter_ap_server.guard.reports.proofs import seal
 from rutter_ap_server.reads.bill_detail import bill_detail
 from rutter_ap_server.store.attempts import Attempt
 from rutter_ap_server.store.audit import Entry, Verification
+from rutter_ap_server.store.check import said_by
 from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.proposals import Approval, Proposal
 from rutter_ap_server.store.states import State
@@ -20,7 +22,7 @@ async def gather_evidence(store: Store, proposal: Proposal, company: Company) ->
 
     The audit entries include their hashes, each over its own content, and `chain` says whether the whole chain was
     intact when this was generated; `head` can be compared with an anchor kept elsewhere. Facts that cannot be read are
-    marked.
+    marked. What was released with a passkey proves itself: `guard/reports/proofs.py` checks it without a store.
     """
 
     def read(tx: Tx) -> tuple[tuple[Approval, ...], Attempt | None, list[Entry], Verification, list[Proposal]]:
@@ -38,7 +40,8 @@ async def gather_evidence(store: Store, proposal: Proposal, company: Company) ->
 
     approvals, attempt, entries, chain, documents = await store.read(read)
     shown = await store.read(lambda tx: _shown(tx, proposal, approvals))
-    return {
+    released, enrolled = await store.read(lambda tx: (_releases(tx, proposal), _enrolments(tx, approvals)))
+    gathered = {
         "proposal": _proposal(proposal),
         "approvals": [
             {
@@ -47,9 +50,12 @@ async def gather_evidence(store: Store, proposal: Proposal, company: Company) ->
                 "channel": a.channel,
                 "at": a.at.isoformat(),
                 "statement": a.statement,
+                "covers": sorted(a.covers),
             }
             for a in approvals
         ],
+        "releases": [_entry(entry) for entry in released],
+        "enrolments": [_entry(entry) for entry in enrolled],
         "statement": list(proposal.sections),
         "shown_to_approvers": shown,
         "sending": _sending(attempt),
@@ -59,11 +65,14 @@ async def gather_evidence(store: Store, proposal: Proposal, company: Company) ->
         "audit": [_entry(entry) for entry in entries],
         "chain": {"holds": chain.holds, "entries": chain.entries, "head": chain.head},
     }
+    return gathered | {"sha256": seal(gathered)}
 
 
 def _proposal(p: Proposal) -> dict[str, Any]:
     return {
         "id": p.id,
+        "run_id": p.run_id,
+        "approvals_needed": p.approvals_needed,
         "state": p.state,
         "tool": p.tool,
         "summary": p.summary,
@@ -90,6 +99,19 @@ def _shown(tx: Tx, proposal: Proposal, approvals: tuple[Approval, ...]) -> list[
     kept = tx.proposals.statements(proposal.id) | (tx.proposals.statements(proposal.run_id) if proposal.run_id else {})
     digests = dict.fromkeys(one.statement for one in approvals if one.statement in kept)
     return [{"digest": one, "sections": json.loads(kept[one])} for one in digests]
+
+
+def _releases(tx: Tx, proposal: Proposal) -> list[Entry]:
+    """How people released it; for a line of a run also how they released the run."""
+    ids = [one for one in (proposal.run_id, proposal.id) if one is not None]
+    return [entry for one in ids for entry in tx.audit.entries(one) if entry.kind == "approved"]
+
+
+def _enrolments(tx: Tx, approvals: tuple[Approval, ...]) -> list[Entry]:
+    """How the people who released it, and their passkeys, were taken in, and by whose word."""
+    people = {one.approver_id for one in approvals if one.approver_id is not None}
+    found = [entry for kind in ("approver_added", "passkey_added") for entry in tx.audit.of_kind(kind)]
+    return sorted((one for one in found if said_by(one.body).get("approver_id") in people), key=lambda one: one.seq)
 
 
 def _sending(attempt: Attempt | None) -> dict[str, Any] | None:

@@ -1,0 +1,191 @@
+"""Enrolment: how somebody becomes an approver without a terminal, and how an approver gets another passkey.
+
+Each is witnessed. The first approver comes by a link that this program itself opens in the browser of its machine;
+everyone after that by a link that an approver asks for, and so comes another passkey of an approver's own.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+from rutter_ap_server.guard.approver_names import check_name
+from rutter_ap_server.guard.approvers import Approvers, By, NotReleased, check_all_seen, check_free, still_active
+from rutter_ap_server.guard.passkeys import Site, WrongAssertion, challenge_of, check_new_passkey
+from rutter_ap_server.guard.signed_acts import TICKET_SECONDS
+from rutter_ap_server.store.canonical import canonical
+from rutter_ap_server.store.engine import Tx
+from rutter_ap_server.store.passkeys import NewPasskey
+from rutter_ap_tools.errors import BadInput, NotFound
+
+INVITATION_SECONDS = 1800
+# Who witnesses the first enrolment.
+THIS_PROGRAM = "a link opened by this program"
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """What an enrolment link is for.
+
+    An approver with that name, or the first one, who says their own; with `approver_id`, another passkey of that one.
+    """
+
+    name: str = ""
+    by: str = ""
+    by_id: str = ""
+    approver_id: str = ""
+
+    @property
+    def is_first(self) -> bool:
+        """Whether nobody was there yet to give it out."""
+        return not self.by_id
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a browser says of a passkey that it had made: the ticket of its challenge, and its answer as text."""
+
+    ticket: str
+    answer: str
+    site: Site
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """Gives out links, and takes in who comes by them."""
+
+    approvers: Approvers
+
+    async def invite_first(self) -> str | None:
+        """The secret of a link for the first approver, in place of any earlier one; None once there is one."""
+
+        def invite(tx: Tx) -> str | None:
+            if tx.approvers.active():
+                return None
+            tx.tickets.end_all("enrolment")
+            return tx.tickets.issue("enrolment", _kept(Invitation()), seconds=INVITATION_SECONDS)
+
+        return await self.approvers.store.write(invite)
+
+    async def invite(self, name: str, *, by: By, channel: str) -> str:
+        """The secret of a link by which a person of that name becomes an approver, vouched for by one."""
+        check_name(name)
+        await self.approvers.store.read(lambda tx: check_free(tx, name))
+        actor = (await self.approvers.prove(by, channel=channel)).approver
+
+        def invite(tx: Tx) -> str:
+            still_active(tx, actor)
+            check_free(tx, name)
+            tx.audit.append("approver_invited", actor=actor.name, by_id=actor.id, channel=channel, name=name)
+            invitation = _kept(Invitation(name, actor.name, actor.id))
+            return tx.tickets.issue("enrolment", invitation, seconds=INVITATION_SECONDS)
+
+        return await self.approvers.store.write(invite)
+
+    async def invite_self(self, *, by: By, channel: str) -> str:
+        """The secret of a link by which an approver makes themselves another passkey."""
+        actor = (await self.approvers.prove(by, channel=channel)).approver
+
+        def invite(tx: Tx) -> str:
+            still_active(tx, actor)
+            invitation = _kept(Invitation(actor.name, actor.name, actor.id, actor.id))
+            return tx.tickets.issue("enrolment", invitation, seconds=INVITATION_SECONDS)
+
+        return await self.approvers.store.write(invite)
+
+    async def invitation(self, secret: str) -> Invitation:
+        """What a link is for. Raises `NotFound` when it was used, is too old, or never was one."""
+        return await self.approvers.store.read(lambda tx: _invitation(tx, secret))
+
+    async def ask_for_passkey(self, about: str) -> str:
+        """A ticket for making one passkey, for that link or that approver."""
+        issue = _for_passkey(about)
+        return await self.approvers.store.write(lambda tx: tx.tickets.issue("passkey", issue, seconds=TICKET_SECONDS))
+
+    async def enrol(self, secret: str, name: str, *, passcode: str, made: Made | None, channel: str) -> None:
+        """Adds who came by a link, with a passkey, a passcode or both. The link is worth nothing afterwards.
+
+        A link for another passkey takes a passkey alone.
+        """
+        invited = await self.invitation(secret)
+        name, is_new = invited.name or name, not invited.approver_id
+        if made is None and not (passcode and is_new):
+            raise BadInput("a passkey is needed, or a passcode for a new approver; nothing was changed")
+        hashed, seen = "", frozenset[str]()
+        if is_new:
+            check_name(name)
+            await self.approvers.store.read(lambda tx: check_free(tx, name))
+            if passcode:
+                hashed, seen = await self.approvers.new_passcode(passcode, None, channel)
+        new = await self._checked(made, secret) if made is not None else None
+
+        def add(tx: Tx) -> None:
+            now = _invitation(tx, secret)
+            tx.tickets.take("enrolment", secret)
+            actor = now.by or channel
+            who = {"by_id": now.by_id, "channel": channel, "witness": now.by or THIS_PROGRAM, "name": name}
+            approver_id = now.approver_id
+            if is_new:
+                check_free(tx, name)
+                if passcode:
+                    check_all_seen(tx, seen)
+                approver_id = tx.approvers.add(name, hashed)
+                tx.audit.append("approver_added", actor=actor, approver_id=approver_id, **who)
+            if new is not None:
+                _add_passkey(tx, approver_id, new, actor=actor, **who)
+
+        await self.approvers.store.write(add)
+
+    async def remove_passkey(self, passkey_id: str, *, by: By, channel: str) -> None:
+        """Takes a passkey back: one's own, or a colleague's that was lost. Raises `NotFound`."""
+        actor = (await self.approvers.prove(by, channel=channel)).approver
+
+        def remove(tx: Tx) -> None:
+            still_active(tx, actor)
+            whose = next((one for one in tx.passkeys.active() if one.id == passkey_id), None)
+            if whose is None or not tx.passkeys.remove(passkey_id):
+                raise NotFound("there is no such passkey")
+            about = {"approver_id": whose.approver_id, "passkey": passkey_id}
+            tx.audit.append("passkey_removed", actor=actor.name, by_id=actor.id, channel=channel, **about)
+
+        await self.approvers.store.write(remove)
+
+    async def _checked(self, made: Made, about: str) -> NewPasskey:
+        """The passkey that was made for this ticket, which is taken whatever comes of it."""
+        taken = await self.approvers.store.write(lambda tx: tx.tickets.take("passkey", made.ticket))
+        if taken != _for_passkey(about):
+            raise NotReleased("this passkey was asked for too long ago; nothing was changed", next_step="Try again.")
+        try:
+            return check_new_passkey(made.answer, challenge=challenge_of_passkey(made.ticket), site=made.site)
+        except WrongAssertion as error:
+            raise NotReleased(f"the passkey was not accepted: {error}; nothing was changed") from None
+
+
+def challenge_of_passkey(ticket: str) -> str:
+    """The challenge with which a passkey is made for a ticket."""
+    return challenge_of({"act": "passkey", "nonce": ticket})
+
+
+def _for_passkey(about: str) -> str:
+    # A link is a secret, so that only its digest is kept.
+    return challenge_of({"act": "passkey", "for": about})
+
+
+def _add_passkey(tx: Tx, approver_id: str, new: NewPasskey, *, actor: str, **who: str) -> None:
+    if not tx.passkeys.add(approver_id, new):
+        raise NotReleased("this passkey is or was an approver's already; nothing was changed", next_step="Use another.")
+    key = {"passkey": new.id, "public_key": new.public_key, "rp_id": new.rp_id, "aaguid": new.aaguid}
+    tx.audit.append("passkey_added", actor=actor, approver_id=approver_id, is_backed_up=new.is_backed_up, **key, **who)
+
+
+def _invitation(tx: Tx, secret: str) -> Invitation:
+    kept = tx.tickets.about("enrolment", secret)
+    found = Invitation(**json.loads(kept)) if kept is not None else None
+    active = {one.id for one in tx.approvers.active()}
+    if found is None or (bool(active) if found.is_first else found.by_id not in active):
+        raise NotFound("this link was used already, or is too old", next_step="Ask for another one.")
+    return found
+
+
+def _kept(invitation: Invitation) -> str:
+    return canonical(asdict(invitation))

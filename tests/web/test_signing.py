@@ -1,0 +1,353 @@
+"""With a passkey a person signs what they decide: once, for one proposal, as it was shown, and nobody else can."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from rutter_ap_server.clock import FixedClock
+from rutter_ap_server.guard.approvers import Proof
+from rutter_ap_server.guard.enrolment import Enrolment
+from rutter_ap_server.store.sessions import IDLE
+from support.authenticator import PRESENT, Authenticator
+from support.desk import HOST, LARGE_BILL, SAMS, Desk, Visitor, a_desk, an_empty_desk
+from support.serving import PASSCODE
+
+pytestmark = pytest.mark.anyio
+SECOND_BILL = "BH-5520"
+ORIGIN = f"http://{HOST}"
+
+
+def a_key(**options: object) -> Authenticator:
+    return Authenticator(ORIGIN, **options)  # type: ignore[arg-type]
+
+
+async def link(desk: Desk) -> str:
+    """The secret of the link that the program opens for the first approver."""
+    secret = await Enrolment(desk.app.approvals).invite_first()
+    assert secret is not None
+    return secret
+
+
+@asynccontextmanager
+async def dana_at_her_desk(home: Path, key: Authenticator) -> AsyncIterator[tuple[Desk, Visitor]]:
+    """Dana was the first to enrol, with a passkey alone, and is signed in with it."""
+    async with an_empty_desk(home) as desk, desk.visited() as dana:
+        await dana.enrols(await link(desk), key, "Dana")
+        await dana.signs_in_with(key)
+        yield desk, dana
+
+
+async def told(desk: Desk, kind: str) -> list[dict[str, object]]:
+    entries = await desk.app.store.read(lambda tx: list(tx.audit.of_kind(kind)))
+    return [json.loads(one.body) for one in entries]
+
+
+async def test_the_first_approver_enrols_signs_in_and_releases(home: Path) -> None:
+    key = a_key()
+    async with dana_at_her_desk(home, key) as (desk, dana):
+        proposal_id = await desk.held()
+        await dana.opens(f"/approvals/{proposal_id}")
+        assert 'type="password"' not in dana.page.text
+        await dana.signs("/release", key)
+        assert "POSTED" in dana.text
+        assert await desk.paid() == ["684.20"]
+        [approved] = await told(desk, "approved")
+        signature = approved["signature"]
+        assert isinstance(signature, dict)
+        decision = signature["decision"]
+        assert (decision["act"], decision["about"], decision["approver"]) == ("release", proposal_id, "Dana")
+        assert decision["form"]["digest"] == approved["statement"]
+        [added] = await told(desk, "passkey_added")
+        assert (added["name"], added["witness"]) == ("Dana", "a link opened by this program")
+
+
+async def test_an_answer_is_worth_nothing_the_second_time(home: Path) -> None:
+    key = a_key()
+    async with dana_at_her_desk(home, key) as (desk, dana):
+        first, second = await desk.held(), await desk.held(SECOND_BILL)
+        await dana.opens(f"/approvals/{first}")
+        path, answered = await dana.signed("/release", key)
+        await dana.posts(path.replace(first, second), answered)
+        assert await desk.state(second) == "held"
+        await dana.posts(path, answered)
+        assert await desk.state(first) == "posted"
+        await dana.posts(path, answered)
+        assert await desk.paid() == ["684.20"]
+        await dana.opens(f"/approvals/{second}")
+        _, of_second = await dana.signed("/release", key)
+        # A new challenge, and the answer to the old one: its number is taken by that.
+        stolen = of_second | {"answer": answered["answer"]}
+        await dana.posts(f"/approvals/{second}/release", stolen)
+        await dana.posts(f"/approvals/{second}/release", of_second)
+        assert await desk.state(second) == "held"
+
+
+async def test_a_signed_decline_is_no_release_and_a_release_no_decline(home: Path) -> None:
+    key = a_key()
+    async with dana_at_her_desk(home, key) as (desk, dana):
+        proposal_id = await desk.held()
+        for signed_act, sent_to in (("/decline", "/release"), ("/release", "/decline")):
+            await dana.opens(f"/approvals/{proposal_id}")
+            path, answered = await dana.signed(signed_act, key, reason="No.")
+            await dana.posts(path.replace(signed_act, sent_to), answered)
+            assert await desk.state(proposal_id) == "held"
+
+
+@pytest.mark.parametrize("name", ["digest", "facts", "reason"])
+async def test_no_field_of_a_form_changes_after_it_was_signed(home: Path, name: str) -> None:
+    key = a_key()
+    async with dana_at_her_desk(home, key) as (desk, dana):
+        proposal_id = await desk.held()
+        await dana.opens(f"/approvals/{proposal_id}")
+        ending = "/decline" if name == "reason" else "/release"
+        path, answered = await dana.signed(ending, key, **({"reason": "Too much."} if name == "reason" else {}))
+        await dana.posts(path, answered | {name: "0" * 64})
+        assert await desk.state(proposal_id) == "held"
+
+
+async def test_what_moved_after_it_was_signed_is_not_released(home: Path) -> None:
+    key = a_key()
+    async with dana_at_her_desk(home, key) as (desk, dana):
+        proposal_id = await desk.held()
+        await dana.opens(f"/approvals/{proposal_id}")
+        path, answered = await dana.signed("/release", key)
+        await desk.app.store.write(lambda tx: tx.controls.freeze("Sam"))
+        page = await dana.posts(path, answered)
+        assert page.status_code == 409
+        assert await desk.state(proposal_id) == "held"
+        assert await desk.paid() == []
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"flags": PRESENT}, {"rp_id": "evil.example"}, {"origin": "http://localhost:1"}],
+    ids=["not verified", "another site", "another page"],
+)
+async def test_an_answer_that_proves_nothing_is_refused_and_told(home: Path, wrong: dict[str, object]) -> None:
+    key = a_key()
+    async with dana_at_her_desk(home, key) as (desk, dana):
+        proposal_id = await desk.held()
+        await dana.opens(f"/approvals/{proposal_id}")
+        for name, value in wrong.items():
+            setattr(key, name, value)
+        await dana.signs("/release", key)
+        assert "the passkey was not accepted" in dana.text
+        assert await desk.state(proposal_id) == "held"
+        assert len(await told(desk, "passkey_refused")) == 1
+
+
+async def test_a_copy_of_a_passkey_that_counts_is_noticed(home: Path) -> None:
+    key = a_key()
+    async with dana_at_her_desk(home, key) as (desk, dana):
+        proposal_id = await desk.held()
+        await dana.opens(f"/approvals/{proposal_id}")
+        key.count = 0
+        await dana.signs("/release", key)
+        assert "there is a copy of it" in dana.text
+        assert await desk.state(proposal_id) == "held"
+
+
+async def test_a_synchronised_passkey_never_counts(home: Path) -> None:
+    key = a_key(counts=False)
+    async with dana_at_her_desk(home, key) as (desk, dana):
+        proposal_id = await desk.held()
+        await dana.opens(f"/approvals/{proposal_id}")
+        await dana.signs("/release", key)
+        assert await desk.state(proposal_id) == "posted"
+
+
+async def test_two_approvers_sign_a_large_payment_each_for_themselves(home: Path) -> None:
+    danas, sams = a_key(), a_key()
+    async with dana_at_her_desk(home, danas) as (desk, dana), desk.visited() as sam:
+        await dana.opens("/approvals/passkeys")
+        await dana.signs("/passkeys/invite", danas, name="Sam")
+        secret = dana.text.partition("/approvals/enrol/")[2].split()[0]
+        await sam.enrols(secret, sams)
+        await sam.signs_in_with(sams)
+        proposal_id = await desk.held(LARGE_BILL)
+        await dana.opens(f"/approvals/{proposal_id}")
+        await sam.opens(f"/approvals/{proposal_id}")
+        # Sam's key cannot sign for Dana, nor Dana's for Sam.
+        path, answered = await dana.signed("/release", danas, amount="27350.00")
+        await sam.posts(path, answered)
+        assert await desk.state(proposal_id) == "held"
+        await dana.opens(f"/approvals/{proposal_id}")
+        await dana.signs("/release", sams, amount="27350.00")
+        assert await desk.state(proposal_id) == "held"
+        for person, key in ((dana, danas), (sam, sams)):
+            await person.opens(f"/approvals/{proposal_id}")
+            await person.signs("/release", key, amount="27350.00")
+        assert await desk.state(proposal_id) == "posted"
+        assert [one["witness"] for one in await told(desk, "passkey_added")][1] == "Dana"
+
+
+async def test_a_link_works_once_and_only_while_there_is_nobody(home: Path) -> None:
+    async with an_empty_desk(home) as desk, desk.visited() as first, desk.visited() as second:
+        older = await link(desk)
+        secret = await link(desk)
+        assert (await first.opens(f"/approvals/enrol/{older}")).status_code == 404
+        await second.opens(f"/approvals/enrol/{secret}")
+        path, answered = await second.signed(f"/enrol/{secret}", a_key(), name="Mallory")
+        await first.enrols(secret, a_key(), "Dana")
+        await second.posts(path, answered)
+        assert (await second.opens(f"/approvals/enrol/{secret}")).status_code == 404
+        assert [one.name for one in await desk.app.store.read(lambda tx: tx.approvers.active())] == ["Dana"]
+        assert await Enrolment(desk.app.approvals).invite_first() is None
+
+
+async def test_a_passcode_enrols_where_there_are_no_scripts(home: Path) -> None:
+    async with an_empty_desk(home) as desk, desk.visited() as dana:
+        secret = await link(desk)
+        await dana.enrols(secret, None, "Dana", "short")
+        assert "at least 8 characters" in dana.text
+        await dana.enrols(secret, None, "Dana", "")
+        assert "a passkey is needed, or a passcode" in dana.text
+        await dana.enrols(secret, None, "Dana", PASSCODE)
+        await dana.signs_in("Dana", PASSCODE)
+        assert "What waits for a person" in dana.text
+
+
+async def test_an_invitation_dies_with_whoever_gave_it(home: Path) -> None:
+    async with a_desk(home) as desk, desk.visited() as guest:
+        by = Proof("Sam", SAMS)
+        secret = await Enrolment(desk.app.approvals).invite("Robin", by=by, channel="desk")
+        await guest.opens(f"/approvals/enrol/{secret}")
+        path, answered = await guest.signed(f"/enrol/{secret}", a_key())
+        await desk.app.approvals.remove_approver("Sam", channel="desk", by=Proof("Dana", PASSCODE))
+        await guest.posts(path, answered)
+        assert "Robin" not in [one.name for one in await desk.app.store.read(lambda tx: tx.approvers.active())]
+
+
+async def test_another_passkey_is_added_by_its_owner_and_taken_back(home: Path) -> None:
+    first, second = a_key(), a_key()
+    async with dana_at_her_desk(home, first) as (desk, dana), desk.visited() as elsewhere:
+        await dana.opens("/approvals/passkeys")
+        await dana.signs("/passkeys/add", first)
+        await dana.signs('/enrol/[^"]*', second)
+        await elsewhere.signs_in_with(second)
+        assert "What waits for a person" in elsewhere.text
+        proposal_id = await desk.held()
+        await elsewhere.opens("/approvals/passkeys")
+        await elsewhere.signs("/passkeys/remove", second)
+        # The form of the first row takes back the first passkey, and the session that it began.
+        assert "Sign in to approve" in (await dana.opens("/approvals")).text
+        await dana.signs_in_with(first)
+        assert "it is no passkey of an approver here" in dana.text
+        await elsewhere.opens(f"/approvals/{proposal_id}")
+        await elsewhere.signs("/release", second)
+        assert await desk.state(proposal_id) == "posted"
+
+
+async def test_one_passkey_is_one_persons(home: Path) -> None:
+    key = a_key()
+    async with dana_at_her_desk(home, key) as (desk, dana), desk.visited() as guest:
+        await dana.opens("/approvals/passkeys")
+        await dana.signs("/passkeys/invite", key, name="Sam")
+        secret = dana.text.partition("/approvals/enrol/")[2].split()[0]
+        await guest.enrols(secret, key)
+        assert "is or was an approver's already" in guest.text
+        assert [one.name for one in await desk.app.store.read(lambda tx: tx.approvers.active())] == ["Dana"]
+
+
+async def test_who_was_removed_signs_nothing(home: Path) -> None:
+    key = a_key()
+    async with dana_at_her_desk(home, key) as (desk, dana), desk.visited() as again:
+        await dana.opens("/approvals/passkeys")
+        await dana.signs("/passkeys/invite", key, name="Sam")
+        secret = dana.text.partition("/approvals/enrol/")[2].split()[0]
+        await again.enrols(secret, None, "", SAMS)
+        await desk.app.approvals.remove_approver("Dana", channel="desk", by=Proof("Sam", SAMS))
+        proposal_id = await desk.held()
+        assert "Sign in to approve" in (await dana.opens(f"/approvals/{proposal_id}")).text
+        await again.opens("/approvals/sign-in")
+        assert "with a passkey" not in again.text
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "INSERT INTO passkeys SELECT hex(randomblob(32)), approver_id, credential_id || 'x', public_key, rp_id, "
+        "aaguid, is_backed_up, added_at, removed_at, sign_count, used_at FROM passkeys",
+        "UPDATE passkeys SET public_key = 'AAAA'",
+        "UPDATE passkeys SET approver_id = (SELECT hex(randomblob(16)))",
+        "DELETE FROM passkeys",
+        "UPDATE passkeys SET sign_count = 0",
+    ],
+    ids=["added", "key", "owner", "removed", "count"],
+)
+async def test_a_passkey_edited_by_hand_is_found(home: Path, edit: str) -> None:
+    async with dana_at_her_desk(home, a_key()) as (desk, dana):
+        with closing(sqlite3.connect(home / "rutter-ap.db")) as database, database:
+            assert database.execute(edit).rowcount
+        compared = await desk.app.store.read(lambda tx: tx.checks.everything())
+        assert {one.table for one in compared.differences} == {"passkeys"}
+        page = await dana.opens("/approvals")
+        assert page.status_code == (200 if "INSERT" in edit else 409)
+
+
+async def test_a_storm_of_wrong_passcodes_locks_the_address_and_not_the_passkey(home: Path) -> None:
+    key = a_key()
+    async with dana_at_her_desk(home, key) as (desk, dana), desk.visited() as enemy:
+        for at in range(20):
+            page = await enemy.signs_in(f"Person {at}", "wrong passcode")
+            assert page.status_code == 403
+        await enemy.signs_in("Dana", "wrong passcode")
+        assert "too many wrong attempts from this address" in enemy.text
+        await enemy.signs_in_with(key)
+        assert "too many wrong attempts from this address" in enemy.text
+        # Who is signed in already decides on: their signature is no guess.
+        proposal_id = await desk.held()
+        await dana.opens(f"/approvals/{proposal_id}")
+        await dana.signs("/release", key)
+        assert await desk.state(proposal_id) == "posted"
+        assert {one["address"] for one in await told(desk, "passcode_wrong")} == {"127.0.0.1"}
+
+
+async def test_a_session_ends_when_it_was_left_alone(home: Path) -> None:
+    clock, key = FixedClock(datetime.now(UTC)), a_key()
+    async with an_empty_desk(home, clock) as desk, desk.visited() as dana:
+        await dana.enrols(await link(desk), key, "Dana")
+        await dana.signs_in_with(key)
+        proposal_id = await desk.held()
+        await dana.opens(f"/approvals/{proposal_id}")
+        path, answered = await dana.signed("/release", key)
+        clock.instant += IDLE + timedelta(seconds=1)
+        page = await dana.posts(path, answered)
+        assert page.status_code == 401
+        assert await desk.state(proposal_id) == "held"
+
+
+async def test_a_signature_is_good_for_five_minutes(home: Path) -> None:
+    clock, key = FixedClock(datetime.now(UTC)), a_key()
+    async with an_empty_desk(home, clock) as desk, desk.visited() as dana:
+        await dana.enrols(await link(desk), key, "Dana")
+        await dana.signs_in_with(key)
+        proposal_id = await desk.held()
+        await dana.opens(f"/approvals/{proposal_id}")
+        path, answered = await dana.signed("/release", key)
+        clock.instant += timedelta(minutes=5)
+        await dana.posts(path, answered)
+        assert await desk.state(proposal_id) == "held"
+
+
+async def test_a_challenge_is_asked_for_by_whoever_is_signed_in(home: Path) -> None:
+    async with a_desk(home) as desk, desk.visited() as nobody, desk.visited() as dana:
+        sent = {"sec-fetch-site": "same-origin"}
+        assert (await nobody.http.post("/approvals/challenge", data={}, headers=sent)).status_code == 401
+        await dana.signs_in()
+        forged = await dana.http.post("/approvals/challenge", data={"token": "x"}, headers=sent)
+        assert forged.status_code == 403
+        await dana.opens(f"/approvals/{await desk.held()}")
+        _, fields, _ = dana.form("/decline")
+        long = await dana.http.post("/approvals/challenge", data=fields | {"reason": "x" * 30_000}, headers=sent)
+        assert (long.status_code, long.json()["problem"]) == (
+            409,
+            "this form is too long to be signed; nothing was done",
+        )

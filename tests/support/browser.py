@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from support.serving import PASSCODE
 
 CHROMIUM = shutil.which("chromium-headless-shell") or shutil.which("chromium") or shutil.which("google-chrome")
 _SCENARIO_SECONDS_MAX = 240
@@ -63,6 +65,7 @@ class Running:
     home: Path
     usual: str
     large: str
+    process_id: int
 
 
 @contextmanager
@@ -74,7 +77,7 @@ def served(home: Path, usual: str, large: str) -> Iterator[Running]:
         assert process.stdout is not None
         said = process.stdout.readline()
         url = next(word.rstrip(";") for word in said.split() if word.startswith("http"))
-        yield Running(url, home, usual, large)
+        yield Running(url, home, usual, large, process.pid)
         process.terminate()
         process.wait(60)
 
@@ -92,6 +95,13 @@ def visiting(browser: Browser, running: Running, **options: Any) -> Iterator[Pag
     context.close()
     # The browser itself notes a form that was answered with a conflict, which is what the page is about then.
     assert [one for one in said if "status of 409 (Conflict)" not in one] == []
+
+
+def sign_in(page: Page, name: str = "Dana", passcode: str = PASSCODE) -> None:
+    page.get_by_label("Your name as an approver").fill(name)
+    page.get_by_label("Passcode").fill(passcode)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="What waits for a person")).to_be_visible()
 
 
 def sound(page: Page) -> None:

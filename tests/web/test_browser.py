@@ -12,19 +12,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from support.browser import Driver, Running, sound, visiting
+from support.browser import Driver, Running, sign_in, sound, visiting
 from support.desk import SAMS
 from support.serving import PASSCODE
 
 # One worker drives the browser.
 pytestmark = pytest.mark.xdist_group("browser")
-
-
-def sign_in(page: Page, name: str = "Dana", passcode: str = PASSCODE) -> None:
-    page.get_by_label("Your name as an approver").fill(name)
-    page.get_by_label("Passcode").fill(passcode)
-    page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_role("heading", name="What waits for a person")).to_be_visible()
 
 
 def passcode_beside(page: Page, ending: str) -> Any:

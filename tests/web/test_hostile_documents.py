@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import html
-import os
 import re
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -14,6 +12,7 @@ import anyio
 import httpx
 import pytest
 
+from support.browser import served
 from support.desk import Visitor, a_desk
 from support.papers import HOSTILE, attached, long_pdf
 
@@ -84,16 +83,8 @@ async def visit(url: str, process_id: int, plain: str, *hostile: str) -> tuple[i
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the memory of a process is read from /proc")
 def test_hostile_documents_leave_the_server_small_and_quick(home: Path) -> None:
     plain, *hostile = anyio.run(prepared, home)
-    command = [sys.executable, "-m", "rutter_ap_server", "desk", "--port", "0", "--no-open"]
-    environ = os.environ | {"RUTTER_AP_HOME": str(home)}
-    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        url = next(word.rstrip(";") for word in process.stdout.readline().split() if word.startswith("http"))
-        try:
-            grown, waits, kinds = anyio.run(visit, url, process.pid, plain, *hostile)
-        finally:
-            process.terminate()
-            process.wait(60)
+    with served(home, plain, hostile[0]) as running:
+        grown, waits, kinds = anyio.run(visit, running.url, running.process_id, plain, *hostile)
     sys.stdout.write(f"grown {grown:,} bytes; {len(waits)} pages, slowest {max(waits):.2f} s; {kinds}\n")
     assert grown < _GROWS_BYTES_MAX
     assert max(waits) < _ANSWERS_SECONDS_MAX

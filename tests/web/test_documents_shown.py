@@ -128,7 +128,7 @@ async def test_the_file_to_attach_is_the_one_that_was_proposed(home: Path, tmp_p
         held = await done(desk.client, "attach_file", bill_id=bill["id"], path=str(scan))
         await dana.signs_in()
         await dana.opens(f"/approvals/{held['proposal_id']}")
-        assert "the very file that would be attached" in dana.text
+        assert "This is the very file that would be attached" in dana.text
         [(address, _)] = pictures_on(dana)
         assert (await fetched(dana, address)).content.startswith(PNG)
         scan.write_bytes(picture(width=301))

@@ -187,7 +187,11 @@ _BANK_LABEL = re.compile(
     r"|(?:account|a/c)(?: n(?:umber|o)\b\.?)?)(?!\w)",
     re.IGNORECASE,
 )
-_ACCOUNT = re.compile(r"\W{0,3}([A-Z]{2}\d{2}(?: ?[A-Z0-9]){8,32}|[\d*xX•](?:[ -]?[\d*xX•]){2,32}\d)(?![^\W_])")
+# An IBAN in one word or in groups of four, after which a BIC may follow; or a number of which parts may be hidden.
+_ACCOUNT = re.compile(
+    r"\W{0,3}([A-Z]{2}\d{2}(?:[A-Z0-9]{8,30}| [A-Z0-9]{4}(?: (?=[A-Z]*\d)[A-Z0-9]{4}){1,6}(?: \d[A-Z0-9]{0,2})?)"
+    r"|[\d*xX•](?:[ -]?[\d*xX•]){2,32}\d)(?![^\W_])"
+)
 
 
 def compare_account(lines: Sequence[str], end: str) -> Match:

@@ -28,8 +28,8 @@ _DOCUMENTS_MAX = 5
 # A file on a bill does not change; one that was read this short a time ago is not read again for each of its pages.
 _SAME_FILE_SECONDS = 120
 _NAME_CHARACTERS_MAX = 200
-_FROM_LEDGER = "read from the ledger just now; a release is bound to the name and id of this file"
-_FROM_DISK = "the very file that would be attached: a release is bound to its SHA-256"
+_FROM_LEDGER = "Read from the ledger just now; a release is bound to the name and id of this file"
+_FROM_DISK = "This is the very file that would be attached: a release is bound to its SHA-256"
 _NO_PICTURE = Path(__file__).parent / "static" / "no-page.svg"
 _ENDINGS = {"application/pdf": ".pdf", "image/png": ".png", "image/jpeg": ".jpg", "text/plain": ".txt"}
 _OUTCOMES = {"equal": ("✓", "same"), "different": ("✕", "different"), "not_found": ("–", "not read")}
@@ -204,7 +204,7 @@ def compared(text: str, bill: BillFact, vendor: VendorFact | None) -> tuple[Comp
         _row("Vendor", name or "not known", found["vendor"]),
         _row("Issue date", _day(bill.issued), found["date"]),
         _row("Due date", _day(bill.due_on), compare_due(lines, bill.due_on)),
-        _row("Total", str(bill.total), found["total"]),
+        _row("Total", bill.total.grouped, found["total"]),
         _row("Currency", bill.total.currency, found["currency"]),
         _row("Bank account", bank, compare_account(lines, end)),
     )

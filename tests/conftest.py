@@ -46,6 +46,7 @@ settings.load_profile("ci" if os.environ.get("CI") else "home")
 
 # What `make quick` leaves out: state machines, walks over everything, and whatever starts processes or a database.
 SLOW = (
+    "card/",
     "cassettes/",
     "cli/test_approvers.py",
     "cli/test_connections.py",

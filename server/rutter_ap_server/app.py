@@ -14,6 +14,7 @@ from rutter_ap_server.companies import ConnectFlow, ConnectionRepository, Onboar
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.registry import CompanyRegistry
 from rutter_ap_server.guard.approvals import Approvals
+from rutter_ap_server.guard.card import Cards
 from rutter_ap_server.guard.dispatch import Dispatcher
 from rutter_ap_server.guard.guard import Guard
 from rutter_ap_server.guard.long_calls import LongCalls
@@ -73,12 +74,13 @@ class App:
         self.connect_flow = ConnectFlow(connections, Onboarding(connections))
         self.processes = Processes(settings.home / "processes")
         self.dispatcher = Dispatcher(self.store, self.policy, sleep, self.processes)
-        self.approvals = Approvals(self.store, self.dispatcher)
+        self.approvals = Approvals(self.store, self.dispatcher, secret_keys=self.secret_keys)
         self.recovery = Recovery(self.store, self.dispatcher)
         self.views = Views(settings.approvals_url)
         self.guard = Guard(self.store, self.policy, self.dispatcher, self.recovery, self.views)
         self.notifier = Notifier(self.store, settings.notify, where_to_decide(settings.approvals_url))
         self.long_calls = LongCalls()
+        self.cards = Cards(self.store, self.dispatcher, self.companies, self.views, self.long_calls)
         self.services = Services(
             settings=settings,
             store=self.store,

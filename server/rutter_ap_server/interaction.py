@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -54,6 +54,24 @@ class PendingAnswer:
     question_id: str
     reply: Reply
     typed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls: the preparer as proposals name it, the protocol it speaks, and the tools it is offered."""
+
+    preparer: str
+    protocol: str
+    tools: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class CardQuestion:
+    """The question of a card; without an `id` it may not be answered there, for the `reason` if there is one."""
+
+    id: str = field(default="", repr=False)
+    reason: str = ""
+    must_type: bool = False
 
 
 class Opened(StrEnum):

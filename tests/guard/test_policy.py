@@ -139,6 +139,7 @@ def test_the_version_changes_with_whatever_the_policy_says() -> None:
         '[tools]\npay_bill = "approve"',
         "[asking]\ntimeout_seconds = 119",
         "[asking]\nvalid_seconds = 599",
+        "[asking]\nin_card = true",
         "[proposals]\nrepeat_days = 31",
     ]
 

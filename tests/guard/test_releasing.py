@@ -203,7 +203,7 @@ async def test_an_approver_who_was_removed_releases_nothing(home: Path) -> None:
         assert bench.wire.writes == []
 
 
-@pytest.mark.parametrize("name", ["", "chat", "policy", "guard", "A\u202ena", " Ana", "x" * 101])
+@pytest.mark.parametrize("name", ["", "chat", "card", "policy", "guard", "A\u202ena", " Ana", "x" * 101])
 async def test_an_approvers_name_cannot_hide_or_mean_something_else(home: Path, name: str) -> None:
     async with a_bench(home) as bench:
         with pytest.raises(BadInput):

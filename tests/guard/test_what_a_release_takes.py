@@ -258,7 +258,7 @@ async def settle(
     approvals: Approvals, proposal_id: str, outcome: str, company: Company = NO_COMPANY, **more: Any
 ) -> Proposal:
     """Ana says what became of it."""
-    who: dict[str, Any] = {"name": "Ana", "passcode": PASSCODE, "channel": "desk", "company": company}
+    who: dict[str, Any] = {"by": Proof("Ana", PASSCODE), "channel": "desk", "company": company}
     return await approvals.settle_by_hand(proposal_id, outcome, **who | more)
 
 
@@ -295,8 +295,8 @@ async def test_whoever_checks_an_outcome_is_not_disturbed(store: Store, approval
 class Removed(Approvals):
     """Whoever has proved who they are is removed before they can act."""
 
-    async def verify(self, name: str, passcode: str, *, channel: str, address: str = "") -> Approver:
-        approver = await super().verify(name, passcode, channel=channel, address=address)
+    async def verify(self, name: str, passcode: str, **options: Any) -> Approver:
+        approver = await super().verify(name, passcode, **options)
         await self.store.write(lambda tx: tx.approvers.remove(approver.id))
         return approver
 

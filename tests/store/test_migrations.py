@@ -227,7 +227,7 @@ def test_a_back_dated_approver_is_none_after_an_upgrade(old_url: str) -> None:
     behind_its_back(old_url, "DELETE FROM approvers")
     store = Store(old_url, FixedClock(START))
     store.write_now(lambda tx: tx.approvers.add("Dana", "a hash"))
-    forged = "'x', 'Mallory', 'a hash', '2026-01-01T00:00:00.000000Z', NULL, 0, NULL"
+    forged = "'x', 'Mallory', 'a hash', '2026-01-01T00:00:00.000000Z', NULL, 0, NULL, NULL"
     behind_its_back(old_url, f"INSERT INTO approvers VALUES ({forged})")
 
     names, found = store.read_now(lambda tx: ({one.name for one in tx.approvers.active()}, tx.checks.everything()))
@@ -248,7 +248,9 @@ def test_a_row_the_chain_knows_is_taken_up_unless_edited(store: Store, store_url
     store.write_now(lambda tx: tx.approvers.add("Dana", "a hash"))
     store.close()
     behind_its_back(store_url, "UPDATE meta SET value = '12' WHERE key = 'schema'", "DROP INDEX audit_by_kind")
-    behind_its_back(store_url, "DROP TABLE notices", "DROP TABLE desk_sessions")
+    newer = ("notices", "desk_sessions", "passkeys", "tickets", "failed_attempts")
+    behind_its_back(store_url, *(f"DROP TABLE {name}" for name in newer))
+    behind_its_back(store_url, "ALTER TABLE approvers DROP COLUMN code_step")
     if change is not None:
         behind_its_back(store_url, f"UPDATE proposals SET {change}")
 

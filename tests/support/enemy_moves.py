@@ -122,8 +122,8 @@ class Moves:
         if process is None or not unknown or any(one.is_on_its_way for one in self.world.processes):
             return "nothing to do"
         proposal, outcome = pick(unknown), pick(("posted", "failed"))
-        by = {"name": "Ana", "passcode": PASSCODE, "channel": "terminal", "company": process.bench.company}
-        work = process.bench.app.approvals.settle_by_hand(proposal.id, outcome, **by)  # type: ignore[arg-type]
+        by: dict[str, Any] = {"by": Proof("Ana", PASSCODE), "channel": "terminal", "company": process.bench.company}
+        work = process.bench.app.approvals.settle_by_hand(proposal.id, outcome, **by)
         return f"{proposal.summary} as {outcome}: {self.world.run(process.run(work))}"
 
     # The assistant.

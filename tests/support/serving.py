@@ -10,8 +10,10 @@ from typing import Any
 
 import anyio
 from mcp.client import Client
+from mcp.client.extension import advertise
 from mcp.client.session import ElicitationFnT
 from mcp.client.stdio import StdioServerParameters
+from mcp.server.apps import APP_MIME_TYPE, EXTENSION_ID
 from mcp.types import CallToolResult, TextContent
 
 from rutter_ap_prompts import instructions
@@ -22,6 +24,8 @@ from rutter_ap_server.settings import read_settings
 from rutter_ap_tools.catalogue import narrowed
 from support.seeded import STORE, practice_home
 
+# What a host says that shows cards.
+CARDS = advertise(EXTENSION_ID, {"mimeTypes": [APP_MIME_TYPE]})
 PASSCODE = "a passcode only Dana knows"
 
 
@@ -38,15 +42,17 @@ async def serving(
     answering: ElicitationFnT | None = None,
     environ: Mapping[str, str] | None = None,
     clock: Clock | None = None,
+    cards: bool = False,
 ) -> AsyncIterator[tuple[Client, App]]:
-    """A client connected in process to a server of its own, in a home that was used before."""
+    """A client connected in process to a server of its own, in a home that was used before; `cards`: it shows them."""
     if not (home / STORE).exists():
         practice_home(home)
     app = app_in(home, environ, clock)
     tools = narrowed(toolsets=app.settings.toolsets, read_only=app.settings.read_only)
     server = build_server(app, tools, instructions=instructions())
     try:
-        async with Client(server, mode=mode, elicitation_callback=answering) as client:
+        extensions = [CARDS] if cards else []
+        async with Client(server, mode=mode, elicitation_callback=answering, extensions=extensions) as client:
             yield client, app
     finally:
         await app.aclose()
@@ -54,7 +60,12 @@ async def serving(
 
 @asynccontextmanager
 async def over_stdio(
-    home: Path, *, mode: str = "auto", answering: ElicitationFnT | None = None, environ: Mapping[str, str] | None = None
+    home: Path,
+    *,
+    mode: str = "auto",
+    answering: ElicitationFnT | None = None,
+    environ: Mapping[str, str] | None = None,
+    cards: bool = False,
 ) -> AsyncIterator[Client]:
     """A client connected to a server process of its own, started as Claude Desktop would."""
     server = StdioServerParameters(
@@ -62,7 +73,8 @@ async def over_stdio(
         args=["-m", "rutter_ap_server", "stdio"],
         env={"RUTTER_AP_HOME": str(home), "TZ": "UTC", **(environ or {})},
     )
-    async with Client(server, mode=mode, elicitation_callback=answering) as client:
+    extensions = [CARDS] if cards else []
+    async with Client(server, mode=mode, elicitation_callback=answering, extensions=extensions) as client:
         yield client
 
 

@@ -125,7 +125,7 @@ def test_two_people_sign_what_they_typed_on_a_phone_in_the_dark(drive: Driver, e
     drive(scenario)
 
 
-def test_who_is_not_verified_signs_nothing_and_a_decline_takes_a_reason(drive: Driver, empty: Running) -> None:
+def test_who_is_not_verified_signs_nothing_and_a_decline_says_why(drive: Driver, empty: Running) -> None:
     at = link(empty)
 
     def scenario(browser: Browser) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
@@ -10,9 +11,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from pyotp import TOTP
 
 from rutter_ap_server.clock import FixedClock
-from rutter_ap_server.guard.approvers import Proof
+from rutter_ap_server.guard.approvers import NotReleased, Proof
 from rutter_ap_server.guard.enrolment import Enrolment
 from rutter_ap_server.store.sessions import IDLE
 from support.authenticator import PRESENT, Authenticator
@@ -292,7 +294,7 @@ async def test_a_passkey_edited_by_hand_is_found(home: Path, edit: str) -> None:
         assert page.status_code == (200 if "INSERT" in edit else 409)
 
 
-async def test_a_storm_of_wrong_passcodes_locks_the_address_and_not_the_passkey(home: Path) -> None:
+async def test_a_storm_of_wrong_passcodes_locks_the_address_alone(home: Path) -> None:
     key = a_key()
     async with dana_at_her_desk(home, key) as (desk, dana), desk.visited() as enemy:
         for at in range(20):
@@ -351,3 +353,73 @@ async def test_a_challenge_is_asked_for_by_whoever_is_signed_in(home: Path) -> N
             409,
             "this form is too long to be signed; nothing was done",
         )
+
+
+async def codes_of(dana: Visitor) -> TOTP:
+    """Dana sets up codes, and confirms the first."""
+    await dana.opens("/approvals/passkeys")
+    await dana.sends("/passkeys/codes", passcode=PASSCODE)
+    found = re.search(r"<p><code>([A-Z2-7]{32})</code></p>", dana.page.text)
+    assert found is not None
+    return TOTP(found[1])
+
+
+async def test_each_code_is_good_once_beside_the_passcode(home: Path) -> None:
+    clock = FixedClock(datetime.now(UTC))
+    async with a_desk(home, clock) as desk, desk.visited() as dana:
+        await dana.signs_in()
+        codes = await codes_of(dana)
+        await dana.sends("/codes-on", code="000000")
+        assert "codes were not turned on" in dana.text
+        codes = await codes_of(dana)
+        await dana.sends("/codes-on", code=codes.at(clock.now()))
+        proposal_id = await desk.held()
+        used, older, later = (codes.at(clock.now(), counter_offset=steps) for steps in (0, -1, 2))
+        for code in ("", "000000", used, older, later):
+            await dana.opens(f"/approvals/{proposal_id}")
+            await dana.sends("/release", passcode=PASSCODE, code=code)
+            assert await desk.state(proposal_id) == "held"
+            # So that it is not the lock that holds it.
+            await desk.app.store.write(lambda tx: tx.approvers.passcode_accepted(tx.approvers.active()[0].id))
+        clock.instant += timedelta(seconds=30)
+        await dana.opens(f"/approvals/{proposal_id}")
+        await dana.sends("/release", passcode=PASSCODE, code=codes.at(clock.now()))
+        assert await desk.state(proposal_id) == "posted"
+        with closing(sqlite3.connect(home / "rutter-ap.db")) as database:
+            kept = "".join(database.iterdump())
+        assert codes.secret not in kept
+
+
+async def test_codes_are_asked_for_everywhere_and_turned_off_by_one(home: Path) -> None:
+    clock = FixedClock(datetime.now(UTC))
+    async with a_desk(home, clock) as desk, desk.visited() as dana, desk.visited() as again:
+        await dana.signs_in()
+        codes = await codes_of(dana)
+        await dana.sends("/codes-on", code=codes.at(clock.now()))
+        await again.signs_in()
+        assert "Sign in to approve" in again.text
+        proposal_id = await desk.held()
+        with pytest.raises(NotReleased):
+            await desk.app.approvals.decline(proposal_id, by=Proof("Dana", PASSCODE), channel="terminal")
+        clock.instant += timedelta(seconds=30)
+        await again.opens("/approvals/sign-in")
+        await again.sends("/sign-in", name="Dana", passcode=PASSCODE, code=codes.at(clock.now()))
+        assert "What waits for a person" in again.text
+        clock.instant += timedelta(seconds=30)
+        await again.opens("/approvals/passkeys")
+        await again.sends("/codes-off", passcode=PASSCODE, code=codes.at(clock.now()))
+        await again.opens(f"/approvals/{proposal_id}")
+        await again.sends("/release", passcode=PASSCODE)
+        assert await desk.state(proposal_id) == "posted"
+
+
+async def test_a_colleague_gives_a_new_passcode_and_the_codes_are_gone(home: Path) -> None:
+    clock = FixedClock(datetime.now(UTC))
+    async with a_desk(home, clock) as desk, desk.visited() as dana:
+        await dana.signs_in()
+        codes = await codes_of(dana)
+        await dana.sends("/codes-on", code=codes.at(clock.now()))
+        newer = "a newer passcode of hers"
+        await desk.app.approvals.change_passcode("Dana", newer, channel="terminal", by=Proof("Sam", SAMS))
+        await dana.signs_in("Dana", newer)
+        assert "What waits for a person" in dana.text

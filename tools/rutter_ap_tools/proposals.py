@@ -15,6 +15,7 @@ from rutter_ap_tools.statement import Statement, render_statement
 from rutter_ap_tools.text import clean, quote
 from rutter_ap_tools.tool import Risk, Tool
 from rutter_ap_tools.wire import (
+    Arguments,
     CompanyArguments,
     CompanyResult,
     MoneyShape,
@@ -131,6 +132,14 @@ class WithdrawProposal(Query[ProposalAnswer]):
     reason: ShortText = Field(default="", description="Why it is no longer wanted.")
 
 
+class AnswerCard(Arguments):
+    """A person's answer to the question of a card."""
+
+    question: ShortText = Field(description="The question's id, from the result that the card shows.")
+    release: bool = Field(description="True releases what the card shows, false declines it.")
+    amount: ShortText = Field(default="", description="The amount as the person typed it, where the card asks for it.")
+
+
 class ProposalRow(Result):
     """One proposal in a list."""
 
@@ -225,6 +234,17 @@ WITHDRAW_PROPOSAL = Tool(
     risk=Risk.WRITES,
     toolset="reports",
     arguments=WithdrawProposal,
+    result=ProposalAnswer,
+    render=_render,
+)
+# Only the card in the chat may call it, so no assistant is told of it.
+ANSWER_CARD = Tool(
+    name="answer_card",
+    title="Answer a card",
+    description="Passes on a person's answer to the question of a card. Only the card may call this.",
+    risk=Risk.MOVES_MONEY,
+    toolset="reports",
+    arguments=AnswerCard,
     result=ProposalAnswer,
     render=_render,
 )

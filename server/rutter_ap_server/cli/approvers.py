@@ -7,9 +7,8 @@ import argparse
 from rutter_ap_server.app import App
 from rutter_ap_server.cli.command import AS_JSON, argument
 from rutter_ap_server.cli.output import line, print_json
-from rutter_ap_server.cli.passcode import ACTING, ask_new_passcode, ask_passcode, ask_proof
+from rutter_ap_server.cli.passcode import ACTING, ask_new_passcode, ask_proof, ask_proof_of
 from rutter_ap_server.cli.running import CHANNEL, app_command
-from rutter_ap_server.guard.approvers import Proof
 from rutter_ap_server.guard.passkeys import fingerprint_of
 from rutter_ap_tools.text import clean
 
@@ -30,7 +29,7 @@ async def add(app: App, given: argparse.Namespace) -> int:
 async def passcode(app: App, given: argparse.Namespace) -> int:
     """Changes an approver's passcode, with the old one or with another approver's."""
     acting = given.acting or given.name
-    by = Proof(acting, ask_passcode(f"Passcode for {clean(acting)}: "))
+    by = await ask_proof_of(app, acting)
     await app.approvals.change_passcode(given.name, ask_new_passcode(), channel=CHANNEL, by=by)
     line(f"{clean(given.name)} has a new passcode.")
     return 0

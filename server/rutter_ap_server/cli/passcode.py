@@ -18,6 +18,8 @@ from rutter_ap_server.cli.command import argument
 from rutter_ap_server.cli.output import note
 from rutter_ap_server.guard.approvers import Proof
 from rutter_ap_tools.errors import BadInput, PersonError
+from rutter_ap_tools.names import canonical_name
+from rutter_ap_tools.text import clean
 
 
 class NoInput(PersonError):
@@ -95,8 +97,16 @@ async def ask_proof(app: App, name: str) -> Proof | None:
     known = [one.name for one in await app.store.read(lambda tx: tx.approvers.active())]
     if not known:
         return None
-    acting = one_of(known, name)
-    return Proof(acting, ask_passcode(f"Passcode for {acting}: "))
+    return await ask_proof_of(app, one_of(known, name))
+
+
+async def ask_proof_of(app: App, acting: str) -> Proof:
+    """The passcode of that approver, and a code if they set up codes; from a pipe each is a line."""
+    passcode, wanted = ask_passcode(f"Passcode for {clean(acting)}: "), canonical_name(acting)
+    active = await app.store.read(lambda tx: tx.approvers.active())
+    has_codes = any(one.code_step is not None for one in active if canonical_name(one.name) == wanted)
+    code = ask_passcode("The code your app shows now: ") if has_codes else ""
+    return Proof(acting, passcode, code=code)
 
 
 def one_of(known: list[str], name: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from rutter_ap_server.app import App
 from rutter_ap_server.cli.command import AS_JSON, PROPOSAL, argument
 from rutter_ap_server.cli.output import line, money, print_json
-from rutter_ap_server.cli.passcode import ask_line, ask_passcode, one_of
+from rutter_ap_server.cli.passcode import ask_line, ask_proof_of, one_of
 from rutter_ap_server.cli.proposal_table import show_books
 from rutter_ap_server.cli.running import CHANNEL, app_command
 from rutter_ap_server.cli.screen import gist, show_statement, show_table, show_text
@@ -97,8 +97,8 @@ async def approve(app: App, given: argparse.Namespace) -> int:
     seen.check()
     name = await _approver(app, given.name)
     await app.approvals.check_person(seen, name)
-    passcode = _ask_passcode("Release", seen.proposal, seen.statement, name)
-    done = await app.approvals.approve(seen, company, by=Proof(name, passcode), channel=CHANNEL)
+    by = await _ask_proof(app, "Release", seen.proposal, seen.statement, name)
+    done = await app.approvals.approve(seen, company, by=by, channel=CHANNEL)
     await _print(app, done, as_json=given.json)
     # Released but held for a second person is a success; an outcome that is not posted is not.
     return 0 if done.state in (State.POSTED, State.HELD) else 1
@@ -110,8 +110,8 @@ async def decline(app: App, given: argparse.Namespace) -> int:
     proposal, statement = await _shown(app, given.proposal, State.HELD)
     name = await _approver(app, given.name)
     reason = given.reason or ask_line("Why do you decline it? The assistant hears this: ")
-    passcode = _ask_passcode("Decline", proposal, statement, name)
-    done = await app.approvals.decline(proposal.id, by=Proof(name, passcode), channel=CHANNEL, reason=reason)
+    by = await _ask_proof(app, "Decline", proposal, statement, name)
+    done = await app.approvals.decline(proposal.id, by=by, channel=CHANNEL, reason=reason)
     await _print(app, done, as_json=given.json)
     return 0
 
@@ -139,12 +139,12 @@ async def resolve(app: App, given: argparse.Namespace) -> int:
     """Settles an unknown outcome after a person checked the ledger."""
     proposal, statement = await _shown(app, given.proposal, State.UNKNOWN)
     name = await _approver(app, given.name)
-    passcode = _ask_passcode(f"Settle as {given.outcome}", proposal, statement, name)
+    by = await _ask_proof(app, f"Settle as {given.outcome}", proposal, statement, name)
     company = await app.company_of(proposal)
     done = await app.approvals.settle_by_hand(
         proposal.id,
         given.outcome,
-        by=Proof(name, passcode),
+        by=by,
         channel=CHANNEL,
         company=company,
         record_id=given.record,
@@ -200,12 +200,12 @@ def _check_state(proposal: Proposal, state: State) -> None:
         )
 
 
-def _ask_passcode(action: str, proposal: Proposal, statement: Statement, name: str) -> str:
-    """The passcode, with what it is for right above it: the statement may have scrolled away."""
+async def _ask_proof(app: App, action: str, proposal: Proposal, statement: Statement, name: str) -> Proof:
+    """What proves who acts, with what it is for right above it: the statement may have scrolled away."""
     where = f"{clean(proposal.company_name, 60)} ({proposal.environment})"
     show_text(f"{action}: {clean(proposal.summary, 1000)}; {where}", sys.stderr)
     show_text(f"Findings: {gist(statement)}", sys.stderr)
-    return ask_passcode(f"Passcode for {name}: ")
+    return await ask_proof_of(app, name)
 
 
 async def _answer(app: App, proposal: Proposal) -> ProposalAnswer:

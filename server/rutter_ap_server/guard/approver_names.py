@@ -12,6 +12,7 @@ from rutter_ap_tools.text import clean
 _RESERVED = (
     *("chat", "policy", "guard", "terminal", "operator", "assistant", "desk", "run", "server", "system", "rutter"),
     *("rutter-ap", "approver", "approvers", "a person at the terminal", "admin", "administrator", "root", "nobody"),
+    "card",
 )
 _RESERVED_LOOKS = frozenset(look_of(name) for name in _RESERVED)
 

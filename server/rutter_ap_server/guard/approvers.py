@@ -10,6 +10,7 @@ import anyio.to_thread
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from rutter_ap_server.guard import codes
 from rutter_ap_server.guard.approver_names import check_name
 from rutter_ap_server.guard.passkeys import Site, WrongAssertion
 from rutter_ap_server.guard.policy import Policy
@@ -17,6 +18,7 @@ from rutter_ap_server.guard.signed_acts import Signed, check_sign_in, check_sign
 from rutter_ap_server.store.approvers import Approver
 from rutter_ap_server.store.controls import InForce
 from rutter_ap_server.store.engine import Store, Tx
+from rutter_ap_server.store.secrets import SecretBox, SecretKeys
 from rutter_ap_tools.errors import BadInput, NotFound, PersonError
 from rutter_ap_tools.names import canonical_name, look_of
 from rutter_ap_tools.text import clean
@@ -41,11 +43,12 @@ class NotReleased(PersonError):
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """An approver's name and passcode, as somebody gave them to prove who they are, and from which address, if any."""
+    """What somebody gave, from an address, to prove who they are; a code only where codes are on."""
 
     name: str
     passcode: str = field(repr=False)
     address: str = ""
+    code: str = field(default="", repr=False)
 
 
 By: TypeAlias = Proof | Signed
@@ -73,6 +76,8 @@ class Approvers:
     """
 
     store: Store
+    # Seals the secrets of codes; without it no code can be checked, so none is right.
+    secret_keys: SecretKeys | None = field(default=None, kw_only=True)
 
     async def add_approver(self, name: str, passcode: str, *, channel: str, by: By | None = None) -> None:
         """Adds a person as a new identity. Only the argon2id hash of the passcode is stored.
@@ -108,6 +113,9 @@ class Approvers:
             _check_still(tx, target)
             check_all_seen(tx, checked)
             tx.approvers.change_passcode(target.id, hashed)
+            # Who needs a colleague for a new passcode has lost what makes the codes as well.
+            if actor is not None and actor.id != target.id:
+                codes.turn_off(tx, target.id)
             _audit(tx, "approver_passcode_changed", actor, channel, name=target.name, approver_id=target.id)
 
         await self.store.write(change)
@@ -123,6 +131,7 @@ class Approvers:
                 raise _nobody()
             tx.proposals.void_approvals_by(target.id)
             tx.passkeys.remove_all_of(target.id)
+            codes.turn_off(tx, target.id)
             _audit(tx, "approver_removed", actor, channel, name=target.name, approver_id=target.id)
 
         await self.store.write(remove)
@@ -151,8 +160,8 @@ class Approvers:
 
         await self.store.write(reset)
 
-    async def verify(self, name: str, passcode: str, *, channel: str, address: str = "") -> Approver:
-        """The approver, if the passcode is correct.
+    async def verify(self, name: str, passcode: str, *, channel: str, address: str = "", code: str = "") -> Approver:
+        """The approver, if the passcode is correct, and the code where codes are on.
 
         Wrong ones are counted: five lock the approver for a while, and twenty from one address that address.
         """
@@ -168,14 +177,22 @@ class Approvers:
         if approver is None or not hashed or not right:
             await self.store.write(lambda tx: _count_failure(tx, name, approver, channel, address))
             raise _wrong()
+        box = self.box() if approver.code_step is not None else None
+        if not await self.store.write(lambda tx: _code_accepted(tx, box, approver, code)):
+            await self.store.write(lambda tx: _count_failure(tx, name, approver, channel, address))
+            raise _wrong()
         if not await self.store.write(lambda tx: _accepted(tx, approver)):
             raise _locked()
         return approver
 
+    def box(self) -> SecretBox | None:
+        """What the secrets of codes are sealed with."""
+        return self.secret_keys.box() if self.secret_keys is not None else None
+
     async def prove(self, by: By, *, channel: str) -> Proven:
         """Who acts, by their passcode or by a passkey's signature over this very act."""
         if isinstance(by, Proof):
-            return Proven(await self.verify(by.name, by.passcode, channel=channel, address=by.address))
+            return Proven(await self.verify(by.name, by.passcode, channel=channel, address=by.address, code=by.code))
         # Taken first and for good, so that no answer is ever judged twice.
         if not await self.store.write(lambda tx: take_signed(tx, by)):
             raise _stale()
@@ -348,6 +365,11 @@ def _refuse_passkey(tx: Tx, why: str, approver: Approver | None, channel: str, a
     about = {"reason": why, "channel": channel, "approver_id": approver.id if approver else None}
     about |= {"address": clean(address, 64)} if address else {}
     tx.audit.append("passkey_refused", actor=channel, **about)
+
+
+def _code_accepted(tx: Tx, box: SecretBox | None, verified: Approver, code: str) -> bool:
+    now = next((one for one in tx.approvers.active() if one.id == verified.id), None)
+    return now is not None and codes.accept(tx, box, now, code)
 
 
 def _accepted(tx: Tx, verified: Approver) -> bool:

@@ -179,7 +179,7 @@ def may_still_leave(tx: Tx, policy: Policy, lease: Lease, authorized_under: str)
 
 def _people_still_enough(tx: Tx, proposal: Proposal, policy: Policy) -> bool:
     given = [one for one in valid_approvals(tx, proposal, policy) if proposal.requires <= one.covers]
-    in_chat = any(one.channel == "chat" for one in given)
+    in_chat = any(one.is_in_chat for one in given)
     return len(people_of(given)) + in_chat >= proposal.approvals_needed
 
 
@@ -196,13 +196,13 @@ def is_sufficient(proposal: Proposal, judgement: Judgement, approvals: tuple[App
     if proposal.run_id is not None:
         needed = max(needed, proposal.approvals_needed)
     given = [approval for approval in approvals if judgement.requires <= approval.covers]
-    in_chat = judgement.verdict <= Severity.ASK and any(approval.channel == "chat" for approval in given)
+    in_chat = judgement.verdict <= Severity.ASK and any(approval.is_in_chat for approval in given)
     return len(people_of(given)) + in_chat >= needed
 
 
 def people_of(approvals: Iterable[Approval]) -> set[str]:
     """The ids of the different people behind these releases; an answer in the chat is nobody's."""
-    return {one.approver_id for one in approvals if one.channel != "chat" and one.approver_id is not None}
+    return {one.approver_id for one in approvals if not one.is_in_chat and one.approver_id is not None}
 
 
 def valid_approvals(tx: Tx, proposal: Proposal, policy: Policy) -> tuple[Approval, ...]:
@@ -214,7 +214,7 @@ def valid_approvals(tx: Tx, proposal: Proposal, policy: Policy) -> tuple[Approva
     return tuple(
         one
         for one in tx.proposals.approvals(proposal.id)
-        if one.channel == "chat"
+        if one.is_in_chat
         or (
             one.approver_id in names
             and (policy.preparer_may_approve or not prepared_by(proposal.preparer, names[one.approver_id]))

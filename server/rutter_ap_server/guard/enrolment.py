@@ -9,13 +9,17 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
+from rutter_ap_server.guard import codes
 from rutter_ap_server.guard.approver_names import check_name
 from rutter_ap_server.guard.approvers import Approvers, By, NotReleased, check_all_seen, check_free, still_active
+from rutter_ap_server.guard.codes import CodesToSetUp
 from rutter_ap_server.guard.passkeys import Site, WrongAssertion, challenge_of, check_new_passkey
 from rutter_ap_server.guard.signed_acts import TICKET_SECONDS
+from rutter_ap_server.store.approvers import Approver
 from rutter_ap_server.store.canonical import canonical
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_server.store.passkeys import NewPasskey
+from rutter_ap_server.store.secrets import SecretBox
 from rutter_ap_tools.errors import BadInput, NotFound
 
 INVITATION_SECONDS = 1800
@@ -135,6 +139,47 @@ class Enrolment:
                 _add_passkey(tx, approver_id, new, actor=actor, **who)
 
         await self.approvers.store.write(add)
+
+    async def begin_codes(self, *, by: By, channel: str) -> CodesToSetUp:
+        """Starts to set up codes for the approver who asks, in place of any they have once it is confirmed."""
+        actor, box = (await self.approvers.prove(by, channel=channel)).approver, self._box()
+
+        def set_up(tx: Tx) -> CodesToSetUp:
+            still_active(tx, actor)
+            return codes.begin(tx, box, actor)
+
+        return await self.approvers.store.write(set_up)
+
+    async def confirm_codes(self, approver: Approver, ticket: str, code: str, *, channel: str) -> None:
+        """Turns codes on, with the first of them. Raises `NotReleased`."""
+        box = self._box()
+
+        def turn_on(tx: Tx) -> bool:
+            still_active(tx, approver)
+            is_right = codes.confirm(tx, box, approver, ticket, code)
+            if is_right:
+                tx.audit.append("codes_on", actor=approver.name, approver_id=approver.id, channel=channel)
+            return is_right
+
+        if not await self.approvers.store.write(turn_on):
+            raise NotReleased("this is no code of it now; codes were not turned on", next_step="Start again.")
+
+    async def turn_codes_off(self, *, by: By, channel: str) -> None:
+        """From now on the passcode of the approver who asks is enough."""
+        actor = (await self.approvers.prove(by, channel=channel)).approver
+
+        def off(tx: Tx) -> None:
+            still_active(tx, actor)
+            codes.turn_off(tx, actor.id)
+            tx.audit.append("codes_off", actor=actor.name, approver_id=actor.id, channel=channel)
+
+        await self.approvers.store.write(off)
+
+    def _box(self) -> SecretBox:
+        box = self.approvers.box()
+        if box is None:
+            raise NotReleased("this program has no key to keep a secret with; nothing was changed")
+        return box
 
     async def remove_passkey(self, passkey_id: str, *, by: By, channel: str) -> None:
         """Takes a passkey back: one's own, or a colleague's that was lost. Raises `NotFound`."""

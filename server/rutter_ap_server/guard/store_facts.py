@@ -277,7 +277,7 @@ def _booking(tx: Tx, prepared: PreparedWrite, seen: Any) -> Booking | None:
         return None
     posted = tx.proposals.of_bill(company_id, bill_id, [State.POSTED])
     told = (
-        approval.channel != "chat" and approval.at >= booking.at
+        not approval.is_in_chat and approval.at >= booking.at
         for one in posted
         if one.tool == prepared.tool and _total_when_sent(tx, one) == seen.bill.total.text
         for approval in tx.proposals.approvals(one.id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -18,17 +18,19 @@ from mcp.server.caching import CacheableMethod, CacheHint
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 
-from rutter_ap_server.interaction import NO_INTERACTION, Interaction
-from rutter_ap_server.mcp import prompts
+from rutter_ap_server.interaction import NO_INTERACTION, Caller, Interaction
+from rutter_ap_server.mcp import card, prompts
 from rutter_ap_server.mcp.context import Allowed, Context, OfferedTo
 from rutter_ap_server.mcp.elicitation import InputRequired, interaction_for
 from rutter_ap_server.mcp.icons import icons
 from rutter_ap_tools.backend import Backend, carry_out
 from rutter_ap_tools.errors import Ambiguous, ApError, Refused
+from rutter_ap_tools.proposals import ANSWER_CARD, AnswerCard, GetProposal, ProposalAnswer
 from rutter_ap_tools.render import render_error
 from rutter_ap_tools.text import clean
 from rutter_ap_tools.tool import Tool
 from rutter_ap_tools.validate import read_arguments
+from rutter_ap_tools.wire import Result
 
 if TYPE_CHECKING:
     # Behind the lazy seam: a server that only lists its tools and prompts loads neither.
@@ -49,6 +51,11 @@ class ServedApp(Protocol):
 
     def backend(self, preparer: str, interaction: Interaction) -> Backend:
         """The backend of one call, for its preparer and its interaction."""
+        ...
+
+    @property
+    def cards(self) -> card.CardAnswers:
+        """What stands behind the card in the chat."""
         ...
 
     def handlers(self, offered_to: OfferedTo, backend_of: Callable[[Context], Backend]) -> Handlers:
@@ -107,16 +114,25 @@ def build_server(
 
     async def on_list_tools(ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListToolsResult:
         on_listed()
-        return types.ListToolsResult(tools=[listed(tool) for tool in offered_to(ctx).values()])
+        own = offered_to(ctx)
+        tools = [listed(tool) for tool in own.values()]
+        if card.shows_card(ctx, own):
+            tools = card.with_card(own.values(), tools)
+            # Only who can show a card waits for the app: the policy says whether there is one more tool.
+            if await (await source.opened()).cards.may_answer():
+                tools.append(card.for_the_card_alone(listed(ANSWER_CARD)))
+        return types.ListToolsResult(tools=tools)
 
     async def on_call_tool(
         ctx: Context, params: types.CallToolRequestParams
     ) -> types.CallToolResult | types.InputRequiredResult:
-        tool = offered_to(ctx).get(params.name)
+        own = offered_to(ctx)
+        with_card = card.shows_card(ctx, own)
+        tool = own.get(params.name) or (ANSWER_CARD if with_card and params.name == ANSWER_CARD.name else None)
         if tool is None:
             # A hidden tool and one that does not exist return the same error.
             raise MCPError(code=types.INVALID_PARAMS, message=f"unknown tool: {clean(params.name, 60)}")
-        return await call(source, tool, ctx, params)
+        return await call(source, tool, ctx, params, own if with_card else None)
 
     async def on_list_prompts(ctx: Context, params: types.PaginatedRequestParams | None) -> types.ListPromptsResult:
         return prompts.list_prompts(offered_to(ctx))
@@ -124,7 +140,7 @@ def build_server(
     async def on_get_prompt(ctx: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
         return prompts.get_prompt(offered_to(ctx), params.name, params.arguments or {})
 
-    return _Server(
+    server = _Server(
         NAME,
         version=version("rutter-ap"),
         title="Accounts payable over Rutter",
@@ -138,6 +154,8 @@ def build_server(
         on_get_prompt=on_get_prompt,
         **_of_the_app(source, offered_to),
     )
+    server.extensions[card.EXTENSION_ID] = {}
+    return server
 
 
 def _of_the_app(source: AppSource, offered_to: OfferedTo) -> dict[str, Any]:
@@ -157,10 +175,18 @@ def _of_the_app(source: AppSource, offered_to: OfferedTo) -> dict[str, Any]:
 
         return answer
 
+    read_other = answered_by("read_resource")
+
+    async def on_read_resource(ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
+        if params.uri == card.CARD_URI and card.shows_card(ctx, offered_to(ctx)):
+            return card.page()
+        read: types.ReadResourceResult = await read_other(ctx, params)
+        return read
+
     return {
         "on_list_resources": answered_by("list_resources"),
         "on_list_resource_templates": answered_by("list_templates"),
-        "on_read_resource": answered_by("read_resource"),
+        "on_read_resource": on_read_resource,
         "on_subscribe_resource": answered_by("subscribe"),
         "on_unsubscribe_resource": answered_by("unsubscribe"),
         "on_subscriptions_listen": answered_by("listen"),
@@ -193,13 +219,30 @@ def listed(tool: Tool[Any, Any]) -> types.Tool:
 
 
 async def call(
-    source: AppSource, tool: Tool[Any, Any], ctx: Context, params: types.CallToolRequestParams
+    source: AppSource,
+    tool: Tool[Any, Any],
+    ctx: Context,
+    params: types.CallToolRequestParams,
+    offered_beside_card: Mapping[str, Tool[Any, Any]] | None = None,
 ) -> types.CallToolResult | types.InputRequiredResult:
-    """Handles one call: validates the arguments, calls the backend, and returns the result as text and typed."""
+    """Handles one call: validates the arguments, calls the backend, and returns the result as text and typed.
+
+    `offered_beside_card` are the tools of a caller that can show a card, whose person may answer there.
+    """
+    caller = Caller(preparer_of(ctx), ctx.protocol_version, frozenset(offered_beside_card or ()))
+    meta: dict[str, Any] | None = None
+    result: Result
     try:
         arguments = read_arguments(tool.arguments, params.arguments or {})
         app = await source.opened()
-        result = await carry_out(app.backend(preparer_of(ctx), interaction_for(ctx, params)), arguments)
+        if isinstance(arguments, AnswerCard):
+            result = await app.cards.answer(arguments, caller)
+        else:
+            result = await carry_out(app.backend(caller.preparer, interaction_for(ctx, params)), arguments)
+        # Whoever waits for a decision is an assistant: the card looks, and is answered at once.
+        if offered_beside_card and isinstance(arguments, GetProposal) and not arguments.wait_seconds:
+            assert isinstance(result, ProposalAnswer)
+            meta = await card.question_for(app.cards, result, caller)
     except InputRequired as first:
         return first.result()
     except ApError as error:
@@ -212,6 +255,7 @@ async def call(
     return types.CallToolResult(
         content=[types.TextContent(text=tool.render(result))],
         structured_content=result.model_dump(mode="json", exclude_none=True),
+        _meta=meta,
     )
 
 

@@ -22,7 +22,10 @@ from rutter_ap_server.store.schema import approvers
 
 @dataclass(frozen=True, slots=True)
 class Approver:
-    """A person who may release, or could. The hash is argon2id's; it leaves the store only to be checked."""
+    """A person who may release, or could. The hash is argon2id's; it leaves the store only to be checked.
+
+    It is empty for who has passkeys alone. With `code_step`, a code is asked for beside the passcode.
+    """
 
     id: str
     name: str
@@ -31,6 +34,7 @@ class Approver:
     failures: int
     locked_until: datetime | None
     removed_at: datetime | None = None
+    code_step: int | None = None
 
     def __repr__(self) -> str:
         return f"Approver({self.name!r}, {self.id})"
@@ -93,6 +97,10 @@ class Approvers:
         counted = (approvers.c.failures != 0) | approvers.c.locked_until.is_not(None)
         self._connection.execute(_update(approver_id).where(counted).values(failures=0, locked_until=None))
 
+    def code_accepted(self, approver_id: str, step: int | None) -> None:
+        """Notes the step of the last code that was used; without one, codes are off."""
+        self._connection.execute(_update(approver_id).values(code_step=step))
+
 
 def _update(approver_id: str) -> Update:
     return update(approvers).where(approvers.c.id == approver_id)
@@ -107,4 +115,5 @@ def _approver(row: Row[Any]) -> Approver:
         failures=row.failures,
         locked_until=unstamp(row.locked_until) if row.locked_until else None,
         removed_at=unstamp(row.removed_at) if row.removed_at else None,
+        code_step=row.code_step,
     )

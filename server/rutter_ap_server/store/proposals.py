@@ -21,6 +21,9 @@ from rutter_ap_tools.errors import ApError
 from rutter_ap_tools.findings import Finding, Severity
 from rutter_ap_tools.money import Money
 
+# Where a person answers through the client of an assistant: a form, and a card.
+IN_CHAT = ("chat", "card")
+
 
 @dataclass(frozen=True, slots=True)
 class Approval:
@@ -36,6 +39,11 @@ class Approval:
     approver_id: str | None = None
     covers: frozenset[str] = frozenset()
     statement: str = ""
+
+    @property
+    def is_in_chat(self) -> bool:
+        """Whether it is what a client reported of its person, and so counts only for the verdict `ask`."""
+        return self.channel in IN_CHAT
 
 
 @dataclass(frozen=True, slots=True)

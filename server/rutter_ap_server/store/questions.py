@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import insert, select, update
@@ -10,6 +12,15 @@ from sqlalchemy import insert, select, update
 from rutter_ap_server.clock import stamp
 from rutter_ap_server.store.changes import Recorded
 from rutter_ap_server.store.schema import questions
+
+
+@dataclass(frozen=True, slots=True)
+class Burnt:
+    """A question that was answered just now: what it was about, and what it was bound to."""
+
+    proposal_id: str
+    fingerprint: str
+    statement: str
 
 
 class Questions:
@@ -27,7 +38,7 @@ class Questions:
         question_id = secrets.token_urlsafe(24)
         self._connection.execute(
             insert(questions).values(
-                id=question_id,
+                id=_key(question_id),
                 proposal_id=proposal_id,
                 fingerprint=fingerprint,
                 asked_at=stamp(self._now),
@@ -37,9 +48,22 @@ class Questions:
         )
         return question_id
 
+    def burn(self, question_id: str, answer: str) -> Burnt | None:
+        """Takes an answer before anything is judged by it; None for a question that takes none, or none any more."""
+        its_own = questions.c.id == _key(question_id)
+        done = self._connection.execute(
+            update(questions)
+            .where(its_own, questions.c.answered_at.is_(None), questions.c.expires_at > stamp(self._now))
+            .values(answered_at=stamp(self._now), answer=answer)
+        )
+        if not done.rowcount:
+            return None
+        row = self._connection.execute(select(questions).where(its_own)).one()
+        return Burnt(row.proposal_id, row.fingerprint, row.statement or "")
+
     def statement(self, question_id: str) -> str:
         """The digest of the statement that the question showed; empty for an unknown question."""
-        query = select(questions.c.statement).where(questions.c.id == question_id)
+        query = select(questions.c.statement).where(questions.c.id == _key(question_id))
         row = self._connection.execute(query).first()
         return row.statement or "" if row is not None else ""
 
@@ -48,7 +72,7 @@ class Questions:
         done = self._connection.execute(
             update(questions)
             .where(
-                questions.c.id == question_id,
+                questions.c.id == _key(question_id),
                 questions.c.proposal_id == proposal_id,
                 questions.c.fingerprint == fingerprint,
                 questions.c.answered_at.is_(None),
@@ -57,3 +81,8 @@ class Questions:
             .values(answered_at=stamp(self._now), answer=answer)
         )
         return bool(done.rowcount)
+
+
+def _key(question_id: str) -> str:
+    """What is stored of an id, so that nobody can answer a question by reading the database."""
+    return hashlib.sha256(question_id.encode("utf-8", "surrogatepass")).hexdigest()

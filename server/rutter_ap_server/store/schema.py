@@ -147,6 +147,8 @@ approvers = Table(
     Column("removed_at", String(32)),
     Column("failures", Integer, nullable=False, default=0),
     Column("locked_until", String(32)),
+    # The step of time of the last code that was used; empty where the passcode alone is enough.
+    Column("code_step", Integer),
 )
 
 links = Table(

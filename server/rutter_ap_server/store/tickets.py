@@ -16,8 +16,8 @@ from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store.changes import Recorded
 from rutter_ap_server.store.schema import tickets
 
-# An act that is to be signed, a sign-in, a passkey to be made, or an approver to be enrolled.
-Kind = Literal["decision", "sign_in", "passkey", "enrolment"]
+# An act that is to be signed, a sign-in, a passkey to be made, an approver to be enrolled, or codes to be set up.
+Kind = Literal["decision", "sign_in", "passkey", "enrolment", "codes"]
 
 
 class Tickets:

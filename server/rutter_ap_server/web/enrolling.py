@@ -6,6 +6,8 @@ import base64
 import hashlib
 from dataclasses import dataclass
 
+import segno
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -36,6 +38,9 @@ class EnrolmentPages:
             self.frame.post("/passkeys/add", self._add),
             self.frame.post("/passkeys/remove", self._remove),
             self.frame.post("/passkeys/invite", self._invite),
+            self.frame.post("/passkeys/codes", self._begin_codes),
+            self.frame.post("/passkeys/codes-on", self._confirm_codes),
+            self.frame.post("/passkeys/codes-off", self._turn_codes_off),
         ]
 
     @property
@@ -109,6 +114,35 @@ class EnrolmentPages:
         except ApError as error:
             return self._my_page(session, problem=f"{error.message}. {error.next_step}", status=409)
         return self._my_page(session, link=f"{self.frame.proving.site.origin}{PREFIX}/enrol/{secret}")
+
+    async def _begin_codes(self, request: Request, session: Session) -> Response:
+        try:
+            codes = await self._enrolment.begin_codes(by=await self.frame.proof(request, session), channel=CHANNEL)
+        except ApError as error:
+            return self._my_page(session, problem=f"{error.message}. {error.next_step}", status=409)
+        picture = segno.make(codes.address.reveal()).svg_inline(scale=4, omitsize=True)
+        return self.frame.page(
+            "codes.html",
+            session=session,
+            secret=codes.secret.reveal(),
+            picture=Markup(picture),  # noqa: S704 - drawn here, of squares alone
+            ticket=codes.ticket,
+        )
+
+    async def _confirm_codes(self, request: Request, session: Session) -> Response:
+        ticket, code = await field(request, "ticket"), await field(request, "code")
+        try:
+            await self._enrolment.confirm_codes(session.approver, ticket, code, channel=CHANNEL)
+        except ApError as error:
+            return self._my_page(session, problem=f"{error.message}. {error.next_step}", status=409)
+        return RedirectResponse(f"{PREFIX}/passkeys", 303)
+
+    async def _turn_codes_off(self, request: Request, session: Session) -> Response:
+        try:
+            await self._enrolment.turn_codes_off(by=await self.frame.proof(request, session), channel=CHANNEL)
+        except ApError as error:
+            return self._my_page(session, problem=f"{error.message}. {error.next_step}", status=409)
+        return RedirectResponse(f"{PREFIX}/passkeys", 303)
 
     async def _made(self, request: Request) -> Made | None:
         ticket = await field(request, "ticket")

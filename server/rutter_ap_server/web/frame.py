@@ -71,6 +71,7 @@ class Frame:
         """The page to sign in on; `then` is the proposal that is shown afterwards."""
         approvers, passkeys = await self.store.read(lambda tx: (tx.approvers.active(), tx.passkeys.active()))
         known = {"is_nobody": not approvers, "has_passkeys": bool(passkeys)}
+        known["has_codes"] = any(one.code_step is not None for one in approvers)
         return self.page("sign_in.html", status, then=then, problem=problem, step=step, **known)
 
     def _for_approvers(self, answer: Answer) -> Callable[[Request], Awaitable[Response]]:

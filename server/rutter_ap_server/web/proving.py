@@ -19,7 +19,7 @@ from rutter_ap_server.web.signing_in import Session, address_of
 
 FORM_FIELDS_MAX = 20
 # What proves, or only helps to show what differs, is not what is decided.
-_NOT_SIGNED = ("token", "username", "passcode", "shown", "ticket", "answer", "for")
+_NOT_SIGNED = ("token", "username", "passcode", "code", "shown", "ticket", "answer", "for")
 _SIGNED_CHARACTERS_MAX = 20_000
 
 
@@ -47,7 +47,8 @@ class Proving:
         """What the form brings as a proof of who sends it."""
         form = await form_of(request)
         if not form.get("ticket"):
-            return Proof(session.approver.name, str(form.get("passcode", "")), address_of(request))
+            passcode, code = str(form.get("passcode", "")), str(form.get("code", ""))
+            return Proof(session.approver.name, passcode, address_of(request), code)
         act, about = self._act(request.url.path)
         return Signed(
             act, about, _signed_fields(form), session.approver, str(form["ticket"]), str(form.get("answer")), self.site

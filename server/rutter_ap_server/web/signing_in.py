@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from rutter_ap_server.guard.approvals import Approvals
+from rutter_ap_server.guard.approvers import Proof
 from rutter_ap_server.guard.passkeys import Site
 from rutter_ap_server.store.approvers import Approver
 from rutter_ap_server.store.engine import Tx
@@ -68,13 +69,13 @@ class SignIn:
 
         return await self.approvals.store.write(look)
 
-    async def begin(self, request: Request, name: str, passcode: str, response: Response) -> None:
+    async def begin(self, request: Request, given: Proof, response: Response) -> None:
         """Signs an approver in, and whoever was signed in there out.
 
-        Raises `NotReleased` for a wrong name or passcode, or when there were too many.
+        Raises `NotReleased` for a wrong name, passcode or code, or when there were too many.
         """
-        approver = await self.approvals.verify(name, passcode, channel=CHANNEL, address=address_of(request))
-        await self._begin(request, approver, None, response)
+        proven = await self.approvals.prove(given, channel=CHANNEL)
+        await self._begin(request, proven.approver, None, response)
 
     async def begin_with_passkey(self, request: Request, ticket: str, answer: str, response: Response) -> None:
         """As `begin`, for whoever signed the challenge of that ticket."""

@@ -8,11 +8,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from rutter_ap_server.guard.approvers import NotReleased
+from rutter_ap_server.guard.approvers import NotReleased, Proof
 from rutter_ap_server.guard.signed_acts import TICKET_SECONDS
 from rutter_ap_server.web.frame import PREFIX, Frame, field, id_or_nothing
 from rutter_ap_server.web.proving import asked_to_sign
-from rutter_ap_server.web.signing_in import Session
+from rutter_ap_server.web.signing_in import Session, address_of
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,8 @@ class SigningPages:
         if ticket := await field(request, "ticket"):
             await sign_in.begin_with_passkey(request, ticket, await field(request, "answer"), response)
         else:
-            await sign_in.begin(request, await field(request, "name"), await field(request, "passcode"), response)
+            given = [await field(request, name) for name in ("name", "passcode", "code")]
+            await sign_in.begin(request, Proof(given[0], given[1], address_of(request), given[2]), response)
 
     async def _challenge(self, _: Request) -> Response:
         """A challenge for whoever has a passkey here."""

@@ -48,11 +48,12 @@ class Asking(Table):
     """Asking a person in the chat.
 
     Above `type_amount_above` in a currency a tick is not enough: the person must type the amount, so that ticking out
-    of habit does not release something unread.
+    of habit does not release something unread. `in_card` lets the card in the chat answer, and not only show.
     """
 
     timeout_seconds: int = Field(default=120, ge=1, le=3600)
     valid_seconds: int = Field(default=600, ge=1, le=3600)
+    in_card: bool = False
     type_amount_above: dict[str, str] = Field(default_factory=dict)
 
     @field_validator("type_amount_above")

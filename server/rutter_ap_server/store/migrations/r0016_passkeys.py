@@ -1,4 +1,4 @@
-"""Revision 16: passkeys of approvers, what may be done once by whoever holds a secret, and attempts that failed."""
+"""Revision 16: passkeys and codes of approvers, what may be done once by whoever holds a secret, failed attempts."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ down_revision = "15"
 
 def upgrade(op: Operations) -> None:
     """Adds the tables, and to a session the passkey with which it was begun."""
+    op.add_column("approvers", Column("code_step", Integer))
     op.add_column("desk_sessions", Column("passkey_id", String(64)))
     op.create_table(
         "passkeys",

@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from rutter_ap_server.documents.compare import (
     Expected,
     compare,
+    compare_account,
     compare_currency,
     compare_date,
+    compare_due,
     compare_number,
     compare_total,
     compare_vendor,
@@ -211,6 +213,47 @@ def test_an_amount_without_a_label_equals_only_itself(total: Money, notation: tu
 )
 def test_a_due_date_is_not_taken_for_the_bill_date(text: str, found: str) -> None:
     match = compare_date(lines_of(text), DAY)
+    assert f"{match.outcome} {match.shown}".strip() == found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("Due date: 2026-11-02", "equal"),
+        ("Payment due by 2 Nov 2026", "equal"),
+        ("Due\n02/11/2026", "equal"),
+        ("Fällig am 02.11.2026", "equal"),
+        ("Invoice date: 2026-11-02", "not_found"),
+        ("Due date: 2026-11-03", "different 2026-11-03"),
+        ("Total due: USD 684.20", "not_found"),
+        ("Due date: 2026-11-03\nDue date: 2026-11-02", "equal"),
+        ("2026-11-02", "not_found"),
+    ],
+)
+def test_a_due_date_is_found_by_its_label_only(text: str, found: str) -> None:
+    match = compare_due(lines_of(text), DAY)
+    assert f"{match.outcome} {match.shown}".strip() == found
+
+
+@pytest.mark.parametrize(
+    ("text", "end", "found"),
+    [
+        ("IBAN: DE02 1203 0000 0000 2020 51", "2051", "equal"),
+        ("IBAN DE02120300000000202051 BIC BYLADEM1001", "2051", "equal"),
+        ("IBAN: GB29 NWBK 6016 1331 9268 BIC NWBKGB2L", "9268", "equal"),
+        ("Bank account no. 12-345-6789", "6789", "equal"),
+        ("Account number 12345678", "5678", "equal"),
+        ("IBAN: DE02 1203 0000 0000 2020 51", "7702", "different ··2051"),
+        ("Bank account: ****7702", "0413", "different ··7702"),
+        # A customer's number with the vendor is no bank account.
+        ("Account number 12345678", "0413", "not_found"),
+        ("Bank account: see overleaf", "0413", "not_found"),
+        ("IBAN: DE02 1203 0000 0000 2020 51", "", "not_found ··2051"),
+        ("No account", "0413", "not_found"),
+    ],
+)
+def test_a_bank_account_is_known_by_its_end(text: str, end: str, found: str) -> None:
+    match = compare_account(lines_of(text), end)
     assert f"{match.outcome} {match.shown}".strip() == found
 
 

@@ -65,6 +65,7 @@ class Running:
     home: Path
     usual: str
     large: str
+    process_id: int
 
 
 @contextmanager
@@ -76,7 +77,7 @@ def served(home: Path, usual: str, large: str) -> Iterator[Running]:
         assert process.stdout is not None
         said = process.stdout.readline()
         url = next(word.rstrip(";") for word in said.split() if word.startswith("http"))
-        yield Running(url, home, usual, large)
+        yield Running(url, home, usual, large, process.pid)
         process.terminate()
         process.wait(60)
 

@@ -80,7 +80,7 @@ class Visitor:
         return await self.signs("/sign-in", key)
 
     async def posts(self, path: str, fields: Mapping[str, str], **headers: str) -> httpx.Response:
-        sent = {"sec-fetch-site": "same-origin", "origin": f"http://{HOST}"} | headers
+        sent = {"sec-fetch-site": "same-origin", "origin": str(self.http.base_url)} | headers
         self.page = await self.http.post(path, data=dict(fields), headers=sent, follow_redirects=True)
         return self.page
 

@@ -48,7 +48,7 @@ def test_a_new_server_leads_its_person_to_a_payment(drive: Driver, home: Path, t
         assert "/enrol/" not in at
 
         def scenario(browser: Browser) -> None:
-            desk = Running(f"http://localhost:{port}/approvals", home, held["proposal_id"], "")
+            desk = Running(f"http://localhost:{port}/approvals", home, held["proposal_id"], "", server.process.pid)
             with visiting(browser, desk) as page:
                 Key(page)
                 enrol(page, at, "Dana")

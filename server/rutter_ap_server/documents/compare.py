@@ -162,6 +162,60 @@ def _labelled_dates(lines: Sequence[str]) -> Iterator[tuple[str, str, frozenset[
             yield label, line[seen.start : seen.end], seen.readings
 
 
+_DUE_LABEL = re.compile(
+    r"\b(?:(?:payment )?due(?: date)?|date due|pay(?:able|ment)? by|fällig(?:keit)?(?: am)?|échéance|vencimiento)"
+    r"(?!\w)",
+    re.IGNORECASE,
+)
+
+
+def compare_due(lines: Sequence[str], due: date | None) -> Match:
+    """The due date, next to its label only: a date without one may be any."""
+    others = []
+    for value, _ in _labelled(lines, _DUE_LABEL):
+        seen = next(iter(dates_in_line(value)), None)
+        if seen is None or re.sub(r"\W|\b(?:on|by|am)\b", "", value[: seen.start], flags=re.IGNORECASE):
+            continue
+        if due in seen.readings:
+            return EQUAL
+        others.append(value[seen.start : seen.end])
+    return _different(others[0]) if others and due is not None else NOT_FOUND
+
+
+_BANK_LABEL = re.compile(
+    r"\b(?:(?P<bank>iban|bank (?:account|a/c)(?: n(?:umber|o)\b\.?)?|bankverbindung|kontonummer|rekeningnummer)"
+    r"|(?:account|a/c)(?: n(?:umber|o)\b\.?)?)(?!\w)",
+    re.IGNORECASE,
+)
+# An IBAN in one word or in groups of four, after which a BIC may follow; or a number of which parts may be hidden.
+_ACCOUNT = re.compile(
+    r"\W{0,3}([A-Z]{2}\d{2}(?:[A-Z0-9]{8,30}| [A-Z0-9]{4}(?: (?=[A-Z]*\d)[A-Z0-9]{4}){1,6}(?: \d[A-Z0-9]{0,2})?)"
+    r"|[\d*xX•](?:[ -]?[\d*xX•]){2,32}\d)(?![^\W_])"
+)
+
+
+def compare_account(lines: Sequence[str], end: str) -> Match:
+    """The bank account to pay to, by its last four characters, which is all that is ever shown of one.
+
+    The "account" of an invoice may be the customer's number with the vendor, so it may match but never differ. With no
+    `end` to compare with, `shown` is what the document names.
+    """
+    others = []
+    for line in lines:
+        for label in list(_BANK_LABEL.finditer(line))[:_RUN_MAX]:
+            found = _ACCOUNT.match(line[label.end() :])
+            if found is None:
+                continue
+            last = re.sub(r"\W", "", found[1])[-4:].upper()
+            if end and last == end.upper():
+                return EQUAL
+            if label["bank"]:
+                others.append(last)
+    if not others:
+        return NOT_FOUND
+    return _different(f"··{others[0]}") if end else Match("not_found", clean(f"··{others[0]}"))
+
+
 _TOTAL_LABEL = re.compile(
     r"(?<![\w-])(?<!sub )(?<!net )(?:(?:grand |invoice |bill )?total(?: (?:amount|sum|due|payable|price|cost|gross|ttc"
     r"|to pay|invoice|incl(?:uding|usive|\.)?(?: of)?(?: vat| tax| gst)?))*|amount (?:due|payable|owed|to pay)"

@@ -18,7 +18,7 @@ recorded in the audit chain, in the same transaction (`journal.py`).
       │              │                 └──> unknown ───> posted or failed, once that is known
       ├──> refused   └──> held          the facts changed: the release is void, people are asked again
       ├──> declined      a person said no; asked again, the same obligation needs an approver
-      ├──> withdrawn     whoever proposed it took it back
+      ├──> withdrawn     whoever proposed it took it back, or a run without one payment took its place
       ├──> superseded    a payment run pays its bill instead
       └──> expired
 """

@@ -25,6 +25,7 @@ from rutter_ap_server.web.history import HistoryPages
 from rutter_ap_server.web.inbox import InboxPages
 from rutter_ap_server.web.limits import LimitsPages
 from rutter_ap_server.web.proposal import ProposalPages
+from rutter_ap_server.web.proposal_documents import Papers
 from rutter_ap_server.web.proving import Proving
 from rutter_ap_server.web.signing_in import SignIn
 from rutter_ap_server.web.signing_pages import SigningPages
@@ -49,7 +50,7 @@ def desk_app(approvals: Approvals, connect_flow: ConnectFlow, *, hosts: Collecti
         ApproversPages(frame),
         # The proposals come last: any id is one.
         EvidencePages(frame),
-        ProposalPages(frame),
+        ProposalPages(frame, Papers()),
     )
     static = Mount(f"{PREFIX}/static", StaticFiles(directory=_STATIC))
     home = Route("/", _home, methods=["GET"])

@@ -81,7 +81,8 @@ def _with_headers(send: Send) -> Send:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             for name, value in HEADERS.items():
-                headers[name] = value
+                # A file to be saved has a policy of its own, which allows even less.
+                headers.setdefault(name, value)
         await send(message)
 
     return headed

@@ -17,13 +17,20 @@ from rutter_ap_server.guard.approvers import NotReleased
 from rutter_ap_server.guard.reports.listing import policy_or_none
 from rutter_ap_server.guard.reports.proposal import find_proposal
 from rutter_ap_server.guard.statement import body_of, differences, statement_of
+from rutter_ap_server.guard.taking_out import take_out
+from rutter_ap_server.guard.views import lines_of
 from rutter_ap_server.store.canonical import digest
-from rutter_ap_server.store.errors import Tampered
+from rutter_ap_server.store.engine import Tx
+from rutter_ap_server.store.errors import StoreError, Tampered
+from rutter_ap_server.store.proposals import Approval, Proposal
 from rutter_ap_server.store.states import State
 from rutter_ap_server.web.frame import PREFIX, Frame, field, id_in
+from rutter_ap_server.web.proposal_beside import Beside, beside
+from rutter_ap_server.web.proposal_documents import Papers, bills_of
+from rutter_ap_server.web.proposal_run import RunTable, run_table
 from rutter_ap_server.web.shown import Page, is_sound, page_of
 from rutter_ap_server.web.signing_in import CHANNEL, Session
-from rutter_ap_tools.errors import ApError
+from rutter_ap_tools.errors import ApError, NotFound
 from rutter_ap_tools.statement import Section, Statement
 
 # A longer statement is not sent back by the browser, so that only its digest tells that something moved.
@@ -32,44 +39,106 @@ _SENT_BACK_CHARACTERS_MAX = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A proposal as it is on the page: its statement as of now, and the page that shows it."""
+    """A proposal as it is on the page: its statement as of now, and the page that shows it.
+
+    `stale` says why the facts are not as of now, empty if they are; nothing can be released then.
+    """
 
     seen: Preview
     page: Page
+    run: RunTable | None
+    stale: str
 
 
 @dataclass(frozen=True)
 class ProposalPages:
-    """One proposal, released or declined."""
+    """One proposal, released or declined, with the documents of its bills."""
 
     frame: Frame
+    papers: Papers
 
     def routes(self) -> list[Route]:
         """Their addresses; last of all, because any id is one."""
+        document = "/{id}/bills/{bill:int}/documents/{document:int}"
         return [
             self.frame.get("/{id}", self._proposal),
+            self.frame.get("/{id}/bills/{bill:int}", self._bill),
+            self.frame.get(f"{document}/file", self._file),
+            self.frame.get(f"{document}/pages/{{page:int}}.png", self._picture),
+            self.frame.post("/{id}/bills/{bill:int}/take-out", self._take_out),
             self.frame.post("/{id}/release", self._release),
             self.frame.post("/{id}/decline", self._decline),
         ]
 
     async def _proposal(self, request: Request, session: Session) -> Response:
-        return self._shown(await self._look(request), session)
+        return await self._shown(await self._look(request), session)
+
+    async def _bill(self, request: Request, session: Session) -> Response:
+        """One bill of a proposal that is about several."""
+        proposal, bill_id = await self._bill_in(request)
+        company = await self.frame.companies.of_ledger(proposal.company_id)
+        number = request.path_params["bill"]
+        found = await beside(self.papers, company, proposal, bill_id, number)
+        return self.frame.page("bill.html", session=session, proposal=proposal, beside=found)
+
+    async def _picture(self, request: Request, _: Session) -> Response:
+        """A page of a document, counted from 1."""
+        asked, of = request.path_params, request.query_params.get("of", "")
+        proposal, bill_id = await self._bill_in(request)
+        company = await self.frame.companies.of_ledger(proposal.company_id)
+        page = max(asked["page"] - 1, 0)
+        return await self.papers.page(company, proposal, bill_id, asked["document"], page, of)
+
+    async def _file(self, request: Request, _: Session) -> Response:
+        """A document itself."""
+        of = request.query_params.get("of", "")
+        proposal, bill_id = await self._bill_in(request)
+        company = await self.frame.companies.of_ledger(proposal.company_id)
+        return await self.papers.download(company, proposal, bill_id, request.path_params["document"], of)
+
+    async def _bill_in(self, request: Request) -> tuple[Proposal, str]:
+        """The proposal, and its bill that the address names. Raises `NotFound`."""
+        proposal = await self.frame.store.read(lambda tx: tx.proposals.get(id_in(request)))
+        if proposal is None:
+            raise NotFound("there is no proposal with that id")
+        if not is_sound(proposal):
+            raise Tampered(f"proposal {proposal.id}")
+        bills = bills_of(proposal)
+        if request.path_params["bill"] >= len(bills):
+            raise NotFound("this proposal has no such bill")
+        return proposal, bills[request.path_params["bill"]]
+
+    async def _take_out(self, request: Request, session: Session) -> Response:
+        """Proposes the run again without one payment: what is signed is what is seen."""
+        run, bill_id = await self._bill_in(request)
+        try:
+            company = await self.frame.companies.of_ledger(run.company_id)
+            dispatcher = self.frame.approvals.dispatcher
+            new = await take_out(dispatcher, run.id, bill_id, company, session.approver, channel=CHANNEL)
+        except StoreError:
+            raise
+        except ApError as error:
+            problem = f"{error.message}. {error.next_step}"
+            return await self._shown(await self._look(request), session, problem=problem, status=409)
+        return RedirectResponse(f"{PREFIX}/{new.id}", 303)
 
     async def _release(self, request: Request, session: Session) -> Response:
         shown = await self._look(request)
         page = shown.page
+        if shown.stale:
+            return await self._shown(shown, session, status=409)
         if page.state != State.HELD:
-            return self._shown(shown, session, problem=f"It is {page.state}; nothing was released.", status=409)
+            return await self._shown(shown, session, problem=f"It is {page.state}; nothing was released.", status=409)
         asked = (await field(request, "digest"), await field(request, "facts"))
         # The second stands for what the release is bound to and no page shows, such as the texts of a bill's lines.
         if asked != (page.digest, page.facts):
             moved = _moved(await field(request, "shown"), asked[0], shown.seen.statement)
             unseen = "" if moved else " It is in something that this page does not show."
             problem = f"Something is different from what you saw, so nothing was released.{unseen} Look at it again."
-            return self._shown(shown, session, problem=problem, moved=moved, status=409)
+            return await self._shown(shown, session, problem=problem, moved=moved, status=409)
         if page.must_type and not _same_amount(await field(request, "amount"), page.must_type):
             problem = "The amount you typed is another one, so nothing was released."
-            return self._shown(shown, session, problem=problem, status=409)
+            return await self._shown(shown, session, problem=problem, status=409)
         try:
             await self.frame.approvals.approve(
                 shown.seen,
@@ -78,7 +147,7 @@ class ProposalPages:
                 channel=CHANNEL,
             )
         except ApError as error:
-            return self._shown(
+            return await self._shown(
                 await self._look(request), session, problem=f"{error.message}. {error.next_step}", status=409
             )
         return RedirectResponse(f"{PREFIX}/{page.id}", 303)
@@ -87,7 +156,7 @@ class ProposalPages:
         proposal_id, reason = id_in(request), await field(request, "reason")
         if not reason.strip():
             problem = "Say why you decline it: the assistant is told. Nothing was declined."
-            return self._shown(await self._look(request), session, problem=problem, status=409)
+            return await self._shown(await self._look(request), session, problem=problem, status=409)
         try:
             await self.frame.approvals.decline(
                 proposal_id,
@@ -97,7 +166,7 @@ class ProposalPages:
             )
         except NotReleased as error:
             shown = await self._look(request)
-            return self._shown(shown, session, problem=f"{error.message}. {error.next_step}", status=409)
+            return await self._shown(shown, session, problem=f"{error.message}. {error.next_step}", status=409)
         return RedirectResponse(f"{PREFIX}/{proposal_id}", 303)
 
     async def _look(self, request: Request) -> Shown:
@@ -105,16 +174,27 @@ class ProposalPages:
         proposal = await find_proposal(self.frame.store, id_in(request))
         if not is_sound(proposal):
             raise Tampered(f"proposal {proposal.id}")
+        seen, stale = None, ""
         if proposal.state == State.HELD:
-            company = await self.frame.companies.of_ledger(proposal.company_id)
-            seen = await self.frame.approvals.preview(proposal.id, company)
-        else:
-            policy = await policy_or_none(self.frame.approvals.dispatcher.policy)
-            seen = await self.frame.store.read(lambda tx: Preview(proposal, statement_of(tx, proposal, policy), tx.now))
-        approvals = await self.frame.store.read(lambda tx: tx.proposals.approvals(seen.proposal.id))
-        return Shown(seen, page_of(seen.proposal, seen.statement, approvals, seen.at))
+            try:
+                company = await self.frame.companies.of_ledger(proposal.company_id)
+                seen = await self.frame.approvals.preview(proposal.id, company)
+            except StoreError:
+                raise
+            except ApError as error:
+                stale = f"Nothing can be released now: {error.message}. What follows is as it was last judged."
+        policy = await policy_or_none(self.frame.approvals.dispatcher.policy)
 
-    def _shown(
+        def look(tx: Tx) -> tuple[Preview, tuple[Approval, ...]]:
+            known = seen or Preview(proposal, statement_of(tx, proposal, policy), tx.now)
+            return known, tx.proposals.approvals(proposal.id)
+
+        known, approvals = await self.frame.store.read(look)
+        page = page_of(known.proposal, known.statement, approvals, known.at)
+        lines = await lines_of(self.frame.store, known.proposal)
+        return Shown(known, page, run_table(known.proposal, known.statement.sections, lines), stale)
+
+    async def _shown(
         self,
         shown: Shown,
         session: Session,
@@ -130,10 +210,24 @@ class ProposalPages:
             session=session,
             page=shown.page,
             proposal=shown.seen.proposal,
+            run=shown.run,
+            beside=await self._beside(shown.seen.proposal),
+            stale=shown.stale,
             body=body if len(body) <= _SENT_BACK_CHARACTERS_MAX else "",
             problem=problem,
             moved=moved,
         )
+
+    async def _beside(self, proposal: Proposal) -> Beside | None:
+        """What stands beside it; None for a run, whose bills have pages of their own."""
+        bills = bills_of(proposal)
+        if len(bills) > 1 or proposal.tool == "propose_payment_run" or not (bills or proposal.vendor_id):
+            return None
+        try:
+            company = await self.frame.companies.of_ledger(proposal.company_id)
+        except ApError as error:
+            return Beside(0, notes=[f"The ledger cannot be asked: {error.message}."])
+        return await beside(self.papers, company, proposal, bills[0] if bills else None, 0)
 
 
 def _moved(text: str, said: str, now: Statement) -> list[tuple[str, str, str]]:

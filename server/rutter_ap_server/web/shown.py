@@ -17,7 +17,7 @@ from rutter_ap_tools.statement import Section, Statement
 from rutter_ap_tools.text import clean
 
 # Codes that only say which tier an amount is in; anything else is a reason to look closely.
-_TIERS = ("policy.ask", "policy.approve", "amount.approver", "amount.two_approvers")
+TIERS = ("policy.ask", "policy.approve", "amount.approver", "amount.two_approvers")
 _MARKS = {Severity.REFUSE: "✕", Severity.APPROVE: "▲", Severity.ASK: "△", Severity.ALLOW: "✓"}
 _NAME_CHARACTERS_MAX = 120
 # What a section is for; any other holds fields of the write.
@@ -114,7 +114,7 @@ def inbox_parts(found: Sequence[tuple[Proposal, int]], now: datetime) -> tuple[I
 
 
 def _row(one: Proposal, released: int, now: datetime) -> InboxRow:
-    reasons = [finding for finding in one.findings if finding.code not in _TIERS]
+    reasons = [finding for finding in one.findings if finding.code not in TIERS]
     reasons.sort(key=lambda finding: -finding.severity)
     return InboxRow(
         id=one.id,

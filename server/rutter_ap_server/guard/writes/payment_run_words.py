@@ -27,6 +27,7 @@ from rutter_ap_server.guard.writes.wording import (
 )
 from rutter_ap_tools.money import Money
 
+PAYMENTS_TITLE, WILL_NOT_BE_PAID = "Payments, the largest first", "will not be paid"
 _PAYMENTS = ("amount", "payee", "bill", "number when proposed", "due date", "documents", "findings")
 _VENDORS = ("total", "vendor", "payments", "usual payment")
 _LEFT_OUT = ("bill", "number", "reason")
@@ -51,7 +52,7 @@ def describe_run(prepared: PreparedWrite, members: Sequence[MemberWords]) -> Des
     ]
     sections = [
         pairs("Payment run to record", rows),
-        columns("Payments, the largest first", _PAYMENTS, _payments(members, lines, currency)),
+        columns(PAYMENTS_TITLE, _PAYMENTS, _payments(members, lines, currency)),
         columns("Total for each vendor", _VENDORS, _vendors(members, currency)),
     ]
     if count:
@@ -79,7 +80,7 @@ def _payments(members: Sequence[MemberWords], lines: dict[str, dict[str, Any]], 
                 exact(number),
                 plain(due) if due else "none",
                 documents_words(seen.file_names),
-                f"will not be paid: {member.skipped}" if member.skipped else found or "none",
+                f"{WILL_NOT_BE_PAID}: {member.skipped}" if member.skipped else found or "none",
             )
         )
     return rows
@@ -89,6 +90,11 @@ def _left_out(said: Fields) -> tuple[str, str, str]:
     """A bill that is not in the run; what nobody put into words follows the reason."""
     bill, number, reason = named(None, said.take("bill_id")), exact(said.take("number")), plain(said.take("reason"))
     return bill, number, "; ".join([reason, *(f"{label} {text}" for label, text in said.rest())])
+
+
+def in_order(lines: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The lines of a run in the order of the rows that tell them."""
+    return sorted(lines, key=lambda line: (-Decimal(line["amount"]), line["bill_id"]))
 
 
 def _largest_first(member: MemberWords) -> tuple[Decimal, str]:

@@ -24,9 +24,14 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from rutter_ap_server.app import App
 from rutter_ap_server.clock import FixedClock
+from rutter_ap_server.guard.approvers import Proof
+from rutter_ap_server.guard.enrolment import Enrolment
+from rutter_ap_server.interaction import NO_INTERACTION
 from rutter_ap_server.settings import read_settings
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_server.web.desk import desk_app
+from rutter_ap_tools.bills import ListBills
+from rutter_ap_tools.payments import ProposePaymentRun
 from rutter_sandbox import open_sandbox
 from screens import LARGE, PASSCODE, PROPOSED, _proposed
 
@@ -48,9 +53,13 @@ PAGES = {
     "vendor": "/vendors/one",
     "connections": "/connections",
     "approvers": "/approvers",
+    "passkeys": "/passkeys",
+    "bill": "/{id}/bills/{bill:int}",
+    "enrol": "/enrol/{secret}",
 }
-# Two of them are also shown in the dark and on a phone.
-ALSO = tuple(f"{page}-{how}" for page in ("inbox", "proposal") for how in ("dark", "phone"))
+# A run is a proposal too; and two pages are also shown in the dark and on a phone.
+ALSO = ("run", *(f"{page}-{how}" for page in ("inbox", "proposal") for how in ("dark", "phone")))
+_RUN_BILLS = ("BH-5520", "NW-2304")
 _PIXELS_HIGH_MAX = 1600
 # Makes ids that look like any, the same ones each time.
 _SPREAD = 0x9E3779B97F4A7C15F39CC0605CEDC835
@@ -63,6 +72,8 @@ class Served:
     home: Path
     address: str = ""
     vendor: str = ""
+    run_id: str = ""
+    secret: str = ""
     ids: dict[str, str] = field(default_factory=dict)
     ready: threading.Event = field(default_factory=threading.Event)
     done: threading.Event = field(default_factory=threading.Event)
@@ -83,6 +94,9 @@ class Served:
             return f"company={found.company.id}&vendor={found.id}"
 
         self.vendor = await app.store.read(vendor)
+        self.run_id = await _held_run(app)
+        by = Proof("Dana", PASSCODE)
+        self.secret = await Enrolment(app.approvals).invite("Robin", by=by, channel="desk")
         self.address = f"http://{host}/approvals"
         try:
             async with anyio.create_task_group() as tasks:
@@ -93,6 +107,14 @@ class Served:
         finally:
             listening.close()
             await app.aclose()
+
+
+async def _held_run(app: App) -> str:
+    """A payment run that waits; its proposal's id."""
+    backend = app.backend("assistant (Claude)", NO_INTERACTION)
+    bills = [(await backend.read(ListBills(document_number=number, status="any"))).bills[0].id for number in _RUN_BILLS]
+    held = await backend.submit(ProposePaymentRun(bill_ids=bills, reason="They are due this month."))
+    return str(held.proposal_id)
 
 
 @contextmanager
@@ -124,6 +146,7 @@ def taken() -> dict[str, bytes]:
         browser = playwright.chromium.launch(executable_path=chromium)
         found = _walk(browser, desk, PAGES, "", _WIDE)
         both = {name: PAGES[name] for name in ("inbox", "proposal")}
+        found |= _walk(browser, desk, {"run": f"/{desk.run_id}"}, "", _WIDE)
         found |= _walk(browser, desk, both, "-dark", _WIDE | {"color_scheme": "dark"})
         found |= _walk(browser, desk, both, "-phone", _PHONE)
         browser.close()
@@ -145,10 +168,17 @@ def _walk(
         if name == "sign-in":
             continue
         query = f"?{desk.vendor}" if name == "vendor" else ""
-        page.goto(desk.address + path.replace("{id}", desk.ids[LARGE]) + query)
+        page.goto(f"{desk.address}{_filled(path, desk)}{query}")
         found[name + ending] = _picture(page)
     context.close()
     return found
+
+
+def _filled(path: str, desk: Served) -> str:
+    values = {"{id}": desk.ids[LARGE], "{secret}": desk.secret, "{bill:int}": "0"}
+    for name, value in values.items():
+        path = path.replace(name, value)
+    return path
 
 
 def _picture(page: Page) -> bytes:

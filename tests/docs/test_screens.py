@@ -19,8 +19,14 @@ from rutter_ap_server.web.door import Door
 
 ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "docs" / "images"
-# These are no pages: what leads to the first one, and a file.
-NO_PAGES = {"/", "/approvals/{id}/evidence.json"}
+# These are no pages: what leads to the first one, and files.
+_DOCUMENT = "/approvals/{id}/bills/{bill:int}/documents/{document:int}"
+NO_PAGES = {
+    "/",
+    "/approvals/{id}/evidence.json",
+    f"{_DOCUMENT}/file",
+    f"{_DOCUMENT}/pages/{{page:int}}.png",
+}
 
 
 @pytest.fixture

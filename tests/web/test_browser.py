@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -184,5 +185,69 @@ def test_a_page_on_another_port_cannot_release_or_frame(drive: Driver, running: 
         page.goto(address)
         expect(page.get_by_role("heading", name="Decide")).to_be_visible()
         context.close()
+
+    drive(scenario)
+
+
+def test_what_changed_under_its_reader_is_shown_first(drive: Driver, running: Running) -> None:
+    def scenario(browser: Browser) -> None:
+        with visiting(browser, running) as page, visiting(browser, running) as other:
+            for one in (page, other):
+                sign_in(one)
+            page.goto(f"{running.url}/{running.usual}")
+            # Somebody stops all writes while the first one reads.
+            other.get_by_role("button", name="Stop all writes").click()
+            expect(other.get_by_role("heading", name="Allow writes again")).to_be_visible()
+            passcode_beside(page, "/release").fill(PASSCODE)
+            page.get_by_role("button", name="Release 684.20 USD").click()
+            expect(page.get_by_role("alert")).to_contain_text("Something is different from what you saw")
+            expect(page.get_by_role("heading", name="Decide")).to_be_visible()
+
+    drive(scenario)
+
+
+def test_a_form_that_was_tampered_with_or_sent_again_does_nothing(drive: Driver, running: Running) -> None:
+    def scenario(browser: Browser) -> None:
+        with visiting(browser, running) as page:
+            sign_in(page)
+            for name in ("digest", "facts", "token"):
+                page.goto(f"{running.url}/{running.usual}")
+                page.evaluate(f"document.querySelector('form[action$=release] [name={name}]').value = '0'.repeat(64)")
+                passcode_beside(page, "/release").fill(PASSCODE)
+                if name == "token":
+                    with page.expect_response(lambda one: one.url.endswith("/release")) as answered:
+                        page.get_by_role("button", name="Release 684.20 USD").click()
+                    assert answered.value.status == 403
+                else:
+                    page.get_by_role("button", name="Release 684.20 USD").click()
+                    expect(page.get_by_role("alert").first).to_contain_text("nothing was released")
+            tab = page.context.new_page()
+            for one in (tab, page):
+                one.goto(f"{running.url}/{running.usual}")
+                passcode_beside(one, "/release").fill(PASSCODE)
+            page.get_by_role("button", name="Release 684.20 USD").click()
+            expect(page.get_by_role("status")).to_contain_text("POSTED")
+            # The same form once more, in a tab that was open all the time.
+            tab.get_by_role("button", name="Release 684.20 USD").click()
+            expect(tab.get_by_role("alert")).to_contain_text("It is posted; nothing was released")
+
+    drive(scenario)
+
+
+def test_a_session_that_is_over_leads_to_signing_in(drive: Driver, running: Running) -> None:
+    def scenario(browser: Browser) -> None:
+        with visiting(browser, running) as page:
+            sign_in(page)
+            page.goto(f"{running.url}/{running.usual}")
+            with closing(sqlite3.connect(running.home / "rutter-ap.db")) as database, database:
+                database.execute("UPDATE desk_sessions SET seen_at = '2026-01-01T00:00:00.000000Z'")
+            passcode_beside(page, "/release").fill(PASSCODE)
+            page.get_by_role("button", name="Release 684.20 USD").click()
+            expect(page.get_by_role("alert")).to_contain_text("You are signed out, so nothing was done")
+            sound(page)
+            page.get_by_label("Your name as an approver").fill("Dana")
+            page.get_by_label("Passcode").fill(PASSCODE)
+            page.get_by_role("button", name="Sign in").click()
+            expect(page.get_by_role("heading", name="Release 684.20 USD")).to_be_visible()
 
     drive(scenario)

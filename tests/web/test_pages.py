@@ -22,9 +22,19 @@ async def test_what_needs_a_closer_look_stands_first_with_the_reason(home: Path)
         assert "Needs a closer look" in closer
         assert "27,350.00 USD is more than 3 times this vendor's usual payment" in closer
         assert "released by 0 of 2" in closer
+        assert f"due {(await desk.bill(LARGE_BILL))['due_date']} · Harbor" in closer
         assert "27,350.00" not in usual
         assert "684.20 USD" in usual
         assert "prepared by assistant (mcp)" in usual
+
+
+async def test_a_run_says_from_when_to_when_its_bills_are_due(home: Path) -> None:
+    async with a_desk(home) as desk, desk.visited() as dana:
+        bills = [await desk.bill(number) for number in ("BH-5520", "NW-2304")]
+        await done(desk.client, "propose_payment_run", bill_ids=[one["id"] for one in bills])
+        await dana.signs_in()
+        first, last = sorted(one["due_date"] for one in bills)
+        assert f"due {first} to {last} · Harbor" in dana.text
 
 
 async def test_an_empty_desk_says_so(home: Path) -> None:

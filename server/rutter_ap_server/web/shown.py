@@ -8,6 +8,8 @@ from datetime import datetime
 
 from rutter_ap_server.guard.judgement import facts_digest
 from rutter_ap_server.guard.statement import CHANGED, CHECKS, FINDINGS, FOLLOWS, KNOWN
+from rutter_ap_server.guard.writes.payment_run_words import PAYMENT_COLUMNS
+from rutter_ap_server.guard.writes.wording import due_in
 from rutter_ap_server.store.proposals import Approval, Proposal
 from rutter_ap_server.store.states import State
 from rutter_ap_tools.findings import Finding, Severity
@@ -44,6 +46,7 @@ class InboxRow:
     amount: str
     payee: str
     summary: str
+    due: str
     company: str
     preparer: str
     released: str
@@ -121,12 +124,27 @@ def _row(one: Proposal, released: int, now: datetime) -> InboxRow:
         amount=one.money.grouped if one.money else "",
         payee=clean(one.vendor_name, _NAME_CHARACTERS_MAX),
         summary=for_people(clean(one.summary, 1000)),
+        due=_due(one),
         company=clean(one.company_name, _NAME_CHARACTERS_MAX),
         preparer=clean(one.preparer, _NAME_CHARACTERS_MAX),
         released=f"{released} of {one.approvals_needed}",
         expires=f"in {length_of(one.expires_at - now)}",
         reasons=tuple(map(reason_of, reasons)),
     )
+
+
+def _due(one: Proposal) -> str:
+    """When what it pays is due: one bill, or the first and the last of a run."""
+    rows = [row for section in one.sections for row in section["rows"]]
+    found = [due_in(str(cell)) for row in rows if len(row) > 1 for cell in _bill_cells(one, row)]
+    due = sorted({text for text in found if text})
+    return due[0] if len(due) < 2 else f"{due[0]} to {due[-1].removeprefix('due ')}"
+
+
+def _bill_cells(one: Proposal, row: Sequence[str]) -> Sequence[str]:
+    if one.tool == "pay_bill":
+        return row[1:] if row[0] == "Bill" else ()
+    return row[2:3] if one.tool == "propose_payment_run" and len(row) == PAYMENT_COLUMNS else ()
 
 
 def page_of(proposal: Proposal, statement: Statement, approvals: Sequence[Approval], now: datetime) -> Page:

@@ -29,6 +29,7 @@ from rutter_ap_tools.money import Money
 
 PAYMENTS_TITLE, WILL_NOT_BE_PAID = "Payments, the largest first", "will not be paid"
 _PAYMENTS = ("amount", "payee", "bill", "number when proposed", "due date", "documents", "findings")
+PAYMENT_COLUMNS = len(_PAYMENTS)
 _VENDORS = ("total", "vendor", "payments", "usual payment")
 _LEFT_OUT = ("bill", "number", "reason")
 

@@ -118,6 +118,12 @@ def bill_row(bill: BillFact | None, bill_id: Any) -> str:
     return f"{number}, {issued}, {due}, total {bill.total}, {bill.status}{f' ({bill.rounded})' if bill.rounded else ''}"
 
 
+def due_in(row: str) -> str:
+    """When the bill of a `bill_row` is due, in its words; empty if the row does not say."""
+    due = row.rpartition(", total ")[0].rpartition(", ")[2]
+    return due if due.startswith(("due ", "without a due date")) else ""
+
+
 def documents_words(files: Sequence[str] | None) -> str:
     """The files on a bill by their names, or that there are none, or that they could not be read."""
     return "could not be read" if files is None else "; ".join(map(exact, files)) or "none"

@@ -190,9 +190,7 @@ async def test_what_the_vendor_was_paid_is_a_chart_and_text(home: Path) -> None:
         assert "style=" not in dana.page.text
 
 
-async def test_a_silent_ledger_leaves_a_page_to_decline_on(
-    home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_silent_ledger_leaves_a_page_to_decline_on(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async with a_desk(home) as desk, desk.visited() as dana:
         proposal_id = await desk.held()
         await dana.signs_in()

@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test quick check bench record crash soak mutants conformance bundle lock fix docs clean
+.PHONY: demo test quick check bench record crash soak mutants conformance bundle lock fix docs screens clean
 
 # The pinned set, each file checked by its hash; the project itself is linked, with nothing fetched beside the lock.
 $(READY): requirements.lock pyproject.toml
@@ -64,6 +64,10 @@ bundle: $(READY)
 docs: $(READY)
 	$(BIN)/python scripts/currencies.py
 	$(BIN)/python scripts/docs.py
+
+# Takes the pictures of the desk in docs/images anew; needs Chromium. What they look like differs with the fonts.
+screens: $(READY)
+	$(BIN)/python scripts/desk_screens.py
 
 # Kills or suspends the server at random moments, 200 times, with faults on and a ledger that lags; once more, shorter,
 # with a limit that is soon used up. The books must agree afterwards, and hold every limit.

@@ -78,7 +78,7 @@ def lines(*messages: dict[str, object]) -> bytes:
     return "".join(json.dumps({"jsonrpc": "2.0", **message}) + "\n" for message in messages).encode()
 
 
-_OPENING = lines(
+OPENING = lines(
     {"id": 1, "method": "initialize", "params": _HELLO},
     {"method": "notifications/initialized"},
     {"id": 2, "method": "tools/list"},
@@ -97,9 +97,11 @@ class Start:
 
 
 @contextmanager
-def running(command: list[str], home: str) -> Iterator[tuple[IO[bytes], IO[bytes], subprocess.Popen[bytes]]]:
+def running(
+    command: list[str], home: str, **settings: str
+) -> Iterator[tuple[IO[bytes], IO[bytes], subprocess.Popen[bytes]]]:
     """A server that was just started: its stdin, its stdout and its process."""
-    environ = {"PATH": os.environ["PATH"], "HOME": home, "RUTTER_AP_HOME": f"{home}/rutter-ap"}
+    environ = {"PATH": os.environ["PATH"], "HOME": home, "RUTTER_AP_HOME": f"{home}/rutter-ap", **settings}
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environ
     )
@@ -113,7 +115,7 @@ def start(command: list[str], home: str) -> Start:
     """Starts a server, asks for its tools and ends it."""
     began = time.perf_counter()
     with running(command, home) as (stdin, stdout, process):
-        stdin.write(_OPENING)
+        stdin.write(OPENING)
         stdin.flush()
         answers = [stdout.readline(), stdout.readline()]
         wall = time.perf_counter() - began
@@ -127,7 +129,7 @@ def start(command: list[str], home: str) -> Start:
 def two_calls(home: str) -> tuple[float, float]:
     """The milliseconds of the first and of the second call, a human moment after the tools were listed."""
     with running(OURS, home) as (stdin, stdout, process):
-        stdin.write(_OPENING)
+        stdin.write(OPENING)
         stdin.flush()
         assert stdout.readline()
         assert stdout.readline()

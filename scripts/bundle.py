@@ -22,15 +22,18 @@ from typing import Any
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from rutter_ap_server.settings import KNOWN
+from rutter_ap_prompts.loader import load_prompts
 from rutter_ap_tools.catalogue import CATALOGUE
+from rutter_ap_tools.tool import TOOLSETS
 
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-# Windows is left out as long as the server can only be stopped by POSIX signals.
-PLATFORMS = ["darwin", "linux"]
-# The bundle's entry point. A host passes `${user_config.NAME}` on literally for a field nobody filled in.
-START = '''"""Starts the server; a field the person left empty is no setting."""
+# A host on Windows ends the server by closing its input, as everywhere; signals are only heard where there are any.
+PLATFORMS = ["darwin", "linux", "win32"]
+ICON = ROOT / "scripts" / "data" / "icon.png"
+# The bundle's entry point, for its host and for a person who types a command. A host passes `${user_config.NAME}` on
+# literally for a field nobody filled in.
+START = '''"""Starts the server, or runs a command; a field the person left empty is no setting."""
 
 import os
 import sys
@@ -41,22 +44,75 @@ for name, value in list(os.environ.items()):
 
 from rutter_ap_server.cli.main import main  # noqa: E402
 
-sys.exit(main(["stdio"]))
+sys.exit(main(sys.argv[1:] or ["stdio"]))
 '''
-# What the host asks the person for: the setting, the kind of field, its title and its default.
-FIELDS: tuple[tuple[str, str, str, str | bool], ...] = (
-    ("RUTTER_ENVIRONMENT", "string", "Environment", "embedded"),
-    ("RUTTER_CLIENT_ID", "string", "Rutter client id", ""),
-    ("RUTTER_CLIENT_SECRET", "string", "Rutter client secret", ""),
-    ("RUTTER_ACCESS_TOKEN", "string", "Rutter access token", ""),
-    ("RUTTER_AP_FILES", "directory", "Folder with invoices", ""),
-    ("RUTTER_AP_READ_ONLY", "boolean", "Read only", False),
-    ("RUTTER_AP_TOOLSETS", "string", "Toolsets", ""),
-    ("RUTTER_AP_POLICY", "file", "Policy file", ""),
-    ("RUTTER_AP_HOME", "directory", "Home folder", ""),
-    ("RUTTER_AP_APPROVALS_URL", "string", "Approvals desk", ""),
-    ("RUTTER_AP_TIME_ZONE", "string", "Time zone", ""),
-    ("RUTTER_AP_NOTIFY", "string", "Who is told", ""),
+# What the host asks the person for: the setting, the kind of field, its title, its default, and what it means in words
+# of somebody who never saw a configuration file.
+FIELDS: tuple[tuple[str, str, str, str | bool, str], ...] = (
+    (
+        "RUTTER_ENVIRONMENT",
+        "string",
+        "Which books",
+        "embedded",
+        "embedded: a practice company on this computer, which needs no account. production: your company's real books, "
+        "with the id and secret below. sandbox: Rutter's own test companies.",
+    ),
+    ("RUTTER_CLIENT_ID", "string", "Rutter client id", "", "From your account at Rutter. Empty for practice."),
+    ("RUTTER_CLIENT_SECRET", "string", "Rutter client secret", "", "From your account at Rutter. Empty for practice."),
+    (
+        "RUTTER_ACCESS_TOKEN",
+        "string",
+        "Rutter access token",
+        "",
+        "Only for a connection that you already have. The assistant makes others when you ask it to connect a company.",
+    ),
+    (
+        "RUTTER_AP_FILES",
+        "directory",
+        "Folder with invoices",
+        "",
+        "The assistant may read and attach what is in this folder, and no other file. Put only invoices there.",
+    ),
+    (
+        "RUTTER_AP_NOTIFY",
+        "string",
+        "Who is told",
+        "",
+        "Who is told when a payment waits for a person: desktop for a notice on this computer, a chat tool's webhook "
+        "(https://…) or e-mail (smtp://…); several are separated by blanks. Empty: nobody is told.",
+    ),
+    (
+        "RUTTER_AP_DESK",
+        "string",
+        "Approvals desk",
+        "",
+        "Payments that need a person are released on a page in your browser, on this computer alone. Empty: "
+        "at its usual port. A number: at that port. off: there is no page.",
+    ),
+    (
+        "RUTTER_AP_APPROVALS_URL",
+        "string",
+        "Approvals desk elsewhere",
+        "",
+        "Only if your company runs the desk on a server: its address.",
+    ),
+    ("RUTTER_AP_READ_ONLY", "boolean", "Read only", False, "The assistant can look at everything and write nothing."),
+    (
+        "RUTTER_AP_TOOLSETS",
+        "string",
+        "Toolsets",
+        "",
+        f"Which parts the assistant is offered, separated by commas: {', '.join(TOOLSETS)}. Empty: all.",
+    ),
+    ("RUTTER_AP_POLICY", "file", "Policy file", "", "Your own limits and tiers. Empty: the built-in ones."),
+    ("RUTTER_AP_HOME", "directory", "Home folder", "", "Where proposals and their history are kept. Empty: as usual."),
+    (
+        "RUTTER_AP_TIME_ZONE",
+        "string",
+        "Time zone",
+        "",
+        "Whose day counts as today, such as America/New_York. Empty: this computer's.",
+    ),
 )
 SENSITIVE = {"RUTTER_CLIENT_ID", "RUTTER_CLIENT_SECRET", "RUTTER_ACCESS_TOKEN", "RUTTER_AP_NOTIFY"}
 
@@ -85,6 +141,7 @@ def write_bundle(path: Path, wheel: Path) -> None:
         "manifest.json": (json.dumps(manifest(), indent=2, ensure_ascii=False) + "\n").encode(),
         "pyproject.toml": bundle_project(pins).encode(),
         "requirements.txt": ("\n".join(block for _, block in pins) + "\n").encode(),
+        "icon.png": ICON.read_bytes(),
         "LICENSE": (ROOT / "LICENSE").read_bytes(),
         "src/server.py": START.encode(),
     }
@@ -107,6 +164,7 @@ def manifest() -> dict[str, Any]:
         "description": PROJECT["description"],
         "author": {"name": "The authors of rutter-ap"},
         "license": PROJECT["license"],
+        "icon": "icon.png",
         "keywords": PROJECT["keywords"],
         "server": {
             "type": "uv",
@@ -121,14 +179,23 @@ def manifest() -> dict[str, Any]:
             setting.lower(): {
                 "type": kind,
                 "title": title,
-                "description": KNOWN[setting][:1].upper() + KNOWN[setting][1:] + ".",
+                "description": description,
                 "required": False,
                 "default": default,
                 **({"sensitive": True} if setting in SENSITIVE else {}),
             }
-            for setting, kind, title, default in FIELDS
+            for setting, kind, title, default, description in FIELDS
         },
         "tools": [{"name": tool.name, "description": tool.title} for tool in CATALOGUE],
+        "prompts": [
+            {
+                "name": prompt.name,
+                "description": prompt.description,
+                "arguments": [one.name for one in prompt.arguments],
+                "text": prompt.filled({one.name: f"${{arguments.{one.name}}}" for one in prompt.arguments}),
+            }
+            for prompt in load_prompts()
+        ],
         "compatibility": {"platforms": PLATFORMS, "runtimes": {"python": PROJECT["requires-python"]}},
     }
 

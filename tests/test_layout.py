@@ -37,6 +37,8 @@ ROOMS = {
     f"{SERVER}.secret": 0,
     f"{SERVER}.clock": 1,
     f"{SERVER}.processes": 1,
+    f"{SERVER}.installed": 1,
+    f"{SERVER}.local_server": 1,
     f"{SERVER}.time_zones": 1,
     f"{SERVER}.notices.addresses": 1,
     f"{SERVER}.settings": 2,

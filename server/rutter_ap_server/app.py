@@ -16,6 +16,7 @@ from rutter_ap_server.companies.registry import CompanyRegistry
 from rutter_ap_server.guard.approvals import Approvals
 from rutter_ap_server.guard.card import Cards
 from rutter_ap_server.guard.dispatch import Dispatcher
+from rutter_ap_server.guard.enrolment import Enrolment
 from rutter_ap_server.guard.guard import Guard
 from rutter_ap_server.guard.long_calls import LongCalls
 from rutter_ap_server.guard.policy import PolicyFile
@@ -31,10 +32,14 @@ from rutter_ap_server.notices.notifier import Notifier
 from rutter_ap_server.notices.words import where_to_decide
 from rutter_ap_server.processes import Processes
 from rutter_ap_server.services import Services
-from rutter_ap_server.settings import Settings, make_home, read_settings
+from rutter_ap_server.settings import DESK_PORT, Settings, make_home, read_settings
 from rutter_ap_server.store.engine import Store
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.secrets import SecretKeys
+from rutter_ap_server.store.states import State
+from rutter_ap_server.web.desk import desk_app
+from rutter_ap_server.web.frame import PREFIX
+from rutter_ap_server.web.hosting import LocalDesk, open_in_browser
 from rutter_ap_tools.backend import Backend
 from rutter_ap_tools.errors import ApError
 
@@ -44,6 +49,7 @@ logger = logging.getLogger("rutter_ap")
 class App:
     """Everything one process works with. `serves` is false for a command.
 
+    With `hosts_desk` it opens the approvals desk on this machine once a person is needed, if the settings let it.
     Tests pass their own `companies`, and a `sleep` that takes no time.
     """
 
@@ -55,6 +61,7 @@ class App:
         companies: CompanyRegistry | None = None,
         sleep: Callable[[float], Awaitable[None]] = anyio.sleep,
         serves: bool = True,
+        hosts_desk: bool = False,
     ) -> None:
         self.settings = settings
         self.clock = clock or Clock()
@@ -76,9 +83,10 @@ class App:
         self.dispatcher = Dispatcher(self.store, self.policy, sleep, self.processes)
         self.approvals = Approvals(self.store, self.dispatcher, secret_keys=self.secret_keys)
         self.recovery = Recovery(self.store, self.dispatcher)
-        self.views = Views(settings.approvals_url)
+        self.desk = self.local_desk(settings.desk_port) if hosts_desk and settings.hosts_desk else None
+        self.views = Views(self.desk_address)
         self.guard = Guard(self.store, self.policy, self.dispatcher, self.recovery, self.views)
-        self.notifier = Notifier(self.store, settings.notify, where_to_decide(settings.approvals_url))
+        self.notifier = Notifier(self.store, settings.notify, self._where_to_decide)
         self.long_calls = LongCalls()
         self.cards = Cards(self.store, self.dispatcher, self.companies, self.views, self.long_calls)
         self.services = Services(
@@ -96,6 +104,40 @@ class App:
     def backend(self, preparer: str, interaction: Interaction) -> AppBackend:
         """The backend of one call."""
         return AppBackend(self.services, preparer, interaction)
+
+    def local_desk(self, port: int | None) -> LocalDesk:
+        """The desk of this home on this machine, at that port or the usual one; nothing is opened yet."""
+
+        return LocalDesk(
+            self.settings.home,
+            lambda host: desk_app(self.approvals, self.connect_flow, hosts=[host]),
+            port=DESK_PORT if port is None else port,
+            invitation=self._invitation,
+            open_browser=open_in_browser,
+        )
+
+    async def _invitation(self) -> str | None:
+        """The path at which the first approver enrols, None once there is one."""
+        secret = await Enrolment(self.approvals).invite_first()
+        return None if secret is None else f"{PREFIX}/enrol/{secret}"
+
+    async def desk_address(self) -> str:
+        """Where a person decides, empty if only a command can. Opens the desk of this machine if that is the place."""
+        if self.desk is None:
+            return self.settings.approvals_url.rstrip("/")
+        address = await self.desk.address()
+        self.desk.invite_soon()
+        return address
+
+    async def reopen_desk(self) -> None:
+        """Serves the desk again that was there before, while something waits: somebody may have its page open."""
+        if self.desk is None or not self.desk.was_opened_before:
+            return
+        if await self.store.read(lambda tx: tx.proposals.in_states([State.HELD], 1)):
+            await self.desk.address()
+
+    async def _where_to_decide(self) -> str:
+        return where_to_decide(await self.desk_address())
 
     async def opened(self) -> App:
         """The app itself; an MCP server may also be given an app that is loaded later."""
@@ -127,6 +169,8 @@ class App:
 
     async def aclose(self) -> None:
         """Closes everything that was opened."""
+        if self.desk is not None:
+            await self.desk.aclose()
         await self.long_calls.aclose()
         await self.policy.leave()
         await self.companies.aclose()

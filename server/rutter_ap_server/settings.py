@@ -23,6 +23,7 @@ BASE_URLS: dict[str, str] = {
     "sandbox": "https://sandbox.rutterapi.com/versioned",
     "production": "https://production.rutterapi.com/versioned",
 }
+DESK_PORT = 8765
 KNOWN = {
     "RUTTER_CLIENT_ID": "your Rutter client id",
     "RUTTER_CLIENT_SECRET": "your Rutter client secret",
@@ -36,7 +37,10 @@ KNOWN = {
     "RUTTER_AP_TOOLSETS": "toolsets to offer, separated by commas; all of them by default",
     "RUTTER_AP_READ_ONLY": "true: offer no tool that writes, and refuse every write",
     "RUTTER_AP_SECRET_KEYS": "keys for stored access tokens, separated by commas: the first encrypts, all decrypt",
-    "RUTTER_AP_APPROVALS_URL": "address of the approvals desk, shown when a person must release something",
+    "RUTTER_AP_APPROVALS_URL": "address of an approvals desk that runs elsewhere, shown when a person must release "
+    "something; the server then opens none itself",
+    "RUTTER_AP_DESK": "the approvals desk that the server opens on this machine once a person is needed: its port "
+    f"({DESK_PORT} by default), or off",
     "RUTTER_AP_NOTIFY": "who is told when a person is needed, separated by blanks: desktop, https://… (a webhook that "
     'takes {"text": …}), smtp://USER:PASSWORD@HOST?from=…&to=…, apprise+…',
     "RUTTER_AP_TIME_ZONE": "whose date is today: a zone for all companies, then any of their own by name or id "
@@ -72,6 +76,7 @@ class Settings:
     toolsets: frozenset[str] = frozenset()
     read_only: bool = False
     approvals_url: str = ""
+    desk_port: int | None = DESK_PORT
     secret_keys: tuple[Secret, ...] = ()
     time_zones: TimeZones = field(default_factory=TimeZones)
     notify: tuple[Address, ...] = ()
@@ -80,6 +85,11 @@ class Settings:
     def shared_store(self) -> bool:
         """Whether several servers may use the store. If only this one does, a key in the home folder is enough."""
         return self.database_url.reveal().startswith("postgres")
+
+    @property
+    def hosts_desk(self) -> bool:
+        """Whether the server opens a desk on this machine: there is none elsewhere, and something to release."""
+        return self.desk_port is not None and not self.approvals_url and not self.read_only
 
     @property
     def key_file(self) -> Path:
@@ -114,6 +124,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     secret_keys = _secret_keys(given, problems)
     time_zones = _time_zones(given, problems)
     notify = _notify(given, problems)
+    desk_port = _desk_port(given, problems)
     unknown = [name for name in given if name.startswith("RUTTER_AP_") and name not in KNOWN]
     problems += [f"{name} is not a setting of this program" for name in sorted(unknown)]
     if problems:
@@ -134,6 +145,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         toolsets=toolsets,
         read_only=read_only,
         approvals_url=given.get("RUTTER_AP_APPROVALS_URL", ""),
+        desk_port=desk_port,
         secret_keys=secret_keys,
         time_zones=time_zones,
         notify=notify,
@@ -256,6 +268,16 @@ def _notify(given: Mapping[str, str], problems: list[str]) -> tuple[Address, ...
     except AddressUnreadable as error:
         problems.append(f"RUTTER_AP_NOTIFY: {error}")
         return ()
+
+
+def _desk_port(given: Mapping[str, str], problems: list[str]) -> int | None:
+    value = given.get("RUTTER_AP_DESK", "").strip().lower()
+    if value in ("", "on", "off"):
+        return None if value == "off" else DESK_PORT
+    if re.fullmatch(r"[0-9]{4,5}", value) and 1024 <= int(value) <= 65535:
+        return int(value)
+    problems.append("RUTTER_AP_DESK must be off, or a port from 1024 to 65535")
+    return DESK_PORT
 
 
 def make_home(home: Path) -> None:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _DRAIN_SECONDS = 10
 _FIRST_RECOVERY_SECONDS = 2
 _RECOVERY_SECONDS = 60
+_DESK_SECONDS = 2
 # Well within what the store counts as a sign of life.
 _HOLD_SECONDS = 20
 _TELL_SECONDS = 10
@@ -55,7 +56,7 @@ class LazyApp:
         async with self._loading:
             if self.app is None:
                 app_class = await anyio.to_thread.run_sync(_load)
-                self.app = app_class(self._settings)
+                self.app = app_class(self._settings, hosts_desk=True)
             return self.app
 
     async def warm_up(self) -> None:
@@ -94,6 +95,8 @@ async def serve_stdio(settings: Settings) -> None:
         if not settings.read_only:
             tasks.start_soon(_recover_now_and_then, lazy)
             tasks.start_soon(_hold_policy, lazy)
+        if settings.hosts_desk:
+            tasks.start_soon(_look_after_desk, lazy)
         if settings.notify:
             tasks.start_soon(_tell_people, lazy)
         await _run(server)
@@ -113,6 +116,8 @@ async def _stop_when_told(lazy: LazyApp) -> None:
         async for _ in told:
             with anyio.move_on_after(_DRAIN_SECONDS):
                 if lazy.app is not None:
+                    if lazy.app.desk is not None:
+                        await lazy.app.desk.aclose()
                     await lazy.app.dispatcher.drain()
                     await lazy.app.policy.leave()
             os._exit(0)
@@ -140,6 +145,19 @@ async def _hold_policy(lazy: LazyApp) -> None:
         # Whatever is wrong with the policy is said by the first write.
         with suppress(ApError):
             await app.policy.read()
+
+
+async def _look_after_desk(lazy: LazyApp) -> None:
+    """Keeps the desk of this home at its address, whichever of its servers end or start again."""
+    await anyio.sleep(_FIRST_RECOVERY_SECONDS)
+    app = await lazy.opened()
+    try:
+        await app.reopen_desk()
+    except ApError as error:
+        logger.warning("desk: %s", error.error_code)
+    while app.desk is not None:
+        await anyio.sleep(_DESK_SECONDS)
+        await app.desk.keep()
 
 
 async def _tell_people(lazy: LazyApp) -> None:

@@ -25,6 +25,9 @@ from support.terminal import Terminal
         ({"RUTTER_ENVIRONMENT": "moon"}, "embedded, sandbox or production"),
         ({"RUTTER_AP_FILES": "/nowhere/at/all"}, "RUTTER_AP_FILES names a folder that does not exist"),
         ({"RUTTER_AP_READ_ONLY": "perhaps"}, "RUTTER_AP_READ_ONLY must be true or false"),
+        ({"RUTTER_AP_DESK": "no"}, "RUTTER_AP_DESK must be off, or a port"),
+        ({"RUTTER_AP_DESK": "80"}, "RUTTER_AP_DESK must be off, or a port"),
+        ({"RUTTER_AP_DESK": "70000"}, "RUTTER_AP_DESK must be off, or a port"),
         ({"RUTTER_AP_READONLY": "true"}, "RUTTER_AP_READONLY is not a setting"),
         ({"RUTTER_AP_ENV_FILE": "/nowhere/at/all"}, "RUTTER_AP_ENV_FILE"),
         (
@@ -38,7 +41,19 @@ from support.terminal import Terminal
             "RUTTER_BASE_URL must be https://",
         ),
     ],
-    ids=["no secret", "no key", "no such place", "no folder", "half a switch", "a slip", "no file", "not https"],
+    ids=[
+        "no secret",
+        "no key",
+        "no such place",
+        "no folder",
+        "half a switch",
+        "no desk",
+        "a port of others",
+        "no port",
+        "a slip",
+        "no file",
+        "not https",
+    ],
 )
 def test_wrong_settings_end_it_with_one_clear_error(
     settings: dict[str, str], words: str, home: Path, rutter_ap: Terminal

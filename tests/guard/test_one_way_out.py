@@ -14,6 +14,7 @@ import pytest
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard import lease as leases
+from rutter_ap_server.guard.approvers import Proof
 from rutter_ap_server.guard.lease import LEASE_SECONDS, Lease
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes.pay_bill import PayBillWrite
@@ -326,7 +327,7 @@ async def test_a_person_names_the_record_that_it_is(home: Path) -> None:
         assert (await bench.proposal(lost.proposal_id)).state == "unknown"
 
         settle = bench.app.approvals.settle_by_hand
-        who: dict[str, Any] = {"name": "Ana", "passcode": PASSCODE, "channel": "terminal", "company": bench.company}
+        who: dict[str, Any] = {"by": Proof("Ana", PASSCODE), "channel": "terminal", "company": bench.company}
         for wrong in ("", "11111111-1111-4111-8111-111111111111"):
             with pytest.raises(ApError, match="does not show it"):
                 await settle(lost.proposal_id or "", "posted", record_id=wrong, **who)

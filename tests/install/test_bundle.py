@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -15,9 +16,10 @@ from typing import Any
 
 import pytest
 
+from rutter_ap_prompts.loader import load_prompts
 from rutter_ap_server.settings import KNOWN
 from rutter_ap_tools.catalogue import CATALOGUE
-from support.stdio_server import greeting_and_tools
+from support.stdio_server import greeting_and_tools, stdio_server, tool_call
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -48,6 +50,34 @@ def test_the_manifest_names_the_catalogue_and_the_version(bundle: dict[str, byte
     assert manifest["version"] == version("rutter-ap")
     assert [tool["name"] for tool in manifest["tools"]] == [tool.name for tool in CATALOGUE]
     assert manifest["server"]["entry_point"] in bundle
+
+
+def test_the_manifest_has_the_servers_prompts(bundle: dict[str, bytes]) -> None:
+    prompts = {one["name"]: one for one in manifest_of(bundle)["prompts"]}
+    assert list(prompts) == [one.name for one in load_prompts()]
+    for one in load_prompts():
+        text, arguments = prompts[one.name]["text"], prompts[one.name]["arguments"]
+        assert arguments == [argument.name for argument in one.arguments]
+        assert set(re.findall(r"\$\{arguments\.(\w+)\}", text)) == set(arguments)
+        assert "{{" not in text
+
+
+def test_it_has_an_icon_and_runs_on_every_system(bundle: dict[str, bytes]) -> None:
+    manifest = manifest_of(bundle)
+    icon = bundle[manifest["icon"]]
+    # A PNG of 512 by 512 pixels (PNG specification, IHDR).
+    assert icon[:24] == b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + (512).to_bytes(4, "big") * 2
+    assert manifest["compatibility"]["platforms"] == ["darwin", "linux", "win32"]
+
+
+def test_the_form_asks_for_what_a_person_decides(bundle: dict[str, bytes]) -> None:
+    fields = manifest_of(bundle)["user_config"]
+    asked = {"rutter_environment", "rutter_ap_files", "rutter_ap_desk", "rutter_ap_notify"}
+    assert asked <= set(fields)
+    assert fields["rutter_ap_files"]["type"] == "directory"
+    # Nobody is told, and nothing real is touched, before somebody says so.
+    assert (fields["rutter_ap_notify"]["default"], fields["rutter_environment"]["default"]) == ("", "embedded")
+    assert not [name for name, field in fields.items() if "RUTTER" in field["description"] + field["title"]]
 
 
 def test_every_field_a_person_fills_in_reaches_its_setting(bundle: dict[str, bytes]) -> None:
@@ -129,3 +159,27 @@ def test_it_starts_in_a_host_with_every_field_left_empty(bundle: dict[str, bytes
     assert hello["instructions"] == "From the bundle."
     assert hello["serverInfo"]["version"] == manifest["version"]
     assert [tool["name"] for tool in tools] == [tool["name"] for tool in manifest["tools"]]
+
+
+def test_its_hints_name_its_own_runtime(bundle: dict[str, bytes], tmp_path: Path) -> None:
+    """Whoever installed a bundle has no `rutter-ap` on their path, and perhaps a blank in it."""
+    folder = tmp_path / "Claude Extensions"
+    for name, content in bundle.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    environ = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "RUTTER_AP_DESK": "off"}
+    with stdio_server(environ, [sys.executable, str(folder / "src" / "server.py")], tmp_path) as server:
+        server.greet()
+        server.send(tool_call(1, "link_account", role="funding", account="Operating Checking"))
+        assert server.result()["structuredContent"]["status"] == "posted"
+        server.send(tool_call(2, "list_bills", document_number="NW-2291", status="any"))
+        (bill,) = server.result()["structuredContent"]["bills"]
+        server.send(tool_call(3, "pay_bill", bill_id=bill["id"]))
+        held = server.result()["structuredContent"]
+        server.send(tool_call(4, "attach_file", bill_id=bill["id"], upload="unknown"))
+        refused = server.result()["structuredContent"]
+    commands = [shlex.split(re.findall(r"`(.*?)`", text)[0]) for text in (held["next_step"], refused["next_step"])]
+    runtime = [str(Path(sys.executable).absolute()), str(folder / "src" / "server.py")]
+    assert commands == [[*runtime, "proposals", "approve", held["proposal_id"]], [*runtime, "upload", "FILE"]]
+    listed = subprocess.run([*runtime, "proposals", "list"], env=environ, capture_output=True, text=True, check=True)
+    assert held["proposal_id"][:8] in listed.stdout

@@ -18,6 +18,7 @@ from rutter_ap_server.cli.main import main
 from rutter_ap_server.settings import SettingsError
 from rutter_ap_tools.catalogue import CATALOGUE
 from rutter_ap_tools.errors import BadInput
+from support.real_terminal import RealTerminal
 from support.stdio_server import greeting_and_tools
 
 SECRETS = {
@@ -194,6 +195,32 @@ def test_a_secret_set_outside_the_env_file_is_refused(name: str, tmp_path: Path)
 def test_a_password_in_an_address_counts_as_a_secret(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="RUTTER_AP_DATABASE_URL"):
         run("cursor", tmp_path, {"RUTTER_AP_DATABASE_URL": "postgresql://me:hush@db/ap"})
+
+
+@pytest.mark.parametrize(
+    "address", ["https://chat.example/hook/4711", "desktop smtp://me:4711@mail.example?from=a@b&to=c@d"]
+)
+def test_who_is_told_by_a_secret_address_is_refused(address: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="RUTTER_AP_NOTIFY") as raised:
+        run("cursor", tmp_path, {"RUTTER_AP_NOTIFY": address})
+    assert "4711" not in raised.value.message + raised.value.next_step
+    assert not (tmp_path / ".cursor").exists()
+
+
+@pytest.mark.parametrize(("typed", "told"), [("y", {"RUTTER_AP_NOTIFY": "desktop"}), ("", {}), ("no", {})])
+def test_at_a_terminal_one_is_asked_who_is_told(typed: str, told: dict[str, str], home: Path, tmp_path: Path) -> None:
+    with RealTerminal(home, "install", "cursor", columns=200, HOME=str(tmp_path)) as terminal:
+        terminal.until("Show a notice on this machine's desktop then? [y/N] ")
+        terminal.type(f"{typed}\n")
+        assert terminal.ended() == 0, terminal.raw
+    entry = read(tmp_path / ".cursor" / "mcp.json")["mcpServers"]["rutter-ap"]
+    assert entry["env"] == {"RUTTER_AP_HOME": str(home), **told}
+    assert ("RUTTER_AP_NOTIFY names who is" in terminal.shown) is (not told)
+
+
+def test_without_a_terminal_nothing_is_asked(tmp_path: Path) -> None:
+    assert "RUTTER_AP_NOTIFY names who is" in run("cursor", tmp_path)
+    assert "RUTTER_AP_NOTIFY" not in run("cursor", tmp_path, {"RUTTER_AP_NOTIFY": "desktop"})
 
 
 def test_secrets_in_the_env_file_reach_the_server_by_name_only(tmp_path: Path) -> None:

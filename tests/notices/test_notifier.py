@@ -21,6 +21,10 @@ from support.store_rows import put, seen_from_outside
 WHERE = "Decide at https://ap.example/approvals"
 
 
+async def where() -> str:
+    return WHERE
+
+
 class Told:
     """A channel that keeps what it delivers, or fails while it is told to."""
 
@@ -28,7 +32,7 @@ class Told:
         self.texts: list[str] = []
         self.titles: list[str] = []
         self.problem = ""
-        self.notifier = Notifier(store, addresses, WHERE, self.send)
+        self.notifier = Notifier(store, addresses, where, self.send)
 
     async def send(self, address: Address, title: str, text: str) -> None:
         if self.problem:
@@ -194,7 +198,7 @@ def test_a_channel_that_fails_holds_no_other_up(store: Store, clock: FixedClock)
 
     held(store, clock)
     for _ in range(2):
-        anyio.run(Notifier(store, (broken, works), WHERE, send).tell)
+        anyio.run(Notifier(store, (broken, works), where, send).tell)
     assert reached == [broken.id, works.id]
 
 
@@ -220,7 +224,7 @@ def test_what_a_process_claimed_that_died_is_told_by_another(store: Store, clock
 
     held(store, clock)
     with pytest.raises(Killed):
-        anyio.run(Notifier(store, (Desktop(),), WHERE, dies).tell)
+        anyio.run(Notifier(store, (Desktop(),), where, dies).tell)
     assert told.look() == []
     later(clock, notifier.CLAIMED)
     assert len(told.look()) == 1

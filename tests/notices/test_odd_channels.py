@@ -32,6 +32,10 @@ from support.terminal import in_a_process
 TO = "from=ap@shop.example&to=dana@shop.example,sam@shop.example"
 
 
+async def where() -> str:
+    return "Decide."
+
+
 def sent(address: str) -> None:
     (one,) = read_addresses(address)
     anyio.run(deliver, one, "rutter-ap: a test", "Decide.")
@@ -129,7 +133,7 @@ def test_who_got_a_mail_gets_it_once(store: Store, clock: FixedClock) -> None:
     with mail_server(box) as host:
         put(store, created_at=clock.now(), expires_at=clock.now() + timedelta(hours=72))
         clock.instant += SETTLING
-        notifier = Notifier(store, read_addresses(f"smtp://{host}?{TO}"), "Decide.")
+        notifier = Notifier(store, read_addresses(f"smtp://{host}?{TO}"), where)
         for _ in range(3):
             anyio.run(notifier.tell)
             clock.instant += timedelta(hours=1)
@@ -145,7 +149,7 @@ def test_a_hand_edited_notice_holds_nothing_up(store: Store, clock: FixedClock, 
         if len(told) == 1:
             raise NotDelivered("no connection")
 
-    notifier = Notifier(store, (Desktop(),), "Decide.", send)
+    notifier = Notifier(store, (Desktop(),), where, send)
     for company in ("Harbor & Pine", "Brook & Field"):
         put(store, company_name=company, created_at=clock.now(), expires_at=clock.now() + timedelta(hours=72))
         clock.instant += SETTLING
@@ -229,7 +233,7 @@ def test_a_hand_edited_approval_holds_nothing_up(store: Store, clock: FixedClock
     async def send(*_: object) -> None:
         reached.append(1)
 
-    anyio.run(Notifier(store, (Desktop(),), "Decide.", send).tell)
+    anyio.run(Notifier(store, (Desktop(),), where, send).tell)
     assert reached
 
 
@@ -245,7 +249,7 @@ def test_an_odd_answer_to_quit_sends_no_second_mail(store: Store, clock: FixedCl
     with mail_server(box) as host:
         put(store, created_at=clock.now(), expires_at=clock.now() + timedelta(hours=72))
         clock.instant += SETTLING
-        notifier = Notifier(store, read_addresses(f"smtp://{host}?{TO}"), "Decide.")
+        notifier = Notifier(store, read_addresses(f"smtp://{host}?{TO}"), where)
         for _ in range(3):
             anyio.run(notifier.tell)
             clock.instant += timedelta(hours=1)

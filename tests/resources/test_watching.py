@@ -180,7 +180,9 @@ async def test_a_session_watches_a_bounded_number_of_proposals(home: Path) -> No
 async def test_it_is_the_same_over_a_pipe_to_a_server_of_its_own(mode: str, home: Path) -> None:
     told = Told()
     command = StdioServerParameters(
-        command=sys.executable, args=["-m", "rutter_ap_server", "stdio"], env={"RUTTER_AP_HOME": str(home)}
+        command=sys.executable,
+        args=["-m", "rutter_ap_server", "stdio"],
+        env={"RUTTER_AP_HOME": str(home), "RUTTER_AP_DESK": "off"},
     )
     async with Client(command, mode=mode, message_handler=told) as client:
         assert len((await client.list_prompts()).prompts) == 8

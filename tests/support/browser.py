@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, CDPSession, Page, expect, sync_playwright
 
 from support.serving import PASSCODE
 
@@ -65,7 +65,7 @@ class Running:
     home: Path
     usual: str
     large: str
-    process_id: int
+    process_id: int = 0
 
 
 @contextmanager
@@ -110,3 +110,35 @@ def sound(page: Page) -> None:
     serious = [one["id"] for one in found.response["violations"] if one["impact"] in ("serious", "critical")]
     assert serious == []
     assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
+class Key:
+    """A virtual authenticator, as Chromium has them for tests."""
+
+    def __init__(self, page: Page) -> None:
+        self.cdp: CDPSession = page.context.new_cdp_session(page)
+        self.cdp.send("WebAuthn.enable", {"enableUI": False})
+        options = {
+            "protocol": "ctap2",
+            "ctap2Version": "ctap2_1",
+            "transport": "internal",
+            "hasResidentKey": True,
+            "hasUserVerification": True,
+            "isUserVerified": True,
+            "automaticPresenceSimulation": True,
+        }
+        self.id = self.cdp.send("WebAuthn.addVirtualAuthenticator", {"options": options})["authenticatorId"]
+
+    def verifies(self, is_verified: bool) -> None:
+        self.cdp.send("WebAuthn.setUserVerified", {"authenticatorId": self.id, "isUserVerified": is_verified})
+
+
+def enrol(page: Page, at: str, name: str = "") -> None:
+    """Somebody comes by an enrolment link, makes a passkey and signs in with it."""
+    page.goto(at)
+    if name:
+        page.get_by_label("Your name, as it will stand").fill(name)
+    sound(page)
+    page.get_by_role("button", name="Enrol with a passkey").click()
+    page.get_by_role("button", name="Sign in with a passkey").click()
+    expect(page.get_by_role("heading", name="What waits for a person")).to_be_visible()

@@ -103,7 +103,7 @@ class Desk:
 
     @asynccontextmanager
     async def visited(self) -> AsyncIterator[Visitor]:
-        served = desk_app(self.app.approvals, self.app.companies, hosts=[HOST])
+        served = desk_app(self.app.approvals, self.app.connect_flow, hosts=[HOST])
         transport = httpx.ASGITransport(served)
         async with httpx.AsyncClient(transport=transport, base_url=f"http://{HOST}") as http:
             yield Visitor(http)

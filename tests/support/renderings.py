@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import html
 import io
 from collections import Counter
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from rutter_ap_server.cli.evidence import page
+from markupsafe import escape
+
 from rutter_ap_server.cli.screen import show_statement
 from rutter_ap_server.guard.guard import _question
 from rutter_ap_server.store.proposals import Proposal
+from rutter_ap_server.web.evidence import page
 from rutter_ap_tools.people import for_people
 from rutter_ap_tools.statement import Section, Statement, render_statement
 from rutter_ap_tools.text import clean
@@ -81,7 +82,7 @@ def assert_whole(proposal: Proposal, statement: Statement) -> None:
         for cell in (section.title, *section.columns, *(cell for row in section.rows for cell in row)):
             assert cell in said["text"]
             assert cell in said["question"]
-            assert html.escape(cell) in said["page"]
+            assert escape(cell) in said["page"]
         _assert_whole_on_screen(section)
 
 

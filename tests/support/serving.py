@@ -71,7 +71,8 @@ async def over_stdio(
     server = StdioServerParameters(
         command=sys.executable,
         args=["-m", "rutter_ap_server", "stdio"],
-        env={"RUTTER_AP_HOME": str(home), "TZ": "UTC", **(environ or {})},
+        # A desk only where a test is about it: on a person's machine their browser would open.
+        env={"RUTTER_AP_HOME": str(home), "RUTTER_AP_DESK": "off", "TZ": "UTC", **(environ or {})},
     )
     extensions = [CARDS] if cards else []
     async with Client(server, mode=mode, elicitation_callback=answering, extensions=extensions) as client:

@@ -105,8 +105,8 @@ def hurried_server(lease_seconds: float) -> tuple[str, ...]:
 
 
 def in_our_environment(settings: Mapping[str, str]) -> dict[str, str]:
-    """The environment of this process, with these settings."""
-    return os.environ | dict(settings)
+    """The environment of this process, with these settings, and a desk only where a test is about it."""
+    return os.environ | {"RUTTER_AP_DESK": "off"} | dict(settings)
 
 
 def greeting_and_tools(

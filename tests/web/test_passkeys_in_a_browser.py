@@ -9,36 +9,15 @@ from typing import Any
 
 import anyio
 import pytest
-from playwright.sync_api import Browser, CDPSession, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from rutter_ap_server.guard.enrolment import Enrolment
-from support.browser import Driver, Running, served, sound, visiting
+from support.browser import Driver, Key, Running, enrol, served, sound, visiting
 from support.desk import LARGE_BILL, an_empty_desk
 from support.serving import app_in
 
 # One worker drives the browser.
 pytestmark = pytest.mark.xdist_group("browser")
-
-
-class Key:
-    """A virtual authenticator, as Chromium has them for tests."""
-
-    def __init__(self, page: Page) -> None:
-        self.cdp: CDPSession = page.context.new_cdp_session(page)
-        self.cdp.send("WebAuthn.enable", {"enableUI": False})
-        options = {
-            "protocol": "ctap2",
-            "ctap2Version": "ctap2_1",
-            "transport": "internal",
-            "hasResidentKey": True,
-            "hasUserVerification": True,
-            "isUserVerified": True,
-            "automaticPresenceSimulation": True,
-        }
-        self.id = self.cdp.send("WebAuthn.addVirtualAuthenticator", {"options": options})["authenticatorId"]
-
-    def verifies(self, is_verified: bool) -> None:
-        self.cdp.send("WebAuthn.setUserVerified", {"authenticatorId": self.id, "isUserVerified": is_verified})
 
 
 @pytest.fixture
@@ -71,16 +50,6 @@ def link(running: Running) -> str:
 def a_person(browser: Browser, running: Running, **options: Any) -> Iterator[tuple[Page, Key]]:
     with visiting(browser, running, **options) as page:
         yield page, Key(page)
-
-
-def enrol(page: Page, at: str, name: str = "") -> None:
-    page.goto(at)
-    if name:
-        page.get_by_label("Your name, as it will stand").fill(name)
-    sound(page)
-    page.get_by_role("button", name="Enrol with a passkey").click()
-    page.get_by_role("button", name="Sign in with a passkey").click()
-    expect(page.get_by_role("heading", name="What waits for a person")).to_be_visible()
 
 
 def test_a_person_enrols_reads_releases_and_sees_it_posted(drive: Driver, empty: Running) -> None:
@@ -125,7 +94,7 @@ def test_two_people_sign_what_they_typed_on_a_phone_in_the_dark(drive: Driver, e
     drive(scenario)
 
 
-def test_who_is_not_verified_signs_nothing_and_a_decline_says_why(drive: Driver, empty: Running) -> None:
+def test_who_is_not_verified_signs_nothing(drive: Driver, empty: Running) -> None:
     at = link(empty)
 
     def scenario(browser: Browser) -> None:

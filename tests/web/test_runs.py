@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from rutter_ap_server.guard.approvers import Proof
-from rutter_ap_server.store.audit import Entry
+from rutter_ap_server.store.audit import Asked, Entry
 from rutter_ap_server.store.states import State
 from support.desk import SAMS, Desk, Visitor, a_desk
 from support.runs import PLAIN
@@ -40,7 +40,7 @@ def shown_id(visitor: Visitor) -> str:
 
 
 async def told(desk: Desk, kind: str) -> list[Entry]:
-    return await desk.app.store.read(lambda tx: tx.audit.told(10, kind=kind, proposal_id="", before=None))
+    return await desk.app.store.read(lambda tx: tx.audit.told(10, Asked(kind=kind)))
 
 
 async def test_what_needs_a_look_stands_on_top_with_the_reason(home: Path) -> None:

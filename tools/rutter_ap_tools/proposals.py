@@ -109,8 +109,6 @@ def _render(answer: ProposalAnswer) -> str:
         lines.append(f"record: {one.record.kind} {one.record.id}")
     if answer.lines:
         lines.append(run_table(answer.lines, answer.lines[0].amount.currency))
-    if answer.release_url:
-        lines.append(f"A person can release it at {answer.release_url}")
     lines.append(answer.next_step)
     return "\n".join(lines)
 

@@ -45,8 +45,6 @@ def render_write(result: WriteResult) -> str:
             lines.append(f"bill {done.bill_id} is now {done.bill_status}; balance due {done.bill_due.money}")
     if result.proposal_id:
         lines.append(f"proposal: {result.proposal_id}")
-    if result.release_url:
-        lines.append(f"A person can release it at {result.release_url}")
     lines.append(result.next_step)
     return "\n".join(lines)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import html
 import json
 import os
 from dataclasses import asdict
@@ -17,16 +16,11 @@ from rutter_ap_server.cli.proposals import proposal_named
 from rutter_ap_server.cli.running import run_with_app
 from rutter_ap_server.guard.reports.evidence import gather_evidence
 from rutter_ap_server.guard.reports.proofs import check_evidence
+from rutter_ap_server.web.evidence import as_json, page
 from rutter_ap_tools.errors import OperatorError
 from rutter_ap_tools.text import clean
 
 _FILE_CHARACTERS_MAX = 50_000_000
-_STYLE = (
-    "body{font:16px/1.5 system-ui,sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem;color:#1a1a1a}"
-    "table{border-collapse:collapse;width:100%;margin:.5rem 0 1.5rem}"
-    "th,td{text-align:left;vertical-align:top;padding:.3rem .6rem;border-bottom:1px solid #ddd}"
-    "th{width:14rem;font-weight:600}code{font-size:.85em;word-break:break-all}"
-)
 
 
 @command(
@@ -53,8 +47,7 @@ async def _write(app: App, given: argparse.Namespace) -> int:
     if given.json:
         print_json(gathered)
         return 0
-    text = json.dumps(gathered, indent=2, ensure_ascii=False) + "\n"
-    for ending, content in ((".json", text), (".html", page(gathered))):
+    for ending, content in ((".json", as_json(gathered)), (".html", page(gathered))):
         target = Path(given.out) / f"evidence-{proposal.id}{ending}"
         _write_private(target, content)
         line(str(target))
@@ -92,71 +85,6 @@ def _read(path: str | None) -> Any:
             code="evidence.not_read",
             next_step="Name the file evidence-ID.json that `rutter-ap evidence ID` wrote.",
         ) from None
-
-
-def page(gathered: dict[str, Any]) -> str:
-    """One page without scripts or links; all outside text is escaped."""
-    proposal = gathered["proposal"]
-    parts = [
-        "<!doctype html><html lang=en><meta charset=utf-8>",
-        "<meta http-equiv=Content-Security-Policy content=\"default-src 'none'; style-src 'unsafe-inline'\">",
-        f"<title>Evidence for {_text(proposal['id'])}</title><style>{_STYLE}</style>",
-        f"<h1>{_text(proposal['summary'])}</h1>",
-        _table("Proposal", {k: v for k, v in proposal.items() if k not in ("summary", "findings", "intent")}),
-        _table("What was proposed", proposal["intent"]),
-        *_statements(gathered),
-        _rows("Findings of the guard", proposal["findings"], ("severity", "message", "code")),
-        _rows("Released by", gathered["approvals"], ("approver", "channel", "at", "statement")),
-        _table("Sent to Rutter", gathered["sending"] or {"sent": "nothing"}),
-        _table("Recorded in the ledger", gathered["record"] or {"record": "none"}),
-        _rows("Documents attached to the bill", gathered["documents"], ("file_name", "bytes", "sha256")),
-        _table("The bill in the ledger now", gathered["bill_now"] or {"bill": "none"}),
-        _rows("Audit entries", gathered["audit"], ("seq", "at", "kind", "actor", "hash", "hash_is_right")),
-        _table("Audit chain", gathered["chain"]),
-        "</html>",
-    ]
-    return "\n".join(parts) + "\n"
-
-
-def _statements(gathered: dict[str, Any]) -> list[str]:
-    """What approvers were shown, whole; before anyone has released it, what they would be shown."""
-    shown = gathered["shown_to_approvers"] or [{"digest": "", "sections": gathered["statement"]}]
-    parts = []
-    for one in shown:
-        title = f"Statement shown to approvers ({one['digest']})" if one["digest"] else "Statement"
-        parts.append(f"<h2>{_text(title)}</h2>")
-        for section in one["sections"]:
-            cells = [f"<tr>{''.join(f'<td>{_text(cell)}</td>' for cell in row)}</tr>" for row in section["rows"]]
-            head = "".join(f"<th>{_text(name)}</th>" for name in section["columns"])
-            parts.append(f"<h3>{_text(section['title'])}</h3><table><tr>{head}</tr>{''.join(cells)}</table>")
-    return parts
-
-
-def _table(title: str, values: dict[str, Any]) -> str:
-    rows = "".join(f"<tr><th>{_text(_label(name))}</th><td>{_value(value)}</td></tr>" for name, value in values.items())
-    return f"<h2>{_text(title)}</h2><table>{rows}</table>"
-
-
-def _rows(title: str, rows: list[dict[str, Any]], columns: tuple[str, ...]) -> str:
-    if not rows:
-        return f"<h2>{_text(title)}</h2><p>None.</p>"
-    head = "".join(f"<th>{_text(_label(name))}</th>" for name in columns)
-    body = "".join("<tr>" + "".join(f"<td>{_value(row.get(name))}</td>" for name in columns) + "</tr>" for row in rows)
-    return f"<h2>{_text(title)}</h2><table><tr>{head}</tr>{body}</table>"
-
-
-def _label(name: str) -> str:
-    return name.replace("_", " ")
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, dict | list):
-        return f"<code>{_text(json.dumps(value, ensure_ascii=False, indent=1))}</code>"
-    return _text("" if value is None else str(value))
-
-
-def _text(value: str) -> str:
-    return html.escape(value, quote=True)
 
 
 def _write_private(target: Path, content: str) -> None:

@@ -52,7 +52,20 @@ CLIENTS = {
 )
 def install(given: argparse.Namespace) -> int:
     """Adds this server to a client's configuration, from the settings of this process."""
-    return install_into(given.client, settings_environ=os.environ, print_only=given.print_only)
+    # Wrong settings are said before anything is asked.
+    told = read_settings().notify or given.print_only
+    environ = os.environ if told else {**os.environ, **_who_is_told()}
+    return install_into(given.client, settings_environ=environ, print_only=given.print_only)
+
+
+def _who_is_told() -> dict[str, str]:
+    """The setting for notices, as a person at a terminal answers; nobody is told unless they say so."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return {}
+    sys.stderr.write("Nobody is told when a person is needed. Show a notice on this machine's desktop then? [y/N] ")
+    sys.stderr.flush()
+    is_wanted = sys.stdin.readline().strip().lower() in ("y", "yes")
+    return {"RUTTER_AP_NOTIFY": "desktop"} if is_wanted else {}
 
 
 def install_into(
@@ -83,6 +96,8 @@ def install_into(
     line(f"Added {NAME} to {chosen.title} in {path}.")
     if done.backup is not None:
         line(f"The previous file was saved next to it as {done.backup.name}.")
+    if not read_settings(settings_environ).notify:
+        line("Nobody is told when a person is needed. RUTTER_AP_NOTIFY names who is (desktop, a chat tool, e-mail).")
     line(f"Restart {chosen.title} to load the tools. Run `rutter-ap doctor` to check the installation.")
     return 0
 
@@ -113,7 +128,12 @@ def plain_settings(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def is_secret(name: str, value: str) -> bool:
-    """Whether a setting must stay out of another program's file; an address may hold a password before its @."""
+    """Whether a setting must stay out of another program's file; an address may hold a password before its @.
+
+    Whoever has the address of a webhook may post there, so of those who are told only the desktop is no secret.
+    """
+    if name == "RUTTER_AP_NOTIFY":
+        return value.split() != ["desktop"]
     return any(word in name for word in ("CLIENT_ID", "SECRET", "TOKEN")) or (name.endswith("_URL") and "@" in value)
 
 

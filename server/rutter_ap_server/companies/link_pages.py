@@ -5,25 +5,14 @@ Rutter's own pages are on the internet; the embedded sandbox has no address unti
 
 from __future__ import annotations
 
-import asyncio
-import socket
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
-from contextlib import contextmanager
-from typing import Any
 from urllib.parse import urlsplit
 
 import anyio
-import uvicorn
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+from rutter_ap_server.local_server import AsgiApp, LocalServer, Receive, Scope, Send, listen
 
 _HOST = "127.0.0.1"
 _PAGES = "/link/"
-_BACKLOG = 16
-_STOP_SECONDS_MAX = 3
 
 
 class LinkPages:
@@ -33,34 +22,23 @@ class LinkPages:
         self._sandbox = sandbox
         self._starting = anyio.Lock()
         self._origin = ""
-        self._server: uvicorn.Server | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._server: LocalServer | None = None
 
     async def shown(self, link_url: str) -> str:
         """A sandbox link as an address that a browser can open; starts the server the first time."""
         async with self._starting:
             if self._server is None:
-                await self._start()
+                listening = listen(0)
+                assert listening is not None, "the system names a port that is free"
+                self._server = LocalServer(self._only_pages, listening)
+                self._origin = f"http://{_HOST}:{self._server.port}"
         return self._origin + urlsplit(link_url).path
 
     async def aclose(self) -> None:
         """Stops serving."""
-        if self._server is None or self._task is None:
-            return
-        self._server.should_exit = True
-        with anyio.CancelScope(shield=True), anyio.move_on_after(_STOP_SECONDS_MAX):
-            await asyncio.wait([self._task])
-        self._server = self._task = None
-
-    async def _start(self) -> None:
-        listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        listener.bind((_HOST, 0))
-        listener.listen(_BACKLOG)
-        self._origin = f"http://{_HOST}:{listener.getsockname()[1]}"
-        self._server = _server_of(self._only_pages)
-        # It outlives the call that first needed it, so it must not be a child of that call's task.
-        self._task = asyncio.create_task(self._server.serve(sockets=[listener]))
-        self._task.add_done_callback(lambda _: listener.close())
+        if self._server is not None:
+            await self._server.aclose()
+            self._server = None
 
     async def _only_pages(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Accepts requests for exactly this address only, so that another site cannot reach it by DNS rebinding."""
@@ -72,26 +50,3 @@ class LinkPages:
         await send(
             {"type": "http.response.body", "body": b"Only the pages for connecting a company are served here.\n"}
         )
-
-
-def _server_of(pages: AsgiApp) -> uvicorn.Server:
-    """A server that leaves signal handling to the process and prints nothing to stdout."""
-
-    class Quiet(uvicorn.Server):
-        @contextmanager
-        def capture_signals(self) -> Iterator[None]:
-            yield
-
-    return Quiet(
-        uvicorn.Config(
-            pages,
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            interface="asgi3",
-            proxy_headers=False,
-            server_header=False,
-            date_header=False,
-            timeout_graceful_shutdown=1,
-        )
-    )

@@ -123,11 +123,11 @@ class Guard:
                 next_step="This proposal wrote nothing. list_proposals shows the run's payment of the bill.",
             )
         if not isinstance(proposed_by(proposal.tool), Batch):
-            return self.views.result(proposal)
+            return await self.views.result(proposal)
         lines = await self.store.read(lambda tx: tx.proposals.of_run(proposal.id))
         if proposal.state == State.FAILED:
             raise nothing_recorded(proposal, lines)
-        return run_result(self.views.result(proposal), proposal.fields, lines)
+        return run_result(await self.views.result(proposal), proposal.fields, lines)
 
     async def _on_its_way(self, prepared: PreparedWrite) -> Proposal | None:
         """An earlier proposal for the same write whose outcome is open, so that it needs no new judgement."""

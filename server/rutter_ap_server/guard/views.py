@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import date
 from typing import Any
 
@@ -11,6 +11,7 @@ from rutter_ap_server.guard.judgement import Judgement
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes.base import Batch
 from rutter_ap_server.guard.writes.registry import proposed_by
+from rutter_ap_server.installed import as_installed
 from rutter_ap_server.store.engine import Store
 from rutter_ap_server.store.proposals import Approval, Proposal
 from rutter_ap_server.store.states import State
@@ -36,18 +37,22 @@ _STATUS: dict[State, WriteStatus] = {
 
 
 class Views:
-    """Builds results; knows the address at which a person can release a proposal."""
+    """Builds results. `desk_address` finds the approvals desk, and is asked only when a person is needed there."""
 
-    def __init__(self, approvals_url: str) -> None:
-        self._approvals_url = approvals_url.rstrip("/")
+    def __init__(self, desk_address: Callable[[], Awaitable[str]]) -> None:
+        self._desk_address = desk_address
 
-    def release_url(self, proposal: Proposal) -> str | None:
-        """The address at which a person can release it, if there is such a page and it is still held."""
-        if proposal.state != State.HELD or not self._approvals_url:
+    async def release_url(self, proposal: Proposal) -> str | None:
+        """The address at which a person can release it, if there is such a page and it is still held.
+
+        It only leads there: what it takes to release is in no address.
+        """
+        if proposal.state != State.HELD:
             return None
-        return f"{self._approvals_url}/{proposal.id}"
+        address = await self._desk_address()
+        return f"{address}/{proposal.id}" if address else None
 
-    def result(self, proposal: Proposal, note: str = "") -> WriteResult:
+    async def result(self, proposal: Proposal) -> WriteResult:
         """The result of a write. Raises `Refused` for one that was refused or failed."""
         if proposal.state in (State.REFUSED, State.FAILED):
             raise Refused(
@@ -55,6 +60,7 @@ class Views:
                 findings=proposal.findings,
                 next_step="Nothing was written. Tell the person why; do not try to work around it.",
             )
+        url = await self.release_url(proposal)
         return WriteResult(
             company=Named(id=proposal.connection_id, name=proposal.company_name or None),
             environment=proposal.environment,
@@ -64,8 +70,8 @@ class Views:
             summary=proposal.summary,
             findings=list(proposal.findings),
             record=Record(**proposal.record) if proposal.record else None,
-            release_url=self.release_url(proposal),
-            next_step=" ".join(part for part in (note, self.next_step(proposal)) if part),
+            release_url=url,
+            next_step=self.next_step(proposal, url),
         )
 
     def dry_run(self, company: CompanyIdentity, prepared: PreparedWrite, judgement: Judgement) -> WriteResult:
@@ -108,7 +114,7 @@ class Views:
             record=Record(**proposal.record) if proposal.record else None,
         )
 
-    def answer(
+    async def answer(
         self,
         proposal: Proposal,
         approvals: tuple[Approval, ...],
@@ -117,6 +123,7 @@ class Views:
         lines: Sequence[RunPayment] = (),
     ) -> shapes.ProposalAnswer:
         """The result of `get_proposal`."""
+        url = await self.release_url(proposal)
         return shapes.ProposalAnswer(
             company=Named(id=proposal.connection_id, name=proposal.company_name or None),
             environment=proposal.environment,
@@ -124,16 +131,17 @@ class Views:
             statement=statement,
             limits=list(limits),
             lines=list(lines) or None,
-            release_url=self.release_url(proposal),
-            next_step=self.next_step(proposal),
+            release_url=url,
+            next_step=self.next_step(proposal, url),
         )
 
-    def next_step(self, proposal: Proposal) -> str:
-        """One sentence of what to do next."""
+    def next_step(self, proposal: Proposal, url: str | None) -> str:
+        """What to do next; `url` is where a person can release it."""
         match proposal.state:
             case State.HELD:
-                return (
-                    f"Held: nothing has been written. {_people(proposal.approvals_needed).capitalize()} with "
+                at = f" at {url}, or" if url else ""
+                return as_installed(
+                    f"Held: nothing has been written. {_people(proposal.approvals_needed).capitalize()}{at} with "
                     f"`rutter-ap proposals approve {proposal.id}`. get_proposal with wait_seconds waits for that; "
                     "do not send it again."
                 )
@@ -149,7 +157,7 @@ class Views:
             case State.EXPIRED:
                 return "It expired because nobody released it in time. Call again if it is still needed."
             case State.UNKNOWN:
-                return (
+                return as_installed(
                     "It was sent, but its outcome is not known yet. Do not send it again. Check later with "
                     f"get_proposal; a person can settle it with `rutter-ap proposals resolve {proposal.id}`."
                 )

@@ -18,6 +18,7 @@ from mcp.server.caching import CacheableMethod, CacheHint
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 
+from rutter_ap_server.installed import as_installed
 from rutter_ap_server.interaction import NO_INTERACTION, Caller, Interaction
 from rutter_ap_server.mcp import card, prompts
 from rutter_ap_server.mcp.context import Allowed, Context, OfferedTo
@@ -268,6 +269,7 @@ def preparer_of(ctx: Context) -> str:
 
 def error_result(error: ApError) -> types.CallToolResult:
     """An error as a tool result: text for the model, and the same facts typed."""
+    error.next_step = as_installed(error.next_step)
     structured: dict[str, Any] = {
         "code": error.error_code,
         "message": error.message,

@@ -40,9 +40,11 @@ logger = logging.getLogger("rutter_ap")
 
 
 class Notifier:
-    """Tells the people behind `addresses`; `where` is the sentence on where to decide."""
+    """Tells the people behind `addresses`; `where` finds the sentence on where to decide, when there is one to tell."""
 
-    def __init__(self, store: Store, addresses: Sequence[Address], where: str, send: Deliver = deliver) -> None:
+    def __init__(
+        self, store: Store, addresses: Sequence[Address], where: Callable[[], Awaitable[str]], send: Deliver = deliver
+    ) -> None:
         self._store = store
         self._addresses = addresses
         self._where = where
@@ -58,8 +60,9 @@ class Notifier:
         claimed = await self._store.write(lambda tx: _claim(tx, address.id))
         if not claimed:
             return
+        where = await self._where()
         try:
-            await self._send(address, *said([one.matter for one in claimed], self._where))
+            await self._send(address, *said([one.matter for one in claimed], where))
         except NotDelivered as error:
             problem = str(error)
             logger.warning("a notice did not get through by %s: %s", address.words, problem)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from rutter_ap_server.installed import as_installed
 from rutter_ap_server.store.notices import Kind, Matter
 from rutter_ap_tools.text import clean
 
@@ -41,8 +42,8 @@ def _line(kind: Kind, count: int, company: str, environment: str) -> str:
     return f"{words} at {clean(company, NAME_CHARACTERS_MAX)} ({clean(environment, 20)})."
 
 
-def where_to_decide(approvals_url: str) -> str:
+def where_to_decide(desk_address: str) -> str:
     """The sentence that tells a person where to look."""
-    if approvals_url:
-        return f"Decide at {approvals_url}"
-    return "Run `rutter-ap proposals list` where the server runs."
+    if desk_address:
+        return f"Decide at {desk_address}"
+    return as_installed("Run `rutter-ap proposals list` where the server runs.")

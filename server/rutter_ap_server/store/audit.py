@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, func, insert, literal, null, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, func, insert, literal, null, or_, select, true
 
 from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store.canonical import canonical, digest
 from rutter_ap_server.store.changes import Recorded
 from rutter_ap_server.store.errors import StoreError, Tampered
-from rutter_ap_server.store.schema import audit
+from rutter_ap_server.store.schema import audit, proposals
 
 GENESIS = "0" * 64
 PAGE_ENTRIES = 500
@@ -52,6 +52,40 @@ class Entry:
         except TypeError:
             # Bytes or a float, which this program never writes: no hash fits.
             return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Which entries somebody wants to see; what is empty is not asked for. `until` is the first instant after them.
+
+    `company_ids` are a company's ledger and its connections: an entry is about it by its proposal, or says so itself.
+    """
+
+    kind: str = ""
+    proposal_id: str = ""
+    actor: str = ""
+    company_ids: tuple[str, ...] = ()
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def conditions(self) -> Iterator[ColumnElement[bool]]:
+        """The same, for a query."""
+        yield audit.c.kind == self.kind if self.kind else audit.c.kind != STORED
+        if self.proposal_id:
+            yield audit.c.proposal_id == self.proposal_id
+        if self.actor:
+            yield audit.c.actor == self.actor
+        if self.since is not None:
+            yield audit.c.at >= stamp(self.since)
+        if self.until is not None:
+            yield audit.c.at < stamp(self.until)
+        if self.company_ids:
+            own = select(proposals.c.id).where(proposals.c.company_id.in_(self.company_ids))
+            named = (f'"company":{canonical(one)}' for one in self.company_ids)
+            yield or_(audit.c.proposal_id.in_(own), *(audit.c.body.contains(one, autoescape=True) for one in named))
+
+
+ALL = Asked()
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +184,9 @@ class AuditLog:
         """Every entry of a kind, in order."""
         return entries_of(self._connection, select(audit).where(audit.c.kind == kind))
 
-    def told(self, limit: int, *, kind: str = "", proposal_id: str = "", before: int | None = None) -> list[Entry]:
-        """Entries that say something to people, newest first: of one kind, of one proposal, before one, or all."""
-        query = select(audit).where(audit.c.kind == kind if kind else audit.c.kind != STORED)
-        if proposal_id:
-            query = query.where(audit.c.proposal_id == proposal_id)
+    def told(self, limit: int, asked: Asked = ALL, *, before: int | None = None) -> list[Entry]:
+        """Entries that say something to people, newest first: those asked for, before one of them, or all."""
+        query = select(audit).where(*asked.conditions())
         if before is not None:
             query = query.where(audit.c.seq < before)
         rows = self._connection.execute(query.order_by(audit.c.seq.desc()).limit(limit))
@@ -164,6 +196,11 @@ class AuditLog:
         """The kinds of entries there are, by name."""
         query = select(audit.c.kind).where(audit.c.kind != STORED).distinct().order_by(audit.c.kind)
         return [row.kind for row in self._connection.execute(query)]
+
+    def actors(self, limit: int) -> list[str]:
+        """Who did anything, by name; as many as there is room for."""
+        query = select(audit.c.actor).where(audit.c.kind != STORED).distinct().order_by(audit.c.actor).limit(limit)
+        return [row.actor for row in self._connection.execute(query)]
 
     def after(self, seq: int) -> Iterator[Entry]:
         """The entries after one, in order."""

@@ -14,6 +14,7 @@ from sqlalchemy import Column, Index, Row, String, Table, Text, delete, insert, 
 
 from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store.changes import Recorded
+from rutter_ap_server.store.errors import Tampered
 from rutter_ap_server.store.schema import meta, metadata
 from rutter_ap_tools.text import fold
 
@@ -141,13 +142,9 @@ class Connections:
 
 
 def _kept(row: Row[Any]) -> SavedConnection:
-    return SavedConnection(
-        id=row.id,
-        environment=row.environment,
-        name=row.name,
-        platform=row.platform,
-        status=row.status,
-        created_at=unstamp(row.created_at),
-        updated_at=unstamp(row.updated_at),
-        last_seen_at=unstamp(row.last_seen_at) if row.last_seen_at else None,
-    )
+    try:
+        times = unstamp(row.created_at), unstamp(row.updated_at)
+        last_seen_at = unstamp(row.last_seen_at) if row.last_seen_at else None
+    except (ValueError, TypeError):
+        raise Tampered("a connection") from None
+    return SavedConnection(row.id, row.environment, row.name, row.platform, row.status, *times, last_seen_at)

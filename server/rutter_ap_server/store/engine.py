@@ -32,6 +32,7 @@ from rutter_ap_server.store.ledgers import Ledgers
 from rutter_ap_server.store.modes import Mode, begin_as
 from rutter_ap_server.store.notices import Notices
 from rutter_ap_server.store.observations import Observations
+from rutter_ap_server.store.overview import Overview
 from rutter_ap_server.store.passkeys import Passkeys
 from rutter_ap_server.store.proposals import Proposals
 from rutter_ap_server.store.questions import Questions
@@ -73,6 +74,7 @@ class Tx:
         self.secrets = Secrets(connection, self.now)
         self.connections = Connections(recorded, self.now)
         self.ledgers = Ledgers(recorded, self.now)
+        self.overview = Overview(recorded)
         self.checks = Checks(recorded)
         self.audit = AuditLog(recorded, self.now, head)
 

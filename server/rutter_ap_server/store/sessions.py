@@ -8,9 +8,11 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import delete, func, insert, select, update
+from sqlalchemy import Row, delete, func, insert, select, update
 
 from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store.approvers import Approver
@@ -20,6 +22,15 @@ from rutter_ap_server.store.schema import desk_sessions, failed_attempts
 IDLE = timedelta(minutes=15)
 LONGEST = timedelta(hours=8)
 _ADDRESS_CHARACTERS_MAX = 64
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """One session that is not over; `is_here` says that it is the one that asks."""
+
+    begun_at: datetime
+    seen_at: datetime
+    is_here: bool
 
 
 class Sessions:
@@ -58,7 +69,7 @@ class Sessions:
         """
         mine = desk_sessions.c.id_hash == _hash(session_id)
         row = self._connection.execute(select(desk_sessions).where(mine)).first()
-        if row is None or self._now >= min(unstamp(row.seen_at) + IDLE, unstamp(row.begun_at) + LONGEST):
+        if row is None or self._times(row) is None:
             return None
         if row.passkey_id is not None and row.passkey_id not in passkey_ids:
             return None
@@ -81,9 +92,30 @@ class Sessions:
         count: int = self._connection.execute(select(func.count()).where(mine)).scalar_one()
         return count
 
+    def of(self, approver: Approver, session_id: str = "") -> list[SignedIn]:
+        """Where an approver is signed in, the newest first; the session that asks may be named."""
+        c = desk_sessions.c
+        query = select(desk_sessions).where(c.approver_id == approver.id, c.passcode == _hash(approver.passcode_hash))
+        rows = self._connection.execute(query.order_by(c.begun_at.desc(), c.id_hash)).all()
+        found = ((self._times(row), row.id_hash == _hash(session_id)) for row in rows)
+        return [SignedIn(*times, is_here) for times, is_here in found if times is not None]
+
     def end(self, session_id: str) -> None:
         """Signs it out."""
         self._connection.execute(delete(desk_sessions).where(desk_sessions.c.id_hash == _hash(session_id)))
+
+    def end_all(self, approver_id: str) -> int:
+        """Signs an approver out everywhere; how many sessions that were."""
+        mine = desk_sessions.c.approver_id == approver_id
+        return self._connection.execute(delete(desk_sessions).where(mine)).rowcount
+
+    def _times(self, row: Row[Any]) -> tuple[datetime, datetime] | None:
+        """When it was begun and last used; None once it is over, or if that cannot be read."""
+        try:
+            begun, seen = unstamp(row.begun_at), unstamp(row.seen_at)
+        except (ValueError, TypeError):
+            return None
+        return None if self._now >= min(seen + IDLE, begun + LONGEST) else (begun, seen)
 
 
 def _hash(text: str) -> str:

@@ -146,7 +146,9 @@ class Spend:
     def vendors(self, company_id: str, hours: int) -> list[tuple[str, str | None]]:
         """The vendors of what counts in the last `hours`, by id and by the name they had then."""
         named = {"company": company_id, "since": stamp(self._now - timedelta(hours=hours))}
-        return [(row.vendor_id, row.vendor_name) for row in self._connection.execute(_VENDORS, named)]
+        rows = self._connection.execute(_VENDORS, named)
+        # What was edited by hand may be no text.
+        return [(row.vendor_id, None if row.vendor_name is None else str(row.vendor_name)) for row in rows]
 
     def _add(self, proposal_id: str, kind: str, company_id: str, vendor_id: str, money: Money) -> None:
         values = {

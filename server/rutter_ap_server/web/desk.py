@@ -12,35 +12,44 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from rutter_ap_server.companies.registry import CompanyRegistry
+from rutter_ap_server.companies.connecting import ConnectFlow
 from rutter_ap_server.guard.approvals import Approvals
 from rutter_ap_server.guard.passkeys import Site
+from rutter_ap_server.web.approvers import ApproversPages
+from rutter_ap_server.web.connections import ConnectionsPages
 from rutter_ap_server.web.door import Door
 from rutter_ap_server.web.enrolling import EnrolmentPages
+from rutter_ap_server.web.evidence import EvidencePages
 from rutter_ap_server.web.frame import PREFIX, Frame
 from rutter_ap_server.web.history import HistoryPages
 from rutter_ap_server.web.inbox import InboxPages
+from rutter_ap_server.web.limits import LimitsPages
 from rutter_ap_server.web.proposal import ProposalPages
 from rutter_ap_server.web.proposal_documents import Papers
 from rutter_ap_server.web.proving import Proving
 from rutter_ap_server.web.signing_in import SignIn
 from rutter_ap_server.web.signing_pages import SigningPages
+from rutter_ap_server.web.vendors import VendorsPages
 
 _STATIC = Path(__file__).parent / "static"
 
 
-def desk_app(approvals: Approvals, companies: CompanyRegistry, *, hosts: Collection[str]) -> ASGIApp:
+def desk_app(approvals: Approvals, connect_flow: ConnectFlow, *, hosts: Collection[str]) -> ASGIApp:
     """The desk for requests to these hosts, each a name with its port; passkeys belong to the first."""
     host = next(iter(hosts))
     site = Site(f"http://{host}", host.partition(":")[0])
-    proving = Proving(approvals, site, PREFIX)
-    frame = Frame(approvals.store, approvals, companies, SignIn(approvals, site), proving)
-    # The proposals come last: any id is one.
+    frame = Frame(approvals.store, approvals, connect_flow, SignIn(approvals, site), Proving(approvals, site, PREFIX))
     rooms = (
         SigningPages(frame),
         EnrolmentPages(frame),
         InboxPages(frame),
         HistoryPages(frame),
+        LimitsPages(frame),
+        VendorsPages(frame),
+        ConnectionsPages(frame),
+        ApproversPages(frame),
+        # The proposals come last: any id is one.
+        EvidencePages(frame),
         ProposalPages(frame, Papers()),
     )
     static = Mount(f"{PREFIX}/static", StaticFiles(directory=_STATIC))

@@ -15,9 +15,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from rutter_ap_server.companies.connecting import ConnectFlow
 from rutter_ap_server.companies.registry import CompanyRegistry
 from rutter_ap_server.guard.approvals import Approvals
 from rutter_ap_server.guard.approvers import By
+from rutter_ap_server.installed import own_command
 from rutter_ap_server.store.engine import Store
 from rutter_ap_server.web.proving import Proving, form_of
 from rutter_ap_server.web.signing_in import Session, SignIn
@@ -25,6 +27,16 @@ from rutter_ap_tools.errors import ApError, NotFound
 from rutter_ap_tools.people import for_people
 
 PREFIX = "/approvals"
+# The pages that every page leads to, by the name that its template gives itself.
+ROOMS = {
+    "inbox": ("", "Approvals"),
+    "history": ("/history", "History"),
+    "limits": ("/limits", "Limits"),
+    "vendors": ("/vendors", "Vendors"),
+    "connections": ("/connections", "Connections"),
+    "approvers": ("/approvers", "Approvers"),
+    "passkeys": ("/passkeys", "Passkeys"),
+}
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _FIGURE = re.compile(r"[\d.,]+ [A-Z]{3}")
 Answer: TypeAlias = Callable[[Request, Session], Awaitable[Response]]
@@ -38,9 +50,14 @@ class Frame:
 
     store: Store
     approvals: Approvals
-    companies: CompanyRegistry
+    connect_flow: ConnectFlow
     sign_in: SignIn
     proving: Proving
+
+    @property
+    def companies(self) -> CompanyRegistry:
+        """The connected companies."""
+        return self.connect_flow.connections.companies
 
     def get(self, path: str, answer: Answer) -> Route:
         """A page for whoever is signed in."""
@@ -63,14 +80,15 @@ class Frame:
         text = self._templates.get_template(template).render(prefix=PREFIX, **{"session": None} | values)
         return HTMLResponse(text, status)
 
-    def message(self, message: str, step: str, status: int) -> Response:
+    def message(self, message: str, step: str, status: int, session: Session | None = None) -> Response:
         """A page that says one thing, and what to do."""
-        return self.page("message.html", status, message=message, step=step)
+        return self.page("message.html", status, message=message, step=step, session=session)
 
     async def sign_in_page(self, *, then: str = "", problem: str = "", step: str = "", status: int = 200) -> Response:
         """The page to sign in on; `then` is the proposal that is shown afterwards."""
         approvers, passkeys = await self.store.read(lambda tx: (tx.approvers.active(), tx.passkeys.active()))
-        known = {"is_nobody": not approvers, "has_passkeys": bool(passkeys)}
+        known: dict[str, Any] = {"command": own_command()}
+        known |= {"is_nobody": not approvers, "has_passkeys": bool(passkeys)}
         known["has_codes"] = any(one.code_step is not None for one in approvers)
         return self.page("sign_in.html", status, then=then, problem=problem, step=step, **known)
 
@@ -79,8 +97,11 @@ class Frame:
             session = await self.sign_in.session_of(request)
             if session is None:
                 return await self._signed_out(request)
+            request.state.session = session
             if request.method == "POST" and not session.wrote(await field(request, "token")):
-                return self.message("This form is no longer valid; nothing was done.", "Open the page again.", 403)
+                return self.message(
+                    "This form is no longer valid; nothing was done.", "Open the page again.", 403, session
+                )
             return await answer(request, session)
 
         return self._safely(checked)
@@ -95,12 +116,13 @@ class Frame:
                 # A body that is too large or no form, which the framework answers.
                 raise
             except NotFound as error:
-                return self.message(error.message, "The list shows what waits.", 404)
+                found = error.message, "The list shows what waits.", 404
             except ApError as error:
-                return self.message(error.message, error.next_step, 409)
+                found = error.message, error.next_step, 409
             except Exception as error:  # noqa: BLE001 - its text may hold anything
                 logger.error("desk: an unexpected %s", type(error).__name__)
-                return self.message("Something went wrong in this program.", "Its log says what kind of fault.", 500)
+                found = "Something went wrong in this program.", "Its log says what kind of fault.", 500
+            return self.message(*found, session=getattr(request.state, "session", None))
 
         return safe
 
@@ -121,6 +143,7 @@ class Frame:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        found.globals["rooms"] = ROOMS
         found.filters["for_people"] = for_people
         found.tests["figure"] = lambda text: bool(_FIGURE.fullmatch(text))
         return found

@@ -31,7 +31,6 @@ class Inbox:
     parts: tuple[InboxPart, ...]
     limits: list[tuple[str, list[tuple[str, str, str]]]]
     edited: list[str]
-    frozen: str | None
     in_flight: int
 
 
@@ -59,7 +58,7 @@ class InboxPages:
             waiting, edited = _waiting(tx)
             open_ones = [one for one in tx.proposals.in_states(IN_FLIGHT_STATES, _LISTED_MAX) if one.run_id is None]
             limits = _limits(tx, policy, [one for one, _ in waiting])
-            return Inbox(inbox_parts(waiting, tx.now), limits, edited, tx.controls.frozen_by(), len(open_ones))
+            return Inbox(inbox_parts(waiting, tx.now), limits, edited, len(open_ones))
 
         inbox = await self.frame.store.read(look)
         return self.frame.page(
@@ -68,7 +67,6 @@ class InboxPages:
             session=session,
             problem=problem,
             inbox=inbox,
-            frozen=clean(inbox.frozen, 200),
             has_policy=policy is not None,
         )
 

@@ -18,8 +18,8 @@ from rutter_ap_server.store.passkeys import Passkey
 from rutter_ap_server.web.signing_in import Session, address_of
 
 FORM_FIELDS_MAX = 20
-# What proves, or only helps to show what differs, is not what is decided.
-_NOT_SIGNED = ("token", "username", "passcode", "code", "shown", "ticket", "answer", "for")
+# What proves, or only helps to show what differs, is not what is decided; and no passcode is kept with a challenge.
+_NOT_SIGNED = ("token", "username", "passcode", "code", "new", "again", "shown", "ticket", "answer", "for")
 _SIGNED_CHARACTERS_MAX = 20_000
 
 

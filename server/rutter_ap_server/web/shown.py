@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from rutter_ap_server.clock import unstamp
 from rutter_ap_server.guard.judgement import facts_digest
 from rutter_ap_server.guard.statement import CHANGED, CHECKS, FINDINGS, FOLLOWS, KNOWN
-from rutter_ap_server.store.audit import Entry
 from rutter_ap_server.store.proposals import Approval, Proposal
 from rutter_ap_server.store.states import State
 from rutter_ap_tools.findings import Finding, Severity
@@ -179,41 +175,6 @@ def _act(proposal: Proposal) -> str:
         count = len(proposal.fields["lines"])
         return f"Release {count} {'payment' if count == 1 else 'payments'}, {proposal.money.grouped} together"
     return f"Release: {for_people(clean(proposal.summary, 1000))}"
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryRow:
-    """One entry of the audit chain."""
-
-    seq: int
-    at: str
-    kind: str
-    actor: str
-    proposal_id: str
-    details: tuple[tuple[str, str], ...]
-
-
-def history_row(entry: Entry) -> HistoryRow:
-    """An entry with what it says, each value on one line; what was edited by hand is shown as far as it can be read."""
-    try:
-        at, body = f"{unstamp(entry.at):%Y-%m-%d %H:%M:%S} UTC", dict(json.loads(entry.body))
-    except (ValueError, TypeError):
-        at, body = clean(str(entry.at), 40), {"it cannot be read": str(entry.body)}
-    details = [(name, _plain(value)) for name, value in body.items() if value not in (None, "", [])]
-    return HistoryRow(
-        entry.seq,
-        at,
-        entry.kind.replace("_", " "),
-        clean(str(entry.actor), _NAME_CHARACTERS_MAX),
-        entry.proposal_id or "",
-        tuple((clean(name, 60), text) for name, text in details if text),
-    )
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, list) and all(isinstance(one, str) for one in value):
-        return ", ".join(clean(one, 200) for one in value)
-    return clean(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False), 2000)
 
 
 def limit_rows(limits: Sequence[LimitLeft]) -> list[tuple[str, str, str]]:

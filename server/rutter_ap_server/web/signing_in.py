@@ -14,7 +14,9 @@ from rutter_ap_server.guard.approvers import Proof
 from rutter_ap_server.guard.passkeys import Site
 from rutter_ap_server.store.approvers import Approver
 from rutter_ap_server.store.engine import Tx
+from rutter_ap_server.store.errors import Tampered
 from rutter_ap_server.store.passkeys import Passkey
+from rutter_ap_tools.text import clean
 
 CHANNEL = "desk"
 _COOKIE = "rutter_ap_desk"
@@ -22,11 +24,15 @@ _COOKIE = "rutter_ap_desk"
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Somebody who is signed in. `token` stands in every form of theirs, and in no address."""
+    """Somebody who is signed in. `token` stands in every form of theirs, and in no address.
+
+    `frozen` says who stopped all writes and when; empty while they are allowed.
+    """
 
     id: str
     approver: Approver
     passkeys: tuple[Passkey, ...] = ()
+    frozen: str = ""
 
     @property
     def has_passcode(self) -> bool:
@@ -65,7 +71,7 @@ class SignIn:
             if approver is None:
                 return None
             usable = (one for one in known if (one.approver_id, one.rp_id) == (approver.id, self.site.rp_id))
-            return Session(session_id, approver, tuple(usable))
+            return Session(session_id, approver, tuple(usable), _frozen(tx))
 
         return await self.approvals.store.write(look)
 
@@ -83,6 +89,12 @@ class SignIn:
             ticket, answer, self.site, channel=CHANNEL, address=address_of(request)
         )
         await self._begin(request, approver, passkey_id, response)
+
+    async def renew(self, request: Request, session: Session, response: Response) -> None:
+        """Begins the session anew after its approver got another passcode."""
+        now = {one.id: one for one in await self.approvals.store.read(lambda tx: tx.approvers.active())}
+        if session.approver.id in now:
+            await self._begin(request, now[session.approver.id], None, response)
 
     async def _begin(self, request: Request, approver: Approver, passkey_id: str | None, response: Response) -> None:
         def begin(tx: Tx) -> str:
@@ -103,3 +115,11 @@ class SignIn:
 def address_of(request: Request) -> str:
     """The address that somebody asks from."""
     return request.client.host if request.client is not None else ""
+
+
+def _frozen(tx: Tx) -> str:
+    try:
+        return clean(tx.controls.frozen_by(), 200)
+    except Tampered:
+        # Nothing is sent while it is not known whether anything may be.
+        return "nobody knows whom: the note of it was edited by hand"

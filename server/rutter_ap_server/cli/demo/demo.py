@@ -111,7 +111,12 @@ async def run_demo(as_json: bool, write: Callable[[str], object]) -> int:
     with tempfile.TemporaryDirectory(prefix="rutter-ap-demo-") as home:
         try:
             _open_company(Path(home))
-            environment = {"RUTTER_AP_HOME": home, "RUTTER_AP_FILES": str(invoice_folder())}
+            # Its person decides at the terminal.
+            environment = {
+                "RUTTER_AP_HOME": home,
+                "RUTTER_AP_FILES": str(invoice_folder()),
+                "RUTTER_AP_DESK": "off",
+            }
             await _story(narrator, environment)
         except* (StepFailed, ApError, MCPError, OSError) as group:
             # The client's task group wraps whatever is raised inside it.

@@ -17,12 +17,13 @@ from rutter_ap_server.store.states import State
 from rutter_ap_tools.errors import ApError
 
 
-async def gather_evidence(store: Store, proposal: Proposal, company: Company) -> dict[str, Any]:
+async def gather_evidence(store: Store, proposal: Proposal, company: Company | None) -> dict[str, Any]:
     """The request, the guard's findings, who released it, what was sent, and what the ledger shows now.
 
     The audit entries include their hashes, each over its own content, and `chain` says whether the whole chain was
     intact when this was generated; `head` can be compared with an anchor kept elsewhere. Facts that cannot be read are
-    marked. What was released with a passkey proves itself: `guard/reports/proofs.py` checks it without a store.
+    marked, and so is the bill where there is no company to ask. What was released with a passkey proves itself:
+    `proofs.py` checks it without a store.
     """
 
     def read(tx: Tx) -> tuple[tuple[Approval, ...], Attempt | None, list[Entry], Verification, list[Proposal]]:
@@ -127,10 +128,12 @@ def _sending(attempt: Attempt | None) -> dict[str, Any] | None:
     }
 
 
-async def _bill_now(proposal: Proposal, company: Company) -> dict[str, Any] | None:
+async def _bill_now(proposal: Proposal, company: Company | None) -> dict[str, Any] | None:
     bill_id = proposal.bill_id or (proposal.record or {}).get("bill_id")
     if not bill_id:
         return None
+    if company is None:
+        return {"not_known": "company.unavailable"}
     try:
         shown = await bill_detail(company, bill_id)
     except ApError as error:
@@ -140,4 +143,9 @@ async def _bill_now(proposal: Proposal, company: Company) -> dict[str, Any] | No
 
 def _entry(entry: Entry) -> dict[str, Any]:
     whole = {name: getattr(entry, name) for name in entry.__slots__}
-    return whole | {"body": json.loads(entry.body), "hash_is_right": entry.computed() == entry.hash}
+    try:
+        body = json.loads(entry.body)
+    except (ValueError, TypeError):
+        # It was edited by hand, which its hash says as well.
+        body = str(entry.body)
+    return whole | {"body": body, "hash_is_right": entry.computed() == entry.hash}

@@ -112,13 +112,21 @@ def window_states(tx: Tx, prepared: PreparedWrite, policy: Policy) -> tuple[Wind
     """The state of every rolling limit for a payment like this one."""
     if prepared.money is None or prepared.vendor_id is None:
         return ()
-    company, currency = policy.of(prepared.company_id, prepared.connection_id), prepared.money.currency
+    company = policy.of(prepared.company_id, prepared.connection_id)
+    return states_of(tx, company, prepared.company_id, prepared.money.currency, payee_of(tx, prepared))
+
+
+def states_of(
+    tx: Tx, company: Policy, company_id: str, currency: str, payee: frozenset[str] | None = None
+) -> tuple[WindowState, ...]:
+    """The state of a company's rolling limits in one currency; of those for one vendor only if a vendor is given."""
     states = []
-    payee = payee_of(tx, prepared)
     for window in WINDOWS:
+        if window.per_vendor and payee is None:
+            continue
         vendor_ids, hours = payee if window.per_vendor else None, tx.hours_back(window.hours)
-        counted = tx.spend.spent(prepared.company_id, currency, hours, vendor_ids)
-        posted = tx.spend.posted(prepared.company_id, currency, hours, vendor_ids)
+        counted = tx.spend.spent(company_id, currency, hours, vendor_ids)
+        posted = tx.spend.posted(company_id, currency, hours, vendor_ids)
         states.append(WindowState(window, company.limit(currency, window.limit), posted, counted - posted))
     return tuple(states)
 

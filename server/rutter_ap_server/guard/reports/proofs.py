@@ -55,7 +55,7 @@ class _Broken(Exception):
 def seal(gathered: Mapping[str, Any]) -> str:
     """The SHA-256 of a whole file without its seal, by which a part that nobody signed is seen to be changed."""
     rest = {name: value for name, value in gathered.items() if name != "sha256"}
-    return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(rest, sort_keys=True, separators=(",", ":"), default=str).encode()).hexdigest()
 
 
 def check_evidence(evidence: Any, *, origins: Collection[str] = (), keys: Collection[str] = ()) -> Proof:

@@ -77,7 +77,7 @@ async def full_answer(proposal: Proposal, *, store: Store, policy: PolicyFile, v
 
     approvals, statement = await store.read(look)
     limits = await limits_for(store, policy, proposal)
-    return views.answer(proposal, approvals, statement, limits, await lines_of(store, proposal))
+    return await views.answer(proposal, approvals, statement, limits, await lines_of(store, proposal))
 
 
 async def find_proposal(store: Store, reference: str) -> Proposal:

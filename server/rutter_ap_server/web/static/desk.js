@@ -3,7 +3,7 @@
 
 async function asked(form) {
   const fields = new FormData(form);
-  for (const name of ["passcode", "code", "shown"]) fields.delete(name);
+  for (const {name} of form.querySelectorAll("[type=password], [name=code], [name=shown]")) fields.delete(name);
   fields.set("for", new URL(form.action).pathname);
   const response = await fetch(form.dataset.challenge, {method: "POST", body: new URLSearchParams(fields)});
   const said = await response.json().catch(() => ({}));

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import module_from_spec, spec_from_file_location
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from unittest.mock import patch
 import anyio
 import uvicorn
 from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from rutter_ap_server.app import App
 from rutter_ap_server.clock import FixedClock
@@ -36,6 +37,7 @@ from rutter_sandbox import open_sandbox
 from screens import LARGE, PASSCODE, PROPOSED, _proposed
 
 FOLDER = Path(__file__).parents[1] / "docs" / "images"
+INVOICES = Path(__file__).parents[1] / "examples" / "invoices"
 BYTES_MAX = 80_000
 ALL_BYTES_MAX = 1_000_000
 _COLOURS = 40
@@ -46,6 +48,7 @@ PAGES = {
     "sign-in": "/sign-in",
     "inbox": "",
     "proposal": "/{id}",
+    "bill": "/{id}/bills/{bill:int}",
     "evidence": "/{id}/evidence",
     "history": "/history",
     "limits": "/limits",
@@ -97,6 +100,7 @@ class Served:
         self.run_id = await _held_run(app)
         by = Proof("Dana", PASSCODE)
         self.secret = await Enrolment(app.approvals).invite("Robin", by=by, channel="desk")
+        await _attach_invoice(app)
         self.address = f"http://{host}/approvals"
         try:
             async with anyio.create_task_group() as tasks:
@@ -115,6 +119,21 @@ async def _held_run(app: App) -> str:
     bills = [(await backend.read(ListBills(document_number=number, status="any"))).bills[0].id for number in _RUN_BILLS]
     held = await backend.submit(ProposePaymentRun(bill_ids=bills, reason="They are due this month."))
     return str(held.proposal_id)
+
+
+async def _attach_invoice(app: App) -> None:
+    """Puts an invoice on the bill of the large payment, which comes to less than the bill."""
+    company = await app.companies.get("")
+    [bill] = (await app.backend("", NO_INTERACTION).read(ListBills(document_number=LARGE, status="any"))).bills
+    spec = spec_from_file_location("make", INVOICES / "make.py")
+    assert spec is not None
+    assert spec.loader is not None
+    make = sys.modules["make"] = module_from_spec(spec)
+    spec.loader.exec_module(make)
+    days = str(bill.issue_date), str(bill.due_date)
+    lines = (("Sawn spruce, 12 m3", "24700.00"), ("Delivery", "2350.00"))
+    content = make.render(make.Invoice("Fjord Timber AS", "Harbor & Pine Ltd", LARGE, *days, lines))
+    await company.rutter.attachments.upload(bill.id, f"{LARGE}.pdf", content, idempotency_key="screens")
 
 
 @contextmanager
@@ -169,6 +188,10 @@ def _walk(
             continue
         query = f"?{desk.vendor}" if name == "vendor" else ""
         page.goto(f"{desk.address}{_filled(path, desk)}{query}")
+        # A picture of a document is fetched once it is nearly seen.
+        for shown in page.locator("img.page").all():
+            shown.scroll_into_view_if_needed()
+            expect(shown).to_have_js_property("complete", value=True, timeout=30_000)
         found[name + ending] = _picture(page)
     context.close()
     return found

@@ -21,12 +21,7 @@ ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "docs" / "images"
 # These are no pages: what leads to the first one, and files.
 _DOCUMENT = "/approvals/{id}/bills/{bill:int}/documents/{document:int}"
-NO_PAGES = {
-    "/",
-    "/approvals/{id}/evidence.json",
-    f"{_DOCUMENT}/file",
-    f"{_DOCUMENT}/pages/{{page:int}}.png",
-}
+NO_PAGES = {"/", "/approvals/{id}/evidence.json", f"{_DOCUMENT}/file", f"{_DOCUMENT}/pages/{{page:int}}.png"}
 
 
 @pytest.fixture

@@ -65,7 +65,7 @@ class Running:
     home: Path
     usual: str
     large: str
-    process_id: int
+    process_id: int = 0
 
 
 @contextmanager

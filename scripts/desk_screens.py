@@ -57,7 +57,6 @@ PAGES = {
     "connections": "/connections",
     "approvers": "/approvers",
     "passkeys": "/passkeys",
-    "bill": "/{id}/bills/{bill:int}",
     "enrol": "/enrol/{secret}",
 }
 # A run is a proposal too; and two pages are also shown in the dark and on a phone.

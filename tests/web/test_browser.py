@@ -206,7 +206,7 @@ def test_what_changed_under_its_reader_is_shown_first(drive: Driver, running: Ru
     drive(scenario)
 
 
-def test_a_form_that_was_tampered_with_or_sent_again_does_nothing(drive: Driver, running: Running) -> None:
+def test_a_form_that_was_changed_or_sent_again_does_nothing(drive: Driver, running: Running) -> None:
     def scenario(browser: Browser) -> None:
         with visiting(browser, running) as page:
             sign_in(page)

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
+from pyotp import TOTP
 
 from support.browser import Driver, Running, sign_in, sound, visiting
 from support.desk import SAMS
@@ -249,5 +250,23 @@ def test_a_session_that_is_over_leads_to_signing_in(drive: Driver, running: Runn
             page.get_by_label("Passcode").fill(PASSCODE)
             page.get_by_role("button", name="Sign in").click()
             expect(page.get_by_role("heading", name="Release 684.20 USD")).to_be_visible()
+
+    drive(scenario)
+
+
+def test_codes_from_an_app_are_set_up(drive: Driver, running: Running) -> None:
+    def scenario(browser: Browser) -> None:
+        with visiting(browser, running, viewport={"width": 320, "height": 640}) as page:
+            sign_in(page)
+            page.goto(f"{running.url}/passkeys")
+            passcode_beside(page, "/codes").fill(PASSCODE)
+            page.get_by_role("button", name="Set up codes from an app").click()
+            expect(page.get_by_role("heading", name="Codes from an app")).to_be_visible()
+            sound(page)
+            secret = str(page.locator("main p > code").text_content())
+            page.get_by_label("The code it shows now").fill(TOTP(secret).now())
+            page.get_by_role("button", name="Turn codes on").click()
+            expect(page.get_by_role("button", name="Turn codes off")).to_be_visible()
+            sound(page)
 
     drive(scenario)

@@ -93,7 +93,9 @@ def another_proposal_of_that_run(line: Evidence) -> None:
 
 
 @pytest.mark.parametrize("forge", [another_payee_and_amount, another_proposal_of_that_run])
-def test_a_line_of_a_run_is_one_that_was_shown(gathered: dict[str, Evidence], forge: Callable[[Evidence], None]) -> None:
+def test_a_line_of_a_run_is_one_that_was_shown(
+    gathered: dict[str, Evidence], forge: Callable[[Evidence], None]
+) -> None:
     """Breaks: the file proves who released exactly what; of a line of a run nothing is compared with the statement."""
     forged = deepcopy(gathered["line"])
     forge(forged)
@@ -131,7 +133,9 @@ def no_findings(paid: Evidence) -> None:
 
 
 @pytest.mark.parametrize("forge", [other_fields, another_amount, practice_books, another_company])
-def test_the_proposal_is_the_one_that_was_shown(gathered: dict[str, Evidence], forge: Callable[[Evidence], None]) -> None:
+def test_the_proposal_is_the_one_that_was_shown(
+    gathered: dict[str, Evidence], forge: Callable[[Evidence], None]
+) -> None:
     """Breaks: `proofs.py` says whoever changes a part of it must forge the signature; only the summary is compared."""
     forged = deepcopy(gathered["paid"])
     forge(forged)

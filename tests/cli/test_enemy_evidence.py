@@ -155,3 +155,11 @@ def test_it_was_released_when_it_was_released(gathered: dict[str, Evidence]) -> 
     forged = deepcopy(gathered["paid"])
     forged["approvals"][0]["at"] = "2001-01-01T00:00:00+00:00"
     assert not check_evidence(resealed(forged)).holds
+
+
+@pytest.mark.parametrize("sections", [[]], ids=["none"])
+def test_a_statement_of_nothing_is_no_fault(gathered: dict[str, Evidence], sections: list[Any]) -> None:
+    """Breaks: what is no evidence proves nothing and is said so; this file ends the command with an error of ours."""
+    forged = deepcopy(gathered["paid"])
+    forged["shown_to_approvers"][0] = {"digest": digest(sections), "sections": sections}
+    assert not check_evidence(resealed(forged)).holds

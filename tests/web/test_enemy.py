@@ -6,7 +6,8 @@ import hashlib
 import re
 import sqlite3
 import time
-from contextlib import closing
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import httpx
 import pytest
 from pyotp import TOTP
 
-from rutter_ap_server.clock import stamp
+from rutter_ap_server.clock import FixedClock, stamp
 from rutter_ap_server.guard.approvers import NotReleased, Proof
 from rutter_ap_server.guard.enrolment import Enrolment
 from rutter_ap_server.store.canonical import canonical
@@ -26,7 +27,7 @@ from support.authenticator import Authenticator
 from support.desk import HOST, LARGE_BILL, SAMS, Desk, a_desk, an_empty_desk
 from support.papers import attached
 from support.runs import PLAIN
-from support.serving import PASSCODE, done
+from support.serving import PASSCODE, app_in, done
 
 pytestmark = pytest.mark.anyio
 ORIGIN = f"http://{HOST}"
@@ -268,3 +269,72 @@ async def test_a_run_released_while_a_payment_is_taken_out_is_one_of_both(home: 
         held = await desk.app.store.read(lambda tx: tx.proposals.in_states([State.HELD], 10))
         assert ((await desk.state(run_id)) == "posted") != bool(held)
         assert (await desk.state(run_id)) in ("posted", "withdrawn")
+
+
+async def test_the_cookie_alone_withdraws_nothing(home: Path) -> None:
+    """Breaks: approving.md says with the cookie one can look and stop all writes. It also ends a run half released."""
+    async with a_desk(home) as desk, desk.visited() as dana, desk.visited() as program:
+        ids = [(await desk.bill(one))["id"] for one in (LARGE_BILL, *PLAIN)]
+        run_id = (await done(desk.client, "propose_payment_run", bill_ids=ids))["proposal_id"]
+        await dana.signs_in()
+        await dana.opens(f"/approvals/{run_id}")
+        await dana.sends("/release", passcode=PASSCODE, amount=(await desk.app.proposal(run_id)).money.text)
+        assert len(await desk.app.store.read(lambda tx: tx.proposals.approvals(run_id))) == 1
+        # A program that served a page on another port of localhost, and was shown the cookie.
+        [(name, value)] = dana.http.cookies.items()
+        program.http.cookies.set(name, value)
+        token = hashlib.sha256(f"form:{value}".encode()).hexdigest()
+        await program.posts(f"/approvals/{run_id}/bills/0/take-out", {"token": token})
+        assert await desk.state(run_id) == "held"
+
+
+async def test_a_page_on_another_port_keeps_no_session_alive(home: Path) -> None:
+    """Breaks: one is signed out 15 minutes after the last click; a picture on another page of localhost puts it off."""
+    clock = FixedClock(datetime.now(UTC))
+    async with a_desk(home, clock) as desk, desk.visited() as dana:
+        await dana.signs_in()
+        for _ in range(6):
+            clock.instant += timedelta(minutes=14)
+            # As Chromium asks for <img src="http://localhost:8765/approvals"> on http://localhost:3000: same-site.
+            sent = {"sec-fetch-site": "same-site", "sec-fetch-mode": "no-cors", "sec-fetch-dest": "image"}
+            await dana.http.get("/approvals", headers=sent)
+        await dana.opens("/approvals")
+        assert "Sign in to approve" in dana.text
+
+
+@asynccontextmanager
+async def read_only(home: Path, **environ: str) -> AsyncIterator[Desk]:
+    """The desk as `rutter-ap desk` makes it where RUTTER_AP_READ_ONLY is true."""
+    app = app_in(home, {"RUTTER_AP_READ_ONLY": "true", **environ})
+    try:
+        yield Desk(app, None)  # type: ignore[arg-type]
+    finally:
+        await app.aclose()
+
+
+async def test_a_desk_that_may_only_read_releases_nothing(home: Path) -> None:
+    """Breaks: `RUTTER_AP_READ_ONLY` refuses every write; the desk of `rutter-ap desk` releases and books them."""
+    async with a_desk(home) as desk:
+        proposal_id = await desk.held()
+    async with read_only(home) as reading, reading.visited() as dana:
+        await dana.signs_in()
+        await dana.opens(f"/approvals/{proposal_id}")
+        if "/release" in dana.page.text:
+            await dana.sends("/release", passcode=PASSCODE)
+        assert (await reading.app.proposal(proposal_id)).state == State.HELD
+
+
+async def test_a_desk_that_may_only_read_has_no_policy_of_its_own(home: Path, tmp_path: Path) -> None:
+    """Breaks: a command judges by the policy in force; one that only reads takes any, and one person releases for two.
+
+    Without RUTTER_AP_READ_ONLY the same is refused, as `policy.differs`.
+    """
+    (tmp_path / "loose.toml").write_text('[currencies.USD]\ntwo_approvers_above = "90000.00"\n', encoding="utf-8")
+    async with a_desk(home) as desk:
+        proposal_id = await desk.held(LARGE_BILL)
+    loose = str(tmp_path / "loose.toml")
+    async with read_only(home, RUTTER_AP_POLICY=loose) as reading, reading.visited() as dana:
+        await dana.signs_in()
+        await dana.opens(f"/approvals/{proposal_id}")
+        await dana.sends("/release", passcode=PASSCODE, amount="27350.00") if "/release" in dana.page.text else None
+        assert (await reading.app.proposal(proposal_id)).state == State.HELD

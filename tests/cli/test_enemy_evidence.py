@@ -128,10 +128,6 @@ def another_company(paid: Evidence) -> None:
     paid["proposal"]["company"]["name"] = "Mallory Ltd"
 
 
-def no_findings(paid: Evidence) -> None:
-    paid["proposal"]["findings"] = []
-
-
 @pytest.mark.parametrize("forge", [other_fields, another_amount, practice_books, another_company])
 def test_the_proposal_is_the_one_that_was_shown(
     gathered: dict[str, Evidence], forge: Callable[[Evidence], None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hmac
 import re
 import sqlite3
 import time
@@ -15,13 +16,18 @@ import anyio
 import httpx
 import pytest
 from pyotp import TOTP
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
 
 from rutter_ap_server.clock import FixedClock, stamp
 from rutter_ap_server.guard.approvers import NotReleased, Proof
 from rutter_ap_server.guard.enrolment import Enrolment
+from rutter_ap_server.local_server import LocalServer, listen
 from rutter_ap_server.store.canonical import canonical
 from rutter_ap_server.store.states import State
 from rutter_ap_server.web.desk import desk_app
+from rutter_ap_server.web.hosting import LocalDesk
 from support import pdfs
 from support.authenticator import Authenticator
 from support.desk import HOST, LARGE_BILL, SAMS, Desk, a_desk, an_empty_desk
@@ -89,9 +95,9 @@ async def test_a_link_ends_with_the_passcode_it_was_asked_for_with(home: Path) -
         await desk.app.approvals.change_passcode(
             "Dana", "quite another passcode", channel="desk", by=Proof("Sam", SAMS)
         )
-        await thief.enrols(secret, Authenticator(ORIGIN)) if (
-            await thief.opens(f"/approvals/enrol/{secret}")
-        ).status_code == 200 else None
+        page = await thief.opens(f"/approvals/enrol/{secret}")
+        if page.status_code == 200:
+            await thief.enrols(secret, Authenticator(ORIGIN))
         assert await desk.app.store.read(lambda tx: tx.passkeys.active()) == []
 
 
@@ -336,5 +342,72 @@ async def test_a_desk_that_may_only_read_has_no_policy_of_its_own(home: Path, tm
     async with read_only(home, RUTTER_AP_POLICY=loose) as reading, reading.visited() as dana:
         await dana.signs_in()
         await dana.opens(f"/approvals/{proposal_id}")
-        await dana.sends("/release", passcode=PASSCODE, amount="27350.00") if "/release" in dana.page.text else None
+        if "/release" in dana.page.text:
+            await dana.sends("/release", passcode=PASSCODE, amount="27350.00")
         assert (await reading.app.proposal(proposal_id)).state == State.HELD
+
+
+async def test_a_passcode_of_half_a_letter_is_a_wrong_one(home: Path) -> None:
+    """Breaks: a malformed form is its sender's fault, and each wrong passcode is counted; this is a fault of ours."""
+    async with a_desk(home) as desk, desk.visited() as nobody:
+        field = '--b\r\nContent-Disposition: form-data; name="{}"\r\n\r\n{}\r\n'
+        body = field.format("name", "Dana") + field.format("passcode", r"\ud800 and so on") + "--b--\r\n"
+        headers = OURS | {"content-type": "multipart/form-data; boundary=b; charset=unicode_escape"}
+        answer = await nobody.http.post("/approvals/sign-in", content=body.encode(), headers=headers)
+        assert 400 <= answer.status_code < 500
+
+
+async def test_an_empty_key_recognizes_nobody(home: Path) -> None:
+    """Breaks: another program's address is never given out; with an empty `desk.key` all can make the seal."""
+    home.mkdir(mode=0o700, exist_ok=True)
+    (home / "desk.key").touch(mode=0o600)
+
+    async def impostor(scope: Scope, receive: Receive, send: Send) -> None:
+        asked = scope["path"].rpartition("/")[2]
+        seal = hmac.digest(b"", f"desk:{scope['server'][1]}:{asked}".encode(), hashlib.sha256).hex()
+        await PlainTextResponse(seal)(scope, receive, send)
+
+    listening = listen(0)
+    assert listening is not None
+    server = LocalServer(impostor, listening)
+
+    async def nobody_is_invited() -> str | None:
+        return None
+
+    async def opens(_: str) -> None:
+        return None
+
+    desk = LocalDesk(home, lambda _: Starlette(), port=server.port, invitation=nobody_is_invited, open_browser=opens)
+    try:
+        assert f":{server.port}/" not in await desk.address()
+    finally:
+        await desk.aclose()
+        await server.aclose()
+
+
+async def test_three_silent_programs_leave_the_desk_a_port(home: Path) -> None:
+    """Breaks: if another program has the port, the desk is at the next free one; three that say nothing leave none."""
+    home.mkdir(mode=0o700, exist_ok=True)
+    first = next(port for port in range(21000, 40000, 50) if all(is_free(port + n) for n in range(5)))
+    silent = [one for n in range(3) for one in listen(first + n) or ()]
+
+    async def nobody_is_invited() -> str | None:
+        return None
+
+    async def opens(_: str) -> None:
+        return None
+
+    desk = LocalDesk(home, lambda _: Starlette(), port=first, invitation=nobody_is_invited, open_browser=opens)
+    try:
+        assert await desk.address() == f"http://localhost:{first + 3}/approvals"
+    finally:
+        await desk.aclose()
+        for one in silent:
+            one.close()
+
+
+def is_free(port: int) -> bool:
+    found = listen(port)
+    for one in found or ():
+        one.close()
+    return found is not None

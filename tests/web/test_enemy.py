@@ -83,7 +83,9 @@ async def test_a_link_ends_with_the_passkey_it_was_asked_for_with(home: Path) ->
         await thief.signs("/passkeys/invite", lost, name="Robin")
         secret = thief.text.partition("/approvals/enrol/")[2].split()[0]
         await desk.app.store.write(lambda tx: tx.passkeys.remove(tx.passkeys.active()[0].id))
-        await thief.enrols(secret, thiefs)
+        page = await thief.opens(f"/approvals/enrol/{secret}")
+        if page.status_code == 200:
+            await thief.enrols(secret, thiefs)
         assert await names(desk) == ["Dana"]
 
 

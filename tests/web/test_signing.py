@@ -423,3 +423,30 @@ async def test_a_colleague_gives_a_new_passcode_and_the_codes_are_gone(home: Pat
         await desk.app.approvals.change_passcode("Dana", newer, channel="terminal", by=Proof("Sam", SAMS))
         await dana.signs_in("Dana", newer)
         assert "What waits for a person" in dana.text
+
+
+async def test_a_used_link_is_not_renewed_by_hand(home: Path) -> None:
+    async with an_empty_desk(home) as desk, desk.visited() as dana, desk.visited() as thief:
+        await dana.enrols(await link(desk), None, "Dana", PASSCODE)
+        secret = await Enrolment(desk.app.approvals).invite("Sam", by=Proof("Dana", PASSCODE), channel="desk")
+        with closing(sqlite3.connect(home / "rutter-ap.db")) as database:
+            (row,) = database.execute("SELECT * FROM tickets").fetchall()
+        await dana.enrols(secret, None, "", SAMS)
+        await desk.app.approvals.remove_approver("Sam", channel="desk", by=Proof("Dana", PASSCODE))
+        with closing(sqlite3.connect(home / "rutter-ap.db")) as database, database:
+            database.execute("INSERT INTO tickets VALUES (?, ?, ?, ?)", row)
+        assert (await thief.opens(f"/approvals/enrol/{secret}")).status_code == 404
+
+
+async def test_what_a_lost_passkey_released_and_was_not_sent_is_void(home: Path) -> None:
+    async with a_desk(home) as desk, desk.visited() as dana:
+        key, enrolment = a_key(), Enrolment(desk.app.approvals)
+        await dana.enrols(await enrolment.invite_self(by=Proof("Dana", PASSCODE), channel="desk"), key)
+        await dana.signs_in_with(key)
+        proposal_id = await desk.held(LARGE_BILL)
+        await dana.opens(f"/approvals/{proposal_id}")
+        await dana.signs("/release", key, amount="27350.00")
+        (passkey,) = await desk.app.store.read(lambda tx: tx.passkeys.active())
+        assert len(await desk.app.store.read(lambda tx: tx.proposals.approvals(proposal_id))) == 1
+        await enrolment.remove_passkey(passkey.id, by=Proof("Sam", SAMS), channel="desk")
+        assert await desk.app.store.read(lambda tx: tx.proposals.approvals(proposal_id)) == ()

@@ -16,8 +16,10 @@ from rutter_ap_server.guard.passkeys import Site, WrongAssertion
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.signed_acts import Signed, check_sign_in, check_signed, take, take_signed
 from rutter_ap_server.store.approvers import Approver
+from rutter_ap_server.store.canonical import digest
 from rutter_ap_server.store.controls import InForce
 from rutter_ap_server.store.engine import Store, Tx
+from rutter_ap_server.store.passkeys import id_of
 from rutter_ap_server.store.secrets import SecretBox, SecretKeys
 from rutter_ap_tools.errors import BadInput, NotFound, PersonError
 from rutter_ap_tools.names import canonical_name, look_of
@@ -60,6 +62,13 @@ class Proven:
 
     approver: Approver
     signature: dict[str, Any] | None = None
+
+    @property
+    def means(self) -> str:
+        """With what they proved it: it is worth nothing any more once that was taken back or replaced."""
+        if self.signature is not None:
+            return f"passkey:{id_of(self.signature['credential_id'])}"
+        return f"passcode:{digest(self.approver.passcode_hash)}"
 
     @property
     def recorded(self) -> dict[str, Any]:
@@ -265,6 +274,15 @@ class Approvers:
         return frozenset(hashes)
 
 
+def still_proven(tx: Tx, approver_id: str, means: str) -> bool:
+    """Whether the approver is one still, and has still what they proved it with."""
+    person = next((one for one in tx.approvers.active() if one.id == approver_id), None)
+    if person is None:
+        return False
+    keys = {f"passkey:{one.id}" for one in tx.passkeys.active() if one.approver_id == approver_id}
+    return means in keys | ({Proven(person).means} if person.passcode_hash else set())
+
+
 def still_active(tx: Tx, approver: Approver) -> None:
     """Raises `NotReleased` if the approver was removed, or given another passcode, since it was verified."""
     if all((one.id, one.passcode_hash) != (approver.id, approver.passcode_hash) for one in tx.approvers.active()):
@@ -335,7 +353,8 @@ def _name(actor: Approver | None, channel: str) -> str:
 def _matches(hashed: str, passcode: str) -> bool:
     try:
         return _HASHER.verify(hashed, passcode)
-    except (VerificationError, InvalidHashError):
+    except (VerificationError, InvalidHashError, UnicodeEncodeError):
+        # The last is for half a character, which no passcode holds.
         return False
 
 

@@ -6,38 +6,51 @@ everyone after that by a link that an approver asks for, and so comes another pa
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
+from datetime import timedelta
 
+from rutter_ap_server.clock import unstamp
 from rutter_ap_server.guard import codes
 from rutter_ap_server.guard.approver_names import check_name
-from rutter_ap_server.guard.approvers import Approvers, By, NotReleased, check_all_seen, check_free, still_active
+from rutter_ap_server.guard.approvers import (
+    Approvers,
+    By,
+    NotReleased,
+    check_all_seen,
+    check_free,
+    still_active,
+    still_proven,
+)
 from rutter_ap_server.guard.codes import CodesToSetUp
 from rutter_ap_server.guard.passkeys import Site, WrongAssertion, challenge_of, check_new_passkey
 from rutter_ap_server.guard.signed_acts import TICKET_SECONDS
 from rutter_ap_server.store.approvers import Approver
-from rutter_ap_server.store.canonical import canonical
+from rutter_ap_server.store.check import said_by
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_server.store.passkeys import NewPasskey
 from rutter_ap_server.store.secrets import SecretBox
+from rutter_ap_server.store.tickets import hash_of
 from rutter_ap_tools.errors import BadInput, NotFound
 
 INVITATION_SECONDS = 1800
+_LINK = "enrolment_link"
 # Who witnesses the first enrolment.
 THIS_PROGRAM = "a link opened by this program"
 
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """What an enrolment link is for.
+    """What an enrolment link is for, as the audit chain says it.
 
     An approver with that name, or the first one, who says their own; with `approver_id`, another passkey of that one.
+    `means` is what the one who gave it out had proved it with.
     """
 
     name: str = ""
     by: str = ""
     by_id: str = ""
     approver_id: str = ""
+    means: str = ""
 
     @property
     def is_first(self) -> bool:
@@ -67,7 +80,7 @@ class Enrolment:
             if tx.approvers.active():
                 return None
             tx.tickets.end_all("enrolment")
-            return tx.tickets.issue("enrolment", _kept(Invitation()), seconds=INVITATION_SECONDS)
+            return _given_out(tx, Invitation(), actor=THIS_PROGRAM, channel="desk")
 
         return await self.approvers.store.write(invite)
 
@@ -75,25 +88,26 @@ class Enrolment:
         """The secret of a link by which a person of that name becomes an approver, vouched for by one."""
         check_name(name)
         await self.approvers.store.read(lambda tx: check_free(tx, name))
-        actor = (await self.approvers.prove(by, channel=channel)).approver
+        proven = await self.approvers.prove(by, channel=channel)
+        person = proven.approver
 
         def invite(tx: Tx) -> str:
-            still_active(tx, actor)
+            still_active(tx, person)
             check_free(tx, name)
-            tx.audit.append("approver_invited", actor=actor.name, by_id=actor.id, channel=channel, name=name)
-            invitation = _kept(Invitation(name, actor.name, actor.id))
-            return tx.tickets.issue("enrolment", invitation, seconds=INVITATION_SECONDS)
+            invitation = Invitation(name, person.name, person.id, means=proven.means)
+            return _given_out(tx, invitation, actor=person.name, channel=channel)
 
         return await self.approvers.store.write(invite)
 
     async def invite_self(self, *, by: By, channel: str) -> str:
         """The secret of a link by which an approver makes themselves another passkey."""
-        actor = (await self.approvers.prove(by, channel=channel)).approver
+        proven = await self.approvers.prove(by, channel=channel)
+        person = proven.approver
 
         def invite(tx: Tx) -> str:
-            still_active(tx, actor)
-            invitation = _kept(Invitation(actor.name, actor.name, actor.id, actor.id))
-            return tx.tickets.issue("enrolment", invitation, seconds=INVITATION_SECONDS)
+            still_active(tx, person)
+            invitation = Invitation(person.name, person.name, person.id, person.id, proven.means)
+            return _given_out(tx, invitation, actor=person.name, channel=channel)
 
         return await self.approvers.store.write(invite)
 
@@ -128,6 +142,7 @@ class Enrolment:
             tx.tickets.take("enrolment", secret)
             actor = now.by or channel
             who = {"by_id": now.by_id, "channel": channel, "witness": now.by or THIS_PROGRAM, "name": name}
+            who["link"] = hash_of(secret)
             approver_id = now.approver_id
             if is_new:
                 check_free(tx, name)
@@ -187,9 +202,20 @@ class Enrolment:
 
         def remove(tx: Tx) -> None:
             still_active(tx, actor)
-            whose = next((one for one in tx.passkeys.active() if one.id == passkey_id), None)
-            if whose is None or not tx.passkeys.remove(passkey_id):
+            known = tx.passkeys.active()
+            whose = next((one for one in known if one.id == passkey_id), None)
+            if whose is None:
                 raise NotFound("there is no such passkey")
+            owners = {one.approver_id for one in known if one.id != passkey_id}
+            if not any(one.passcode_hash or one.id in owners for one in tx.approvers.active()):
+                raise NotReleased(
+                    "it is the last thing by which anybody can prove who they are; nothing was changed",
+                    code="approver.last_proof",
+                    next_step="Add another passkey first, or give yourself a passcode.",
+                )
+            tx.passkeys.remove(passkey_id)
+            # Whoever had it may have released with it.
+            tx.proposals.void_approvals_by(whose.approver_id)
             about = {"approver_id": whose.approver_id, "passkey": passkey_id}
             tx.audit.append("passkey_removed", actor=actor.name, by_id=actor.id, channel=channel, **about)
 
@@ -223,14 +249,34 @@ def _add_passkey(tx: Tx, approver_id: str, new: NewPasskey, *, actor: str, **who
     tx.audit.append("passkey_added", actor=actor, approver_id=approver_id, is_backed_up=new.is_backed_up, **key, **who)
 
 
+def _given_out(tx: Tx, invitation: Invitation, *, actor: str, channel: str) -> str:
+    secret = tx.tickets.issue("enrolment", "", seconds=INVITATION_SECONDS)
+    # The chain vouches for the link: a row that somebody wrote by hand is none.
+    tx.audit.append(_LINK, actor=actor, channel=channel, link=hash_of(secret), **asdict(invitation))
+    return secret
+
+
 def _invitation(tx: Tx, secret: str) -> Invitation:
-    kept = tx.tickets.about("enrolment", secret)
-    found = Invitation(**json.loads(kept)) if kept is not None else None
-    active = {one.id for one in tx.approvers.active()}
-    if found is None or (bool(active) if found.is_first else found.by_id not in active):
-        raise NotFound("this link was used already, or is too old", next_step="Ask for another one.")
+    """What a link is for, while it is worth something. Raises `NotFound`."""
+    given_out = next((one for one in tx.audit.vouched(_LINK) if said_by(one.body).get("link") == hash_of(secret)), None)
+    is_open = tx.tickets.about("enrolment", secret) is not None and given_out is not None
+    if not is_open or given_out is None or _was_used(tx, secret) or _is_over(tx, given_out.at):
+        raise _worth_nothing()
+    said = said_by(given_out.body)
+    found = Invitation(**{one.name: said[one.name] for one in fields(Invitation)})
+    if bool(tx.approvers.active()) if found.is_first else not still_proven(tx, found.by_id, found.means):
+        raise _worth_nothing()
     return found
 
 
-def _kept(invitation: Invitation) -> str:
-    return canonical(asdict(invitation))
+def _was_used(tx: Tx, secret: str) -> bool:
+    used = (*tx.audit.vouched("approver_added"), *tx.audit.vouched("passkey_added"))
+    return any(said_by(one.body).get("link") == hash_of(secret) for one in used)
+
+
+def _is_over(tx: Tx, given_out_at: str) -> bool:
+    return unstamp(given_out_at) + timedelta(seconds=INVITATION_SECONDS) <= tx.now
+
+
+def _worth_nothing() -> NotFound:
+    return NotFound("this link was used already, or is too old", next_step="Ask for another one.")

@@ -31,21 +31,21 @@ class Tickets:
         """A new secret for it, good for as long; forgets those whose time is over."""
         self._connection.execute(delete(tickets).where(tickets.c.expires_at < stamp(self._now)))
         secret = secrets.token_urlsafe(32)
-        values = {"hash": _hash(secret), "kind": kind, "about": about}
+        values = {"hash": hash_of(secret), "kind": kind, "about": about}
         expires_at = stamp(self._now + timedelta(seconds=seconds))
         self._connection.execute(insert(tickets).values(expires_at=expires_at, **values))
         return secret
 
     def about(self, kind: Kind, secret: str) -> str | None:
         """What it is for, as long as it was not taken and its time is not over."""
-        mine = (tickets.c.hash == _hash(secret)) & (tickets.c.kind == kind)
+        mine = (tickets.c.hash == hash_of(secret)) & (tickets.c.kind == kind)
         row = self._connection.execute(select(tickets).where(mine)).first()
         return row.about if row is not None and unstamp(row.expires_at) > self._now else None
 
     def take(self, kind: Kind, secret: str) -> str | None:
         """What it is for, once: it is worth nothing afterwards."""
         about = self.about(kind, secret)
-        self._connection.execute(delete(tickets).where(tickets.c.hash == _hash(secret), tickets.c.kind == kind))
+        self._connection.execute(delete(tickets).where(tickets.c.hash == hash_of(secret), tickets.c.kind == kind))
         return about
 
     def end_all(self, kind: Kind) -> None:
@@ -53,5 +53,6 @@ class Tickets:
         self._connection.execute(delete(tickets).where(tickets.c.kind == kind))
 
 
-def _hash(secret: str) -> str:
+def hash_of(secret: str) -> str:
+    """What is stored of a secret."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()

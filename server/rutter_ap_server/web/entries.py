@@ -25,7 +25,7 @@ WORDS = {
     "released": "let it be sent ({channel})",
     "release_void": "voided its releases, because something changed",
     "attempt": "sent it to Rutter",
-    "approver_invited": "made a link for {name} to become an approver",
+    "enrolment_link": "made a link by which somebody enrols {name}",
     "passkey_added": "added a passkey for {name}, witnessed by {witness}",
     "passkey_removed": "took a passkey back",
     "passkey_refused": "refused a passkey: {reason}",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from starlette.datastructures import FormData
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -18,6 +19,7 @@ from rutter_ap_server.store.passkeys import Passkey
 from rutter_ap_server.web.signing_in import Session, address_of
 
 FORM_FIELDS_MAX = 20
+_FORM = "application/x-www-form-urlencoded"
 # What proves, or only helps to show what differs, is not what is decided; and no passcode is kept with a challenge.
 _NOT_SIGNED = ("token", "username", "passcode", "code", "new", "again", "shown", "ticket", "answer", "for")
 _SIGNED_CHARACTERS_MAX = 20_000
@@ -61,7 +63,9 @@ class Proving:
 
 
 async def form_of(request: Request) -> FormData:
-    """The fields of a form; a file is no field."""
+    """The fields of a form of the one kind that our pages send; any other could name an encoding of its own."""
+    if request.headers.get("content-type", _FORM).partition(";")[0].strip().lower() != _FORM:
+        raise HTTPException(415, "This is no form of this desk.")
     return await request.form(max_files=0, max_fields=FORM_FIELDS_MAX)
 
 

@@ -42,6 +42,13 @@ class PolicyGone(PolicyError):
     )
 
 
+class ReadOnly(PolicyError):
+    """This process may only read, so it judges no write, and no policy of its own counts for one."""
+
+    code = "policy.read_only"
+    default_next_step = "Decide it where RUTTER_AP_READ_ONLY is not set. Reads still work."
+
+
 class PolicyDiffers(PolicyError):
     """Processes that share the store hold different policies: nothing is written until they agree."""
 
@@ -72,10 +79,10 @@ class PolicyFile:
         """The policy to judge a write by, which is put in force.
 
         Raises `PolicyError` for a file that cannot be used, that was in force and is gone, or that was named and does
-        not exist, and while another process on the store holds another policy.
+        not exist, and while another process on the store holds another policy. A process that only reads has none.
         """
         if not self.may_write:
-            return await self.look()
+            raise ReadOnly("RUTTER_AP_READ_ONLY is set, so nothing is written from here")
         try:
             found = await read_file(self.path)
         except PolicyError:

@@ -119,7 +119,7 @@ EDITS = [
         {("approvals", "added")},
     ),
     (
-        "INSERT INTO approvers SELECT 'x', 'Mallory', passcode_hash, added_at, removed_at, failures, locked_until "
+        "INSERT INTO approvers SELECT 'x', 'Mallory', passcode_hash, added_at, removed_at, failures, locked_until, code_step "
         "FROM approvers WHERE name = 'Ana'",
         {("approvers", "added")},
     ),
@@ -251,7 +251,7 @@ def test_an_old_store_is_compared_as_far_as_its_chain_says(store: Path, rutter_a
         (f"UPDATE proposals SET digest = 'x' WHERE id = {HELD}", ("proposals", "digest")),
         ("UPDATE meta SET value = 'x' WHERE key = 'policy'", ("meta", "value")),
         (
-            "INSERT INTO approvers SELECT 'x', 'Mallory', passcode_hash, added_at, removed_at, failures, locked_until "
+            "INSERT INTO approvers SELECT 'x', 'Mallory', passcode_hash, added_at, removed_at, failures, locked_until, code_step "
             "FROM approvers WHERE name = 'Ana'",
             ("approvers", "added"),
         ),

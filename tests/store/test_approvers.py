@@ -95,7 +95,7 @@ def test_a_right_passcode_alone_writes_nothing(store: Store) -> None:
 
 def test_a_row_added_by_hand_is_no_approver(store: Store, store_url: str) -> None:
     ana = added(store, "Ana", "a")
-    row = f"'Mallory', 'a', '{stamp(START)}', NULL, 0, NULL"
+    row = f"'Mallory', 'a', '{stamp(START)}', NULL, 0, NULL, NULL"
     behind_its_back(store_url, f"INSERT INTO approvers VALUES ('{uuid.uuid4()}', {row})")
 
     assert [one.id for one in store.read_now(lambda tx: tx.approvers.active())] == [ana]

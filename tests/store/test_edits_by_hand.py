@@ -322,7 +322,9 @@ def test_an_approver_by_an_entry_without_hash_is_none(tmp_path: Path, rewritten:
         else "INSERT INTO audit (seq, at, kind, actor, body, previous, hash, rows) "
         f"SELECT max(seq) + 1, max(at), 'stored', 'store', '{{}}', 'p', 'h', '[{json.dumps(change)}]' FROM audit"
     )
-    behind_its_back(url, f"INSERT INTO approvers VALUES ('x', 'Mallory', 'her hash', '{ADDED}', NULL, 0, NULL)", added)
+    behind_its_back(
+        url, f"INSERT INTO approvers VALUES ('x', 'Mallory', 'her hash', '{ADDED}', NULL, 0, NULL, NULL)", added
+    )
 
     try:
         names = store.read_now(lambda tx: {one.id for one in tx.approvers.active()} & {"x"})

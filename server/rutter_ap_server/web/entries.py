@@ -26,6 +26,7 @@ WORDS = {
     "release_void": "voided its releases, because something changed",
     "attempt": "sent it to Rutter",
     "enrolment_link": "made a link by which somebody enrols {name}",
+    "payment_taken_out": "took the payment of bill {bill} out of the run {run}",
     "passkey_added": "added a passkey for {name}, witnessed by {witness}",
     "passkey_removed": "took a passkey back",
     "passkey_refused": "refused a passkey: {reason}",

@@ -119,8 +119,8 @@ EDITS = [
         {("approvals", "added")},
     ),
     (
-        "INSERT INTO approvers SELECT 'x', 'Mallory', passcode_hash, added_at, removed_at, failures, locked_until, code_step "
-        "FROM approvers WHERE name = 'Ana'",
+        "INSERT INTO approvers SELECT 'x', 'Mallory', passcode_hash, added_at, removed_at, failures, locked_until, "
+        "code_step FROM approvers WHERE name = 'Ana'",
         {("approvers", "added")},
     ),
     ("UPDATE approvers SET failures = 0 WHERE name = 'Ana'", {("approvers", "failures")}),
@@ -251,8 +251,8 @@ def test_an_old_store_is_compared_as_far_as_its_chain_says(store: Path, rutter_a
         (f"UPDATE proposals SET digest = 'x' WHERE id = {HELD}", ("proposals", "digest")),
         ("UPDATE meta SET value = 'x' WHERE key = 'policy'", ("meta", "value")),
         (
-            "INSERT INTO approvers SELECT 'x', 'Mallory', passcode_hash, added_at, removed_at, failures, locked_until, code_step "
-            "FROM approvers WHERE name = 'Ana'",
+            "INSERT INTO approvers SELECT 'x', 'Mallory', passcode_hash, added_at, removed_at, failures, locked_until, "
+            "code_step FROM approvers WHERE name = 'Ana'",
             ("approvers", "added"),
         ),
         (

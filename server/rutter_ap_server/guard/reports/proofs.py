@@ -91,7 +91,8 @@ def check_evidence(evidence: Any, *, origins: Collection[str] = (), keys: Collec
             problems.append(problem)
         for approval in evidence["approvals"]:
             _check_approval(evidence, approval, origins, keys, problems, signed, unsigned)
-        problems += _of_people(evidence, signed, unsigned)
+        if not problems:
+            problems += _of_people(evidence, signed, unsigned)
     except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RuntimeError):
         problems.append("it is no evidence file of this version, or a part of it is missing")
     return Proof(tuple(problems), tuple(signed), tuple(unsigned))

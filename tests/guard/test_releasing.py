@@ -14,6 +14,7 @@ import pytest
 from rutter_ap_server.guard import journal
 from rutter_ap_server.guard.approvals import NotReleased
 from rutter_ap_server.guard.approvers import Proof, _accepted
+from rutter_ap_server.guard.judgement import covers_of
 from rutter_ap_server.guard.own_writes import LAG_MAX
 from rutter_ap_server.guard.policy import Policy, PolicyError
 from rutter_ap_server.guard.statement import statement_of
@@ -613,7 +614,8 @@ async def test_a_release_by_a_person_no_longer_allowed_is_void(home: Path) -> No
 
         def released_by_a_process_that_died(tx: Tx) -> None:
             shown = statement_of(tx, held, Policy())
-            journal.approve(tx, held, shown, actor="Ana", channel="terminal", approver_id=ana)
+            covers = covers_of(held.requires)
+            journal.approve(tx, held, shown, covers, actor="Ana", channel="terminal", approver_id=ana)
             journal.release(tx, held.id, actor="Ana", channel="terminal")
 
         await bench.app.store.write(released_by_a_process_that_died)

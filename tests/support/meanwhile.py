@@ -7,6 +7,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from rutter_ap_server.guard import journal
+from rutter_ap_server.guard.judgement import covers_of
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.statement import statement_of
 from rutter_ap_server.rutter.models.bills import BillCreate, BillLineDraft, BillUpdate
@@ -102,7 +103,8 @@ async def release_unsent(bench: Bench, proposal_id: str, *names: str) -> None:
     def release(tx: Tx) -> None:
         shown = statement_of(tx, seen.proposal, Policy())
         for name in names:
-            journal.approve(tx, seen.proposal, shown, actor=name, channel="terminal", approver_id=ids[name])
+            covers, by = covers_of(seen.proposal.requires), ids[name]
+            journal.approve(tx, seen.proposal, shown, covers, actor=name, channel="terminal", approver_id=by)
         journal.release(tx, proposal_id, actor=names[-1], channel="terminal")
 
     await bench.app.store.write(release)

@@ -21,6 +21,7 @@ from rutter_ap_tools.errors import OperatorError
 from rutter_ap_tools.text import clean
 
 _FILE_CHARACTERS_MAX = 50_000_000
+_SHOWN_CHARACTERS_MAX = 2000
 
 
 @command(
@@ -59,8 +60,11 @@ def _verify(given: argparse.Namespace) -> int:
     if given.json:
         print_json({"holds": proof.holds} | asdict(proof))
         return 0 if proof.holds else 1
+    for released in dict.fromkeys(one.released for one in proof.signed):
+        for label, text in released:
+            line(f"{label}: {clean(text, _SHOWN_CHARACTERS_MAX)}")
     for one in proof.signed:
-        line(f"{clean(one.approver)} released it at {clean(one.at)}, with the passkey {one.key}")
+        line(f"{clean(one.approver)} released it, asked at {clean(one.at)}, with the passkey {one.key}")
         line(f"  at {clean(one.origin)}, after reading the statement {clean(one.statement)};")
         line(f"  that the passkey is theirs was witnessed by {clean(one.witness)}.")
     for name in proof.unsigned:
@@ -68,6 +72,11 @@ def _verify(given: argparse.Namespace) -> int:
     for problem in proof.problems:
         line(f"✕ {problem}")
     line("The file holds." if proof.holds else "The file does not hold: it proves no release of what it says.")
+    if proof.holds:
+        line(
+            "Proven is what stands above, the statement, and the write that it is of. Everything else in the file, such"
+        )
+        line("as what became of it and when, is what the store said, and is sealed by the file's own hash alone.")
     if proof.holds and not given.key:
         line("Compare the passkeys with those that `rutter-ap approvers list` shows, or give them with --key.")
     return 0 if proof.holds else 1

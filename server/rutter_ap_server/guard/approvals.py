@@ -49,8 +49,8 @@ class Preview:
 
     @property
     def facts(self) -> str:
-        """What the facts that a release would cover are known by."""
-        return facts_digest(self.proposal.requires)
+        """What the write and the facts that a release would cover are known by."""
+        return facts_digest(self.proposal)
 
     def check(self) -> None:
         """Raises `NotReleased` if nobody can release it now, so that no passcode is asked for in vain."""
@@ -303,7 +303,8 @@ def _approve(tx: Tx, seen: Preview, person: Proven, channel: str, policy: Policy
     proposal = journal.sound(tx, proposal_id)
     if proposal.state != State.HELD:
         raise _not_waiting(proposal)
-    if not proposal.requires <= covers_of(seen.proposal.requires):
+    covers = covers_of(seen.proposal.requires)
+    if not proposal.requires <= covers:
         raise NotReleased(
             "something changed since you looked: a fact moved or a finding is new; nothing was released",
             code="approval.facts_moved",
@@ -318,7 +319,8 @@ def _approve(tx: Tx, seen: Preview, person: Proven, channel: str, policy: Policy
     people = people_of(valid_approvals(tx, proposal, policy))
     _check_first_time(people, approver.id)
     who = {"actor": approver.name, "approver_id": approver.id, **person.recorded}
-    journal.approve(tx, proposal, seen.statement, channel=channel, **who)
+    # What it covers is what the person saw and may have signed, even if some of it has gone since.
+    journal.approve(tx, proposal, seen.statement, covers, channel=channel, **who)
     # An answer in the chat counts only for the verdict `ask`, and there a single release is enough anyway.
     if len(people | {approver.id}) >= proposal.approvals_needed:
         journal.release(tx, proposal_id, actor=approver.name, channel=channel)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from rutter_ap_server.guard.judgement import Judgement, Observations, covers_of
+from rutter_ap_server.guard.judgement import Judgement, Observations
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.statement import body_of, stored_sections
 from rutter_ap_server.store.check import OF_A_PROPOSAL
@@ -163,6 +163,7 @@ def approve(
     tx: Tx,
     proposal: Proposal,
     statement: Statement,
+    covers: Collection[str],
     *,
     actor: str,
     channel: str,
@@ -176,7 +177,7 @@ def approve(
         actor,
         channel,
         proposal.fingerprint,
-        covers=covers_of(proposal.requires),
+        covers=covers,
         statement=statement.digest,
         approver_id=approver_id,
     )

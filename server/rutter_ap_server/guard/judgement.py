@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from rutter_ap_server.guard.prepared import PreparedWrite
+from rutter_ap_server.guard.prepared import PreparedWrite, told
 from rutter_ap_server.store.canonical import digest
 from rutter_ap_server.store.documents import Document
+from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.findings import Finding, Severity, verdict
 from rutter_ap_tools.statement import Section
 
@@ -83,9 +85,14 @@ def covers_of(requires: Iterable[str]) -> frozenset[str]:
     return frozenset(keys | less)
 
 
-def facts_digest(requires: Iterable[str]) -> str:
-    """What a release of exactly this is known by: the SHA-256 of all that it covers."""
-    return digest(sorted(covers_of(requires)))
+def facts_digest(proposal: Proposal) -> str:
+    """What a release of exactly this is known by: the SHA-256 of the write, and of all that the release covers."""
+    return digest_of_facts(told(proposal), covers_of(proposal.requires))
+
+
+def digest_of_facts(write: Mapping[str, Any], covers: Iterable[str]) -> str:
+    """The same of a write as `told` tells it, for whoever has no store."""
+    return digest({"write": write, "covers": sorted(covers)})
 
 
 # Findings about other records or texts: the same finding about another one is new. What others say may change with

@@ -50,9 +50,10 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What an approver signs: the act, what it is about, what its form said, and a number that is used once.
+    """What an approver signs: the act, what it is about, what its form said, when they were asked, and a number.
 
-    The form of a release names the digests of the statement that was shown and of the facts that it covers.
+    The form of a release names the digests of the statement that was shown and of the write with the facts that it
+    covers. `at` is a `stamp`, and `nonce` the number, which is used once.
     """
 
     act: str
@@ -60,6 +61,7 @@ class Decision:
     form: Mapping[str, str]
     approver_id: str
     approver: str
+    at: str
     nonce: str
 
     @property
@@ -72,6 +74,7 @@ class Decision:
             "form": dict(self.form),
             "approver_id": self.approver_id,
             "approver": self.approver,
+            "at": self.at,
             "nonce": self.nonce,
         }
 

@@ -82,3 +82,21 @@ def prepare(
         bill_id=bill_id,
         connection_id=connection_id,
     )
+
+
+def told(proposal: Proposal) -> dict[str, Any]:
+    """A stored proposal as its evidence tells it and a passkey signs it: whose books, and all that is written there."""
+    return {
+        "id": proposal.id,
+        "tool": proposal.tool,
+        "summary": proposal.summary,
+        "company": {"id": proposal.connection_id, "name": proposal.company_name},
+        "environment": proposal.environment,
+        "intent": proposal.fields,
+        "amount": amount_told(proposal.money),
+    }
+
+
+def amount_told(money: Money | None) -> dict[str, str] | None:
+    """An amount of money in it."""
+    return {"amount": money.text, "currency": money.currency} if money is not None else None

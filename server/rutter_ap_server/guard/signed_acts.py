@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from rutter_ap_server.clock import stamp
 from rutter_ap_server.guard.passkeys import (
     Assertion,
     Decision,
@@ -28,7 +29,7 @@ TICKET_SECONDS = 300
 class Signed:
     """An act as it would be done now, and the browser's answer to the challenge that was given out for it.
 
-    `ticket` is the single-use number of that challenge, and `answer` what `PublicKeyCredential.toJSON` gave, as text.
+    `ticket` is what `ask_to_sign` gave, and `answer` what `PublicKeyCredential.toJSON` gave, as text.
     """
 
     act: str
@@ -42,19 +43,21 @@ class Signed:
     @property
     def decision(self) -> Decision:
         """What must have been signed for it."""
-        return Decision(self.act, self.about, self.form, self.approver.id, self.approver.name, self.ticket)
+        nonce, _, at = self.ticket.partition(".")
+        return Decision(self.act, self.about, self.form, self.approver.id, self.approver.name, at, nonce)
 
 
 def ask_to_sign(tx: Tx, act: str, about: str, form: Mapping[str, str], approver: Approver) -> str:
-    """A ticket for one signature of that act by that approver; its challenge is of the `Decision` with the ticket."""
-    asked = {"act": act, "about": about, "form": dict(form), "approver_id": approver.id}
-    return tx.tickets.issue("decision", canonical(asked), seconds=TICKET_SECONDS)
+    """A ticket for one signature of an act by that approver, as `NUMBER.TIME`; a `Signed` with it says what to sign."""
+    at = stamp(tx.now)
+    return f"{tx.tickets.issue('decision', _asked(act, about, form, approver, at), seconds=TICKET_SECONDS)}.{at}"
 
 
 def take_signed(tx: Tx, signed: Signed) -> bool:
-    """Takes the ticket, whatever comes of it; False if it was not given out for this act of this approver."""
-    asked = {"act": signed.act, "about": signed.about, "form": dict(signed.form), "approver_id": signed.approver.id}
-    return tx.tickets.take("decision", signed.ticket) == canonical(asked)
+    """Takes the ticket, whatever comes of it; False if it was not given out for this act of this approver then."""
+    decision = signed.decision
+    asked = _asked(signed.act, signed.about, signed.form, signed.approver, decision.at)
+    return tx.tickets.take("decision", decision.nonce) == asked
 
 
 def check_signed(tx: Tx, signed: Signed) -> dict[str, Any]:
@@ -87,6 +90,10 @@ def check_sign_in(tx: Tx, ticket: str, answer: str, site: Site) -> Passkey:
 def take(tx: Tx, kind: Kind, ticket: str) -> bool:
     """Takes a ticket, whatever comes of it; False if it is worth nothing any more."""
     return tx.tickets.take(kind, ticket) is not None
+
+
+def _asked(act: str, about: str, form: Mapping[str, str], approver: Approver, at: str) -> str:
+    return canonical({"act": act, "about": about, "form": dict(form), "approver_id": approver.id, "at": at})
 
 
 def _checked(tx: Tx, answer: str, challenge: str, site: Site) -> tuple[Passkey, Assertion]:

@@ -27,6 +27,7 @@ from rutter_ap_tools.statement import Section, Statement
 from rutter_ap_tools.text import clean
 
 FINDINGS, CHECKS, CHANGED = "Findings", "Checks", "Changed since it was released"
+NEEDED = "Needed"
 FOLLOWS, KNOWN = "What follows", "What is known"
 # A release is not bound to these, so a change of them does not explain why it is void.
 _NOT_BOUND = (FOLLOWS, KNOWN)
@@ -201,16 +202,17 @@ def _release(tx: Tx, proposal: Proposal, policy: Policy | None) -> list[Row]:
     given = tx.proposals.approvals(proposal.id)
     by = "; ".join(f"{clean(one.approver)} ({one.channel}) at {_moment(one.at)}" for one in given)
     return [
-        ("Needed", _needed(proposal)),
+        (NEEDED, needed_words(proposal.approvals_needed)),
         ("May release it", _who(tx, proposal, policy)),
         ("Released by", by or "nobody yet"),
     ]
 
 
-def _needed(proposal: Proposal) -> str:
-    if proposal.approvals_needed == 0:
+def needed_words(people: int) -> str:
+    """How many people must release it."""
+    if people == 0:
         return "nobody: the policy allows it"
-    return "one person" if proposal.approvals_needed == 1 else f"{proposal.approvals_needed} different people"
+    return "one person" if people == 1 else f"{people} different people"
 
 
 def _who(tx: Tx, proposal: Proposal, policy: Policy | None) -> str:

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 
 from rutter_ap_server.guard.approvals import Approvals
 from rutter_ap_server.guard.approvers import By, NotReleased, Proof
-from rutter_ap_server.guard.passkeys import Decision, Site, challenge_of
+from rutter_ap_server.guard.passkeys import Site, challenge_of
 from rutter_ap_server.guard.signed_acts import TICKET_SECONDS, Signed, ask_to_sign
 from rutter_ap_server.store.passkeys import Passkey
 from rutter_ap_server.web.signing_in import Session, address_of
@@ -42,8 +42,8 @@ class Proving:
         except NotReleased as error:
             return JSONResponse({"problem": error.message}, 409)
         ticket = await self.approvals.store.write(lambda tx: ask_to_sign(tx, act, about, fields, session.approver))
-        decision = Decision(act, about, fields, session.approver.id, session.approver.name, ticket)
-        return asked_to_sign(ticket, decision.as_json, self.site, session.passkeys)
+        asked = Signed(act, about, fields, session.approver, ticket, "", self.site)
+        return asked_to_sign(ticket, asked.decision.as_json, self.site, session.passkeys)
 
     async def by(self, request: Request, session: Session) -> By:
         """What the form brings as a proof of who sends it."""

@@ -176,7 +176,7 @@ def page_of(proposal: Proposal, statement: Statement, approvals: Sequence[Approv
         must_type=proposal.money.text if proposal.money is not None and proposal.approvals_needed > 1 else "",
         expires=f"in {length_of(proposal.expires_at - now)}" if proposal.state == State.HELD else "",
         digest=statement.digest,
-        facts=facts_digest(proposal.requires),
+        facts=facts_digest(proposal),
     )
 
 

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from rutter_ap_server.companies.company import Company
+from rutter_ap_server.guard.prepared import told
 from rutter_ap_server.guard.reports.proofs import seal
 from rutter_ap_server.reads.bill_detail import bill_detail
 from rutter_ap_server.store.attempts import Attempt
@@ -41,20 +42,12 @@ async def gather_evidence(store: Store, proposal: Proposal, company: Company | N
 
     approvals, attempt, entries, chain, documents = await store.read(read)
     shown = await store.read(lambda tx: _shown(tx, proposal, approvals))
+    run = await store.read(lambda tx: _run(tx, proposal))
     released, enrolled = await store.read(lambda tx: (_releases(tx, proposal), _enrolments(tx, approvals)))
     gathered = {
         "proposal": _proposal(proposal),
-        "approvals": [
-            {
-                "approver": a.approver,
-                "approver_id": a.approver_id,
-                "channel": a.channel,
-                "at": a.at.isoformat(),
-                "statement": a.statement,
-                "covers": sorted(a.covers),
-            }
-            for a in approvals
-        ],
+        "run": run,
+        "approvals": _approvals(approvals),
         "releases": [_entry(entry) for entry in released],
         "enrolments": [_entry(entry) for entry in enrolled],
         "statement": list(proposal.sections),
@@ -69,19 +62,32 @@ async def gather_evidence(store: Store, proposal: Proposal, company: Company | N
     return gathered | {"sha256": seal(gathered)}
 
 
+def _approvals(approvals: tuple[Approval, ...]) -> list[dict[str, Any]]:
+    return [
+        {
+            "approver": a.approver,
+            "approver_id": a.approver_id,
+            "channel": a.channel,
+            "at": a.at.isoformat(),
+            "statement": a.statement,
+            "covers": sorted(a.covers),
+        }
+        for a in approvals
+    ]
+
+
+def _run(tx: Tx, line: Proposal) -> dict[str, Any] | None:
+    """The run of a line, with what each release of it covers: it is what people signed."""
+    run = tx.proposals.get(line.run_id) if line.run_id is not None else None
+    return told(run) | {"approvals": _approvals(tx.proposals.approvals(run.id))} if run is not None else None
+
+
 def _proposal(p: Proposal) -> dict[str, Any]:
-    return {
-        "id": p.id,
+    return told(p) | {
         "run_id": p.run_id,
         "approvals_needed": p.approvals_needed,
         "state": p.state,
-        "tool": p.tool,
-        "summary": p.summary,
-        "company": {"id": p.connection_id, "name": p.company_name},
-        "environment": p.environment,
-        "intent": p.fields,
         "digest": p.digest,
-        "amount": {"amount": p.money.text, "currency": p.money.currency} if p.money else None,
         "verdict": p.verdict.word,
         "findings": [finding.model_dump(mode="json") for finding in p.findings],
         "facts_fingerprint": p.fingerprint,

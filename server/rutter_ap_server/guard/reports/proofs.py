@@ -1,8 +1,9 @@
 """What an evidence file proves by itself, without the store it came from: who signed the release of exactly what.
 
 A file holds the statements that people were shown, the entries of the audit chain about it, and for each release with a
-passkey the signature over the statement's digest. Whoever changes a part of it must forge that signature. That a
-passkey is its approver's is said by the entry of its enrolment, and is as good as the witness named there: the
+passkey the signature over the digests of the statement and of the write: whose books, and all that is written there.
+Whoever changes one of them must forge that signature. The rest is what the store said, sealed by its own hash alone.
+That a passkey is its approver's is said by the entry of its enrolment, and is as good as the witness named there: the
 fingerprint is for comparing with one that is kept elsewhere.
 """
 
@@ -10,28 +11,50 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import pairwise
 from typing import Any
 from urllib.parse import urlsplit
 
+from rutter_ap_server.clock import unstamp
+from rutter_ap_server.guard.judgement import digest_of_facts
 from rutter_ap_server.guard.passkeys import Site, WrongAssertion, challenge_of, check_assertion, fingerprint_of
+from rutter_ap_server.guard.prepared import PreparedWrite, amount_told
+from rutter_ap_server.guard.statement import NEEDED, needed_words
+from rutter_ap_server.guard.writes.base import Batch
+from rutter_ap_server.guard.writes.payment_run_words import PAYMENTS_TITLE, WILL_NOT_BE_PAID
+from rutter_ap_server.guard.writes.registry import proposed_by
+from rutter_ap_server.guard.writes.wording import plain
 from rutter_ap_server.store.audit import Entry
 from rutter_ap_server.store.canonical import canonical, digest
 from rutter_ap_server.store.check import said_by
 
+# What a proposal's part of the file holds of its write, as `told` tells it.
+_TOLD = ("id", "tool", "summary", "company", "environment", "intent", "amount")
+# What a signed statement says of what was released.
+_SHOWN = ("Action", "Company", "Environment")
+_PEOPLE_MAX = 2
+
 
 @dataclass(frozen=True, slots=True)
 class SignedRelease:
-    """A release that its file proves. `key` is the fingerprint of the passkey, and `witness` who vouched for it."""
+    """A release that its file proves. `key` is the fingerprint of the passkey, and `witness` who vouched for it.
+
+    `at` is when its approver was asked to sign, `released` what their statement said of what they release, and `needed`
+    how many people it said must.
+    """
 
     approver: str
+    approver_id: str
     at: str
     key: str
     origin: str
     statement: str
     witness: str
+    needed: int
+    released: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +67,7 @@ class Proof:
 
     @property
     def holds(self) -> bool:
-        """Whether the file is whole and every release in it is signed, and there is one."""
+        """Whether the file is whole, every release in it is signed, and there are as many as it needed."""
         return not self.problems and bool(self.signed) and not self.unsigned
 
 
@@ -68,9 +91,9 @@ def check_evidence(evidence: Any, *, origins: Collection[str] = (), keys: Collec
             problems.append(problem)
         for approval in evidence["approvals"]:
             _check_approval(evidence, approval, origins, keys, problems, signed, unsigned)
-        if not evidence["approvals"]:
-            problems.append("nobody released it")
-    except (KeyError, TypeError, AttributeError, ValueError, RecursionError):
+        if not problems:
+            problems += _of_people(evidence, signed, unsigned)
+    except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError, RuntimeError):
         problems.append("it is no evidence file of this version, or a part of it is missing")
     return Proof(tuple(problems), tuple(signed), tuple(unsigned))
 
@@ -87,8 +110,9 @@ def _of_entries(evidence: Mapping[str, Any]) -> Iterator[str]:
             yield f"entry {int(after.seq)} of the audit chain is out of place"
     if any(one.proposal_id != ours[0] for one in audit):
         yield "an entry of the audit chain is about another proposal"
-    posted = [said_by(one.body).get("record") for one in audit if one.kind == "posted"]
-    if posted and posted[-1] != evidence["record"]:
+    # What became of a run is counted up from its lines, and its entry holds no record.
+    posted = [said_by(one.body) for one in audit if one.kind == "posted"]
+    if posted and "record" in posted[-1] and posted[-1]["record"] != evidence["record"]:
         yield "the record is another one than was posted"
 
 
@@ -98,11 +122,18 @@ def _of_statements(evidence: Mapping[str, Any]) -> Iterator[str]:
     for one in evidence["shown_to_approvers"]:
         if digest(one["sections"]) != one["digest"]:
             yield "a statement that was shown is another one than its digest says"
-        said = dict(tuple(row[:2]) for row in one["sections"][0]["rows"])
-        if said["Id"] not in (proposal["id"], proposal["run_id"]):
+        if _labelled(one["sections"][0])["Id"] not in (proposal["id"], proposal["run_id"]):
             yield "a statement that was shown is of another proposal"
-        elif said["Id"] == proposal["id"] and said["Action"] != proposal["summary"]:
-            yield "the summary is another one than was shown"
+
+
+def _of_people(evidence: Mapping[str, Any], signed: Sequence[SignedRelease], unsigned: Sequence[str]) -> Iterator[str]:
+    """Whether different people released it, and as many as what they signed says, or the file."""
+    people = {one.approver_id for one in signed}
+    if len(people) < len(signed):
+        yield "one release is told twice"
+    needed = max(evidence["proposal"]["approvals_needed"], 1, *(one.needed for one in signed))
+    if len(people) + len(unsigned) < needed:
+        yield f"the file holds {len(people) + len(unsigned)} of the {needed} releases that it needed"
 
 
 def _check_approval(
@@ -169,21 +200,89 @@ def _release(
         raise _Broken("it is no release of this proposal")
     if decision["form"]["digest"] != approval["statement"]:
         raise _Broken("it is over another statement")
-    shown = [one for one in evidence["shown_to_approvers"] if one["digest"] == approval["statement"]]
-    if not shown or dict(tuple(row[:2]) for row in shown[0]["sections"][0]["rows"])["Id"] != entry.proposal_id:
+    shown = [one["sections"] for one in evidence["shown_to_approvers"] if one["digest"] == approval["statement"]]
+    if not shown or _labelled(shown[0][0])["Id"] != entry.proposal_id:
         raise _Broken("the statement that it is over is not in the file")
-    is_its_own = entry.proposal_id == evidence["proposal"]["id"]
-    if is_its_own and decision["form"]["facts"] != digest(sorted(approval["covers"])):
-        raise _Broken("it is over other facts")
+    write, covers = _signed_for(evidence, approval, entry.proposal_id)
+    if decision["form"]["facts"] != digest_of_facts(write, covers):
+        raise _Broken("it is over another write, or over other facts")
+    is_line = entry.proposal_id != evidence["proposal"]["id"]
+    row = _line(evidence["proposal"], write, shown[0]) if is_line else ()
+    if datetime.fromisoformat(approval["at"]) < unstamp(decision["at"]):
+        raise _Broken("it was made later than it is said to be")
     if (decision["approver_id"], decision["approver"]) != (approval["approver_id"], approval["approver"]):
         raise _Broken("it is somebody else's")
     enrolled = [said_by(one.body) for one in map(_entry, evidence["enrolments"]) if one.kind == "passkey_added"]
     whose = [one for one in enrolled if one.get("public_key") == signature["public_key"]]
     if [one["approver_id"] for one in whose] != [decision["approver_id"]]:
         raise _Broken("its passkey was not enrolled by that approver")
+    heading = _labelled(shown[0][0])
     return SignedRelease(
-        decision["approver"], approval["at"], key, site.origin, approval["statement"], str(whose[0]["witness"])
+        approver=decision["approver"],
+        approver_id=decision["approver_id"],
+        at=decision["at"],
+        key=key,
+        origin=site.origin,
+        statement=approval["statement"],
+        witness=str(whose[0]["witness"]),
+        needed=_needed(shown[0]),
+        released=(*((name, str(heading[name])) for name in _SHOWN), *row),
     )
+
+
+def _signed_for(
+    evidence: Mapping[str, Any], approval: Mapping[str, Any], about: str | None
+) -> tuple[dict[str, Any], list[str]]:
+    """The write that a release is of, and what it covers: those of the proposal, or of the run that it is a line of."""
+    proposal, run = evidence["proposal"], evidence["run"]
+    if about == proposal["id"]:
+        return {name: proposal[name] for name in _TOLD}, approval["covers"]
+    if about != proposal["run_id"] or about != run["id"]:
+        raise _Broken("it is of another proposal")
+    same = ("approver_id", "statement")
+    given = [one for one in run["approvals"] if all(one[name] == approval[name] for name in same)]
+    if not given:
+        raise _Broken("the release of the run is not in the file")
+    return {name: run[name] for name in _TOLD}, given[0]["covers"]
+
+
+def _line(line: Mapping[str, Any], run: Mapping[str, Any], sections: Sequence[Any]) -> tuple[tuple[str, str]]:
+    """What the signed statement of a run says of one line; its id was given when the run was opened."""
+    batch = proposed_by(run["tool"])
+    if not isinstance(batch, Batch):
+        raise _Broken("it is of no run")
+    whole = PreparedWrite(tool=run["tool"], company_id="", fields=run["intent"], digest="", summary=run["summary"])
+    expected = [
+        {
+            **{name: run[name] for name in ("company", "environment")},
+            "tool": batch.member.tool,
+            "summary": one.summary,
+            "intent": one.fields,
+            "amount": amount_told(one.money),
+        }
+        for one in batch.members(whole)
+    ]
+    if {name: line[name] for name in _TOLD if name != "id"} not in expected:
+        raise _Broken("the run that was released has no such line")
+    bill, payee = (plain(line["intent"][name]) for name in ("bill_id", "vendor_id"))
+    amount = f"{line['amount']['amount']} {line['amount']['currency']}"
+    for row in (row for one in sections if one["title"] == PAYMENTS_TITLE for row in one["rows"]):
+        if row[0] == amount and payee in row[1] and bill in row[2] and not row[-1].startswith(WILL_NOT_BE_PAID):
+            return (("Payment", f"{row[0]} to {row[1]}, bill {row[2]}"),)
+    raise _Broken("the run that was released does not pay this bill")
+
+
+def _needed(sections: Sequence[Any]) -> int:
+    """How many people must release it, as a statement says."""
+    words = _labelled(sections[-1])[NEEDED]
+    found = [people for people in range(_PEOPLE_MAX + 1) if needed_words(people) == words]
+    if not found:
+        raise _Broken("its statement does not say how many people must release it")
+    return found[0]
+
+
+def _labelled(section: Mapping[str, Any]) -> dict[str, str]:
+    return dict(tuple(row[:2]) for row in section["rows"])
 
 
 def _entry(one: Mapping[str, Any]) -> Entry:

@@ -219,6 +219,6 @@ def test_a_damaged_key_file_is_an_error_and_never_replaced(tmp_path: Path, conte
     file = tmp_path / "secret.key"
     file.write_bytes(content)
 
-    with pytest.raises(StoreError):
-        SecretBox([key_in_file(file)])
+    with pytest.raises(StoreError, match=r"the key file secret\.key holds no key"):
+        key_in_file(file)
     assert file.read_bytes() == content

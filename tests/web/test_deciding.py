@@ -139,3 +139,14 @@ async def test_forged_forms_release_nothing(home: Path) -> None:
         assert await desk.state(proposal_id) == "held"
         assert await forged(dana, proposal_id, mine) == 200
         assert await desk.paid() == ["88.31"]
+
+
+@pytest.mark.parametrize("typed", ["273,50", "2,7,3,5,0", "27350,", "273 50", "2.735e4"])
+async def test_an_amount_is_typed_as_it_is(home: Path, typed: str) -> None:
+    """`273,50` is a hundredth of it to most of Europe."""
+    async with a_desk(home) as desk, desk.visited() as dana:
+        proposal_id = await desk.held(LARGE_BILL)
+        await dana.signs_in()
+        await dana.opens(f"/approvals/{proposal_id}")
+        await dana.sends("/release", passcode=PASSCODE, amount=typed)
+        assert await desk.app.store.read(lambda tx: tx.proposals.approvals(proposal_id)) == ()

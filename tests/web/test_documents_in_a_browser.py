@@ -75,7 +75,7 @@ def test_the_document_is_beside_the_bill_or_below_it(drive: Driver, running: Run
             assert is_beside == (options["viewport"]["width"] > 320)
             sound(page)
             page.goto(f"{running.url}/{running.large}")
-            expect(page.get_by_role("button", name="Take out bill NW-2291")).to_be_visible()
+            expect(page.get_by_text("Take out bill NW-2291")).to_be_visible()
             sound(page)
             page.get_by_role("link", name="Documents of bill NW-2291").click()
             expect(page.get_by_text("No document is on this bill.")).to_be_visible()
@@ -89,7 +89,10 @@ def test_a_run_goes_out_without_the_payment_taken_out(drive: Driver, running: Ru
         with visiting(browser, running, java_script_enabled=False) as page:
             sign_in(page)
             page.goto(f"{running.url}/{running.large}")
-            page.get_by_role("button", name="Take out bill NW-2304").click()
+            taking_out = page.locator("details", has_text="Take out bill NW-2304")
+            taking_out.locator("summary").click()
+            taking_out.get_by_label("Your passcode").fill(PASSCODE)
+            taking_out.get_by_role("button", name="Take out bill NW-2304").click()
             expect(page.get_by_role("heading", name="Release 2 payments, 933.20 USD together?")).to_be_visible()
             expect(page.get_by_role("link", name="Documents of bill NW-2304")).to_have_count(0)
             page.locator('form[action$="/release"] input[type=password]').fill(PASSCODE)
@@ -111,6 +114,6 @@ def test_the_document_is_printed_and_the_forms_are_not(drive: Driver, running: R
             expect(page.locator(".decide")).to_be_hidden()
             page.goto(f"{running.url}/{running.large}")
             expect(page.get_by_text("bill NW-2304").first).to_be_attached()
-            expect(page.get_by_role("button", name="Take out bill NW-2304")).to_be_hidden()
+            expect(page.locator("summary", has_text="Take out bill NW-2304")).to_be_hidden()
 
     drive(scenario)

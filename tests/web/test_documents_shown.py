@@ -232,3 +232,18 @@ def test_a_chart_of_nothing_and_of_zero_stands() -> None:
 )
 def test_an_address_that_may_lead_elsewhere_is_not_offered(url: str | None) -> None:
     assert platform_link(url) is None
+
+
+async def test_a_document_is_shown_as_that_of_its_own_bill(home: Path) -> None:
+    async with a_desk(home) as desk, desk.visited() as dana:
+        await attached(desk, pdfs.pdf(["INVOICE", "NW-2291"]))
+        one, other = await desk.held(), await desk.held("BH-5520")
+        await dana.signs_in()
+        await dana.opens(f"/approvals/{one}")
+        [(address, _)] = pictures_on(dana)
+        path = address.replace("pages/1.png", "file")
+        assert (await fetched(dana, path)).status_code == 200
+        for strange in (address.replace(one, other), address.replace("documents/0", "documents/1")):
+            assert (await fetched(dana, strange)).headers["content-type"] == "image/svg+xml"
+        for strange in (path.replace(one, other), path.replace("documents/0", "documents/1")):
+            assert (await fetched(dana, strange)).status_code == 404

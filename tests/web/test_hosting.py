@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import logging
 import os
 import socket
@@ -16,6 +17,7 @@ import anyio
 import httpx
 import pytest
 from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp
 
 from rutter_ap_server import local_server
@@ -209,3 +211,58 @@ async def test_a_last_request_is_answered_when_the_server_stops() -> None:
         go.set()
     assert said == ["released"]
     assert not server.is_serving
+
+
+@pytest.mark.parametrize("content", ["", "A" * 43 + "\n"])
+async def test_a_damaged_key_recognizes_nobody(home: Path, caplog: pytest.LogCaptureFixture, content: str) -> None:
+    """With an empty one all can make the seal."""
+    home.mkdir(mode=0o700, exist_ok=True)
+    (home / "desk.key").write_text(content)
+
+    async def impostor(scope: local_server.Scope, receive: local_server.Receive, send: local_server.Send) -> None:
+        asked = scope["path"].rpartition("/")[2]
+        seal = hmac.digest(content.strip().encode(), f"desk:{scope['server'][1]}:{asked}".encode(), "sha256").hex()
+        await PlainTextResponse(seal)(scope, receive, send)
+
+    listening = listen(0)
+    assert listening is not None
+    server = LocalServer(impostor, listening)
+    try:
+        async with opened(home, port=server.port) as (_, address):
+            assert address == ""
+        assert "the key file desk.key holds no key. Put it back from a backup" in caplog.text
+        assert (home / "desk.key").read_text() == content
+    finally:
+        await server.aclose()
+
+
+async def test_silent_programs_leave_the_desk_a_port(home: Path) -> None:
+    first = next(port for port in range(21000, 40000, 50) if all(is_free(port + n) for n in range(13)))
+    silent = [one for n in range(12) for one in listen(first + n) or ()]
+    try:
+        async with opened(home, port=first) as (_, address):
+            assert address == f"http://localhost:{first + 12}/approvals"
+    finally:
+        for one in silent:
+            one.close()
+
+
+async def test_a_desk_behind_a_silent_program_is_found(home: Path) -> None:
+    first = next(port for port in range(21000, 40000, 50) if all(is_free(port + n) for n in range(2)))
+    silent = listen(first) or ()
+    try:
+        async with opened(home, port=first) as (served, address):
+            (home / "desk.port").unlink()
+            async with opened(home, port=first) as (other, again):
+                assert again == address == f"http://localhost:{first + 1}/approvals"
+                assert (served.is_served_here, other.is_served_here) == (True, False)
+    finally:
+        for one in silent:
+            one.close()
+
+
+def is_free(port: int) -> bool:
+    found = listen(port)
+    for one in found or ():
+        one.close()
+    return found is not None

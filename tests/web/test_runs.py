@@ -10,9 +10,11 @@ import anyio
 import pytest
 
 from rutter_ap_server.guard.approvers import Proof
+from rutter_ap_server.guard.enrolment import Enrolment
 from rutter_ap_server.store.audit import Entry
 from rutter_ap_server.store.states import State
-from support.desk import SAMS, Desk, Visitor, a_desk
+from support.authenticator import Authenticator
+from support.desk import HOST, LARGE_BILL, SAMS, Desk, Visitor, a_desk
 from support.runs import PLAIN
 from support.serving import PASSCODE, bill_numbered, done
 
@@ -28,11 +30,15 @@ async def held_run(desk: Desk, *numbers: str, **more: Any) -> str:
     return str(run["proposal_id"])
 
 
-async def takes_out(visitor: Visitor, number: str) -> None:
-    [form] = re.findall(
-        rf'action="[^"]*(/bills/\d+/take-out)">[^/]*<button>Take out<span[^>]*> bill {number}<', visitor.page.text
-    )
-    await visitor.sends(form)
+def bill_of(visitor: Visitor, number: str) -> str:
+    """What the form names that takes that bill out."""
+    [form] = re.findall(rf"<summary>Take out<span[^>]*> bill {number}<.*?</form>", visitor.page.text, re.DOTALL)
+    [bill_id] = re.findall(r'name="bill" value="([^"]+)"', form)
+    return str(bill_id)
+
+
+async def takes_out(visitor: Visitor, number: str, passcode: str = PASSCODE) -> None:
+    await visitor.sends("/take-out", bill=bill_of(visitor, number), passcode=passcode)
 
 
 def shown_id(visitor: Visitor) -> str:
@@ -84,7 +90,7 @@ async def test_who_prepared_the_run_still_may_not_release_it(home: Path) -> None
         run = await desk.app.proposal(await held_run(desk))
         await clerk.signs_in("mcp", CLERKS)
         await clerk.opens(f"/approvals/{run.id}")
-        await takes_out(clerk, THIRD)
+        await takes_out(clerk, THIRD, CLERKS)
         new = await desk.app.proposal(shown_id(clerk))
         assert new.preparer == run.preparer == "assistant (mcp)"
         [entry] = await told(desk, "payment_taken_out")
@@ -102,7 +108,7 @@ async def test_two_who_take_out_at_once_leave_one_run(home: Path) -> None:
             await who.opens(f"/approvals/{run_id}")
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(takes_out, dana, FIRST)
-            tasks.start_soon(takes_out, sam, SECOND)
+            tasks.start_soon(takes_out, sam, SECOND, SAMS)
         held = await desk.app.store.read(lambda tx: tx.proposals.in_states([State.HELD], 10))
         assert [len(one.fields["lines"]) for one in held] == [2]
         assert len(await told(desk, "payment_taken_out")) == 1
@@ -130,10 +136,11 @@ async def test_the_only_payment_of_a_run_cannot_be_taken_out(home: Path) -> None
         await dana.opens(f"/approvals/{run_id}")
         assert "Take out" not in dana.text
         token = re.findall(r'name="token" value="([^"]+)"', dana.page.text)[0]
-        await dana.posts(f"/approvals/{run_id}/bills/0/take-out", {"token": token})
+        form = {"token": token, "passcode": PASSCODE, "bill": (await desk.bill(FIRST))["id"]}
+        await dana.posts(f"/approvals/{run_id}/take-out", form)
         assert "it is the only payment of this run" in dana.text
-        await dana.posts(f"/approvals/{run_id}/bills/7/take-out", {"token": token})
-        assert dana.page.status_code == 404
+        await dana.posts(f"/approvals/{run_id}/take-out", form | {"bill": (await desk.bill(SECOND))["id"]})
+        assert "this run does not pay that bill" in dana.text
         assert await desk.state(run_id) == "held"
 
 
@@ -141,7 +148,7 @@ async def test_another_site_takes_nothing_out(home: Path) -> None:
     async with a_desk(home) as desk, desk.visited() as dana:
         run_id = await held_run(desk)
         await dana.signs_in()
-        page = await dana.posts(f"/approvals/{run_id}/bills/0/take-out", {"token": "x"})
+        page = await dana.posts(f"/approvals/{run_id}/take-out", {"token": "x", "passcode": PASSCODE})
         assert page.status_code == 403
         assert await desk.state(run_id) == "held"
 
@@ -168,3 +175,60 @@ async def test_the_documents_of_a_run_have_a_page_a_bill(home: Path) -> None:
             [path] = re.findall(rf'<a href="([^"]+/bills/\d+)">Documents<span[^>]*> of bill {number}<', dana.page.text)
             page = await dana.http.get(path)
             assert f"bill {number}</bdi></h1>" in page.text
+
+
+async def test_the_cookie_alone_takes_nothing_out(home: Path) -> None:
+    """It would end a run that somebody has released already."""
+    async with a_desk(home) as desk, desk.visited() as dana:
+        run_id = await held_run(desk, LARGE_BILL, *PLAIN)
+        await dana.signs_in()
+        await dana.opens(f"/approvals/{run_id}")
+        await dana.sends("/release", passcode=PASSCODE, amount="28,913.20")
+        assert len(await desk.app.store.read(lambda tx: tx.proposals.approvals(run_id))) == 1
+        for passcode in ("", SAMS):
+            await dana.opens(f"/approvals/{run_id}")
+            await takes_out(dana, FIRST, passcode)
+            assert dana.page.status_code == 409
+        assert await desk.state(run_id) == "held"
+        assert await told(desk, "payment_taken_out") == []
+
+
+async def test_a_passkey_takes_out_the_payment_it_signed_for(home: Path) -> None:
+    key = Authenticator(f"http://{HOST}")
+    async with a_desk(home) as desk, desk.visited() as dana:
+        secret = await Enrolment(desk.app.approvals).invite_self(by=Proof("Dana", PASSCODE), channel="desk")
+        await dana.enrols(secret, key)
+        await dana.signs_in_with(key)
+        run_id = await held_run(desk)
+        await dana.opens(f"/approvals/{run_id}")
+        first, second = bill_of(dana, FIRST), bill_of(dana, SECOND)
+        path, answered = await dana.signed("/take-out", key, bill=first)
+        await dana.posts(path, answered | {"bill": second})
+        assert await desk.state(run_id) == "held"
+        await dana.opens(f"/approvals/{run_id}")
+        await dana.signs("/take-out", key, bill=second)
+        assert "Release 2 payments, 933.20 USD together" in dana.text
+        assert await desk.state(run_id) == "withdrawn"
+
+
+async def test_a_run_is_released_or_a_payment_taken_out_of_it(home: Path) -> None:
+    async with a_desk(home) as desk, desk.visited() as dana, desk.visited() as sam:
+        run_id = await held_run(desk)
+        await dana.signs_in()
+        await sam.signs_in("Sam", SAMS)
+        for who in (dana, sam):
+            await who.opens(f"/approvals/{run_id}")
+
+        async def released() -> None:
+            await dana.sends("/release", passcode=PASSCODE)
+
+        async def taken() -> None:
+            await anyio.sleep(0.2)
+            await takes_out(sam, FIRST, SAMS)
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(released)
+            tasks.start_soon(taken)
+        held = await desk.app.store.read(lambda tx: tx.proposals.in_states([State.HELD], 10))
+        assert ((await desk.state(run_id)) == "posted") != bool(held)
+        assert (await desk.state(run_id)) in ("posted", "withdrawn")

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 from pyotp import TOTP
 
@@ -17,6 +18,7 @@ from rutter_ap_server.clock import FixedClock
 from rutter_ap_server.guard.approvers import NotReleased, Proof
 from rutter_ap_server.guard.enrolment import Enrolment
 from rutter_ap_server.store.sessions import IDLE
+from rutter_ap_server.web.desk import desk_app
 from support.authenticator import PRESENT, Authenticator
 from support.desk import HOST, LARGE_BILL, SAMS, Desk, Visitor, a_desk, an_empty_desk
 from support.serving import PASSCODE
@@ -450,3 +452,34 @@ async def test_what_a_lost_passkey_released_and_was_not_sent_is_void(home: Path)
         assert len(await desk.app.store.read(lambda tx: tx.proposals.approvals(proposal_id))) == 1
         await enrolment.remove_passkey(passkey.id, by=Proof("Sam", SAMS), channel="desk")
         assert await desk.app.store.read(lambda tx: tx.proposals.approvals(proposal_id)) == ()
+
+
+async def test_a_page_on_another_port_keeps_no_session_alive(home: Path) -> None:
+    clock = FixedClock(datetime.now(UTC))
+    async with a_desk(home, clock) as desk, desk.visited() as dana:
+        await dana.signs_in()
+        for _ in range(6):
+            clock.instant += timedelta(minutes=14)
+            # As Chromium asks for <img src="http://localhost:8765/approvals"> on http://localhost:3000: same-site.
+            sent = {"sec-fetch-site": "same-site", "sec-fetch-mode": "no-cors", "sec-fetch-dest": "image"}
+            await dana.http.get("/approvals", headers=sent)
+        await dana.opens("/approvals")
+        assert "Sign in to approve" in dana.text
+
+
+async def test_two_homes_on_one_machine_keep_both_signed_in(home: Path, tmp_path: Path) -> None:
+    """A browser shows the cookies of one to the other."""
+    async with a_desk(home) as desk, a_desk(tmp_path / "other") as other:
+        first = desk_app(desk.app.approvals, desk.app.connect_flow, hosts=["localhost:8765"])
+        second = desk_app(other.app.approvals, other.app.connect_flow, hosts=["localhost:8766"])
+        kept: dict[str, str] = {}
+        for served, port in ((first, 8765), (second, 8766)):
+            async with httpx.AsyncClient(
+                transport=httpx.ASGITransport(served), base_url=f"http://localhost:{port}"
+            ) as http:
+                sent = {"sec-fetch-site": "same-origin"}
+                await http.post("/approvals/sign-in", data={"name": "Dana", "passcode": PASSCODE}, headers=sent)
+                kept |= dict(http.cookies.items())
+        cookie = {"cookie": "; ".join(f"{name}={value}" for name, value in kept.items())}
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(first), base_url="http://localhost:8765") as http:
+            assert (await http.get("/approvals", headers=cookie)).status_code == 200

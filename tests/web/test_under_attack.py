@@ -17,9 +17,10 @@ from rutter_ap_server.rutter.models.bills import BillLineDraft, BillUpdate
 from rutter_ap_server.rutter.outcomes import Done
 from support.desk import BILL, LARGE_BILL, SAMS, Visitor, a_desk
 from support.serving import PASSCODE, bill_numbered, done
-from support.store_rows import behind_its_back
+from support.store_rows import behind_its_back, seen_from_outside
 
 pytestmark = pytest.mark.anyio
+HOSTILE = "\u202eevil\u2066 \u200b<b>\x1b[31m"
 
 
 def form_of(visitor: Visitor) -> dict[str, str]:
@@ -234,3 +235,34 @@ async def test_the_largest_bill_can_be_released(home: Path) -> None:
         await dana.opens(f"/approvals/{answer['proposal_id']}")
         page = await dana.sends("/release", passcode=PASSCODE)
         assert page.status_code != 413
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "77", "-1", "\u0661"])
+async def test_a_strange_number_in_an_address_is_not_found(home: Path, number: str) -> None:
+    async with a_desk(home) as desk, desk.visited() as dana, desk.visited() as nobody:
+        proposal_id = await desk.held()
+        await dana.signs_in()
+        for path in (f"bills/{number}", f"bills/{number}/documents/0/file", f"bills/0/documents/{number}/file"):
+            address = f"/approvals/{proposal_id}/{path}"
+            assert (await dana.http.get(address)).status_code == 404
+            assert (await nobody.http.get(address)).status_code == 303
+
+
+async def test_who_is_nobody_leaves_few_rows_in_the_store(home: Path) -> None:
+    async with a_desk(home) as desk, desk.visited() as nobody:
+        for _ in range(300):
+            await nobody.http.post("/approvals/sign-in/challenge", headers={"sec-fetch-site": "same-origin"})
+        [[count]] = seen_from_outside(url_of(home), "select count(*) from tickets")
+        assert count == 100
+
+
+async def test_no_page_shows_a_letter_that_turns_the_others(home: Path) -> None:
+    async with a_desk(home) as desk, desk.visited() as dana:
+        proposal_id = await desk.held(memo=HOSTILE, reason=HOSTILE)
+        await dana.signs_in()
+        await dana.opens(f"/approvals/{proposal_id}")
+        await dana.sends("/decline", passcode=PASSCODE, reason=HOSTILE)
+        for path in (proposal_id, f"{proposal_id}/evidence", "history", "vendors", ""):
+            page = await dana.opens(f"/approvals/{path}")
+            assert not set("\u202e\u2066\u200b\x1b") & set(page.text), path
+            assert "<b>" not in page.text

@@ -35,6 +35,13 @@ def clean(text: str | None, limit: int = 120) -> str:
     return line[: limit - 1].rstrip() + "…"
 
 
+def visible(text: str) -> str:
+    """The whole text in its lines, without what could hide or reorder any of it."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c for c in text if c in "\n\t" or not _is_hidden(c))
+
+
 def quote(text: str | None, limit: int = 120) -> str:
     """Cleaned text between marks that say outsiders wrote it: ‹…›. Empty text stays empty."""
     cleaned = clean(text, limit).replace("‹", "<").replace("›", ">")

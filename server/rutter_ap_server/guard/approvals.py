@@ -86,7 +86,7 @@ class Approvals(Approvers):
         `seen` is the result of `preview`: if a fact or a finding is new since, nothing is released. Raises
         `NotReleased` for that and when the proposal is not held, and any `ApError` that prevented sending it.
         """
-        _check_signed_for(by, "release", seen.proposal.id, {"digest": seen.statement.digest, "facts": seen.facts})
+        check_signed_for(by, "release", seen.proposal.id, {"digest": seen.statement.digest, "facts": seen.facts})
         person = await self.prove(by, channel=channel)
         await self.dispatcher.reassess(seen.proposal.id, company)
         policy = await self.dispatcher.policy.read()
@@ -97,7 +97,7 @@ class Approvals(Approvers):
 
     async def decline(self, proposal_id: str, *, by: By, channel: str, reason: str = "") -> Proposal:
         """Declines a held proposal for good; the assistant hears the reason."""
-        _check_signed_for(by, "decline", proposal_id, {"reason": reason})
+        check_signed_for(by, "decline", proposal_id, {"reason": reason})
         person = await self.prove(by, channel=channel)
 
         def decline(tx: Tx) -> Proposal:
@@ -238,7 +238,7 @@ def _listed(found: tuple[Record, ...]) -> str:
     return ", ".join(f"{one.kind} {clean(one.id, 100)}" for one in found)
 
 
-def _check_signed_for(by: By, act: str, about: str, form: Mapping[str, str]) -> None:
+def check_signed_for(by: By, act: str, about: str, form: Mapping[str, str]) -> None:
     """Raises `NotReleased` unless what a passkey signed, if it is one, is this very act."""
     if isinstance(by, Proof):
         return

@@ -13,13 +13,12 @@ from datetime import timedelta
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.ledgers import require_in_use
 from rutter_ap_server.guard import journal
-from rutter_ap_server.guard.approvers import NotReleased, still_active
-from rutter_ap_server.guard.dispatch import Dispatcher
+from rutter_ap_server.guard.approvals import Approvals, check_signed_for
+from rutter_ap_server.guard.approvers import By, NotReleased, still_active
 from rutter_ap_server.guard.journal import CompanyOf
 from rutter_ap_server.guard.judge import assess
 from rutter_ap_server.guard.store_facts import linked_accounts
 from rutter_ap_server.guard.writes.propose_payment_run import PaymentRun
-from rutter_ap_server.store.approvers import Approver
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import State
@@ -29,14 +28,17 @@ from rutter_ap_tools.payments import ProposePaymentRun
 
 
 async def take_out(
-    dispatcher: Dispatcher, run_id: str, bill_id: str, company: Company, by: Approver, *, channel: str
+    approvals: Approvals, run_id: str, bill_id: str, company: Company, *, by: By, channel: str
 ) -> Proposal:
     """The proposal of the run without its payment of that bill; the run itself is withdrawn.
 
-    It waits for people, also where the policy would let an assistant send it. Raises `NotReleased` if the run does not
-    wait or would be empty, `Refused` if a rule refuses the rest, and any `ApError` that prevented reading the facts; in
-    each of these cases the run stays as it is.
+    It waits for people, also where the policy would let an assistant send it. Raises `NotReleased` if `by` proves
+    nobody, or the run does not wait or would be empty, `Refused` if a rule refuses the rest, and any `ApError` that
+    prevented reading the facts; in each of these cases the run stays as it is.
     """
+    check_signed_for(by, "take-out", run_id, {"bill": bill_id})
+    person = await approvals.prove(by, channel=channel)
+    approver, dispatcher = person.approver, approvals.dispatcher
     policy = await dispatcher.policy.read()
     run = await dispatcher.store.read(lambda tx: journal.sound(tx, run_id))
     request = _without(run, bill_id)
@@ -45,7 +47,7 @@ async def take_out(
     facts = await dispatcher.facts(write, prepared, company)
 
     def put_in_its_place(tx: Tx) -> Proposal:
-        still_active(tx, by)
+        still_active(tx, approver)
         old = journal.sound(tx, run_id)
         _check_waits(old, tx)
         require_in_use(tx, prepared.company_id, company.id)
@@ -58,7 +60,7 @@ async def take_out(
         new_id = same.id if same else str(uuid.uuid4())
         # Before the rest is judged: the run itself would be another open proposal on the same bills.
         reason = f"replaced by {new_id}, without the payment of {_named(old, bill_id)}"
-        journal.withdraw(tx, old.id, actor=by.name, channel=channel, reason=reason)
+        journal.withdraw(tx, old.id, actor=approver.name, channel=channel, reason=reason)
         judgement = assess(tx, write, prepared, facts, policy, except_id=new_id)
         if judgement.verdict is Severity.REFUSE:
             severe = [one.message for one in judgement.findings if one.severity is Severity.REFUSE]
@@ -77,7 +79,7 @@ async def take_out(
                 reason=old.reason,
             )
             journal.propose(tx, replace(fresh, id=new_id), judgement)
-        who = {"actor": by.name, "approver_id": by.id, "channel": channel}
+        who = {"actor": approver.name, "approver_id": approver.id, "channel": channel, **person.recorded}
         tx.audit.append("payment_taken_out", proposal_id=new_id, run=old.id, bill=bill_id, **who)
         return journal.get(tx, new_id)
 

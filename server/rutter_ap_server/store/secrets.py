@@ -136,14 +136,22 @@ def new_key() -> Secret:
 
 
 def key_in_file(path: Path) -> Secret:
-    """The key in a file only its owner may read, created on first use. Two processes that race get the same key."""
+    """The key in a file only its owner may read, created on first use. Two processes that race get the same key.
+
+    Raises `StoreError` for a file that holds anything else, which is never replaced.
+    """
     try:
         if not path.exists():
             _make_key_file(path)
         path.chmod(0o600)
-        return Secret(path.read_text(encoding="ascii").strip())
-    except (OSError, UnicodeDecodeError):
-        raise StoreError("the key file cannot be created or read") from None
+        key = Secret(path.read_text(encoding="ascii").strip())
+    except OSError:
+        raise StoreError(f"the key file {path.name} cannot be created or read") from None
+    except UnicodeDecodeError:
+        key = Secret("")
+    if not _decoded(key):
+        raise StoreError(f"the key file {path.name} holds no key", code="secrets.key_file", next_step=_HOW_TO_MEND_FILE)
+    return key
 
 
 def _make_key_file(path: Path) -> None:
@@ -179,16 +187,26 @@ _HOW_TO_SET_KEYS = (
     "Set RUTTER_AP_SECRET_KEYS to one or more keys, the newest first and separated by commas, each 32 random bytes in "
     "URL-safe base64, as `openssl rand -base64 32 | tr +/ -_` makes one."
 )
+_HOW_TO_MEND_FILE = (
+    "Put it back from a backup of the home folder. Without one, remove it: another is made, and the stored access "
+    "tokens that were encrypted with the lost key have to be fetched anew."
+)
 
 
 def _raw(key: Secret) -> bytes:
+    raw = _decoded(key)
+    if not raw:
+        raise StoreError("an encryption key is not 32 bytes in URL-safe base64", next_step=_HOW_TO_SET_KEYS)
+    return raw
+
+
+def _decoded(key: Secret) -> bytes:
+    """The bytes of a key; none if it is not one."""
     try:
         raw = base64.b64decode(key.reveal().encode("ascii"), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
-        raw = b""
-    if len(raw) != KEY_BYTES:
-        raise StoreError("an encryption key is not 32 bytes in URL-safe base64", next_step=_HOW_TO_SET_KEYS)
-    return raw
+        return b""
+    return raw if len(raw) == KEY_BYTES else b""
 
 
 def _unpacked(sealed: Sealed) -> bytes:

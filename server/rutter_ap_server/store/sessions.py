@@ -61,9 +61,9 @@ class Sessions:
         return session_id
 
     def whose(
-        self, session_id: str, active: Collection[Approver], passkey_ids: Collection[str] = ()
+        self, session_id: str, active: Collection[Approver], passkey_ids: Collection[str] = (), *, in_use: bool = True
     ) -> Approver | None:
-        """Which of the approvers it belongs to. It is in use.
+        """Which of the approvers it belongs to. If it is in use, its time begins anew.
 
         None once it is over, or they have another passcode, or the passkey it was begun with is not among these.
         """
@@ -76,8 +76,15 @@ class Sessions:
         found = [one for one in active if (one.id, _hash(one.passcode_hash)) == (row.approver_id, row.passcode)]
         if not found:
             return None
-        self._connection.execute(update(desk_sessions).where(mine).values(seen_at=stamp(self._now)))
+        if in_use:
+            self._connection.execute(update(desk_sessions).where(mine).values(seen_at=stamp(self._now)))
         return found[0]
+
+    def passkey_of(self, session_id: str) -> str | None:
+        """The passkey that a session was begun with; None for a passcode."""
+        mine = desk_sessions.c.id_hash == _hash(session_id)
+        passkey_id: str | None = self._connection.execute(select(desk_sessions.c.passkey_id).where(mine)).scalar()
+        return passkey_id
 
     def failed(self, address: str, *, within: timedelta) -> None:
         """Counts an attempt from an address that proved nothing; forgets those that are longer ago."""

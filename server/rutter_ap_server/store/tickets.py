@@ -27,9 +27,16 @@ class Tickets:
         self._connection = connection
         self._now = now
 
-    def issue(self, kind: Kind, about: str, *, seconds: int) -> str:
-        """A new secret for it, good for as long; forgets those whose time is over."""
+    def issue(self, kind: Kind, about: str, *, seconds: int, at_most: int | None = None) -> str:
+        """A new secret for it, good for as long; forgets those whose time is over.
+
+        `at_most` is how many of the kind there may be with it: those that end first make room.
+        """
         self._connection.execute(delete(tickets).where(tickets.c.expires_at < stamp(self._now)))
+        if at_most is not None:
+            latest = select(tickets.c.hash).where(tickets.c.kind == kind).order_by(tickets.c.expires_at.desc())
+            gone = self._connection.execute(latest.offset(at_most - 1)).scalars().all()
+            self._connection.execute(delete(tickets).where(tickets.c.hash.in_(gone)))
         secret = secrets.token_urlsafe(32)
         values = {"hash": hash_of(secret), "kind": kind, "about": about}
         expires_at = stamp(self._now + timedelta(seconds=seconds))

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import anyio
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -17,7 +15,7 @@ from starlette.routing import Route
 from rutter_ap_server.guard.reports.evidence import gather_evidence
 from rutter_ap_server.guard.reports.proposal import find_proposal
 from rutter_ap_server.store.proposals import Proposal
-from rutter_ap_server.web.frame import Frame, id_in
+from rutter_ap_server.web.frame import Frame, id_in, templates
 from rutter_ap_server.web.signing_in import Session
 from rutter_ap_tools.errors import ApError
 from rutter_ap_tools.people import BOOKS
@@ -87,7 +85,7 @@ def as_json(gathered: Mapping[str, Any]) -> str:
 
 def page(gathered: Mapping[str, Any]) -> str:
     """A file that is one page, without scripts or links; all outside text is escaped."""
-    return _templates().get_template("evidence_file.html").render(**values_of(gathered))
+    return templates().get_template("evidence_file.html").render(**values_of(gathered))
 
 
 def values_of(gathered: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,14 +133,3 @@ def _text(value: Any) -> str:
     if isinstance(value, dict | list):
         return json.dumps(value, ensure_ascii=False, indent=1, default=str)
     return "" if value is None else str(value)
-
-
-@cache
-def _templates() -> Environment:
-    return Environment(
-        loader=PackageLoader("rutter_ap_server.web"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )

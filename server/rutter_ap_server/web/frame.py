@@ -6,10 +6,11 @@ import logging
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from typing import Any, TypeAlias
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -25,6 +26,7 @@ from rutter_ap_server.web.proving import Proving, form_of
 from rutter_ap_server.web.signing_in import Session, SignIn
 from rutter_ap_tools.errors import ApError, NotFound
 from rutter_ap_tools.people import for_people
+from rutter_ap_tools.text import visible
 
 PREFIX = "/approvals"
 # The pages that every page leads to, by the name that its template gives itself.
@@ -38,6 +40,7 @@ ROOMS = {
     "passkeys": ("/passkeys", "Passkeys"),
 }
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_NUMBER = re.compile(r"[0-9]{1,6}")
 _FIGURE = re.compile(r"[\d.,]+ [A-Z]{3}")
 Answer: TypeAlias = Callable[[Request, Session], Awaitable[Response]]
 OpenAnswer: TypeAlias = Callable[[Request], Awaitable[Response]]
@@ -77,7 +80,7 @@ class Frame:
 
     def page(self, template: str, status: int = 200, **values: Any) -> Response:
         """A page from its template."""
-        text = self._templates.get_template(template).render(prefix=PREFIX, **{"session": None} | values)
+        text = templates().get_template(template).render(prefix=PREFIX, **{"session": None} | values)
         return HTMLResponse(text, status)
 
     def message(self, message: str, step: str, status: int, session: Session | None = None) -> Response:
@@ -134,19 +137,26 @@ class Frame:
         problem = "You are signed out, so nothing was done."
         return await self.sign_in_page(then=then, problem=problem, step="Sign in and look again.", status=401)
 
-    @cached_property
-    def _templates(self) -> Environment:
-        found = Environment(
-            loader=PackageLoader("rutter_ap_server.web"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        found.globals["rooms"] = ROOMS
-        found.filters["for_people"] = for_people
-        found.tests["figure"] = lambda text: bool(_FIGURE.fullmatch(text))
-        return found
+
+@cache
+def templates() -> Environment:
+    """The templates of all pages: what stands in them is escaped, and nothing in it is hidden or turns the rest."""
+    found = Environment(
+        loader=PackageLoader("rutter_ap_server.web"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    found.globals["rooms"] = ROOMS
+    found.filters["for_people"] = for_people
+    found.tests["figure"] = lambda text: bool(_FIGURE.fullmatch(text))
+    return found
+
+
+def _shown(value: Any) -> Any:
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 async def field(request: Request, name: str) -> str:
@@ -166,3 +176,11 @@ def id_in(request: Request) -> str:
     if not _ID.fullmatch(proposal_id):
         raise NotFound("there is no proposal with that id")
     return proposal_id
+
+
+def number_in(request: Request, name: str) -> int:
+    """A number that the address names. Raises `NotFound` for what is none, or larger than any here."""
+    text: str = request.path_params[name]
+    if not _NUMBER.fullmatch(text):
+        raise NotFound("there is nothing with that number")
+    return int(text)

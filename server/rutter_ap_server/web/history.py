@@ -48,7 +48,8 @@ class HistoryPages:
         return [self.frame.get("/history", self._history)]
 
     async def _history(self, request: Request, session: Session) -> Response:
-        given = {name: request.query_params.get(name, "") for name in _FILTERS}
+        # No text of the store holds a NUL; PostgreSQL takes none, nor a number larger than any entry has.
+        given = {name: request.query_params.get(name, "").replace("\0", "") for name in _FILTERS}
         given["proposal"] = id_or_nothing(given["proposal"])
         before = _number(request.query_params)
 
@@ -93,7 +94,7 @@ def _midnight(text: str, days: int = 0) -> datetime | None:
 
 def _number(params: QueryParams) -> int | None:
     text = params.get("before", "")
-    return int(text) if re.fullmatch(r"[0-9]{1,12}", text) else None
+    return int(text) if re.fullmatch(r"[0-9]{1,9}", text) else None
 
 
 def _older(given: dict[str, str], rows: list[HistoryRow]) -> str:

@@ -130,15 +130,43 @@ class LocalDesk:
     async def _settled(self) -> int | None:
         """The port at which the desk of this home is served, here or by another process."""
         # A number that is no port overflows.
-        with anyio.move_on_after(_ALL_SECONDS), suppress(OSError, OverflowError, StoreError):
-            for port in self._candidates():
-                if self._serve(port):
-                    assert self._server is not None
-                    self._remember(self._server.port)
-                    return self._server.port
-                if await self._is_of_this_home(port):
-                    return port
+        try:
+            with anyio.move_on_after(_ALL_SECONDS), suppress(OSError, OverflowError):
+                return await self._found()
+        except StoreError as error:
+            logger.warning("the desk cannot be served: %s. %s", error.message, error.next_step)
         return None
+
+    async def _found(self) -> int | None:
+        candidates = self._candidates()
+        strangers = set[int]()
+        for port in candidates:
+            if self._serve(port):
+                assert self._server is not None
+                self._remember(self._server.port)
+                return self._server.port
+            if port in strangers:
+                continue
+            # After the first all at once: programs that say nothing may have many ports, and each takes its time.
+            whose = await self._whose([one for one in candidates if one not in strangers] if strangers else [port])
+            ours = [one for one in candidates if whose.get(one)]
+            if ours:
+                return ours[0]
+            strangers.update(whose)
+        return None
+
+    async def _whose(self, ports: list[int]) -> dict[int, bool]:
+        """Of each port at which a program is, whether it is the desk of this home."""
+        found = dict[int, bool]()
+
+        async def ask(port: int) -> None:
+            with suppress(OSError):
+                found[port] = await self._is_of_this_home(port)
+
+        async with anyio.create_task_group() as tasks:
+            for port in ports:
+                tasks.start_soon(ask, port)
+        return found
 
     def _candidates(self) -> list[int]:
         """The ports to try, first the one where it was."""
@@ -160,11 +188,12 @@ class LocalDesk:
         return True
 
     async def _is_of_this_home(self, port: int) -> bool:
+        """Whether the program at that port is the desk of this home. Raises `OSError` if there is none."""
         asked = secrets.token_hex(16)
         try:
             with anyio.fail_after(_ANSWER_SECONDS):
                 answer = await _asked(port, f"{_WHOSE}{asked}")
-        except (OSError, TimeoutError, anyio.BrokenResourceError):
+        except (TimeoutError, anyio.BrokenResourceError):
             return False
         return hmac.compare_digest(answer, _sealed(self._key(), port, asked).encode())
 

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import weakref
 from collections import OrderedDict
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Hashable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,19 +57,19 @@ class Reading:
 _NOT_READ = Reading(DocumentText("application/octet-stream", trouble="too_slow"), 1)
 
 
-class _Latest(Generic[V]):
+class Latest(Generic[V]):
     """What was used last, up to a number."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._found = OrderedDict[str, V]()
+        self._found = OrderedDict[Hashable, V]()
 
-    def get(self, key: str) -> V | None:
+    def get(self, key: Hashable) -> V | None:
         if key in self._found:
             self._found.move_to_end(key)
         return self._found.get(key)
 
-    def put(self, key: str, value: V) -> None:
+    def put(self, key: Hashable, value: V) -> None:
         self._found[key] = value
         self._found.move_to_end(key)
         while len(self._found) > self._most:
@@ -112,9 +112,9 @@ class Pictures:
 
     def __init__(self) -> None:
         self._files = _Files()
-        self._readings = _Latest[Reading](_READINGS_MAX)
+        self._readings = Latest[Reading](_READINGS_MAX)
         # When a process did not survive a file, or not in time: none is tried on it for a while.
-        self._spoiled = _Latest[float](_SPOILED_MAX)
+        self._spoiled = Latest[float](_SPOILED_MAX)
         self._free = anyio.CapacityLimiter(_AT_ONCE_MAX)
 
     def has(self, sha256: str) -> bool:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -19,12 +17,13 @@ from rutter_ap_server.guard.reports.proposal import find_proposal
 from rutter_ap_server.guard.statement import body_of, differences, statement_of
 from rutter_ap_server.guard.taking_out import take_out
 from rutter_ap_server.guard.views import lines_of
+from rutter_ap_server.interaction import is_amount
 from rutter_ap_server.store.canonical import digest
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_server.store.errors import StoreError, Tampered
 from rutter_ap_server.store.proposals import Approval, Proposal
 from rutter_ap_server.store.states import State
-from rutter_ap_server.web.frame import PREFIX, Frame, field, id_in
+from rutter_ap_server.web.frame import PREFIX, Frame, field, id_in, number_in
 from rutter_ap_server.web.proposal_beside import Beside, beside
 from rutter_ap_server.web.proposal_documents import Papers, bills_of
 from rutter_ap_server.web.proposal_run import RunTable, run_table
@@ -59,13 +58,13 @@ class ProposalPages:
 
     def routes(self) -> list[Route]:
         """Their addresses; last of all, because any id is one."""
-        document = "/{id}/bills/{bill:int}/documents/{document:int}"
+        document = "/{id}/bills/{bill}/documents/{document}"
         return [
             self.frame.get("/{id}", self._proposal),
-            self.frame.get("/{id}/bills/{bill:int}", self._bill),
+            self.frame.get("/{id}/bills/{bill}", self._bill),
             self.frame.get(f"{document}/file", self._file),
-            self.frame.get(f"{document}/pages/{{page:int}}.png", self._picture),
-            self.frame.post("/{id}/bills/{bill:int}/take-out", self._take_out),
+            self.frame.get(f"{document}/pages/{{page}}.png", self._picture),
+            self.frame.post("/{id}/take-out", self._take_out),
             self.frame.post("/{id}/release", self._release),
             self.frame.post("/{id}/decline", self._decline),
         ]
@@ -77,24 +76,22 @@ class ProposalPages:
         """One bill of a proposal that is about several."""
         proposal, bill_id = await self._bill_in(request)
         company = await self.frame.companies.of_ledger(proposal.company_id)
-        number = request.path_params["bill"]
-        found = await beside(self.papers, company, proposal, bill_id, number)
+        found = await beside(self.papers, company, proposal, bill_id, number_in(request, "bill"))
         return self.frame.page("bill.html", session=session, proposal=proposal, beside=found)
 
     async def _picture(self, request: Request, _: Session) -> Response:
         """A page of a document, counted from 1."""
-        asked, of = request.path_params, request.query_params.get("of", "")
+        of, page = request.query_params.get("of", ""), max(number_in(request, "page") - 1, 0)
         proposal, bill_id = await self._bill_in(request)
         company = await self.frame.companies.of_ledger(proposal.company_id)
-        page = max(asked["page"] - 1, 0)
-        return await self.papers.page(company, proposal, bill_id, asked["document"], page, of)
+        return await self.papers.page(company, proposal, bill_id, number_in(request, "document"), page, of)
 
     async def _file(self, request: Request, _: Session) -> Response:
         """A document itself."""
         of = request.query_params.get("of", "")
         proposal, bill_id = await self._bill_in(request)
         company = await self.frame.companies.of_ledger(proposal.company_id)
-        return await self.papers.download(company, proposal, bill_id, request.path_params["document"], of)
+        return await self.papers.download(company, proposal, bill_id, number_in(request, "document"), of)
 
     async def _bill_in(self, request: Request) -> tuple[Proposal, str]:
         """The proposal, and its bill that the address names. Raises `NotFound`."""
@@ -103,18 +100,18 @@ class ProposalPages:
             raise NotFound("there is no proposal with that id")
         if not is_sound(proposal):
             raise Tampered(f"proposal {proposal.id}")
-        bills = bills_of(proposal)
-        if request.path_params["bill"] >= len(bills):
+        bills, number = bills_of(proposal), number_in(request, "bill")
+        if number >= len(bills):
             raise NotFound("this proposal has no such bill")
-        return proposal, bills[request.path_params["bill"]]
+        return proposal, bills[number]
 
     async def _take_out(self, request: Request, session: Session) -> Response:
         """Proposes the run again without one payment: what is signed is what is seen."""
-        run, bill_id = await self._bill_in(request)
+        run, bill_id = await find_proposal(self.frame.store, id_in(request)), await field(request, "bill")
         try:
             company = await self.frame.companies.of_ledger(run.company_id)
-            dispatcher = self.frame.approvals.dispatcher
-            new = await take_out(dispatcher, run.id, bill_id, company, session.approver, channel=CHANNEL)
+            by = await self.frame.proof(request, session)
+            new = await take_out(self.frame.approvals, run.id, bill_id, company, by=by, channel=CHANNEL)
         except StoreError:
             raise
         except ApError as error:
@@ -136,7 +133,8 @@ class ProposalPages:
             unseen = "" if moved else " It is in something that this page does not show."
             problem = f"Something is different from what you saw, so nothing was released.{unseen} Look at it again."
             return await self._shown(shown, session, problem=problem, moved=moved, status=409)
-        if page.must_type and not _same_amount(await field(request, "amount"), page.must_type):
+        money = shown.seen.proposal.money
+        if page.must_type and (money is None or not is_amount(await field(request, "amount"), money)):
             problem = "The amount you typed is another one, so nothing was released."
             return await self._shown(shown, session, problem=problem, status=409)
         try:
@@ -239,11 +237,3 @@ def _moved(text: str, said: str, now: Statement) -> list[tuple[str, str, str]]:
     except (ValueError, TypeError, RecursionError):
         return []
     return list(differences(before, now.sections))
-
-
-def _same_amount(typed: str, exact: str) -> bool:
-    """Whether what a person typed is the amount, to the last digit; they may group its digits."""
-    try:
-        return Decimal(re.sub(r"[\s,’']", "", typed)) == Decimal(exact)
-    except InvalidOperation:
-        return False

@@ -20,13 +20,14 @@ from rutter_ap_server.guard.writes.parties import BillFact, VendorFact
 from rutter_ap_server.rutter.errors import NotFoundUpstream, NotSupportedHere
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import State
-from rutter_ap_server.web.pictures import PAGES_MAX, Pictures
+from rutter_ap_server.web.pictures import PAGES_MAX, Latest, Pictures
 from rutter_ap_tools.errors import ApError, NotFound
 from rutter_ap_tools.text import clean
 
 _DOCUMENTS_MAX = 5
 # A file on a bill does not change; one that was read this short a time ago is not read again for each of its pages.
 _SAME_FILE_SECONDS = 120
+_SHOWN_MAX = 400
 _NAME_CHARACTERS_MAX = 200
 _FROM_LEDGER = "Read from the ledger just now; a release is bound to the name and id of this file"
 _FROM_DISK = "This is the very file that would be attached: a release is bound to its SHA-256"
@@ -79,6 +80,8 @@ class Papers:
 
     def __init__(self) -> None:
         self.pictures = Pictures()
+        # Of which proposal, bill and number a document with which hash was seen to be.
+        self._seen = Latest[_File](_SHOWN_MAX)
         self._read_lately: dict[tuple[str, str, str], tuple[str, float]] = {}
 
     async def of(
@@ -96,6 +99,7 @@ class Papers:
             except ApError as error:
                 yield f"{file.name} cannot be shown: {error.message}."
             else:
+                self._seen.put((proposal.id, bill_id, number, sha256), file)
                 yield await self._paper(company, number, file, sha256, bill, vendor)
 
     async def _paper(
@@ -126,7 +130,7 @@ class Papers:
         """One page as a picture: of the bytes with that hash, or a picture that says that there is none."""
         png = None
         try:
-            if await self._still_there(company, proposal, bill_id, number, sha256):
+            if await self._named(company, proposal, bill_id, number, sha256):
                 png = await self.pictures.page(sha256, page)
         except ApError:
             png = None
@@ -134,11 +138,11 @@ class Papers:
 
     async def download(self, company: Company, proposal: Proposal, bill_id: str, number: int, sha256: str) -> Response:
         """The file itself, to be saved and never shown inside the desk. Raises `NotFound` if it is another one now."""
-        if not await self._still_there(company, proposal, bill_id, number, sha256):
+        file = await self._named(company, proposal, bill_id, number, sha256)
+        if file is None:
             raise NotFound("this file is no longer the one that was shown")
-        files = await _files(company, proposal, bill_id)
         kind = self.pictures.kind(sha256)
-        name = files[number].name.rpartition(".")[0] if "." in files[number].name else files[number].name
+        name = file.name.rpartition(".")[0] if "." in file.name else file.name
         # Named for what it is, whatever its sender called it.
         named = quote(f"{name[:100]}{_ENDINGS.get(kind, '.bin')}", safe="")
         headers = {
@@ -147,14 +151,19 @@ class Papers:
         }
         return StreamingResponse(self.pictures.pieces(sha256), media_type=kind, headers=headers)
 
-    async def _still_there(self, company: Company, proposal: Proposal, bill_id: str, number: int, sha256: str) -> bool:
-        """Whether those bytes are kept here, or are still those of that file, which are then kept."""
-        if self.pictures.has(sha256):
-            return True
-        files = await _files(company, proposal, bill_id)
-        if not 0 <= number < min(len(files), _DOCUMENTS_MAX):
-            return False
-        return await self._kept(company, bill_id, files[number]) == sha256
+    async def _named(
+        self, company: Company, proposal: Proposal, bill_id: str, number: int, sha256: str
+    ) -> _File | None:
+        """The file of that number, if those bytes were seen to be its and are kept, or still are its; they are kept."""
+        key = (proposal.id, bill_id, number, sha256)
+        seen = self._seen.get(key)
+        if seen is not None and self.pictures.has(sha256):
+            return seen
+        files = (await _files(company, proposal, bill_id))[:_DOCUMENTS_MAX]
+        if number >= len(files) or await self._kept(company, bill_id, files[number]) != sha256:
+            return None
+        self._seen.put(key, files[number])
+        return files[number]
 
     async def _kept(self, company: Company, bill_id: str, file: _File) -> str:
         """Keeps the bytes of a file, and returns their hash. Raises any `ApError` for one that cannot be read."""

@@ -37,6 +37,7 @@ class RunRow:
     """
 
     number: int
+    bill_id: str
     named: str
     cells: tuple[str, ...]
     reasons: tuple[Reason, ...]
@@ -72,6 +73,7 @@ def run_table(proposal: Proposal, sections: Sequence[Section], lines: Sequence[R
         rows.append(
             RunRow(
                 number=numbers[line["bill_id"]],
+                bill_id=line["bill_id"],
                 named=line["number"] or line["bill_id"],
                 cells=tuple(cells),
                 reasons=_reasons(proposal, cells[-1]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,7 +20,9 @@ from rutter_ap_server.store.passkeys import Passkey
 from rutter_ap_tools.text import clean
 
 CHANNEL = "desk"
-_COOKIE = "rutter_ap_desk"
+# Where a request of one of our own pages comes from, or of a person who opens one. Pages at other ports of this machine
+# are `same-site`; a browser that says nothing is too old to tell them apart.
+_OWN_SITES = ("same-origin", "none", None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,21 +62,27 @@ class SignIn:
     approvals: Approvals
     site: Site
 
+    @property
+    def cookie(self) -> str:
+        """Its name: a browser shows a cookie to every port of a machine, where each home has a desk of its own."""
+        return f"rutter_ap_desk_{urlsplit(self.site.origin).port or ''}"
+
     async def session_of(self, request: Request) -> Session | None:
-        """Who asks; None if nobody is signed in there any more."""
-        session_id = request.cookies.get(_COOKIE, "")
+        """Who asks; None if nobody is signed in there any more. What another page asks for does not keep it alive."""
+        session_id = request.cookies.get(self.cookie, "")
         if not session_id:
             return None
+        in_use = request.headers.get("sec-fetch-site") in _OWN_SITES
 
         def look(tx: Tx) -> Session | None:
             known = tx.passkeys.active()
-            approver = tx.sessions.whose(session_id, tx.approvers.active(), [one.id for one in known])
+            approver = tx.sessions.whose(session_id, tx.approvers.active(), [one.id for one in known], in_use=in_use)
             if approver is None:
                 return None
             usable = (one for one in known if (one.approver_id, one.rp_id) == (approver.id, self.site.rp_id))
             return Session(session_id, approver, tuple(usable), _frozen(tx))
 
-        return await self.approvals.store.write(look)
+        return await (self.approvals.store.write if in_use else self.approvals.store.read)(look)
 
     async def begin(self, request: Request, given: Proof, response: Response) -> None:
         """Signs an approver in, and whoever was signed in there out.
@@ -91,25 +100,29 @@ class SignIn:
         await self._begin(request, approver, passkey_id, response)
 
     async def renew(self, request: Request, session: Session, response: Response) -> None:
-        """Begins the session anew after its approver got another passcode."""
-        now = {one.id: one for one in await self.approvals.store.read(lambda tx: tx.approvers.active())}
+        """Begins the session anew after its approver got another passcode; it still ends with its passkey."""
+
+        def look(tx: Tx) -> tuple[dict[str, Approver], str | None]:
+            return {one.id: one for one in tx.approvers.active()}, tx.sessions.passkey_of(session.id)
+
+        now, passkey_id = await self.approvals.store.read(look)
         if session.approver.id in now:
-            await self._begin(request, now[session.approver.id], None, response)
+            await self._begin(request, now[session.approver.id], passkey_id, response)
 
     async def _begin(self, request: Request, approver: Approver, passkey_id: str | None, response: Response) -> None:
         def begin(tx: Tx) -> str:
             how = {"passkey": passkey_id} if passkey_id is not None else {}
             tx.audit.append("signed_in", actor=approver.name, approver_id=approver.id, channel=CHANNEL, **how)
-            tx.sessions.end(request.cookies.get(_COOKIE, ""))
+            tx.sessions.end(request.cookies.get(self.cookie, ""))
             return tx.sessions.begin(approver, passkey_id)
 
         session_id = await self.approvals.store.write(begin)
-        response.set_cookie(_COOKIE, session_id, path="/", httponly=True, samesite="strict")
+        response.set_cookie(self.cookie, session_id, path="/", httponly=True, samesite="strict")
 
     async def end(self, session: Session, response: Response) -> None:
         """Signs out."""
         await self.approvals.store.write(lambda tx: tx.sessions.end(session.id))
-        response.delete_cookie(_COOKIE, path="/", httponly=True, samesite="strict")
+        response.delete_cookie(self.cookie, path="/", httponly=True, samesite="strict")
 
 
 def address_of(request: Request) -> str:

@@ -14,6 +14,9 @@ from rutter_ap_server.web.frame import PREFIX, Frame, field, id_or_nothing
 from rutter_ap_server.web.proving import asked_to_sign
 from rutter_ap_server.web.signing_in import Session, address_of
 
+# Whoever opens the page may ask for one, and nobody makes the store grow.
+_SIGN_INS_AT_ONCE_MAX = 100
+
 
 @dataclass(frozen=True)
 class SigningPages:
@@ -53,8 +56,8 @@ class SigningPages:
 
     async def _challenge(self, _: Request) -> Response:
         """A challenge for whoever has a passkey here."""
-        seconds = TICKET_SECONDS
-        ticket = await self.frame.store.write(lambda tx: tx.tickets.issue("sign_in", "", seconds=seconds))
+        limits = {"seconds": TICKET_SECONDS, "at_most": _SIGN_INS_AT_ONCE_MAX}
+        ticket = await self.frame.store.write(lambda tx: tx.tickets.issue("sign_in", "", **limits))
         return asked_to_sign(ticket, {"act": "sign_in", "nonce": ticket}, self.frame.proving.site, ())
 
     async def _sign_out(self, _: Request, session: Session) -> Response:

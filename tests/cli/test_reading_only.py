@@ -9,7 +9,6 @@ from support.terminal import Terminal
 
 
 def test_a_terminal_that_may_only_read_releases_nothing(home: Path, rutter_ap: Terminal, tmp_path: Path) -> None:
-    """Breaks: `RUTTER_AP_READ_ONLY` refuses every write, and a command judges by the policy in force; not so here."""
     loose = tmp_path / "loose.toml"
     loose.write_text('[currencies.USD]\ntwo_approvers_above = "90000.00"\n', encoding="utf-8")
     proposal_id = held_payment(home, "FT-802", "27350.00")

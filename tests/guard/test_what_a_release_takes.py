@@ -15,11 +15,13 @@ import pytest
 
 from rutter_ap_server.clock import FixedClock
 from rutter_ap_server.companies.company import Company
-from rutter_ap_server.guard.approvals import Approvals, NotReleased, Preview, _approve, _check_job
+from rutter_ap_server.guard.approvals import Approvals, NotReleased, Preview, _approve, _check_job, check_signed_for
 from rutter_ap_server.guard.approvers import Proof, Proven
 from rutter_ap_server.guard.dispatch import Dispatcher
 from rutter_ap_server.guard.lease import Lease
+from rutter_ap_server.guard.passkeys import Site, challenge_of
 from rutter_ap_server.guard.policy import Policy, PolicyFile, parse_policy
+from rutter_ap_server.guard.signed_acts import Signed, ask_to_sign
 from rutter_ap_server.guard.statement import sealed
 from rutter_ap_server.guard.writes.base import finding
 from rutter_ap_server.guard.writes.pay_bill import PayBillWrite
@@ -27,15 +29,18 @@ from rutter_ap_server.processes import Processes
 from rutter_ap_server.rutter.errors import RutterError
 from rutter_ap_server.rutter.outcomes import Done, Rejected, Unknown, WriteOutcome
 from rutter_ap_server.store.approvers import Approver
+from rutter_ap_server.store.audit import Entry
 from rutter_ap_server.store.engine import Store, Tx
+from rutter_ap_server.store.passkeys import NewPasskey
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import State
 from rutter_ap_tools.errors import ApError
 from rutter_ap_tools.findings import Severity
 from support.approvers import add_approver
+from support.authenticator import Authenticator, to_text
 from support.bench import PASSCODE, START, Bench, a_bench
 from support.lagging import photographed
-from support.store_rows import behind_its_back, put
+from support.store_rows import a_proposal, behind_its_back, put
 
 ALLOW = '[tools]\npay_bill = "allow"\n'
 BILL = "NW-2291"
@@ -439,3 +444,92 @@ async def test_a_fact_that_moved_since_it_was_shown_releases_nothing(home: Path)
         with refused_as("approval.facts_moved"):
             await bench.app.approvals.approve(seen, bench.company, by=Proof("Ana", PASSCODE), channel="desk")
         assert ((await bench.proposal(held.proposal_id)).state, bench.wire.payments_sent) == ("held", [])
+
+
+SITE = Site("http://localhost:8765", "localhost")
+
+
+def signed(act: str, about: str, **form: str) -> Signed:
+    """An act that was signed, of whomever: what it is for is looked at before the signature."""
+    return Signed(act, about, form, person_of_nobody(), "a ticket", "{}", SITE)
+
+
+def person_of_nobody() -> Approver:
+    return Approver("nobody", "Nobody", "", START, 0, None)
+
+
+def binding(by: Signed) -> str:
+    """Why it is not that release; that it was given out for nothing if it is."""
+    shown = Preview(replace(a_proposal(), id="p", requires=WHOLE), SHOWN, START)
+    form = {"digest": SHOWN.digest, "facts": shown.facts}
+    try:
+        check_signed_for(by, "release", "p", form)
+    except NotReleased as refused:
+        return refused.error_code
+    return ""
+
+
+def test_a_signature_is_for_one_release_as_it_was_shown() -> None:
+    shown = Preview(replace(a_proposal(), id="p", requires=WHOLE), SHOWN, START)
+    form = {"digest": SHOWN.digest, "facts": shown.facts}
+    assert binding(signed("release", "p", **form)) == ""
+    assert binding(signed("release", "p", **form, amount="5")) == ""
+    for other in (
+        signed("decline", "p", **form),
+        signed("release", "q", **form),
+        signed("decline", "q", **form),
+        signed("p", "release", **form),
+        signed("release", "p", **form | {"digest": "another"}),
+        signed("release", "p", **form | {"facts": "others"}),
+        signed("release", "p", digest=SHOWN.digest),
+        signed("release", "p", facts=shown.facts),
+        signed("release", "p"),
+    ):
+        assert binding(other) == "approval.other_act"
+    check_signed_for(Proof("Ana", PASSCODE), "release", "p", form)
+
+
+async def test_what_was_signed_otherwise_releases_and_declines_nothing(store: Store, approvals: Approvals) -> None:
+    proposal = put(store, **ASKED)
+    shown = Preview(proposal, SHOWN, START)
+    right = {"digest": SHOWN.digest, "facts": shown.facts}
+    for form in (right | {"digest": "another"}, right | {"facts": "others"}):
+        with refused_as("approval.other_act"):
+            await approvals.approve(shown, NO_COMPANY, by=signed("release", proposal.id, **form), channel="desk")
+    with refused_as("approval.other_act"):
+        by = signed("decline", proposal.id, reason="another")
+        await approvals.decline(proposal.id, by=by, channel="desk", reason="this one")
+    # What fits is refused only for its ticket, which nobody gave out.
+    with refused_as("approval.stale_signature"):
+        await approvals.approve(shown, NO_COMPANY, by=signed("release", proposal.id, **right), channel="desk")
+    with refused_as("approval.stale_signature"):
+        by = signed("decline", proposal.id, reason="this one")
+        await approvals.decline(proposal.id, by=by, channel="desk", reason="this one")
+    assert now(store, proposal).state == State.HELD
+
+
+def told(store: Store, kind: str) -> list[Entry]:
+    return store.read_now(lambda tx: list(tx.audit.of_kind(kind)))
+
+
+async def test_a_signature_is_kept_with_what_it_decided(store: Store, approvals: Approvals) -> None:
+    released, declined_one = put(store, **ASKED), put(store, **ASKED, digest="another")
+    ana = person(store)
+    key = Authenticator(SITE.origin)
+    new = NewPasskey(to_text(key.id), to_text(key.public_key), "localhost", "aaguid", False, 0)
+    store.write_now(lambda tx: tx.passkeys.add(ana.id, new))
+
+    def by(act: str, about: str, **form: str) -> Signed:
+        ticket = store.write_now(lambda tx: ask_to_sign(tx, act, about, form, ana))
+        asked = Signed(act, about, form, ana, ticket, "", SITE)
+        return replace(asked, answer=json.dumps(key.signs(challenge_of(asked.decision.as_json))))
+
+    given = await approvals.prove(by("release", released.id), channel="desk")
+    store.write_now(lambda tx: _approve(tx, Preview(released, SHOWN, START), given, "desk", Policy()))
+    no = by("decline", declined_one.id, reason="No.")
+    await approvals.decline(declined_one.id, by=no, channel="desk", reason="No.")
+    for kind, proposal in (("approved", released), ("declined", declined_one)):
+        (entry,) = told(store, kind)
+        decision = json.loads(entry.body)["signature"]["decision"]
+        assert (decision["about"], decision["approver_id"]) == (proposal.id, ana.id)
+        assert decision["act"] == {"approved": "release", "declined": "decline"}[kind]

@@ -48,7 +48,7 @@ PAGES = {
     "sign-in": "/sign-in",
     "inbox": "",
     "proposal": "/{id}",
-    "bill": "/{id}/bills/{bill:int}",
+    "bill": "/{id}/bills/{bill}",
     "evidence": "/{id}/evidence",
     "history": "/history",
     "limits": "/limits",
@@ -197,7 +197,7 @@ def _walk(
 
 
 def _filled(path: str, desk: Served) -> str:
-    values = {"{id}": desk.ids[LARGE], "{secret}": desk.secret, "{bill:int}": "0"}
+    values = {"{id}": desk.ids[LARGE], "{secret}": desk.secret, "{bill}": "0"}
     for name, value in values.items():
         path = path.replace(name, value)
     return path

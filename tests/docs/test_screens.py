@@ -20,8 +20,8 @@ from rutter_ap_server.web.door import Door
 ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "docs" / "images"
 # These are no pages: what leads to the first one, and files.
-_DOCUMENT = "/approvals/{id}/bills/{bill:int}/documents/{document:int}"
-NO_PAGES = {"/", "/approvals/{id}/evidence.json", f"{_DOCUMENT}/file", f"{_DOCUMENT}/pages/{{page:int}}.png"}
+_DOCUMENT = "/approvals/{id}/bills/{bill}/documents/{document}"
+NO_PAGES = {"/", "/approvals/{id}/evidence.json", f"{_DOCUMENT}/file", f"{_DOCUMENT}/pages/{{page}}.png"}
 
 
 @pytest.fixture

@@ -39,7 +39,6 @@ WORDS = {
     "postponed": "did not send it yet; its release stays valid",
     "refused": "refused it",
     "declined": "declined it ({channel}): {reason}",
-    "payment_taken_out": "took a payment out of a run, and proposed the rest of it",
     "withdrawn": "took it back ({channel}) {reason}",
     "expired": "let it expire: its time was up",
     "superseded": "replaced it by a payment run that pays its bill",

@@ -173,7 +173,7 @@ async def test_without_a_key_to_seal_its_token_no_connection_begins(home: Path) 
     home.mkdir(mode=0o700)
     (home / "secret.key").write_text("half a key")
     async with serving(home) as (client, _):
-        assert (await failed(client, "connect_ledger", name="Second"))["code"] == "store"
+        assert (await failed(client, "connect_ledger", name="Second"))["code"] == "secrets.key_file"
         assert (await done(client, "list_bills"))["company"]["name"] == "Harbor & Pine Ltd"
     assert in_books(home, "SELECT COUNT(*) FROM companies WHERE platform IS NULL") == [(0,)]
 

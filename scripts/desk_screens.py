@@ -21,7 +21,7 @@ from unittest.mock import patch
 import anyio
 import uvicorn
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, FloatRect, Page, expect, sync_playwright
 
 from rutter_ap_server.app import App
 from rutter_ap_server.clock import FixedClock
@@ -207,8 +207,8 @@ def _picture(page: Page) -> bytes:
     """The page as far as one picture goes, in few colours: it shows text."""
     width = page.viewport_size["width"] if page.viewport_size else 0
     height = min(page.evaluate("document.documentElement.scrollHeight"), _PIXELS_HIGH_MAX)
-    clip = {"x": 0, "y": 0, "width": width, "height": height}
-    shot = Image.open(BytesIO(page.screenshot(full_page=True, clip=clip)))  # type: ignore[arg-type]
+    clip: FloatRect = {"x": 0, "y": 0, "width": width, "height": height}
+    shot = Image.open(BytesIO(page.screenshot(full_page=True, clip=clip)))
     small = BytesIO()
     shot.convert("RGB").quantize(_COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
         small, "PNG", optimize=True

@@ -9,7 +9,6 @@ import sqlite3
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -83,7 +82,7 @@ def test_a_hand_edited_entry_does_not_end_a_watch(home: Path, rutter_ap: Termina
                 f"begin update audit set {change} where seq = new.seq; end"
             )
         rutter_ap("freeze")
-        time.sleep(2)
+        assert "frozen" in lines.get(timeout=15)
         with sqlite3.connect(home / "rutter-ap.db") as connection:
             connection.execute("drop trigger edited")
         rutter_ap("proposals", "withdraw", proposal_id)

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from starlette.applications import Starlette
 from starlette.routing import Route
 
 from rutter_ap_server.app import App
@@ -35,7 +36,8 @@ def pages_of_the_desk(home: Path) -> Iterator[str]:
     app = App(read_settings({"RUTTER_AP_HOME": str(home)}))
     door = desk_app(app.approvals, app.connect_flow, hosts=["localhost:1"])
     assert isinstance(door, Door)
-    for route in door.app.routes:  # type: ignore[attr-defined]
+    assert isinstance(door.app, Starlette)
+    for route in door.app.routes:
         if isinstance(route, Route) and "GET" in (route.methods or ()):
             yield route.path
 

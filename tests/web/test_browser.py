@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from pyotp import TOTP
 
-from support.browser import Driver, Running, sign_in, sound, visiting
+from support.browser import LOOKS, Driver, Running, sign_in, sound, visiting
 from support.desk import SAMS
 from support.serving import PASSCODE
 
@@ -104,15 +104,7 @@ def test_declining_is_as_large_as_releasing(drive: Driver, running: Running) -> 
     drive(scenario)
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"viewport": {"width": 1280, "height": 900}},
-        {"viewport": {"width": 320, "height": 640}, "has_touch": True, "is_mobile": True},
-        {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"},
-    ],
-    ids=["light", "phone", "dark"],
-)
+@LOOKS
 def test_every_page_is_for_everybody(drive: Driver, running: Running, options: dict[str, Any]) -> None:
     def scenario(browser: Browser) -> None:
         with visiting(browser, running, **options) as page:

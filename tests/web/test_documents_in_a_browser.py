@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from support import pdfs
-from support.browser import Driver, Running, served, sign_in, sound, visiting
+from support.browser import LOOKS, Driver, Running, served, sign_in, sound, visiting
 from support.desk import a_desk
 from support.papers import attached, picture
 from support.runs import PLAIN
@@ -50,15 +50,7 @@ def drawn(page: Page) -> list[int]:
     return widths
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"viewport": {"width": 1280, "height": 900}},
-        {"viewport": {"width": 320, "height": 640}, "has_touch": True, "is_mobile": True},
-        {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"},
-    ],
-    ids=["light", "phone", "dark"],
-)
+@LOOKS
 def test_the_document_is_beside_the_bill_or_below_it(drive: Driver, running: Running, options: dict[str, Any]) -> None:
     def scenario(browser: Browser) -> None:
         with visiting(browser, running, **options) as page:

@@ -150,12 +150,12 @@ async def test_of_a_long_document_the_rest_is_said(home: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [EVIL, "n" * 251 + ".pdf"])
-async def test_a_name_of_a_file_is_text(home: Path, name: str) -> None:
+async def test_a_name_of_a_file_is_text(home: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     async with a_desk(home) as desk, desk.visited() as dana:
         bill = await bill_numbered(desk.client, BILL)
         company = await desk.app.companies.get("")
         # A ledger that others write to has names that this program would not send.
-        company.rutter.attachments.check = lambda *_: None  # type: ignore[method-assign]
+        monkeypatch.setattr(company.rutter.attachments, "check", lambda *_: None)
         await company.rutter.attachments.upload(bill["id"], name, pdfs.pdf(["INVOICE"]), idempotency_key="1")
         proposal_id = await desk.held()
         await dana.signs_in()

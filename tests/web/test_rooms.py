@@ -152,7 +152,7 @@ async def test_an_approver_signs_in_to_a_company_again(home: Path) -> None:
 
 async def test_without_a_network_connections_still_show(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def silence(self: object, reference: str, **_: object) -> None:
-        await anyio.sleep(60)
+        await anyio.sleep_forever()
 
     async with a_desk(home) as desk, desk.visited() as dana:
         await done(desk.client, "connect_ledger", name="Second")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from support.browser import Driver, Running, sign_in, sound, visiting
+from support.browser import LOOKS, Driver, Running, sign_in, sound, visiting
 
 # One worker drives the browser.
 pytestmark = pytest.mark.xdist_group("browser")
@@ -22,15 +22,7 @@ def every_page(page: Page, running: Running) -> list[str]:
     return [*(f"{running.url}/{one}" for one in (*ROOMS, f"{running.usual}/evidence")), f"{page.url[:-18]}{vendor}"]
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        {"viewport": {"width": 1280, "height": 900}},
-        {"viewport": {"width": 320, "height": 640}, "has_touch": True, "is_mobile": True},
-        {"color_scheme": "dark", "java_script_enabled": True},
-    ],
-    ids=["light", "phone", "dark"],
-)
+@LOOKS
 def test_every_room_is_for_everybody(drive: Driver, running: Running, options: dict[str, Any]) -> None:
     def scenario(browser: Browser) -> None:
         with visiting(browser, running, **options) as page:

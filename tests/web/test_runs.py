@@ -223,7 +223,6 @@ async def test_a_run_is_released_or_a_payment_taken_out_of_it(home: Path) -> Non
             await dana.sends("/release", passcode=PASSCODE)
 
         async def taken() -> None:
-            await anyio.sleep(0.2)
             await takes_out(sam, FIRST, SAMS)
 
         async with anyio.create_task_group() as tasks:

@@ -14,9 +14,10 @@ import httpx
 import pytest
 from pyotp import TOTP
 
-from rutter_ap_server.clock import FixedClock
+from rutter_ap_server.clock import Clock, FixedClock
 from rutter_ap_server.guard.approvers import NotReleased, Proof
 from rutter_ap_server.guard.enrolment import Enrolment
+from rutter_ap_server.guard.signed_acts import TICKET_SECONDS
 from rutter_ap_server.store.sessions import IDLE
 from rutter_ap_server.web.desk import desk_app
 from support.authenticator import PRESENT, Authenticator
@@ -28,8 +29,8 @@ SECOND_BILL = "BH-5520"
 ORIGIN = f"http://{HOST}"
 
 
-def a_key(**options: object) -> Authenticator:
-    return Authenticator(ORIGIN, **options)  # type: ignore[arg-type]
+def a_key(*, counts: bool = True) -> Authenticator:
+    return Authenticator(ORIGIN, counts=counts)
 
 
 async def link(desk: Desk) -> str:
@@ -40,9 +41,11 @@ async def link(desk: Desk) -> str:
 
 
 @asynccontextmanager
-async def dana_at_her_desk(home: Path, key: Authenticator) -> AsyncIterator[tuple[Desk, Visitor]]:
+async def dana_at_her_desk(
+    home: Path, key: Authenticator, clock: Clock | None = None
+) -> AsyncIterator[tuple[Desk, Visitor]]:
     """Dana was the first to enrol, with a passkey alone, and is signed in with it."""
-    async with an_empty_desk(home) as desk, desk.visited() as dana:
+    async with an_empty_desk(home, clock) as desk, desk.visited() as dana:
         await dana.enrols(await link(desk), key, "Dana")
         await dana.signs_in_with(key)
         yield desk, dana
@@ -314,31 +317,18 @@ async def test_a_storm_of_wrong_passcodes_locks_the_address_alone(home: Path) ->
         assert {one["address"] for one in await told(desk, "passcode_wrong")} == {"127.0.0.1"}
 
 
-async def test_a_session_ends_when_it_was_left_alone(home: Path) -> None:
+@pytest.mark.parametrize(
+    ("pause", "status"), [(IDLE + timedelta(seconds=1), 401), (timedelta(seconds=TICKET_SECONDS), 409)]
+)
+async def test_what_was_signed_too_long_ago_releases_nothing(home: Path, pause: timedelta, status: int) -> None:
     clock, key = FixedClock(datetime.now(UTC)), a_key()
-    async with an_empty_desk(home, clock) as desk, desk.visited() as dana:
-        await dana.enrols(await link(desk), key, "Dana")
-        await dana.signs_in_with(key)
+    async with dana_at_her_desk(home, key, clock) as (desk, dana):
         proposal_id = await desk.held()
         await dana.opens(f"/approvals/{proposal_id}")
         path, answered = await dana.signed("/release", key)
-        clock.instant += IDLE + timedelta(seconds=1)
+        clock.instant += pause
         page = await dana.posts(path, answered)
-        assert page.status_code == 401
-        assert await desk.state(proposal_id) == "held"
-
-
-async def test_a_signature_is_good_for_five_minutes(home: Path) -> None:
-    clock, key = FixedClock(datetime.now(UTC)), a_key()
-    async with an_empty_desk(home, clock) as desk, desk.visited() as dana:
-        await dana.enrols(await link(desk), key, "Dana")
-        await dana.signs_in_with(key)
-        proposal_id = await desk.held()
-        await dana.opens(f"/approvals/{proposal_id}")
-        path, answered = await dana.signed("/release", key)
-        clock.instant += timedelta(minutes=5)
-        await dana.posts(path, answered)
-        assert await desk.state(proposal_id) == "held"
+        assert (page.status_code, await desk.state(proposal_id)) == (status, "held")
 
 
 async def test_a_challenge_is_asked_for_by_whoever_is_signed_in(home: Path) -> None:

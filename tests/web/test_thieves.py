@@ -21,7 +21,7 @@ from rutter_ap_server.store.canonical import canonical
 from rutter_ap_server.store.states import State
 from support.authenticator import Authenticator
 from support.desk import HOST, LARGE_BILL, SAMS, Desk, a_desk, an_empty_desk
-from support.serving import PASSCODE, app_in
+from support.serving import PASSCODE, serving
 
 pytestmark = pytest.mark.anyio
 ORIGIN = f"http://{HOST}"
@@ -149,11 +149,8 @@ async def test_a_code_signs_in_once_also_at_the_same_time(home: Path) -> None:
 @asynccontextmanager
 async def read_only(home: Path, **environ: str) -> AsyncIterator[Desk]:
     """The desk as `rutter-ap desk` makes it where RUTTER_AP_READ_ONLY is true."""
-    app = app_in(home, {"RUTTER_AP_READ_ONLY": "true", **environ})
-    try:
-        yield Desk(app, None)  # type: ignore[arg-type]
-    finally:
-        await app.aclose()
+    async with serving(home, environ={"RUTTER_AP_READ_ONLY": "true", **environ}) as (client, app):
+        yield Desk(app, client)
 
 
 async def test_a_desk_that_may_only_read_releases_nothing(home: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -15,7 +14,7 @@ from rutter_ap_server.store.engine import Tx
 from rutter_ap_server.store.sessions import SignedIn
 from rutter_ap_server.web.frame import PREFIX, Frame, field
 from rutter_ap_server.web.signing_in import CHANNEL, Session
-from rutter_ap_tools.errors import ApError
+from rutter_ap_tools.errors import BadInput
 from rutter_ap_tools.text import clean
 
 _HERE = f"{PREFIX}/approvers"
@@ -49,9 +48,9 @@ class ApproversPages:
         """Their addresses."""
         return [
             self.frame.get("/approvers", self._approvers),
-            self.frame.post("/approvers/add", self._add),
-            self.frame.post("/approvers/remove", self._remove),
-            self.frame.post("/approvers/passcode", self._passcode),
+            self.frame.form("/approvers/add", self._add, self._again),
+            self.frame.form("/approvers/remove", self._remove, self._again),
+            self.frame.form("/approvers/passcode", self._passcode, self._again),
             self.frame.post("/approvers/sign-out", self._sign_out),
         ]
 
@@ -62,24 +61,32 @@ class ApproversPages:
         people = await self.frame.store.read(lambda tx: _people(tx, session))
         return self.frame.page("approvers.html", status, session=session, people=people, problem=problem)
 
+    async def _again(self, _: Request, session: Session, problem: str) -> Response:
+        return await self._page(session, problem=problem, status=409)
+
     async def _add(self, request: Request, session: Session) -> Response:
-        name, new = await field(request, "name"), await field(request, "new")
-        if new != await field(request, "again"):
-            return await self._differ(session)
-        by = await self.frame.proof(request, session)
-        return await self._done(session, self.frame.approvals.add_approver(name, new, channel=CHANNEL, by=by))
+        name, new, by = (
+            await field(request, "name"),
+            await _typed_twice(request),
+            await self.frame.proof(request, session),
+        )
+        await self.frame.approvals.add_approver(name, new, channel=CHANNEL, by=by)
+        return RedirectResponse(_HERE, 303)
 
     async def _remove(self, request: Request, session: Session) -> Response:
         by, name = await self.frame.proof(request, session), await field(request, "name")
-        return await self._done(session, self.frame.approvals.remove_approver(name, channel=CHANNEL, by=by))
+        await self.frame.approvals.remove_approver(name, channel=CHANNEL, by=by)
+        return RedirectResponse(_HERE, 303)
 
     async def _passcode(self, request: Request, session: Session) -> Response:
-        name, new = await field(request, "name"), await field(request, "new")
-        if new != await field(request, "again"):
-            return await self._differ(session)
-        by = await self.frame.proof(request, session)
-        changed = await self._done(session, self.frame.approvals.change_passcode(name, new, channel=CHANNEL, by=by))
-        if changed.status_code == 303 and name == session.approver.name:
+        name, new, by = (
+            await field(request, "name"),
+            await _typed_twice(request),
+            await self.frame.proof(request, session),
+        )
+        await self.frame.approvals.change_passcode(name, new, channel=CHANNEL, by=by)
+        changed = RedirectResponse(_HERE, 303)
+        if name == session.approver.name:
             # Their sessions are over; this one is begun anew.
             await self.frame.sign_in.renew(request, session, changed)
         return changed
@@ -98,17 +105,13 @@ class ApproversPages:
         await self.frame.sign_in.end(session, response)
         return response
 
-    async def _done(self, session: Session, change: Awaitable[None]) -> Response:
-        """The page again once it is done, or with why it was not."""
-        try:
-            await change
-        except ApError as error:
-            return await self._page(session, problem=f"{error.message}. {error.next_step}", status=409)
-        return RedirectResponse(_HERE, 303)
 
-    async def _differ(self, session: Session) -> Response:
-        problem = "The two passcodes are not the same, so nothing was changed."
-        return await self._page(session, problem=problem, status=409)
+async def _typed_twice(request: Request) -> str:
+    """The new passcode. Raises `BadInput` if it was not typed alike both times."""
+    new = await field(request, "new")
+    if new != await field(request, "again"):
+        raise BadInput("the two passcodes are not the same, so nothing was changed", next_step="Type them again.")
+    return new
 
 
 def _people(tx: Tx, session: Session) -> People:

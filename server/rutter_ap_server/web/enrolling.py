@@ -20,6 +20,7 @@ from rutter_ap_server.web.signing_in import CHANNEL, Session
 from rutter_ap_tools.errors import ApError
 
 _DESK_NAME = "rutter-ap approvals"
+_MINE = f"{PREFIX}/passkeys"
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,12 @@ class EnrolmentPages:
             self.frame.open_to_all("/enrol/{secret}", self._enrol, method="POST"),
             self.frame.open_to_all("/enrol/{secret}/challenge", self._challenge, method="POST"),
             self.frame.get("/passkeys", self._mine),
-            self.frame.post("/passkeys/add", self._add),
-            self.frame.post("/passkeys/remove", self._remove),
-            self.frame.post("/passkeys/invite", self._invite),
-            self.frame.post("/passkeys/codes", self._begin_codes),
-            self.frame.post("/passkeys/codes-on", self._confirm_codes),
-            self.frame.post("/passkeys/codes-off", self._turn_codes_off),
+            self.frame.form("/passkeys/add", self._add, self._again),
+            self.frame.form("/passkeys/remove", self._remove, self._again),
+            self.frame.form("/passkeys/invite", self._invite, self._again),
+            self.frame.form("/passkeys/codes", self._begin_codes, self._again),
+            self.frame.form("/passkeys/codes-on", self._confirm_codes, self._again),
+            self.frame.form("/passkeys/codes-off", self._turn_codes_off, self._again),
         ]
 
     @property
@@ -83,6 +84,9 @@ class EnrolmentPages:
     async def _mine(self, _: Request, session: Session) -> Response:
         return self._my_page(session)
 
+    async def _again(self, _: Request, session: Session, problem: str) -> Response:
+        return self._my_page(session, problem=problem, status=409)
+
     def _my_page(self, session: Session, *, problem: str = "", link: str = "", status: int = 200) -> Response:
         rows = [
             (one.id, fingerprint_of(one.public_key), f"{one.added_at:%Y-%m-%d}", one.used_at)
@@ -92,34 +96,21 @@ class EnrolmentPages:
         return self.frame.page("passkeys.html", status, session=session, **values)
 
     async def _add(self, request: Request, session: Session) -> Response:
-        try:
-            secret = await self._enrolment.invite_self(by=await self.frame.proof(request, session), channel=CHANNEL)
-        except ApError as error:
-            return self._my_page(session, problem=f"{error.message}. {error.next_step}", status=409)
+        secret = await self._enrolment.invite_self(by=await self.frame.proof(request, session), channel=CHANNEL)
         return RedirectResponse(f"{PREFIX}/enrol/{secret}", 303)
 
     async def _remove(self, request: Request, session: Session) -> Response:
-        try:
-            await self._enrolment.remove_passkey(
-                await field(request, "passkey"), by=await self.frame.proof(request, session), channel=CHANNEL
-            )
-        except ApError as error:
-            return self._my_page(session, problem=f"{error.message}. {error.next_step}", status=409)
-        return RedirectResponse(f"{PREFIX}/passkeys", 303)
+        by = await self.frame.proof(request, session)
+        await self._enrolment.remove_passkey(await field(request, "passkey"), by=by, channel=CHANNEL)
+        return RedirectResponse(_MINE, 303)
 
     async def _invite(self, request: Request, session: Session) -> Response:
-        name = (await field(request, "name")).strip()
-        try:
-            secret = await self._enrolment.invite(name, by=await self.frame.proof(request, session), channel=CHANNEL)
-        except ApError as error:
-            return self._my_page(session, problem=f"{error.message}. {error.next_step}", status=409)
+        by, name = await self.frame.proof(request, session), (await field(request, "name")).strip()
+        secret = await self._enrolment.invite(name, by=by, channel=CHANNEL)
         return self._my_page(session, link=f"{self.frame.proving.site.origin}{PREFIX}/enrol/{secret}")
 
     async def _begin_codes(self, request: Request, session: Session) -> Response:
-        try:
-            codes = await self._enrolment.begin_codes(by=await self.frame.proof(request, session), channel=CHANNEL)
-        except ApError as error:
-            return self._my_page(session, problem=f"{error.message}. {error.next_step}", status=409)
+        codes = await self._enrolment.begin_codes(by=await self.frame.proof(request, session), channel=CHANNEL)
         picture = segno.make(codes.address.reveal()).svg_inline(scale=4, omitsize=True)
         return self.frame.page(
             "codes.html",
@@ -131,18 +122,12 @@ class EnrolmentPages:
 
     async def _confirm_codes(self, request: Request, session: Session) -> Response:
         ticket, code = await field(request, "ticket"), await field(request, "code")
-        try:
-            await self._enrolment.confirm_codes(session.approver, ticket, code, channel=CHANNEL)
-        except ApError as error:
-            return self._my_page(session, problem=f"{error.message}. {error.next_step}", status=409)
-        return RedirectResponse(f"{PREFIX}/passkeys", 303)
+        await self._enrolment.confirm_codes(session.approver, ticket, code, channel=CHANNEL)
+        return RedirectResponse(_MINE, 303)
 
     async def _turn_codes_off(self, request: Request, session: Session) -> Response:
-        try:
-            await self._enrolment.turn_codes_off(by=await self.frame.proof(request, session), channel=CHANNEL)
-        except ApError as error:
-            return self._my_page(session, problem=f"{error.message}. {error.next_step}", status=409)
-        return RedirectResponse(f"{PREFIX}/passkeys", 303)
+        await self._enrolment.turn_codes_off(by=await self.frame.proof(request, session), channel=CHANNEL)
+        return RedirectResponse(_MINE, 303)
 
     async def _made(self, request: Request) -> Made | None:
         ticket = await field(request, "ticket")

@@ -43,6 +43,7 @@ _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _NUMBER = re.compile(r"[0-9]{1,6}")
 _FIGURE = re.compile(r"[\d.,]+ [A-Z]{3}")
 Answer: TypeAlias = Callable[[Request, Session], Awaitable[Response]]
+Again: TypeAlias = Callable[[Request, Session, str], Awaitable[Response]]
 OpenAnswer: TypeAlias = Callable[[Request], Awaitable[Response]]
 logger = logging.getLogger("rutter_ap")
 
@@ -69,6 +70,17 @@ class Frame:
     def post(self, path: str, answer: Answer) -> Route:
         """A form of such a page: it must carry the token of the session."""
         return Route(f"{PREFIX}{path}", self._for_approvers(answer), methods=["POST"])
+
+    def form(self, path: str, answer: Answer, again: Again) -> Route:
+        """As `post`; where something refused it, the page it stands on is shown again with why."""
+
+        async def answered(request: Request, session: Session) -> Response:
+            try:
+                return await answer(request, session)
+            except ApError as error:
+                return await again(request, session, f"{error.message}. {error.next_step}")
+
+        return self.post(path, answered)
 
     def open_to_all(self, path: str, answer: OpenAnswer, *, method: str = "GET") -> Route:
         """A page for which nobody needs to be signed in."""

@@ -9,7 +9,6 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from rutter_ap_server.guard.approvers import NotReleased
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.reports.listing import limits_left, policy_or_none
 from rutter_ap_server.store.engine import Tx
@@ -45,7 +44,7 @@ class InboxPages:
         return [
             self.frame.get("", self._inbox),
             self.frame.post("/freeze", self._freeze),
-            self.frame.post("/unfreeze", self._unfreeze),
+            self.frame.form("/unfreeze", self._unfreeze, self._again),
         ]
 
     async def _inbox(self, _: Request, session: Session) -> Response:
@@ -81,12 +80,11 @@ class InboxPages:
         return RedirectResponse(PREFIX, 303)
 
     async def _unfreeze(self, request: Request, session: Session) -> Response:
-        by = await self.frame.proof(request, session)
-        try:
-            await self.frame.approvals.unfreeze(channel=CHANNEL, by=by)
-        except NotReleased as error:
-            return await self._inbox_page(session, problem=f"{error.message}. {error.next_step}", status=409)
+        await self.frame.approvals.unfreeze(channel=CHANNEL, by=await self.frame.proof(request, session))
         return RedirectResponse(PREFIX, 303)
+
+    async def _again(self, _: Request, session: Session, problem: str) -> Response:
+        return await self._inbox_page(session, problem=problem, status=409)
 
 
 def _waiting(tx: Tx) -> tuple[list[tuple[Proposal, int]], list[str]]:

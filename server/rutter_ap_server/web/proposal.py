@@ -11,7 +11,6 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from rutter_ap_server.guard.approvals import Preview
-from rutter_ap_server.guard.approvers import NotReleased
 from rutter_ap_server.guard.reports.listing import policy_or_none
 from rutter_ap_server.guard.reports.proposal import find_proposal
 from rutter_ap_server.guard.statement import body_of, differences, statement_of
@@ -64,9 +63,9 @@ class ProposalPages:
             self.frame.get("/{id}/bills/{bill}", self._bill),
             self.frame.get(f"{document}/file", self._file),
             self.frame.get(f"{document}/pages/{{page}}.png", self._picture),
-            self.frame.post("/{id}/take-out", self._take_out),
-            self.frame.post("/{id}/release", self._release),
-            self.frame.post("/{id}/decline", self._decline),
+            self.frame.form("/{id}/take-out", self._take_out, self._again),
+            self.frame.form("/{id}/release", self._release, self._again),
+            self.frame.form("/{id}/decline", self._decline, self._again),
         ]
 
     async def _proposal(self, request: Request, session: Session) -> Response:
@@ -108,16 +107,12 @@ class ProposalPages:
     async def _take_out(self, request: Request, session: Session) -> Response:
         """Proposes the run again without one payment: what is signed is what is seen."""
         run, bill_id = await find_proposal(self.frame.store, id_in(request)), await field(request, "bill")
-        try:
-            company = await self.frame.companies.of_ledger(run.company_id)
-            by = await self.frame.proof(request, session)
-            new = await take_out(self.frame.approvals, run.id, bill_id, company, by=by, channel=CHANNEL)
-        except StoreError:
-            raise
-        except ApError as error:
-            problem = f"{error.message}. {error.next_step}"
-            return await self._shown(await self._look(request), session, problem=problem, status=409)
+        company, by = await self.frame.companies.of_ledger(run.company_id), await self.frame.proof(request, session)
+        new = await take_out(self.frame.approvals, run.id, bill_id, company, by=by, channel=CHANNEL)
         return RedirectResponse(f"{PREFIX}/{new.id}", 303)
+
+    async def _again(self, request: Request, session: Session, problem: str) -> Response:
+        return await self._shown(await self._look(request), session, problem=problem, status=409)
 
     async def _release(self, request: Request, session: Session) -> Response:
         shown = await self._look(request)
@@ -137,34 +132,18 @@ class ProposalPages:
         if page.must_type and (money is None or not is_amount(await field(request, "amount"), money)):
             problem = "The amount you typed is another one, so nothing was released."
             return await self._shown(shown, session, problem=problem, status=409)
-        try:
-            await self.frame.approvals.approve(
-                shown.seen,
-                await self.frame.companies.of_ledger(shown.seen.proposal.company_id),
-                by=await self.frame.proof(request, session),
-                channel=CHANNEL,
-            )
-        except ApError as error:
-            return await self._shown(
-                await self._look(request), session, problem=f"{error.message}. {error.next_step}", status=409
-            )
+        company = await self.frame.companies.of_ledger(shown.seen.proposal.company_id)
+        by = await self.frame.proof(request, session)
+        await self.frame.approvals.approve(shown.seen, company, by=by, channel=CHANNEL)
         return RedirectResponse(f"{PREFIX}/{page.id}", 303)
 
     async def _decline(self, request: Request, session: Session) -> Response:
         proposal_id, reason = id_in(request), await field(request, "reason")
         if not reason.strip():
             problem = "Say why you decline it: the assistant is told. Nothing was declined."
-            return await self._shown(await self._look(request), session, problem=problem, status=409)
-        try:
-            await self.frame.approvals.decline(
-                proposal_id,
-                by=await self.frame.proof(request, session),
-                channel=CHANNEL,
-                reason=reason,
-            )
-        except NotReleased as error:
-            shown = await self._look(request)
-            return await self._shown(shown, session, problem=f"{error.message}. {error.next_step}", status=409)
+            return await self._again(request, session, problem)
+        by = await self.frame.proof(request, session)
+        await self.frame.approvals.decline(proposal_id, by=by, channel=CHANNEL, reason=reason)
         return RedirectResponse(f"{PREFIX}/{proposal_id}", 303)
 
     async def _look(self, request: Request) -> Shown:

@@ -160,7 +160,7 @@ class Server:
         command = [sys.executable, __file__, "--serve", str(pages)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
-        self.base_url = f"http://127.0.0.1:{int(self.process.stdout.readline())}"
+        self.base_url = f"http://127.0.0.1:{int(self.process.stdout.readline())}/versioned"
 
     def __enter__(self) -> str:
         return self.base_url

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime
+from typing import Any
 
 import httpx
 import pytest
 
-from rutter_ap_server.rutter import Secret, errors
+from rutter_ap_server.rutter import RutterClient, Secret, errors
 from rutter_ap_tools.errors import BadInput
 from support.scripted_upstream import CLIENT_ID, CLIENT_SECRET, TOKEN, Scripted, answer, client_for, refusal
 
@@ -81,10 +83,49 @@ async def test_a_rotation_that_never_left_is_tried_again() -> None:
         assert (await client.connection(TOKEN).rotate_token()).reveal() == "fresh"
 
 
-async def test_a_success_that_says_no_is_no_success() -> None:
-    async with client_for(Scripted(answer(200, {"success": False}))) as client:
-        with pytest.raises(errors.UpstreamNonsense):
-            await client.connection(TOKEN).incremental_sync()
+UNREADABLE = [
+    answer(200, {"success": False}),
+    answer(200, []),
+    answer(200, {}),
+    httpx.Response(200, content=b'{"success": tr'),
+    httpx.Response(200, content=b"<html>", headers={"content-type": "text/html"}),
+    httpx.Response(200, content=b"x", headers={"content-encoding": "br"}),
+    refusal(408),
+    refusal(451),
+    refusal(303),
+]
+
+
+def changes(client: RutterClient) -> list[Callable[[], Awaitable[object]]]:
+    """Every call that changes something outside the books, and so has no key to be repeated under."""
+    company = client.connection(TOKEN)
+    return [
+        company.rotate_token,
+        company.incremental_sync,
+        lambda: company.backfill(start_date=date(2024, 1, 1), object_types=["bill"]),
+        lambda: client.exchange_public_token("public-1"),
+        client.connections.create,
+        lambda: client.connections.rename("c-1", "Name"),
+        lambda: client.connections.delete("c-1"),
+    ]
+
+
+@pytest.mark.parametrize("said", UNREADABLE, ids=lambda each: f"{each.status_code} {each.content[:12]!r}")
+@pytest.mark.parametrize("number", range(7))
+async def test_a_change_whose_answer_cannot_be_read_may_have_been_made(said: httpx.Response, number: int) -> None:
+    script = Scripted(said)
+    async with client_for(script) as client:
+        with pytest.raises(errors.WriteOutcomeUnknown) as failure:
+            await changes(client)[number]()
+    assert len(script.requests) == 1
+    assert "token" not in failure.value.message
+
+
+@pytest.mark.parametrize("number", range(7))
+async def test_a_change_that_is_refused_was_not_made(number: int) -> None:
+    async with client_for(Scripted(refusal(400))) as client:
+        with pytest.raises(errors.BadRequest):
+            await changes(client)[number]()
 
 
 async def test_synchronisations_are_asked_for_as_documented() -> None:
@@ -104,7 +145,9 @@ async def test_synchronisations_are_asked_for_as_documented() -> None:
 
 
 async def test_deletions_are_pulled_as_events() -> None:
-    events = [{"id": "b-1", "type": "object_deleted", "resource": "BILL", "last_synced_at": "2024-01-01", "data": {}}]
+    about: list[Any] = [{"id": "b-1"}, {}, None, "b-1", {"id": 7}, [1]]
+    common = {"type": "object_deleted", "resource": "BILL", "last_synced_at": "2024-01-01"}
+    events = [{"id": f"e-{number}", "data": data} | common for number, data in enumerate(about)]
     script = Scripted(answer(200, {"events": events, "next_cursor": "two"}), answer(200, {"events": []}))
     async with client_for(script) as client:
         found = [
@@ -113,7 +156,9 @@ async def test_deletions_are_pulled_as_events() -> None:
                 resources=["BILL", "VENDOR"], last_synced_at_min=datetime(2024, 1, 1, tzinfo=UTC)
             )
         ]
-    assert [(event.id, event.resource, event.extra) for event in found] == [("b-1", "BILL", {"data": {}})]
+    assert [event.id for event in found] == [f"e-{number}" for number in range(len(about))]
+    # The event's id is its own; what it is about stands in its data, or is not said.
+    assert [event.object_id for event in found] == ["b-1", None, None, None, None, None]
     assert dict(script.requests[1].url.params) == {
         "access_token": TOKEN,
         "cursor": "two",

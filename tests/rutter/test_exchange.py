@@ -14,9 +14,10 @@ import httpx
 import pytest
 
 from rutter_ap_server.rutter import Credentials, Limits
+from rutter_ap_server.rutter.bodies import close_quietly
 from rutter_ap_server.rutter.credentials import Secret
 from rutter_ap_server.rutter.errors import NothingSent
-from rutter_ap_server.rutter.exchange import Exchange, close_quietly
+from rutter_ap_server.rutter.exchange import Exchange, Streamed
 from rutter_ap_server.rutter.request import Call, NoAnswer, Outcome, Response
 from rutter_ap_tools.errors import OperatorError
 from support.scripted_upstream import CLIENT_ID, CLIENT_SECRET, TOKEN, FakeTime, Scripted, answer, refusal
@@ -239,6 +240,35 @@ async def test_a_wait_that_is_asked_for_is_kept_if_it_is_short(asked: str, slept
     assert time.slept == slept
 
 
+@pytest.mark.parametrize(
+    ("until", "sent_at", "slept"),
+    [
+        ("Mon, 02 Mar 2026 09:30:20 GMT", "Mon, 02 Mar 2026 09:30:00 GMT", [20.0]),
+        ("Monday, 02-Mar-26 09:30:20 GMT", "Mon, 02 Mar 2026 09:30:00 GMT", [20.0]),
+        ("Mon, 02 Mar 2026 09:31:00 GMT", "Mon, 02 Mar 2026 09:30:00 GMT", []),
+        ("Mon, 02 Mar 2026 09:29:00 GMT", "Mon, 02 Mar 2026 09:30:00 GMT", [0.5]),
+        ("Mon, 02 Mar 2026 09:29:00 GMT", None, [0.5]),
+        ("soon", "Mon, 02 Mar 2026 09:30:00 GMT", [0.5]),
+    ],
+)
+async def test_a_wait_until_a_date_is_kept_by_the_clock_that_wrote_it(
+    until: str, sent_at: str | None, slept: list[float]
+) -> None:
+    time = FakeTime()
+    headers = {"retry_after": until} | ({"date": sent_at} if sent_at else {})
+    await exchange(Scripted(refusal(429, **headers), answer(200, GOOD)), time, jitter=1.0).send(READ)
+
+    assert time.slept == slept
+
+
+async def test_no_attempt_begins_once_the_calls_time_is_over() -> None:
+    time = FakeTime()
+    script = Scripted(*[refusal(429, retry_after="20")] * 4)
+    await exchange(script, time, jitter=1.0, call_seconds=50.0).send(READ)
+
+    assert (len(script.requests), time.slept) == (3, [20.0, 20.0])
+
+
 async def test_a_request_is_sent_whole() -> None:
     script = Scripted(*[answer(200, GOOD) for _ in range(3)])
     under = exchange(script, connect_seconds=1.0, read_seconds=2.0, write_seconds=3.0, pool_seconds=4.0)
@@ -276,7 +306,15 @@ async def test_a_change_that_may_not_leave_any_more_stays_here() -> None:
     assert (outcome, doubt) == (NoAnswer("fenced", sent=False), True)
 
 
-@pytest.mark.parametrize("address", ["http://rutter.test", "https://rutter.test/a/b/"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://rutter.test/versioned",
+        "https://rutter.test/a/versioned/",
+        "https://rutter.test:8443/versioned",
+        "http://in-process/versioned",
+    ],
+)
 def test_an_address_with_a_host_and_a_path_is_taken(address: str) -> None:
     assert exchange_at(address) is not None
 
@@ -290,7 +328,18 @@ def test_an_address_with_a_host_and_a_path_is_taken(address: str) -> None:
         "https://me@rutter.test",
         "https://rutter.test/?a=1",
         "https://rutter.test/#a",
-        "https://rutter.test:port",
+        "https://rutter.test:port/versioned",
+        "https://rutter.test:99999/versioned",
+        "https://rutter.test:0/versioned",
+        "https://rutter.test",
+        "https://rutter.test/",
+        "https://rutter.test/unversioned",
+        "https://rutter.test/versioned/x",
+        " https://rutter.test/versioned",
+        "https://rutter.test/versioned ",
+        "https://rutter.test/ver sioned",
+        "https://rutter.test/versioned\n",
+        "https://rutter.test\u00a0/versioned",
         "",
     ],
 )
@@ -344,14 +393,17 @@ async def test_one_transport_serves_all_requests() -> None:
 
 async def opened(*answers: Answer) -> tuple[httpx.Response | Outcome, int]:
     script = Scripted(*answers)
-    return await exchange(script).open(READ), len(script.requests)
+    async with exchange(script).stream(READ) as found:
+        if isinstance(found, Streamed):
+            return found.response, len(script.requests)
+        return found, len(script.requests)
 
 
 async def test_a_body_is_streamed_only_of_a_success() -> None:
     body = Body(b"ab")
     found, attempts = await opened(page(200), refusal(503), httpx.Response(200, stream=body))
     assert isinstance(found, httpx.Response)
-    assert (attempts, body.given, body.closed) == (3, 0, False)
+    assert (attempts, body.given, body.closed) == (3, 0, True)
 
     refused, attempts = await opened(refusal(404, x_rutter_request_id="r"))
     assert isinstance(refused, Response)
@@ -363,15 +415,17 @@ async def test_a_body_is_streamed_only_of_a_success() -> None:
     web, attempts = await opened(*[page(200)] * 4)
     assert isinstance(web, Response)
     assert (web.is_html, web.body, attempts) == (True, b"<html>", 4)
+    file = httpx.Response(200, text="<html>", headers={"content-type": "text/html", "x-rutter-request-id": "r"})
+    assert await opened(file) == (file, 1)
 
 
 async def test_what_is_streamed_waits_for_its_turn_like_all() -> None:
     time = FakeTime()
     under = exchange(Scripted(refusal(404), refusal(404)), time, requests_max=1, window_seconds=10.0)
-    await under.open(READ)
-    assert time.slept == []
-    await under.open(READ)
-    assert time.slept == [10.0]
+    for waited in ([], [10.0]):
+        async with under.stream(READ) as found:
+            assert isinstance(found, Response)
+        assert time.slept == waited
 
 
 @pytest.mark.parametrize("cached", [False, True])

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
+import anyio
 import httpx
 import pytest
 
@@ -12,11 +16,24 @@ from rutter_ap_server.rutter import CompanyClient, Done, Limits, Rejected, Unkno
 from rutter_ap_server.rutter.errors import NothingSent
 from rutter_ap_server.rutter.jobs import read_job
 from rutter_ap_server.rutter.models.bills import Bill, BillUpdate
+from rutter_ap_server.rutter.models.credits import BillCreditApplicationCreate, BillCreditUnapplicationCreate
+from rutter_ap_server.rutter.models.payments import AllocationDraft
+from rutter_ap_server.rutter.outcomes import UnknownReason
 from rutter_ap_server.rutter.resources import DeleteResult
 from support.scripted_upstream import TOKEN, FakeTime, Scripted, answer, bill, client_for, refusal
 from support.scripted_writes import NEW_BILL, NEW_PAYMENT, RUNNING, job
 
 Answer = httpx.Response | Exception
+# More than the looks at a job before its time is up.
+LOOKS = 30
+NEW_APPLICATION = BillCreditApplicationCreate(
+    bill_credit_memo_id="m-1",
+    vendor_id="v-1",
+    transaction_date=date(2026, 2, 1),
+    currency_code="USD",
+    linked_bills=(AllocationDraft(id="b-1", allocated_amount=Decimal("1.01")),),
+)
+NEW_UNAPPLICATION = BillCreditUnapplicationCreate(bill_credit_memo_id="m-1", bill_id="b-1")
 Call = Callable[[CompanyClient], Awaitable[WriteOutcome[Any]]]
 
 
@@ -108,7 +125,8 @@ P1, P2 = [{"id": name, "currency_code": "USD", "linked_bills": list[str]()} for 
     ("body", "ids"),
     [
         ({"bill_payment": P1}, ["p-1"]),
-        ({"bill_payment": P1, "bill_payments": [P2]}, ["p-1"]),
+        ({"bill_payment": P1, "bill_payments": [P2]}, ["p-1", "p-2"]),
+        ({"bill_payment": P1, "bill_payments": [P1, P2]}, ["p-1", "p-2"]),
         ({"bill_payment": None, "bill_payments": [P1, P2]}, ["p-1", "p-2"]),
         ({"bill_payments": None}, None),
         ({"bill_payments": []}, None),
@@ -118,7 +136,7 @@ P1, P2 = [{"id": name, "currency_code": "USD", "linked_bills": list[str]()} for 
 )
 async def test_what_was_written_is_found_under_one_key_or_many(body: Any, ids: list[str] | None) -> None:
     async with client_for(
-        Scripted(answer(200, body, x_rutter_job_id="j", x_rutter_request_id="r"), refusal(404))
+        Scripted(answer(200, body, x_rutter_job_id="j", x_rutter_request_id="r"), *[refusal(404)] * LOOKS)
     ) as client:
         outcome = await client.connection(TOKEN).bill_payments.create(NEW_PAYMENT, idempotency_key="key-1")
     if ids is None:
@@ -226,9 +244,8 @@ async def test_what_is_null_hides_no_job(names: tuple[str, ...]) -> None:
     assert isinstance(await of(create, answer(200, body), job("success", 200, {"bill": bill()})), Done)
 
 
-async def test_what_is_in_hand_counts_before_its_job_or_an_error() -> None:
-    both = {"bill": bill(), "error_code": "X"} | RUNNING
-    assert isinstance(await of(create, answer(200, both)), Done)
+async def test_what_is_in_hand_counts_before_its_job_and_a_job_before_an_error() -> None:
+    assert isinstance(await of(create, answer(200, {"bill": bill()} | RUNNING)), Done)
     running = RUNNING | {"error_code": "X"}
     assert isinstance(await of(create, answer(200, running), job("success", 200, {"bill": bill()})), Done)
     said = await of(create, answer(200, {"error_code": "X"}, x_rutter_job_id="j"))
@@ -236,6 +253,123 @@ async def test_what_is_in_hand_counts_before_its_job_or_an_error() -> None:
     assert said.job_id == "j"
     assert await of(create, answer(200, {"error_code": None})) == Unknown(None, "unreadable_answer")
     assert isinstance(await of(create, answer(299, {"bill": bill()})), Done)
+
+
+ERRORS: list[dict[str, Any]] = [
+    {"errors": [{"code": 450, "description": "The second bill is closed.", "source": "platform"}]},
+    {"error_code": "PLATFORM_ERROR", "error_message": "The second bill is closed."},
+]
+
+
+@pytest.mark.parametrize("error", ERRORS)
+@pytest.mark.parametrize("in_its_job", [False, True])
+async def test_what_is_written_beside_an_error_is_not_done(error: dict[str, Any], in_its_job: bool) -> None:
+    body = {"bill": bill()} | error
+    answers = [answer(200, RUNNING), job("success", 200, body)] if in_its_job else [answer(200, body)]
+    assert await of(create, *answers) == Unknown("job-1" if in_its_job else None, "partly_refused")
+
+    refused = await of(create, answer(200, error))
+    assert isinstance(refused, Rejected)
+    assert isinstance(await of(create, answer(200, {"bill": bill(), "errors": [], "error_code": None})), Done)
+
+
+@pytest.mark.parametrize(
+    ("state", "status", "body", "reason"),
+    [
+        ("failure", 200, {"bill": bill()}, "job_unreadable"),
+        ("success", 450, {"error_code": "X"}, "job_unreadable"),
+        ("partial_success", 200, {"bill": bill()}, "partly_refused"),
+        ("partial_success", 450, {"error_code": "X"}, "partly_refused"),
+    ],
+)
+async def test_a_job_that_contradicts_itself_settles_nothing(
+    state: str, status: int, body: dict[str, Any], reason: UnknownReason
+) -> None:
+    assert await of_job(job(state, status, body)) == Unknown("job-1", reason)
+
+
+@pytest.mark.parametrize("state", ["processing", "queued_at_platform", ""])
+async def test_a_job_in_a_state_of_another_name_is_followed(state: str) -> None:
+    time, done = FakeTime(), job("success", 200, {"bill": bill()})
+    assert isinstance(await of_job(job(state), job(state), done, wait=True, time=time), Done)
+    assert time.slept == [1.0, 2.0, 5.0]
+    assert await of_job(job(state)) == Unknown("job-1", "still_running")
+    # Once there is a response, it has ended, whatever that state is called.
+    assert isinstance(await of_job(job(state, 200, {"bill": bill()})), Done)
+
+
+@pytest.mark.parametrize("first", [refusal(404), refusal(410), httpx.Response(200, content=b"<"), refusal(429)])
+async def test_a_job_that_cannot_be_read_yet_is_looked_at_again(first: httpx.Response) -> None:
+    looks = [first] * 4 if first.status_code in {200, 429} else [first]
+    assert isinstance(await of_job(*looks, job("success", 200, {"bill": bill()}), wait=True), Done)
+
+
+@pytest.mark.parametrize("status", [400, 401])
+async def test_a_job_that_may_not_be_read_is_not_asked_for_again(status: int) -> None:
+    assert await of_job(refusal(status), wait=True) == Unknown("job-1", "job_unreadable")
+
+
+async def test_following_a_job_ends_in_time_however_long_a_look_takes() -> None:
+    class Hanging(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            if request.url.path.endswith("/jobs/job-1"):
+                await anyio.sleep_forever()
+            return answer(200, RUNNING)
+
+    limits = Limits(job_wait_seconds=1.2)
+    started = anyio.current_time()
+    async with client_for(Hanging(), limits=limits) as client:
+        assert await create(client.connection(TOKEN)) == Unknown("job-1", "still_running")
+    assert anyio.current_time() - started < 3
+
+
+@pytest.mark.parametrize(
+    ("said", "outcome"),
+    [
+        ({"success": True, "code": "deleted"}, Done(DeleteResult("deleted", True), "job-1", None)),
+        ({"success": False, "code": "busy"}, Unknown("job-1", "unreadable_answer")),
+    ],
+)
+async def test_the_outcome_of_a_deletion_is_known_by_its_job(said: Any, outcome: WriteOutcome[Any]) -> None:
+    found = await of_job(job("success", 200, said))
+    assert replace(found, records=()) == outcome if isinstance(found, Done) else found == outcome
+
+
+APPLIED = {"bill_credit_application": {"success": True}}
+TAKEN_BACK = {"bill_credit_unapplication": {"id": "u-1", "success": True}}
+UPLOADED = {"attachment": {"id": "a-1", "file_name": "invoice.pdf"}}
+
+
+@pytest.mark.parametrize("kind", ["bill_credit_applications", "attachments"])
+@pytest.mark.parametrize("said", [APPLIED, TAKEN_BACK, UPLOADED])
+async def test_the_outcome_of_every_other_write_is_known_by_its_job(kind: str, said: Any) -> None:
+    async with client_for(Scripted(job("success", 200, said))) as client:
+        found = await getattr(client.connection(TOKEN), kind).outcome("job-1")
+    fits = (kind == "attachments") == (said is UPLOADED)
+    assert isinstance(found, Done) if fits else found == Unknown("job-1", "unreadable_answer")
+
+
+@pytest.mark.parametrize("verb", ["apply", "unapply"])
+@pytest.mark.parametrize(("success", "done"), [(True, True), (False, False)])
+async def test_a_credit_is_applied_only_if_the_answer_says_so(verb: str, success: bool, done: bool) -> None:
+    said = {f"bill_credit_{'un' if verb == 'unapply' else ''}application": {"success": success}}
+    async with client_for(Scripted(answer(200, said))) as client:
+        credits_of = client.connection(TOKEN).bill_credit_applications
+        if verb == "apply":
+            outcome: WriteOutcome[Any] = await credits_of.apply(NEW_APPLICATION, idempotency_key="k")
+        else:
+            outcome = await credits_of.unapply(NEW_UNAPPLICATION, idempotency_key="k")
+    assert isinstance(outcome, Done) if done else outcome == Unknown(None, "unreadable_answer")
+
+
+async def test_a_deletion_says_how_it_wants_to_be_answered() -> None:
+    script = Scripted(*[answer(200, {"success": True})] * 3)
+    async with client_for(script) as client:
+        bills = client.connection(TOKEN).bills
+        await bills.delete("b-1")
+        await bills.delete("b-1", response_mode="async")
+        await bills.delete("b-1", response_mode="prefer_sync")
+    assert script.bodies == [b"{}", b'{"response_mode":"async"}', b'{"response_mode":"prefer_sync"}']
 
 
 @pytest.mark.parametrize(
@@ -251,7 +385,6 @@ async def test_an_error_that_cannot_be_read_leaves_it_unknown(body: bytes) -> No
     ("answered", "expected"),
     [
         (job("success"), Unknown("job-1", "job_unreadable")),
-        (refusal(404), Unknown("job-1", "job_unreadable")),
         (job("failure", 500, {}), Unknown("job-1", "server_error")),
         (job("success", 200, {}), Unknown("job-1", "unreadable_answer")),
         (job("success", 200, RUNNING), Unknown("job-1", "still_running")),

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 import rutter_ap_server.rutter as package
-from rutter_ap_server.rutter import Credentials, RutterClient, Secret, collections, company
+from rutter_ap_server.rutter import Credentials, Limits, RutterClient, Secret, collections, company, errors
 from rutter_ap_server.rutter.credentials import Revealing
 from rutter_ap_tools.errors import OperatorError
 from support.raw_server import http, raw_server
@@ -109,10 +109,15 @@ def test_a_base_url_that_is_none_is_refused_at_once(base_url: str) -> None:
 
 async def test_a_proxy_is_used_when_given() -> None:
     async with (
-        raw_server(http("200 OK", b'{"connections": []}')) as proxy,
+        raw_server(http("403 Forbidden")) as proxy,
         RutterClient(
-            Credentials("a", "b"), base_url="http://rutter.test/versioned", proxy=f"http://127.0.0.1:{proxy.port}"
+            Credentials("a", "b"),
+            base_url="https://rutter.test/versioned",
+            proxy=f"http://127.0.0.1:{proxy.port}",
+            limits=Limits(attempts_max=1),
         ) as client,
     ):
-        assert await client.connections.list() == ()
-    assert proxy.lines == [b"GET http://rutter.test/versioned/connections HTTP/1.1"]
+        with pytest.raises(errors.UpstreamUnavailable):
+            await client.connections.list()
+    # What the proxy learns is the host.
+    assert proxy.lines == [b"CONNECT rutter.test:443 HTTP/1.1"]

@@ -119,8 +119,8 @@ async def test_what_was_deleted_can_be_asked_for(client: RutterClient, sandbox: 
     bill = await new_bill(co)
     await co.bills.delete(bill.id)
     page = await co.events(resources=["BILL"])
-    assert bill.id in {event.id for event in page.items}
-    assert bill.id in {event.id async for event in co.walk_events()}
+    assert bill.id in {event.object_id for event in page.items}
+    assert bill.id in {event.object_id async for event in co.walk_events()}
 
 
 async def test_wrong_credentials_and_wrong_tokens_are_for_the_operator(sandbox: Sandbox) -> None:

@@ -68,10 +68,30 @@ def test_a_redelivery_has_the_same_key_and_a_change_another() -> None:
 
 
 @pytest.mark.parametrize("extra", [{}, {"bill": {"id": "b-1"}}, {"bill": "b-1"}, {"bill": {"id": 7}}, {"bill": None}])
-def test_an_event_without_id_or_stamp_is_known_by_its_bytes(extra: dict[str, Any]) -> None:
+def test_events_that_nothing_tells_apart_are_never_joined(extra: dict[str, Any]) -> None:
     body = event(**extra)
-    assert read_event(body).key == read_event(body).key
-    assert read_event(body).key != read_event(event(**extra, more=1)).key
+    assert len({read_event(body).key for _ in range(5)}) == 5
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["INCREMENTAL_SYNC_COMPLETED", "CONNECTION_NEEDS_UPDATE", "CONNECTION_UPDATED", "CONNECTION_DISABLED"],
+)
+def test_the_next_event_of_a_connection_is_heard(code: str) -> None:
+    body = event(type="CONNECTION", code=code)
+    assert read_event(body).key != read_event(body).key
+
+
+def test_two_changes_within_one_second_are_two_events() -> None:
+    first = {"id": "b-1", "updated_at": "2024-01-01T00:00:00Z", "amount_due": 10.10}
+    keys = {read_event(event(bill=first | change)).key for change in ({}, {"amount_due": 10.11}, {"memo": "x"})}
+    assert len(keys) == 3
+
+
+@pytest.mark.parametrize("about", [{"bill": "b-1"}, {"entity": {"id": "b-1"}}, {"bill": {"id": "b-1"}}])
+def test_an_event_names_its_object_however_it_is_written(about: dict[str, Any]) -> None:
+    kind = "BILL" if "bill" in about else "VERSIONED_ENTITY"
+    assert read_event(event(type=kind, **about)).object_id == "b-1"
 
 
 def test_unknown_types_and_fields_are_read() -> None:

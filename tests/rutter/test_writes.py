@@ -68,7 +68,7 @@ async def test_a_job_that_failed_at_the_platform_is_refused() -> None:
 
 
 async def test_a_job_that_cannot_be_read_leaves_the_write_unknown() -> None:
-    outcome = await create(Scripted(answer(200, RUNNING), refusal(404)))
+    outcome = await create(Scripted(answer(200, RUNNING), *[refusal(404)] * 30))
     assert outcome == Unknown("job-1", "job_unreadable")
 
 

@@ -7,38 +7,38 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
 
-import httpx
-
+from rutter_ap_server.rutter.bodies import body_parts
 from rutter_ap_server.rutter.decode import error_of, read_list
-from rutter_ap_server.rutter.exchange import bounded_chunks, close_quietly
+from rutter_ap_server.rutter.errors import InvalidInput
+from rutter_ap_server.rutter.exchange import Streamed
 from rutter_ap_server.rutter.ids import path_of, quoted_id
 from rutter_ap_server.rutter.models.attachments import Attachment, AttachmentCreate
 from rutter_ap_server.rutter.outcomes import WriteOutcome
 from rutter_ap_server.rutter.request import Call, NoAnswer
 from rutter_ap_server.rutter.resources import CompanySession
-from rutter_ap_server.rutter.write_calls import found_under, send_write
-from rutter_ap_tools.errors import BadInput
+from rutter_ap_server.rutter.write_calls import found_under, outcome_of_job, send_write
 
 FILE_NAME_CHARACTERS_MAX: Final = 255
+_UPLOADED: Final = found_under(Attachment, "attachment", "attachments")
 
 
 class Download:
     """An open file. Iterate over it once for its bytes; `content_type` is the sender's claim, untrusted."""
 
-    def __init__(self, response: httpx.Response, bytes_max: int) -> None:
-        self._response = response
+    def __init__(self, streamed: Streamed, bytes_max: int) -> None:
+        self._streamed = streamed
         self._bytes_max = bytes_max
-        self.content_type: str = response.headers.get("content-type", "application/octet-stream")[:100]
+        self.content_type: str = streamed.response.headers.get("content-type", "application/octet-stream")[:100]
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for chunk in bounded_chunks(self._response, self._bytes_max):
-            if isinstance(chunk, NoAnswer):
-                raise error_of(chunk, on_object=True)
-            yield chunk
+        async for part in body_parts(self._streamed.response, self._bytes_max, deadline=self._streamed.deadline):
+            if isinstance(part, NoAnswer):
+                raise error_of(part, on_object=True)
+            yield part
 
     async def read(self) -> bytes:
         """All of it, within the bound."""
-        return b"".join([chunk async for chunk in self])
+        return b"".join([part async for part in self])
 
 
 class Attachments:
@@ -58,14 +58,14 @@ class Attachments:
         return read_list(response, "attachments", Attachment, usable=True)
 
     def check(self, file_name: str, content: bytes) -> None:
-        """Raises `BadInput` for a file that cannot be uploaded: at most `Limits.attachment_bytes_max` bytes."""
+        """Raises `InvalidInput` for a file that cannot be uploaded: at most `Limits.attachment_bytes_max` bytes."""
         bytes_max = self._session.exchange.limits.attachment_bytes_max
         if not content:
-            raise BadInput("The file is empty.")
+            raise InvalidInput("The file is empty.")
         if len(content) > bytes_max:
-            raise BadInput(f"The file is larger than {bytes_max} bytes.")
+            raise InvalidInput(f"The file is larger than {bytes_max} bytes.")
         if not file_name.strip() or len(file_name) > FILE_NAME_CHARACTERS_MAX or not file_name.isprintable():
-            raise BadInput(f"The file name must be 1 to {FILE_NAME_CHARACTERS_MAX} printable characters.")
+            raise InvalidInput(f"The file name must be 1 to {FILE_NAME_CHARACTERS_MAX} printable characters.")
 
     async def upload(
         self, bill_id: str, file_name: str, content: bytes, *, idempotency_key: str, again: bool = False
@@ -80,19 +80,23 @@ class Attachments:
             {"file": draft.file, "file_name": draft.file_name},
             idempotency_key=idempotency_key,
             again=again,
-            find=found_under(Attachment, "attachment", "attachments"),
+            find=_UPLOADED,
             on_object=True,
         )
 
+    async def outcome(self, job_id: str, *, wait: bool = False) -> WriteOutcome[Attachment]:
+        """The outcome of an upload whose job id is known. Reads it once, or follows the job with `wait`."""
+        return await outcome_of_job(self._session, job_id, _UPLOADED, wait=wait)
+
     @asynccontextmanager
     async def download(self, bill_id: str, attachment_id: str) -> AsyncIterator[Download]:
-        """The bytes of a file: `async with … as file`, then `async for chunk in file` or `await file.read()`."""
+        """The bytes of a file: `async with … as file`, then `async for part in file` or `await file.read()`.
+
+        At most `Limits.downloads` are open at once, each for `Limits.download_seconds`. Raises `RutterError`.
+        """
         segments = self._path(bill_id, quoted_id(attachment_id, "The attachment's id"), "file")
         call = Call("GET", path_of(*segments), token=self._session.token, on_object=True)
-        opened = await self._session.exchange.open(call)
-        if not isinstance(opened, httpx.Response):
-            raise error_of(opened, on_object=True)
-        try:
-            yield Download(opened, self._session.exchange.limits.attachment_bytes_max)
-        finally:
-            await close_quietly(opened)
+        async with self._session.exchange.stream(call) as streamed:
+            if not isinstance(streamed, Streamed):
+                raise error_of(streamed, on_object=True)
+            yield Download(streamed, self._session.exchange.limits.attachment_bytes_max)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import cached_property
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -27,8 +28,10 @@ from rutter_ap_server.rutter.request import PRODUCTION_URL, Call, Limits
 class RutterClient:
     """Speaks Rutter's version 2024-08-31 for one organisation.
 
-    `transport` is the one seam: pass `httpx.ASGITransport` of a sandbox, or leave it out for the network. Retries, job
-    polling and the rate limit use `sleep` and `clock`. Use it as an async context manager, or call `aclose()`.
+    `transport` is the one seam: pass `httpx.ASGITransport` of a sandbox, or leave it out for the network. There the
+    proxy is `proxy`, or that of HTTPS_PROXY and NO_PROXY, and the authorities are those of `ca_file`, of SSL_CERT_FILE
+    or the usual ones. Retries, job polling and the rate limit use `sleep` and `clock`. Use it as an async context
+    manager, or call `aclose()`. Raises `Misconfigured` for an address, a proxy or credentials that cannot be right.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class RutterClient:
         transport: httpx.AsyncBaseTransport | None = None,
         limits: Limits | None = None,
         proxy: str | None = None,
+        ca_file: str | Path | None = None,
         sleep: Sleep = anyio.sleep,
         clock: Clock = time.monotonic,
     ) -> None:
@@ -49,6 +53,7 @@ class RutterClient:
             transport=transport,
             limits=limits or Limits(),
             proxy=proxy,
+            ca_file=ca_file,
             sleep=sleep,
             clock=clock,
         )

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import Any, TypeVar
 
+import msgspec
+
 from rutter_ap_server.rutter.attachments import Attachments
 from rutter_ap_server.rutter.models.accounts import Account, AccountCreate, AccountUpdate
 from rutter_ap_server.rutter.models.bills import Bill, BillCreate, BillUpdate
@@ -41,7 +43,7 @@ from rutter_ap_server.rutter.models.terms import PaymentMethod, PaymentTerm, Pay
 from rutter_ap_server.rutter.models.vendors import Vendor, VendorCreate, VendorUpdate
 from rutter_ap_server.rutter.outcomes import WriteOutcome
 from rutter_ap_server.rutter.resources import CompanySession, Endpoint, Reads, ResponseMode
-from rutter_ap_server.rutter.write_calls import Creates, Deletes, Updates, found_under, send_write
+from rutter_ap_server.rutter.write_calls import Creates, Deletes, Updates, found_under, outcome_of_job, send_write
 
 T = TypeVar("T")
 _ALMOST_ALL = "BC EX FA KF MB NS QBD QBO SBC SI X ZB"
@@ -159,7 +161,7 @@ class BillCreditApplications:
             body,
             idempotency_key=idempotency_key,
             again=again,
-            find=found_under(BillCreditApplication, "bill_credit_application"),
+            find=_APPLIED,
             on_object=False,
         )
 
@@ -174,9 +176,23 @@ class BillCreditApplications:
             {"bill_credit_unapplication": draft},
             idempotency_key=idempotency_key,
             again=again,
-            find=found_under(BillCreditUnapplication, "bill_credit_unapplication"),
+            find=_TAKEN_BACK,
             on_object=False,
         )
+
+    async def outcome(
+        self, job_id: str, *, wait: bool = False
+    ) -> WriteOutcome[BillCreditApplication | BillCreditUnapplication]:
+        """The outcome of either whose job id is known. Reads it once, or follows the job with `wait`."""
+
+        def find(members: dict[str, msgspec.Raw]) -> tuple[BillCreditApplication | BillCreditUnapplication, ...]:
+            return _APPLIED(members) or _TAKEN_BACK(members)
+
+        return await outcome_of_job(self._session, job_id, find, wait=wait)
+
+
+_APPLIED = found_under(BillCreditApplication, "bill_credit_application")
+_TAKEN_BACK = found_under(BillCreditUnapplication, "bill_credit_unapplication")
 
 
 class Accounts(Reads[Account], Creates[Account, AccountCreate], Updates[Account, AccountUpdate]):

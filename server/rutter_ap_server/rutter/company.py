@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from datetime import date, datetime
+from typing import TypeVar
 
 from rutter_ap_server.rutter.collections import Collections
 from rutter_ap_server.rutter.credentials import Revealing, Secret
 from rutter_ap_server.rutter.decode import change, read_key, read_success
+from rutter_ap_server.rutter.errors import InvalidInput
 from rutter_ap_server.rutter.exchange import Exchange
-from rutter_ap_server.rutter.ids import path_of
+from rutter_ap_server.rutter.ids import checked_secret, path_of
 from rutter_ap_server.rutter.models.company import CompanyInfo
 from rutter_ap_server.rutter.models.connections import ConnectionDetail, ConnectionStatus
 from rutter_ap_server.rutter.models.events import OBJECT_DELETED, Event
@@ -17,14 +19,15 @@ from rutter_ap_server.rutter.paging import PAGE_OBJECTS_MAX, PAGES_MAX, Page, Ra
 from rutter_ap_server.rutter.request import Call, Fence, Response
 from rutter_ap_server.rutter.resources import CompanySession, fetch_page, list_query
 from rutter_ap_server.rutter.wire import encode_body
-from rutter_ap_tools.errors import BadInput
+
+T = TypeVar("T")
 
 
 class CompanyClient(Collections):
     """Everything that can be done with one company's books. It only holds a token until a collection is used."""
 
     def __init__(self, exchange: Exchange, access_token: str | Revealing, *, fence: Fence | None = None) -> None:
-        super().__init__(CompanySession(exchange, Secret.of(access_token), fence))
+        super().__init__(CompanySession(exchange, checked_secret(access_token, "The access token"), fence))
         # For the text in a file, which must keep its bytes; all else comes without them.
         self.secrets = exchange.secrets
         self.secrets.learn(access_token)
@@ -80,7 +83,12 @@ class CompanyClient(Collections):
     ) -> AsyncIterator[Event]:
         """Every event of a type. Raises `WalkTooLong` when `pages_max` is not enough."""
         query = self._events_query(type, resources, last_synced_at_min, page_size)
-        return walk(lambda cursor: self._events_page(query, cursor), pages_max=pages_max)
+
+        def fetch(cursor: str | None, *, since: datetime | None = None) -> Awaitable[RawPage[Event]]:
+            # Events come in the order in which they happened: none is passed by, and none is read again.
+            return self._events_page(query, cursor)
+
+        return walk(fetch, pages_max=pages_max)
 
     @staticmethod
     def _events_query(
@@ -101,9 +109,9 @@ class CompanyClient(Collections):
         It has finished when `detail().last_sync_completed_at` changes. Raises `RutterError`.
         """
         if object_types is not None and not object_types:
-            raise BadInput("An empty list of object types would sync nothing; omit it to sync all.")
+            raise InvalidInput("An empty list of object types would sync nothing; omit it to sync all.")
         body = {} if object_types is None else {"object_types": list(object_types)}
-        read_success(await self._post("incremental_sync", body=body))
+        await self._change("incremental_sync", read_success, body=body)
 
     async def backfill(
         self,
@@ -124,23 +132,33 @@ class CompanyClient(Collections):
             body["end_date"] = _day(end_date)
         if remarks is not None:
             body["remarks"] = remarks
-        read_success(await self._post("backfill", body=body))
+        await self._change("backfill", read_success, body=body)
 
     async def rotate_token(self) -> Secret:
         """A new access token. The old one, and with it this object, stops working: store the new one at once.
 
-        Raises `WriteOutcomeUnknown` without a response: the old token may be gone, and `connections.list` has the new.
+        Raises `WriteOutcomeUnknown` without a readable response: the old token may be gone. Keep it, and ask
+        `connections.list`, which has the one that works.
         """
-        response = await self._post("access_token", "invalidate", hands_over=True)
-        return read_key(response, "new_access_token", Secret)
+        return await self._change("access_token/invalidate", _new_token, hands_over=True)
 
-    async def _post(
-        self, *segments: str, body: Mapping[str, object] | None = None, hands_over: bool = False
-    ) -> Response:
+    async def _change(
+        self,
+        path: str,
+        reading: Callable[[Response], T],
+        *,
+        body: Mapping[str, object] | None = None,
+        hands_over: bool = False,
+    ) -> T:
         content = None if body is None else encode_body(body)
-        path = path_of("connections", *segments)
-        call = Call("POST", path, token=self._session.token, body=content, hands_over=hands_over)
-        return await change(self._session.exchange, call)
+        call = Call(
+            "POST", path_of("connections", path), token=self._session.token, body=content, hands_over=hands_over
+        )
+        return await change(self._session.exchange, call, reading)
+
+
+def _new_token(response: Response) -> Secret:
+    return read_key(response, "new_access_token", Secret)
 
 
 def _day(moment: date) -> str:

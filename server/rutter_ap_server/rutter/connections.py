@@ -1,7 +1,7 @@
 """The organisation's connections and Rutter Link: create, list, rename, delete (Rutter docs: Connections).
 
 These calls change no books and have no idempotency keys. They raise errors: `WriteOutcomeUnknown` when a request was
-sent and no response came.
+sent and no readable response came.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from typing import Final
 
 from rutter_ap_server.rutter import wire
-from rutter_ap_server.rutter.credentials import Credentials, Revealing, Secret
+from rutter_ap_server.rutter.credentials import Credentials, Revealing
 from rutter_ap_server.rutter.decode import change, read, read_body, read_key, read_list, read_success
+from rutter_ap_server.rutter.errors import InvalidInput
 from rutter_ap_server.rutter.exchange import Exchange
-from rutter_ap_server.rutter.ids import path_of, quoted_id
+from rutter_ap_server.rutter.ids import checked_secret, path_of, quoted_id
 from rutter_ap_server.rutter.models.connections import CONNECTION_STATUSES, ConnectionEntry, ExchangedToken
-from rutter_ap_server.rutter.request import Call
-from rutter_ap_tools.errors import BadInput
+from rutter_ap_server.rutter.request import Call, Response
 
 NAME_CHARACTERS_MAX: Final = 30
 
@@ -30,7 +30,7 @@ class Connections:
     async def list(self, *, status: str | None = None) -> tuple[ConnectionEntry, ...]:
         """Every connection; without `status`, those that are active, unhealthy or not ready. `any` means all."""
         if status is not None and status not in {*CONNECTION_STATUSES, "any"}:
-            raise BadInput(f"The status must be one of: {', '.join(CONNECTION_STATUSES)}, any.")
+            raise InvalidInput(f"The status must be one of: {', '.join(CONNECTION_STATUSES)}, any.")
         query = {"status": status} if status else {}
         response = await read(self._exchange, Call("GET", path_of("connections"), query=query, hands_over=True))
         return read_list(response, "connections", ConnectionEntry)
@@ -41,35 +41,40 @@ class Connections:
         Strings in `credentials` may be `Secret`s. Their names differ by platform (Rutter docs: Create a Connection).
         """
         if credentials and platform is None:
-            raise BadInput("Credentials need a platform.")
+            raise InvalidInput("Credentials need a platform.")
         body = {"platform": platform, **credentials} if platform else {}
         call = Call("POST", path_of("connections", "create"), body=wire.encode_body(body), hands_over=True)
-        return read_key(await change(self._exchange, call), "connection", ConnectionEntry)
+        return await change(self._exchange, call, _entry)
 
     async def rename(self, id: str, name: str) -> ConnectionEntry:  # noqa: A002 - Rutter's own name
         """Gives a connection a name of 1 to 30 characters, unique in the organisation."""
         if not name.strip() or len(name) > NAME_CHARACTERS_MAX:
-            raise BadInput(f"A connection's name must have 1 to {NAME_CHARACTERS_MAX} characters.")
+            raise InvalidInput(f"A connection's name must have 1 to {NAME_CHARACTERS_MAX} characters.")
         path, body = path_of("connections", quoted_id(id)), wire.encode_body({"name": name})
         call = Call("PATCH", path, body=body, on_object=True, hands_over=True)
-        return read_key(await change(self._exchange, call), "connection", ConnectionEntry)
+        return await change(self._exchange, call, _entry)
 
     async def delete(self, id: str) -> None:  # noqa: A002 - Rutter's own name
         """Removes a connection at Rutter. The company's books are not touched; using it again takes a new link."""
         call = Call("DELETE", path_of("connections", quoted_id(id)), on_object=True)
-        read_success(await change(self._exchange, call))
+        await change(self._exchange, call, read_success)
+
+
+def _entry(response: Response) -> ConnectionEntry:
+    return read_key(response, "connection", ConnectionEntry)
 
 
 async def exchange_public_token(
     exchange: Exchange, credentials: Credentials, public_token: str | Revealing
 ) -> ExchangedToken:
     """Exchanges the public token that Rutter Link gave to the page for the access token. Works once."""
+    token = checked_secret(public_token, "The public token")
     body: Mapping[str, object] = {
         "client_id": credentials.client_id,
         "secret": credentials.client_secret,
-        "public_token": Secret.of(public_token),
+        "public_token": token,
     }
     path = path_of("item", "public_token", "exchange")
-    exchange.secrets.learn(public_token)
-    response = await change(exchange, Call("POST", path, body=wire.encode_body(body), hands_over=True))
-    return read_body(response, ExchangedToken)
+    exchange.secrets.learn(token)
+    call = Call("POST", path, body=wire.encode_body(body), hands_over=True)
+    return await change(exchange, call, lambda response: read_body(response, ExchangedToken))

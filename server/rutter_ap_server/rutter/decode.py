@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 import msgspec
 
 from rutter_ap_server.rutter import wire
-from rutter_ap_server.rutter.error_map import Refusal, error_for
+from rutter_ap_server.rutter.error_map import Refusal, error_for, is_refusal
 from rutter_ap_server.rutter.errors import RutterError, UpstreamNonsense, UpstreamUnavailable, WriteOutcomeUnknown
 from rutter_ap_server.rutter.exchange import Exchange
 from rutter_ap_server.rutter.request import Call, NoAnswer, Outcome, Response
@@ -23,19 +25,22 @@ async def read(exchange: Exchange, call: Call) -> Response:
     return outcome
 
 
-async def change(exchange: Exchange, call: Call) -> Response:
-    """Sends a change without an idempotency key, again only when it cannot have arrived. Raises `RutterError`."""
+async def change(exchange: Exchange, call: Call, reading: Callable[[Response], T]) -> T:
+    """Sends a change without an idempotency key, again only when it cannot have arrived, and reads its answer.
+
+    Raises `WriteOutcomeUnknown` where it may have been made, an unreadable success included; else `RutterError`.
+    """
     outcome, _ = await exchange.send_write(call)
     if isinstance(outcome, Response) and outcome.is_success and not outcome.is_html:
-        return outcome
-    raise _failure(outcome, on_object=call.on_object)
-
-
-def _failure(outcome: Outcome, *, on_object: bool) -> RutterError:
-    lost = outcome.sent if isinstance(outcome, NoAnswer) else outcome.status >= 500 and outcome.status != 501
-    if not lost:
-        return error_of(outcome, on_object=on_object)
-    return WriteOutcomeUnknown("The request was sent to Rutter, but no response says whether it was carried out.")
+        with suppress(UpstreamNonsense):
+            return reading(outcome)
+    elif isinstance(outcome, Response) and is_refusal(outcome.status):
+        raise error_of(outcome, on_object=call.on_object)
+    raise WriteOutcomeUnknown(
+        "The request was sent to Rutter, but no response says whether it was carried out.",
+        status=outcome.status if isinstance(outcome, Response) else None,
+        request_id=outcome.request_id if isinstance(outcome, Response) else None,
+    )
 
 
 def read_body(response: Response, kind: type[T]) -> T:
@@ -51,8 +56,7 @@ def read_list(response: Response, key: str, kind: type[T], *, usable: bool = Fal
     """Every object under a plural key, where there are no pages; `usable` as above. Raises `UpstreamNonsense`."""
     decode = wire.decode_usable if usable else wire.decode
     try:
-        items = wire.decode_envelope(response.body, key).items
-        return tuple(decode(raw, kind) for raw in (items if isinstance(items, list) else ()))
+        return tuple(decode(raw, kind) for raw in wire.decode_envelope(response.body, key).items)
     except wire.NotReadable:
         pass
     raise nonsense(response)
@@ -96,11 +100,17 @@ def error_of(outcome: Outcome, *, on_object: bool) -> RutterError:
                 on_object=on_object,
             )
         )
+    if outcome.error is not None:
+        return outcome.error
     if outcome.reason == "too_large":
         return UpstreamNonsense("Rutter's response is larger than the limit.", code="upstream_too_large")
     if outcome.reason == "not_readable":
         return UpstreamNonsense("Rutter's response could not be decompressed.")
-    words = {"not_reachable": "Rutter could not be reached.", "timeout": "Rutter did not respond in time."}
+    words = {
+        "busy": "Too many requests to Rutter were waiting.",
+        "not_reachable": "Rutter could not be reached.",
+        "timeout": "Rutter did not respond in time.",
+    }
     return UpstreamUnavailable(words.get(outcome.reason, "The connection to Rutter was interrupted."))
 
 

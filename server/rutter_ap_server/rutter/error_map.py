@@ -17,7 +17,14 @@ _SAFE_CODE = re.compile(r"[A-Z][A-Z0-9_]{0,63}", re.ASCII)
 DETAIL_CHARACTERS_MAX = 500
 # Gateways in front of Rutter send these as web pages, and the status is right.
 _FROM_GATEWAYS = frozenset({408, 413, 429})
-KNOWN_REFUSALS = frozenset({400, 401, 402, 403, 404, 405, 409, 410, 411, 413, 414, 415, 422, 429, 431, 450, 452})
+_REFUSALS = frozenset(
+    {301, 302, 307, 308, 501, 400, 401, 402, 403, 404, 405, 409, 410, 411, 413, 414, 415, 422, 429, 431, 450, 452}
+)
+
+
+def is_refusal(status: int) -> bool:
+    """Whether it is known of that status that nothing was done; of any other that is no success, it is not."""
+    return status in _REFUSALS
 
 
 class ErrorBody(msgspec.Struct):

@@ -1,9 +1,10 @@
 """What can go wrong upstream: one class for each way to act. `error_map.py` maps Rutter's responses to them.
 
     RutterError
-    ├── assistant   BadRequest, NotFoundUpstream, NotSupportedHere, Conflict, PlatformRejected, WalkTooLong
+    ├── assistant   InvalidInput, BadRequest, NotFoundUpstream, NotSupportedHere, Conflict, PlatformRejected,
+    │               WalkTooLong
     ├── person      NeedsReauth, ConnectionDisabled
-    ├── operator    CredentialsRejected, UpstreamNonsense
+    ├── operator    Misconfigured, CredentialsRejected, UpstreamNonsense
     └── retry       NotReady, RateLimited, PlatformRateLimited, UpstreamUnavailable (NothingSent), WriteOutcomeUnknown
 
 Each also inherits the class of `rutter_ap_tools.errors` for the one who can act, so that a caller may catch either.
@@ -14,6 +15,7 @@ from __future__ import annotations
 from rutter_ap_tools.errors import (
     ApError,
     AssistantError,
+    BadInput,
     NotFound,
     OperatorError,
     OutcomeUnknown,
@@ -50,6 +52,18 @@ class RutterError(ApError):
         self.request_id = request_id
         self.retry_after_seconds = retry_after_seconds
         self.untrusted_detail = untrusted_detail
+
+
+class InvalidInput(RutterError, BadInput):
+    """An argument is wrong; the message names it and says what it must be. Nothing was sent."""
+
+    code = "bad_input"
+
+
+class Misconfigured(RutterError, OperatorError):
+    """The client is set up in a way that cannot work: address, proxy, certificates, credentials. Nothing was sent."""
+
+    code = "not_configured"
 
 
 class BadRequest(RutterError, AssistantError):

@@ -10,7 +10,10 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -18,18 +21,43 @@ import anyio
 import httpx
 from tenacity import AsyncRetrying, RetryCallState, stop_after_attempt
 
+from rutter_ap_server.rutter.addresses import (
+    checked_base,
+    checked_credentials,
+    checked_proxy,
+    proxy_from_environment,
+    trusted_certificates,
+)
+from rutter_ap_server.rutter.bodies import close_quietly, whole_body
 from rutter_ap_server.rutter.credentials import Credentials
-from rutter_ap_server.rutter.errors import NothingSent
+from rutter_ap_server.rutter.errors import Misconfigured, NothingSent
 from rutter_ap_server.rutter.known_secrets import KnownSecrets
 from rutter_ap_server.rutter.limiter import Clock, RateLimiter, Sleep
 from rutter_ap_server.rutter.request import API_VERSION, Call, Limits, NoAnswer, Outcome, Response, read_response
 from rutter_ap_server.rutter.their_time import TheirTime
 from rutter_ap_server.rutter.transport import TOKEN_EXTENSION, TokenTransport, network_transport, quiet_network_log
 from rutter_ap_server.rutter.wire import is_json
-from rutter_ap_tools.errors import OperatorError
 
 _FENCED: Final = "fenced"
 STATUSES_RETRIED: Final = frozenset({408, 429, 452, 500, 502, 503, 504})
+# What a transport raises once a request may be under way; a group is what an attempt at several addresses leaves.
+_BROKEN: Final = (
+    httpx.HTTPError,
+    httpx.StreamError,
+    httpx.InvalidURL,
+    OSError,
+    anyio.BrokenResourceError,
+    anyio.ClosedResourceError,
+    ExceptionGroup,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Streamed:
+    """An open response whose body is still to come, all of it before `deadline` (by `anyio.current_time`)."""
+
+    response: httpx.Response
+    deadline: float
 
 
 class Exchange:
@@ -45,14 +73,17 @@ class Exchange:
         sleep: Sleep,
         clock: Clock = time.monotonic,
         proxy: str | None = None,
+        ca_file: str | Path | None = None,
         jitter: Callable[[], float] = random.random,
     ) -> None:
-        self._credentials = credentials
-        self._base = _checked_base(base_url)
+        self._credentials = checked_credentials(credentials)
+        self._base = checked_base(base_url, in_process=transport is not None)
         self._given = transport
-        self._proxy = proxy
+        self._proxy = checked_proxy(proxy) if proxy else None
+        self._ca_file = ca_file
         self._transport: TokenTransport | None = None
         self._slots = anyio.Semaphore(limits.concurrency)
+        self._streams = anyio.Semaphore(limits.downloads)
         self._limiter = RateLimiter(limits.requests_max, limits.window_seconds, clock=clock, sleep=sleep)
         self._jitter = jitter
         self.secrets = KnownSecrets(credentials.authorization().removeprefix("Basic "), credentials.client_secret)
@@ -98,76 +129,133 @@ class Exchange:
         outcome, doubt = await self._repeat(partial(self.send_once, call), self.limits.write_attempts_max, again)
         return _left(outcome, doubt or in_doubt)
 
-    async def send_once(self, call: Call) -> Outcome:
-        """Makes exactly one attempt."""
-        # The rate limit's wait is outside the deadline: a call that never left must not count as one that may have.
-        await self._limiter.acquire()
-        async with self._slots:
+    async def send_once(self, call: Call, begin_by: float) -> Outcome:
+        """Makes exactly one attempt, unless its turn does not come until `begin_by` (by `clock`)."""
+        # Waiting for a turn is outside the attempt's time: what never left must not count as what may have.
+        async with self._turn(self._slots, begin_by) as is_ours:
+            if not is_ours or not await self._within_the_rate(begin_by):
+                return NoAnswer("busy", sent=False)
             # The last thing before it leaves, since it may have waited here for long.
             if call.fence is not None and not await call.fence():
                 return NoAnswer(_FENCED, sent=False)
-            try:
-                with anyio.fail_after(self.limits.attempt_seconds):
-                    return await self._exchange(call)
-            except TimeoutError:
-                return NoAnswer("timeout", sent=True)
+            with anyio.move_on_after(self.limits.attempt_seconds):
+                return await self._exchange(call)
+            return NoAnswer("timeout", sent=True)
+
+    @asynccontextmanager
+    async def _turn(self, slots: anyio.Semaphore, begin_by: float) -> AsyncIterator[bool]:
+        """One of the slots for as long as the context lasts; False when none came free in time."""
+        if not await self._in_time(slots.acquire, begin_by):
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            slots.release()
+
+    async def _within_the_rate(self, begin_by: float) -> bool:
+        # Asked just before a request leaves: the limit counts what is sent, and not what waits to be.
+        return await self._in_time(self._limiter.acquire, begin_by)
+
+    async def _in_time(self, acquire: Callable[[], Awaitable[None]], begin_by: float) -> bool:
+        with anyio.move_on_after(max(0.0, begin_by - self.clock())):
+            await acquire()
+            return True
+        return False
 
     async def _exchange(self, call: Call) -> Outcome:
         response = await self._open(call)
         return response if isinstance(response, NoAnswer) else await self._read(response, call)
 
     async def _read(self, response: httpx.Response, call: Call) -> Outcome:
-        try:
-            body = await _bounded_body(response, self.limits.body_bytes_max)
-        finally:
-            await close_quietly(response)
+        body = await whole_body(response, self.limits.body_bytes_max)
         if isinstance(body, NoAnswer):
             return body
         return read_response(response, body, self.secrets, hands_over=call.hands_over)
 
-    async def open(self, call: Call) -> httpx.Response | Outcome:
-        """A read whose body is streamed: the open response when it is a success. The caller closes it."""
-        outcome: httpx.Response | Outcome = NoAnswer("not_reachable", sent=False)
+    @asynccontextmanager
+    async def stream(self, call: Call) -> AsyncIterator[Streamed | Outcome]:
+        """A read whose body is streamed: open while the context is, or what came instead.
 
-        async def attempt() -> Outcome:
-            nonlocal outcome
-            await self._limiter.acquire()
-            async with self._slots:
+        Streams have slots of their own, so that slow files never keep a payment from being sent; all of one, from its
+        first byte to its last, takes at most `download_seconds`.
+        """
+        async with self._turn(self._streams, self.clock() + self.limits.call_seconds) as is_ours:
+            if not is_ours:
+                yield NoAnswer("busy", sent=False)
+                return
+            deadline = anyio.current_time() + self.limits.download_seconds
+            opened: httpx.Response | Outcome = NoAnswer("timeout", sent=True)
+            with anyio.CancelScope(deadline=deadline):
+                opened = await self._opened(call)
+            if not isinstance(opened, httpx.Response):
+                yield opened
+                return
+            try:
+                yield Streamed(opened, deadline)
+            finally:
+                await close_quietly(opened)
+
+    async def _opened(self, call: Call) -> httpx.Response | Outcome:
+        opened: httpx.Response | None = None
+
+        async def attempt(begin_by: float) -> Outcome:
+            nonlocal opened
+            if not await self._within_the_rate(begin_by):
+                return NoAnswer("busy", sent=False)
+            with anyio.move_on_after(self.limits.attempt_seconds):
                 response = await self._open(call)
-            if isinstance(response, NoAnswer):
-                outcome = response
-                return response
-            parsed = read_response(response, b"", self.secrets)
-            if parsed.is_success and not parsed.is_html:
-                outcome = response
-                return parsed
-            outcome = await self._read(response, call)
-            return outcome
+                if isinstance(response, NoAnswer):
+                    return response
+                head = read_response(response, b"", self.secrets)
+                # A web page is a file like any other when Rutter itself sent it, and a gateway's answer otherwise.
+                if head.is_success and (head.request_id is not None or not head.is_html):
+                    opened = response
+                    return replace(head, is_html=False)
+                return await self._read(response, call)
+            return NoAnswer("timeout", sent=True)
 
-        await self._repeat(attempt, self.limits.attempts_max, _may_be_read)
-        return outcome
+        outcome, _ = await self._repeat(attempt, self.limits.attempts_max, _may_be_read)
+        return outcome if opened is None else opened
 
     async def _repeat(
-        self, attempt: Callable[[], Awaitable[Outcome]], attempts_max: int, again: Callable[[Outcome], bool]
+        self, attempt: Callable[[float], Awaitable[Outcome]], attempts_max: int, again: Callable[[Outcome], bool]
     ) -> tuple[Outcome, bool]:
         doubt = False
+        begin_by = self.clock() + self.limits.call_seconds
 
         def should_repeat(state: RetryCallState) -> bool:
             nonlocal doubt
             outcome = _result(state)
             if _in_doubt(outcome):
                 doubt = True
+            if isinstance(outcome, Response) and outcome.status == 429:
+                self._pause_all(outcome.retry_after_seconds)
             return again(outcome)
+
+        def must_stop(state: RetryCallState) -> bool:
+            too_late = self.clock() + state.upcoming_sleep >= begin_by
+            return too_late or stop_after_attempt(attempts_max)(state) or self._asks_for_too_long(state)
 
         retrying = AsyncRetrying(
             sleep=self.sleep,
-            stop=lambda state: stop_after_attempt(attempts_max)(state) or self._asks_for_too_long(state),
+            stop=must_stop,
             wait=self._wait_seconds,
             retry=should_repeat,
             retry_error_callback=_result,
         )
-        result: Outcome = await retrying(attempt)
+
+        async def once() -> Outcome:
+            return await attempt(begin_by)
+
+        result: Outcome = await retrying(once)
         return result, doubt
+
+    def _pause_all(self, asked_seconds: float | None) -> None:
+        """After a 429: the limit is the organisation's, so whatever else is sent now would be refused too."""
+        # Never longer than the least that the refused call itself waits.
+        pause_seconds = self.limits.backoff_first_seconds / 2 if asked_seconds is None else asked_seconds
+        self._limiter.pause(min(pause_seconds, self.limits.retry_after_max_seconds))
 
     def _asks_for_too_long(self, state: RetryCallState) -> bool:
         outcome = _result(state)
@@ -208,39 +296,39 @@ class Exchange:
         return httpx.Request(call.method, url, headers=headers, content=call.body, extensions=extensions)
 
     async def _open(self, call: Call) -> httpx.Response | NoAnswer:
-        if self._transport is None:
-            # A TLS context takes tens of milliseconds, so it is not created at start-up.
-            inner = self._given or network_transport(connections_max=self.limits.concurrency * 2, proxy=self._proxy)
-            self._transport = TokenTransport(inner, self._credentials)
+        try:
+            transport = self._connected()
+        except Misconfigured as error:
+            return NoAnswer("misconfigured", sent=False, error=error)
         asked_at = self.time.steady()
         try:
-            response = await self._transport.handle_async_request(self._request(call))
+            response = await transport.handle_async_request(self._request(call))
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol):
             return NoAnswer("not_reachable", sent=False)
         except httpx.TimeoutException:
             return NoAnswer("timeout", sent=True)
-        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError, anyio.BrokenResourceError):
+        except _BROKEN:
             return NoAnswer("cut_off", sent=True)
         # The date of an answer from a cache is not that of now.
         if "age" not in response.headers:
             self.time.note(response.headers.get("date"), asked_at)
         return response
 
-
-def _checked_base(base_url: str) -> str:
-    try:
-        url = httpx.URL(base_url)
-    except httpx.InvalidURL:
-        url = httpx.URL("")
-    if url.scheme not in {"http", "https"} or not url.host or url.userinfo or url.query or url.fragment:
-        raise OperatorError("Rutter's base URL must be an http(s) address with a host and at most a path.")
-    return base_url.rstrip("/")
-
-
-async def close_quietly(response: httpx.Response) -> None:
-    """Closes the response, even while the task is being cancelled."""
-    with anyio.CancelScope(shield=True):
-        await response.aclose()
+    def _connected(self) -> TokenTransport:
+        """The transport, made on first use: a TLS context takes tens of milliseconds. Raises `Misconfigured`."""
+        if self._transport is None:
+            inner = self._given
+            if inner is None:
+                connections_max = self.limits.concurrency + self.limits.downloads
+                proxy = self._proxy or proxy_from_environment(self._base)
+                inner = network_transport(
+                    connections_max=connections_max,
+                    proxy=proxy,
+                    # Plain HTTP is this machine's own, and needs no certificates.
+                    verify=self._base.startswith("https") and trusted_certificates(self._ca_file),
+                )
+            self._transport = TokenTransport(inner, self._credentials)
+        return self._transport
 
 
 def _result(state: RetryCallState) -> Outcome:
@@ -251,10 +339,12 @@ def _result(state: RetryCallState) -> Outcome:
 
 def _left(outcome: Outcome, doubt: bool) -> tuple[Outcome, bool]:
     """Raises `NothingSent` where that is known; else what came of it."""
-    if isinstance(outcome, NoAnswer) and not outcome.sent and not doubt:
-        fenced = outcome.reason == _FENCED
-        raise NothingSent("It was not to be sent any more." if fenced else "Rutter could not be reached.")
-    return outcome, doubt
+    if not isinstance(outcome, NoAnswer) or outcome.sent or doubt:
+        return outcome, doubt
+    if outcome.error is not None:
+        raise NothingSent(outcome.error.message, next_step=outcome.error.next_step)
+    words = {_FENCED: "It was not to be sent any more.", "busy": "Too many requests were waiting; it was not sent."}
+    raise NothingSent(words.get(outcome.reason, "Rutter could not be reached."))
 
 
 def _is_server_error(response: Response) -> bool:
@@ -281,38 +371,3 @@ def _may_be_read(outcome: Outcome) -> bool:
 def _is_cut(outcome: Outcome) -> bool:
     """Whether the body was cut or spoilt on its way."""
     return isinstance(outcome, Response) and outcome.is_success and not is_json(outcome.body)
-
-
-async def _bounded_body(response: httpx.Response, bytes_max: int) -> bytes | NoAnswer:
-    chunks: list[bytes] = []
-    async for chunk in bounded_chunks(response, bytes_max):
-        if isinstance(chunk, NoAnswer):
-            return chunk
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
-async def bounded_chunks(response: httpx.Response, bytes_max: int) -> AsyncIterator[bytes | NoAnswer]:
-    """The parts of a body. When it fails or grows too large, the last part is the `NoAnswer` that says so."""
-    encoding = response.headers.get("content-encoding", "identity").strip().lower()
-    if encoding not in {"identity", "gzip"}:
-        # Only gzip was offered; other encodings can turn a kilobyte into gigabytes in one step.
-        yield NoAnswer("not_readable", sent=True)
-        return
-    size = 0
-    try:
-        async for chunk in response.aiter_bytes():
-            size += len(chunk)
-            if size > bytes_max:
-                break
-            yield chunk
-        else:
-            return
-        failure = "too_large"
-    except httpx.TimeoutException:
-        failure = "timeout"
-    except httpx.DecodingError:
-        failure = "not_readable"
-    except (httpx.HTTPError, httpx.StreamError, OSError, anyio.BrokenResourceError):
-        failure = "cut_off"
-    yield NoAnswer(failure, sent=True)

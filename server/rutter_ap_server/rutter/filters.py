@@ -12,9 +12,9 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Literal
 
+from rutter_ap_server.rutter.errors import InvalidInput
 from rutter_ap_server.rutter.models.base import is_sane
 from rutter_ap_server.rutter.wire import instant_text
-from rutter_ap_tools.errors import BadInput
 
 FilterValue = str | Decimal | int | date
 _FIELD = re.compile(r"[a-z][a-z0-9_]{0,63}", re.ASCII)
@@ -91,19 +91,19 @@ def descending(field: str) -> str:
 
 
 def sort_text(sort: str, sortable: frozenset[str] | None) -> str:
-    """A checked sort expression. Raises `BadInput`."""
+    """A checked sort expression. Raises `InvalidInput`."""
     match = _SORT.fullmatch(sort)
     if match is None:
-        raise BadInput("The sort must be a field followed by ASC or DESC.")
+        raise InvalidInput("The sort must be a field followed by ASC or DESC.")
     _check_allowed(match[1], sortable, "sort by")
     return sort
 
 
 def filter_text(expression: Filter | str, filterable: frozenset[str] | None) -> str:
-    """A checked filter expression. A string is sent unchanged. Raises `BadInput`."""
+    """A checked filter expression. A string is sent unchanged. Raises `InvalidInput`."""
     if isinstance(expression, str):
         if not expression.strip():
-            raise BadInput("The filter is empty.")
+            raise InvalidInput("The filter is empty.")
         return expression
     for term in expression.terms:
         _check_allowed(term.field, filterable, "filter by")
@@ -112,7 +112,7 @@ def filter_text(expression: Filter | str, filterable: frozenset[str] | None) -> 
 
 def _check_allowed(field: str, allowed: frozenset[str] | None, verb: str) -> None:
     if allowed is not None and field not in allowed:
-        raise BadInput(f"Rutter cannot {verb} {field} here; it can by: {', '.join(sorted(allowed))}.")
+        raise InvalidInput(f"Rutter cannot {verb} {field} here; it can by: {', '.join(sorted(allowed))}.")
 
 
 def _filter(field: str, operator: Literal["=", "~", ">"], value: FilterValue) -> Filter:
@@ -123,23 +123,23 @@ def _filter(field: str, operator: Literal["=", "~", ">"], value: FilterValue) ->
 
 def _checked_field(field: str) -> str:
     if not _FIELD.fullmatch(field):
-        raise BadInput("A field to filter or sort by must be a lower-case name.")
+        raise InvalidInput("A field to filter or sort by must be a lower-case name.")
     return field
 
 
 def _literal(value: FilterValue) -> str:
     if isinstance(value, str):
         if len(value) > TEXT_CHARACTERS_MAX or not value.isprintable():
-            raise BadInput(f"A text to filter by must be at most {TEXT_CHARACTERS_MAX} printable characters.")
+            raise InvalidInput(f"A text to filter by must be at most {TEXT_CHARACTERS_MAX} printable characters.")
         escaped = value.replace("\\", "\\\\").replace('"', '\\"')
         return f'"{escaped}"'
     if isinstance(value, date):
         return f'"{instant_text(value)}"'
     if isinstance(value, bool) or not isinstance(value, Decimal | int):
-        raise BadInput("A value to filter by must be a string, a date or an exact number.")
+        raise InvalidInput("A value to filter by must be a string, a date or an exact number.")
     number = Decimal(value)
     if not is_sane(number):
-        raise BadInput("A number to filter by must be finite.")
+        raise InvalidInput("A number to filter by must be finite.")
     return format(number, "f")
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import quote
 
-from rutter_ap_tools.errors import BadInput
+from rutter_ap_server.rutter.credentials import Revealing, Secret
+from rutter_ap_server.rutter.errors import InvalidInput
 
 ID_CHARACTERS_MAX = 300
 KEY_CHARACTERS_MAX = 100
@@ -18,23 +19,33 @@ def path_of(*segments: str) -> str:
 def quoted_id(text: str, what: str = "The id") -> str:
     """An id as one path segment. Slashes, percent signs and the like are escaped; `.` and `..` are refused."""
     if not isinstance(text, str) or not text.strip():
-        raise BadInput(f"{what} is empty.")
+        raise InvalidInput(f"{what} is empty.")
     if text in {".", ".."}:
-        raise BadInput(f"{what} is not a valid id.")
+        raise InvalidInput(f"{what} is not a valid id.")
     if len(text) > ID_CHARACTERS_MAX:
-        raise BadInput(f"{what} is longer than {ID_CHARACTERS_MAX} characters.")
+        raise InvalidInput(f"{what} is longer than {ID_CHARACTERS_MAX} characters.")
     if not text.isprintable():
         # Control characters, line breaks, and lone surrogates, which cannot be encoded.
-        raise BadInput(f"{what} contains unprintable characters.")
+        raise InvalidInput(f"{what} contains unprintable characters.")
     return quote(text, safe="")
 
 
 def checked_key(key: str) -> str:
     """An idempotency key: 1 to 100 printable ASCII characters (Rutter docs: Making Idempotent Requests)."""
     if not isinstance(key, str) or not key.strip():
-        raise BadInput("The idempotency key is empty.")
+        raise InvalidInput("The idempotency key is empty.")
     if len(key) > KEY_CHARACTERS_MAX:
-        raise BadInput(f"The idempotency key is longer than {KEY_CHARACTERS_MAX} characters.")
+        raise InvalidInput(f"The idempotency key is longer than {KEY_CHARACTERS_MAX} characters.")
     if not (key.isascii() and key.isprintable()):
-        raise BadInput("The idempotency key contains characters other than printable ASCII.")
+        raise InvalidInput("The idempotency key contains characters other than printable ASCII.")
     return key
+
+
+def checked_secret(secret: str | Revealing, what: str) -> Secret:
+    """A token or a password that can be sent. Raises `InvalidInput`, which does not show it."""
+    text = Secret.of(secret).reveal() if isinstance(secret, str | Revealing) else None
+    if not isinstance(text, str) or not text.strip():
+        raise InvalidInput(f"{what} is empty.")
+    if text != text.strip() or not text.isprintable():
+        raise InvalidInput(f"{what} has blanks around it, or unprintable characters.")
+    return Secret.of(text)

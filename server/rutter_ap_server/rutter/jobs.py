@@ -9,17 +9,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
+import anyio
 import msgspec
 
 from rutter_ap_server.rutter import wire
 from rutter_ap_server.rutter.decode import error_of, read, read_body
-from rutter_ap_server.rutter.error_map import KNOWN_REFUSALS, read_error_body, safe_id
-from rutter_ap_server.rutter.errors import Conflict, RutterError
+from rutter_ap_server.rutter.error_map import is_refusal, read_error_body, safe_id
+from rutter_ap_server.rutter.errors import Conflict, NotFoundUpstream, RutterError, UpstreamNonsense
 from rutter_ap_server.rutter.exchange import Exchange
 from rutter_ap_server.rutter.ids import path_of, quoted_id
 from rutter_ap_server.rutter.models.jobs import Job
 from rutter_ap_server.rutter.outcomes import Done, Rejected, Unknown, UnknownReason, WriteOutcome
 from rutter_ap_server.rutter.request import Call, NoAnswer, Outcome, Response
+from rutter_ap_tools.errors import RetryError
 
 R = TypeVar("R")
 POLL_SECONDS = (1.0, 2.0, 5.0)
@@ -60,17 +62,26 @@ class Verdicts(Generic[R]):
         return verdict
 
     async def of_job(self, job_id: str, *, wait: bool = True) -> WriteOutcome[R]:
-        """The outcome of a job, polled after 1, 2, then every 5 seconds until it ends or the limit is reached."""
-        for pause_seconds in self._pauses() if wait else (0.0,):
-            if pause_seconds:
-                await self._exchange.sleep(pause_seconds)
-            try:
-                job = await read_job(self._exchange, job_id)
-            except RutterError:
-                return Unknown(job_id, "job_unreadable")
-            if not job.is_running:
-                return self._of_finished(job, job_id)
-        return Unknown(job_id, "still_running")
+        """The outcome of a job, polled after 1, 2, then every 5 seconds until it ends or the limit is reached.
+
+        Looks that find nothing to read are no end: the next one may.
+        """
+        last = Unknown(job_id, "still_running")
+        with anyio.move_on_after(self._exchange.limits.job_wait_seconds):
+            for pause_seconds in self._pauses() if wait else (0.0,):
+                if pause_seconds:
+                    await self._exchange.sleep(pause_seconds)
+                try:
+                    job = await read_job(self._exchange, job_id)
+                except (RetryError, NotFoundUpstream, UpstreamNonsense):
+                    last = Unknown(job_id, "job_unreadable")
+                except RutterError:
+                    return Unknown(job_id, "job_unreadable")
+                else:
+                    if not job.is_running:
+                        return self._of_ended(job, job_id)
+                    last = Unknown(job_id, "still_running")
+        return last
 
     def _pauses(self) -> Iterator[float]:
         wait_seconds = self._exchange.limits.job_wait_seconds
@@ -82,7 +93,7 @@ class Verdicts(Generic[R]):
                 return
             yield pause_seconds
 
-    def _of_finished(self, job: Job, job_id: str) -> WriteOutcome[R]:
+    def _of_ended(self, job: Job, job_id: str) -> WriteOutcome[R]:
         if job.response is None:
             return Unknown(job_id, "job_unreadable")
         response = Response(
@@ -93,7 +104,14 @@ class Verdicts(Generic[R]):
             retry_after_seconds=None,
             is_html=False,
         )
-        return self._of_response(response)
+        verdict = self._of_response(response)
+        if isinstance(verdict, Unknown):
+            return Unknown(job_id, verdict.reason)
+        # Two statements of one job, of which only one can be true.
+        contradicts = {"success": Rejected, "failure": Done, "partial_success": Done | Rejected}.get(job.state)
+        if contradicts is not None and isinstance(verdict, contradicts):
+            return Unknown(job_id, "partly_refused" if job.state == "partial_success" else "job_unreadable")
+        return verdict
 
     def _of_response(self, response: Response) -> WriteOutcome[R]:
         if not response.is_success:
@@ -104,19 +122,21 @@ class Verdicts(Generic[R]):
         except wire.NotReadable:
             # It was very likely done, but "very likely" is not good enough for money.
             return Unknown(response.job_id, "unreadable_answer")
+        body = read_error_body(response.body)
+        is_error = body is not None and body.is_error
         if records:
+            if is_error:
+                return Unknown(response.job_id, "partly_refused")
             return Done(records[0], response.job_id, response.request_id, records)
         ticket = _ticket_in(members)
         if ticket is not None:
             return Unknown(ticket, "still_running")
-        body = read_error_body(response.body)
-        if body is not None and body.is_error:
+        if is_error:
             return Rejected(self._error(response), response.job_id)
         return Unknown(response.job_id, "unreadable_answer")
 
     def _of_failure(self, response: Response) -> WriteOutcome[R]:
-        known = response.status in KNOWN_REFUSALS or response.status in {301, 302, 307, 308, 501}
-        if known:
+        if is_refusal(response.status):
             return Rejected(self._error(response), response.job_id)
         reason: UnknownReason = "server_error" if response.status >= 500 else "undocumented_status"
         return Unknown(response.job_id, reason)

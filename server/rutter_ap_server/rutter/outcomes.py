@@ -13,7 +13,8 @@ UnknownReason = Literal[
     "timeout",  # sent, and no response in time
     "cut_off",  # sent, and the connection broke
     "server_error",  # 5xx without a job
-    "unreadable_answer",  # the response is not one of Rutter's, or is too large
+    "unreadable_answer",  # the response is not one of Rutter's, is too large, or does not say that it was done
+    "partly_refused",  # the response holds what was written, and errors beside it
     "undocumented_status",  # a status for which Rutter does not document whether anything was written
     "still_running",  # the job had not ended when we stopped asking
     "job_unreadable",  # the job exists and could not be read

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from datetime import datetime, timedelta
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
 from rutter_ap_server.rutter import wire
-from rutter_ap_server.rutter.errors import UpstreamNonsense, WalkTooLong
+from rutter_ap_server.rutter.errors import InvalidInput, UpstreamNonsense, WalkTooLong
 from rutter_ap_server.rutter.models.base import Record
 from rutter_ap_server.rutter.models.connections import PageConnection
-from rutter_ap_tools.errors import BadInput
+from rutter_ap_server.rutter.platforms import ignores_filters
 
 R = TypeVar("R")
 PAGE_OBJECTS_MAX = 500
 PAGES_MAX = 10_000
+READINGS_MAX = 20
+# Rutter's own machines need not agree on the time to the second.
+STAMPS_APART_MAX = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,19 @@ class RawPage(Generic[R]):
             if self.keep is None or self.keep(record):
                 yield record
 
+    def began(self) -> datetime | None:
+        """A moment that lies before every change made after this page was read; None where it cannot be told."""
+        stamps = [moment for record in self if (moment := getattr(record, "last_synced_at", None)) is not None]
+        return max(stamps) - STAMPS_APART_MAX if stamps else None
+
+    def marked(self, began: datetime | None) -> Iterator[tuple[int | None, R]]:
+        """The objects, each with a mark that changes with it; None for one that was not synced since the walk began."""
+        for raw in self.raw_items:
+            record = self._decoded(raw)
+            if self.keep is None or self.keep(record):
+                stamp = getattr(record, "last_synced_at", None)
+                yield None if began and stamp and stamp < began else hash(bytes(raw)), record
+
     def _decoded(self, raw: msgspec.Raw) -> R:
         try:
             return wire.decode(raw, self.kind)
@@ -59,32 +76,66 @@ class RawPage(Generic[R]):
         return Page(tuple(self), self.next_cursor, self.connection)
 
 
-Fetch = Callable[[str | None], Awaitable[RawPage[R]]]
+class Fetch(Protocol[R]):
+    """Fetches the page at a cursor of a list; `since`: only what Rutter has synced since then."""
+
+    def __call__(self, cursor: str | None, *, since: datetime | None = None) -> Awaitable[RawPage[R]]: ...
 
 
 def checked_limit(limit: int) -> int:
-    """A page size Rutter accepts. Raises `BadInput`."""
-    if not 1 <= limit <= PAGE_OBJECTS_MAX:
-        raise BadInput(f"A page must hold 1 to {PAGE_OBJECTS_MAX} objects.")
+    """A page size Rutter accepts. Raises `InvalidInput`."""
+    if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= PAGE_OBJECTS_MAX:
+        raise InvalidInput(f"A page must hold 1 to {PAGE_OBJECTS_MAX} objects.")
     return limit
 
 
 async def walk(fetch: Fetch[R], *, pages_max: int) -> AsyncIterator[R]:
-    """Every object of every page. Raises `UpstreamNonsense` on a cursor seen before, `WalkTooLong` at the limit."""
-    if pages_max < 1:
-        raise BadInput("A walk must have at least one page.")
+    """Every object of every page, and at the end what has changed meanwhile.
+
+    Where the platform ignores the sort, what changes during the walk may move past it. There the walk reads again what
+    was synced since it began, until that shows nothing new. Raises `UpstreamNonsense` on a cursor seen before, and
+    `WalkTooLong` at the limit, which holds for each reading.
+    """
+    if not isinstance(pages_max, int) or pages_max < 1:
+        raise InvalidInput("A walk must have at least one page.")
+    began: datetime | None = None
+    seen: set[int] = set()
+    for reading in range(READINGS_MAX):
+        is_sorted, pages, is_new = True, 0, reading == 0
+        since = began if reading else None
+        async for page in _pages(fetch, since, pages_max):
+            pages += 1
+            is_sorted = not ignores_filters(page.connection.platform)
+            if is_sorted:
+                for record in page:
+                    yield record
+                continue
+            if reading == 0 and pages == 1:
+                began = page.began()
+            for mark, record in page.marked(began):
+                if mark is None or mark not in seen:
+                    is_new = True
+                    yield record
+                if mark is not None:
+                    seen.add(mark)
+        # One page is of one moment, and so is a reading that shows only what an earlier one did.
+        if is_sorted or pages <= 1 or not is_new:
+            return
+    raise WalkTooLong("The books changed faster than they could be read.")
+
+
+async def _pages(fetch: Fetch[R], since: datetime | None, pages_max: int) -> AsyncIterator[RawPage[R]]:
     cursor: str | None = None
-    seen: set[str] = set()
+    cursors: set[str] = set()
     for _ in range(pages_max):
-        page = await fetch(cursor)
-        for record in page:
-            yield record
+        page = await fetch(cursor, since=since)
+        yield page
         cursor = page.next_cursor
         if not cursor:
             return
-        if cursor in seen:
+        if cursor in cursors:
             raise UpstreamNonsense(
                 "Rutter sent a cursor a second time; the walk would not end.", code="cursor_repeated"
             )
-        seen.add(cursor)
+        cursors.add(cursor)
     raise WalkTooLong(f"There are more than {pages_max} pages.")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Final
 
 import httpx
 
 from rutter_ap_server.rutter.credentials import Secret
 from rutter_ap_server.rutter.error_map import safe_id
+from rutter_ap_server.rutter.errors import RutterError
 from rutter_ap_server.rutter.known_secrets import KnownSecrets
+from rutter_ap_server.rutter.their_time import http_date
 
 API_VERSION: Final = "2024-08-31"
 PRODUCTION_URL: Final = "https://production.rutterapi.com/versioned"
@@ -19,13 +22,20 @@ SANDBOX_URL: Final = "https://sandbox.rutterapi.com/versioned"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Every limit of the client. Rutter itself waits up to 30 s for a platform before it returns a job."""
+    """Every limit of the client. Rutter itself waits up to 30 s for a platform before it returns a job.
+
+    No attempt of a call begins later than `call_seconds` after the first, and none lasts longer than `attempt_seconds`:
+    together they bound a call, its waiting for a turn included. `downloads` are open at once beside `concurrency`
+    requests, each for at most `download_seconds`. `job_wait_seconds` bounds the following of a job.
+    """
 
     connect_seconds: float = 10.0
     read_seconds: float = 45.0
     write_seconds: float = 30.0
     pool_seconds: float = 30.0
     attempt_seconds: float = 90.0
+    call_seconds: float = 120.0
+    download_seconds: float = 120.0
     attempts_max: int = 4
     write_attempts_max: int = 3
     backoff_first_seconds: float = 0.5
@@ -35,6 +45,7 @@ class Limits:
     body_bytes_max: int = 32 * 1024 * 1024
     attachment_bytes_max: int = 20 * 1024 * 1024
     concurrency: int = 4
+    downloads: int = 2
     requests_max: int = 500
     window_seconds: float = 10.0
 
@@ -79,10 +90,14 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
-    """Why there is no usable response, in a word of ours. `sent`: the request may have reached Rutter."""
+    """Why there is no usable response, in a word of ours. `sent`: the request may have reached Rutter.
+
+    `error`, if any, says more, such as what in the client's set-up keeps it from sending.
+    """
 
     reason: str
     sent: bool
+    error: RutterError | None = field(default=None, repr=False)
 
 
 Outcome = Response | NoAnswer
@@ -98,13 +113,21 @@ def read_response(
         # A mask is no id.
         request_id=safe_id(secrets.text(headers.get("x-rutter-request-id", ""))),
         job_id=safe_id(secrets.text(headers.get("x-rutter-job-id", ""))),
-        retry_after_seconds=_retry_after_seconds(headers.get("retry-after")),
+        retry_after_seconds=_retry_after_seconds(headers.get("retry-after"), headers.get("date")),
         is_html="html" in headers.get("content-type", "").lower(),
     )
 
 
-def _retry_after_seconds(text: str | None) -> float | None:
-    # Rutter does not document this header, but a gateway in front of it may send one. A date in it is ignored.
-    if text is None or not text.strip().isascii() or not text.strip().isdigit():
+def _retry_after_seconds(text: str | None, sent_at: str | None) -> float | None:
+    """The wait that is asked for: in seconds, or until a date (RFC 9110 §10.2.3), by the clock that wrote it if known.
+
+    Rutter does not document this header, but a gateway in front of it may send one.
+    """
+    stripped = (text or "").strip()
+    if stripped.isascii() and stripped.isdigit():
+        return float(stripped[:9])
+    until = http_date(stripped)
+    if until is None:
         return None
-    return float(text.strip()[:9])
+    now = http_date(sent_at) or datetime.now(UTC)
+    return max(0.0, (until - now).total_seconds())

@@ -5,7 +5,7 @@ Reads raise `RutterError`; writes return a `WriteOutcome` and raise only when no
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, ClassVar, Generic, Literal, TypeVar
@@ -152,7 +152,8 @@ class Reads(Collection[R]):
         """Every object, one page in memory at a time, oldest change first.
 
         In that order nothing is missed when objects change during the walk: a changed one appears again at the end, so
-        the same id may be yielded twice, and the later one counts. Raises `WalkTooLong` when `pages_max` is not enough.
+        the same id may be yielded twice, and the later one counts. Where the platform ignores the order, the walk reads
+        again what has changed meanwhile. Raises `WalkTooLong` when `pages_max` is not enough.
         """
         query = list_query(
             filter=None if filter is None else filter_text(filter, self.endpoint.allowed),
@@ -165,7 +166,13 @@ class Reads(Collection[R]):
             last_synced_at_min=last_synced_at_min,
             match=match,
         )
-        return walk(lambda cursor: self._fetch(query, cursor, filter, match), pages_max=pages_max)
+
+        def fetch(cursor: str | None, *, since: datetime | None = None) -> Awaitable[RawPage[R]]:
+            later = max(since, last_synced_at_min or since) if since else None
+            again = query if later is None else {**query, "last_synced_at_min": str(milliseconds(later))}
+            return self._fetch(again, cursor, filter, match)
+
+        return walk(fetch, pages_max=pages_max)
 
     async def get(self, id: str, *, id_type: IdType | None = None, force_fetch: bool = False) -> R:  # noqa: A002
         """One object by its Rutter id, or by the platform's with `id_type="platform"`. Raises `NotFoundUpstream`."""
@@ -209,10 +216,9 @@ async def fetch_page(
         envelope = None
     if envelope is None:
         raise nonsense(response)
-    items = envelope.items if isinstance(envelope.items, list) else []
-    if len(items) > PAGE_OBJECTS_MAX:
+    if len(envelope.items) > PAGE_OBJECTS_MAX:
         raise nonsense(response)
-    return RawPage(items, kind, envelope.next_cursor, envelope.connection or PageConnection())
+    return RawPage(envelope.items, kind, envelope.next_cursor, envelope.connection or PageConnection())
 
 
 def list_query(
@@ -240,7 +246,7 @@ def list_query(
 
 
 def milliseconds(moment: datetime) -> int:
-    """A datetime in exact Unix milliseconds. Raises `BadInput` for one without a time zone."""
+    """A datetime in exact Unix milliseconds. Raises `InvalidInput` for one without a time zone."""
     wire.instant_text(moment)
     seconds = int(moment.replace(microsecond=0).timestamp())
     return seconds * 1000 + moment.microsecond // 1000

@@ -52,8 +52,9 @@ class TheirTime:
 
     def note(self, date: str | None, asked_at: float) -> None:
         """Keeps what the date of an answer tells that has just arrived; `asked_at` is by the steady clock."""
-        moment = _moment(date)
-        if moment is not None:
+        told = http_date(date)
+        if told is not None:
+            moment = told.timestamp()
             self._ahead = (moment - self.steady(), moment + 1 - asked_at)
 
     def difference(self, now: datetime) -> Difference | None:
@@ -64,9 +65,10 @@ class TheirTime:
         return Difference(shown - most, shown - least)
 
 
-def _moment(date: str | None) -> float | None:
+def http_date(text: str | None) -> datetime | None:
+    """A date as HTTP writes it (RFC 9110 §5.6.7); None for anything else."""
     try:
-        moment = parsedate_to_datetime(date or "")
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        moment = parsedate_to_datetime(text or "")
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None

@@ -7,6 +7,7 @@ neither, follows no redirects and keeps no cookies.
 from __future__ import annotations
 
 import logging
+import ssl
 from urllib.parse import quote
 
 import httpx
@@ -41,14 +42,16 @@ class TokenTransport(httpx.AsyncBaseTransport):
         await self._inner.aclose()
 
 
-def network_transport(*, connections_max: int, proxy: str | None = None) -> httpx.AsyncBaseTransport:
+def network_transport(
+    *, connections_max: int, proxy: httpx.Proxy | None = None, verify: ssl.SSLContext | bool = True
+) -> httpx.AsyncBaseTransport:
     """The transport to the real network: verified TLS, HTTP/1.1, kept-alive connections, no retries of its own."""
     # Common servers close an idle connection after 5 s. A write sent at that very moment would end as unknown, so we
     # close the connection first.
     limits = httpx.Limits(
         max_connections=connections_max, max_keepalive_connections=connections_max, keepalive_expiry=3.0
     )
-    return httpx.AsyncHTTPTransport(limits=limits, proxy=proxy, retries=0)
+    return httpx.AsyncHTTPTransport(verify=verify, limits=limits, proxy=proxy, retries=0)
 
 
 def quiet_network_log() -> None:

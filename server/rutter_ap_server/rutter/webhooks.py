@@ -9,18 +9,21 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import secrets
 from typing import Final
 
 import msgspec
 
 from rutter_ap_server.rutter import wire
 from rutter_ap_server.rutter.credentials import Revealing, Secret
-from rutter_ap_server.rutter.models.base import Part
-from rutter_ap_tools.errors import BadInput
+from rutter_ap_server.rutter.errors import InvalidInput
+from rutter_ap_server.rutter.models.base import Part, decode_exact
 
 SIGNATURE_HEADER: Final = "X-Rutter-Signature"
 BODY_BYTES_MAX: Final = 1024 * 1024
 _PREFIX = "sha256="
+# What may stand beside the object, and is not what the event is about.
+_ENVELOPE: Final = frozenset({"type", "code", "connection_id", "access_token", "connection"})
 
 
 def sign(body: bytes, client_secret: str | Revealing) -> str:
@@ -45,7 +48,7 @@ class _Base(Part, frozen=True, kw_only=True):
 
 
 class _ObjectHead(Part, frozen=True, kw_only=True):
-    id: str | None = None
+    id: str
     status: str | None = None
     updated_at: str | None = None
     last_synced_at: str | None = None
@@ -54,7 +57,9 @@ class _ObjectHead(Part, frozen=True, kw_only=True):
 class WebhookEvent(Part, frozen=True, kw_only=True):
     """One delivery. `type` is CONNECTION, JOB or an object such as BILL; `code` is the event.
 
-    `object_id` is the id of the object or job it is about. `key` is equal for deliveries of the same event.
+    `object_id` is the id of the object or job it is about. `key` is the same for repeated deliveries of one event and
+    for nothing else. Where a delivery holds nothing that would tell a repeat from the next event of its kind, as those
+    of connections do, the key is another one each time: what they ask for must be harmless to do twice.
     """
 
     type: str
@@ -67,19 +72,20 @@ class WebhookEvent(Part, frozen=True, kw_only=True):
 
 
 def read_event(body: bytes) -> WebhookEvent:
-    """The event in a body whose signature was checked. Raises `BadInput` for anything else."""
+    """The event in a body whose signature was checked. Raises `InvalidInput` for anything else."""
     members, base = _members_and_base(body)
     if members is None or base is None:
-        raise BadInput("The webhook's body is not a Rutter event.")
-    head = _head_of(members, base.type)
+        raise InvalidInput("The webhook's body is not a Rutter event.")
+    raw = _object_in(members, base.type)
+    head = _head_of(raw)
     return WebhookEvent(
         type=base.type,
         code=base.code,
-        key=_key(body, base, head),
+        key=_key(base, head, raw),
         connection_id=base.connection_id,
         access_token=base.access_token,
-        object_id=head.id,
-        state=head.status,
+        object_id=head.id if head else None,
+        state=head.status if head else None,
     )
 
 
@@ -92,20 +98,31 @@ def _members_and_base(body: bytes) -> tuple[dict[str, msgspec.Raw] | None, _Base
         return None, None
 
 
-def _head_of(members: dict[str, msgspec.Raw], kind: str) -> _ObjectHead:
+def _object_in(members: dict[str, msgspec.Raw], kind: str) -> msgspec.Raw | None:
+    """What the event is about: under its type in lower case, else the only other member that could be it."""
     raw = members.get(kind.lower())
     if raw is not None:
-        try:
-            return wire.decode(raw, _ObjectHead)
-        except wire.NotReadable:
-            pass
-    return _ObjectHead()
+        return raw
+    others = [value for name, value in members.items() if name not in _ENVELOPE and _head_of(value) is not None]
+    return others[0] if len(others) == 1 else None
 
 
-def _key(body: bytes, base: _Base, head: _ObjectHead) -> str:
-    # Deliveries of one event may differ in their bytes. Without an id and a timestamp there is nothing else to compare.
-    stamp = head.updated_at or head.last_synced_at or head.status
-    if head.id is None or stamp is None:
-        return hashlib.sha256(body).hexdigest()
-    parts = (base.type, base.code, base.connection_id or "", head.id, stamp)
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+def _head_of(raw: msgspec.Raw | None) -> _ObjectHead | None:
+    if raw is None:
+        return None
+    try:
+        # Some deliveries hold only the id.
+        is_bare = bytes(raw).startswith(b'"')
+        return _ObjectHead(id=wire.decode(raw, str)) if is_bare else wire.decode(raw, _ObjectHead)
+    except wire.NotReadable:
+        return None
+
+
+def _key(base: _Base, head: _ObjectHead | None, raw: msgspec.Raw | None) -> str:
+    if head is None or raw is None or not (head.updated_at or head.last_synced_at or base.type == "JOB"):
+        return secrets.token_hex(32)
+    # Two changes within one second have one stamp, so what the object says counts too; the order of its fields, in
+    # which deliveries of one event may differ, does not.
+    content = msgspec.json.encode(decode_exact(bytes(raw)), order="sorted")
+    parts = (base.type, base.code, base.connection_id or "", head.id)
+    return hashlib.sha256("\0".join(parts).encode() + b"\0" + content).hexdigest()

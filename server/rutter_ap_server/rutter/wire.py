@@ -19,9 +19,9 @@ import msgspec
 import msgspec.structs
 
 from rutter_ap_server.rutter.credentials import Secret
+from rutter_ap_server.rutter.errors import InvalidInput
 from rutter_ap_server.rutter.models.base import Draft, Record, decode_exact, is_sane
 from rutter_ap_server.rutter.models.connections import PageConnection
-from rutter_ap_tools.errors import BadInput
 
 T = TypeVar("T")
 NESTING_MAX = 40
@@ -40,13 +40,13 @@ def instant_text(value: date) -> str:
     """A datetime as Rutter writes it: ISO 8601, UTC, milliseconds. A date alone is midnight UTC."""
     if isinstance(value, datetime):
         if value.tzinfo is None:
-            raise BadInput("A date with a time needs a time zone.")
+            raise InvalidInput("A date with a time needs a time zone.")
         return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
     return f"{value.isoformat()}T00:00:00.000Z"
 
 
 def encode_body(body: Mapping[str, object]) -> bytes:
-    """A request body. Raises `BadInput` for a null, a float, or a number books cannot hold."""
+    """A request body. Raises `InvalidInput` for a null, a float, or a number books cannot hold."""
     return _encoder.encode(_plain(body, "body"))
 
 
@@ -64,7 +64,7 @@ def _plain(value: object, path: str) -> object:
 def _plain_leaf(value: object, path: str) -> object:
     if isinstance(value, Decimal):
         if not is_sane(value):
-            raise BadInput(f"{path} is not a number that a ledger can hold.")
+            raise InvalidInput(f"{path} is not a number that a ledger can hold.")
         # 1E+3 is legal JSON, but not every reader of amounts knows it.
         return Decimal(format(value, "f"))
     if isinstance(value, date):
@@ -73,15 +73,15 @@ def _plain_leaf(value: object, path: str) -> object:
         return value.reveal()
     if isinstance(value, str):
         if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
-            raise BadInput(f"{path} contains an incomplete character.")
+            raise InvalidInput(f"{path} contains an incomplete character.")
         return value
     if isinstance(value, bool | int):
         return value
     if value is None:
-        raise BadInput(f"{path} is null. Rutter rejects nulls; omit it instead.")
+        raise InvalidInput(f"{path} is null. Rutter rejects nulls; omit it instead.")
     if isinstance(value, float):
-        raise BadInput(f"{path} is a float. Amounts are decimals.")
-    raise BadInput(f"{path} has a type that cannot be sent.")
+        raise InvalidInput(f"{path} is a float. Amounts are decimals.")
+    raise InvalidInput(f"{path} has a type that cannot be sent.")
 
 
 # --- in ----------------------------------------------------------------------------------------------------------
@@ -178,33 +178,30 @@ def _converted(value: Any, hint: Any, exact_hint: Any) -> Any:
     return found
 
 
-class Envelope(msgspec.Struct):
+class Envelope(msgspec.Struct, kw_only=True):
     """The outer object of a list. The items are decoded on demand."""
 
-    items: list[msgspec.Raw] | msgspec.UnsetType | None = msgspec.UNSET
+    items: list[msgspec.Raw]
     next_cursor: str | None = None
     connection: PageConnection | None = None
 
 
 @lru_cache(maxsize=64)
 def _envelope_decoder(plural: str) -> msgspec.json.Decoder[Envelope]:
-    kind = msgspec.defstruct(
-        "Envelope",
-        [("items", list[msgspec.Raw] | msgspec.UnsetType | None, msgspec.field(default=msgspec.UNSET, name=plural))],
-        bases=(Envelope,),
-    )
-    return msgspec.json.Decoder(kind)
+    items = ("items", list[msgspec.Raw], msgspec.field(name=plural))
+    return msgspec.json.Decoder(msgspec.defstruct("Envelope", [items], bases=(Envelope,), kw_only=True))
 
 
 def decode_envelope(raw: bytes, plural: str) -> Envelope:
-    """The outer object of a list under its plural key. Raises `NotReadable` when that key is missing."""
+    """The outer object of a list under its plural key.
+
+    Raises `NotReadable` unless there is a list: nothing, or a null in its place, does not say that there are none.
+    """
     try:
-        envelope = _envelope_decoder(plural).decode(raw)
+        return _envelope_decoder(plural).decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        envelope = Envelope()
-    if envelope.items is msgspec.UNSET:
-        raise NotReadable
-    return envelope
+        pass
+    raise NotReadable
 
 
 def decode_members(raw: bytes | msgspec.Raw) -> dict[str, msgspec.Raw]:

@@ -19,18 +19,23 @@ W = TypeVar("W")
 
 
 def found_under(kind: type[W], one: str, many: str | None = None) -> Find[W]:
-    """Finds the written objects under the singular key or, where a platform split them, the plural."""
+    """Finds the written objects: the one under the singular key, and those that a platform split it into, each once."""
 
     def find(members: dict[str, msgspec.Raw]) -> tuple[W, ...]:
-        single = members.get(one)
-        if single is not None and bytes(single) != b"null":
-            return (wire.decode(single, kind),)
-        several = members.get(many) if many else None
-        if several is not None and bytes(several) != b"null":
-            return tuple(wire.decode(raw, kind) for raw in wire.decode(several, list[msgspec.Raw]))
-        return ()
+        raw = [] if _is_absent(members, one) else [members[one]]
+        if many is not None and not _is_absent(members, many):
+            raw += wire.decode(members[many], list[msgspec.Raw])
+        found: dict[object, W] = {}
+        for record in (wire.decode(each, kind) for each in raw):
+            found.setdefault(getattr(record, "id", None) or id(record), record)
+        # What says itself that it did not succeed was not written.
+        return tuple(record for record in found.values() if getattr(record, "success", True))
 
     return find
+
+
+def _is_absent(members: dict[str, msgspec.Raw], key: str) -> bool:
+    return key not in members or bytes(members[key]) == b"null"
 
 
 async def send_write(
@@ -57,13 +62,22 @@ async def send_write(
     return await Verdicts(session.exchange, find, on_object=on_object).of(outcome, doubt=doubt)
 
 
+async def outcome_of_job(session: CompanySession, job_id: str, find: Find[W], *, wait: bool) -> WriteOutcome[W]:
+    """The outcome of an earlier write by its job: read once, or followed to its end with `wait`."""
+    return await Verdicts(session.exchange, find, on_object=True).of_job(job_id, wait=wait)
+
+
 class _Writes(Collection[R]):
     def _find(self) -> Find[R]:
         return found_under(self.endpoint.record, self.endpoint.one, self.endpoint.many)
 
-    async def outcome(self, job_id: str, *, wait: bool = False) -> WriteOutcome[R]:
-        """The outcome of a create or update whose job id is known. Reads it once, or follows the job with `wait`."""
-        return await Verdicts(self._session.exchange, self._find(), on_object=True).of_job(job_id, wait=wait)
+    async def outcome(self, job_id: str, *, wait: bool = False) -> WriteOutcome[R | DeleteResult]:
+        """The outcome of a write, a deletion included, whose job id is known: read once, or followed with `wait`."""
+
+        def find(members: dict[str, msgspec.Raw]) -> tuple[R | DeleteResult, ...]:
+            return self._find()(members) or deleted(members)
+
+        return await outcome_of_job(self._session, job_id, find, wait=wait)
 
     async def _write(
         self, method: str, rest: tuple[str, ...], draft: Draft, *, key: str, mode: ResponseMode | None, again: bool
@@ -121,17 +135,24 @@ class Updates(_Writes[R], Generic[R, U]):
 class Deletes(Collection[R]):
     """A kind that can be deleted. Deleting twice is no error: the second result says "not_found"."""
 
-    async def delete(self, id: str) -> WriteOutcome[DeleteResult]:  # noqa: A002 - Rutter's own name
+    async def delete(
+        self,
+        id: str,  # noqa: A002 - Rutter's own name
+        *,
+        response_mode: ResponseMode | None = None,
+    ) -> WriteOutcome[DeleteResult]:
         """Deletes an object. Safe to repeat, and retried here after anything temporary."""
         path, session = path_of(*self._path(quoted_id(id))), self._session
-        call = Call("DELETE", path, token=session.token, fence=session.fence)
+        body = wire.encode_body({} if response_mode is None else {"response_mode": response_mode})
+        call = Call("DELETE", path, token=session.token, body=body, fence=session.fence)
         outcome, doubt = await self._session.exchange.send_delete(call)
         if not isinstance(outcome, NoAnswer) and outcome.status == 410:
             return Done(DeleteResult(code="not_found"), outcome.job_id, outcome.request_id)
-        return await Verdicts(self._session.exchange, _deleted, on_object=True).of(outcome, doubt=doubt)
+        return await Verdicts(self._session.exchange, deleted, on_object=True).of(outcome, doubt=doubt)
 
 
-def _deleted(members: dict[str, msgspec.Raw]) -> tuple[DeleteResult, ...]:
+def deleted(members: dict[str, msgspec.Raw]) -> tuple[DeleteResult, ...]:
+    """What a deletion answers, if it succeeded; already gone is the desired result, whatever `success` says."""
     # Version 2023-03-14 returns a deleted bill under a key of its own.
     inner = members.get("deleted_bill")
     if inner is not None:
@@ -140,5 +161,4 @@ def _deleted(members: dict[str, msgspec.Raw]) -> tuple[DeleteResult, ...]:
         return ()
     code = wire.decode(members["code"], str) if "code" in members else None
     success = wire.decode(members["success"], bool)
-    # Already gone is the desired result, whatever `success` says.
     return (DeleteResult(code=code, success=success),) if success or code == "not_found" else ()

@@ -54,11 +54,23 @@ SYNC_OBJECT_TYPES: Final = (
 
 
 class Event(Record, frozen=True, kw_only=True):
-    """Something that happened to an object; `id` is the object's. Its data, if any, is in `extra`."""
+    """Something that happened to an object of the books.
+
+    `id` is the event's own (Rutter docs: Events), never the object's: delete nothing by it. The object is
+    `object_id`, which is None where Rutter does not say; then compare with what the list still shows.
+    """
 
     type: str
     resource: str
     last_synced_at: Instant | None = None
+
+    @property
+    def object_id(self) -> str | None:
+        """The Rutter id of the object that it happened to."""
+        # What `data` holds is not documented, so it may be anything.
+        data = self.extra.get("data")
+        found = data.get("id") if isinstance(data, dict) else None
+        return found if isinstance(found, str) else None
 
 
 class AllowList(Part, frozen=True, kw_only=True):

@@ -9,7 +9,7 @@ import msgspec
 from rutter_ap_server.rutter.models.base import Part
 
 JOB_STATES: Final = ("prequeued", "pending", "success", "failure", "partial_success")
-JOB_STATES_RUNNING: Final = frozenset({"prequeued", "pending"})
+JOB_STATES_ENDED: Final = frozenset({"success", "failure", "partial_success"})
 
 
 class JobRequest(Part, frozen=True, kw_only=True):
@@ -36,7 +36,8 @@ class Job(Part, frozen=True, kw_only=True):
 
     @property
     def is_running(self) -> bool:
-        return self.state in JOB_STATES_RUNNING
+        """Whether it has not ended: a state that is not documented has ended once there is a response."""
+        return self.state not in JOB_STATES_ENDED and (self.response is None or self.state in JOB_STATES)
 
     def __repr__(self) -> str:
         return f"Job(id={self.id!r}, state={self.state!r})"

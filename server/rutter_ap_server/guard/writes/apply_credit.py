@@ -276,6 +276,10 @@ class ApplyCreditWrite(Write[CreditFacts]):
         """Applies the credit."""
         return await company.rutter.bill_credit_applications.apply(draft, idempotency_key=key, again=again)
 
+    async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
+        """The outcome of Rutter's job."""
+        return await company.rutter.bill_credit_applications.outcome(job_id)
+
     def leaves(self, prepared: PreparedWrite, record_id: str) -> Mapping[Touched, str]:
         """The credit on the bill, and the bill on the credit."""
         bill_id, credit_id = prepared.fields["bill_id"], prepared.fields["credit_id"]

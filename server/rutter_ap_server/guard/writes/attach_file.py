@@ -220,6 +220,10 @@ class AttachFileWrite(Write[AttachmentFacts]):
             if one.id not in before["attachments"] and _name(one, prepared).is_shown
         )
 
+    async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
+        """The outcome of Rutter's job."""
+        return await company.rutter.attachments.outcome(job_id)
+
     def leaves(self, prepared: PreparedWrite, record_id: str) -> Mapping[Touched, str]:
         """The file, among the bill's."""
         return {Touched("files_of_bill", prepared.fields["bill_id"]): record_id}

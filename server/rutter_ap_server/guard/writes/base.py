@@ -24,7 +24,7 @@ from rutter_ap_server.guard.writes.parties import Contents, VendorFact
 from rutter_ap_server.guard.writes.wording import Description
 from rutter_ap_server.reads.history import History
 from rutter_ap_server.rutter.abilities import Support, abilities_of
-from rutter_ap_server.rutter.outcomes import Unknown, WriteOutcome
+from rutter_ap_server.rutter.outcomes import WriteOutcome
 from rutter_ap_server.store.documents import Document
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_tools.findings import Finding, Severity
@@ -294,9 +294,9 @@ class Write(Preparable, Generic[F]):
         """
         return next((one for one in await self.find(prepared, company, before) if one.id == record_id), None)
 
+    @abstractmethod
     async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
-        """The outcome of a job Rutter named. Unknown unless a write overrides this: its job then names no record."""
-        return Unknown(job_id, "job_unreadable")
+        """The outcome of the job that Rutter named for it."""
 
     def on_posted(self, tx: Tx, prepared: PreparedWrite, record: Record) -> None:
         """Updates our store once it is posted, in the settling transaction."""

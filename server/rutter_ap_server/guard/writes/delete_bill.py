@@ -186,6 +186,10 @@ class DeleteBillWrite(Write[DeleteFacts]):
             return Unknown(outcome.job_id, "doubtful_retry")
         return outcome
 
+    async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
+        """The outcome of Rutter's job."""
+        return await company.rutter.bills.outcome(job_id)
+
     def takes_back(self, prepared: PreparedWrite) -> TakenBack:
         """The bill, wherever it was."""
         return frozenset({(None, prepared.fields["bill_id"])})

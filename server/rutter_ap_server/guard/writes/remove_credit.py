@@ -181,6 +181,10 @@ class RemoveCreditWrite(Write[RemovalFacts]):
         """Removes the credit from the bill, in full."""
         return await company.rutter.bill_credit_applications.unapply(draft, idempotency_key=key, again=again)
 
+    async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
+        """The outcome of Rutter's job."""
+        return await company.rutter.bill_credit_applications.outcome(job_id)
+
     def takes_back(self, prepared: PreparedWrite) -> TakenBack:
         """The credit on the bill, and the bill on the credit."""
         bill_id, credit_id = prepared.fields["bill_id"], prepared.fields["credit_id"]

@@ -67,7 +67,7 @@ class Verdicts(Generic[R]):
         Looks that find nothing to read are no end: the next one may.
         """
         last = Unknown(job_id, "still_running")
-        with anyio.move_on_after(self._exchange.limits.job_wait_seconds):
+        with anyio.move_on_after(self._exchange.limits.job_wait_seconds if wait else None):
             for pause_seconds in self._pauses() if wait else (0.0,):
                 if pause_seconds:
                     await self._exchange.sleep(pause_seconds)

@@ -36,7 +36,7 @@ def create_credit(books: Books, given: JsonObject) -> JsonObject:
         "issue_date": given["issue_date"],
         "document_number": given.get("document_number", ""),
         "remaining_amount": 0,
-        "status": given.get("status", "open") if books.company.platform == XERO else "open",
+        "status": given.get("status", "open"),
         "total_amount": 0,
         "currency_code": currency,
         "memo": given.get("memo"),
@@ -129,6 +129,12 @@ def apply_credit(books: Books, given: JsonObject) -> JsonObject:
     return {"success": True}
 
 
+def resettle(books: Books, credit: JsonObject) -> None:
+    """Derives what remains of a credit anew, after something was taken off it or given back."""
+    _settle(books, credit)
+    books.save(KIND, credit)
+
+
 def _refuse_application(books: Books, credit: JsonObject, given: JsonObject) -> None:
     refuse_closed_period(books, given["transaction_date"])
     if credit["status"] in STICKY:
@@ -149,8 +155,7 @@ def unapply_credit(books: Books, given: JsonObject) -> JsonObject:
         raise PlatformRefusal("NOT_APPLIED", "The credit is not applied to this bill.")
     refuse_closed_period(books, *(day for _, day in rows))
     bills.give_back(books, (KIND, credit["id"]), bill_id)
-    _settle(books, credit)
-    books.save(KIND, credit)
+    resettle(books, credit)
     return {"id": rows[0][0], "success": True}
 
 

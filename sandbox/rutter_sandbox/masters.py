@@ -112,7 +112,7 @@ def _vendor_subsidiaries(books: Books, given: list[JsonObject] | None) -> list[J
     known = books.every("subsidiary")
     by_id = {one["id"]: one["id"] for one in known} | {one["platform_id"]: one["id"] for one in known}
     if not given:
-        given = [{"id": one["id"], "primary": True} for one in known if one["parent_id"] is None]
+        return [{"id": one["id"], "primary": True, "status": one["status"]} for one in known if not one["parent_id"]]
     if any(one["id"] not in by_id for one in given):
         raise PlatformRefusal("UNKNOWN_SUBSIDIARY", "The vendor names a subsidiary that does not exist.")
     if sum(one["primary"] for one in given) != 1:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rutter_sandbox import bills, master_shapes, masters, orders, payments, shape_tables, vendor_credits
+from rutter_sandbox import bills, faults, master_shapes, masters, orders, payments, shape_tables, vendor_credits
 from rutter_sandbox.errors import JsonObject
 from rutter_sandbox.kinds import XERO
 from rutter_sandbox.records import Books
@@ -28,9 +28,14 @@ class Operations:
 
 
 def _create_payment(books: Books, given: JsonObject) -> JsonObject:
+    if books.tx.fault == faults.ERRORS_BESIDE and books.company.platform == XERO:
+        given = given | {"linked_bills": given["linked_bills"][:1]}
     made = payments.create_payments(books, given)
+    if len(made) == 1:
+        return {"bill_payment": made[0]}
     # Version 2024-08-31 types one payment; the older plural is kept beside it when Xero made several.
-    return {"bill_payment": made[0]} | ({"bill_payments": made} if len(made) > 1 else {})
+    first = {} if books.tx.fault == faults.PLURAL_ALONE else {"bill_payment": made[0]}
+    return first | {"bill_payments": made}
 
 
 def _without_status(books: Books, given: JsonObject) -> JsonObject:

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from rutter_sandbox.database import Transaction
 from rutter_sandbox.kinds import DESKTOP, DYNAMICS, SAGE
-from rutter_sandbox.seeder import Seeder, create_company
+from rutter_sandbox.seeder import BEGINNING, Seeder, create_company
 from rutter_sandbox.story_others import start_company, three_bills
 
 WITH_EXTENSION, WITHOUT_EXTENSION = "Willow Works", "Alder Dental"
@@ -26,6 +26,8 @@ def _business_central(tx: Transaction, today: date, name: str, slug: str) -> Non
     company = create_company(tx, slug, name, f"{name} Ltd", DYNAMICS, "GBP", payments_shown=shown)
     seeder = Seeder(tx, company, slug, today)
     start_company(seeder, f"{name} Limited", "9 Weir Street, Leeds, LS1 4DL, GB")
+    seeder.vendor("Blocked Builders", "GBP", status="unknown")
+    seeder.on(BEGINNING)
     for vendor, prefix in (("Ridgeway Supplies", "RS"), ("Fenland Energy", "FE")):
         seeder.vendor(vendor, "GBP")
         three_bills(seeder, vendor, prefix, "General Expenses")
@@ -35,7 +37,6 @@ def _business_central(tx: Transaction, today: date, name: str, slug: str) -> Non
     for position, status in enumerate(("draft", "pending_approval", "void", "unknown"), start=5):
         chairs = [seeder.line("General Expenses", "140.00", "Chairs")]
         seeder.bill("Ridgeway Supplies", f"RS-{position}", chairs, -4, 26, status=status)
-    seeder.vendor("Blocked Builders", "GBP", status="unknown")
 
 
 def _sage(tx: Transaction, today: date) -> None:

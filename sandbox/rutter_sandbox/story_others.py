@@ -11,7 +11,7 @@ from decimal import Decimal
 from rutter_sandbox.database import Transaction
 from rutter_sandbox.kinds import INTACCT, KINDS, NETSUITE, XERO
 from rutter_sandbox.records import Books
-from rutter_sandbox.seeder import Seeder, create_company
+from rutter_sandbox.seeder import BEGINNING, Seeder, create_company
 
 
 def chart(currency: str) -> list[tuple[str, str, str, str]]:
@@ -111,12 +111,13 @@ def _netsuite(tx: Transaction, today: date) -> None:
     seeder.plain("department", ["Assembly"], parent_id=None, has_children=False, status="active")
     seeder.plain("payment_method", ["ACH", "Check"])
     seeder.term("Net 30", 30)
+    _netsuite_records(seeder, root)
+    seeder.on(BEGINNING)
     seeder.vendor("Halden Steel", "USD")
     seeder.vendor("Quartz Logistics", "USD")
     three_bills(seeder, "Halden Steel", "HS", "Cost of Sales")
     three_bills(seeder, "Quartz Logistics", "QL", "General Expenses")
     seeder.order("Halden Steel", "PO-77", [("Bearing 6204", 1000)], -20)
-    _netsuite_records(seeder, root)
     _netsuite_documents(seeder)
 
 

@@ -52,7 +52,8 @@ def _sage(tx: Transaction, today: date) -> None:
     taxed = {"tax_rate_id": seeder.id("tax_rate", "Standard 20%")}
     seeder.bill("Claymore Minerals", "CM-4", [seeder.line("Cost of Sales", "310.45", "Ball clay", **taxed)], -8, 22)
     returned = [seeder.line("Cost of Sales", "62.00", "Returned clay")]
-    seeder.credit("Claymore Minerals", "CC-1", returned, -6, "Returned clay")
+    for number, status in (("CC-1", "open"), ("CC-2", "unknown")):
+        seeder.credit("Claymore Minerals", number, returned, -6, "Returned clay", status=status)
 
 
 def _desktop(tx: Transaction, today: date) -> None:

@@ -201,8 +201,8 @@ def _intacct_documents(seeder: Seeder) -> None:
     for position, status in enumerate(("draft", "submitted", "pending_approval", "rejected"), start=5):
         gloves = [seeder.line("General Expenses", "88.40", "Gloves")]
         seeder.bill("Marrow Medical", f"MM-{position}", gloves, -7, 23, status=status)
-    for position, status in enumerate(("open", "pending_approval", "rejected", "unknown"), start=1):
-        back = [seeder.line("General Expenses", "21.00", "Returned gloves", **shared)]
+    for position, status in enumerate(("open", "pending_approval", "rejected"), start=1):
+        back = [seeder.line("General Expenses", "21.00", "Returned gloves", additional_fields=tags["task"], **shared)]
         seeder.credit("Marrow Medical", f"MC-{position}", back, -6, "Returned gloves", status=status)
 
 

@@ -140,11 +140,18 @@ def _orders(seeder: Seeder) -> None:
 
 
 def _within_payments(seeder: Seeder) -> None:
-    """A credit and a journal entry that settled bills together with a payment, and a payment that was voided."""
+    """A credit and a journal entry that settled bills together with a payment, and a payment that was voided.
+
+    The second credit is open, for boxes that were charged on to a customer.
+    """
     seeder.bill(BOXES, "BB-60", [seeder.line("Packaging", "200.00", "Cake boxes")], -48, -18)
     seeder.credit(BOXES, "BC-6", [seeder.line("Packaging", "55.00", "Crushed boxes")], -40, "Crushed boxes")
     credit = seeder.apply("BC-6", "BB-60", "40.00", -20)
     seeder.pay("BB-60", CHECKING, "160.00", -20, linked_credit_memos=[credit])
+    inn = {"account_id": seeder.id("account", "Packaging"), "customer_id": seeder.id("customer", "Lobster Inn")}
+    inn |= {"tax_rate_id": seeder.id("tax_rate", "State and city")}
+    torn = seeder.item_line("Gift box", 12, "2.00", discount_amount=Decimal(1), **inn) | {"total_amount": Decimal(23)}
+    seeder.credit(BOXES, "BC-7", [torn], -4, "Torn boxes")
     seeder.bill(POWER, "CP-3", [seeder.line("Electricity", "180.00", "Power")], -45, -15)
     deposit = seeder.journal("CP-3", "Deposits Paid", "30.00", -16)
     seeder.pay("CP-3", CHECKING, "150.00", -16, linked_journal_entries=[deposit])

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from rutter_sandbox import attachments, jobs, reads, shape_tables, stale, vendor_credits
+from rutter_sandbox import attachments, jobs, payments, reads, shape_tables, stale, vendor_credits
 from rutter_sandbox.companies import Company, company_by
 from rutter_sandbox.database import Database, Transaction
 from rutter_sandbox.errors import JsonObject, bad_request, connection_refuses, missing, not_implemented, unauthorized
+from rutter_sandbox.faults import NO_EXTENSION_404
 from rutter_sandbox.jobs import Run
 from rutter_sandbox.jsons import decode
 from rutter_sandbox.kinds import APPLICATIONS_ON, ATTACHMENTS_ON, KINDS_BY_PLURAL, Kind
@@ -77,6 +78,21 @@ def _refuse_unsupported(books: Books, platforms: frozenset[str]) -> None:
         raise not_implemented(f"This is not supported on {books.company.platform}.")
 
 
+def _needs_extension(books: Books, kind: Kind) -> bool:
+    """Whether this needs Rutter's extension in Business Central, and it is not installed there."""
+    return kind.name == payments.KIND and not books.company.payments_shown
+
+
+def _refuse_unread(books: Books, call: Call, kind: Kind) -> None:
+    """Refuses what the platform does not show. Without the extension a list of payments is empty, or not there."""
+    not_there = _needs_extension(books, kind) and call.fault == NO_EXTENSION_404
+    _refuse_unsupported(books, frozenset() if not_there else kind.read)
+
+
+def _refuse_unwritten(books: Books, kind: Kind, platforms: frozenset[str]) -> None:
+    _refuse_unsupported(books, frozenset() if _needs_extension(books, kind) else platforms)
+
+
 def _read(books: Books, call: Call, rest: list[str]) -> Response:
     match rest:
         case ["company_info"]:
@@ -89,11 +105,11 @@ def _read(books: Books, call: Call, rest: list[str]) -> Response:
             return attachments.download(books, call, bill_id, attachment_id)
         case [plural] if plural in KINDS_BY_PLURAL:
             kind = KINDS_BY_PLURAL[plural]
-            _refuse_unsupported(books, kind.read)
+            _refuse_unread(books, call, kind)
             return reads.list_objects(books, call, kind)
         case [plural, record_id] if plural in KINDS_BY_PLURAL and record_id:
             kind = KINDS_BY_PLURAL[plural]
-            _refuse_unsupported(books, kind.read)
+            _refuse_unread(books, call, kind)
             return reads.read_object(books, call, kind, record_id)
     raise _no_such_endpoint()
 
@@ -173,7 +189,7 @@ def _create(books: Books, kind: Kind, body: JsonObject) -> Run:
     operations = OPERATIONS.get(kind.name)
     if operations is None or operations.create is None or operations.create_shape is None:
         raise _no_such_endpoint()
-    _refuse_unsupported(books, kind.create)
+    _refuse_unwritten(books, kind, kind.create)
     create, given = operations.create, _given(books, body, kind.name, operations.create_shape)
     return lambda books: create(books, given)
 
@@ -182,7 +198,7 @@ def _update(books: Books, kind: Kind, record_id: str, body: JsonObject) -> Run:
     operations = OPERATIONS.get(kind.name)
     if operations is None or operations.update is None or operations.update_shape is None:
         raise _no_such_endpoint()
-    _refuse_unsupported(books, kind.update)
+    _refuse_unwritten(books, kind, kind.update)
     update, record = operations.update, books.get(kind.name, record_id)
     given = _given(books, body, kind.name, operations.update_shape)
     return lambda books: update(books, record, given)
@@ -193,7 +209,7 @@ def _delete(books: Books, kind: Kind, record_id: str) -> Run:
     operations = OPERATIONS.get(kind.name)
     if operations is None or operations.delete is None:
         raise _no_such_endpoint()
-    _refuse_unsupported(books, kind.delete)
+    _refuse_unwritten(books, kind, kind.delete)
     delete, record = operations.delete, books.find(kind.name, record_id)
 
     def run(books: Books) -> JsonObject:

@@ -7,7 +7,7 @@ import itertools
 import uuid
 from collections import deque
 
-from rutter_sandbox import accounting, admin, asgi, clock, connections, events, faults, jobs, pages
+from rutter_sandbox import accounting, admin, asgi, clock, connections, events, fault_answers, faults, jobs, pages
 from rutter_sandbox.database import Database, named_id
 from rutter_sandbox.errors import Refusal, bad_request, not_implemented
 from rutter_sandbox.wire import Call, Response, authenticate, refused, require_version
@@ -61,15 +61,17 @@ class App:
             await asgi.delay(receive, send, seconds)
         if fault in faults.AFTER:
             await asgi.vanish(receive, send, seconds)
-        elif fault == faults.CUT_MID_BODY:
-            await asgi.send_half(receive, send, response)
+        elif fault in {faults.CUT_MID_BODY, faults.NO_ANSWER_MID_BODY}:
+            await asgi.send_half(receive, send, response, seconds)
+        elif fault in {faults.DRIPPING, faults.ENDLESS}:
+            await asgi.send_without_end(receive, send, response, seconds, dripping=fault == faults.DRIPPING)
         else:
             await asgi.send_response(send, response)
 
     def handle(self, call: Call) -> Response:
         """Handles one call. Nothing is awaited here, so no two requests interleave within a transaction."""
         try:
-            response = faults.instead(call.fault) or self._routed(call)
+            response = fault_answers.instead(call) or self._routed(call)
         except Refusal as refusal:
             response = refused(refusal)
         return self._stamped(call, response)
@@ -81,7 +83,7 @@ class App:
             if call.fault != faults.TOKEN_QUOTED:
                 raise
             response = refused(refusal)
-        return faults.afterwards(call, response)
+        return fault_answers.afterwards(call, response)
 
     def _stamped(self, call: Call, response: Response) -> Response:
         response.headers["X-Rutter-Request-ID"] = self._request_id()

@@ -16,6 +16,10 @@ Send = Callable[[Message], Awaitable[None]]
 
 BODY_BYTES_MAX = 32 * 1024 * 1024
 _GONE_SECONDS_MAX = 5
+_DRIP_SECONDS = 0.1
+_BLANKS = b" " * 65_536
+# A caller in process holds the whole body, so that one without end is given up for it.
+_KEPT_BYTES_MAX = 64 * 1024 * 1024
 
 
 class ClientLeft(Exception):
@@ -55,10 +59,10 @@ async def send_response(send: Send, response: Response) -> None:
     await send({"type": "http.response.body", "body": response.body})
 
 
-async def _start(send: Send, response: Response) -> None:
+async def _start(send: Send, response: Response, *, endless: bool = False) -> None:
     headers = [
         (b"content-type", response.content_type.encode()),
-        (b"content-length", str(len(response.body)).encode()),
+        *([] if endless else [(b"content-length", str(len(response.body)).encode())]),
         *((name.lower().encode(), value.encode()) for name, value in response.headers.items()),
     ]
     await send({"type": "http.response.start", "status": response.status, "headers": headers})
@@ -85,14 +89,38 @@ def _broken(name: str) -> Exception:
     return error
 
 
-async def send_half(receive: Receive, send: Send, response: Response) -> None:
-    """Announces the whole body, sends half of it, and cuts the connection."""
+async def send_half(receive: Receive, send: Send, response: Response, silent_seconds: int) -> None:
+    """Announces the whole body, sends half of it, stays silent for that time, and cuts the connection."""
     transport = _transport_of(send)
     if transport is None:
-        raise _broken("RemoteProtocolError")
+        raise _broken("ReadTimeout" if silent_seconds else "RemoteProtocolError")
     await _start(send, response)
     await send({"type": "http.response.body", "body": response.body[: len(response.body) // 2], "more_body": True})
+    if silent_seconds:
+        await _until_gone(receive, silent_seconds)
     transport.close()
+    await _until_gone(receive, _GONE_SECONDS_MAX)
+
+
+async def send_without_end(
+    receive: Receive, send: Send, response: Response, seconds_max: int, *, dripping: bool
+) -> None:
+    """Sends the body, a byte at a time or at once, and then blanks until the client gives up or that time is over."""
+    transport, loop = _transport_of(send), asyncio.get_running_loop()
+    await _start(send, response, endless=True)
+    rest = (bytes([one]) for one in response.body) if dripping else iter([response.body])
+    blank, pause = (b" ", _DRIP_SECONDS) if dripping else (_BLANKS, 0)
+    deadline, size = loop.time() + seconds_max, 0
+    while loop.time() < deadline and not (transport and transport.is_closing()):
+        part = next(rest, blank)
+        size += len(part)
+        if transport is None and size > _KEPT_BYTES_MAX:
+            break
+        await send({"type": "http.response.body", "body": part, "more_body": True})
+        await asyncio.sleep(pause)
+    if transport is None:
+        raise _broken("ReadTimeout")
+    transport.abort()
     await _until_gone(receive, _GONE_SECONDS_MAX)
 
 

@@ -14,6 +14,7 @@ from rutter_sandbox.documents import (
     price_lines,
     refuse_closed_period,
     refuse_unknown_currency,
+    root_subsidiary,
     status_of,
 )
 from rutter_sandbox.errors import JsonObject, PlatformRefusal
@@ -35,7 +36,7 @@ def create_bill(books: Books, given: JsonObject) -> JsonObject:
         "id": bill_id,
         "account_id": payables_account(books, given.get("account_id")),
         "payment_terms_id": given.get("payment_terms_id"),
-        "subsidiary_id": given.get("subsidiary_id") or _root_subsidiary(books),
+        "subsidiary_id": given.get("subsidiary_id") or root_subsidiary(books),
         "vendor_id": given["vendor_id"],
         "due_date": given.get("due_date"),
         "issue_date": given["issue_date"],
@@ -59,13 +60,6 @@ def create_bill(books: Books, given: JsonObject) -> JsonObject:
     post_document(books, bill)
     orders.bill_orders(books, bill)
     return bill
-
-
-def _root_subsidiary(books: Books) -> str | None:
-    """On NetSuite a document without a subsidiary belongs to the root one."""
-    if books.company.platform != NETSUITE:
-        return None
-    return next((one["id"] for one in books.every("subsidiary") if one["parent_id"] is None), None)
 
 
 def _set_lines(bill: JsonObject, priced: Priced) -> None:
@@ -97,7 +91,8 @@ def update_bill(books: Books, bill: JsonObject, given: JsonObject) -> JsonObject
     if "currency_rate" in given:
         bill["currency_rate"] = ledger.rate_text(books, bill["currency_code"], given["currency_rate"])
     if "reference" in given.get("additional_fields", {}):
-        bill["additional_fields"] = {"reference": given["additional_fields"]["reference"]}
+        reference = {"reference": given["additional_fields"]["reference"]}
+        bill["additional_fields"] = bill.get("additional_fields", {}) | reference
     if "line_items" in given:
         inclusive = is_inclusive(bill)
         _set_lines(
@@ -176,15 +171,22 @@ def resettle(books: Books, bill: JsonObject) -> None:
 def _settle(books: Books, bill: JsonObject) -> None:
     """Derives the links, the amount due and the status from the allocations, which are the only record of them."""
     currency = bill["currency_code"]
-    links: dict[str, list[JsonObject]] = {"bill_payment": [], "bill_credit_memo": []}
+    links: dict[str, list[JsonObject]] = {"bill_payment": [], "bill_credit_memo": [], "journal_entry": []}
     rest = total = to_minor(bill["total_amount"], currency)
     for source_kind, source_id, _, day, minor in allocations_of(books, "bill_id", bill["id"]):
         rest -= minor
-        link = {"id": source_id, "allocated_date": day, "allocated_amount": from_minor(minor, currency)}
-        links[source_kind].append(link)
+        amount = from_minor(minor, currency)
+        if source_kind == "journal_entry":
+            link: JsonObject = {"journal_id": source_id, "allocated_at": day, "amount": f"{amount:f}"}
+        else:
+            link = {"id": source_id, "allocated_date": day, "allocated_amount": amount}
+        if source_kind != "bill_payment" or books.company.payments_shown:
+            links[source_kind].append(link)
     if rest < 0:
         raise PlatformRefusal("OVER_ALLOCATED", "The bill would be worth less than was already paid on it.")
     bill["linked_payments"], bill["linked_credit_memos"] = links["bill_payment"], links["bill_credit_memo"]
+    if journals := links["journal_entry"]:
+        bill["additional_fields"] = bill.get("additional_fields", {}) | {"linked_journal_entries": journals}
     bill["amount_due"] = from_minor(rest, currency)
     if bill["status"] not in STICKY:
         bill["status"] = status_of(total, rest)

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 class Company:
     """One connection: the company behind an access token, as read for this request.
 
-    `number` is that of its ledger, which several connections may lead to.
+    `number` is that of its ledger, which several connections may lead to. `payments_shown` is false on Business Central
+    without Rutter's extension: payments are booked there and cannot be read.
     """
 
     number: int
@@ -22,11 +23,11 @@ class Company:
     status: str
     currency: str
     closing_date: str
+    payments_shown: bool
 
 
-_COMPANY_COLUMNS = (
-    "COALESCE(ledger, number), id, access_token, name, store_name, platform, status, currency, closing_date"
-)
+_COMPANY_COLUMNS = """COALESCE(ledger, number), id, access_token, name, store_name, platform, status, currency,
+    closing_date, payments_shown"""
 
 
 def company_by(sql: sqlite3.Connection, column: str, value: object) -> Company | None:

@@ -154,6 +154,13 @@ def refuse_unknown_currency(books: Books, currency: str) -> None:
         raise PlatformRefusal("CURRENCY_NOT_ENABLED", f"The company does not use {currency}.")
 
 
+def root_subsidiary(books: Books) -> str | None:
+    """On NetSuite a document without a subsidiary belongs to the root one."""
+    if books.company.platform != NETSUITE:
+        return None
+    return next((one["id"] for one in books.every("subsidiary") if one["parent_id"] is None), None)
+
+
 def refuse_closed_period(books: Books, *dates: str | None) -> None:
     """Refuses to enter, change or remove anything dated in the closed period."""
     closing = books.company.closing_date

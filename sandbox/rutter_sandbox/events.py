@@ -6,10 +6,11 @@ import base64
 
 from rutter_sandbox import clock
 from rutter_sandbox.accounting import open_books
-from rutter_sandbox.database import Database, Transaction
+from rutter_sandbox.companies import Company
+from rutter_sandbox.database import Database, Transaction, named_id
 from rutter_sandbox.errors import JsonObject, bad_request, gone
 from rutter_sandbox.jsons import decode, encode
-from rutter_sandbox.kinds import KINDS, resource_of
+from rutter_sandbox.kinds import DELETIONS_ON, KINDS, resource_of
 from rutter_sandbox.reads import limit_of, milliseconds_of
 from rutter_sandbox.wire import API_VERSION, Call, Response, ok, wants_platform_data
 
@@ -18,7 +19,7 @@ _RESOURCES = frozenset(resource_of(kind) for kind in KINDS.values())
 
 
 def list_events(database: Database, call: Call) -> Response:
-    """The objects deleted since a moment, oldest first."""
+    """The objects deleted since a moment, oldest first; none on a platform that does not tell of deletions."""
     if call.query.get("type") != "object_deleted":
         raise bad_request("type must be object_deleted.")
     limit, resources = limit_of(call, _LIMIT_DEFAULT), _resources(call)
@@ -27,11 +28,13 @@ def list_events(database: Database, call: Call) -> Response:
     after = _read_cursor(call.query["cursor"]) if call.query.get("cursor") else 0
     with database.reading() as tx:
         company = open_books(tx, call).company
+        if company.platform not in DELETIONS_ON:
+            return ok({"events": [], "next_cursor": None})
         query = f"""SELECT number, resource, object_id, last_synced_at FROM deletions
             WHERE company = ? AND last_synced_at >= ? AND number > ?
             AND resource IN ({",".join("?" * len(resources))}) ORDER BY number LIMIT ?"""  # noqa: S608 - only marks
         rows = tx.sql.execute(query, (company.number, since, after, *resources, limit + 1)).fetchall()
-    events = [_event(*row[1:]) for row in rows[:limit]]
+    events = [_event(company, *row) for row in rows[:limit]]
     next_cursor = _cursor(rows[limit - 1][0]) if len(rows) > limit else None
     if call.fault == "repeated_cursor":
         next_cursor = call.query.get("cursor") or next_cursor
@@ -46,10 +49,10 @@ def _resources(call: Call) -> list[str]:
     return wanted
 
 
-def _event(resource: str, object_id: str, moment: str) -> JsonObject:
-    """One deletion event. `id` is the object's own, because `data` is optional and an object is deleted only once."""
-    fields = {"id": object_id, "type": "object_deleted", "resource": resource, "last_synced_at": moment}
-    return fields | {"data": {"id": object_id}}
+def _event(company: Company, number: int, resource: str, object_id: str, moment: str) -> JsonObject:
+    """One deletion event. `id` is the event's own; which object was deleted stands in `data` (Rutter docs: Events)."""
+    fields = {"id": named_id(f"event/{company.number}/{number}"), "type": "object_deleted", "resource": resource}
+    return fields | {"last_synced_at": moment, "data": {"id": object_id}}
 
 
 def _cursor(number: int) -> str:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
 
-from rutter_sandbox.errors import JsonObject, Refusal, bad_request
-from rutter_sandbox.jsons import decode, encode
+from rutter_sandbox.errors import JsonObject, bad_request
 from rutter_sandbox.shapes import Shape, checked, choice, listing, optional, record, required, text
 from rutter_sandbox.shapes import amount as number
-from rutter_sandbox.wire import Call, Response, refused
+from rutter_sandbox.wire import Call
 
 HEADER = "x-sandbox-fault"
 SECONDS_MAX = 120
@@ -20,35 +18,75 @@ SECONDS_MAX = 120
 # The request is never looked at: nothing is committed.
 NO_ANSWER_BEFORE, CUT_BEFORE = "no_answer_before_commit", "cut_before_commit"
 # The request is carried out in full, and the client does not learn it.
-NO_ANSWER_AFTER, CUT_AFTER, CUT_MID_BODY = "no_answer_after_commit", "cut_after_commit", "cut_mid_body"
+NO_ANSWER_AFTER, CUT_AFTER = "no_answer_after_commit", "cut_after_commit"
+# Half of the answer comes, and then the end of the connection, or nothing any more.
+CUT_MID_BODY, NO_ANSWER_MID_BODY = "cut_mid_body", "no_answer_mid_body"
+# The answer comes and does not end: a byte at a time, or as fast as it is read. The number after `=` bounds it.
+DRIPPING, ENDLESS = "dripping_body", "endless_body"
 BEFORE, AFTER = frozenset({NO_ANSWER_BEFORE, CUT_BEFORE}), frozenset({NO_ANSWER_AFTER, CUT_AFTER})
-_SECONDS = {"slow": 1, NO_ANSWER_BEFORE: 2, NO_ANSWER_AFTER: 2}
-_DATE_OFF_SECONDS = 3600
 # The socket misbehaves; the app sends these itself.
-ON_THE_SOCKET = BEFORE | AFTER | {CUT_MID_BODY, "slow"}
+ON_THE_SOCKET = BEFORE | AFTER | {CUT_MID_BODY, NO_ANSWER_MID_BODY, DRIPPING, ENDLESS, "slow"}
 
-_STATUSES_BEFORE = {"status_429": 429, "status_452": 452} | {
-    f"status_{status}_before_commit": status for status in (500, 502, 503, 504)
+# Too many requests, and when to come again: in seconds, or at a date of HTTP. Nothing is committed.
+RETRY_AFTER_SECONDS, RETRY_AFTER_DATE = "retry_after_seconds", "retry_after_date"
+RETRY_AFTER = frozenset({RETRY_AFTER_SECONDS, RETRY_AFTER_DATE})
+_SECONDS = {
+    "slow": 1,
+    **dict.fromkeys((NO_ANSWER_BEFORE, NO_ANSWER_AFTER, NO_ANSWER_MID_BODY), 2),
+    **dict.fromkeys((DRIPPING, ENDLESS), SECONDS_MAX),
+    **dict.fromkeys(RETRY_AFTER, 1),
 }
-_STATUSES_AFTER = {f"status_{status}_after_commit": status for status in (450, 500, 502, 503, 504)}
-_BODIES = frozenset({"malformed_json", "truncated_json", "html"})
-# Carried out deeper down, where lists, jobs and webhooks are made.
-_LISTS_AND_JOBS = frozenset(
-    {"repeated_cursor", "stale_read", "stale_list", "missing_from_list", "job_never_ends", "job_fails"}
-)
+_DATE_OFF_SECONDS = 3600
+
+STATUSES_BEFORE = {"status_429": 429, "status_452": 452} | {
+    f"status_{status}_before_commit": status for status in (408, 500, 502, 503, 504)
+}
+STATUSES_AFTER = {f"status_{status}_after_commit": status for status in (408, 450, 500, 502, 503, 504)}
+# Nothing is committed, and the answer leads to another address of this sandbox where nothing is.
+REDIRECTS = {f"redirect_{status}": status for status in (301, 302, 307, 308)}
+_BODIES = frozenset({"malformed_json", "truncated_json", "html", "gzip_bomb"}) | {
+    f"{kind}_after_commit" for kind in ("html", "empty", "keyless")
+}
+# The array of a list is null, or its key is left out.
+LIST_NULL, LIST_MISSING = "list_null", "list_missing"
+_LISTS = frozenset({"repeated_cursor", "stale_read", "stale_list", "missing_from_list", LIST_NULL, LIST_MISSING})
+# What becomes of the job of a write. The last three answer asynchronously: the job's first read is an error, or says
+# `processing`, and the reads after it are as ever.
+JOB_NEVER_ENDS, JOB_FAILS = "job_never_ends", "job_fails"
+JOB_404, JOB_500, JOB_PROCESSING = "job_404_at_first", "job_500_at_first", "job_processing"
+_JOBS = frozenset({JOB_NEVER_ENDS, JOB_FAILS, JOB_404, JOB_500, JOB_PROCESSING})
+# The older answers of writes (Rutter docs, 2023-03-14): `errors` beside what was written, or alone and nothing written.
+# Several bills that are paid at once on Xero are then paid in part. And the plural alone for the payments there.
+ERRORS_BESIDE, ERRORS_ALONE, PLURAL_ALONE = "errors_beside", "errors_alone", "plural_alone"
+# A credit is not applied, or not taken off, and the answer says no more than `success: false`.
+SUCCESS_FALSE = "success_false"
+_WRITES = frozenset({ERRORS_BESIDE, ERRORS_ALONE, PLURAL_ALONE, SUCCESS_FALSE})
+# Bill payments on Business Central without Rutter's extension: the list is not there, rather than empty.
+NO_EXTENSION_404 = "no_extension_404"
 # Every error sentence and memo repeats the request with its secrets; a write fails in its job, and that says so too.
 TOKEN_QUOTED = "token_quoted"  # noqa: S105 - the name of a fault
-_TEXTS = frozenset({"tidied_texts"})
+_TEXTS = frozenset({"tidied_texts", TOKEN_QUOTED})
 _WEBHOOKS = frozenset({"duplicate_webhooks", "reordered_webhooks"})
-_DEEP = _LISTS_AND_JOBS | _TEXTS | _WEBHOOKS
 # The `Date` of the answer is so many seconds ahead; below zero it is behind. The answer itself is as ever.
 DATE_OFF = "date_off"
 NAMES = tuple(
-    sorted(ON_THE_SOCKET | set(_STATUSES_BEFORE) | set(_STATUSES_AFTER) | _BODIES | _DEEP | {TOKEN_QUOTED, DATE_OFF})
+    sorted(
+        ON_THE_SOCKET
+        | RETRY_AFTER
+        | set(STATUSES_BEFORE)
+        | set(STATUSES_AFTER)
+        | set(REDIRECTS)
+        | _BODIES
+        | _LISTS
+        | _JOBS
+        | _WRITES
+        | _TEXTS
+        | _WEBHOOKS
+        | {DATE_OFF, NO_EXTENSION_404}
+    )
 )
 
 _WHOLE = 1_000_000
-_HTML = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
 
 _RULE: Shape = {
     "fault": required(choice(*NAMES)),
@@ -138,47 +176,3 @@ def date_off_seconds(fault: str) -> int:
     if name != DATE_OFF:
         return 0
     return int(seconds[:8]) if seconds else _DATE_OFF_SECONDS
-
-
-def instead(fault: str) -> Response | None:
-    """The response of a fault that happens before the request is handled; None for other faults."""
-    if fault in _STATUSES_BEFORE:
-        return _status(_STATUSES_BEFORE[fault])
-    return Response(502, _HTML, content_type="text/html") if fault == "html" else None
-
-
-def quoted(call: Call) -> str:
-    """The request with its secrets, as careless programs put it into their messages."""
-    token, authorization = call.query.get("access_token", ""), call.headers.get("authorization", "")
-    return f"{call.method} {call.path}?access_token={token} ({authorization}) for {token.upper()}"
-
-
-def afterwards(call: Call, response: Response) -> Response:
-    """The response to send for a request whose work is committed already, changed as the call's fault says."""
-    fault = call.fault
-    if fault == TOKEN_QUOTED:
-        return replace(response, body=encode(_with_quotes(decode(response.body), f" {quoted(call)}")))
-    if fault in _STATUSES_AFTER:
-        return _status(_STATUSES_AFTER[fault])
-    if fault == "truncated_json":
-        return Response(response.status, response.body[: len(response.body) // 2], response.headers)
-    if fault == "malformed_json":
-        return Response(response.status, response.body.replace(b":", b"=", 1), response.headers)
-    return response
-
-
-def _with_quotes(value: Any, quote: str) -> Any:
-    if isinstance(value, list):
-        return [_with_quotes(part, quote) for part in value]
-    if not isinstance(value, dict):
-        return value
-    return {
-        name: f"{part or ''}{quote}" if name in {"memo", "error_message"} else _with_quotes(part, quote)
-        for name, part in value.items()
-    }
-
-
-def _status(status: int) -> Response:
-    codes = {429: "RATE_LIMIT_EXCEEDED", 450: "PLATFORM_ERROR", 452: "PLATFORM_RATE_LIMIT_EXCEEDED"}
-    code = codes.get(status, "INTERNAL_ERROR")
-    return refused(Refusal(status, "API_ERROR", code, "The sandbox was asked to fail in this way."))

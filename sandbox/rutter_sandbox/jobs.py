@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from rutter_sandbox import hooks
+from rutter_sandbox import faults, hooks
 from rutter_sandbox.companies import Company, company_by
 from rutter_sandbox.database import Database, Transaction
-from rutter_sandbox.errors import JsonObject, PlatformRefusal, bad_request, gone, key_conflict
-from rutter_sandbox.faults import TOKEN_QUOTED, quoted
+from rutter_sandbox.errors import JsonObject, PlatformRefusal, Refusal, bad_request, gone, key_conflict, not_implemented
+from rutter_sandbox.fault_answers import quoted
 from rutter_sandbox.jsons import decode, digest, encode
 from rutter_sandbox.records import Books
 from rutter_sandbox.wire import Call, Response
@@ -19,6 +19,19 @@ JOB_HEADER = "X-Rutter-Job-ID"
 # An asynchronous job says prequeued when accepted, pending when first asked, and its result from then on.
 _POLLS_BEFORE_DONE = 1
 _NEVER_DONE = -1
+
+# What the first read of a job ends in.
+_FIRST_LOOKS = {faults.JOB_404: 404, faults.JOB_500: 500}
+
+# How version 2023-03-14 tells of what went wrong beside, or instead of, what was written (Rutter docs: Errors).
+_ERRORS = [
+    {
+        "code": 450,
+        "description": "The platform could not carry out all of the request.",
+        "slug": "platform_error",
+        "source": "platform",
+    }
+]
 
 Run = Callable[[Books], JsonObject]
 
@@ -55,9 +68,15 @@ def run(books: Books, call: Call, key: str | None, body: Any, mode: str, action:
     except PlatformRefusal as refusal:
         books.sql.execute("ROLLBACK TO job")
         status, result = refusal.status, refusal.body()
+    if call.fault == faults.ERRORS_ALONE:
+        books.sql.execute("ROLLBACK TO job")
+        status, result = 200, {"errors": _ERRORS}
+    elif call.fault == faults.ERRORS_BESIDE and status == 200:
+        result = result | {"errors": _ERRORS}
     books.sql.execute("RELEASE job")
-    polls = _POLLS_BEFORE_DONE if mode == "async" else 0
-    polls = _NEVER_DONE if call.fault == "job_never_ends" else polls
+    waits = mode == "async" or call.fault in {*_FIRST_LOOKS, faults.JOB_PROCESSING}
+    polls = _POLLS_BEFORE_DONE if waits else 0
+    polls = _NEVER_DONE if call.fault == faults.JOB_NEVER_ENDS else polls
     _store(books, call, job_id, key, body, status, result, polls)
     if polls == 0:
         _announce(books.tx, books.company, job_id)
@@ -66,9 +85,9 @@ def run(books: Books, call: Call, key: str | None, body: Any, mode: str, action:
 
 
 def _run_unless_it_must_fail(books: Books, call: Call, action: Run) -> JsonObject:
-    if call.fault == "job_fails":
+    if call.fault == faults.JOB_FAILS:
         raise PlatformRefusal("PLATFORM_FAILURE", "The platform could not carry out the request.")
-    if call.fault == TOKEN_QUOTED:
+    if call.fault == faults.TOKEN_QUOTED:
         raise PlatformRefusal("PLATFORM_FAILURE", f"The platform could not carry out {quoted(call)}.")
     return action(books)
 
@@ -88,8 +107,20 @@ def _store(
         request["idempotency_key"] = key
         values = (key, _request_digest(call, books.company, body), job_id)
         books.sql.execute("INSERT INTO idempotency VALUES (?, ?, ?)", values)
-    row = (job_id, books.company.number, encode(request), status, encode(result), polls, books.now)
-    books.sql.execute("INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+    progress = "processing" if call.fault == faults.JOB_PROCESSING else "pending"
+    first_look = _FIRST_LOOKS.get(call.fault, 0)
+    row = (
+        job_id,
+        books.company.number,
+        encode(request),
+        status,
+        encode(result),
+        polls,
+        progress,
+        first_look,
+        books.now,
+    )
+    books.sql.execute("INSERT INTO jobs VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
 
 def _async_response(call: Call, job_id: str, status: str) -> Response:
@@ -98,10 +129,10 @@ def _async_response(call: Call, job_id: str, status: str) -> Response:
 
 
 def _answer_of(tx: Transaction, call: Call, job_id: str) -> Response:
-    query = "SELECT http_status, response, polls_left FROM jobs WHERE id = ?"
-    status, response, polls = tx.sql.execute(query, (job_id,)).fetchone()
+    query = "SELECT http_status, response, polls_left, progress FROM jobs WHERE id = ?"
+    status, response, polls, progress = tx.sql.execute(query, (job_id,)).fetchone()
     if polls != 0:
-        return _async_response(call, job_id, "pending")
+        return _async_response(call, job_id, progress)
     return Response(status, response, {JOB_HEADER: job_id})
 
 
@@ -109,6 +140,13 @@ def read_job(database: Database, job_id: str) -> Response:
     """The job's current state. Each read moves an asynchronous job forward, so no clock is needed."""
     with database.reading() as tx:
         job = _job_body(tx, job_id)
+        first_look = tx.sql.execute("SELECT first_look FROM jobs WHERE id = ?", (job_id,)).fetchone()[0]
+    if first_look:
+        with database.writing() as tx:
+            tx.sql.execute("UPDATE jobs SET first_look = 0 WHERE id = ?", (job_id,))
+        if first_look == 404:
+            raise not_implemented("No job has this id.")
+        raise Refusal(first_look, "API_ERROR", "INTERNAL_ERROR", "The sandbox was asked to fail in this way.")
     if "response" not in job:
         with database.writing() as tx:
             _move_on(tx, job_id)
@@ -125,16 +163,23 @@ def _move_on(tx: Transaction, job_id: str) -> None:
 
 
 def _job_body(tx: Transaction, job_id: str) -> JsonObject:
-    query = "SELECT request, http_status, response, polls_left FROM jobs WHERE id = ?"
+    query = "SELECT request, http_status, response, polls_left, progress FROM jobs WHERE id = ?"
     row = tx.sql.execute(query, (job_id,)).fetchone()
     if row is None:
         raise gone("job")
-    request, status, response, polls = row
-    job: JsonObject = {"id": job_id, "status": "pending", "request": decode(request)}
+    request, status, response, polls, progress = row
+    job: JsonObject = {"id": job_id, "status": progress, "request": decode(request)}
     if polls == 0:
-        job["status"] = "success" if status == 200 else "failure"
-        job["response"] = {"http_status": status, "body": decode(response)}
+        body = decode(response)
+        job["status"] = _end_of(status, body)
+        job["response"] = {"http_status": status, "body": body}
     return job
+
+
+def _end_of(status: int, body: JsonObject) -> str:
+    if status != 200 or body.keys() == {"errors"}:
+        return "failure"
+    return "partial_success" if "errors" in body else "success"
 
 
 def _announce(tx: Transaction, company: Company, job_id: str) -> None:

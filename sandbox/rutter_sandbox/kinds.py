@@ -5,12 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 QUICKBOOKS, XERO, NETSUITE, INTACCT = "QUICKBOOKS", "XERO", "NETSUITE", "SAGE_INTACCT"
-PLATFORMS = (QUICKBOOKS, XERO, NETSUITE, INTACCT)
+DYNAMICS, SAGE, DESKTOP = "DYNAMICS365", "SAGE_BUSINESS_CLOUD", "QUICKBOOKS_DESKTOP"
+PLATFORMS = (QUICKBOOKS, XERO, NETSUITE, INTACCT, DYNAMICS, SAGE, DESKTOP)
 _ALL = frozenset(PLATFORMS)
 _NONE: frozenset[str] = frozenset()
+_MAIN = frozenset({QUICKBOOKS, XERO, NETSUITE, INTACCT})
+"""The platforms that are played with all that they may have; of the others only what is documented is offered."""
 
-# Only Sage Intacct among ours ignores filter, sort and id_type (Rutter docs: Filtering objects).
-PLATFORMS_WITHOUT_FILTERS = frozenset({INTACCT})
+# These ignore filter, sort and id_type (Rutter docs: Filtering objects).
+PLATFORMS_WITHOUT_FILTERS = frozenset({INTACCT, SAGE})
+
+# Payments there can be voided, and so they have a status (Rutter docs: Bill Payments, Update).
+PAYMENTS_WITH_STATUS = frozenset({QUICKBOOKS, XERO, NETSUITE, DESKTOP})
 
 _MOMENTS = {"created_at": "created_at", "updated_at": "updated_at", "last_synced_at": "last_synced_at"}
 
@@ -28,6 +34,7 @@ class Kind:
     filters: dict[str, str] = field(default_factory=dict)
     old_parameter: str = ""
     has_platform_url: bool = True
+    has_platform_id: bool = True
     resource: str = ""
 
     @property
@@ -63,23 +70,24 @@ _KINDS = (
         "bill_payment",
         "bill_payments",
         create=_ALL,
-        update=_on(QUICKBOOKS, NETSUITE),
+        update=_on(QUICKBOOKS, NETSUITE, DESKTOP),
         delete=_on(QUICKBOOKS, NETSUITE),
         filters={"account_id": "account_id", "vendor_id": "vendor_id", "reference": "reference"},
     ),
     Kind(
         "bill_credit_memo",
         "bill_credit_memos",
-        create=_ALL,
-        update=_on(QUICKBOOKS, XERO),
+        read=_ALL - {DYNAMICS},
+        create=_ALL - {DYNAMICS},
+        update=_on(QUICKBOOKS, XERO, DESKTOP),
         delete=_on(QUICKBOOKS, NETSUITE),
         filters={"vendor_id": "vendor_id", "document_number": "document_number"},
     ),
     Kind(
         "account",
         "accounts",
-        create=_ALL,
-        update=_ALL,
+        create=_ALL - {SAGE},
+        update=_MAIN,
         filters={
             "account_type": "account_type",
             "status": "status",
@@ -101,8 +109,9 @@ _KINDS = (
     Kind(
         "customer",
         "customers",
-        create=_ALL,
-        update=_ALL,
+        read=_MAIN | {DESKTOP},
+        create=_MAIN | {DESKTOP},
+        update=_MAIN | {DESKTOP},
         filters={"customer_name": "name"},
         old_parameter="customer_name",
         resource="ACCOUNTING_CUSTOMER",
@@ -110,8 +119,9 @@ _KINDS = (
     Kind(
         "item",
         "items",
-        create=_ALL,
-        update=_ALL,
+        read=_ALL - {SAGE},
+        create=_MAIN | {DESKTOP},
+        update=_MAIN | {DESKTOP},
         delete=_on(QUICKBOOKS, NETSUITE, INTACCT),
         filters={"name": "name"},
         old_parameter="name",
@@ -121,7 +131,8 @@ _KINDS = (
     Kind(
         "class",
         "classes",
-        create=_ALL,
+        read=_MAIN | {DESKTOP},
+        create=_MAIN,
         filters={"name": "name", "status": "status"},
         has_platform_url=False,
     ),
@@ -134,11 +145,11 @@ _KINDS = (
     Kind("location", "locations", read=_on(NETSUITE, INTACCT), has_platform_url=False),
     Kind("project", "projects", read=_on(INTACCT)),
     Kind("task", "tasks", read=_on(INTACCT)),
-    Kind("tax_rate", "tax_rates", create=_ALL, has_platform_url=False, resource="TAX_RATES"),
+    Kind("tax_rate", "tax_rates", create=_MAIN, has_platform_url=False, resource="TAX_RATES"),
     Kind(
         "payment_term",
         "payment_terms",
-        read=_on(QUICKBOOKS, NETSUITE),
+        read=_on(QUICKBOOKS, NETSUITE, DESKTOP),
         create=_on(QUICKBOOKS, NETSUITE),
         delete=_on(QUICKBOOKS, NETSUITE),
         has_platform_url=False,
@@ -159,6 +170,7 @@ _KINDS = (
         "currencies",
         read=_on(QUICKBOOKS, XERO, NETSUITE),
         has_platform_url=False,
+        has_platform_id=False,
         resource="CURRENCIES",
     ),
     Kind("company_info", "company_info", has_platform_url=False),
@@ -167,10 +179,13 @@ _KINDS = (
 KINDS = {kind.name: kind for kind in _KINDS}
 KINDS_BY_PLURAL = {kind.plural: kind for kind in _KINDS if kind.name != "company_info"}
 
-APPLICATIONS_ON = _ALL
+APPLICATIONS_ON = _ALL - {DYNAMICS}
 """Credit applications and their removal."""
 
-ATTACHMENTS_ON = _ALL
+ATTACHMENTS_ON = _MAIN | {DYNAMICS}
+
+DELETIONS_ON = _on(QUICKBOOKS, XERO, NETSUITE)
+"""Deletion events; on other platforms their list is empty (Rutter docs: Events)."""
 
 
 def resource_of(kind: Kind) -> str:

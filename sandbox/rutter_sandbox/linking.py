@@ -42,9 +42,10 @@ def ledger_of(tx: Transaction, platform: str, unique_id: object) -> Company | No
 
 def link_again(tx: Transaction, company: Company, ledger: Company) -> None:
     """Lets a connection lead to a ledger that another one leads to: both show the same books, under the same ids."""
-    query = """UPDATE companies SET (platform, store_name, currency, closing_date, last_sync_started_at,
-        last_sync_completed_at) = (SELECT platform, store_name, currency, closing_date, ?, ? FROM companies
-        WHERE number = ?), status = 'active', ledger = ?, updated_at = ? WHERE id = ?"""
+    query = """UPDATE companies SET (platform, store_name, currency, closing_date, payments_shown,
+        last_sync_started_at, last_sync_completed_at) = (SELECT platform, store_name, currency, closing_date,
+        payments_shown, ?, ? FROM companies WHERE number = ?),
+        status = 'active', ledger = ?, updated_at = ? WHERE id = ?"""
     tx.sql.execute(query, (tx.now, tx.now, ledger.number, ledger.number, tx.now, company.id))
     hooks.emit_connection(tx, _reread(tx, company.id), "INITIAL_UPDATE")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from rutter_sandbox.errors import JsonObject, PlatformRefusal
-from rutter_sandbox.kinds import INTACCT, NETSUITE, QUICKBOOKS, XERO
+from rutter_sandbox.kinds import DYNAMICS, INTACCT, NETSUITE, QUICKBOOKS, XERO
 from rutter_sandbox.money import from_minor
 from rutter_sandbox.records import Books
 
@@ -30,7 +30,7 @@ def create_account(books: Books, given: JsonObject) -> JsonObject:
         "parent_id": given.get("parent_id") if books.company.platform == QUICKBOOKS else None,
         "account_type": shown,
         "category": _CATEGORIES[shown],
-        "status": "active",
+        "status": given.get("status", "active"),
         "balance": from_minor(0, given["currency_code"]),
         "currency_code": given["currency_code"],
         "name": given["name"],
@@ -54,7 +54,11 @@ def _account_subsidiaries(books: Books, given: JsonObject) -> list[JsonObject]:
         return []
     chosen = given.get("subsidiary_id")
     ids = [chosen] if chosen else [one["id"] for one in books.every("subsidiary")]
-    return [{"id": one, "status": "active"} for one in ids]
+    return [{"id": one, "status": _subsidiary_status(books, one)} for one in ids]
+
+
+def _subsidiary_status(books: Books, subsidiary_id: str) -> str:
+    return str(books.get("subsidiary", subsidiary_id)["status"])
 
 
 def update_account(books: Books, account: JsonObject, given: JsonObject) -> JsonObject:
@@ -108,12 +112,15 @@ def _vendor_subsidiaries(books: Books, given: list[JsonObject] | None) -> list[J
     known = books.every("subsidiary")
     by_id = {one["id"]: one["id"] for one in known} | {one["platform_id"]: one["id"] for one in known}
     if not given:
-        return [{"id": one["id"], "primary": True, "status": "active"} for one in known if one["parent_id"] is None]
+        return [{"id": one["id"], "primary": True, "status": one["status"]} for one in known if not one["parent_id"]]
     if any(one["id"] not in by_id for one in given):
         raise PlatformRefusal("UNKNOWN_SUBSIDIARY", "The vendor names a subsidiary that does not exist.")
     if sum(one["primary"] for one in given) != 1:
         raise PlatformRefusal("INVALID_SUBSIDIARIES", "Exactly one subsidiary must be the primary one.")
-    return [{"id": by_id[one["id"]], "primary": one["primary"], "status": "active"} for one in given]
+    return [
+        {"id": by_id[one["id"]], "primary": one["primary"], "status": _subsidiary_status(books, by_id[one["id"]])}
+        for one in given
+    ]
 
 
 def _addresses(given: JsonObject) -> list[JsonObject]:
@@ -150,9 +157,9 @@ def create_customer(books: Books, given: JsonObject) -> JsonObject:
     extra = given.get("additional_fields", {})
     customer: JsonObject = {
         "parent_id": extra.get("parent_id"),
-        "payment_terms_id": None,
+        "payment_terms_id": given.get("payment_terms_id"),
         "subsidiary_id": given.get("subsidiary_id"),
-        "status": "active",
+        "status": given.get("status", "active"),
         "contact_name": given["contact_name"],
         "currency_code": extra.get("currency_code", books.company.currency),
         "customer_name": given.get("customer_name", given["contact_name"]),
@@ -176,7 +183,7 @@ def update_customer(books: Books, customer: JsonObject, given: JsonObject) -> Js
 def create_item(books: Books, given: JsonObject) -> JsonObject:
     kind = given.get("type", "non_inventory")
     item: JsonObject = {
-        "status": "active",
+        "status": given.get("status", "active"),
         "type": kind,
         "code": given.get("code"),
         "name": given["name"],
@@ -237,20 +244,29 @@ def create_tax_rate(books: Books, given: JsonObject) -> JsonObject:
     for one in given["components"]:
         base = 100 + effective if one.get("is_compound") else Decimal(100)
         effective += base * Decimal(one["rate"]) / 100
+    # Business Central does not say which side of trade a rate is for, nor that it is compound.
+    says = books.company.platform != DYNAMICS
     flags = ("is_compound", "is_purchases_tax", "is_sales_tax")
     components = [
-        {name: one.get(name, name != "is_compound") for name in flags} | {"name": one["name"], "rate": one["rate"]}
+        {name: says and one.get(name, name != "is_compound") for name in flags}
+        | {"name": one["name"], "rate": one["rate"]}
         for one in given["components"]
     ]
+    sides = {
+        f"{side}_total_tax_rate": sum((Decimal(one["rate"]) for one in components if one[f"is_{flag}_tax"]), Decimal(0))
+        for side, flag in (("purchase", "purchases"), ("sales", "sales"))
+    }
     fields: JsonObject = {
-        "status": "active",
-        "code": None,
+        "status": given.get("status", "active"),
+        "code": given.get("code"),
         "effective_tax_rate": effective,
         "name": given["name"],
         "total_tax_rate": plain,
         "subsidiaries": [{"id": one["id"]} for one in books.every("subsidiary")],
         "components": components,
     }
+    if says:
+        fields["additional_fields"] = sides
     return books.add("tax_rate", fields | {name: given[name] for name in ("id", "created_at") if name in given})
 
 

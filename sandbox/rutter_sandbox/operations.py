@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from rutter_sandbox import bills, master_shapes, masters, orders, payments, shape_tables, vendor_credits
+from rutter_sandbox import bills, faults, master_shapes, masters, orders, payments, shape_tables, vendor_credits
 from rutter_sandbox.errors import JsonObject
+from rutter_sandbox.kinds import XERO
 from rutter_sandbox.records import Books
 from rutter_sandbox.shapes import Shape
 
@@ -27,13 +28,29 @@ class Operations:
 
 
 def _create_payment(books: Books, given: JsonObject) -> JsonObject:
+    if books.tx.fault == faults.ERRORS_BESIDE and books.company.platform == XERO:
+        given = given | {"linked_bills": given["linked_bills"][:1]}
     made = payments.create_payments(books, given)
+    if len(made) == 1:
+        return {"bill_payment": made[0]}
     # Version 2024-08-31 types one payment; the older plural is kept beside it when Xero made several.
-    return {"bill_payment": made[0]} | ({"bill_payments": made} if len(made) > 1 else {})
+    first = {} if books.tx.fault == faults.PLURAL_ALONE else {"bill_payment": made[0]}
+    return first | {"bill_payments": made}
+
+
+def _without_status(books: Books, given: JsonObject) -> JsonObject:
+    """Only Xero takes the status of a new credit or order (Rutter docs: Bill Credit Memos, Purchase Orders)."""
+    if books.company.platform == XERO:
+        return given
+    return {name: value for name, value in given.items() if name != "status"}
+
+
+def _create_credit(books: Books, given: JsonObject) -> JsonObject:
+    return {"bill_credit_memo": vendor_credits.create_credit(books, _without_status(books, given))}
 
 
 def _create_order(books: Books, given: JsonObject) -> JsonObject:
-    return {"purchase_order": orders.older_form(books, orders.create_order(books, given))}
+    return {"purchase_order": orders.older_form(books, orders.create_order(books, _without_status(books, given)))}
 
 
 def _update_order(books: Books, order: JsonObject, given: JsonObject) -> JsonObject:
@@ -65,7 +82,7 @@ OPERATIONS = {
     ),
     "bill_credit_memo": Operations(
         shape_tables.CREATE_BILL_CREDIT_MEMO,
-        _wrap_create("bill_credit_memo", vendor_credits.create_credit),
+        _create_credit,
         shape_tables.UPDATE_BILL_CREDIT_MEMO,
         _wrap_update("bill_credit_memo", vendor_credits.update_credit),
         vendor_credits.delete_credit,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from rutter_sandbox.documents import active_vendor, refuse_unknown_currency
+from rutter_sandbox.documents import active_vendor, refuse_unknown_currency, root_subsidiary
 from rutter_sandbox.errors import JsonObject, PlatformRefusal
-from rutter_sandbox.kinds import XERO
+from rutter_sandbox.kinds import NETSUITE, XERO
 from rutter_sandbox.money import exponent_of, from_minor, to_minor
 from rutter_sandbox.records import Books
 
@@ -17,18 +17,24 @@ def create_order(books: Books, given: JsonObject) -> JsonObject:
     currency = given["currency"]
     vendor = active_vendor(books, given["vendor_id"], currency)
     refuse_unknown_currency(books, currency)
-    settable = books.company.platform == XERO
     order: JsonObject = {
-        "subsidiary_id": given.get("subsidiary_id"),
+        "subsidiary_id": given.get("subsidiary_id") or root_subsidiary(books),
         "vendor_id": vendor["id"],
         "issue_date": given.get("txn_date") or f"{books.now[:10]}T00:00:00.000Z",
-        "status": given.get("status", "open") if settable else "open",
+        "status": given.get("status", "open"),
         "currency_code": currency,
         "document_number": given.get("document_number"),
         "memo": given.get("memo"),
     }
-    _set_lines(books, order, given["line_items"])
+    _set_lines(books, order, _with_dimensions(given))
     return books.add(KIND, order | ({"id": given["id"]} if "id" in given else {}))
+
+
+def _with_dimensions(given: JsonObject) -> list[JsonObject]:
+    """The lines with the class and the department of the whole order, which NetSuite books on each of them."""
+    extra = given.get("additional_fields", {})
+    shared = {name: extra[name] for name in ("class_id", "department_id") if name in extra}
+    return [shared | line for line in given["line_items"]]
 
 
 def _set_lines(books: Books, order: JsonObject, lines: list[JsonObject]) -> None:
@@ -41,10 +47,7 @@ def _set_lines(books: Books, order: JsonObject, lines: list[JsonObject]) -> None
         total, count = total + minor, count + quantity
         shown.append(
             {
-                "account_id": None,
-                "class_id": None,
-                "department_id": None,
-                "tax_rate_id": line.get("tax_rate_id"),
+                **{name: line.get(name) for name in ("account_id", "class_id", "department_id", "tax_rate_id")},
                 "description": line.get("description"),
                 "total_amount": from_minor(minor, order["currency_code"]),
                 "item": {"id": line["item"], "quantity": quantity, "unit_amount": unit},
@@ -118,12 +121,16 @@ def bill_orders(books: Books, bill: JsonObject) -> None:
 
 
 def refresh_orders(books: Books, bill: JsonObject) -> None:
-    """Closes orders whose bills have reached their total, and reopens those whose bills no longer do."""
+    """Closes orders whose bills have reached their total, and reopens those whose bills no longer do.
+
+    On NetSuite an order that is billed in part waits for the rest of its bills, and says so.
+    """
     for link in bill["linked_purchase_orders"]:
         order = books.get(KIND, link["id"])
         currency = order["currency_code"]
         billed = sum(to_minor(books.get("bill", one)["total_amount"], currency) for one in _billed(books, order["id"]))
-        status = "closed" if billed >= to_minor(order["total_amount"], currency) else "open"
+        waiting = "pending_bill" if billed and books.company.platform == NETSUITE else "open"
+        status = "closed" if billed >= to_minor(order["total_amount"], currency) else waiting
         if status != order["status"]:
             books.save(KIND, order | {"status": status})
 

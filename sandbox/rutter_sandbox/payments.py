@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from rutter_sandbox import bills, ledger
+from rutter_sandbox import bills, ledger, vendor_credits
 from rutter_sandbox.documents import active_vendor, refuse_closed_period
 from rutter_sandbox.errors import JsonObject, PlatformRefusal
-from rutter_sandbox.kinds import INTACCT, QUICKBOOKS, XERO
+from rutter_sandbox.kinds import DESKTOP, PAYMENTS_WITH_STATUS, QUICKBOOKS, XERO
 from rutter_sandbox.money import from_minor, to_minor
 from rutter_sandbox.records import Books
 
@@ -46,14 +46,16 @@ def _create_payment(books: Books, given: JsonObject) -> JsonObject:
         "document_number": given.get("document_number"),
         "memo": given.get("memo"),
         "reference": given.get("reference"),
-        "status": None if books.company.platform == INTACCT else "active",
+        "status": "active" if books.company.platform in PAYMENTS_WITH_STATUS else None,
         "total_amount": from_minor(total, currency),
         "linked_bills": links,
-        "linked_credit_memos": [],
+        "linked_credit_memos": given.get("linked_credit_memos", []),
     }
+    if "linked_journal_entries" in given:
+        payment["additional_fields"] = {"linked_journal_entries": given["linked_journal_entries"]}
     payment |= {name: given[name] for name in ("created_at", "platform_id") if name in given}
     ledger.post(books, payment_id, currency, [*payables, (given["account_id"], -total)])
-    return books.add(KIND, payment)
+    return books.add(KIND, payment) if books.company.payments_shown else payment
 
 
 def _one_vendor(books: Books, given: JsonObject, paid: list[JsonObject]) -> str:
@@ -92,8 +94,11 @@ def update_payment(books: Books, payment: JsonObject, given: JsonObject) -> Json
             raise PlatformRefusal("RATE_NOT_SETTABLE", "The rate of a payment cannot be changed on this platform.")
         payment["currency_rate"] = ledger.rate_text(books, payment["currency_code"], given["currency_rate"])
     if given.get("status") == "void":
+        if books.company.platform == DESKTOP:
+            raise PlatformRefusal("STATUS_NOT_SETTABLE", "A payment cannot be voided on this platform.")
         _undo(books, payment)
-        payment |= {"status": "void", "total_amount": from_minor(0, payment["currency_code"]), "linked_bills": []}
+        payment |= {"status": "void", "total_amount": from_minor(0, payment["currency_code"])}
+        payment |= {"linked_bills": [], "linked_credit_memos": []}
     return books.save(KIND, payment)
 
 
@@ -106,3 +111,8 @@ def delete_payment(books: Books, payment: JsonObject) -> None:
 def _undo(books: Books, payment: JsonObject) -> None:
     ledger.reverse(books, payment["id"])
     bills.give_back(books, (KIND, payment["id"]))
+    for link in payment["linked_credit_memos"]:
+        for bill in payment["linked_bills"]:
+            bills.give_back(books, (vendor_credits.KIND, link["id"]), bill["id"])
+        if credit := books.find(vendor_credits.KIND, link["id"]):
+            vendor_credits.resettle(books, credit)

@@ -54,14 +54,16 @@ class Books:
     def add(self, kind: str, fields: JsonObject) -> JsonObject:
         """Stores a new object with the ids and timestamps that a platform and Rutter would give it."""
         record_id = fields.get("id") or self.tx.new_id()
-        platform_id = fields.get("platform_id") or self.next_platform_id(kind, record_id)
-        record = {"id": record_id, "platform_id": platform_id, **fields}
+        record: JsonObject = {"id": record_id}
+        if KINDS[kind].has_platform_id:
+            record["platform_id"] = fields.get("platform_id") or self.next_platform_id(kind, record_id)
+        record |= fields
         record["created_at"] = fields.get("created_at") or self.now
         record["updated_at"] = fields.get("updated_at") or record["created_at"]
         record["last_synced_at"] = fields.get("last_synced_at") or record["updated_at"]
         if KINDS[kind].has_platform_url:
             host = self.company.platform.lower().replace("_", "-")
-            record["platform_url"] = f"https://{host}.sandbox.example/{kind}/{platform_id}"
+            record["platform_url"] = f"https://{host}.sandbox.example/{kind}/{record['platform_id']}"
         self._store(kind, record)
         hooks.emit_change(self.tx, self.company, kind, "CREATED", record)
         return record

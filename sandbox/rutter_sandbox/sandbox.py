@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from rutter_sandbox import load, story, story_others
+from rutter_sandbox import load, story, story_further, story_others, story_weeks
 from rutter_sandbox.app import App
 from rutter_sandbox.database import Database
 from rutter_sandbox.webhooks import Courier
@@ -70,7 +70,8 @@ def _seed_once(database: Database, bills: int) -> None:
             return
         now = tx.now
         story.seed(tx, database.today)
-        story_others.seed(tx, database.today)
+        for told in (story_others, story_further, story_weeks):
+            told.seed(tx, database.today)
         load.generate(tx, database.today, bills)
         tx.now = now
         tx.sql.execute("UPDATE meta SET value = 'yes' WHERE key = 'seeded'")

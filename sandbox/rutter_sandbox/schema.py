@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 # Filter columns are NOT NULL with '' for absent, so that a keyset over (column, id) is a plain row comparison.
 OBJECTS = """
@@ -59,6 +59,7 @@ _TABLES = (
         disabled_reason TEXT,
         currency TEXT NOT NULL,
         closing_date TEXT NOT NULL DEFAULT '',
+        payments_shown INTEGER NOT NULL DEFAULT 1,
         next_platform_id INTEGER NOT NULL DEFAULT 1,
         public_token TEXT UNIQUE,
         last_sync_started_at TEXT,
@@ -67,10 +68,10 @@ _TABLES = (
         updated_at TEXT NOT NULL
     )""",
     OBJECTS,
-    # What a payment or a credit has taken off a bill: every amount due is derived from this.
+    # What a payment, a credit or a journal entry has taken off a bill: every amount due is derived from this.
     """CREATE TABLE allocations (
         company INTEGER NOT NULL,
-        source_kind TEXT NOT NULL CHECK (source_kind IN ('bill_payment', 'bill_credit_memo')),
+        source_kind TEXT NOT NULL CHECK (source_kind IN ('bill_payment', 'bill_credit_memo', 'journal_entry')),
         source_id TEXT NOT NULL,
         bill_id TEXT NOT NULL,
         application_id TEXT NOT NULL,
@@ -96,6 +97,7 @@ _TABLES = (
         amount_minor INTEGER NOT NULL,
         PRIMARY KEY (company, account_id, currency)
     ) WITHOUT ROWID""",
+    # `progress` is what a job says of itself until it is done; `first_look` the status that its first read ends in.
     """CREATE TABLE jobs (
         id TEXT PRIMARY KEY,
         company INTEGER NOT NULL,
@@ -103,6 +105,8 @@ _TABLES = (
         http_status INTEGER NOT NULL,
         response BLOB NOT NULL,
         polls_left INTEGER NOT NULL DEFAULT 0,
+        progress TEXT NOT NULL DEFAULT 'pending',
+        first_look INTEGER NOT NULL DEFAULT 0,
         created_at TEXT NOT NULL
     )""",
     "CREATE TABLE idempotency (key TEXT PRIMARY KEY, digest TEXT NOT NULL, job_id TEXT NOT NULL) WITHOUT ROWID",

@@ -11,6 +11,7 @@ from rutter_sandbox.clock import day_stamp, days_from, noon_of, stamp
 from rutter_sandbox.companies import Company, company_by
 from rutter_sandbox.database import Transaction, named_id
 from rutter_sandbox.errors import JsonObject
+from rutter_sandbox.money import to_minor
 from rutter_sandbox.records import Books
 
 BEGINNING = -400
@@ -41,16 +42,18 @@ class Seeder:
 
     def accounts(self, rows: Iterable[tuple[str, str, str, str]]) -> None:
         """Rows of (name, type, currency, nominal code)."""
-        for name, account_type, currency, code in rows:
-            given = {"account_type": account_type, "currency_code": currency, "name": name, "nominal_code": code}
-            given["id"] = self.id("account", name)
-            extra = {"additional_fields": {"bank_account_number": f"00-{code}"}}
-            masters.create_account(self.books, given | extra)
+        for row in rows:
+            self.account(*row)
 
-    def plain(self, kind: str, names: Iterable[str], **fields: object) -> None:
+    def account(self, name: str, account_type: str, currency: str, code: str, **fields: object) -> None:
+        given = {"account_type": account_type, "currency_code": currency, "name": name, "nominal_code": code}
+        given["id"] = self.id("account", name)
+        extra = {"additional_fields": {"bank_account_number": f"00-{code}"}}
+        masters.create_account(self.books, given | extra | fields)
+
+    def plain(self, kind: str, names: Iterable[str], **fields: object) -> list[JsonObject]:
         """Objects that are little more than a name."""
-        for name in names:
-            self.books.add(kind, {"id": self.id(kind, name), "name": name, **fields})
+        return [self.books.add(kind, {"id": self.id(kind, name), "name": name, **fields}) for name in names]
 
     def currencies(self, codes: Iterable[tuple[str, str]]) -> None:
         for code, name in codes:
@@ -61,9 +64,14 @@ class Seeder:
         given = {"id": self.id("payment_term", name), "term_name": name, "due_days": due_days, **discount}
         masters.create_payment_term(self.books, given)
 
-    def tax_rate(self, name: str, rate: str) -> None:
+    def tax_rate(self, name: str, *parts: str, **fields: object) -> None:
+        """A rate of the parts given as percentages; a second one is charged on the first one too."""
         given = {"id": self.id("tax_rate", name), "name": name}
-        masters.create_tax_rate(self.books, given | {"components": [{"name": name, "rate": Decimal(rate)}]})
+        components = [
+            {"name": name if n == 0 else f"{name}, part {n + 1}", "rate": Decimal(rate), "is_compound": n > 0}
+            for n, rate in enumerate(parts)
+        ]
+        masters.create_tax_rate(self.books, given | {"components": components} | fields)
 
     def vendor(self, name: str, currency: str, **fields: object) -> None:
         handle = name.lower().replace(" ", "-")
@@ -78,9 +86,14 @@ class Seeder:
         }
         masters.create_vendor(self.books, given | fields)
 
-    def item(self, name: str, price: str, kind: str = "non_inventory") -> None:
+    def item(self, name: str, price: str, kind: str = "non_inventory", **fields: object) -> None:
         side = {"description": name, "unit_price": Decimal(price)}
-        masters.create_item(self.books, {"id": self.id("item", name), "name": name, "type": kind, "bill_item": side})
+        given = {"id": self.id("item", name), "name": name, "type": kind, "bill_item": side}
+        masters.create_item(self.books, given | fields)
+
+    def customer(self, name: str, **fields: object) -> None:
+        given = {"id": self.id("customer", name), "contact_name": name}
+        masters.create_customer(self.books, given | fields)
 
     def opening(self, account: str, currency: str, minor: int) -> None:
         entries = [(self.id("account", account), minor), (self.id("account", "Opening Balance Equity"), -minor)]
@@ -114,7 +127,13 @@ class Seeder:
         given = {"account_id": self.id("account", account), "description": description}
         return {**given, "total_amount": Decimal(amount), **fields}
 
-    def pay(self, number: str, account: str, amount: str, day: int) -> None:
+    def item_line(self, item: str, quantity: int, price: str, **fields: object) -> JsonObject:
+        """A line of so many of an item at a price each."""
+        count, unit = Decimal(quantity), Decimal(price)
+        given = {"item": {"id": self.id("item", item), "quantity": count, "unit_amount": unit}, "description": item}
+        return {**given, "total_amount": count * unit, **fields}
+
+    def pay(self, number: str, account: str, amount: str, day: int, **fields: object) -> None:
         self.on(day)
         link = {"id": self.id("bill", number), "allocated_amount": Decimal(amount)}
         given = {
@@ -123,9 +142,25 @@ class Seeder:
             "transaction_date": self.date(day),
             "linked_bills": [link],
         }
-        payments.create_payments(self.books, given)
+        payments.create_payments(self.books, given | fields)
 
-    def credit(self, vendor: str, number: str, lines: list[JsonObject], day: int, memo: str) -> None:
+    def void(self, number: str, paid_on: int, day: int) -> None:
+        """Voids the payment that was made on the bill on that day."""
+        self.on(day)
+        payment = self.books.get("bill_payment", self.id("bill_payment", f"{number}/{paid_on}"))
+        payments.update_payment(self.books, payment, {"status": "void"})
+
+    def journal(self, number: str, account: str, amount: str, day: int) -> JsonObject:
+        """Offsets part of a bill by a journal entry on another account. Returns the link to it."""
+        self.on(day)
+        bill, entry = self.books.get("bill", self.id("bill", number)), self.id("journal_entry", number)
+        minor, when = to_minor(Decimal(amount), bill["currency_code"]), self.date(day)
+        bills.take_off(self.books, bill, ("journal_entry", entry), entry, when, minor)
+        entries = [(bill["account_id"], minor), (self.id("account", account), -minor)]
+        ledger.post(self.books, entry, bill["currency_code"], entries)
+        return {"journal_id": entry, "allocated_at": when, "amount": amount}
+
+    def credit(self, vendor: str, number: str, lines: list[JsonObject], day: int, memo: str, **fields: object) -> None:
         self.on(day)
         given = {
             "id": self.id("bill_credit_memo", number),
@@ -135,9 +170,30 @@ class Seeder:
             "memo": memo,
             "line_items": lines,
         }
-        vendor_credits.create_credit(self.books, given)
+        vendor_credits.create_credit(self.books, given | fields)
 
-    def order(self, vendor: str, number: str, lines: list[tuple[str, int]], day: int) -> None:
+    def apply(self, credit: str, number: str, amount: str, day: int) -> JsonObject:
+        """Applies so much of a credit to a bill. Returns the link to the credit."""
+        self.on(day)
+        bill = self.books.get("bill", self.id("bill", number))
+        link = {"id": bill["id"], "allocated_amount": Decimal(amount)}
+        given = {"bill_credit_memo_id": self.id("bill_credit_memo", credit), "linked_bills": [link]}
+        given |= {name: bill[name] for name in ("vendor_id", "currency_code")} | {"transaction_date": self.date(day)}
+        vendor_credits.apply_credit(self.books, given)
+        shown = {"id": given["bill_credit_memo_id"], "allocated_date": given["transaction_date"]}
+        return shown | {"allocated_amount": link["allocated_amount"]}
+
+    def order(
+        self,
+        vendor: str,
+        number: str,
+        lines: list[tuple[str, int]],
+        day: int,
+        *,
+        line: JsonObject | None = None,
+        **fields: object,
+    ) -> None:
+        """Enters an order of so many of each item; `line` holds what all its lines have besides."""
         self.on(day)
         given = {
             "id": self.id("purchase_order", number),
@@ -145,9 +201,9 @@ class Seeder:
             "txn_date": self.date(day),
             "currency": self.books.company.currency,
             "document_number": number,
-            "line_items": [{"item": self.id("item", name), "quantity": count} for name, count in lines],
+            "line_items": [{"item": self.id("item", name), "quantity": count} | (line or {}) for name, count in lines],
         }
-        orders.create_order(self.books, given)
+        orders.create_order(self.books, given | fields)
 
     def change_vendor(self, name: str, day: int, **fields: object) -> None:
         self.on(day)
@@ -174,15 +230,18 @@ class Seeder:
         self.books.save("company_info", info | {"additional_fields": {"closing_date": closing}})
 
 
-def create_company(tx: Transaction, slug: str, name: str, store: str, platform: str, currency: str) -> Company:
+def create_company(
+    tx: Transaction, slug: str, name: str, store: str, platform: str, currency: str, *, payments_shown: bool = True
+) -> Company:
     """Creates the connection of a seeded company; its access token is the same in every sandbox."""
     query = """INSERT INTO companies
-        (id, access_token, name, store_name, platform, status, currency, next_platform_id,
+        (id, access_token, name, store_name, platform, status, currency, payments_shown, next_platform_id,
          last_sync_started_at, last_sync_completed_at, created_at, updated_at)
-        VALUES (?, ?, ?, ?, ?, 'active', ?, 100, ?, ?, ?, ?)"""
+        VALUES (?, ?, ?, ?, ?, 'active', ?, ?, 100, ?, ?, ?, ?)"""
     connection_id = named_id(f"connection/{slug}")
     token = f"access-sandbox-{named_id(f'token/{slug}')}"
-    tx.sql.execute(query, (connection_id, token, name, store, platform, currency, tx.now, tx.now, tx.now, tx.now))
+    row = (connection_id, token, name, store, platform, currency, payments_shown, *[tx.now] * 4)
+    tx.sql.execute(query, row)
     company = company_by(tx.sql, "id", connection_id)
     if company is None:
         raise AssertionError("A company that was just made is not there.")

@@ -42,6 +42,7 @@ _LINE: Shape = {
     "discount_amount": optional(amount_from_zero),
     "total_amount": required(amount),
     "item": optional(record(_ITEM_OF_LINE)),
+    "discount_item_id": optional(reference("item")),
     "additional_fields": optional(record({"task_id": optional(reference("task"))})),
 }
 

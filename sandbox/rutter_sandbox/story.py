@@ -110,18 +110,22 @@ def _vendors(seeder: Seeder) -> None:
 
 def _history(seeder: Seeder) -> None:
     """Half a year of bills that were paid on time, so that every regular vendor has a past."""
+    terms = {"payment_terms_id": seeder.id("payment_term", "Net 30")}
     for offset, (vendor, prefix, account, text, currency, bank, amounts) in enumerate(_HISTORY):
         months = amounts.split()
         for position, amount in enumerate(months):
             issued = -30 * (len(months) - position) - 40 + offset
             number = f"{prefix}{position + 1:02d}"
-            seeder.bill(vendor, number, [seeder.line(account, amount, text)], issued, issued + 30, currency=currency)
-            seeder.pay(number, bank, amount, issued + 27)
+            lines = [seeder.line(account, amount, text)]
+            seeder.bill(vendor, number, lines, issued, issued + 30, currency=currency, **terms)
+            check = {"document_number": f"CHK-{2000 + 10 * position + offset}"} if bank == CHECKING else {}
+            seeder.pay(number, bank, amount, issued + 27, **check)
 
 
 def _unpaid(seeder: Seeder) -> None:
     """The unpaid bills: overdue, due soon and due later, most of them small."""
     line = seeder.line
+    workshop = {"class_id": seeder.id("class", "Workshop"), "department_id": seeder.id("department", "Operations")}
     seeder.bill(NORTHWIND, "NW-2291", [line("Utilities", "684.20", "Power and water")], -45, -15)
     seeder.bill(FJORD, "FT-778", [line("Timber", "12480.00", "Larch, 24 m3")], -50, -20)
     seeder.bill(PACKAGING, "AP-310", [line("Office Supplies", "560.75", "Boxes and tape")], -10, 20)
@@ -131,9 +135,14 @@ def _unpaid(seeder: Seeder) -> None:
     seeder.bill(NORTHWIND, "NW-2304", [taxed], -12, 8)
     split = [line("Office Supplies", "145.00", "Paper"), line("Office Supplies", "100.00", "Toner")]
     seeder.bill(ACME, "INV-1051", split, -18, 12)
-    seeder.bill(FJORD, "FT-791", [line("Timber", "6400.00", "Oak planks")], -35, 2)
-    seeder.pay("FT-791", CHECKING, "2400.00", -9)
-    seeder.bill(FJORD, "FT-802", [line("Timber", "27350.00", "Spruce, full load")], -5, 25)
+    planks = {"id": seeder.id("item", "Oak plank"), "quantity": Decimal(160), "unit_amount": Decimal("40.00")}
+    hotel = {"customer_id": seeder.id("customer", "Bayside Hotel")}
+    oak = line("Timber", "6400.00", "Oak planks", item=planks, **hotel, **workshop)
+    seeder.bill(FJORD, "FT-791", [oak], -35, 2)
+    seeder.pay("FT-791", CHECKING, "2400.00", -9, memo="First part")
+    sooner = {"payment_terms_id": seeder.id("payment_term", "2/10 Net 30")}
+    spruce = [line("Timber", "27350.00", "Spruce, full load", **workshop)]
+    seeder.bill(FJORD, "FT-802", spruce, -5, 25, **sooner)
 
 
 def _foreign(seeder: Seeder) -> None:

@@ -16,6 +16,7 @@ from rutter_sandbox.documents import (
     status_of,
 )
 from rutter_sandbox.errors import JsonObject, PlatformRefusal
+from rutter_sandbox.faults import SUCCESS_FALSE
 from rutter_sandbox.kinds import XERO
 from rutter_sandbox.money import from_minor, to_minor
 from rutter_sandbox.records import Books
@@ -36,7 +37,7 @@ def create_credit(books: Books, given: JsonObject) -> JsonObject:
         "issue_date": given["issue_date"],
         "document_number": given.get("document_number", ""),
         "remaining_amount": 0,
-        "status": given.get("status", "open") if books.company.platform == XERO else "open",
+        "status": given.get("status", "open"),
         "total_amount": 0,
         "currency_code": currency,
         "memo": given.get("memo"),
@@ -112,6 +113,8 @@ def apply_credit(books: Books, given: JsonObject) -> JsonObject:
     """Applies the open credit to the named bills. No money moves, so nothing is posted."""
     credit = books.get(KIND, given["bill_credit_memo_id"])
     _refuse_application(books, credit, given)
+    if books.tx.fault == SUCCESS_FALSE:
+        return {"success": False}
     application_id, currency = books.tx.new_id(), credit["currency_code"]
     for link in given["linked_bills"]:
         bill = books.get("bill", link["id"])
@@ -127,6 +130,12 @@ def apply_credit(books: Books, given: JsonObject) -> JsonObject:
         _settle(books, credit)
     books.save(KIND, credit)
     return {"success": True}
+
+
+def resettle(books: Books, credit: JsonObject) -> None:
+    """Derives what remains of a credit anew, after something was taken off it or given back."""
+    _settle(books, credit)
+    books.save(KIND, credit)
 
 
 def _refuse_application(books: Books, credit: JsonObject, given: JsonObject) -> None:
@@ -148,9 +157,10 @@ def unapply_credit(books: Books, given: JsonObject) -> JsonObject:
     if not rows:
         raise PlatformRefusal("NOT_APPLIED", "The credit is not applied to this bill.")
     refuse_closed_period(books, *(day for _, day in rows))
+    if books.tx.fault == SUCCESS_FALSE:
+        return {"success": False}
     bills.give_back(books, (KIND, credit["id"]), bill_id)
-    _settle(books, credit)
-    books.save(KIND, credit)
+    resettle(books, credit)
     return {"id": rows[0][0], "success": True}
 
 

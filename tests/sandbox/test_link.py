@@ -10,7 +10,10 @@ import pytest
 
 from support.sandbox.client import ORIGIN, Caller, calling
 
-PLATFORMS = ["QUICKBOOKS", "XERO", "NETSUITE", "SAGE_INTACCT"]
+PLATFORMS = [
+    *("QUICKBOOKS", "XERO", "NETSUITE", "SAGE_INTACCT"),
+    *("DYNAMICS365", "SAGE_BUSINESS_CLOUD", "QUICKBOOKS_DESKTOP"),
+]
 
 
 async def _created(caller: Caller) -> dict[str, Any]:

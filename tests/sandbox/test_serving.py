@@ -28,6 +28,7 @@ def test_one_line_says_where_it_is_and_either_signal_ends_it(how: signal.Signals
         "XERO",
         "NETSUITE",
         "SAGE_INTACCT",
+        *("DYNAMICS365", "DYNAMICS365", "SAGE_BUSINESS_CLOUD", "QUICKBOOKS_DESKTOP", "QUICKBOOKS"),
     ]
     assert all(one.keys() == {"name", "platform", "access_token"} for one in running.line["connections"])
 

@@ -186,6 +186,11 @@ class Sending:
 
     def _body(self, body: Any, bill: Json) -> Any:
         label = f"{self.case.method} {self.case.path}"
+        if (
+            label.startswith("POST /accounting/bill_credit_applications")
+            and "bill_credit_memos" not in self.company.ids
+        ):
+            return body
         if label == "POST /accounting/bill_credit_applications":
             credit = new_credit(self.server, self.company, bill, applied=False)
             return {"bill_credit_application": application(self.company, credit, bill)}

@@ -11,7 +11,7 @@ from rutter_sandbox import Sandbox
 from support.sandbox.wire import Json, Wire
 
 DECIMALS = {"USD": 2, "GBP": 2, "EUR": 2, "JPY": 0, "KWD": 3}
-NOT_IN_THE_LEDGER = {"draft", "submitted", "void"}
+NOT_IN_THE_LEDGER = {"draft", "submitted", "pending_approval", "rejected", "void", "unknown"}
 
 # (account id, currency) to minor units, debits positive.
 Totals = Counter[tuple[str, str]]
@@ -64,11 +64,13 @@ def figures(lines: list[tuple[int, Fraction]], *, inclusive: bool) -> Figures:
 def expected_ledger(books: dict[str, list[Json]]) -> Totals:
     """Double entry over again, from the documents alone: what they debit and credit."""
     tax_account = next(one["id"] for one in books["accounts"] if one["name"] == "Purchase Tax")
+    # What is bought as an item goes to the cost of what is sold.
+    items_account = next(one["id"] for one in books["accounts"] if one["account_type"] == "cost_of_goods_sold")
     totals: Totals = Counter()
     for plural, sign in (("bills", 1), ("bill_credit_memos", -1)):
         for document in books[plural]:
             if document["status"] not in NOT_IN_THE_LEDGER:
-                _add_document(totals, document, sign, tax_account)
+                _add_document(totals, document, sign, (tax_account, items_account))
     payables = {one["id"]: one["account_id"] for one in books["bills"]}
     for payment in books["bill_payments"]:
         for link in payment["linked_bills"]:
@@ -78,10 +80,10 @@ def expected_ledger(books: dict[str, list[Json]]) -> Totals:
     return totals
 
 
-def _add_document(totals: Totals, document: Json, sign: int, tax_account: str) -> None:
-    currency = document["currency_code"]
+def _add_document(totals: Totals, document: Json, sign: int, accounts: tuple[str, str]) -> None:
+    currency, (tax_account, items_account) = document["currency_code"], accounts
     for line in document["line_items"]:
-        totals[line["account_id"], currency] += sign * minor(line["sub_total"], currency)
+        totals[line["account_id"] or items_account, currency] += sign * minor(line["sub_total"], currency)
         totals[tax_account, currency] += sign * minor(line["tax_amount"], currency)
     totals[document["account_id"], currency] -= sign * minor(document["total_amount"], currency)
 

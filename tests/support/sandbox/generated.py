@@ -79,16 +79,18 @@ def _company(server: Served, platform: str, token: str) -> Company:
             rows = response.json[plural]
             company.ids[plural] = [one["id"] for one in rows]
             if plural == "accounts":
-                company.accounts = {one["account_type"]: one["id"] for one in rows if "Euro" not in one["name"]}
+                usable = [one for one in rows if one["status"] == "active" and "Euro" not in one["name"]]
+                company.accounts = {one["account_type"]: one["id"] for one in usable}
                 company.currency = rows[0]["currency_code"]
             if plural == "bill_credit_memos" and rows:
                 company.credit = rows[0]
             if plural == "bills":
                 company.bill = next(one for one in rows if one["status"] == "open" and _is_plain(one, company))
-    bill = f"/accounting/bills/{company.bill['id']}/attachments"
-    sent = server.call("POST", bill, {"file": "aGVsbG8=", "file_name": "a.txt"}, access_token=token)
-    company.attachment = sent.json["attachment"]["id"]
+    bill = f"/accounting/bills/{company.bill['id']}"
+    sent = server.call("PATCH", bill, {"bill": {"memo": "A job"}}, access_token=token)
     company.job = str(sent.job_id)
+    sent = server.call("POST", f"{bill}/attachments", {"file": "aGVsbG8=", "file_name": "a.txt"}, access_token=token)
+    company.attachment = sent.json["attachment"]["id"] if sent.status == 200 else "none"
     return company
 
 

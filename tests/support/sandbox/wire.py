@@ -55,7 +55,10 @@ class Wire:
 
     def __init__(self, sandbox: Sandbox, platform: str = "QUICKBOOKS") -> None:
         self.sandbox = sandbox
-        self.connection: SandboxConnection = next(one for one in sandbox.connections if one.platform == platform)
+        # A platform may be played by several companies; the name of one finds the others.
+        self.connection: SandboxConnection = next(
+            one for one in sandbox.connections if platform in {one.platform, one.name}
+        )
         self.token = self.connection.access_token
         self.platform = platform
         self._runner = asyncio.Runner()

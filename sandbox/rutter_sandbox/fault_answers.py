@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from rutter_sandbox import clock, faults
@@ -63,11 +64,18 @@ def _quoting(call: Call, response: Response) -> Response:
 
 
 def _bomb(call: Call, response: Response) -> Response:
-    """The answer followed by blanks, which JSON allows: a quarter of a megabyte that unpacks to 256 MiB."""
-    packer = zlib.compressobj(level=1, wbits=31)
-    parts = [packer.compress(response.body), *(packer.compress(_BLANKS) for _ in range(_BOMB_MEBIBYTES))]
+    """The answer after blanks, which JSON allows: a quarter of a megabyte that unpacks to 256 MiB."""
+    begun, packer = _packed_blanks()
+    rest = packer.copy()
     headers = response.headers | {"Content-Encoding": "gzip"}
-    return replace(response, body=b"".join([*parts, packer.flush()]), headers=headers)
+    return replace(response, body=b"".join([begun, rest.compress(response.body), rest.flush()]), headers=headers)
+
+
+@lru_cache(maxsize=1)
+def _packed_blanks() -> tuple[bytes, Any]:
+    """The packed blanks, and what packs on after them; they take a second to pack."""
+    packer = zlib.compressobj(level=1, wbits=31)
+    return b"".join(packer.compress(_BLANKS) for _ in range(_BOMB_MEBIBYTES)), packer
 
 
 def _without_list(call: Call, response: Response) -> Response:

@@ -12,24 +12,35 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import httpx
 import pytest
 
 from rutter_ap_server.rutter import CompanyClient, Credentials, Done, Limits, Rejected, RutterClient, Unknown, errors
-from rutter_ap_server.rutter.models.accounts import AccountCreate
+from rutter_ap_server.rutter.models.accounts import AccountCreate, AccountUpdate
+from rutter_ap_server.rutter.models.base import Draft
 from rutter_ap_server.rutter.models.bills import BillCreate, BillLineDraft, BillUpdate
 from rutter_ap_server.rutter.models.credits import (
     BillCreditApplicationCreate,
     BillCreditMemo,
     BillCreditMemoCreate,
+    BillCreditMemoUpdate,
     BillCreditUnapplicationCreate,
     CreditLineDraft,
 )
-from rutter_ap_server.rutter.models.dimensions import DepartmentCreate
+from rutter_ap_server.rutter.models.customers import CustomerCreate, CustomerUpdate
+from rutter_ap_server.rutter.models.dimensions import ClassCreate, DepartmentCreate
+from rutter_ap_server.rutter.models.items import ItemCreate, ItemUpdate
 from rutter_ap_server.rutter.models.payments import AllocationDraft, BillPayment, BillPaymentCreate, BillPaymentUpdate
-from rutter_ap_server.rutter.models.vendors import VendorCreate
+from rutter_ap_server.rutter.models.purchase_orders import (
+    PurchaseOrderCreate,
+    PurchaseOrderLineDraft,
+    PurchaseOrderUpdate,
+)
+from rutter_ap_server.rutter.models.terms import PaymentTermCreate, TaxComponentDraft, TaxRateCreate
+from rutter_ap_server.rutter.models.vendors import VendorCreate, VendorUpdate
 from rutter_ap_server.rutter.outcomes import WriteOutcome
 from rutter_sandbox.faults import NAMES
 from support.seeded import seeded_sandbox
@@ -81,14 +92,7 @@ async def update_bill(books: CompanyClient) -> Attempt:
 async def delete_bill(books: CompanyClient) -> Attempt:
     bill = await new_bill(books)
 
-    async def booked() -> int:
-        try:
-            await books.bills.get(bill.id)
-        except errors.NotFoundUpstream:
-            return 1
-        return 0
-
-    return Attempt(lambda again: books.bills.delete(bill.id), booked)
+    return Attempt(lambda again: books.bills.delete(bill.id), lambda: gone(books.bills, bill.id))
 
 
 async def create_payment(books: CompanyClient) -> Attempt:
@@ -134,25 +138,15 @@ async def void_payment(books: CompanyClient) -> Attempt:
     return Attempt(lambda again: books.bill_payments.void(payment.id, idempotency_key=own, again=again), booked)
 
 
-async def new_credit(books: CompanyClient, number: str) -> BillCreditMemoCreate:
+async def new_credit(books: CompanyClient, name: str) -> BillCreditMemoCreate:
     line = CreditLineDraft(account_id=(await account_of(books, "expense")).id, total_amount=CENTS)
     return BillCreditMemoCreate(
         vendor_id=(await vendor_of(books)).id,
         issue_date=TODAY,
         currency_code="USD",
         line_items=(line,),
-        document_number=number,
+        document_number=name,
     )
-
-
-async def create_credit(books: CompanyClient) -> Attempt:
-    number, own = unique(), key()
-    draft = await new_credit(books, number)
-
-    async def booked() -> int:
-        return len([each async for each in books.bill_credit_memos.walk() if each.document_number == number])
-
-    return Attempt(lambda again: books.bill_credit_memos.create(draft, idempotency_key=own, again=again), booked)
 
 
 async def apply_credit(books: CompanyClient) -> Attempt:
@@ -206,50 +200,144 @@ async def upload_file(books: CompanyClient) -> Attempt:
     )
 
 
-async def create_vendor(books: CompanyClient) -> Attempt:
+@dataclass(frozen=True)
+class Kind:
+    """Master data and orders: how to make one under a name, and what a change of it is."""
+
+    collection: str
+    named: str
+    new: Callable[[CompanyClient, str], Awaitable[Draft]]
+    change: Callable[[str], Draft] | None = None
+    platform: str = "QUICKBOOKS"
+    is_deleted: bool = False
+
+    def of(self, books: CompanyClient) -> Any:
+        return getattr(books, self.collection)
+
+    async def made(self, books: CompanyClient, name: str) -> str:
+        record_id: str = done(await self.of(books).create(await self.new(books, name), idempotency_key=key())).id
+        return record_id
+
+
+def simply(draft: Callable[[str], Draft]) -> Callable[[CompanyClient, str], Awaitable[Draft]]:
+    async def new(_books: CompanyClient, name: str) -> Draft:
+        return draft(name)
+
+    return new
+
+
+async def new_order(books: CompanyClient, name: str) -> Draft:
+    vendor, item = (await books.vendors.list(limit=1)).items[0], (await books.items.list(limit=1)).items[0]
+    line = PurchaseOrderLineDraft(item=item.id, quantity=Decimal(2), unit_amount=Decimal("3.50"))
+    return PurchaseOrderCreate(
+        vendor_id=vendor.id, currency="USD", line_items=(line,), txn_date=TODAY, document_number=name
+    )
+
+
+VAT = TaxComponentDraft(name="VAT", rate=Decimal(19))
+KINDS = [
+    Kind(
+        "vendors",
+        "vendor_name",
+        simply(lambda name: VendorCreate(vendor_name=name, contact_name="Ann", currency_code="USD")),
+        lambda name: VendorUpdate(vendor_name=name),
+        is_deleted=True,
+    ),
+    Kind(
+        "accounts",
+        "name",
+        simply(lambda name: AccountCreate(name=name, account_type="expense", currency_code="USD")),
+        lambda name: AccountUpdate(name=name),
+    ),
+    Kind(
+        "customers",
+        "contact_name",
+        simply(lambda name: CustomerCreate(contact_name=name)),
+        lambda name: CustomerUpdate(contact_name=name),
+    ),
+    Kind(
+        "items", "name", simply(lambda name: ItemCreate(name=name)), lambda name: ItemUpdate(name=name), is_deleted=True
+    ),
+    Kind("classes", "name", simply(lambda name: ClassCreate(name=name))),
+    Kind("departments", "name", simply(lambda name: DepartmentCreate(name=name))),
+    Kind("tax_rates", "name", simply(lambda name: TaxRateCreate(name=name, components=(VAT,)))),
+    Kind("payment_terms", "term_name", simply(lambda name: PaymentTermCreate(term_name=name, due_days=Decimal(9)))),
+    Kind(
+        "purchase_orders",
+        "document_number",
+        new_order,
+        lambda name: PurchaseOrderUpdate(document_number=name),
+        platform="NETSUITE",
+        is_deleted=True,
+    ),
+    Kind("bill_credit_memos", "document_number", new_credit, lambda name: BillCreditMemoUpdate(document_number=name)),
+]
+
+
+async def named(kind: Kind, books: CompanyClient, name: str) -> int:
+    return len([each async for each in kind.of(books).walk() if getattr(each, kind.named) == name])
+
+
+async def create(kind: Kind, books: CompanyClient) -> Attempt:
     name, own = unique(), key()
-
-    async def booked() -> int:
-        return len((await books.vendors.list(match={"vendor_name": name})).items)
-
-    draft = VendorCreate(vendor_name=name, contact_name=name, currency_code="USD")
-    return Attempt(lambda again: books.vendors.create(draft, idempotency_key=own, again=again), booked)
+    draft, to = await kind.new(books, name), kind.of(books)
+    return Attempt(lambda again: to.create(draft, idempotency_key=own, again=again), lambda: named(kind, books, name))
 
 
-async def create_account(books: CompanyClient) -> Attempt:
-    name, own = unique(), key()
+async def update(kind: Kind, books: CompanyClient) -> Attempt:
+    assert kind.change is not None
+    record_id, name, own = await kind.made(books, unique()), unique(), key()
+    draft, to = kind.change(name), kind.of(books)
+    return Attempt(
+        lambda again: to.update(record_id, draft, idempotency_key=own, again=again), lambda: named(kind, books, name)
+    )
 
-    async def booked() -> int:
-        return len([each async for each in books.accounts.walk() if each.name == name])
 
-    draft = AccountCreate(name=name, account_type="expense", currency_code="USD")
-    return Attempt(lambda again: books.accounts.create(draft, idempotency_key=own, again=again), booked)
+async def delete(kind: Kind, books: CompanyClient) -> Attempt:
+    record_id, to = await kind.made(books, unique()), kind.of(books)
+    return Attempt(lambda again: to.delete(record_id), lambda: gone(to, record_id))
 
 
-async def create_department(books: CompanyClient) -> Attempt:
-    name, own = unique(), key()
+async def gone(collection: Any, record_id: str) -> int:
+    try:
+        await collection.get(record_id)
+    except errors.NotFoundUpstream:
+        return 1
+    return 0
 
-    async def booked() -> int:
-        return len([each async for each in books.departments.walk() if each.name == name])
 
-    draft = DepartmentCreate(name=name)
-    return Attempt(lambda again: books.departments.create(draft, idempotency_key=own, again=again), booked)
+@dataclass(frozen=True)
+class Write:
+    """A kind of write: how one is prepared, and where."""
+
+    name: str
+    prepare: Callable[[CompanyClient], Awaitable[Attempt]]
+    platform: str = "QUICKBOOKS"
+    has_key: bool = True
 
 
 WRITES = [
-    create_bill,
-    update_bill,
-    delete_bill,
-    create_payment,
-    update_payment,
-    void_payment,
-    create_credit,
-    apply_credit,
-    unapply_credit,
-    upload_file,
-    create_vendor,
-    create_account,
-    create_department,
+    *(
+        Write(one.__name__, one)
+        for one in (
+            create_bill,
+            update_bill,
+            create_payment,
+            update_payment,
+            void_payment,
+            apply_credit,
+            unapply_credit,
+            upload_file,
+        )
+    ),
+    Write("delete_bill", delete_bill, has_key=False),
+    *(Write(f"create of {kind.collection}", partial(create, kind), kind.platform) for kind in KINDS),
+    *(Write(f"update of {kind.collection}", partial(update, kind), kind.platform) for kind in KINDS if kind.change),
+    *(
+        Write(f"delete of {kind.collection}", partial(delete, kind), kind.platform, has_key=False)
+        for kind in KINDS
+        if kind.is_deleted
+    ),
 ]
 
 
@@ -258,8 +346,8 @@ async def no_time(_seconds: float) -> None:
 
 
 @asynccontextmanager
-async def practice() -> AsyncIterator[tuple[CompanyClient, Callable[[str], Awaitable[None]]]]:
-    """A company, and the switch for what goes wrong with its writes."""
+async def practice() -> AsyncIterator[tuple[Callable[[str], CompanyClient], Callable[[str], Awaitable[None]]]]:
+    """The companies by platform, and the switch for what goes wrong with its writes."""
     sandbox = seeded_sandbox(today=TODAY, admin=True)
     transport = httpx.ASGITransport(sandbox.asgi)
     credentials = Credentials(sandbox.client_id, sandbox.client_secret)
@@ -278,7 +366,7 @@ async def practice() -> AsyncIterator[tuple[CompanyClient, Callable[[str], Await
                 rules = [{"fault": fault, "method": method} | at_once for method in methods]
                 (await switches.put("/sandbox/faults", json={"rules": rules})).raise_for_status()
 
-            yield company(client, sandbox), strike
+            yield partial(company, client, sandbox), strike
     finally:
         sandbox.close()
 
@@ -289,42 +377,7 @@ TIMED = frozenset({"slow", "dripping_body", "endless_body", "retry_after_seconds
 LIES = frozenset({"status_450_after_commit"})
 
 
-async def outcome_of(attempt: Attempt, *, again: bool) -> WriteOutcome[Any] | errors.NothingSent:
-    try:
-        return await attempt.send(again)
-    except errors.NothingSent as error:
-        return error
-
-
-def is_true(outcome: WriteOutcome[Any] | errors.NothingSent, booked: int) -> bool:
-    if isinstance(outcome, Unknown):
-        return True
-    return booked == (1 if isinstance(outcome, Done) else 0)
-
-
-@pytest.mark.parametrize("fault", NAMES)
-async def test_every_write_ends_in_what_is_true_and_is_booked_at_most_once(fault: str) -> None:
-    async with practice() as (books, strike):
-        for write in WRITES:
-            attempt = await write(books)
-            await strike(fault)
-            first = await outcome_of(attempt, again=False)
-            await strike("")
-            booked = await attempt.booked()
-            said = f"{write.__name__}: {first}, booked {booked} times"
-            assert booked <= 1, said
-            assert is_true(first, booked) or fault in LIES, said
-
-            second = await outcome_of(attempt, again=not isinstance(first, errors.NothingSent))
-            after = await attempt.booked()
-            said += f"; then {second}, booked {after} times"
-            assert after <= 1, said
-            assert is_true(second, after), said
-            if isinstance(first, Rejected) and first.job_id is not None and write is not delete_bill:
-                # Under its key it never will be; a deletion has none.
-                assert after == booked, said
-
-
+ENDING = ("create_payment", "delete_bill")
 # What a payment and a deletion end in while it goes on. A deletion has no key, and needs none to be repeated.
 ENDS: dict[str, tuple[type, type]] = {
     **dict.fromkeys(("date_off", "slow", "tidied_texts", "plural_alone"), (Done, Done)),
@@ -348,11 +401,39 @@ ENDS: dict[str, tuple[type, type]] = {
 }
 
 
+async def outcome_of(attempt: Attempt, *, again: bool) -> WriteOutcome[Any] | errors.NothingSent:
+    try:
+        return await attempt.send(again)
+    except errors.NothingSent as error:
+        return error
+
+
+def is_true(outcome: WriteOutcome[Any] | errors.NothingSent, booked: int) -> bool:
+    if isinstance(outcome, Unknown):
+        return True
+    return booked == (1 if isinstance(outcome, Done) else 0)
+
+
 @pytest.mark.parametrize("fault", NAMES)
-async def test_each_mishap_has_its_class_of_outcome(fault: str) -> None:
+async def test_every_write_ends_in_what_is_true_and_is_booked_at_most_once(fault: str) -> None:
     async with practice() as (books, strike):
-        for write, expected in zip((create_payment, delete_bill), ENDS[fault], strict=True):
-            attempt = await write(books)
+        for write in WRITES:
+            attempt = await write.prepare(books(write.platform))
             await strike(fault)
-            assert isinstance(await outcome_of(attempt, again=False), expected), write.__name__
+            first = await outcome_of(attempt, again=False)
             await strike("")
+            booked = await attempt.booked()
+            said = f"{write.name}: {first}, booked {booked} times"
+            assert booked <= 1, said
+            assert is_true(first, booked) or fault in LIES, said
+            if write.name in ENDING:
+                assert isinstance(first, ENDS[fault][ENDING.index(write.name)]), said
+
+            second = await outcome_of(attempt, again=not isinstance(first, errors.NothingSent))
+            after = await attempt.booked()
+            said += f"; then {second}, booked {after} times"
+            assert after <= 1, said
+            assert is_true(second, after), said
+            if isinstance(first, Rejected) and first.job_id is not None and write.has_key:
+                # Under its key it never will be.
+                assert after == booked, said

@@ -204,6 +204,9 @@ def _credentials(given: Mapping[str, str], environment: Environment, problems: l
     local = base.startswith(("http://127.0.0.1:", "http://localhost:", "http://[::1]:"))
     if base and not base.startswith("https://") and not local:
         problems.append("RUTTER_BASE_URL must be https:// (http:// only for an address on this machine)")
+    # The client checks it again, to the last character; here it is named beside all else that is wrong.
+    if base and (not base.rstrip("/").endswith("/versioned") or base.split() != [base]):
+        problems.append("RUTTER_BASE_URL must end with /versioned, and have no blanks")
 
 
 def _home(given: Mapping[str, str]) -> Path:

@@ -40,6 +40,15 @@ from support.terminal import Terminal
             },
             "RUTTER_BASE_URL must be https://",
         ),
+        (
+            {
+                "RUTTER_CLIENT_ID": "a",
+                "RUTTER_CLIENT_SECRET": "s3cr3t-9f3",
+                "RUTTER_ENVIRONMENT": "production",
+                "RUTTER_BASE_URL": "https://production.rutterapi.com",
+            },
+            "RUTTER_BASE_URL must end with /versioned",
+        ),
     ],
     ids=[
         "no secret",
@@ -53,6 +62,7 @@ from support.terminal import Terminal
         "a slip",
         "no file",
         "not https",
+        "no version",
     ],
 )
 def test_wrong_settings_end_it_with_one_clear_error(

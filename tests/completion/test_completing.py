@@ -158,7 +158,7 @@ async def test_at_most_a_hundred_values_come_cleaned_and_on_one_line(home: Path)
 async def test_a_ledger_out_of_reach_offers_nothing_and_says_so_soon(home: Path) -> None:
     environ = {
         "RUTTER_ENVIRONMENT": "sandbox",
-        "RUTTER_BASE_URL": "http://127.0.0.1:1",
+        "RUTTER_BASE_URL": "http://127.0.0.1:1/versioned",
         "RUTTER_CLIENT_ID": "client",
         "RUTTER_CLIENT_SECRET": "a secret of the client",
         "RUTTER_ACCESS_TOKEN": "a token of the company",

@@ -361,7 +361,7 @@ async def test_a_hostile_memo_is_one_cleaned_line_in_a_typed_field(mode: str, ho
 async def test_a_ledger_out_of_reach_hides_nothing_but_itself(home: Path) -> None:
     environ = {
         "RUTTER_ENVIRONMENT": "sandbox",
-        "RUTTER_BASE_URL": "http://127.0.0.1:1",
+        "RUTTER_BASE_URL": "http://127.0.0.1:1/versioned",
         "RUTTER_CLIENT_ID": "client",
         "RUTTER_CLIENT_SECRET": "a secret of the client",
         "RUTTER_ACCESS_TOKEN": "a token of the company",

@@ -157,7 +157,7 @@ async def test_a_companys_own_authority_is_believed_when_named(tmp_path: Path, m
 
 @pytest.mark.parametrize("content", [None, b"", b"no certificate"])
 @pytest.mark.parametrize("by_environment", [False, True])
-async def test_authorities_that_cannot_be_read_are_the_operators_to_mend(
+async def test_unreadable_authorities_are_the_operators_to_mend(
     content: bytes | None, by_environment: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "authorities.pem"

@@ -257,7 +257,7 @@ async def test_a_storm_of_refusals_is_waited_out_by_all_together() -> None:
     assert asked <= 40 + Limits().concurrency
 
 
-async def test_a_refusal_for_too_many_pauses_a_payment_too_and_says_nothing_of_it() -> None:
+async def test_a_refusal_for_too_many_pauses_a_payment_too() -> None:
     asked: list[tuple[str, float]] = []
 
     async def reply(request: httpx.Request) -> httpx.Response:

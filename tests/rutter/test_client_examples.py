@@ -80,7 +80,7 @@ def test_every_name_of_the_import_table_is_there() -> None:
     assert set(importlib.import_module(PACKAGE).__all__) <= found
 
 
-def test_what_waits_raises_what_the_call_raises_and_closes_the_client() -> None:
+def test_what_waits_raises_what_the_call_raises() -> None:
     client = client_for(Scripted(refusal(410)))
     with blocking(client) as wait, pytest.raises(errors.NotFoundUpstream):
         wait(client.connection(TOKEN).bills.get, "b-1")

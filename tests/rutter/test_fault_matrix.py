@@ -415,7 +415,7 @@ def is_true(outcome: WriteOutcome[Any] | errors.NothingSent, booked: int) -> boo
 
 
 @pytest.mark.parametrize("fault", NAMES)
-async def test_every_write_ends_in_what_is_true_and_is_booked_at_most_once(fault: str) -> None:
+async def test_every_write_ends_in_what_is_true_and_once_at_most(fault: str) -> None:
     async with practice() as (books, strike):
         for write in WRITES:
             attempt = await write.prepare(books(write.platform))

@@ -341,10 +341,9 @@ def _left(outcome: Outcome, doubt: bool) -> tuple[Outcome, bool]:
     """Raises `NothingSent` where that is known; else what came of it."""
     if not isinstance(outcome, NoAnswer) or outcome.sent or doubt:
         return outcome, doubt
-    if outcome.error is not None:
-        raise NothingSent(outcome.error.message, next_step=outcome.error.next_step)
     words = {_FENCED: "It was not to be sent any more.", "busy": "Too many requests were waiting; it was not sent."}
-    raise NothingSent(words.get(outcome.reason, "Rutter could not be reached."))
+    message = outcome.error.message if outcome.error else words.get(outcome.reason, "Rutter could not be reached.")
+    raise NothingSent(message, next_step=outcome.error.next_step if outcome.error else None)
 
 
 def _is_server_error(response: Response) -> bool:

@@ -319,6 +319,29 @@ async def test_a_walk_holds_no_more_of_a_long_list_than_of_a_short_one(platform:
     assert await peak_of(24) < 1.3 * await peak_of(4)
 
 
+@pytest.mark.parametrize("platform", ["QUICKBOOKS", "SAGE_INTACCT"])
+async def test_a_walk_without_end_is_given_up_in_time(platform: str) -> None:
+    pages = 0
+
+    async def reply(_: httpx.Request) -> httpx.Response:
+        nonlocal pages
+        pages += 1
+        await anyio.sleep(0.02)
+        return answer(200, page([bill(f"b-{pages}")], str(pages), platform=platform))
+
+    async def walk(books: CompanyClient) -> None:
+        async for _ in books.bills.walk():
+            # What the caller does with a bill is the caller's own time.
+            await anyio.sleep(0.05)
+
+    started = anyio.current_time()
+    async with client_of(reply, Limits(walk_seconds=0.2)) as client:
+        with pytest.raises(errors.WalkTooLong):
+            await walk(client.connection(TOKEN))
+    assert 3 <= pages <= 12
+    assert anyio.current_time() - started < 5
+
+
 NOT_A_LIST: list[Any] = [None, {}, "", 0, False]
 
 

@@ -88,7 +88,7 @@ class CompanyClient(Collections):
             # Events come in the order in which they happened: none is passed by, and none is read again.
             return self._events_page(query, cursor)
 
-        return walk(fetch, pages_max=pages_max)
+        return walk(fetch, pages_max=pages_max, watch=self._session.watch())
 
     @staticmethod
     def _events_query(

@@ -11,6 +11,7 @@ import msgspec
 
 from rutter_ap_server.rutter import wire
 from rutter_ap_server.rutter.errors import InvalidInput, UpstreamNonsense, WalkTooLong
+from rutter_ap_server.rutter.limiter import Clock
 from rutter_ap_server.rutter.models.base import Record
 from rutter_ap_server.rutter.models.connections import PageConnection
 from rutter_ap_server.rutter.platforms import ignores_filters
@@ -82,6 +83,27 @@ class Fetch(Protocol[R]):
     def __call__(self, cursor: str | None, *, since: datetime | None = None) -> Awaitable[RawPage[R]]: ...
 
 
+class Watch:
+    """Adds up the time that a walk waits for its pages; what its caller does between them does not count.
+
+    Used as a context around each page; raises `WalkTooLong` once it is more than `seconds_max`.
+    """
+
+    def __init__(self, seconds_max: float, clock: Clock) -> None:
+        self._seconds_max = seconds_max
+        self._clock = clock
+        self._began = 0.0
+        self._seconds = 0.0
+
+    def __enter__(self) -> None:
+        if self._seconds > self._seconds_max:
+            raise WalkTooLong(f"The pages took longer than {self._seconds_max:g} s.")
+        self._began = self._clock()
+
+    def __exit__(self, *_: object) -> None:
+        self._seconds += self._clock() - self._began
+
+
 def checked_limit(limit: int) -> int:
     """A page size Rutter accepts. Raises `InvalidInput`."""
     if not isinstance(limit, int) or isinstance(limit, bool) or not 1 <= limit <= PAGE_OBJECTS_MAX:
@@ -89,12 +111,12 @@ def checked_limit(limit: int) -> int:
     return limit
 
 
-async def walk(fetch: Fetch[R], *, pages_max: int) -> AsyncIterator[R]:
+async def walk(fetch: Fetch[R], *, pages_max: int, watch: Watch) -> AsyncIterator[R]:
     """Every object of every page, and at the end what has changed meanwhile.
 
     Where the platform ignores the sort, what changes during the walk may move past it. There the walk reads again what
     was synced since it began, until that shows nothing new. Raises `UpstreamNonsense` on a cursor seen before, and
-    `WalkTooLong` at the limit, which holds for each reading.
+    `WalkTooLong` at a limit: of pages for each reading, of time for all of them.
     """
     if not isinstance(pages_max, int) or pages_max < 1:
         raise InvalidInput("A walk must have at least one page.")
@@ -103,7 +125,7 @@ async def walk(fetch: Fetch[R], *, pages_max: int) -> AsyncIterator[R]:
     for reading in range(READINGS_MAX):
         is_sorted, pages, is_new = True, 0, reading == 0
         since = began if reading else None
-        async for page in _pages(fetch, since, pages_max):
+        async for page in _pages(fetch, since, pages_max, watch):
             pages += 1
             is_sorted = not ignores_filters(page.connection.platform)
             if is_sorted:
@@ -124,11 +146,12 @@ async def walk(fetch: Fetch[R], *, pages_max: int) -> AsyncIterator[R]:
     raise WalkTooLong("The books changed faster than they could be read.")
 
 
-async def _pages(fetch: Fetch[R], since: datetime | None, pages_max: int) -> AsyncIterator[RawPage[R]]:
+async def _pages(fetch: Fetch[R], since: datetime | None, pages_max: int, watch: Watch) -> AsyncIterator[RawPage[R]]:
     cursor: str | None = None
     cursors: set[str] = set()
     for _ in range(pages_max):
-        page = await fetch(cursor, since=since)
+        with watch:
+            page = await fetch(cursor, since=since)
         yield page
         cursor = page.next_cursor
         if not cursor:

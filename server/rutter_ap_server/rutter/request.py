@@ -26,7 +26,8 @@ class Limits:
 
     No attempt of a call begins later than `call_seconds` after the first, and none lasts longer than `attempt_seconds`:
     together they bound a call, its waiting for a turn included. `downloads` are open at once beside `concurrency`
-    requests, each for at most `download_seconds`. `job_wait_seconds` bounds the following of a job.
+    requests, each for at most `download_seconds`. `job_wait_seconds` bounds the following of a
+    job, and `walk_seconds` what a walk waits for its pages.
     """
 
     connect_seconds: float = 10.0
@@ -36,6 +37,7 @@ class Limits:
     attempt_seconds: float = 90.0
     call_seconds: float = 120.0
     download_seconds: float = 120.0
+    walk_seconds: float = 1800.0
     attempts_max: int = 4
     write_attempts_max: int = 3
     backoff_first_seconds: float = 0.5

@@ -21,7 +21,7 @@ from rutter_ap_server.rutter.filters import Filter, Term, filter_text, sort_text
 from rutter_ap_server.rutter.ids import path_of, quoted_id
 from rutter_ap_server.rutter.models.base import Draft
 from rutter_ap_server.rutter.models.connections import PageConnection
-from rutter_ap_server.rutter.paging import PAGE_OBJECTS_MAX, PAGES_MAX, Page, RawPage, checked_limit, walk
+from rutter_ap_server.rutter.paging import PAGE_OBJECTS_MAX, PAGES_MAX, Page, RawPage, Watch, checked_limit, walk
 from rutter_ap_server.rutter.platforms import ignores_filters
 from rutter_ap_server.rutter.request import Call, Fence, Response
 
@@ -67,6 +67,10 @@ class CompanySession:
     exchange: Exchange
     token: Secret
     fence: Fence | None = None
+
+    def watch(self) -> Watch:
+        """The time of one walk."""
+        return Watch(self.exchange.limits.walk_seconds, self.exchange.clock)
 
     async def read(self, *segments: str, query: Mapping[str, str] | None = None, on_object: bool = False) -> Response:
         """Sends a read. Raises `RutterError` unless it succeeds."""
@@ -153,7 +157,7 @@ class Reads(Collection[R]):
 
         In that order nothing is missed when objects change during the walk: a changed one appears again at the end, so
         the same id may be yielded twice, and the later one counts. Where the platform ignores the order, the walk reads
-        again what has changed meanwhile. Raises `WalkTooLong` when `pages_max` is not enough.
+        again what has changed meanwhile. Raises `WalkTooLong` when `pages_max` or `Limits.walk_seconds` is not enough.
         """
         query = list_query(
             filter=None if filter is None else filter_text(filter, self.endpoint.allowed),
@@ -172,7 +176,7 @@ class Reads(Collection[R]):
             again = query if later is None else {**query, "last_synced_at_min": str(milliseconds(later))}
             return self._fetch(again, cursor, filter, match)
 
-        return walk(fetch, pages_max=pages_max)
+        return walk(fetch, pages_max=pages_max, watch=self._session.watch())
 
     async def get(self, id: str, *, id_type: IdType | None = None, force_fetch: bool = False) -> R:  # noqa: A002
         """One object by its Rutter id, or by the platform's with `id_type="platform"`. Raises `NotFoundUpstream`."""

@@ -252,7 +252,9 @@ async def test_in_process_the_caller_gets_its_clients_own_error(fault: str, erro
     sandbox.close()
 
 
-@pytest.mark.parametrize("fault", ["slow=100", "no_answer_after_commit=100"])
+@pytest.mark.parametrize(
+    "fault", ["slow=100", "no_answer_after_commit=100", "no_answer_mid_body=100", "dripping_body", "endless_body"]
+)
 def test_a_sandbox_stopped_with_a_waiting_caller_ends_cleanly(fault: str) -> None:
     running = Served(None, today=TODAY.isoformat())
     with ThreadPoolExecutor(1) as pool:

@@ -212,6 +212,19 @@ def test_an_order_billed_in_part_waits_for_the_rest_on_netsuite(on: On) -> None:
     assert states == ["pending_bill", "closed"]
 
 
+def test_files_from_before_are_listed_on_xero_alone(on: On) -> None:
+    wire = on("XERO")
+    path = f"/accounting/bills/{wire.by_number('TS-2')['id']}/attachments"
+    (file,) = wire.get(path)["attachments"]
+    assert (file["file_name"], file["created_at"], file["attached_to_type"]) == ("TS-2.txt", "", "BILL")
+    assert b"Total 515.25 GBP" in wire.call("GET", f"{path}/{file['id']}/file").raw
+    for platform in ("QUICKBOOKS", "NETSUITE", "SAGE_INTACCT", "DYNAMICS365"):
+        other = on(platform)
+        assert all(
+            other.get(f"/accounting/bills/{one['id']}/attachments")["attachments"] == [] for one in other.every("bills")
+        )
+
+
 def test_a_currency_has_no_id_of_the_platform(on: On) -> None:
     for platform in ("QUICKBOOKS", "XERO", "NETSUITE"):
         wire = on(platform)

@@ -128,6 +128,7 @@ SLOW = (
     "sandbox/test_books_machine.py",
     "sandbox/test_concurrency.py",
     "sandbox/test_faults.py",
+    "sandbox/test_faulty_bodies.py",
     "sandbox/test_spec.py",
     "sandbox/test_webhooks.py",
     "stdio/",

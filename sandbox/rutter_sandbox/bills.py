@@ -91,8 +91,7 @@ def update_bill(books: Books, bill: JsonObject, given: JsonObject) -> JsonObject
     if "currency_rate" in given:
         bill["currency_rate"] = ledger.rate_text(books, bill["currency_code"], given["currency_rate"])
     if "reference" in given.get("additional_fields", {}):
-        reference = {"reference": given["additional_fields"]["reference"]}
-        bill["additional_fields"] = bill.get("additional_fields", {}) | reference
+        bill["additional_fields"] = {"reference": given["additional_fields"]["reference"]}
     if "line_items" in given:
         inclusive = is_inclusive(bill)
         _set_lines(

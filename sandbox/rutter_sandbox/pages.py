@@ -17,7 +17,7 @@ from rutter_sandbox.records import Books
 from rutter_sandbox.wire import Call, Response
 
 _ROWS_MAX = 25
-_COMPANIES_MAX = 12
+_COMPANIES_MAX = 24
 _FORM_BYTES_MAX = 10_000
 
 

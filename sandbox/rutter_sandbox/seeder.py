@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import date
 from decimal import Decimal
 
-from rutter_sandbox import bills, ledger, masters, orders, payments, vendor_credits
+from rutter_sandbox import attachments, bills, ledger, masters, orders, payments, vendor_credits
 from rutter_sandbox.clock import day_stamp, days_from, noon_of, stamp
 from rutter_sandbox.companies import Company, company_by
 from rutter_sandbox.database import Transaction, named_id
@@ -204,6 +204,11 @@ class Seeder:
             "line_items": [{"item": self.id("item", name), "quantity": count} | (line or {}) for name, count in lines],
         }
         orders.create_order(self.books, given | fields)
+
+    def attach(self, number: str, file_name: str, content: str) -> None:
+        """A file that was attached in the platform itself, before Rutter was connected to it."""
+        bill = self.books.get("bill", self.id("bill", number))
+        attachments.attach(self.books, bill, file_name, content.encode())
 
     def change_vendor(self, name: str, day: int, **fields: object) -> None:
         self.on(day)

@@ -67,6 +67,7 @@ def _xero(tx: Transaction, today: date) -> None:
     seeder.vendor("Tidewater Studio", "GBP", bank_account_number="20-11-22 10203040")
     three_bills(seeder, "Penrose Print", "PP", "General Expenses")
     three_bills(seeder, "Tidewater Studio", "TS", "Travel")
+    seeder.attach("TS-2", "TS-2.txt", "Tidewater Studio\nInvoice TS-2\nServices\nTotal 515.25 GBP\n")
     draft = [seeder.line("General Expenses", "96.00", "Samples")]
     seeder.bill("Penrose Print", "PP-4", draft, -3, 27, status="draft")
     seeder.credit("Penrose Print", "PC-1", [seeder.line("General Expenses", "50.00", "Misprint")], -5, "Misprint")

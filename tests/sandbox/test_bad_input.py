@@ -39,9 +39,9 @@ NOT_JSON_OBJECTS = [
 
 @pytest.fixture(scope="module")
 def everyone() -> Iterator[list[Wire]]:
-    """Callers of all four companies of one sandbox: what is refused changes nothing, so many tests may share it."""
+    """Callers of all companies of one sandbox: what is refused changes nothing, so many tests may share it."""
     sandbox = seeded_sandbox(today=TODAY)
-    wires = [Wire(sandbox, one.platform) for one in sandbox.connections]
+    wires = [Wire(sandbox, one.name) for one in sandbox.connections]
     yield wires
     for one in wires:
         one.close()

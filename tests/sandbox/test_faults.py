@@ -6,10 +6,12 @@ What a client makes of them is in `tests/rutter/test_against_faults.py`.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -187,6 +189,21 @@ def test_an_unknown_fault_is_refused_by_name(server: Served) -> None:
     assert all(name in response.json()["error_message"] for name in NAMES)
 
 
+def _spelled_out(name: str) -> list[str]:
+    """`a_{1,2}` is short for `a_1` and `a_2`."""
+    head, brace, rest = name.partition("{")
+    several, _, tail = rest.partition("}")
+    return [f"{head}{one}{tail}" for one in several.split(",")] if brace else [name]
+
+
+def test_the_page_of_the_sandbox_names_every_fault() -> None:
+    page = (Path(__file__).parents[2] / "sandbox" / "README.md").read_text(encoding="utf-8")
+    table = page.split("## The faults")[1].split("\n## ")[0]
+    rows = [row.split("|")[1] for row in table.splitlines() if row.startswith("| `")]
+    told = [one for row in rows for name in re.findall(r"`([^`]+)`", row) for one in _spelled_out(name)]
+    assert sorted(told) == list(NAMES)
+
+
 def test_a_rule_strikes_as_often_as_it_says_and_then_no_more(server: Served) -> None:
     rule = {"fault": "status_429", "method": "GET", "path": "/accounting/bills", "times": 2}
     server.client.put(f"{server.origin}/sandbox/faults", json={"rules": [rule]}).raise_for_status()
@@ -252,7 +269,9 @@ async def test_in_process_the_caller_gets_its_clients_own_error(fault: str, erro
     sandbox.close()
 
 
-@pytest.mark.parametrize("fault", ["slow=100", "no_answer_after_commit=100"])
+@pytest.mark.parametrize(
+    "fault", ["slow=100", "no_answer_after_commit=100", "no_answer_mid_body=100", "dripping_body", "endless_body"]
+)
 def test_a_sandbox_stopped_with_a_waiting_caller_ends_cleanly(fault: str) -> None:
     running = Served(None, today=TODAY.isoformat())
     with ThreadPoolExecutor(1) as pool:

@@ -13,14 +13,13 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped] # its stubs are not in the lock
 
-from support.sandbox.wire import TODAY, Answered, Wire
+from support.sandbox.wire import COMPANIES, TODAY, Answered, Wire
 from support.seeded import seeded_sandbox
 
 SPEC = Path(__file__).resolve().parents[3] / "shared" / "rutter" / "openapi-2024-08-31.json"
 
 pytestmark = pytest.mark.skipif(not SPEC.exists(), reason=f"{SPEC.name} is not at hand, so there is nothing to compare")
 
-PLATFORMS = ("QUICKBOOKS", "XERO", "NETSUITE", "SAGE_INTACCT")
 LISTS = (
     *("accounts", "bill_credit_memos", "bill_payments", "bills", "classes", "currencies", "customers"),
     *("departments", "items", "locations", "payment_methods", "payment_terms", "projects", "purchase_orders"),
@@ -62,7 +61,7 @@ def described() -> Described:
     return Described()
 
 
-@pytest.fixture(params=PLATFORMS)
+@pytest.fixture(params=COMPANIES)
 def wire(request: pytest.FixtureRequest) -> Iterator[Wire]:
     sandbox = seeded_sandbox(today=TODAY)
     caller = Wire(sandbox, request.param)

@@ -23,26 +23,42 @@ from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.catalogue import CATALOGUE
 from support.bench import PASSCODE, Bench, OneCompany, a_bench
 
+_WITH_BOOKS_OF_THEIR_OWN = frozenset({"XERO", "NETSUITE", "SAGE_INTACCT"})
+
 
 @asynccontextmanager
 async def client_at_bench(
-    home: Path, policy: str = "", *, platform: str = "QUICKBOOKS", answering: ElicitationFnT | None = None
+    home: Path,
+    policy: str = "",
+    *,
+    platform: str = "QUICKBOOKS",
+    answering: ElicitationFnT | None = None,
+    named: str = "",
 ) -> AsyncIterator[tuple[Client, Bench]]:
-    """A client and its bench, in the story's company on that platform; "Ana" and "Bo" are approvers."""
+    """A client and its bench, in the story's company on that platform; "Ana" and "Bo" are approvers.
+
+    `named` is the company by its name instead, for those that share a platform or have one of their own.
+    """
     async with a_bench(home, policy) as bench:
-        if platform != "QUICKBOOKS":
-            _move(bench, platform)
+        if named or platform != "QUICKBOOKS":
+            _move(bench, platform, named)
         await bench.approver("Ana", "Bo")
         server = build_server(bench.app, CATALOGUE, instructions="")
         async with Client(server, elicitation_callback=answering) as client:
             yield client, bench
 
 
-def _move(bench: Bench, platform: str) -> None:
-    """To another company of the same practice Rutter; on a platform it does not play, to its first one by that name."""
+def _move(bench: Bench, platform: str, named: str) -> None:
+    """To another company of the same practice Rutter.
+
+    On a platform whose companies are only found by name, and on one that it does not play, it is the first company as
+    if it were there: its books hold more.
+    """
     companies = bench.app.companies
     connections = bench.sandbox.connections
-    connection = next((c for c in connections if c.platform == platform), connections[0])
+    wanted = named or (platform if platform in _WITH_BOOKS_OF_THEIR_OWN else "")
+    connection = next((c for c in connections if wanted in (c.name, c.platform)), connections[0])
+    platform = connection.platform if named else platform
     assert isinstance(companies, OneCompany)
     client = companies._client_of_bench
     books = client.connection(connection.access_token)

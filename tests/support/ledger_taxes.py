@@ -18,5 +18,9 @@ def set_tax_rate(sandbox: Sandbox, name: str, percent: str, status: str = "activ
         books = Books(tx, company)
         rate = next(one for one in books.every("tax_rate") if one["name"] == name)
         rate |= {"effective_tax_rate": Decimal(percent), "total_tax_rate": Decimal(percent), "status": status}
+        rate["additional_fields"] = {
+            "purchase_total_tax_rate": Decimal(percent),
+            "sales_total_tax_rate": Decimal(percent),
+        }
         books.save("tax_rate", rate)
         return str(rate["id"])

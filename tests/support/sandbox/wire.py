@@ -19,6 +19,12 @@ from rutter_sandbox import Sandbox, SandboxConnection
 
 TODAY = date(2026, 3, 16)
 VERSION = "2024-08-31"
+COMPANIES = (
+    *("Harbor & Pine", "Brook & Field", "Meridian Components", "Cedar Health"),
+    *("Willow Works", "Alder Dental", "Tamar Pottery", "Quarry & Lime", "Saltmarsh Bakery"),
+)
+"""The practice companies by name, in the order of their connections."""
+
 LISTED = ("bills", "bill_payments", "bill_credit_memos", "accounts")
 
 Json = dict[str, Any]
@@ -158,8 +164,9 @@ class Wire:
         return next(one for one in self.every("accounts") if one["account_type"] == account_type)
 
     def books(self) -> dict[str, list[Json]]:
-        """Everything that a refused write must leave as it was."""
-        return {plural: self.every(plural) for plural in LISTED}
+        """Everything that a refused write must leave as it was. Business Central has no credits."""
+        lacks = {"bill_credit_memos"} if self.connection.platform == "DYNAMICS365" else set()
+        return {plural: [] if plural in lacks else self.every(plural) for plural in LISTED}
 
 
 On = Callable[[str], Wire]

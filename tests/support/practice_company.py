@@ -60,9 +60,12 @@ async def practice(
     bills: int = 0,
     over: Callable[[httpx.AsyncBaseTransport], httpx.AsyncBaseTransport] = lambda inner: inner,
 ) -> AsyncIterator[tuple[Company, SmallPages]]:
-    """The seeded company on that platform, with so many bills more, and the wire to it, over which another may lie."""
+    """The seeded company on that platform, with so many bills more, and the wire to it, over which another may lie.
+
+    A connection's id in the platform's place names one of several companies on it.
+    """
     sandbox = seeded_sandbox(today=TODAY, bills=bills)
-    connection = next(c for c in sandbox.connections if c.platform == platform)
+    connection = next(c for c in sandbox.connections if platform in (c.platform, c.id))
     wire = SmallPages(httpx.ASGITransport(sandbox.asgi), page_objects_max)
     client = RutterClient(
         Credentials(sandbox.client_id, sandbox.client_secret), base_url="http://sandbox/versioned", transport=over(wire)
@@ -71,7 +74,7 @@ async def practice(
     books = client.connection(connection.access_token)
     try:
         company = Company(
-            identity=CompanyIdentity(connection.id, connection.name, platform, "embedded"),
+            identity=CompanyIdentity(connection.id, connection.name, connection.platform, "embedded"),
             rutter=books,
             directory=Directory(books, clock),
             documents=Documents((tmp_path,), tmp_path / "uploads"),

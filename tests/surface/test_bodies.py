@@ -21,9 +21,10 @@ from rutter_ap_server.rutter.models.bills import (
     LineItemDraft,
 )
 from rutter_ap_server.rutter.models.credits import BillCreditApplicationCreate
-from rutter_ap_server.rutter.models.payments import AllocationDraft, BillPaymentCreate, BillPaymentUpdate
+from rutter_ap_server.rutter.models.payments import AllocationDraft, BillPaymentUpdate
 from rutter_ap_server.rutter.resources import ResponseMode
 from support.surface.books import TODAY, first_at, ledger
+from support.surface.entries import first, open_bill, payment_of
 from support.surface.rows import Row, by_name, fields_of_body
 from support.tour import done, key
 
@@ -31,10 +32,6 @@ pytestmark = pytest.mark.anyio
 BILL, PAYMENT = fields_of_body("bills", "bill"), fields_of_body("bill_payments", "bill_payment")
 Written = tuple[Any, Any, Any]
 """A body as it was sent, the object in the answer, and the object as it is read afterwards."""
-
-
-async def first(kind: Any, **how: Any) -> Any:
-    return (await kind.list(limit=500, **how)).items[0]
 
 
 async def draft_of_a_bill(company: CompanyClient, *, foreign: bool) -> BillCreate:
@@ -103,33 +100,14 @@ def test_a_bill_is_entered_with_it(row: Row, entered: dict[str, Written]) -> Non
     assert value == expected.get(name, value)
 
 
-async def _open_bill(company: CompanyClient, amount: str = "100.07") -> Bill:
-    account = await first(company.accounts, filter=equal("account_type", "expense"))
-    currency = account.currency_code
-    vendor = next(v for v in (await company.vendors.list(limit=500)).items if currency in v.currency_codes)
-    line = BillLineDraft(account_id=account.id, total_amount=Decimal(amount))
-    draft = BillCreate(vendor_id=vendor.id, issue_date=TODAY, currency_code=currency, line_items=(line,))
-    return done(await company.bills.create(draft, idempotency_key=key()))
-
-
-async def _paying(company: CompanyClient, *bills: Bill, amount: str, **more: Any) -> BillPaymentCreate:
-    banks = (await company.accounts.list(filter=equal("account_type", "bank"), limit=500)).items
-    return BillPaymentCreate(
-        account_id=next(one.id for one in banks if one.currency_code == bills[0].currency_code),
-        transaction_date=date(2026, 11, 18),
-        vendor_id=bills[0].vendor_id or "",
-        currency_code=bills[0].currency_code,
-        linked_bills=tuple(AllocationDraft(id=bill.id, allocated_amount=Decimal(amount)) for bill in bills),
-        **more,
-    )
-
-
 async def _paid() -> Written:
     """A payment of a bill in euro."""
     async with ledger() as books:
         company = books.company()
         bill = done(await company.bills.create(await draft_of_a_bill(company, foreign=True), idempotency_key=key()))
-        draft = await _paying(company, bill, amount="12.34", memo="For three of them", currency_rate=Decimal("1.0950"))
+        draft = await payment_of(
+            company, bill, amount="12.34", memo="For three of them", currency_rate=Decimal("1.0950")
+        )
         payment = done(await company.bill_payments.create(draft, idempotency_key=key()))
         sent, answered = books.wire.body, books.wire.answer
         await company.bill_payments.get(payment.id)
@@ -166,8 +144,8 @@ def test_a_payment_is_entered_with_it(row: Row, paid: Written) -> None:
 async def test_a_payment_lowers_what_is_due_and_its_void_restores_it() -> None:
     async with ledger() as books:
         company = books.company()
-        bills = [await _open_bill(company, amount) for amount in ("100.07", "20.02")]
-        draft = await _paying(company, *bills, amount="20.01")
+        bills = [await open_bill(company, amount) for amount in ("100.07", "20.02")]
+        draft = await payment_of(company, *bills, amount="20.01")
         payment = done(await company.bill_payments.create(draft, idempotency_key=key()))
         assert (payment.total_amount, payment.status) == (Decimal("40.02"), "active")
         assert [link.id for link in payment.linked_bills] == [bill.id for bill in bills]
@@ -196,7 +174,7 @@ async def test_payments_and_credits_both_lower_what_is_due() -> None:
         credit = next(one for one in (await company.bill_credit_memos.list()).items if one.remaining_amount)
         found = await company.bills.list(filter=equal("vendor_id", credit.vendor_id or ""), limit=500)
         bill = next(one for one in found.items if one.status == "open" and one.currency_code == credit.currency_code)
-        paid = await _paying(company, bill, amount="0.03")
+        paid = await payment_of(company, bill, amount="0.03")
         done(await company.bill_payments.create(paid, idempotency_key=key()))
         applied = BillCreditApplicationCreate(
             bill_credit_memo_id=credit.id,
@@ -256,7 +234,7 @@ async def _create(company: CompanyClient, mode: ResponseMode | None) -> Any:
 
 
 async def _update(company: CompanyClient, mode: ResponseMode | None) -> Any:
-    bill = await _open_bill(company)
+    bill = await open_bill(company)
     return await company.bills.update(bill.id, BillUpdate(memo="m"), idempotency_key=key(), response_mode=mode)
 
 
@@ -276,12 +254,27 @@ async def test_the_mode_of_a_response_is_asked_for(write: Write, mode: ResponseM
 async def test_a_deletion_says_so_and_may_be_repeated() -> None:
     async with ledger() as books:
         company = books.company()
-        bill = await _open_bill(company)
+        bill = await open_bill(company)
         gone = done(await company.bills.delete(bill.id))
         assert books.wire.answer == {"code": "deleted", "success": True}
         assert (gone.code, gone.success) == ("deleted", True)
         assert books.wire.requests[-1].method == "DELETE"
         assert done(await company.bills.delete(bill.id)).code == "not_found"
+        with pytest.raises(errors.NotFoundUpstream):
+            await company.bills.get(bill.id)
+
+
+@pytest.mark.xfail(reason="the client's delete takes no response_mode", raises=TypeError)
+@pytest.mark.parametrize("mode", ["async", "prefer_sync"])
+async def test_the_mode_of_a_deletion_is_asked_for(mode: ResponseMode) -> None:
+    async with ledger() as books:
+        company = books.company()
+        bill = await open_bill(company)
+        delete: Any = company.bills.delete
+        assert done(await delete(bill.id, response_mode=mode)).success
+        sent = max(number for number, one in enumerate(books.wire.requests) if one.method == "DELETE")
+        assert json.loads(books.wire.requests[sent].content) == {"response_mode": mode}
+        assert ("async_response" in json.loads(books.wire.answers[sent])) == (mode == "async")
         with pytest.raises(errors.NotFoundUpstream):
             await company.bills.get(bill.id)
 
@@ -292,7 +285,7 @@ async def test_the_ledgers_payables_account_stands_in_for_none() -> None:
         payables = [
             one.id for one in (await company.accounts.list(filter=equal("account_type", "accounts_payable"))).items
         ]
-        bill = await _open_bill(company)
+        bill = await open_bill(company)
         assert "account_id" not in books.wire.body["bill"]
         assert bill.account_id in payables
 
@@ -303,23 +296,3 @@ async def test_a_date_alone_is_midnight_in_utc() -> None:
             for moment in (bill.issue_date, bill.due_date):
                 assert moment is not None
                 assert moment == datetime.fromisoformat(f"{moment:%Y-%m-%d}T00:00:00+00:00")
-
-
-async def _records_of_a_payment_of_two(platform: str) -> list[list[Decimal]]:
-    """What each record that one payment of two bills became allocates."""
-    async with ledger() as books:
-        company = books.company(platform)
-        bills = [await _open_bill(company, amount) for amount in ("10.01", "20.02")]
-        draft = await _paying(company, *bills, amount="10.01")
-        outcome = await company.bill_payments.create(draft, idempotency_key=key())
-        assert isinstance(outcome, Done)
-        return [[link.allocated_amount for link in one.linked_bills] for one in outcome.records]
-
-
-async def test_a_payment_of_two_bills_is_one_record() -> None:
-    assert await _records_of_a_payment_of_two("QUICKBOOKS") == [[Decimal("10.01")] * 2]
-
-
-@pytest.mark.xfail(reason="the client keeps the first of several records that come under both keys")
-async def test_on_xero_a_payment_of_two_bills_is_two_records() -> None:
-    assert await _records_of_a_payment_of_two("XERO") == [[Decimal("10.01")]] * 2

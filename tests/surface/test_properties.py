@@ -78,11 +78,9 @@ def _read(value: Any) -> Any:
     return _written(value) if isinstance(value, str | int) else value
 
 
-@pytest.mark.parametrize("row", PROPERTIES, ids=_ids)
+@pytest.mark.parametrize("row", [row for row in PROPERTIES if row.item.name != "platform_data"], ids=_ids)
 def test_its_type_is_the_one_of_its_values(row: Row) -> None:
-    """An amount is exact and a moment has a zone: neither is a mere text."""
-    if row.item.name == "platform_data":
-        return
+    """An amount is exact and a moment has a zone: neither is a mere text. The platform's own record has no type."""
     kind = field_type(f"{KINDS[row.item.document]}.{row.item.name}")
     seen = [value for one in everything(row.item.document) for value in values(one.raw, row.item.name)]
     wanted: set[Any] = {msgspec.Struct} if isinstance(seen[0], dict) else {type(_written(seen[0]))}

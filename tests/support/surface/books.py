@@ -72,6 +72,12 @@ class Ledger:
         """Its connection."""
         return next(one for one in self.sandbox.connections if one.platform == platform)
 
+    async def switch(self, name: str, state: object) -> None:
+        """Turns one of the sandbox's own switches, which must be open."""
+        transport = httpx.ASGITransport(app=self.sandbox.asgi)
+        async with httpx.AsyncClient(transport=transport, base_url="http://sandbox/sandbox") as switches:
+            (await switches.put(f"/{name}", json=state)).raise_for_status()
+
 
 @asynccontextmanager
 async def ledger(*, bills: int = 0, admin: bool = False) -> AsyncIterator[Ledger]:
@@ -145,6 +151,6 @@ def first_at(node: Any, path: str) -> Any:
 
 
 def fills(collection: str, path: str) -> tuple[int, int]:
-    """How many records hold something at a path, and how many there are."""
+    """How many records hold something at a path, which a zero is not, and how many there are."""
     every = everything(collection)
-    return sum(any(True for _ in values(one.raw, path)) for one in every), len(every)
+    return sum(any(value != 0 for value in values(one.raw, path)) for one in every), len(every)

@@ -17,8 +17,9 @@ call, answer, condition and step, and for each whether the client, the embedded 
 place, and the test that proves it; or why it is left out. Tests hold that nothing on those pages is missing here, that
 every place and every test named here exists, and that the numbers are right.
 
-*n of m* is how many records of the practice companies fill a property. A number behind a name (`account_id` 2) is the
-sentence about it on Rutter's page, where it says more than what the thing is; the words are ours.
+*n of m* is how many records of the practice companies hold something there, which a zero is not. A number behind a
+name (`account_id` 2) is the sentence about it on Rutter's page, where it says more than what the thing is; the words
+are ours.
 """
 
 

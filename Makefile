@@ -32,6 +32,7 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python scripts/docs.py --check
+	PYTHONPATH=tests $(BIN)/python scripts/surface.py --check
 	$(BIN)/python scripts/currencies.py --check
 
 fix: $(READY)
@@ -60,10 +61,12 @@ conformance: $(READY)
 bundle: $(READY)
 	$(BIN)/python scripts/bundle.py
 
-# Renews what is generated: docs/reference.md from the program itself, the currencies from ISO 4217's lists.
+# Renews what is generated: docs/reference.md from the program itself, docs/surface.md from the rows that tests prove, the
+# currencies from ISO 4217's lists.
 docs: $(READY)
 	$(BIN)/python scripts/currencies.py
 	$(BIN)/python scripts/docs.py
+	PYTHONPATH=tests $(BIN)/python scripts/surface.py
 
 # Takes the pictures of the desk in docs/images anew; needs Chromium. What they look like differs with the fonts.
 screens: $(READY)

@@ -139,6 +139,9 @@ SLOW = (
     "store/test_postgres.py",
     "store/test_runs_under_the_guard.py",
     "store/test_under_the_guard.py",
+    "surface/test_accounts.py",
+    "surface/test_by_tool.py",
+    "surface/test_rows.py",
     "web/",
 )
 

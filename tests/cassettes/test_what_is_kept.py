@@ -16,7 +16,7 @@ from vcr.errors import CannotOverwriteExistingCassetteException
 
 from rutter_ap_tools.catalogue import CATALOGUE
 from rutter_sandbox import open_sandbox
-from support.recording import FOLDER, HOST, LINK, REDACTED, recorder
+from support.recording import FOLDER, HOST, KEY_HEADER, LINK, REDACTED, recorder
 
 TESTS = sorted(Path(__file__).parent.glob("test_*.py"))
 _TOKENS = re.compile(r"token|secret|password|api_?key", re.IGNORECASE)
@@ -66,17 +66,30 @@ def _check(cassette: Path, secrets: list[str]) -> None:
 async def test_a_recorded_write_does_not_match_another_amount() -> None:
     """Bodies are part of the match: left out, which is vcrpy's default, 20.02 would be told that 20.01 was booked."""
     tried = set()
-    async with httpx.AsyncClient(headers={"content-type": "application/json"}) as client:
+    async with httpx.AsyncClient() as client:
         for cassette in cassettes():
             with recorder(record=False).use_cassette(str(cassette)):
-                for asked in [one["request"] for one in _kept(cassette) if _amount_in(one["request"])]:
+                for asked in [one["request"] for one in _kept(cassette) if one["request"]["method"] != "GET"]:
                     method, uri, body = asked["method"], asked["uri"], asked["body"]
-                    with pytest.raises(CannotOverwriteExistingCassetteException):
-                        await client.request(method, uri, content=_AMOUNT.sub(_another_last_digit, body))
-                    assert (await client.request(method, uri, content=body)).is_success
-                    tried.add(f"{method} {urlsplit(uri).path.split('/')[3]}")
+                    headers = {name: value for name, (value,) in asked["headers"].items()}
+                    if _AMOUNT.search(body or ""):
+                        other = _AMOUNT.sub(_another_last_digit, body)
+                        with pytest.raises(CannotOverwriteExistingCassetteException):
+                            await client.request(method, uri, content=other, headers=headers)
+                        tried.add(f"{method} {urlsplit(uri).path.split('/')[3]}")
+                    assert (await client.request(method, uri, content=body, headers=headers)).is_success
     credits_ = {"POST bill_credit_memos", "POST bill_credit_applications"}
     assert tried >= {"POST bills", "PATCH bills", "POST bill_payments", *credits_}
+
+
+def test_every_write_is_kept_with_the_name_of_its_key() -> None:
+    """Keys are random: in a cassette they are numbered, so that the same recording is the same bytes."""
+    for cassette in cassettes():
+        asked = [one["request"] for one in _kept(cassette)]
+        wanted = [one["method"] in ("POST", "PATCH") and "/accounting/" in one["uri"] for one in asked]
+        assert [KEY_HEADER in one["headers"] for one in asked] == wanted, cassette.name
+        keys = dict.fromkeys(key for one in asked for key in one["headers"].get(KEY_HEADER, ()))
+        assert list(keys) == [f"key-{number + 1}" for number in range(len(keys))]
 
 
 def _kept(cassette: Path) -> list[dict[str, Any]]:
@@ -84,10 +97,6 @@ def _kept(cassette: Path) -> list[dict[str, Any]]:
         "interactions"
     ]
     return kept
-
-
-def _amount_in(request: dict[str, Any]) -> bool:
-    return request["method"] != "GET" and _AMOUNT.search(request["body"] or "") is not None
 
 
 def _another_last_digit(found: re.Match[str]) -> str:

@@ -62,10 +62,10 @@ async def practice(
 ) -> AsyncIterator[tuple[Company, SmallPages]]:
     """The seeded company on that platform, with so many bills more, and the wire to it, over which another may lie.
 
-    Instead of a platform it may be a company's name: several share one.
+    Instead of a platform it may be a company's name, or a connection's id: several companies share a platform.
     """
     sandbox = seeded_sandbox(today=TODAY, bills=bills)
-    connection = next(c for c in sandbox.connections if platform in (c.platform, c.name))
+    connection = next(c for c in sandbox.connections if platform in (c.platform, c.name, c.id))
     wire = SmallPages(httpx.ASGITransport(sandbox.asgi), page_objects_max)
     client = RutterClient(
         Credentials(sandbox.client_id, sandbox.client_secret), base_url="http://sandbox/versioned", transport=over(wire)

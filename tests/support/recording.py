@@ -12,6 +12,7 @@ import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, date, datetime
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -36,8 +37,10 @@ _SECRET_LINKS = re.compile(rb'"(link_url|file_url)"\s*:\s*"[^"]*"')
 LINK = f"https://{HOST}/{REDACTED}"
 _LONG_CHARACTERS = 200
 _NOW_MARK = f"-{datetime.now(UTC):%y%m%d%H%M%S}"
-_KEPT_REQUEST_HEADERS = {"accept", "content-type", "x-rutter-version"}
-_KEPT_RESPONSE_HEADERS = {"content-type", "x-rutter-request-id", "x-rutter-job-id", "x-rutter-sandbox", "retry-after"}
+KEY_HEADER = "idempotency-key"
+_KEPT_REQUEST_HEADERS = {"accept", "content-type", "x-rutter-version", KEY_HEADER}
+REQUEST_ID_HEADER = "x-rutter-request-id"
+_KEPT_RESPONSE_HEADERS = {"content-type", REQUEST_ID_HEADER, "x-rutter-job-id", "x-rutter-sandbox", "retry-after"}
 
 
 def about() -> dict[str, str]:
@@ -86,6 +89,22 @@ def _answering(*, record: bool, outside: Mapping[str, str]) -> Iterator[tuple[di
             yield settings_of(announced, first_token(announced)), today
 
 
+class KeyNames:
+    """Stable names for idempotency keys, which are random: the first key seen is key-1, the next one key-2."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+
+    def name(self, key: str) -> str:
+        """The name of a key; the same one whenever the key is seen again."""
+        return self._names.setdefault(key, f"key-{len(self._names) + 1}")
+
+    def match(self, asked: Any, recorded: Any) -> None:
+        """Whether a request has the key that was recorded: its name is that of the cassette, or neither has one."""
+        key = asked.headers.get(KEY_HEADER)
+        assert (None if key is None else self.name(key)) == recorded.headers.get(KEY_HEADER)
+
+
 class _Dumper(yaml.CSafeDumper):
     """YAML in which a long text that occurs again is a reference to where it stands first."""
 
@@ -94,13 +113,22 @@ class _Dumper(yaml.CSafeDumper):
 
 
 class EachBodyOnce:
-    """vcrpy's YAML with every answer written once: a list that is read ten times is not ten times in the repository."""
+    """vcrpy's YAML with every answer written once: a list that is read ten times is not ten times in the repository.
+
+    A recording does not differ from the last one: keys are written by their names, and reads in the order of their
+    addresses.
+    """
 
     @staticmethod
     def serialize(cassette: dict[str, Any]) -> str:
         """The cassette as text."""
         first: dict[str, str] = {}
+        keys = KeyNames()
+        cassette["interactions"] = _ordered(cassette["interactions"])
         for interaction in cassette["interactions"]:
+            headers = interaction["request"]["headers"]
+            if KEY_HEADER in headers:
+                headers[KEY_HEADER] = [keys.name(key) for key in headers[KEY_HEADER]]
             body = interaction["response"]["body"]
             if isinstance(body.get("string"), str):
                 body["string"] = first.setdefault(body["string"], body["string"])
@@ -113,13 +141,30 @@ class EachBodyOnce:
         return yaml.load(text, Loader=yaml.CSafeLoader)
 
 
+def _ordered(interactions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Reads that are made side by side are answered in any order; between two writes that order means nothing.
+
+    Their request ids are numbered as they arrive, and are left out.
+    """
+    ordered: list[dict[str, Any]] = []
+    for is_read, group in groupby(interactions, lambda one: bool(one["request"]["method"] == "GET")):
+        if is_read:
+            for one in sorted(group, key=lambda one: str(one["request"]["uri"])):
+                one["response"]["headers"].pop(REQUEST_ID_HEADER, None)
+                ordered.append(one)
+        else:
+            ordered += group
+    return ordered
+
+
 def recorder(*, record: bool) -> vcr.VCR:
-    """How every cassette is recorded and matched."""
+    """How a cassette is recorded and matched. One for each cassette: it remembers the keys it has seen."""
     made = vcr.VCR(
         serializer="each body once",
         record_mode="all" if record else "none",
-        # The default leaves the body out, and would answer a payment of another amount with this one's success.
-        match_on=("method", "host", "path", "query", "body"),
+        # The default leaves the body out, and would answer a payment of another amount with this one's success; and
+        # without the key, a write that is sent without one, or under that of another write, would be answered too.
+        match_on=("method", "host", "path", "query", "body", "idempotency key"),
         filter_query_parameters=[("access_token", REDACTED)],
         before_record_request=_scrub_request,
         before_record_response=_scrub_response,
@@ -127,6 +172,7 @@ def recorder(*, record: bool) -> vcr.VCR:
         skip_patchers=("httpx2",),
     )
     made.register_serializer("each body once", EachBodyOnce)
+    made.register_matcher("idempotency key", KeyNames().match)
     return made
 
 
@@ -145,7 +191,7 @@ def _scrub_request(request: Any) -> Any:
     parts = urlsplit(request.uri)
     path = parts.path if parts.path.startswith("/versioned") else f"/versioned{parts.path}"
     request.uri = urlunsplit(("https", HOST, path, parts.query, ""))
-    request.headers = {k: v for k, v in request.headers.items() if k.lower() in _KEPT_REQUEST_HEADERS}
+    request.headers = {k.lower(): v for k, v in request.headers.items() if k.lower() in _KEPT_REQUEST_HEADERS}
     return request
 
 

@@ -28,25 +28,34 @@ def spec_schemas() -> dict[str, Any]:
     return schemas
 
 
-def printed_examples() -> list[bytes]:
-    """Every JSON object printed in the pages, or a skip that says what is missing."""
-    pages = sorted(SEEDS.glob("*.txt")) if SEEDS.is_dir() else []
+def page_of(document: str) -> str:
+    """The text of one of the pages, or a skip that says what is missing: the guide, bills or bill_payments."""
+    number = {"guide": "000", "bills": "003", "bill_payments": "004"}[document]
+    pages = list(SEEDS.glob(f"{number}_*.txt"))
     if not pages:
         pytest.skip(f"Rutter's pages are not at {SEEDS}")
-    return [example for page in pages for example in _objects(page.read_text())]
+    return pages[0].read_text(encoding="utf-8")
 
 
-def _objects(text: str) -> list[bytes]:
+def printed_examples() -> list[bytes]:
+    """Every JSON object printed in the pages, or a skip that says what is missing."""
+    pages = (page_of(document) for document in ("guide", "bills", "bill_payments"))
+    return [example.encode() for page in pages for example in without_examples(page)[1]]
+
+
+def without_examples(text: str) -> tuple[str, list[str]]:
+    """What a page says, and the JSON objects it prints."""
     # One page prints a line number before every line of its examples.
     text = re.sub(r"(?m)^\d+(?=[\s{}\]])", "", text)
-    found: list[bytes] = []
+    found: list[str] = []
     decoder, at = json.JSONDecoder(), text.find("{")
     while at >= 0:
         try:
             _, end = decoder.raw_decode(text, at)
         except ValueError:
-            end = at + 1
+            at = text.find("{", at + 1)
         else:
-            found.append(text[at:end].encode())
-        at = text.find("{", end)
-    return found
+            found.append(text[at:end])
+            text = text[:at] + "\n" + text[end:]
+            at = text.find("{", at)
+    return text, found

@@ -264,7 +264,6 @@ async def test_a_deletion_says_so_and_may_be_repeated() -> None:
             await company.bills.get(bill.id)
 
 
-@pytest.mark.xfail(reason="the client's delete takes no response_mode", raises=TypeError)
 @pytest.mark.parametrize("mode", ["async", "prefer_sync"])
 async def test_the_mode_of_a_deletion_is_asked_for(mode: ResponseMode) -> None:
     async with ledger() as books:

@@ -59,7 +59,7 @@ def test_a_refusal_of_the_platform_stays_one_under_errors_beside(wire: Wire) -> 
     assert (answer.status, answer.error_code) == (450, "INVALID_AMOUNT")
 
 
-def test_a_payment_of_several_bills_on_xero_may_pay_only_the_first(on: On) -> None:
+def test_a_payment_of_several_bills_on_xero_may_pay_only_one(on: On) -> None:
     wire = on("XERO")
     bills = [wire.by_number(number) for number in ("PP-2", "PP-3")]
     body = {"bill_payment": payment_fields(wire, *bills)}

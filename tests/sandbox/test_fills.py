@@ -45,7 +45,7 @@ def test_every_documented_field_is_filled_somewhere() -> None:
     assert empty == set(NEVER_FILLED)
 
 
-def test_the_count_of_a_field_is_that_of_the_objects_that_hold_it() -> None:
+def test_a_field_is_counted_in_the_objects_that_hold_it() -> None:
     """The measure itself: what it says of a few fields is counted here by hand."""
     found = fills_of(MAIN)
     books = practice_books()[MAIN]

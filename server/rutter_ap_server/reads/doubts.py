@@ -7,10 +7,13 @@ from itertools import islice
 from typing import Any
 
 from rutter_ap_server.companies.company import Company
-from rutter_ap_server.rutter.abilities import Doubt, abilities_of
-from rutter_ap_server.rutter.errors import NotSupportedHere
+from rutter_ap_server.rutter.abilities import Doubt, abilities_of, not_offered
+from rutter_ap_server.rutter.errors import NotFoundUpstream, NotSupportedHere
 from rutter_ap_server.rutter.models.base import Record
+from rutter_ap_server.rutter.models.payments import BillPayment
 from rutter_ap_server.store.errors import StoreError
+from rutter_ap_tools.errors import ApError, PersonError
+from rutter_ap_tools.render import NOT_KNOWN
 
 # The oldest ones: those that this program wrote come last.
 _ASKED_MAX = 100
@@ -48,3 +51,31 @@ async def _any_of_the_ledger(company: Company, records: Iterable[Record]) -> boo
         return bool(ids - set(await company.written_here(ids)))
     except StoreError:
         return False
+
+
+async def payment_if_readable(company: Company, payment_id: str) -> BillPayment | None:
+    """A payment that a bill names; None where payments may not be readable at all, and this one is not.
+
+    Raises `NotFoundUpstream` where all of them are.
+    """
+    try:
+        return await company.rutter.bill_payments.get(payment_id)
+    except (NotFoundUpstream, NotSupportedHere):
+        if abilities_of(company.platform).doubt("bill_payments") is None:
+            raise
+        return None
+
+
+def not_known(what: str, doubt: Doubt) -> str:
+    """A note on what a list does not show: why that does not mean that there is nothing, and who can find out."""
+    return f"{NOT_KNOWN}{what}. {doubt.words[0].upper()}{doubt.words[1:]}. {doubt.next_step}"
+
+
+def refused(company: Company, many: str) -> ApError:
+    """The error where Rutter does not offer a list at all: who can act on it, and never that there is nothing."""
+    known = abilities_of(company.platform)
+    doubt, kind = known.doubt(many) or not_offered(many), many.replace("_", " ")
+    message = f"{doubt.words}, so that whether there are any {kind} is not known"
+    if known.condition(many) is not None:
+        return PersonError(message, code="platform.condition", next_step=doubt.next_step)
+    return NotSupportedHere(f"{message[0].upper()}{message[1:]}.", next_step=f"Do not retry. {doubt.next_step}")

@@ -52,7 +52,6 @@ from rutter_ap_server.guard.writes.pay_bill_outcome import (
     new_payments,
     paid_by_balance,
     payment_record,
-    read_payment,
     unread_payment,
 )
 from rutter_ap_server.guard.writes.pay_bill_rules import RULES, PaymentFacts
@@ -74,6 +73,7 @@ from rutter_ap_server.guard.writes.wording import (
     plain,
     unless_unlisted,
 )
+from rutter_ap_server.reads.doubts import payment_if_readable
 from rutter_ap_server.rutter.abilities import abilities_of
 from rutter_ap_server.rutter.models.payments import AllocationDraft, BillPaymentCreate
 from rutter_ap_server.rutter.outcomes import WriteOutcome
@@ -344,7 +344,7 @@ class PayBillWrite(Write[PaymentFacts]):
         if record_id in before["payments"]:
             return None
         if any(link.id == record_id for link in bill.linked_payments):
-            payment = await read_payment(record_id, company)
+            payment = await payment_if_readable(company, record_id)
         elif not paid_by_balance(bill, prepared, company, before):
             return None
         if payment is None:

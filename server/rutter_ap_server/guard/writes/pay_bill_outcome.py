@@ -10,8 +10,8 @@ from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes.parties import bill_fact
 from rutter_ap_server.guard.writes.readback import Sent, differences, same_day, with_differences
 from rutter_ap_server.reads.amounts import is_amount, ledger_money, readable_money
+from rutter_ap_server.reads.doubts import payment_if_readable
 from rutter_ap_server.rutter.abilities import abilities_of
-from rutter_ap_server.rutter.errors import NotFoundUpstream, NotSupportedHere
 from rutter_ap_server.rutter.models.base import Allocation
 from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.rutter.models.payments import BillPayment
@@ -26,22 +26,12 @@ async def new_payments(
     found = []
     for link in bill.linked_payments:
         if link.id and link.id not in before["payments"] and is_amount(link.allocated_amount, prepared.money):
-            payment = await read_payment(link.id, company)
+            payment = await payment_if_readable(company, link.id)
             if payment is not None and _may_be(payment, prepared):
                 found.append(payment_record(payment, bill, prepared))
             elif payment is None and _is_dated_so(link, prepared):
                 found.append(unread_payment(link.id, bill, prepared))
     return tuple(found)
-
-
-async def read_payment(payment_id: str, company: Company) -> BillPayment | None:
-    """The payment; None where payments may not be readable at all, so that only the bill shows anything of it."""
-    try:
-        return await company.rutter.bill_payments.get(payment_id)
-    except (NotFoundUpstream, NotSupportedHere):
-        if abilities_of(company.platform).doubt("bill_payments") is None:
-            raise
-        return None
 
 
 def _is_dated_so(link: Allocation, prepared: PreparedWrite) -> bool:

@@ -114,6 +114,18 @@ def emptying(*lists: str) -> Callable[[httpx.Request, httpx.Response], httpx.Res
     return answer
 
 
+def refusing(name: str) -> Callable[[httpx.Request, httpx.Response], httpx.Response]:
+    """Lists of that name are not offered on the platform."""
+
+    def answer(request: httpx.Request, response: httpx.Response) -> httpx.Response:
+        is_it = request.url.path.rpartition("/")[2] == name
+        return (
+            _answer(404, {"error_type": "X", "error_code": "NOT_FOUND", "error_message": "no"}) if is_it else response
+        )
+
+    return answer
+
+
 def claims_none(text: str) -> list[str]:
     """What a text says that is known only of a list that can be read: that there is nothing of the kind."""
     said = [

@@ -19,7 +19,7 @@ from rutter_ap_tools.tool import Risk
 from support.bench import START, Bench
 from support.bench_client import client_at_bench
 from support.practice_company import practice
-from support.serving import done, failed, text_of
+from support.serving import done, failed, serving, text_of
 from support.unlisted import EXTENSION, WITHOUT, Lists, answering, business_central, claims_none, emptying
 
 READ_TOOLS = sorted(tool.name for tool in CATALOGUE if tool.risk is Risk.READS)
@@ -68,6 +68,16 @@ async def test_no_read_tool_claims_none_without_the_extension(home: Path, lists:
     assert {question: claims for question, text in said.items() if (claims := claims_none(text))} == {}
     of_payments = [text for question, text in said.items() if question.startswith(("list_payments", "get_bill"))]
     assert all(EXTENSION in text for text in of_payments)
+
+
+async def test_what_was_written_here_is_told_from_the_rest(home: Path) -> None:
+    """By the companies that a server really uses."""
+    async with serving(home) as (client, app):
+        new = {"name": "New Checking", "account_type": "bank", "currency": "USD"}
+        made = (await done(client, "link_account", role="funding", create=new))["record"]["id"]
+        company = await app.companies.get("")
+
+        assert set(await company.written_here([made, "another"])) == {made}
 
 
 async def test_with_the_extension_none_means_none(home: Path) -> None:

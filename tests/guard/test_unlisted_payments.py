@@ -23,7 +23,7 @@ from rutter_ap_server.rutter.abilities import abilities_of
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.errors import ApError, PersonError
 from rutter_ap_tools.findings import Finding
-from support.bench import PASSCODE, Bench, codes
+from support.bench import PASSCODE, START, Bench, codes
 from support.facts import a_prepared_write, payment_facts, usd
 from support.serving import done, failed
 from support.unlisted import EXTENSION, WITHOUT, Lists, answering, business_central, claims_none
@@ -191,6 +191,35 @@ async def test_a_payment_is_posted_by_what_its_bill_shows(home: Path, lists: Lis
         assert posted.record["amount"] == {"amount": "100.00", "currency": "USD"}
         assert "account, date and memo were not compared" in posted.record["text_difference"]
         assert before - await due(bench, "NW-2291") == Decimal("100.00")
+
+
+async def test_a_payment_that_can_be_read_by_its_id_is_compared(home: Path) -> None:
+    async with business_central(home, ALLOW) as (_, bench):
+        bench.wire.answers = answering("empty", each_readable=True)
+        posted = await released(bench, "NW-2291", "100.00")
+
+        assert (posted.state, (posted.record or {})["amount"]["amount"]) == ("posted", "100.00")
+        assert "text_difference" not in (posted.record or {})
+
+
+async def test_a_payment_of_another_day_is_not_settled_by_a_balance(home: Path) -> None:
+    async with business_central(home, ALLOW) as (_, bench):
+        bench.wire.answers = answering("empty", each_readable=True)
+        held = await bench.pay("NW-2291", "100.00", date=str(START.date() - timedelta(days=5)))
+        bench.wire.faults = ["lost before"]
+        lost = await bench.approve(held.proposal_id)
+        assert lost.state == "unknown"
+        by_hand = await bench.pay_by_hand("NW-2291", "100.00")
+
+        with pytest.raises(ApError, match="does not show it"):
+            await bench.app.approvals.settle_by_hand(
+                lost.id,
+                "posted",
+                by=Proof("Ana", PASSCODE),
+                channel="terminal",
+                company=bench.company,
+                record_id=by_hand,
+            )
 
 
 async def test_a_bill_that_shows_nothing_of_a_payment_settles_nothing(home: Path) -> None:

@@ -36,15 +36,22 @@ async def business_central(
 
 
 def answering(
-    lists: Lists, *, bills_show_payments: bool = False, listed: set[str] | None = None
+    lists: Lists,
+    *,
+    bills_show_payments: bool = False,
+    listed: set[str] | None = None,
+    each_readable: bool = False,
 ) -> Callable[[httpx.Request, httpx.Response], httpx.Response]:
-    """What Rutter answers there; of the payments, only those `listed` if the list is "whole" and they are named."""
+    """What Rutter answers there; of the payments, only those `listed` if the list is "whole" and they are named.
+
+    `each_readable`: a payment can be read by its id all the same, as what was written through Rutter can.
+    """
 
     def answer(request: httpx.Request, response: httpx.Response) -> httpx.Response:
         path = request.url.path.removeprefix("/versioned/accounting/")
         if lists == "whole" and listed is None:
             return _shown(response, lambda body: None)
-        if path.startswith("bill_payments/") and lists != "whole":
+        if path.startswith("bill_payments/") and lists != "whole" and not each_readable:
             return _answer(404, {"error_type": "INVALID_REQUEST", "error_code": "NOT_FOUND", "error_message": "no"})
         if path == "bill_payments" and lists in _REFUSED:
             return _answer(*_REFUSED[lists])

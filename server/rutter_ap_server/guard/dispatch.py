@@ -315,7 +315,7 @@ class Dispatcher:
             reason = f"it was refused, and whether it was booked all the same cannot be seen: {doubt.words}"
             return await self.settler.unknown(lease, reason, job_id=outcome.job_id)
         able = ability_of(company.platform, write.needed(prepared))
-        words = f"{doubt.words}. {doubt.next_step}"
+        words = outcome.error.message
         if able is not None and able.condition is not None:
             words = f"to {able.need.words}, this platform needs {able.condition.what}. {able.condition.remedy}"
         return await self._fail(lease, NotSupportedHere(f"Rutter did not take it: {words}"), job_id=outcome.job_id)

@@ -50,7 +50,7 @@ from rutter_ap_server.guard.writes.pay_bill_facts import (
 )
 from rutter_ap_server.guard.writes.pay_bill_outcome import (
     new_payments,
-    paid_by_balance,
+    payment_of_balance,
     payment_record,
     unread_payment,
 )
@@ -160,7 +160,7 @@ def _known(facts: Facts[PaymentFacts]) -> tuple[Row, ...]:
         ("Open credits of the vendor", unless_unlisted(seen.credits_unlisted, str(owed), owed.amount)),
         ("Lines of the bill", booked_words(seen.booked, seen.bill.total.currency, facts.names)),
         ("Documents on the bill", documents_words(seen.file_names, every_file_listed=seen.every_file_listed)),
-        ("Bills with the same number", others or "none"),
+        ("Bills with the same number", others or (f"not known: {seen.unread}" if seen.unread else "none")),
         ("Paid on this bill before", unless_unlisted(seen.unlisted, paid or "nothing", paid)),
     )
 
@@ -327,8 +327,9 @@ class PayBillWrite(Write[PaymentFacts]):
         bill = await company.rutter.bills.get(prepared.fields["bill_id"])
         found = await new_payments(bill, prepared, company, before)
         ours = [one for one in found if one.id == sent.id]
-        if not ours and sent.id and paid_by_balance(bill, prepared, company, before):
-            return (unread_payment(sent.id, bill, prepared),)
+        by_balance = await payment_of_balance(sent.id, bill, prepared, company, before) if not found else None
+        if by_balance is not None:
+            return (by_balance,)
         return (*ours, *(one for one in found if one.id != sent.id)) if ours else ()
 
     async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> tuple[Record, ...]:
@@ -340,13 +341,11 @@ class PayBillWrite(Write[PaymentFacts]):
     ) -> Record | None:
         """A payment that settles something of the bill, and did not exist before, whatever its amount and account."""
         bill = await company.rutter.bills.get(prepared.fields["bill_id"])
-        payment = None
         if record_id in before["payments"]:
             return None
-        if any(link.id == record_id for link in bill.linked_payments):
-            payment = await payment_if_readable(company, record_id)
-        elif not paid_by_balance(bill, prepared, company, before):
-            return None
+        if not any(link.id == record_id for link in bill.linked_payments):
+            return await payment_of_balance(record_id, bill, prepared, company, before)
+        payment = await payment_if_readable(company, record_id)
         if payment is None:
             return unread_payment(record_id, bill, prepared)
         return payment_record(payment, bill, prepared)

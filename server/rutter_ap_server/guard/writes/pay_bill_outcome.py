@@ -38,7 +38,7 @@ def _is_dated_so(link: Allocation, prepared: PreparedWrite) -> bool:
     return link.allocated_date is None or same_day(link.allocated_date, prepared.fields["date"], in_any_zone=True)
 
 
-def paid_by_balance(bill: Bill, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> bool:
+def _paid_by_balance(bill: Bill, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> bool:
     """Whether exactly this amount was taken off the balance, where the bill may not show by which payment.
 
     Only for a payment that is known by its id: the balance does not say who paid, and one that has not moved does not
@@ -53,13 +53,23 @@ def paid_by_balance(bill: Bill, prepared: PreparedWrite, company: Company, befor
     return is_same and now.due.amount == Decimal(before["due"]) - prepared.money.amount
 
 
+async def payment_of_balance(
+    payment_id: str, bill: Bill, prepared: PreparedWrite, company: Company, before: dict[str, Any]
+) -> Record | None:
+    """The payment with that id, if the balance shows it where the bill may not; one that can be read must be ours."""
+    if not _paid_by_balance(bill, prepared, company, before):
+        return None
+    payment = await payment_if_readable(company, payment_id)
+    if payment is None:
+        return unread_payment(payment_id, bill, prepared)
+    return payment_record(payment, bill, prepared) if _may_be(payment, prepared) else None
+
+
 def unread_payment(payment_id: str, bill: Bill, prepared: PreparedWrite) -> Record:
     """A payment that cannot be read itself, as its bill shows it."""
     shown = payment_record(BillPayment(id=payment_id, currency_code=prepared.fields["currency"]), bill, prepared)
-    amount = prepared.money if not shown.amount or not shown.amount.money.amount else shown.amount.money
-    assert amount is not None
     words = "the payment itself cannot be read here, so that its account, date and memo were not compared"
-    return shown.model_copy(update={"amount": MoneyShape.of(amount), "text_difference": words, "tidied": None})
+    return shown.model_copy(update={"text_difference": words, "tidied": None})
 
 
 def _may_be(payment: BillPayment, prepared: PreparedWrite) -> bool:
@@ -79,8 +89,11 @@ def _may_be(payment: BillPayment, prepared: PreparedWrite) -> bool:
 def payment_record(payment: BillPayment, bill: Bill, prepared: PreparedWrite) -> Record:
     """A payment of the bill as the ledger shows it, with what is said of its memo."""
     paid = [link.allocated_amount for link in bill.linked_payments if link.id == payment.id]
+    # Without a link, the balance of the bill shows that it is what was to be paid.
+    amount = prepared.money if not paid else None
+    if amount is None:
+        amount = ledger_money(sum(paid, Decimal(0)), prepared.fields["currency"], "amount of a payment on the bill")
     # What else of the bill can be read now says nothing about the payment.
-    amount = ledger_money(sum(paid, Decimal(0)), prepared.fields["currency"], "amount of a payment on the bill")
     due = readable_money(bill.amount_due, bill.currency_code)
     record = Record(
         kind="bill_payment",

@@ -190,8 +190,10 @@ def vendor_history_unknown(prepared: PreparedWrite, facts: PaymentFacts, policy:
     """
     if facts.unlisted is None:
         return None
+    listed = ", and Rutter lists none but those recorded here" if facts.unlisted.may_end else ""
     words = "whether this vendor or this bill was paid before, and how much is usual, is not known"
-    return approve("vendor.history_unknown", f"{words}: {doubt_words(facts.unlisted)}")
+    words = f"{words}: {facts.unlisted.words}{listed}. {facts.unlisted.next_step}".rstrip(".")
+    return approve("vendor.history_unknown", words)
 
 
 def payments_unknown(bill: BillFact, unlisted: Doubt | None) -> Finding | None:

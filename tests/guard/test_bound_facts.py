@@ -24,7 +24,7 @@ from support.facts import a_bill, a_prepared_write, a_vendor, an_account
 OF_NOTHING_ELSE = {
     "BillFact": {"entered", "rounded"},
     "VendorFact": {"currencies", "parts", "shows_bank_account", "updated_at", "bank_account_end"}
-    | {"keys", "twins", "all_compared"},
+    | {"keys", "twins", "all_compared", "unlisted"},
     "AccountFact": set[str](),
 }
 

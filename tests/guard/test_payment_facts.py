@@ -356,6 +356,7 @@ async def test_every_fact_of_a_payment_is_gathered(bench: Bench) -> None:
         booked=((supplies.id, "318.45"),),
         unread="",
         unusable=seen.unusable,
+        every_file_listed=False,
     )
     amounts = sorted(one.text for one in seen.earlier_payments)
     assert amounts == ["18.45", "187.95", "212.40", "231.75", "264.00", "298.30", "305.10"]

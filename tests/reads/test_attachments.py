@@ -160,7 +160,8 @@ async def test_of_several_files_one_must_be_named(home: Path) -> None:
     async with serving(home) as (client, app):
         bill = await bill_numbered(client, "NW-2291")
         nothing = await failed(client, "read_attachment", bill_id=bill["id"])
-        assert (nothing["code"], nothing["message"]) == ("not_found", "no file is attached to this bill")
+        words = "no file was uploaded to this bill through Rutter, which lists no others"
+        assert (nothing["code"], nothing["message"]) == ("not_found", words)
         first = await attached(app, bill["id"], pdfs.invoice("2026-01-01"), "first.pdf")
         second = await attached(app, bill["id"], b"second", "second.txt")
         several = await failed(client, "read_attachment", bill_id=bill["id"])

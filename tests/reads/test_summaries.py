@@ -18,6 +18,7 @@ from rutter_ap_server.rutter.models.bills import Bill, BillCreate, BillLineDraft
 from rutter_ap_server.rutter.models.credits import BillCreditMemoCreate, CreditLineDraft
 from rutter_ap_server.rutter.outcomes import Done
 from rutter_ap_tools.payables import SUMMARIZE_PAYABLES, CurrencyPayables, PayablesSummary, SummarizePayables
+from rutter_ap_tools.render import NOT_KNOWN
 from rutter_ap_tools.wire import MoneyShape
 from support.practice_company import NOON, TODAY, practice
 from support.serving import done, failed, serving, text_of
@@ -133,10 +134,13 @@ async def test_credits_that_cannot_be_read_are_not_shown_as_none(tmp_path: Path)
     async with practice(tmp_path) as (company, wire):
         wire.missing = {"bill_credit_memos"}
         found = await summarize_payables(company, SummarizePayables())
-        assert found.notes == ["Open credits could not be read."]
+        refused = "Rutter does not offer the bill credit memos of this company"
+        look = "A person can look in the accounting platform."
+        assert found.notes == [f"{NOT_KNOWN}whether there are open credits. {refused}. {look}"]
         assert all(one.open_credits is None for one in found.currencies)
         identity = CompanyIdentity(company.id, company.name, "DYNAMICS365", "embedded")
-        assert (await summarize_payables(replace(company, identity=identity), SummarizePayables())).notes == []
+        there = await summarize_payables(replace(company, identity=identity), SummarizePayables())
+        assert [note.startswith(f"{NOT_KNOWN}whether there are open credits") for note in there.notes] == [True]
 
 
 async def test_a_credit_in_a_currency_without_bills_is_still_shown(tmp_path: Path) -> None:

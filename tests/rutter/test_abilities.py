@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from rutter_ap_server.rutter import Support, abilities_of, collections
-from rutter_ap_server.rutter.abilities import DOCUMENTED
+from rutter_ap_server.rutter.abilities import _CONDITIONS, DOCUMENTED
 from rutter_ap_server.rutter.collections import ENDPOINTS, Collections
 from rutter_ap_server.rutter.platforms import PLATFORMS
 from rutter_ap_server.rutter.resources import Collection, Reads
@@ -24,6 +24,10 @@ from support.scripted_upstream import Scripted, client_for
         ("XERO", "bill_payments", "void", Support.UNSURE),
         ("SAGE_INTACCT", "bill_credit_memos", "apply", Support.UNSURE),
         ("DYNAMICS365", "bill_credit_memos", "create", Support.NO),
+        ("DYNAMICS365", "bill_payments", "read", Support.CONDITION),
+        ("DYNAMICS365", "bill_payments", "create", Support.CONDITION),
+        ("DYNAMICS365", "bill_payments", "void", Support.UNSURE),
+        ("DYNAMICS365", "bills", "read", Support.YES),
         ("FRESHBOOKS", "bills", "create", Support.NO),
         ("SOMETHING_NEW", "bills", "create", Support.UNSURE),
         ("QUICKBOOKS_DESKTOP", "bills", "tax_inclusive", Support.YES),
@@ -58,6 +62,54 @@ def test_the_quirks_are_known() -> None:
     assert abilities_of("quickbooks").every_line_needs_an_account
     assert not abilities_of("XERO").every_line_needs_an_account
     assert abilities_of("FREEAGENT").credit_application_wants_an_account
+
+
+@pytest.mark.parametrize(
+    ("platform", "collection", "words", "may_end"),
+    [
+        ("QUICKBOOKS", "bill_payments", None, None),
+        ("DYNAMICS365", "bills", None, None),
+        (
+            "dynamics365",
+            "bill_payments",
+            "bill payments are listed only with Rutter's extension in Business Central",
+            True,
+        ),
+        (
+            "DYNAMICS365",
+            "bill_credit_memos",
+            "Rutter does not offer the bill credit memos of this accounting platform",
+            False,
+        ),
+        ("XERO", "classes", None, None),
+        (
+            "XERO",
+            "payment_terms",
+            "Rutter does not document that it lists the payment terms of this accounting platform",
+            True,
+        ),
+    ],
+)
+def test_an_empty_list_is_doubted_unless_it_is_documented(
+    platform: str, collection: str, words: str | None, may_end: bool | None
+) -> None:
+    doubt = abilities_of(platform).doubt(collection)
+
+    assert (doubt and (doubt.words, doubt.may_end)) == (words and (words, may_end))
+    assert doubt is None or doubt.next_step
+
+
+def test_what_the_plan_does_not_give_is_doubted_for_good() -> None:
+    doubt = abilities_of("QUICKBOOKS", ["bill_payment"]).doubt("bill_payments")
+    assert doubt is not None
+    assert not doubt.may_end
+
+
+def test_every_condition_is_of_something_documented() -> None:
+    for platform, conditions in _CONDITIONS.items():
+        for collection, condition in conditions.items():
+            assert platform in DOCUMENTED[collection, "read"]
+            assert condition.remedy.endswith("sync_ledger.")
 
 
 def test_a_call_that_rutter_does_not_have_is_a_mistake() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, tzinfo
@@ -132,6 +132,8 @@ class Wire(httpx.AsyncBaseTransport):
             raise _BEFORE[fault]()
         if fault == "turned down":
             return httpx.Response(450, content=_TURNED_DOWN, request=request)
+        if fault == "not offered":
+            return httpx.Response(404, json={"error_code": "NOT_FOUND"}, request=request)
         sent = await _taxed(request, self.adds_tax)
         if self.write_fault:
             sent.headers["X-Sandbox-Fault"] = self.write_fault
@@ -224,9 +226,13 @@ class Bench:
             directory=Directory(books, clock),
             documents=Documents((home,), home / "uploads"),
             clock=clock.in_zone(zone),
+            written_here=self._written_here,
         )
         companies = OneCompany(settings, clock, client, self.company)
         self.app = App(settings, clock, companies=companies, sleep=no_time)
+
+    async def _written_here(self, ids: Collection[str]) -> Collection[str]:
+        return await self.app.store.read(lambda tx: tx.attempts.claimed(ids, except_id=""))
 
     def another(self) -> Bench:
         """A second process."""

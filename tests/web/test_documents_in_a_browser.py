@@ -70,7 +70,7 @@ def test_the_document_is_beside_the_bill_or_below_it(drive: Driver, running: Run
             expect(page.locator("summary", has_text="Take out bill NW-2291")).to_be_visible()
             sound(page)
             page.get_by_role("link", name="Documents of bill NW-2291").click()
-            expect(page.get_by_text("No document is on this bill.")).to_be_visible()
+            expect(page.get_by_text("No document was uploaded to this bill through Rutter")).to_be_visible()
             sound(page)
 
     drive(scenario)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from pathlib import Path
 
 import httpx
 import pytest
 
+from rutter_ap_server.rutter.abilities import abilities_of
 from rutter_ap_server.web.proposal_beside import chart_of, platform_link
 from rutter_ap_tools.money import Money
 from support import pdfs
@@ -173,7 +175,7 @@ async def test_a_bill_without_documents_says_so_and_has_a_link(home: Path) -> No
         proposal_id = await desk.held()
         await dana.signs_in()
         await dana.opens(f"/approvals/{proposal_id}")
-        assert "No document is on this bill." in dana.text
+        assert "No document was uploaded to this bill through Rutter, which lists no others." in dana.text
         [link] = re.findall(r'<a href="(https:[^"]+)" rel="noreferrer noopener"', dana.page.text)
         assert f"another site: {link.split('/')[2]}" in dana.text
 
@@ -206,6 +208,15 @@ async def test_a_silent_ledger_leaves_a_page_to_decline_on(home: Path, monkeypat
         assert "684.20 USD" in dana.text
         assert f"{proposal_id}/release" not in dana.page.text
         assert f"{proposal_id}/decline" in dana.page.text
+
+
+def test_a_chart_of_what_may_not_be_listed_says_so() -> None:
+    doubt, paid = abilities_of("DYNAMICS365").doubt("bill_payments"), Money.parse("5.00", "USD")
+    only_there = "bill payments are listed only with Rutter's extension in Business Central"
+
+    assert f"Payments to this vendor: not known: {only_there}. " in chart_of([], paid, doubt).words
+    some = chart_of([(date(2026, 3, 1), paid)], paid, doubt)
+    assert f"2026-03-01 5.00 USD; there may be others: {only_there}." in some.words
 
 
 def test_a_chart_of_nothing_and_of_zero_stands() -> None:

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from rutter_ap_tools.backend import Query
-from rutter_ap_tools.render import UNTRUSTED_NOTE, cell, header, more_results, render_write, table
+from rutter_ap_tools.render import UNTRUSTED_NOTE, cell, header, more_results, nothing, render_write, table
 from rutter_ap_tools.text import quote
 from rutter_ap_tools.tool import Risk, Tool
 from rutter_ap_tools.wire import (
@@ -246,7 +246,7 @@ def render_bills(found: BillList) -> str:
     if found.bills:
         lines += [UNTRUSTED_NOTE, _bill_table(found.bills)]
     else:
-        lines.append("No bills match.")
+        lines += nothing("bills match", found.notes, found.next_cursor)
     if found.next_cursor:
         lines.append(more_results(found.next_cursor))
     return "\n".join(lines)

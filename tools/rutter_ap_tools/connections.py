@@ -20,9 +20,10 @@ ConnectionName = Annotated[str, StringConstraints(max_length=30)]
 
 
 class Abilities(Result):
-    """What the platform supports according to Rutter's documentation: yes, not documented, or no."""
+    """What the platform supports according to Rutter's documentation: yes, if something is there, unsure, or no."""
 
     can: list[str] = Field(default_factory=list)
+    on_condition: list[str] = Field(default_factory=list)
     not_documented: list[str] = Field(default_factory=list)
     cannot: list[str] = Field(default_factory=list)
 
@@ -111,6 +112,7 @@ def _said(row: ConnectionRow) -> list[str]:
     if row.abilities:
         words = (
             ("supported", row.abilities.can),
+            ("on a condition", row.abilities.on_condition),
             ("not documented", row.abilities.not_documented),
             ("not supported", row.abilities.cannot),
         )

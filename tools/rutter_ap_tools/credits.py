@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from rutter_ap_tools.backend import Query
-from rutter_ap_tools.render import UNTRUSTED_NOTE, cell, header, more_results, render_write, table
+from rutter_ap_tools.render import UNTRUSTED_NOTE, cell, header, more_results, nothing, render_write, table
 from rutter_ap_tools.tool import Risk, Tool
 from rutter_ap_tools.wire import (
     Amount,
@@ -88,7 +88,7 @@ def _render_credits(found: CreditList) -> str:
         heads = ("id", "number", "vendor", "status", "issued", "remaining", "total", "applied to bills")
         lines += [UNTRUSTED_NOTE, table(heads, [_credit_cells(row) for row in found.credits])]
     else:
-        lines.append("No credits match.")
+        lines += nothing("credits match", found.notes, found.next_cursor)
     if found.next_cursor:
         lines.append(more_results(found.next_cursor))
     return "\n".join(lines)

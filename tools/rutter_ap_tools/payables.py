@@ -97,7 +97,7 @@ def _render(found: PayablesSummary) -> str:
     lines += ["INCOMPLETE: the figures below are too low."] if not found.complete else []
     lines += found.notes
     if not found.currencies:
-        lines.append("There are no unpaid bills.")
+        lines += ["There are no unpaid bills."] if found.complete else []
     else:
         lines.append(UNTRUSTED_NOTE)
     for one in found.currencies:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from rutter_ap_tools.backend import Query
-from rutter_ap_tools.render import UNTRUSTED_NOTE, cell, header, more_results, render_write, table
+from rutter_ap_tools.render import UNTRUSTED_NOTE, cell, header, more_results, nothing, render_write, table
 from rutter_ap_tools.tool import Risk, Tool
 from rutter_ap_tools.wire import (
     CompanyArguments,
@@ -87,7 +87,7 @@ def _render_payments(found: PaymentList) -> str:
         heads = ("id", "date", "vendor", "from", "number", "amount", "status", "bills")
         lines += [UNTRUSTED_NOTE, table(heads, [_payment_cells(row) for row in found.payments])]
     else:
-        lines.append("No payments match.")
+        lines += nothing("payments match", found.notes, found.next_cursor)
     if found.next_cursor:
         lines.append(more_results(found.next_cursor))
     return "\n".join(lines)

@@ -7,7 +7,7 @@ from enum import StrEnum
 from pydantic import Field
 
 from rutter_ap_tools.backend import Query
-from rutter_ap_tools.render import UNTRUSTED_NOTE, cell, header, table
+from rutter_ap_tools.render import UNTRUSTED_NOTE, cell, header, nothing, table
 from rutter_ap_tools.text import quote
 from rutter_ap_tools.tool import Risk, Tool
 from rutter_ap_tools.wire import CompanyArguments, CompanyResult, MoneyShape, Named, Result, ShortText
@@ -50,7 +50,7 @@ class RecordKind(StrEnum):
     PROJECT = "project", "projects", "Leave the project out; a customer may serve instead."
     TAX_RATE = "tax_rate", "tax_rates", "Leave the tax rate out and enter the tax as a separate line."
     PAYMENT_TERMS = "payment_terms", "payment_terms", "Leave the payment terms out and set due_date."
-    SUBSIDIARY = "subsidiary", "subsidiaries", "Leave the subsidiary out; the company has only one set of books."
+    SUBSIDIARY = "subsidiary", "subsidiaries", "Leave the subsidiary out."
     PURCHASE_ORDER = "purchase_order", "purchase_orders", "Enter the bill without a purchase order."
     CURRENCY = "currency", "currencies", "Use the ISO 4217 code shown on the document."
 
@@ -108,7 +108,7 @@ def _render(found: RecordList) -> str:
     if found.records:
         lines += [UNTRUSTED_NOTE, _table(found)]
     else:
-        lines.append(f"No {found.kind.words} matches.")
+        lines += nothing(f"{found.kind.words} matches", found.notes)
     if found.nearest:
         lines.append(f"Similar names: {', '.join(f'{quote(one.name, 60)} ({one.id})' for one in found.nearest)}")
     if found.more:

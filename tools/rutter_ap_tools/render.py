@@ -22,6 +22,17 @@ def cell(text: str | None) -> str:
     return clean(text, 60).replace("|", "/") or "none"
 
 
+NOT_KNOWN = "Not known: "
+"""How a note begins that says why an empty list does not mean that there is nothing."""
+
+
+def nothing(words: str, notes: Sequence[str], cursor: str | None = None) -> list[str]:
+    """The line for an empty list: none only if everything could be read and used."""
+    if any(note.startswith(NOT_KNOWN) for note in notes):
+        return []
+    return [f"No {words} among those that could be read." if notes or cursor else f"No {words}."]
+
+
 def more_results(cursor: str) -> str:
     """How to get the next page."""
     return f"More results: call again with the same filters and cursor={cursor}"

@@ -151,6 +151,7 @@ async def backtest(app: App, given: argparse.Namespace) -> int:
                 "left_out": list(found.left_out),
                 "not_judged": list(NOT_JUDGED),
             }
+            | ({"not_known": found.not_known} if found.not_known else {})
         )
     else:
         _print_backtest(found)
@@ -220,6 +221,8 @@ def _print_backtest(found: Backtest) -> None:
     table(rows, right=[2])
     totals = ", ".join(f"{count} {word}" for word, count in found.totals.items())
     line(f"{len(found.payments)} payments since {found.since}: {totals}.")
+    if found.not_known:
+        line(found.not_known)
     if found.left_out:
         line(f"{len(found.left_out)} left out: their date, amounts or bills could not be used.")
     line(f"Not judged, because the ledger keeps no history of it: {', '.join(NOT_JUDGED)}.")

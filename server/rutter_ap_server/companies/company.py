@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -15,6 +16,10 @@ from rutter_ap_tools.text import clean
 from rutter_ap_tools.wire import Named
 
 Environment = Literal["embedded", "sandbox", "production"]
+
+
+async def _none(ids: Collection[str]) -> Collection[str]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +41,17 @@ class CompanyIdentity:
 
 @dataclass(frozen=True, slots=True)
 class Company:
-    """A company's identity, Rutter client, name directory, files and clock, whose "today" is the company's date."""
+    """A company's identity, Rutter client, name directory, files and clock, whose "today" is the company's date.
+
+    `written_here` says which of the records with these ids this program wrote.
+    """
 
     identity: CompanyIdentity
     rutter: CompanyClient
     directory: Directory
     documents: Documents
     clock: Clock
+    written_here: Callable[[Collection[str]], Awaitable[Collection[str]]] = _none
 
     def clock_trouble(self, now: datetime) -> str | None:
         """Why nothing may be written while the store's clock shows `now`: it, or our own, is not Rutter's beyond doubt.

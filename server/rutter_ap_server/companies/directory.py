@@ -21,6 +21,7 @@ from rutter_ap_tools.wire import Named
 _FRESH = timedelta(minutes=5)
 _PAGES_MAX = 40
 _CANDIDATES_MAX = 8
+_LOOK_THERE = "A person can look in the accounting platform."
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,10 @@ class Directory:
                 f"no {RecordKind(kind).words} has exactly that name, but these names contain it",
                 candidates=_candidates(near),
             )
+        if not records:
+            # On some platforms an empty list says that Rutter cannot read it.
+            words = f"Rutter lists no {RecordKind(kind).plural_words} of this company at all"
+            raise NotFound(f"{words}, so whether it has this one is not known", next_step=_LOOK_THERE)
         raise NotFound(f"this company has no {RecordKind(kind).words} with that id or name", next_step=_look_up(kind))
 
     async def cached_list(self, kind: str, *, refresh: bool = False) -> CachedList:
@@ -217,6 +222,6 @@ class NotOffered(AssistantError):
 
     def __init__(self, kind: RecordKind) -> None:
         super().__init__(
-            f"this company's accounting platform or plan does not offer {kind.plural_words}",
+            f"Rutter does not offer the {kind.plural_words} of this company's accounting platform or plan",
             next_step=f"Do not retry. {kind.instead}",
         )

@@ -76,8 +76,15 @@ def abilities(platform: str, verbs: Verbs, unavailable: Sequence[str] = ()) -> A
     known = abilities_of(platform, unavailable)
     sorted_by: dict[Support, list[str]] = {support: [] for support in Support}
     for verb, (collection, what) in (verbs | _READS).items():
-        sorted_by[known.support(collection, what)].append(verb)
-    return Abilities(can=sorted_by[Support.YES], not_documented=sorted_by[Support.UNSURE], cannot=sorted_by[Support.NO])
+        support, condition = known.support(collection, what), known.condition(collection)
+        needs = f": needs {condition.what}" if support is Support.CONDITION and condition is not None else ""
+        sorted_by[support].append(f"{verb}{needs}")
+    return Abilities(
+        can=sorted_by[Support.YES],
+        on_condition=sorted_by[Support.CONDITION],
+        not_documented=sorted_by[Support.UNSURE],
+        cannot=sorted_by[Support.NO],
+    )
 
 
 async def list_connections(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from contextlib import AsyncExitStack
 from dataclasses import replace
 
@@ -336,7 +337,11 @@ class CompanyRegistry:
             directory=Directory(rutter, self._clock),
             documents=Documents(self._settings.files, self._settings.home / "uploads"),
             clock=self._clock.in_zone(self._settings.time_zones.of(connection_id, shown)),
+            written_here=self._written_here,
         )
+
+    async def _written_here(self, ids: Collection[str]) -> Collection[str]:
+        return await self._store.read(lambda tx: tx.attempts.claimed(ids, except_id=""))
 
 
 def _is_second(one: Company | UnavailableCompany) -> bool:

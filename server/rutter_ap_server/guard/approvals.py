@@ -18,7 +18,7 @@ from rutter_ap_server.guard.lease import Lease
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.released_sums import owed_with
-from rutter_ap_server.guard.shown import shown, unclaimed
+from rutter_ap_server.guard.shown import shown, unclaimed, why_unseen
 from rutter_ap_server.guard.statement import statement_of
 from rutter_ap_server.guard.writes.base import Batch, Write
 from rutter_ap_server.guard.writes.registry import proposed_by, write_named
@@ -200,7 +200,9 @@ class Approvals(Approvers):
             if attempt is not None and attempt.job_id is not None:
                 await _check_job(write, company, attempt.job_id)
             words = f"{approver.name} checked the ledger and found that it did not happen"
-            return await settler.fail(lease, "resolved.failed", words, actor=approver.name, may_be_booked=True)
+            # Where nothing can be seen, no later look says more than the person who looked there.
+            is_seen = attempt is None or await why_unseen(write, company) is None
+            return await settler.fail(lease, "resolved.failed", words, actor=approver.name, may_be_booked=is_seen)
         if record_id and before is not None:
             named = await write.named(prepared, company, record_id, before)
             ours = () if named is None else (named,)

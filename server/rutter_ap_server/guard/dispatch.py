@@ -22,13 +22,14 @@ from rutter_ap_server.guard.own_writes import current_facts
 from rutter_ap_server.guard.policy import Policy, PolicyFile
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.settle import Settler
-from rutter_ap_server.guard.shown import shown, unclaimed
-from rutter_ap_server.guard.writes.base import Batch, Facts, Write
+from rutter_ap_server.guard.shown import shown, unclaimed, why_unseen
+from rutter_ap_server.guard.writes.base import Batch, Facts, Write, ability_of
 from rutter_ap_server.guard.writes.registry import proposed_by
 from rutter_ap_server.interaction import NO_INTERACTION, Interaction
 from rutter_ap_server.processes import Processes
 from rutter_ap_server.reads.amounts import LedgerDataError
-from rutter_ap_server.rutter.errors import NotFoundUpstream, NothingSent
+from rutter_ap_server.rutter.abilities import Doubt
+from rutter_ap_server.rutter.errors import NotFoundUpstream, NothingSent, NotSupportedHere
 from rutter_ap_server.rutter.outcomes import Done, Rejected
 from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.proposals import Proposal
@@ -287,15 +288,37 @@ class Dispatcher:
                 await self._sleep(pause)
             try:
                 found = await shown(self.store, write, prepared, company, before, lease.proposal_id)
+                doubt = None if found else await why_unseen(write, company)
             except ApError:
                 reason = "it was refused, and the ledger could not be looked at"
                 return await self.settler.unknown(lease, reason, job_id=outcome.job_id)
             if found:
                 return await self.settle_found(write, prepared, lease, found, outcome.job_id)
+        if doubt is not None:
+            return await self._refused_unseen(write, prepared, company, lease, outcome, doubt)
         # Rutter's job says it as well, or else only one answer did, and the ledger may lag.
         job_id = outcome.job_id
         said_twice = job_id is not None and isinstance(await write.outcome_of_job(company, job_id), Rejected)
         return await self._fail(lease, outcome.error, job_id=job_id, may_be_booked=not said_twice)
+
+    async def _refused_unseen(
+        self,
+        write: Write[Any],
+        prepared: PreparedWrite,
+        company: Company,
+        lease: Lease,
+        outcome: Rejected,
+        doubt: Doubt,
+    ) -> Proposal:
+        """It was refused where what was booked may not be shown: for a person, unless Rutter itself never took it."""
+        if not isinstance(outcome.error, NotSupportedHere):
+            reason = f"it was refused, and whether it was booked all the same cannot be seen: {doubt.words}"
+            return await self.settler.unknown(lease, reason, job_id=outcome.job_id)
+        able = ability_of(company.platform, write.needed(prepared))
+        words = outcome.error.message
+        if able is not None and able.condition is not None:
+            words = f"to {able.need.words}, this platform needs {able.condition.what}. {able.condition.remedy}"
+        return await self._fail(lease, NotSupportedHere(f"Rutter did not take it: {words}"), job_id=outcome.job_id)
 
     async def settle_found(
         self,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import anyio
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.prepared import PreparedWrite
-from rutter_ap_server.guard.writes.base import Batch, Facts, Write, ability_of
+from rutter_ap_server.guard.writes.base import Ability, Batch, Facts, Need, Write, ability_of
+from rutter_ap_server.reads.doubts import doubt_about
+from rutter_ap_server.rutter.abilities import Support
 from rutter_ap_server.rutter.platforms import shows_closing_date
 from rutter_ap_tools.errors import ApError
 
@@ -47,10 +49,18 @@ async def _gather_one(write: Write[Any], prepared: PreparedWrite, company: Compa
         contents=gathered.contents,
         now=company.clock.now(),
         today=company.clock.today(),
-        ability=ability_of(company.platform, write.needed(prepared)),
+        ability=await _ability(company, write.needed(prepared)),
         closed_up_to=closed_up_to,
         clock_trouble=company.clock_trouble,
     )
+
+
+async def _ability(company: Company, needs: tuple[Need, ...]) -> Ability | None:
+    """What the platform is documented to support; on a condition, only if the company shows that it is met."""
+    able = ability_of(company.platform, needs)
+    if able is None or able.support is not Support.CONDITION or await doubt_about(company, able.need.collection):
+        return able
+    return replace(able, support=Support.YES)
 
 
 async def _gather_members(

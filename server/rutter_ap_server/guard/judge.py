@@ -168,6 +168,7 @@ _OF_THE_WHOLE = (
     "payment.quiet_hours",
     "platform.unsupported",
     "platform.undocumented",
+    "platform.condition",
 )
 
 

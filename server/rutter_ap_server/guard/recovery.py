@@ -3,7 +3,8 @@
 In this order: the job Rutter named; what the ledger shows; and, only while the ledger still shows exactly what it did
 before the attempt and Rutter certainly still keeps the key, the same request with the same Idempotency-Key, to which
 Rutter responds with the first one's outcome if there was one. The ledger is read before the key is used again, because
-a person may have entered the payment by hand in the meantime.
+a person may have entered the payment by hand in the meantime. Where the ledger may hold what Rutter does not list, only
+what is found says anything, and a person settles the rest.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from rutter_ap_server.guard.dispatch import DOUBTFUL_MAX, OF_ONE_BILL, Dispatche
 from rutter_ap_server.guard.lease import Lease
 from rutter_ap_server.guard.own_writes import LAG_MAX
 from rutter_ap_server.guard.prepared import PreparedWrite
-from rutter_ap_server.guard.shown import shown
+from rutter_ap_server.guard.shown import shown, why_unseen
 from rutter_ap_server.guard.store_facts import blocked_by_other_write
 from rutter_ap_server.guard.writes.base import Batch, Facts, Write
 from rutter_ap_server.guard.writes.registry import proposed_by, write_named
@@ -62,7 +63,8 @@ class Recovery:
     async def look_again(self, proposal: Proposal, company: Company) -> None:
         """Posts what was said to have failed and is in the ledger after all, through the connection it was sent by.
 
-        It is believed, and its amount freed, by a look that finds nothing once the ledger cannot lag that long.
+        It is believed, and its amount freed, by a look that finds nothing once the ledger cannot lag that long; not
+        where what is not found may be there all the same.
         """
 
         def begin(tx: Tx) -> Attempt | None:
@@ -81,7 +83,7 @@ class Recovery:
         if len(found) == 1:
             [record], lease = found, self._dispatcher.lease_on(proposal.id)
             await self._dispatcher.settler.post(write, prepared, lease, record, job_id=attempt.job_id)
-        elif not found:
+        elif not found and await why_unseen(write, company) is None:
             await self._store.write(lambda tx: _believe(tx, proposal.id))
 
     async def take_up_abandoned(self, company: Company) -> None:
@@ -189,9 +191,14 @@ class Recovery:
             # Rutter has named what it wrote: there is something to look for, and nothing to send.
             return
         try:
+            doubt = await why_unseen(write, company)
             policy = await self._dispatcher.policy.read()
             facts = await self._dispatcher.facts(write, prepared, company)
         except ApError:
+            return
+        if doubt is not None:
+            # What somebody entered by hand in the meantime would not be seen either.
+            await self._dispatcher.settler.unknown(lease, f"whether it was booked cannot be seen: {doubt.words}")
             return
         assert isinstance(facts, Facts)
         why_not = await self._store.write(

@@ -189,6 +189,9 @@ def platform_unsupported(
     platform = clean(able.platform, 40)
     if able.support is Support.NO:
         return [refuse("platform.unsupported", f"{platform} cannot {able.need.words}; {able.need.instead}")]
+    if able.support is Support.CONDITION and able.condition is not None:
+        words = f"to {able.need.words}, {platform} needs {able.condition.what}, and nothing shows that it has it"
+        return [ask("platform.condition", f"{words}. {able.condition.remedy}".rstrip("."))]
     words = f"Rutter does not document whether {platform} can {able.need.words}, so it may fail; {able.need.instead}"
     return [ask("platform.undocumented", words)]
 
@@ -248,6 +251,8 @@ def vendor_unverified(
         doubts.append("the ledger shows nothing to tell this vendor from others by")
     if not vendor.all_compared:
         doubts.append("the ledger has more vendors than can be compared, so this one may have a second record")
+    if vendor.unlisted is not None:
+        doubts.append(f"this vendor may have a second record that is not shown: {vendor.unlisted.words}")
     return [ask("vendor.unverified", words) for words in doubts]
 
 

@@ -8,6 +8,8 @@ from typing import Any
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes.base import Write
+from rutter_ap_server.reads.doubts import doubt_about
+from rutter_ap_server.rutter.abilities import Doubt
 from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_tools.wire import Record
 
@@ -21,6 +23,18 @@ async def shown(
     """
     found = await write.find(prepared, company, before)
     return await store.read(lambda tx: unclaimed(tx, prepared, proposal_id, found))
+
+
+async def why_unseen(write: Write[Any], company: Company) -> Doubt | None:
+    """Why the ledger may hold what a write left there and not show it; None if what it does not show is not there.
+
+    Where there is a doubt, only what is found says anything: what is not found was perhaps booked all the same.
+    """
+    for many in sorted({need.collection for need in write.needs}):
+        doubt = await doubt_about(company, many)
+        if doubt is not None:
+            return doubt
+    return None
 
 
 def unclaimed(tx: Tx, prepared: PreparedWrite, proposal_id: str, records: Sequence[Record]) -> tuple[Record, ...]:

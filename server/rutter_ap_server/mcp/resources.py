@@ -208,7 +208,7 @@ async def _attachment(reading: ResourceRead, values: Mapping[str, str]) -> str:
         raise NotFound("the files of this bill cannot be listed")
     if not 1 <= number <= len(bill.attachments):
         count = len(bill.attachments)
-        raise NotFound(f"this bill's files are numbered 1 to {count}" if count else "no file is attached to this bill")
+        raise NotFound(f"this bill's files are numbered 1 to {count}" if count else "Rutter lists no file on this bill")
     file = bill.attachments[number - 1]
     found = await reading.ask(ReadAttachment, bill_id=values["id"], attachment_id=file.id, company=company)
     # As the tool renders it: cleaned, shortened and marked. A file's bytes are never returned.

@@ -12,6 +12,7 @@ from rutter_ap_server.documents.compare import Expected, compare
 from rutter_ap_server.documents.files import BYTES_MAX
 from rutter_ap_server.documents.text import PAGES_MAX, DocumentText, document_text
 from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money, require_usable
+from rutter_ap_server.rutter.abilities import abilities_of
 from rutter_ap_server.rutter.errors import NotFoundUpstream, NotSupportedHere, RutterError
 from rutter_ap_server.rutter.models.attachments import Attachment
 from rutter_ap_server.rutter.models.bills import Bill
@@ -31,7 +32,8 @@ async def read_attachment(company: Company, query: ReadAttachment) -> Attachment
     `AssistantError` when the platform keeps no files or the file is too large to download.
     """
     bill = await company.rutter.bills.get(query.bill_id)
-    chosen = _chosen(await _attached(company, bill.id), query.attachment_id)
+    every_file = abilities_of(company.platform).lists_every_file
+    chosen = _chosen(await attached_to(company, bill.id), query.attachment_id, every_file=every_file)
     content = await _content(company, bill.id, chosen.id)
     read = await document_text(content)
     read = replace(read, pages=tuple(company.rutter.secrets.text(page) for page in read.pages))
@@ -55,24 +57,28 @@ async def read_attachment(company: Company, query: ReadAttachment) -> Attachment
     )
 
 
-async def _attached(company: Company, bill_id: str) -> Sequence[Attachment]:
+async def attached_to(company: Company, bill_id: str) -> Sequence[Attachment]:
+    """The files that Rutter lists on a bill that exists. Raises `AssistantError` where it lists none of any bill."""
     try:
         return await company.rutter.attachments.list(bill_id)
     except (NotFoundUpstream, NotSupportedHere):
         # The bill exists, so it is attachments that this platform does not support.
         raise AssistantError(
-            "this company's accounting platform does not provide the files attached to bills",
+            "Rutter does not provide the files attached to bills in this company's accounting platform",
             code="platform.unsupported",
             next_step=f"Do not retry. {_OPEN_THERE}",
         ) from None
 
 
-def _chosen(attached: Sequence[Attachment], attachment_id: str) -> Attachment:
-    """The named file, or the only one."""
+def _chosen(attached: Sequence[Attachment], attachment_id: str, *, every_file: bool) -> Attachment:
+    """The named file, or the only one. `every_file`: those that were added in the platform itself are listed too."""
     if not attached:
         raise NotFound(
-            "no file is attached to this bill",
-            next_step="Ask the person for the document, then attach it with attach_file.",
+            "no file is attached to this bill"
+            if every_file
+            else "no file was uploaded to this bill through Rutter, which lists no others",
+            next_step="Ask the person for the document, then attach it with attach_file."
+            + ("" if every_file else f" A file may be there all the same. {_OPEN_THERE}"),
         )
     fitting = [one for one in attached if not attachment_id or one.id == attachment_id]
     # Rutter may list one attachment id twice (Rutter docs: Bill Attachments); downloading it returns one file.

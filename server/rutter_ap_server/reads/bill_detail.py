@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 
 import anyio
@@ -12,11 +13,13 @@ from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import NameResolver
 from rutter_ap_server.reads.amounts import LedgerDataError, SetAside, ledger_money, require_clear
 from rutter_ap_server.reads.bills import UNPAID, bill_row, rounding_notes
+from rutter_ap_server.reads.doubts import doubt_about, not_known, payment_if_readable
 from rutter_ap_server.reads.history import HISTORY_PAGES_MAX, may_be_open
 from rutter_ap_server.rutter.abilities import Support, abilities_of
 from rutter_ap_server.rutter.filters import equal
 from rutter_ap_server.rutter.models.attachments import Attachment
 from rutter_ap_server.rutter.models.base import Allocation as Link
+from rutter_ap_server.rutter.models.base import Record
 from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.rutter.models.bills import BillLine as LedgerLine
 from rutter_ap_server.rutter.models.credits import BillCreditMemo
@@ -66,6 +69,7 @@ async def detail_of(company: Company, bill: Bill) -> BillDetail:
             credits_known=related.credits is not None,
             has_document=bool(attachments) if attachments is not None else None,
             is_settled_by_payments=bool(bill.linked_payments),
+            every_file_listed=abilities_of(company.platform).lists_every_file,
         )
         + "".join(f" {doubt}" for doubt in doubts),
     )
@@ -81,7 +85,7 @@ def _is_usable(link: Link, bill: Bill) -> bool:
 
 def _doubts(bill: Bill, row: BillRow, related: _Related) -> list[str]:
     """What was rounded of the bill, and what belongs to it and cannot be used."""
-    said = rounding_notes(bill, row)
+    said = rounding_notes(bill, row) + related.unlisted
     lines = sum(1 for line in bill.line_items if not _is_exact(line.total_amount, bill.currency_code))
     said += [f"Lines whose amount cannot be used: {lines}."] if lines else []
     links = (*bill.linked_payments, *bill.linked_credit_memos)
@@ -115,6 +119,7 @@ class _Related:
     attachments: tuple[Attachment, ...] | None = None
     credits: dict[str, BillCreditMemo] | None = None
     payments: dict[str, BillPayment] | None = None
+    unlisted: list[str] = field(default_factory=list)
 
     async def read(self, company: Company, bill: Bill) -> None:
         """Reads all of them concurrently."""
@@ -132,13 +137,13 @@ class _Related:
 
     async def _read_payments(self, company: Company, bill: Bill) -> None:
         self.payments = {}
-        try:
+        # The bill itself has the dates and amounts; where this ends, only the accounts of the rest are missing.
+        with suppress(ApError):
             for link in bill.linked_payments[:_PAYMENTS_MAX]:
-                if link.id:
-                    self.payments[link.id] = await company.rutter.bill_payments.get(link.id)
-        except ApError:
-            # The bill itself has the dates and amounts; only the accounts of the remaining payments are missing.
-            return
+                payment = await payment_if_readable(company, link.id) if link.id else None
+                if payment is not None:
+                    self.payments[payment.id] = payment
+        await self._doubt(company, "bill_payments", "whether this bill has other payments", self.payments)
 
     async def _read_credits(self, company: Company, vendor_id: str) -> None:
         walk = company.rutter.bill_credit_memos.walk(filter=equal("vendor_id", vendor_id), pages_max=HISTORY_PAGES_MAX)
@@ -146,6 +151,16 @@ class _Related:
             self.credits = {credit.id: credit async for credit in walk}
         except ApError:
             self.credits = None
+        await self._doubt(company, "bill_credit_memos", "whether the vendor has open credits", self.credits or {})
+
+    async def _doubt(self, company: Company, many: str, what: str, listed: Mapping[str, Record]) -> None:
+        """Notes what may be there and is not listed. What cannot be asked now is no less in doubt."""
+        try:
+            doubt = await doubt_about(company, many, listed.values())
+        except ApError:
+            doubt = abilities_of(company.platform).doubt(many)
+        if doubt is not None:
+            self.unlisted.append(not_known(what, doubt))
 
 
 async def _line(line: LedgerLine, currency: str, names: NameResolver) -> BillLine:
@@ -226,8 +241,12 @@ def next_step(
     credits_known: bool,
     has_document: bool | None,
     is_settled_by_payments: bool,
+    every_file_listed: bool = True,
 ) -> str:
-    """One to four sentences. `has_document` is None when files could not be read."""
+    """One to four sentences. `has_document` is None when files could not be read.
+
+    `every_file_listed`: those that were added in the platform itself are listed too.
+    """
     abilities = abilities_of(platform)
     if row.status == "paid":
         can_void = is_settled_by_payments and abilities.void_payment is Support.YES
@@ -236,7 +255,8 @@ def next_step(
         return f"A bill with status {row.status} cannot be paid. A person can change it in the accounting platform."
     steps = [_credits(open_credits, credits_known=credits_known, apply=abilities.apply_credit)]
     if has_document is False and abilities.attach_file is not Support.NO:
-        steps.append("No document is attached; add one with attach_file.")
+        lack = "No document is attached" if every_file_listed else "No document was uploaded through Rutter"
+        steps.append(f"{lack}; add one with attach_file.")
     if abilities.support("bill_payments", "create") is Support.NO:
         steps.append(
             "Payments cannot be recorded through this server on this platform; a person must record them there."

@@ -17,6 +17,7 @@ from rutter_ap_server.reads.amounts import (
     require_usable,
     rounding_words,
 )
+from rutter_ap_server.reads.doubts import doubt_about, not_known
 from rutter_ap_server.reads.history import all_or_latest
 from rutter_ap_server.reads.paging import NOT_ALL_SEEN, PAGE_SIZE, PAGES_MAX, Stream, pack, resume
 from rutter_ap_server.rutter.filters import Filter, above, equal
@@ -49,6 +50,8 @@ async def list_bills(company: Company, query: ListBills) -> BillList:
     if not query.cursor:
         whole = await _whole_of(stream, rows, wanted, aside)
         notes += [whole.note] if whole.note else []
+    if not rows and (doubt := await doubt_about(company, "bills")) is not None:
+        notes.append(not_known("whether there are bills that match", doubt))
     notes = [*aside.notes, *notes]
     return BillList(
         company=company.named,

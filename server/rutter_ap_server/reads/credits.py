@@ -15,6 +15,7 @@ from rutter_ap_server.reads.amounts import (
     require_usable,
     rounding_words,
 )
+from rutter_ap_server.reads.doubts import doubt_about, not_known, refused
 from rutter_ap_server.reads.history import all_or_latest, may_be_open
 from rutter_ap_server.reads.paging import NOT_ALL_SEEN, PAGE_SIZE, Stream, pack, resume, take
 from rutter_ap_server.rutter.abilities import Support, abilities_of
@@ -32,15 +33,19 @@ from rutter_ap_tools.wire import MoneyShape
 async def list_credits(company: Company, query: ListCredits) -> CreditList:
     """The `list_credits` tool: ordered by entry, or by issue date where the platform cannot sort.
 
-    Raises `NotSupportedHere` on a platform without credit memos, `BadInput` for another query's cursor, and
+    Raises `NotSupportedHere` where Rutter does not offer the list, `BadInput` for another query's cursor, and
     `NotFound` or `Ambiguous` for the vendor.
     """
     if abilities_of(company.platform).support("bill_credit_memos", "read") is Support.NO:
-        raise NotSupportedHere("This company's accounting platform has no bill credit memos.")
+        raise refused(company, "bill_credit_memos")
     vendor_id = (await company.directory.vendor_to_read(query.vendor)).id if query.vendor else None
     wanted = _CreditQuery(vendor_id, only_open=query.status == "open")
-    stream, note = await _stream(company, wanted, query.cursor)
-    page = await take(stream, wanted.matches, query.limit)
+    try:
+        stream, note = await _stream(company, wanted, query.cursor)
+        page = await take(stream, wanted.matches, query.limit)
+    except NotSupportedHere:
+        raise refused(company, "bill_credit_memos") from None
+    doubt = await doubt_about(company, "bill_credit_memos", page.records)
     names = NameResolver(company.directory)
     rows: list[CreditRow] = []
     notes = [*filter(None, [note]), *([NOT_ALL_SEEN] if page.stuck else [])]
@@ -60,6 +65,8 @@ async def list_credits(company: Company, query: ListCredits) -> CreditList:
         )
         if said := rounding_words(amounts):
             notes.append(f"Credit {credit.id}: {said}.")
+    if doubt is not None:
+        notes.append(not_known(f"whether there are {'other ' if rows else ''}credits that match", doubt))
     return CreditList(
         company=company.named,
         environment=company.environment,

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Generic, TypeVar
 
 from rutter_ap_server.companies.company import Company
+from rutter_ap_server.reads.doubts import doubt_about
 from rutter_ap_server.reads.paging import WALK_PAGES_MAX
-from rutter_ap_server.rutter.errors import BadRequest, WalkTooLong
+from rutter_ap_server.rutter.abilities import Doubt, Support, abilities_of, not_offered
+from rutter_ap_server.rutter.errors import BadRequest, NotSupportedHere, WalkTooLong
 from rutter_ap_server.rutter.filters import TEXT_CHARACTERS_MAX, Filter, above, ascending, contains, equal
 from rutter_ap_server.rutter.models.base import Record
 from rutter_ap_server.rutter.models.bills import Bill
@@ -36,16 +38,20 @@ class History(Generic[R]):
     """Records of a vendor and its twins. `whole` if they are all of them.
 
     If they are not, `sure` says whether at least all of those were read that have the number, or that may have been
-    issued about the day; of payments and open credits, those entered last.
+    issued about the day; of payments and open credits, those entered last. `unlisted` says why Rutter may not list what
+    the ledger has of them, None if it lists everything.
     """
 
     records: list[R]
     whole: bool = True
     sure: bool = True
+    unlisted: Doubt | None = None
 
     @property
     def doubt(self) -> str:
         """What was not read, in words; empty if everything was."""
+        if self.unlisted is not None:
+            return self.unlisted.words
         return "" if self.whole else "the ledger has more documents of this vendor than can be read"
 
 
@@ -65,18 +71,19 @@ async def credits_to_compare(
 
 async def payments_to(company: Company, vendor_id: str) -> History[BillPayment]:
     """The payments to a vendor, or those recorded last."""
-    return await _latest(company.rutter.bill_payments, equal("vendor_id", vendor_id))
+    return await _latest(company, company.rutter.bill_payments, equal("vendor_id", vendor_id))
 
 
 async def credits_of(company: Company, vendor_id: str | None = None) -> History[BillCreditMemo]:
     """Credit memos of one vendor or all; of too many, those entered last."""
-    return await _latest(company.rutter.bill_credit_memos, equal("vendor_id", vendor_id) if vendor_id else None)
+    chosen = equal("vendor_id", vendor_id) if vendor_id else None
+    return await _latest(company, company.rutter.bill_credit_memos, chosen)
 
 
 async def open_credits(company: Company, vendor_id: str | None = None) -> History[BillCreditMemo]:
     """Those with an amount remaining."""
     found = await credits_of(company, vendor_id)
-    return History([credit for credit in found.records if may_be_open(credit)], found.whole, found.sure)
+    return replace(found, records=[credit for credit in found.records if may_be_open(credit)])
 
 
 def may_be_open(credit: BillCreditMemo) -> bool:
@@ -86,7 +93,26 @@ def may_be_open(credit: BillCreditMemo) -> bool:
     return credit.remaining_amount is None or credit.remaining_amount > 0
 
 
-async def _latest(collection: Reads[R], chosen: Filter | None) -> History[R]:
+async def _as_listed(company: Company, many: str, read: Callable[[], Awaitable[History[R]]]) -> History[R]:
+    """What was read, and why it may not be all that the ledger has; also where Rutter does not offer the list."""
+    found: History[R] = History([])
+    offered = True
+    if abilities_of(company.platform).support(many, "read") is not Support.NO:
+        try:
+            found = await read()
+        except NotSupportedHere:
+            offered = False
+    unlisted = await doubt_about(company, many, found.records)
+    if unlisted is None and not offered:
+        unlisted = not_offered(many)
+    return found if unlisted is None else replace(found, whole=False, sure=False, unlisted=unlisted)
+
+
+async def _latest(company: Company, collection: Reads[R], chosen: Filter | None) -> History[R]:
+    return await _as_listed(company, collection.endpoint.many, lambda: _entered_last(collection, chosen))
+
+
+async def _entered_last(collection: Reads[R], chosen: Filter | None) -> History[R]:
     found: dict[str, R] = {}
     with suppress(WalkTooLong):
         await _read(collection.walk(filter=chosen, pages_max=HISTORY_PAGES_MAX), found)
@@ -123,9 +149,13 @@ async def _to_compare(
     company: Company, collection: Reads[R], vendor_ids: Iterable[str], numbers: Iterable[str | None], day: date | None
 ) -> History[R]:
     real = [one for one in numbers if one and number_key(one)]
-    each = [await _of_vendor(company, collection, one, real, day) for one in vendor_ids]
-    found = {record.id: record for one in each for record in one.records}
-    return History(list(found.values()), all(one.whole for one in each), all(one.sure for one in each))
+
+    async def read() -> History[R]:
+        each = [await _of_vendor(company, collection, one, real, day) for one in vendor_ids]
+        found = {record.id: record for one in each for record in one.records}
+        return History(list(found.values()), all(one.whole for one in each), all(one.sure for one in each))
+
+    return await _as_listed(company, collection.endpoint.many, read)
 
 
 async def _of_vendor(

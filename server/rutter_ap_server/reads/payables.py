@@ -20,9 +20,9 @@ from rutter_ap_server.reads.amounts import (
     rounding_words,
 )
 from rutter_ap_server.reads.bills import UNPAID
+from rutter_ap_server.reads.doubts import doubt_about, not_known
 from rutter_ap_server.reads.history import open_credits
 from rutter_ap_server.reads.paging import WALK_PAGES_MAX
-from rutter_ap_server.rutter.abilities import Support, abilities_of
 from rutter_ap_server.rutter.errors import WalkTooLong
 from rutter_ap_server.rutter.filters import Filter, above, equal
 from rutter_ap_server.rutter.models.bills import Bill
@@ -146,6 +146,8 @@ _TOO_MANY_OF_VENDOR = "This vendor has more unpaid bills than can be read; list_
 _NO_RECENT = "There are too many paid bills to compare with; possible duplicates cover unpaid bills only."
 _SOME_CREDITS = "There are more credits than can be read; open credits are those among the 10,000 entered last."
 _NO_CREDITS = "Open credits could not be read."
+_ANY_CREDITS = "whether there are open credits"
+_ANY_BILLS = "whether there are unpaid bills"
 
 
 @dataclass(slots=True)
@@ -207,8 +209,10 @@ async def read_payables(company: Company, vendor_id: str | None) -> Payables:
         except WalkTooLong:
             found.complete = False
             found.notes.append(_TOO_MANY_OF_VENDOR if vendor_id else _TOO_MANY)
-    if abilities_of(company.platform).support("bill_credit_memos", "read") is not Support.NO:
-        await _read_credits(company, vendor_id, found)
+    if not found.bills and (doubt := await doubt_about(company, "bills")) is not None:
+        found.complete = False
+        found.notes.append(not_known(_ANY_BILLS, doubt))
+    await _read_credits(company, vendor_id, found)
     return found
 
 
@@ -242,7 +246,10 @@ async def _read_recent(company: Company, vendor_id: str | None, found: Payables)
 async def _read_credits(company: Company, vendor_id: str | None, found: Payables) -> None:
     try:
         history = await open_credits(company, vendor_id)
-        found.notes += [] if history.whole else [_SOME_CREDITS]
+        if history.unlisted is not None:
+            found.notes.append(not_known(_ANY_CREDITS, history.unlisted))
+        elif not history.whole:
+            found.notes.append(_SOME_CREDITS)
         for credit in history.records:
             try:
                 require_clear(credit, credit.status)

@@ -6,12 +6,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
+import msgspec
+
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import NameResolver
 from rutter_ap_server.reads.amounts import LedgerDataError, SetAside, ledger_money, require_usable, rounding_words
+from rutter_ap_server.reads.doubts import doubt_about, not_known, payment_if_readable, refused
 from rutter_ap_server.reads.history import all_or_latest
 from rutter_ap_server.reads.paging import NOT_ALL_SEEN, PAGE_SIZE, Stream, pack, resume, take
+from rutter_ap_server.rutter.errors import NotSupportedHere
 from rutter_ap_server.rutter.filters import equal
+from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.rutter.models.payments import BillPayment
 from rutter_ap_server.rutter.paging import Page
 from rutter_ap_server.rutter.platforms import ignores_filters
@@ -26,12 +31,18 @@ from rutter_ap_tools.wire import MoneyShape
 async def list_payments(company: Company, query: ListPayments) -> PaymentList:
     """The `list_payments` tool: ordered by entry, or by payment date where the platform cannot sort.
 
-    Raises `BadInput` for another query's cursor, `NotFound` or `Ambiguous` for the vendor, and
-    `NotFoundUpstream` for a bill that does not exist.
+    Raises `BadInput` for another query's cursor, `NotFound` or `Ambiguous` for the vendor,
+    `NotFoundUpstream` for a bill that does not exist, and `PersonError` or `NotSupportedHere` where Rutter does not
+    offer the list.
     """
     wanted = await _wanted(company, query)
-    stream, note = await _stream(company, wanted, query.cursor)
-    page = await take(stream, wanted.matches, query.limit)
+    try:
+        stream, note = await _stream(company, wanted, query.cursor)
+        page = await take(stream, wanted.matches, query.limit)
+    except NotSupportedHere:
+        raise refused(company, "bill_payments") from None
+    # What only the bill shows of its payments is not in the list.
+    doubt = await doubt_about(company, "bill_payments", () if wanted.bill_id else page.records)
     names = NameResolver(company.directory)
     rows: list[PaymentRow] = []
     notes = [*filter(None, [note]), *([NOT_ALL_SEEN] if page.stuck else [])]
@@ -45,6 +56,8 @@ async def list_payments(company: Company, query: ListPayments) -> PaymentList:
         rows.append(row)
         if said := rounding_words((("total", payment.total_amount, row.amount.money),)):
             notes.append(f"Payment {payment.id}: {said}.")
+    if doubt is not None:
+        notes.append(not_known(f"whether there are {'other ' if rows else ''}payments that match", doubt))
     return PaymentList(
         company=company.named,
         environment=company.environment,
@@ -114,7 +127,22 @@ async def _of_bill(company: Company, bill_id: str) -> list[BillPayment]:
     """The payments linked to a bill: they are few, and Rutter has no filter for them."""
     bill = await company.rutter.bills.get(bill_id)
     ids = dict.fromkeys(link.id for link in bill.linked_payments if link.id)
-    return [await company.rutter.bill_payments.get(payment_id) for payment_id in ids]
+    return [await _payment(company, payment_id, bill) for payment_id in ids]
+
+
+async def _payment(company: Company, payment_id: str, bill: Bill) -> BillPayment:
+    """The payment; where payments may not be readable, what its bill shows of one that is not."""
+    payment = await payment_if_readable(company, payment_id)
+    if payment is not None:
+        return payment
+    links = [link for link in bill.linked_payments if link.id == payment_id]
+    return BillPayment(
+        id=payment_id,
+        vendor_id=bill.vendor_id,
+        transaction_date=links[0].allocated_date,
+        currency_code=bill.currency_code,
+        linked_bills=tuple(msgspec.structs.replace(link, id=bill.id) for link in links),
+    )
 
 
 def _latest_first(payments: Iterable[BillPayment]) -> list[BillPayment]:

@@ -11,6 +11,7 @@ from typing import Any
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import NotOffered, names_of
 from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money, require_usable
+from rutter_ap_server.reads.doubts import doubt_about, not_known
 from rutter_ap_server.rutter.abilities import Support, abilities_of
 from rutter_ap_server.rutter.errors import NotSupportedHere, WalkTooLong
 from rutter_ap_server.rutter.filters import equal
@@ -25,6 +26,7 @@ _DOUBTS_MAX = 10
 # Fuzzy matching takes time for every name, and a near miss is only a hint.
 _NEAREST_AMONG_MAX = 5000
 _NEAREST_CUTOFF = 0.6
+_NO_TYPE = "unknown"
 
 
 async def find_records(company: Company, query: FindRecords) -> RecordList:
@@ -41,6 +43,10 @@ async def find_records(company: Company, query: FindRecords) -> RecordList:
     vendors = (
         (await company.directory.cached_list("vendor")).by_id if query.kind == "purchase_order" and matching else {}
     )
+    notes = [*found.notes(query.kind), *_doubts(matching[: query.limit], query.kind)]
+    if not records:
+        doubt = await doubt_about(company, query.kind.plural)
+        notes += [] if doubt is None else [not_known(f"whether there are {query.kind.plural_words}", doubt)]
     return RecordList(
         company=company.named,
         environment=company.environment,
@@ -48,23 +54,27 @@ async def find_records(company: Company, query: FindRecords) -> RecordList:
         records=[_row(record, query.kind, vendors) for record in matching[: query.limit]],
         nearest=_nearest(wanted, records) if wanted and not matching else [],
         more=len(matching) > query.limit or not whole,
-        notes=[*found.notes(query.kind), *_doubts(matching[: query.limit], query.kind)],
+        notes=notes,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """The records of a kind, whether they are all of them, and how many have no id."""
+    """The records of a kind, whether they are all of them, and how many have no id, or no type where one is wanted."""
 
     records: Sequence[Any]
     whole: bool
     nameless: int = 0
+    untyped: int = 0
 
     def notes(self, kind: RecordKind) -> list[str]:
         """Why some are missing."""
         words = kind.plural_words
         notes = [] if self.whole else [f"This company has more {words} than can be searched; some are missing."]
-        return [*notes, f"Left out, because they have no id: {self.nameless} {words}."] if self.nameless else notes
+        notes += [f"Left out, because they have no id: {self.nameless} {words}."] if self.nameless else []
+        # Sage Intacct shows no types without a mapping.
+        unsaid = f"Left out, because the ledger does not say of which type they are: {self.untyped} {words}."
+        return [*notes, unsaid] if self.untyped else notes
 
 
 def _doubts(records: Iterable[Any], kind: RecordKind) -> list[str]:
@@ -92,10 +102,11 @@ def _check(company: Company, query: FindRecords) -> None:
 async def _records(company: Company, query: FindRecords) -> _Found:
     """The records of a kind."""
     cached_list = await company.directory.cached_list(query.kind, refresh=True)
-    records = list(cached_list.by_id.values())
+    records, untyped = list(cached_list.by_id.values()), 0
     if query.account_type:
+        untyped = sum(1 for account in records if account.account_type == _NO_TYPE != query.account_type)
         records = [account for account in records if account.account_type == query.account_type]
-    return _Found(records, cached_list.whole, cached_list.nameless)
+    return _Found(records, cached_list.whole, cached_list.nameless, untyped)
 
 
 async def _orders(company: Company, query: FindRecords) -> _Found:

@@ -1,8 +1,8 @@
 """What each accounting platform is documented to do, so that a write can be judged before it is sent.
 
 The lists are those of Rutter's REST reference, kept with each collection. They only ever grow, so that a platform that
-is not listed is UNSURE: it may work by now, and Rutter returns 404 when it does not. NO is only for what is known not
-to work.
+is not listed is UNSURE: it may work by now, and Rutter returns 404 when it does not. CONDITION is for what is
+documented to work only where the company has something else. NO is only for what is known not to work.
 """
 
 from __future__ import annotations
@@ -20,8 +20,30 @@ class Support(StrEnum):
     """How sure it is that a platform does something."""
 
     YES = "documented"
+    CONDITION = "on_a_condition"
     UNSURE = "not_documented"
     NO = "not_offered"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What a company must have before its platform does what Rutter documents; `remedy` says who can see to it."""
+
+    what: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """Why a list may lack what is in the ledger: what it does not show is then unknown, and not absent.
+
+    `words` are the end of a sentence, `next_step` a sentence on who can find out. `may_end`: the list is whole where it
+    can be read at all, so that a record in it which the ledger brought there ends the doubt.
+    """
+
+    words: str
+    next_step: str
+    may_end: bool = True
 
 
 # The company's own record is no collection, but is documented like one.
@@ -32,7 +54,22 @@ DOCUMENTED: Final[dict[tuple[str, str], frozenset[str]]] = {
     (endpoint.many, verb): named(short) for endpoint in ENDPOINTS for verb, short in endpoint.documented.items()
 } | {_COMPANY_INFO: named("BC FB NS QBD QBO SBC SI WA X ZB")}
 
-# What is known not to work: Dynamics has no credit memos at all, and FreshBooks' bills are read-only.
+# By platform and collection (Rutter docs: Bill Payments). Only reading is said to need it, but a payment that cannot be
+# read back is one whose outcome nobody knows, so every verb does.
+_CONDITIONS: Final[dict[str, dict[str, Condition]]] = {
+    "DYNAMICS365": {
+        "bill_payments": Condition(
+            "Rutter's extension in Business Central",
+            "A person can install Rutter's extension in Business Central (from Microsoft AppSource or by hand; "
+            "Rutter's support sets it up); then call sync_ledger.",
+        )
+    }
+}
+# Elsewhere only the files that were uploaded through Rutter are listed (Rutter docs: Bill Attachments).
+_LISTS_EVERY_FILE: Final = named("X")
+_LOOK_THERE: Final = "A person can look in the accounting platform."
+
+# What is known not to work: Rutter has no credit memos of Dynamics, and FreshBooks' bills are read-only.
 _IMPOSSIBLE: Final[dict[str, frozenset[tuple[str, str]]]] = {
     "DYNAMICS365": frozenset(
         ("bill_credit_memos", verb) for verb in ("read", "create", "update", "delete", "apply", "unapply")
@@ -62,8 +99,29 @@ class Abilities:
         if collection in self.unavailable or (collection, verb) in _IMPOSSIBLE.get(self.platform, ()):
             return Support.NO
         if self.platform in documented:
-            return Support.YES
+            return Support.CONDITION if self.condition(collection) else Support.YES
         return Support.NO if (collection, verb) in _FLAGS else Support.UNSURE
+
+    def condition(self, collection: str) -> Condition | None:
+        """What must be true of the company before the platform does anything with such records; None if nothing."""
+        return _CONDITIONS.get(self.platform, {}).get(collection)
+
+    def doubt(self, collection: str) -> Doubt | None:
+        """Why a list that shows nothing does not say that there is nothing; None where it does."""
+        support, kind = self.support(collection, "read"), collection.replace("_", " ")
+        if support is Support.YES:
+            return None
+        if support is Support.NO:
+            return Doubt(f"Rutter does not offer the {kind} of this accounting platform", _LOOK_THERE, may_end=False)
+        condition = self.condition(collection)
+        if condition is not None:
+            return Doubt(f"{kind} are listed only with {condition.what}", condition.remedy)
+        return Doubt(f"Rutter does not document that it lists the {kind} of this accounting platform", _LOOK_THERE)
+
+    @property
+    def lists_every_file(self) -> bool:
+        """Whether the files on a bill that were added in the platform itself are listed as well."""
+        return self.platform in _LISTS_EVERY_FILE
 
     @property
     def delete_bill(self) -> Support:
@@ -104,6 +162,12 @@ class Abilities:
     def statuses_of_payments(self) -> bool:
         """Whether the platform is documented to distinguish active and void payments."""
         return self.void_payment is Support.YES
+
+
+def not_offered(collection: str) -> Doubt:
+    """The doubt about a list that is documented, and that Rutter refuses to this company."""
+    kind = collection.replace("_", " ")
+    return Doubt(f"Rutter does not offer the {kind} of this company", _LOOK_THERE, may_end=False)
 
 
 def abilities_of(platform: str, unavailable_objects: Iterable[str] = ()) -> Abilities:

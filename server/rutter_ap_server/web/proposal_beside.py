@@ -18,6 +18,7 @@ from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.writes.parties import BillFact, VendorFact, bill_fact, bill_words, read_vendor
 from rutter_ap_server.guard.writes.pay_bill_facts import paid_amount
 from rutter_ap_server.reads.history import payments_to
+from rutter_ap_server.rutter.abilities import Doubt
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.web.proposal_documents import Paper, Papers
 from rutter_ap_tools.errors import ApError
@@ -129,24 +130,28 @@ async def _chart(found: Beside, company: Company, proposal: Proposal, vendor_id:
     assert proposal.money is not None
     currency, ours = proposal.money.currency, proposal.record["id"] if proposal.record else None
     earlier = list[tuple[date, Money]]()
-    for one in (await payments_to(company, vendor_id)).records:
+    listed = await payments_to(company, vendor_id)
+    for one in listed.records:
         paid = paid_amount(one)
         if one.status == "void" or one.trouble or paid is None or paid.currency != currency or one.id == ours:
             continue
         earlier.append((one.transaction_date.date() if one.transaction_date else date.min, paid))
     earlier.sort(key=lambda one: one[0])
-    found.chart = chart_of(earlier[-_BARS_MAX:], proposal.money)
+    found.chart = chart_of(earlier[-_BARS_MAX:], proposal.money, listed.unlisted)
 
 
-def chart_of(earlier: list[tuple[date, Money]], asked: Money) -> Chart:
-    """The chart of these payments and of the amount that is asked for."""
+def chart_of(earlier: list[tuple[date, Money]], asked: Money, unlisted: Doubt | None = None) -> Chart:
+    """The chart of these payments and of the amount that is asked for; `unlisted` says why there may be others."""
     shown = [*((_day(day), money, False) for day, money in earlier), ("this proposal", asked, True)]
     most = max((money.amount for _, money, _ in shown), default=asked.amount)
     bars = []
     for number, (day, money, is_asked) in enumerate(shown):
         height = max(1, int(money.amount * _CHART_HEIGHT / most)) if most > 0 else 1
         bars.append(Bar(number * _BAR_STEP, _CHART_HEIGHT - height, height, day, money.grouped, is_asked))
-    said = "; ".join(f"{one.day} {one.amount}" for one in bars[:-1]) or f"no earlier payment in {asked.currency}"
+    said = "; ".join(f"{one.day} {one.amount}" for one in bars[:-1])
+    if unlisted is not None:
+        said = f"{said}; there may be others: {unlisted.words}" if said else f"not known: {unlisted.words}"
+    said = said or f"no earlier payment in {asked.currency}"
     words = f"Payments to this vendor: {said}. This proposal: {bars[-1].amount}."
     return Chart(tuple(bars), len(bars) * _BAR_STEP - _BAR_STEP + _BAR_WIDTH, _CHART_HEIGHT, words)
 

@@ -17,7 +17,8 @@ from rutter_ap_server.documents.compare import Expected, Match, compare, compare
 from rutter_ap_server.documents.parse import lines_of
 from rutter_ap_server.guard.declines import bills_in
 from rutter_ap_server.guard.writes.parties import BillFact, VendorFact
-from rutter_ap_server.rutter.errors import NotFoundUpstream, NotSupportedHere
+from rutter_ap_server.reads.attachments import attached_to
+from rutter_ap_server.rutter.abilities import abilities_of
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import State
 from rutter_ap_server.web.pictures import PAGES_MAX, Latest, Pictures
@@ -31,6 +32,8 @@ _SHOWN_MAX = 400
 _NAME_CHARACTERS_MAX = 200
 _FROM_LEDGER = "Read from the ledger just now; a release is bound to the name and id of this file"
 _FROM_DISK = "This is the very file that would be attached: a release is bound to its SHA-256"
+_NO_DOCUMENT = "No document is on this bill."
+_NO_DOCUMENT_LISTED = "No document was uploaded to this bill through Rutter, which lists no others."
 _NO_PICTURE = Path(__file__).parent / "static" / "no-page.svg"
 _ENDINGS = {"application/pdf": ".pdf", "image/png": ".png", "image/jpeg": ".jpg", "text/plain": ".txt"}
 _OUTCOMES = {"equal": ("✓", "same"), "different": ("✕", "different"), "not_found": ("–", "not read")}
@@ -90,7 +93,7 @@ class Papers:
         """The documents of a bill, compared with it if it is known; and in words what is not shown."""
         files = await _files(company, proposal, bill_id)
         if not files:
-            yield "No document is on this bill."
+            yield _NO_DOCUMENT if abilities_of(company.platform).lists_every_file else _NO_DOCUMENT_LISTED
         if len(files) > _DOCUMENTS_MAX:
             yield f"{len(files) - _DOCUMENTS_MAX} more documents are on this bill and are not shown here."
         for number, file in enumerate(files[:_DOCUMENTS_MAX]):
@@ -193,10 +196,7 @@ async def _files(company: Company, proposal: Proposal, bill_id: str) -> list[_Fi
     fields = proposal.fields
     if proposal.tool == "attach_file" and proposal.state != State.POSTED:
         return [_File(clean(fields["file_name"], _NAME_CHARACTERS_MAX), path=fields["path"], sha256=fields["sha256"])]
-    try:
-        attached = await company.rutter.attachments.list(bill_id)
-    except (NotFoundUpstream, NotSupportedHere):
-        raise NotFound("this company's accounting platform does not provide the files attached to bills") from None
+    attached = await attached_to(company, bill_id)
     # Rutter may list one id twice; downloading it returns one file.
     names = {one.id: clean(one.file_name, _NAME_CHARACTERS_MAX) or "a file without a name" for one in attached}
     return [_File(name, attachment_id=attachment_id) for attachment_id, name in names.items()]

@@ -26,10 +26,10 @@ vendor.blocked vendor.exists vendor.mismatch vendor.moved write.no_change
 # An unknown fact, a new or changed payee, a repeat, anything suspicious: never to be switched off.
 _APPROVED = """
 account.type_unknown amount.approver amount.no_tier amount.two_approvers argument.from_text bill.booked_differently
-bill.identity_changed bill.no_document bill.total_differs credit.booked_differently credit.total_differs
-currency.unknown ledger.booked_after_all ledger.two_records payment.doubted payment.repeat payment.settles_more
-proposal.declined run.many_lines text.suspicious vendor.archived vendor.changed vendor.details vendor.first_payment
-vendor.in_flight
+bill.identity_changed bill.no_document bill.payments_unknown bill.total_differs credit.booked_differently
+credit.total_differs currency.unknown ledger.booked_after_all ledger.two_records payment.doubted payment.repeat
+payment.settles_more proposal.declined run.many_lines text.suspicious vendor.archived vendor.changed vendor.details
+vendor.first_payment vendor.history_unknown vendor.in_flight
 """
 # Signals that are not proof, and rules that apply only if the operator sets them up.
 _OPTIONAL = """
@@ -52,9 +52,11 @@ CODES: dict[str, Code] = (
         "bill.overlap": Code(Severity.ASK, may_be_off=True),
         "bill.total_unchecked": Code(Severity.ASK, may_be_off=True),
         "credit.available": Code(Severity.ASK, may_be_off=True),
+        "credit.unknown": Code(Severity.ASK, may_be_off=True),
         "credit.total_unchecked": Code(Severity.ASK, may_be_off=True),
         "document.unreadable": Code(Severity.ASK, may_be_off=True),
         "ledger.unusable": Code(Severity.ASK),
+        "platform.condition": Code(Severity.ASK, may_be_off=True),
         "platform.undocumented": Code(Severity.ASK, may_be_off=True),
         # What a posted write says of its texts in the ledger: nothing is left to release.
         "text.differs": Code(Severity.ASK),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -20,7 +20,7 @@ from rutter_ap_server.guard.prepared import PreparedWrite, prepare
 from rutter_ap_server.guard.released_sums import FOR_THIS_BILL
 from rutter_ap_server.guard.shared_rules import quiet_hours, vendor_changed, vendor_unverified
 from rutter_ap_server.guard.store_facts import StoreFacts
-from rutter_ap_server.guard.writes.base import Facts, ability_of
+from rutter_ap_server.guard.writes.base import Ability, Facts, ability_of
 from rutter_ap_server.guard.writes.create_bill import earlier_bill
 from rutter_ap_server.guard.writes.parties import (
     AccountFact,
@@ -34,6 +34,9 @@ from rutter_ap_server.guard.writes.pay_bill_facts import files_on, line_sums, pa
 from rutter_ap_server.guard.writes.pay_bill_rules import FileOnBill, OtherBill, PaymentFacts
 from rutter_ap_server.guard.writes.registry import write_named
 from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money
+from rutter_ap_server.reads.doubts import doubt_about, not_known, refused
+from rutter_ap_server.rutter.abilities import Doubt, Support
+from rutter_ap_server.rutter.errors import NotSupportedHere
 from rutter_ap_server.rutter.models.accounts import Account
 from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.rutter.models.payments import BillPayment
@@ -80,11 +83,15 @@ class PastPayment:
 
 @dataclass(frozen=True, slots=True)
 class Backtest:
-    """Every payment since a date, oldest first. `left_out` are those whose figures or bills could not be used."""
+    """Every payment since a date, oldest first. `left_out` are those whose figures or bills could not be used.
+
+    `not_known` says why there may be others that are not listed, None if there are none.
+    """
 
     since: date
     payments: tuple[PastPayment, ...]
     left_out: tuple[str, ...]
+    not_known: str | None = None
 
     @property
     def totals(self) -> dict[str, int]:
@@ -135,15 +142,24 @@ class _Books:
     bills: dict[str, Bill]
     vendors: dict[str, Vendor]
     accounts: dict[str, Account]
+    unlisted: Doubt | None
 
 
 async def backtest(company: Company, policy: Policy, days: int) -> Backtest:
-    """Judges the ledger's payments of the last `days`, each based on what came before it."""
+    """Judges the ledger's payments of the last `days`, each based on what came before it.
+
+    Raises `PersonError` or `NotSupportedHere` where Rutter does not offer the list of payments.
+    """
     since = company.clock.today() - timedelta(days=days)
-    walked = company.rutter.bill_payments.walk(pages_max=_PAGES_MAX)
-    payments = {p.id: p async for p in walked if p.status != "void"}
+    try:
+        listed = {p.id: p async for p in company.rutter.bill_payments.walk(pages_max=_PAGES_MAX)}
+    except NotSupportedHere:
+        raise refused(company, "bill_payments") from None
+    unlisted = await doubt_about(company, "bill_payments", listed.values())
+    payments = {p.id: p for p in listed.values() if p.status != "void"}
     bills = {b.id: b async for b in company.rutter.bills.walk(pages_max=_PAGES_MAX)}
-    books = _Books(company, policy, bills, await company.directory.vendors(), await company.directory.accounts())
+    vendors, accounts = await company.directory.vendors(), await company.directory.accounts()
+    books = _Books(company, policy, bills, vendors, accounts, unlisted)
     past, judged, left_out = _Past(), [], []
     for payment in sorted(payments.values(), key=_order):
         on = payment.transaction_date.date() if payment.transaction_date else None
@@ -158,7 +174,8 @@ async def backtest(company: Company, policy: Policy, days: int) -> Backtest:
             name = vendor_fact(vendor).name if vendor else None
             judged.append(PastPayment(payment.id, on, payment.vendor_id, name, total, findings))
         past.add(payment.vendor_id or "", on, [(bill.id, share) for bill, share in shares])
-    return Backtest(since, tuple(judged), tuple(left_out))
+    said = None if unlisted is None else not_known("whether there are other payments", unlisted)
+    return Backtest(since, tuple(judged), tuple(left_out), said)
 
 
 def _order(payment: BillPayment) -> tuple[str, str, str]:
@@ -221,6 +238,7 @@ async def _of_share(
         line_sums=line_sums(raw, bill.total),
         files=await _files(books, bill, share),
         today=on,
+        unlisted=books.unlisted,
     )
     facts = Facts(
         seen=seen,
@@ -232,7 +250,7 @@ async def _of_share(
         now=datetime.combine(on, time(12), UTC),
         today=on,
         names={},
-        ability=ability_of(books.company.platform, PAY_BILL.needs),
+        ability=_ability(books),
         closed_up_to=None,
     )
     broken = []
@@ -259,6 +277,12 @@ async def _of_share(
         booking=None,
     )
     return judge(PAY_BILL, prepared, facts, stored, books.policy, without=_NOT_ASKED).findings
+
+
+def _ability(books: _Books) -> Ability | None:
+    able = ability_of(books.company.platform, PAY_BILL.needs)
+    is_met = able is not None and able.support is Support.CONDITION and books.unlisted is None
+    return replace(able, support=Support.YES) if able is not None and is_met else able
 
 
 async def _files(books: _Books, bill: BillFact, share: Money) -> tuple[FileOnBill, ...] | None:

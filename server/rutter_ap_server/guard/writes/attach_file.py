@@ -42,6 +42,7 @@ from rutter_ap_server.guard.writes.wording import (
     pairs,
     plain,
 )
+from rutter_ap_server.reads.attachments import attached_to
 from rutter_ap_server.rutter.models.attachments import Attachment
 from rutter_ap_server.rutter.outcomes import WriteOutcome
 from rutter_ap_server.store.engine import Tx
@@ -154,7 +155,7 @@ class AttachFileWrite(Write[AttachmentFacts]):
         """Reads the bill, its current attachments and the file's text."""
         raw = await company.rutter.bills.get(prepared.fields["bill_id"])
         bill = bill_fact(raw)
-        attached = await company.rutter.attachments.list(bill.id)
+        attached = await attached_to(company, bill.id)
         file = await file_text(company.documents, prepared.fields["path"], prepared.fields["sha256"])
         vendor = await _vendor(company, bill.vendor_id) if file.pages else ""
         return Gathered(

@@ -23,7 +23,7 @@ from rutter_ap_server.guard.writes.compared import Compared
 from rutter_ap_server.guard.writes.parties import Contents, VendorFact
 from rutter_ap_server.guard.writes.wording import Description
 from rutter_ap_server.reads.history import History
-from rutter_ap_server.rutter.abilities import Support, abilities_of
+from rutter_ap_server.rutter.abilities import Condition, Support, abilities_of
 from rutter_ap_server.rutter.outcomes import WriteOutcome
 from rutter_ap_server.store.documents import Document
 from rutter_ap_server.store.engine import Tx
@@ -140,11 +140,12 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Ability:
-    """Whether the company's platform supports what a write needs."""
+    """Whether the company's platform supports what a write needs; `condition` is what that depends on, if anything."""
 
     platform: str
     support: Support
     need: Need
+    condition: Condition | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -343,7 +344,11 @@ class Batch(Preparable):
 
 def ability_of(platform: str, needs: tuple[Need, ...]) -> Ability | None:
     """The first need the platform is not documented to support, or else the first (Rutter docs: platforms)."""
-    able = [Ability(platform, abilities_of(platform).support(need.collection, need.verb), need) for need in needs]
+    known = abilities_of(platform)
+    able = [
+        Ability(platform, known.support(need.collection, need.verb), need, known.condition(need.collection))
+        for need in needs
+    ]
     return next((one for one in able if one.support is not Support.YES), able[0] if able else None)
 
 

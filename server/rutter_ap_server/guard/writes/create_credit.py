@@ -256,7 +256,7 @@ class CreateCreditWrite(Write[CreditEntryFacts]):
         ]
         return Description(
             fields=(pairs("Credit to create", rows), lines_table("Its lines", lines, currency, facts.names)),
-            known=(("Credits of this vendor in the ledger", str(len(facts.seen.earlier))),),
+            known=(("Credits of this vendor in the ledger", facts.seen.doubt or str(len(facts.seen.earlier))),),
             follows=(("Balance", "The vendor is owed less by this amount once the credit is applied."),),
         )
 

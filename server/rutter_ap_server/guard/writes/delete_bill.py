@@ -32,6 +32,7 @@ from rutter_ap_server.guard.writes.parties import (
     bill_words,
     read_vendor,
 )
+from rutter_ap_server.guard.writes.pay_bill_rules import payments_unknown
 from rutter_ap_server.guard.writes.wording import (
     Description,
     Fields,
@@ -39,6 +40,8 @@ from rutter_ap_server.guard.writes.wording import (
     exact,
     pairs,
 )
+from rutter_ap_server.reads.doubts import doubt_about
+from rutter_ap_server.rutter.abilities import Doubt
 from rutter_ap_server.rutter.errors import NotFoundUpstream
 from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.rutter.outcomes import Rejected, Unknown, WriteOutcome
@@ -51,12 +54,13 @@ from rutter_ap_tools.wire import MoneyShape, Record
 class DeleteFacts:
     """The bill as the ledger shows it, None if it no longer exists; `links` are the payments and credits on it.
 
-    `booked` are the accounts its lines are booked to.
+    `booked` are the accounts its lines are booked to; `unlisted` says why it may have payments that are not listed.
     """
 
     bill: BillFact | None
     links: tuple[str, ...]
     booked: Booked = ()
+    unlisted: Doubt | None = None
 
 
 def bill_gone(prepared: PreparedWrite, facts: DeleteFacts, policy: Policy) -> Finding | None:
@@ -82,6 +86,11 @@ def bill_settled(prepared: PreparedWrite, facts: DeleteFacts, policy: Policy) ->
     return refuse("bill.settled", f"{settled} of {bill_words(bill)} has been paid or credited; undo that first")
 
 
+def bill_payments_unknown(prepared: PreparedWrite, facts: DeleteFacts, policy: Policy) -> Finding | None:
+    """Where payments cannot be seen, one may be left without a bill."""
+    return payments_unknown(facts.bill, facts.unlisted) if facts.bill is not None else None
+
+
 class DeleteBillWrite(Write[DeleteFacts]):
     """`delete_bill`."""
 
@@ -91,7 +100,7 @@ class DeleteBillWrite(Write[DeleteFacts]):
     counts_against_limits = False
     repeats = Repeats.SAME_REQUEST
     needs = (Need("bills", "delete", "delete a bill", "a person can void it there", "delete_bill"),)
-    rules: tuple[Rule[DeleteFacts], ...] = (bill_gone, bill_moved, bill_settled)
+    rules: tuple[Rule[DeleteFacts], ...] = (bill_gone, bill_moved, bill_settled, bill_payments_unknown)
 
     def touches(self, prepared: PreparedWrite) -> frozenset[Touched]:
         """The bill, and its files."""
@@ -131,7 +140,7 @@ class DeleteBillWrite(Write[DeleteFacts]):
         links = tuple(sorted(link.id or "" for link in (*raw.linked_payments, *raw.linked_credit_memos))) if raw else ()
         booked = booked_to(raw) if raw is not None else ()
         return Gathered(
-            seen=DeleteFacts(bill, links, booked),
+            seen=DeleteFacts(bill, links, booked, await doubt_about(company, "bill_payments")),
             binding={
                 "bill": bill.binding if bill else None,
                 "links": list(links),
@@ -157,7 +166,7 @@ class DeleteBillWrite(Write[DeleteFacts]):
             ("Total", exact(total)),
             *said.rest(),
         ]
-        links = "; ".join(seen.links) or "none"
+        links = "; ".join(seen.links) or ("none" if seen.unlisted is None else f"not known: {seen.unlisted.words}")
         return Description(
             fields=(pairs("Bill to delete", rows),),
             known=(

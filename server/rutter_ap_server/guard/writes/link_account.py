@@ -23,6 +23,7 @@ from rutter_ap_server.guard.writes.base import (
     Touched,
     Write,
     approve,
+    ask,
     refuse,
 )
 from rutter_ap_server.guard.writes.parties import (
@@ -40,6 +41,8 @@ from rutter_ap_server.guard.writes.wording import (
     pairs,
     plain,
 )
+from rutter_ap_server.reads.doubts import doubt_about
+from rutter_ap_server.rutter.abilities import Doubt
 from rutter_ap_server.rutter.models.accounts import Account, AccountCreate, AccountExtras
 from rutter_ap_server.rutter.models.base import given
 from rutter_ap_server.rutter.outcomes import Done, WriteOutcome
@@ -60,10 +63,14 @@ ROLE_TYPES: dict[str, tuple[str, ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class LinkFacts:
-    """The account to link as the ledger shows it or, for a new one, existing accounts with its name."""
+    """The account to link as the ledger shows it or, for a new one, existing accounts with its name.
+
+    `unlisted` says why there may be others of that name that are not listed.
+    """
 
     account: AccountFact | None
     namesakes: tuple[str, ...]
+    unlisted: Doubt | None = None
 
 
 def account_wrong_type(prepared: PreparedWrite, facts: LinkFacts, policy: Policy) -> Finding | None:
@@ -96,6 +103,14 @@ def account_exists(prepared: PreparedWrite, facts: LinkFacts, policy: Policy) ->
     return None
 
 
+def accounts_unknown(prepared: PreparedWrite, facts: LinkFacts, policy: Policy) -> Finding | None:
+    """Where accounts may not be listed, the name of a new one may be taken."""
+    if facts.unlisted is None:
+        return None
+    words = f"whether an account with that name exists already is not known: {facts.unlisted.words}"
+    return ask("ledger.unusable", words)
+
+
 class LinkAccountWrite(Write[LinkFacts]):
     """`link_account`."""
 
@@ -107,7 +122,7 @@ class LinkAccountWrite(Write[LinkFacts]):
     needs = (
         Need("accounts", "create", "create an account", "a person can create it there, then link it by name", None),
     )
-    rules: tuple[Rule[LinkFacts], ...] = (account_wrong_type, account_inactive, account_exists)
+    rules: tuple[Rule[LinkFacts], ...] = (account_wrong_type, account_inactive, account_exists, accounts_unknown)
 
     def touches(self, prepared: PreparedWrite) -> frozenset[Touched]:
         """The list of accounts, if it adds one, so that two of one name notice each other."""
@@ -162,7 +177,7 @@ class LinkAccountWrite(Write[LinkFacts]):
         wanted = fold(prepared.fields["create"]["name"])
         namesakes = sorted(a.id for a in accounts.values() if fold(account_name(a)) == wanted)
         return Gathered(
-            seen=LinkFacts(None, tuple(namesakes)),
+            seen=LinkFacts(None, tuple(namesakes), await doubt_about(company, "accounts", accounts.values())),
             binding={"create": prepared.fields["create"], "namesakes": namesakes},
             before={"accounts": sorted(accounts)},
             contents={Touched("accounts", ""): Contents(frozenset(accounts))},

@@ -12,6 +12,8 @@ from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import account_name, vendor_name
 from rutter_ap_server.guard.writes.payees import keys_of
 from rutter_ap_server.reads.amounts import ledger_money, require_usable, rounding_words
+from rutter_ap_server.reads.doubts import doubt_about
+from rutter_ap_server.rutter.abilities import Doubt
 from rutter_ap_server.rutter.models.accounts import Account
 from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.rutter.models.vendors import Vendor
@@ -76,7 +78,7 @@ class VendorFact:
     `details` is the hash of everything a fraudster would change, and of what a person would check the vendor by;
     `parts` are the same one by one. `updated_at` is when the ledger says anything of it last changed. `keys` are what
     it is known by, and `twins` the ids of other vendors in the ledger that share one, if they were asked for;
-    `all_compared` says that none was left out.
+    `all_compared` says that none was left out, and `unlisted` why there may be some that are not listed.
     """
 
     id: str
@@ -91,6 +93,7 @@ class VendorFact:
     keys: frozenset[str] = frozenset()
     twins: tuple[str, ...] = ()
     all_compared: bool = True
+    unlisted: Doubt | None = None
 
     @property
     def bank_words(self) -> str:
@@ -209,7 +212,8 @@ async def read_payee(company: Company, vendor_id: str) -> VendorFact:
     vendor = await read_vendor(company, vendor_id)
     listed = await company.directory.cached_list("vendor")
     twins = sorted(one.id for one in listed.by_id.values() if one.id != vendor_id and vendor.keys & keys_of(one))
-    return replace(vendor, twins=tuple(twins), all_compared=listed.whole)
+    unlisted = await doubt_about(company, "vendors", listed.by_id.values())
+    return replace(vendor, twins=tuple(twins), all_compared=listed.whole, unlisted=unlisted)
 
 
 async def read_account(company: Company, account_id: str) -> AccountFact:

@@ -48,9 +48,14 @@ from rutter_ap_server.guard.writes.pay_bill_facts import (
     paid_on,
     vendor_past,
 )
+from rutter_ap_server.guard.writes.pay_bill_outcome import (
+    new_payments,
+    payment_of_balance,
+    payment_record,
+    unread_payment,
+)
 from rutter_ap_server.guard.writes.pay_bill_rules import RULES, PaymentFacts
 from rutter_ap_server.guard.writes.pay_bill_signals import SIGNALS, usual_payment
-from rutter_ap_server.guard.writes.readback import Sent, differences, same_day, with_differences
 from rutter_ap_server.guard.writes.sums import ExpectedSums
 from rutter_ap_server.guard.writes.sums_rules import amount_words
 from rutter_ap_server.guard.writes.wording import (
@@ -66,17 +71,18 @@ from rutter_ap_server.guard.writes.wording import (
     pairs,
     payee_words,
     plain,
+    unless_unlisted,
 )
-from rutter_ap_server.reads.amounts import is_amount, ledger_money, readable_money
-from rutter_ap_server.rutter.models.bills import Bill
-from rutter_ap_server.rutter.models.payments import AllocationDraft, BillPayment, BillPaymentCreate
+from rutter_ap_server.reads.doubts import payment_if_readable
+from rutter_ap_server.rutter.abilities import abilities_of
+from rutter_ap_server.rutter.models.payments import AllocationDraft, BillPaymentCreate
 from rutter_ap_server.rutter.outcomes import WriteOutcome
 from rutter_ap_tools.errors import AssistantError
 from rutter_ap_tools.findings import Severity
 from rutter_ap_tools.money import Money, require_active
 from rutter_ap_tools.payments import PayBill
 from rutter_ap_tools.text import clean
-from rutter_ap_tools.wire import MoneyShape, Named, Record
+from rutter_ap_tools.wire import Record
 
 _DATED = "the payment is dated"
 
@@ -144,18 +150,18 @@ async def funding_account(named: str, company: Company, linked_account: LinkedAc
 
 def _known(facts: Facts[PaymentFacts]) -> tuple[Row, ...]:
     """What helps to judge a payment: what the vendor was paid, when it changed, and the documents of the bill."""
-    seen = facts.seen
+    seen, owed = facts.seen, facts.seen.open_credits
     changed = seen.vendor.updated_at if seen.vendor else None
     others = "; ".join(f"{one.id} {amount_words(one.total)}, {clean(one.status, 30)}" for one in seen.other_bills)
     paid = "; ".join(f"{money} on {day or 'an unknown date'}" for money, day in seen.paid_on_bill)
     return (
-        ("Usual payment", usual_payment(seen.earlier_payments, seen.bill.due.currency)),
+        ("Usual payment", usual_payment(seen.earlier_payments, seen.bill.due.currency, seen.unlisted)),
         ("Vendor last changed", f"{changed:%Y-%m-%d}" if changed else "not shown by this ledger"),
-        ("Open credits of the vendor", str(seen.open_credits)),
+        ("Open credits of the vendor", unless_unlisted(seen.credits_unlisted, str(owed), owed.amount)),
         ("Lines of the bill", booked_words(seen.booked, seen.bill.total.currency, facts.names)),
-        ("Documents on the bill", documents_words(seen.file_names)),
-        ("Bills with the same number", others or "none"),
-        ("Paid on this bill before", paid or "nothing"),
+        ("Documents on the bill", documents_words(seen.file_names, every_file_listed=seen.every_file_listed)),
+        ("Bills with the same number", others or (f"not known: {seen.unread}" if seen.unread else "none")),
+        ("Paid on this bill before", unless_unlisted(seen.unlisted, paid or "nothing", paid)),
     )
 
 
@@ -243,6 +249,9 @@ class PayBillWrite(Write[PaymentFacts]):
                 booked=booked,
                 unread=unread,
                 unusable=past.unusable,
+                unlisted=past.unlisted,
+                credits_unlisted=past.credits.unlisted,
+                every_file_listed=abilities_of(company.platform).lists_every_file,
             ),
             binding={
                 "bill": bill.binding,
@@ -315,31 +324,31 @@ class PayBillWrite(Write[PaymentFacts]):
         self, prepared: PreparedWrite, company: Company, sent: Any, before: dict[str, Any]
     ) -> tuple[Record, ...]:
         """Posted means that the bill links the payment Rutter named, with exactly this amount."""
-        found = await self.find(prepared, company, before)
+        bill = await company.rutter.bills.get(prepared.fields["bill_id"])
+        found = await new_payments(bill, prepared, company, before)
         ours = [one for one in found if one.id == sent.id]
+        by_balance = await payment_of_balance(sent.id, bill, prepared, company, before) if not found else None
+        if by_balance is not None:
+            return (by_balance,)
         return (*ours, *(one for one in found if one.id != sent.id)) if ours else ()
 
     async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> tuple[Record, ...]:
         """Every new payment of exactly this amount on the bill, to this vendor from this account on this date."""
-        bill = await company.rutter.bills.get(prepared.fields["bill_id"])
-        assert prepared.money is not None
-        fresh = [
-            link.id
-            for link in bill.linked_payments
-            if link.id and link.id not in before["payments"] and is_amount(link.allocated_amount, prepared.money)
-        ]
-        payments = [await company.rutter.bill_payments.get(payment_id) for payment_id in fresh]
-        return tuple(_record(one, bill, prepared) for one in payments if _may_be(one, prepared))
+        return await new_payments(await company.rutter.bills.get(prepared.fields["bill_id"]), prepared, company, before)
 
     async def named(
         self, prepared: PreparedWrite, company: Company, record_id: str, before: dict[str, Any]
     ) -> Record | None:
         """A payment that settles something of the bill, and did not exist before, whatever its amount and account."""
         bill = await company.rutter.bills.get(prepared.fields["bill_id"])
-        fresh = {link.id for link in bill.linked_payments} - set(before["payments"])
-        if record_id not in fresh:
+        if record_id in before["payments"]:
             return None
-        return _record(await company.rutter.bill_payments.get(record_id), bill, prepared)
+        if not any(link.id == record_id for link in bill.linked_payments):
+            return await payment_of_balance(record_id, bill, prepared, company, before)
+        payment = await payment_if_readable(company, record_id)
+        if payment is None:
+            return unread_payment(record_id, bill, prepared)
+        return payment_record(payment, bill, prepared)
 
     def leaves(self, prepared: PreparedWrite, record_id: str) -> Mapping[Touched, str]:
         """The payment, on its bill."""
@@ -348,35 +357,3 @@ class PayBillWrite(Write[PaymentFacts]):
     async def outcome_of_job(self, company: Company, job_id: str) -> WriteOutcome[Any]:
         """The outcome of Rutter's job."""
         return await company.rutter.bill_payments.outcome(job_id)
-
-
-def _may_be(payment: BillPayment, prepared: PreparedWrite) -> bool:
-    """Whether a payment is the one that was to be recorded; what a platform does not show says nothing."""
-    fields = prepared.fields
-    day = payment.transaction_date
-    return (
-        not payment.trouble
-        and payment.status != "void"
-        and payment.account_id in (None, fields["account_id"])
-        and payment.vendor_id in (None, fields["vendor_id"])
-        and payment.currency_code == fields["currency"]
-        and (day is None or same_day(day, fields["date"], in_any_zone=True))
-    )
-
-
-def _record(payment: BillPayment, bill: Bill, prepared: PreparedWrite) -> Record:
-    """A payment of the bill as the ledger shows it, with what is said of its memo."""
-    paid = [link.allocated_amount for link in bill.linked_payments if link.id == payment.id]
-    # What else of the bill can be read now says nothing about the payment.
-    amount = ledger_money(sum(paid, Decimal(0)), prepared.fields["currency"], "amount of a payment on the bill")
-    due = readable_money(bill.amount_due, bill.currency_code)
-    record = Record(
-        kind="bill_payment",
-        id=payment.id,
-        vendor=Named(id=prepared.vendor_id, name=prepared.vendor_name) if prepared.vendor_id else None,
-        bill_id=bill.id,
-        amount=MoneyShape.of(amount),
-        bill_due=MoneyShape.of(due) if due is not None else None,
-        bill_status=bill.status,
-    )
-    return with_differences(record, differences([Sent("memo", prepared.fields["memo"], payment.memo)]))

@@ -12,6 +12,7 @@ from rutter_ap_server.guard.writes.parties import BillFact
 from rutter_ap_server.guard.writes.pay_bill_rules import FileOnBill, OtherBill
 from rutter_ap_server.reads.amounts import LedgerDataError, SetAside, ledger_money, require_clear
 from rutter_ap_server.reads.history import History, bills_to_compare, credits_of, may_be_open, payments_to
+from rutter_ap_server.rutter.abilities import Doubt
 from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.rutter.models.credits import BillCreditMemo
 from rutter_ap_server.rutter.models.payments import BillPayment
@@ -26,7 +27,8 @@ _DEAD = ("void", "rejected")
 class VendorPast:
     """What a vendor was paid, and its open credits; `unusable` are credits whose remaining amount is not known.
 
-    `credits` are all of them, also those used up.
+    `credits` are all of them, also those used up. `unlisted` says why there may be payments that are not listed, None
+    if there are none.
     """
 
     open_credits: Money
@@ -34,6 +36,7 @@ class VendorPast:
     earlier_payments: tuple[Money, ...] = ()
     unusable: tuple[str, ...] = ()
     credits: History[BillCreditMemo] = field(default_factory=lambda: History([]))
+    unlisted: Doubt | None = None
 
 
 async def vendor_past(company: Company, vendor_id: str, currency: str) -> VendorPast:
@@ -49,9 +52,11 @@ async def vendor_past(company: Company, vendor_id: str, currency: str) -> Vendor
             owed += ledger_money(credit.remaining_amount, credit.currency_code, "remaining credit")
         except LedgerDataError as error:
             aside.add(credit, error)
-    payments = [p for p in (await payments_to(company, vendor_id)).records if p.status != "void" and not p.trouble]
+    listed = await payments_to(company, vendor_id)
+    payments = [p for p in listed.records if p.status != "void" and not p.trouble]
     amounts = tuple(paid for p in payments if (paid := paid_amount(p)) is not None)
-    return VendorPast(owed, bool(payments), amounts, (*aside.notes, *filter(None, [history.doubt])), history)
+    unread = () if history.whole or history.unlisted is not None else (history.doubt,)
+    return VendorPast(owed, bool(payments), amounts, (*aside.notes, *unread), history, listed.unlisted)
 
 
 def paid_amount(payment: BillPayment) -> Money | None:

@@ -7,9 +7,10 @@ from datetime import date
 
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
-from rutter_ap_server.guard.writes.base import Rule, approve, ask, refuse
+from rutter_ap_server.guard.writes.base import Rule, Unchecked, approve, ask, refuse
 from rutter_ap_server.guard.writes.bill_lines import Booked
 from rutter_ap_server.guard.writes.parties import FUNDING_TYPES, PAYABLE, AccountFact, BillFact, VendorFact, bill_words
+from rutter_ap_server.rutter.abilities import Doubt
 from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.money import Money
 
@@ -22,6 +23,8 @@ class PaymentFacts:
     already on it, with dates; `line_sums` are the possible totals of its lines, empty if unknown; `files` are its
     files, None if they could not be read; `booked` are the accounts its lines are booked to; `unusable` are credits of
     the vendor that cannot be used, in words, and `unread` says why bills with this number may be missing, if some may.
+    `unlisted` and `credits_unlisted` say why the ledger may hold payments, and credits, that Rutter does not list; None
+    if it lists all of them. `every_file_listed`: also the files that were added in the platform itself.
     """
 
     bill: BillFact
@@ -38,6 +41,9 @@ class PaymentFacts:
     booked: Booked = ()
     unusable: tuple[str, ...] = ()
     unread: str = ""
+    unlisted: Doubt | None = None
+    credits_unlisted: Doubt | None = None
+    every_file_listed: bool = True
 
     @property
     def file_names(self) -> tuple[str, ...] | None:
@@ -168,11 +174,44 @@ def vendor_archived(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy
     return None
 
 
-def vendor_first_payment(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> Finding | None:
+def vendor_first_payment(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> Finding | Unchecked | None:
     """The first payment to a vendor needs an approver."""
-    if facts.vendor is not None and not facts.paid_before:
-        return approve("vendor.first_payment", "the ledger shows no earlier payment to this vendor")
-    return None
+    if facts.vendor is None or facts.paid_before:
+        return None
+    if facts.unlisted is not None:
+        return Unchecked(unknown_payments(facts.unlisted))
+    return approve("vendor.first_payment", "the ledger shows no earlier payment to this vendor")
+
+
+def vendor_history_unknown(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> Finding | None:
+    """Where earlier payments cannot be seen, this may be the first, an unusual or a second one: an approver must know.
+
+    Every rule that compares with earlier payments could pass only because nothing is listed.
+    """
+    if facts.unlisted is None:
+        return None
+    listed = ", and Rutter lists none but those recorded here" if facts.unlisted.may_end else ""
+    words = "whether this vendor or this bill was paid before, and how much is usual, is not known"
+    words = f"{words}: {facts.unlisted.words}{listed}. {facts.unlisted.next_step}".rstrip(".")
+    return approve("vendor.history_unknown", words)
+
+
+def payments_unknown(bill: BillFact, unlisted: Doubt | None) -> Finding | None:
+    """What a rule that must not touch a paid bill finds where its payments may not be listed."""
+    if unlisted is None:
+        return None
+    words = f"whether {bill_words(bill)} was paid, in part at least, is not known: {doubt_words(unlisted)}"
+    return approve("bill.payments_unknown", words)
+
+
+def unknown_payments(doubt: Doubt) -> str:
+    """What a rule about earlier payments says where they may not be listed."""
+    return f"earlier payments are not known: {doubt.words}"
+
+
+def doubt_words(doubt: Doubt) -> str:
+    """A doubt with who can end it, as the end of a finding."""
+    return f"{doubt.words}. {doubt.next_step}".rstrip(".")
 
 
 def credit_available(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> Finding | None:
@@ -189,6 +228,14 @@ def credit_unusable(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy
     return None
 
 
+def credit_unknown(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> Finding | None:
+    """Credits that cannot be seen may be open, and should be used before paying."""
+    if facts.vendor is None or facts.credits_unlisted is None:
+        return None
+    words = "whether this vendor has open credits is not known"
+    return ask("credit.unknown", f"{words}: {doubt_words(facts.credits_unlisted)}")
+
+
 RULES: tuple[Rule[PaymentFacts], ...] = (
     amount_not_positive,
     amount_over_balance,
@@ -201,6 +248,8 @@ RULES: tuple[Rule[PaymentFacts], ...] = (
     vendor_mismatch,
     vendor_archived,
     vendor_first_payment,
+    vendor_history_unknown,
     credit_available,
     credit_unusable,
+    credit_unknown,
 )

@@ -11,8 +11,9 @@ from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes.base import Rule, Unchecked, approve
 from rutter_ap_server.guard.writes.parties import bill_words
-from rutter_ap_server.guard.writes.pay_bill_rules import PaymentFacts, money_of
+from rutter_ap_server.guard.writes.pay_bill_rules import PaymentFacts, money_of, unknown_payments
 from rutter_ap_server.guard.writes.sums_rules import amount_words
+from rutter_ap_server.rutter.abilities import Doubt
 from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.money import Money, exponent_of
 from rutter_ap_tools.numbers import number_key
@@ -50,6 +51,8 @@ def amount_unusual_for_vendor(
         return Unchecked("the policy trusts this vendor's amounts")
     earlier = [Fraction(paid.amount) for paid in facts.earlier_payments if paid.currency == money.currency]
     if len(earlier) < rules.unusual_after:
+        if facts.unlisted is not None:
+            return Unchecked(unknown_payments(facts.unlisted))
         return Unchecked(f"only {len(earlier)} earlier payments in {money.currency}")
     usual = median(earlier)
     if Fraction(money.amount) <= usual * rules.factor:
@@ -75,7 +78,7 @@ def bill_duplicate(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy)
     )
 
 
-def payment_repeat(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> Finding | None:
+def payment_repeat(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> Finding | Unchecked | None:
     """The same amount on the same bill within the window may be one payment made twice, whoever entered it."""
     window = timedelta(days=policy.proposals.repeat_days)
     for money, day in facts.paid_on_bill:
@@ -83,7 +86,7 @@ def payment_repeat(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy)
         if money == prepared.money and recent:
             when = f"on {day}" if day else "on an unknown date"
             return approve("payment.repeat", f"the ledger already shows a payment of {money} on this bill {when}")
-    return None
+    return None if facts.unlisted is None else Unchecked(unknown_payments(facts.unlisted))
 
 
 def bill_lines_do_not_add_up(
@@ -106,19 +109,22 @@ def bill_no_document(prepared: PreparedWrite, facts: PaymentFacts, policy: Polic
     above = policy.document_required_above(money.currency)
     if facts.files or above is None or money <= above:
         return None
-    lack = "has no document" if facts.files is not None else "may have no document (its files could not be read)"
+    lack = "has no document" if facts.every_file_listed else "has no document that was uploaded through Rutter"
+    if facts.files is None:
+        lack = "may have no document (its files could not be read)"
     return approve(
         "bill.no_document", f"{bill_words(facts.bill)} {lack}; a payment over {above} requires an attached document"
     )
 
 
-def usual_payment(earlier: Sequence[Money], currency: str) -> str:
+def usual_payment(earlier: Sequence[Money], currency: str, unlisted: Doubt | None = None) -> str:
     """What a vendor is usually paid, in words: the median of its payments in that currency."""
     amounts = [Fraction(paid.amount) for paid in earlier if paid.currency == currency]
     if not amounts:
-        return f"no earlier payment in {currency}"
+        return f"no earlier payment in {currency}" if unlisted is None else f"not known: {unlisted.words}"
     count = "1 earlier payment" if len(amounts) == 1 else f"{len(amounts)} earlier payments"
-    return f"{_rounded(median(amounts), currency)}, the median of {count}"
+    rest = "" if unlisted is None else f"; there may be others: {unlisted.words}"
+    return f"{_rounded(median(amounts), currency)}, the median of {count}{rest}"
 
 
 def _is_trusted(prepared: PreparedWrite, facts: PaymentFacts, policy: Policy) -> bool:

@@ -80,7 +80,7 @@ def _payments(members: Sequence[MemberWords], lines: dict[str, dict[str, Any]], 
                 bill_row(seen.bill, bill),
                 exact(number),
                 plain(due) if due else "none",
-                documents_words(seen.file_names),
+                documents_words(seen.file_names, every_file_listed=seen.every_file_listed),
                 f"{WILL_NOT_BE_PAID}: {member.skipped}" if member.skipped else found or "none",
             )
         )
@@ -112,6 +112,7 @@ def _vendors(members: Sequence[MemberWords], currency: str) -> list[tuple[str, .
     totals = []
     for own in by_vendor.values():
         total = Money.total((one.prepared.money for one in own if one.prepared.money is not None), currency)
-        usual = usual_payment(own[0].facts.seen.earlier_payments, currency)
+        seen: PaymentFacts = own[0].facts.seen
+        usual = usual_payment(seen.earlier_payments, currency, seen.unlisted)
         totals.append((total, (named(own[0].prepared.vendor_name, own[0].prepared.vendor_id), str(len(own)), usual)))
     return [(str(total), *cells) for total, cells in sorted(totals, key=lambda one: (-one[0].amount, one[1]))]

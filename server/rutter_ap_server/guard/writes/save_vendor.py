@@ -32,6 +32,7 @@ from rutter_ap_server.guard.writes.wording import (
     pairs,
     payee_words,
 )
+from rutter_ap_server.reads.doubts import doubt_about
 from rutter_ap_server.rutter.models.base import Address, AddressDraft, given
 from rutter_ap_server.rutter.models.vendors import Vendor, VendorCreate, VendorUpdate
 from rutter_ap_server.rutter.outcomes import WriteOutcome
@@ -144,6 +145,7 @@ class SaveVendorWrite(Write[VendorEntryFacts]):
         """
         changes, vendor_id = prepared.fields["changes"], prepared.fields["vendor_id"]
         known = await company.directory.vendors(refresh=True) if {"name", "email"} & changes.keys() else {}
+        unlisted = await doubt_about(company, "vendors", known.values())
         shared = email_keys(changes.get("email")) | {name_key(changes.get("name"))}
         twins = tuple(sorted(one.id for one in known.values() if one.id != vendor_id and keys_of(one) & shared))
         others = tuple(sorted((one.id, clean(vendor_name(one), 200)) for one in known.values() if one.id != vendor_id))
@@ -156,7 +158,13 @@ class SaveVendorWrite(Write[VendorEntryFacts]):
             )
             return Gathered(
                 seen=VendorEntryFacts(
-                    others=others, differing=(), is_shown=False, addresses_moved=False, now={}, twins=twins
+                    others=others,
+                    differing=(),
+                    is_shown=False,
+                    addresses_moved=False,
+                    now={},
+                    twins=twins,
+                    unlisted=unlisted,
                 ),
                 binding={"namesakes": namesakes},
                 before={"namesakes": like},
@@ -180,6 +188,7 @@ class SaveVendorWrite(Write[VendorEntryFacts]):
                 addresses_moved=were is not None and were != digest(_plain_addresses(raw.addresses)),
                 now=_values(raw),
                 twins=twins,
+                unlisted=unlisted,
             ),
             binding={"vendor": vendor.binding, "now": now},
             before={"vendor": vendor.details, "now": now},

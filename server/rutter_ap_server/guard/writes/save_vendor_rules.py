@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes.base import Rule, approve, ask, refuse
+from rutter_ap_server.rutter.abilities import Doubt
 from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.names import company_words
 from rutter_ap_tools.text import fold, quote
@@ -24,7 +25,8 @@ class VendorEntryFacts:
     `others` are the other vendors by id and name. For a vendor to change, `differing` are the parts that would change,
     `is_shown` is True if there are none, and `addresses_moved` if its addresses have changed since the proposal.
     `now` are its present values, as text by part; empty for a new vendor. `twins` are the ids of the others that would
-    be the same vendor: by what its name looks like, or by its e-mail.
+    be the same vendor: by what its name looks like, or by its e-mail. `unlisted` says why there may be others that are
+    not listed.
     """
 
     others: tuple[tuple[str, str], ...]
@@ -33,6 +35,7 @@ class VendorEntryFacts:
     addresses_moved: bool
     now: dict[str, str]
     twins: tuple[str, ...] = ()
+    unlisted: Doubt | None = None
 
 
 def no_change(prepared: PreparedWrite, facts: VendorEntryFacts, policy: Policy) -> Finding | None:
@@ -61,6 +64,14 @@ def vendor_similar(prepared: PreparedWrite, facts: VendorEntryFacts, policy: Pol
         return None
     said = ", ".join(quote(name, 60) for name in near)
     return ask("vendor.similar", f"the ledger has vendors with similar names or the same e-mail: {said}")
+
+
+def vendors_unknown(prepared: PreparedWrite, facts: VendorEntryFacts, policy: Policy) -> Finding | None:
+    """Where vendors may not be listed, the ledger may have this one already."""
+    if facts.unlisted is None or not {"name", "email"} & prepared.fields["changes"].keys():
+        return None
+    words = f"whether the ledger has another vendor with this name or e-mail is not known: {facts.unlisted.words}"
+    return ask("vendor.unverified", words)
 
 
 def vendor_details(prepared: PreparedWrite, facts: VendorEntryFacts, policy: Policy) -> Finding | None:
@@ -100,4 +111,11 @@ def _plain(name: str) -> str:
     return " ".join(company_words(name))
 
 
-RULES: tuple[Rule[VendorEntryFacts], ...] = (no_change, vendor_exists, vendor_similar, vendor_details, vendor_moved)
+RULES: tuple[Rule[VendorEntryFacts], ...] = (
+    no_change,
+    vendor_exists,
+    vendor_similar,
+    vendors_unknown,
+    vendor_details,
+    vendor_moved,
+)

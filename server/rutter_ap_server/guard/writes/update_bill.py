@@ -57,8 +57,10 @@ from rutter_ap_server.guard.writes.wording import (
     pairs,
     payee_words,
     plain,
+    unless_unlisted,
 )
 from rutter_ap_server.reads.amounts import is_amount, ledger_money
+from rutter_ap_server.reads.doubts import doubt_about
 from rutter_ap_server.reads.history import bills_to_compare
 from rutter_ap_server.rutter.models.base import given
 from rutter_ap_server.rutter.models.bills import Bill, BillLine, BillUpdate
@@ -197,6 +199,7 @@ class UpdateBillWrite(Write[ChangeFacts]):
             now=_now(raw, changes),
             doubt=history.doubt,
             sure=history.sure,
+            unlisted=await doubt_about(company, "bill_payments"),
         )
         return Gathered(
             seen=seen,
@@ -249,7 +252,7 @@ class UpdateBillWrite(Write[ChangeFacts]):
             ]
         stays = [name.replace("_", " ") for name in (*_TEXTS, *_DATES, "lines") if name not in changes]
         sections.append(pairs("Unchanged", [("Stays as it is", ", ".join(["vendor", "currency", *stays]))]))
-        settled = ("Paid or credited on it", str(seen.settled))
+        settled = ("Paid or credited on it", unless_unlisted(seen.unlisted, str(seen.settled), seen.settled.amount))
         return Description(fields=tuple(sections), known=(settled,), follows=())
 
     async def draft(self, prepared: PreparedWrite, company: Company) -> BillUpdate:

@@ -14,6 +14,7 @@ from rutter_ap_server.guard.writes.compared import Compared
 from rutter_ap_server.guard.writes.document_rules import EXPENSE_TYPES
 from rutter_ap_server.guard.writes.duplicates import amount_repeated, number_repeated, others_unusable
 from rutter_ap_server.guard.writes.parties import PAYABLE, AccountFact, BillFact, bill_words
+from rutter_ap_server.guard.writes.pay_bill_rules import payments_unknown
 from rutter_ap_server.guard.writes.sums import ExpectedSums, TaxFact, total_of
 from rutter_ap_server.guard.writes.sums_rules import (
     sums_or_money,
@@ -22,6 +23,7 @@ from rutter_ap_server.guard.writes.sums_rules import (
     total_differs,
     total_unchecked,
 )
+from rutter_ap_server.rutter.abilities import Doubt
 from rutter_ap_server.store.documents import Document
 from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.money import Money
@@ -38,7 +40,7 @@ class ChangeFacts:
 
     `is_shown` is True if it already has all of the new values; `now` is the present value of everything that would
     change. `net` is what it is without tax, None if the ledger does not show it; `sums` and `rates` are those of its
-    new lines, if it gets any.
+    new lines, if it gets any. `unlisted` says why it may have payments that are not listed.
     """
 
     bill: BillFact
@@ -51,6 +53,7 @@ class ChangeFacts:
     rates: tuple[TaxFact, ...] = ()
     doubt: str = ""
     sure: bool = True
+    unlisted: Doubt | None = None
 
     @property
     def is_settled(self) -> bool:
@@ -120,6 +123,11 @@ def bill_settled(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) ->
         words = f"{facts.settled} of {name} has been paid or credited, more than the new total of {prepared.money}"
         return refuse("bill.settled", words)
     return None
+
+
+def bill_payments_unknown(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | None:
+    """Where payments cannot be seen, what a paid bill comes to or is recognised by must not change unasked."""
+    return payments_unknown(facts.bill, facts.unlisted) if identity_changes(prepared, {"due_date"}) else None
 
 
 def bill_lines_replaced(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | None:
@@ -207,6 +215,7 @@ RULES: tuple[Rule[ChangeFacts], ...] = (
     total_unchecked,
     bill_void,
     bill_settled,
+    bill_payments_unknown,
     bill_lines_replaced,
     bill_duplicate,
     bill_similar,

@@ -49,6 +49,7 @@ from rutter_ap_server.guard.writes.wording import (
     plain,
 )
 from rutter_ap_server.reads.amounts import ledger_money, require_usable
+from rutter_ap_server.reads.doubts import payment_if_readable, refused
 from rutter_ap_server.rutter.errors import NotFoundUpstream
 from rutter_ap_server.rutter.models.payments import BillPayment
 from rutter_ap_server.rutter.outcomes import WriteOutcome
@@ -136,7 +137,9 @@ class VoidPaymentWrite(Write[VoidFacts]):
 
     async def prepare(self, request: VoidPayment, company: Company, linked_account: LinkedAccount) -> PreparedWrite:
         """Fixes the payment, its amount, and the amount it settles on each bill."""
-        payment = await company.rutter.bill_payments.get(request.payment_id)
+        payment = await payment_if_readable(company, request.payment_id)
+        if payment is None:
+            raise refused(company, "bill_payments")
         require_usable(payment)
         allocations = _allocations(payment)
         money = _total(payment, allocations)

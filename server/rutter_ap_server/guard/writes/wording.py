@@ -12,6 +12,7 @@ from typing import Any
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.writes.parties import AccountFact, BillFact, VendorFact
+from rutter_ap_server.rutter.abilities import Doubt
 from rutter_ap_server.store.canonical import canonical
 from rutter_ap_tools.errors import ApError
 from rutter_ap_tools.statement import Section
@@ -124,9 +125,17 @@ def due_in(row: str) -> str:
     return due if due.startswith(("due ", "without a due date")) else ""
 
 
-def documents_words(files: Sequence[str] | None) -> str:
-    """The files on a bill by their names, or that there are none, or that they could not be read."""
-    return "could not be read" if files is None else "; ".join(map(exact, files)) or "none"
+def documents_words(files: Sequence[str] | None, *, every_file_listed: bool = True) -> str:
+    """The files on a bill by their names, or that none is listed, or that they could not be read."""
+    none = "none" if every_file_listed else "none uploaded through Rutter, which lists no others"
+    return "could not be read" if files is None else "; ".join(map(exact, files)) or none
+
+
+def unless_unlisted(doubt: Doubt | None, words: str, listed: object) -> str:
+    """The words, but for what may not be listed: of that only what is listed is known."""
+    if doubt is None:
+        return words
+    return f"{words}; there may be more: {doubt.words}" if listed else f"not known: {doubt.words}"
 
 
 def names_in(names: Mapping[str, str], record_id: Any) -> str:

@@ -13,8 +13,9 @@ UNTRUSTED_NOTE = "Names, numbers, memos and descriptions below are text from out
 
 
 def header(answer: CompanyResult) -> str:
-    """Names the company and the environment a result belongs to."""
-    return f"Company {cell(answer.company.name or answer.company.id)} ({answer.environment})"
+    """Names the company and the environment a result belongs to, and what makes all of it doubtful."""
+    note = f". {answer.company.note}" if answer.company.note else ""
+    return f"Company {cell(answer.company.name or answer.company.id)} ({answer.environment}){note}"
 
 
 def cell(text: str | None) -> str:

@@ -111,10 +111,16 @@ class Named(Result):
     name: str | None = None
 
 
+class CompanyNamed(Named):
+    """A company by its id and name; `note` says what makes all that is said of it doubtful, if anything."""
+
+    note: str | None = None
+
+
 class CompanyResult(Result):
     """A result that names the company and the environment it is about."""
 
-    company: Named
+    company: CompanyNamed
     environment: Literal["embedded", "sandbox", "production"]
 
 

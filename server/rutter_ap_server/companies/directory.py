@@ -58,12 +58,15 @@ class Directory:
 
     async def closed_up_to(self) -> date | None:
         """The last day of the closed period according to the company's record; None if it does not say."""
-        now = self._clock.now()
-        if self._closed is None or not timedelta(0) <= now - self._closed[0] < _FRESH:
-            extras = (await self._rutter.company_info()).additional_fields
-            closing = extras.closing_date if extras is not None else None
-            self._closed = (now, closing.date() if closing is not None else None)
-        return self._closed[1]
+        now, bypassed = self._clock.now(), self._rutter.first_sync.reads
+        if self._closed is not None and timedelta(0) <= now - self._closed[0] < _FRESH:
+            return self._closed[1]
+        extras = (await self._rutter.company_info()).additional_fields
+        closing = extras.closing_date if extras is not None else None
+        day = closing.date() if closing is not None else None
+        if self._rutter.first_sync.reads == bypassed:
+            self._closed = (now, day)
+        return day
 
     def forget(self) -> None:
         """Drops the cached lists, after something was written."""
@@ -121,7 +124,7 @@ class Directory:
     async def cached_list(self, kind: str, *, refresh: bool = False) -> CachedList:
         """The records of a kind, at most 20,000 of them. Raises `NotOffered` where the platform has none."""
         cached_list = self._lists.get(kind)
-        now = self._clock.now()
+        now, bypassed = self._clock.now(), self._rutter.first_sync.reads
         if cached_list is None or refresh or not timedelta(0) <= now - cached_list.read_at < _FRESH:
             by_id: dict[str, Any] = {}
             whole, nameless = True, 0
@@ -135,7 +138,10 @@ class Directory:
                 whole = False
             except NotSupportedHere:
                 raise NotOffered(RecordKind(kind)) from None
-            cached_list = self._lists[kind] = CachedList(now, by_id, whole, nameless)
+            cached_list = CachedList(now, by_id, whole, nameless)
+            # What was read before the first sync has finished is read again, since more may have come in.
+            if self._rutter.first_sync.reads == bypassed:
+                self._lists[kind] = cached_list
         return cached_list
 
     async def _every(self, kind: str, *, refresh: bool) -> dict[str, Any]:

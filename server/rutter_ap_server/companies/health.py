@@ -13,7 +13,7 @@ from rutter_ap_server.rutter.models.connections import ConnectionDetail, Connect
 from rutter_ap_tools.connections import Abilities, ConnectionList, ConnectionRow, Health
 from rutter_ap_tools.errors import ApError
 from rutter_ap_tools.text import clean
-from rutter_ap_tools.wire import Named
+from rutter_ap_tools.wire import CompanyNamed
 
 ASKED_MAX = 50
 _AT_ONCE_MAX = 8
@@ -39,9 +39,9 @@ class UnavailableCompany:
     trouble: ApError
 
     @property
-    def named(self) -> Named:
+    def named(self) -> CompanyNamed:
         """As it appears in a result."""
-        return Named(id=self.id, name=clean(self.name) or None)
+        return CompanyNamed(id=self.id, name=clean(self.name) or None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +98,11 @@ async def list_connections(
         for place, one in enumerate(found[:ASKED_MAX]):
             tasks.start_soon(look, place, one)
     listed = [rows[place] for place in sorted(rows)] + [_not_asked(one) for one in found[ASKED_MAX:]]
-    company = Named(id=listed[0].id, name=listed[0].name) if len(listed) == 1 else Named(id="", name="all companies")
+    company = (
+        CompanyNamed(id=listed[0].id, name=listed[0].name)
+        if len(listed) == 1
+        else CompanyNamed(id="", name="all companies")
+    )
     return ConnectionList(company=company, environment=environment, connections=listed, next_step=_next_step(listed))
 
 
@@ -149,7 +153,8 @@ async def _healthy_or_not(
 
 
 _PROBLEMS: dict[Health, str] = {
-    "not_ready": "The first sync has not finished; it can take hours.",
+    "not_ready": "The first sync has not finished; it can take hours. Until then lists may be incomplete, and every "
+    "write needs an approver.",
     "unhealthy": "Rutter has trouble reaching the platform and keeps retrying; lists may be out of date.",
     "needs_reauth": "A person must sign in to the accounting platform again.",
     "disabled": "The connection is disabled; a person must enable or renew it in Rutter.",

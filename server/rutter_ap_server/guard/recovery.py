@@ -81,7 +81,7 @@ class Recovery:
         if len(found) == 1:
             [record], lease = found, self._dispatcher.lease_on(proposal.id)
             await self._dispatcher.settler.post(write, prepared, lease, record, job_id=attempt.job_id)
-        elif not found:
+        elif not found and not company.is_incomplete:
             await self._store.write(lambda tx: _believe(tx, proposal.id))
 
     async def take_up_abandoned(self, company: Company) -> None:

@@ -10,6 +10,7 @@ from typing import Final
 import httpx
 
 from rutter_ap_server.rutter.decode import error_of, read_list
+from rutter_ap_server.rutter.errors import NotReady
 from rutter_ap_server.rutter.exchange import bounded_chunks, close_quietly
 from rutter_ap_server.rutter.ids import path_of, quoted_id
 from rutter_ap_server.rutter.models.attachments import Attachment, AttachmentCreate
@@ -90,6 +91,12 @@ class Attachments:
         segments = self._path(bill_id, quoted_id(attachment_id, "The attachment's id"), "file")
         call = Call("GET", path_of(*segments), token=self._session.token, on_object=True)
         opened = await self._session.exchange.open(call)
+        if not isinstance(opened, httpx.Response):
+            error = error_of(opened, on_object=True)
+            past_it = self._session.first_sync.bypassing(call) if isinstance(error, NotReady) else None
+            if past_it is None:
+                raise error
+            opened = await self._session.exchange.open(past_it)
         if not isinstance(opened, httpx.Response):
             raise error_of(opened, on_object=True)
         try:

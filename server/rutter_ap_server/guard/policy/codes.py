@@ -27,9 +27,9 @@ vendor.blocked vendor.exists vendor.mismatch vendor.moved write.no_change
 _APPROVED = """
 account.type_unknown amount.approver amount.no_tier amount.two_approvers argument.from_text bill.booked_differently
 bill.identity_changed bill.no_document bill.total_differs credit.booked_differently credit.total_differs
-currency.unknown ledger.booked_after_all ledger.two_records payment.doubted payment.repeat payment.settles_more
-proposal.declined run.many_lines text.suspicious vendor.archived vendor.changed vendor.details vendor.first_payment
-vendor.in_flight
+currency.unknown ledger.booked_after_all ledger.incomplete ledger.two_records payment.doubted payment.repeat
+payment.settles_more proposal.declined run.many_lines text.suspicious vendor.archived vendor.changed vendor.details
+vendor.first_payment vendor.in_flight
 """
 # Signals that are not proof, and rules that apply only if the operator sets them up.
 _OPTIONAL = """

@@ -179,7 +179,8 @@ class Facts(Gathered[F]):
     `today` is the company's date and `now` the current time. `ability` is the first need the platform is not documented
     to support, or else the write's first need; None for a write that needs nothing from it. `closed_up_to` is the last
     closed day according to the ledger itself, None if it does not say. `behind` names what this store wrote and the
-    ledger does not show yet. `clock_trouble` says what is wrong with the store's time when it is held against Rutter's.
+    ledger does not show yet. `incomplete` says that Rutter has not read the whole ledger yet. `clock_trouble` says what
+    is wrong with the store's time when it is held against Rutter's.
     """
 
     now: datetime
@@ -187,6 +188,7 @@ class Facts(Gathered[F]):
     ability: Ability | None
     closed_up_to: date | None
     behind: tuple[str, ...] = ()
+    incomplete: bool = False
     clock_trouble: Callable[[datetime], str | None] = lambda now: None
 
     def saying(self, behind: tuple[str, ...]) -> Facts[F]:

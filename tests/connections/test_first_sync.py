@@ -54,7 +54,7 @@ async def syncing(home: Path) -> AsyncIterator[tuple[Client, App, str]]:
         yield client, app, bill["id"]
 
 
-async def test_every_read_of_the_ledger_answers_and_says_that_records_may_be_missing(home: Path) -> None:
+async def test_every_read_answers_and_says_what_may_be_missing(home: Path) -> None:
     async with syncing(home) as (client, _, bill_id):
         reads = READS | {"get_bill": {"bill_id": bill_id}, "read_attachment": {"bill_id": bill_id}}
         elsewhere = {"list_connections", "sync_ledger", "get_proposal", "list_proposals"}
@@ -85,7 +85,7 @@ async def test_what_is_not_found_is_not_said_to_be_missing(home: Path) -> None:
             assert "first sync" not in (await failed(client, tool, **arguments))["next_step"], tool
 
 
-async def test_no_write_passes_on_what_the_first_sync_has_not_brought_in(home: Path) -> None:
+async def test_no_write_passes_during_the_first_sync(home: Path) -> None:
     """An answer in the chat does not release it, whatever the policy allows; a preview says why."""
     practice_home(home)
     (home / "policy.toml").write_text('[tools]\npay_bill = "allow"\ncreate_bill = "allow"\nsave_vendor = "allow"\n')
@@ -108,7 +108,7 @@ async def test_no_write_passes_on_what_the_first_sync_has_not_brought_in(home: P
         assert "ledger.incomplete" not in {one["code"] for one in passed["findings"]}
 
 
-async def test_lists_read_during_the_first_sync_are_read_again_after_it(home: Path) -> None:
+async def test_lists_of_the_first_sync_are_read_again_after_it(home: Path) -> None:
     """A vendor that came in with the rest of the first sync is found at once, and the note is gone."""
     async with syncing(home) as (_, app, _):
         company = await app.companies.get("")

@@ -11,7 +11,6 @@ from rutter_ap_server.clock import Clock
 from rutter_ap_server.rutter import CompanyClient
 from rutter_ap_server.rutter.errors import NotFoundUpstream, NotSupportedHere, WalkTooLong
 from rutter_ap_server.rutter.models.accounts import Account
-from rutter_ap_server.rutter.models.base import Record
 from rutter_ap_server.rutter.models.vendors import Vendor
 from rutter_ap_tools.errors import Ambiguous, ApError, AssistantError, BadInput, NotFound
 from rutter_ap_tools.records import RecordKind
@@ -106,14 +105,14 @@ class Directory:
                 return records[reference]
             if not cached_list.whole:
                 return await self._by_id_alone(kind, reference)
-            exact = [r for r in records.values() if wanted and wanted in map(fold, names_of(r))]
+            exact = [r for r in records.values() if wanted and wanted in map(fold, r.names)]
             if len(exact) == 1:
                 return exact[0]
             if exact:
                 raise Ambiguous(
                     f"several {RecordKind(kind).plural_words} have that name", candidates=_candidates(exact)
                 )
-        near = [r for r in records.values() if wanted and any(wanted in fold(text) for text in names_of(r))]
+        near = [r for r in records.values() if wanted and any(wanted in fold(text) for text in r.names)]
         if near:
             raise Ambiguous(
                 f"no {RecordKind(kind).words} has exactly that name, but these names contain it",
@@ -177,13 +176,8 @@ def account_name(account: Account) -> str:
     return account.label
 
 
-def names_of(record: Record) -> tuple[str, ...]:
-    """Everything a person may use to refer to the record, its name first."""
-    return tuple(text for text in (record.label, record.label_code) if text)
-
-
 def _candidates(records: Iterable[Any]) -> list[tuple[str, str]]:
-    named = ((r.id, clean(", ".join(names_of(r)))) for r in records)
+    named = ((r.id, clean(", ".join(r.names))) for r in records)
     return sorted(named, key=lambda pair: pair[1])[:_CANDIDATES_MAX]
 
 

@@ -146,13 +146,15 @@ class SaveVendorWrite(Write[VendorEntryFacts]):
         known = await company.directory.vendors(refresh=True) if {"name", "email"} & changes.keys() else {}
         shared = email_keys(changes.get("email")) | {name_key(changes.get("name"))}
         twins = tuple(sorted(one.id for one in known.values() if one.id != vendor_id and keys_of(one) & shared))
-        others = tuple(sorted((one.id, clean(vendor_name(one), 200)) for one in known.values() if one.id != vendor_id))
+        others = tuple(
+            sorted((one.id, clean(name, 200)) for one in known.values() if one.id != vendor_id for name in one.names)
+        )
         texts = tuple((f"the vendor's {name}", changes[name]) for name in ("name", "email") if name in changes)
         if not vendor_id:
-            namesakes = sorted(one for one, name in others if fold(name) == fold(changes["name"]))
+            namesakes = sorted({one for one, name in others if fold(name) == fold(changes["name"])})
             # With those whose name may be this one cut: none of them is the new vendor.
             like = sorted(
-                one for one, name in others if one in namesakes or _sent("name", changes["name"], name).is_shown
+                {one for one, name in others if one in namesakes or _sent("name", changes["name"], name).is_shown}
             )
             return Gathered(
                 seen=VendorEntryFacts(
@@ -314,7 +316,7 @@ def _changes(request: SaveVendor) -> dict[str, Any]:
 
 def _differing(vendor: Vendor, changes: dict[str, Any]) -> list[str]:
     """The parts in which the vendor differs from the new values."""
-    shown = {"name": vendor.vendor_name, "email": vendor.email, "phone": vendor.phone}
+    shown = {"name": vendor_name(vendor), "email": vendor.email, "phone": vendor.phone}
     found: list[str] = [
         name for name in ("name", "email", "phone") if name in changes and (shown[name] or "") != changes[name]
     ]
@@ -333,7 +335,7 @@ def _values(vendor: Vendor) -> dict[str, str]:
     home = _home(vendor.addresses)
     at_home = _plain_addresses(vendor.addresses)[home] if home is not None else {}
     plain = {
-        "name": vendor.vendor_name,
+        "name": vendor_name(vendor),
         "currency": ", ".join(vendor.currency_codes),
         "email": vendor.email,
         "phone": vendor.phone,
@@ -376,7 +378,7 @@ def _texts(vendor: Vendor, changes: dict[str, Any]) -> list[Sent]:
     """Every text that was sent, with what this vendor shows of it."""
     home = _home(vendor.addresses)
     at_home = vendor.addresses[home] if home is not None else Address()
-    shown = {"name": vendor.vendor_name or vendor.contact_name, "email": vendor.email, "phone": vendor.phone}
+    shown = {"name": vendor_name(vendor), "email": vendor.email, "phone": vendor.phone}
     plain = [_sent(name, changes[name], shown[name]) for name in ("name", "email", "phone") if name in changes]
     return plain + [_sent(part, text, getattr(at_home, part)) for part, text in changes.get("address", {}).items()]
 

@@ -247,6 +247,7 @@ class UpdateBill(WriteArguments):
     issue_date: OptionalDate = Field(default="", description="New invoice date, YYYY-MM-DD.")
     due_date: OptionalDate = Field(default="", description="New due date, YYYY-MM-DD.")
     memo: LongText = Field(default="", description="New note.")
+    status: Literal["submitted", "open"] | None = Field(default=None, description="Submit or open a draft.")
     lines: list[NewBillLine] = Field(
         default_factory=list,
         max_length=200,

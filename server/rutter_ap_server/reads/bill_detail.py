@@ -306,6 +306,8 @@ def next_step(
     if row.status == "paid":
         can_void = is_settled_by_payments and abilities.void_payment is Support.YES
         return "The bill is paid; nothing is due." + (" void_payment can void a payment on it." if can_void else "")
+    if row.status == "draft" and abilities.support("bills", "set_status") is Support.YES:
+        return "A draft cannot be paid. update_bill can submit or open it."
     if row.status not in UNPAID:
         return f"A bill with status {row.status} cannot be paid. A person can change it in the accounting platform."
     steps = [_credits(open_credits, credits_known=credits_known, apply=abilities.apply_credit)]

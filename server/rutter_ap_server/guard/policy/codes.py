@@ -18,10 +18,10 @@ class Code:
 _REFUSED = """
 account.exists account.inactive account.not_a_funding_source account.wrong_type amount.not_positive amount.over_balance
 amount.over_day_limit amount.over_month_limit amount.over_single_limit amount.over_vendor_limit amount.over_week_limit
-bill.closed_period bill.in_flight bill.moved bill.not_payable bill.settled bill.void clock.skewed credit.moved
-credit.not_applied credit.not_open credit.other_vendor credit.over_balance credit.over_remaining currency.mismatch
-freeze.active ledger.behind payment.moved payment.void platform.unsupported policy.differs tax.changed tax.inactive
-vendor.blocked vendor.exists vendor.mismatch vendor.moved write.no_change
+bill.closed_period bill.in_flight bill.moved bill.not_draft bill.not_payable bill.settled bill.void clock.skewed
+credit.moved credit.not_applied credit.not_open credit.other_vendor credit.over_balance credit.over_remaining
+currency.mismatch freeze.active ledger.behind payment.moved payment.void platform.unsupported policy.differs tax.changed
+tax.inactive vendor.blocked vendor.exists vendor.mismatch vendor.moved write.no_change
 """
 # An unknown fact, a new or changed payee, a repeat, anything suspicious: never to be switched off.
 _APPROVED = """
@@ -49,6 +49,7 @@ CODES: dict[str, Code] = (
         "bill.due_date_moved": Code(Severity.ASK, may_be_off=True),
         "bill.issue_date_moved": Code(Severity.ASK, may_be_off=True),
         "bill.lines_replaced": Code(Severity.ASK),
+        "bill.status_moved": Code(Severity.ASK),
         "bill.overlap": Code(Severity.ASK, may_be_off=True),
         "bill.total_unchecked": Code(Severity.ASK, may_be_off=True),
         "credit.available": Code(Severity.ASK, may_be_off=True),

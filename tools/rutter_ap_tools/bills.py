@@ -201,15 +201,15 @@ class NewBillLine(Arguments):
         default="", description="Expense account: id, name or number; defaults to the linked expense account."
     )
     description: LongText = Field(default="", description="What was bought.")
-    item: ShortText = Field(default="", description="Item, by id, name or code.")
+    item: ShortText = Field(default="", description="Item id, name or code.")
     quantity: OptionalAmount = Field(default="", description='Quantity, for example "2".')
     unit_amount: OptionalAmount = Field(default="", description="Unit price; quantity times this must equal amount.")
-    tax_rate: ShortText = Field(default="", description="Tax rate, by id, name or code.")
-    class_: ShortText = Field(default="", alias="class", description="Class, by id or name.")
-    department: ShortText = Field(default="", description="Department, by id or name.")
-    location: ShortText = Field(default="", description="Location, by id or name.")
-    customer: ShortText = Field(default="", description="Customer, by id or name.")
-    project: ShortText = Field(default="", description="Project, by id or name.")
+    tax_rate: ShortText = Field(default="", description="Tax rate id, name or code.")
+    class_: ShortText = Field(default="", alias="class", description="Class id or name.")
+    department: ShortText = Field(default="", description="Department id or name.")
+    location: ShortText = Field(default="", description="Location id or name.")
+    customer: ShortText = Field(default="", description="Customer id or name.")
+    project: ShortText = Field(default="", description="Project id or name.")
 
 
 class CreateBill(WriteArguments):
@@ -226,11 +226,11 @@ class CreateBill(WriteArguments):
     )
     tax_inclusive: bool = Field(default=False, description="Line amounts contain tax.")
     total: OptionalAmount = Field(default="", description="Total on the invoice, with tax.")
-    payment_terms: ShortText = Field(default="", description="Payment terms, by id or name.")
+    payment_terms: ShortText = Field(default="", description="Payment terms id or name.")
     accounts_payable_account: ShortText = Field(
         default="", description="Payables account: id, name or number; defaults to the linked one, if any."
     )
-    subsidiary: ShortText = Field(default="", description="Subsidiary, by id or name.")
+    subsidiary: ShortText = Field(default="", description="Subsidiary id or name.")
     purchase_orders: list[Identifier] = Field(
         default_factory=list, max_length=50, description="Purchase orders the bill is for, by id or number."
     )

@@ -39,7 +39,8 @@ def render_write(result: WriteResult) -> str:
     lines += render_findings(result.findings)
     if result.record:
         done = result.record
-        lines.append(f"record: {done.kind} {done.id}" + (f", {done.amount.money}" if done.amount else ""))
+        named = f" {cell(done.name)}" if done.name else ""
+        lines.append(f"record: {done.kind}{named} {done.id}" + (f", {done.amount.money}" if done.amount else ""))
         if done.difference:
             lines.append(f"difference: {done.difference}")
         if done.bill_due:

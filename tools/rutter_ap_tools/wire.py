@@ -62,7 +62,7 @@ class CompanyArguments(Arguments):
 
     company: ShortText = Field(
         default="",
-        description="Company id or name; required when several are connected.",
+        description="Company id or name, if several are connected.",
     )
 
 
@@ -77,9 +77,7 @@ class WriteArguments(CompanyArguments):
         {"company", "reason", "document_number", "memo", "purchase_orders"}
     )
 
-    dry_run: bool = Field(
-        default=False, description="Preview: return the verdict and findings without writing anything."
-    )
+    dry_run: bool = Field(default=False, description="Preview: judge it and write nothing.")
     reason: ShortText = Field(default="", description="Why, for the person who releases it.")
 
 
@@ -129,6 +127,7 @@ class Record(Result):
 
     kind: str
     id: str
+    name: str | None = None
     document_number: str | None = None
     vendor: Named | None = None
     bill_id: str | None = None

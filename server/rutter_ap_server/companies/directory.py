@@ -49,11 +49,11 @@ class Directory:
 
     async def vendors(self, *, refresh: bool = False) -> dict[str, Vendor]:
         """Every vendor by id. Raises `WalkTooLong` when there are too many."""
-        return await self._every("vendor", refresh=refresh)
+        return await self.every("vendor", refresh=refresh)
 
     async def accounts(self, *, refresh: bool = False) -> dict[str, Account]:
         """Every ledger account by id. Raises `WalkTooLong` when there are too many."""
-        return await self._every("account", refresh=refresh)
+        return await self.every("account", refresh=refresh)
 
     async def closed_up_to(self) -> date | None:
         """The last day of the closed period according to the company's record; None if it does not say."""
@@ -143,7 +143,8 @@ class Directory:
                 self._lists[kind] = cached_list
         return cached_list
 
-    async def _every(self, kind: str, *, refresh: bool) -> dict[str, Any]:
+    async def every(self, kind: str, *, refresh: bool) -> dict[str, Any]:
+        """Every record of a kind by id. Raises `WalkTooLong` when there are too many, and `NotOffered`."""
         cached_list = await self.cached_list(kind, refresh=refresh)
         if not cached_list.whole:
             raise WalkTooLong(

@@ -20,8 +20,9 @@ account.exists account.inactive account.not_a_funding_source account.wrong_type 
 amount.over_day_limit amount.over_month_limit amount.over_single_limit amount.over_vendor_limit amount.over_week_limit
 bill.closed_period bill.in_flight bill.moved bill.not_draft bill.not_payable bill.settled bill.void clock.skewed
 credit.moved credit.not_applied credit.not_open credit.other_vendor credit.over_balance credit.over_remaining
-currency.mismatch freeze.active ledger.behind payment.moved payment.void platform.unsupported policy.differs tax.changed
-tax.inactive vendor.blocked vendor.exists vendor.mismatch vendor.moved write.no_change
+currency.mismatch freeze.active ledger.behind payment.moved payment.void platform.unsupported policy.differs
+record.exists record.not_allowed tax.changed tax.inactive vendor.blocked vendor.exists vendor.mismatch vendor.moved
+write.no_change
 """
 # An unknown fact, a new or changed payee, a repeat, anything suspicious: never to be switched off.
 _APPROVED = """
@@ -57,6 +58,7 @@ CODES: dict[str, Code] = (
         "document.unreadable": Code(Severity.ASK, may_be_off=True),
         "ledger.unusable": Code(Severity.ASK),
         "platform.undocumented": Code(Severity.ASK, may_be_off=True),
+        "record.similar": Code(Severity.ASK),
         # What a posted write says of its texts in the ledger: nothing is left to release.
         "text.differs": Code(Severity.ASK),
         "text.tidied": Code(Severity.ALLOW),

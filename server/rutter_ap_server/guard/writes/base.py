@@ -62,12 +62,15 @@ TouchedKind = Literal[
     "credits_of_vendor",
     "vendors",
     "accounts",
+    "records",
 ]
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Touched:
-    """Something only one write at a time may touch. A list is named by its vendor's id, the vendors by a name."""
+    """Something only one write at a time may touch. A list is named by its vendor's id, the vendors by a name, and
+    other records by their kind.
+    """
 
     kind: TouchedKind
     id: str

@@ -11,7 +11,7 @@ from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes.base import Rule, Unchecked, approve, ask, refuse
 from rutter_ap_server.guard.writes.compared import Compared
-from rutter_ap_server.guard.writes.document_rules import EXPENSE_TYPES
+from rutter_ap_server.guard.writes.document_rules import account_not_for_expenses
 from rutter_ap_server.guard.writes.duplicates import amount_repeated, number_repeated, others_unusable
 from rutter_ap_server.guard.writes.parties import PAYABLE, AccountFact, BillFact, bill_words
 from rutter_ap_server.guard.writes.sums import ExpectedSums, TaxFact, total_of
@@ -200,18 +200,6 @@ def bill_unusable(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -
     if not {"lines", "issue_date", "document_number", "status"} & set(_changes(prepared)):
         return None
     return others_unusable(compared_after(prepared, facts), policy)
-
-
-def account_not_for_expenses(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | None:
-    """A line must be posted to an active expense or asset account, never to a bank or payables account."""
-    for account in facts.accounts:
-        if account.type not in EXPENSE_TYPES:
-            return refuse(
-                "account.wrong_type", f"a line cannot be posted to {account.name}, which is of type {account.type}"
-            )
-        if account.status != "active":
-            return refuse("account.inactive", f"the account {account.name} is {account.status}")
-    return None
 
 
 def bill_due_date_moved(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | None:

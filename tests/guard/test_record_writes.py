@@ -199,7 +199,7 @@ async def test_a_lost_answer_creates_nothing_twice(home: Path, kind: str, fault:
         assert len(set(bench.wire.carried_out)) == 1
 
 
-async def test_one_that_somebody_created_meanwhile_is_not_created_again(home: Path) -> None:
+async def test_one_created_by_hand_meanwhile_is_not_created_again(home: Path) -> None:
     async with a_bench(home, EVERY) as bench:
         held = await bench.submit(CreateRecord(kind="class", name="Brand New"))
         await by_hand(bench, "class", "Brand New")

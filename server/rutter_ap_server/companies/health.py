@@ -12,6 +12,7 @@ from rutter_ap_server.rutter.abilities import Support, abilities_of
 from rutter_ap_server.rutter.models.connections import ConnectionDetail, ConnectionStatus
 from rutter_ap_tools.connections import Abilities, ConnectionList, ConnectionRow, Health
 from rutter_ap_tools.errors import ApError
+from rutter_ap_tools.records import RecordKind
 from rutter_ap_tools.text import clean
 from rutter_ap_tools.wire import CompanyNamed
 
@@ -23,8 +24,12 @@ OWN_COMPANY = "RUTTER_ACCESS_TOKEN"
 Shown = Callable[[str], Awaitable[str | None]]
 Verbs = dict[str, tuple[str, str]]
 """What is shown of a platform: a name, and the collection and verb of the abilities table it stands for."""
-# What is shown in addition to the writes.
-_READS: Verbs = {"purchase_orders": ("purchase_orders", "read")}
+# What is shown in addition to the writes: what can be listed and looked up.
+_READS: Verbs = {
+    "payments": ("bill_payments", "read"),
+    "credits": ("bill_credit_memos", "read"),
+    **{kind.plural: (kind.plural, "read") for kind in RecordKind},
+}
 _SIGN_IN = ("needs_reauth", "waiting")
 
 
@@ -198,7 +203,7 @@ def _next_step(rows: Sequence[ConnectionRow]) -> str:
         return "No company is connected yet; start with connect_ledger."
     if any(row.health in _SIGN_IN for row in rows):
         return "Ask a person to open the sign-in link and sign in, then call connect_ledger with its connection_id."
-    if any(row.health == "unknown" for row in rows):
+    if any(row.problem for row in rows):
         return "Companies listed without a problem can be used; the others say what is wrong."
     if len(rows) > 1:
         return "Name the company in every call."

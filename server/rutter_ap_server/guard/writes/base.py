@@ -130,15 +130,14 @@ NO_DATES = Dates(posted=(), documents=(), entered=(), used=())
 class Need:
     """Something a platform must support: "Xero cannot `words`; `instead`".
 
-    `collection` and `verb` are those of the abilities table. `shown_as` is its name in `list_connections`, if it is
-    shown there.
+    `collection` and `verb` are those of the abilities table. `shown_as` is its name in `list_connections`.
     """
 
     collection: str
     verb: str
     words: str
     instead: str
-    shown_as: str | None
+    shown_as: str
 
 
 @dataclass(frozen=True, slots=True)

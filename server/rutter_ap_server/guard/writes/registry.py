@@ -66,7 +66,7 @@ def write_named(tool: str) -> Write[Any]:
 def shown_abilities() -> dict[str, tuple[str, str]]:
     """What `list_connections` shows about a platform: a name, with the collection and verb it stands for."""
     needs = (need for write in WRITES for need in write.needs)
-    return {need.shown_as: (need.collection, need.verb) for need in needs if need.shown_as is not None}
+    return {need.shown_as: (need.collection, need.verb) for need in needs}
 
 
 def default_severities() -> dict[str, str]:

@@ -58,7 +58,7 @@ _BILLING = "billing"
 _INSTEAD = "a person can change it there"
 _CREATE = Need("vendors", "create", "create a vendor", "a person can create it there", "create_vendor")
 _UPDATE = Need("vendors", "update", "change a vendor", _INSTEAD, "update_vendor")
-_SET_ADDRESS = Need("vendors", "set_address", "change the address of a vendor", _INSTEAD, None)
+_SET_ADDRESS = Need("vendors", "set_address", "change the address of a vendor", _INSTEAD, "change_vendor_address")
 
 
 class SaveVendorWrite(Write[VendorEntryFacts]):

@@ -78,15 +78,15 @@ _DATES = ("issue_date", "due_date")
 _VALUES = (*_TEXTS, *_DATES, "status")
 _INSTEAD = "a person can change it there"
 _UPDATE = Need("bills", "update", "change a bill", _INSTEAD, "update_bill")
-_REPLACE_LINES = Need("bills", "replace_lines", "replace the lines of a bill", _INSTEAD, None)
-_SET_MEMO = Need("bills", "set_memo", "change the memo of a bill", _INSTEAD, None)
+_REPLACE_LINES = Need("bills", "replace_lines", "replace the lines of a bill", _INSTEAD, "replace_bill_lines")
+_SET_MEMO = Need("bills", "set_memo", "change the memo of a bill", _INSTEAD, "change_bill_memo")
 _SET_STATUS = Need("bills", "set_status", "submit or open a draft of a bill", "a person can do it there", "submit_bill")
 _INCLUSIVE = Need(
     "bills",
     "update_tax_inclusive",
     "be told that new line amounts contain tax",
     "pass them without tax and name tax rates",
-    None,
+    "tax_inclusive_lines",
 )
 _INSIDE = "the bill's lines contain their tax, so the ledger may take new lines in the same way"
 _DIMENSIONS = ("tax_rate", "class", "department", "location", "customer", "project")

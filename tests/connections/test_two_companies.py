@@ -199,7 +199,7 @@ async def test_abilities_say_what_is_supported_unknown_and_missing(home: Path) -
         assert {"submit_bill", "tax_inclusive_lines"} <= set(quickbooks["cannot"])
         assert {"replace_bill_lines", "change_bill_memo", "create_class"} <= set(sage["not_documented"])
         assert {"projects", "locations"} <= set(sage["can"])
-        assert {"projects", "locations"} <= set(quickbooks["not_documented"])
+        assert {"projects", "locations"} <= set(quickbooks["cannot"])
 
 
 def _sixty_more(tx: Tx) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar, cast
 
-from rutter_ap_server.companies.company import Company
+from rutter_ap_server.companies.company import Company, said_of_first_sync
 from rutter_ap_server.guard.long_calls import End
 from rutter_ap_server.guard.reports.listing import list_proposals
 from rutter_ap_server.guard.reports.proposal import find_proposal, get_proposal, known_proposal
@@ -19,10 +20,11 @@ from rutter_ap_server.reads.payments import list_payments
 from rutter_ap_server.reads.records import find_records
 from rutter_ap_server.reads.sync import sync_ledger
 from rutter_ap_server.services import CallContext
+from rutter_ap_server.store.engine import Store
 from rutter_ap_server.store.proposals import Proposal
-from rutter_ap_tools.attachments import AttachmentText, ReadAttachment
+from rutter_ap_tools.attachments import ReadAttachment
 from rutter_ap_tools.backend import Query, R
-from rutter_ap_tools.bills import BillDetail, GetBill, ListBills
+from rutter_ap_tools.bills import GetBill, ListBills
 from rutter_ap_tools.connections import (
     ConnectionList,
     ConnectLedger,
@@ -47,17 +49,22 @@ def _of_company(read: Callable[[Company, Q], Awaitable[R]]) -> Callable[[CallCon
     """A read that needs only the company named in the query."""
 
     async def answer(call: CallContext, query: Any) -> R:
-        return await read(await call.services.companies.get(query.company), query)
+        company = await call.services.companies.get(query.company)
+        with said_of_first_sync(company):
+            return await read(company, query)
 
     return answer
 
 
-async def _get_bill(call: CallContext, query: GetBill) -> BillDetail:
-    return await get_bill(call.services.store, await call.services.companies.get(query.company), query)
+def _of_company_and_store(
+    read: Callable[[Store, Company, Q], Awaitable[R]],
+) -> Callable[[CallContext, Q], Awaitable[R]]:
+    """A read that also remembers what it shows."""
 
+    async def answer(call: CallContext, query: Any) -> R:
+        return await _of_company(partial(read, call.services.store))(call, query)
 
-async def _read_attachment(call: CallContext, query: ReadAttachment) -> AttachmentText:
-    return await read_attachment(call.services.store, await call.services.companies.get(query.company), query)
+    return answer
 
 
 async def _list_proposals(call: CallContext, query: ListProposals) -> ProposalList:
@@ -99,11 +106,11 @@ async def _connect_ledger(call: CallContext, query: ConnectLedger) -> ConnectRes
 
 READS: Mapping[type[Query[Any]], Read] = {
     ListBills: _of_company(list_bills),
-    GetBill: _get_bill,
+    GetBill: _of_company_and_store(get_bill),
     SummarizePayables: _of_company(summarize_payables),
     ListPayments: _of_company(list_payments),
     ListCredits: _of_company(list_credits),
-    ReadAttachment: _read_attachment,
+    ReadAttachment: _of_company_and_store(read_attachment),
     FindRecords: _of_company(find_records),
     GetProposal: _get_proposal,
     ListProposals: _list_proposals,
@@ -154,9 +161,10 @@ class AppBackend(CallContext):
 
         async def work() -> WriteResult:
             company = await parts.companies.get_to_write(request.company)
-            return await parts.guard.submit(
-                request, company, preparer=self.preparer, interaction=self.interaction, on_proposal=proposals.append
-            )
+            with said_of_first_sync(company):
+                return await parts.guard.submit(
+                    request, company, preparer=self.preparer, interaction=self.interaction, on_proposal=proposals.append
+                )
 
         async def late(end: End) -> WriteResult:
             if not proposals:

@@ -83,6 +83,17 @@ async def test_save_vendor_enters_one_that_did_not_exist(company: Company) -> No
         assert (found["name"], found["status"]) == (name, "active")
 
 
+async def test_create_record_creates_the_kind_the_policy_allows(company: Company) -> None:
+    async with company() as (client, app):
+        name = marked("Recorded Customer 27")
+        assert (await done(client, "find_records", kind="customer", name=name))["records"] == []
+        app.policy.path.write_text('[records]\nmay_create = ["customer"]\n', encoding="utf-8")
+        held = await done(client, "create_record", kind="customer", name=name)
+        assert await released(app, held) == "posted"
+        (found,) = (await done(client, "find_records", kind="customer", name=name))["records"]
+        assert (found["name"], found["status"]) == (name, "active")
+
+
 async def _credit(client: Client, app: App, bill: dict[str, Any], number: str, amount: str) -> dict[str, Any]:
     """A credit of the bill's vendor, as list_credits shows it."""
     credit_number = marked(f"RAP-CREDIT-{number}")

@@ -17,6 +17,7 @@ from rutter_ap_server.guard.writes import delete_bill
 from rutter_ap_server.guard.writes import update_bill_rules as rules
 from rutter_ap_server.guard.writes.base import Rule
 from rutter_ap_server.guard.writes.delete_bill import DeleteFacts
+from rutter_ap_server.guard.writes.document_rules import account_not_for_expenses
 from rutter_ap_server.guard.writes.update_bill_rules import ChangeFacts
 from rutter_ap_server.rutter.errors import NotFoundUpstream
 from rutter_ap_server.rutter.models.bills import BillUpdate
@@ -146,16 +147,16 @@ CLOSED = Policy(closing_date=date(2026, 2, 1))
             Policy(),
             "approve bill.similar",
         ),
-        (rules.account_not_for_expenses, relined("1.00"), facts(), Policy(), None),
+        (account_not_for_expenses, relined("1.00"), facts(), Policy(), None),
         (
-            rules.account_not_for_expenses,
+            account_not_for_expenses,
             relined("1.00"),
             facts(accounts=(an_account(type="expense"), an_account())),
             Policy(),
             "refuse account.wrong_type",
         ),
         (
-            rules.account_not_for_expenses,
+            account_not_for_expenses,
             relined("1.00"),
             facts(accounts=(an_account(type="expense", status="inactive"),)),
             Policy(),

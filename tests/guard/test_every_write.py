@@ -177,7 +177,7 @@ def test_every_need_is_in_the_table_of_abilities(tool: str) -> None:
 
 
 def test_the_first_need_that_is_in_doubt_is_the_one_told() -> None:
-    sure, doubtful = (Need("bills", verb, verb, "", None) for verb in ("create", "delete"))
+    sure, doubtful = (Need("bills", verb, verb, "", verb) for verb in ("create", "delete"))
     assert ability_of("XERO", ()) is None
     for needs, told in (((sure,), sure), ((sure, doubtful), doubtful), ((doubtful, sure), doubtful)):
         found = ability_of("XERO", needs)

@@ -6,6 +6,7 @@ from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import httpx
 import pytest
 
 from rutter_ap_server.guard.own_writes import LAG_MAX
@@ -67,3 +68,23 @@ async def test_a_plain_refusal_is_forgotten_after_the_lag(home: Path) -> None:
         await bench.app.recover()
         assert await bench.spent() == "0.00"
         assert (await bench.pay("NW-2291", "90.00")).status == "posted"
+
+
+def refuses_until_synced(request: httpx.Request, response: httpx.Response) -> httpx.Response:
+    """What Rutter answers before the first sync has finished."""
+    if request.url.params.get("force_fetch") == "true":
+        return response
+    refusal = {"error_type": "CONNECTION_ERROR", "error_code": "PRODUCT_NOT_READY", "error_message": "syncing"}
+    return httpx.Response(400, json=refusal, request=request)
+
+
+async def test_a_refusal_is_not_forgotten_while_the_first_sync_runs(home: Path) -> None:
+    """What is not in the ledger then may only not have come in yet."""
+    async with a_bench(home, ALLOW) as bench:
+        bench.wire.faults = ["turned down"]
+        with pytest.raises(Refused, match="rejected"):
+            await bench.pay("NW-2291", "100.00")
+        bench.clock.instant += LAG_MAX + timedelta(seconds=1)
+        bench.company.rutter.first_sync.is_bypassed, bench.wire.answers = True, refuses_until_synced
+        await bench.app.recover()
+        assert await bench.spent() == "100.00"

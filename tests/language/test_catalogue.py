@@ -26,7 +26,7 @@ from rutter_ap_tools.errors import Ambiguous, BadInput, Refused
 from rutter_ap_tools.findings import Finding, Severity
 from rutter_ap_tools.schema import plain_schema
 from rutter_ap_tools.tool import TOOLSETS, Risk, Tool
-from rutter_ap_tools.wire import CompanyResult, MoneyShape, Named, WriteArguments, WriteResult
+from rutter_ap_tools.wire import CompanyNamed, CompanyResult, MoneyShape, Named, WriteArguments, WriteResult
 
 SNAPSHOTS = Path(__file__).parent / "snapshots"
 BYTES_A_TOKEN = 4
@@ -278,7 +278,7 @@ def test_a_page_of_fifty_bills_keeps_to_its_price() -> None:
         for number in range(50)
     ]
     page = BillList(
-        company=Named(id="c1", name="Harbor & Pine Ltd"),
+        company=CompanyNamed(id="c1", name="Harbor & Pine Ltd"),
         environment="production",
         bills=bills,
         today=date(2026, 7, 1),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rutter_ap_server.companies.directory import NotOffered, names_of
+from rutter_ap_server.companies.directory import NotOffered
 from rutter_ap_server.reads.records import find_records
 from rutter_ap_server.rutter.collections import ENDPOINTS, Collections
 from rutter_ap_server.rutter.models.purchase_orders import PurchaseOrderCreate, PurchaseOrderLineDraft
@@ -240,7 +240,7 @@ async def test_a_name_number_or_code_stands_for_its_record(
 ) -> None:
     async with practice(tmp_path) as (company, _):
         found = await company.directory.one(kind, reference)
-        assert names_of(found)[0] == name
+        assert found.names[0] == name
         assert (await company.directory.one(kind, found.id)).id == found.id
 
 

@@ -15,6 +15,7 @@ from rutter_ap_server.guard.writes.attach_file import AttachmentFacts
 from rutter_ap_server.guard.writes.base import Facts
 from rutter_ap_server.guard.writes.create_bill_rules import BillFacts
 from rutter_ap_server.guard.writes.create_credit import CreditEntryFacts
+from rutter_ap_server.guard.writes.create_record import RecordEntryFacts
 from rutter_ap_server.guard.writes.delete_bill import DeleteFacts
 from rutter_ap_server.guard.writes.link_account import LinkFacts
 from rutter_ap_server.guard.writes.pay_bill_rules import FileOnBill, OtherBill, PaymentFacts
@@ -166,6 +167,7 @@ FULL: dict[str, Full] = {
                 "memo": "For March",
                 "issue_date": "2026-02-20",
                 "due_date": "2026-03-20",
+                "status": "open",
                 "lines": _LINES,
             },
             "tax_inclusive": True,
@@ -182,6 +184,7 @@ FULL: dict[str, Full] = {
                 "memo": "For February",
                 "issue_date": "2026-02-01",
                 "due_date": "2026-03-03",
+                "status": "draft",
                 "lines": [{"amount": "100.00", "account": "a2"}],
             },
             net=usd("95.00"),
@@ -302,6 +305,18 @@ FULL: dict[str, Full] = {
         },
         VendorEntryFacts(others=(), differing=(), is_shown=False, addresses_moved=False, now={}),
         {"vendor_id": None, "bill_id": None},
+    ),
+    "create_record": Full(
+        "create_record",
+        {
+            "kind": "item",
+            "name": "Packing crate",
+            "code": "PC-1",
+            "account": "a1",
+            "parent": "k1",
+            "type": "non_inventory",
+        },
+        RecordEntryFacts((("i2", "Packing box"),), an_account(type="expense")),
     ),
     "link_account": Full("link_account", {"role": "funding", "account_id": "a1"}, LinkFacts(an_account(), ())),
     "link_account: a new one": Full(

@@ -36,6 +36,7 @@ VALID: dict[str, dict[str, Any]] = {
     "remove_credit": {"credit_id": "c1", "bill_id": "b1"},
     "attach_file": {"bill_id": "b1"},
     "read_attachment": {"bill_id": "b1"},
+    "create_record": {"kind": "class", "name": "Workshop West"},
     "save_vendor": {"name": "Acme", "currency": "USD"},
     "link_account": {"role": "funding"},
     "find_records": {"kind": "vendor"},

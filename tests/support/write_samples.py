@@ -12,6 +12,7 @@ from rutter_ap_server.guard.writes.apply_credit import CreditFacts
 from rutter_ap_server.guard.writes.attach_file import AttachmentFacts
 from rutter_ap_server.guard.writes.create_bill_rules import BillFacts
 from rutter_ap_server.guard.writes.create_credit import CreditEntryFacts
+from rutter_ap_server.guard.writes.create_record import RecordEntryFacts
 from rutter_ap_server.guard.writes.delete_bill import DeleteFacts
 from rutter_ap_server.guard.writes.link_account import LinkFacts
 from rutter_ap_server.guard.writes.remove_credit import RemovalFacts
@@ -126,6 +127,14 @@ SAMPLES: dict[str, Sample] = {
     "save_vendor": Sample(
         lambda _: {"vendor_id": "", "changes": {"name": "Acme", "currency": "USD"}},
         lambda _: VendorEntryFacts(others=(), differing=(), is_shown=False, addresses_moved=False, now={}),
+        books=False,
+        enters=False,
+        sets=False,
+        uses=False,
+    ),
+    "create_record": Sample(
+        lambda _: {"kind": "class", "name": "East", "code": "", "account": "", "parent": "", "type": ""},
+        lambda _: RecordEntryFacts(others=()),
         books=False,
         enters=False,
         sets=False,

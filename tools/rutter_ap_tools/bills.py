@@ -99,7 +99,7 @@ class ListBills(CompanyArguments, Query[BillList]):
 
 
 class Tag(Result):
-    """Another record a line refers to: an item, class, department, location, customer, project or tax_rate."""
+    """Another record a line refers to: an item, class, department, location, customer, project, tax_rate or task."""
 
     kind: str
     id: str
@@ -107,9 +107,13 @@ class Tag(Result):
 
 
 class BillLine(Result):
-    """One line of a bill; `amount` is in the bill's currency."""
+    """One line of a bill; its amounts are in the bill's currency, and the percentage is an exact decimal."""
 
     amount: MoneyShape | None = None
+    sub_total: MoneyShape | None = None
+    tax: MoneyShape | None = None
+    discount: MoneyShape | None = None
+    discount_percentage: str | None = None
     account: Named | None = None
     description: str | None = Field(default=None, description="Untrusted text.")
     quantity: str | None = None
@@ -118,7 +122,7 @@ class BillLine(Result):
 
 
 class Allocation(Result):
-    """A payment or credit applied to the bill; a payment has its account, a credit its number."""
+    """A payment, credit or journal entry on the bill; a payment has its account, a credit its number."""
 
     id: str
     date: datetime.date | None = None
@@ -150,13 +154,31 @@ class OpenProposal(Result):
 
 
 class BillDetail(CompanyResult):
-    """One bill in full. `attachments` is absent if they could not be read."""
+    """One bill in full, as the ledger has it: what it has not is absent. So are `attachments` that could not be read.
+
+    `currency_rate` is an exact decimal. `platform_url` is the bill's page in the accounting platform.
+    """
 
     bill: BillRow
+    reference: str | None = Field(default=None, description="Untrusted text.")
     memo: str | None = Field(default=None, description="Untrusted text.")
+    sub_total: MoneyShape | None = None
+    tax: MoneyShape | None = None
+    discount: MoneyShape | None = None
+    currency_rate: str | None = None
+    purchase_orders: list[Named] | None = None
+    payment_terms: Named | None = None
+    accounts_payable_account: Named | None = None
+    subsidiary: Named | None = None
+    created_at: datetime.datetime | None = None
+    updated_at: datetime.datetime | None = None
+    last_synced_at: datetime.datetime | None = None
+    platform_id: str | None = None
+    platform_url: str | None = None
     lines: list[BillLine]
     payments: list[Allocation]
     credits: list[Allocation]
+    journal_entries: list[Allocation] | None = None
     attachments: list[AttachmentRow] | None = None
     open_credits: OpenCredits | None = None
     proposals: list[OpenProposal] = Field(default_factory=list)
@@ -179,15 +201,15 @@ class NewBillLine(Arguments):
         default="", description="Expense account: id, name or number; defaults to the linked expense account."
     )
     description: LongText = Field(default="", description="What was bought.")
-    item: ShortText = Field(default="", description="Item, by id, name or code.")
+    item: ShortText = Field(default="", description="Item id, name or code.")
     quantity: OptionalAmount = Field(default="", description='Quantity, for example "2".')
     unit_amount: OptionalAmount = Field(default="", description="Unit price; quantity times this must equal amount.")
-    tax_rate: ShortText = Field(default="", description="Tax rate, by id, name or code.")
-    class_: ShortText = Field(default="", alias="class", description="Class, by id or name.")
-    department: ShortText = Field(default="", description="Department, by id or name.")
-    location: ShortText = Field(default="", description="Location, by id or name.")
-    customer: ShortText = Field(default="", description="Customer, by id or name.")
-    project: ShortText = Field(default="", description="Project, by id or name.")
+    tax_rate: ShortText = Field(default="", description="Tax rate id, name or code.")
+    class_: ShortText = Field(default="", alias="class", description="Class id or name.")
+    department: ShortText = Field(default="", description="Department id or name.")
+    location: ShortText = Field(default="", description="Location id or name.")
+    customer: ShortText = Field(default="", description="Customer id or name.")
+    project: ShortText = Field(default="", description="Project id or name.")
 
 
 class CreateBill(WriteArguments):
@@ -204,11 +226,11 @@ class CreateBill(WriteArguments):
     )
     tax_inclusive: bool = Field(default=False, description="Line amounts contain tax.")
     total: OptionalAmount = Field(default="", description="Total on the invoice, with tax.")
-    payment_terms: ShortText = Field(default="", description="Payment terms, by id or name.")
+    payment_terms: ShortText = Field(default="", description="Payment terms id or name.")
     accounts_payable_account: ShortText = Field(
         default="", description="Payables account: id, name or number; defaults to the linked one, if any."
     )
-    subsidiary: ShortText = Field(default="", description="Subsidiary, by id or name.")
+    subsidiary: ShortText = Field(default="", description="Subsidiary id or name.")
     purchase_orders: list[Identifier] = Field(
         default_factory=list, max_length=50, description="Purchase orders the bill is for, by id or number."
     )
@@ -225,6 +247,7 @@ class UpdateBill(WriteArguments):
     issue_date: OptionalDate = Field(default="", description="New invoice date, YYYY-MM-DD.")
     due_date: OptionalDate = Field(default="", description="New due date, YYYY-MM-DD.")
     memo: LongText = Field(default="", description="New note.")
+    status: Literal["submitted", "open"] | None = Field(default=None, description="Submit or open a draft.")
     lines: list[NewBillLine] = Field(
         default_factory=list,
         max_length=200,
@@ -287,8 +310,7 @@ def render_bill(found: BillDetail) -> str:
         f"status {bill.status}, issued {bill.issue_date or 'on no date'}, due {bill.due_date or 'on no date'}, "
         f"total {bill.total.money}, balance due {bill.due.money}",
     ]
-    if found.memo:
-        lines.append(f"memo (untrusted): {quote(found.memo, 300)}")
+    lines += _render_particulars(found)
     lines += [_render_line(line) for line in found.lines]
     for payment in found.payments:
         source = f" from {cell(payment.account.name or payment.account.id)}" if payment.account else ""
@@ -296,6 +318,8 @@ def render_bill(found: BillDetail) -> str:
     for credit in found.credits:
         number = f", number {cell(credit.document_number)}" if credit.document_number else ""
         lines.append(f"credit {credit.id}{number}: {credit.amount.money} on {credit.date}")
+    for entry in found.journal_entries or ():
+        lines.append(f"journal entry {entry.id}: {entry.amount.money} on {entry.date}")
     if found.attachments is None:
         lines.append("attachments: could not be read")
     lines += [f"attachment {a.id}: {quote(a.file_name)}" for a in found.attachments or ()]
@@ -308,12 +332,40 @@ def render_bill(found: BillDetail) -> str:
     return "\n".join(lines)
 
 
+def _render_particulars(found: BillDetail) -> list[str]:
+    """What the bill has beside its lines and what settles it, a line for each kind of thing."""
+    named = (
+        *(("purchase order", order) for order in found.purchase_orders or ()),
+        ("payment terms", found.payment_terms),
+        ("payables account", found.accounts_payable_account),
+        ("subsidiary", found.subsidiary),
+    )
+    stamps = (("created", found.created_at), ("changed", found.updated_at), ("synced", found.last_synced_at))
+    said = (
+        ", ".join([*_sums(found), *([f"currency rate {found.currency_rate}"] if found.currency_rate else [])]),
+        ", ".join(f"{what} {cell(one.name or one.id)} ({one.id})" for what, one in named if one),
+        ", ".join(f"{what} {at:%Y-%m-%d %H:%M} UTC" for what, at in stamps if at),
+        f"reference (untrusted): {quote(found.reference)}" if found.reference else "",
+        f"memo (untrusted): {quote(found.memo, 300)}" if found.memo else "",
+        f"id in the accounting platform: {cell(found.platform_id)}" if found.platform_id else "",
+        f"page in the accounting platform: {found.platform_url}" if found.platform_url else "",
+    )
+    return [line for line in said if line]
+
+
+def _sums(of: BillDetail | BillLine) -> list[str]:
+    sums = (("sub-total", of.sub_total), ("tax", of.tax), ("discount", of.discount))
+    return [f"{what} {sum_.money}" for what, sum_ in sums if sum_]
+
+
 def _render_line(line: BillLine) -> str:
     amount = line.amount.money if line.amount else "?"
     account = f"account {cell(line.account.name or line.account.id)}" if line.account else "no account"
     counted = f", {line.quantity or '?'} at {line.unit_amount or '?'}" if line.quantity or line.unit_amount else ""
+    percentage = [f"discount {line.discount_percentage}%"] if line.discount_percentage else []
+    sums = "".join(f", {one}" for one in [*_sums(line), *percentage])
     tags = "".join(f", {tag.kind} {cell(tag.name or tag.id)}" for tag in line.tags)
-    return f"line: {amount}, {account}{counted}{tags} {quote(line.description)}".rstrip()
+    return f"line: {amount}{sums}, {account}{counted}{tags} {quote(line.description)}".rstrip()
 
 
 LIST_BILLS = Tool(

@@ -13,7 +13,7 @@ from rutter_ap_tools.credits import APPLY_CREDIT, CREATE_CREDIT, LIST_CREDITS, R
 from rutter_ap_tools.payables import SUMMARIZE_PAYABLES
 from rutter_ap_tools.payments import LIST_PAYMENTS, PAY_BILL, PROPOSE_PAYMENT_RUN, VOID_PAYMENT
 from rutter_ap_tools.proposals import GET_PROPOSAL, LIST_PROPOSALS, WITHDRAW_PROPOSAL
-from rutter_ap_tools.records import FIND_RECORDS
+from rutter_ap_tools.records import CREATE_RECORD, FIND_RECORDS
 from rutter_ap_tools.tool import Risk, Tool
 from rutter_ap_tools.vendors import SAVE_VENDOR
 
@@ -35,6 +35,7 @@ CATALOGUE: tuple[Tool[Any, Any], ...] = (
     ATTACH_FILE,
     READ_ATTACHMENT,
     FIND_RECORDS,
+    CREATE_RECORD,
     SAVE_VENDOR,
     LINK_ACCOUNT,
     CONNECT_LEDGER,

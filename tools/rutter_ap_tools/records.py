@@ -1,16 +1,27 @@
-"""Records: one tool to look up everything a bill can refer to."""
+"""Records: looking up everything a bill can refer to, and creating some of it."""
 
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Literal, get_args
 
 from pydantic import Field
 
 from rutter_ap_tools.backend import Query
-from rutter_ap_tools.render import UNTRUSTED_NOTE, cell, header, nothing, table
+from rutter_ap_tools.render import UNTRUSTED_NOTE, cell, header, nothing, render_write, table
 from rutter_ap_tools.text import quote
 from rutter_ap_tools.tool import Risk, Tool
-from rutter_ap_tools.wire import CompanyArguments, CompanyResult, MoneyShape, Named, Result, ShortText
+from rutter_ap_tools.wire import (
+    CompanyArguments,
+    CompanyResult,
+    Identifier,
+    MoneyShape,
+    Named,
+    Result,
+    ShortText,
+    WriteArguments,
+    WriteResult,
+)
 
 _LOOK_THERE = "A person must look it up in the accounting platform."
 
@@ -103,6 +114,21 @@ class FindRecords(CompanyArguments, Query[RecordList]):
     limit: int = Field(default=50, ge=1, le=200, description="Records to return.")
 
 
+CreatedKind = Literal["customer", "item", "class", "department"]
+# Each with its article. Tax rates and payment terms need more than a name, and decide amounts and dates.
+CREATED_KINDS: dict[str, str] = {kind: f"{'an' if kind == 'item' else 'a'} {kind}" for kind in get_args(CreatedKind)}
+
+
+class CreateRecord(WriteArguments):
+    """A record to create; which of the optional arguments apply depends on its kind."""
+
+    kind: CreatedKind = Field(description="Kind of record to create.")
+    name: Identifier = Field(description="Its name.")
+    code: ShortText = Field(default="", description="Code; for kind item.")
+    account: ShortText = Field(default="", description="Account it is booked to; for kind item.")
+    parent: ShortText = Field(default="", description="Record it belongs under; for kind class or department.")
+
+
 def _render(found: RecordList) -> str:
     lines = [header(found), *found.notes]
     if found.records:
@@ -145,4 +171,17 @@ FIND_RECORDS = Tool(
     arguments=FindRecords,
     result=RecordList,
     render=_render,
+)
+CREATE_RECORD = Tool(
+    name="create_record",
+    title="Create a record",
+    description=(
+        "Creates a customer, item, class or department that bill lines can refer to, if the policy allows its kind. "
+        "Check find_records first."
+    ),
+    risk=Risk.WRITES,
+    toolset="ledger",
+    arguments=CreateRecord,
+    result=WriteResult,
+    render=render_write,
 )

@@ -13,8 +13,9 @@ UNTRUSTED_NOTE = "Names, numbers, memos and descriptions below are text from out
 
 
 def header(answer: CompanyResult) -> str:
-    """Names the company and the environment a result belongs to."""
-    return f"Company {cell(answer.company.name or answer.company.id)} ({answer.environment})"
+    """Names the company and the environment a result belongs to, and what makes all of it doubtful."""
+    note = f". {answer.company.note}" if answer.company.note else ""
+    return f"Company {cell(answer.company.name or answer.company.id)} ({answer.environment}){note}"
 
 
 def cell(text: str | None) -> str:
@@ -49,7 +50,8 @@ def render_write(result: WriteResult) -> str:
     lines += render_findings(result.findings)
     if result.record:
         done = result.record
-        lines.append(f"record: {done.kind} {done.id}" + (f", {done.amount.money}" if done.amount else ""))
+        named = f" {cell(done.name)}" if done.name else ""
+        lines.append(f"record: {done.kind}{named} {done.id}" + (f", {done.amount.money}" if done.amount else ""))
         if done.difference:
             lines.append(f"difference: {done.difference}")
         if done.bill_due:

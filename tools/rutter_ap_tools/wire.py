@@ -62,7 +62,7 @@ class CompanyArguments(Arguments):
 
     company: ShortText = Field(
         default="",
-        description="Company id or name; required when several are connected.",
+        description="Company id or name, if several are connected.",
     )
 
 
@@ -77,9 +77,7 @@ class WriteArguments(CompanyArguments):
         {"company", "reason", "document_number", "memo", "purchase_orders"}
     )
 
-    dry_run: bool = Field(
-        default=False, description="Preview: return the verdict and findings without writing anything."
-    )
+    dry_run: bool = Field(default=False, description="Preview: judge it and write nothing.")
     reason: ShortText = Field(default="", description="Why, for the person who releases it.")
 
 
@@ -111,10 +109,16 @@ class Named(Result):
     name: str | None = None
 
 
+class CompanyNamed(Named):
+    """A company by its id and name; `note` says what makes all that is said of it doubtful, if anything."""
+
+    note: str | None = None
+
+
 class CompanyResult(Result):
     """A result that names the company and the environment it is about."""
 
-    company: Named
+    company: CompanyNamed
     environment: Literal["embedded", "sandbox", "production"]
 
 
@@ -123,6 +127,7 @@ class Record(Result):
 
     kind: str
     id: str
+    name: str | None = None
     document_number: str | None = None
     vendor: Named | None = None
     bill_id: str | None = None

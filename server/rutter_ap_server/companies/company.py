@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
@@ -11,11 +12,17 @@ from rutter_ap_server.clock import Clock
 from rutter_ap_server.companies.directory import Directory
 from rutter_ap_server.documents.files import Documents
 from rutter_ap_server.rutter import CompanyClient
+from rutter_ap_server.rutter.errors import NotFoundUpstream
 from rutter_ap_server.store.errors import StoreError
+from rutter_ap_tools.errors import NotFound
 from rutter_ap_tools.text import clean
-from rutter_ap_tools.wire import Named
+from rutter_ap_tools.wire import CompanyNamed
 
 Environment = Literal["embedded", "sandbox", "production"]
+FIRST_SYNC_NOTE = (
+    "The first sync of this company has not finished: records may be missing from what is shown, so nothing is known "
+    "not to exist."
+)
 
 
 async def _none(ids: Collection[str]) -> Collection[str]:
@@ -34,9 +41,9 @@ class CompanyIdentity:
     ledger_id: str | None = None
 
     @property
-    def named(self) -> Named:
+    def named(self) -> CompanyNamed:
         """As it appears in every result."""
-        return Named(id=self.id, name=clean(self.name) or None)
+        return CompanyNamed(id=self.id, name=clean(self.name) or None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,11 @@ class Company:
     documents: Documents
     clock: Clock
     written_here: Callable[[Collection[str]], Awaitable[Collection[str]]] = _none
+    # How often the first sync was bypassed before this call, for which the registry makes a value of its own.
+    _reads_before: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_reads_before", self.rutter.first_sync.reads)
 
     def clock_trouble(self, now: datetime) -> str | None:
         """Why nothing may be written while the store's clock shows `now`: it, or our own, is not Rutter's beyond doubt.
@@ -102,6 +114,22 @@ class Company:
         return self.identity.environment
 
     @property
-    def named(self) -> Named:
+    def named(self) -> CompanyNamed:
         """As it appears in every result."""
-        return self.identity.named
+        return self.identity.named.model_copy(update={"note": FIRST_SYNC_NOTE if self.is_incomplete else None})
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether anything was read for this call before the first sync had finished, so that "none" means nothing."""
+        return self.rutter.first_sync.reads > self._reads_before
+
+
+@contextmanager
+def said_of_first_sync(company: Company) -> Iterator[None]:
+    """What is not found during the first sync may be there all the same, and the error says so."""
+    try:
+        yield
+    except (NotFound, NotFoundUpstream) as error:
+        if company.is_incomplete:
+            error.next_step = f"{FIRST_SYNC_NOTE} {error.next_step}".strip()
+        raise

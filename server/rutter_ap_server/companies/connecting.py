@@ -26,7 +26,7 @@ from rutter_ap_tools.connections import ConnectionList, ConnectLedger, ConnectRe
 from rutter_ap_tools.errors import ApError, PersonError, Refused
 from rutter_ap_tools.findings import Finding, Severity
 from rutter_ap_tools.text import clean
-from rutter_ap_tools.wire import Named
+from rutter_ap_tools.wire import CompanyNamed
 
 ASK_SECONDS_MAX = 120
 # A list checks this many pending connections; older ones are checked when they are named.
@@ -74,7 +74,7 @@ class ConnectFlow:
             await interaction.link_done(link)
             return self._connected(done)
         return ConnectResult(
-            company=Named(id=begun.id, name=begun.name or None),
+            company=CompanyNamed(id=begun.id, name=begun.name or None),
             environment=self.connections.environment,
             status="waiting",
             link_url=shown,
@@ -155,9 +155,10 @@ class ConnectFlow:
 
     def _dry_run(self, target: AnyConnection | None, name: str) -> ConnectResult:
         if target is None:
-            company, step = Named(id="", name=name or None), "A new connection would be started and its link returned."
+            company = CompanyNamed(id="", name=name or None)
+            step = "A new connection would be started and its link returned."
         elif isinstance(target, SavedConnection):
-            company = Named(id=target.id, name=target.name or None)
+            company = CompanyNamed(id=target.id, name=target.name or None)
             step = "This connection is pending: it would be finished, or its link returned again."
         else:
             company = target.named
@@ -165,9 +166,11 @@ class ConnectFlow:
         return self._result("dry_run", company, None, f"{step} Nothing was changed.")
 
     def _connected(self, done: SavedConnection) -> ConnectResult:
-        return self._result("connected", Named(id=done.id, name=done.name or None), done.platform, _HEALTHY["active"])
+        return self._result(
+            "connected", CompanyNamed(id=done.id, name=done.name or None), done.platform, _HEALTHY["active"]
+        )
 
-    def _result(self, status: Status, company: Named, platform: str | None, next_step: str) -> ConnectResult:
+    def _result(self, status: Status, company: CompanyNamed, platform: str | None, next_step: str) -> ConnectResult:
         return ConnectResult(
             company=company,
             environment=self.connections.environment,
@@ -186,7 +189,7 @@ _OPENED = {
 }
 _HEALTHY = {
     "active": "The company is connected. If several companies are connected, name the company in every call.",
-    "not_ready": "The company is connected. The first sync can take hours; until it finishes, lists are not available.",
+    "not_ready": "The company is connected. The first sync can take hours; until it finishes, lists may be incomplete.",
     "unhealthy": "The company is connected, but Rutter has trouble reaching the platform and keeps retrying.",
 }
 

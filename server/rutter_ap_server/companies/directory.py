@@ -11,7 +11,6 @@ from rutter_ap_server.clock import Clock
 from rutter_ap_server.rutter import CompanyClient
 from rutter_ap_server.rutter.errors import NotFoundUpstream, NotSupportedHere, WalkTooLong
 from rutter_ap_server.rutter.models.accounts import Account
-from rutter_ap_server.rutter.models.base import Record
 from rutter_ap_server.rutter.models.vendors import Vendor
 from rutter_ap_tools.errors import Ambiguous, ApError, AssistantError, BadInput, NotFound
 from rutter_ap_tools.records import RecordKind
@@ -51,20 +50,23 @@ class Directory:
 
     async def vendors(self, *, refresh: bool = False) -> dict[str, Vendor]:
         """Every vendor by id. Raises `WalkTooLong` when there are too many."""
-        return await self._every("vendor", refresh=refresh)
+        return await self.every("vendor", refresh=refresh)
 
     async def accounts(self, *, refresh: bool = False) -> dict[str, Account]:
         """Every ledger account by id. Raises `WalkTooLong` when there are too many."""
-        return await self._every("account", refresh=refresh)
+        return await self.every("account", refresh=refresh)
 
     async def closed_up_to(self) -> date | None:
         """The last day of the closed period according to the company's record; None if it does not say."""
-        now = self._clock.now()
-        if self._closed is None or not timedelta(0) <= now - self._closed[0] < _FRESH:
-            extras = (await self._rutter.company_info()).additional_fields
-            closing = extras.closing_date if extras is not None else None
-            self._closed = (now, closing.date() if closing is not None else None)
-        return self._closed[1]
+        now, bypassed = self._clock.now(), self._rutter.first_sync.reads
+        if self._closed is not None and timedelta(0) <= now - self._closed[0] < _FRESH:
+            return self._closed[1]
+        extras = (await self._rutter.company_info()).additional_fields
+        closing = extras.closing_date if extras is not None else None
+        day = closing.date() if closing is not None else None
+        if self._rutter.first_sync.reads == bypassed:
+            self._closed = (now, day)
+        return day
 
     def forget(self) -> None:
         """Drops the cached lists, after something was written."""
@@ -104,14 +106,14 @@ class Directory:
                 return records[reference]
             if not cached_list.whole:
                 return await self._by_id_alone(kind, reference)
-            exact = [r for r in records.values() if wanted and wanted in map(fold, names_of(r))]
+            exact = [r for r in records.values() if wanted and wanted in map(fold, r.names)]
             if len(exact) == 1:
                 return exact[0]
             if exact:
                 raise Ambiguous(
                     f"several {RecordKind(kind).plural_words} have that name", candidates=_candidates(exact)
                 )
-        near = [r for r in records.values() if wanted and any(wanted in fold(text) for text in names_of(r))]
+        near = [r for r in records.values() if wanted and any(wanted in fold(text) for text in r.names)]
         if near:
             raise Ambiguous(
                 f"no {RecordKind(kind).words} has exactly that name, but these names contain it",
@@ -126,7 +128,7 @@ class Directory:
     async def cached_list(self, kind: str, *, refresh: bool = False) -> CachedList:
         """The records of a kind, at most 20,000 of them. Raises `NotOffered` where the platform has none."""
         cached_list = self._lists.get(kind)
-        now = self._clock.now()
+        now, bypassed = self._clock.now(), self._rutter.first_sync.reads
         if cached_list is None or refresh or not timedelta(0) <= now - cached_list.read_at < _FRESH:
             by_id: dict[str, Any] = {}
             whole, nameless = True, 0
@@ -140,10 +142,14 @@ class Directory:
                 whole = False
             except NotSupportedHere:
                 raise NotOffered(RecordKind(kind)) from None
-            cached_list = self._lists[kind] = CachedList(now, by_id, whole, nameless)
+            cached_list = CachedList(now, by_id, whole, nameless)
+            # What was read before the first sync has finished is read again, since more may have come in.
+            if self._rutter.first_sync.reads == bypassed:
+                self._lists[kind] = cached_list
         return cached_list
 
-    async def _every(self, kind: str, *, refresh: bool) -> dict[str, Any]:
+    async def every(self, kind: str, *, refresh: bool) -> dict[str, Any]:
+        """Every record of a kind by id. Raises `WalkTooLong` when there are too many, and `NotOffered`."""
         cached_list = await self.cached_list(kind, refresh=refresh)
         if not cached_list.whole:
             raise WalkTooLong(
@@ -176,13 +182,8 @@ def account_name(account: Account) -> str:
     return account.label
 
 
-def names_of(record: Record) -> tuple[str, ...]:
-    """Everything a person may use to refer to the record, its name first."""
-    return tuple(text for text in (record.label, record.label_code) if text)
-
-
 def _candidates(records: Iterable[Any]) -> list[tuple[str, str]]:
-    named = ((r.id, clean(", ".join(names_of(r)))) for r in records)
+    named = ((r.id, clean(", ".join(r.names))) for r in records)
     return sorted(named, key=lambda pair: pair[1])[:_CANDIDATES_MAX]
 
 

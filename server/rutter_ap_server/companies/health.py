@@ -12,8 +12,9 @@ from rutter_ap_server.rutter.abilities import Support, abilities_of
 from rutter_ap_server.rutter.models.connections import ConnectionDetail, ConnectionStatus
 from rutter_ap_tools.connections import Abilities, ConnectionList, ConnectionRow, Health
 from rutter_ap_tools.errors import ApError
+from rutter_ap_tools.records import RecordKind
 from rutter_ap_tools.text import clean
-from rutter_ap_tools.wire import Named
+from rutter_ap_tools.wire import CompanyNamed
 
 ASKED_MAX = 50
 _AT_ONCE_MAX = 8
@@ -23,8 +24,12 @@ OWN_COMPANY = "RUTTER_ACCESS_TOKEN"
 Shown = Callable[[str], Awaitable[str | None]]
 Verbs = dict[str, tuple[str, str]]
 """What is shown of a platform: a name, and the collection and verb of the abilities table it stands for."""
-# What is shown in addition to the writes.
-_READS: Verbs = {"purchase_orders": ("purchase_orders", "read")}
+# What is shown in addition to the writes: what can be listed and looked up.
+_READS: Verbs = {
+    "payments": ("bill_payments", "read"),
+    "credits": ("bill_credit_memos", "read"),
+    **{kind.plural: (kind.plural, "read") for kind in RecordKind},
+}
 _SIGN_IN = ("needs_reauth", "waiting")
 
 
@@ -39,9 +44,9 @@ class UnavailableCompany:
     trouble: ApError
 
     @property
-    def named(self) -> Named:
+    def named(self) -> CompanyNamed:
         """As it appears in a result."""
-        return Named(id=self.id, name=clean(self.name) or None)
+        return CompanyNamed(id=self.id, name=clean(self.name) or None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +110,11 @@ async def list_connections(
         for place, one in enumerate(found[:ASKED_MAX]):
             tasks.start_soon(look, place, one)
     listed = [rows[place] for place in sorted(rows)] + [_not_asked(one) for one in found[ASKED_MAX:]]
-    company = Named(id=listed[0].id, name=listed[0].name) if len(listed) == 1 else Named(id="", name="all companies")
+    company = (
+        CompanyNamed(id=listed[0].id, name=listed[0].name)
+        if len(listed) == 1
+        else CompanyNamed(id="", name="all companies")
+    )
     return ConnectionList(company=company, environment=environment, connections=listed, next_step=_next_step(listed))
 
 
@@ -156,7 +165,8 @@ async def _healthy_or_not(
 
 
 _PROBLEMS: dict[Health, str] = {
-    "not_ready": "The first sync has not finished; it can take hours.",
+    "not_ready": "The first sync has not finished; it can take hours. Until then lists may be incomplete, and every "
+    "write needs an approver.",
     "unhealthy": "Rutter has trouble reaching the platform and keeps retrying; lists may be out of date.",
     "needs_reauth": "A person must sign in to the accounting platform again.",
     "disabled": "The connection is disabled; a person must enable or renew it in Rutter.",
@@ -200,7 +210,7 @@ def _next_step(rows: Sequence[ConnectionRow]) -> str:
         return "No company is connected yet; start with connect_ledger."
     if any(row.health in _SIGN_IN for row in rows):
         return "Ask a person to open the sign-in link and sign in, then call connect_ledger with its connection_id."
-    if any(row.health == "unknown" for row in rows):
+    if any(row.problem for row in rows):
         return "Companies listed without a problem can be used; the others say what is wrong."
     if len(rows) > 1:
         return "Name the company in every call."

@@ -114,13 +114,13 @@ class Onboarding:
         try:
             if token is None:
                 raise CredentialsRejected("the token is gone")
-            rutter = client.connection(token)
+            rutter = client.connection(token, bypass_first_sync=True)
             detail = await rutter.detail()
         except _NOT_LINKED:
             entry = await self.connections.entry(begun.id)
             if entry is None or not entry.platform:
                 return None
-            rutter = client.connection(entry.access_token)
+            rutter = client.connection(entry.access_token, bypass_first_sync=True)
             detail = await rutter.detail()
         name = begun.name or clean(detail.store_name, 80)
         if not name:
@@ -143,7 +143,7 @@ class Onboarding:
             )
         adopted = entry
         client = await self.connections.companies.client()
-        rutter = client.connection(adopted.access_token)
+        rutter = client.connection(adopted.access_token, bypass_first_sync=True)
         detail = await rutter.detail()
         leads_to = await identity_of(rutter, adopted.id, detail, self.connections.environment)
         own_id = self.connections.companies.own_id

@@ -217,7 +217,7 @@ class CompanyRegistry:
             )
 
     async def _own_company(self, token: str | Secret) -> Company:
-        rutter = self._open().connection(token)
+        rutter = self._open().connection(token, bypass_first_sync=True)
         detail = await rutter.detail()
         name = detail.store_name or (await rutter.company_info()).name or detail.id
         self._note(await identity_of(rutter, detail.id, detail, self._settings.environment))
@@ -329,7 +329,7 @@ class CompanyRegistry:
 
     def _company(self, token: str | Secret, connection_id: str, name: str, platform: str) -> Company:
         assert self._client is not None
-        rutter = self._client.connection(token)
+        rutter = self._client.connection(token, bypass_first_sync=True)
         shown = clean(name, 80)
         return Company(
             identity=CompanyIdentity(connection_id, shown, platform, self._settings.environment),

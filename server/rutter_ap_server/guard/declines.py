@@ -27,7 +27,7 @@ def declined_lately(tx: Tx, prepared: PreparedWrite, facts: Facts[Any], policy: 
 
     A write on the same bill, whatever its amount, account or words; a payment of the same amount to the same vendor, or
     of a bill of it that was entered since, for another bill may stand for the declined one; and a vendor with a name
-    that people would take for the declined one, or with its e-mail.
+    that people would take for the declined one, or with its e-mail. So may another record of its kind.
     """
     since = tx.clock - timedelta(hours=policy.proposals.declined_hours)
     wanted, bill = _obligations(prepared), _Entered.of(facts)
@@ -86,9 +86,15 @@ def _payments(prepared: PreparedWrite) -> Iterator[tuple[str, str]]:
 
 
 def _names_alike(prepared: PreparedWrite, no: PreparedWrite) -> bool:
-    """Whether both give a vendor a name, and people could take one for the other."""
-    name, declined = _changes(prepared).get("name", ""), _changes(no).get("name", "")
-    return bool(name and declined) and bool(fold(name) == fold(declined) or alike(name, [declined]))
+    """Whether both give a name to a vendor, or to a record of one kind, and people could take one for the other."""
+    name, declined = _name_given(prepared), _name_given(no)
+    is_one_kind = prepared.fields.get("kind") == no.fields.get("kind")
+    return bool(name and declined and is_one_kind) and bool(fold(name) == fold(declined) or alike(name, [declined]))
+
+
+def _name_given(prepared: PreparedWrite) -> str:
+    name: str = prepared.fields["name"] if prepared.tool == "create_record" else _changes(prepared).get("name", "")
+    return name
 
 
 def _changes(prepared: PreparedWrite) -> Mapping[str, Any]:

@@ -51,6 +51,7 @@ async def _gather_one(write: Write[Any], prepared: PreparedWrite, company: Compa
         today=company.clock.today(),
         ability=await _ability(company, write.needed(prepared)),
         closed_up_to=closed_up_to,
+        incomplete=company.is_incomplete,
         clock_trouble=company.clock_trouble,
     )
 

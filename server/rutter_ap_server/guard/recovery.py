@@ -83,7 +83,7 @@ class Recovery:
         if len(found) == 1:
             [record], lease = found, self._dispatcher.lease_on(proposal.id)
             await self._dispatcher.settler.post(write, prepared, lease, record, job_id=attempt.job_id)
-        elif not found and await why_unseen(write, company) is None:
+        elif not found and not company.is_incomplete and await why_unseen(write, company) is None:
             await self._store.write(lambda tx: _believe(tx, proposal.id))
 
     async def take_up_abandoned(self, company: Company) -> None:

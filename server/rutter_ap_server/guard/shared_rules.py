@@ -57,6 +57,16 @@ def ledger_behind(
     return [refuse("ledger.behind", f"{words}; try again in a few minutes")]
 
 
+def ledger_incomplete(
+    write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
+) -> list[Finding]:
+    """Before the first sync has finished nothing is known not to exist: no duplicate, no payment, no second vendor."""
+    if not facts.incomplete:
+        return []
+    words = "the first sync of this company has not finished, so records that these checks look for may be missing"
+    return [approve("ledger.incomplete", f"{words}; check it in the accounting platform, or wait until it has")]
+
+
 def policy_of_others(
     write: Write[Any], prepared: PreparedWrite, facts: Facts[Any], stored: StoreFacts, policy: Policy
 ) -> list[Finding]:
@@ -358,6 +368,7 @@ def argument_from_text(
 SHARED_RULES: tuple[SharedRule, ...] = (
     frozen_now,
     ledger_behind,
+    ledger_incomplete,
     policy_of_others,
     clock_skewed,
     bill_in_flight,

@@ -22,7 +22,7 @@ from rutter_ap_tools.money import Money
 from rutter_ap_tools.payments import LeftOut, RunPayment, RunResult, VendorTotal
 from rutter_ap_tools.statement import Statement
 from rutter_ap_tools.text import quote
-from rutter_ap_tools.wire import MoneyShape, Named, Record, WriteResult, WriteStatus
+from rutter_ap_tools.wire import CompanyNamed, MoneyShape, Named, Record, WriteResult, WriteStatus
 
 _STATUS: dict[State, WriteStatus] = {
     State.HELD: "held",
@@ -62,7 +62,7 @@ class Views:
             )
         url = await self.release_url(proposal)
         return WriteResult(
-            company=Named(id=proposal.connection_id, name=proposal.company_name or None),
+            company=CompanyNamed(id=proposal.connection_id, name=proposal.company_name or None),
             environment=proposal.environment,
             status=_STATUS[proposal.state],
             verdict=proposal.verdict.word,
@@ -125,7 +125,7 @@ class Views:
         """The result of `get_proposal`."""
         url = await self.release_url(proposal)
         return shapes.ProposalAnswer(
-            company=Named(id=proposal.connection_id, name=proposal.company_name or None),
+            company=CompanyNamed(id=proposal.connection_id, name=proposal.company_name or None),
             environment=proposal.environment,
             proposal=self.shape(proposal, approvals),
             statement=statement,

@@ -81,12 +81,12 @@ def _company(one: Named, *, by_id: bool) -> _Choice:
 
 async def _vendors(live_data: LiveData, company: Company, context: Context) -> list[_Choice]:
     found = (await company.directory.cached_list("vendor")).by_id.values()
-    return [_Choice(clean(one.vendor_name or one.contact_name, _NAME_CHARACTERS_MAX)) for one in found]
+    return [_Choice(clean(one.label, _NAME_CHARACTERS_MAX)) for one in found]
 
 
 async def _vendor_ids(live_data: LiveData, company: Company, context: Context) -> list[_Choice]:
     found = (await company.directory.cached_list("vendor")).by_id.values()
-    return [_Choice(one.id, (clean(one.vendor_name or one.contact_name, _NAME_CHARACTERS_MAX),)) for one in found]
+    return [_Choice(one.id, (clean(one.label, _NAME_CHARACTERS_MAX),)) for one in found]
 
 
 async def _accounts(live_data: LiveData, company: Company, context: Context) -> list[_Choice]:

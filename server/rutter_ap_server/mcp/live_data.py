@@ -19,7 +19,7 @@ from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import CLOSED_STATES, OPEN_STATES, State
 from rutter_ap_tools.bills import BillRow, ListBills
 from rutter_ap_tools.text import clean, fold
-from rutter_ap_tools.wire import Named
+from rutter_ap_tools.wire import CompanyNamed
 
 _BILLS_FRESH = timedelta(seconds=60)
 _BILLS_MAX = 200
@@ -43,7 +43,7 @@ class LiveData:
             return companies
         return tuple(o for o in companies if wanted == o.id or fold(wanted) == fold(o.name))
 
-    async def known(self) -> list[Named]:
+    async def known(self) -> list[CompanyNamed]:
         """Every connected company by id and name, including those that cannot be used now."""
         usable = await self.registry.all()
         return [one.named for one in usable] + [one.named for one in await self.registry.unavailable()]

@@ -219,7 +219,7 @@ async def _vendor(reading: ResourceRead, values: Mapping[str, str]) -> str:
     company = await reading.live_data.registry.get(values.get("company", ""))
     # Read by id first: the tool searches by name, and a URI must not.
     vendor = await company.rutter.vendors.get(values["id"])
-    name = (vendor.vendor_name or vendor.contact_name or "")[:200]
+    name = vendor.label[:200]
     found = await reading.ask(FindRecords, kind="vendor", name=name, limit=200, company=company.id)
     rows = [row for row in found.records if row.id == vendor.id]
     if not rows:

@@ -11,10 +11,18 @@ import anyio
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import NameResolver
-from rutter_ap_server.reads.amounts import LedgerDataError, SetAside, ledger_money, require_clear
+from rutter_ap_server.reads.amounts import (
+    LedgerDataError,
+    SetAside,
+    ledger_money,
+    readable_money,
+    require_clear,
+    rounding_words,
+)
 from rutter_ap_server.reads.bills import UNPAID, bill_row, rounding_notes
 from rutter_ap_server.reads.doubts import doubt_about, not_known, payment_if_readable
 from rutter_ap_server.reads.history import HISTORY_PAGES_MAX, may_be_open
+from rutter_ap_server.reads.links import safe_link
 from rutter_ap_server.rutter.abilities import Support, abilities_of
 from rutter_ap_server.rutter.filters import equal
 from rutter_ap_server.rutter.models.attachments import Attachment
@@ -28,10 +36,12 @@ from rutter_ap_tools.bills import Allocation, AttachmentRow, BillDetail, BillLin
 from rutter_ap_tools.errors import ApError
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.text import clean
-from rutter_ap_tools.wire import MoneyShape
+from rutter_ap_tools.wire import MoneyShape, Named
 
 # A bill usually has one payment or a few; looking up the account of more is not worth the requests.
 _PAYMENTS_MAX = 20
+# So it is with the numbers of its purchase orders.
+_ORDERS_MAX = 20
 
 
 async def bill_detail(company: Company, bill_id: str) -> BillDetail:
@@ -54,12 +64,27 @@ async def detail_of(company: Company, bill: Bill) -> BillDetail:
         company=company.named,
         environment=company.environment,
         bill=row,
+        reference=clean(bill.additional_fields.reference, 200) or None if bill.additional_fields else None,
         memo=clean(bill.memo, 500) or None,
+        sub_total=_shape(bill.sub_total, bill.currency_code),
+        tax=_shape(bill.tax_amount, bill.currency_code),
+        discount=_shape(bill.total_discount, bill.currency_code),
+        currency_rate=_plain(bill.currency_rate),
+        purchase_orders=related.orders or None,
+        payment_terms=await _named(names, "payment_terms", bill.payment_terms_id),
+        accounts_payable_account=await _named(names, "account", bill.account_id),
+        subsidiary=await _named(names, "subsidiary", bill.subsidiary_id),
+        created_at=bill.created_at,
+        updated_at=bill.updated_at,
+        last_synced_at=bill.last_synced_at,
+        platform_id=clean(bill.platform_id, 100) or None,
+        platform_url=safe_link(bill.platform_url),
         lines=lines,
         payments=[
             await _payment(link, bill, related, names) for link in bill.linked_payments if _is_usable(link, bill)
         ],
         credits=[_credit(link, bill, related) for link in bill.linked_credit_memos if _is_usable(link, bill)],
+        journal_entries=[_allocation(link, bill) for link in _journals(bill) if _is_usable(link, bill)] or None,
         attachments=attachments,
         open_credits=credits_left,
         next_step=next_step(
@@ -71,7 +96,18 @@ async def detail_of(company: Company, bill: Bill) -> BillDetail:
             is_settled_by_payments=bool(bill.linked_payments),
             every_file_listed=abilities_of(company.platform).lists_every_file,
         )
+        + (" A person can look at it there: platform_url." if safe_link(bill.platform_url) else "")
         + "".join(f" {doubt}" for doubt in doubts),
+    )
+
+
+def _journals(bill: Bill) -> tuple[Link, ...]:
+    """The journal entries that settle a part of the bill, like its payments. One without an amount says nothing."""
+    entries = bill.additional_fields.linked_journal_entries if bill.additional_fields else ()
+    return tuple(
+        Link(id=one.journal_id, allocated_amount=one.amount, allocated_date=one.allocated_at)
+        for one in entries
+        if one.amount is not None
     )
 
 
@@ -85,10 +121,10 @@ def _is_usable(link: Link, bill: Bill) -> bool:
 
 def _doubts(bill: Bill, row: BillRow, related: _Related) -> list[str]:
     """What was rounded of the bill, and what belongs to it and cannot be used."""
-    said = rounding_notes(bill, row) + related.unlisted
+    said = [*rounding_notes(bill, row), *_doubtful_sums(bill), *related.unlisted]
     lines = sum(1 for line in bill.line_items if not _is_exact(line.total_amount, bill.currency_code))
     said += [f"Lines whose amount cannot be used: {lines}."] if lines else []
-    links = (*bill.linked_payments, *bill.linked_credit_memos)
+    links = (*bill.linked_payments, *bill.linked_credit_memos, *_journals(bill))
     said += [
         f"Left out, because its amount cannot be used: {clean(link.id, 100) or 'a payment or credit without an id'}."
         for link in links
@@ -103,6 +139,18 @@ def _doubts(bill: Bill, row: BillRow, related: _Related) -> list[str]:
         except LedgerDataError as error:
             aside.add(credit, error)
     return said + aside.notes
+
+
+def _doubtful_sums(bill: Bill) -> list[str]:
+    """Which parts of the total were rounded, or cannot be used and are left out; of the bill, and of how many lines."""
+    sums = (("sub-total", bill.sub_total), ("tax", bill.tax_amount), ("discount", bill.total_discount))
+    of_lines = [(line.sub_total, line.tax_amount, line.discount_amount) for line in bill.line_items]
+    given = [(what, shown, readable_money(shown, bill.currency_code)) for what, shown in sums if shown is not None]
+    rounded = rounding_words([(what, shown, money) for what, shown, money in given if money is not None])
+    said = [f"Bill {bill.id}: {rounded}."] if rounded else []
+    said += [f"Left out, because it cannot be used: its {what}." for what, _, money in given if money is None]
+    lines = sum(1 for each in of_lines if not all(_is_exact(one, bill.currency_code) for one in each))
+    return [*said, f"Lines with a sub-total, tax or discount that cannot be used: {lines}."] if lines else said
 
 
 def _is_exact(amount: Decimal | None, currency: str) -> bool:
@@ -120,12 +168,14 @@ class _Related:
     credits: dict[str, BillCreditMemo] | None = None
     payments: dict[str, BillPayment] | None = None
     unlisted: list[str] = field(default_factory=list)
+    orders: list[Named] = field(default_factory=list)
 
     async def read(self, company: Company, bill: Bill) -> None:
         """Reads all of them concurrently."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._read_attachments, company, bill)
             tasks.start_soon(self._read_payments, company, bill)
+            tasks.start_soon(self._read_orders, company, bill)
             if bill.vendor_id and (bill.status in UNPAID or bill.linked_credit_memos):
                 tasks.start_soon(self._read_credits, company, bill.vendor_id)
 
@@ -144,6 +194,15 @@ class _Related:
                 if payment is not None:
                     self.payments[payment.id] = payment
         await self._doubt(company, "bill_payments", "whether this bill has other payments", self.payments)
+
+    async def _read_orders(self, company: Company, bill: Bill) -> None:
+        ids = [link.id for link in bill.linked_purchase_orders if link.id]
+        self.orders = [Named(id=one) for one in ids]
+        # Without the number, the id alone is still worth showing.
+        with suppress(ApError):
+            for place, one in enumerate(ids[:_ORDERS_MAX]):
+                number = (await company.rutter.purchase_orders.get(one)).document_number
+                self.orders[place] = Named(id=one, name=clean(number, 60) or None)
 
     async def _read_credits(self, company: Company, vendor_id: str) -> None:
         walk = company.rutter.bill_credit_memos.walk(filter=equal("vendor_id", vendor_id), pages_max=HISTORY_PAGES_MAX)
@@ -164,11 +223,6 @@ class _Related:
 
 
 async def _line(line: LedgerLine, currency: str, names: NameResolver) -> BillLine:
-    amount = None
-    if line.total_amount is not None:
-        # A line with decimals of its own, or one that cannot be used, does not hide the bill.
-        with suppress(LedgerDataError):
-            amount = MoneyShape.of(ledger_money(line.total_amount, currency, "line amount"))
     item = line.item
     references = {
         "item": item.id if item else None,
@@ -179,15 +233,35 @@ async def _line(line: LedgerLine, currency: str, names: NameResolver) -> BillLin
         "project": line.project_id,
         "tax_rate": line.tax_rate_id,
     }
+    task_id = line.additional_fields.task_id if line.additional_fields else None
     named = {kind: await names.named(kind, record_id) for kind, record_id in references.items() if record_id}
     return BillLine(
-        amount=amount,
-        account=await names.named("account", line.account_id) if line.account_id else None,
+        # A line with decimals of its own, or one that cannot be used, does not hide the bill.
+        amount=_shape(line.total_amount, currency),
+        sub_total=_shape(line.sub_total, currency),
+        tax=_shape(line.tax_amount, currency),
+        discount=_shape(line.discount_amount, currency),
+        discount_percentage=_plain(line.discount_percentage),
+        account=await _named(names, "account", line.account_id),
         description=clean(line.description, 200) or None,
         quantity=_plain(item.quantity) if item else None,
         unit_amount=_plain(item.unit_amount) if item else None,
-        tags=[Tag(kind=kind, id=record.id, name=record.name) for kind, record in named.items()],
+        tags=[
+            *(Tag(kind=kind, id=record.id, name=record.name) for kind, record in named.items()),
+            # Rutter lists tasks on one platform alone, and nothing here enters any.
+            *([Tag(kind="task", id=task_id)] if task_id else []),
+        ],
     )
+
+
+async def _named(names: NameResolver, kind: str, record_id: str | None) -> Named | None:
+    return await names.named(kind, record_id) if record_id else None
+
+
+def _shape(amount: Decimal | None, currency: str) -> MoneyShape | None:
+    """An amount that the ledger shows and that can be used; `_doubtful_sums` says which cannot."""
+    money = readable_money(amount, currency) if amount is not None else None
+    return MoneyShape.of(money) if money is not None else None
 
 
 def _plain(number: Decimal | None) -> str | None:
@@ -251,6 +325,8 @@ def next_step(
     if row.status == "paid":
         can_void = is_settled_by_payments and abilities.void_payment is Support.YES
         return "The bill is paid; nothing is due." + (" void_payment can void a payment on it." if can_void else "")
+    if row.status == "draft" and abilities.support("bills", "set_status") is Support.YES:
+        return "A draft cannot be paid. update_bill can submit or open it."
     if row.status not in UNPAID:
         return f"A bill with status {row.status} cannot be paid. A person can change it in the accounting platform."
     steps = [_credits(open_credits, credits_known=credits_known, apply=abilities.apply_credit)]

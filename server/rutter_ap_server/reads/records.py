@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from rutter_ap_server.companies.company import Company
-from rutter_ap_server.companies.directory import NotOffered, names_of
+from rutter_ap_server.companies.directory import NotOffered
 from rutter_ap_server.reads.amounts import LedgerDataError, ledger_money, require_usable
 from rutter_ap_server.reads.doubts import doubt_about, not_known
 from rutter_ap_server.rutter.abilities import Support, abilities_of
@@ -38,8 +38,8 @@ async def find_records(company: Company, query: FindRecords) -> RecordList:
     found = await (_orders(company, query) if query.kind == "purchase_order" else _records(company, query))
     records, whole = found.records, found.whole
     wanted = fold(query.name)
-    matching = [record for record in records if any(wanted in fold(text) for text in names_of(record) or ("",))]
-    matching.sort(key=lambda record: ([fold(text) for text in names_of(record)], record.id))
+    matching = [record for record in records if any(wanted in fold(text) for text in record.names or ("",))]
+    matching.sort(key=lambda record: ([fold(text) for text in record.names], record.id))
     vendors = (
         (await company.directory.cached_list("vendor")).by_id if query.kind == "purchase_order" and matching else {}
     )
@@ -173,13 +173,12 @@ def _nearest(wanted: str, records: Iterable[Any]) -> list[Named]:
     """The records whose name, or a word of it, is spelled most like the search text."""
     by_spelling: dict[str, list[Any]] = {}
     for record in list(records)[:_NEAREST_AMONG_MAX]:
-        for text in names_of(record):
+        for text in record.names:
             folded = fold(text)
             for spelling in {folded, *folded.split()}:
                 by_spelling.setdefault(spelling, []).append(record)
     close = get_close_matches(wanted, by_spelling, n=_NEAREST_MAX * 2, cutoff=_NEAREST_CUTOFF)
     found = {record.id: record for spelling in close for record in by_spelling[spelling]}
     return [
-        Named(id=record.id, name=clean(", ".join(names_of(record)), 80))
-        for record in list(found.values())[:_NEAREST_MAX]
+        Named(id=record.id, name=clean(", ".join(record.names), 80)) for record in list(found.values())[:_NEAREST_MAX]
     ]

@@ -77,9 +77,15 @@ _IMPOSSIBLE: Final[dict[str, frozenset[tuple[str, str]]]] = {
     "FRESHBOOKS": frozenset({("bills", "create"), ("bill_payments", "create")}),
 }
 
-# A flag that changes what the amounts mean: where it is not documented, it would be dropped without a word.
+# What changes what a document means, its amounts or whether it counts: where that is not documented, it would be
+# dropped without a word.
 _FLAGS: Final = frozenset(
-    {("bills", "tax_inclusive"), ("bills", "update_tax_inclusive"), ("bill_credit_memos", "tax_inclusive")}
+    {
+        ("bills", "set_status"),
+        ("bills", "tax_inclusive"),
+        ("bills", "update_tax_inclusive"),
+        ("bill_credit_memos", "tax_inclusive"),
+    }
 )
 
 # Rutter's object types, by which a connection's plan or scopes are described, name one object; some name them all.

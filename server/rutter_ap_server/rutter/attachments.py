@@ -9,12 +9,12 @@ from typing import Final
 
 from rutter_ap_server.rutter.bodies import body_parts
 from rutter_ap_server.rutter.decode import error_of, read_list
-from rutter_ap_server.rutter.errors import InvalidInput
+from rutter_ap_server.rutter.errors import InvalidInput, NotReady
 from rutter_ap_server.rutter.exchange import Streamed
 from rutter_ap_server.rutter.ids import path_of, quoted_id
 from rutter_ap_server.rutter.models.attachments import Attachment, AttachmentCreate
 from rutter_ap_server.rutter.outcomes import WriteOutcome
-from rutter_ap_server.rutter.request import Call, NoAnswer
+from rutter_ap_server.rutter.request import Call, NoAnswer, Outcome
 from rutter_ap_server.rutter.resources import CompanySession
 from rutter_ap_server.rutter.write_calls import found_under, outcome_of_job, send_write
 
@@ -96,7 +96,22 @@ class Attachments:
         """
         segments = self._path(bill_id, quoted_id(attachment_id, "The attachment's id"), "file")
         call = Call("GET", path_of(*segments), token=self._session.token, on_object=True)
-        async with self._session.exchange.stream(call) as streamed:
+        async with self._opened(call) as streamed:
             if not isinstance(streamed, Streamed):
                 raise error_of(streamed, on_object=True)
             yield Download(streamed, self._session.exchange.limits.attachment_bytes_max)
+
+    @asynccontextmanager
+    async def _opened(self, call: Call) -> AsyncIterator[Streamed | Outcome]:
+        """The open file, past a first sync that has not finished."""
+        exchange = self._session.exchange
+        async with exchange.stream(call) as streamed:
+            if isinstance(streamed, Streamed) or not isinstance(error_of(streamed, on_object=True), NotReady):
+                yield streamed
+                return
+            past_it = self._session.first_sync.bypassing(call)
+            if past_it is None:
+                yield streamed
+                return
+        async with exchange.stream(past_it) as streamed:
+            yield streamed

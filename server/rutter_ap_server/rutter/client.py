@@ -23,6 +23,7 @@ from rutter_ap_server.rutter.models.connections import ExchangedToken
 from rutter_ap_server.rutter.models.events import WebhookConfig
 from rutter_ap_server.rutter.models.jobs import Job
 from rutter_ap_server.rutter.request import PRODUCTION_URL, Call, Limits
+from rutter_ap_server.rutter.resources import FirstSync
 
 
 class RutterClient:
@@ -75,9 +76,13 @@ class RutterClient:
         """Closes the connections to Rutter."""
         await self._exchange.aclose()
 
-    def connection(self, access_token: str | Revealing) -> CompanyClient:
-        """The company behind an access token. Sends nothing."""
-        return CompanyClient(self._exchange, access_token)
+    def connection(self, access_token: str | Revealing, *, bypass_first_sync: bool = False) -> CompanyClient:
+        """The company behind an access token. Sends nothing.
+
+        With `bypass_first_sync` it can be read before its first sync has finished: see `CompanyClient.first_sync`.
+        """
+        first_sync = FirstSync(is_bypassed=bypass_first_sync)
+        return CompanyClient(self._exchange, access_token, first_sync=first_sync)
 
     @cached_property
     def connections(self) -> Connections:

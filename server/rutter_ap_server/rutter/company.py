@@ -17,7 +17,7 @@ from rutter_ap_server.rutter.models.connections import ConnectionDetail, Connect
 from rutter_ap_server.rutter.models.events import OBJECT_DELETED, Event
 from rutter_ap_server.rutter.paging import PAGE_OBJECTS_MAX, PAGES_MAX, Page, RawPage, walk
 from rutter_ap_server.rutter.request import Call, Fence, Response
-from rutter_ap_server.rutter.resources import CompanySession, fetch_page, list_query
+from rutter_ap_server.rutter.resources import CompanySession, FirstSync, fetch_page, list_query
 from rutter_ap_server.rutter.wire import encode_body
 
 T = TypeVar("T")
@@ -26,8 +26,17 @@ T = TypeVar("T")
 class CompanyClient(Collections):
     """Everything that can be done with one company's books. It only holds a token until a collection is used."""
 
-    def __init__(self, exchange: Exchange, access_token: str | Revealing, *, fence: Fence | None = None) -> None:
-        super().__init__(CompanySession(exchange, checked_secret(access_token, "The access token"), fence))
+    def __init__(
+        self,
+        exchange: Exchange,
+        access_token: str | Revealing,
+        *,
+        fence: Fence | None = None,
+        first_sync: FirstSync | None = None,
+    ) -> None:
+        self.first_sync = first_sync or FirstSync()
+        token = checked_secret(access_token, "The access token")
+        super().__init__(CompanySession(exchange, token, fence, self.first_sync))
         # For the text in a file, which must keep its bytes; all else comes without them.
         self.secrets = exchange.secrets
         self.secrets.learn(access_token)
@@ -38,7 +47,8 @@ class CompanyClient(Collections):
 
     def fenced(self, fence: Fence) -> CompanyClient:
         """The same company, for one write: `fence` is asked just before each attempt of a change leaves."""
-        return CompanyClient(self._session.exchange, self._session.token, fence=fence)
+        session = self._session
+        return CompanyClient(session.exchange, session.token, fence=fence, first_sync=session.first_sync)
 
     async def company_info(self, *, expand: bool = False, force_fetch: bool = False) -> CompanyInfo:
         """The company itself. Raises `RutterError`."""

@@ -6,7 +6,7 @@ Reads raise `RutterError`; writes return a `WriteOutcome` and raise only when no
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, ClassVar, Generic, Literal, TypeVar
 
@@ -15,7 +15,7 @@ import msgspec
 from rutter_ap_server.rutter import wire
 from rutter_ap_server.rutter.credentials import Secret
 from rutter_ap_server.rutter.decode import nonsense, read, read_key
-from rutter_ap_server.rutter.errors import NotSupportedHere
+from rutter_ap_server.rutter.errors import NotReady, NotSupportedHere
 from rutter_ap_server.rutter.exchange import Exchange
 from rutter_ap_server.rutter.filters import Filter, Term, filter_text, sort_text
 from rutter_ap_server.rutter.ids import path_of, quoted_id
@@ -60,6 +60,25 @@ class Endpoint(Generic[R]):
         return None if self.fields is None else self.fields | TIMESTAMPS
 
 
+@dataclass(slots=True)
+class FirstSync:
+    """What is known of a company's first sync, before whose end Rutter refuses reads (Rutter docs: `force_fetch`).
+
+    Where it is bypassed, a refused read is sent once more with `force_fetch`. `reads` counts those: what they answered
+    may be incomplete.
+    """
+
+    is_bypassed: bool = False
+    reads: int = 0
+
+    def bypassing(self, call: Call) -> Call | None:
+        """The read that gets past it, and is counted; None where it is not bypassed."""
+        if not self.is_bypassed:
+            return None
+        self.reads += 1
+        return replace(call, query={**call.query, "force_fetch": "true"})
+
+
 @dataclass(frozen=True, slots=True)
 class CompanySession:
     """The exchange with Rutter and the token of one company; `fence` is asked before each change of its books."""
@@ -67,6 +86,7 @@ class CompanySession:
     exchange: Exchange
     token: Secret
     fence: Fence | None = None
+    first_sync: FirstSync = field(default_factory=FirstSync)
 
     def watch(self) -> Watch:
         """The time of one walk."""
@@ -75,7 +95,13 @@ class CompanySession:
     async def read(self, *segments: str, query: Mapping[str, str] | None = None, on_object: bool = False) -> Response:
         """Sends a read. Raises `RutterError` unless it succeeds."""
         call = Call("GET", path_of(*segments), query=query or {}, token=self.token, on_object=on_object)
-        return await read(self.exchange, call)
+        try:
+            return await read(self.exchange, call)
+        except NotReady:
+            past_it = self.first_sync.bypassing(call)
+            if past_it is None:
+                raise
+        return await read(self.exchange, past_it)
 
     async def read_one(
         self,

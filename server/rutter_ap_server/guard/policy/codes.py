@@ -18,18 +18,19 @@ class Code:
 _REFUSED = """
 account.exists account.inactive account.not_a_funding_source account.wrong_type amount.not_positive amount.over_balance
 amount.over_day_limit amount.over_month_limit amount.over_single_limit amount.over_vendor_limit amount.over_week_limit
-bill.closed_period bill.in_flight bill.moved bill.not_payable bill.settled bill.void clock.skewed credit.moved
-credit.not_applied credit.not_open credit.other_vendor credit.over_balance credit.over_remaining currency.mismatch
-freeze.active ledger.behind payment.moved payment.void platform.unsupported policy.differs tax.changed tax.inactive
-vendor.blocked vendor.exists vendor.mismatch vendor.moved write.no_change
+bill.closed_period bill.in_flight bill.moved bill.not_draft bill.not_payable bill.settled bill.void clock.skewed
+credit.moved credit.not_applied credit.not_open credit.other_vendor credit.over_balance credit.over_remaining
+currency.mismatch freeze.active ledger.behind payment.moved payment.void platform.unsupported policy.differs
+record.exists record.not_allowed tax.changed tax.inactive vendor.blocked vendor.exists vendor.mismatch vendor.moved
+write.no_change
 """
 # An unknown fact, a new or changed payee, a repeat, anything suspicious: never to be switched off.
 _APPROVED = """
 account.type_unknown amount.approver amount.no_tier amount.two_approvers argument.from_text bill.booked_differently
 bill.identity_changed bill.no_document bill.payments_unknown bill.total_differs credit.booked_differently
-credit.total_differs currency.unknown ledger.booked_after_all ledger.two_records payment.doubted payment.repeat
-payment.settles_more proposal.declined run.many_lines text.suspicious vendor.archived vendor.changed vendor.details
-vendor.first_payment vendor.history_unknown vendor.in_flight
+credit.total_differs currency.unknown ledger.booked_after_all ledger.incomplete ledger.two_records payment.doubted
+payment.repeat payment.settles_more proposal.declined run.many_lines text.suspicious vendor.archived vendor.changed
+vendor.details vendor.first_payment vendor.history_unknown vendor.in_flight
 """
 # Signals that are not proof, and rules that apply only if the operator sets them up.
 _OPTIONAL = """
@@ -49,6 +50,7 @@ CODES: dict[str, Code] = (
         "bill.due_date_moved": Code(Severity.ASK, may_be_off=True),
         "bill.issue_date_moved": Code(Severity.ASK, may_be_off=True),
         "bill.lines_replaced": Code(Severity.ASK),
+        "bill.status_moved": Code(Severity.ASK),
         "bill.overlap": Code(Severity.ASK, may_be_off=True),
         "bill.total_unchecked": Code(Severity.ASK, may_be_off=True),
         "credit.available": Code(Severity.ASK, may_be_off=True),
@@ -58,6 +60,7 @@ CODES: dict[str, Code] = (
         "ledger.unusable": Code(Severity.ASK),
         "platform.condition": Code(Severity.ASK, may_be_off=True),
         "platform.undocumented": Code(Severity.ASK, may_be_off=True),
+        "record.similar": Code(Severity.ASK),
         # What a posted write says of its texts in the ledger: nothing is left to release.
         "text.differs": Code(Severity.ASK),
         "text.tidied": Code(Severity.ALLOW),

@@ -25,6 +25,7 @@ from rutter_ap_server.guard.policy.tables import (
     CompanyPolicy,
     ProposalPolicy,
     QuietHours,
+    RecordsPolicy,
     RulePolicy,
     VendorPolicy,
     known_writes,
@@ -50,6 +51,7 @@ class Policy(Table):
     proposals: ProposalPolicy = ProposalPolicy()
     rules: RulePolicy = RulePolicy()
     vendors: VendorPolicy = VendorPolicy()
+    records: RecordsPolicy = RecordsPolicy()
     quiet_hours: QuietHours = QuietHours()
     approvers: dict[str, ApproverPolicy] = Field(default_factory=dict)
     companies: dict[str, CompanyPolicy] = Field(default_factory=dict)

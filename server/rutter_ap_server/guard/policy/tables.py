@@ -15,6 +15,7 @@ from rutter_ap_tools.catalogue import CATALOGUE
 from rutter_ap_tools.errors import BadInput
 from rutter_ap_tools.findings import Severity
 from rutter_ap_tools.money import Money
+from rutter_ap_tools.records import CreatedKind
 from rutter_ap_tools.text import clean, fold
 from rutter_ap_tools.wire import WriteArguments
 
@@ -167,6 +168,12 @@ class VendorPolicy(Table):
     def is_trusted(self, vendor_id: str | None, name: str | None) -> bool:
         """Whether the policy names this vendor as trusted, and not also as blocked."""
         return _named_in(self.trusted, vendor_id, name) and not self.is_blocked(vendor_id, name)
+
+
+class RecordsPolicy(Table):
+    """Which kinds of record `create_record` may create: none unless they are listed."""
+
+    may_create: list[CreatedKind] = Field(default_factory=list)
 
 
 class QuietHours(Table):

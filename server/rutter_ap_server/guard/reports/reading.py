@@ -29,6 +29,7 @@ async def get_bill(store: Store, company: Company, query: GetBill) -> BillDetail
     name = f"bill {found.bill.document_number or found.bill.id}"
     texts = [
         (f"the memo of {name}", found.memo),
+        (f"the reference of {name}", found.reference),
         *((f"a line of {name}", line.description) for line in found.lines),
     ]
     try:

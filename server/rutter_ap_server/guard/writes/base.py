@@ -62,12 +62,15 @@ TouchedKind = Literal[
     "credits_of_vendor",
     "vendors",
     "accounts",
+    "records",
 ]
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Touched:
-    """Something only one write at a time may touch. A list is named by its vendor's id, the vendors by a name."""
+    """Something only one write at a time may touch. A list is named by its vendor's id, the vendors by a name, and
+    other records by their kind.
+    """
 
     kind: TouchedKind
     id: str
@@ -127,15 +130,14 @@ NO_DATES = Dates(posted=(), documents=(), entered=(), used=())
 class Need:
     """Something a platform must support: "Xero cannot `words`; `instead`".
 
-    `collection` and `verb` are those of the abilities table. `shown_as` is its name in `list_connections`, if it is
-    shown there.
+    `collection` and `verb` are those of the abilities table. `shown_as` is its name in `list_connections`.
     """
 
     collection: str
     verb: str
     words: str
     instead: str
-    shown_as: str | None
+    shown_as: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +182,8 @@ class Facts(Gathered[F]):
     `today` is the company's date and `now` the current time. `ability` is the first need the platform is not documented
     to support, or else the write's first need; None for a write that needs nothing from it. `closed_up_to` is the last
     closed day according to the ledger itself, None if it does not say. `behind` names what this store wrote and the
-    ledger does not show yet. `clock_trouble` says what is wrong with the store's time when it is held against Rutter's.
+    ledger does not show yet. `incomplete` says that Rutter has not read the whole ledger yet. `clock_trouble` says what
+    is wrong with the store's time when it is held against Rutter's.
     """
 
     now: datetime
@@ -188,6 +191,7 @@ class Facts(Gathered[F]):
     ability: Ability | None
     closed_up_to: date | None
     behind: tuple[str, ...] = ()
+    incomplete: bool = False
     clock_trouble: Callable[[datetime], str | None] = lambda now: None
 
     def saying(self, behind: tuple[str, ...]) -> Facts[F]:

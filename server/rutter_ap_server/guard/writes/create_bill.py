@@ -79,7 +79,11 @@ from rutter_ap_tools.wire import MoneyShape, Named, Record
 
 _CREATE = Need("bills", "create", "create a bill", "a person can create it there", "create_bill")
 _INCLUSIVE = Need(
-    "bills", "tax_inclusive", "take line amounts that contain tax", "pass them without tax and name tax rates", None
+    "bills",
+    "tax_inclusive",
+    "take line amounts that contain tax",
+    "pass them without tax and name tax rates",
+    "tax_inclusive_bill",
 )
 _DIMENSIONS = ("tax_rate", "class", "department", "location", "customer", "project")
 

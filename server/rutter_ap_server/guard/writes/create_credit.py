@@ -105,7 +105,11 @@ from rutter_ap_tools.wire import MoneyShape, Named, Record
 _DEAD = ("void", "rejected")
 _CREATE = Need("bill_credit_memos", "create", "create a credit", "a person can create it there", "create_credit")
 _INCLUSIVE = Need(
-    "bill_credit_memos", "tax_inclusive", "take credit amounts that contain tax", "pass them without tax", None
+    "bill_credit_memos",
+    "tax_inclusive",
+    "take credit amounts that contain tax",
+    "pass them without tax",
+    "tax_inclusive_credit",
 )
 _UNKNOWN = "the lines of a credit name no tax rate, so the ledger may add its own tax"
 

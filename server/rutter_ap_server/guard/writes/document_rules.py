@@ -14,13 +14,18 @@ from rutter_ap_tools.text import clean
 EXPENSE_TYPES = ("expense", "other_expense", "cost_of_goods_sold", "fixed_asset", "other_current_asset", "unknown")
 
 
-class DocumentFacts(Protocol):
+class AccountFacts(Protocol):
+    """What the ledger shows about the accounts that something is booked to."""
+
+    @property
+    def accounts(self) -> tuple[AccountFact, ...]: ...
+
+
+class DocumentFacts(AccountFacts, Protocol):
     """What the ledger shows about a vendor's new document."""
 
     @property
     def vendor(self) -> VendorFact: ...
-    @property
-    def accounts(self) -> tuple[AccountFact, ...]: ...
 
 
 def amount_not_positive(prepared: PreparedWrite, facts: DocumentFacts, policy: Policy) -> Finding | None:
@@ -46,7 +51,7 @@ def vendor_archived(prepared: PreparedWrite, facts: DocumentFacts, policy: Polic
     return None
 
 
-def account_not_for_expenses(prepared: PreparedWrite, facts: DocumentFacts, policy: Policy) -> Finding | None:
+def account_not_for_expenses(prepared: PreparedWrite, facts: AccountFacts, policy: Policy) -> Finding | None:
     """A line must be posted to an active expense or asset account, never to a bank or payables account."""
     for account in facts.accounts:
         if account.type not in EXPENSE_TYPES:

@@ -120,7 +120,13 @@ class LinkAccountWrite(Write[LinkFacts]):
     # Linking an account that is already linked changes nothing.
     repeats = Repeats.NOT_LOOKED_FOR
     needs = (
-        Need("accounts", "create", "create an account", "a person can create it there, then link it by name", None),
+        Need(
+            "accounts",
+            "create",
+            "create an account",
+            "a person can create it there, then link it by name",
+            "create_account",
+        ),
     )
     rules: tuple[Rule[LinkFacts], ...] = (account_wrong_type, account_inactive, account_exists, accounts_unknown)
 

@@ -148,7 +148,7 @@ def vendor_fact(vendor: Vendor) -> VendorFact:
     require_usable(vendor)
     addresses = [[getattr(one, part) for part in _ADDRESS_PARTS] for one in vendor.addresses]
     parts = (
-        ("name", digest(vendor.vendor_name)),
+        ("name", digest(vendor_name(vendor) or None)),
         ("e-mail", digest(vendor.email)),
         ("bank account number", digest(vendor.bank_account_number)),
         ("addresses", digest(addresses)),

@@ -18,7 +18,7 @@ _KEYS_CACHED_MAX = 50_000
 def keys_of(vendor: Vendor) -> frozenset[str]:
     """What the vendor is known by: its names, tax number, e-mail addresses and bank account, as hashes."""
     return _keys(
-        (vendor.vendor_name, vendor.display_name),
+        (vendor.label, vendor.display_name),
         vendor.tax_number or "",
         vendor.email or "",
         vendor.bank_account_number or "",

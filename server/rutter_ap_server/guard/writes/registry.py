@@ -9,6 +9,7 @@ from rutter_ap_server.guard.writes.attach_file import AttachFileWrite
 from rutter_ap_server.guard.writes.base import Batch, Write
 from rutter_ap_server.guard.writes.create_bill import CreateBillWrite
 from rutter_ap_server.guard.writes.create_credit import CreateCreditWrite
+from rutter_ap_server.guard.writes.create_record import CreateRecordWrite
 from rutter_ap_server.guard.writes.delete_bill import DeleteBillWrite
 from rutter_ap_server.guard.writes.link_account import LinkAccountWrite
 from rutter_ap_server.guard.writes.pay_bill import PayBillWrite
@@ -22,6 +23,7 @@ from rutter_ap_tools.attachments import AttachFile
 from rutter_ap_tools.bills import CreateBill, DeleteBill, UpdateBill
 from rutter_ap_tools.credits import ApplyCredit, CreateCredit, RemoveCredit
 from rutter_ap_tools.payments import PayBill, ProposePaymentRun, VoidPayment
+from rutter_ap_tools.records import CreateRecord
 from rutter_ap_tools.vendors import SaveVendor
 from rutter_ap_tools.wire import WriteArguments
 
@@ -36,6 +38,7 @@ _BY_REQUEST: dict[type[WriteArguments], Write[Any] | Batch] = {
     ApplyCredit: ApplyCreditWrite(),
     RemoveCredit: RemoveCreditWrite(),
     AttachFile: AttachFileWrite(),
+    CreateRecord: CreateRecordWrite(),
     SaveVendor: SaveVendorWrite(),
     LinkAccount: LinkAccountWrite(),
 }
@@ -63,7 +66,7 @@ def write_named(tool: str) -> Write[Any]:
 def shown_abilities() -> dict[str, tuple[str, str]]:
     """What `list_connections` shows about a platform: a name, with the collection and verb it stands for."""
     needs = (need for write in WRITES for need in write.needs)
-    return {need.shown_as: (need.collection, need.verb) for need in needs if need.shown_as is not None}
+    return {need.shown_as: (need.collection, need.verb) for need in needs}
 
 
 def default_severities() -> dict[str, str]:

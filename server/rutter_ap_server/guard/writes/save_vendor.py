@@ -59,7 +59,7 @@ _BILLING = "billing"
 _INSTEAD = "a person can change it there"
 _CREATE = Need("vendors", "create", "create a vendor", "a person can create it there", "create_vendor")
 _UPDATE = Need("vendors", "update", "change a vendor", _INSTEAD, "update_vendor")
-_SET_ADDRESS = Need("vendors", "set_address", "change the address of a vendor", _INSTEAD, None)
+_SET_ADDRESS = Need("vendors", "set_address", "change the address of a vendor", _INSTEAD, "change_vendor_address")
 
 
 class SaveVendorWrite(Write[VendorEntryFacts]):
@@ -148,13 +148,15 @@ class SaveVendorWrite(Write[VendorEntryFacts]):
         unlisted = await doubt_about(company, "vendors", known.values())
         shared = email_keys(changes.get("email")) | {name_key(changes.get("name"))}
         twins = tuple(sorted(one.id for one in known.values() if one.id != vendor_id and keys_of(one) & shared))
-        others = tuple(sorted((one.id, clean(vendor_name(one), 200)) for one in known.values() if one.id != vendor_id))
+        others = tuple(
+            sorted((one.id, clean(name, 200)) for one in known.values() if one.id != vendor_id for name in one.names)
+        )
         texts = tuple((f"the vendor's {name}", changes[name]) for name in ("name", "email") if name in changes)
         if not vendor_id:
-            namesakes = sorted(one for one, name in others if fold(name) == fold(changes["name"]))
+            namesakes = sorted({one for one, name in others if fold(name) == fold(changes["name"])})
             # With those whose name may be this one cut: none of them is the new vendor.
             like = sorted(
-                one for one, name in others if one in namesakes or _sent("name", changes["name"], name).is_shown
+                {one for one, name in others if one in namesakes or _sent("name", changes["name"], name).is_shown}
             )
             return Gathered(
                 seen=VendorEntryFacts(
@@ -323,7 +325,7 @@ def _changes(request: SaveVendor) -> dict[str, Any]:
 
 def _differing(vendor: Vendor, changes: dict[str, Any]) -> list[str]:
     """The parts in which the vendor differs from the new values."""
-    shown = {"name": vendor.vendor_name, "email": vendor.email, "phone": vendor.phone}
+    shown = {"name": vendor_name(vendor), "email": vendor.email, "phone": vendor.phone}
     found: list[str] = [
         name for name in ("name", "email", "phone") if name in changes and (shown[name] or "") != changes[name]
     ]
@@ -342,7 +344,7 @@ def _values(vendor: Vendor) -> dict[str, str]:
     home = _home(vendor.addresses)
     at_home = _plain_addresses(vendor.addresses)[home] if home is not None else {}
     plain = {
-        "name": vendor.vendor_name,
+        "name": vendor_name(vendor),
         "currency": ", ".join(vendor.currency_codes),
         "email": vendor.email,
         "phone": vendor.phone,
@@ -385,7 +387,7 @@ def _texts(vendor: Vendor, changes: dict[str, Any]) -> list[Sent]:
     """Every text that was sent, with what this vendor shows of it."""
     home = _home(vendor.addresses)
     at_home = vendor.addresses[home] if home is not None else Address()
-    shown = {"name": vendor.vendor_name or vendor.contact_name, "email": vendor.email, "phone": vendor.phone}
+    shown = {"name": vendor_name(vendor), "email": vendor.email, "phone": vendor.phone}
     plain = [_sent(name, changes[name], shown[name]) for name in ("name", "email", "phone") if name in changes]
     return plain + [_sent(part, text, getattr(at_home, part)) for part, text in changes.get("address", {}).items()]
 

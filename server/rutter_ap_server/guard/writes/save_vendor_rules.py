@@ -22,11 +22,11 @@ _NAMED_MAX = 3
 class VendorEntryFacts:
     """What the ledger shows about a vendor to create or change.
 
-    `others` are the other vendors by id and name. For a vendor to change, `differing` are the parts that would change,
-    `is_shown` is True if there are none, and `addresses_moved` if its addresses have changed since the proposal.
-    `now` are its present values, as text by part; empty for a new vendor. `twins` are the ids of the others that would
-    be the same vendor: by what its name looks like, or by its e-mail. `unlisted` says why there may be others that are
-    not listed.
+    `others` are the other vendors by id and each of their names. For a vendor to change, `differing` are the parts that
+    would change, `is_shown` is True if there are none, and `addresses_moved` if its addresses have changed since the
+    proposal. `now` are its present values, as text by part; empty for a new vendor. `twins` are the ids of the others
+    that would be the same vendor: by what its name looks like, or by its e-mail. `unlisted` says why there may be
+    others that are not listed.
     """
 
     others: tuple[tuple[str, str], ...]
@@ -57,9 +57,9 @@ def vendor_exists(prepared: PreparedWrite, facts: VendorEntryFacts, policy: Poli
 def vendor_similar(prepared: PreparedWrite, facts: VendorEntryFacts, policy: Policy) -> Finding | None:
     """A nearly identical name, or the same e-mail, is the same vendor twice, or someone impersonating it."""
     wanted = fold(prepared.fields["changes"].get("name"))
-    others = {vendor_id: name for vendor_id, name in facts.others if fold(name) != wanted}
-    twins = [others[vendor_id] for vendor_id in facts.twins if vendor_id in others]
-    near = list(dict.fromkeys([*twins, *(alike(wanted, others.values()) if wanted else ())]))[:_NAMED_MAX]
+    others = [(vendor_id, name) for vendor_id, name in facts.others if fold(name) != wanted]
+    twins = [name for vendor_id, name in others if vendor_id in facts.twins]
+    near = list(dict.fromkeys([*twins, *(alike(wanted, [name for _, name in others]) if wanted else ())]))[:_NAMED_MAX]
     if not near:
         return None
     said = ", ".join(quote(name, 60) for name in near)

@@ -44,7 +44,7 @@ from rutter_ap_server.guard.writes.sums import (
     total_of,
 )
 from rutter_ap_server.guard.writes.sums_rules import alike_ids, remember_booking
-from rutter_ap_server.guard.writes.update_bill_rules import RULES, ChangeFacts, compared_after, day_of
+from rutter_ap_server.guard.writes.update_bill_rules import REACHED, RULES, ChangeFacts, compared_after, day_of
 from rutter_ap_server.guard.writes.wording import (
     Description,
     Fields,
@@ -77,16 +77,18 @@ from rutter_ap_tools.wire import Record
 _TEXT_KINDS: dict[str, Kind] = {"document_number": "number", "memo": "text"}
 _TEXTS = tuple(_TEXT_KINDS)
 _DATES = ("issue_date", "due_date")
+_VALUES = (*_TEXTS, *_DATES, "status")
 _INSTEAD = "a person can change it there"
 _UPDATE = Need("bills", "update", "change a bill", _INSTEAD, "update_bill")
-_REPLACE_LINES = Need("bills", "replace_lines", "replace the lines of a bill", _INSTEAD, None)
-_SET_MEMO = Need("bills", "set_memo", "change the memo of a bill", _INSTEAD, None)
+_REPLACE_LINES = Need("bills", "replace_lines", "replace the lines of a bill", _INSTEAD, "replace_bill_lines")
+_SET_MEMO = Need("bills", "set_memo", "change the memo of a bill", _INSTEAD, "change_bill_memo")
+_SET_STATUS = Need("bills", "set_status", "submit or open a draft of a bill", "a person can do it there", "submit_bill")
 _INCLUSIVE = Need(
     "bills",
     "update_tax_inclusive",
     "be told that new line amounts contain tax",
     "pass them without tax and name tax rates",
-    None,
+    "tax_inclusive_lines",
 )
 _INSIDE = "the bill's lines contain their tax, so the ledger may take new lines in the same way"
 _DIMENSIONS = ("tax_rate", "class", "department", "location", "customer", "project")
@@ -100,14 +102,14 @@ class UpdateBillWrite(Write[ChangeFacts]):
     default_severity = Severity.ALLOW
     counts_against_limits = False
     repeats = Repeats.SAME_REQUEST
-    needs = (_INCLUSIVE, _UPDATE, _REPLACE_LINES, _SET_MEMO)
+    needs = (_INCLUSIVE, _UPDATE, _REPLACE_LINES, _SET_MEMO, _SET_STATUS)
     rules = RULES
 
     def touches(self, prepared: PreparedWrite) -> frozenset[Touched]:
-        """The bill; with a new number, it may become the same document as another of its vendor's."""
+        """The bill; with a new number, or made payable, it may become one document with another of its vendor's."""
         bill, vendor_id = Touched("bill", prepared.fields["bill_id"]), prepared.vendor_id
-        renumbered = "document_number" in prepared.fields["changes"] and vendor_id is not None
-        return frozenset({bill, Touched("bills_of_vendor", vendor_id or "")} if renumbered else {bill})
+        may_repeat = bool({"document_number", "status"} & prepared.fields["changes"].keys()) and vendor_id is not None
+        return frozenset({bill, Touched("bills_of_vendor", vendor_id or "")} if may_repeat else {bill})
 
     def dates(self, prepared: PreparedWrite, seen: ChangeFacts) -> Dates:
         """Entries move from the issue date to the new one; a change alone must not decide which of them is right."""
@@ -115,14 +117,15 @@ class UpdateBillWrite(Write[ChangeFacts]):
         now = (Dated("the bill is dated", seen.bill.issued),) if seen.bill.issued else ()
         moved = (Dated("the bill would be dated", issued),) if issued else ()
         due = (Dated("the bill would be due", due_on),) if due_on else ()
-        return Dates(posted=(*now, *moved), documents=(*moved, *now) if moved else (), entered=(*moved, *due), used=())
+        documents = (*moved, *now) if moved or "status" in prepared.fields["changes"] else ()
+        return Dates(posted=(*now, *moved), documents=documents, entered=(*moved, *due), used=())
 
     def needed(self, prepared: PreparedWrite) -> tuple[Need, ...]:
-        """Changing a bill, and separately its lines, what their amounts mean, and its memo."""
+        """Changing a bill, and separately its lines, what their amounts mean, its memo and its status."""
         changes = prepared.fields["changes"]
         if prepared.fields.get("tax_inclusive"):
-            return (_INCLUSIVE, _UPDATE)
-        special = {"lines": _REPLACE_LINES, "memo": _SET_MEMO}
+            return (_INCLUSIVE, _UPDATE, *((_SET_STATUS,) if "status" in changes else ()))
+        special = {"lines": _REPLACE_LINES, "memo": _SET_MEMO, "status": _SET_STATUS}
         return (_UPDATE, *(need for name, need in special.items() if name in changes))
 
     async def prepare(self, request: UpdateBill, company: Company, linked_account: LinkedAccount) -> PreparedWrite:
@@ -130,14 +133,12 @@ class UpdateBillWrite(Write[ChangeFacts]):
         raw = await company.rutter.bills.get(request.bill_id)
         bill = bill_fact(raw)
         currency = bill.total.currency
-        changes: dict[str, Any] = {
-            name: getattr(request, name) for name in (*_TEXTS, *_DATES) if getattr(request, name)
-        }
+        changes: dict[str, Any] = {name: getattr(request, name) for name in _VALUES if getattr(request, name)}
         if request.lines:
             changes["lines"] = [await prepared_line(line, currency, company, linked_account) for line in request.lines]
         if not changes:
             raise BadInput(
-                "no changes were given; pass document_number, issue_date, due_date, memo or lines",
+                "no changes were given; pass document_number, issue_date, due_date, memo, status or lines",
                 code="write.no_change",
             )
         if _shows(raw, changes):
@@ -250,7 +251,7 @@ class UpdateBillWrite(Write[ChangeFacts]):
                 lines_table("Lines afterwards", lines, currency, facts.names),
                 pairs("Sums", [("Total now", str(seen.bill.total)), ("New lines", line_sum(lines, currency))]),
             ]
-        stays = [name.replace("_", " ") for name in (*_TEXTS, *_DATES, "lines") if name not in changes]
+        stays = [name.replace("_", " ") for name in (*_VALUES, "lines") if name not in changes]
         sections.append(pairs("Unchanged", [("Stays as it is", ", ".join(["vendor", "currency", *stays]))]))
         settled = ("Paid or credited on it", unless_unlisted(seen.unlisted, str(seen.settled), seen.settled.amount))
         return Description(fields=tuple(sections), known=(settled,), follows=())
@@ -262,6 +263,7 @@ class UpdateBillWrite(Write[ChangeFacts]):
         return BillUpdate(
             document_number=given(changes.get("document_number")),
             memo=given(changes.get("memo")),
+            status=given(changes.get("status")),
             issue_date=given(midnight(changes["issue_date"]) if "issue_date" in changes else None),
             due_date=given(midnight(changes["due_date"]) if "due_date" in changes else None),
             line_items=given(lines or None),
@@ -338,6 +340,8 @@ def _words(bill: Bill, changes: dict[str, Any], amount: str) -> list[str]:
     for name, said in (("issue_date", "issued"), ("due_date", "due")):
         if name in changes:
             words.append(f"{said} {changes[name]} instead of {_day(getattr(bill, name)) or 'no date'}")
+    if "status" in changes:
+        words.append(f"{changes['status']} instead of {quote(bill.status, NAME_CHARACTERS_MAX)}")
     if "memo" in changes:
         words.append(f"memo {quote(changes['memo'], NAME_CHARACTERS_MAX)}")
     if amount:
@@ -357,6 +361,8 @@ def _now(bill: Bill, changes: dict[str, Any]) -> dict[str, Any]:
     """The current values of everything that is to change."""
     shown: dict[str, Any] = {name: getattr(bill, name) or "" for name in _TEXTS if name in changes}
     shown |= {name: _day(getattr(bill, name)) for name in _DATES if name in changes}
+    if "status" in changes:
+        shown["status"] = bill.status
     if "lines" in changes:
         shown["lines"] = [_shown_line(line) | {"amount": _text(line.total_amount)} for line in bill.line_items]
     return shown
@@ -372,12 +378,14 @@ def _shows(bill: Bill, changes: dict[str, Any]) -> bool:
 def _changed(bill: Bill, prepared: PreparedWrite, other: dict[str, Any], *, is_answer: bool) -> Record | None:
     """The record of a change that the bill shows, and how its texts differ; None if it does not show it.
 
-    Dates and lines are exact. A text beyond what platforms are known to change counts if Rutter's own answer to the
-    change, `other`, had it so; or else if it is not what it was before, which `other` is then.
+    Dates, lines and the status are exact. A text beyond what platforms are known to change counts if Rutter's own
+    answer to the change, `other`, had it so; or else if it is not what it was before, which `other` is then.
     """
     changes, now = prepared.fields["changes"], _now(bill, prepared.fields["changes"])
     counts = {name for name in now if (now[name] == other.get(name)) is is_answer}
     if not all(same_day(getattr(bill, name), changes[name], in_any_zone=True) for name in _DATES if name in changes):
+        return None
+    if bill.status not in REACHED.get(changes.get("status"), (bill.status,)):
         return None
     lines = _pairs(bill, changes.get("lines", []), any_text="lines" in counts) if "lines" in changes else []
     texts = {

@@ -11,7 +11,7 @@ from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes.base import Rule, Unchecked, approve, ask, refuse
 from rutter_ap_server.guard.writes.compared import Compared
-from rutter_ap_server.guard.writes.document_rules import EXPENSE_TYPES
+from rutter_ap_server.guard.writes.document_rules import account_not_for_expenses
 from rutter_ap_server.guard.writes.duplicates import amount_repeated, number_repeated, others_unusable
 from rutter_ap_server.guard.writes.parties import PAYABLE, AccountFact, BillFact, bill_words
 from rutter_ap_server.guard.writes.pay_bill_rules import payments_unknown
@@ -28,9 +28,13 @@ from rutter_ap_server.store.documents import Document
 from rutter_ap_tools.findings import Finding
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.numbers import number_key
+from rutter_ap_tools.text import clean
 
 # A bill in one of these states is not approved and not payable.
 NOT_YET = ("draft", "rejected")
+# What a bill can be submitted or opened from, and what the ledger may show of it afterwards: once open, it may be paid.
+FROM = {"submitted": ("draft",), "open": ("draft", "submitted")}
+REACHED = {"submitted": ("submitted", "pending_approval"), "open": (*PAYABLE, "paid")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,12 +136,32 @@ def bill_payments_unknown(prepared: PreparedWrite, facts: ChangeFacts, policy: P
 
 def bill_lines_replaced(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | None:
     """A change of what is owed needs a person; if part of it is already paid, an approver."""
-    if prepared.money is None or facts.bill.status in NOT_YET:
+    if prepared.money is None or (facts.bill.status in NOT_YET and "status" not in _changes(prepared)):
         return None
     words = f"this replaces all lines: the new total would be {prepared.money} instead of {facts.bill.total}"
     if facts.settled.amount:
         return approve("bill.lines_replaced", f"{words}, and {facts.settled} is already paid or credited")
     return ask("bill.lines_replaced", words)
+
+
+def bill_not_draft(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | None:
+    """Only what is no more than a draft is submitted or opened: what the ledger decided of a bill is not undone."""
+    wanted = _changes(prepared).get("status")
+    if wanted is None or facts.bill.status in (wanted, *FROM[wanted]):
+        return None
+    words = f"{bill_words(facts.bill)} is {clean(facts.bill.status, 30)}, so it cannot be made {wanted}"
+    return refuse("bill.not_draft", f"{words}: that can only be done to a bill that is {' or '.join(FROM[wanted])}")
+
+
+def bill_status_moved(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | None:
+    """What makes a bill payable needs a person; if the ledger waits for an approval of its own, an approver."""
+    wanted = _changes(prepared).get("status")
+    if wanted in (None, facts.bill.status):
+        return None
+    words = f"this makes {bill_words(facts.bill)} of {prepared.money or facts.bill.total} {wanted}"
+    if facts.bill.status == "submitted":
+        return approve("bill.status_moved", f"{words}, past the approval it waits for in the accounting platform")
+    return ask("bill.status_moved", words if wanted == "submitted" else f"{words}, so that it can be paid")
 
 
 def compared_after(prepared: PreparedWrite, facts: ChangeFacts) -> Compared:
@@ -154,16 +178,16 @@ def compared_after(prepared: PreparedWrite, facts: ChangeFacts) -> Compared:
         issued=day_of(prepared, "issue_date") or facts.bill.issued,
         total=prepared.money or facts.bill.total,
     )
-    is_moved = bool({"lines", "issue_date"} & set(changes))
+    is_moved = bool({"lines", "issue_date", "status"} & set(changes))
     return Compared(document, ours, total_of(prepared), facts.others, facts.doubt, facts.sure, is_moved)
 
 
 def bill_duplicate(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | Unchecked | None:
-    """A vendor does not use one number twice, and a new number must not hide an existing duplicate."""
-    if "document_number" not in _changes(prepared):
+    """A vendor does not use one number twice, a new number must not hide a duplicate, and no draft become one."""
+    if not {"document_number", "status"} & _changes(prepared).keys():
         return None
     found = number_repeated(compared_after(prepared, facts))
-    if isinstance(found, Finding):
+    if isinstance(found, Finding) or "document_number" not in _changes(prepared):
         return found
     before = number_key(facts.bill.number)
     other = next((one for one in facts.others if before and one.number_key == before), None)
@@ -181,21 +205,9 @@ def bill_similar(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) ->
 
 def bill_unusable(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | Unchecked | None:
     """Another bill that cannot be used may be the one that this change would repeat."""
-    if not {"lines", "issue_date", "document_number"} & set(_changes(prepared)):
+    if not {"lines", "issue_date", "document_number", "status"} & set(_changes(prepared)):
         return None
     return others_unusable(compared_after(prepared, facts), policy)
-
-
-def account_not_for_expenses(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | None:
-    """A line must be posted to an active expense or asset account, never to a bank or payables account."""
-    for account in facts.accounts:
-        if account.type not in EXPENSE_TYPES:
-            return refuse(
-                "account.wrong_type", f"a line cannot be posted to {account.name}, which is of type {account.type}"
-            )
-        if account.status != "active":
-            return refuse("account.inactive", f"the account {account.name} is {account.status}")
-    return None
 
 
 def bill_due_date_moved(prepared: PreparedWrite, facts: ChangeFacts, policy: Policy) -> Finding | None:
@@ -217,6 +229,8 @@ RULES: tuple[Rule[ChangeFacts], ...] = (
     bill_settled,
     bill_payments_unknown,
     bill_lines_replaced,
+    bill_not_draft,
+    bill_status_moved,
     bill_duplicate,
     bill_similar,
     bill_unusable,

@@ -17,6 +17,8 @@ from typing import Annotated, Any, ClassVar, TypeVar
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from rutter_ap_tools.text import clean
+
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 """A moment with a time zone. Rutter sends ISO 8601 in UTC; a date alone is read as midnight UTC.
 
@@ -92,6 +94,8 @@ class Record(Part, frozen=True, kw_only=True, dict=True, gc=True):
     # The fields that name the object to a person, and those that hold its code or number; the first filled one counts.
     NAMED_BY: ClassVar[tuple[str, ...]] = ("name",)
     CODED_BY: ClassVar[tuple[str, ...]] = ()
+    # By what else a person may know it.
+    ALSO_NAMED_BY: ClassVar[tuple[str, ...]] = ()
 
     id: str
 
@@ -105,8 +109,15 @@ class Record(Part, frozen=True, kw_only=True, dict=True, gc=True):
         """Its code or number in the ledger; empty where it has none."""
         return self._first(self.CODED_BY)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All that a person may call it, its label first and its code last."""
+        others = (self._first((name,)) for name in self.ALSO_NAMED_BY)
+        return tuple(dict.fromkeys(text for text in (self.label, *others, self.label_code) if text))
+
     def _first(self, names: tuple[str, ...]) -> str:
-        return next((text for name in names if (text := getattr(self, name, None))), "")
+        # A name of blanks and characters that nobody sees is none.
+        return next((text for name in names if (text := getattr(self, name, None)) and clean(text)), "")
 
     @property
     def raw(self) -> bytes | None:

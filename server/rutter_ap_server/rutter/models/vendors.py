@@ -23,7 +23,8 @@ class VendorSubsidiary(Part, frozen=True, kw_only=True):
 class Vendor(Linked, frozen=True, kw_only=True):
     """Someone the company buys from. `bank_account_number` is known on Sage Business Cloud and Xero only."""
 
-    NAMED_BY = ("vendor_name", "contact_name")
+    NAMED_BY = ("vendor_name", "display_name", "contact_name")
+    ALSO_NAMED_BY = ("display_name",)
 
     payment_terms_id: str | None = None
     status: str | None = None

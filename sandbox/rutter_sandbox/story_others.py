@@ -126,7 +126,6 @@ def _netsuite_records(seeder: Seeder, root: str) -> None:
     """What stands behind the documents: terms, parents and children, customers, and a vendor with every field."""
     idle = _subsidiary(seeder, "Meridian Eliminations", root, "US", "USD", status="inactive", elimination=True)
     seeder.account("Old Clearing", "other_asset", "USD", "1900", subsidiary_id=idle, status="inactive")
-    seeder.term("Net 30", 30)
     seeder.term("2/10 Net 30", 30, discount_days=10, discount_percent=Decimal(2))
     for kind, name in (("class", "Core"), ("department", "Assembly"), ("location", "Austin Warehouse")):
         above = seeder.books.get(kind, seeder.id(kind, name))
@@ -138,7 +137,8 @@ def _netsuite_records(seeder: Seeder, root: str) -> None:
     known = {"registration_number": "04417281", "tax_number": "GB 417 2810 44", "addresses": [address]}
     terms = {"payment_terms_id": seeder.id("payment_term", "2/10 Net 30")}
     site = {"website": "https://sheffield-tooling.example"}
-    subsidiaries = [{"id": root, "primary": True}, {"id": idle, "primary": False}]
+    british = seeder.id("subsidiary", "Meridian Components UK")
+    subsidiaries = [{"id": one, "primary": one == british} for one in (root, british, idle)]
     seeder.vendor("Sheffield Tooling", "GBP", subsidiaries=subsidiaries, **known, **terms, **site)
     seeder.vendor("Rowan Castings", "USD", status="archived")
     reachable = {"email": "ap@lakeside-motors.example", "phone": "+1 555 0121", "subsidiary_id": root}

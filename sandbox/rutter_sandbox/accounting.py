@@ -8,7 +8,7 @@ from rutter_sandbox import attachments, jobs, payments, reads, shape_tables, sta
 from rutter_sandbox.companies import Company, company_by
 from rutter_sandbox.database import Database, Transaction
 from rutter_sandbox.errors import JsonObject, bad_request, connection_refuses, missing, not_implemented, unauthorized
-from rutter_sandbox.faults import NO_EXTENSION_404
+from rutter_sandbox.faults import NO_EXTENSION_404, SUCCESS_FALSE
 from rutter_sandbox.jobs import Run
 from rutter_sandbox.jsons import decode
 from rutter_sandbox.kinds import APPLICATIONS_ON, ATTACHMENTS_ON, KINDS_BY_PLURAL, Kind
@@ -213,7 +213,7 @@ def _delete(books: Books, kind: Kind, record_id: str) -> Run:
     delete, record = operations.delete, books.find(kind.name, record_id)
 
     def run(books: Books) -> JsonObject:
-        if record is None:
+        if record is None or books.tx.fault == SUCCESS_FALSE:
             return {"code": "not_found", "success": False}
         delete(books, record)
         return {"code": "deleted", "success": True}

@@ -9,6 +9,7 @@ from rutter_sandbox.accounting import body_of, company_of, reachable_company_of
 from rutter_sandbox.companies import Company, company_by
 from rutter_sandbox.database import Database, Transaction
 from rutter_sandbox.errors import JsonObject, bad_request, gone, not_implemented, unauthorized
+from rutter_sandbox.faults import SUCCESS_FALSE
 from rutter_sandbox.jsons import decode
 from rutter_sandbox.kinds import KINDS
 from rutter_sandbox.linking import (
@@ -65,6 +66,12 @@ def _read(tx: Transaction, call: Call, rest: list[str]) -> Response:
 
 def _write(tx: Transaction, call: Call, rest: list[str]) -> Response:
     match call.method, rest:
+        case "POST", ["incremental_sync" | "backfill"] if call.fault == SUCCESS_FALSE:
+            reachable_company_of(tx, call)
+            return ok({"success": False})
+        case "DELETE", [connection_id] if call.fault == SUCCESS_FALSE:
+            _company(tx, connection_id)
+            return ok({"success": False})
         case "POST", ["create"]:
             return ok(_create(tx, call))
         case "POST", ["access_token", "invalidate"]:

@@ -58,7 +58,8 @@ _JOBS = frozenset({JOB_NEVER_ENDS, JOB_FAILS, JOB_404, JOB_500, JOB_PROCESSING})
 # The older answers of writes (Rutter docs, 2023-03-14): `errors` beside what was written, or alone and nothing written.
 # Several bills that are paid at once on Xero are then paid in part. And the plural alone for the payments there.
 ERRORS_BESIDE, ERRORS_ALONE, PLURAL_ALONE = "errors_beside", "errors_alone", "plural_alone"
-# A credit is not applied, or not taken off, and the answer says no more than `success: false`.
+# A credit is not applied or not taken off, nothing is deleted, no sync begins, and all that the answer says is
+# `success: false`.
 SUCCESS_FALSE = "success_false"
 _WRITES = frozenset({ERRORS_BESIDE, ERRORS_ALONE, PLURAL_ALONE, SUCCESS_FALSE})
 # Bill payments on Business Central without Rutter's extension: the list is not there, rather than empty.

@@ -124,6 +124,29 @@ def test_a_credit_may_not_come_off_though_the_answer_is_200(wire: Wire) -> None:
     assert unapplied(wire, "slow=0").json["bill_credit_unapplication"]["success"] is True
 
 
+def test_a_bill_may_stay_though_its_deletion_is_answered_200(wire: Wire) -> None:
+    bill = wire.by_number("FT-802")
+    answer = faulty(wire, "success_false", "DELETE", f"/accounting/bills/{bill['id']}", None)
+    assert (answer.status, answer.json) == (200, {"code": "not_found", "success": False})
+    assert wire.by_number("FT-802") == bill
+
+
+async def test_a_sync_a_backfill_and_a_removal_may_say_success_false() -> None:
+    async with calling() as caller:
+        before = (await caller.get("/connections/status"))["status"]["last_sync_completed_at"]
+        connection = caller.sandbox.connections[1]
+        backfill = {"start_date": "2025-01-01", "object_types": ["bill"]}
+        for method, path, body in (
+            ("POST", "/connections/incremental_sync", {}),
+            ("POST", "/connections/backfill", backfill),
+            ("DELETE", f"/connections/{connection.id}", None),
+        ):
+            response = await caller.send(method, path, body, fault="success_false")
+            assert (response.status_code, response.json()) == (200, {"success": False})
+        assert (await caller.get("/connections/status"))["status"]["last_sync_completed_at"] == before
+        assert connection in caller.sandbox.connections
+
+
 # Jobs
 
 

@@ -85,7 +85,7 @@ def test_what_holds_says_who_can_find_out() -> None:
 
 
 def test_without_documents_it_says_which_are_listed() -> None:
-    policy = parse_policy("[rules.document_required_above]\nUSD = \"1.00\"\n")
+    policy = parse_policy('[rules.document_required_above]\nUSD = "1.00"\n')
     bare = payment_facts(files=(), every_file_listed=False)
 
     found = pay_bill_signals.bill_no_document(a_prepared_write(), bare, policy)

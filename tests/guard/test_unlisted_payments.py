@@ -14,17 +14,12 @@ import pytest
 
 from rutter_ap_server.guard.approvers import Proof
 from rutter_ap_server.guard.own_writes import LAG_MAX
-from rutter_ap_server.guard.policy import Policy, parse_policy
+from rutter_ap_server.guard.policy import parse_policy
 from rutter_ap_server.guard.reports.backtest import backtest
-from rutter_ap_server.guard.writes import pay_bill_rules, pay_bill_signals
-from rutter_ap_server.guard.writes.base import Rule, Unchecked
-from rutter_ap_server.guard.writes.pay_bill_rules import PaymentFacts
 from rutter_ap_server.rutter.abilities import abilities_of
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.errors import ApError, PersonError
-from rutter_ap_tools.findings import Finding
 from support.bench import PASSCODE, START, Bench, codes
-from support.facts import a_prepared_write, payment_facts, usd
 from support.serving import done, failed
 from support.unlisted import EXTENSION, WITHOUT, Lists, answering, business_central, claims_none
 
@@ -73,52 +68,6 @@ async def test_what_people_are_shown_says_what_is_not_known(home: Path, lists: L
         assert rows["Open credits of the vendor"].startswith("not known")
         said = " ".join(" ".join(row) for section in answer["statement"]["sections"] for row in section["rows"])
         assert not claims_none(said)
-
-
-@pytest.mark.parametrize(
-    ("rule", "known"),
-    [
-        (pay_bill_rules.vendor_first_payment, "approve"),
-        (pay_bill_signals.amount_unusual_for_vendor, "unchecked"),
-        (pay_bill_signals.payment_repeat, "passed"),
-    ],
-)
-def test_no_rule_of_earlier_payments_passes_unseen(rule: Rule[PaymentFacts], known: str) -> None:
-    facts = payment_facts(paid_before=False)
-
-    def said(found: Finding | Unchecked | None) -> str:
-        return found.severity.word if isinstance(found, Finding) else "unchecked" if found else "passed"
-
-    assert said(rule(a_prepared_write(), facts, Policy())) == known
-    unseen = rule(a_prepared_write(), payment_facts(paid_before=False, unlisted=DOUBT), Policy())
-    assert isinstance(unseen, Unchecked)
-    assert EXTENSION in unseen.why
-
-
-def test_what_is_listed_counts_also_where_more_may_be_there() -> None:
-    paid = payment_facts(
-        unlisted=DOUBT,
-        paid_on_bill=((usd("100.00"), payment_facts().today),),
-        earlier_payments=(usd("1.00"),) * 9,
-    )
-
-    repeat = pay_bill_signals.payment_repeat(a_prepared_write(), paid, Policy())
-    unusual = pay_bill_signals.amount_unusual_for_vendor(a_prepared_write(), paid, Policy())
-    history = pay_bill_rules.vendor_history_unknown(a_prepared_write(), paid, Policy())
-    assert [one.code for one in (repeat, unusual, history) if isinstance(one, Finding)] == [
-        "payment.repeat",
-        "amount.unusual_for_vendor",
-        "vendor.history_unknown",
-    ]
-    words = pay_bill_signals.usual_payment(paid.earlier_payments, "USD", DOUBT)
-    assert words.startswith("1.00 USD, the median of 9 earlier payments; there may be others")
-
-
-def test_credits_that_cannot_be_seen_are_asked_about() -> None:
-    found = pay_bill_rules.credit_unknown(a_prepared_write(), payment_facts(credits_unlisted=CREDITS), Policy())
-    assert found is not None
-    assert (found.code, found.severity.word) == ("credit.unknown", "ask")
-    assert pay_bill_rules.credit_unknown(a_prepared_write(), payment_facts(), Policy()) is None
 
 
 async def test_one_payment_of_the_ledger_shows_the_list_is_readable(home: Path) -> None:

@@ -10,12 +10,14 @@ import httpx
 import pytest
 
 from rutter_ap_server.rutter.abilities import abilities_of
-from rutter_ap_server.web.proposal_beside import chart_of, platform_link
+from rutter_ap_server.web.proposal_beside import beside, chart_of, platform_link
+from rutter_ap_server.web.proposal_documents import Papers
 from rutter_ap_tools.money import Money
 from support import pdfs
 from support.desk import BILL, Visitor, a_desk
 from support.papers import attached, long_pdf, picture
 from support.serving import bill_numbered, done
+from support.unlisted import EXTENSION, WITHOUT, Lists, business_central, claims_none
 
 pytestmark = pytest.mark.anyio
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -217,6 +219,18 @@ def test_a_chart_of_what_may_not_be_listed_says_so() -> None:
     assert f"Payments to this vendor: not known: {only_there}. " in chart_of([], paid, doubt).words
     some = chart_of([(date(2026, 3, 1), paid)], paid, doubt)
     assert f"2026-03-01 5.00 USD; there may be others: {only_there}." in some.words
+
+
+@pytest.mark.parametrize("lists", WITHOUT)
+async def test_beside_a_payment_nothing_is_said_not_to_be(home: Path, lists: Lists) -> None:
+    async with business_central(home, lists=lists) as (_, bench):
+        held = await bench.proposal((await bench.pay("NW-2291", "100.00")).proposal_id)
+        seen = await beside(Papers(), bench.company, held, held.bill_id, 0)
+
+    assert seen.chart is not None
+    assert seen.chart.words.startswith("Payments to this vendor: not known: ")
+    assert EXTENSION in seen.chart.words
+    assert not claims_none(" ".join([seen.chart.words, *seen.notes]))
 
 
 def test_a_chart_of_nothing_and_of_zero_stands() -> None:

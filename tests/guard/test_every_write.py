@@ -86,6 +86,12 @@ def test_a_freeze_stops_every_write(tool: str) -> None:
     assert spoken(tool, Policy(), known=stored(frozen_by="Ana at noon"))["freeze.active"] == "refuse"
 
 
+@pytest.mark.parametrize("tool", TOOLS)
+def test_before_the_first_sync_has_finished_an_approver_decides(tool: str) -> None:
+    assert spoken(tool, Policy(), incomplete=True)["ledger.incomplete"] == "approve"
+    assert "ledger.incomplete" not in spoken(tool, Policy())
+
+
 @pytest.mark.parametrize("tool", BOOKS)
 def test_nothing_is_booked_on_the_last_closed_day(tool: str) -> None:
     last = date(2026, 3, 1)

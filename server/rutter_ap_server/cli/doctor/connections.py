@@ -26,7 +26,7 @@ _SICK: dict[Health, tuple[Status, str, str]] = {
     "not_ready": (
         "warn",
         "the first synchronisation is still running",
-        "Wait: the first synchronisation can take hours.",
+        "Wait: it can take hours. Until then lists may be incomplete, and every write needs an approver.",
     ),
     "unhealthy": (
         "warn",

@@ -381,7 +381,7 @@ ENDING = ("create_payment", "delete_bill")
 # What a payment and a deletion end in while it goes on. A deletion has no key, and needs none to be repeated.
 ENDS: dict[str, tuple[type, type]] = {
     **dict.fromkeys(("date_off", "slow", "tidied_texts", "plural_alone"), (Done, Done)),
-    **dict.fromkeys(("duplicate_webhooks", "reordered_webhooks", "success_false"), (Done, Done)),
+    **dict.fromkeys(("duplicate_webhooks", "reordered_webhooks"), (Done, Done)),
     **dict.fromkeys(("list_null", "list_missing", "repeated_cursor", "missing_from_list"), (Done, Done)),
     **dict.fromkeys(("stale_list", "stale_read", "no_extension_404"), (Done, Done)),
     **dict.fromkeys(("job_404_at_first", "job_500_at_first", "job_processing"), (Done, Done)),
@@ -398,6 +398,7 @@ ENDS: dict[str, tuple[type, type]] = {
     ),
     **dict.fromkeys(("dripping_body", "endless_body", "gzip_bomb", "html", "job_never_ends"), (Unknown, Unknown)),
     "errors_beside": (Unknown, Unknown),
+    "success_false": (Done, Unknown),
 }
 
 

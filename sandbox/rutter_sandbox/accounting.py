@@ -213,8 +213,10 @@ def _delete(books: Books, kind: Kind, record_id: str) -> Run:
     delete, record = operations.delete, books.find(kind.name, record_id)
 
     def run(books: Books) -> JsonObject:
-        if record is None or books.tx.fault == SUCCESS_FALSE:
+        if record is None:
             return {"code": "not_found", "success": False}
+        if books.tx.fault == SUCCESS_FALSE:
+            return {"code": "deleted", "success": False}
         delete(books, record)
         return {"code": "deleted", "success": True}
 

@@ -14,8 +14,10 @@ from support.bench_client import client_at_bench
 from support.serving import done, failed
 from support.unlisted import emptying, refusing
 
-ALL = ("bills", "bill_credit_memos", "vendors", "accounts")
-ALLOWED = '[tools]\ncreate_bill = "allow"\ncreate_credit = "allow"\nsave_vendor = "allow"\nlink_account = "allow"\n'
+ALL = ("bills", "bill_credit_memos", "vendors", "accounts", "classes", "items")
+_TOOLS = ("create_bill", "create_credit", "save_vendor", "link_account", "create_record")
+ALLOWED = "[tools]\n" + "".join(f'{tool} = "allow"\n' for tool in _TOOLS)
+ALLOWED += '[records]\nmay_create = ["class", "item"]\n'
 
 
 async def calls(bench: Bench) -> dict[str, tuple[str, dict[str, Any], str]]:
@@ -35,6 +37,8 @@ async def calls(bench: Bench) -> dict[str, tuple[str, dict[str, Any], str]]:
         "bill_credit_memos": ("create_credit", document, "ledger.unusable"),
         "vendors": ("save_vendor", {"name": "Brand New Ltd", "currency": "USD"}, "vendor.unverified"),
         "accounts": ("link_account", {"role": "funding", "create": account}, "ledger.unusable"),
+        "classes": ("create_record", {"kind": "class", "name": "Brand New"}, "ledger.unusable"),
+        "items": ("create_record", {"kind": "item", "name": "Brand New"}, "ledger.unusable"),
     }
 
 

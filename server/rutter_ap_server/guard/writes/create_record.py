@@ -37,6 +37,8 @@ from rutter_ap_server.guard.writes.wording import (
     pairs,
     plain,
 )
+from rutter_ap_server.reads.doubts import doubt_about
+from rutter_ap_server.rutter.abilities import Doubt
 from rutter_ap_server.rutter.models.base import Draft, given
 from rutter_ap_server.rutter.models.base import Record as LedgerRecord
 from rutter_ap_server.rutter.models.customers import CustomerCreate
@@ -62,10 +64,14 @@ _CREATE = {
 
 @dataclass(frozen=True, slots=True)
 class RecordEntryFacts:
-    """The names and codes of the kind's records by id, archived ones too, and the account of a new item."""
+    """The names and codes of the kind's records by id, archived ones too, and the account of a new item.
+
+    `unlisted` says why there may be others that are not listed.
+    """
 
     others: tuple[tuple[str, str], ...]
     account: AccountFact | None = None
+    unlisted: Doubt | None = None
 
     @property
     def accounts(self) -> tuple[AccountFact, ...]:
@@ -100,6 +106,14 @@ def record_similar(prepared: PreparedWrite, facts: RecordEntryFacts, policy: Pol
     return ask("record.similar", f"the ledger has records of this kind with similar names: {said}")
 
 
+def records_unknown(prepared: PreparedWrite, facts: RecordEntryFacts, policy: Policy) -> Finding | None:
+    """Where records of the kind may not be listed, the name of a new one may be taken."""
+    if facts.unlisted is None:
+        return None
+    words = f"whether the ledger has a record of this kind with that name or code is not known: {facts.unlisted.words}"
+    return ask("ledger.unusable", words)
+
+
 class CreateRecordWrite(Write[RecordEntryFacts]):
     """`create_record`."""
 
@@ -113,6 +127,7 @@ class CreateRecordWrite(Write[RecordEntryFacts]):
         record_not_allowed,
         record_exists,
         record_similar,
+        records_unknown,
         account_not_for_expenses,
     )
 
@@ -166,12 +181,13 @@ class CreateRecordWrite(Write[RecordEntryFacts]):
         known = await company.directory.every(fields["kind"], refresh=True)
         others = tuple(sorted((one.id, clean(name, 200)) for one in known.values() for name in one.names))
         account = await read_account(company, fields["account"]) if fields["account"] else None
+        unlisted = await doubt_about(company, RecordKind(fields["kind"]).plural, known.values())
         wanted = {fold(fields["name"]), fold(fields["code"])} - {""}
         # Those whose name may be this one cut are no more the new record than its namesakes.
         like = {one for one, name in others if fold(name) in wanted or Sent("name", fields["name"], name).is_shown}
         texts = ((f"the {name} of the new record", fields[name]) for name in ("name", "code"))
         return Gathered(
-            seen=RecordEntryFacts(others, account),
+            seen=RecordEntryFacts(others, account, unlisted),
             binding={"like": sorted(like), "account": account.binding if account else None},
             before={"like": sorted(like)},
             contents={Touched("records", fields["kind"]): Contents(frozenset(known))},

@@ -17,7 +17,7 @@ from support.card_host import a_host
 from support.cards import BILL, IN_CARD, with_policy
 
 # One worker drives the browser.
-pytestmark = pytest.mark.xdist_group("browser")
+pytestmark = pytest.mark.xdist_group("card")
 BOTH = pytest.mark.parametrize("protocol", ["2026-07-28", "2025-11-25"])
 DESK = "http://localhost:9/approvals"
 

@@ -220,7 +220,7 @@ async def test_slots_come_back_from_every_end() -> None:
     async def reply(request: httpx.Request) -> httpx.Response:
         number = next(ends)
         if request.url.path.endswith("/good"):
-            return answer(200, {"bill": bill()})
+            return answer(200, {"bill": bill("good")})
         if number % 4 == 0:
             raise httpx.ReadError("x")
         if number % 4 == 1:

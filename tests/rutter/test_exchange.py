@@ -231,7 +231,9 @@ async def test_a_wait_doubles_up_to_its_bound_and_half_of_it_is_random(jitter: f
     assert time.slept == waits
 
 
-@pytest.mark.parametrize(("asked", "slept"), [("30", [30.0]), ("31", []), ("0", [0.5]), ("1", [1.0])])
+@pytest.mark.parametrize(
+    ("asked", "slept"), [("30", [30.0]), ("31", []), ("0", [0.5]), ("1", [1.0]), ("0000000020", [20.0])]
+)
 async def test_a_wait_that_is_asked_for_is_kept_if_it_is_short(asked: str, slept: list[float]) -> None:
     time = FakeTime()
     script = Scripted(refusal(429, retry_after=asked), answer(200, GOOD))

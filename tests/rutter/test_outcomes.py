@@ -152,7 +152,6 @@ async def test_what_was_written_is_found_under_one_key_or_many(body: Any, ids: l
     [
         ({"success": True}, DeleteResult(None, True)),
         ({"success": True, "code": "deleted"}, DeleteResult("deleted", True)),
-        ({"success": False, "code": "not_found"}, DeleteResult("not_found", False)),
         ({"deleted_bill": {"success": True, "code": "deleted"}}, DeleteResult("deleted", True)),
         ({"deleted_bill": {"success": False, "code": "deleted"}}, None),
         ({"success": False, "code": "busy"}, None),

@@ -251,7 +251,7 @@ async def test_a_payment_is_voided_by_a_patch() -> None:
     ],
 )
 async def test_deleting_is_done_whether_it_was_there_or_not(body: object, status: int, code: str) -> None:
-    async with client_for(Scripted(httpx.ReadTimeout("x"), answer(status, body))) as client:
+    async with client_for(Scripted(httpx.ReadTimeout("x"), answer(status, body), refusal(410))) as client:
         outcome = await client.connection(TOKEN).bills.delete("b-1")
     assert isinstance(outcome, Done)
     assert outcome.record.code == code

@@ -23,8 +23,9 @@ _PROXY_SCHEMES: Final = frozenset({"http", "https"})
 
 def checked_credentials(credentials: Credentials) -> Credentials:
     """Credentials that HTTP's Basic scheme can carry (RFC 7617 §2). Raises `Misconfigured`, without them."""
-    texts = (credentials.client_id, credentials.client_secret.reveal())
-    if not all(text and text == text.strip() and text.isprintable() for text in texts) or ":" in texts[0]:
+    known = isinstance(credentials, Credentials)
+    texts: tuple[object, ...] = (credentials.client_id, credentials.client_secret.reveal()) if known else ("",)
+    if not all(_is_text(text) for text in texts) or ":" in str(texts[0]):
         raise Misconfigured(
             "Rutter's client id and secret are empty, or have blanks around them.",
             next_step="Copy both from Rutter's dashboard: RUTTER_CLIENT_ID and RUTTER_CLIENT_SECRET.",
@@ -51,6 +52,10 @@ def checked_base(base_url: str, *, in_process: bool = False) -> str:
     return base
 
 
+def _is_text(text: object) -> bool:
+    return isinstance(text, str) and bool(text) and text == text.strip() and text.isprintable()
+
+
 def _is_whole(address: str) -> bool:
     return address.isprintable() and address == "".join(address.split())
 
@@ -58,9 +63,11 @@ def _is_whole(address: str) -> bool:
 def _parsed(address: str) -> httpx.URL:
     try:
         url = httpx.URL(address)
-    except httpx.InvalidURL:
-        return httpx.URL("")
-    return url if url.port is None or 0 < url.port <= _PORT_MAX else httpx.URL("")
+        # The host is decoded only when it is asked for, and may turn out to be no name.
+        is_one = bool(url.host) and (url.port is None or 0 < url.port <= _PORT_MAX)
+    except (httpx.InvalidURL, ValueError):
+        is_one = False
+    return url if is_one else httpx.URL("")
 
 
 def is_this_machine(host: str) -> bool:
@@ -73,7 +80,8 @@ def is_this_machine(host: str) -> bool:
 
 def checked_proxy(proxy: str) -> httpx.Proxy:
     """The proxy at an address such as http://user:password@proxy:3128. Raises `Misconfigured`, without the address."""
-    whole = proxy if "://" in proxy else f"http://{proxy}"
+    given = proxy if isinstance(proxy, str) else ""
+    whole = given if "://" in given else f"http://{given}"
     url = _parsed(whole)
     if url.scheme not in _PROXY_SCHEMES or not url.host or not _is_whole(whole):
         raise Misconfigured(
@@ -93,7 +101,9 @@ def proxy_from_environment(base_url: str) -> httpx.Proxy | None:
         return None
     named = getproxies()
     proxy = named.get(url.scheme) or named.get("all")
-    return None if not proxy or proxy_bypass(url.host) else checked_proxy(proxy)
+    # NO_PROXY may name a host with its port.
+    host = f"{url.host}:{url.port or (443 if url.scheme == 'https' else 80)}"
+    return None if not proxy or proxy_bypass(url.host) or proxy_bypass(host) else checked_proxy(proxy)
 
 
 def trusted_certificates(ca_file: str | Path | None) -> ssl.SSLContext:

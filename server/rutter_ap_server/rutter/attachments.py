@@ -11,7 +11,7 @@ from rutter_ap_server.rutter.bodies import body_parts
 from rutter_ap_server.rutter.decode import error_of, read_list
 from rutter_ap_server.rutter.errors import InvalidInput, NotReady
 from rutter_ap_server.rutter.exchange import Streamed
-from rutter_ap_server.rutter.ids import path_of, quoted_id
+from rutter_ap_server.rutter.ids import checked_text, is_same_id, path_of, quoted_id
 from rutter_ap_server.rutter.models.attachments import Attachment, AttachmentCreate
 from rutter_ap_server.rutter.outcomes import WriteOutcome
 from rutter_ap_server.rutter.request import Call, NoAnswer, Outcome
@@ -60,18 +60,23 @@ class Attachments:
     def check(self, file_name: str, content: bytes) -> None:
         """Raises `InvalidInput` for a file that cannot be uploaded: at most `Limits.attachment_bytes_max` bytes."""
         bytes_max = self._session.exchange.limits.attachment_bytes_max
+        if not isinstance(content, bytes | bytearray | memoryview):
+            raise InvalidInput("The file's content must be bytes.")
         if not content:
             raise InvalidInput("The file is empty.")
         if len(content) > bytes_max:
             raise InvalidInput(f"The file is larger than {bytes_max} bytes.")
-        if not file_name.strip() or len(file_name) > FILE_NAME_CHARACTERS_MAX or not file_name.isprintable():
-            raise InvalidInput(f"The file name must be 1 to {FILE_NAME_CHARACTERS_MAX} printable characters.")
+        checked_text(file_name, "The file name", characters_max=FILE_NAME_CHARACTERS_MAX)
 
     async def upload(
         self, bill_id: str, file_name: str, content: bytes, *, idempotency_key: str, again: bool = False
     ) -> WriteOutcome[Attachment]:
         """Attaches a file that `check` accepts. Rutter derives its type from the file name."""
         self.check(file_name, content)
+
+        def is_ours(file: Attachment) -> bool:
+            return file.attached_to_id is None or is_same_id(file.attached_to_id, bill_id)
+
         draft = AttachmentCreate(file=base64.b64encode(content).decode("ascii"), file_name=file_name)
         return await send_write(
             self._session,
@@ -80,7 +85,7 @@ class Attachments:
             {"file": draft.file, "file_name": draft.file_name},
             idempotency_key=idempotency_key,
             again=again,
-            find=_UPLOADED,
+            find=found_under(Attachment, "attachment", "attachments", is_ours=is_ours),
             on_object=True,
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from typing import Final
 
 import anyio
@@ -13,6 +14,9 @@ import httpx
 from rutter_ap_server.rutter.request import NoAnswer
 
 _GZIP: Final = 16 + zlib.MAX_WBITS
+# What gzip itself adds to a body that cannot be packed is far less.
+_PACKING_BYTES_MAX: Final = 64 * 1024
+CLOSE_SECONDS_MAX: Final = 5.0
 
 
 async def whole_body(response: httpx.Response, bytes_max: int) -> bytes | NoAnswer:
@@ -65,17 +69,18 @@ async def _next(raw: AsyncIterator[bytes], deadline: float) -> bytes | NoAnswer:
             return await anext(raw, b"")
         except httpx.TimeoutException:
             return NoAnswer("timeout", sent=True)
-        except (httpx.HTTPError, httpx.StreamError, OSError, anyio.BrokenResourceError, anyio.ClosedResourceError):
+        except Exception:  # noqa: BLE001 - a transport may raise anything, and its words are not passed on
             return NoAnswer("cut_off", sent=True)
     assert scope.cancelled_caught
     return NoAnswer("timeout", sent=True)
 
 
 class _Bounded:
-    """Counts the bytes that come out, and never lets more out at once than the bound allows."""
+    """Counts the bytes that come in and out, and never lets more out at once than the bound allows."""
 
     def __init__(self, bytes_max: int, *, is_gzip: bool) -> None:
         self._left = bytes_max
+        self._packed_left = bytes_max + _PACKING_BYTES_MAX
         self._inflate = zlib.decompressobj(_GZIP) if is_gzip else None
 
     def more(self, part: bytes) -> Iterator[bytes | NoAnswer]:
@@ -86,8 +91,12 @@ class _Bounded:
             yield NoAnswer("not_readable", sent=True)
             return
         self._left -= len(out)
-        if self._left < 0:
+        self._packed_left -= len(part)
+        if self._left < 0 or self._packed_left < 0:
             yield NoAnswer("too_large", sent=True)
+        elif self._inflate is not None and self._inflate.unused_data:
+            # What follows the end would be left out without a word, and kept in memory.
+            yield NoAnswer("not_readable", sent=True)
         elif out:
             yield out
 
@@ -96,7 +105,7 @@ class _Bounded:
             yield NoAnswer("cut_off", sent=True)
 
 
-async def close_quietly(response: httpx.Response) -> None:
-    """Closes the response, even while the task is being cancelled."""
-    with anyio.CancelScope(shield=True):
-        await response.aclose()
+async def close_quietly(opened: httpx.Response | httpx.AsyncBaseTransport) -> None:
+    """Closes it, even while the task is being cancelled; neither fails nor waits for long."""
+    with anyio.move_on_after(CLOSE_SECONDS_MAX, shield=True), suppress(Exception):
+        await opened.aclose()

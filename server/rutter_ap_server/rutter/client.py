@@ -14,9 +14,9 @@ import httpx
 from rutter_ap_server.rutter.company import CompanyClient
 from rutter_ap_server.rutter.connections import Connections, exchange_public_token
 from rutter_ap_server.rutter.credentials import Credentials, Revealing
-from rutter_ap_server.rutter.decode import read, read_body
+from rutter_ap_server.rutter.decode import nonsense, read, read_body
 from rutter_ap_server.rutter.exchange import Exchange
-from rutter_ap_server.rutter.ids import path_of, quoted_id
+from rutter_ap_server.rutter.ids import is_same_id, path_of, quoted_id
 from rutter_ap_server.rutter.jobs import read_job
 from rutter_ap_server.rutter.limiter import Clock, Sleep
 from rutter_ap_server.rutter.models.connections import ExchangedToken
@@ -52,7 +52,7 @@ class RutterClient:
             credentials,
             base_url=base_url,
             transport=transport,
-            limits=limits or Limits(),
+            limits=Limits() if limits is None else limits,
             proxy=proxy,
             ca_file=ca_file,
             sleep=sleep,
@@ -105,4 +105,8 @@ class RutterClient:
     async def webhook_config(self, id: str) -> WebhookConfig:  # noqa: A002 - Rutter's own name
         """One webhook configuration. Raises `RutterError`."""
         path = path_of("configs", "webhooks", quoted_id(id))
-        return read_body(await read(self._exchange, Call("GET", path, on_object=True)), WebhookConfig)
+        response = await read(self._exchange, Call("GET", path, on_object=True))
+        config = read_body(response, WebhookConfig)
+        if not is_same_id(config.id, id):
+            raise nonsense(response)
+        return config

@@ -43,7 +43,15 @@ from rutter_ap_server.rutter.models.terms import PaymentMethod, PaymentTerm, Pay
 from rutter_ap_server.rutter.models.vendors import Vendor, VendorCreate, VendorUpdate
 from rutter_ap_server.rutter.outcomes import WriteOutcome
 from rutter_ap_server.rutter.resources import CompanySession, Endpoint, Reads, ResponseMode
-from rutter_ap_server.rutter.write_calls import Creates, Deletes, Updates, found_under, outcome_of_job, send_write
+from rutter_ap_server.rutter.write_calls import (
+    Creates,
+    Deletes,
+    Updates,
+    found_under,
+    outcome_of_job,
+    send_write,
+    with_mode,
+)
 
 T = TypeVar("T")
 _ALMOST_ALL = "BC EX FA KF MB NS QBD QBO SBC SI X ZB"
@@ -151,14 +159,11 @@ class BillCreditApplications:
         response_mode: ResponseMode | None = None,
     ) -> WriteOutcome[BillCreditApplication]:
         """Applies credit to bills. Never raises for its outcome; raises `NothingSent` when it did not leave."""
-        body: dict[str, object] = {"bill_credit_application": draft}
-        if response_mode is not None:
-            body["response_mode"] = response_mode
         return await send_write(
             self._session,
             "POST",
             ("accounting", "bill_credit_applications"),
-            body,
+            with_mode({"bill_credit_application": draft}, response_mode),
             idempotency_key=idempotency_key,
             again=again,
             find=_APPLIED,

@@ -8,10 +8,10 @@ from typing import TypeVar
 
 from rutter_ap_server.rutter.collections import Collections
 from rutter_ap_server.rutter.credentials import Revealing, Secret
-from rutter_ap_server.rutter.decode import change, read_key, read_success
+from rutter_ap_server.rutter.decode import change, read_key, read_success, usable
 from rutter_ap_server.rutter.errors import InvalidInput
 from rutter_ap_server.rutter.exchange import Exchange
-from rutter_ap_server.rutter.ids import checked_secret, path_of
+from rutter_ap_server.rutter.ids import checked_secret, checked_text, checked_texts, path_of
 from rutter_ap_server.rutter.models.company import CompanyInfo
 from rutter_ap_server.rutter.models.connections import ConnectionDetail, ConnectionStatus
 from rutter_ap_server.rutter.models.events import OBJECT_DELETED, Event
@@ -107,8 +107,10 @@ class CompanyClient(Collections):
         last_synced_at_min: datetime | None,
         limit: int | None,
     ) -> dict[str, str]:
-        chosen = ",".join(resources) or None
-        return list_query(type=type, resources=chosen, last_synced_at_min=last_synced_at_min, limit=limit)
+        chosen = ",".join(checked_texts(resources, "The resources")) or None
+        return list_query(
+            type=checked_text(type, "The type"), resources=chosen, last_synced_at_min=last_synced_at_min, limit=limit
+        )
 
     async def _events_page(self, query: dict[str, str], cursor: str | None) -> RawPage[Event]:
         return await fetch_page(self._session, ("events",), key="events", kind=Event, query=query, cursor=cursor)
@@ -120,7 +122,7 @@ class CompanyClient(Collections):
         """
         if object_types is not None and not object_types:
             raise InvalidInput("An empty list of object types would sync nothing; omit it to sync all.")
-        body = {} if object_types is None else {"object_types": list(object_types)}
+        body = {} if object_types is None else {"object_types": checked_texts(object_types, "The object types")}
         await self._change("incremental_sync", read_success, body=body)
 
     async def backfill(
@@ -135,7 +137,7 @@ class CompanyClient(Collections):
         """Queues a backfill of older data, at most five years back. Raises `RutterError`."""
         body: dict[str, object] = {
             "start_date": _day(start_date),
-            "object_types": list(object_types),
+            "object_types": checked_texts(object_types, "The object types"),
             "include_webhooks": include_webhooks,
         }
         if end_date is not None:
@@ -168,9 +170,11 @@ class CompanyClient(Collections):
 
 
 def _new_token(response: Response) -> Secret:
-    return read_key(response, "new_access_token", Secret)
+    return usable(response, read_key(response, "new_access_token", Secret))
 
 
 def _day(moment: date) -> str:
+    if not isinstance(moment, date):
+        raise InvalidInput("A day to start or to end at must be a date.")
     # A datetime is a date too, and would keep its time.
     return date(moment.year, moment.month, moment.day).isoformat()

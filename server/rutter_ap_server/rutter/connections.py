@@ -6,19 +6,31 @@ sent and no readable response came.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
 from rutter_ap_server.rutter import wire
-from rutter_ap_server.rutter.credentials import Credentials, Revealing
-from rutter_ap_server.rutter.decode import change, read, read_body, read_key, read_list, read_success
+from rutter_ap_server.rutter.credentials import Credentials, Revealing, Secret
+from rutter_ap_server.rutter.decode import (
+    change,
+    nonsense,
+    read,
+    read_body,
+    read_key,
+    read_list,
+    read_success,
+    usable,
+)
 from rutter_ap_server.rutter.errors import InvalidInput
 from rutter_ap_server.rutter.exchange import Exchange
-from rutter_ap_server.rutter.ids import checked_secret, path_of, quoted_id
+from rutter_ap_server.rutter.ids import checked_secret, checked_text, is_same_id, path_of, quoted_id
 from rutter_ap_server.rutter.models.connections import CONNECTION_STATUSES, ConnectionEntry, ExchangedToken
 from rutter_ap_server.rutter.request import Call, Response
 
 NAME_CHARACTERS_MAX: Final = 30
+# The names of those credentials that open something by themselves.
+_IS_SECRET: Final = re.compile("secret|token|key")
 
 
 class Connections:
@@ -29,7 +41,7 @@ class Connections:
 
     async def list(self, *, status: str | None = None) -> tuple[ConnectionEntry, ...]:
         """Every connection; without `status`, those that are active, unhealthy or not ready. `any` means all."""
-        if status is not None and status not in {*CONNECTION_STATUSES, "any"}:
+        if status is not None and status not in (*CONNECTION_STATUSES, "any"):
             raise InvalidInput(f"The status must be one of: {', '.join(CONNECTION_STATUSES)}, any.")
         query = {"status": status} if status else {}
         response = await read(self._exchange, Call("GET", path_of("connections"), query=query, hands_over=True))
@@ -42,17 +54,26 @@ class Connections:
         """
         if credentials and platform is None:
             raise InvalidInput("Credentials need a platform.")
-        body = {"platform": platform, **credentials} if platform else {}
+        body = {} if platform is None else {"platform": checked_text(platform, "The platform"), **credentials}
+        for name, value in credentials.items():
+            if isinstance(value, Secret) or (isinstance(value, str) and _IS_SECRET.search(name)):
+                self._exchange.secrets.learn(value)
         call = Call("POST", path_of("connections", "create"), body=wire.encode_body(body), hands_over=True)
         return await change(self._exchange, call, _entry)
 
     async def rename(self, id: str, name: str) -> ConnectionEntry:  # noqa: A002 - Rutter's own name
         """Gives a connection a name of 1 to 30 characters, unique in the organisation."""
-        if not name.strip() or len(name) > NAME_CHARACTERS_MAX:
-            raise InvalidInput(f"A connection's name must have 1 to {NAME_CHARACTERS_MAX} characters.")
+        checked_text(name, "A connection's name", characters_max=NAME_CHARACTERS_MAX)
         path, body = path_of("connections", quoted_id(id)), wire.encode_body({"name": name})
         call = Call("PATCH", path, body=body, on_object=True, hands_over=True)
-        return await change(self._exchange, call, _entry)
+
+        def renamed(response: Response) -> ConnectionEntry:
+            entry = _entry(response)
+            if not is_same_id(entry.id, id):
+                raise nonsense(response)
+            return entry
+
+        return await change(self._exchange, call, renamed)
 
     async def delete(self, id: str) -> None:  # noqa: A002 - Rutter's own name
         """Removes a connection at Rutter. The company's books are not touched; using it again takes a new link."""
@@ -61,7 +82,9 @@ class Connections:
 
 
 def _entry(response: Response) -> ConnectionEntry:
-    return read_key(response, "connection", ConnectionEntry)
+    entry = read_key(response, "connection", ConnectionEntry)
+    usable(response, entry.access_token)
+    return entry
 
 
 async def exchange_public_token(
@@ -77,4 +100,10 @@ async def exchange_public_token(
     path = path_of("item", "public_token", "exchange")
     exchange.secrets.learn(token)
     call = Call("POST", path, body=wire.encode_body(body), hands_over=True)
-    return await change(exchange, call, lambda response: read_body(response, ExchangedToken))
+
+    def exchanged(response: Response) -> ExchangedToken:
+        found = read_body(response, ExchangedToken)
+        usable(response, found.access_token)
+        return found
+
+    return await change(exchange, call, exchanged)

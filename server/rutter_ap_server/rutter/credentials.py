@@ -19,7 +19,9 @@ class Credentials:
 
     def __init__(self, client_id: str, client_secret: str | Revealing) -> None:
         object.__setattr__(self, "client_id", client_id)
-        object.__setattr__(self, "client_secret", Secret.of(client_secret))
+        # What is no text is refused where they are used, as an empty one is.
+        secret = Secret.of(client_secret) if isinstance(client_secret, str | Revealing) else Secret("")
+        object.__setattr__(self, "client_secret", secret)
 
     def authorization(self) -> str:
         """The value of the Authorization header."""

@@ -9,6 +9,7 @@ from typing import TypeVar
 import msgspec
 
 from rutter_ap_server.rutter import wire
+from rutter_ap_server.rutter.credentials import Secret
 from rutter_ap_server.rutter.error_map import Refusal, error_for, is_refusal
 from rutter_ap_server.rutter.errors import RutterError, UpstreamNonsense, UpstreamUnavailable, WriteOutcomeUnknown
 from rutter_ap_server.rutter.exchange import Exchange
@@ -71,6 +72,13 @@ def read_key(response: Response, key: str, kind: type[T], *, usable: bool = Fals
     except wire.NotReadable:
         pass
     raise nonsense(response)
+
+
+def usable(response: Response, token: Secret) -> Secret:
+    """A token that can be sent; an empty one is none. Raises `UpstreamNonsense`."""
+    if not token.reveal().strip():
+        raise nonsense(response)
+    return token
 
 
 class _Success(msgspec.Struct):

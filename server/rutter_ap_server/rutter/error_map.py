@@ -39,7 +39,7 @@ class ErrorBody(msgspec.Struct):
     @property
     def is_error(self) -> bool:
         """Whether the body says that something went wrong; the oldest success bodies carry the keys as nulls."""
-        return bool(self.error_code or self.error_type or self.errors)
+        return bool(self.error_code or self.error_type or self.error_message or self.errors)
 
     def detail(self) -> str | None:
         """The upstream's own message, shortened; untrusted."""

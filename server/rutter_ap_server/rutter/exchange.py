@@ -30,6 +30,7 @@ from rutter_ap_server.rutter.addresses import (
 )
 from rutter_ap_server.rutter.bodies import close_quietly, whole_body
 from rutter_ap_server.rutter.credentials import Credentials
+from rutter_ap_server.rutter.error_map import is_refusal
 from rutter_ap_server.rutter.errors import Misconfigured, NothingSent
 from rutter_ap_server.rutter.known_secrets import KnownSecrets
 from rutter_ap_server.rutter.limiter import Clock, RateLimiter, Sleep
@@ -40,16 +41,6 @@ from rutter_ap_server.rutter.wire import is_json
 
 _FENCED: Final = "fenced"
 STATUSES_RETRIED: Final = frozenset({408, 429, 452, 500, 502, 503, 504})
-# What a transport raises once a request may be under way; a group is what an attempt at several addresses leaves.
-_BROKEN: Final = (
-    httpx.HTTPError,
-    httpx.StreamError,
-    httpx.InvalidURL,
-    OSError,
-    anyio.BrokenResourceError,
-    anyio.ClosedResourceError,
-    ExceptionGroup,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +68,8 @@ class Exchange:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self._credentials = checked_credentials(credentials)
+        if not isinstance(limits, Limits):
+            raise Misconfigured("The client's limits must be Limits.")
         self._base = checked_base(base_url, in_process=transport is not None)
         self._given = transport
         self._proxy = checked_proxy(proxy) if proxy else None
@@ -95,7 +88,7 @@ class Exchange:
 
     async def aclose(self) -> None:
         if self._transport is not None:
-            await self._transport.aclose()
+            await close_quietly(self._transport)
 
     async def send(self, call: Call) -> Outcome:
         """Sends a read, retried after anything temporary, a body that is no JSON included."""
@@ -307,7 +300,7 @@ class Exchange:
             return NoAnswer("not_reachable", sent=False)
         except httpx.TimeoutException:
             return NoAnswer("timeout", sent=True)
-        except _BROKEN:
+        except Exception:  # noqa: BLE001 - a transport may raise anything, once a request may be under way
             return NoAnswer("cut_off", sent=True)
         # The date of an answer from a cache is not that of now.
         if "age" not in response.headers:
@@ -351,7 +344,9 @@ def _is_server_error(response: Response) -> bool:
 
 
 def _in_doubt(outcome: Outcome) -> bool:
-    return outcome.sent if isinstance(outcome, NoAnswer) else _is_server_error(outcome)
+    if isinstance(outcome, NoAnswer):
+        return outcome.sent
+    return not outcome.is_success and not is_refusal(outcome.status)
 
 
 def _may_pass(outcome: Outcome) -> bool:

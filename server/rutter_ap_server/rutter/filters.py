@@ -54,6 +54,8 @@ class Filter:
     terms: tuple[Term, ...]
 
     def __and__(self, other: Filter) -> Filter:
+        if not isinstance(other, Filter):
+            raise InvalidInput("A filter can be joined only with another.")
         return Filter(self.terms + other.terms)
 
     @property
@@ -72,6 +74,8 @@ def equal(field: str, value: FilterValue) -> Filter:
 
 def contains(field: str, part: str) -> Filter:
     """`field~"part"`: the text contains this part."""
+    if not isinstance(part, str):
+        raise InvalidInput("A part to look for must be a text.")
     return _filter(field, "~", part)
 
 
@@ -92,7 +96,7 @@ def descending(field: str) -> str:
 
 def sort_text(sort: str, sortable: frozenset[str] | None) -> str:
     """A checked sort expression. Raises `InvalidInput`."""
-    match = _SORT.fullmatch(sort)
+    match = _SORT.fullmatch(sort) if isinstance(sort, str) else None
     if match is None:
         raise InvalidInput("The sort must be a field followed by ASC or DESC.")
     _check_allowed(match[1], sortable, "sort by")
@@ -105,6 +109,8 @@ def filter_text(expression: Filter | str, filterable: frozenset[str] | None) -> 
         if not expression.strip():
             raise InvalidInput("The filter is empty.")
         return expression
+    if not isinstance(expression, Filter):
+        raise InvalidInput("A filter is made by equal, contains and above, or is a text.")
     for term in expression.terms:
         _check_allowed(term.field, filterable, "filter by")
     return expression.text
@@ -122,9 +128,14 @@ def _filter(field: str, operator: Literal["=", "~", ">"], value: FilterValue) ->
 
 
 def _checked_field(field: str) -> str:
-    if not _FIELD.fullmatch(field):
+    if not is_field(field):
         raise InvalidInput("A field to filter or sort by must be a lower-case name.")
     return field
+
+
+def is_field(name: object) -> bool:
+    """Whether it could be the name of one of Rutter's fields."""
+    return isinstance(name, str) and _FIELD.fullmatch(name) is not None
 
 
 def _literal(value: FilterValue) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence, Set
 from urllib.parse import quote
 
 from rutter_ap_server.rutter.credentials import Revealing, Secret
@@ -9,6 +10,7 @@ from rutter_ap_server.rutter.errors import InvalidInput
 
 ID_CHARACTERS_MAX = 300
 KEY_CHARACTERS_MAX = 100
+TEXT_CHARACTERS_MAX = 4_000
 
 
 def path_of(*segments: str) -> str:
@@ -28,6 +30,27 @@ def quoted_id(text: str, what: str = "The id") -> str:
         # Control characters, line breaks, and lone surrogates, which cannot be encoded.
         raise InvalidInput(f"{what} contains unprintable characters.")
     return quote(text, safe="")
+
+
+def is_same_id(one: object, other: str) -> bool:
+    """Whether two ids are one: those of Rutter are UUIDs, in which case does not matter."""
+    return isinstance(one, str) and one.lower() == other.lower()
+
+
+def checked_text(text: str, what: str, *, characters_max: int = TEXT_CHARACTERS_MAX) -> str:
+    """A text that can be sent in a query. Raises `InvalidInput`, which does not show it."""
+    if not isinstance(text, str) or not text.strip():
+        raise InvalidInput(f"{what} must be a text that is not empty.")
+    if len(text) > characters_max or not text.isprintable():
+        raise InvalidInput(f"{what} must be at most {characters_max} printable characters.")
+    return text
+
+
+def checked_texts(texts: Sequence[str], what: str) -> list[str]:
+    """Texts of a list, each of which can be sent. Raises `InvalidInput`."""
+    if isinstance(texts, str | bytes) or not isinstance(texts, Sequence | Set):
+        raise InvalidInput(f"{what} must be a list of texts.")
+    return [checked_text(text, f"Each of {what[0].lower()}{what[1:]}") for text in texts]
 
 
 def checked_key(key: str) -> str:

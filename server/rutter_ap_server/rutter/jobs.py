@@ -6,6 +6,7 @@ Rutter is known to have refused, `Done` only with the object in hand, otherwise 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
@@ -13,7 +14,7 @@ import anyio
 import msgspec
 
 from rutter_ap_server.rutter import wire
-from rutter_ap_server.rutter.decode import error_of, read, read_body
+from rutter_ap_server.rutter.decode import error_of, nonsense, read, read_body
 from rutter_ap_server.rutter.error_map import is_refusal, read_error_body, safe_id
 from rutter_ap_server.rutter.errors import Conflict, NotFoundUpstream, RutterError, UpstreamNonsense
 from rutter_ap_server.rutter.exchange import Exchange
@@ -25,6 +26,8 @@ from rutter_ap_tools.errors import RetryError
 
 R = TypeVar("R")
 POLL_SECONDS = (1.0, 2.0, 5.0)
+# Whatever a state that is not documented is called: these say that not all of it was done.
+_SAYS_NO = re.compile("fail|partial|unsuccess|error|reject|cancel|abort|expire", re.IGNORECASE)
 
 
 class _Ticket(msgspec.Struct):
@@ -39,7 +42,11 @@ Find = Callable[[dict[str, msgspec.Raw]], tuple[R, ...]]
 async def read_job(exchange: Exchange, job_id: str) -> Job:
     """The current state of a job. Raises `RutterError`."""
     path = path_of("jobs", quoted_id(job_id, "The job id"))
-    return read_body(await read(exchange, Call("GET", path, on_object=True)), Job)
+    response = await read(exchange, Call("GET", path, on_object=True))
+    job = read_body(response, Job)
+    if job.id != job_id:
+        raise nonsense(response)
+    return job
 
 
 class Verdicts(Generic[R]):
@@ -55,7 +62,8 @@ class Verdicts(Generic[R]):
         if isinstance(outcome, NoAnswer):
             return Unknown(None, _reason(outcome) if outcome.sent else "doubtful_retry")
         verdict = self._of_response(outcome)
-        if isinstance(verdict, Unknown) and verdict.job_id is not None:
+        # What was said to be done only in part stays so, whatever the job says of it later.
+        if isinstance(verdict, Unknown) and verdict.job_id is not None and verdict.reason != "partly_refused":
             return await self.of_job(verdict.job_id)
         if isinstance(verdict, Rejected) and doubt and not _is_of_the_first(verdict):
             return Unknown(None, "doubtful_retry")
@@ -108,9 +116,9 @@ class Verdicts(Generic[R]):
         if isinstance(verdict, Unknown):
             return Unknown(job_id, verdict.reason)
         # Two statements of one job, of which only one can be true.
-        contradicts = {"success": Rejected, "failure": Done, "partial_success": Done | Rejected}.get(job.state)
-        if contradicts is not None and isinstance(verdict, contradicts):
-            return Unknown(job_id, "partly_refused" if job.state == "partial_success" else "job_unreadable")
+        state = job.state.lower()
+        if _SAYS_NO.search(state) if isinstance(verdict, Done) else "success" in state:
+            return Unknown(job_id, "partly_refused" if "partial" in state else "job_unreadable")
         return verdict
 
     def _of_response(self, response: Response) -> WriteOutcome[R]:
@@ -124,13 +132,16 @@ class Verdicts(Generic[R]):
             return Unknown(response.job_id, "unreadable_answer")
         body = read_error_body(response.body)
         is_error = body is not None and body.is_error
+        try:
+            ticket = _ticket_in(members)
+        except wire.NotReadable:
+            return Unknown(response.job_id, "unreadable_answer")
         if records:
-            if is_error:
-                return Unknown(response.job_id, "partly_refused")
+            if is_error or (ticket is not None and _SAYS_NO.search(ticket.status or "")):
+                return Unknown(response.job_id or (ticket.id if ticket else None), "partly_refused")
             return Done(records[0], response.job_id, response.request_id, records)
-        ticket = _ticket_in(members)
         if ticket is not None:
-            return Unknown(ticket, "still_running")
+            return Unknown(ticket.id, "still_running")
         if is_error:
             return Rejected(self._error(response), response.job_id)
         return Unknown(response.job_id, "unreadable_answer")
@@ -161,11 +172,12 @@ def _reason(outcome: NoAnswer) -> UnknownReason:
             return "cut_off"
 
 
-def _ticket_in(members: dict[str, msgspec.Raw]) -> str | None:
+def _ticket_in(members: dict[str, msgspec.Raw]) -> _Ticket | None:
+    """The job that an answer names, if any. Raises `NotReadable` where there is one, and nobody can tell which."""
     raw = members.get("async_response")
-    if raw is None:
+    if raw is None or bytes(raw) == b"null":
         return None
-    try:
-        return safe_id(wire.decode(raw, _Ticket).id)
-    except wire.NotReadable:
-        return None
+    ticket = wire.decode(raw, _Ticket)
+    if safe_id(ticket.id) is None:
+        raise wire.NotReadable
+    return ticket

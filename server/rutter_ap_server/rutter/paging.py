@@ -14,7 +14,6 @@ from rutter_ap_server.rutter.errors import InvalidInput, UpstreamNonsense, WalkT
 from rutter_ap_server.rutter.limiter import Clock
 from rutter_ap_server.rutter.models.base import Record
 from rutter_ap_server.rutter.models.connections import PageConnection
-from rutter_ap_server.rutter.platforms import ignores_filters
 
 R = TypeVar("R")
 PAGE_OBJECTS_MAX = 500
@@ -42,6 +41,7 @@ class RawPage(Generic[R]):
     next_cursor: str | None = field(repr=False)
     connection: PageConnection
     keep: Callable[[R], bool] | None = None
+    is_sorted: bool = True
 
     def __iter__(self) -> Iterator[R]:
         for raw in self.raw_items:
@@ -118,17 +118,17 @@ async def walk(fetch: Fetch[R], *, pages_max: int, watch: Watch) -> AsyncIterato
     was synced since it began, until that shows nothing new. Raises `UpstreamNonsense` on a cursor seen before, and
     `WalkTooLong` at a limit: of pages for each reading, of time for all of them.
     """
-    if not isinstance(pages_max, int) or pages_max < 1:
+    if not isinstance(pages_max, int) or isinstance(pages_max, bool) or pages_max < 1:
         raise InvalidInput("A walk must have at least one page.")
     began: datetime | None = None
     seen: set[int] = set()
     for reading in range(READINGS_MAX):
-        is_sorted, pages, is_new = True, 0, reading == 0
+        is_all_sorted, pages, is_new = True, 0, reading == 0
         since = began if reading else None
         async for page in _pages(fetch, since, pages_max, watch):
             pages += 1
-            is_sorted = not ignores_filters(page.connection.platform)
-            if is_sorted:
+            is_all_sorted = is_all_sorted and page.is_sorted
+            if is_all_sorted:
                 for record in page:
                     yield record
                 continue
@@ -141,7 +141,7 @@ async def walk(fetch: Fetch[R], *, pages_max: int, watch: Watch) -> AsyncIterato
                 if mark is not None:
                     seen.add(mark)
         # One page is of one moment, and so is a reading that shows only what an earlier one did.
-        if is_sorted or pages <= 1 or not is_new:
+        if is_all_sorted or pages <= 1 or not is_new:
             return
     raise WalkTooLong("The books changed faster than they could be read.")
 

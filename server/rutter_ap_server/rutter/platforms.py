@@ -36,7 +36,7 @@ _SHOWS_CLOSING_DATE: Final = named("QBO")
 
 def ignores_filters(platform: str) -> bool:
     """Whether the platform ignores filters and sorts (Rutter docs: Filtering Objects)."""
-    return platform in _IGNORES_FILTERS
+    return platform.upper() in _IGNORES_FILTERS
 
 
 def shows_closing_date(platform: str) -> bool:

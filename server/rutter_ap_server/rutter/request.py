@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from typing import Final
 
@@ -11,7 +12,7 @@ import httpx
 
 from rutter_ap_server.rutter.credentials import Secret
 from rutter_ap_server.rutter.error_map import safe_id
-from rutter_ap_server.rutter.errors import RutterError
+from rutter_ap_server.rutter.errors import Misconfigured, RutterError
 from rutter_ap_server.rutter.known_secrets import KnownSecrets
 from rutter_ap_server.rutter.their_time import http_date
 
@@ -50,6 +51,14 @@ class Limits:
     downloads: int = 2
     requests_max: int = 500
     window_seconds: float = 10.0
+
+    def __post_init__(self) -> None:
+        for each in fields(self):
+            value, is_count = getattr(self, each.name), each.type == "int"
+            kind = int if is_count else int | float
+            if isinstance(value, bool) or not isinstance(value, kind) or not (1 if is_count else 0) <= value < math.inf:
+                what = "a whole number of at least 1" if is_count else "a number of seconds"
+                raise Misconfigured(f"The limit {each.name} must be {what}.")
 
 
 Fence = Callable[[], Awaitable[bool]]
@@ -127,7 +136,7 @@ def _retry_after_seconds(text: str | None, sent_at: str | None) -> float | None:
     """
     stripped = (text or "").strip()
     if stripped.isascii() and stripped.isdigit():
-        return float(stripped[:9])
+        return float(stripped.lstrip("0")[:9] or "0")
     until = http_date(stripped)
     if until is None:
         return None

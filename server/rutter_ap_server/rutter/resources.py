@@ -8,17 +8,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Final, Generic, Literal, TypeVar, get_args
 
 import msgspec
 
 from rutter_ap_server.rutter import wire
 from rutter_ap_server.rutter.credentials import Secret
 from rutter_ap_server.rutter.decode import nonsense, read, read_key
-from rutter_ap_server.rutter.errors import NotReady, NotSupportedHere
+from rutter_ap_server.rutter.errors import InvalidInput, NotReady, NotSupportedHere, UpstreamNonsense
 from rutter_ap_server.rutter.exchange import Exchange
-from rutter_ap_server.rutter.filters import Filter, Term, filter_text, sort_text
-from rutter_ap_server.rutter.ids import path_of, quoted_id
+from rutter_ap_server.rutter.filters import Filter, Term, filter_text, is_field, sort_text
+from rutter_ap_server.rutter.ids import checked_text, is_same_id, path_of, quoted_id
 from rutter_ap_server.rutter.models.base import Draft
 from rutter_ap_server.rutter.models.connections import PageConnection
 from rutter_ap_server.rutter.paging import PAGE_OBJECTS_MAX, PAGES_MAX, Page, RawPage, Watch, checked_limit, walk
@@ -31,6 +31,10 @@ U = TypeVar("U", bound=Draft)
 IdType = Literal["rutter", "platform"]
 ResponseMode = Literal["prefer_sync", "async"]
 TIMESTAMPS = frozenset({"created_at", "updated_at", "last_synced_at"})
+# Parameters of every list that have an argument of their own.
+_NOT_TO_MATCH: Final = frozenset(
+    {"access_token", "cursor", "expand", "filter", "force_fetch", "id_type", "limit", "sort"}
+)
 
 
 class DeleteResult(msgspec.Struct, frozen=True):
@@ -206,13 +210,18 @@ class Reads(Collection[R]):
 
     async def get(self, id: str, *, id_type: IdType | None = None, force_fetch: bool = False) -> R:  # noqa: A002
         """One object by its Rutter id, or by the platform's with `id_type="platform"`. Raises `NotFoundUpstream`."""
+        if id_type is not None and id_type not in get_args(IdType):
+            raise InvalidInput(f"The type of the id must be one of: {', '.join(get_args(IdType))}.")
         query: dict[str, str] = {"id_type": id_type} if id_type else {}
         if force_fetch:
             query["force_fetch"] = "true"
         endpoint = self.endpoint
-        return await self._session.read_one(
+        record: R = await self._session.read_one(
             endpoint.record, endpoint.one, *self._path(quoted_id(id)), query=query, usable=True
         )
+        if id_type != "platform" and not is_same_id(getattr(record, "id", None), id):
+            raise nonsense()
+        return record
 
     async def _fetch(
         self, query: Mapping[str, str], cursor: str | None, chosen: Filter | str | None, match: Mapping[str, str] | None
@@ -221,12 +230,16 @@ class Reads(Collection[R]):
         page = await fetch_page(
             self._session, self._path(), key=endpoint.many, kind=endpoint.record, query=query, cursor=cursor
         )
-        if not ignores_filters(page.connection.platform):
+        platform = page.connection.platform
+        # Where the answer does not say which platform it is, it may be one of those.
+        if platform and not ignores_filters(platform):
             return page
-        if isinstance(chosen, str):
+        if isinstance(chosen, str) and platform:
             raise NotSupportedHere("This company's accounting platform ignores filters; use the timestamps instead.")
+        if isinstance(chosen, str):
+            raise UpstreamNonsense("Rutter's answer does not say of which platform it is, so nor what it filtered.")
         terms = (chosen.terms if chosen else ()) + tuple(Term(name, "=", text) for name, text in (match or {}).items())
-        return replace(page, keep=Filter(terms).matches) if terms else page
+        return replace(page, keep=Filter(terms).matches if terms else None, is_sorted=False)
 
 
 async def fetch_page(
@@ -239,7 +252,9 @@ async def fetch_page(
     cursor: str | None,
 ) -> RawPage[R]:
     """One page under its plural key. Raises `RutterError`."""
-    response = await session.read(*segments, query=query if cursor is None else {**query, "cursor": cursor})
+    if cursor is not None:
+        query = {**query, "cursor": checked_text(cursor, "The cursor")}
+    response = await session.read(*segments, query=query)
     try:
         envelope = wire.decode_envelope(response.body, key)
     except wire.NotReadable:
@@ -259,13 +274,18 @@ def list_query(
     match: Mapping[str, str] | None = None,
     **options: str | datetime | None,
 ) -> dict[str, str]:
-    """The query of a list. Datetimes become Unix milliseconds, as the older parameters need them."""
-    query: dict[str, str] = dict(match or {})
+    """The query of a list. Datetimes become Unix milliseconds, as the older parameters need them.
+
+    Raises `InvalidInput`.
+    """
+    query = {} if match is None else _matched(match)
     for name, value in options.items():
-        if isinstance(value, datetime):
-            query[name] = str(milliseconds(value))
-        elif value is not None:
-            query[name] = value
+        if value is None:
+            continue
+        is_moment = name.endswith(("_min", "_max"))
+        if is_moment and not isinstance(value, datetime):
+            raise InvalidInput(f"{name} must be a date with a time and a time zone.")
+        query[name] = str(milliseconds(value)) if isinstance(value, datetime) else checked_text(value, f"The {name}")
     if limit is not None:
         query["limit"] = str(checked_limit(limit))
     if expand:
@@ -273,6 +293,12 @@ def list_query(
     if force_fetch:
         query["force_fetch"] = "true"
     return query
+
+
+def _matched(match: Mapping[str, str]) -> dict[str, str]:
+    if not isinstance(match, Mapping) or any(name in _NOT_TO_MATCH or not is_field(name) for name in match):
+        raise InvalidInput("What must match is given by the names of Rutter's older parameters.")
+    return {name: checked_text(text, f"The {name} to match") for name, text in match.items()}
 
 
 def milliseconds(moment: datetime) -> int:

@@ -10,7 +10,7 @@ import base64
 import hashlib
 import hmac
 import secrets
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -27,17 +27,29 @@ _ENVELOPE: Final = frozenset({"type", "code", "connection_id", "access_token", "
 
 
 def sign(body: bytes, client_secret: str | Revealing) -> str:
-    """The value of the signature header for a body: base64 of HMAC-SHA256 under the client secret."""
-    digest = hmac.new(Secret.of(client_secret).reveal().encode(), body, hashlib.sha256).digest()
+    """The value of the signature header for a body: base64 of HMAC-SHA256 under the client secret.
+
+    Raises `InvalidInput` for a body that is not bytes, and for a secret that is no text.
+    """
+    if not isinstance(body, bytes | bytearray | memoryview):
+        raise InvalidInput("The webhook's body must be bytes.")
+    secret = Secret.of(client_secret).reveal() if isinstance(client_secret, str | Revealing) else None
+    if not isinstance(secret, str):
+        raise InvalidInput("The client secret must be a text.")
+    digest = hmac.new(secret.encode("utf-8", "surrogatepass"), body, hashlib.sha256).digest()
     return _PREFIX + base64.b64encode(digest).decode("ascii")
 
 
 def is_genuine(body: bytes, header: str | None, client_secret: str | Revealing) -> bool:
     """Whether Rutter signed these raw bytes. Every wrong one takes the same time; an empty secret matches none."""
-    secret = Secret.of(client_secret)
-    if not secret or header is None or not header.isascii():
+    if not isinstance(header, str) or not header.isascii():
         return False
-    return hmac.compare_digest(sign(body, secret).encode("ascii"), header.strip().encode("ascii"))
+    try:
+        signature = sign(body, client_secret)
+    except InvalidInput:
+        return False
+    is_equal = hmac.compare_digest(signature.encode("ascii"), header.strip().encode("ascii"))
+    return is_equal and bool(Secret.of(client_secret).reveal())
 
 
 class _Base(Part, frozen=True, kw_only=True):
@@ -49,9 +61,10 @@ class _Base(Part, frozen=True, kw_only=True):
 
 class _ObjectHead(Part, frozen=True, kw_only=True):
     id: str
-    status: str | None = None
-    updated_at: str | None = None
-    last_synced_at: str | None = None
+    # An odd one of these must not hide the id.
+    status: Any = None
+    updated_at: Any = None
+    last_synced_at: Any = None
 
 
 class WebhookEvent(Part, frozen=True, kw_only=True):
@@ -81,16 +94,16 @@ def read_event(body: bytes) -> WebhookEvent:
     return WebhookEvent(
         type=base.type,
         code=base.code,
-        key=_key(base, head, raw),
+        key=_key(base, head, raw, members),
         connection_id=base.connection_id,
         access_token=base.access_token,
         object_id=head.id if head else None,
-        state=head.status if head else None,
+        state=head.status if head and isinstance(head.status, str) else None,
     )
 
 
 def _members_and_base(body: bytes) -> tuple[dict[str, msgspec.Raw] | None, _Base | None]:
-    if len(body) > BODY_BYTES_MAX:
+    if not isinstance(body, bytes | bytearray | memoryview) or len(body) > BODY_BYTES_MAX:
         return None, None
     try:
         return wire.decode_members(body), wire.decode(body, _Base)
@@ -100,9 +113,9 @@ def _members_and_base(body: bytes) -> tuple[dict[str, msgspec.Raw] | None, _Base
 
 def _object_in(members: dict[str, msgspec.Raw], kind: str) -> msgspec.Raw | None:
     """What the event is about: under its type in lower case, else the only other member that could be it."""
-    raw = members.get(kind.lower())
-    if raw is not None:
-        return raw
+    name = kind.lower()
+    if name in members and (name not in _ENVELOPE or name == "connection"):
+        return members[name]
     others = [value for name, value in members.items() if name not in _ENVELOPE and _head_of(value) is not None]
     return others[0] if len(others) == 1 else None
 
@@ -118,11 +131,22 @@ def _head_of(raw: msgspec.Raw | None) -> _ObjectHead | None:
         return None
 
 
-def _key(base: _Base, head: _ObjectHead | None, raw: msgspec.Raw | None) -> str:
+def _key(base: _Base, head: _ObjectHead | None, raw: msgspec.Raw | None, members: dict[str, msgspec.Raw]) -> str:
     if head is None or raw is None or not (head.updated_at or head.last_synced_at or base.type == "JOB"):
         return secrets.token_hex(32)
-    # Two changes within one second have one stamp, so what the object says counts too; the order of its fields, in
-    # which deliveries of one event may differ, does not.
-    content = msgspec.json.encode(decode_exact(bytes(raw)), order="sorted")
-    parts = (base.type, base.code, base.connection_id or "", head.id)
-    return hashlib.sha256("\0".join(parts).encode() + b"\0" + content).hexdigest()
+    # Two changes within one second have one stamp, so what the object says counts too, and what is said beside it; the
+    # order of its fields, in which deliveries of one event may differ, does not.
+    beside = {name: _exact(value) for name, value in members.items() if name not in _ENVELOPE}
+    content = [base.type, base.code, base.connection_id, head.id, _exact(raw), beside]
+    return hashlib.sha256(_sorted.encode(content)).hexdigest()
+
+
+_sorted = msgspec.json.Encoder(order="sorted", decimal_format="number")
+
+
+def _exact(raw: msgspec.Raw) -> object:
+    try:
+        return decode_exact(bytes(raw))
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        # A repeat is the same, byte for byte, where it cannot be read.
+        return bytes(raw)

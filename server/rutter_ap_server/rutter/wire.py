@@ -1,7 +1,7 @@
 """Bytes to objects and back, exactly: no amount is ever a float, no null is ever sent.
 
 Decoding tries the fast path first. Only an object that does not fit is decoded again without types and repaired in the
-few ways Rutter's platforms are known to differ: a date without a time, an empty date, a null list.
+few ways Rutter's platforms are known to differ: a date without a time, an empty date, an empty number.
 """
 
 from __future__ import annotations
@@ -13,18 +13,21 @@ from contextlib import suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any, Final, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 import msgspec.structs
 
 from rutter_ap_server.rutter.credentials import Secret
+from rutter_ap_server.rutter.error_map import ErrorBody
 from rutter_ap_server.rutter.errors import InvalidInput
+from rutter_ap_server.rutter.ids import TEXT_CHARACTERS_MAX
 from rutter_ap_server.rutter.models.base import Draft, Record, decode_exact, is_sane
 from rutter_ap_server.rutter.models.connections import PageConnection
 
 T = TypeVar("T")
 NESTING_MAX = 40
+DIGITS_MAX = 48
 
 _encoder = msgspec.json.Encoder(decimal_format="number")
 
@@ -39,31 +42,41 @@ class NotReadable(Exception):
 def instant_text(value: date) -> str:
     """A datetime as Rutter writes it: ISO 8601, UTC, milliseconds. A date alone is midnight UTC."""
     if isinstance(value, datetime):
-        if value.tzinfo is None:
+        if value.utcoffset() is None:
             raise InvalidInput("A date with a time needs a time zone.")
-        return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+        with suppress(OverflowError):
+            return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+        raise InvalidInput("A date with a time is outside the years 1 to 9999.")
     return f"{value.isoformat()}T00:00:00.000Z"
 
 
 def encode_body(body: Mapping[str, object]) -> bytes:
     """A request body. Raises `InvalidInput` for a null, a float, or a number books cannot hold."""
-    return _encoder.encode(_plain(body, "body"))
+    return _encoder.encode(_plain(body, "body", NESTING_MAX))
 
 
-def _plain(value: object, path: str) -> object:
+def _plain(value: object, path: str, depth: int) -> object:
+    if depth == 0:
+        raise InvalidInput("body is nested too deeply.")
     if isinstance(value, Draft):
-        fields = ((name, getattr(value, name)) for name in value.__struct_fields__)
-        return {name: _plain(part, f"{path}.{name}") for name, part in fields if part is not msgspec.UNSET}
+        value = {name: getattr(value, name) for name in value.__struct_fields__}
     if isinstance(value, Mapping):
-        return {name: _plain(part, f"{path}.{name}") for name, part in value.items() if part is not msgspec.UNSET}
+        named = {_plain_name(name, path): part for name, part in value.items() if part is not msgspec.UNSET}
+        return {name: _plain(part, f"{path}.{name}", depth - 1) for name, part in named.items()}
     if isinstance(value, list | tuple):
-        return [_plain(part, f"{path}[]") for part in value]
+        return [_plain(part, f"{path}[]", depth - 1) for part in value]
     return _plain_leaf(value, path)
+
+
+def _plain_name(name: object, path: str) -> str:
+    if not isinstance(name, str) or not name.isprintable():
+        raise InvalidInput(f"{path} has a name that is no text.")
+    return name
 
 
 def _plain_leaf(value: object, path: str) -> object:
     if isinstance(value, Decimal):
-        if not is_sane(value):
+        if not is_sane(value) or len(value.as_tuple().digits) > DIGITS_MAX:
             raise InvalidInput(f"{path} is not a number that a ledger can hold.")
         # 1E+3 is legal JSON, but not every reader of amounts knows it.
         return Decimal(format(value, "f"))
@@ -75,8 +88,10 @@ def _plain_leaf(value: object, path: str) -> object:
         if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
             raise InvalidInput(f"{path} contains an incomplete character.")
         return value
-    if isinstance(value, bool | int):
+    if isinstance(value, bool):
         return value
+    if isinstance(value, int):
+        return _plain_leaf(Decimal(value), path)
     if value is None:
         raise InvalidInput(f"{path} is null. Rutter rejects nulls; omit it instead.")
     if isinstance(value, float):
@@ -178,11 +193,11 @@ def _converted(value: Any, hint: Any, exact_hint: Any) -> Any:
     return found
 
 
-class Envelope(msgspec.Struct, kw_only=True):
+class Envelope(ErrorBody, kw_only=True):
     """The outer object of a list. The items are decoded on demand."""
 
     items: list[msgspec.Raw]
-    next_cursor: str | None = None
+    next_cursor: Annotated[str, msgspec.Meta(max_length=TEXT_CHARACTERS_MAX)] | None = None
     connection: PageConnection | None = None
 
 
@@ -195,13 +210,15 @@ def _envelope_decoder(plural: str) -> msgspec.json.Decoder[Envelope]:
 def decode_envelope(raw: bytes, plural: str) -> Envelope:
     """The outer object of a list under its plural key.
 
-    Raises `NotReadable` unless there is a list: nothing, or a null in its place, does not say that there are none.
+    Raises `NotReadable` unless there is a list: nothing, or a null in its place, does not say that there are none. Nor
+    does a list with an error beside it.
     """
-    try:
-        return _envelope_decoder(plural).decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        pass
-    raise NotReadable
+    envelope = None
+    with suppress(*_UNREADABLE):
+        envelope = _envelope_decoder(plural).decode(raw)
+    if envelope is None or envelope.is_error:
+        raise NotReadable
+    return envelope
 
 
 def decode_members(raw: bytes | msgspec.Raw) -> dict[str, msgspec.Raw]:
@@ -252,7 +269,8 @@ def _repair(value: Any, hint: Any, depth: int) -> Any:
             return _repair_struct(value, option, depth)
         if typing.get_origin(option) is tuple:
             inner = typing.get_args(option)[0]
-            return [_repair(part, inner, depth - 1) for part in value] if isinstance(value, list) else value or ()
+            # A null in its place does not say that there are none.
+            return [_repair(part, inner, depth - 1) for part in value] if isinstance(value, list) else value
         if value == "" and option is Decimal and type(None) in options:
             return None
     return value

@@ -2,36 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Generic, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Generic, TypeVar, get_args
 
 import msgspec
 
 from rutter_ap_server.rutter import wire
-from rutter_ap_server.rutter.ids import checked_key, path_of, quoted_id
+from rutter_ap_server.rutter.errors import InvalidInput, NotFoundUpstream, RutterError
+from rutter_ap_server.rutter.ids import checked_key, is_same_id, path_of, quoted_id
 from rutter_ap_server.rutter.jobs import Find, Verdicts
 from rutter_ap_server.rutter.models.base import Draft
-from rutter_ap_server.rutter.outcomes import Done, WriteOutcome
-from rutter_ap_server.rutter.request import Call, NoAnswer
+from rutter_ap_server.rutter.outcomes import Done, Rejected, Unknown, WriteOutcome
+from rutter_ap_server.rutter.request import Call
 from rutter_ap_server.rutter.resources import C, Collection, CompanySession, DeleteResult, R, ResponseMode, U
 
 W = TypeVar("W")
 
 
-def found_under(kind: type[W], one: str, many: str | None = None) -> Find[W]:
-    """Finds the written objects: the one under the singular key, and those that a platform split it into, each once."""
+def found_under(
+    kind: type[W], one: str, many: str | None = None, *, is_ours: Callable[[W], bool] = lambda _: True
+) -> Find[W]:
+    """Finds the written objects: the one under the singular key, and those that a platform split it into, each once.
+
+    An object without an id, one that is not `is_ours`, or one that is said not to have succeeded settles nothing.
+    """
 
     def find(members: dict[str, msgspec.Raw]) -> tuple[W, ...]:
         raw = [] if _is_absent(members, one) else [members[one]]
         if many is not None and not _is_absent(members, many):
             raw += wire.decode(members[many], list[msgspec.Raw])
         found: dict[object, W] = {}
-        for record in (wire.decode(each, kind) for each in raw):
+        for each in raw:
+            record = wire.decode(each, kind)
+            if getattr(record, "id", None) == "" or not is_ours(record) or _says_no(members, wire.decode_members(each)):
+                raise wire.NotReadable
             found.setdefault(getattr(record, "id", None) or id(record), record)
-        # What says itself that it did not succeed was not written.
-        return tuple(record for record in found.values() if getattr(record, "success", True))
+        return tuple(found.values())
 
     return find
+
+
+def _says_no(*each: dict[str, msgspec.Raw]) -> bool:
+    return any(bytes(members.get("success", b"null")) not in {b"true", b"null"} for members in each)
 
 
 def _is_absent(members: dict[str, msgspec.Raw], key: str) -> bool:
@@ -64,35 +76,55 @@ async def send_write(
 
 async def outcome_of_job(session: CompanySession, job_id: str, find: Find[W], *, wait: bool) -> WriteOutcome[W]:
     """The outcome of an earlier write by its job: read once, or followed to its end with `wait`."""
+    quoted_id(job_id, "The job id")
     return await Verdicts(session.exchange, find, on_object=True).of_job(job_id, wait=wait)
 
 
+def with_mode(body: dict[str, object], mode: ResponseMode | None) -> dict[str, object]:
+    """The body, saying how it wants to be answered. Raises `InvalidInput`."""
+    if mode is None:
+        return body
+    if mode not in get_args(ResponseMode):
+        raise InvalidInput(f"The response mode must be one of: {', '.join(get_args(ResponseMode))}.")
+    return {**body, "response_mode": mode}
+
+
 class _Writes(Collection[R]):
-    def _find(self) -> Find[R]:
-        return found_under(self.endpoint.record, self.endpoint.one, self.endpoint.many)
+    def _find(self, id: str | None = None) -> Find[R]:  # noqa: A002 - Rutter's own name
+        def is_ours(record: R) -> bool:
+            return id is None or is_same_id(getattr(record, "id", None), id)
+
+        return found_under(self.endpoint.record, self.endpoint.one, self.endpoint.many, is_ours=is_ours)
 
     async def outcome(self, job_id: str, *, wait: bool = False) -> WriteOutcome[R | DeleteResult]:
         """The outcome of a write, a deletion included, whose job id is known: read once, or followed with `wait`."""
 
         def find(members: dict[str, msgspec.Raw]) -> tuple[R | DeleteResult, ...]:
-            return self._find()(members) or deleted(members)
+            return self._find()(members) or tuple(result for result in deleted(members) if result.success)
 
         return await outcome_of_job(self._session, job_id, find, wait=wait)
 
     async def _write(
-        self, method: str, rest: tuple[str, ...], draft: Draft, *, key: str, mode: ResponseMode | None, again: bool
+        self,
+        method: str,
+        rest: tuple[str, ...],
+        draft: Draft,
+        *,
+        find: Find[R],
+        key: str,
+        mode: ResponseMode | None,
+        again: bool,
     ) -> WriteOutcome[R]:
-        body: dict[str, object] = {self.endpoint.one: draft}
-        if mode is not None:
-            body["response_mode"] = mode
+        if not isinstance(draft, Draft):
+            raise InvalidInput(f"What is to be written must be a draft of a {self.endpoint.one.replace('_', ' ')}.")
         return await send_write(
             self._session,
             method,
             self._path(*rest),
-            body,
+            with_mode({self.endpoint.one: draft}, mode),
             idempotency_key=key,
             again=again,
-            find=self._find(),
+            find=find,
             on_object=bool(rest),
         )
 
@@ -109,7 +141,9 @@ class Creates(_Writes[R], Generic[R, C]):
         when an earlier call under this key ended in `Unknown`: then only what Rutter stored of that one is believed;
         a call that cannot leave, or is refused before it is looked at, is `Unknown` too.
         """
-        return await self._write("POST", (), draft, key=idempotency_key, mode=response_mode, again=again)
+        return await self._write(
+            "POST", (), draft, find=self._find(), key=idempotency_key, mode=response_mode, again=again
+        )
 
 
 class Updates(_Writes[R], Generic[R, U]):
@@ -128,8 +162,8 @@ class Updates(_Writes[R], Generic[R, U]):
 
         `again`: an earlier call under this key ended in `Unknown` (see `create`).
         """
-        rest = (quoted_id(id),)
-        return await self._write("PATCH", rest, draft, key=idempotency_key, mode=response_mode, again=again)
+        rest, find = (quoted_id(id),), self._find(id)
+        return await self._write("PATCH", rest, draft, find=find, key=idempotency_key, mode=response_mode, again=again)
 
 
 class Deletes(Collection[R]):
@@ -141,18 +175,37 @@ class Deletes(Collection[R]):
         *,
         response_mode: ResponseMode | None = None,
     ) -> WriteOutcome[DeleteResult]:
-        """Deletes an object. Safe to repeat, and retried here after anything temporary."""
+        """Deletes an object. Safe to repeat, and retried here after anything temporary.
+
+        An answer that it was not found, and no success, is believed once a read does not find it either.
+        """
         path, session = path_of(*self._path(quoted_id(id))), self._session
-        body = wire.encode_body({} if response_mode is None else {"response_mode": response_mode})
+        body = wire.encode_body(with_mode({}, response_mode))
         call = Call("DELETE", path, token=session.token, body=body, fence=session.fence)
-        outcome, doubt = await self._session.exchange.send_delete(call)
-        if not isinstance(outcome, NoAnswer) and outcome.status == 410:
-            return Done(DeleteResult(code="not_found"), outcome.job_id, outcome.request_id)
-        return await Verdicts(self._session.exchange, deleted, on_object=True).of(outcome, doubt=doubt)
+        outcome, doubt = await session.exchange.send_delete(call)
+        verdict = await Verdicts(session.exchange, deleted, on_object=True).of(outcome, doubt=False)
+        if isinstance(verdict, Done) and not verdict.record.success and not await self._is_gone(id):
+            return Unknown(verdict.job_id, "unreadable_answer")
+        if not isinstance(verdict, Rejected):
+            return verdict
+        error = verdict.error
+        if isinstance(error, NotFoundUpstream) and error.status == 410:
+            return Done(DeleteResult(code="not_found"), verdict.job_id, error.request_id)
+        # There is no key by which a job could be that of an earlier attempt.
+        return Unknown(verdict.job_id, "doubtful_retry") if doubt else verdict
+
+    async def _is_gone(self, id: str) -> bool:  # noqa: A002 - Rutter's own name
+        try:
+            await self._session.read(*self._path(quoted_id(id)), on_object=True)
+        except NotFoundUpstream:
+            return True
+        except RutterError:
+            pass
+        return False
 
 
 def deleted(members: dict[str, msgspec.Raw]) -> tuple[DeleteResult, ...]:
-    """What a deletion answers, if it succeeded; already gone is the desired result, whatever `success` says."""
+    """What a deletion answers, if it succeeded, or where it says that there is no such object."""
     # Version 2023-03-14 returns a deleted bill under a key of its own.
     inner = members.get("deleted_bill")
     if inner is not None:

@@ -8,6 +8,7 @@ structs, not pydantic models, because a walk over all bills decodes a hundred th
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import date, datetime
 from decimal import Decimal
 from inspect import get_annotations
@@ -30,8 +31,18 @@ When = datetime | date
 """A moment on its way to Rutter. A date alone is sent as midnight UTC; a datetime must be aware."""
 
 _T = TypeVar("_T")
-_exact_json = msgspec.json.Decoder(float_hook=Decimal)
 _EXPONENT_MAX = 24
+
+
+def _exact(number: str) -> Decimal | str:
+    try:
+        return Decimal(number)
+    except ArithmeticError:
+        # Too large even for a Decimal: no amount, but exact all the same.
+        return number
+
+
+_exact_json = msgspec.json.Decoder(float_hook=_exact)
 
 
 def given(value: _T | None) -> _T | UnsetType:
@@ -133,11 +144,15 @@ class Record(Part, frozen=True, kw_only=True, dict=True, gc=True):
 
     @property
     def extra(self) -> dict[str, Any]:
-        """The fields Rutter sent that this class does not name, decoded exactly. Decoded on every use."""
-        if self.raw is None:
-            return {}
+        """The fields Rutter sent that this class does not name, decoded exactly. Decoded on every use.
+
+        Empty where they cannot be read.
+        """
+        sent: Any = None
+        with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            sent = decode_exact(self.raw or b"{}")
         known = set(type(self).__struct_encode_fields__)
-        return {key: value for key, value in decode_exact(self.raw).items() if key not in known}
+        return {key: value for key, value in sent.items() if key not in known} if isinstance(sent, dict) else {}
 
     @property
     def platform_data(self) -> Any:

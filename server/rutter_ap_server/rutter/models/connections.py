@@ -49,7 +49,7 @@ class ConnectionDetail(Part, frozen=True, kw_only=True):
     disabled: bool = False
     needs_update: bool = False
     disabled_reason: str | None = None
-    unavailable_objects: tuple[str, ...] = ()
+    unavailable: tuple[str, ...] | None = msgspec.field(default=None, name="unavailable_objects")
     last_sync_started_at: Instant | None = None
     last_sync_completed_at: Instant | None = None
     estimated_completed_at: Instant | None = None
@@ -57,6 +57,11 @@ class ConnectionDetail(Part, frozen=True, kw_only=True):
     newest_order_date: Instant | None = None
     initial_orders_synced_count: Decimal | None = None
     created_at: Instant | None = None
+
+    @property
+    def unavailable_objects(self) -> tuple[str, ...]:
+        """The object types that the plan or the scopes exclude; Rutter documents a null for none."""
+        return self.unavailable or ()
 
 
 class NeedsUpdateStatus(Part, frozen=True, kw_only=True):

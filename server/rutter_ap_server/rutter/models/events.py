@@ -70,7 +70,7 @@ class Event(Record, frozen=True, kw_only=True):
         # What `data` holds is not documented, so it may be anything.
         data = self.extra.get("data")
         found = data.get("id") if isinstance(data, dict) else None
-        return found if isinstance(found, str) else None
+        return found if isinstance(found, str) and found.strip() else None
 
 
 class AllowList(Part, frozen=True, kw_only=True):

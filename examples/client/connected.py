@@ -7,6 +7,7 @@ it, Rutter's own sandbox). Without them the practice company is opened in this p
 from __future__ import annotations
 
 import os
+import sys
 
 import httpx
 
@@ -17,6 +18,9 @@ from rutter_sandbox import open_sandbox
 def connected(limits: Limits | None = None) -> tuple[RutterClient, CompanyClient]:
     """A client with those limits, and the company behind one access token."""
     if "RUTTER_CLIENT_ID" in os.environ:
+        missing = {"RUTTER_CLIENT_SECRET", "RUTTER_ACCESS_TOKEN"} - os.environ.keys()
+        if missing:
+            sys.exit(f"Set {' and '.join(sorted(missing))} too, or none of them for the practice company.")
         credentials = Credentials(os.environ["RUTTER_CLIENT_ID"], os.environ["RUTTER_CLIENT_SECRET"])
         client = RutterClient(credentials, base_url=os.environ.get("RUTTER_BASE_URL", SANDBOX_URL), limits=limits)
         return client, client.connection(os.environ["RUTTER_ACCESS_TOKEN"])

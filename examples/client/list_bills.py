@@ -1,4 +1,4 @@
-"""Lists what is unpaid, oldest due date first, and adds up everything that is due."""
+"""Lists the open bills that are due first, and adds up everything that is due."""
 
 from __future__ import annotations
 
@@ -19,9 +19,11 @@ def main() -> None:
             due = bill.due_date.date() if bill.due_date else "no date"
             print(f"{bill.document_number or bill.id}: {bill.amount_due} {bill.currency_code}, due {due}")
 
+        # Filters have no "or": what is unpaid is what is open and what is paid in part.
         totals: dict[str, Decimal] = defaultdict(Decimal)
-        for bill in wait.each(company.bills.walk(filter=equal("status", "open"))):
-            totals[bill.currency_code] += bill.amount_due or 0
+        for status in ("open", "partially_paid"):
+            for bill in wait.each(company.bills.walk(filter=equal("status", status))):
+                totals[bill.currency_code] += bill.amount_due or 0
         for currency, total in sorted(totals.items()):
             print(f"Due in all: {total} {currency}")
 

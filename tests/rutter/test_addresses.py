@@ -91,6 +91,25 @@ async def test_a_proxy_that_cannot_be_used_is_named_and_not_shown(proxy: str, mo
         assert "pass-77" not in f"{error!r} {error} {error.next_step} {error.__cause__} {error.__context__}"
 
 
+async def test_a_proxy_that_refuses_the_way_means_that_nothing_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with raw_server(http("407 Proxy Authentication Required")) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://user:pass-77@127.0.0.1:{proxy.port}")
+        async with client_at(REMOTE) as client:
+            with pytest.raises(errors.UpstreamUnavailable, match="The proxy refused"):
+                await client.connection(TOKEN).bills.list()
+            with pytest.raises(errors.NothingSent, match="The proxy refused"):
+                await client.connection(TOKEN).bills.create(NEW_BILL, idempotency_key="k")
+
+
+def test_no_proxy_reads_what_is_sent_in_the_clear() -> None:
+    with pytest.raises(errors.Misconfigured, match="https"):
+        RutterClient(
+            Credentials(CLIENT_ID, CLIENT_SECRET),
+            base_url="http://127.0.0.1:8000/versioned",
+            proxy="http://proxy.test:3128",
+        )
+
+
 def test_a_proxys_password_is_in_no_repr() -> None:
     assert "pass-77" not in repr(checked_proxy("http://user:pass-77@proxy.test:3128"))
 

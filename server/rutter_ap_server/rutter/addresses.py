@@ -78,8 +78,13 @@ def is_this_machine(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def checked_proxy(proxy: str) -> httpx.Proxy:
-    """The proxy at an address such as http://user:password@proxy:3128. Raises `Misconfigured`, without the address."""
+def checked_proxy(proxy: str, base_url: str = "https://") -> httpx.Proxy:
+    """The proxy at an address such as http://user:password@proxy:3128, on the way to Rutter's.
+
+    Raises `Misconfigured`, which shows neither: through a proxy only https keeps the credentials hidden.
+    """
+    if not base_url.startswith("https://"):
+        raise Misconfigured("A proxy is for an https address of Rutter; over plain http it could read the credentials.")
     given = proxy if isinstance(proxy, str) else ""
     whole = given if "://" in given else f"http://{given}"
     url = _parsed(whole)

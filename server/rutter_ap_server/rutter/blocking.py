@@ -22,7 +22,10 @@ class Waiting:
         self._portal = portal
 
     def __call__(self, call: Callable[P, Awaitable[T]], *args: P.args, **named: P.kwargs) -> T:
-        """`wait(company.bills.list, limit=10)` is `await company.bills.list(limit=10)`."""
+        """`wait(company.bills.list, limit=10)` is `await company.bills.list(limit=10)`.
+
+        It raises what the call raises, and RuntimeError once the `with` block of `blocking` has ended.
+        """
         return self._portal.call(partial(call, *args, **named))
 
     def each(self, items: AsyncIterator[T]) -> Iterator[T]:

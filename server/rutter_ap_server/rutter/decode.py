@@ -117,6 +117,7 @@ def error_of(outcome: Outcome, *, on_object: bool) -> RutterError:
     words = {
         "busy": "Too many requests to Rutter were waiting.",
         "not_reachable": "Rutter could not be reached.",
+        "proxy_refused": "The proxy refused the way to Rutter.",
         "timeout": "Rutter did not respond in time.",
     }
     return UpstreamUnavailable(words.get(outcome.reason, "The connection to Rutter was interrupted."))

@@ -72,7 +72,7 @@ class Exchange:
             raise Misconfigured("The client's limits must be Limits.")
         self._base = checked_base(base_url, in_process=transport is not None)
         self._given = transport
-        self._proxy = checked_proxy(proxy) if proxy else None
+        self._proxy = checked_proxy(proxy, self._base) if proxy else None
         self._ca_file = ca_file
         self._transport: TokenTransport | None = None
         self._slots = anyio.Semaphore(limits.concurrency)
@@ -298,6 +298,9 @@ class Exchange:
             response = await transport.handle_async_request(self._request(call))
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol):
             return NoAnswer("not_reachable", sent=False)
+        except httpx.ProxyError:
+            # It did not open the tunnel through which the request would have left.
+            return NoAnswer("proxy_refused", sent=False)
         except httpx.TimeoutException:
             return NoAnswer("timeout", sent=True)
         except Exception:  # noqa: BLE001 - a transport may raise anything, once a request may be under way
@@ -335,6 +338,7 @@ def _left(outcome: Outcome, doubt: bool) -> tuple[Outcome, bool]:
     if not isinstance(outcome, NoAnswer) or outcome.sent or doubt:
         return outcome, doubt
     words = {_FENCED: "It was not to be sent any more.", "busy": "Too many requests were waiting; it was not sent."}
+    words["proxy_refused"] = "The proxy refused the way to Rutter."
     message = outcome.error.message if outcome.error else words.get(outcome.reason, "Rutter could not be reached.")
     raise NothingSent(message, next_step=outcome.error.next_step if outcome.error else None)
 
@@ -351,7 +355,7 @@ def _in_doubt(outcome: Outcome) -> bool:
 
 def _may_pass(outcome: Outcome) -> bool:
     if isinstance(outcome, NoAnswer):
-        return outcome.reason in {"not_reachable", "timeout", "cut_off"}
+        return outcome.reason in {"not_reachable", "proxy_refused", "timeout", "cut_off"}
     return outcome.status in STATUSES_RETRIED
 
 

@@ -56,7 +56,7 @@ def checked_texts(texts: Sequence[str], what: str) -> list[str]:
 def checked_key(key: str) -> str:
     """An idempotency key: 1 to 100 printable ASCII characters (Rutter docs: Making Idempotent Requests)."""
     if not isinstance(key, str) or not key.strip():
-        raise InvalidInput("The idempotency key is empty.")
+        raise InvalidInput("The idempotency key must be a text that is not empty.")
     if len(key) > KEY_CHARACTERS_MAX:
         raise InvalidInput(f"The idempotency key is longer than {KEY_CHARACTERS_MAX} characters.")
     if not (key.isascii() and key.isprintable()):

@@ -34,7 +34,7 @@ class Done(Generic[R]):
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """It was not done, and never will be under the same key."""
+    """It was not done; with a `job_id` it never will be under the same key, as Rutter has stored that."""
 
     error: RutterError
     job_id: str | None = None

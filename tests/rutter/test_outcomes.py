@@ -243,7 +243,7 @@ async def test_what_is_null_hides_no_job(names: tuple[str, ...]) -> None:
     assert isinstance(await of(create, answer(200, body), job("success", 200, {"bill": bill()})), Done)
 
 
-async def test_an_object_counts_before_its_job_and_that_before_an_error() -> None:
+async def test_an_object_counts_before_its_job_and_that_before_errors() -> None:
     assert isinstance(await of(create, answer(200, {"bill": bill()} | RUNNING)), Done)
     running = RUNNING | {"error_code": "X"}
     assert isinstance(await of(create, answer(200, running), job("success", 200, {"bill": bill()})), Done)

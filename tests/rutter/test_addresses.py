@@ -49,6 +49,8 @@ def client_at(base_url: str, *, ca_file: Path | None = None) -> RutterClient:
         ({"HTTP_PROXY": "http://proxy.test:3128"}, REMOTE, None),
         ({"HTTPS_PROXY": "http://proxy.test:3128", "NO_PROXY": "rutterapi.com"}, REMOTE, None),
         ({"HTTPS_PROXY": "http://proxy.test:3128", "NO_PROXY": "*"}, REMOTE, None),
+        ({"HTTPS_PROXY": "http://proxy.test:3128", "NO_PROXY": "rutterapi.com:443"}, REMOTE, None),
+        ({"HTTPS_PROXY": "http://proxy.test:3128", "NO_PROXY": "rutterapi.com:80"}, REMOTE, "http://proxy.test:3128"),
         ({"HTTPS_PROXY": "http://proxy.test:3128", "NO_PROXY": "example.com"}, REMOTE, "http://proxy.test:3128"),
         ({"ALL_PROXY": "http://proxy.test:3128"}, "http://127.0.0.1:8000/versioned", None),
         ({"ALL_PROXY": "http://proxy.test:3128"}, "http://[::1]:8000/versioned", None),

@@ -92,7 +92,7 @@ async def test_an_object_whose_job_has_failed_is_not_done(state: str) -> None:
     assert await of(create, answer(200, {"bill": bill()} | ticket)) == Unknown("job-1", "partly_refused")
 
 
-async def test_an_error_beside_an_object_outweighs_what_the_job_says_later() -> None:
+async def test_an_error_beside_an_object_outweighs_its_job() -> None:
     first = answer(200, {"bill": bill(), "errors": [{"code": 450}]}, x_rutter_job_id="job-1")
     assert await of(create, first, job("success", 200, {"bill": bill()})) == Unknown("job-1", "partly_refused")
 
@@ -104,9 +104,7 @@ async def test_an_error_beside_an_object_outweighs_what_the_job_says_later() -> 
         ("SUCCESS", 450, {"error_code": "X"}),
     ],
 )
-async def test_a_state_that_says_the_contrary_under_another_name_settles_nothing(
-    state: str, status: int, body: Any
-) -> None:
+async def test_a_state_that_says_the_contrary_settles_nothing(state: str, status: int, body: Any) -> None:
     assert await of(create, answer(200, RUNNING), job(state, status, body)) == Unknown("job-1", "job_unreadable")
 
 
@@ -157,11 +155,11 @@ async def test_a_410_that_is_about_something_else_deletes_nothing(answered: http
         [refusal(503), refusal(404)],
     ],
 )
-async def test_a_deletion_that_may_have_been_done_is_neither_refused_nor_unsent(answers: list[Any]) -> None:
+async def test_a_deletion_in_doubt_is_neither_refused_nor_unsent(answers: list[Any]) -> None:
     assert await of(delete, *answers) == Unknown(None, "doubtful_retry")
 
 
-async def test_a_job_of_the_second_attempt_says_nothing_of_the_first_where_there_is_no_key() -> None:
+async def test_without_a_key_a_job_says_nothing_of_the_first_attempt() -> None:
     assert await of(delete, refusal(503), refusal(404, x_rutter_job_id="j")) == Unknown("j", "doubtful_retry")
     failed = job("failure", 450, {"error_code": "X"})
     assert await of(delete, refusal(503), answer(200, RUNNING), failed) == Unknown("job-1", "doubtful_retry")
@@ -204,7 +202,7 @@ Ask = Callable[[RutterClient], Awaitable[object]]
         (lambda client: client.connection(TOKEN).bills.list(), page([], "x" * 5000), errors.UpstreamNonsense),
     ],
 )
-async def test_the_answer_of_another_object_or_beside_an_error_is_not_believed(
+async def test_what_is_of_another_object_or_an_error_is_no_answer(
     ask: Ask, body: Any, error: type[errors.RutterError]
 ) -> None:
     async with client_for(Scripted(answer(200, body))) as client:

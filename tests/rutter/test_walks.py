@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rutter_ap_server.rutter import errors
+from rutter_ap_server.rutter import equal, errors
 from support.scripted_upstream import TOKEN, answer, bill, client_for, page
 
 START = datetime(2026, 2, 1, tzinfo=UTC)
@@ -31,6 +31,7 @@ class Unsorted(httpx.AsyncBaseTransport):
         self.changes = changes
         self.stamps = {f"b-{number}": self._tick() for number in range(size)}
         self.requests = 0
+        self.silent: set[int] = set()
 
     def _tick(self) -> int:
         self.moment += 1
@@ -50,7 +51,9 @@ class Unsorted(httpx.AsyncBaseTransport):
             rows = [row for row in rows if row[0] < int(params["cursor"])]
         shown = rows[:PAGE]
         cursor = str(shown[-1][0]) if len(rows) > PAGE else None
-        return answer(200, page([self._bill(*row) for row in shown], cursor, platform=self.platform))
+        body = page([self._bill(*row) for row in shown], cursor, platform=self.platform)
+        # The answer need not say of which platform it is.
+        return answer(200, body if self.requests not in self.silent else body | {"connection": None})
 
     @staticmethod
     def _at(stamp: int) -> datetime:
@@ -87,6 +90,31 @@ async def test_a_bill_that_moves_past_the_walk_is_read_all_the_same() -> None:
     # Of nine bills on three pages, the oldest two change before the second page is read.
     ledger = Unsorted(9, [[], [0, 1]])
     assert set(await walked(ledger)) == set(ledger.stamps)
+
+
+@pytest.mark.parametrize("silent", [{1}, {2}, {3}, {1, 2, 3, 4, 5}])
+@pytest.mark.parametrize("platform", ["SAGE_INTACCT", "sage_business_cloud"])
+async def test_pages_that_do_not_say_their_platform_lose_nothing(silent: set[int], platform: str) -> None:
+    ledger = Unsorted(9, [[], [0, 1]], platform=platform)
+    ledger.silent = silent
+    assert set(await walked(ledger)) == set(ledger.stamps)
+
+
+async def test_a_filter_holds_where_the_platform_is_not_said() -> None:
+    async with client_for(Unsaid()) as client:
+        books = client.connection(TOKEN)
+        found = [each.id async for each in books.bills.walk(filter=equal("document_number", "2"))]
+        assert set(found) == {"b-2"}
+        with pytest.raises(errors.UpstreamNonsense):
+            await books.bills.list(filter='document_number="2"')
+
+
+class Unsaid(httpx.AsyncBaseTransport):
+    """A page of bills that heeds no filter, and does not say whose it is."""
+
+    async def handle_async_request(self, _: httpx.Request) -> httpx.Response:
+        rows = [bill(f"b-{number}", document_number=str(number)) for number in range(4)]
+        return answer(200, {"bills": rows, "next_cursor": None})
 
 
 async def test_what_does_not_change_is_not_read_twice() -> None:

@@ -102,3 +102,45 @@ def test_unknown_types_and_fields_are_read() -> None:
 def test_what_is_no_event_is_refused(body: bytes) -> None:
     with pytest.raises(BadInput):
         read_event(body)
+
+
+SEEN = {"id": "b-1", "updated_at": "2024-01-01T00:00:00.000Z", "amount_due": 1.5}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ({"bill": SEEN}, {"bill": SEEN | {"amount_due": "1.5"}}),
+        ({"bill": SEEN, "event_id": "1"}, {"bill": SEEN, "event_id": "2"}),
+        (
+            {"bill": SEEN, "code": "A\0c-1", "connection_id": "x"},
+            {"bill": SEEN, "code": "A", "connection_id": "c-1\0x"},
+        ),
+    ],
+)
+def test_events_that_differ_anywhere_are_two(one: dict[str, Any], other: dict[str, Any]) -> None:
+    keys = [read_event(event(**each)).key for each in (one, other, one)]
+    assert keys[0] == keys[2] != keys[1]
+
+
+def test_a_redelivery_under_a_new_token_is_the_same_event() -> None:
+    assert read_event(event(bill=SEEN)).key == read_event(event(bill=SEEN, access_token="token-2")).key
+
+
+@pytest.mark.parametrize("number", [b"1e99999999999999999999", b"9" * 10_000])
+def test_a_number_beyond_all_numbers_is_no_error(number: bytes) -> None:
+    body = event(bill=SEEN).replace(b"1.5", number)
+    read = read_event(body)
+    assert (read.object_id, read.key) == ("b-1", read_event(body).key)
+
+
+@pytest.mark.parametrize("odd", [{"status": 7}, {"updated_at": 1704067200000}, {"last_synced_at": {}}])
+def test_an_odd_field_does_not_hide_the_object(odd: dict[str, Any]) -> None:
+    read = read_event(event(bill=SEEN | odd))
+    assert (read.object_id, read.state, read.key) == ("b-1", None, read_event(event(bill=SEEN | odd)).key)
+
+
+def test_no_token_is_taken_for_an_object() -> None:
+    body = b'{"type":"ACCESS_TOKEN","code":"X","access_token":"token-1"}'
+    assert read_event(body).object_id is None
+    assert read_event(event(bill={"id": " "})).object_id is None

@@ -49,10 +49,12 @@ class RawPage(Generic[R]):
             if self.keep is None or self.keep(record):
                 yield record
 
-    def began(self) -> datetime | None:
-        """A moment that lies before every change made after this page was read; None where it cannot be told."""
+    def began(self, since: datetime | None) -> datetime | None:
+        """A moment not before `since`, and before every change made after this page was read; None if untold."""
         stamps = [moment for record in self if (moment := getattr(record, "last_synced_at", None)) is not None]
-        return max(stamps) - STAMPS_APART_MAX if stamps else None
+        known = [since] if since else []
+        known += [max(stamps) - STAMPS_APART_MAX] if stamps else []
+        return max(known, default=None)
 
     def marked(self, began: datetime | None) -> Iterator[tuple[int | None, R]]:
         """The objects, each with a mark that changes with it; None for one that was not synced since the walk began."""
@@ -120,11 +122,10 @@ async def walk(fetch: Fetch[R], *, pages_max: int, watch: Watch) -> AsyncIterato
     """
     if not isinstance(pages_max, int) or isinstance(pages_max, bool) or pages_max < 1:
         raise InvalidInput("A walk must have at least one page.")
-    began: datetime | None = None
+    since: datetime | None = None
     seen: set[int] = set()
     for reading in range(READINGS_MAX):
-        is_all_sorted, pages, is_new = True, 0, reading == 0
-        since = began if reading else None
+        began, is_all_sorted, pages, is_new = since, True, 0, reading == 0
         async for page in _pages(fetch, since, pages_max, watch):
             pages += 1
             is_all_sorted = is_all_sorted and page.is_sorted
@@ -132,17 +133,18 @@ async def walk(fetch: Fetch[R], *, pages_max: int, watch: Watch) -> AsyncIterato
                 for record in page:
                     yield record
                 continue
-            if reading == 0 and pages == 1:
-                began = page.began()
-            for mark, record in page.marked(began):
+            if pages == 1:
+                began = page.began(since)
+            for mark, record in page.marked(since or began):
                 if mark is None or mark not in seen:
                     is_new = True
                     yield record
                 if mark is not None:
                     seen.add(mark)
-        # One page is of one moment, and so is a reading that shows only what an earlier one did.
-        if is_all_sorted or pages <= 1 or not is_new:
+        # One page is of one moment; so is a reading of what an earlier one read too, if it showed nothing else.
+        if is_all_sorted or pages <= 1 or (began == since and not is_new):
             return
+        since = began
     raise WalkTooLong("The books changed faster than they could be read.")
 
 

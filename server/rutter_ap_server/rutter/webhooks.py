@@ -126,9 +126,10 @@ def _head_of(raw: msgspec.Raw | None) -> _ObjectHead | None:
     try:
         # Some deliveries hold only the id.
         is_bare = bytes(raw).startswith(b'"')
-        return _ObjectHead(id=wire.decode(raw, str)) if is_bare else wire.decode(raw, _ObjectHead)
+        head = _ObjectHead(id=wire.decode(raw, str)) if is_bare else wire.decode(raw, _ObjectHead)
     except wire.NotReadable:
         return None
+    return head if head.id.strip() else None
 
 
 def _key(base: _Base, head: _ObjectHead | None, raw: msgspec.Raw | None, members: dict[str, msgspec.Raw]) -> str:

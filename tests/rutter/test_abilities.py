@@ -7,6 +7,7 @@ import pytest
 from rutter_ap_server.rutter import Support, abilities_of, collections
 from rutter_ap_server.rutter.abilities import _CONDITIONS, DOCUMENTED
 from rutter_ap_server.rutter.collections import ENDPOINTS, Collections
+from rutter_ap_server.rutter.errors import InvalidInput
 from rutter_ap_server.rutter.platforms import PLATFORMS
 from rutter_ap_server.rutter.resources import Collection, Reads
 from support.scripted_upstream import Scripted, client_for
@@ -113,7 +114,7 @@ def test_every_condition_is_of_something_documented() -> None:
 
 
 def test_a_call_that_rutter_does_not_have_is_a_mistake() -> None:
-    with pytest.raises(KeyError):
+    with pytest.raises(InvalidInput):
         abilities_of("QUICKBOOKS").support("locations", "create")
 
 

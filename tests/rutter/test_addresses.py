@@ -75,7 +75,15 @@ async def test_requests_go_through_the_proxy_of_the_environment(monkeypatch: pyt
     assert proxy.lines == [b"CONNECT production.rutterapi.com:443 HTTP/1.1"]
 
 
-BAD_PROXIES = ["socks5://user:pass-77@proxy.test", "http://", "http://user:pass-77@proxy.test:99999", "ftp://x", "a b"]
+BAD_PROXIES = [
+    "socks5://user:pass-77@proxy.test",
+    "http://",
+    "http://user:pass-77@proxy.test:99999",
+    "ftp://x",
+    "a b",
+    "http://[bad",
+    "http://a'b",
+]
 
 
 @pytest.mark.parametrize("proxy", BAD_PROXIES)

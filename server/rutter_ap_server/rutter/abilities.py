@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Final
 
 from rutter_ap_server.rutter.collections import ENDPOINTS
+from rutter_ap_server.rutter.errors import InvalidInput
 from rutter_ap_server.rutter.platforms import ignores_filters, named
 
 
@@ -100,8 +101,10 @@ class Abilities:
     unavailable: frozenset[str] = frozenset()
 
     def support(self, collection: str, verb: str) -> Support:
-        """How sure it is that this connection can do that. Raises KeyError for what Rutter has no call for."""
-        documented = DOCUMENTED[collection, verb]
+        """How sure it is that this connection can do that. Raises `InvalidInput` for what Rutter has no call for."""
+        documented = DOCUMENTED.get((collection, verb))
+        if documented is None:
+            raise InvalidInput("Rutter has no such call: see the verbs of the collections.")
         if collection in self.unavailable or (collection, verb) in _IMPOSSIBLE.get(self.platform, ()):
             return Support.NO
         if self.platform in documented:

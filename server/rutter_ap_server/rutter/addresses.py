@@ -6,6 +6,7 @@ and over plain HTTP the credentials would cross the network in the clear (Rutter
 
 from __future__ import annotations
 
+import re
 import ssl
 from ipaddress import ip_address
 from pathlib import Path
@@ -18,6 +19,8 @@ from rutter_ap_server.rutter.credentials import Credentials
 from rutter_ap_server.rutter.errors import Misconfigured
 
 _PORT_MAX: Final = 65_535
+# A name, an IPv4 or an IPv6 address, as it stands in a request.
+_HOST: Final = re.compile(rb"[A-Za-z0-9._:-]+")
 _PROXY_SCHEMES: Final = frozenset({"http", "https"})
 
 
@@ -64,7 +67,7 @@ def _parsed(address: str) -> httpx.URL:
     try:
         url = httpx.URL(address)
         # The host is decoded only when it is asked for, and may turn out to be no name.
-        is_one = bool(url.host) and (url.port is None or 0 < url.port <= _PORT_MAX)
+        is_one = bool(_HOST.fullmatch(url.raw_host)) and (url.port is None or 0 < url.port <= _PORT_MAX)
     except (httpx.InvalidURL, ValueError):
         is_one = False
     return url if is_one else httpx.URL("")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -88,3 +89,42 @@ async def test_a_refusal_is_not_forgotten_while_the_first_sync_runs(home: Path) 
         bench.company.rutter.first_sync.is_bypassed, bench.wire.answers = True, refuses_until_synced
         await bench.app.recover()
         assert await bench.spent() == "100.00"
+
+
+async def during_the_first_sync(bench: Bench) -> str | None:
+    """A payment of 100.00 that is held there, whatever the policy allows."""
+    await bench.approver("Ana")
+    bench.company.rutter.first_sync.is_bypassed, bench.wire.answers = True, refuses_until_synced
+    held = await bench.pay("NW-2291", "100.00")
+    assert (held.status, "ledger.incomplete" in codes(held)) == ("held", True)
+    return held.proposal_id
+
+
+async def test_nothing_is_sent_again_while_the_first_sync_runs(home: Path) -> None:
+    """A payment that somebody entered in the meantime may only not have come in yet."""
+    async with a_bench(home, ALLOW) as bench:
+        bill = await bench.bill("NW-2291")
+        held = await during_the_first_sync(bench)
+        bench.wire.faults = ["lost before"]
+        lost = await bench.approve(held)
+        await bench.pay_by_hand("NW-2291", "100.00")
+        bench.wire.read_faults = {f"/bills/{bill.id}": "stale_read"}
+        await bench.app.recover()
+
+        assert ((await bench.proposal(lost.id)).state, len(bench.wire.payments_sent)) == ("unknown", 1)
+        attempt = await bench.app.store.read(lambda tx: tx.attempts.last(lost.id))
+        assert attempt is not None
+        assert "first sync" in (attempt.reason or "")
+        bench.wire.read_faults = {}
+        assert await bench.paid("NW-2291") == [Decimal("100.00")]
+
+
+@pytest.mark.parametrize(("is_synced", "spent"), [(True, "0.00"), (False, "100.00")])
+async def test_a_failed_job_frees_nothing_while_the_first_sync_runs(home: Path, is_synced: bool, spent: str) -> None:
+    async with a_bench(home, ALLOW) as bench:
+        held = await during_the_first_sync(bench)
+        if is_synced:
+            bench.wire.answers, bench.company = lambda _, response: response, replace(bench.company)
+        bench.wire.write_fault = "job_fails"
+        assert (await bench.approve(held)).state == "failed"
+        assert await bench.spent() == spent

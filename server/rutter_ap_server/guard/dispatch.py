@@ -296,10 +296,13 @@ class Dispatcher:
                 return await self.settle_found(write, prepared, lease, found, outcome.job_id)
         if doubt is not None:
             return await self._refused_unseen(write, prepared, company, lease, outcome, doubt)
-        # Rutter's job says it as well, or else only one answer did, and the ledger may lag.
+        # Rutter's job says it as well, or else only one answer did, and the ledger may lag. During the first sync it may
+        # not have been read at all.
         job_id = outcome.job_id
         said_twice = job_id is not None and isinstance(await write.outcome_of_job(company, job_id), Rejected)
-        return await self._fail(lease, outcome.error, job_id=job_id, may_be_booked=not said_twice)
+        return await self._fail(
+            lease, outcome.error, job_id=job_id, may_be_booked=not said_twice or company.is_incomplete
+        )
 
     async def _refused_unseen(
         self,

@@ -296,13 +296,12 @@ class Dispatcher:
                 return await self.settle_found(write, prepared, lease, found, outcome.job_id)
         if doubt is not None:
             return await self._refused_unseen(write, prepared, company, lease, outcome, doubt)
-        # Rutter's job says it as well, or else only one answer did, and the ledger may lag. During the first sync it may
-        # not have been read at all.
+        # Rutter's job says it as well, or else only one answer did, and the ledger may lag. What is booked may also not
+        # have come in before the first sync has finished.
         job_id = outcome.job_id
         said_twice = job_id is not None and isinstance(await write.outcome_of_job(company, job_id), Rejected)
-        return await self._fail(
-            lease, outcome.error, job_id=job_id, may_be_booked=not said_twice or company.is_incomplete
-        )
+        is_sure = said_twice and not company.is_incomplete
+        return await self._fail(lease, outcome.error, job_id=job_id, may_be_booked=not is_sure)
 
     async def _refused_unseen(
         self,

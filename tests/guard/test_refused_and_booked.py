@@ -12,7 +12,11 @@ import pytest
 
 from rutter_ap_server.guard.own_writes import LAG_MAX
 from rutter_ap_tools.errors import Refused
+from rutter_ap_tools.records import CREATED_KINDS, CreateRecord, RecordKind
+from rutter_ap_tools.vendors import SaveVendor
+from rutter_ap_tools.wire import WriteArguments
 from support.bench import Bench, a_bench, codes
+from support.lagging import photographed, up_to_date
 
 ALLOW = '[tools]\npay_bill = "allow"\n'
 
@@ -128,3 +132,34 @@ async def test_a_failed_job_frees_nothing_while_the_first_sync_runs(home: Path, 
         bench.wire.write_fault = "job_fails"
         assert (await bench.approve(held)).state == "failed"
         assert await bench.spent() == spent
+
+
+ANY = f"[records]\nmay_create = {list(CREATED_KINDS)}\n" + (
+    '[tools]\ncreate_record = "allow"\nsave_vendor = "allow"\n[rules.severity]\n"platform.undocumented" = "off"\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "lists"),
+    [
+        *((CreateRecord(kind=kind, name="Brand New"), RecordKind(kind).plural) for kind in CREATED_KINDS),
+        (SaveVendor(name="Brand New", currency="USD"), "vendors"),
+    ],
+    ids=lambda one: one if isinstance(one, str) else "",
+)
+async def test_what_was_refused_is_not_added_again_unasked(home: Path, wanted: WriteArguments, lists: str) -> None:
+    """The platform refused it, and created it all the same; its list lags, and a new key would create another one."""
+    async with a_bench(home, ANY) as bench:
+        start = await photographed(bench, f"/{lists}")
+        await bench.submit(wanted.model_copy(update={"dry_run": True}))
+        start()
+        bench.wire.faults = ["turned down after"]
+        with pytest.raises(Refused, match="rejected"):
+            await bench.submit(wanted)
+
+        again = await bench.submit(wanted)
+        assert (again.status, codes(again)) == ("held", ["write.repeat"])
+        assert len(bench.wire.writes) == 1
+        up_to_date(bench)
+        with pytest.raises(Refused):
+            await bench.submit(wanted)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ from rutter_ap_server.guard.store_facts import (
 )
 from rutter_ap_server.guard.untrusted import amount_argument
 from rutter_ap_server.guard.writes.registry import write_named
+from rutter_ap_server.rutter.resources import FirstSync
 from rutter_ap_server.store.bookings import Booking
 from rutter_ap_server.store.documents import Document
 from rutter_ap_server.store.engine import Store, Tx
@@ -537,7 +539,8 @@ def reader(clock: FixedClock) -> Callable[..., Company]:
     """Makes the company whose texts are read; nothing but its ids and its clock is asked."""
     identity = CompanyIdentity("connection", "Harbor", "QUICKBOOKS", "embedded", "ledger")
     nothing: Any = None
-    return lambda kind=Company: kind(identity, nothing, nothing, nothing, clock)
+    asked: Any = SimpleNamespace(first_sync=FirstSync())
+    return lambda kind=Company: kind(identity, asked, nothing, nothing, clock)
 
 
 async def test_what_is_read_is_remembered_once(store: Store, tmp_path: Path, reader: Callable[..., Company]) -> None:

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from rutter_ap_server.guard.own_writes import LAG_MAX
+from rutter_ap_tools.credits import ApplyCredit
 from rutter_ap_tools.errors import Refused
 from rutter_ap_tools.records import CREATED_KINDS, CreateRecord, RecordKind
 from rutter_ap_tools.vendors import SaveVendor
@@ -142,7 +143,10 @@ ANY = f"[records]\nmay_create = {list(CREATED_KINDS)}\n" + (
 @pytest.mark.parametrize(
     ("wanted", "lists"),
     [
-        *((CreateRecord(kind=kind, name="Brand New"), RecordKind(kind).plural) for kind in CREATED_KINDS),
+        *(
+            (CreateRecord.model_validate({"kind": kind, "name": "Brand New"}), RecordKind(kind).plural)
+            for kind in CREATED_KINDS
+        ),
         (SaveVendor(name="Brand New", currency="USD"), "vendors"),
     ],
     ids=lambda one: one if isinstance(one, str) else "",
@@ -163,3 +167,22 @@ async def test_what_was_refused_is_not_added_again_unasked(home: Path, wanted: W
         up_to_date(bench)
         with pytest.raises(Refused):
             await bench.submit(wanted)
+
+
+async def test_a_credit_that_was_refused_is_not_applied_again_unasked(home: Path) -> None:
+    async with a_bench(home, '[tools]\napply_credit = "allow"\n') as bench:
+        bill = await bench.bill("INV-1051")
+        memos = [one async for one in bench.company.rutter.bill_credit_memos.walk()]
+        credit = next(one for one in memos if one.document_number == "CM-0117")
+        wanted = ApplyCredit(credit_id=credit.id, bill_id=bill.id, amount="40.00")
+        start = await photographed(bench, f"/bills/{bill.id}", f"/bill_credit_memos/{credit.id}")
+        await bench.submit(wanted.model_copy(update={"dry_run": True}))
+        start()
+        bench.wire.faults = ["turned down after"]
+        with pytest.raises(Refused, match="rejected"):
+            await bench.submit(wanted)
+
+        again = await bench.submit(wanted)
+        assert (again.status, "write.repeat" in codes(again)) == ("held", True)
+        up_to_date(bench)
+        assert sum(one.allocated_amount for one in (await bench.bill("INV-1051")).linked_credit_memos) == Decimal(40)

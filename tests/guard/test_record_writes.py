@@ -90,6 +90,11 @@ def said(finding: Any) -> str | None:
         (create_record.record_similar, entry(), facts("West", "EAST"), "", None),
         (create_record.record_similar, entry(), facts("East Ltd"), "", "ask record.similar"),
         (create_record.record_similar, entry(name="Freight"), facts("Freights"), "", "ask record.similar"),
+        # The same to a reader: in Cyrillic letters, in a Greek capital, with a zero.
+        (create_record.record_similar, entry(name="\u0406\u0422"), facts("IT"), "", "ask record.similar"),
+        (create_record.record_similar, entry(name="\u0397R"), facts("HR"), "", "ask record.similar"),
+        (create_record.record_similar, entry(name="0ps"), facts("Ops"), "", "ask record.similar"),
+        (create_record.record_similar, entry(name="IT"), facts("HR"), "", None),
     ],
 )
 def test_a_rule_speaks_exactly_at_its_edge(

@@ -288,7 +288,7 @@ class Dispatcher:
                 await self._sleep(pause)
             try:
                 found = await shown(self.store, write, prepared, company, before, lease.proposal_id)
-                doubt = None if found else await why_unseen(write, company)
+                doubt = None if found else await why_unseen(write, prepared, company)
             except ApError:
                 reason = "it was refused, and the ledger could not be looked at"
                 return await self.settler.unknown(lease, reason, job_id=outcome.job_id)

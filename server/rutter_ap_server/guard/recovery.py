@@ -83,7 +83,7 @@ class Recovery:
         if len(found) == 1:
             [record], lease = found, self._dispatcher.lease_on(proposal.id)
             await self._dispatcher.settler.post(write, prepared, lease, record, job_id=attempt.job_id)
-        elif not found and not company.is_incomplete and await why_unseen(write, company) is None:
+        elif not found and not company.is_incomplete and await why_unseen(write, prepared, company) is None:
             await self._store.write(lambda tx: _believe(tx, proposal.id))
 
     async def take_up_abandoned(self, company: Company) -> None:
@@ -191,7 +191,7 @@ class Recovery:
             # Rutter has named what it wrote: there is something to look for, and nothing to send.
             return
         try:
-            doubt = await why_unseen(write, company)
+            doubt = await why_unseen(write, prepared, company)
             policy = await self._dispatcher.policy.read()
             facts = await self._dispatcher.facts(write, prepared, company)
         except ApError:

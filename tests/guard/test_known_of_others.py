@@ -208,6 +208,22 @@ def test_a_no_a_clock_and_a_doubt_are_known(store: Store) -> None:
     assert known(store, compared=compared()).seen_alike == ()
 
 
+def test_what_adds_a_record_is_doubted_with_its_own_kind_alone(store: Store) -> None:
+    of_class = {"tool": "create_record", "bill_id": None, "fields": {"kind": "class", "name": "East"}}
+    one = doubted(store, **of_class)
+    doubted(store, **of_class, company_id="company-2")
+    doubted(store, tool="create_record", bill_id=None, fields={"kind": "item", "name": "East"})
+    file = doubted(store, tool="attach_file", fields={"bill_id": "b1"})
+    doubted(store, tool="delete_bill", fields={"bill_id": "b1"})
+    doubted(store, tool="create_bill", fields={"vendor_id": "v1"})
+
+    assert known(store, other("create_record", fields={"kind": "class", "name": "West"})).doubted == (one,)
+    assert known(store, other(fields={"bill_id": "b1"})).doubted == (file,)
+    # What is deleted twice is gone, and a document is known by its number.
+    assert known(store, other("delete_bill", fields={"bill_id": "b1"})).doubted == ()
+    assert known(store, other("create_bill", fields={"vendor_id": "v1"})).doubted == ()
+
+
 HELD = {"state": State.HELD, "digest": "1" * 64}
 
 

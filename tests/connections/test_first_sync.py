@@ -7,16 +7,21 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from mcp.client import Client
+from msgspec import structs
 
 from rutter_ap_server.app import App
 from rutter_ap_server.companies.company import FIRST_SYNC_NOTE
+from rutter_ap_server.companies.ledgers import identity_of
 from rutter_ap_server.rutter.errors import NotReady
 from rutter_ap_server.rutter.models.vendors import VendorCreate
 from rutter_ap_server.rutter.outcomes import Done
 from rutter_ap_tools.catalogue import CATALOGUE
+from rutter_ap_tools.text import fold
 from rutter_ap_tools.tool import Risk
+from support.bench import a_bench
 from support.connect_flow import in_books, listed
 from support.people import answer
 from support.seeded import practice_home
@@ -132,3 +137,26 @@ async def test_the_client_alone_bypasses_nothing_unless_it_is_told_to(home: Path
             await plain.bills.get(bill_id)
         assert (await bypassing.bills.get(bill_id)).id == bill_id
         assert (plain.first_sync.reads, bypassing.first_sync.reads) == (0, 1)
+
+
+@pytest.mark.parametrize(("is_synced", "name"), [(False, None), (False, "Harbor & Pine Ltd"), (True, None)])
+async def test_a_ledger_without_a_name_is_not_used_before_it_has_one(
+    home: Path, is_synced: bool, name: str | None
+) -> None:
+    """Two connections to one such ledger would not be known from two ledgers."""
+    async with a_bench(home) as bench:
+        rutter = bench.company.rutter
+        plain = structs.replace(await rutter.detail(), store_name=None, store_unique_id=None)
+        rutter.first_sync.is_bypassed = True
+
+        def answer(request: httpx.Request, _: httpx.Response) -> httpx.Response:
+            if not is_synced and "force_fetch" not in request.url.params:
+                return httpx.Response(400, json={"error_code": "PRODUCT_NOT_READY"}, request=request)
+            return httpx.Response(200, json={"company_info": {"id": "c1", "name": name}}, request=request)
+
+        bench.wire.answers = answer
+        if is_synced or name:
+            assert (await identity_of(rutter, "c1", plain, "sandbox")).name == fold(name)
+        else:
+            with pytest.raises(NotReady):
+                await identity_of(rutter, "c1", plain, "sandbox")

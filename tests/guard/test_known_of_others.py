@@ -6,6 +6,7 @@ from collections.abc import Callable
 from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -25,6 +26,7 @@ from rutter_ap_server.guard.store_facts import (
 )
 from rutter_ap_server.guard.untrusted import amount_argument
 from rutter_ap_server.guard.writes.registry import write_named
+from rutter_ap_server.rutter.resources import FirstSync
 from rutter_ap_server.store.bookings import Booking
 from rutter_ap_server.store.documents import Document
 from rutter_ap_server.store.engine import Store, Tx
@@ -204,6 +206,22 @@ def test_a_no_a_clock_and_a_doubt_are_known(store: Store) -> None:
     assert known(store, other()).doubted == ()
     # A payment enters no document.
     assert known(store, compared=compared()).seen_alike == ()
+
+
+def test_what_adds_a_record_is_doubted_with_its_own_kind_alone(store: Store) -> None:
+    of_class = {"tool": "create_record", "bill_id": None, "fields": {"kind": "class", "name": "East"}}
+    one = doubted(store, **of_class)
+    doubted(store, **of_class, company_id="company-2")
+    doubted(store, tool="create_record", bill_id=None, fields={"kind": "item", "name": "East"})
+    file = doubted(store, tool="attach_file", fields={"bill_id": "b1"})
+    doubted(store, tool="delete_bill", fields={"bill_id": "b1"})
+    doubted(store, tool="create_bill", fields={"vendor_id": "v1"})
+
+    assert known(store, other("create_record", fields={"kind": "class", "name": "West"})).doubted == (one,)
+    assert known(store, other(fields={"bill_id": "b1"})).doubted == (file,)
+    # What is deleted twice is gone, and a document is known by its number.
+    assert known(store, other("delete_bill", fields={"bill_id": "b1"})).doubted == ()
+    assert known(store, other("create_bill", fields={"vendor_id": "v1"})).doubted == ()
 
 
 HELD = {"state": State.HELD, "digest": "1" * 64}
@@ -537,7 +555,8 @@ def reader(clock: FixedClock) -> Callable[..., Company]:
     """Makes the company whose texts are read; nothing but its ids and its clock is asked."""
     identity = CompanyIdentity("connection", "Harbor", "QUICKBOOKS", "embedded", "ledger")
     nothing: Any = None
-    return lambda kind=Company: kind(identity, nothing, nothing, nothing, clock)
+    asked: Any = SimpleNamespace(first_sync=FirstSync())
+    return lambda kind=Company: kind(identity, asked, nothing, nothing, clock)
 
 
 async def test_what_is_read_is_remembered_once(store: Store, tmp_path: Path, reader: Callable[..., Company]) -> None:

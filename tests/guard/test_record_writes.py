@@ -26,6 +26,7 @@ from support.bench_client import client_at_bench, record_writes
 from support.facts import a_prepared_write
 from support.people import accepts, answer, declines
 from support.serving import done, failed
+from support.unlisted import emptying
 
 pytestmark = pytest.mark.anyio
 # Rutter documents for no platform that classes and departments can be created, so that a person is asked as well.
@@ -90,6 +91,11 @@ def said(finding: Any) -> str | None:
         (create_record.record_similar, entry(), facts("West", "EAST"), "", None),
         (create_record.record_similar, entry(), facts("East Ltd"), "", "ask record.similar"),
         (create_record.record_similar, entry(name="Freight"), facts("Freights"), "", "ask record.similar"),
+        # The same to a reader: in Cyrillic letters, in a Greek capital, with a zero.
+        (create_record.record_similar, entry(name="\u0406\u0422"), facts("IT"), "", "ask record.similar"),
+        (create_record.record_similar, entry(name="\u0397R"), facts("HR"), "", "ask record.similar"),
+        (create_record.record_similar, entry(name="0ps"), facts("Ops"), "", "ask record.similar"),
+        (create_record.record_similar, entry(name="IT"), facts("HR"), "", None),
     ],
 )
 def test_a_rule_speaks_exactly_at_its_edge(
@@ -299,3 +305,15 @@ async def test_two_of_one_name_are_not_sent_at_once(home: Path) -> None:
         assert (await bench.submit(new("item"))).status == "unknown"
         await bench.submit(new("item", code="BN-2"))
         assert len(bench.wire.writes) == 1
+
+
+@pytest.mark.parametrize(("kind", "state"), [("customer", "posted"), ("department", "unknown")])
+async def test_only_a_list_of_its_own_kind_leaves_it_unseen(home: Path, kind: str, state: str) -> None:
+    """Rutter does not document that it lists departments there, which says nothing of customers."""
+    async with client_at_bench(home, policy=ALLOW, platform="QUICKBOOKS_DESKTOP") as (_, bench):
+        bench.wire.answers = emptying("departments")
+        bench.wire.faults = ["lost before"]
+        lost = await bench.submit(new(kind), accepts())
+        assert lost.status == "unknown"
+        await bench.app.recover()
+        assert (await bench.proposal(lost.proposal_id)).state == state

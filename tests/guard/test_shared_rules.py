@@ -496,6 +496,9 @@ def test_a_write_that_pays_nothing_has_no_tier_and_no_hours() -> None:
     repeated = only(rules.posted_before(ATTACH, prepared, facts(), stored(repeats=("p1", "p2")), Policy()))
     assert (repeated.code, repeated.severity) == ("write.repeat", Severity.ASK)
     assert repeated.message == "the same write was already posted as proposal p1"
+    doubted = only(rules.doubted_before(ATTACH, prepared, facts(), stored(doubted=("p1", "p2")), Policy()))
+    assert (doubted.code, doubted.severity) == ("write.repeat", Severity.ASK)
+    assert doubted.message.startswith("this or one like it is said to have failed a moment ago (proposal p2), and the")
 
 
 @pytest.mark.parametrize(("days_seen", "is_known"), [(13, False), (14, True)])

@@ -15,6 +15,7 @@ import pytest
 from mcp.client import Client
 
 from rutter_ap_server.app import App
+from rutter_ap_server.guard.approvers import Proof
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes import update_bill_rules as rules
@@ -22,10 +23,19 @@ from rutter_ap_server.guard.writes.base import Rule
 from rutter_ap_server.guard.writes.update_bill import UpdateBillWrite
 from rutter_ap_server.guard.writes.update_bill_rules import FROM, REACHED, ChangeFacts
 from rutter_ap_server.rutter.abilities import Support, abilities_of
-from rutter_ap_server.rutter.models.bills import BILL_STATUSES, BILL_STATUSES_ON_UPDATE, BillCreate, BillLineDraft
+from rutter_ap_server.rutter.models.base import given
+from rutter_ap_server.rutter.models.bills import (
+    BILL_STATUSES,
+    BILL_STATUSES_ON_UPDATE,
+    BillCreate,
+    BillLineDraft,
+    BillUpdate,
+)
 from rutter_ap_server.rutter.outcomes import Done
+from rutter_ap_tools.errors import ApError
 from rutter_ap_tools.findings import Finding
-from support.bench import a_bench
+from support.approvers import add_approver
+from support.bench import PASSCODE, a_bench
 from support.connect_flow import in_books
 from support.facts import a_bill, a_prepared_write, usd
 from support.people import answer
@@ -150,6 +160,35 @@ async def test_a_no_leaves_the_draft_as_it_is(home: Path) -> None:
         assert declined["status"] == "declined"
         shown = await done(client, "get_bill", bill_id=bill_id, company=company)
         assert shown["bill"]["status"] == "draft"
+
+
+@pytest.mark.parametrize("status", ["submitted", "open"])
+async def test_a_release_is_bound_to_the_lines_that_it_books(home: Path, status: str) -> None:
+    """A draft may be changed by anybody, unasked: who opens it is shown where it is booked, and opens that."""
+    async with at_xero(home, None) as (client, app, company, bill_id):
+        await add_approver(app.store, "Ana", PASSCODE)
+        held = await done(client, "update_bill", bill_id=bill_id, company=company, status=status)
+        at = await app.companies.get(company)
+        seen = await app.approvals.preview(held["proposal_id"], at)
+        rows = {row[0]: row[1] for section in seen.statement.sections for row in section.rows if row[1:]}
+        draft = await at.rutter.bills.get(bill_id)
+        [line], total = draft.line_items, draft.total_amount
+        accounts = await at.directory.accounts()
+        assert accounts[line.account_id or ""].label in rows["Lines of the bill"]
+
+        other = next(one.id for one in accounts.values() if one.account_type == "expense" and one.id != line.account_id)
+        again = BillLineDraft(
+            account_id=other,
+            total_amount=line.total_amount or Decimal(0),
+            description=given(line.description),
+            tax_rate_id=given(line.tax_rate_id),
+        )
+        moved = BillUpdate(line_items=(again,))
+        assert isinstance(await at.rutter.bills.update(bill_id, moved, idempotency_key="by hand"), Done)
+        assert (await at.rutter.bills.get(bill_id)).total_amount == total
+        with pytest.raises(ApError, match="a fact moved"):
+            await app.approvals.approve(seen, at, by=Proof("Ana", PASSCODE), channel="terminal")
+        assert (await at.rutter.bills.get(bill_id)).status == "draft"
 
 
 @pytest.mark.parametrize(("number", "expected"), [(DRAFT, "refuse bill.duplicate"), ("PP-5", "approve bill.similar")])

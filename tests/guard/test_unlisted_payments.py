@@ -96,6 +96,26 @@ async def test_a_payment_of_our_own_shows_nothing(home: Path) -> None:
         assert "vendor.history_unknown" not in codes(await bench.pay("NW-2291", "50.00", dry_run=True))
 
 
+@pytest.mark.parametrize("fault", ["lost after", "turned down after"])
+async def test_a_lost_payment_of_our_own_shows_nothing(home: Path, fault: str) -> None:
+    """It is listed under an id that nobody here was told, and says nothing of what others entered."""
+    async with business_central(home, ALLOW, lists="whole") as (_, bench):
+        known = {one.id async for one in bench.company.rutter.bill_payments.walk()}
+        bench.wire.answers = answering("empty")
+        held = await bench.pay("NW-2291", "100.00")
+        bench.wire.faults = [fault]
+        lost = await bench.approve(held.proposal_id)
+        bench.wire.answers = answering("whole")
+        ours = {one.id async for one in bench.company.rutter.bill_payments.walk()} - known
+        bench.wire.answers = answering("whole", listed=ours)
+
+        assert (len(ours), lost.state) == (1, "unknown")
+        assert "vendor.history_unknown" in codes(await bench.pay("BH-5520", "49.00", dry_run=True))
+        by_hand = await bench.pay_by_hand("BH-5520", "1.00")
+        bench.wire.answers = answering("whole", listed=ours | {by_hand})
+        assert "vendor.history_unknown" not in codes(await bench.pay("BH-5520", "49.00", dry_run=True))
+
+
 async def test_a_run_is_held_as_each_of_its_payments_would_be(home: Path) -> None:
     async with business_central(home, '[tools]\npropose_payment_run = "allow"\npay_bill = "allow"\n') as (
         client,

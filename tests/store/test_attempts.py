@@ -84,6 +84,19 @@ def test_a_record_belongs_to_whom_it_was_named_for(store: Store) -> None:
     assert (claimed("r1", "r2", by=first), claimed("r1", "r2", by=second)) == ({"r2"}, {"r1"})
 
 
+def test_a_lost_write_may_have_written_any_record(store: Store) -> None:
+    sent(store, "posted", "r1")
+    put(store)
+    lost = sent(store, "unknown")
+    store.write_now(lambda tx: tx.attempts.add(lost, "again", {}))
+    sent(store, "failed", company_id="company-2")
+
+    def wrote(*records: str, of: str = "company-1") -> int:
+        return store.read_now(lambda tx: tx.attempts.may_have_written(of, records))
+
+    assert (wrote("r1", "r2"), wrote("r2"), wrote("r2", of="company-3")) == (2, 1, 0)
+
+
 def test_only_its_own_newest_attempt_is_settled(store: Store, store_url: str, clock: FixedClock) -> None:
     other, ours = sent(store), sent(store)
     store.write_now(lambda tx: tx.attempts.add(ours, "again", {}))

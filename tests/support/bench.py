@@ -231,8 +231,8 @@ class Bench:
         companies = OneCompany(settings, clock, client, self.company)
         self.app = App(settings, clock, companies=companies, sleep=no_time)
 
-    async def _written_here(self, ids: Collection[str]) -> Collection[str]:
-        return await self.app.store.read(lambda tx: tx.attempts.claimed(ids, except_id=""))
+    async def _written_here(self, ledger_id: str, ids: Collection[str]) -> int:
+        return await self.app.store.read(lambda tx: tx.attempts.may_have_written(ledger_id, ids))
 
     def another(self) -> Bench:
         """A second process."""

@@ -25,8 +25,8 @@ FIRST_SYNC_NOTE = (
 )
 
 
-async def _none(ids: Collection[str]) -> Collection[str]:
-    return ()
+async def _none(ledger_id: str, ids: Collection[str]) -> int:
+    return 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class CompanyIdentity:
 class Company:
     """A company's identity, Rutter client, name directory, files and clock, whose "today" is the company's date.
 
-    `written_here` says which of the records with these ids this program wrote.
+    `written_here` says how many of the records with these ids in a ledger this program wrote, or may have.
     """
 
     identity: CompanyIdentity
@@ -58,7 +58,7 @@ class Company:
     directory: Directory
     documents: Documents
     clock: Clock
-    written_here: Callable[[Collection[str]], Awaitable[Collection[str]]] = _none
+    written_here: Callable[[str, Collection[str]], Awaitable[int]] = _none
     # How often the first sync was bypassed before this call, for which the registry makes a value of its own.
     _reads_before: int = field(init=False, repr=False, compare=False)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from rutter_ap_server.companies.company import Environment
 from rutter_ap_server.rutter import CompanyClient
+from rutter_ap_server.rutter.errors import NotReady
 from rutter_ap_server.rutter.models.connections import ConnectionDetail
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_server.store.ledgers import LedgerIdentity
@@ -43,8 +44,16 @@ class Claim:
 async def identity_of(
     rutter: CompanyClient, connection_id: str, detail: ConnectionDetail, environment: Environment
 ) -> LedgerIdentity:
-    """The ledger behind a connection. Where Rutter names neither it nor its store, the company's own name must do."""
-    name = detail.store_name or ("" if detail.store_unique_id else (await rutter.company_info()).name)
+    """The ledger behind a connection. Where Rutter names neither it nor its store, the company's own name must do.
+
+    Raises `NotReady` while that name has not come in: a ledger without one would not be known from another.
+    """
+    name = detail.store_name
+    if not name and not detail.store_unique_id:
+        bypassed = rutter.first_sync.reads
+        name = (await rutter.company_info()).name
+        if not name and rutter.first_sync.reads > bypassed:
+            raise NotReady("The first sync has not brought in the company's name yet.")
     return LedgerIdentity.of(connection_id, environment, detail.platform, detail.store_unique_id, name or "")
 
 

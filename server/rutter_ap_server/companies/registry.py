@@ -340,8 +340,8 @@ class CompanyRegistry:
             written_here=self._written_here,
         )
 
-    async def _written_here(self, ids: Collection[str]) -> Collection[str]:
-        return await self._store.read(lambda tx: tx.attempts.claimed(ids, except_id=""))
+    async def _written_here(self, ledger_id: str, ids: Collection[str]) -> int:
+        return await self._store.read(lambda tx: tx.attempts.may_have_written(ledger_id, ids))
 
 
 def _is_second(one: Company | UnavailableCompany) -> bool:

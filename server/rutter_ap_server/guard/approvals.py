@@ -201,7 +201,7 @@ class Approvals(Approvers):
                 await _check_job(write, company, attempt.job_id)
             words = f"{approver.name} checked the ledger and found that it did not happen"
             # Where nothing can be seen, no later look says more than the person who looked there.
-            is_seen = attempt is None or await why_unseen(write, company) is None
+            is_seen = attempt is None or await why_unseen(write, prepared, company) is None
             return await settler.fail(lease, "resolved.failed", words, actor=approver.name, may_be_booked=is_seen)
         if record_id and before is not None:
             named = await write.named(prepared, company, record_id, before)

@@ -288,7 +288,7 @@ class Dispatcher:
                 await self._sleep(pause)
             try:
                 found = await shown(self.store, write, prepared, company, before, lease.proposal_id)
-                doubt = None if found else await why_unseen(write, company)
+                doubt = None if found else await why_unseen(write, prepared, company)
             except ApError:
                 reason = "it was refused, and the ledger could not be looked at"
                 return await self.settler.unknown(lease, reason, job_id=outcome.job_id)
@@ -296,10 +296,12 @@ class Dispatcher:
                 return await self.settle_found(write, prepared, lease, found, outcome.job_id)
         if doubt is not None:
             return await self._refused_unseen(write, prepared, company, lease, outcome, doubt)
-        # Rutter's job says it as well, or else only one answer did, and the ledger may lag.
+        # Rutter's job says it as well, or else only one answer did, and the ledger may lag. What is booked may also not
+        # have come in before the first sync has finished.
         job_id = outcome.job_id
         said_twice = job_id is not None and isinstance(await write.outcome_of_job(company, job_id), Rejected)
-        return await self._fail(lease, outcome.error, job_id=job_id, may_be_booked=not said_twice)
+        is_sure = said_twice and not company.is_incomplete
+        return await self._fail(lease, outcome.error, job_id=job_id, may_be_booked=not is_sure)
 
     async def _refused_unseen(
         self,

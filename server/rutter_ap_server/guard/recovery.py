@@ -3,8 +3,8 @@
 In this order: the job Rutter named; what the ledger shows; and, only while the ledger still shows exactly what it did
 before the attempt and Rutter certainly still keeps the key, the same request with the same Idempotency-Key, to which
 Rutter responds with the first one's outcome if there was one. The ledger is read before the key is used again, because
-a person may have entered the payment by hand in the meantime. Where the ledger may hold what Rutter does not list, only
-what is found says anything, and a person settles the rest.
+a person may have entered the payment by hand in the meantime. Where the ledger may hold what Rutter does not list, or
+has not read yet, only what is found says anything: the rest waits for the end of the first sync, or for a person.
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ class Recovery:
         if len(found) == 1:
             [record], lease = found, self._dispatcher.lease_on(proposal.id)
             await self._dispatcher.settler.post(write, prepared, lease, record, job_id=attempt.job_id)
-        elif not found and not company.is_incomplete and await why_unseen(write, company) is None:
+        elif not found and not company.is_incomplete and await why_unseen(write, prepared, company) is None:
             await self._store.write(lambda tx: _believe(tx, proposal.id))
 
     async def take_up_abandoned(self, company: Company) -> None:
@@ -191,7 +191,7 @@ class Recovery:
             # Rutter has named what it wrote: there is something to look for, and nothing to send.
             return
         try:
-            doubt = await why_unseen(write, company)
+            doubt = await why_unseen(write, prepared, company)
             policy = await self._dispatcher.policy.read()
             facts = await self._dispatcher.facts(write, prepared, company)
         except ApError:
@@ -201,6 +201,10 @@ class Recovery:
             await self._dispatcher.settler.unknown(lease, f"whether it was booked cannot be seen: {doubt.words}")
             return
         assert isinstance(facts, Facts)
+        if facts.incomplete:
+            # Nor what only the end of the first sync brings in.
+            await self._dispatcher.settler.unknown(lease, "the first sync of the company has not finished")
+            return
         why_not = await self._store.write(
             lambda tx: authorize_again(tx, write, prepared, facts, policy, lease, attempt)
         )

@@ -119,6 +119,9 @@ def doubted_before(
     """Some platforms refuse what they have booked, and a ledger that lags does not show it yet."""
     if not stored.doubted:
         return []
+    if not write.counts_against_limits:
+        words = f"this or one like it is said to have failed a moment ago (proposal {stored.doubted[-1]})"
+        return [ask("write.repeat", f"{words}, and the ledger may not show yet that it was written")]
     words = f"a payment of this bill is said to have failed a moment ago (proposal {stored.doubted[-1]})"
     return [approve("payment.doubted", f"{words}, and the ledger may not show yet that it was booked")]
 

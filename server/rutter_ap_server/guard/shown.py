@@ -25,12 +25,12 @@ async def shown(
     return await store.read(lambda tx: unclaimed(tx, prepared, proposal_id, found))
 
 
-async def why_unseen(write: Write[Any], company: Company) -> Doubt | None:
+async def why_unseen(write: Write[Any], prepared: PreparedWrite, company: Company) -> Doubt | None:
     """Why the ledger may hold what a write left there and not show it; None if what it does not show is not there.
 
     Where there is a doubt, only what is found says anything: what is not found was perhaps booked all the same.
     """
-    for many in sorted({need.collection for need in write.needs}):
+    for many in sorted({need.collection for need in write.needed(prepared)}):
         doubt = await doubt_about(company, many)
         if doubt is not None:
             return doubt

@@ -130,11 +130,18 @@ def store_facts(
 
 
 def _doubted(tx: Tx, write: Write[Any], prepared: PreparedWrite) -> tuple[str, ...]:
-    """Payments of the same bill that are said to have failed a moment ago."""
-    if not write.counts_against_limits:
+    """Payments of the same bill that are said to have failed a moment ago, or what would add such a record as this.
+
+    Documents are told apart by their numbers and amounts (`_seen_alike`).
+    """
+    if write.counts_against_limits:
+        assert prepared.bill_id is not None
+        return tuple(tx.attempts.doubted(company_id=prepared.company_id, bill_id=prepared.bill_id))
+    if write.tool in ENTERED or not write.leaves(prepared, ""):
         return ()
-    assert prepared.bill_id is not None
-    return tuple(tx.attempts.doubted(company_id=prepared.company_id, bill_id=prepared.bill_id))
+    failed, touched = filter(None, map(tx.proposals.get, tx.attempts.doubted())), write.touches(prepared)
+    like = (one for one in failed if (one.company_id, one.tool) == (prepared.company_id, prepared.tool))
+    return tuple(one.id for one in like if touched & _touched_by(one))
 
 
 def _seen_alike(

@@ -39,16 +39,17 @@ async def doubt_about(company: Company, many: str, listed: Iterable[Record] = ()
 
 
 async def _any_of_the_ledger(company: Company, records: Iterable[Record]) -> bool:
-    """Whether one of the records did not come from here.
+    """Whether one of the records did not come from here: there are more of them than this program can have written.
 
     What is written through Rutter is listed at once, whether or not the platform's own can be read (Rutter docs:
-    Connections), so that what this program wrote is no evidence. Nor is anything while our own store cannot be asked.
+    Connections), so that what this program wrote is no evidence, nor what may be a write whose answer was lost or said
+    that it failed. Nor is anything while our own store cannot be asked.
     """
     ids = {one.id for one in islice(records, _ASKED_MAX) if one.id}
     if not ids:
         return False
     try:
-        return bool(ids - set(await company.written_here(ids)))
+        return len(ids) > await company.written_here(company.ledger_id, ids)
     except StoreError:
         return False
 

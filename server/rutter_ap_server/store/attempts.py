@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import distinct, func, insert, select, update
 
 from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store.canonical import canonical
@@ -86,6 +86,14 @@ class Attempts:
         c = attempts.c
         others = select(c.upstream_id).where(c.upstream_id.in_(list(upstream_ids)), c.proposal_id != except_id)
         return {row.upstream_id for row in self._connection.execute(others)}
+
+    def may_have_written(self, company_id: str, upstream_ids: Collection[str]) -> int:
+        """How many of these ids in a company's ledger proposals wrote at most: its lost ones may have written any."""
+        c = attempts.c
+        lost = select(func.count(distinct(c.proposal_id))).where(
+            c.upstream_id.is_(None), c.proposal_id == proposals.c.id, proposals.c.company_id == company_id
+        )
+        return len(self.claimed(upstream_ids, except_id="")) + int(self._connection.execute(lost).scalar_one())
 
     def settle(
         self, proposal_id: str, outcome: str, *, upstream_id: str | None, job_id: str | None, reason: str | None

@@ -31,6 +31,7 @@ async def get_bill(store: Store, company: Company, query: GetBill) -> BillDetail
         (f"the memo of {name}", found.memo),
         (f"the reference of {name}", found.reference),
         *((f"a line of {name}", line.description) for line in found.lines),
+        *((f"a purchase order of {name}", order.name) for order in found.purchase_orders or ()),
     ]
     try:
         known = () if seen.trouble else (seen,)

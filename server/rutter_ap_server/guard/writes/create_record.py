@@ -98,8 +98,8 @@ def record_exists(prepared: PreparedWrite, facts: RecordEntryFacts, policy: Poli
 
 def record_similar(prepared: PreparedWrite, facts: RecordEntryFacts, policy: Policy) -> Finding | None:
     """A nearly identical name is often the same thing, spelled otherwise."""
-    wanted = fold(prepared.fields["name"])
-    near = alike(wanted, [name for _, name in facts.others if fold(name) != wanted])
+    given = prepared.fields["name"]
+    near = alike(given, [name for _, name in facts.others if fold(name) != fold(given)])
     if not near:
         return None
     said = ", ".join(quote(name, 60) for name in near[:_NAMED_MAX])

@@ -226,7 +226,9 @@ def bill_texts(bill: Bill) -> tuple[tuple[str, str], ...]:
     name = bill_words(bill_fact(bill))
     lines = (line.description for line in bill.line_items)
     texts = ((f"the memo of {name}", bill.memo), *((f"a line of {name}", words) for words in lines))
-    return tuple((where, text) for where, text in (*texts, (f"the number of {name}", bill.document_number)) if text)
+    reference = bill.additional_fields.reference if bill.additional_fields else None
+    named = ((f"the number of {name}", bill.document_number), (f"the reference of {name}", reference))
+    return tuple((where, text) for where, text in (*texts, *named) if text)
 
 
 def midnight(day: str) -> datetime:

@@ -11,7 +11,7 @@ from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes.base import Rule, approve, ask, refuse
 from rutter_ap_server.rutter.abilities import Doubt
 from rutter_ap_tools.findings import Finding
-from rutter_ap_tools.names import company_words
+from rutter_ap_tools.names import company_words, look_of
 from rutter_ap_tools.text import fold, quote
 
 _CLOSE = 0.85
@@ -56,10 +56,11 @@ def vendor_exists(prepared: PreparedWrite, facts: VendorEntryFacts, policy: Poli
 
 def vendor_similar(prepared: PreparedWrite, facts: VendorEntryFacts, policy: Policy) -> Finding | None:
     """A nearly identical name, or the same e-mail, is the same vendor twice, or someone impersonating it."""
-    wanted = fold(prepared.fields["changes"].get("name"))
+    given = prepared.fields["changes"].get("name") or ""
+    wanted = fold(given)
     others = [(vendor_id, name) for vendor_id, name in facts.others if fold(name) != wanted]
     twins = [name for vendor_id, name in others if vendor_id in facts.twins]
-    near = list(dict.fromkeys([*twins, *(alike(wanted, [name for _, name in others]) if wanted else ())]))[:_NAMED_MAX]
+    near = list(dict.fromkeys([*twins, *(alike(given, [name for _, name in others]) if wanted else ())]))[:_NAMED_MAX]
     if not near:
         return None
     said = ", ".join(quote(name, 60) for name in near)
@@ -96,14 +97,16 @@ def vendor_moved(prepared: PreparedWrite, facts: VendorEntryFacts, policy: Polic
 def alike(name: str, names: Iterable[str]) -> list[str]:
     """At most three names that a person could confuse with this one."""
     by_plain: dict[str, str] = {}
-    for other in sorted(names):
+    every = sorted(names)
+    for other in every:
         by_plain.setdefault(_plain(other), other)
     by_plain.pop("", None)
-    plain = _plain(name)
+    plain, look = _plain(name), look_of(name)
+    drawn_so = [one for one in every if look and look_of(one) == look]
     words = set(plain.split())
     within = [one for one in by_plain if words and (words <= set(one.split()) or set(one.split()) <= words)]
     close = get_close_matches(plain, by_plain, n=_NAMED_MAX, cutoff=_CLOSE)
-    return [by_plain[one] for one in dict.fromkeys([*close, *within])][:_NAMED_MAX]
+    return list(dict.fromkeys([*drawn_so, *(by_plain[one] for one in (*close, *within))]))[:_NAMED_MAX]
 
 
 def _plain(name: str) -> str:

@@ -20,6 +20,7 @@ from rutter_ap_server.guard.writes.base import (
     Touched,
     Write,
 )
+from rutter_ap_server.guard.writes.bill_lines import booked_names, booked_to, booked_words, bound_lines
 from rutter_ap_server.guard.writes.create_bill import bill_record, earlier_bill, line_draft, prepared_line, shown_of
 from rutter_ap_server.guard.writes.parties import (
     NAME_CHARACTERS_MAX,
@@ -201,12 +202,14 @@ class UpdateBillWrite(Write[ChangeFacts]):
             doubt=history.doubt,
             sure=history.sure,
             unlisted=await doubt_about(company, "bill_payments"),
+            booked=booked_to(raw) if "status" in changes else (),
         )
         return Gathered(
             seen=seen,
             binding={
                 "bill": bill.binding,
                 "now": _now(raw, changes),
+                "lines": bound_lines(raw) if "status" in changes else None,
                 "accounts": [account.binding for account in accounts],
                 "sums": sums.binding if sums else None,
                 "tax_rates": [rate.binding for rate in rates],
@@ -217,7 +220,8 @@ class UpdateBillWrite(Write[ChangeFacts]):
             vendor=vendor,
             texts=(*bill_texts(raw), *_new_texts(changes)),
             arguments=(),
-            names=await line_names(company, [*changes.get("lines", ()), *_now(raw, changes).get("lines", ())]),
+            names=await line_names(company, [*changes.get("lines", ()), *_now(raw, changes).get("lines", ())])
+            | await booked_names(company, seen.booked),
             remembers=(earlier_bill(raw),),
             compared=compared_after(prepared, seen),
         )
@@ -254,7 +258,10 @@ class UpdateBillWrite(Write[ChangeFacts]):
         stays = [name.replace("_", " ") for name in (*_VALUES, "lines") if name not in changes]
         sections.append(pairs("Unchanged", [("Stays as it is", ", ".join(["vendor", "currency", *stays]))]))
         settled = ("Paid or credited on it", unless_unlisted(seen.unlisted, str(seen.settled), seen.settled.amount))
-        return Description(fields=tuple(sections), known=(settled,), follows=())
+        # Those of a draft are booked once it is open.
+        lines_of = ("Lines of the bill", booked_words(seen.booked, seen.bill.total.currency, facts.names))
+        known = (settled, lines_of) if "status" in changes and "lines" not in changes else (settled,)
+        return Description(fields=tuple(sections), known=known, follows=())
 
     async def draft(self, prepared: PreparedWrite, company: Company) -> BillUpdate:
         """The changes; omitted fields keep their values (Rutter docs: Bills)."""

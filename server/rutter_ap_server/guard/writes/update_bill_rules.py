@@ -10,6 +10,7 @@ from typing import Any
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
 from rutter_ap_server.guard.writes.base import Rule, Unchecked, approve, ask, refuse
+from rutter_ap_server.guard.writes.bill_lines import Booked
 from rutter_ap_server.guard.writes.compared import Compared
 from rutter_ap_server.guard.writes.document_rules import account_not_for_expenses
 from rutter_ap_server.guard.writes.duplicates import amount_repeated, number_repeated, others_unusable
@@ -44,7 +45,8 @@ class ChangeFacts:
 
     `is_shown` is True if it already has all of the new values; `now` is the present value of everything that would
     change. `net` is what it is without tax, None if the ledger does not show it; `sums` and `rates` are those of its
-    new lines, if it gets any. `unlisted` says why it may have payments that are not listed.
+    new lines, if it gets any. `unlisted` says why it may have payments that are not listed. `booked` are the accounts
+    its lines are booked to, if it is submitted or opened.
     """
 
     bill: BillFact
@@ -58,6 +60,7 @@ class ChangeFacts:
     doubt: str = ""
     sure: bool = True
     unlisted: Doubt | None = None
+    booked: Booked = ()
 
     @property
     def is_settled(self) -> bool:

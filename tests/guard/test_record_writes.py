@@ -96,6 +96,8 @@ def said(finding: Any) -> str | None:
         (create_record.record_similar, entry(name="\u0397R"), facts("HR"), "", "ask record.similar"),
         (create_record.record_similar, entry(name="0ps"), facts("Ops"), "", "ask record.similar"),
         (create_record.record_similar, entry(name="IT"), facts("HR"), "", None),
+        (create_record.record_similar, entry(code="PC-1"), facts("Chair", "pc l"), "", "ask record.similar"),
+        (create_record.record_similar, entry(code="PC-1"), facts("Chair", "PC-2"), "", None),
     ],
 )
 def test_a_rule_speaks_exactly_at_its_edge(

@@ -96,6 +96,16 @@ async def test_a_lost_record_that_may_not_be_listed_waits_for_a_person(home: Pat
         assert (await bench.proposal(lost.id)).state == "posted"
 
 
+async def test_a_run_does_not_say_that_an_unlisted_vendor_is_gone(home: Path) -> None:
+    async with client_at_bench(home, platform="SOMETHING_NEW") as (client, bench):
+        bills = [(await bench.bill("NW-2291")).id]
+        bench.wire.answers = emptying("vendors")
+        told = await failed(client, "propose_payment_run", bill_ids=bills, account="Operating Checking")
+
+    assert told["code"] == "run.empty"
+    assert "NW-2291: its vendor is not listed; check it in the accounting platform" in told["message"]
+
+
 async def test_a_payee_may_have_a_second_record_that_is_not_listed(home: Path) -> None:
     async with client_at_bench(home, platform="SOMETHING_NEW") as (_, bench):
         bench.wire.answers = emptying("vendors")

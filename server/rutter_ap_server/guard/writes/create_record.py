@@ -47,6 +47,7 @@ from rutter_ap_server.rutter.models.items import ItemCreate, ItemSideDraft
 from rutter_ap_server.rutter.outcomes import Unknown, WriteOutcome
 from rutter_ap_tools.errors import BadInput
 from rutter_ap_tools.findings import Finding, Severity
+from rutter_ap_tools.names import look_of
 from rutter_ap_tools.records import CREATED_KINDS, CreateRecord, RecordKind
 from rutter_ap_tools.text import clean, fold, quote
 from rutter_ap_tools.wire import Record
@@ -97,9 +98,10 @@ def record_exists(prepared: PreparedWrite, facts: RecordEntryFacts, policy: Poli
 
 
 def record_similar(prepared: PreparedWrite, facts: RecordEntryFacts, policy: Policy) -> Finding | None:
-    """A nearly identical name is often the same thing, spelled otherwise."""
-    given = prepared.fields["name"]
-    near = alike(given, [name for _, name in facts.others if fold(name) != fold(given)])
+    """A nearly identical name or code is often the same thing, spelled otherwise."""
+    given, code = prepared.fields["name"], look_of(prepared.fields["code"])
+    coded = [name for _, name in facts.others if code and look_of(name) == code]
+    near = list(dict.fromkeys([*coded, *alike(given, [name for _, name in facts.others if fold(name) != fold(given)])]))
     if not near:
         return None
     said = ", ".join(quote(name, 60) for name in near[:_NAMED_MAX])

@@ -172,7 +172,7 @@ def _candidate(bill: Bill, vendors: CachedList) -> Candidate:
     except LedgerDataError as error:
         trouble = error.message
     if vendor is None and vendors.whole:
-        trouble = trouble or "its vendor is no longer in the ledger"
+        trouble = trouble or "its vendor is not listed"
     return Candidate(
         bill_id=bill.id,
         number=clean(bill.document_number, NAME_CHARACTERS_MAX),

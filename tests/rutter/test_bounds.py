@@ -189,6 +189,51 @@ async def test_a_file_whose_turn_does_not_come_says_so() -> None:
         tasks.cancel_scope.cancel()
 
 
+async def test_a_file_held_open_beyond_its_time_gives_its_slot_back() -> None:
+    files: list[Stream] = []
+
+    async def reply(_: httpx.Request) -> httpx.Response:
+        files.append(Stream(b"x", 0.01))
+        return httpx.Response(200, stream=files[-1])
+
+    async def hold(books: CompanyClient) -> None:
+        async with books.attachments.download("b-1", "a-1") as file:
+            await anyio.sleep(0.6)
+            with pytest.raises(errors.UpstreamUnavailable):
+                await file.read()
+
+    limits = replace(BRIEF, download_seconds=0.1, call_seconds=5.0)
+    async with client_of(reply, limits) as client:
+        books = client.connection(TOKEN)
+        async with anyio.create_task_group() as tasks:
+            for _ in range(2):
+                tasks.start_soon(hold, books)
+            await anyio.sleep(0.02)
+            started = anyio.current_time()
+            for _ in range(3):
+                async with books.attachments.download("b-1", "a-1"):
+                    assert [file.closed for file in files[:2]].count(True) >= 1
+            assert anyio.current_time() - started < 0.5
+        # Both holders came back, and neither slot was given back twice.
+        assert client._exchange._streams.value == limits.downloads
+
+
+async def test_a_fence_that_never_answers_holds_no_slot() -> None:
+    async def reply(_: httpx.Request) -> httpx.Response:
+        return answer(200, {"bill": bill()})
+
+    async with client_of(reply, replace(BRIEF, concurrency=1)) as client:
+        books = client.connection(TOKEN)
+        with anyio.fail_after(5), pytest.raises(errors.NothingSent):
+            await books.fenced(never).bill_payments.create(NEW_PAYMENT, idempotency_key="k")
+        assert (await books.bills.get("b-1")).id == "b-1"
+
+
+async def never() -> bool:
+    await anyio.sleep_forever()
+    raise AssertionError
+
+
 async def test_a_payment_that_finds_every_slot_taken_never_leaves() -> None:
     asked: list[str] = []
 

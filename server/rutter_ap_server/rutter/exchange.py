@@ -43,7 +43,7 @@ _FENCED: Final = "fenced"
 STATUSES_RETRIED: Final = frozenset({408, 429, 452, 500, 502, 503, 504})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Streamed:
     """An open response whose body is still to come, all of it before `deadline` (by `anyio.current_time`)."""
 
@@ -77,6 +77,7 @@ class Exchange:
         self._transport: TokenTransport | None = None
         self._slots = anyio.Semaphore(limits.concurrency)
         self._streams = anyio.Semaphore(limits.downloads)
+        self._open_streams: list[Streamed] = []
         self._limiter = RateLimiter(limits.requests_max, limits.window_seconds, clock=clock, sleep=sleep)
         self._jitter = jitter
         self.secrets = KnownSecrets(credentials.authorization().removeprefix("Basic "), credentials.client_secret)
@@ -129,11 +130,19 @@ class Exchange:
             if not is_ours or not await self._within_the_rate(begin_by):
                 return NoAnswer("busy", sent=False)
             # The last thing before it leaves, since it may have waited here for long.
-            if call.fence is not None and not await call.fence():
+            if not await self._may_leave(call):
                 return NoAnswer(_FENCED, sent=False)
             with anyio.move_on_after(self.limits.attempt_seconds):
                 return await self._exchange(call)
             return NoAnswer("timeout", sent=True)
+
+    async def _may_leave(self, call: Call) -> bool:
+        if call.fence is None:
+            return True
+        # It holds a slot meanwhile, so it may take no longer than what it is asked for.
+        with anyio.move_on_after(self.limits.attempt_seconds):
+            return await call.fence()
+        return False
 
     @asynccontextmanager
     async def _turn(self, slots: anyio.Semaphore, begin_by: float) -> AsyncIterator[bool]:
@@ -173,21 +182,47 @@ class Exchange:
         Streams have slots of their own, so that slow files never keep a payment from being sent; all of one, from its
         first byte to its last, takes at most `download_seconds`.
         """
-        async with self._turn(self._streams, self.clock() + self.limits.call_seconds) as is_ours:
-            if not is_ours:
-                yield NoAnswer("busy", sent=False)
-                return
-            deadline = anyio.current_time() + self.limits.download_seconds
-            opened: httpx.Response | Outcome = NoAnswer("timeout", sent=True)
+        if not await self._in_time(self._take_stream, self.clock() + self.limits.call_seconds):
+            yield NoAnswer("busy", sent=False)
+            return
+        deadline = anyio.current_time() + self.limits.download_seconds
+        opened: httpx.Response | Outcome = NoAnswer("timeout", sent=True)
+        streamed: Streamed | None = None
+        try:
             with anyio.CancelScope(deadline=deadline):
                 opened = await self._opened(call)
-            if not isinstance(opened, httpx.Response):
+            if isinstance(opened, httpx.Response):
+                streamed = Streamed(opened, deadline)
+                self._open_streams.append(streamed)
+                yield streamed
+            else:
                 yield opened
+        finally:
+            if streamed is None:
+                self._streams.release()
+            else:
+                await self._end(streamed)
+
+    async def _take_stream(self) -> None:
+        """One of the slots for files, or that of one whose time is over, though its caller holds it open."""
+        while True:
+            now = anyio.current_time()
+            for late in [each for each in self._open_streams if each.deadline <= now]:
+                await self._end(late)
+            # One that is still being opened may be held as long.
+            deadlines = [each.deadline for each in self._open_streams] or [now + self.limits.download_seconds]
+            with anyio.CancelScope(deadline=min(deadlines)):
+                await self._streams.acquire()
                 return
+
+    async def _end(self, streamed: Streamed) -> None:
+        """Closes it and gives its slot back, once."""
+        if streamed in self._open_streams:
+            self._open_streams.remove(streamed)
             try:
-                yield Streamed(opened, deadline)
+                await close_quietly(streamed.response)
             finally:
-                await close_quietly(opened)
+                self._streams.release()
 
     async def _opened(self, call: Call) -> httpx.Response | Outcome:
         opened: httpx.Response | None = None

@@ -83,7 +83,7 @@ async def test_a_connection_that_does_not_close_holds_nothing_up(
             assert (await client.connection(TOKEN).bills.get("b-1")).id == "b-1"
 
 
-@pytest.mark.parametrize("tail", [b"x", gzip.compress(b"{}"), bytes(100)], ids=["a byte", "a second body", "zeros"])
+@pytest.mark.parametrize("tail", [b"x", gzip.compress(b"{}"), bytes(100)], ids=["text", "packed", "zeros"])
 @pytest.mark.parametrize("in_one_part", [True, False])
 async def test_nothing_may_follow_the_end_of_a_packed_body(tail: bytes, in_one_part: bool) -> None:
     whole = gzip.compress(WRITTEN)

@@ -67,7 +67,7 @@ def _parsed(address: str) -> httpx.URL:
     try:
         url = httpx.URL(address)
         # The host is decoded only when it is asked for, and may turn out to be no name.
-        is_one = bool(_HOST.fullmatch(url.raw_host)) and (url.port is None or 0 < url.port <= _PORT_MAX)
+        is_one = bool(url.host and _HOST.fullmatch(url.raw_host)) and (url.port is None or 0 < url.port <= _PORT_MAX)
     except (httpx.InvalidURL, ValueError):
         is_one = False
     return url if is_one else httpx.URL("")

@@ -97,6 +97,7 @@ async def test_a_proxy_that_cannot_be_used_is_named_and_not_shown(proxy: str, mo
         with pytest.raises(errors.NothingSent) as written:
             await client.connection(TOKEN).bills.create(NEW_BILL, idempotency_key="k")
     for error in (failure.value, read.value, written.value):
+        assert "The proxy is not an http(s) address" in error.message
         assert "HTTPS_PROXY" in error.next_step
         assert "pass-77" not in f"{error!r} {error} {error.next_step} {error.__cause__} {error.__context__}"
 

@@ -281,7 +281,8 @@ def test_a_sandbox_stopped_with_a_waiting_caller_ends_cleanly(fault: str) -> Non
         while "/accounting/vendors" not in httpx.get(f"{running.origin}/", trust_env=False).text:
             pass
         assert running.end() == 0
-        assert isinstance(waiting.exception(timeout=30), httpx.RemoteProtocolError)
+        # Who was in the middle of a body sees the connection break, in whatever way.
+        assert isinstance(waiting.exception(timeout=30), httpx.NetworkError | httpx.RemoteProtocolError)
     assert "Traceback" not in running.errors
 
 

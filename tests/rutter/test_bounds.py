@@ -166,7 +166,7 @@ async def test_slow_files_never_keep_a_payment_from_being_sent() -> None:
         books = client.connection(TOKEN)
         for _ in range(8):
             tasks.start_soon(read_file, books)
-        await anyio.sleep(0.05)
+        await anyio.wait_all_tasks_blocked()
         assert isinstance(await books.bill_payments.create(NEW_PAYMENT, idempotency_key="k"), Done)
         # Two at a time; the others still wait for their turn.
         assert [file.closed for file in files] == [False, False]
@@ -183,7 +183,7 @@ async def test_a_file_whose_turn_does_not_come_says_so() -> None:
         books = client.connection(TOKEN)
         for _ in range(limits.downloads):
             tasks.start_soon(read_file, books)
-        await anyio.sleep(0.02)
+        await anyio.wait_all_tasks_blocked()
         with pytest.raises(errors.UpstreamUnavailable, match="waiting"):
             await read_file(books)
         tasks.cancel_scope.cancel()
@@ -208,7 +208,7 @@ async def test_a_file_held_open_beyond_its_time_gives_its_slot_back() -> None:
         async with anyio.create_task_group() as tasks:
             for _ in range(2):
                 tasks.start_soon(hold, books)
-            await anyio.sleep(0.02)
+            await anyio.wait_all_tasks_blocked()
             started = anyio.current_time()
             for _ in range(3):
                 async with books.attachments.download("b-1", "a-1"):
@@ -248,7 +248,7 @@ async def test_a_payment_that_finds_every_slot_taken_never_leaves() -> None:
         async with anyio.create_task_group() as tasks:
             for _ in range(2):
                 tasks.start_soon(books.bills.list)
-            await anyio.sleep(0.02)
+            await anyio.wait_all_tasks_blocked()
             started = anyio.current_time()
             with pytest.raises(errors.NothingSent, match="waiting"):
                 await books.bill_payments.create(NEW_PAYMENT, idempotency_key="k")
@@ -312,7 +312,7 @@ async def test_a_refusal_for_too_many_pauses_a_payment_too() -> None:
     async with client_of(reply, Limits()) as client, anyio.create_task_group() as tasks:
         books = client.connection(TOKEN)
         tasks.start_soon(books.bills.get, "b-1")
-        await anyio.sleep(0.05)
+        await anyio.wait_all_tasks_blocked()
         assert isinstance(await books.bill_payments.create(NEW_PAYMENT, idempotency_key="k"), Done)
     assert min(at for method, at in asked if method == "POST") - asked[0][1] >= 0.99
 

@@ -90,9 +90,9 @@ def with_mode(body: dict[str, object], mode: ResponseMode | None) -> dict[str, o
 
 
 class _Writes(Collection[R]):
-    def _find(self, id: str | None = None) -> Find[R]:  # noqa: A002 - Rutter's own name
+    def _find(self, record_id: str | None = None) -> Find[R]:
         def is_ours(record: R) -> bool:
-            return id is None or is_same_id(getattr(record, "id", None), id)
+            return record_id is None or is_same_id(getattr(record, "id", None), record_id)
 
         return found_under(self.endpoint.record, self.endpoint.one, self.endpoint.many, is_ours=is_ours)
 
@@ -194,9 +194,9 @@ class Deletes(Collection[R]):
         # There is no key by which a job could be that of an earlier attempt.
         return Unknown(verdict.job_id, "doubtful_retry") if doubt else verdict
 
-    async def _is_gone(self, id: str) -> bool:  # noqa: A002 - Rutter's own name
+    async def _is_gone(self, record_id: str) -> bool:
         try:
-            await self._session.read(*self._path(quoted_id(id)), on_object=True)
+            await self._session.read(*self._path(quoted_id(record_id)), on_object=True)
         except NotFoundUpstream:
             return True
         except RutterError:

@@ -16,10 +16,11 @@ import pytest
 
 from rutter_ap_server.clock import FixedClock
 from rutter_ap_server.companies.company import Company
-from rutter_ap_server.guard.dispatch import DOUBTFUL_MAX, in_order, send_members
+from rutter_ap_server.guard.dispatch import in_order
 from rutter_ap_server.guard.lease import LEASE_SECONDS, Lease
 from rutter_ap_server.guard.policy import Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
+from rutter_ap_server.guard.run_sending import DOUBTFUL_MAX
 from rutter_ap_server.guard.writes.pay_bill import PayBillWrite
 from rutter_ap_server.rutter.errors import BadRequest
 from rutter_ap_server.rutter.outcomes import Done, Rejected, Unknown, WriteOutcome
@@ -522,7 +523,7 @@ async def test_a_run_that_goes_on_passes_over_what_is_in_doubt(home: Path) -> No
         lease = bench.app.dispatcher.lease_on(run.id)
         bench.clock.instant += timedelta(seconds=LEASE_SECONDS)
         assert await bench.app.store.write(lease.take_over)
-        await send_members(bench.app.dispatcher, lease, bench.company, HearsProgress())
+        await bench.app.dispatcher.send_lines(lease, bench.company, HearsProgress())
         lines = [line.state for line in await bench.proposals() if line.run_id is not None]
         assert sorted(lines) == ["posted"] * (len(NUMBERS) - DOUBTFUL_MAX) + ["unknown"] * DOUBTFUL_MAX
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from rutter_ap_server.clock import FixedClock
-from rutter_ap_server.guard.own_writes import LAG_MAX, _lacking
+from rutter_ap_server.guard.own_writes import LAG_MAX, _lacking_of_each
 from rutter_ap_server.guard.writes.base import Touched
 from rutter_ap_server.guard.writes.parties import Contents
 from rutter_ap_server.store.engine import Store
@@ -40,7 +40,7 @@ def posted(store: Store, before: dict[str, Any] | None = BEFORE, **changed: Any)
 def lacking(store: Store, shown: Contents = UNSEEN, thing: Touched = BILL) -> list[str]:
     """What facts lack that show this of the bill, or of another thing."""
     facts = some_facts(contents={thing: shown})
-    return store.read_now(lambda tx: [one.id for one in _lacking(tx, "company-1", facts)])
+    return store.read_now(lambda tx: [one.id for one in _lacking_of_each(tx, "company-1", [facts])[0]])
 
 
 def bill(*ids: str, due: str | None, total: str = "200.00") -> Contents:
@@ -91,12 +91,12 @@ def test_what_one_thing_shows_another_may_lack(store: Store) -> None:
     applied = posted(store, tool="apply_credit", record={"kind": "credit_application", "id": "c1"})
     shown = {BILL: bill("p0", "c1", due="50.00"), Touched("credit", "c1"): Contents(frozenset())}
     facts = some_facts(contents=shown)
-    assert [one.id for one in store.read_now(lambda tx: _lacking(tx, "company-1", facts))] == [applied.id]
+    assert [one.id for one in store.read_now(lambda tx: _lacking_of_each(tx, "company-1", [facts])[0])] == [applied.id]
 
 
 def test_facts_about_nothing_lack_nothing(store: Store) -> None:
     posted(store)
-    assert store.read_now(lambda tx: _lacking(tx, "company-1", some_facts())) == []
+    assert store.read_now(lambda tx: _lacking_of_each(tx, "company-1", [some_facts()])) == [[]]
 
 
 @pytest.mark.parametrize(("later", "is_lacking"), [(LAG_MAX, True), (LAG_MAX + timedelta(microseconds=1), False)])
@@ -176,7 +176,7 @@ async def test_a_ledger_that_is_behind_is_asked_four_times(home: Path, catches_u
 async def test_a_run_says_which_of_its_bills_is_behind(home: Path) -> None:
     async with a_bench(home, ALLOW + ROOMY) as bench:
         assert (await bench.pay(SECOND, "100.00")).status == "posted"
-        bench.wire.read_faults = {f"/bills/{(await bench.bill(SECOND)).id}": "stale_read"}
+        bench.wire.read_faults = {f"/bills/{(await bench.bill(SECOND)).id}": "stale_read", "/bills": "stale_list"}
         with pytest.raises(Refused) as refused:
             await run_of(bench, *PLAIN)
         (behind,) = [one for one in refused.value.findings if one.code == "ledger.behind"]

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection, Hashable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 from rutter_ap_server.clock import Clock
 from rutter_ap_server.companies.directory import Directory
+from rutter_ap_server.companies.reading import OneByOne, Reading, Records, RecordsOf, side_by_side
 from rutter_ap_server.documents.files import Documents
 from rutter_ap_server.rutter import CompanyClient
 from rutter_ap_server.rutter.errors import NotFoundUpstream
+from rutter_ap_server.rutter.models.base import Record
 from rutter_ap_server.store.errors import StoreError
 from rutter_ap_tools.errors import NotFound
 from rutter_ap_tools.text import clean
 from rutter_ap_tools.wire import CompanyNamed
 
+T = TypeVar("T")
 Environment = Literal["embedded", "sandbox", "production"]
 FIRST_SYNC_NOTE = (
     "The first sync of this company has not finished: records may be missing from what is shown, so nothing is known "
@@ -50,7 +53,8 @@ class CompanyIdentity:
 class Company:
     """A company's identity, Rutter client, name directory, files and clock, whose "today" is the company's date.
 
-    `written_here` says how many of the records with these ids in a ledger this program wrote, or may have.
+    `written_here` says how many of the records with these ids in a ledger this program wrote, or may have. `reading`
+    is what was read of it for one judgement; without one, everything is asked for whenever it is needed.
     """
 
     identity: CompanyIdentity
@@ -59,11 +63,50 @@ class Company:
     documents: Documents
     clock: Clock
     written_here: Callable[[str, Collection[str]], Awaitable[int]] = _none
+    reading: Reading | None = None
     # How often the first sync was bypassed before this call, for which the registry makes a value of its own.
     _reads_before: int = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_reads_before", self.rutter.first_sync.reads)
+
+    def read_once(self, records: Records | None = None, *, lists: Reading | None = None) -> Company:
+        """The same company for one judgement, in which nothing is asked for twice (see `Reading`)."""
+        once = replace(self, reading=Reading(records or OneByOne(self.rutter), lists=lists))
+        object.__setattr__(once, "_reads_before", self._reads_before)
+        return once
+
+    def unread(self) -> Company:
+        """The same company, without what was read of it."""
+        if self.reading is None:
+            return self
+        anew = replace(self, reading=None)
+        object.__setattr__(anew, "_reads_before", self._reads_before)
+        return anew
+
+    async def record(self, many: RecordsOf, record_id: str) -> Any:
+        """A record by its id. Raises `RutterError`."""
+        if self.reading is None:
+            return await OneByOne(self.rutter).get(many, record_id)
+        return await self.reading.record(many, record_id)
+
+    async def once(self, key: Hashable, read: Callable[[], Awaitable[T]]) -> T:
+        """What `read` returns or raises, which is called once for a key in each reading."""
+        return await read() if self.reading is None else await self.reading.once(key, read)
+
+    def know(self, many: RecordsOf, record: Record) -> None:
+        """Keeps a record that a list showed for this reading; one that cannot be read whole is asked for by itself."""
+        if self.reading is not None and not record.trouble:
+            self.reading.know(many, record.id, record)
+
+    async def ahead(self, *reads: Callable[[], Awaitable[object]]) -> None:
+        """Reads side by side what is needed soon, so that it is there then; without a reading it would not be."""
+        if self.reading is not None:
+            await side_by_side(*reads)
+
+    def known(self, key: Hashable) -> Any:
+        """What was read under a key in this reading; None if nothing was."""
+        return None if self.reading is None else self.reading.known(key)
 
     def clock_trouble(self, now: datetime) -> str | None:
         """Why nothing may be written while the store's clock shows `now`: it, or our own, is not Rutter's beyond doubt.

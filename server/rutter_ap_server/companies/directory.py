@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
+
+import anyio
 
 from rutter_ap_server.clock import Clock
 from rutter_ap_server.rutter import CompanyClient
@@ -45,8 +48,12 @@ class Directory:
         self._clock = clock
         self._lists: dict[str, CachedList] = {}
         self._closed: tuple[datetime, date | None] | None = None
+        # Whoever asks for a list while it is being read waits for it.
+        self._turns: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
         # Vendors with more documents of a kind than can be read, by that kind's plural and their id.
         self.large: set[tuple[str, str]] = set()
+        # Of collections with more pages than were asked for: how many that was, by the plural.
+        self.pages_more_than: dict[str, int] = {}
 
     async def vendors(self, *, refresh: bool = False) -> dict[str, Vendor]:
         """Every vendor by id. Raises `WalkTooLong` when there are too many."""
@@ -58,6 +65,10 @@ class Directory:
 
     async def closed_up_to(self) -> date | None:
         """The last day of the closed period according to the company's record; None if it does not say."""
+        async with self._turns["company_info"]:
+            return await self._closed_up_to()
+
+    async def _closed_up_to(self) -> date | None:
         now, bypassed = self._clock.now(), self._rutter.first_sync.reads
         if self._closed is not None and timedelta(0) <= now - self._closed[0] < _FRESH:
             return self._closed[1]
@@ -127,9 +138,21 @@ class Directory:
 
     async def cached_list(self, kind: str, *, refresh: bool = False) -> CachedList:
         """The records of a kind, at most 20,000 of them. Raises `NotOffered` where the platform has none."""
+        asked_at = self._clock.now()
+        async with self._turns[kind]:
+            return await self._cached_list(kind, asked_at, refresh=refresh)
+
+    def count(self, kind: str) -> int | None:
+        """How many records of a kind were listed the last time; None if they were not, or not all of them."""
+        known = self._lists.get(kind)
+        return len(known.by_id) if known is not None and known.whole else None
+
+    async def _cached_list(self, kind: str, asked_at: datetime, *, refresh: bool) -> CachedList:
         cached_list = self._lists.get(kind)
         now, bypassed = self._clock.now(), self._rutter.first_sync.reads
-        if cached_list is None or refresh or not timedelta(0) <= now - cached_list.read_at < _FRESH:
+        # What another call began to read after this one had asked is as fresh as it asks for.
+        is_old = cached_list is not None and refresh and cached_list.read_at <= asked_at
+        if cached_list is None or is_old or not timedelta(0) <= now - cached_list.read_at < _FRESH:
             by_id: dict[str, Any] = {}
             whole, nameless = True, 0
             try:

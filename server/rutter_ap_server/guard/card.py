@@ -105,7 +105,7 @@ class Cards:
         proposal = await self.store.read(lambda tx: journal.sound(tx, burnt.proposal_id))
         if not given.release:
             return await self.store.write(lambda tx: _declined(tx, burnt, caller))
-        company = await self.companies.of_ledger(proposal.company_id)
+        company = (await self.companies.of_ledger(proposal.company_id)).read_once()
         await self.dispatcher.reassess(proposal.id, company)
         released = await self.store.write(lambda tx: _released(tx, burnt, policy, given.amount, caller))
         return await self.dispatcher.dispatch(released.id, company)

@@ -21,15 +21,15 @@ from rutter_ap_server.guard.lease import Lease
 from rutter_ap_server.guard.own_writes import current_facts
 from rutter_ap_server.guard.policy import Policy, PolicyFile
 from rutter_ap_server.guard.prepared import PreparedWrite
+from rutter_ap_server.guard.run_sending import ALONE, Alone, Line, RunReading, RunSending, is_old, lines_of
 from rutter_ap_server.guard.settle import Settler
 from rutter_ap_server.guard.shown import shown, unclaimed, why_unseen
 from rutter_ap_server.guard.writes.base import Batch, Facts, Write, ability_of
 from rutter_ap_server.guard.writes.registry import proposed_by
 from rutter_ap_server.interaction import NO_INTERACTION, Interaction
 from rutter_ap_server.processes import Processes
-from rutter_ap_server.reads.amounts import LedgerDataError
 from rutter_ap_server.rutter.abilities import Doubt
-from rutter_ap_server.rutter.errors import NotFoundUpstream, NothingSent, NotSupportedHere
+from rutter_ap_server.rutter.errors import NothingSent, NotSupportedHere
 from rutter_ap_server.rutter.outcomes import Done, Rejected
 from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.proposals import Proposal
@@ -81,11 +81,13 @@ class Dispatcher:
         if self._idle is not None:
             await self._idle.wait()
 
-    async def dispatch(self, proposal_id: str, company: Company, interaction: Interaction = NO_INTERACTION) -> Proposal:
+    async def dispatch(
+        self, proposal_id: str, company: Company, interaction: Interaction = NO_INTERACTION, *, line: Alone = ALONE
+    ) -> Proposal:
         """Sends a released proposal, unless another process is sending it; returns its current state.
 
-        A batch is sent line by line, and `interaction` is told the progress. Cancellation waits until the outcome is
-        recorded: an abandoned call must not leave a payment unrecorded.
+        A batch is sent line by line, and `interaction` is told the progress; `line` is such a line. Cancellation waits
+        until the outcome is recorded: an abandoned call must not leave a payment unrecorded.
         """
         # Nothing is awaited between the second question and the entry in `_sending`.
         if await self.clock_is_wrong(company) or not await self._no_other_task_sends(proposal_id):
@@ -93,7 +95,7 @@ class Dispatcher:
         async with self.busy():
             done = self._sending[proposal_id] = anyio.Event()
             try:
-                return await self._dispatch(proposal_id, company, interaction)
+                return await self._dispatch(proposal_id, company, interaction, line)
             finally:
                 del self._sending[proposal_id]
                 done.set()
@@ -137,26 +139,38 @@ class Dispatcher:
         """The owner of a lease if its process is known to have ended."""
         return owner if owner is not None and self.processes.has_ended(owner.partition("/")[0]) else None
 
-    async def _dispatch(self, proposal_id: str, company: Company, interaction: Interaction) -> Proposal:
+    async def _dispatch(self, proposal_id: str, company: Company, interaction: Interaction, line: Alone) -> Proposal:
         lease = self.lease_on(proposal_id)
         if not await self._claimed(lease):
             return await self._current(proposal_id)
-        proposal = await self._current(proposal_id)
+        # Reading the facts takes as long as Rutter takes, and so does waiting for the line before this one.
+        return await self._keeping(lease, partial(self._authorized_and_sent, lease, company, interaction, line))
+
+    async def _authorized_and_sent(
+        self, lease: Lease, company: Company, interaction: Interaction, line: Alone
+    ) -> Proposal:
+        proposal = await self._current(lease.proposal_id)
         write, prepared = proposed_by(proposal.tool), PreparedWrite.of(proposal)
+        # What is sent is judged on what is read now; a run, which sends nothing itself, on what its release read.
+        is_read = isinstance(write, Batch) and company.reading is not None and not is_old(company.reading)
+        company = company if is_read else company.unread()
         try:
             policy = await self.policy.read()
-            facts = await self.facts(write, prepared, company)
+            facts = await self.facts(write, prepared, await line.facts_of(company))
+            while not await line.turn():
+                facts = await self.facts(write, prepared, await line.facts_of(company))
         except ApError:
             # Nothing was sent. The release stays valid, and a later attempt may find Rutter or the policy working
             # again.
             await self.store.write(lambda tx: return_to_queue(tx, lease))
             raise
         if not await self.store.write(lambda tx: authorize(tx, write, prepared, facts, policy, lease)):
-            return await self._current(proposal_id)
+            return await self._current(lease.proposal_id)
         if isinstance(write, Batch):
-            return await send_members(self, lease, company, interaction)
+            return await self.send_lines(lease, company, interaction)
         assert isinstance(facts, Facts)
-        return await self.send(write, prepared, company, lease, policy, facts.before)
+        line.leaves()
+        return await self._send(write, prepared, company, lease, policy, facts.before, again=False, line=line)
 
     async def _claimed(self, lease: Lease) -> bool:
         """Claims it, waiting briefly for other writes on the same bill: an assistant may make several calls at once."""
@@ -208,11 +222,16 @@ class Dispatcher:
         `policy` is the one it was authorized under. The lease is renewed in the meantime: Rutter may take minutes, and
         no one may treat it as abandoned too early.
         """
+        sending = partial(self._send, write, prepared, company, lease, policy, before, again=again, line=ALONE)
+        return await self._keeping(lease, sending)
+
+    async def _keeping(self, lease: Lease, work: Callable[[], Awaitable[Proposal]]) -> Proposal:
+        """Does the work, and renews the lease meanwhile."""
         failure: BaseException | None = None
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._keep_lease, lease)
             try:
-                settled = await self._send(write, prepared, company, lease, policy, before, again=again)
+                done = await work()
             except anyio.get_cancelled_exc_class():
                 raise
             except BaseException as error:  # noqa: BLE001 - re-raised outside the group, which would wrap it
@@ -220,7 +239,7 @@ class Dispatcher:
             tasks.cancel_scope.cancel()
         if failure is not None:
             raise failure
-        return settled
+        return done
 
     async def _keep_lease(self, lease: Lease) -> None:
         while True:
@@ -249,6 +268,7 @@ class Dispatcher:
         before: dict[str, Any],
         *,
         again: bool,
+        line: Alone,
     ) -> Proposal:
         drafted = False
         fenced = replace(company, rutter=company.rutter.fenced(lambda: self._may_leave(lease, policy.version, company)))
@@ -261,10 +281,12 @@ class Dispatcher:
             if isinstance(error, NothingSent) or (isinstance(error, ApError) and not drafted):
                 return await self._not_sent(lease, error, again=again)
             return await self.settler.unknown(lease, f"an unexpected {type(error).__name__}")
+        finally:
+            line.answered()
         if isinstance(outcome, Rejected):
             return await self.refused(write, prepared, company, lease, before, outcome)
         if isinstance(outcome, Done):
-            return await self.read_back(write, prepared, company, lease, before, outcome)
+            return await self.read_back(write, prepared, company, lease, before, outcome, line=line)
         return await self.settler.unknown(lease, outcome.reason, job_id=outcome.job_id)
 
     async def _not_sent(self, lease: Lease, error: ApError, *, again: bool) -> Proposal:
@@ -345,13 +367,15 @@ class Dispatcher:
         lease: Lease,
         before: dict[str, Any],
         outcome: Done[Any],
+        *,
+        line: Alone = ALONE,
     ) -> Proposal:
         """Posted means that the ledger shows it, not that a response said so; the ledger may lag a moment behind."""
         for pause in _LOOKS_SECONDS:
             if pause:
                 await self._sleep(pause)
             try:
-                found = await write.read_back(prepared, company, outcome.record, before)
+                found = await write.read_back(prepared, line.outcome_of(company), outcome.record, before)
             except ApError:
                 continue
             free = await self.store.read(
@@ -371,46 +395,37 @@ class Dispatcher:
             lease, error.error_code, message, said=said, job_id=job_id, may_be_booked=may_be_booked
         )
 
+    async def send_lines(self, lease: Lease, company: Company, interaction: Interaction) -> Proposal:
+        """Sends every line of a run that is released but not sent; returns the run's state afterwards.
+
+        `company` may have been read for the run. Lines left over, because Rutter or the policy cannot be reached or the
+        process is stopping, stay released: the next check of the run, recovery or another process continues with them.
+        """
+        run_id = lease.proposal_id
+        run, proposals = await self.store.read(lambda tx: (journal.get(tx, run_id), tx.proposals.of_run(run_id)))
+        batch = proposed_by(run.tool)
+        assert isinstance(batch, Batch)
+        members = [PreparedWrite.of(one) for one in proposals if one.state == State.RELEASED]
+        lines = lines_of(in_order(run, proposals), RunReading(batch, members, company, company.reading))
+        plain = company.unread()
+
+        async def send(line: Line) -> Proposal:
+            return await self.dispatch(line.proposal.id, plain, line=line)
+
+        await RunSending(
+            lines,
+            send,
+            may_go_on=lambda: self.store.write(lease.renew),
+            is_stopping=lambda: self.is_stopping,
+            interaction=interaction,
+            done=len(proposals) - len(lines),
+        ).run()
+        return await self.store.write(lambda tx: settle_batch(tx, run_id))
+
     async def _current(self, proposal_id: str) -> Proposal:
         current = await self.store.read(lambda tx: tx.proposals.get(proposal_id))
         assert current is not None
         return current
-
-
-# After this many in a row that could not be judged or have an unknown outcome, the rest waits.
-DOUBTFUL_MAX = 2
-# A bill that no longer exists, or has unusable amounts, is no reason for the others to wait.
-OF_ONE_BILL = (NotFoundUpstream, LedgerDataError)
-
-
-async def send_members(dispatcher: Dispatcher, lease: Lease, company: Company, interaction: Interaction) -> Proposal:
-    """Sends every line that is released but not sent; returns the run's state afterwards.
-
-    Lines left over, because Rutter or the policy cannot be reached or the process is stopping, stay released: the next
-    check of the run, recovery or another process continues with them.
-    """
-    run_id = lease.proposal_id
-    run = await dispatcher.store.read(lambda tx: tx.proposals.get(run_id))
-    assert run is not None
-    lines = in_order(run, await dispatcher.store.read(lambda tx: tx.proposals.of_run(run_id)))
-    doubtful_in_a_row = 0
-    for number, line in enumerate(lines, start=1):
-        if dispatcher.is_stopping or doubtful_in_a_row >= DOUBTFUL_MAX:
-            break
-        if line.state == State.RELEASED:
-            try:
-                outcome = await dispatcher.dispatch(line.id, company)
-                doubtful_in_a_row = doubtful_in_a_row + 1 if outcome.state == State.UNKNOWN else 0
-            except OF_ONE_BILL:
-                doubtful_in_a_row = 0
-            except ApError:
-                doubtful_in_a_row += 1
-            if not await dispatcher.store.write(lease.renew):
-                break
-        # The caller may have gone in the meantime; what was released is paid all the same.
-        with suppress(Exception):
-            await interaction.report_progress(number, len(lines), f"{number} of {len(lines)} payments")
-    return await dispatcher.store.write(lambda tx: settle_batch(tx, run_id))
 
 
 def in_order(run: Proposal, lines: list[Proposal]) -> list[Proposal]:

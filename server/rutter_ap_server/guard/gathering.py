@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import date
+from functools import partial
 from typing import Any
 
 import anyio
@@ -15,7 +17,7 @@ from rutter_ap_server.rutter.abilities import Support
 from rutter_ap_server.rutter.platforms import shows_closing_date
 from rutter_ap_tools.errors import ApError
 
-_GATHERED_AT_ONCE = 4
+_GATHERED_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +28,25 @@ class BatchFacts:
 
 
 async def gather_facts(write: Write[Any] | Batch, prepared: PreparedWrite, company: Company) -> Facts[Any] | BatchFacts:
-    """Reads the facts: those of the write, and those that are the same for every write."""
+    """Reads the facts: those of the write, and those that are the same for every write.
+
+    They are of one reading: the company's, or else of a new one.
+    """
+    if company.reading is None:
+        company = company.read_once()
     if isinstance(write, Batch):
-        return BatchFacts(await _gather_members(write.member, write.members(prepared), company))
+        members = write.members(prepared)
+        await company.ahead(
+            partial(company.once, ("ahead", prepared.digest), partial(write.read_ahead, members, company))
+        )
+        return BatchFacts(await _gather_members(write.member, members, company))
     return await _gather_one(write, prepared, company)
 
 
 async def _gather_one(write: Write[Any], prepared: PreparedWrite, company: Company) -> Facts[Any]:
+    await company.ahead(partial(write.read_ahead, prepared, company), partial(_closed_up_to, company))
     gathered = await write.gather(prepared, company)
-    # Some ledgers report their own closing date.
-    closed_up_to = await company.directory.closed_up_to() if shows_closing_date(company.platform) else None
+    closed_up_to = await _closed_up_to(company)
     return Facts(
         seen=gathered.seen,
         binding=gathered.binding,
@@ -54,6 +65,11 @@ async def _gather_one(write: Write[Any], prepared: PreparedWrite, company: Compa
         incomplete=company.is_incomplete,
         clock_trouble=company.clock_trouble,
     )
+
+
+async def _closed_up_to(company: Company) -> date | None:
+    """The closing date that some ledgers report themselves."""
+    return await company.directory.closed_up_to() if shows_closing_date(company.platform) else None
 
 
 async def _ability(company: Company, needs: tuple[Need, ...]) -> Ability | None:

@@ -87,7 +87,9 @@ class Guard:
         if not request.dry_run:
             await self.recovery.take_up_abandoned(company)
         write = write_for(request)
-        prepared = await write.prepare(request, company, linked_accounts(self.store, company.ledger_id))  # 1. prepare
+        # One reading for what is prepared and the facts it is first judged by; whatever is sent is read anew.
+        reading = company.read_once()
+        prepared = await write.prepare(request, reading, linked_accounts(self.store, company.ledger_id))  # 1. prepare
         earlier = await self._on_its_way(prepared)
         if earlier is not None and not request.dry_run:
             on_proposal(earlier)
@@ -101,7 +103,7 @@ class Guard:
             # What was filled in then stays: people must not be asked about one day and shown another.
             prepared = PreparedWrite.of(waiting)
         judgement = await self._judge(
-            write, prepared, company, policy, with_limits=request.dry_run
+            write, prepared, reading, policy, with_limits=request.dry_run
         )  # 2. facts  3. judge
         if request.dry_run:
             tried = self.views.dry_run(company.identity, prepared, judgement)

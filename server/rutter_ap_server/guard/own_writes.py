@@ -6,7 +6,7 @@ then the write waits, because a judgement on old books could pay or enter someth
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
@@ -15,7 +15,7 @@ from typing import Any
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.gathering import BatchFacts, gather_facts
 from rutter_ap_server.guard.prepared import PreparedWrite
-from rutter_ap_server.guard.writes.base import Batch, Facts, TakenBack, Write
+from rutter_ap_server.guard.writes.base import Batch, Facts, TakenBack, Touched, Write
 from rutter_ap_server.guard.writes.parties import Contents
 from rutter_ap_server.guard.writes.registry import proposed_by
 from rutter_ap_server.store.engine import Store, Tx
@@ -36,6 +36,8 @@ async def current_facts(
     """The facts of a write, gathered again while they lack what this store posted; `behind` says what they lack."""
     for pause in (*_WAITS_SECONDS, None):
         facts = await gather_facts(write, prepared, company)
+        # What was read before shows no more the next time.
+        company = company.unread()
         of_each = facts.members if isinstance(facts, BatchFacts) else (facts,)
         lacking = await store.read(partial(_lacking_of_each, company_id=company.ledger_id, of_each=of_each))
         lacking = [[one for one in each if not await _was_undone(one, company)] for each in lacking]
@@ -51,23 +53,23 @@ async def current_facts(
 
 
 def _lacking_of_each(tx: Tx, company_id: str, of_each: Sequence[Facts[Any]]) -> list[list[Proposal]]:
-    return [_lacking(tx, company_id, one) for one in of_each]
-
-
-def _lacking(tx: Tx, company_id: str, facts: Facts[Any]) -> list[Proposal]:
-    """What was posted lately and is not in the facts, though it changed what they are about."""
-    if not facts.contents:
-        return []
+    """For each of the facts: what was posted lately and is not in them, though it changed what they are about."""
+    if not any(facts.contents for facts in of_each):
+        return [[] for _ in of_each]
     posted = tx.proposals.changed_since(company_id, [State.POSTED], tx.now - LAG_MAX)
     undoing = [(one, _taken_back_by(one)) for one in posted]
-    return [one for one in posted if _is_missing(tx, one, facts, undoing)]
+    left = [(one, _left_by(one)) for one in posted]
+    return [[one for one, things in left if _is_missing(tx, one, things, facts, undoing)] for facts in of_each]
 
 
-def _is_missing(tx: Tx, posted: Proposal, facts: Facts[Any], undoing: _Undoing) -> bool:
+def _left_by(posted: Proposal) -> Mapping[Touched, str]:
     write = proposed_by(posted.tool)
     if not isinstance(write, Write) or posted.record is None:
-        return False
-    left = write.leaves(PreparedWrite.of(posted), posted.record["id"])
+        return {}
+    return write.leaves(PreparedWrite.of(posted), posted.record["id"])
+
+
+def _is_missing(tx: Tx, posted: Proposal, left: Mapping[Touched, str], facts: Facts[Any], undoing: _Undoing) -> bool:
     for thing, record_id in left.items():
         shown = facts.contents.get(thing)
         if shown is None or (record_id in shown.ids and not _shows_old_balance(tx, posted, shown)):

@@ -16,19 +16,21 @@ from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard import journal
 from rutter_ap_server.guard.authorize import authorize_again, release_lease, return_to_queue
 from rutter_ap_server.guard.batches import settle_batch
-from rutter_ap_server.guard.dispatch import DOUBTFUL_MAX, OF_ONE_BILL, Dispatcher, in_order
+from rutter_ap_server.guard.dispatch import Dispatcher, in_order
 from rutter_ap_server.guard.lease import Lease
 from rutter_ap_server.guard.own_writes import LAG_MAX
 from rutter_ap_server.guard.prepared import PreparedWrite
+from rutter_ap_server.guard.run_sending import DOUBTFUL_MAX, OF_ONE_BILL
 from rutter_ap_server.guard.shown import shown, why_unseen
 from rutter_ap_server.guard.store_facts import blocked_by_other_write
 from rutter_ap_server.guard.writes.base import Batch, Facts, Write
 from rutter_ap_server.guard.writes.registry import proposed_by, write_named
+from rutter_ap_server.interaction import NO_INTERACTION
 from rutter_ap_server.rutter.outcomes import Done, Rejected
 from rutter_ap_server.store.attempts import Attempt
 from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.proposals import Proposal
-from rutter_ap_server.store.states import IN_FLIGHT_STATES, State
+from rutter_ap_server.store.states import IN_FLIGHT_STATES, SENDING_STATES, State
 from rutter_ap_tools.errors import ApError
 
 _ALL = 1_000_000
@@ -147,7 +149,7 @@ class Recovery:
         await self._send_again(write, prepared, company, lease, attempt)
 
     async def _resume(self, run: Proposal, company: Company, lease: Lease) -> None:
-        """Resolves each line whose outcome is open; the run's own outcome follows from theirs."""
+        """Resolves each line that may have been sent, and sends those that were not; the run's outcome follows."""
         lines = await self._store.read(lambda tx: tx.proposals.of_run(run.id))
         if not lines:
             # The process died between claiming it and creating its lines: nothing can have been sent.
@@ -157,19 +159,20 @@ class Recovery:
         for line in in_order(run, lines):
             if self._dispatcher.is_stopping or doubtful_in_a_row >= DOUBTFUL_MAX:
                 break
-            if line.state in IN_FLIGHT_STATES:
+            if line.state in SENDING_STATES:
                 try:
-                    outcome = await self.resolve(line, company)
-                    # One that stays unknown may be waiting for a person: only a newly unknown one is a reason to stop.
-                    is_new = outcome.state == State.UNKNOWN and line.state == State.RELEASED
-                    doubtful_in_a_row = doubtful_in_a_row + 1 if is_new else 0
+                    await self.resolve(line, company)
+                    doubtful_in_a_row = 0
                 except OF_ONE_BILL:
                     doubtful_in_a_row = 0
                 except ApError:
                     doubtful_in_a_row += 1
                 if not await self._store.write(lease.renew):
-                    break
-        await self._store.write(lambda tx: settle_batch(tx, run.id))
+                    return
+        if doubtful_in_a_row < DOUBTFUL_MAX:
+            await self._dispatcher.send_lines(lease, company, NO_INTERACTION)
+        else:
+            await self._store.write(lambda tx: settle_batch(tx, run.id))
 
     async def _by_job(
         self, write: Write[Any], prepared: PreparedWrite, company: Company, lease: Lease, attempt: Attempt

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any
 
@@ -31,11 +31,17 @@ async def doubt_about(company: Company, many: str, listed: Iterable[Record] = ()
     if await _any_of_the_ledger(company, listed):
         return None
     collection: Any = getattr(company.rutter, many)
-    try:
+
+    async def oldest() -> Sequence[Record]:
         page = await collection.list(sort="created_at ASC", limit=_ASKED_MAX)
+        found: Sequence[Record] = page.items
+        return found
+
+    try:
+        asked = await company.once(("oldest", many), oldest)
     except NotSupportedHere:
         return doubt
-    return None if await _any_of_the_ledger(company, page.items) else doubt
+    return None if await _any_of_the_ledger(company, asked) else doubt
 
 
 async def _any_of_the_ledger(company: Company, records: Iterable[Record]) -> bool:
@@ -59,12 +65,14 @@ async def payment_if_readable(company: Company, payment_id: str) -> BillPayment 
 
     Raises `NotFoundUpstream` where all of them are.
     """
+    payment: BillPayment
     try:
-        return await company.rutter.bill_payments.get(payment_id)
+        payment = await company.record("bill_payments", payment_id)
     except (NotFoundUpstream, NotSupportedHere):
         if abilities_of(company.platform).doubt("bill_payments") is None:
             raise
         return None
+    return payment
 
 
 def not_known(what: str, doubt: Doubt) -> str:

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from rutter_ap_server.companies.company import Company
@@ -31,6 +32,8 @@ NEAR_DAYS = 92
 # Longer than bills are given to be paid.
 _DUE_WITHIN = timedelta(days=120)
 _LATEST_DAYS = (730, 365, 90, 30, 7)
+# Pages come one after the other, and single requests several at once.
+PAYMENTS_A_PAGE = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +74,12 @@ async def credits_to_compare(
 
 async def payments_to(company: Company, vendor_id: str) -> History[BillPayment]:
     """The payments to a vendor, or those recorded last."""
-    return await _latest(company, company.rutter.bill_payments, equal("vendor_id", vendor_id))
+    return await _latest(company, company.rutter.bill_payments, vendor_id)
 
 
 async def credits_of(company: Company, vendor_id: str | None = None) -> History[BillCreditMemo]:
     """Credit memos of one vendor or all; of too many, those entered last."""
-    chosen = equal("vendor_id", vendor_id) if vendor_id else None
-    return await _latest(company, company.rutter.bill_credit_memos, chosen)
+    return await _latest(company, company.rutter.bill_credit_memos, vendor_id)
 
 
 async def open_credits(company: Company, vendor_id: str | None = None) -> History[BillCreditMemo]:
@@ -108,16 +110,17 @@ async def _as_listed(company: Company, many: str, read: Callable[[], Awaitable[H
     return found if unlisted is None else replace(found, whole=False, sure=False, unlisted=unlisted)
 
 
-async def _latest(company: Company, collection: Reads[R], chosen: Filter | None) -> History[R]:
-    return await _as_listed(company, collection.endpoint.many, lambda: _entered_last(collection, chosen))
+async def _latest(company: Company, collection: Reads[R], vendor_id: str | None) -> History[R]:
+    many = collection.endpoint.many
+    return await _as_listed(company, many, lambda: _entered_last(company, collection, vendor_id))
 
 
-async def _entered_last(collection: Reads[R], chosen: Filter | None) -> History[R]:
+async def _entered_last(company: Company, collection: Reads[R], vendor_id: str | None) -> History[R]:
+    every = await _every(company, collection, vendor_id)
+    if every is not None:
+        return History(every)
+    chosen = equal("vendor_id", vendor_id) if vendor_id else None
     found: dict[str, R] = {}
-    with suppress(WalkTooLong):
-        await _read(collection.walk(filter=chosen, pages_max=HISTORY_PAGES_MAX), found)
-        return History(list(found.values()))
-    found.clear()
     with suppress(WalkTooLong):
         await _read(collection.walk(filter=chosen, sort="created_at DESC", pages_max=HISTORY_PAGES_MAX), found)
     return History(list(found.values()), whole=False, sure=False)
@@ -161,21 +164,73 @@ async def _to_compare(
 async def _of_vendor(
     company: Company, collection: Reads[R], vendor_id: str, numbers: list[str], day: date | None
 ) -> History[R]:
+    every = await _every(company, collection, vendor_id)
+    if every is not None:
+        return History(every)
     found: dict[str, R] = {}
-    known, large = company.directory.large, (collection.endpoint.many, vendor_id)
-    if large not in known:
-        try:
-            # A record that changes during the walk may appear twice; the later copy counts.
-            chosen = equal("vendor_id", vendor_id)
-            await _read(collection.walk(filter=chosen, pages_max=HISTORY_PAGES_MAX), found)
-            return History(list(found.values()))
-        except WalkTooLong:
-            # Not asked in vain again: it would take as long every time.
-            known.add(large)
-    found.clear()
     narrower = _narrowest if ignores_filters(company.platform) else _narrower
     sure = await narrower(collection, equal("vendor_id", vendor_id), numbers, day, found)
     return History(list(found.values()), whole=False, sure=sure)
+
+
+async def _every(company: Company, collection: Reads[R], vendor_id: str | None) -> list[R] | None:
+    """Every record of a vendor, or of all of them; None if there are more than can be read."""
+    many = collection.endpoint.many
+
+    async def read() -> list[R] | None:
+        known, large = company.directory.large, (many, vendor_id or "")
+        if large in known:
+            return None
+        found: dict[str, R] = {}
+        try:
+            # A record that changes during the walk may appear twice; the later copy counts.
+            chosen = equal("vendor_id", vendor_id) if vendor_id else None
+            await _read(collection.walk(filter=chosen, pages_max=HISTORY_PAGES_MAX), found)
+        except WalkTooLong:
+            # Not asked in vain again: it would take as long every time.
+            known.add(large)
+            return None
+        return list(found.values())
+
+    whole: dict[str | None, list[R]] | None = company.known(("whole list", many))
+    if whole is not None and vendor_id is not None:
+        return whole.get(vendor_id, [])
+    return await company.once(("every", many, vendor_id), read)
+
+
+async def read_whole_lists(company: Company, payments: int) -> list[Bill]:
+    """Reads the bills, payments and credits of all vendors into the company's reading, where that is cheaper.
+
+    `payments` is how many are to be made: about as many requests would be needed for their vendors one by one. The
+    bills are returned, none if there are too many.
+    """
+    pages_max = max(2, payments // PAYMENTS_A_PAGE)
+
+    async def of_all(collection: Reads[R]) -> dict[str | None, list[R]] | None:
+        many = collection.endpoint.many
+        if abilities_of(company.platform).support(many, "read") is Support.NO:
+            return None
+        # Not asked in vain again.
+        if company.directory.pages_more_than.get(many, 0) >= pages_max:
+            return None
+        found: dict[str, R] = {}
+        try:
+            await _read(collection.walk(pages_max=pages_max), found)
+        except WalkTooLong:
+            company.directory.pages_more_than[many] = pages_max
+            return None
+        by_vendor: dict[str | None, list[R]] = {}
+        for record in found.values():
+            by_vendor.setdefault(getattr(record, "vendor_id", None), []).append(record)
+        return by_vendor
+
+    def whole(collection: Reads[R]) -> Callable[[], Awaitable[dict[str | None, list[R]] | None]]:
+        return partial(company.once, ("whole list", collection.endpoint.many), partial(of_all, collection))
+
+    ledger = company.rutter
+    await company.ahead(whole(ledger.bills), whole(ledger.bill_payments), whole(ledger.bill_credit_memos))
+    bills: dict[str | None, list[Bill]] = company.known(("whole list", "bills")) or {}
+    return [bill for each in bills.values() for bill in each]
 
 
 async def _read(walk: AsyncIterator[R], found: dict[str, R]) -> None:

@@ -252,6 +252,9 @@ class Write(Preparable, Generic[F]):
     def needed(self, prepared: PreparedWrite) -> tuple[Need, ...]:
         """What this particular write needs from the platform, the most important first."""
 
+    async def read_ahead(self, prepared: PreparedWrite, company: Company) -> None:
+        """Reads side by side, into the company's reading, what `gather` will need; only for speed."""
+
     @abstractmethod
     async def gather(self, prepared: PreparedWrite, company: Company) -> Gathered[F]:
         """Reads the facts from the ledger, the same whatever the policy: a release is bound to them."""
@@ -336,6 +339,9 @@ class Batch(Preparable):
     @abstractmethod
     def members(self, prepared: PreparedWrite) -> tuple[PreparedWrite, ...]:
         """Its members, each prepared exactly as the same write would be on its own."""
+
+    async def read_ahead(self, members: Sequence[PreparedWrite], company: Company) -> None:
+        """Reads as a set, into the company's reading, what the members' facts will need; only for speed."""
 
     @abstractmethod
     def settled(self, facts: Facts[Any]) -> str | None:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from rutter_ap_server.companies.company import Company
-from rutter_ap_server.companies.directory import account_name, vendor_name
+from rutter_ap_server.companies.directory import CachedList, account_name, vendor_name
 from rutter_ap_server.guard.writes.payees import keys_of
 from rutter_ap_server.reads.amounts import ledger_money, require_usable, rounding_words
 from rutter_ap_server.reads.doubts import doubt_about
@@ -197,28 +197,49 @@ def account_fact(account: Account) -> AccountFact:
     )
 
 
+async def ledger_bill(company: Company, bill_id: str) -> Bill:
+    """Reads the bill, with all that the ledger shows of it."""
+    bill: Bill = await company.record("bills", bill_id)
+    return bill
+
+
 async def read_bill(company: Company, bill_id: str) -> BillFact:
     """Reads the bill."""
-    return bill_fact(await company.rutter.bills.get(bill_id))
+    return bill_fact(await ledger_bill(company, bill_id))
 
 
 async def read_vendor(company: Company, vendor_id: str) -> VendorFact:
     """Reads the vendor."""
-    return vendor_fact(await company.rutter.vendors.get(vendor_id))
+    return vendor_fact(await company.record("vendors", vendor_id))
 
 
 async def read_payee(company: Company, vendor_id: str) -> VendorFact:
     """Reads the vendor, and which other vendors of the ledger are the same one."""
     vendor = await read_vendor(company, vendor_id)
     listed = await company.directory.cached_list("vendor")
-    twins = sorted(one.id for one in listed.by_id.values() if one.id != vendor_id and vendor.keys & keys_of(one))
     unlisted = await doubt_about(company, "vendors", listed.by_id.values())
-    return replace(vendor, twins=tuple(twins), all_compared=listed.whole, unlisted=unlisted)
+    twins = await twins_of(company, vendor_id, vendor.keys, listed)
+    return replace(vendor, twins=twins, all_compared=listed.whole, unlisted=unlisted)
+
+
+async def twins_of(company: Company, vendor_id: str, keys: frozenset[str], listed: CachedList) -> tuple[str, ...]:
+    """The ids of other vendors that share a key."""
+
+    async def by_key() -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for one in listed.by_id.values():
+            for key in keys_of(one):
+                found.setdefault(key, []).append(one.id)
+        return found
+
+    # Made once for all payments of a run.
+    ids_by_key = await company.once(("vendors by key", listed.read_at), by_key)
+    return tuple(sorted({one for key in keys for one in ids_by_key.get(key, ()) if one != vendor_id}))
 
 
 async def read_account(company: Company, account_id: str) -> AccountFact:
     """Reads the account."""
-    return account_fact(await company.rutter.accounts.get(account_id))
+    return account_fact(await company.record("accounts", account_id))
 
 
 def bill_texts(bill: Bill) -> tuple[tuple[str, str], ...]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from rutter_ap_server.companies.company import Company
@@ -33,6 +34,7 @@ from rutter_ap_server.guard.writes.parties import (
     bill_fact,
     bill_texts,
     bill_words,
+    ledger_bill,
     midnight,
     read_account,
     read_bill,
@@ -46,6 +48,7 @@ from rutter_ap_server.guard.writes.pay_bill_facts import (
     line_sums,
     other_bill,
     paid_on,
+    read_ahead,
     vendor_past,
 )
 from rutter_ap_server.guard.writes.pay_bill_outcome import (
@@ -148,6 +151,10 @@ async def funding_account(named: str, company: Company, linked_account: LinkedAc
     return linked
 
 
+async def _account_ahead(named: str, company: Company, linked_account: LinkedAccount) -> None:
+    await read_account(company, await funding_account(named, company, linked_account))
+
+
 def _known(facts: Facts[PaymentFacts]) -> tuple[Row, ...]:
     """What helps to judge a payment: what the vendor was paid, when it changed, and the documents of the bill."""
     seen, owed = facts.seen, facts.seen.open_credits
@@ -203,6 +210,12 @@ class PayBillWrite(Write[PaymentFacts]):
 
     async def prepare(self, request: PayBill, company: Company, linked_account: LinkedAccount) -> PreparedWrite:
         """Fixes the bill, payee, amount, currency, funding account and date."""
+        # Who else may be this vendor is asked a moment later, by this list.
+        await company.ahead(
+            partial(ledger_bill, company, request.bill_id),
+            partial(_account_ahead, request.account, company, linked_account),
+            partial(company.directory.cached_list, "vendor"),
+        )
         bill = await read_bill(company, request.bill_id)
         account_id = await funding_account(request.account, company, linked_account)
         account = await read_account(company, account_id)
@@ -217,10 +230,14 @@ class PayBillWrite(Write[PaymentFacts]):
             connection_id=company.id,
         )
 
+    async def read_ahead(self, prepared: PreparedWrite, company: Company) -> None:
+        """The bill, its files, the account, and the vendor with its documents, as far as they are known beforehand."""
+        await read_ahead(company, prepared.fields["bill_id"], prepared.vendor_id, prepared.fields["account_id"])
+
     async def gather(self, prepared: PreparedWrite, company: Company) -> Gathered[PaymentFacts]:
         """Reads the bill, vendor and account, the vendor's earlier payments and credits, and the bill's details."""
         assert prepared.money is not None
-        raw = await company.rutter.bills.get(prepared.fields["bill_id"])
+        raw = await ledger_bill(company, prepared.fields["bill_id"])
         bill = bill_fact(raw)
         account = await read_account(company, prepared.fields["account_id"])
         vendor = await read_payee(company, bill.vendor_id) if bill.vendor_id else None
@@ -324,7 +341,10 @@ class PayBillWrite(Write[PaymentFacts]):
         self, prepared: PreparedWrite, company: Company, sent: Any, before: dict[str, Any]
     ) -> tuple[Record, ...]:
         """Posted means that the bill links the payment Rutter named, with exactly this amount."""
-        bill = await company.rutter.bills.get(prepared.fields["bill_id"])
+        await company.ahead(
+            partial(ledger_bill, company, prepared.fields["bill_id"]), partial(payment_if_readable, company, sent.id)
+        )
+        bill = await ledger_bill(company, prepared.fields["bill_id"])
         found = await new_payments(bill, prepared, company, before)
         ours = [one for one in found if one.id == sent.id]
         by_balance = await payment_of_balance(sent.id, bill, prepared, company, before) if not found else None
@@ -334,13 +354,14 @@ class PayBillWrite(Write[PaymentFacts]):
 
     async def find(self, prepared: PreparedWrite, company: Company, before: dict[str, Any]) -> tuple[Record, ...]:
         """Every new payment of exactly this amount on the bill, to this vendor from this account on this date."""
-        return await new_payments(await company.rutter.bills.get(prepared.fields["bill_id"]), prepared, company, before)
+        bill = await ledger_bill(company, prepared.fields["bill_id"])
+        return await new_payments(bill, prepared, company, before)
 
     async def named(
         self, prepared: PreparedWrite, company: Company, record_id: str, before: dict[str, Any]
     ) -> Record | None:
         """A payment that settles something of the bill, and did not exist before, whatever its amount and account."""
-        bill = await company.rutter.bills.get(prepared.fields["bill_id"])
+        bill = await ledger_bill(company, prepared.fields["bill_id"])
         if record_id in before["payments"]:
             return None
         if not any(link.id == record_id for link in bill.linked_payments):

@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from functools import partial
 
 from rutter_ap_server.companies.company import Company
-from rutter_ap_server.guard.writes.parties import BillFact
+from rutter_ap_server.guard.writes.parties import BillFact, ledger_bill, read_account, read_vendor, twins_of
 from rutter_ap_server.guard.writes.pay_bill_rules import FileOnBill, OtherBill
+from rutter_ap_server.guard.writes.payees import keys_of
 from rutter_ap_server.reads.amounts import LedgerDataError, SetAside, ledger_money, require_clear
 from rutter_ap_server.reads.history import History, bills_to_compare, credits_of, may_be_open, payments_to
 from rutter_ap_server.rutter.abilities import Doubt
@@ -70,6 +72,38 @@ def paid_amount(payment: BillPayment) -> Money | None:
         return None
 
 
+async def read_ahead(company: Company, bill_id: str, vendor_id: str | None, account_id: str) -> None:
+    """Reads side by side what the facts of a payment need, as far as that is known before the bill is read."""
+    await company.ahead(
+        partial(ledger_bill, company, bill_id),
+        partial(read_account, company, account_id),
+        partial(files_on, company, bill_id),
+        # The names of the accounts that its lines are booked to.
+        partial(company.directory.cached_list, "account"),
+        *((partial(_of_vendor_ahead, company, vendor_id),) if vendor_id else ()),
+    )
+
+
+async def _of_vendor_ahead(company: Company, vendor_id: str) -> None:
+    async def documents(of: str) -> None:
+        await bills_to_compare(company, [of])
+
+    async def of_twins() -> None:
+        # By what the list shows of it: if it has other keys by now, its twins are read when that is known.
+        listed = await company.directory.cached_list("vendor")
+        known = listed.by_id.get(vendor_id)
+        twins = await twins_of(company, vendor_id, keys_of(known), listed) if known is not None else ()
+        await company.ahead(*(partial(documents, twin) for twin in twins))
+
+    await company.ahead(
+        partial(read_vendor, company, vendor_id),
+        partial(credits_of, company, vendor_id),
+        partial(payments_to, company, vendor_id),
+        partial(documents, vendor_id),
+        of_twins,
+    )
+
+
 async def bills_of_number(company: Company, bill: BillFact, vendor_ids: Iterable[str]) -> tuple[tuple[Bill, ...], str]:
     """Other bills of these vendors with this bill's number, ignoring spelling, and why some may be missing."""
     number = number_key(bill.number)
@@ -96,8 +130,12 @@ def other_bill(bill: Bill) -> OtherBill:
 
 async def files_on(company: Company, bill_id: str) -> tuple[FileOnBill, ...] | None:
     """The files on the bill; None if they cannot be read."""
-    try:
+
+    async def read() -> tuple[FileOnBill, ...]:
         return tuple(FileOnBill(file.id, file.file_name) for file in await company.rutter.attachments.list(bill_id))
+
+    try:
+        return await company.once(("files", bill_id), read)
     except ApError:
         return None
 

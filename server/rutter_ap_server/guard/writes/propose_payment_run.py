@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import partial
 from typing import Any
 
 from rutter_ap_server.companies.company import Company
@@ -18,6 +19,7 @@ from rutter_ap_server.guard.writes.parties import (
     BillFact,
     bill_fact,
     bill_words,
+    ledger_bill,
     read_account,
     vendor_fact,
 )
@@ -26,9 +28,11 @@ from rutter_ap_server.guard.writes.pay_bill_facts import paid_on
 from rutter_ap_server.guard.writes.payment_run_words import describe_run
 from rutter_ap_server.guard.writes.wording import Description
 from rutter_ap_server.reads.amounts import LedgerDataError, is_unclear
+from rutter_ap_server.reads.history import PAYMENTS_A_PAGE, read_whole_lists
 from rutter_ap_server.rutter.errors import WalkTooLong
 from rutter_ap_server.rutter.filters import Filter, equal
 from rutter_ap_server.rutter.models.bills import Bill
+from rutter_ap_server.rutter.paging import PAGE_OBJECTS_MAX
 from rutter_ap_server.rutter.platforms import ignores_filters
 from rutter_ap_tools.errors import AssistantError, BadInput
 from rutter_ap_tools.findings import Severity
@@ -58,8 +62,13 @@ class PaymentRun(Batch):
         if len(set(request.bill_ids)) != len(request.bill_ids):
             raise BadInput("`bill_ids` contains the same bill twice")
         account_id = await funding_account(request.account, company, linked_account)
+        await company.ahead(
+            partial(read_account, company, account_id),
+            partial(company.directory.cached_list, "vendor"),
+            partial(_asked_for, request, company),
+        )
         account = await read_account(company, account_id)
-        bills = [bill async for bill in _asked_for(request, company)]
+        bills = await _asked_for(request, company)
         vendors = await _vendors(company, bills)
         candidates = [_candidate(bill, vendors) for bill in bills]
         currency = _currency(account, candidates)
@@ -72,6 +81,12 @@ class PaymentRun(Batch):
                 next_step="Choose other bills, a later due_to or more cash. Nothing was written.",
             )
         return _prepared(request, company, account, choice, currency)
+
+    async def read_ahead(self, members: Sequence[PreparedWrite], company: Company) -> None:
+        """The lists of the whole ledger that show bills and histories, and the vendors, where they are not too long."""
+        await company.ahead(
+            partial(_bills_ahead, company, len(members)), partial(_vendors_ahead, company, len(members))
+        )
 
     def settled(self, facts: Facts[Any]) -> str | None:
         """A bill that was paid meanwhile is left out; the rest of the run is still owed."""
@@ -106,25 +121,19 @@ class PaymentRun(Batch):
         )
 
 
-async def _asked_for(request: ProposePaymentRun, company: Company) -> AsyncIterator[Bill]:
+async def _asked_for(request: ProposePaymentRun, company: Company) -> list[Bill]:
     """The named bills in the given order, or the unpaid bills that are due, earliest due date first."""
     if request.bill_ids:
-        for bill_id in request.bill_ids:
-            yield await company.rutter.bills.get(bill_id)
-        return
+        await _bills_ahead(company, len(request.bill_ids))
+        await company.ahead(*(partial(ledger_bill, company, bill_id) for bill_id in request.bill_ids))
+        return [await ledger_bill(company, bill_id) for bill_id in request.bill_ids]
     vendor_id = (await company.directory.vendor(request.vendor)).id if request.vendor else None
     due_to = date.fromisoformat(request.due_to)
-    found: dict[str, Bill] = {}
     # Some platforms ignore filters and sorting, so everything is checked and sorted here.
-    for status in (None,) if ignores_filters(company.platform) else ("open", "partially_paid"):
-        chosen = equal("status", status) if status else None
-        if status and vendor_id:
-            chosen = equal("status", status) & equal("vendor_id", vendor_id)
-        try:
-            async for bill in company.rutter.bills.walk(filter=chosen, pages_max=_PAGES_MAX):
-                found[bill.id] = bill
-        except WalkTooLong:
-            found |= await _due_first(company, chosen, due_to)
+    statuses = (None,) if ignores_filters(company.platform) else ("open", "partially_paid")
+    reads = [partial(_unpaid, company, status, vendor_id, due_to) for status in statuses]
+    await company.ahead(*reads)
+    found = {bill.id: bill for read in reads for bill in await read()}
     due = [
         bill
         for bill in found.values()
@@ -133,9 +142,43 @@ async def _asked_for(request: ProposePaymentRun, company: Company) -> AsyncItera
         and (bill.due_date.date() <= due_to if bill.due_date is not None else bool(bill.trouble))
         and vendor_id in (None, bill.vendor_id)
     ]
+    for bill in due:
+        company.know("bills", bill)
     latest = datetime.max.replace(tzinfo=UTC)
-    for bill in sorted(due, key=lambda bill: (bill.due_date or latest, bill.id)):
-        yield bill
+    return sorted(due, key=lambda bill: (bill.due_date or latest, bill.id))
+
+
+async def _unpaid(company: Company, status: str | None, vendor_id: str | None, due_to: date) -> list[Bill]:
+    """The bills of a status, of one vendor or all; of too many, those due up to that day."""
+    chosen = equal("status", status) if status else None
+    if chosen is not None and vendor_id:
+        chosen &= equal("vendor_id", vendor_id)
+
+    async def read() -> list[Bill]:
+        found: dict[str, Bill] = {}
+        try:
+            async for bill in company.rutter.bills.walk(filter=chosen, pages_max=_PAGES_MAX):
+                found[bill.id] = bill
+        except WalkTooLong:
+            found |= await _due_first(company, chosen, due_to)
+        return list(found.values())
+
+    return await company.once(("unpaid", status, vendor_id), read)
+
+
+async def _bills_ahead(company: Company, payments: int) -> None:
+    """Reads the lists that the bills and their vendors' histories are on, and knows the bills from there."""
+    for bill in await read_whole_lists(company, payments):
+        company.know("bills", bill)
+
+
+async def _vendors_ahead(company: Company, payments: int) -> None:
+    """Reads the vendors as they are now, where one list takes fewer requests than one for each."""
+    known = company.directory.count("vendor")
+    if known is None or known <= PAGE_OBJECTS_MAX * max(1, payments // PAYMENTS_A_PAGE):
+        listed = await company.directory.cached_list("vendor", refresh=known is not None)
+        for vendor in listed.by_id.values():
+            company.know("vendors", vendor)
 
 
 async def _due_first(company: Company, chosen: Filter | None, due_to: date) -> dict[str, Bill]:

@@ -71,6 +71,10 @@ class Reading:
         """What `read` returns or raises; it is called once for a key, however many ask."""
         if self._lists is not None:
             return await self._lists.once(key, read)
+        return await self.anew(key, read)
+
+    async def anew(self, key: Hashable, read: Callable[[], Awaitable[T]]) -> T:
+        """The same, whatever an earlier reading has of it."""
         found: T = await self._once(key, read)
         return found
 

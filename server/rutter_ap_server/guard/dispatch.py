@@ -15,7 +15,7 @@ from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard import journal
 from rutter_ap_server.guard.authorize import authorize, claim, is_permanent, may_still_leave, return_to_queue
 from rutter_ap_server.guard.batches import settle_batch
-from rutter_ap_server.guard.gathering import BatchFacts
+from rutter_ap_server.guard.gathering import BatchFacts, read_ahead
 from rutter_ap_server.guard.judge import assess
 from rutter_ap_server.guard.lease import Lease
 from rutter_ap_server.guard.own_writes import current_facts
@@ -186,6 +186,10 @@ class Dispatcher:
     ) -> Facts[Any] | BatchFacts:
         """The facts of a write as of now, once they show what this store wrote before."""
         return await current_facts(self.store, write, prepared, company, self._sleep)
+
+    async def read_ahead(self, proposal: Proposal, company: Company) -> None:
+        """Reads into the company's reading what the proposal will be judged by."""
+        await read_ahead(proposed_by(proposal.tool), PreparedWrite.of(proposal), company)
 
     async def reassess(self, proposal_id: str, company: Company) -> Proposal:
         """Judges a held proposal again, so that a person releases what is true now."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
@@ -34,17 +35,28 @@ async def gather_facts(write: Write[Any] | Batch, prepared: PreparedWrite, compa
     """
     if company.reading is None:
         company = company.read_once()
+    await read_ahead(write, prepared, company)
     if isinstance(write, Batch):
-        members = write.members(prepared)
-        await company.ahead(
-            partial(company.once, ("ahead", prepared.digest), partial(write.read_ahead, members, company))
-        )
-        return BatchFacts(await _gather_members(write.member, members, company))
+        return BatchFacts(await _gather_members(write.member, write.members(prepared), company))
     return await _gather_one(write, prepared, company)
 
 
+async def read_ahead(write: Write[Any] | Batch, prepared: PreparedWrite, company: Company) -> None:
+    """Reads into the company's reading, side by side, what the facts will need; once for each write."""
+
+    def of_write() -> Awaitable[None]:
+        if isinstance(write, Batch):
+            return write.read_ahead(write.members(prepared), company)
+        return write.read_ahead(prepared, company)
+
+    async def read() -> None:
+        await company.ahead(of_write, partial(_closed_up_to, company))
+
+    if company.reading is not None:
+        await company.reading.anew(("ahead", prepared.digest), read)
+
+
 async def _gather_one(write: Write[Any], prepared: PreparedWrite, company: Company) -> Facts[Any]:
-    await company.ahead(partial(write.read_ahead, prepared, company), partial(_closed_up_to, company))
     gathered = await write.gather(prepared, company)
     closed_up_to = await _closed_up_to(company)
     return Facts(
@@ -91,6 +103,7 @@ async def _gather_members(
     async def one(number: int) -> None:
         async with free:
             try:
+                await read_ahead(write, members[number], company)
                 gathered[number] = await _gather_one(write, members[number], company)
             except ApError as error:
                 failures.append(error)

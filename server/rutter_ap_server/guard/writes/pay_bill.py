@@ -210,7 +210,6 @@ class PayBillWrite(Write[PaymentFacts]):
 
     async def prepare(self, request: PayBill, company: Company, linked_account: LinkedAccount) -> PreparedWrite:
         """Fixes the bill, payee, amount, currency, funding account and date."""
-        # Who else may be this vendor is asked a moment later, by this list.
         await company.ahead(
             partial(ledger_bill, company, request.bill_id),
             partial(_account_ahead, request.account, company, linked_account),
@@ -219,6 +218,8 @@ class PayBillWrite(Write[PaymentFacts]):
         bill = await read_bill(company, request.bill_id)
         account_id = await funding_account(request.account, company, linked_account)
         account = await read_account(company, account_id)
+        # What it will be judged by is read with the vendor, so that nobody waits for that afterwards.
+        await read_ahead(company, bill.id, bill.vendor_id, account_id)
         vendor = await read_vendor(company, bill.vendor_id) if bill.vendor_id else None
         money = Money.parse(request.amount, bill.due.currency) if request.amount else bill.due
         return prepared_payment(

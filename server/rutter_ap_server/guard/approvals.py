@@ -22,6 +22,7 @@ from rutter_ap_server.guard.shown import shown, unclaimed, why_unseen
 from rutter_ap_server.guard.statement import statement_of
 from rutter_ap_server.guard.writes.base import Batch, Write
 from rutter_ap_server.guard.writes.registry import proposed_by, write_named
+from rutter_ap_server.interaction import NO_INTERACTION, Interaction
 from rutter_ap_server.rutter.errors import NotFoundUpstream
 from rutter_ap_server.rutter.outcomes import Done, Rejected, Unknown
 from rutter_ap_server.store.approvers import Approver
@@ -80,11 +81,20 @@ class Approvals(Approvers):
         policy = await self.dispatcher.policy.read()
         return await self.store.read(lambda tx: Preview(proposal, statement_of(tx, proposal, policy), tx.now))
 
-    async def approve(self, seen: Preview, company: Company, *, by: By, channel: str) -> Proposal:
+    async def approve(
+        self,
+        seen: Preview,
+        company: Company,
+        *,
+        by: By,
+        channel: str,
+        interaction: Interaction = NO_INTERACTION,
+    ) -> Proposal:
         """Releases what the person saw; once enough people have released it, the proposal is sent at once.
 
-        `seen` is the result of `preview`: if a fact or a finding is new since, nothing is released. Raises
-        `NotReleased` for that and when the proposal is not held, and any `ApError` that prevented sending it.
+        `interaction` is told how far a run is. `seen` is the result of `preview`: if a fact or a finding is new since,
+        nothing is released. Raises `NotReleased` for that and when the proposal is not held, and any `ApError` that
+        prevented sending it.
         """
         check_signed_for(by, "release", seen.proposal.id, {"digest": seen.statement.digest, "facts": seen.facts})
         person = await self.prove(by, channel=channel)
@@ -92,7 +102,7 @@ class Approvals(Approvers):
         policy = await self.dispatcher.policy.read()
         released = await self.store.write(lambda tx: _approve(tx, seen, person, channel, policy))
         if released.state == State.RELEASED:
-            return await self.dispatcher.dispatch(seen.proposal.id, company)
+            return await self.dispatcher.dispatch(seen.proposal.id, company, interaction)
         return released
 
     async def decline(self, proposal_id: str, *, by: By, channel: str, reason: str = "") -> Proposal:

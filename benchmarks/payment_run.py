@@ -42,6 +42,7 @@ from rutter_ap_server.rutter.request import Limits
 from rutter_ap_server.rutter.transport import network_transport
 from rutter_ap_server.settings import read_settings
 from rutter_ap_tools.bills import ListBills
+from rutter_ap_tools.errors import RetryError
 from rutter_ap_tools.payments import ProposePaymentRun
 from rutter_ap_tools.wire import WriteResult
 
@@ -136,6 +137,8 @@ def serve(bills: int, vendors: int) -> int:
 
     load._RUN, load._PAID_HALVES = 2, {1: 2}
     load._VENDORS_MAX, load._BILLS_PER_VENDOR = vendors, 1
+    # No amount may become unusual by what the run itself has paid.
+    load._minor = lambda position: 100_00 + position
     return serve_sandbox(bills=2 * bills)
 
 
@@ -175,9 +178,11 @@ class Program:
         """Measures one phase: its time, and the requests in it."""
         seen = self.wire.seen = Seen()
         began = time.perf_counter()
-        yield
-        self.phases[name] = (time.perf_counter() - began, seen.kinds)
-        self.posts += seen.posts
+        try:
+            yield
+        finally:
+            self.phases[name] = (time.perf_counter() - began, seen.kinds)
+            self.posts += seen.posts
 
     async def propose(self, request: ProposePaymentRun) -> str:
         async with self.phase("propose"):
@@ -284,12 +289,16 @@ async def propose_many(delay_seconds: float) -> Program:
     with Upstream(MANY, MANY) as announced:
         async with program(announced, delay_seconds) as ours:
             ids = await ours.open_bills(MANY)
-            await ours.propose(ProposePaymentRun(bill_ids=ids, account=ACCOUNT))
+            try:
+                await ours.propose(ProposePaymentRun(bill_ids=ids, account=ACCOUNT))
+            except RetryError as error:
+                # Its time until then breaks the promise by far.
+                print(f"  {MANY} bills were not proposed: {error.message}")
     return ours
 
 
 def shape(vendors: int) -> str:
-    return "bills of one vendor" if vendors == 1 else "bills of many vendors"
+    return "one vendor" if vendors == 1 else "many vendors"
 
 
 async def compare(payments: int, vendors: list[int], delay_seconds: float) -> int:
@@ -298,7 +307,7 @@ async def compare(payments: int, vendors: list[int], delay_seconds: float) -> in
         life = await live(payments, count, delay_seconds)
         release, ratio = life.program.seconds("release"), life.program.seconds("release") / life.bare_seconds
         asked = life.program.requests / payments
-        print(f"{payments} payments to {count} vendors, {delay_seconds * 1000:.0f} ms a request")
+        print(f"{payments} payments to {shape(count)}, {delay_seconds * 1000:.0f} ms a request")
         print(f"  release to last outcome  {release:.2f} s; the bare loop  {life.bare_seconds:.2f} s")
         life.breakdown(payments)
         print(f"  ratio to the bare loop, {shape(count)} {ratio:.2f} (at most {RATIO_MAX})")
@@ -313,7 +322,7 @@ async def compare(payments: int, vendors: list[int], delay_seconds: float) -> in
         kept = kept and work_ms <= WORK_MS_MAX
     many = await propose_many(delay_seconds)
     took_ms = many.seconds("propose") * 1000
-    print(f"  {MANY} bills proposed with {many.requests} requests")
+    print(f"  {MANY} bills took {many.requests} requests to propose")
     print(f"  budget: proposing a hundred bills {took_ms:.1f} ms (at most {PROPOSING_MS_MAX} ms)")
     return 0 if kept and took_ms <= PROPOSING_MS_MAX else 1
 

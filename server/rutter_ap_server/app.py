@@ -40,6 +40,7 @@ from rutter_ap_server.store.states import State
 from rutter_ap_server.web.desk import desk_app
 from rutter_ap_server.web.frame import PREFIX
 from rutter_ap_server.web.hosting import LocalDesk, open_in_browser
+from rutter_ap_server.web.proposal_run import RELEASE_SECONDS
 from rutter_ap_tools.backend import Backend
 from rutter_ap_tools.errors import ApError
 
@@ -88,6 +89,7 @@ class App:
         self.guard = Guard(self.store, self.policy, self.dispatcher, self.recovery, self.views)
         self.notifier = Notifier(self.store, settings.notify, self._where_to_decide)
         self.long_calls = LongCalls()
+        self.releases = LongCalls(RELEASE_SECONDS)
         self.cards = Cards(self.store, self.dispatcher, self.companies, self.views, self.long_calls)
         self.services = Services(
             settings=settings,
@@ -110,7 +112,7 @@ class App:
 
         return LocalDesk(
             self.settings.home,
-            lambda host: desk_app(self.approvals, self.connect_flow, hosts=[host]),
+            lambda host: desk_app(self.approvals, self.connect_flow, hosts=[host], releases=self.releases),
             port=DESK_PORT if port is None else port,
             invitation=self._invitation,
             open_browser=open_in_browser,
@@ -172,6 +174,7 @@ class App:
         if self.desk is not None:
             await self.desk.aclose()
         await self.long_calls.aclose()
+        await self.releases.aclose()
         await self.policy.leave()
         await self.companies.aclose()
         self.store.close()

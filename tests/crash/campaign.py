@@ -25,7 +25,7 @@ from typing import Any
 
 import anyio
 
-from support.reconcile import NO_LIMIT, Outcome, compare, leaks, payable_bills, paying_home
+from support.reconcile import NO_LIMIT, Outcome, compare, leaks, payable_bills, paying_home, vendors_of_bills
 from support.sandbox_server import sandbox_server, set_faults
 from support.stdio_server import (
     GREETING,
@@ -53,18 +53,49 @@ FAULTS: list[dict[str, Any]] = [
     {"fault": "missing_from_list", "rate": 0.03} | _READ,
 ]
 _LIFE_SECONDS_MAX = 20
+_RUN_MIN = 10
+# Of some vendors several bills are in a run, of most only one.
+_OF_ONE_VENDOR = (1, 1, 1, 3, 5)
 # Long enough for a payment, and short enough to run out while its process is suspended.
 LEASE_SECONDS = 3.0
-_VENDOR_DAY_LIMIT = "2500"
+_VENDOR_DAY_LIMIT = "4000"
 _DISPATCHING = "select id, lease_owner from proposals where state = 'dispatching'"
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How a campaign ended. `taken_over` counts what another server took over from one that was only suspended."""
+    """How a campaign ended.
+
+    `taken_over` counts what another server took over from one that was only suspended, and `at_once` how often two
+    servers were seen to send at the same time.
+    """
 
     outcome: Outcome
     taken_over: int
+    at_once: int
+
+
+class _Fresh:
+    """Bills that no run was given yet."""
+
+    def __init__(self, payable: list[tuple[str, str]], vendors: dict[str, str], chance: random.Random) -> None:
+        self._chance = chance
+        self._of_vendor: dict[str, list[tuple[str, str]]] = {}
+        for bill in payable:
+            self._of_vendor.setdefault(vendors[bill[0]], []).append(bill)
+
+    def taken(self) -> list[tuple[str, str]]:
+        """The bills of one run, ten to twenty as long as there are so many, those of one vendor among the others."""
+        count, bills = self._chance.randint(_RUN_MIN, 2 * _RUN_MIN), list[tuple[str, str]]()
+        while len(bills) < count and self._of_vendor:
+            vendor = self._chance.choice(list(self._of_vendor))
+            left = self._of_vendor[vendor]
+            for _ in range(min(self._chance.choice(_OF_ONE_VENDOR), len(left), count - len(bills))):
+                bills.append(left.pop())
+            if not left:
+                del self._of_vendor[vendor]
+        self._chance.shuffle(bills)
+        return bills
 
 
 @dataclass(slots=True)
@@ -85,6 +116,35 @@ class _Round:
             for _ in range(answers):
                 server.next_line()
             _lives(server, seconds)
+
+    def killed_sending(self) -> None:
+        """A server is killed while it sends, or a moment after it."""
+        before = self._dispatching()
+        with self._paying(self.bills) as server:
+            server.next_line()
+            self._until_it_sends(server, before)
+            _lives(server, self.chance.uniform(0.0, 4.0))
+
+    def at_once(self, others: list[tuple[str, str]]) -> bool:
+        """Two servers are each given a run, some bills in both, and killed one after the other.
+
+        Returns whether both were seen to send.
+        """
+        before = self._dispatching()
+        shared = self.chance.sample(self.bills, min(3, len(self.bills)))
+        both = False
+        with self._paying(self.bills) as one, self._paying([*others, *shared]) as other:
+            one.next_line()
+            other.next_line()
+            until = time.monotonic() + _LIFE_SECONDS_MAX
+            while one.process.poll() is None and other.process.poll() is None and time.monotonic() < until and not both:
+                sending = {owner.partition("/")[0] for _, owner in self._dispatching() - before if owner}
+                both = len(sending) > 1
+                time.sleep(0.005)
+            _lives(one, self.chance.uniform(0.0, 2.0))
+            one.process.kill()
+            _lives(other, self.chance.uniform(0.0, 3.0))
+        return both
 
     def suspended(self) -> int:
         """A server is suspended until its leases ran out and another took over, then goes on until it is killed."""
@@ -144,31 +204,36 @@ def campaign(
     """Kills or suspends that many servers at random moments, recovers, and compares."""
     chance = random.Random(seed)
     logs: list[str] = []
-    taken_over = 0
-    with sandbox_server(bills=max(200, kills * 10)) as announced:
+    taken_over = at_once = 0
+    with sandbox_server(bills=max(400, kills * 20)) as announced:
         home = folder / "home"
         environ = paying_home(announced, home, day_limit=day_limit, vendor_day_limit=_VENDOR_DAY_LIMIT)
         # The story's own bills are there to be held; the generated ones have nothing against them.
         payable = anyio.run(payable_bills, environ, "LOAD-")
         chance.shuffle(payable)
-        fresh = iter(payable)
+        fresh = _Fresh(payable, anyio.run(vendors_of_bills, environ), chance)
         set_faults(announced, *FAULTS, seed=seed)
         for number in range(kills):
-            # Every third server is given a run of new bills; the others pay one by one, some of the same bills too.
-            as_run = number % 3 == 0
-            bills = list(itertools.islice(fresh, 4)) if as_run else chance.sample(payable, 6)
+            # Every other server is given a run of new bills; the others pay one by one, some of the same bills too.
+            as_run = number % 2 == 0
+            bills = fresh.taken() if as_run else chance.sample(payable, 6)
             one = _Round(environ, chance, bills, as_run, lease_seconds, logs)
-            if number % 4 == 1:
-                taken_over += one.suspended()
-            elif number % 2:
-                one.killed(1, chance.uniform(0.1, 2.6))
-            else:
-                # Every other server is let live until its first payment was answered: on a slow machine, too, some are.
-                one.killed(2, chance.uniform(0.0, 1.0))
+            match number % 8:
+                case 0:
+                    one.killed_sending()
+                case 2 | 6:
+                    at_once += one.at_once(fresh.taken())
+                case 1 | 4:
+                    taken_over += one.suspended()
+                case 3:
+                    one.killed(1, chance.uniform(0.1, 2.6))
+                case _:
+                    # These are let live until their first payment was answered: on a slow machine, too, some are.
+                    one.killed(2, chance.uniform(0.0, 1.0))
         set_faults(announced)
         outcome = anyio.run(compare, environ)
         wrong = (*outcome.problems, *leaks(environ, logs), *(_crash(log) for log in logs if "Traceback" in log))
-        return Result(replace(outcome, problems=wrong), taken_over)
+        return Result(replace(outcome, problems=wrong), taken_over, at_once)
 
 
 def _lives(server: StdioServer, seconds: float) -> None:
@@ -197,8 +262,10 @@ def _calls(bills: list[tuple[str, str]], *, as_run: bool) -> Iterator[Message]:
 def _said(name: str, kills: int, result: Result) -> bool:
     """Says how a campaign ended; whether it did well, and tried what it is for."""
     outcome = result.outcome
-    paid = f"{outcome.posted} payments posted, {outcome.in_runs} of them in runs, on {outcome.booked} bills"
+    runs = f"{outcome.in_runs} of them in runs of up to {outcome.longest_run}"
+    paid = f"{outcome.posted} payments posted, {runs}, on {outcome.booked} bills"
     met = f"{result.taken_over} taken over from a suspended server, {outcome.limited} kept back by a limit"
+    met += f", {result.at_once} times two servers sent at once"
     sys.stdout.write(f"{name}: {kills} kills, {paid}; {met}\n")
     for problem in outcome.problems:
         sys.stdout.write(f"PROBLEM: {problem}\n")
@@ -215,15 +282,18 @@ def main() -> int:
     quarter = -(-kills // 4)
     results = []
     with tempfile.TemporaryDirectory(prefix="rutter-ap-crash-") as folder:
-        for name, rounds, limit in (("wide", kills, NO_LIMIT), ("tight", quarter, str(300 * quarter))):
+        for name, rounds, limit in (("wide", kills, NO_LIMIT), ("tight", quarter, str(900 * quarter))):
             place = Path(folder, name)
             place.mkdir()
             results.append(campaign(rounds, seed, place, day_limit=limit))
             if not _said(name, rounds, results[-1]):
                 return 1
     wide, tight = results
-    if not (wide.outcome.in_runs and wide.taken_over and tight.outcome.limited):
-        sys.stdout.write("PROBLEM: too short: it must meet a run, a takeover from a suspended server, and a limit\n")
+    if not (wide.outcome.longest_run >= _RUN_MIN and wide.at_once and wide.taken_over and tight.outcome.limited):
+        sys.stdout.write(
+            f"PROBLEM: too short: it must meet a run of {_RUN_MIN}, two servers that send at once, a takeover from a "
+            "suspended server, and a limit\n"
+        )
         return 1
     return 0
 

@@ -29,6 +29,7 @@ from rutter_ap_server.rutter.filters import equal
 from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.rutter.models.payments import AllocationDraft, BillPayment, BillPaymentCreate
 from rutter_ap_server.rutter.outcomes import Done
+from rutter_ap_server.rutter.request import Limits
 from rutter_ap_server.settings import Settings, read_settings
 from rutter_ap_server.store.engine import Store
 from rutter_ap_server.store.proposals import Proposal
@@ -204,6 +205,7 @@ class Bench:
         database_url: str = "",
         zone: tzinfo | None = None,
         wire: Wire | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self.home = home
         self.sandbox = sandbox
@@ -217,6 +219,7 @@ class Bench:
             Credentials(sandbox.client_id, sandbox.client_secret),
             base_url="http://sandbox/versioned",
             transport=self.wire,
+            limits=limits,
             sleep=no_time,
         )
         books = client.connection(connection.access_token)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import anyio
 import httpx
 from mcp.client import Client
 
@@ -38,9 +39,17 @@ class Visitor:
         return self.page
 
     async def sends(self, ending: str, **typed: str) -> httpx.Response:
-        """Fills in the form whose address ends so, and sends it from this page."""
+        """Fills in the form whose address ends so, sends it from this page, and looks until what it began is over."""
         path, fields, _ = self.form(ending)
-        return await self.posts(path, fields | typed)
+        await self.posts(path, fields | typed)
+        return await self.follows()
+
+    async def follows(self) -> httpx.Response:
+        """Looks at the page again while it says how far something is."""
+        while "data-going" in self.page.text:
+            await anyio.sleep(0.05)
+            await self.opens(self.page.url.path)
+        return self.page
 
     async def signs(self, ending: str, key: Authenticator, **typed: str) -> httpx.Response:
         """As `sends`, with a passkey: what the script of the desk does."""

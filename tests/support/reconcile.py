@@ -55,6 +55,7 @@ class Outcome:
     booked: int
     open: int
     limited: int
+    longest_run: int
     problems: tuple[str, ...]
 
 
@@ -81,6 +82,16 @@ async def payable_bills(environ: dict[str, str], numbered: str = "") -> list[tup
             and (bill.amount_due or 0) > 1
             and (bill.document_number or "").startswith(numbered)
         ]
+    finally:
+        await app.aclose()
+
+
+async def vendors_of_bills(environ: dict[str, str]) -> dict[str, str]:
+    """The vendor of every bill, by its id."""
+    app = App(read_settings(environ))
+    try:
+        books = (await app.companies.get("")).rutter
+        return {bill.id: bill.vendor_id or "" async for bill in books.bills.walk()}
     finally:
         await app.aclose()
 
@@ -118,6 +129,11 @@ async def _outcome(app: App) -> Outcome:
     still_open = [p for p in proposals if p.state in IN_FLIGHT_STATES]
     problems = [*_disagreements(bills, posted), *_over_limits(ledger, await app.policy.read())]
     problems += [f"proposal {p.id} is stuck as {p.state}" for p in still_open]
+    began = [entry.proposal_id or "" for entry in app.store.read_now(lambda tx: list(tx.audit.of_kind("attempt")))]
+    runs = [p for p in proposals if isinstance(p.fields.get("lines"), list)]
+    for run in runs:
+        lines = [p for p in payments if p.run_id == run.id]
+        problems += [*_unsettled(run, lines), *_out_of_order(run, lines, began)]
     chain = app.store.read_now(lambda tx: tx.audit.verify())
     if not chain.holds:
         problems.append(f"the audit chain is broken at {chain.broken_at}")
@@ -126,6 +142,7 @@ async def _outcome(app: App) -> Outcome:
         in_runs=sum(1 for p in posted if p.run_id is not None),
         booked=sum(1 for bill in bills if bill.linked_payments),
         open=len(still_open),
+        longest_run=max((sum(p.run_id == run.id for p in posted) for run in runs), default=0),
         limited=sum(1 for p in proposals if any(one.code.startswith("amount.over_") for one in p.findings)),
         problems=tuple(problems),
     )
@@ -144,6 +161,30 @@ def _disagreements(bills: list[Bill], posted: list[Proposal]) -> Iterator[str]:
             yield f"bill {bill.id} is over-paid"
     gone = {p.bill_id for p in posted} - {bill.id for bill in bills}
     yield from (f"bill {bill_id} is paid here and not in the ledger" for bill_id in sorted(map(str, gone)))
+
+
+def _unsettled(run: Proposal, lines: list[Proposal]) -> Iterator[str]:
+    """A run must have ended with what its payments came to, and each of those with an outcome."""
+    if run.state not in (State.POSTED, State.FAILED):
+        return
+    for line in lines:
+        if line.state in IN_FLIGHT_STATES:
+            yield f"run {run.id} has ended, and its payment {line.id} is {line.state}"
+    paid = sum((p.money.amount for p in lines if p.state == State.POSTED and p.money), Decimal(0))
+    said = Decimal(((run.record or {}).get("amount") or {}).get("amount", "0"))
+    if said != paid or (run.state == State.POSTED) != bool(paid):
+        yield f"run {run.id} is {run.state} with {said}, and its payments come to {paid}"
+
+
+def _out_of_order(run: Proposal, lines: list[Proposal], began: list[str]) -> Iterator[str]:
+    """Payments to one vendor must have been tried in the order of the run's bills; `began` is every attempt in turn."""
+    places = {line["bill_id"]: place for place, line in enumerate(run.fields["lines"])}
+    of_vendor: dict[str | None, list[int]] = {}
+    for line in sorted((one for one in lines if one.id in began), key=lambda one: began.index(one.id)):
+        of_vendor.setdefault(line.vendor_id, []).append(places[line.bill_id])
+    for vendor_id, tried in of_vendor.items():
+        if tried != sorted(tried):
+            yield f"run {run.id} paid vendor {vendor_id} in the order {tried}"
 
 
 def _over_limits(ledger: list[BillPayment], policy: Policy) -> Iterator[str]:

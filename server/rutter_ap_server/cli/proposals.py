@@ -11,6 +11,7 @@ from rutter_ap_server.app import App
 from rutter_ap_server.cli.command import AS_JSON, PROPOSAL, argument
 from rutter_ap_server.cli.output import line, money, print_json
 from rutter_ap_server.cli.passcode import ask_line, ask_proof_of, one_of
+from rutter_ap_server.cli.progress import progress_of
 from rutter_ap_server.cli.proposal_table import show_books
 from rutter_ap_server.cli.running import CHANNEL, app_command
 from rutter_ap_server.cli.screen import gist, show_statement, show_table, show_text
@@ -98,7 +99,8 @@ async def approve(app: App, given: argparse.Namespace) -> int:
     name = await _approver(app, given.name)
     await app.approvals.check_person(seen, name)
     by = await _ask_proof(app, "Release", seen.proposal, seen.statement, name)
-    done = await app.approvals.approve(seen, company, by=by, channel=CHANNEL)
+    with progress_of(seen.proposal) as interaction:
+        done = await app.approvals.approve(seen, company, by=by, channel=CHANNEL, interaction=interaction)
     await _print(app, done, as_json=given.json)
     # Released but held for a second person is a success; an outcome that is not posted is not.
     return 0 if done.state in (State.POSTED, State.HELD) else 1

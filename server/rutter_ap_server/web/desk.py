@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 
 from rutter_ap_server.companies.connecting import ConnectFlow
 from rutter_ap_server.guard.approvals import Approvals
+from rutter_ap_server.guard.long_calls import LongCalls
 from rutter_ap_server.guard.passkeys import Site
 from rutter_ap_server.web.approvers import ApproversPages
 from rutter_ap_server.web.connections import ConnectionsPages
@@ -26,6 +27,7 @@ from rutter_ap_server.web.inbox import InboxPages
 from rutter_ap_server.web.limits import LimitsPages
 from rutter_ap_server.web.proposal import ProposalPages
 from rutter_ap_server.web.proposal_documents import Papers
+from rutter_ap_server.web.proposal_run import RELEASE_SECONDS
 from rutter_ap_server.web.proving import Proving
 from rutter_ap_server.web.signing_in import SignIn
 from rutter_ap_server.web.signing_pages import SigningPages
@@ -34,8 +36,17 @@ from rutter_ap_server.web.vendors import VendorsPages
 _STATIC = Path(__file__).parent / "static"
 
 
-def desk_app(approvals: Approvals, connect_flow: ConnectFlow, *, hosts: Collection[str]) -> ASGIApp:
-    """The desk for requests to these hosts, each a name with its port; passkeys belong to the first."""
+def desk_app(
+    approvals: Approvals,
+    connect_flow: ConnectFlow,
+    *,
+    hosts: Collection[str],
+    releases: LongCalls | None = None,
+) -> ASGIApp:
+    """The desk for requests to these hosts, each a name with its port; passkeys belong to the first.
+
+    A run that takes long goes on in `releases`, which whoever passes them waits for at the end.
+    """
     host = next(iter(hosts))
     site = Site(f"http://{host}", host.partition(":")[0])
     frame = Frame(approvals.store, approvals, connect_flow, SignIn(approvals, site), Proving(approvals, site, PREFIX))
@@ -50,7 +61,7 @@ def desk_app(approvals: Approvals, connect_flow: ConnectFlow, *, hosts: Collecti
         ApproversPages(frame),
         # The proposals come last: any id is one.
         EvidencePages(frame),
-        ProposalPages(frame, Papers()),
+        ProposalPages(frame, Papers(), releases or LongCalls(RELEASE_SECONDS)),
     )
     static = Mount(f"{PREFIX}/static", StaticFiles(directory=_STATIC))
     home = Route("/", _home, methods=["GET"])

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BODY_BYTES_MAX = 2_000_000
 _SAFE_METHODS = ("GET", "HEAD")
-# Nothing from elsewhere, nothing inline, no frame around it, and forms post here only; the one script is for passkeys.
+# Nothing from elsewhere, nothing inline, no frame around it, and forms post here only; there is one script.
 _POLICY = (
     "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; "
     "frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'; trusted-types 'none'"

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from rutter_ap_server.guard.approvals import Preview
+from rutter_ap_server.guard.long_calls import LongCalls
 from rutter_ap_server.guard.reports.listing import policy_or_none
 from rutter_ap_server.guard.reports.proposal import find_proposal
 from rutter_ap_server.guard.statement import body_of, differences, statement_of
@@ -25,7 +27,7 @@ from rutter_ap_server.store.states import State
 from rutter_ap_server.web.frame import PREFIX, Frame, field, id_in, number_in
 from rutter_ap_server.web.proposal_beside import Beside, beside
 from rutter_ap_server.web.proposal_documents import Papers, bills_of
-from rutter_ap_server.web.proposal_run import RunTable, run_table
+from rutter_ap_server.web.proposal_run import Going, RunTable, going_of, released, run_table
 from rutter_ap_server.web.shown import Page, is_sound, page_of
 from rutter_ap_server.web.signing_in import CHANNEL, Session
 from rutter_ap_tools.errors import ApError, NotFound
@@ -45,6 +47,7 @@ class Shown:
     seen: Preview
     page: Page
     run: RunTable | None
+    going: Going | None
     stale: str
 
 
@@ -54,12 +57,14 @@ class ProposalPages:
 
     frame: Frame
     papers: Papers
+    releases: LongCalls
 
     def routes(self) -> list[Route]:
         """Their addresses; last of all, because any id is one."""
         document = "/{id}/bills/{bill}/documents/{document}"
         return [
             self.frame.get("/{id}", self._proposal),
+            self.frame.get("/{id}/progress", self._progress),
             self.frame.get("/{id}/bills/{bill}", self._bill),
             self.frame.get(f"{document}/file", self._file),
             self.frame.get(f"{document}/pages/{{page}}.png", self._picture),
@@ -70,6 +75,14 @@ class ProposalPages:
 
     async def _proposal(self, request: Request, session: Session) -> Response:
         return await self._shown(await self._look(request), session)
+
+    async def _progress(self, request: Request, _: Session) -> Response:
+        """How far a run is that is being sent, for the script of its page."""
+        proposal = await find_proposal(self.frame.store, id_in(request))
+        going = going_of(proposal, await lines_of(self.frame.store, proposal))
+        if going is None:
+            return JSONResponse({"is_going": False})
+        return JSONResponse({"is_going": True, "done": going.done, "words": going.words})
 
     async def _bill(self, request: Request, session: Session) -> Response:
         """One bill of a proposal that is about several."""
@@ -134,7 +147,8 @@ class ProposalPages:
             return await self._shown(shown, session, problem=problem, status=409)
         company = await self.frame.companies.of_ledger(shown.seen.proposal.company_id)
         by = await self.frame.proof(request, session)
-        await self.frame.approvals.approve(shown.seen, company, by=by, channel=CHANNEL)
+        approve = partial(self.frame.approvals.approve, shown.seen, company, by=by, channel=CHANNEL)
+        await released(self.releases, approve)
         return RedirectResponse(f"{PREFIX}/{page.id}", 303)
 
     async def _decline(self, request: Request, session: Session) -> Response:
@@ -169,7 +183,8 @@ class ProposalPages:
         known, approvals = await self.frame.store.read(look)
         page = page_of(known.proposal, known.statement, approvals, known.at)
         lines = await lines_of(self.frame.store, known.proposal)
-        return Shown(known, page, run_table(known.proposal, known.statement.sections, lines), stale)
+        run = run_table(known.proposal, known.statement.sections, lines)
+        return Shown(known, page, run, going_of(known.proposal, lines), stale)
 
     async def _shown(
         self,
@@ -188,6 +203,7 @@ class ProposalPages:
             page=shown.page,
             proposal=shown.seen.proposal,
             run=shown.run,
+            going=shown.going,
             beside=await self._beside(shown.seen.proposal),
             stale=shown.stale,
             body=body if len(body) <= _SENT_BACK_CHARACTERS_MAX else "",

@@ -1,15 +1,21 @@
-"""A payment run as a table: the payments that need a look first, what becomes of each, and taking one out."""
+"""A payment run as a table, payments that need a look first; taking one out; and how far it is while it is sent."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
+import anyio
+
+from rutter_ap_server.guard.long_calls import End, LongCalls
 from rutter_ap_server.guard.writes.payment_run_words import PAYMENTS_TITLE, WILL_NOT_BE_PAID, in_order
+from rutter_ap_server.interaction import Interaction, NoInteraction
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import State
 from rutter_ap_server.web.proposal_documents import bills_of
 from rutter_ap_server.web.shown import TIERS, Reason, reason_of
+from rutter_ap_tools.errors import ApError
 from rutter_ap_tools.payments import RunPayment
 from rutter_ap_tools.statement import Section
 
@@ -27,6 +33,71 @@ _OUTCOMES: Mapping[str, str] = {
     State.DECLINED: "✕ declined, nothing was sent",
     State.WITHDRAWN: "✕ withdrawn, nothing was sent",
 }
+
+# A run that takes longer than this shows its page, which follows it, instead of keeping the person waiting.
+RELEASE_SECONDS = 1.0
+_RUN = "propose_payment_run"
+
+
+@dataclass(frozen=True, slots=True)
+class Going:
+    """How far a run is that is being sent: so many of its payments have an outcome."""
+
+    done: int
+    total: int
+
+    @property
+    def words(self) -> str:
+        """For a person who waits."""
+        return f"{self.done} of {self.total} payments have an outcome"
+
+
+class Approve(Protocol):
+    """Releases a proposal, and sends it."""
+
+    def __call__(self, *, interaction: Interaction) -> Awaitable[Proposal]: ...
+
+
+class _Told(NoInteraction):
+    """Notes that a run has begun."""
+
+    def __init__(self, begun: anyio.Event) -> None:
+        self._begun = begun
+
+    async def report_progress(self, done: float, total: float, message: str) -> None:
+        """The first time says that it was released, and is being sent."""
+        self._begun.set()
+
+
+async def released(calls: LongCalls, approve: Approve) -> None:
+    """Returns once a proposal was released and sent, or it is a run that is being sent and takes long.
+
+    Raises what kept it from being released, however long that took to find out.
+    """
+    known, failures = anyio.Event(), list[ApError]()
+
+    async def work() -> None:
+        try:
+            await approve(interaction=_Told(known))
+        except ApError as error:
+            failures.append(error)
+        finally:
+            known.set()
+
+    async def late(_: End) -> None:
+        await known.wait()
+
+    await calls.in_time(work, late)
+    if failures:
+        raise failures[0]
+
+
+def going_of(proposal: Proposal, lines: Sequence[RunPayment]) -> Going | None:
+    """How far a run is; None if it is none, or is not being sent."""
+    if proposal.tool != _RUN or proposal.state not in (State.RELEASED, State.DISPATCHING):
+        return None
+    waiting = sum(one.status in (State.RELEASED, State.DISPATCHING) for one in lines)
+    return Going(len(lines) - waiting, len(lines))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +131,7 @@ class RunTable:
 def run_table(proposal: Proposal, sections: Sequence[Section], lines: Sequence[RunPayment]) -> RunTable | None:
     """The run's table, from the statement's own rows; None if this is no run, or was put into words elsewhere."""
     section = next((one for one in sections if one.title == PAYMENTS_TITLE), None)
-    if proposal.tool != "propose_payment_run" or section is None:
+    if proposal.tool != _RUN or section is None:
         return None
     ordered = in_order(proposal.fields["lines"])
     if len(ordered) != len(section.rows):

@@ -1,4 +1,5 @@
 // A passkey signs what a form says: the page asks for a challenge over its fields, and sends the answer with them.
+// And the page of a run that is being sent says how far it is, until it has ended and is shown whole.
 "use strict";
 
 async function asked(form) {
@@ -37,3 +38,19 @@ for (const button of document.querySelectorAll("button[data-passkey]")) {
     }
   });
 }
+
+// Not for ever: whoever left the page open must be signed out one day, even if the run stands still.
+async function follow(going, looks = 600) {
+  const response = await fetch(going.dataset.going).catch(() => null);
+  const said = response?.ok ? await response.json().catch(() => ({})) : {};
+  if (response && !said.is_going) {
+    location.reload();
+  } else if (looks > 0) {
+    going.textContent = said.words ?? going.textContent;
+    going.nextElementSibling.value = said.done ?? going.nextElementSibling.value;
+    setTimeout(follow, 1000, going, looks - 1);
+  }
+}
+
+const going = document.querySelector("[data-going]");
+if (going) setTimeout(follow, 1000, going);

@@ -1,0 +1,114 @@
+"""A bill that changes while its run is being sent is not paid as it was released; the others are."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+from pathlib import Path
+
+import httpx
+import pytest
+
+from rutter_ap_server.rutter import Credentials, RutterClient
+from rutter_ap_server.rutter.models.payments import AllocationDraft, BillPaymentCreate
+from rutter_ap_server.rutter.outcomes import Done
+from rutter_sandbox.companies import company_by
+from rutter_sandbox.records import Books
+from support.bench import START
+from support.long_runs import ACCOUNT, LongRun, long_run
+
+BILLS = 12
+LAST = BILLS - 1
+
+
+def edit(run: LongRun, kind: str, record_id: str, **changed: object) -> None:
+    """Somebody changes a record in the accounting platform, in a way that nobody can through Rutter."""
+    with run.bench.sandbox._database.writing() as tx:
+        company = company_by(tx.sql, "id", run.bench.company.id)
+        assert company is not None
+        books = Books(tx, company)
+        books.save(kind, books.get(kind, record_id) | changed)
+
+
+async def another_amount(run: LongRun) -> None:
+    """Half of it is due."""
+    bill = run.bills[LAST]
+    assert bill.amount_due is not None
+    edit(run, "bill", bill.id, amount_due=(bill.amount_due / 2).quantize(Decimal("0.01")))
+
+
+async def another_bank_account(run: LongRun) -> None:
+    """Its vendor has another bank account."""
+    edit(run, "vendor", run.bills[LAST].vendor_id or "", bank_account_number="00-9876")
+
+
+async def another_status(run: LongRun) -> None:
+    """It is void."""
+    edit(run, "bill", run.bills[LAST].id, status="void")
+
+
+async def paid_by_somebody_else(run: LongRun) -> None:
+    """Somebody enters its payment in the accounting platform, through a connection of their own."""
+    sandbox, bill = run.bench.sandbox, run.bills[LAST]
+    async with RutterClient(
+        Credentials(sandbox.client_id, sandbox.client_secret),
+        base_url="http://sandbox/versioned",
+        transport=httpx.ASGITransport(sandbox.asgi),
+    ) as client:
+        books = client.connection(sandbox.connections[0].access_token)
+        [account] = [one async for one in books.accounts.walk() if one.name == ACCOUNT]
+        assert bill.amount_due is not None
+        draft = BillPaymentCreate(
+            account_id=account.id,
+            transaction_date=START,
+            linked_bills=(AllocationDraft(id=bill.id, allocated_amount=bill.amount_due),),
+        )
+        assert isinstance(await books.bill_payments.create(draft, idempotency_key="by hand"), Done)
+
+
+CHANGES: list[Callable[[LongRun], Awaitable[None]]] = [
+    another_amount,
+    another_bank_account,
+    another_status,
+    paid_by_somebody_else,
+]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+async def test_a_bill_changed_on_the_way_is_not_paid_as_released(
+    home: Path, change: Callable[[LongRun], Awaitable[None]]
+) -> None:
+    async with long_run(home, BILLS) as run:
+        held = await run.propose()
+        run.wire.at[1] = lambda: change(run)
+
+        await run.release(held.proposal_id)
+
+        changed = run.bills[LAST]
+        lines = await run.lines(held.proposal_id)
+        assert lines[changed.id].state in ("held", "refused")
+        assert lines[changed.id].id not in run.wire.payments_sent
+        by_hand = [[changed.amount_due]] if change is paid_by_somebody_else else [[]]
+        assert await run.paid() == run.due(but=[LAST])[:-1] + by_hand
+        assert [lines[one.id].state for one in run.bills[:LAST]] == ["posted"] * LAST
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+async def test_a_bill_changed_before_its_turn_with_its_vendor(
+    home: Path, change: Callable[[LongRun], Awaitable[None]]
+) -> None:
+    """Where all are one vendor's, what changes with the vendor keeps back whatever has not left yet."""
+    async with long_run(home, BILLS, 1) as run:
+        held = await run.propose()
+        run.wire.at[3] = lambda: change(run)
+
+        await run.release(held.proposal_id)
+
+        lines = await run.lines(held.proposal_id)
+        states = [lines[one.id].state for one in run.bills]
+        assert states[LAST] in ("held", "refused")
+        assert lines[run.bills[LAST].id].id not in run.wire.payments_sent
+        sent = len(run.wire.payments_sent)
+        assert states[:3] == ["posted"] * 3
+        assert states[:sent] == ["posted"] * sent
+        assert set(states[sent:]) <= {"held", "refused"}

@@ -102,7 +102,7 @@ async def test_a_client_gone_during_progress_does_not_stop_a_run(home: Path) -> 
     async with a_bench(home, POLICY) as bench:
         client = HearsProgress({1: anyio.ClosedResourceError(), 2: anyio.BrokenResourceError()})
         assert (await run_of(bench, *PLAIN, interaction=client)).status == "posted"
-        assert client.told == [(1, 3), (2, 3), (3, 3)]
+        assert client.told == [(0, 3), (1, 3), (2, 3), (3, 3)]
         await paid_once_each(bench)
 
 

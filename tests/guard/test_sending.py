@@ -43,7 +43,6 @@ from support.store_rows import a_proposal, behind_its_back, put
 ALLOW = '[tools]\npay_bill = "allow"\n'
 BILL = "NW-2291"
 # Of what becomes of a line, that for which a request leaves.
-SENT = ("ok", "late", "lost")
 Happens = Callable[[], Awaitable[object]]
 
 
@@ -467,51 +466,69 @@ def deleted(bench: Bench, bill_id: str) -> None:
         Books(tx, company).remove("bill", {"id": bill_id})
 
 
+class Begins(HearsProgress):
+    """A client in whose run something happens before the first payment is sent."""
+
+    def __init__(self, happens: Callable[[], None]) -> None:
+        super().__init__()
+        self._happens = happens
+
+    async def report_progress(self, done: float, total: float, _message: str) -> None:
+        if not self.told:
+            self._happens()
+        await super().report_progress(done, total, _message)
+
+
 @pytest.mark.parametrize(
     ("happens", "states", "told"),
     [
         # A bill that is gone, or whose amounts cannot be used, is no reason for the others to wait.
         ("ok gone unusable ok ok", "posted released released posted posted", 5),
-        ("ok gone lost ok ok", "posted released unknown posted posted", 5),
-        ("ok gone lost lost ok", "posted released unknown unknown released", 4),
+        ("gone unusable ok ok ok", "released released posted posted posted", 5),
+        # What was begun before anything was in doubt goes on.
+        ("ok gone lost lost ok", "posted released unknown unknown posted", 5),
         # Two in a row of which nothing is known are, and two with another between them are not.
-        ("ok lost lost ok ok", "posted unknown unknown released released", 3),
-        ("ok lost ok lost ok", "posted unknown posted unknown posted", 5),
-        ("ok silent silent ok ok", "posted released released released released", 3),
-        ("ok silent ok silent ok", "posted released posted released posted", 5),
-        ("ok lost silent ok ok", "posted unknown released released released", 3),
+        ("lost lost ok ok ok", "unknown unknown released released released", 2),
+        ("lost ok lost ok ok", "unknown posted unknown posted posted", 5),
+        ("silent silent ok ok ok", "released released released released released", 2),
+        ("silent ok ok ok ok", "released posted posted posted posted", 5),
+        ("lost silent ok ok ok", "unknown released released released released", 2),
         # The run's lease has run out, so that another process may be sending the rest.
-        ("late ok ok ok ok", "posted released released released released", 0),
+        ("late ok ok ok ok", "posted released released released released", 1),
     ],
 )
 async def test_a_run_goes_on_until_too_much_is_in_doubt(home: Path, happens: str, states: str, told: int) -> None:
     async with a_bench(home, PAYS) as bench:
         ids = [(await bench.bill(number)).id for number in NUMBERS]
-        each, client = dict(zip(ids, happens.split(), strict=True)), HearsProgress()
-        bench.wire.faults = ["lost before" if one == "lost" else "none" for one in happens.split() if one in SENT]
+        each = dict(zip(ids, happens.split(), strict=True))
 
-        def once_the_first_is_paid() -> None:
-            bench.wire.then = lambda: None
+        def silent(request: httpx.Request, response: httpx.Response) -> httpx.Response:
+            if each.get(request.url.path.rpartition("/")[2]) == "silent":
+                raise httpx.ReadTimeout("no answer")
+            return response
+
+        def happen() -> None:
             for bill_id, what in each.items():
                 if what == "gone":
                     deleted(bench, bill_id)
                 elif what == "unusable":
                     edit(bench, "bill", bill_id, currency_code="XXX")
-                elif what == "late":
-                    bench.clock.instant += timedelta(seconds=LEASE_SECONDS)
-
-            def silent(request: httpx.Request, response: httpx.Response) -> httpx.Response:
-                if each.get(request.url.path.rpartition("/")[2]) == "silent":
-                    raise httpx.ReadTimeout("no answer")
-                return response
-
+            bench.wire.fault_for = lambda body: (
+                "lost before" if any(what == "lost" and bill_id in body for bill_id, what in each.items()) else ""
+            )
             bench.wire.answers = silent
 
-        bench.wire.then = once_the_first_is_paid
+        def let_the_lease_run_out() -> None:
+            bench.wire.then = lambda: None
+            bench.clock.instant += timedelta(seconds=LEASE_SECONDS)
+
+        if "late" in happens:
+            bench.wire.then = let_the_lease_run_out
+        client = Begins(happen)
         result = await run_of(bench, *NUMBERS, interaction=client)
         lines = {line.bill_id: line.state for line in await bench.proposals() if line.run_id is not None}
         assert [lines[bill_id] for bill_id in ids] == states.split()
-        assert client.told == [(number, 5) for number in range(1, told + 1)]
+        assert client.told == [(number, 5) for number in range(told + 1)]
         assert result.status == ("posted" if "released" not in states and "unknown" not in states else "unknown")
 
 

@@ -80,10 +80,10 @@ class Gate:
 class Wire(httpx.AsyncBaseTransport):
     """The way to Rutter. `faults` are what happens to the next writes, in order; everything else passes.
 
-    `read_faults` are faults of the practice Rutter for reads whose path ends so, until they are taken out, and
-    `write_fault` is one for every write; after each write that was carried out, `then` is called. `adds_tax`
-    is the id of a tax rate that the platform puts on every line of a new document on its own. `answers` may change what
-    is read; pages of a list of bills hold at most `page_bills_max`, if there is a bound.
+    `read_faults` are faults of the practice Rutter for reads whose path ends so, until they are taken out. `write_fault`
+    is one for every write, and `fault_for` chooses by a write's body; after each write that was carried out, `then` is
+    called. `adds_tax` is the id of a tax rate that the platform puts on every line of a new document on its own.
+    `answers` may change what is read; pages of a list of bills hold at most `page_bills_max`, if there is a bound.
     """
 
     def __init__(self, sandbox: Sandbox) -> None:
@@ -95,6 +95,7 @@ class Wire(httpx.AsyncBaseTransport):
         self.is_down = False
         self.read_faults: dict[str, str] = {}
         self.write_fault = ""
+        self.fault_for: Callable[[str], str] = lambda _: ""
         self.then: Callable[[], None] = lambda: None
         self.adds_tax = ""
         self.page_bills_max = 0
@@ -129,6 +130,7 @@ class Wire(httpx.AsyncBaseTransport):
         key = request.headers.get("Idempotency-Key", "")
         self.writes.append((request.url.path, key))
         fault = self.faults.pop(0) if self.faults else ""
+        fault = fault or self.fault_for((await request.aread()).decode())
         if fault in _BEFORE:
             raise _BEFORE[fault]()
         if fault == "turned down":

@@ -17,6 +17,7 @@ from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store.changes import Recorded
 from rutter_ap_server.store.check import Checks
 from rutter_ap_server.store.errors import Tampered
+from rutter_ap_server.store.ready import Ready
 from rutter_ap_server.store.schema import approvers
 
 
@@ -73,9 +74,7 @@ class Approvers:
         if any(one.what != "added" for one in found):
             raise Tampered("an approver")
         forged = {one.key for one in found}
-        query = select(approvers).where(approvers.c.removed_at.is_(None))
-        rows = self._connection.execute(query.order_by(approvers.c.name, approvers.c.id))
-        return [_approver(row) for row in rows if row.id not in forged]
+        return [_approver(row) for row in self._connection.run(_ACTIVE) if row.id not in forged]
 
     def everyone(self) -> list[Approver]:
         """Everyone who may or ever could release, the oldest first."""
@@ -100,6 +99,9 @@ class Approvers:
     def code_accepted(self, approver_id: str, step: int | None) -> None:
         """Notes the step of the last code that was used; without one, codes are off."""
         self._connection.execute(_update(approver_id).values(code_step=step))
+
+
+_ACTIVE = Ready(select(approvers).where(approvers.c.removed_at.is_(None)).order_by(approvers.c.name, approvers.c.id))
 
 
 def _update(approver_id: str) -> Update:

@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from sqlalchemy import RowMapping, String, Table, bindparam, or_, select
+from sqlalchemy import Row, RowMapping, String, Table, bindparam, or_, select
 
 from rutter_ap_server.store.audit import LINKED, Entry, entries_of, genuine
 from rutter_ap_server.store.canonical import canonical
-from rutter_ap_server.store.changes import META_KEYS, PASSING, RECORDED, Recorded, Rows, changes_in, kept_value, key_of
+from rutter_ap_server.store.changes import META_KEYS, PASSING, RECORDED, Recorded, changes_in, kept_value, key_of
 from rutter_ap_server.store.controls import UNREADABLE, held_in
 from rutter_ap_server.store.errors import Tampered
+from rutter_ap_server.store.ready import Ready
 from rutter_ap_server.store.schema import approvers, audit, meta, metadata, passkeys
 from rutter_ap_server.store.states import CLOSED_STATES
 
@@ -179,25 +180,27 @@ def proposed_values(body: Mapping[str, Any]) -> dict[str, Any]:
 
 # Made once, because making them takes longer than running them.
 _ITS_OWN = bindparam("its_own", type_=String)
-_ITS_ENTRIES = LINKED.where(audit.c.proposal_id == _ITS_OWN).order_by(audit.c.seq)
+_ITS_ENTRIES = Ready(LINKED.where(audit.c.proposal_id == _ITS_OWN).order_by(audit.c.seq))
 _ITS_ROWS = {
-    name: select(table).where((table.c.id if name == "proposals" else table.c.proposal_id) == _ITS_OWN)
+    name: Ready(select(table).where((table.c.id if name == "proposals" else table.c.proposal_id) == _ITS_OWN))
     for name, table in ((name, metadata.tables[name]) for name in OF_A_PROPOSAL)
 }
 # The first entry of all says whether an earlier version made the store.
-_ABOUT_PEOPLE = LINKED.where(
-    or_(
-        audit.c.seq == 1,
-        audit.c.body.startswith(ROWS_FOUND),
-        audit.c.proposal_id.is_(None)
-        & or_(
-            audit.c.rows.contains('"approvers"'),
-            audit.c.rows.contains('"passkeys"'),
-            audit.c.kind.startswith("approver_"),
-        ),
-    )
-).order_by(audit.c.seq)
-_PEOPLE, _PASSKEYS = select(approvers), select(passkeys)
+_ABOUT_PEOPLE = Ready(
+    LINKED.where(
+        or_(
+            audit.c.seq == 1,
+            audit.c.body.startswith(ROWS_FOUND),
+            audit.c.proposal_id.is_(None)
+            & or_(
+                audit.c.rows.contains('"approvers"'),
+                audit.c.rows.contains('"passkeys"'),
+                audit.c.kind.startswith("approver_"),
+            ),
+        )
+    ).order_by(audit.c.seq)
+)
+_PEOPLE, _PASSKEYS = Ready(select(approvers)), select(passkeys)
 
 
 class Checks:
@@ -225,9 +228,9 @@ class Checks:
     def proposal(self, proposal_id: str, tables: Iterable[str] = OF_A_PROPOSAL) -> None:
         """Raises `Tampered` unless a proposal and its rows in those tables are what its own entries say."""
         its_own = {"its_own": proposal_id}
-        expected = expected_from(genuine(self._connection.execute(_ITS_ENTRIES, its_own)))
+        expected = expected_from(genuine(self._connection.run(_ITS_ENTRIES, its_own)))
         differs = (
-            self._compare(expected, metadata.tables[name], self._connection.execute(_ITS_ROWS[name], its_own))
+            self._compare(expected, metadata.tables[name], self._connection.run(_ITS_ROWS[name], its_own))
             for name in tables
         )
         if any(differs):
@@ -235,22 +238,22 @@ class Checks:
 
     def people(self) -> list[Difference]:
         """How the approvers differ from what the chain says of them. Raises `Tampered` if that was forged."""
-        return self._compare(self._about_people(), approvers, self._connection.execute(_PEOPLE))
+        return self._compare(self._about_people(), approvers, self._connection.run(_PEOPLE))
 
     def passkeys(self) -> list[Difference]:
         """How their passkeys differ from it. Raises `Tampered` if the chain was forged."""
         return self._compare(self._about_people(), passkeys, self._connection.execute(_PASSKEYS))
 
     def _about_people(self) -> Expected:
-        return expected_from(genuine(self._connection.execute(_ABOUT_PEOPLE)))
+        return expected_from(genuine(self._connection.run(_ABOUT_PEOPLE)))
 
     def _compare(
-        self, expected: Expected, table: Table, rows: Rows, counts: Counter[bool] | None = None
+        self, expected: Expected, table: Table, rows: Iterable[Row[Any]], counts: Counter[bool] | None = None
     ) -> list[Difference]:
         """Compares rows with all that is expected of their table; `counts` those compared whole."""
         differences = [one for one in expected.lasting if one.table == table.name]
-        for row in rows.mappings():
-            found, is_whole = _differences(expected, table, row)
+        for row in rows:
+            found, is_whole = _differences(expected, table, row._mapping)
             differences += found
             if counts is not None and (is_whole or not found):
                 counts[is_whole] += 1

@@ -14,10 +14,11 @@ from decimal import Context, Decimal, Inexact, InvalidOperation, localcontext
 from itertools import accumulate
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, exists, insert, select
+from sqlalchemy import ColumnElement, Select, bindparam, exists, select
 
 from rutter_ap_server.clock import stamp
 from rutter_ap_server.store.changes import Recorded
+from rutter_ap_server.store.ready import Ready, one_of
 from rutter_ap_server.store.schema import proposals, spend
 from rutter_ap_server.store.states import SENDING_STATES
 from rutter_ap_server.store.witness import hold_spend
@@ -74,7 +75,7 @@ class Spend:
         It is voided only while it is open. What was voided and turns out to be booked is posted, and counts again.
         """
         assert kind in ("post", "void")
-        rows = self._connection.execute(select(spend).where(spend.c.proposal_id == proposal_id)).all()
+        rows = self._connection.run(_OF_PROPOSAL, {"own": proposal_id})
         kinds = {row.kind for row in rows}
         if kinds == {"reserve"} or (kind == "post" and kinds == {"reserve", "void"}):
             # All rows of a proposal say the same of whom it pays, and how much.
@@ -83,8 +84,7 @@ class Spend:
 
     def is_reserved(self, proposal_id: str) -> bool:
         """Whether the proposal has a reservation, settled or not."""
-        query = select(spend.c.id).where(spend.c.proposal_id == proposal_id)
-        return self._connection.execute(query).first() is not None
+        return self._connection.first(_OF_PROPOSAL, {"own": proposal_id}) is not None
 
     def spent(
         self,
@@ -113,12 +113,12 @@ class Spend:
 
     def _count(self, company_id: str, currency: str, hours: int, except_id: str | None) -> Counted:
         named = {"company": company_id, "currency": currency, "since": stamp(self._now - timedelta(hours=hours))}
-        rows = self._connection.execute(_SINCE, named).all()
+        rows = self._connection.run(_SINCE, named)
         # What settles a reservation is never older than it, since the store's time does not go back.
         settled = {row.proposal_id for row in rows if row.kind != "reserve"}
         counting = [(row.at, row) for row in rows if row.kind == "post"]
         waiting = [row for row in rows if row.proposal_id not in settled]
-        waiting += self._connection.execute(_SENDING_BEFORE, named).all()
+        waiting += self._connection.run(_SENDING_BEFORE, named)
         counting += [(stamp(self._now), row) for row in waiting]
         try:
             parts = sorted(
@@ -131,14 +131,14 @@ class Spend:
     def posted(self, company_id: str, currency: str, hours: int, vendor_ids: frozenset[str] | None = None) -> Money:
         """The part of the sum in a window that is posted in the ledger; the rest is only reserved."""
         since = stamp(self._now - timedelta(hours=hours))
-        rows = self._connection.execute(_SINCE, {"company": company_id, "currency": currency, "since": since})
+        rows = self._connection.run(_SINCE, {"company": company_id, "currency": currency, "since": since})
         booked = [row for row in rows if row.kind == "post" and (vendor_ids is None or row.vendor_id in vendor_ids)]
         return Money.total((Money.of(row.amount, currency) for row in booked), currency)
 
     def released_for_bill(self, company_id: str, currency: str, bill_id: str, except_id: str | None = None) -> Money:
         """The sum for one bill, at any time, that is not known to be unbooked."""
         named = {"company": company_id, "currency": currency, "bill": bill_id, "own": except_id or ""}
-        rows = self._connection.execute(_OF_BILL, named)
+        rows = self._connection.run(_OF_BILL, named)
         with localcontext(_EXACT):
             total = sum((Decimal(row.amount) for row in rows), Decimal(0))
         return Money.of(total, currency)
@@ -146,7 +146,7 @@ class Spend:
     def vendors(self, company_id: str, hours: int) -> list[tuple[str, str | None]]:
         """The vendors of what counts in the last `hours`, by id and by the name they had then."""
         named = {"company": company_id, "since": stamp(self._now - timedelta(hours=hours))}
-        rows = self._connection.execute(_VENDORS, named)
+        rows = self._connection.run(_VENDORS, named)
         # What was edited by hand may be no text.
         return [(row.vendor_id, None if row.vendor_name is None else str(row.vendor_name)) for row in rows]
 
@@ -160,7 +160,7 @@ class Spend:
             "amount": money.text,
             "at": stamp(self._now),
         }
-        self._connection.execute(insert(spend), values)
+        self._connection.add(spend, values)
         self._counted.clear()
 
 
@@ -173,26 +173,29 @@ def _is(kind: str) -> ColumnElement[bool]:
 def _sending(own: ColumnElement[bool]) -> Select[Any]:
     """The reservations of payments that are being sent, or may have been, however old."""
     query = select(spend).where(own, spend.c.kind == "reserve", spend.c.proposal_id == proposals.c.id)
-    return query.where(proposals.c.state.in_(SENDING_STATES), ~_is("post"), ~_is("void"))
+    return query.where(one_of(proposals.c.state, SENDING_STATES), ~_is("post"), ~_is("void"))
 
 
 # Built once: each judgement asks all of them, and wording them anew takes longer than the answers.
 _OF_COMPANY = spend.c.company_id == bindparam("company")
 _OWN = _OF_COMPANY & (spend.c.currency == bindparam("currency"))
 _LATELY = spend.c.at >= bindparam("since")
-_SINCE = select(spend).where(_OWN, _LATELY)
-_SENDING_BEFORE = _sending(_OWN).where(~_LATELY)
-_OF_BILL = select(spend.c.amount).where(
-    _OWN,
-    spend.c.kind == "reserve",
-    _is("post") | ~_is("void"),
-    spend.c.proposal_id == proposals.c.id,
-    proposals.c.company_id == bindparam("company"),
-    proposals.c.bill_id == bindparam("bill"),
-    spend.c.proposal_id != bindparam("own"),
+_OF_PROPOSAL = Ready(select(spend).where(spend.c.proposal_id == bindparam("own")))
+_SINCE = Ready(select(spend).where(_OWN, _LATELY))
+_SENDING_BEFORE = Ready(_sending(_OWN).where(~_LATELY))
+_OF_BILL = Ready(
+    select(spend.c.amount).where(
+        _OWN,
+        spend.c.kind == "reserve",
+        _is("post") | ~_is("void"),
+        spend.c.proposal_id == proposals.c.id,
+        proposals.c.company_id == bindparam("company"),
+        proposals.c.bill_id == bindparam("bill"),
+        spend.c.proposal_id != bindparam("own"),
+    )
 )
 _PAYEE = (spend.c.vendor_id, proposals.c.vendor_name)
-_VENDORS = (
+_VENDORS = Ready(
     select(*_PAYEE)
     .where(_OF_COMPANY, _LATELY, spend.c.proposal_id == proposals.c.id)
     .union(_sending(_OF_COMPANY).with_only_columns(*_PAYEE))

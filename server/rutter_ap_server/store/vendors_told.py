@@ -16,11 +16,12 @@ from rutter_ap_server.store.audit import LINKED, PAGE_ENTRIES, Entry, Head, genu
 from rutter_ap_server.store.changes import Recorded, changes_in, key_of
 from rutter_ap_server.store.check import differing
 from rutter_ap_server.store.errors import Tampered
+from rutter_ap_server.store.ready import Ready
 from rutter_ap_server.store.schema import audit
 
 _TABLE = "vendor_sightings"
 # Made once, because making it takes longer than running it.
-_ABOUT = (
+_ABOUT = Ready(
     LINKED.where(audit.c.seq > bindparam("after"), audit.c.seq <= bindparam("up_to"))
     .where(audit.c.rows.contains(f'"{_TABLE}"'))
     .order_by(audit.c.seq)
@@ -82,7 +83,7 @@ def _vendor_of(key: str) -> str:
 def _entries(connection: Recorded, after: int, up_to: int) -> Iterator[Entry]:
     """The entries about vendors between two places of the chain, page by page."""
     while after < up_to:
-        entries = genuine(connection.execute(_ABOUT, {"after": after, "up_to": up_to}))
+        entries = genuine(connection.run(_ABOUT, {"after": after, "up_to": up_to}))
         yield from entries
         after = entries[-1].seq if len(entries) == PAGE_ENTRIES else up_to
 

@@ -11,6 +11,7 @@ from rutter_ap_server.store.audit import STORED
 from rutter_ap_server.store.changes import Recorded, changes_in, kept_values, row_added
 from rutter_ap_server.store.check import differing, proposed_values, said_by
 from rutter_ap_server.store.errors import Tampered
+from rutter_ap_server.store.ready import Ready, one_of
 from rutter_ap_server.store.schema import audit, proposals, spend
 from rutter_ap_server.store.states import SENDING_STATES, State
 
@@ -60,28 +61,30 @@ def damage(row: Row[Any]) -> tuple[str, ...]:
 
 # From the proposals, because a row that was deleted or moved to another time, vendor or company is not among its like.
 _MAY_COUNT = (proposals.c.company_id == bindparam("company")) & (
-    proposals.c.state.in_(SENDING_STATES)
-    | (proposals.c.state.in_([State.POSTED, State.FAILED]) & (proposals.c.updated_at >= bindparam("since")))
+    one_of(proposals.c.state, SENDING_STATES)
+    | (one_of(proposals.c.state, (State.POSTED, State.FAILED)) & (proposals.c.updated_at >= bindparam("since")))
 )
 # The entries that rows of spend are made with; the longer ones of a proposal are not looked through.
 _MADE_BY = ("attempt", "posted", "failed", "not_booked", STORED)
-_SAID_OF_SPEND = select(audit.c.proposal_id, audit.c.rows).where(
-    _MAY_COUNT, audit.c.proposal_id == proposals.c.id, audit.c.kind.in_(_MADE_BY), audit.c.rows.is_not(None)
+_SAID_OF_SPEND = Ready(
+    select(audit.c.proposal_id, audit.c.rows).where(
+        _MAY_COUNT, audit.c.proposal_id == proposals.c.id, one_of(audit.c.kind, _MADE_BY), audit.c.rows.is_not(None)
+    )
 )
-_SPENT = select(spend).where(_MAY_COUNT, spend.c.proposal_id == proposals.c.id)
+_SPENT = Ready(select(spend).where(_MAY_COUNT, spend.c.proposal_id == proposals.c.id))
 _COLUMNS = [column.name for column in spend.c]
 
 
 def hold_spend(connection: Recorded, company_id: str, since: str) -> None:
     """Raises `Tampered` if a row that counts against a company's limits since then is not as the chain says."""
     named = {"company": company_id, "since": since}
-    said = {one for _, rows in connection.execute(_SAID_OF_SPEND, named) for one in _spend_added(rows)}
+    said = {one for row in connection.run(_SAID_OF_SPEND, named) for one in _spend_added(row.rows)}
     # What the chain never told of was there before rows were noted.
     told = {one[1] for one in said}
-    stored = {tuple(row) for row in connection.execute(_SPENT, named) if row.proposal_id in told}
+    stored = {tuple(row) for row in connection.run(_SPENT, named) if row.proposal_id in told}
     if said != stored:
         # A long id is kept by its hash, which takes longer to compare.
-        kept = (kept_values("spend", row._asdict()) for row in connection.execute(_SPENT, named))
+        kept = (kept_values("spend", row._asdict()) for row in connection.run(_SPENT, named))
         stored = {tuple(values.values()) for values in kept if values["proposal_id"] in told}
     if said != stored:
         differing_ids = {one[1] for one in said ^ stored}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Update, insert, select, update
+from sqlalchemy import Update, insert, select, update
 
 from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store.changes import Recorded
@@ -44,9 +44,10 @@ class Approver:
 class Approvers:
     """Reads and writes inside the caller's transaction."""
 
-    def __init__(self, connection: Recorded, now: datetime) -> None:
+    def __init__(self, connection: Recorded, now: datetime, checks: Checks) -> None:
         self._connection = connection
         self._now = now
+        self._checks = checks
 
     def add(self, name: str, passcode_hash: str) -> str:
         """Adds a new identity and returns its id. Whether the name is free is the caller's question."""
@@ -70,7 +71,7 @@ class Approvers:
 
         A row that was added by hand is no approver.
         """
-        found = Checks(self._connection).people()
+        found = self._checks.people()
         if any(one.what != "added" for one in found):
             raise Tampered("an approver")
         forged = {one.key for one in found}
@@ -108,7 +109,7 @@ def _update(approver_id: str) -> Update:
     return update(approvers).where(approvers.c.id == approver_id)
 
 
-def _approver(row: Row[Any]) -> Approver:
+def _approver(row: Any) -> Approver:
     return Approver(
         id=row.id,
         name=row.name,

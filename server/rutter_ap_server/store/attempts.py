@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,7 +11,7 @@ from typing import Any
 from sqlalchemy import bindparam, distinct, func, select
 
 from rutter_ap_server.clock import stamp, unstamp
-from rutter_ap_server.store.canonical import canonical
+from rutter_ap_server.store.canonical import canonical, parsed
 from rutter_ap_server.store.changes import Recorded
 from rutter_ap_server.store.ready import WORDINGS_MAX, Ready, among, changing, numbered
 from rutter_ap_server.store.schema import attempts, proposals
@@ -61,7 +60,7 @@ class Attempts:
         return Attempt(
             id=row.id,
             idempotency_key=row.idempotency_key,
-            before=json.loads(row.before),
+            before=parsed(row.before),
             at=unstamp(row.at),
             outcome=row.outcome,
             upstream_id=row.upstream_id,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, func, literal, null, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, literal, null, or_, select, true
 
 from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store.canonical import canonical, digest
@@ -236,7 +236,7 @@ def entries_of(connection: Recorded, query: Select[Any]) -> Iterator[Entry]:
         page = query.where(audit.c.seq > rows[-1].seq)
 
 
-def genuine(rows: Iterable[Row[Any]]) -> list[Entry]:
+def genuine(rows: Iterable[Any]) -> list[Entry]:
     """Entries of a `LINKED` query. Raises `Tampered` if one was changed, or does not follow the one before it."""
     entries = []
     for row in rows:

@@ -8,13 +8,13 @@ changed by anything but this program. Long values and secrets are kept as their 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, overload
 
-from sqlalchemy import Connection, CursorResult, Delete, Executable, Insert, Row, RowMapping, Table, Update
+from sqlalchemy import Connection, CursorResult, Delete, Executable, Insert, RowMapping, Table, Update
 
+from rutter_ap_server.store.canonical import parsed
 from rutter_ap_server.store.ready import Ready, adding
 from rutter_ap_server.store.schema import metadata
 
@@ -95,11 +95,11 @@ class Recorded:
             self._note("added", name_of(statement), result.last_inserted_params(), result.inserted_primary_key)
         return result
 
-    def run(self, ready: Ready, values: Mapping[str, Any] | None = None) -> list[Row[Any]]:
+    def run(self, ready: Ready, values: Mapping[str, Any] | None = None) -> list[Any]:
         """The rows of a query that is worded already."""
         return ready.run(self._connection, values or {})
 
-    def first(self, ready: Ready, values: Mapping[str, Any] | None = None) -> Row[Any] | None:
+    def first(self, ready: Ready, values: Mapping[str, Any] | None = None) -> Any | None:
         """The first of them, if there is one."""
         rows = ready.run(self._connection, values or {})
         return rows[0] if rows else None
@@ -156,7 +156,7 @@ class Recorded:
         if rows and table.name in RECORDED:
             self._note("added", table.name, values, rows[0])
 
-    def _note_rows(self, what: str, table: Table, values: Mapping[str, Any], rows: Iterable[Row[Any]]) -> None:
+    def _note_rows(self, what: str, table: Table, values: Mapping[str, Any], rows: Iterable[Any]) -> None:
         keys = len(table.primary_key.columns)
         for row in rows:
             belongs_to = {"proposal_id": row.proposal_id} if "proposal_id" in table.c else {}
@@ -208,7 +208,7 @@ def key_of(table: str, row: Mapping[str, Any] | RowMapping) -> str:
 def changes_in(rows: str) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
     """The changes an entry holds. One that somebody else wrote may hold anything, which then says nothing."""
     try:
-        changes = json.loads(rows)
+        changes = parsed(rows)
     except ValueError:
         return
     for one in changes if isinstance(changes, list) else ():

@@ -155,10 +155,12 @@ class SeenDocuments:
         ids, known = set(vendor_ids), set(keys)
         while True:
             before = len(ids) + len(known)
-            named = {"company": company_id, **numbered("vendor", sorted(ids)), **numbered("of_key", sorted(known))}
-            for row in self._connection.run(_sharing(len(ids), len(known)), named):
-                ids.add(row.vendor_id)
-                known.add(row.key)
+            # A question for each: one for both would look through all that is known of every vendor.
+            for column, wanted in (("vendor_id", sorted(ids)), ("key", sorted(known))):
+                named = {"company": company_id, **numbered("one", wanted)}
+                for row in self._connection.run(_sharing(column, len(wanted)), named) if wanted else ():
+                    ids.add(row.vendor_id)
+                    known.add(row.key)
             if len(ids) + len(known) == before:
                 return frozenset(ids)
 
@@ -187,7 +189,6 @@ def _like(vendors: int, *, by_amount: bool) -> Ready:
 
 
 @lru_cache(maxsize=WORDINGS_MAX)
-def _sharing(vendors: int, keys: int) -> Ready:
+def _sharing(column: str, count: int) -> Ready:
     c = vendor_keys.c
-    shared = or_(among(c.vendor_id, "vendor", vendors), among(c.key, "of_key", keys))
-    return Ready(select(c.vendor_id, c.key).where(c.company_id == bindparam("company"), shared))
+    return Ready(select(c.vendor_id, c.key).where(c.company_id == bindparam("company"), among(c[column], "one", count)))

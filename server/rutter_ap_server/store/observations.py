@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Column, Index, Row, String, Table, Text, bindparam, select
+from sqlalchemy import Column, Index, String, Table, Text, bindparam, select
 
 from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store.audit import Head
-from rutter_ap_server.store.canonical import canonical
+from rutter_ap_server.store.canonical import canonical, parsed
 from rutter_ap_server.store.changes import Recorded
 from rutter_ap_server.store.ready import WORDINGS_MAX, Ready, among, changing, numbered
 from rutter_ap_server.store.schema import metadata
@@ -143,11 +142,11 @@ class Observations:
         """
         rows = self._connection.run(_SIGHTINGS, {"company": company_id, "vendor": vendor_id})
         vendor = vendor_key(company_id, vendor_id)
-        self._told.check(self._connection, self._head, vendor, [row._mapping for row in rows])
+        self._told.check(self._connection, self._head, vendor, [row._asdict() for row in rows])
         return tuple(
             Sighting(
                 r.fingerprint,
-                tuple(sorted(json.loads(r.parts).items())),
+                tuple(sorted(parsed(r.parts).items())),
                 unstamp(r.first_seen_at),
                 unstamp(r.became_at),
                 unstamp(r.last_seen_at),
@@ -194,7 +193,7 @@ class Observations:
         since = self._now - timedelta(days=days) - MENTIONS_NOTED_EVERY
         return {row.value: row.source for row in self._mentions(company_id, wanted, since)}
 
-    def _mentions(self, company_id: str, values: Collection[str], since: datetime) -> list[Row[Any]]:
+    def _mentions(self, company_id: str, values: Collection[str], since: datetime) -> list[Any]:
         named = {"company": company_id, "since": stamp(since), **numbered("what", sorted(values))}
         return self._connection.run(_mentions(len(values)), named)
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, Update, bindparam, select, update
+from sqlalchemy import ColumnElement, Select, Update, bindparam, select, update
 
 from rutter_ap_server.clock import stamp, unstamp
-from rutter_ap_server.store.canonical import canonical, digest
+from rutter_ap_server.store.canonical import canonical, digest, parsed
 from rutter_ap_server.store.changes import Recorded
 from rutter_ap_server.store.errors import Tampered
 from rutter_ap_server.store.ready import WORDINGS_MAX, Ready, changing, one_of
@@ -392,9 +391,9 @@ class Proposals:
         return [_proposal(row) for row in self._connection.execute(query)]
 
 
-def _approval(row: Row[Any]) -> Approval:
+def _approval(row: Any) -> Approval:
     try:
-        covers, at = frozenset(json.loads(row.covers)) if row.covers else frozenset(), unstamp(row.at)
+        covers, at = frozenset(parsed(row.covers)) if row.covers else frozenset(), unstamp(row.at)
     except (ValueError, TypeError):
         raise Tampered(f"an approval of proposal {row.proposal_id}") from None
     return Approval(row.approver, row.channel, row.fingerprint, at, row.approver_id, covers, row.statement or "")
@@ -430,7 +429,13 @@ def _update(proposal_id: str) -> Update:
 
 
 def _findings(findings: Collection[Finding]) -> str:
-    return canonical([finding.model_dump() for finding in findings])
+    said = [{"code": one.code, "severity": one.severity.word, "message": one.message} for one in findings]
+    return canonical(said)
+
+
+@lru_cache(maxsize=1024)
+def _findings_in(text: str) -> tuple[Finding, ...]:
+    return tuple(Finding(**finding) for finding in parsed(text))
 
 
 def _row(p: Proposal) -> dict[str, Any]:
@@ -469,13 +474,13 @@ def _row(p: Proposal) -> dict[str, Any]:
     }
 
 
-def _proposal(row: Row[Any]) -> Proposal:
+def _proposal(row: Any) -> Proposal:
     damaged = damage(row)
     try:
         found = _as_stored(row)
     except (ValueError, TypeError, LookupError, ApError):
         # It must not hide the others of a list.
-        values = dict(row._mapping) | _UNREADABLE
+        values = dict(row._asdict()) | _UNREADABLE
         values["state"] = State(row.state) if row.state in _STATES else State.UNKNOWN
         found = Proposal(**{name: values[name] for name in Proposal.__slots__ if name in values})
         damaged = damaged or ("row",)
@@ -485,7 +490,7 @@ def _proposal(row: Row[Any]) -> Proposal:
     return replace(found, summary=words, damaged=damaged)
 
 
-def _as_stored(row: Row[Any]) -> Proposal:
+def _as_stored(row: Any) -> Proposal:
     return Proposal(
         id=row.id,
         digest=row.digest,
@@ -493,28 +498,28 @@ def _as_stored(row: Row[Any]) -> Proposal:
         company_name=row.company_name,
         environment=row.environment,
         tool=row.tool,
-        fields=json.loads(row.fields),
+        fields=parsed(row.fields),
         summary=row.summary,
         state=State(row.state),
         verdict=Severity[row.verdict.upper()],
         approvals_needed=row.approvals_needed,
         fingerprint=row.fingerprint,
-        findings=tuple(Finding(**finding) for finding in json.loads(row.findings)),
+        findings=_findings_in(row.findings),
         policy_version=row.policy_version,
         preparer=row.preparer,
         money=Money.of(row.amount, row.currency) if row.amount is not None else None,
         vendor_id=row.vendor_id,
         vendor_name=row.vendor_name,
         bill_id=row.bill_id,
-        record=json.loads(row.record) if row.record is not None else None,
+        record=parsed(row.record) if row.record is not None else None,
         created_at=unstamp(row.created_at),
         updated_at=unstamp(row.updated_at),
         expires_at=unstamp(row.expires_at),
         lease_owner=row.lease_owner,
         lease_until=unstamp(row.lease_until) if row.lease_until else None,
         run_id=row.run_id,
-        sections=tuple(json.loads(row.statement)) if row.statement else (),
-        requires=frozenset(json.loads(row.requires)) if row.requires else frozenset(),
+        sections=tuple(parsed(row.statement)) if row.statement else (),
+        requires=frozenset(parsed(row.requires)) if row.requires else frozenset(),
         reason=row.reason or "",
         closed_by=row.closed_by or "",
         closed_reason=row.closed_reason or "",

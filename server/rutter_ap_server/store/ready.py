@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections import namedtuple
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -14,7 +15,6 @@ from sqlalchemy import (
     Delete,
     Dialect,
     Insert,
-    Row,
     Select,
     Table,
     Update,
@@ -23,8 +23,6 @@ from sqlalchemy import (
     literal,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.engine import IteratorResult
-from sqlalchemy.engine.result import SimpleResultMetaData
 
 # Of the statements whose wording depends on how many values they name, this many are kept.
 WORDINGS_MAX = 256
@@ -38,7 +36,7 @@ class _Sql:
     text: str
     names: tuple[str, ...]
     given: Mapping[str, Any]
-    shape: SimpleResultMetaData | None = None
+    shape: Callable[[Iterable[Any]], Any] | None = None
 
 
 class Ready:
@@ -55,8 +53,8 @@ class Ready:
         self.columns = columns
         self._sql: _Sql | None = None
 
-    def run(self, connection: Connection, values: Mapping[str, Any]) -> list[Row[Any]]:
-        """The rows it gives, with these values for all that it names."""
+    def run(self, connection: Connection, values: Mapping[str, Any]) -> list[Any]:
+        """The rows it gives, named tuples, with these values for all that it names."""
         if connection.dialect.name != "sqlite":
             return list(connection.execute(self.statement, dict(values)).all())
         sql = self._sql
@@ -68,16 +66,21 @@ class Ready:
         found = cursor.fetchall()
         if not found:
             return []
-        shape = sql.shape
-        if shape is None:
-            shape = sql.shape = SimpleResultMetaData([name for name, *_ in cursor.description])
-        rows: IteratorResult[Any] = IteratorResult(shape, iter(found))
-        return list(rows.all())
+        if sql.shape is None:
+            sql.shape = _shaped([name for name, *_ in cursor.description])
+        return list(map(sql.shape, found))
 
     def _worded(self, dialect: Dialect) -> _Sql:
         made = self.statement.compile(dialect=dialect, column_keys=list(self.columns) or None)
         given = {name: value for name, value in made.params.items() if not made.binds[name].required}
         return _Sql(str(made), tuple(made.positiontup or ()), given)
+
+
+def _shaped(columns: list[str]) -> Callable[[Iterable[Any]], Any]:
+    """Makes rows whose values are known by the names of their columns."""
+    row: Any = namedtuple("row", tuple(columns))  # type: ignore[misc]  # Which there are is the query's business.
+    make: Callable[[Iterable[Any]], Any] = row._make
+    return make
 
 
 @lru_cache(maxsize=WORDINGS_MAX)

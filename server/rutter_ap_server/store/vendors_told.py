@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterator, Mapping
 from threading import Lock
 from typing import Any
 
-from sqlalchemy import RowMapping, bindparam
+from sqlalchemy import bindparam
 
 from rutter_ap_server.store.audit import LINKED, PAGE_ENTRIES, Entry, Head, genuine
 from rutter_ap_server.store.changes import Recorded, changes_in, key_of
@@ -37,7 +37,7 @@ class VendorsTold:
         self._lock = Lock()
         self._forget()
 
-    def check(self, connection: Recorded, head: Head, vendor: str, rows: Collection[RowMapping]) -> None:
+    def check(self, connection: Recorded, head: Head, vendor: str, rows: Collection[Mapping[str, Any]]) -> None:
         """Raises `Tampered` unless a vendor's rows are what the chain says.
 
         `head` is the chain's end as this transaction found it; what came after is its own, and may be undone.
@@ -56,7 +56,7 @@ class VendorsTold:
         # Vendors of whom a row was removed by hand before it was added again.
         self._healed: set[str] = set()
 
-    def _agrees(self, connection: Recorded, head: Head, vendor: str, rows: Collection[RowMapping]) -> bool:
+    def _agrees(self, connection: Recorded, head: Head, vendor: str, rows: Collection[Mapping[str, Any]]) -> bool:
         for entry in _entries(connection, self._seq, head.seq):
             for what, key, values in _changes(entry):
                 _apply(self._rows, self._healed, what, key, values)

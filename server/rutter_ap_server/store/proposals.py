@@ -48,6 +48,14 @@ class Approval:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaseTaken:
+    """The right of a process to send a proposal, and when it ends."""
+
+    owner: str | None
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Proposal:
     """A prepared write and its state. `company_id` is the id of its ledger, which it reaches through `connection_id`.
 
@@ -146,6 +154,7 @@ _JUDGED = changing(
     ),
 )
 _SENDING = _ONE & one_of(proposals.c.state, SENDING_STATES)
+_LEASE = Ready(select(proposals.c.lease_owner, proposals.c.lease_until).where(_SENDING))
 _RENEW = changing(proposals, _SENDING & (proposals.c.lease_owner == bindparam("held_by")), ("lease_until",))
 _DROP_LEASE = changing(proposals, _ONE, ("lease_owner", "lease_until"))
 
@@ -156,14 +165,28 @@ class Proposals:
     def __init__(self, connection: Recorded, now: datetime) -> None:
         self._connection = connection
         self._now = now
+        # What was asked since the last write: the judgement of a run asks the same for each of its lines.
+        self._asked: dict[tuple[Ready, str], list[Proposal]] = {}
 
     def add(self, proposal: Proposal) -> None:
         """Writes a new proposal. The database refuses a second open one with the same digest."""
+        self._asked.clear()
         self._connection.add(proposals, _row(proposal))
 
     def get(self, proposal_id: str) -> Proposal | None:
         """The proposal with that id."""
         return self._one(_BY_ID, {"own": proposal_id})
+
+    def lease(self, proposal_id: str) -> LeaseTaken | None:
+        """Which process is sending it, and until when; None if its outcome is not open."""
+        row = self._connection.first(_LEASE, {"own": proposal_id})
+        if row is None or row.lease_until is None:
+            return None
+        try:
+            return LeaseTaken(row.lease_owner, unstamp(row.lease_until))
+        except (ValueError, TypeError):
+            # It was changed by hand, so that it is nobody's.
+            return None
 
     def starting_with(self, prefix: str) -> list[Proposal]:
         """The proposals whose id starts with `prefix`: a person types only the first characters."""
@@ -192,7 +215,11 @@ class Proposals:
 
     def of_company(self, company_id: str, states: Collection[State]) -> list[Proposal]:
         """A company's proposals that are in one of the states."""
-        return self._found(_of("", tuple(states)), {"company": company_id})
+        return self._once(_of("", tuple(states)), {"company": company_id, "own": ""})
+
+    def of_tool(self, company_id: str, tool: str, states: Collection[State]) -> list[Proposal]:
+        """A company's proposals by one tool that are in one of the states."""
+        return self._once(_of("tool", tuple(states)), {"company": company_id, "own": tool})
 
     def of_connection(self, connection_id: str, states: Collection[State]) -> list[Proposal]:
         """The proposals made through one connection that are in one of the states, newest first."""
@@ -263,7 +290,7 @@ class Proposals:
         """
         written = {"state": to, "updated_at": stamp(self._now), **values}
         moving = _move(tuple(from_states), tuple(written), is_held=held_by is not None)
-        return bool(self._connection.change(moving, {"own": proposal_id, "held_by": held_by, **written}))
+        return bool(self._change(moving, {"own": proposal_id, "held_by": held_by, **written}))
 
     def update_judgement(
         self,
@@ -288,7 +315,7 @@ class Proposals:
             "requires": canonical(sorted(requires)),
             "updated_at": stamp(self._now),
         }
-        self._connection.change(_JUDGED, {"own": proposal_id, **judged})
+        self._change(_JUDGED, {"own": proposal_id, **judged})
         if any(not set(requires) <= one.covers for one in self.approvals(proposal_id)):
             self.void_approvals(proposal_id)
 
@@ -300,7 +327,7 @@ class Proposals:
     def renew(self, proposal_id: str, owner: str, lease_seconds: int) -> bool:
         """Extends the lease of the process that is sending it; False when it has another owner or none."""
         until = stamp(self._now + timedelta(seconds=lease_seconds))
-        return bool(self._connection.change(_RENEW, {"own": proposal_id, "held_by": owner, "lease_until": until}))
+        return bool(self._change(_RENEW, {"own": proposal_id, "held_by": owner, "lease_until": until}))
 
     def take_over(self, proposal_id: str, owner: str, lease_seconds: int, gone: str | None = None) -> bool:
         """Takes over a proposal to find out its outcome: an unknown one, or one being sent whose lease has expired.
@@ -311,6 +338,7 @@ class Proposals:
         free = proposals.c.lease_until.is_(None) | (proposals.c.lease_until < stamp(self._now))
         if gone is not None:
             free = free | (proposals.c.lease_owner == gone)
+        self._asked.clear()
         done = self._connection.execute(
             _update(proposal_id)
             .where(proposals.c.state.in_(SENDING_STATES), free)
@@ -320,7 +348,7 @@ class Proposals:
 
     def drop_lease(self, proposal_id: str) -> None:
         """Ends the lease of a proposal whose state stays as it is."""
-        self._connection.change(_DROP_LEASE, {"own": proposal_id, "lease_owner": None, "lease_until": None})
+        self._change(_DROP_LEASE, {"own": proposal_id, "lease_owner": None, "lease_until": None})
 
     def approve(
         self,
@@ -383,6 +411,16 @@ class Proposals:
     def _one(self, query: Ready, named: dict[str, Any]) -> Proposal | None:
         row = self._connection.first(query, named)
         return _proposal(row) if row is not None else None
+
+    def _once(self, query: Ready, named: dict[str, Any]) -> list[Proposal]:
+        asked = (query, named["company"] + "\n" + named["own"])
+        if asked not in self._asked:
+            self._asked[asked] = self._found(query, named)
+        return list(self._asked[asked])
+
+    def _change(self, statement: Ready, values: dict[str, Any]) -> int:
+        self._asked.clear()
+        return self._connection.change(statement, values)
 
     def _found(self, query: Ready, named: dict[str, Any]) -> list[Proposal]:
         return [_proposal(row) for row in self._connection.run(query, named)]

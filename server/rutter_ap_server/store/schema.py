@@ -121,6 +121,7 @@ spend = Table(
 # A reservation is settled once: a second reserve, post or void of one proposal cannot be written.
 Index("spend_once", spend.c.proposal_id, spend.c.kind, unique=True)
 Index("spend_by_window", spend.c.company_id, spend.c.currency, spend.c.at)
+Index("spend_by_time", spend.c.company_id, spend.c.at)
 
 attempts = Table(
     "attempts",

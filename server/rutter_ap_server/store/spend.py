@@ -8,7 +8,7 @@ it is known to be booked, it counts from when that was known.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Context, Decimal, Inexact, InvalidOperation, localcontext
@@ -66,6 +66,7 @@ class Spend:
         self._connection = connection
         self._now = now
         self._counted: dict[tuple[str, str, int, str | None], Counted] = {}
+        self._rows: dict[tuple[str, str, int], list[Any]] = {}
         self._vendors: dict[tuple[str, int], list[tuple[str, str | None]]] = {}
         self._checked: set[tuple[str, int]] = set()
 
@@ -119,7 +120,9 @@ class Spend:
 
     def _count(self, company_id: str, currency: str, hours: int, except_id: str | None) -> Counted:
         named = {"company": company_id, "currency": currency, "since": stamp(self._now - timedelta(hours=hours))}
-        rows = self._connection.run(_SINCE, named)
+        if (company_id, currency, hours) not in self._rows:
+            self._rows[company_id, currency, hours] = self._connection.run(_SINCE, named)
+        rows = self._rows[company_id, currency, hours]
         # What settles a reservation is never older than it, since the store's time does not go back.
         settled = {row.proposal_id for row in rows if row.kind != "reserve"}
         counting = [(row.at, row) for row in rows if row.kind == "post"]
@@ -147,15 +150,20 @@ class Spend:
 
     def released_for_bill(self, company_id: str, currency: str, bill_id: str, except_id: str | None = None) -> Money:
         """The sum for one bill, at any time, that is not known to be unbooked."""
-        of_bill = self._connection.run(_ABOUT_BILL, {"company": company_id, "bill": bill_id})
-        released = [
-            row
-            for row, settled in self._reserved([one.id for one in of_bill if one.id != except_id])
-            if (row.company_id, row.currency) == (company_id, currency) and settled != {"void"}
-        ]
-        with localcontext(_EXACT):
-            total = sum((Decimal(row.amount) for row in released), Decimal(0))
-        return Money.of(total, currency)
+        return self.released_for_bills(company_id, currency, [bill_id], except_id)[bill_id]
+
+    def released_for_bills(
+        self, company_id: str, currency: str, bill_ids: Collection[str], except_id: str | None = None
+    ) -> dict[str, Money]:
+        """The same for each of them."""
+        named = {"company": company_id, **numbered("bill", bill_ids)}
+        rows = self._connection.run(_about_bills(len(bill_ids)), named) if bill_ids else []
+        bills = {row.id: row.bill_id for row in rows if row.id != except_id}
+        sums = dict.fromkeys(bill_ids, Decimal(0))
+        for row, settled in self._reserved(list(bills)):
+            if (row.company_id, row.currency) == (company_id, currency) and settled != {"void"}:
+                sums[bills[row.proposal_id]] = _EXACT.add(sums[bills[row.proposal_id]], Decimal(row.amount))
+        return {bill_id: Money.of(total, currency) for bill_id, total in sums.items()}
 
     def vendors(self, company_id: str, hours: int) -> list[tuple[str, str | None]]:
         """The vendors of what counts in the last `hours`, by id and by the name they had then."""
@@ -199,6 +207,7 @@ class Spend:
         }
         self._connection.add(spend, values)
         self._counted.clear()
+        self._rows.clear()
         self._vendors.clear()
         self._checked.clear()
 
@@ -210,11 +219,6 @@ _LATELY = spend.c.at >= bindparam("since")
 _OF_PROPOSAL = Ready(select(spend).where(spend.c.proposal_id == bindparam("own")))
 _SINCE = Ready(select(spend).where(_OWN, _LATELY))
 _SENDING = Ready(select(proposals.c.id, proposals.c.vendor_name).where(one_of(proposals.c.state, SENDING_STATES)))
-_ABOUT_BILL = Ready(
-    select(proposals.c.id).where(
-        proposals.c.company_id == bindparam("company"), proposals.c.bill_id == bindparam("bill")
-    )
-)
 _VENDORS = Ready(
     select(spend.c.vendor_id, proposals.c.vendor_name)
     .where(_OF_COMPANY, _LATELY, spend.c.proposal_id == proposals.c.id)
@@ -225,3 +229,11 @@ _VENDORS = Ready(
 @lru_cache(maxsize=WORDINGS_MAX)
 def _of_proposals(count: int) -> Ready:
     return Ready(select(spend).where(among(spend.c.proposal_id, "own", count)))
+
+
+@lru_cache(maxsize=WORDINGS_MAX)
+def _about_bills(count: int) -> Ready:
+    of_company = proposals.c.company_id == bindparam("company")
+    return Ready(
+        select(proposals.c.id, proposals.c.bill_id).where(of_company, among(proposals.c.bill_id, "bill", count))
+    )

@@ -105,7 +105,7 @@ def hold_spend(connection: Recorded, company_id: str, since: str) -> None:
         raise Tampered(f"what proposal {min(differing_ids)} counts against the limits")
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16384)
 def _spend_added(rows: str) -> tuple[tuple[Any, ...], ...]:
     """The rows of that table which an entry adds. A text is read once: each payment asks for those of all before it."""
     added = (values for what, of, _, values in changes_in(rows) if (what, of) == ("added", "spend"))

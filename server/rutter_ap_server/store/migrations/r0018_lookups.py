@@ -16,3 +16,4 @@ def upgrade(op: Operations) -> None:
     op.create_index("proposals_by_digest", "proposals", ["company_id", "digest", "state", "created_at"])
     op.create_index("proposals_by_change", "proposals", ["company_id", "state", "updated_at"])
     op.create_index("proposals_by_tool", "proposals", ["company_id", "tool", "state", "updated_at"])
+    op.create_index("spend_by_time", "spend", ["company_id", "at"])

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Literal
 
 from sqlalchemy import String, Table, bindparam, select
@@ -254,7 +255,7 @@ def _differences(expected: Expected, table: Table, row: Mapping[str, Any]) -> tu
         known = not expected.is_complete and _is_old(expected, name, row)
         return ([] if known else [Difference("added", name, key)]), False
     values = whole if whole is not None else part or {}
-    columns = [one.name for one in table.c] if whole is not None else list(values)
+    columns = list(row) if whole is not None else list(values)
     return differing(name, key, values, row, columns), whole is not None
 
 
@@ -262,15 +263,22 @@ def differing(
     table: str, key: str, values: Mapping[str, Any], row: Mapping[str, Any], columns: Iterable[str]
 ) -> list[Difference]:
     """The columns in which a row is not what the chain says of it; what the chain does not say is empty."""
-    keys = {column.name for column in metadata.tables[table].primary_key.columns}
+    left_out = _not_compared(table)
     found = []
     for column in columns:
-        if column in keys or column in PASSING.get(table, ()):
+        if column in left_out:
             continue
         said, stored = values.get(column), kept_value(table, column, row[column])
         if said != stored:
             found.append(Difference("changed", table, key, column, _text(said), _text(stored)))
     return found
+
+
+@cache
+def _not_compared(table: str) -> frozenset[str]:
+    """The columns that say which row it is, and those that the chain does not follow."""
+    keys = {column.name for column in metadata.tables[table].primary_key.columns}
+    return frozenset(keys | PASSING.get(table, set()))
 
 
 def _is_old(expected: Expected, table: str, row: Mapping[str, Any]) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-_FIGURE = re.compile(r"^\s*(?:ratio|budget)\b(?P<words>\D*?)\s+(?P<value>\d+\.\d+)\b(?P<unit> ms)?(?P<rest>.*)$")
+_FIGURE = re.compile(r"^\s*(?:ratio|budget)\b(?P<words>.*?)\s+(?P<value>\d+\.\d+)\b(?P<unit> ms)?(?P<rest>.*)$")
 _BOUND = re.compile(r"at (most|least) (\d+(?:\.\d+)?)")
 
 

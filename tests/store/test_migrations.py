@@ -251,6 +251,8 @@ def test_a_row_the_chain_knows_is_taken_up_unless_edited(store: Store, store_url
     newer = ("notices", "desk_sessions", "passkeys", "tickets", "failed_attempts")
     behind_its_back(store_url, *(f"DROP TABLE {name}" for name in newer))
     behind_its_back(store_url, "ALTER TABLE approvers DROP COLUMN code_step")
+    indexes = ("proposals_by_change", "proposals_by_tool", "spend_by_time")
+    behind_its_back(store_url, *(f"DROP INDEX {name}" for name in indexes))
     if change is not None:
         behind_its_back(store_url, f"UPDATE proposals SET {change}")
 

@@ -224,6 +224,7 @@ def _assess_batch(
     known_members = tuple(zip(batch.members(prepared), facts.members, strict=True))
     paid = [member for member, known in known_members if batch.settled(known) is None]
     payees = {member.vendor_id: payee_of(tx, member, known.vendor) for member, known in known_members}
+    together = {of: paid_together(paid, of, paid[0]) for of in set(payees.values())} if paid else {}
     for member, known in known_members:
         alone = assess(
             tx,
@@ -233,7 +234,7 @@ def _assess_batch(
             policy,
             except_id=except_id,
             in_flight_states=in_flight_states,
-            beside=paid_together((one for one in paid if one is not member), payees[member.vendor_id], member),
+            beside=_beside(member, together.get(payees[member.vendor_id]), is_paid=batch.settled(known) is None),
         )
         judged.append((member, known, alone, batch.settled(known)))
     # If all of them are settled there is nothing to skip to: each says why it cannot be paid.
@@ -272,6 +273,13 @@ def _assess_batch(
         sections=judged_sections(words, ordered, passed, tuple(unchecked)),
         of_the_whole=of_the_whole,
     )
+
+
+def _beside(member: PreparedWrite, together: Money | None, *, is_paid: bool) -> Money | None:
+    """What the other payments of a run pay to a member's vendor, of what all of them pay to it together."""
+    if together is None or not is_paid or member.vendor_id is None or member.money is None:
+        return together
+    return together - member.money
 
 
 def _merged(named: list[tuple[str, Judgement]]) -> Iterator[Finding]:

@@ -10,7 +10,6 @@ import time
 from dataclasses import dataclass
 
 from rutter_ap_server.store.engine import Tx
-from rutter_ap_server.store.states import SENDING_STATES
 
 LEASE_SECONDS = 120
 
@@ -47,15 +46,10 @@ class Lease:
 
     def holds(self, tx: Tx) -> bool:
         """Whether it is still this one: its outcome is open, nobody took it over, and no clock says that it ran out."""
-        current = tx.proposals.get(self.proposal_id)
-        return (
-            current is not None
-            and current.state in SENDING_STATES
-            and current.lease_owner == self.owner
-            and current.lease_until is not None
-            and current.lease_until > tx.now
-            and elapsed_seconds() < self._until
-        )
+        taken = tx.proposals.lease(self.proposal_id)
+        if taken is None or taken.owner != self.owner:
+            return False
+        return taken.until > tx.now and elapsed_seconds() < self._until
 
     def renew(self, tx: Tx) -> bool:
         """Starts its time again; False once it is lost."""

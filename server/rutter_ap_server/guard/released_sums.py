@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from rutter_ap_server.guard.policy import WINDOWS, Policy
 from rutter_ap_server.guard.prepared import PreparedWrite
@@ -16,6 +17,7 @@ from rutter_ap_tools.money import Money
 
 PAYING = ("pay_bill", "propose_payment_run")
 FOR_THIS_BILL = "for this bill"
+_NAMES_KEPT = 50_000
 # Longer than any window or tier looks back.
 _PAYEE_HOURS = max(window.hours for window in WINDOWS)
 
@@ -51,15 +53,21 @@ def payee_ids(
     """
     if vendor_id is None:
         return frozenset()
-    ids, keys, named = {vendor_id}, set[str](), name_key(vendor_name)
+    ids, keys, named = {vendor_id}, set[str](), _key_of(vendor_name)
     if vendor:
         ids.update(vendor.twins)
         keys.update(vendor.keys)
     if named:
         keys.add(named)
         # Payments of an earlier program kept nothing of the vendor but its name.
-        ids.update(one for one, name in tx.spend.vendors(company_id, _PAYEE_HOURS) if name_key(name) == named)
+        ids.update(one for one, name in tx.spend.vendors(company_id, _PAYEE_HOURS) if _key_of(name) == named)
     return tx.documents.one_vendor(company_id, ids, keys)
+
+
+@lru_cache(maxsize=_NAMES_KEPT)
+def _key_of(name: str | None) -> str | None:
+    """The key of a name, found once: each payment asks for those of all vendors that were paid lately."""
+    return name_key(name)
 
 
 def paid_together(members: Iterable[PreparedWrite], vendor_ids: frozenset[str], whole: PreparedWrite) -> Money:
@@ -78,11 +86,13 @@ def owed_with(tx: Tx, proposal: Proposal, policy: Policy) -> Money | None:
         return proposal.money
     prepared, write = PreparedWrite.of(proposal), proposed_by(proposal.tool)
     parts = write.members(prepared) if isinstance(write, Batch) else (prepared,)
-    largest = proposal.money
-    for part in parts:
-        assert part.money is not None
-        payee = payee_of(tx, part)
-        to_payee = paid_together(parts, payee, part)
-        for words, before in released_before(tx, part, payee, policy, proposal.id):
-            largest = max(largest, before + (part.money if words == FOR_THIS_BILL else to_payee))
-    return largest
+    # Each payee and all bills are asked about once: every payment of a run asks for the whole of it.
+    payees = {of: payee_ids(tx, proposal.company_id, *of) for of in {(one.vendor_id, one.vendor_name) for one in parts}}
+    bills = {one.bill_id for one in parts if one.bill_id is not None}
+    company_id, currency, hours = proposal.company_id, proposal.money.currency, policy.rules.tier_vendor_hours
+    of_bills = tx.spend.released_for_bills(company_id, currency, bills, proposal.id)
+    owed = [one.money + of_bills[one.bill_id] for one in parts if one.money is not None and one.bill_id is not None]
+    for payee in filter(None, set(payees.values())):
+        of_payee = tx.spend.spent(company_id, currency, tx.hours_back(hours), payee, proposal.id)
+        owed.append(of_payee + paid_together(parts, payee, prepared))
+    return max([proposal.money, *owed])

@@ -182,7 +182,7 @@ def _overlapping_held(
     """Proposals that wait for a person and would pay the same bill; the same write alone gives way to its run."""
     if not write.counts_against_limits:
         return ()
-    held = tx.proposals.of_company(prepared.company_id, [State.HELD])
+    held = _about_bill(tx, prepared, [State.HELD])
     return tuple(
         one
         for one in sorted(held, key=lambda one: one.id)
@@ -192,16 +192,23 @@ def _overlapping_held(
         and one.verdict is not Severity.ALLOW
         and one.digest != prepared.digest
         and one.expires_at > tx.now
-        and prepared.bill_id in bills_in(one.bill_id, one.fields)
     )
+
+
+def _about_bill(tx: Tx, prepared: PreparedWrite, states: Collection[State]) -> list[Proposal]:
+    """Proposals about the bill of a write, and the payment runs that pay it."""
+    assert prepared.bill_id is not None
+    company_id, bill_id = prepared.company_id, prepared.bill_id
+    runs = tx.proposals.of_tool(company_id, "propose_payment_run", states)
+    found = {one.id: one for one in runs if bill_id in bills_in(one.bill_id, one.fields)}
+    return list((found | {one.id: one for one in tx.proposals.of_bill(company_id, bill_id, states)}).values())
 
 
 def _payments_of_bill(tx: Tx, write: Write[Any], prepared: PreparedWrite) -> tuple[Proposal, ...]:
     """Open and posted payments, alone or in a run, of the bill that a write which pays nothing is about."""
     if write.counts_against_limits or prepared.bill_id is None:
         return ()
-    found = tx.proposals.of_company(prepared.company_id, OPEN_STATES)
-    paying = [one for one in found if one.tool in PAYING and prepared.bill_id in bills_in(one.bill_id, one.fields)]
+    paying = [one for one in _about_bill(tx, prepared, OPEN_STATES) if one.tool in PAYING]
     posted = tx.proposals.of_bill(prepared.company_id, prepared.bill_id, [State.POSTED])
     return (*paying, *(one for one in posted if one.tool in PAYING))
 

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Update, insert, select, update
+from sqlalchemy import Update, insert, select, update
 
 from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store.changes import Recorded
 from rutter_ap_server.store.check import Checks
 from rutter_ap_server.store.errors import Tampered
+from rutter_ap_server.store.ready import Ready
 from rutter_ap_server.store.schema import approvers
 
 
@@ -43,9 +44,10 @@ class Approver:
 class Approvers:
     """Reads and writes inside the caller's transaction."""
 
-    def __init__(self, connection: Recorded, now: datetime) -> None:
+    def __init__(self, connection: Recorded, now: datetime, checks: Checks) -> None:
         self._connection = connection
         self._now = now
+        self._checks = checks
 
     def add(self, name: str, passcode_hash: str) -> str:
         """Adds a new identity and returns its id. Whether the name is free is the caller's question."""
@@ -69,13 +71,11 @@ class Approvers:
 
         A row that was added by hand is no approver.
         """
-        found = Checks(self._connection).people()
+        found = self._checks.people()
         if any(one.what != "added" for one in found):
             raise Tampered("an approver")
         forged = {one.key for one in found}
-        query = select(approvers).where(approvers.c.removed_at.is_(None))
-        rows = self._connection.execute(query.order_by(approvers.c.name, approvers.c.id))
-        return [_approver(row) for row in rows if row.id not in forged]
+        return [_approver(row) for row in self._connection.run(_ACTIVE) if row.id not in forged]
 
     def everyone(self) -> list[Approver]:
         """Everyone who may or ever could release, the oldest first."""
@@ -102,11 +102,14 @@ class Approvers:
         self._connection.execute(_update(approver_id).values(code_step=step))
 
 
+_ACTIVE = Ready(select(approvers).where(approvers.c.removed_at.is_(None)).order_by(approvers.c.name, approvers.c.id))
+
+
 def _update(approver_id: str) -> Update:
     return update(approvers).where(approvers.c.id == approver_id)
 
 
-def _approver(row: Row[Any]) -> Approver:
+def _approver(row: Any) -> Approver:
     return Approver(
         id=row.id,
         name=row.name,

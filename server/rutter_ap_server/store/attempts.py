@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import distinct, func, insert, select, update
+from sqlalchemy import bindparam, distinct, func, select
 
 from rutter_ap_server.clock import stamp, unstamp
-from rutter_ap_server.store.canonical import canonical
+from rutter_ap_server.store.canonical import canonical, parsed
 from rutter_ap_server.store.changes import Recorded
+from rutter_ap_server.store.ready import WORDINGS_MAX, Ready, among, changing, numbered
 from rutter_ap_server.store.schema import attempts, proposals
 from rutter_ap_server.store.states import State
 
@@ -49,18 +50,17 @@ class Attempts:
             "before": canonical(before),
             "at": stamp(self._now),
         }
-        self._connection.execute(insert(attempts), values)
+        self._connection.add(attempts, values)
 
     def last(self, proposal_id: str) -> Attempt | None:
         """The latest attempt of a proposal."""
-        query = select(attempts).where(attempts.c.proposal_id == proposal_id).order_by(attempts.c.id.desc())
-        row = self._connection.execute(query).first()
+        row = self._connection.first(_LAST, {"own": proposal_id})
         if row is None:
             return None
         return Attempt(
             id=row.id,
             idempotency_key=row.idempotency_key,
-            before=json.loads(row.before),
+            before=parsed(row.before),
             at=unstamp(row.at),
             outcome=row.outcome,
             upstream_id=row.upstream_id,
@@ -70,22 +70,21 @@ class Attempts:
 
     def doubted(self, *, company_id: str = "", bill_id: str = "") -> list[str]:
         """The ids of failed proposals that may be booked; of one bill or all."""
-        query = _DOUBTED
-        if bill_id:
-            query = query.where(proposals.c.company_id == company_id, proposals.c.bill_id == bill_id)
-        return [row.proposal_id for row in self._connection.execute(query.order_by(attempts.c.id))]
+        query = _DOUBTED_OF_BILL if bill_id else _ALL_DOUBTED
+        return [row.proposal_id for row in self._connection.run(query, {"company": company_id, "bill": bill_id})]
 
     def believe(self, proposal_id: str) -> None:
         """Marks a doubted attempt as failed."""
         last = self.last(proposal_id)
         if last is not None:
-            self._connection.execute(update(attempts).where(attempts.c.id == last.id).values(outcome="failed"))
+            self._connection.change(_BELIEVE, {"own": last.id, "outcome": "failed"})
 
     def claimed(self, upstream_ids: Collection[str], *, except_id: str) -> set[str]:
         """Which of these ids in the ledger are the outcome of other proposals, or were named for one by Rutter."""
-        c = attempts.c
-        others = select(c.upstream_id).where(c.upstream_id.in_(list(upstream_ids)), c.proposal_id != except_id)
-        return {row.upstream_id for row in self._connection.execute(others)}
+        if not upstream_ids:
+            return set()
+        named = {"own": except_id, **numbered("record", upstream_ids)}
+        return {row.upstream_id for row in self._connection.run(_claimed(len(upstream_ids)), named)}
 
     def may_have_written(self, company_id: str, upstream_ids: Collection[str]) -> int:
         """How many of these ids in a company's ledger proposals wrote at most: its lost ones may have written any."""
@@ -109,9 +108,27 @@ class Attempts:
             "reason": reason,
             "settled_at": stamp(self._now),
         }
-        self._connection.execute(update(attempts).where(attempts.c.id == last.id).values(**values))
+        self._connection.change(_SETTLE, {"own": last.id, **values})
 
 
-_DOUBTED = select(attempts.c.proposal_id).where(
-    proposals.c.state == State.FAILED, attempts.c.proposal_id == proposals.c.id, attempts.c.outcome == DOUBTED
+_ONE = attempts.c.id == bindparam("own")
+_LAST = Ready(
+    select(attempts).where(attempts.c.proposal_id == bindparam("own")).order_by(attempts.c.id.desc()).limit(1)
 )
+_BELIEVE = changing(attempts, _ONE, ("outcome",))
+_SETTLE = changing(attempts, _ONE, ("outcome", "upstream_id", "job_id", "reason", "settled_at"))
+_DOUBTED = (
+    select(attempts.c.proposal_id)
+    .where(proposals.c.state == State.FAILED, attempts.c.proposal_id == proposals.c.id, attempts.c.outcome == DOUBTED)
+    .order_by(attempts.c.id)
+)
+_ALL_DOUBTED = Ready(_DOUBTED)
+_DOUBTED_OF_BILL = Ready(
+    _DOUBTED.where(proposals.c.company_id == bindparam("company"), proposals.c.bill_id == bindparam("bill"))
+)
+
+
+@lru_cache(maxsize=WORDINGS_MAX)
+def _claimed(count: int) -> Ready:
+    c = attempts.c
+    return Ready(select(c.upstream_id).where(among(c.upstream_id, "record", count), c.proposal_id != bindparam("own")))

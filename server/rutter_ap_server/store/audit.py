@@ -9,25 +9,25 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, func, insert, literal, null, or_, select, true
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, literal, null, or_, select, true
 
 from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store.canonical import canonical, digest
 from rutter_ap_server.store.changes import Recorded
 from rutter_ap_server.store.errors import StoreError, Tampered
+from rutter_ap_server.store.ready import Ready
 from rutter_ap_server.store.schema import audit, proposals
 
 GENESIS = "0" * 64
 PAGE_ENTRIES = 500
 # An entry for rows that were written and that nothing else is to be said of: for comparing, not for reading.
 STORED = "stored"
-_INSERT = insert(audit)
 _BEFORE = audit.alias("before")
 _HASH_BEFORE = select(_BEFORE.c.hash).where(_BEFORE.c.seq == audit.c.seq - 1).correlate(audit).scalar_subquery()
 # Entries with what the one before them is; where they decide something at once, they must fit.
 LINKED = select(audit, _HASH_BEFORE.label("hash_before"))
 _EITHER = or_(audit.c.kind == bindparam("kind"), audit.c.kind == bindparam("or_kind"))
-_NEWEST = LINKED.where(_EITHER).order_by(audit.c.seq.desc()).limit(1)
+_NEWEST = Ready(LINKED.where(_EITHER).order_by(audit.c.seq.desc()).limit(1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ class AuditLog:
         rows = canonical(changes) if changes else None
         entry = Entry(head.seq + 1, stamp(self._now), kind, actor, proposal_id, canonical(body), head.hash, "", rows)
         values = {name: getattr(entry, name) for name in Entry.__slots__} | {"hash": entry.computed()}
-        self._connection.execute(_INSERT, values)
+        self._connection.add(audit, values)
         self._head = Head(entry.seq, values["hash"], self._now)
 
     def flush(self) -> None:
@@ -236,7 +236,7 @@ def entries_of(connection: Recorded, query: Select[Any]) -> Iterator[Entry]:
         page = query.where(audit.c.seq > rows[-1].seq)
 
 
-def genuine(rows: Iterable[Row[Any]]) -> list[Entry]:
+def genuine(rows: Iterable[Any]) -> list[Entry]:
     """Entries of a `LINKED` query. Raises `Tampered` if one was changed, or does not follow the one before it."""
     entries = []
     for row in rows:
@@ -250,20 +250,26 @@ def genuine(rows: Iterable[Row[Any]]) -> list[Entry]:
 
 def newest_of(connection: Recorded, kind: str, or_kind: str) -> Entry | None:
     """The newest entry of one of two kinds, if there is any. Raises `Tampered` unless it fits into the chain."""
-    return next(iter(genuine(connection.execute(_NEWEST, {"kind": kind, "or_kind": or_kind}))), None)
+    return next(iter(genuine(connection.run(_NEWEST, {"kind": kind, "or_kind": or_kind}))), None)
 
 
 def head_of(connection: Connection) -> Head:
     """The end of the chain, and the time on the database's own clock where it has one, in one round trip."""
-    newest = select(audit.c.seq, audit.c.hash, audit.c.at).order_by(audit.c.seq.desc()).limit(1).subquery()
     has_clock = connection.dialect.name == "postgresql"
-    clock = (func.clock_timestamp() if has_clock else null()).label("clock")
-    query = select(clock, newest).select_from(select(literal(1)).subquery().outerjoin(newest, true()))
-    found = connection.execute(query).one()
+    found, *_ = (_HEAD_AND_CLOCK if has_clock else _HEAD).run(connection, {})
     clock_now = found.clock.astimezone(UTC) if has_clock else None
     if found.seq is None:
         return Head(0, GENESIS, None, clock_now)
     return Head(found.seq, found.hash, _instant(found.at), clock_now)
+
+
+def _head(clock: ColumnElement[Any]) -> Ready:
+    newest = select(audit.c.seq, audit.c.hash, audit.c.at).order_by(audit.c.seq.desc()).limit(1).subquery()
+    one_row = select(literal(1)).subquery()
+    return Ready(select(clock.label("clock"), newest).select_from(one_row.outerjoin(newest, true())))
+
+
+_HEAD, _HEAD_AND_CLOCK = _head(null()), _head(func.clock_timestamp())
 
 
 def _instant(text: str) -> datetime | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Column, String, Table, delete, insert, select
+from sqlalchemy import Column, String, Table, bindparam, delete, insert, select
 
 from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store.changes import Recorded
+from rutter_ap_server.store.ready import Ready
 from rutter_ap_server.store.schema import metadata
 from rutter_ap_tools.money import Money
 
@@ -58,9 +59,14 @@ class Bookings:
 
     def of_bill(self, company_id: str, bill_id: str) -> Booking | None:
         """What that bill was released for, if it was entered or changed through us."""
-        c = released_sums.c
-        query = select(released_sums).where(c.company_id == company_id, c.bill_id == bill_id)
-        row = self._connection.execute(query).first()
+        row = self._connection.first(_OF_BILL, {"company": company_id, "bill": bill_id})
         if row is None:
             return None
         return Booking(Money.of(row.released, row.currency), Money.of(row.booked, row.currency), unstamp(row.at))
+
+
+_OF_BILL = Ready(
+    select(released_sums).where(
+        released_sums.c.company_id == bindparam("company"), released_sums.c.bill_id == bindparam("bill")
+    )
+)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Any
+
+import msgspec
 
 
 def canonical(value: Any) -> str:
@@ -21,14 +24,28 @@ def digest(value: Any) -> str:
     return hashlib.sha256(canonical(value).encode("ascii")).hexdigest()
 
 
+def parsed(text: str) -> Any:
+    """What JSON says, as `json.loads` reads it, and several times faster. Raises `ValueError` and `TypeError`."""
+    try:
+        return msgspec.json.decode(text)
+    except ValueError:
+        # Halves of a pair of surrogates, which are in texts from outside, and what is no JSON at all.
+        return json.loads(text)
+
+
 def _refuse_floats(value: Any) -> None:
     if isinstance(value, float):
         raise TypeError("a float has no place in a digest")
     if isinstance(value, dict):
-        for key, item in value.items():
+        for key in value:
             if not isinstance(key, str):
                 raise TypeError("keys of a digest are texts")
-            _refuse_floats(item)
+        items: Iterable[Any] = value.values()
     elif isinstance(value, (list, tuple)):
-        for item in value:
+        items = value
+    else:
+        return
+    for item in items:
+        # Most of it are texts, of which there is nothing to ask.
+        if type(item) is not str:
             _refuse_floats(item)

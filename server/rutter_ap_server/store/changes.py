@@ -8,13 +8,14 @@ changed by anything but this program. Long values and secrets are kept as their 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, overload
 
-from sqlalchemy import Connection, CursorResult, Delete, Executable, Insert, NestedTransaction, RowMapping, Update
+from sqlalchemy import Connection, CursorResult, Delete, Executable, Insert, RowMapping, Table, Update
 
+from rutter_ap_server.store.canonical import parsed
+from rutter_ap_server.store.ready import Ready, adding
 from rutter_ap_server.store.schema import metadata
 
 Rows: TypeAlias = CursorResult[*tuple[Any, ...]]
@@ -94,9 +95,31 @@ class Recorded:
             self._note("added", name_of(statement), result.last_inserted_params(), result.inserted_primary_key)
         return result
 
-    def begin_nested(self) -> NestedTransaction:
-        """A savepoint. A statement that fails in it was not noted."""
-        return self._connection.begin_nested()
+    def run(self, ready: Ready, values: Mapping[str, Any] | None = None) -> list[Any]:
+        """The rows of a query that is worded already."""
+        return ready.run(self._connection, values or {})
+
+    def first(self, ready: Ready, values: Mapping[str, Any] | None = None) -> Any | None:
+        """The first of them, if there is one."""
+        rows = ready.run(self._connection, values or {})
+        return rows[0] if rows else None
+
+    def add(self, table: Table, values: Mapping[str, Any]) -> None:
+        """Adds a row, and notes it."""
+        self._added(table, values, "")
+
+    def add_once(self, table: Table, values: Mapping[str, Any]) -> None:
+        """Adds a row, and notes it, unless one with its key is there, whoever wrote that at the same time."""
+        self._added(table, values, self._connection.dialect.name)
+
+    def change(self, ready: Ready, values: Mapping[str, Any]) -> int:
+        """Changes or removes rows by a statement that is worded already, and notes them; returns how many."""
+        table = metadata.tables[name_of(ready.statement)]
+        rows = ready.run(self._connection, values)
+        if table.name in RECORDED:
+            what = "removed" if isinstance(ready.statement, Delete) else "changed"
+            self._note_rows(what, table, {name: values[name] for name in ready.columns}, rows)
+        return len(rows)
 
     def owners(self) -> set[str | None]:
         """The proposals whose changes are still to be taken; None if only rows of no proposal are."""
@@ -120,15 +143,24 @@ class Recorded:
         owner = [table.c.proposal_id] if "proposal_id" in table.c else []
         keys = list(table.primary_key.columns)
         result = self._connection.execute(statement.returning(*keys, *owner))
-        rows = result.all()
+        rows = list(result.all())
         if isinstance(statement, Delete):
             what, values = "removed", dict[str, Any]()
         else:
             what, values = "changed", dict(result.last_updated_params())  # type: ignore[arg-type]
-        for row in rows:
-            belongs_to = {"proposal_id": row.proposal_id} if owner else {}
-            self._note(what, table.name, values, row[: len(keys)], belongs_to)
+        self._note_rows(what, table, values, rows)
         return Written(len(rows))
+
+    def _added(self, table: Table, values: Mapping[str, Any], unless_there: str) -> None:
+        rows = adding(table, tuple(values), unless_there).run(self._connection, values)
+        if rows and table.name in RECORDED:
+            self._note("added", table.name, values, rows[0])
+
+    def _note_rows(self, what: str, table: Table, values: Mapping[str, Any], rows: Iterable[Any]) -> None:
+        keys = len(table.primary_key.columns)
+        for row in rows:
+            belongs_to = {"proposal_id": row.proposal_id} if "proposal_id" in table.c else {}
+            self._note(what, table.name, values, row[:keys], belongs_to)
 
     def _note(self, what: str, table: str, values: Any, key: Any, belongs_to: Mapping[str, Any] | None = None) -> None:
         named = dict(zip((column.name for column in metadata.tables[table].primary_key.columns), key, strict=True))
@@ -144,7 +176,7 @@ class Recorded:
             self._changes.append(Change(what, table, key_of(table, whole), kept, owner))
 
 
-def name_of(statement: Insert | Update | Delete) -> str:
+def name_of(statement: Any) -> str:
     """The name of the table that a statement writes."""
     return str(statement.table.description)
 
@@ -176,7 +208,7 @@ def key_of(table: str, row: Mapping[str, Any] | RowMapping) -> str:
 def changes_in(rows: str) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
     """The changes an entry holds. One that somebody else wrote may hold anything, which then says nothing."""
     try:
-        changes = json.loads(rows)
+        changes = parsed(rows)
     except ValueError:
         return
     for one in changes if isinstance(changes, list) else ():

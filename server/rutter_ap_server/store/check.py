@@ -6,20 +6,22 @@ versions say less: of their rows only that is compared, and the rest is counted 
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Literal
 
-from sqlalchemy import RowMapping, String, Table, bindparam, or_, select
+from sqlalchemy import String, Table, bindparam, select
 
-from rutter_ap_server.store.audit import LINKED, Entry, entries_of, genuine
-from rutter_ap_server.store.canonical import canonical
-from rutter_ap_server.store.changes import META_KEYS, PASSING, RECORDED, Recorded, Rows, changes_in, kept_value, key_of
+from rutter_ap_server.store.audit import LINKED, Entry, Head, entries_of, genuine
+from rutter_ap_server.store.canonical import canonical, parsed
+from rutter_ap_server.store.changes import META_KEYS, PASSING, RECORDED, Recorded, changes_in, kept_value, key_of
 from rutter_ap_server.store.controls import UNREADABLE, held_in
 from rutter_ap_server.store.errors import Tampered
+from rutter_ap_server.store.people_told import ROWS_FOUND, PeopleTold
+from rutter_ap_server.store.ready import Ready
 from rutter_ap_server.store.schema import approvers, audit, meta, metadata, passkeys
 from rutter_ap_server.store.states import CLOSED_STATES
 
@@ -41,9 +43,6 @@ _TOLD_BY = {
     "attempts": ("attempt",),
     "spend": ("attempt",),
 }
-
-# How the body of an entry begins with which an upgrade told of the rows it found.
-ROWS_FOUND = '{"rows_found":'
 # The tables whose rows belong to one proposal.
 OF_A_PROPOSAL = ("proposals", "approvals", "statements", "questions", "spend", "attempts")
 
@@ -179,32 +178,21 @@ def proposed_values(body: Mapping[str, Any]) -> dict[str, Any]:
 
 # Made once, because making them takes longer than running them.
 _ITS_OWN = bindparam("its_own", type_=String)
-_ITS_ENTRIES = LINKED.where(audit.c.proposal_id == _ITS_OWN).order_by(audit.c.seq)
+_ITS_ENTRIES = Ready(LINKED.where(audit.c.proposal_id == _ITS_OWN).order_by(audit.c.seq))
 _ITS_ROWS = {
-    name: select(table).where((table.c.id if name == "proposals" else table.c.proposal_id) == _ITS_OWN)
+    name: Ready(select(table).where((table.c.id if name == "proposals" else table.c.proposal_id) == _ITS_OWN))
     for name, table in ((name, metadata.tables[name]) for name in OF_A_PROPOSAL)
 }
-# The first entry of all says whether an earlier version made the store.
-_ABOUT_PEOPLE = LINKED.where(
-    or_(
-        audit.c.seq == 1,
-        audit.c.body.startswith(ROWS_FOUND),
-        audit.c.proposal_id.is_(None)
-        & or_(
-            audit.c.rows.contains('"approvers"'),
-            audit.c.rows.contains('"passkeys"'),
-            audit.c.kind.startswith("approver_"),
-        ),
-    )
-).order_by(audit.c.seq)
-_PEOPLE, _PASSKEYS = select(approvers), select(passkeys)
+_PEOPLE, _PASSKEYS = Ready(select(approvers)), select(passkeys)
 
 
 class Checks:
     """Reads inside the caller's transaction."""
 
-    def __init__(self, connection: Recorded) -> None:
+    def __init__(self, connection: Recorded, head: Head, people: PeopleTold) -> None:
         self._connection = connection
+        self._head = head
+        self._told = people
 
     def everything(self) -> Comparison:
         """Compares every table with the whole chain."""
@@ -225,9 +213,9 @@ class Checks:
     def proposal(self, proposal_id: str, tables: Iterable[str] = OF_A_PROPOSAL) -> None:
         """Raises `Tampered` unless a proposal and its rows in those tables are what its own entries say."""
         its_own = {"its_own": proposal_id}
-        expected = expected_from(genuine(self._connection.execute(_ITS_ENTRIES, its_own)))
+        expected = expected_from(genuine(self._connection.run(_ITS_ENTRIES, its_own)))
         differs = (
-            self._compare(expected, metadata.tables[name], self._connection.execute(_ITS_ROWS[name], its_own))
+            self._compare(expected, metadata.tables[name], self._connection.run(_ITS_ROWS[name], its_own))
             for name in tables
         )
         if any(differs):
@@ -235,22 +223,22 @@ class Checks:
 
     def people(self) -> list[Difference]:
         """How the approvers differ from what the chain says of them. Raises `Tampered` if that was forged."""
-        return self._compare(self._about_people(), approvers, self._connection.execute(_PEOPLE))
+        return self._compare(self._about_people(), approvers, self._connection.run(_PEOPLE))
 
     def passkeys(self) -> list[Difference]:
         """How their passkeys differ from it. Raises `Tampered` if the chain was forged."""
         return self._compare(self._about_people(), passkeys, self._connection.execute(_PASSKEYS))
 
     def _about_people(self) -> Expected:
-        return expected_from(genuine(self._connection.execute(_ABOUT_PEOPLE)))
+        return expected_from(self._told.entries(self._connection, self._head))
 
     def _compare(
-        self, expected: Expected, table: Table, rows: Rows, counts: Counter[bool] | None = None
+        self, expected: Expected, table: Table, rows: Iterable[Any], counts: Counter[bool] | None = None
     ) -> list[Difference]:
         """Compares rows with all that is expected of their table; `counts` those compared whole."""
         differences = [one for one in expected.lasting if one.table == table.name]
-        for row in rows.mappings():
-            found, is_whole = _differences(expected, table, row)
+        for row in rows:
+            found, is_whole = _differences(expected, table, row._asdict())
             differences += found
             if counts is not None and (is_whole or not found):
                 counts[is_whole] += 1
@@ -259,7 +247,7 @@ class Checks:
         return list(dict.fromkeys(differences))
 
 
-def _differences(expected: Expected, table: Table, row: RowMapping) -> tuple[list[Difference], bool]:
+def _differences(expected: Expected, table: Table, row: Mapping[str, Any]) -> tuple[list[Difference], bool]:
     """How a row differs from what is expected of it, and whether all of it was compared."""
     name, key = table.name, key_of(table.name, row)
     whole, part = expected.whole[name].pop(key, None), expected.part[name].pop(key, None)
@@ -267,18 +255,18 @@ def _differences(expected: Expected, table: Table, row: RowMapping) -> tuple[lis
         known = not expected.is_complete and _is_old(expected, name, row)
         return ([] if known else [Difference("added", name, key)]), False
     values = whole if whole is not None else part or {}
-    columns = [one.name for one in table.c] if whole is not None else list(values)
+    columns = list(row) if whole is not None else list(values)
     return differing(name, key, values, row, columns), whole is not None
 
 
 def differing(
-    table: str, key: str, values: Mapping[str, Any], row: RowMapping, columns: Iterable[str]
+    table: str, key: str, values: Mapping[str, Any], row: Mapping[str, Any], columns: Iterable[str]
 ) -> list[Difference]:
     """The columns in which a row is not what the chain says of it; what the chain does not say is empty."""
-    keys = {column.name for column in metadata.tables[table].primary_key.columns}
+    left_out = _not_compared(table)
     found = []
     for column in columns:
-        if column in keys or column in PASSING.get(table, ()):
+        if column in left_out:
             continue
         said, stored = values.get(column), kept_value(table, column, row[column])
         if said != stored:
@@ -286,7 +274,14 @@ def differing(
     return found
 
 
-def _is_old(expected: Expected, table: str, row: RowMapping | Mapping[str, Any]) -> bool:
+@cache
+def _not_compared(table: str) -> frozenset[str]:
+    """The columns that say which row it is, and those that the chain does not follow."""
+    keys = {column.name for column in metadata.tables[table].primary_key.columns}
+    return frozenset(keys | PASSING.get(table, set()))
+
+
+def _is_old(expected: Expected, table: str, row: Mapping[str, Any]) -> bool:
     """Whether a row that the chain says nothing of was written by an earlier version, as far as can be seen."""
     added = row.get(_ADDED.get(table, "at"))
     if not expected.is_old or (added is not None and expected.since is not None and str(added) > expected.since):
@@ -310,7 +305,7 @@ def _is_old(expected: Expected, table: str, row: RowMapping | Mapping[str, Any])
     return any(table != "approvals" or _is_approval(row, actor, body) for actor, body in entries)
 
 
-def _is_approval(row: RowMapping | Mapping[str, Any], actor: str, body: Mapping[str, Any]) -> bool:
+def _is_approval(row: Mapping[str, Any], actor: str, body: Mapping[str, Any]) -> bool:
     """Whether an entry by an earlier version is of this approval; a line of a run was released with its run."""
     if body.get("channel") == "run":
         return True
@@ -321,7 +316,7 @@ def _is_approval(row: RowMapping | Mapping[str, Any], actor: str, body: Mapping[
 def said_by(text: str) -> dict[str, Any]:
     """The body of an entry. One that somebody else wrote may be anything, which then says nothing."""
     try:
-        body = json.loads(text)
+        body = parsed(text)
     except ValueError:
         return {}
     return body if isinstance(body, dict) else {}

@@ -6,11 +6,12 @@ import json
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import bindparam, delete, select
 
 from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store.audit import newest_of
 from rutter_ap_server.store.changes import Recorded
+from rutter_ap_server.store.ready import Ready, changing
 from rutter_ap_server.store.schema import meta
 
 # Longer than any pause between two signs of life; what a process held that died counts no longer than this.
@@ -131,13 +132,16 @@ class Controls:
             self._put("policy_held", json.dumps(rows))
 
     def _get(self, key: str) -> str | None:
-        row = self._connection.execute(select(meta.c.value).where(meta.c.key == key)).first()
+        row = self._connection.first(_GET, {"named": key})
         return row.value if row is not None else None
 
     def _put(self, key: str, value: str) -> None:
-        there = update(meta).where(meta.c.key == key)
-        if not self._connection.execute(there.values(value=value)).rowcount:
-            self._connection.execute(insert(meta).values(key=key, value=value))
+        if not self._connection.change(_PUT, {"named": key, "value": value}):
+            self._connection.add(meta, {"key": key, "value": value})
+
+
+_GET = Ready(select(meta.c.value).where(meta.c.key == bindparam("named")))
+_PUT = changing(meta, meta.c.key == bindparam("named"), ("value",))
 
 
 def _origin(text: str | None) -> tuple[str, bool | None]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 
-from sqlalchemy import Column, Index, String, Table, Text, and_, or_, select
+from sqlalchemy import Column, Index, String, Table, Text, and_, bindparam, or_, select
 
 from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store.canonical import digest
 from rutter_ap_server.store.changes import Recorded
-from rutter_ap_server.store.rows import add_once
+from rutter_ap_server.store.ready import WORDINGS_MAX, Ready, among, numbered
 from rutter_ap_server.store.schema import metadata
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.numbers import KEY_CHARACTERS_MAX, number_key
@@ -107,14 +108,13 @@ class SeenDocuments:
         new = self.not_seen(company_id, seen)
         for fingerprint, values in new.items():
             row = {"company_id": company_id, "fingerprint": fingerprint, **values, "at": stamp(self._now)}
-            add_once(self._connection, seen_documents, row)
+            self._connection.add_once(seen_documents, row)
 
     def not_seen(self, company_id: str, seen: Iterable[Document]) -> dict[str, dict[str, str | None]]:
         """The rows, by fingerprint, of the documents that were not seen before as they look now."""
         rows = {digest(values): values for values in map(_values, seen)}
-        c = seen_documents.c
-        query = select(c.fingerprint).where(c.company_id == company_id, c.fingerprint.in_(sorted(rows)))
-        known = {row.fingerprint for row in self._connection.execute(query)} if rows else set()
+        named = {"company": company_id, **numbered("how", sorted(rows))}
+        known = {row.fingerprint for row in self._connection.run(_seen(len(rows)), named)} if rows else set()
         return {fingerprint: values for fingerprint, values in rows.items() if fingerprint not in known}
 
     def like(self, company_id: str, wanted: Document, vendor_ids: Collection[str], days: int) -> list[SeenDocument]:
@@ -122,19 +122,12 @@ class SeenDocuments:
 
         One without an issue date may have been issued on any day.
         """
-        c = seen_documents.c
-        alike = [and_(c.number_key == wanted.number_key, c.number_key != "")]
+        named = {"company": company_id, "of_kind": wanted.kind, "own": wanted.id, "like": wanted.number_key}
+        named |= numbered("vendor", sorted(vendor_ids))
+        by_amount = wanted.issued is not None and wanted.total is not None
         if wanted.issued is not None and wanted.total is not None:
             first, last = (wanted.issued + timedelta(days=days * sign) for sign in (-1, 1))
-            near = or_(c.issued.is_(None), c.issued.between(first.isoformat(), last.isoformat()))
-            alike.append(and_(c.currency == wanted.total.currency, near))
-        query = select(seen_documents).where(
-            c.company_id == company_id,
-            c.kind == wanted.kind,
-            c.document_id != wanted.id,
-            c.vendor_id.in_(sorted(vendor_ids)),
-            or_(*alike),
-        )
+            named |= {"in_currency": wanted.total.currency, "first": first.isoformat(), "last": last.isoformat()}
         return [
             SeenDocument(
                 Document(
@@ -148,26 +141,54 @@ class SeenDocuments:
                 ),
                 unstamp(row.at),
             )
-            for row in self._connection.execute(query.order_by(c.at, c.fingerprint))
+            for row in self._connection.run(_like(len(vendor_ids), by_amount=by_amount), named)
         ]
 
     def know_vendor(self, company_id: str, vendor_id: str, keys: Collection[str]) -> None:
         """Keeps what a vendor is known by."""
         for key in sorted(keys):
             row = {"company_id": company_id, "vendor_id": vendor_id, "key": key, "at": stamp(self._now)}
-            add_once(self._connection, vendor_keys, row)
+            self._connection.add_once(vendor_keys, row)
 
     def one_vendor(self, company_id: str, vendor_ids: Collection[str], keys: Collection[str]) -> frozenset[str]:
         """These vendors, with all that share a key with any of them, now or once, directly or through others."""
-        c = vendor_keys.c
         ids, known = set(vendor_ids), set(keys)
         while True:
             before = len(ids) + len(known)
-            query = select(c.vendor_id, c.key).where(
-                c.company_id == company_id, or_(c.vendor_id.in_(sorted(ids)), c.key.in_(sorted(known)))
-            )
-            for row in self._connection.execute(query):
-                ids.add(row.vendor_id)
-                known.add(row.key)
+            # A question for each: one for both would look through all that is known of every vendor.
+            for column, wanted in (("vendor_id", sorted(ids)), ("key", sorted(known))):
+                named = {"company": company_id, **numbered("one", wanted)}
+                for row in self._connection.run(_sharing(column, len(wanted)), named) if wanted else ():
+                    ids.add(row.vendor_id)
+                    known.add(row.key)
             if len(ids) + len(known) == before:
                 return frozenset(ids)
+
+
+@lru_cache(maxsize=WORDINGS_MAX)
+def _seen(count: int) -> Ready:
+    c = seen_documents.c
+    return Ready(select(c.fingerprint).where(c.company_id == bindparam("company"), among(c.fingerprint, "how", count)))
+
+
+@lru_cache(maxsize=WORDINGS_MAX)
+def _like(vendors: int, *, by_amount: bool) -> Ready:
+    c = seen_documents.c
+    alike = [and_(c.number_key == bindparam("like"), c.number_key != "")]
+    if by_amount:
+        near = or_(c.issued.is_(None), c.issued.between(bindparam("first"), bindparam("last")))
+        alike.append(and_(c.currency == bindparam("in_currency"), near))
+    query = select(seen_documents).where(
+        c.company_id == bindparam("company"),
+        c.kind == bindparam("of_kind"),
+        c.document_id != bindparam("own"),
+        among(c.vendor_id, "vendor", vendors),
+        or_(*alike),
+    )
+    return Ready(query.order_by(c.at, c.fingerprint))
+
+
+@lru_cache(maxsize=WORDINGS_MAX)
+def _sharing(column: str, count: int) -> Ready:
+    c = vendor_keys.c
+    return Ready(select(c.vendor_id, c.key).where(c.company_id == bindparam("company"), among(c[column], "one", count)))

@@ -6,6 +6,7 @@ import math
 import sqlite3
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -34,6 +35,7 @@ from rutter_ap_server.store.notices import Notices
 from rutter_ap_server.store.observations import Observations
 from rutter_ap_server.store.overview import Overview
 from rutter_ap_server.store.passkeys import Passkeys
+from rutter_ap_server.store.people_told import PeopleTold
 from rutter_ap_server.store.proposals import Proposals
 from rutter_ap_server.store.questions import Questions
 from rutter_ap_server.store.secrets import Secrets
@@ -49,25 +51,34 @@ TRIES_MAX = 3
 _TRY_AGAIN = ("40001", "40P01")  # PostgreSQL's serialization_failure and deadlock_detected: nothing was written.
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What one process has read of the audit chain, for all its transactions."""
+
+    vendors: VendorsTold = field(default_factory=VendorsTold)
+    people: PeopleTold = field(default_factory=PeopleTold)
+
+
 class Tx:
     """One transaction: what the guard reads and writes together, or not at all."""
 
-    def __init__(self, connection: Connection, now: datetime, head: Head, clock: datetime, told: VendorsTold) -> None:
+    def __init__(self, connection: Connection, now: datetime, head: Head, clock: datetime, told: Told) -> None:
         self.now = now
         # What the clock shows, which may be behind the store's time.
         self.clock = clock
         recorded = Recorded(connection)
+        self.checks = Checks(recorded, head, told.people)
         self.proposals = Proposals(recorded, self.now)
         self.attempts = Attempts(recorded, self.now)
         self.questions = Questions(recorded, self.now)
         self.spend = Spend(recorded, self.now)
-        self.approvers = Approvers(recorded, self.now)
+        self.approvers = Approvers(recorded, self.now, self.checks)
         self.controls = Controls(recorded, self.now)
         self.account_roles = AccountRoles(recorded, self.now)
-        self.observations = Observations(recorded, self.now, head, told)
+        self.observations = Observations(recorded, self.now, head, told.vendors)
         self.bookings = Bookings(recorded, self.now)
         self.sessions = Sessions(recorded, self.now)
-        self.passkeys = Passkeys(recorded, self.now)
+        self.passkeys = Passkeys(recorded, self.now, self.checks)
         self.tickets = Tickets(recorded, self.now)
         self.notices = Notices(recorded, self.now)
         self.documents = SeenDocuments(recorded, self.now)
@@ -75,7 +86,6 @@ class Tx:
         self.connections = Connections(recorded, self.now)
         self.ledgers = Ledgers(recorded, self.now)
         self.overview = Overview(recorded)
-        self.checks = Checks(recorded)
         self.audit = AuditLog(recorded, self.now, head)
 
     def hours_back(self, hours: int) -> int:
@@ -101,7 +111,7 @@ class Store:
         self._ahead = timedelta()
         self._opened: Engine | None = None
         self._opening = threading.Lock()
-        self._told = VendorsTold()
+        self._told = Told()
         if prepare is None:
             self._engine  # noqa: B018 - opens it
 

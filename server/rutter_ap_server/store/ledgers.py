@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Boolean, Column, Index, String, Table, Text, insert, select, text, update
+from sqlalchemy import Boolean, Column, Index, String, Table, Text, bindparam, insert, select, text, update
 
 from rutter_ap_server.clock import stamp
 from rutter_ap_server.store.changes import Recorded
+from rutter_ap_server.store.ready import Ready
 from rutter_ap_server.store.schema import metadata
 from rutter_ap_tools.text import fold
 
@@ -93,9 +94,8 @@ class Ledgers:
 
     def in_use(self, ledger_id: str) -> str | None:
         """The connection that a ledger is used through."""
-        c = ledger_connections.c
-        query = select(c.connection_id).where(c.ledger_id == ledger_id, c.in_use)
-        return self._connection.execute(query).scalar()
+        row = self._connection.first(_IN_USE, {"ledger": ledger_id})
+        return None if row is None else row.connection_id
 
     def used_as(self, found: LedgerIdentity) -> str | None:
         """The connection in use for exactly that identity."""
@@ -144,6 +144,13 @@ class Ledgers:
             )
             for row in rows
         ]
+
+
+_IN_USE = Ready(
+    select(ledger_connections.c.connection_id).where(
+        ledger_connections.c.ledger_id == bindparam("ledger"), ledger_connections.c.in_use
+    )
+)
 
 
 def _nameless(connection_id: str) -> str:

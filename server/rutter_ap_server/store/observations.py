@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Column, Index, Select, String, Table, Text, select, update
+from sqlalchemy import Column, Index, String, Table, Text, bindparam, select
 
 from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store.audit import Head
-from rutter_ap_server.store.canonical import canonical
+from rutter_ap_server.store.canonical import canonical, parsed
 from rutter_ap_server.store.changes import Recorded
-from rutter_ap_server.store.rows import add_once
+from rutter_ap_server.store.ready import WORDINGS_MAX, Ready, among, changing, numbered
 from rutter_ap_server.store.schema import metadata
 from rutter_ap_server.store.vendors_told import VendorsTold, vendor_key
 
@@ -123,13 +123,8 @@ class Observations:
             "last_seen_at": stamp(at),
             "changed_at": stamp(changed_at) if changed_at is not None else None,
         }
-        c = vendor_sightings.c
-        seen_again = self._connection.execute(
-            update(vendor_sightings)
-            .where(c.company_id == company_id, c.vendor_id == vendor_id, c.fingerprint == fingerprint)
-            .values(**times)
-        )
-        if not seen_again.rowcount:
+        named = {"company": company_id, "vendor": vendor_id, "how": fingerprint}
+        if not self._connection.change(_SEEN_AGAIN, {**named, **times}):
             row = {
                 "company_id": company_id,
                 "vendor_id": vendor_id,
@@ -138,22 +133,20 @@ class Observations:
                 "first_seen_at": stamp(at if last is None or changed else last.first_seen_at),
                 **times,
             }
-            add_once(self._connection, vendor_sightings, row)
+            self._connection.add_once(vendor_sightings, row)
 
     def sightings(self, company_id: str, vendor_id: str) -> tuple[Sighting, ...]:
         """Every distinct appearance of the vendor, in the order in which it was last seen so.
 
         Raises `Tampered` if one was added, changed or removed by hand.
         """
-        c = vendor_sightings.c
-        query = select(vendor_sightings).where(c.company_id == company_id, c.vendor_id == vendor_id)
-        rows = self._connection.execute(query.order_by(c.last_seen_at, c.became_at)).all()
+        rows = self._connection.run(_SIGHTINGS, {"company": company_id, "vendor": vendor_id})
         vendor = vendor_key(company_id, vendor_id)
-        self._told.check(self._connection, self._head, vendor, [row._mapping for row in rows])
+        self._told.check(self._connection, self._head, vendor, [row._asdict() for row in rows])
         return tuple(
             Sighting(
                 r.fingerprint,
-                tuple(sorted(json.loads(r.parts).items())),
+                tuple(sorted(parsed(r.parts).items())),
                 unstamp(r.first_seen_at),
                 unstamp(r.became_at),
                 unstamp(r.last_seen_at),
@@ -165,32 +158,31 @@ class Observations:
     def use_document(self, company_id: str, sha256: str, bill_id: str, file_name: str) -> None:
         """Records that a file, by the hash of its bytes or of its text, was attached to a bill."""
         row = {"company_id": company_id, "sha256": sha256, "bill_id": bill_id, "file_name": file_name}
-        add_once(self._connection, document_uses, {**row, "at": stamp(self._now)})
+        self._connection.add_once(document_uses, {**row, "at": stamp(self._now)})
 
     def bills_with_document(self, company_id: str, hashes: Collection[str]) -> tuple[str, ...]:
         """The bills a file with one of these hashes was attached to, the oldest use first."""
-        query = select(document_uses.c.bill_id).where(
-            document_uses.c.company_id == company_id, document_uses.c.sha256.in_(sorted(hashes))
-        )
-        return tuple(row.bill_id for row in self._connection.execute(query.order_by(document_uses.c.at)))
+        if not hashes:
+            return ()
+        wanted = {"company": company_id, **numbered("hash", sorted(hashes))}
+        return tuple(row.bill_id for row in self._connection.run(_uses(len(hashes)), wanted))
 
     def record_mentions(self, company_id: str, source: str, values: Iterable[str]) -> None:
         """Records values found in untrusted text, each with its latest source and time."""
-        latest, c = {"source": source, "last_seen_at": stamp(self._now)}, untrusted_values.c
+        latest = {"source": source, "last_seen_at": stamp(self._now)}
         for value in self.not_mentioned_lately(company_id, values):
-            mentioned = update(untrusted_values).where(c.company_id == company_id, c.value == value)
-            if not self._connection.execute(mentioned.values(**latest)).rowcount:
+            if not self._connection.change(_MENTIONED, {"company": company_id, "what": value, **latest}):
                 row = {"company_id": company_id, "value": value, "first_seen_at": stamp(self._now), **latest}
-                add_once(self._connection, untrusted_values, row)
+                self._connection.add_once(untrusted_values, row)
 
     def not_mentioned_lately(self, company_id: str, values: Iterable[str]) -> list[str]:
         """The values whose mention in untrusted text is to be noted now, cut to the length that is stored."""
         wanted = {value[:VALUE_CHARACTERS_MAX] for value in values}
         if not wanted:
             return []
-        lately = untrusted_values.c.last_seen_at > stamp(self._now - MENTIONS_NOTED_EVERY)
-        rows = self._connection.execute(_mentions(company_id, wanted).where(lately))
-        return sorted(wanted - {row.value for row in rows})
+        # Stamps are as fine as a microsecond: later than one is from the next on.
+        lately = self._now - MENTIONS_NOTED_EVERY + timedelta(microseconds=1)
+        return sorted(wanted - {row.value for row in self._mentions(company_id, wanted, lately)})
 
     def mentioned_before(self, company_id: str, values: Iterable[str], days: int) -> dict[str, str]:
         """The values seen in untrusted text in the last `days`, each with its source."""
@@ -198,12 +190,38 @@ class Observations:
         if not wanted:
             return {}
         # The last mention may be later than the one that was noted.
-        since = stamp(self._now - timedelta(days=days) - MENTIONS_NOTED_EVERY)
-        query = _mentions(company_id, wanted).where(untrusted_values.c.last_seen_at >= since)
-        return {row.value: row.source for row in self._connection.execute(query)}
+        since = self._now - timedelta(days=days) - MENTIONS_NOTED_EVERY
+        return {row.value: row.source for row in self._mentions(company_id, wanted, since)}
+
+    def _mentions(self, company_id: str, values: Collection[str], since: datetime) -> list[Any]:
+        named = {"company": company_id, "since": stamp(since), **numbered("what", sorted(values))}
+        return self._connection.run(_mentions(len(values)), named)
 
 
-def _mentions(company_id: str, values: Collection[str]) -> Select[Any]:
-    return select(untrusted_values).where(
-        untrusted_values.c.company_id == company_id, untrusted_values.c.value.in_(sorted(values))
+_TIMES = ("became_at", "last_seen_at", "changed_at")
+_OF_VENDOR = (vendor_sightings.c.company_id == bindparam("company")) & (
+    vendor_sightings.c.vendor_id == bindparam("vendor")
+)
+_SEEN_AGAIN = changing(vendor_sightings, _OF_VENDOR & (vendor_sightings.c.fingerprint == bindparam("how")), _TIMES)
+_SIGHTINGS = Ready(
+    select(vendor_sightings).where(_OF_VENDOR).order_by(vendor_sightings.c.last_seen_at, vendor_sightings.c.became_at)
+)
+_SAID = untrusted_values.c.company_id == bindparam("company")
+_MENTIONED = changing(
+    untrusted_values, _SAID & (untrusted_values.c.value == bindparam("what")), ("source", "last_seen_at")
+)
+
+
+@lru_cache(maxsize=WORDINGS_MAX)
+def _mentions(count: int) -> Ready:
+    c = untrusted_values.c
+    return Ready(
+        select(c.value, c.source).where(_SAID, among(c.value, "what", count), c.last_seen_at >= bindparam("since"))
     )
+
+
+@lru_cache(maxsize=WORDINGS_MAX)
+def _uses(count: int) -> Ready:
+    c = document_uses.c
+    own = (c.company_id == bindparam("company")) & among(c.sha256, "hash", count)
+    return Ready(select(c.bill_id).where(own).order_by(c.at))

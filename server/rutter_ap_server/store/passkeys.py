@@ -45,9 +45,10 @@ class Passkey(NewPasskey):
 class Passkeys:
     """Reads and writes inside the caller's transaction."""
 
-    def __init__(self, connection: Recorded, now: datetime) -> None:
+    def __init__(self, connection: Recorded, now: datetime, checks: Checks) -> None:
         self._connection = connection
         self._now = now
+        self._checks = checks
 
     def add(self, approver_id: str, new: NewPasskey) -> bool:
         """Adds one; False if it is or was somebody's already."""
@@ -64,7 +65,7 @@ class Passkeys:
 
         A row that was added by hand is no passkey.
         """
-        found = Checks(self._connection).passkeys()
+        found = self._checks.passkeys()
         if any(one.what != "added" for one in found):
             raise Tampered("a passkey")
         forged = {one.key for one in found}

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Row, Select, Update, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Select, Update, bindparam, select, update
 
 from rutter_ap_server.clock import stamp, unstamp
-from rutter_ap_server.store.canonical import canonical, digest
-from rutter_ap_server.store.changes import Recorded, Rows
+from rutter_ap_server.store.canonical import canonical, digest, parsed
+from rutter_ap_server.store.changes import Recorded
 from rutter_ap_server.store.errors import Tampered
+from rutter_ap_server.store.ready import WORDINGS_MAX, Ready, changing, one_of
 from rutter_ap_server.store.schema import approvals, proposals, statements
 from rutter_ap_server.store.states import OPEN_STATES, SENDING_STATES, State
 from rutter_ap_server.store.witness import PROPOSALS, damage
@@ -44,6 +45,14 @@ class Approval:
     def is_in_chat(self) -> bool:
         """Whether it is what a client reported of its person, and so counts only for the verdict `ask`."""
         return self.channel in IN_CHAT
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseTaken:
+    """The right of a process to send a proposal, and when it ends."""
+
+    owner: str | None
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +124,39 @@ _UNREADABLE: dict[str, Any] = {
     "requires": frozenset(),
     "reason": "",
 }
-_BY_ID = PROPOSALS.where(proposals.c.id == bindparam("its_own"))
-_VALID = (
-    select(approvals)
-    .where(approvals.c.proposal_id == bindparam("its_own"), approvals.c.voided_at.is_(None))
-    .order_by(approvals.c.id)
+_ONE = proposals.c.id == bindparam("own")
+_BY_ID = Ready(PROPOSALS.where(_ONE))
+_SAME = (proposals.c.company_id == bindparam("company")) & (proposals.c.digest == bindparam("same"))
+_OPEN = Ready(PROPOSALS.where(_SAME, one_of(proposals.c.state, OPEN_STATES)))
+_LATEST = Ready(PROPOSALS.where(_SAME).order_by(proposals.c.created_at.desc()).limit(1))
+_POSTED_SINCE = Ready(
+    PROPOSALS.where(_SAME, proposals.c.state == State.POSTED.value, proposals.c.updated_at >= bindparam("since"))
 )
+_OF_RUN = Ready(PROPOSALS.where(proposals.c.run_id == bindparam("run")))
+_ITS_APPROVALS = approvals.c.proposal_id == bindparam("own")
+_VALID = Ready(select(approvals).where(_ITS_APPROVALS, approvals.c.voided_at.is_(None)).order_by(approvals.c.id))
+_LAST_VOIDED = Ready(
+    select(approvals).where(_ITS_APPROVALS, approvals.c.voided_at.is_not(None)).order_by(approvals.c.id.desc()).limit(1)
+)
+_VOID = changing(approvals, _ITS_APPROVALS & approvals.c.voided_at.is_(None), ("voided_at",))
+_JUDGED = changing(
+    proposals,
+    _ONE,
+    (
+        "findings",
+        "verdict",
+        "approvals_needed",
+        "fingerprint",
+        "policy_version",
+        "statement",
+        "requires",
+        "updated_at",
+    ),
+)
+_SENDING = _ONE & one_of(proposals.c.state, SENDING_STATES)
+_LEASE = Ready(select(proposals.c.lease_owner, proposals.c.lease_until).where(_SENDING))
+_RENEW = changing(proposals, _SENDING & (proposals.c.lease_owner == bindparam("held_by")), ("lease_until",))
+_DROP_LEASE = changing(proposals, _ONE, ("lease_owner", "lease_until"))
 
 
 class Proposals:
@@ -129,14 +165,28 @@ class Proposals:
     def __init__(self, connection: Recorded, now: datetime) -> None:
         self._connection = connection
         self._now = now
+        # What was asked since the last write: the judgement of a run asks the same for each of its lines.
+        self._asked: dict[tuple[Ready, str], list[Proposal]] = {}
 
     def add(self, proposal: Proposal) -> None:
         """Writes a new proposal. The database refuses a second open one with the same digest."""
-        self._connection.execute(insert(proposals), _row(proposal))
+        self._asked.clear()
+        self._connection.add(proposals, _row(proposal))
 
     def get(self, proposal_id: str) -> Proposal | None:
         """The proposal with that id."""
-        return self._found(self._connection.execute(_BY_ID, {"its_own": proposal_id}))
+        return self._one(_BY_ID, {"own": proposal_id})
+
+    def lease(self, proposal_id: str) -> LeaseTaken | None:
+        """Which process is sending it, and until when; None if its outcome is not open."""
+        row = self._connection.first(_LEASE, {"own": proposal_id})
+        if row is None or row.lease_until is None:
+            return None
+        try:
+            return LeaseTaken(row.lease_owner, unstamp(row.lease_until))
+        except (ValueError, TypeError):
+            # It was changed by hand, so that it is nobody's.
+            return None
 
     def starting_with(self, prefix: str) -> list[Proposal]:
         """The proposals whose id starts with `prefix`: a person types only the first characters."""
@@ -145,29 +195,31 @@ class Proposals:
 
     def open_with_digest(self, company_id: str, digest: str) -> Proposal | None:
         """The open proposal with that digest, if there is one."""
-        return self._one(_with_digest(company_id, digest).where(proposals.c.state.in_(OPEN_STATES)))
+        return self._one(_OPEN, {"company": company_id, "same": digest})
 
     def latest_with_digest(self, company_id: str, digest: str) -> Proposal | None:
         """The newest proposal with that digest, open or closed."""
-        return self._one(_with_digest(company_id, digest).order_by(proposals.c.created_at.desc()))
+        return self._one(_LATEST, {"company": company_id, "same": digest})
 
     def posted_with_digest(self, company_id: str, digest: str, since: datetime) -> list[Proposal]:
         """The proposals with that digest that were posted since then."""
-        c = proposals.c
-        return self._many(_with_digest(company_id, digest).where(c.state == State.POSTED, c.updated_at >= stamp(since)))
+        return self._found(_POSTED_SINCE, {"company": company_id, "same": digest, "since": stamp(since)})
 
     def of_bill(self, company_id: str, bill_id: str, states: Collection[State]) -> list[Proposal]:
         """The proposals on one bill that are in one of the states."""
-        return self._many(_of_company(company_id, states).where(proposals.c.bill_id == bill_id))
+        return self._found(_of("bill_id", tuple(states)), {"company": company_id, "own": bill_id})
 
     def of_vendor(self, company_id: str, vendor_id: str, states: Collection[State]) -> list[Proposal]:
         """The proposals for one vendor that are in one of the states."""
-        return self._many(_of_company(company_id, states).where(proposals.c.vendor_id == vendor_id))
+        return self._found(_of("vendor_id", tuple(states)), {"company": company_id, "own": vendor_id})
 
     def of_company(self, company_id: str, states: Collection[State]) -> list[Proposal]:
         """A company's proposals that are in one of the states."""
-        c = proposals.c
-        return self._many(PROPOSALS.where(c.company_id == company_id, c.state.in_(list(states))))
+        return self._once(_of("", tuple(states)), {"company": company_id, "own": ""})
+
+    def of_tool(self, company_id: str, tool: str, states: Collection[State]) -> list[Proposal]:
+        """A company's proposals by one tool that are in one of the states."""
+        return self._once(_of("tool", tuple(states)), {"company": company_id, "own": tool})
 
     def of_connection(self, connection_id: str, states: Collection[State]) -> list[Proposal]:
         """The proposals made through one connection that are in one of the states, newest first."""
@@ -179,13 +231,11 @@ class Proposals:
         self, company_id: str, states: Collection[State], since: datetime, tools: Collection[str] = ()
     ) -> list[Proposal]:
         """A company's proposals that came into one of the states since then, newest first; of these tools or all."""
-        c = proposals.c
-        query = _of_company(company_id, states).where(c.updated_at >= stamp(since)).order_by(c.updated_at.desc())
-        return self._many(query.where(c.tool.in_(list(tools))) if tools else query)
+        return self._found(_since(tuple(states), tuple(tools)), {"company": company_id, "since": stamp(since)})
 
     def of_run(self, run_id: str) -> list[Proposal]:
         """The payments of a payment run, in no particular order."""
-        return self._many(PROPOSALS.where(proposals.c.run_id == run_id))
+        return self._found(_OF_RUN, {"run": run_id})
 
     def unasked_since(self, since: datetime | None) -> list[Proposal]:
         """All that was written without a release by a person, refused or failed since then: written first, then newest.
@@ -238,11 +288,9 @@ class Proposals:
 
         `held_by` is the owner of the lease that must still be on it.
         """
-        chosen = _update(proposal_id).where(proposals.c.state.in_(from_states))
-        if held_by is not None:
-            chosen = chosen.where(proposals.c.lease_owner == held_by)
-        done = self._connection.execute(chosen.values(state=to, updated_at=stamp(self._now), **values))
-        return bool(done.rowcount)
+        written = {"state": to, "updated_at": stamp(self._now), **values}
+        moving = _move(tuple(from_states), tuple(written), is_held=held_by is not None)
+        return bool(self._change(moving, {"own": proposal_id, "held_by": held_by, **written}))
 
     def update_judgement(
         self,
@@ -257,18 +305,17 @@ class Proposals:
         requires: Collection[str],
     ) -> None:
         """Writes a newer judgement; approvals that do not cover all it requires no longer count."""
-        self._connection.execute(
-            _update(proposal_id).values(
-                findings=_findings(findings),
-                verdict=verdict.word,
-                approvals_needed=needed,
-                fingerprint=fingerprint,
-                policy_version=policy,
-                statement=canonical(list(sections)),
-                requires=canonical(sorted(requires)),
-                updated_at=stamp(self._now),
-            )
-        )
+        judged = {
+            "findings": _findings(findings),
+            "verdict": verdict.word,
+            "approvals_needed": needed,
+            "fingerprint": fingerprint,
+            "policy_version": policy,
+            "statement": canonical(list(sections)),
+            "requires": canonical(sorted(requires)),
+            "updated_at": stamp(self._now),
+        }
+        self._change(_JUDGED, {"own": proposal_id, **judged})
         if any(not set(requires) <= one.covers for one in self.approvals(proposal_id)):
             self.void_approvals(proposal_id)
 
@@ -280,8 +327,7 @@ class Proposals:
     def renew(self, proposal_id: str, owner: str, lease_seconds: int) -> bool:
         """Extends the lease of the process that is sending it; False when it has another owner or none."""
         until = stamp(self._now + timedelta(seconds=lease_seconds))
-        own = _update(proposal_id).where(proposals.c.state.in_(SENDING_STATES), proposals.c.lease_owner == owner)
-        return bool(self._connection.execute(own.values(lease_until=until)).rowcount)
+        return bool(self._change(_RENEW, {"own": proposal_id, "held_by": owner, "lease_until": until}))
 
     def take_over(self, proposal_id: str, owner: str, lease_seconds: int, gone: str | None = None) -> bool:
         """Takes over a proposal to find out its outcome: an unknown one, or one being sent whose lease has expired.
@@ -292,6 +338,7 @@ class Proposals:
         free = proposals.c.lease_until.is_(None) | (proposals.c.lease_until < stamp(self._now))
         if gone is not None:
             free = free | (proposals.c.lease_owner == gone)
+        self._asked.clear()
         done = self._connection.execute(
             _update(proposal_id)
             .where(proposals.c.state.in_(SENDING_STATES), free)
@@ -301,7 +348,7 @@ class Proposals:
 
     def drop_lease(self, proposal_id: str) -> None:
         """Ends the lease of a proposal whose state stays as it is."""
-        self._connection.execute(_update(proposal_id).values(lease_owner=None, lease_until=None))
+        self._change(_DROP_LEASE, {"own": proposal_id, "lease_owner": None, "lease_until": None})
 
     def approve(
         self,
@@ -328,19 +375,16 @@ class Proposals:
             "statement": statement,
             "approver_id": approver_id,
         }
-        self._connection.execute(insert(approvals), values)
+        self._connection.add(approvals, values)
 
     def approvals(self, proposal_id: str) -> tuple[Approval, ...]:
         """The approvals that still count."""
-        return tuple(_approval(row) for row in self._connection.execute(_VALID, {"its_own": proposal_id}))
+        return tuple(_approval(row) for row in self._connection.run(_VALID, {"own": proposal_id}))
 
     def keep_statement(self, proposal_id: str, digest: str, body: str) -> None:
         """Keeps what a person was shown, once."""
-        c = statements.c
-        kept = select(c.digest).where(c.proposal_id == proposal_id, c.digest == digest)
-        if self._connection.execute(kept).first() is None:
-            values = {"proposal_id": proposal_id, "digest": digest, "body": body, "at": stamp(self._now)}
-            self._connection.execute(insert(statements), values)
+        values = {"proposal_id": proposal_id, "digest": digest, "body": body, "at": stamp(self._now)}
+        self._connection.add_once(statements, values)
 
     def statements(self, proposal_id: str) -> dict[str, str]:
         """Everything people were shown when they released it, by digest, the oldest first."""
@@ -350,14 +394,12 @@ class Proposals:
 
     def last_voided(self, proposal_id: str) -> Approval | None:
         """The newest approval that no longer counts."""
-        c = approvals.c
-        voided = select(approvals).where(c.proposal_id == proposal_id, c.voided_at.is_not(None))
-        row = self._connection.execute(voided.order_by(c.id.desc())).first()
+        row = self._connection.first(_LAST_VOIDED, {"own": proposal_id})
         return _approval(row) if row is not None else None
 
     def void_approvals(self, proposal_id: str) -> None:
         """Voids every approval, because the facts changed."""
-        self._connection.execute(self._voided(proposal_id))
+        self._connection.change(_VOID, {"own": proposal_id, "voided_at": stamp(self._now)})
 
     def void_approvals_by(self, approver_id: str) -> None:
         """Voids what a removed approver approved, where it is not sent yet; what was sent keeps its record."""
@@ -366,36 +408,58 @@ class Proposals:
         given = update(approvals).where(c.approver_id == approver_id, c.voided_at.is_(None))
         self._connection.execute(given.where(c.proposal_id.in_(waiting)).values(voided_at=stamp(self._now)))
 
-    def _voided(self, proposal_id: str) -> Update:
-        c = approvals.c
-        still_valid = update(approvals).where(c.proposal_id == proposal_id, c.voided_at.is_(None))
-        return still_valid.values(voided_at=stamp(self._now))
-
-    def _one(self, query: Select[Any]) -> Proposal | None:
-        return self._found(self._connection.execute(query))
-
-    def _found(self, rows: Rows) -> Proposal | None:
-        row = rows.first()
+    def _one(self, query: Ready, named: dict[str, Any]) -> Proposal | None:
+        row = self._connection.first(query, named)
         return _proposal(row) if row is not None else None
+
+    def _once(self, query: Ready, named: dict[str, Any]) -> list[Proposal]:
+        asked = (query, named["company"] + "\n" + named["own"])
+        if asked not in self._asked:
+            self._asked[asked] = self._found(query, named)
+        return list(self._asked[asked])
+
+    def _change(self, statement: Ready, values: dict[str, Any]) -> int:
+        self._asked.clear()
+        return self._connection.change(statement, values)
+
+    def _found(self, query: Ready, named: dict[str, Any]) -> list[Proposal]:
+        return [_proposal(row) for row in self._connection.run(query, named)]
 
     def _many(self, query: Select[Any]) -> list[Proposal]:
         return [_proposal(row) for row in self._connection.execute(query)]
 
 
-def _approval(row: Row[Any]) -> Approval:
+def _approval(row: Any) -> Approval:
     try:
-        covers, at = frozenset(json.loads(row.covers)) if row.covers else frozenset(), unstamp(row.at)
+        covers, at = frozenset(parsed(row.covers)) if row.covers else frozenset(), unstamp(row.at)
     except (ValueError, TypeError):
         raise Tampered(f"an approval of proposal {row.proposal_id}") from None
     return Approval(row.approver, row.channel, row.fingerprint, at, row.approver_id, covers, row.statement or "")
 
 
-def _of_company(company_id: str, states: Collection[State]) -> Select[Any]:
-    return PROPOSALS.where(proposals.c.company_id == company_id, proposals.c.state.in_(states))
+def _in(states: tuple[str, ...]) -> ColumnElement[bool]:
+    """Of the company, and in one of the states."""
+    return (proposals.c.company_id == bindparam("company")) & one_of(proposals.c.state, states)
 
 
-def _with_digest(company_id: str, digest: str) -> Select[Any]:
-    return PROPOSALS.where(proposals.c.company_id == company_id, proposals.c.digest == digest)
+@lru_cache(maxsize=WORDINGS_MAX)
+def _of(column: str, states: tuple[str, ...]) -> Ready:
+    return Ready(PROPOSALS.where(_in(states), *([proposals.c[column] == bindparam("own")] if column else [])))
+
+
+@lru_cache(maxsize=WORDINGS_MAX)
+def _since(states: tuple[str, ...], tools: tuple[str, ...]) -> Ready:
+    c = proposals.c
+    query = PROPOSALS.where(_in(states), c.updated_at >= bindparam("since")).order_by(c.updated_at.desc())
+    return Ready(query.where(one_of(c.tool, tools)) if tools else query)
+
+
+@lru_cache(maxsize=WORDINGS_MAX)
+def _move(from_states: tuple[str, ...], written: tuple[str, ...], *, is_held: bool) -> Ready:
+    chosen = _ONE & one_of(proposals.c.state, from_states)
+    return changing(
+        proposals, chosen & (proposals.c.lease_owner == bindparam("held_by")) if is_held else chosen, written
+    )
 
 
 def _update(proposal_id: str) -> Update:
@@ -403,7 +467,13 @@ def _update(proposal_id: str) -> Update:
 
 
 def _findings(findings: Collection[Finding]) -> str:
-    return canonical([finding.model_dump() for finding in findings])
+    said = [{"code": one.code, "severity": one.severity.word, "message": one.message} for one in findings]
+    return canonical(said)
+
+
+@lru_cache(maxsize=1024)
+def _findings_in(text: str) -> tuple[Finding, ...]:
+    return tuple(Finding(**finding) for finding in parsed(text))
 
 
 def _row(p: Proposal) -> dict[str, Any]:
@@ -442,13 +512,13 @@ def _row(p: Proposal) -> dict[str, Any]:
     }
 
 
-def _proposal(row: Row[Any]) -> Proposal:
+def _proposal(row: Any) -> Proposal:
     damaged = damage(row)
     try:
         found = _as_stored(row)
     except (ValueError, TypeError, LookupError, ApError):
         # It must not hide the others of a list.
-        values = dict(row._mapping) | _UNREADABLE
+        values = dict(row._asdict()) | _UNREADABLE
         values["state"] = State(row.state) if row.state in _STATES else State.UNKNOWN
         found = Proposal(**{name: values[name] for name in Proposal.__slots__ if name in values})
         damaged = damaged or ("row",)
@@ -458,7 +528,7 @@ def _proposal(row: Row[Any]) -> Proposal:
     return replace(found, summary=words, damaged=damaged)
 
 
-def _as_stored(row: Row[Any]) -> Proposal:
+def _as_stored(row: Any) -> Proposal:
     return Proposal(
         id=row.id,
         digest=row.digest,
@@ -466,28 +536,28 @@ def _as_stored(row: Row[Any]) -> Proposal:
         company_name=row.company_name,
         environment=row.environment,
         tool=row.tool,
-        fields=json.loads(row.fields),
+        fields=parsed(row.fields),
         summary=row.summary,
         state=State(row.state),
         verdict=Severity[row.verdict.upper()],
         approvals_needed=row.approvals_needed,
         fingerprint=row.fingerprint,
-        findings=tuple(Finding(**finding) for finding in json.loads(row.findings)),
+        findings=_findings_in(row.findings),
         policy_version=row.policy_version,
         preparer=row.preparer,
         money=Money.of(row.amount, row.currency) if row.amount is not None else None,
         vendor_id=row.vendor_id,
         vendor_name=row.vendor_name,
         bill_id=row.bill_id,
-        record=json.loads(row.record) if row.record is not None else None,
+        record=parsed(row.record) if row.record is not None else None,
         created_at=unstamp(row.created_at),
         updated_at=unstamp(row.updated_at),
         expires_at=unstamp(row.expires_at),
         lease_owner=row.lease_owner,
         lease_until=unstamp(row.lease_until) if row.lease_until else None,
         run_id=row.run_id,
-        sections=tuple(json.loads(row.statement)) if row.statement else (),
-        requires=frozenset(json.loads(row.requires)) if row.requires else frozenset(),
+        sections=tuple(parsed(row.statement)) if row.statement else (),
+        requires=frozenset(parsed(row.requires)) if row.requires else frozenset(),
         reason=row.reason or "",
         closed_by=row.closed_by or "",
         closed_reason=row.closed_reason or "",

@@ -7,10 +7,11 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import and_, bindparam, select, update
 
 from rutter_ap_server.clock import stamp
 from rutter_ap_server.store.changes import Recorded
+from rutter_ap_server.store.ready import Ready, changing
 from rutter_ap_server.store.schema import questions
 
 
@@ -36,16 +37,15 @@ class Questions:
         Returns the question's unguessable id.
         """
         question_id = secrets.token_urlsafe(24)
-        self._connection.execute(
-            insert(questions).values(
-                id=_key(question_id),
-                proposal_id=proposal_id,
-                fingerprint=fingerprint,
-                asked_at=stamp(self._now),
-                expires_at=stamp(self._now + timedelta(seconds=valid_seconds)),
-                statement=statement,
-            )
-        )
+        values = {
+            "id": _key(question_id),
+            "proposal_id": proposal_id,
+            "fingerprint": fingerprint,
+            "asked_at": stamp(self._now),
+            "expires_at": stamp(self._now + timedelta(seconds=valid_seconds)),
+            "statement": statement,
+        }
+        self._connection.add(questions, values)
         return question_id
 
     def burn(self, question_id: str, answer: str) -> Burnt | None:
@@ -63,24 +63,28 @@ class Questions:
 
     def statement(self, question_id: str) -> str:
         """The digest of the statement that the question showed; empty for an unknown question."""
-        query = select(questions.c.statement).where(questions.c.id == _key(question_id))
-        row = self._connection.execute(query).first()
+        row = self._connection.first(_STATEMENT, {"own": _key(question_id)})
         return row.statement or "" if row is not None else ""
 
     def answer(self, question_id: str, proposal_id: str, fingerprint: str, answer: str) -> bool:
         """Accepts an answer. False when it was answered before, has expired, or was asked about other facts."""
-        done = self._connection.execute(
-            update(questions)
-            .where(
-                questions.c.id == _key(question_id),
-                questions.c.proposal_id == proposal_id,
-                questions.c.fingerprint == fingerprint,
-                questions.c.answered_at.is_(None),
-                questions.c.expires_at > stamp(self._now),
-            )
-            .values(answered_at=stamp(self._now), answer=answer)
-        )
-        return bool(done.rowcount)
+        asked = {"own": _key(question_id), "of": proposal_id, "facts": fingerprint, "now": stamp(self._now)}
+        return bool(self._connection.change(_ANSWER, {**asked, "answered_at": stamp(self._now), "answer": answer}))
+
+
+_ITS_OWN = questions.c.id == bindparam("own")
+_STATEMENT = Ready(select(questions.c.statement).where(_ITS_OWN))
+_ANSWER = changing(
+    questions,
+    and_(
+        _ITS_OWN,
+        questions.c.proposal_id == bindparam("of"),
+        questions.c.fingerprint == bindparam("facts"),
+        questions.c.answered_at.is_(None),
+        questions.c.expires_at > bindparam("now"),
+    ),
+    ("answered_at", "answer"),
+)
 
 
 def _key(question_id: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, MetaData, String, Table, Text, text
 
 # The newest step in migrations/, kept here too so that opening a store that needs none does not read that folder.
-REVISION = "16"
+REVISION = "18"
 STAMP_KEY = "schema"
 
 metadata = MetaData()
@@ -58,8 +58,10 @@ Index(
     sqlite_where=text("state in ('held', 'released', 'dispatching', 'unknown')"),
     postgresql_where=text("state in ('held', 'released', 'dispatching', 'unknown')"),
 )
-Index("proposals_by_digest", proposals.c.company_id, proposals.c.digest, proposals.c.created_at)
-Index("proposals_by_bill", proposals.c.company_id, proposals.c.bill_id)
+Index("proposals_by_digest", proposals.c.company_id, proposals.c.digest, proposals.c.state, proposals.c.created_at)
+Index("proposals_by_bill", proposals.c.company_id, proposals.c.bill_id, proposals.c.state)
+Index("proposals_by_change", proposals.c.company_id, proposals.c.state, proposals.c.updated_at)
+Index("proposals_by_tool", proposals.c.company_id, proposals.c.tool, proposals.c.state, proposals.c.updated_at)
 Index("proposals_by_vendor", proposals.c.company_id, proposals.c.vendor_id, proposals.c.state)
 Index("proposals_by_run", proposals.c.run_id)
 Index("proposals_by_state", proposals.c.state, proposals.c.created_at)
@@ -119,6 +121,7 @@ spend = Table(
 # A reservation is settled once: a second reserve, post or void of one proposal cannot be written.
 Index("spend_once", spend.c.proposal_id, spend.c.kind, unique=True)
 Index("spend_by_window", spend.c.company_id, spend.c.currency, spend.c.at)
+Index("spend_by_time", spend.c.company_id, spend.c.at)
 
 attempts = Table(
     "attempts",

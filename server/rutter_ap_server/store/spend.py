@@ -8,16 +8,19 @@ it is known to be booked, it counts from when that was known.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Context, Decimal, Inexact, InvalidOperation, localcontext
+from functools import lru_cache
 from itertools import accumulate
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, exists, insert, select
+from sqlalchemy import bindparam, select
 
 from rutter_ap_server.clock import stamp
 from rutter_ap_server.store.changes import Recorded
+from rutter_ap_server.store.ready import WORDINGS_MAX, Ready, among, numbered, one_of
 from rutter_ap_server.store.schema import proposals, spend
 from rutter_ap_server.store.states import SENDING_STATES
 from rutter_ap_server.store.witness import hold_spend
@@ -63,6 +66,9 @@ class Spend:
         self._connection = connection
         self._now = now
         self._counted: dict[tuple[str, str, int, str | None], Counted] = {}
+        self._rows: dict[tuple[str, str, int], list[Any]] = {}
+        self._vendors: dict[tuple[str, int], list[tuple[str, str | None]]] = {}
+        self._checked: set[tuple[str, int]] = set()
 
     def reserve(self, proposal_id: str, company_id: str, vendor_id: str, money: Money) -> None:
         """Counts an amount against every window from now on. A second reservation of a proposal is refused."""
@@ -74,7 +80,7 @@ class Spend:
         It is voided only while it is open. What was voided and turns out to be booked is posted, and counts again.
         """
         assert kind in ("post", "void")
-        rows = self._connection.execute(select(spend).where(spend.c.proposal_id == proposal_id)).all()
+        rows = self._connection.run(_OF_PROPOSAL, {"own": proposal_id})
         kinds = {row.kind for row in rows}
         if kinds == {"reserve"} or (kind == "post" and kinds == {"reserve", "void"}):
             # All rows of a proposal say the same of whom it pays, and how much.
@@ -83,8 +89,7 @@ class Spend:
 
     def is_reserved(self, proposal_id: str) -> bool:
         """Whether the proposal has a reservation, settled or not."""
-        query = select(spend.c.id).where(spend.c.proposal_id == proposal_id)
-        return self._connection.execute(query).first() is not None
+        return self._connection.first(_OF_PROPOSAL, {"own": proposal_id}) is not None
 
     def spent(
         self,
@@ -102,7 +107,9 @@ class Spend:
 
     def check(self, company_id: str, hours: int) -> None:
         """Raises `Tampered` if what counts in the last `hours` was changed by hand."""
-        hold_spend(self._connection, company_id, stamp(self._now - timedelta(hours=hours)))
+        if (company_id, hours) not in self._checked:
+            hold_spend(self._connection, company_id, stamp(self._now - timedelta(hours=hours)))
+            self._checked.add((company_id, hours))
 
     def counted(self, company_id: str, currency: str, hours: int, except_id: str | None = None) -> Counted:
         """Everything that counts in the last `hours`, read once for all the windows within them."""
@@ -113,12 +120,18 @@ class Spend:
 
     def _count(self, company_id: str, currency: str, hours: int, except_id: str | None) -> Counted:
         named = {"company": company_id, "currency": currency, "since": stamp(self._now - timedelta(hours=hours))}
-        rows = self._connection.execute(_SINCE, named).all()
+        if (company_id, currency, hours) not in self._rows:
+            self._rows[company_id, currency, hours] = self._connection.run(_SINCE, named)
+        rows = self._rows[company_id, currency, hours]
         # What settles a reservation is never older than it, since the store's time does not go back.
         settled = {row.proposal_id for row in rows if row.kind != "reserve"}
         counting = [(row.at, row) for row in rows if row.kind == "post"]
         waiting = [row for row in rows if row.proposal_id not in settled]
-        waiting += self._connection.execute(_SENDING_BEFORE, named).all()
+        waiting += [
+            row
+            for row, _ in self._sending()
+            if (row.company_id, row.currency) == (company_id, currency) and str(row.at) < named["since"]
+        ]
         counting += [(stamp(self._now), row) for row in waiting]
         try:
             parts = sorted(
@@ -131,24 +144,56 @@ class Spend:
     def posted(self, company_id: str, currency: str, hours: int, vendor_ids: frozenset[str] | None = None) -> Money:
         """The part of the sum in a window that is posted in the ledger; the rest is only reserved."""
         since = stamp(self._now - timedelta(hours=hours))
-        rows = self._connection.execute(_SINCE, {"company": company_id, "currency": currency, "since": since})
+        rows = self._connection.run(_SINCE, {"company": company_id, "currency": currency, "since": since})
         booked = [row for row in rows if row.kind == "post" and (vendor_ids is None or row.vendor_id in vendor_ids)]
         return Money.total((Money.of(row.amount, currency) for row in booked), currency)
 
     def released_for_bill(self, company_id: str, currency: str, bill_id: str, except_id: str | None = None) -> Money:
         """The sum for one bill, at any time, that is not known to be unbooked."""
-        named = {"company": company_id, "currency": currency, "bill": bill_id, "own": except_id or ""}
-        rows = self._connection.execute(_OF_BILL, named)
-        with localcontext(_EXACT):
-            total = sum((Decimal(row.amount) for row in rows), Decimal(0))
-        return Money.of(total, currency)
+        return self.released_for_bills(company_id, currency, [bill_id], except_id)[bill_id]
+
+    def released_for_bills(
+        self, company_id: str, currency: str, bill_ids: Collection[str], except_id: str | None = None
+    ) -> dict[str, Money]:
+        """The same for each of them."""
+        named = {"company": company_id, **numbered("bill", bill_ids)}
+        rows = self._connection.run(_about_bills(len(bill_ids)), named) if bill_ids else []
+        bills = {row.id: row.bill_id for row in rows if row.id != except_id}
+        sums = dict.fromkeys(bill_ids, Decimal(0))
+        for row, settled in self._reserved(list(bills)):
+            if (row.company_id, row.currency) == (company_id, currency) and settled != {"void"}:
+                sums[bills[row.proposal_id]] = _EXACT.add(sums[bills[row.proposal_id]], Decimal(row.amount))
+        return {bill_id: Money.of(total, currency) for bill_id, total in sums.items()}
 
     def vendors(self, company_id: str, hours: int) -> list[tuple[str, str | None]]:
         """The vendors of what counts in the last `hours`, by id and by the name they had then."""
-        named = {"company": company_id, "since": stamp(self._now - timedelta(hours=hours))}
-        rows = self._connection.execute(_VENDORS, named)
-        # What was edited by hand may be no text.
-        return [(row.vendor_id, None if row.vendor_name is None else str(row.vendor_name)) for row in rows]
+        if (company_id, hours) not in self._vendors:
+            named = {"company": company_id, "since": stamp(self._now - timedelta(hours=hours))}
+            found = {(row.vendor_id, row.vendor_name) for row in self._connection.run(_VENDORS, named)}
+            found |= {(row.vendor_id, name) for row, name in self._sending() if row.company_id == company_id}
+            # What was edited by hand may be no text.
+            self._vendors[company_id, hours] = [(one, None if name is None else str(name)) for one, name in found]
+        return self._vendors[company_id, hours]
+
+    def _sending(self) -> list[tuple[Any, str | None]]:
+        """The open reservations of what is being sent, or may have been, however old, each with its payee's name.
+
+        They are found from the proposals: few are being sent, and any number was reserved.
+        """
+        names = {row.id: row.vendor_name for row in self._connection.run(_SENDING)}
+        return [(row, names[row.proposal_id]) for row, settled in self._reserved(list(names)) if not settled]
+
+    def _reserved(self, proposal_ids: list[str]) -> Iterator[tuple[Any, set[str]]]:
+        """The reservations of these proposals, each with how it was settled."""
+        if not proposal_ids:
+            return
+        rows = self._connection.run(_of_proposals(len(proposal_ids)), numbered("own", proposal_ids))
+        kinds: dict[str, set[str]] = {}
+        for row in rows:
+            kinds.setdefault(row.proposal_id, set()).add(row.kind)
+        for row in rows:
+            if row.kind == "reserve":
+                yield row, kinds[row.proposal_id] - {"reserve"}
 
     def _add(self, proposal_id: str, kind: str, company_id: str, vendor_id: str, money: Money) -> None:
         values = {
@@ -160,40 +205,35 @@ class Spend:
             "amount": money.text,
             "at": stamp(self._now),
         }
-        self._connection.execute(insert(spend), values)
+        self._connection.add(spend, values)
         self._counted.clear()
-
-
-def _is(kind: str) -> ColumnElement[bool]:
-    """Whether the reservation of a query was settled so."""
-    settled = spend.alias()
-    return exists().where(settled.c.proposal_id == spend.c.proposal_id, settled.c.kind == kind)
-
-
-def _sending(own: ColumnElement[bool]) -> Select[Any]:
-    """The reservations of payments that are being sent, or may have been, however old."""
-    query = select(spend).where(own, spend.c.kind == "reserve", spend.c.proposal_id == proposals.c.id)
-    return query.where(proposals.c.state.in_(SENDING_STATES), ~_is("post"), ~_is("void"))
+        self._rows.clear()
+        self._vendors.clear()
+        self._checked.clear()
 
 
 # Built once: each judgement asks all of them, and wording them anew takes longer than the answers.
 _OF_COMPANY = spend.c.company_id == bindparam("company")
 _OWN = _OF_COMPANY & (spend.c.currency == bindparam("currency"))
 _LATELY = spend.c.at >= bindparam("since")
-_SINCE = select(spend).where(_OWN, _LATELY)
-_SENDING_BEFORE = _sending(_OWN).where(~_LATELY)
-_OF_BILL = select(spend.c.amount).where(
-    _OWN,
-    spend.c.kind == "reserve",
-    _is("post") | ~_is("void"),
-    spend.c.proposal_id == proposals.c.id,
-    proposals.c.company_id == bindparam("company"),
-    proposals.c.bill_id == bindparam("bill"),
-    spend.c.proposal_id != bindparam("own"),
-)
-_PAYEE = (spend.c.vendor_id, proposals.c.vendor_name)
-_VENDORS = (
-    select(*_PAYEE)
+_OF_PROPOSAL = Ready(select(spend).where(spend.c.proposal_id == bindparam("own")))
+_SINCE = Ready(select(spend).where(_OWN, _LATELY))
+_SENDING = Ready(select(proposals.c.id, proposals.c.vendor_name).where(one_of(proposals.c.state, SENDING_STATES)))
+_VENDORS = Ready(
+    select(spend.c.vendor_id, proposals.c.vendor_name)
     .where(_OF_COMPANY, _LATELY, spend.c.proposal_id == proposals.c.id)
-    .union(_sending(_OF_COMPANY).with_only_columns(*_PAYEE))
+    .distinct()
 )
+
+
+@lru_cache(maxsize=WORDINGS_MAX)
+def _of_proposals(count: int) -> Ready:
+    return Ready(select(spend).where(among(spend.c.proposal_id, "own", count)))
+
+
+@lru_cache(maxsize=WORDINGS_MAX)
+def _about_bills(count: int) -> Ready:
+    of_company = proposals.c.company_id == bindparam("company")
+    return Ready(
+        select(proposals.c.id, proposals.c.bill_id).where(of_company, among(proposals.c.bill_id, "bill", count))
+    )

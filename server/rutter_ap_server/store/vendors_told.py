@@ -10,17 +10,18 @@ from collections.abc import Collection, Iterator, Mapping
 from threading import Lock
 from typing import Any
 
-from sqlalchemy import RowMapping, bindparam
+from sqlalchemy import bindparam
 
 from rutter_ap_server.store.audit import LINKED, PAGE_ENTRIES, Entry, Head, genuine
 from rutter_ap_server.store.changes import Recorded, changes_in, key_of
 from rutter_ap_server.store.check import differing
 from rutter_ap_server.store.errors import Tampered
+from rutter_ap_server.store.ready import Ready
 from rutter_ap_server.store.schema import audit
 
 _TABLE = "vendor_sightings"
 # Made once, because making it takes longer than running it.
-_ABOUT = (
+_ABOUT = Ready(
     LINKED.where(audit.c.seq > bindparam("after"), audit.c.seq <= bindparam("up_to"))
     .where(audit.c.rows.contains(f'"{_TABLE}"'))
     .order_by(audit.c.seq)
@@ -36,7 +37,7 @@ class VendorsTold:
         self._lock = Lock()
         self._forget()
 
-    def check(self, connection: Recorded, head: Head, vendor: str, rows: Collection[RowMapping]) -> None:
+    def check(self, connection: Recorded, head: Head, vendor: str, rows: Collection[Mapping[str, Any]]) -> None:
         """Raises `Tampered` unless a vendor's rows are what the chain says.
 
         `head` is the chain's end as this transaction found it; what came after is its own, and may be undone.
@@ -55,7 +56,7 @@ class VendorsTold:
         # Vendors of whom a row was removed by hand before it was added again.
         self._healed: set[str] = set()
 
-    def _agrees(self, connection: Recorded, head: Head, vendor: str, rows: Collection[RowMapping]) -> bool:
+    def _agrees(self, connection: Recorded, head: Head, vendor: str, rows: Collection[Mapping[str, Any]]) -> bool:
         for entry in _entries(connection, self._seq, head.seq):
             for what, key, values in _changes(entry):
                 _apply(self._rows, self._healed, what, key, values)
@@ -82,7 +83,7 @@ def _vendor_of(key: str) -> str:
 def _entries(connection: Recorded, after: int, up_to: int) -> Iterator[Entry]:
     """The entries about vendors between two places of the chain, page by page."""
     while after < up_to:
-        entries = genuine(connection.execute(_ABOUT, {"after": after, "up_to": up_to}))
+        entries = genuine(connection.run(_ABOUT, {"after": after, "up_to": up_to}))
         yield from entries
         after = entries[-1].seq if len(entries) == PAGE_ENTRIES else up_to
 

@@ -22,13 +22,16 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import anyio
 
+from rutter_ap_server.guard import judge
 from support.reconcile import NO_LIMIT, Outcome, compare, leaks, payable_bills, paying_home, vendors_of_bills
 from support.sandbox_server import sandbox_server, set_faults
 from support.stdio_server import (
     GREETING,
+    LINES_UNASKED_MAX,
     Message,
     StdioServer,
     hurried_server,
@@ -52,14 +55,15 @@ FAULTS: list[dict[str, Any]] = [
     {"fault": "stale_list", "rate": 0.03} | _READ,
     {"fault": "missing_from_list", "rate": 0.03} | _READ,
 ]
-_LIFE_SECONDS_MAX = 20
+_LIFE_SECONDS_MAX = 40
 _RUN_MIN = 10
 # Of some vendors several bills are in a run, of most only one.
 _OF_ONE_VENDOR = (1, 1, 1, 3, 5)
 # Long enough for a payment, and short enough to run out while its process is suspended.
 LEASE_SECONDS = 3.0
 _VENDOR_DAY_LIMIT = "4000"
-_DISPATCHING = "select id, lease_owner from proposals where state = 'dispatching'"
+# Not a run itself, which is that long before the first of its payments.
+_DISPATCHING = "select id, lease_owner, run_id from proposals where state = 'dispatching' and tool = 'pay_bill'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,7 @@ class Result:
     """How a campaign ended.
 
     `taken_over` counts what another server took over from one that was only suspended, and `at_once` how often two
-    servers were seen to send at the same time.
+    servers were seen to send runs of their own at the same time.
     """
 
     outcome: Outcome
@@ -138,8 +142,8 @@ class _Round:
             other.next_line()
             until = time.monotonic() + _LIFE_SECONDS_MAX
             while one.process.poll() is None and other.process.poll() is None and time.monotonic() < until and not both:
-                sending = {owner.partition("/")[0] for _, owner in self._dispatching() - before if owner}
-                both = len(sending) > 1
+                sending = self._dispatching() - before
+                both = len({run for _, _, run in sending}) > 1 and len({_process(owner) for _, owner, _ in sending}) > 1
                 time.sleep(0.005)
             _lives(one, self.chance.uniform(0.0, 2.0))
             one.process.kill()
@@ -182,13 +186,13 @@ class _Round:
                 server.process.kill()
                 self.logs.append(server.log())
 
-    def _dispatching(self) -> set[tuple[str, str]]:
-        """What is being sent, and under which lease; as long as nobody keeps the store to itself."""
+    def _dispatching(self) -> set[tuple[str, str, str]]:
+        """What is being sent, under which lease and in which run; as long as nobody keeps the store to itself."""
         store = Path(self.environ["RUTTER_AP_HOME"], "rutter-ap.db")
         with closing(sqlite3.connect(f"file:{store}?mode=ro", uri=True, timeout=1)) as database:
             return set(database.execute(_DISPATCHING).fetchall())
 
-    def _until_it_sends(self, server: StdioServer, before: set[tuple[str, str]]) -> None:
+    def _until_it_sends(self, server: StdioServer, before: set[tuple[str, str, str]]) -> None:
         until = time.monotonic() + _LIFE_SECONDS_MAX
         while server.process.poll() is None and time.monotonic() < until:
             if self._dispatching() - before:
@@ -231,9 +235,14 @@ def campaign(
                     # These are let live until their first payment was answered: on a slow machine, too, some are.
                     one.killed(2, chance.uniform(0.0, 1.0))
         set_faults(announced)
-        outcome = anyio.run(compare, environ)
+        with patch.object(judge, "CHAT_LINES_MAX", LINES_UNASKED_MAX):
+            outcome = anyio.run(compare, environ)
         wrong = (*outcome.problems, *leaks(environ, logs), *(_crash(log) for log in logs if "Traceback" in log))
         return Result(replace(outcome, problems=wrong), taken_over, at_once)
+
+
+def _process(lease_owner: str | None) -> str:
+    return (lease_owner or "").partition("/")[0]
 
 
 def _lives(server: StdioServer, seconds: float) -> None:

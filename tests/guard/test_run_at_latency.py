@@ -14,7 +14,7 @@ from support.bench import PASSCODE
 from support.bench_client import client_at_bench
 from support.long_runs import PLENTY, LongRun, long_run
 
-QUICK = Limits(attempt_seconds=0.4, read_seconds=0.4, call_seconds=0.8, job_wait_seconds=0.5)
+QUICK = Limits(attempt_seconds=1.0, read_seconds=1.0, call_seconds=3.0, job_wait_seconds=1.0)
 
 
 async def recovers(run: LongRun) -> None:

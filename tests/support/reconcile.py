@@ -129,11 +129,17 @@ async def _outcome(app: App) -> Outcome:
     still_open = [p for p in proposals if p.state in IN_FLIGHT_STATES]
     problems = [*_disagreements(bills, posted), *_over_limits(ledger, await app.policy.read())]
     problems += [f"proposal {p.id} is stuck as {p.state}" for p in still_open]
-    began = [entry.proposal_id or "" for entry in app.store.read_now(lambda tx: list(tx.audit.of_kind("attempt")))]
+    began, postponed = (
+        app.store.read_now(lambda tx, kind=kind: [entry.proposal_id or "" for entry in tx.audit.of_kind(kind)])  # type: ignore[misc]
+        for kind in ("attempt", "postponed")
+    )
     runs = [p for p in proposals if isinstance(p.fields.get("lines"), list)]
     for run in runs:
         lines = [p for p in payments if p.run_id == run.id]
-        problems += [*_unsettled(run, lines), *_out_of_order(run, lines, began)]
+        problems += [
+            *_unsettled(run, lines),
+            *_out_of_order(run, [one for one in lines if one.id not in postponed], began),
+        ]
     chain = app.store.read_now(lambda tx: tx.audit.verify())
     if not chain.holds:
         problems.append(f"the audit chain is broken at {chain.broken_at}")
@@ -177,7 +183,10 @@ def _unsettled(run: Proposal, lines: list[Proposal]) -> Iterator[str]:
 
 
 def _out_of_order(run: Proposal, lines: list[Proposal], began: list[str]) -> Iterator[str]:
-    """Payments to one vendor must have been tried in the order of the run's bills; `began` is every attempt in turn."""
+    """Payments to one vendor must have been tried in the order of the run's bills; `began` is every attempt in turn.
+
+    Not those that were postponed, since the ledger could not be read or a process ended: the others did not wait.
+    """
     places = {line["bill_id"]: place for place, line in enumerate(run.fields["lines"])}
     of_vendor: dict[str | None, list[int]] = {}
     for line in sorted((one for one in lines if one.id in began), key=lambda one: began.index(one.id)):

@@ -15,11 +15,14 @@ from typing import IO, Any
 
 OUR_SERVER = (sys.executable, "-m", "rutter_ap_server", "stdio")
 # The same, with leases of seconds instead of minutes, and a look at what is open every second instead of every minute.
+# And a run of so many payments is sent unasked, as the policy allows, so that nobody has to release it.
+LINES_UNASKED_MAX = 1000
 _HURRIED = """
 import sys
 from rutter_ap_server import stdio
 from rutter_ap_server.cli.main import main
-from rutter_ap_server.guard import lease
+from rutter_ap_server.guard import judge, lease
+judge.CHAT_LINES_MAX = int(sys.argv.pop())
 lease.LEASE_SECONDS = float(sys.argv.pop())
 stdio._FIRST_RECOVERY_SECONDS = stdio._RECOVERY_SECONDS = 1
 sys.exit(main())
@@ -100,8 +103,11 @@ def stdio_server(
 
 
 def hurried_server(lease_seconds: float) -> tuple[str, ...]:
-    """The command of our server with leases so short that they are lost while somebody waits for it."""
-    return sys.executable, "-c", _HURRIED, "stdio", str(lease_seconds)
+    """The command of our server with leases so short that they are lost while somebody waits for it.
+
+    It sends long runs that the policy allows unasked.
+    """
+    return sys.executable, "-c", _HURRIED, "stdio", str(lease_seconds), str(LINES_UNASKED_MAX)
 
 
 def in_our_environment(settings: Mapping[str, str]) -> dict[str, str]:

@@ -81,7 +81,7 @@ class Wire(httpx.AsyncBaseTransport):
     """The way to Rutter. `faults` are what happens to the next writes, in order; everything else passes.
 
     `read_faults` are faults of the practice Rutter for reads whose path ends so, until they are taken out;
-    `write_fault` is one for every write, and `fault_for` chooses by a write's body; after each write that was carried out, `then` is
+    `write_fault` is one for every write, and `fault_for` chooses by a write's body; after one carried out, `then` is
     called. `adds_tax` is the id of a tax rate that the platform puts on every line of a new document on its own.
     `answers` may change what is read; pages of a list of bills hold at most `page_bills_max`, if there is a bound.
     """

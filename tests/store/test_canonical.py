@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rutter_ap_server.store.canonical import canonical, digest
+from rutter_ap_server.store.canonical import canonical, digest, parsed
 
 _VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=20),
@@ -65,3 +65,19 @@ def test_different_values_have_different_spellings(one: object, other: object) -
         json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
     )
     assert json.loads(canonical(one)) == one
+
+
+@given(_VALUES)
+def test_what_was_spelt_is_read_as_it_was(value: object) -> None:
+    assert parsed(canonical(value)) == value
+
+
+@pytest.mark.parametrize("text", ['"\\ud800"', '{"a":"\\udfff x"}', "NaN", "1" * 40, '{"a":1,"a":2}'])
+def test_json_is_read_as_the_standard_library_reads_it(text: str) -> None:
+    assert repr(parsed(text)) == repr(json.loads(text))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1,]", "'a'"])
+def test_what_is_no_json_is_no_value(text: str) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        parsed(text)

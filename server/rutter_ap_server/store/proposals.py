@@ -3,127 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Update, bindparam, select, update
 
 from rutter_ap_server.clock import stamp, unstamp
-from rutter_ap_server.store.canonical import canonical, digest, parsed
+from rutter_ap_server.store.canonical import canonical
 from rutter_ap_server.store.changes import Recorded
-from rutter_ap_server.store.errors import Tampered
+from rutter_ap_server.store.proposal_rows import (
+    IN_CHAT,
+    STATE_NAMES,
+    Approval,
+    LeaseTaken,
+    Proposal,
+    approval_in,
+    findings_text,
+    proposal_in,
+    row_of,
+)
 from rutter_ap_server.store.ready import WORDINGS_MAX, Ready, changing, one_of
 from rutter_ap_server.store.schema import approvals, proposals, statements
 from rutter_ap_server.store.states import OPEN_STATES, SENDING_STATES, State
-from rutter_ap_server.store.witness import PROPOSALS, damage
-from rutter_ap_tools.errors import ApError
+from rutter_ap_server.store.witness import PROPOSALS
 from rutter_ap_tools.findings import Finding, Severity
-from rutter_ap_tools.money import Money
 
-# Where a person answers through the client of an assistant: a form, and a card.
-IN_CHAT = ("chat", "card")
+__all__ = ["IN_CHAT", "Approval", "LeaseTaken", "Proposal", "Proposals"]
 
-
-@dataclass(frozen=True, slots=True)
-class Approval:
-    """One person's approval: `covers` is what it was given for, `statement` the digest of what the person was shown.
-
-    `approver` is the name it was given under, for people to read; who gave it is `approver_id`, None for the chat.
-    """
-
-    approver: str
-    channel: str
-    fingerprint: str
-    at: datetime
-    approver_id: str | None = None
-    covers: frozenset[str] = frozenset()
-    statement: str = ""
-
-    @property
-    def is_in_chat(self) -> bool:
-        """Whether it is what a client reported of its person, and so counts only for the verdict `ask`."""
-        return self.channel in IN_CHAT
-
-
-@dataclass(frozen=True, slots=True)
-class LeaseTaken:
-    """The right of a process to send a proposal, and when it ends."""
-
-    owner: str | None
-    until: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """A prepared write and its state. `company_id` is the id of its ledger, which it reaches through `connection_id`.
-
-    `sections` are the judged part of its statement, `requires` is what a release must cover, `reason` is the
-    assistant's word on why, and `closed_reason` why a person declined it or its preparer withdrew it.
-    """
-
-    id: str
-    digest: str
-    company_id: str
-    company_name: str
-    environment: str
-    tool: str
-    fields: dict[str, Any]
-    summary: str
-    state: State
-    verdict: Severity
-    approvals_needed: int
-    fingerprint: str
-    findings: tuple[Finding, ...]
-    policy_version: str
-    preparer: str
-    money: Money | None
-    vendor_id: str | None
-    vendor_name: str | None
-    bill_id: str | None
-    record: dict[str, Any] | None
-    created_at: datetime
-    updated_at: datetime
-    expires_at: datetime
-    lease_owner: str | None = None
-    lease_until: datetime | None = None
-    # The payment run this belongs to.
-    run_id: str | None = None
-    sections: tuple[dict[str, Any], ...] = ()
-    requires: frozenset[str] = frozenset()
-    reason: str = ""
-    closed_by: str = ""
-    closed_reason: str = ""
-    connection_id: str = ""
-
-    # What in the store is not what was proposed: somebody changed it by hand.
-    damaged: tuple[str, ...] = ()
-
-    @property
-    def company_ids(self) -> tuple[str, str]:
-        """The ids a policy may name its company by."""
-        return self.company_id, self.connection_id
-
-    @property
-    def bound_to(self) -> str:
-        """The hash of all that a release must cover: a question about it is answered for exactly that."""
-        return digest(sorted(self.requires))
-
-
-_STATES = frozenset(one.value for one in State)
-# What stands for the values of a row that cannot be read.
-_UNREADABLE: dict[str, Any] = {
-    "fields": {},
-    "verdict": Severity.REFUSE,
-    "findings": (),
-    "money": None,
-    "record": None,
-    **dict.fromkeys(("created_at", "updated_at", "expires_at"), datetime.min.replace(tzinfo=UTC)),
-    "lease_until": None,
-    "requires": frozenset(),
-    "reason": "",
-}
 _ONE = proposals.c.id == bindparam("own")
 _BY_ID = Ready(PROPOSALS.where(_ONE))
 _SAME = (proposals.c.company_id == bindparam("company")) & (proposals.c.digest == bindparam("same"))
@@ -171,7 +78,7 @@ class Proposals:
     def add(self, proposal: Proposal) -> None:
         """Writes a new proposal. The database refuses a second open one with the same digest."""
         self._asked.clear()
-        self._connection.add(proposals, _row(proposal))
+        self._connection.add(proposals, row_of(proposal))
 
     def get(self, proposal_id: str) -> Proposal | None:
         """The proposal with that id."""
@@ -274,7 +181,7 @@ class Proposals:
         if State.EXPIRED in states:
             chosen = chosen | ((c.state == State.HELD) & (c.expires_at <= now))
         # What has no state that exists is damaged: it is shown, whatever is asked for.
-        query = PROPOSALS.where(c.company_id == company_id, chosen | c.state.not_in(_STATES))
+        query = PROPOSALS.where(c.company_id == company_id, chosen | c.state.not_in(STATE_NAMES))
         if bill_id:
             query = query.where(c.bill_id == bill_id)
         if after is not None:
@@ -306,7 +213,7 @@ class Proposals:
     ) -> None:
         """Writes a newer judgement; approvals that do not cover all it requires no longer count."""
         judged = {
-            "findings": _findings(findings),
+            "findings": findings_text(findings),
             "verdict": verdict.word,
             "approvals_needed": needed,
             "fingerprint": fingerprint,
@@ -379,7 +286,7 @@ class Proposals:
 
     def approvals(self, proposal_id: str) -> tuple[Approval, ...]:
         """The approvals that still count."""
-        return tuple(_approval(row) for row in self._connection.run(_VALID, {"own": proposal_id}))
+        return tuple(approval_in(row) for row in self._connection.run(_VALID, {"own": proposal_id}))
 
     def keep_statement(self, proposal_id: str, digest: str, body: str) -> None:
         """Keeps what a person was shown, once."""
@@ -395,7 +302,7 @@ class Proposals:
     def last_voided(self, proposal_id: str) -> Approval | None:
         """The newest approval that no longer counts."""
         row = self._connection.first(_LAST_VOIDED, {"own": proposal_id})
-        return _approval(row) if row is not None else None
+        return approval_in(row) if row is not None else None
 
     def void_approvals(self, proposal_id: str) -> None:
         """Voids every approval, because the facts changed."""
@@ -410,7 +317,7 @@ class Proposals:
 
     def _one(self, query: Ready, named: dict[str, Any]) -> Proposal | None:
         row = self._connection.first(query, named)
-        return _proposal(row) if row is not None else None
+        return proposal_in(row) if row is not None else None
 
     def _once(self, query: Ready, named: dict[str, Any]) -> list[Proposal]:
         asked = (query, named["company"] + "\n" + named["own"])
@@ -423,18 +330,10 @@ class Proposals:
         return self._connection.change(statement, values)
 
     def _found(self, query: Ready, named: dict[str, Any]) -> list[Proposal]:
-        return [_proposal(row) for row in self._connection.run(query, named)]
+        return [proposal_in(row) for row in self._connection.run(query, named)]
 
     def _many(self, query: Select[Any]) -> list[Proposal]:
-        return [_proposal(row) for row in self._connection.execute(query)]
-
-
-def _approval(row: Any) -> Approval:
-    try:
-        covers, at = frozenset(parsed(row.covers)) if row.covers else frozenset(), unstamp(row.at)
-    except (ValueError, TypeError):
-        raise Tampered(f"an approval of proposal {row.proposal_id}") from None
-    return Approval(row.approver, row.channel, row.fingerprint, at, row.approver_id, covers, row.statement or "")
+        return [proposal_in(row) for row in self._connection.execute(query)]
 
 
 def _in(states: tuple[str, ...]) -> ColumnElement[bool]:
@@ -464,103 +363,3 @@ def _move(from_states: tuple[str, ...], written: tuple[str, ...], *, is_held: bo
 
 def _update(proposal_id: str) -> Update:
     return update(proposals).where(proposals.c.id == proposal_id)
-
-
-def _findings(findings: Collection[Finding]) -> str:
-    said = [{"code": one.code, "severity": one.severity.word, "message": one.message} for one in findings]
-    return canonical(said)
-
-
-@lru_cache(maxsize=1024)
-def _findings_in(text: str) -> tuple[Finding, ...]:
-    return tuple(Finding(**finding) for finding in parsed(text))
-
-
-def _row(p: Proposal) -> dict[str, Any]:
-    return {
-        "id": p.id,
-        "digest": p.digest,
-        "company_id": p.company_id,
-        "company_name": p.company_name,
-        "environment": p.environment,
-        "tool": p.tool,
-        "fields": canonical(p.fields),
-        "summary": p.summary,
-        "state": p.state,
-        "verdict": p.verdict.word,
-        "approvals_needed": p.approvals_needed,
-        "fingerprint": p.fingerprint,
-        "findings": _findings(p.findings),
-        "policy_version": p.policy_version,
-        "preparer": p.preparer,
-        "amount": p.money.text if p.money else None,
-        "currency": p.money.currency if p.money else None,
-        "vendor_id": p.vendor_id,
-        "vendor_name": p.vendor_name,
-        "bill_id": p.bill_id,
-        "record": canonical(p.record) if p.record is not None else None,
-        "created_at": stamp(p.created_at),
-        "updated_at": stamp(p.updated_at),
-        "expires_at": stamp(p.expires_at),
-        "run_id": p.run_id,
-        "statement": canonical(list(p.sections)),
-        "requires": canonical(sorted(p.requires)),
-        "reason": p.reason,
-        "closed_by": p.closed_by,
-        "closed_reason": p.closed_reason,
-        "connection_id": p.connection_id,
-    }
-
-
-def _proposal(row: Any) -> Proposal:
-    damaged = damage(row)
-    try:
-        found = _as_stored(row)
-    except (ValueError, TypeError, LookupError, ApError):
-        # It must not hide the others of a list.
-        values = dict(row._asdict()) | _UNREADABLE
-        values["state"] = State(row.state) if row.state in _STATES else State.UNKNOWN
-        found = Proposal(**{name: values[name] for name in Proposal.__slots__ if name in values})
-        damaged = damaged or ("row",)
-    if not damaged:
-        return found
-    words = f"DAMAGED: changed in the store by hand ({', '.join(damaged)}); it cannot be released or sent"
-    return replace(found, summary=words, damaged=damaged)
-
-
-def _as_stored(row: Any) -> Proposal:
-    return Proposal(
-        id=row.id,
-        digest=row.digest,
-        company_id=row.company_id,
-        company_name=row.company_name,
-        environment=row.environment,
-        tool=row.tool,
-        fields=parsed(row.fields),
-        summary=row.summary,
-        state=State(row.state),
-        verdict=Severity[row.verdict.upper()],
-        approvals_needed=row.approvals_needed,
-        fingerprint=row.fingerprint,
-        findings=_findings_in(row.findings),
-        policy_version=row.policy_version,
-        preparer=row.preparer,
-        money=Money.of(row.amount, row.currency) if row.amount is not None else None,
-        vendor_id=row.vendor_id,
-        vendor_name=row.vendor_name,
-        bill_id=row.bill_id,
-        record=parsed(row.record) if row.record is not None else None,
-        created_at=unstamp(row.created_at),
-        updated_at=unstamp(row.updated_at),
-        expires_at=unstamp(row.expires_at),
-        lease_owner=row.lease_owner,
-        lease_until=unstamp(row.lease_until) if row.lease_until else None,
-        run_id=row.run_id,
-        sections=tuple(parsed(row.statement)) if row.statement else (),
-        requires=frozenset(parsed(row.requires)) if row.requires else frozenset(),
-        reason=row.reason or "",
-        closed_by=row.closed_by or "",
-        closed_reason=row.closed_reason or "",
-        # An earlier version knew a ledger by its connection only.
-        connection_id=row.connection_id or row.company_id,
-    )

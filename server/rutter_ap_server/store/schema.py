@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, MetaData, String, Table, Text, text
 
 # The newest step in migrations/, kept here too so that opening a store that needs none does not read that folder.
-REVISION = "16"
+REVISION = "17"
 STAMP_KEY = "schema"
 
 metadata = MetaData()

@@ -71,7 +71,7 @@ def kept(bill: Bill, paid_since: str, *, filters: bool) -> MirroredBill | None:
 
 
 def owed_of(row: MirroredBill) -> Owed:
-    """What is owed by a usable bill that was kept. Raises `ValueError` or `ArithmeticError` for what is no such row."""
+    """What is owed by a usable bill that was kept. Raises `BadInput` or `ValueError` for what is no such row."""
     return Owed(
         id=row.bill_id,
         vendor_id=row.vendor_id,

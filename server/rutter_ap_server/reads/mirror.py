@@ -32,7 +32,7 @@ from rutter_ap_server.rutter.platforms import ignores_filters, named
 from rutter_ap_server.store.bill_mirror import Mirror, MirroredBill, Overtaken
 from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.errors import StoreError
-from rutter_ap_tools.errors import RetryError
+from rutter_ap_tools.errors import BadInput, RetryError
 
 RECENT_DAYS = 90
 RECENT_PAGES_MAX = 10
@@ -114,17 +114,19 @@ class BillMirror:
     async def bring_up_to_date(self) -> Freshness:
         """Fills the copy or adds what has changed, within bounds of time. Raises `RutterError` and `NoCopy`."""
         until = anyio.current_time() + _READING_SECONDS
-        is_untrue = False
-        for _ in range(_TRIES_MAX):
+        is_untrue, tries_left = False, _TRIES_MAX
+        while tries_left:
             try:
                 if is_untrue:
                     is_untrue = False
                     await self._begin()
                 return await self._current(until)
             except Overtaken:
-                continue
+                # Whoever did has moved it on.
+                tries_left -= anyio.current_time() >= until
             except _Untrue:
                 is_untrue = True
+                tries_left -= 1
         raise RetryError(
             "another call is reading the same ledger", code="call.too_long", next_step="Try again in a minute."
         )
@@ -142,7 +144,7 @@ class BillMirror:
 
         try:
             return await self._store.read(read)
-        except (ArithmeticError, ValueError):
+        except (BadInput, ValueError):
             # Changed by hand, perhaps.
             raise StoreError("the store could not be read or written") from None
 

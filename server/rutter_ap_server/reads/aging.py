@@ -105,8 +105,12 @@ class Tally:
         if bill.due.currency != self.currency:
             raise ValueError("amounts in different currencies cannot be added")
         amount, day = bill.due.amount, bill.due_date
-        self._days.setdefault(day, _Sum()).add(amount)
-        due, overdue = self._vendors.setdefault(bill.vendor_id, (_Sum(), _Sum()))
+        if day not in self._days:
+            self._days[day] = _Sum()
+        self._days[day].add(amount)
+        if bill.vendor_id not in self._vendors:
+            self._vendors[bill.vendor_id] = (_Sum(), _Sum())
+        due, overdue = self._vendors[bill.vendor_id]
         due.add(amount)
         if self._is_overdue(day):
             overdue.add(amount)

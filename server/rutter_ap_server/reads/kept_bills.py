@@ -72,12 +72,13 @@ def kept(bill: Bill, paid_since: str, *, filters: bool) -> MirroredBill | None:
 
 def owed_of(row: MirroredBill) -> Owed:
     """What is owed by a usable bill that was kept. Raises `BadInput` or `ValueError` for what is no such row."""
+    total = Money.of(row.total, row.currency)
     return Owed(
         id=row.bill_id,
         vendor_id=row.vendor_id,
         number=row.number,
-        total=Money.of(row.total, row.currency),
-        due=Money.of(row.due, row.currency),
+        total=total,
+        due=total if row.due == row.total else Money.of(row.due, row.currency),
         issue_date=date.fromisoformat(row.issue_date) if row.issue_date else None,
         due_date=date.fromisoformat(row.due_date) if row.due_date else None,
         unpaid=row.status in UNPAID,

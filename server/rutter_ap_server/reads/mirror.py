@@ -14,6 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import groupby
+from weakref import WeakKeyDictionary
 
 import anyio
 
@@ -54,6 +55,12 @@ _LATEST_ASKED = 50
 # Rutter docs: Monitoring deleted objects.
 _TELLS_OF_DELETIONS = named("NS QBO X")
 _STATUSES = ("paid", "open", "partially_paid", "unknown")
+
+
+# The last sums of each store, by the copy as it was: another version of it, whoever made it, is summed anew.
+_Asked = tuple[Mirror | None, date, str | None, str | None]
+_SUMMED: WeakKeyDictionary[Store, dict[_Asked, Payables]] = WeakKeyDictionary()
+_SUMMED_MAX = 8
 
 
 class NoCopy(Exception):
@@ -134,13 +141,20 @@ class BillMirror:
     async def payables(self, as_of: date, vendor_id: str | None, *, compare_paid: bool) -> Payables:
         """What is owed by the copy, to one vendor or all; one vendor's bills in memory at a time."""
         paid_since = stamp(recent_since(self._company.clock.today())) if compare_paid else None
+        summed = _SUMMED.setdefault(self._store, {})
 
         def read(tx: Tx) -> Payables:
+            asked = (tx.bill_mirrors.get(self._ledger_id), as_of, vendor_id, paid_since)
+            if asked in summed:
+                return summed[asked].copy()
             found = Payables(as_of)
             rows = tx.bill_mirrors.by_vendor(self._ledger_id, vendor_id, paid_since)
             for _, theirs in groupby(rows, key=lambda row: row.vendor_id):
                 _add(theirs, found)
-            return found
+            while len(summed) >= _SUMMED_MAX:
+                summed.pop(next(iter(summed)), None)
+            summed[asked] = found
+            return found.copy()
 
         try:
             return await self._store.read(read)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 
 from rutter_ap_server.reads.aging import Owed, Pairs, Tally, possible_duplicates
@@ -84,6 +84,12 @@ class Payables:
     def all_notes(self) -> list[str]:
         """What was left out or rounded, and why the figures may not be complete."""
         return [*self.bills_aside.notes, *self.credits_aside.notes, *self.rounded, *self.notes]
+
+    def copy(self) -> Payables:
+        """The same sums, to which a caller may add notes and credits of its own."""
+        aside = replace(self.bills_aside, why=dict(self.bills_aside.why))
+        notes, rounded = list(self.notes), list(self.rounded)
+        return replace(self, bills_aside=aside, notes=notes, rounded=rounded, credits=list(self.credits))
 
     def add_vendor(self, bills: list[Owed]) -> None:
         """Adds all bills of one vendor."""

@@ -126,6 +126,7 @@ SLOW = (
     "prompts/test_walking.py",
     "reads/test_attachments.py",
     "reads/test_payables.py",
+    "reads/test_payables_copy.py",
     "reads/test_unlisted.py",
     "reads/test_unusable_records.py",
     "resources/",

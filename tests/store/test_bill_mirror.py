@@ -132,6 +132,14 @@ def test_a_new_copy_drops_all_of_its_ledger_and_connection(store: Store) -> None
     assert store.read_now(lambda tx: tx.bill_mirrors.get("ledger-2")) is None
 
 
+def test_what_a_removed_connection_showed_is_dropped(store: Store) -> None:
+    begun(store, a_bill("b1"))
+    begun(store, a_bill("b2"), ledger_id="ledger-2")
+    store.write_now(lambda tx: tx.bill_mirrors.drop("ledger-1"))
+    assert (ids(store, "ledger-1"), ids(store, "ledger-2")) == ([], ["b2"])
+    assert store.read_now(lambda tx: tx.bill_mirrors.get("ledger-1")) is None
+
+
 def test_a_copy_leaves_nothing_in_the_audit_chain(store: Store) -> None:
     begun(store, a_bill("b1"))
     chain = store.read_now(lambda tx: tx.audit.verify())

@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import (
     Boolean,
     Column,
+    ColumnElement,
     Connection,
     Index,
     Integer,
@@ -145,13 +146,19 @@ class BillMirrors:
         """
         if self.get(mirror.ledger_id) != before:
             raise Overtaken
-        c = bill_mirrors.c
-        same = or_(c.ledger_id == mirror.ledger_id, c.connection_id == mirror.connection_id)
-        ledgers = list(self._connection.execute(select(c.ledger_id).where(same)).scalars())
-        self._connection.execute(delete(mirrored_bills).where(mirrored_bills.c.ledger_id.in_(ledgers)))
-        self._connection.execute(delete(bill_mirrors).where(c.ledger_id.in_(ledgers)))
+        self._drop(bill_mirrors.c.ledger_id == mirror.ledger_id)
+        self.drop(mirror.connection_id)
         self._connection.execute(insert(bill_mirrors), asdict(mirror))
         return mirror
+
+    def drop(self, connection_id: str) -> None:
+        """Drops what was copied through a connection."""
+        self._drop(bill_mirrors.c.connection_id == connection_id)
+
+    def _drop(self, which: ColumnElement[bool]) -> None:
+        ledgers = list(self._connection.execute(select(bill_mirrors.c.ledger_id).where(which)).scalars())
+        self._connection.execute(delete(mirrored_bills).where(mirrored_bills.c.ledger_id.in_(ledgers)))
+        self._connection.execute(delete(bill_mirrors).where(bill_mirrors.c.ledger_id.in_(ledgers)))
 
     def advance(self, before: Mirror, after: Mirror) -> Mirror:
         """Moves a copy on. Raises `Overtaken` unless it is as it was: what was read meanwhile may be older by now."""

@@ -193,6 +193,14 @@ async def test_a_filling_in_pieces_says_so_until_it_is_whole(tmp_path: Path, mon
         assert figures(found) == figures(await books.fresh())
 
 
+async def test_one_vendor_need_not_wait_for_the_filling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mirror, "_READING_SECONDS", 0)
+    async with large(tmp_path) as books:
+        assert not (await books.summary()).complete
+        for bill in await books.unpaid():
+            assert (await agrees(books, vendor=bill.vendor_id)).complete
+
+
 class Cut(BaseException):
     """The power goes."""
 

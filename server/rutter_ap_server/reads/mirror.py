@@ -114,9 +114,10 @@ class BillMirror:
         self._legs = len(_STATUSES) if self._filters else 1
         self._tells = company.platform.upper() in _TELLS_OF_DELETIONS
 
-    async def exists(self) -> bool:
-        """Whether there is a copy, or one was begun."""
-        return await self._load() is not None
+    async def exists(self, *, whole: bool = False) -> bool:
+        """Whether a copy was begun, or even made whole once."""
+        found = await self._load()
+        return found is not None and (not whole or found.whole_at is not None)
 
     async def bring_up_to_date(self) -> Freshness:
         """Fills the copy or adds what has changed, within bounds of time. Raises `RutterError` and `NoCopy`."""

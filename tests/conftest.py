@@ -125,6 +125,7 @@ SLOW = (
     "notices/test_odd_channels.py",
     "prompts/test_walking.py",
     "reads/test_attachments.py",
+    "reads/test_big_ledger_benchmark.py",
     "reads/test_payables.py",
     "reads/test_payables_copy.py",
     "reads/test_unlisted.py",

@@ -15,7 +15,7 @@ from rutter_ap_server.guard.reports.reading import get_bill, read_attachment
 from rutter_ap_server.guard.withdrawing import withdraw_proposal
 from rutter_ap_server.reads.bills import list_bills
 from rutter_ap_server.reads.credits import list_credits
-from rutter_ap_server.reads.payables import summarize_payables
+from rutter_ap_server.reads.payables import summarize_from_store
 from rutter_ap_server.reads.payments import list_payments
 from rutter_ap_server.reads.records import find_records
 from rutter_ap_server.reads.sync import sync_ledger
@@ -107,7 +107,7 @@ async def _connect_ledger(call: CallContext, query: ConnectLedger) -> ConnectRes
 READS: Mapping[type[Query[Any]], Read] = {
     ListBills: _of_company(list_bills),
     GetBill: _of_company_and_store(get_bill),
-    SummarizePayables: _of_company(summarize_payables),
+    SummarizePayables: _of_company_and_store(summarize_from_store),
     ListPayments: _of_company(list_payments),
     ListCredits: _of_company(list_credits),
     ReadAttachment: _of_company_and_store(read_attachment),

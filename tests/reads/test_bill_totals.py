@@ -48,7 +48,7 @@ def lists_asked(asked: list[str]) -> int:
 @pytest.mark.parametrize("platform", PLATFORMS)
 @pytest.mark.parametrize("limit", [1, 7, 200])
 async def test_the_first_page_totals_the_whole_match_and_no_other(platform: str, limit: int, tmp_path: Path) -> None:
-    async with practice(tmp_path, platform, page_objects_max=6) as (company, _):
+    async with practice(tmp_path, platform, page_objects_max=25) as (company, _):
         bills = [b async for b in company.rutter.bills.walk()]
         questions: list[tuple[dict[str, Any], Any]] = [
             ({}, lambda b: b.status in ("open", "partially_paid")),
@@ -100,13 +100,14 @@ async def test_a_page_that_holds_the_whole_match_promises_no_more(tmp_path: Path
 
 
 async def test_a_match_past_the_bound_is_not_totalled_and_says_so(tmp_path: Path) -> None:
-    async with practice(tmp_path, page_objects_max=1) as (company, wire):
+    async with practice(tmp_path, page_objects_max=3) as (company, wire):
         page = await list_bills(company, ListBills(status="any", limit=3))
         assert page.totals is None
-        assert page.notes == ["No totals: too many bills match. Narrow the filters to get totals."]
+        (note,) = page.notes
+        assert note.startswith("No totals: too many bills match. Narrow the filters to get totals; summarize_payables")
         assert page.next_cursor
-        assert lists_asked(wire.asked) < 25
-        narrowed = await list_bills(company, ListBills(status="any", limit=3, vendor="Kestrel Freight"))
+        assert lists_asked(wire.asked) == 2
+        narrowed = await list_bills(company, ListBills(limit=3, vendor="Kestrel Freight"))
         assert narrowed.totals is not None
 
 
@@ -122,9 +123,9 @@ async def test_a_page_not_filled_within_the_bound_is_not_totalled(tmp_path: Path
 
 
 async def test_what_was_read_for_the_page_is_not_read_again_for_totals(tmp_path: Path) -> None:
-    async with practice(tmp_path, page_objects_max=5) as (company, wire):
+    async with practice(tmp_path, page_objects_max=7) as (company, wire):
         statuses = [b.status async for b in company.rutter.bills.walk()]
-        pages = sum(-(-statuses.count(status) // 5) for status in ("open", "partially_paid"))
+        pages = sum(-(-statuses.count(status) // 7) for status in ("open", "partially_paid"))
         for limit in (3, 200):
             wire.asked.clear()
             page = await list_bills(company, ListBills(limit=limit))
@@ -146,7 +147,7 @@ async def test_totals_say_which_bills_they_do_not_include(tmp_path: Path) -> Non
 
 
 async def test_a_page_of_fifty_bills_is_small_beside_what_rutter_sends(tmp_path: Path) -> None:
-    async with practice(tmp_path, bills=2000) as (company, _):
+    async with practice(tmp_path, bills=600) as (company, _):
         page = await list_bills(company, ListBills(limit=50))
         raw = {bill.id: bill.raw or b"" async for bill in company.rutter.bills.walk()}
     assert len(page.bills) == 50

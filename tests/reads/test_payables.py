@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import combinations, pairwise
@@ -13,13 +14,10 @@ from hypothesis import strategies as st
 from rutter_ap_server.reads.aging import (
     SIMILAR_DAYS,
     Owed,
-    aging,
+    Pairs,
+    Tally,
     bucket_of,
-    by_vendor,
-    cash_needed,
-    is_overdue,
     possible_duplicates,
-    sum_due,
 )
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.text import normal_number
@@ -30,6 +28,14 @@ _DIGITS = {"USD": -2, "JPY": 0, "KWD": -3}
 
 def money(minor: int, currency: str = "USD") -> Money:
     return Money.of(Decimal(minor).scaleb(_DIGITS[currency]), currency)
+
+
+def sum_due(bills: Iterable[Owed], currency: str) -> Money:
+    return Money.total((bill.due for bill in bills), currency)
+
+
+def is_overdue(bill: Owed, as_of: date) -> bool:
+    return bill.due_date is not None and bill.due_date < as_of
 
 
 _days = st.dates(min_value=date(2026, 7, 1), max_value=date(2027, 12, 31))
@@ -63,11 +69,14 @@ _currencies = st.sampled_from(["USD", "JPY", "KWD"])
 @given(st.data(), _currencies, _days)
 def test_the_buckets_share_the_bills_out_exactly(data: st.DataObject, currency: str, as_of: date) -> None:
     bills = data.draw(books(currency))
-    buckets = aging(bills, as_of, currency)
-    assert sum(bucket.bills for bucket in buckets) == len(bills)
+    tally = Tally.of(bills, currency, as_of)
+    buckets = tally.aging()
+    assert sum(bucket.bills for bucket in buckets) == tally.bills == len(bills)
+    assert (tally.due, tally.undated) == (sum_due(bills, currency), sum(1 for b in bills if b.due_date is None))
     assert Money.total((bucket.due for bucket in buckets), currency) == sum_due(bills, currency)
     late = [bucket.due for bucket in buckets if bucket.name not in ("not_due", "no_due_date")]
-    assert Money.total(late, currency) == sum_due((b for b in bills if is_overdue(b, as_of)), currency)
+    overdue = sum_due((b for b in bills if is_overdue(b, as_of)), currency)
+    assert Money.total(late, currency) == tally.overdue == overdue
 
 
 @pytest.mark.parametrize(
@@ -84,7 +93,7 @@ def test_a_bucket_ends_on_the_day_its_name_says(days_late: int, bucket: str) -> 
 
 @given(books(), _days, st.integers(min_value=1, max_value=365))
 def test_cash_needed_grows_to_all_that_is_due_in_the_horizon(bills: list[Owed], as_of: date, days: int) -> None:
-    points = cash_needed(bills, as_of, days, "USD")
+    points = Tally.of(bills, "USD", as_of).cash_needed(days)
     end = as_of + timedelta(days=days)
     within = [bill for bill in bills if bill.due_date is not None and bill.due_date <= end]
     assert (points[-1].cumulative if points else money(0)) == sum_due(within, "USD")
@@ -98,13 +107,13 @@ def test_cash_needed_grows_to_all_that_is_due_in_the_horizon(bills: list[Owed], 
 def test_the_last_day_there_is_can_be_the_end_of_the_horizon() -> None:
     as_of = date.max - timedelta(days=3)
     bill = Owed("b", "v", "", money(5), money(5), None, date.max)
-    (point,) = cash_needed([bill], as_of, 3, "USD")
+    (point,) = Tally.of([bill], "USD", as_of).cash_needed(3)
     assert (point.by, point.cumulative) == (date.max, money(5))
 
 
 @given(books(), _days)
 def test_vendors_share_the_bills_exactly_most_owed_first(bills: list[Owed], as_of: date) -> None:
-    rows = by_vendor(bills, as_of, "USD")
+    rows = Tally.of(bills, "USD", as_of).by_vendor()
     assert len({row.vendor_id for row in rows}) == len(rows)
     assert sum(row.bills for row in rows) == len(bills)
     assert Money.total((row.due for row in rows), "USD") == sum_due(bills, "USD")
@@ -149,3 +158,18 @@ def test_pairs_do_not_depend_on_the_order_the_ledger_answers_in(bills: list[Owed
         return {(p.first.id, p.second.id, p.same_number, p.same_total) for p in possible_duplicates(found)}
 
     assert told(bills) == told(bills[::-1])
+
+
+@given(books(), st.integers(min_value=0, max_value=4))
+def test_the_first_pairs_are_kept_vendor_by_vendor_or_at_once(bills: list[Owed], kept: int) -> None:
+    at_once, in_parts = Pairs(kept), Pairs(kept)
+    at_once.add(possible_duplicates(bills))
+    for vendor in ("v3", "v1", "v2"):
+        in_parts.add(possible_duplicates(bill for bill in bills if bill.vendor_id == vendor))
+    assert (in_parts.kept, in_parts.count) == (at_once.kept, at_once.count)
+    assert at_once.kept == possible_duplicates(bills)[:kept]
+
+
+def test_a_tally_refuses_a_bill_in_another_currency() -> None:
+    with pytest.raises(ValueError, match="different currencies"):
+        Tally("USD", TODAY).add(Owed("b", "v", "", money(5, "JPY"), money(5, "JPY"), None, None))

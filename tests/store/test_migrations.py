@@ -248,7 +248,7 @@ def test_a_row_the_chain_knows_is_taken_up_unless_edited(store: Store, store_url
     store.write_now(lambda tx: tx.approvers.add("Dana", "a hash"))
     store.close()
     behind_its_back(store_url, "UPDATE meta SET value = '12' WHERE key = 'schema'", "DROP INDEX audit_by_kind")
-    newer = ("notices", "desk_sessions", "passkeys", "tickets", "failed_attempts")
+    newer = ("notices", "desk_sessions", "passkeys", "tickets", "failed_attempts", "bill_mirrors", "mirrored_bills")
     behind_its_back(store_url, *(f"DROP TABLE {name}" for name in newer))
     behind_its_back(store_url, "ALTER TABLE approvers DROP COLUMN code_step")
     indexes = ("proposals_by_change", "proposals_by_tool", "spend_by_time")

@@ -14,6 +14,7 @@ from rutter_ap_server.companies.company import Company, CompanyIdentity
 from rutter_ap_server.companies.directory import Directory
 from rutter_ap_server.documents.files import Documents
 from rutter_ap_server.rutter import Credentials, RutterClient
+from rutter_sandbox import Sandbox
 from support.seeded import seeded_sandbox
 
 TODAY = date(2026, 11, 20)
@@ -27,8 +28,9 @@ class SmallPages(httpx.AsyncBaseTransport):
     the place of others on their way here.
     """
 
-    def __init__(self, inner: httpx.AsyncBaseTransport, objects_max: int) -> None:
-        self._inner = inner
+    def __init__(self, sandbox: Sandbox, objects_max: int) -> None:
+        self.sandbox = sandbox
+        self._inner = httpx.ASGITransport(sandbox.asgi)
         self._objects_max = objects_max
         self.asked: list[str] = []
         self.missing: set[str] = set()
@@ -66,7 +68,7 @@ async def practice(
     """
     sandbox = seeded_sandbox(today=TODAY, bills=bills)
     connection = next(c for c in sandbox.connections if platform in (c.platform, c.name, c.id))
-    wire = SmallPages(httpx.ASGITransport(sandbox.asgi), page_objects_max)
+    wire = SmallPages(sandbox, page_objects_max)
     client = RutterClient(
         Credentials(sandbox.client_id, sandbox.client_secret), base_url="http://sandbox/versioned", transport=over(wire)
     )

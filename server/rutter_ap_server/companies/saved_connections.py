@@ -162,6 +162,7 @@ class ConnectionRepository:
         def forget(tx: Tx) -> None:
             for name in (ACCESS_TOKEN, LINK_URL):
                 tx.secrets.delete(saved.id, name)
+            tx.bill_mirrors.drop(saved.id)
             if tx.connections.remove(saved.id):
                 tx.audit.append("connection_removed", actor=actor, company=saved.id, name=saved.name)
 

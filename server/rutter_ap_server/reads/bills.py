@@ -20,9 +20,10 @@ from rutter_ap_server.reads.amounts import (
 from rutter_ap_server.reads.doubts import doubt_about, not_known
 from rutter_ap_server.reads.history import all_or_latest
 from rutter_ap_server.reads.paging import NOT_ALL_SEEN, PAGE_SIZE, PAGES_MAX, Stream, pack, resume
+from rutter_ap_server.reads.together import together
 from rutter_ap_server.rutter.filters import Filter, above, equal
 from rutter_ap_server.rutter.models.bills import Bill
-from rutter_ap_server.rutter.paging import Page
+from rutter_ap_server.rutter.paging import PAGE_OBJECTS_MAX, Page
 from rutter_ap_server.rutter.platforms import ignores_filters
 from rutter_ap_server.store.canonical import digest
 from rutter_ap_tools.bills import BillList, BillRow, BillTotal, ListBills
@@ -31,8 +32,11 @@ from rutter_ap_tools.money import Money
 from rutter_ap_tools.text import clean
 from rutter_ap_tools.wire import MoneyShape, Named
 
-_TOTAL_PAGES_MAX = 15
-_TOO_MANY = "No totals: too many bills match. Narrow the filters to get totals."
+# A list is answered in two round trips to Rutter. What these do not reach is not totalled.
+_ROUNDS_WITH_TOTALS = 2
+_TOO_MANY = (
+    "No totals: too many bills match. Narrow the filters to get totals; summarize_payables adds up all that is unpaid."
+)
 _INCOMPLETE = "The totals do not include {} that cannot be used."
 
 
@@ -40,9 +44,13 @@ async def list_bills(company: Company, query: ListBills) -> BillList:
     """The `list_bills` tool: a page of matching bills in the requested order; the first page also has totals."""
     vendor_id = (await company.directory.vendor_to_read(query.vendor)).id if query.vendor else None
     wanted = BillQuery.of(query, vendor_id, company.clock.today())
-    stream = await open_stream(company, wanted, query.cursor)
+    names = NameResolver(company.directory)
+    # The names of vendors are read beside the first page, not after it.
+    stream, _ = await together(
+        lambda: open_stream(company, wanted, query.cursor), lambda: names.named("vendor", query.vendor)
+    )
     aside, notes = SetAside("Bill"), [stream.note] if stream.note else []
-    rows = await _rows(company, stream, query.limit, wanted, aside, notes)
+    rows = await _rows(names, stream, query.limit, wanted, aside, notes)
     cursor = None if stream.ended else stream.cursor
     whole = _Whole(None)
     if stream.stuck and len(rows) < query.limit:
@@ -65,10 +73,9 @@ async def list_bills(company: Company, query: ListBills) -> BillList:
 
 
 async def _rows(
-    company: Company, stream: BillStream, limit: int, wanted: BillQuery, aside: SetAside, notes: list[str]
+    names: NameResolver, stream: BillStream, limit: int, wanted: BillQuery, aside: SetAside, notes: list[str]
 ) -> list[BillRow]:
     """The rows of a page; bills that cannot be used are set aside, and what was rounded is noted."""
-    names = NameResolver(company.directory)
     rows: list[BillRow] = []
     while len(rows) < limit:
         bill = await stream.next()
@@ -109,7 +116,7 @@ async def _whole_of(stream: BillStream, rows: list[BillRow], wanted: BillQuery, 
     # A bill that changes in the meantime may appear twice; the later copy counts.
     amounts = {row.id: (row.total.money, row.due.money) for row in rows}
     goes_on = False
-    stream.pages_left = _TOTAL_PAGES_MAX
+    stream.read_for_totals()
     while (bill := await stream.next()) is not None:
         goes_on = True
         try:
@@ -276,13 +283,17 @@ def sums_of(amounts: Iterable[tuple[Money, Money]]) -> list[BillTotal]:
 
 
 class BillStream:
-    """One stream per requested status, merged in order. `stuck` when the page limit was reached before the end."""
+    """One stream per requested status, merged in order. `stuck` when the limit of rounds was reached before the end.
 
-    def __init__(self, wanted: BillQuery, streams: list[Stream[Bill]], note: str = "") -> None:
+    In a round each stream that needs one reads a page, all at once.
+    """
+
+    def __init__(self, wanted: BillQuery, streams: list[Stream[Bill]], size: _PageSize, note: str = "") -> None:
         self.note = note
         self._wanted = wanted
         self._streams = streams
-        self.pages_left = PAGES_MAX
+        self._size = size
+        self._rounds_left = PAGES_MAX
 
     @property
     def ended(self) -> bool:
@@ -292,20 +303,32 @@ class BillStream:
     @property
     def stuck(self) -> bool:
         """Whether more pages are needed than may be read."""
-        return not self.pages_left and any(stream.waits for stream in self._streams)
+        return not self._rounds_left and any(stream.waits for stream in self._streams)
 
     @property
     def cursor(self) -> str:
         """Where the next page starts."""
         return pack(self._wanted.digest, self._streams)
 
+    def read_for_totals(self) -> None:
+        """From now on reads only as many rounds as a list is answered in, of the largest pages there are."""
+        rounds = PAGES_MAX - self._rounds_left
+        self._rounds_left = max(0, _ROUNDS_WITH_TOTALS - rounds)
+        self._size.objects = PAGE_OBJECTS_MAX
+
+    async def fill(self) -> None:
+        """Reads until the next bill of each stream is known."""
+        while self._rounds_left and (waiting := [stream for stream in self._streams if stream.waits]):
+            self._rounds_left -= 1
+            if len(waiting) == 1:
+                await waiting[0].fill()
+            else:
+                await together(waiting[0].fill, waiting[1].fill)
+
     async def next(self) -> Bill | None:
         """The next matching bill; None at the end and when stuck."""
         while True:
-            for stream in self._streams:
-                while stream.waits and self.pages_left:
-                    await stream.fill()
-                    self.pages_left -= 1
+            await self.fill()
             ready = [stream for stream in self._streams if stream.head is not None]
             if self.stuck or not ready:
                 return None
@@ -324,15 +347,21 @@ class BillStream:
 
 
 async def open_stream(company: Company, wanted: BillQuery, cursor: str) -> BillStream:
-    """The stream for a query, from the start or from a cursor. Raises `BadInput` for another query's cursor."""
+    """The stream for a query, from the start or from a cursor, its first page read.
+
+    Raises `BadInput` for another query's cursor.
+    """
+    size = _PageSize()
     if ignores_filters(company.platform):
-        stream = _stream(company, wanted, None)
+        stream = _stream(company, wanted, None, size)
         resume(cursor, wanted.digest, [stream])
         note = await _hold_sorted(company, wanted, stream)
-        return BillStream(wanted, [stream], note)
-    streams = [_stream(company, wanted, status) for status in wanted.statuses]
+        return BillStream(wanted, [stream], size, note)
+    streams = [_stream(company, wanted, status, size) for status in wanted.statuses]
     resume(cursor, wanted.digest, streams)
-    return BillStream(wanted, streams)
+    opened = BillStream(wanted, streams, size)
+    await opened.fill()
+    return opened
 
 
 async def _hold_sorted(company: Company, wanted: BillQuery, stream: Stream[Bill]) -> str:
@@ -343,10 +372,17 @@ async def _hold_sorted(company: Company, wanted: BillQuery, stream: Stream[Bill]
     return note
 
 
-def _stream(company: Company, wanted: BillQuery, status: str | None) -> Stream[Bill]:
+@dataclass(slots=True)
+class _PageSize:
+    """How many bills a page holds."""
+
+    objects: int = PAGE_SIZE
+
+
+def _stream(company: Company, wanted: BillQuery, status: str | None, size: _PageSize) -> Stream[Bill]:
     async def fetch(cursor: str | None) -> Page[Bill]:
         return await company.rutter.bills.list(
-            filter=wanted.upstream(status), sort=wanted.sort, cursor=cursor, limit=PAGE_SIZE
+            filter=wanted.upstream(status), sort=wanted.sort, cursor=cursor, limit=size.objects
         )
 
     return Stream(fetch, label=status)

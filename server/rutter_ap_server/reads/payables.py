@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
-from datetime import date, timedelta
+from datetime import UTC, date, datetime
 
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import NameResolver
-from rutter_ap_server.reads import aging
-from rutter_ap_server.reads.aging import Owed, Pair
-from rutter_ap_server.reads.amounts import (
-    LedgerDataError,
-    SetAside,
-    is_unclear,
-    ledger_money,
-    require_clear,
-    require_usable,
-    rounding_words,
-)
+from rutter_ap_server.reads.aging import Owed, Pair, Tally
+from rutter_ap_server.reads.amounts import LedgerDataError, is_unclear, ledger_money, require_clear
 from rutter_ap_server.reads.bills import UNPAID
 from rutter_ap_server.reads.doubts import doubt_about, not_known
 from rutter_ap_server.reads.history import open_credits
+from rutter_ap_server.reads.mirror import RECENT_PAGES_MAX, BillMirror, NoCopy, recent_since
+from rutter_ap_server.reads.owed import Payables, judged
 from rutter_ap_server.reads.paging import WALK_PAGES_MAX
+from rutter_ap_server.reads.together import together
 from rutter_ap_server.rutter.errors import WalkTooLong
 from rutter_ap_server.rutter.filters import Filter, above, equal
 from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.rutter.platforms import ignores_filters
+from rutter_ap_server.store.engine import Store
+from rutter_ap_server.store.errors import StoreError
 from rutter_ap_tools.errors import ApError, BadInput
 from rutter_ap_tools.money import Money
 from rutter_ap_tools.payables import (
@@ -42,66 +37,75 @@ from rutter_ap_tools.payables import (
 from rutter_ap_tools.text import clean
 from rutter_ap_tools.wire import MoneyShape
 
-_PAIRS_MAX = 20
+# What is read without a copy of our own in the store: four pages of each status are as quick as keeping one current.
+_FEW_PAGES = 4
 
 
-async def summarize_payables(company: Company, query: SummarizePayables) -> PayablesSummary:
-    """The `summarize_payables` tool. Raises `NotFound` or `Ambiguous` for the vendor, `BadInput` for a late date."""
+async def summarize_payables(company: Company, query: SummarizePayables, store: Store | None = None) -> PayablesSummary:
+    """The `summarize_payables` tool. Raises `NotFound` or `Ambiguous` for the vendor, `BadInput` for a late date.
+
+    With a store, what is owed in a large ledger comes from the copy that is kept there.
+    """
     as_of = date.fromisoformat(query.as_of) if query.as_of else company.clock.today()
     if as_of.toordinal() + query.days > date.max.toordinal():
         raise BadInput("`as_of` is too far in the future")
     vendor_id = (await company.directory.vendor_to_read(query.vendor)).id if query.vendor else None
-    read = await read_payables(company, vendor_id)
+    found = await _read(company, store, as_of, vendor_id)
     names = NameResolver(company.directory)
-    notes = read.all_notes
+    notes = found.all_notes
     if as_of != company.clock.today():
         notes.append("Only the aging is as of that date; the amounts are those due today.")
-    currencies = sorted({bill.due.currency for bill in read.unpaid} | {left.currency for _, left in read.credits})
-    summed = [await _currency(code, read, as_of, query, names, notes) for code in currencies]
-    pairs = aging.possible_duplicates(read.bills.values())
-    if len(pairs) > _PAIRS_MAX:
-        notes.append(f"{len(pairs) - _PAIRS_MAX} more possible duplicates are not shown; filter by vendor to see them.")
+    currencies = sorted(found.tallies.keys() | {left.currency for _, left in found.credits})
+    summed = [await _currency(code, found, query, names, notes) for code in currencies]
+    pairs = found.pairs
+    if pairs.count > len(pairs.kept):
+        more = pairs.count - len(pairs.kept)
+        notes.append(f"{more} more possible duplicates are not shown; filter by vendor to see them.")
     return PayablesSummary(
         company=company.named,
         environment=company.environment,
         as_of=as_of,
         days=query.days,
-        complete=read.complete,
+        complete=found.complete,
         currencies=summed,
-        possible_duplicates=[await _alike(pair, names) for pair in pairs[:_PAIRS_MAX]],
+        possible_duplicates=[await _alike(pair, names) for pair in pairs.kept],
         notes=notes,
     )
 
 
+async def summarize_from_store(store: Store, company: Company, query: SummarizePayables) -> PayablesSummary:
+    """`summarize_payables`, as the backend asks for it."""
+    return await summarize_payables(company, query, store)
+
+
 async def _currency(
-    code: str, read: Payables, as_of: date, query: SummarizePayables, names: NameResolver, notes: list[str]
+    code: str, found: Payables, query: SummarizePayables, names: NameResolver, notes: list[str]
 ) -> CurrencyPayables:
-    bills = [bill for bill in read.unpaid if bill.due.currency == code]
+    tally = found.tallies.get(code) or Tally(code, found.as_of)
     credits_left: dict[str, Money] = {}
-    for vendor_id, remaining in read.credits:
+    for vendor_id, remaining in found.credits:
         if remaining.currency == code:
             credits_left[vendor_id] = credits_left.get(vendor_id, Money.zero(code)) + remaining
-    vendors = aging.by_vendor(bills, as_of, code)
+    vendors = tally.by_vendor()
     rest = vendors[query.limit :]
     if rest:
         owed = Money.total((row.due for row in rest), code)
         notes.append(f"{code}: {len(rest)} more vendors, owed {owed} in total, are not shown.")
-    undated = sum(1 for bill in bills if bill.due_date is None)
-    if undated:
-        notes.append(f"{code}: bills without a due date, not included in the cash needed: {undated}.")
+    if tally.undated:
+        notes.append(f"{code}: bills without a due date, not included in the cash needed: {tally.undated}.")
     return CurrencyPayables(
         currency=code,
-        bills=len(bills),
-        due=MoneyShape.of(aging.sum_due(bills, code)),
-        overdue=MoneyShape.of(aging.sum_due((b for b in bills if aging.is_overdue(b, as_of)), code)),
+        bills=tally.bills,
+        due=MoneyShape.of(tally.due),
+        overdue=MoneyShape.of(tally.overdue),
         open_credits=MoneyShape.of(Money.total(credits_left.values(), code)) if credits_left else None,
         aging=[
             AgingBucket(bucket=bucket.name, bills=bucket.bills, due=MoneyShape.of(bucket.due))
-            for bucket in aging.aging(bills, as_of, code)
+            for bucket in tally.aging()
         ],
         cash_needed=[
             CashNeed(by=point.by, due=MoneyShape.of(point.due), cumulative=MoneyShape.of(point.cumulative))
-            for point in aging.cash_needed(bills, as_of, query.days, code)
+            for point in tally.cash_needed(query.days)
         ],
         vendors=[
             VendorOwing(
@@ -139,8 +143,6 @@ def _alike_bill(bill: Owed) -> AlikeBill:
     )
 
 
-_RECENT_DAYS = 90
-_RECENT_PAGES_MAX = 10
 _TOO_MANY = "There are more unpaid bills than can be read; filter by vendor."
 _TOO_MANY_OF_VENDOR = "This vendor has more unpaid bills than can be read; list_bills with due_to shows them in parts."
 _NO_RECENT = "There are too many paid bills to compare with; possible duplicates cover unpaid bills only."
@@ -148,99 +150,164 @@ _SOME_CREDITS = "There are more credits than can be read; open credits are those
 _NO_CREDITS = "Open credits could not be read."
 _ANY_CREDITS = "whether there are open credits"
 _ANY_BILLS = "whether there are unpaid bills"
+_UNTOLD = "Rutter does not say which bills of this company are deleted: one deleted since then may still be counted."
 
 
-@dataclass(slots=True)
-class Payables:
-    """Bills by id, and open credits as (vendor id, amount remaining). `complete` refers to unpaid bills only."""
-
-    bills: dict[str, Owed] = field(default_factory=dict)
-    credits: list[tuple[str, Money]] = field(default_factory=list)
-    complete: bool = True
-    notes: list[str] = field(default_factory=list)
-    bills_aside: SetAside = field(default_factory=lambda: SetAside("Bill"))
-    credits_aside: SetAside = field(default_factory=lambda: SetAside("Credit"))
-    rounded: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def all_notes(self) -> list[str]:
-        """What was left out or rounded, and why the figures may not be complete."""
-        return [*self.bills_aside.notes, *self.credits_aside.notes, *self.rounded.values(), *self.notes]
-
-    @property
-    def unpaid(self) -> list[Owed]:
-        """The bills that are not paid yet."""
-        return [bill for bill in self.bills.values() if bill.unpaid]
-
-    def keep(self, bill: Bill) -> None:
-        """Keeps a bill that counts; if it appears twice, the later copy counts."""
-        self.bills.pop(bill.id, None)
-        self.rounded.pop(bill.id, None)
-        # Of a bill whose status cannot be read, it is not known whether anything is owed.
-        may_be_unpaid = bill.status in UNPAID or is_unclear(bill.status)
-        if bill.status != "paid" and not may_be_unpaid:
-            return
-        try:
-            if may_be_unpaid:
-                require_clear(bill, bill.status)
-            owed = self.bills[bill.id] = _owed(bill)
-        except LedgerDataError as error:
-            if may_be_unpaid:
-                self.complete = False
-                self.bills_aside.add(bill, error)
-            return
-        amounts = (("total", bill.total_amount, owed.total), ("amount due", bill.amount_due, owed.due))
-        if owed.unpaid and (said := rounding_words(amounts)):
-            self.rounded[bill.id] = f"Bill {bill.id}: {said}."
-
-
-async def read_payables(company: Company, vendor_id: str | None) -> Payables:
+async def _read(company: Company, store: Store | None, as_of: date, vendor_id: str | None) -> Payables:
     """Every unpaid bill, recently changed paid bills and open credits, of one vendor or all."""
-    found = Payables()
-    if ignores_filters(company.platform):
-        await _read_everything(company, vendor_id, found)
-    else:
-        await _read_recent(company, vendor_id, found)
-        try:
-            # Of one whose status Rutter does not know, it must be said that something may be owed.
-            for status in (*UNPAID, "unknown"):
-                async for bill in _walk(company, vendor_id, equal("status", status)):
-                    found.keep(bill)
-        except WalkTooLong:
-            found.complete = False
-            found.notes.append(_TOO_MANY_OF_VENDOR if vendor_id else _TOO_MANY)
+
+    async def credits_left() -> Payables:
+        found = Payables(as_of)
+        await _read_credits(company, vendor_id, found)
+        return found
+
+    found, beside = await together(lambda: _read_bills(company, store, as_of, vendor_id), credits_left)
     if not found.bills and (doubt := await doubt_about(company, "bills")) is not None:
         found.complete = False
         found.notes.append(not_known(_ANY_BILLS, doubt))
-    await _read_credits(company, vendor_id, found)
+    found.credits, found.credits_aside = beside.credits, beside.credits_aside
+    found.notes += beside.notes
     return found
 
 
-async def _read_everything(company: Company, vendor_id: str | None, found: Payables) -> None:
-    """Reads all bills in one walk, for a platform that would ignore a filter anyway."""
-    since = company.clock.now() - timedelta(days=_RECENT_DAYS)
+async def _read_bills(company: Company, store: Store | None, as_of: date, vendor_id: str | None) -> Payables:
+    """From the copy in the store where the ledger is too large to be read as a whole each time."""
+    mirror = _mirror(company, store)
+    if mirror is None:
+        return await _read_now(company, as_of, vendor_id)
     try:
-        async for bill in _walk(company, vendor_id, None):
-            is_recent = bill.updated_at is not None and bill.updated_at > since
-            if bill.status in UNPAID or is_unclear(bill.status) or bill.trouble or is_recent:
-                found.keep(bill)
-            else:
-                # It was unpaid earlier in the walk and has changed since.
-                found.bills.pop(bill.id, None)
-    except WalkTooLong:
+        if vendor_id is not None and not await mirror.exists(whole=True):
+            # Of one vendor there is seldom much, and what there is was asked for now.
+            return await _read_now(company, as_of, vendor_id)
+        if not await mirror.exists() and (few := await _read_few(company, as_of)) is not None:
+            return few
+        return await _read_copy(company, mirror, as_of, vendor_id)
+    except (StoreError, NoCopy):
+        return await _read_now(company, as_of, vendor_id)
+
+
+def _mirror(company: Company, store: Store | None) -> BillMirror | None:
+    try:
+        return BillMirror(store, company) if store is not None else None
+    except StoreError:
+        # Which ledger it is cannot be told now, and so not which copy.
+        return None
+
+
+async def _read_copy(company: Company, mirror: BillMirror, as_of: date, vendor_id: str | None) -> Payables:
+    """What is owed by the copy, and how current that is."""
+    fresh = await mirror.bring_up_to_date()
+    found = await mirror.payables(as_of, vendor_id, compare_paid=fresh.paid_whole)
+    if not fresh.whole:
         found.complete = False
-        found.notes.append(_TOO_MANY_OF_VENDOR if vendor_id else _TOO_MANY)
-
-
-async def _read_recent(company: Company, vendor_id: str | None, found: Payables) -> None:
-    """Reads paid bills first: one that becomes unpaid before the next walk is then seen as unpaid."""
-    chosen = equal("status", "paid") & above("updated_at", company.clock.today() - timedelta(days=_RECENT_DAYS))
-    try:
-        async for bill in _walk(company, vendor_id, chosen, pages_max=_RECENT_PAGES_MAX):
-            found.keep(bill)
-    except WalkTooLong:
-        found.bills.clear()
+        found.notes.append(f"{fresh.bills} unpaid bills were read so far, and there are more; call again to go on.")
+        return found
+    if not fresh.paid_whole:
         found.notes.append(_NO_RECENT)
+    found.notes.append(
+        f"Summed from the copy kept here: with every change up to {_moment(fresh.as_of)}; each unpaid bill was last "
+        f"read at or after {_moment(fresh.read_at or fresh.as_of)}."
+    )
+    if not fresh.told:
+        found.notes.append(_UNTOLD)
+    return found
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+class _Read:
+    """The bills of a walk by id; if one appears twice, the later copy counts."""
+
+    def __init__(self, as_of: date) -> None:
+        self._found = Payables(as_of)
+        self._bills: dict[str, tuple[Owed, str]] = {}
+
+    def keep(self, bill: Bill) -> None:
+        """Keeps a bill that counts."""
+        self._bills.pop(bill.id, None)
+        said = judged(bill)
+        if said is None:
+            return
+        if said.owed is None:
+            self._found.set_aside(bill, LedgerDataError(said.trouble))
+        else:
+            self._bills[bill.id] = (said.owed, said.rounded)
+
+    def drop(self, bill: Bill) -> None:
+        """Forgets a bill that counts no longer."""
+        self._bills.pop(bill.id, None)
+
+    def clear(self, note: str) -> None:
+        """Forgets what was read so far, and says why."""
+        self._bills.clear()
+        self._found.notes.append(note)
+
+    def end(self, note: str = "") -> Payables:
+        """All that was read; a `note` says why it is not all there is."""
+        found = self._found
+        if note:
+            found.complete = False
+            found.notes.append(note)
+        found.add_every(owed for owed, _ in self._bills.values())
+        for owed, rounded in self._bills.values():
+            if rounded:
+                found.note_rounding(owed.id, rounded)
+        return found
+
+
+async def _read_now(company: Company, as_of: date, vendor_id: str | None) -> Payables:
+    """Every bill from Rutter; of more than can be read, the first ones, and a note."""
+    read = _Read(as_of)
+    try:
+        await _walk_all(company, vendor_id, read, WALK_PAGES_MAX)
+    except WalkTooLong:
+        return read.end(_TOO_MANY_OF_VENDOR if vendor_id else _TOO_MANY)
+    return read.end()
+
+
+async def _read_few(company: Company, as_of: date) -> Payables | None:
+    """Every bill from Rutter; None where that takes more than a few pages."""
+    read = _Read(as_of)
+    try:
+        await _walk_all(company, None, read, _FEW_PAGES)
+    except WalkTooLong:
+        return None
+    return read.end()
+
+
+async def _walk_all(company: Company, vendor_id: str | None, read: _Read, pages_max: int) -> None:
+    if ignores_filters(company.platform):
+        await _read_everything(company, vendor_id, read, pages_max)
+        return
+    await _read_recent(company, vendor_id, read)
+    # Of one whose status Rutter does not know, it must be said that something may be owed.
+    for status in (*UNPAID, "unknown"):
+        async for bill in _walk(company, vendor_id, equal("status", status), pages_max):
+            read.keep(bill)
+
+
+async def _read_everything(company: Company, vendor_id: str | None, read: _Read, pages_max: int) -> None:
+    """Reads all bills in one walk, for a platform that would ignore a filter anyway."""
+    since = recent_since(company.clock.today())
+    async for bill in _walk(company, vendor_id, None, pages_max):
+        is_recent = bill.updated_at is not None and bill.updated_at > since
+        if bill.status in UNPAID or is_unclear(bill.status) or bill.trouble or is_recent:
+            read.keep(bill)
+        else:
+            # It was unpaid earlier in the walk and has changed since.
+            read.drop(bill)
+
+
+async def _read_recent(company: Company, vendor_id: str | None, read: _Read) -> None:
+    """Reads paid bills first: one that becomes unpaid before the next walk is then seen as unpaid."""
+    chosen = equal("status", "paid") & above("updated_at", recent_since(company.clock.today()))
+    try:
+        async for bill in _walk(company, vendor_id, chosen, RECENT_PAGES_MAX):
+            read.keep(bill)
+    except WalkTooLong:
+        read.clear(_NO_RECENT)
 
 
 async def _read_credits(company: Company, vendor_id: str | None, found: Payables) -> None:
@@ -263,25 +330,9 @@ async def _read_credits(company: Company, vendor_id: str | None, found: Payables
         found.notes.append(_NO_CREDITS)
 
 
-def _walk(
-    company: Company, vendor_id: str | None, chosen: Filter | None, *, pages_max: int = WALK_PAGES_MAX
-) -> AsyncIterator[Bill]:
+def _walk(company: Company, vendor_id: str | None, chosen: Filter | None, pages_max: int) -> AsyncIterator[Bill]:
     """Oldest change first: a bill that changes during the walk appears again at its end."""
     if vendor_id is not None:
         of_vendor = equal("vendor_id", vendor_id)
         chosen = of_vendor if chosen is None else chosen & of_vendor
     return company.rutter.bills.walk(filter=chosen, pages_max=pages_max)
-
-
-def _owed(bill: Bill) -> Owed:
-    require_usable(bill)
-    return Owed(
-        id=bill.id,
-        vendor_id=bill.vendor_id or "",
-        number=bill.document_number or "",
-        total=ledger_money(bill.total_amount, bill.currency_code, "total"),
-        due=ledger_money(bill.amount_due, bill.currency_code, "amount due"),
-        issue_date=bill.issue_date.date() if bill.issue_date else None,
-        due_date=bill.due_date.date() if bill.due_date else None,
-        unpaid=bill.status in UNPAID,
-    )

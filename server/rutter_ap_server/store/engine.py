@@ -22,6 +22,7 @@ from rutter_ap_server.store.account_roles import AccountRoles
 from rutter_ap_server.store.approvers import Approvers
 from rutter_ap_server.store.attempts import Attempts
 from rutter_ap_server.store.audit import AuditLog, Head, head_of
+from rutter_ap_server.store.bill_mirror import BillMirrors
 from rutter_ap_server.store.bookings import Bookings
 from rutter_ap_server.store.changes import Recorded
 from rutter_ap_server.store.check import Checks
@@ -83,6 +84,7 @@ class Tx:
         self.notices = Notices(recorded, self.now)
         self.documents = SeenDocuments(recorded, self.now)
         self.secrets = Secrets(connection, self.now)
+        self.bill_mirrors = BillMirrors(connection)
         self.connections = Connections(recorded, self.now)
         self.ledgers = Ledgers(recorded, self.now)
         self.overview = Overview(recorded)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from alembic.operations import Operations
 
 revision = "18"
-down_revision = "16"
+down_revision = "17"
 
 
 def upgrade(op: Operations) -> None:

@@ -10,10 +10,12 @@ import anyio
 import pytest
 
 from rutter_ap_server.clock import FixedClock
+from rutter_ap_server.companies.company import Company
 from rutter_ap_server.guard.approvers import Proof
 from rutter_ap_server.guard.lease import Lease
 from rutter_ap_server.guard.own_writes import LAG_MAX
 from rutter_ap_server.guard.policy import PolicyFile
+from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_tools.errors import ApError, Refused
 from rutter_ap_tools.payments import VoidPayment
 from support.bench import PASSCODE, Bench, a_bench
@@ -128,9 +130,9 @@ async def test_a_wrong_clock_undoes_no_release(home: Path, off: timedelta, monke
     dispatcher = bench.app.approvals.dispatcher
     claimed = dispatcher._claimed
 
-    async def then_down(lease: Lease) -> bool:
+    async def then_down(lease: Lease, company: Company) -> tuple[bool, Proposal]:
         bench.wire.is_down = True
-        return await claimed(lease)
+        return await claimed(lease, company)
 
     monkeypatch.setattr(dispatcher, "_claimed", then_down)
     with pytest.raises(ApError):

@@ -89,8 +89,8 @@ class Dispatcher:
         A batch is sent line by line, and `interaction` is told the progress; `line` is such a line. Cancellation waits
         until the outcome is recorded: an abandoned call must not leave a payment unrecorded.
         """
-        # Nothing is awaited between the second question and the entry in `_sending`.
-        if await self.clock_is_wrong(company) or not await self._no_other_task_sends(proposal_id):
+        # Nothing is awaited between the question and the entry in `_sending`.
+        if not await self._no_other_task_sends(proposal_id):
             return await self._current(proposal_id)
         async with self.busy():
             done = self._sending[proposal_id] = anyio.Event()
@@ -141,15 +141,17 @@ class Dispatcher:
 
     async def _dispatch(self, proposal_id: str, company: Company, interaction: Interaction, line: Alone) -> Proposal:
         lease = self.lease_on(proposal_id)
-        if not await self._claimed(lease):
-            return await self._current(proposal_id)
+        is_ours, proposal = await self._claimed(lease, company)
+        if not is_ours:
+            return proposal
         # Reading the facts takes as long as Rutter takes, and so does waiting for the line before this one.
-        return await self._keeping(lease, partial(self._authorized_and_sent, lease, company, interaction, line))
+        return await self._keeping(
+            lease, partial(self._authorized_and_sent, proposal, lease, company, interaction, line)
+        )
 
     async def _authorized_and_sent(
-        self, lease: Lease, company: Company, interaction: Interaction, line: Alone
+        self, proposal: Proposal, lease: Lease, company: Company, interaction: Interaction, line: Alone
     ) -> Proposal:
-        proposal = await self._current(lease.proposal_id)
         write, prepared = proposed_by(proposal.tool), PreparedWrite.of(proposal)
         # What is sent is judged on what is read now; a run, which sends nothing itself, on what its release read.
         is_read = isinstance(write, Batch) and company.reading is not None and not is_old(company.reading)
@@ -172,12 +174,20 @@ class Dispatcher:
         line.leaves()
         return await self._send(write, prepared, company, lease, policy, facts.before, again=False, line=line)
 
-    async def _claimed(self, lease: Lease) -> bool:
-        """Claims it, waiting briefly for other writes on the same bill: an assistant may make several calls at once."""
+    async def _claimed(self, lease: Lease, company: Company) -> tuple[bool, Proposal]:
+        """Whether it was claimed, and the proposal afterwards; never while the clock is wrong.
+
+        Waits briefly for other writes on the same bill: an assistant may make several calls at once.
+        """
+
+        def take(tx: Tx) -> tuple[bool, bool, Proposal]:
+            claimed, waits = (False, False) if company.clock_trouble(tx.clock) else claim(tx, lease)
+            return claimed, waits, journal.get(tx, lease.proposal_id)
+
         for pause in (*_WAITS_SECONDS, None):
-            claimed, waits = await self.store.write(lambda tx: claim(tx, lease))
+            claimed, waits, proposal = await self.store.write(take)
             if not waits or pause is None:
-                return claimed
+                return claimed, proposal
             await self._sleep(pause)
         raise AssertionError("unreachable: the last round always returns")
 
@@ -419,7 +429,7 @@ class Dispatcher:
         await RunSending(
             lines,
             send,
-            may_go_on=lambda: self.store.write(lease.renew),
+            may_go_on=lambda: self.store.read(lease.holds),
             is_stopping=lambda: self.is_stopping,
             interaction=interaction,
             done=len(proposals) - len(lines),

@@ -223,13 +223,13 @@ class Guard:
             if current.state != State.HELD:
                 return current
         valid = policy.asking.valid_seconds
-        shown = await self.store.read(lambda tx: statement_of(tx, proposal, policy))
 
-        def note(tx: Tx) -> str:
+        def note(tx: Tx) -> tuple[Statement, str]:
+            shown = statement_of(tx, proposal, policy)
             tx.proposals.keep_statement(proposal.id, shown.digest, body_of(shown))
-            return tx.questions.ask(proposal.id, proposal.bound_to, valid, statement=shown.digest)
+            return shown, tx.questions.ask(proposal.id, proposal.bound_to, valid, statement=shown.digest)
 
-        question_id = await self.store.write(note)
+        shown, question_id = await self.store.write(note)
         typed = proposal.money if policy.asking.must_be_typed(proposal.money) else None
         question = Question(question_id, _question(proposal, shown), policy.asking.timeout_seconds, typed)
         answer = await interaction.ask(question)

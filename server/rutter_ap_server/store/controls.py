@@ -116,10 +116,14 @@ class Controls:
             other: Held(version if one.place == place else one.version, one.place, one.at)
             for other, one in held.items()
         }
-        mine = held.get(holder)
-        if mine is None or mine.place != place or self._now - mine.at > timedelta(seconds=HELD_SECONDS / 3):
+        if not self.holds_policy(holder, place):
             after[holder] = Held(version, place, self._now)
         self._put_held(held, after)
+
+    def holds_policy(self, holder: str, place: str) -> bool:
+        """Whether it was recorded lately that this process holds the policy of that place."""
+        mine = self.policies_held().get(holder)
+        return mine is not None and mine.place == place and self._now - mine.at <= timedelta(seconds=HELD_SECONDS / 3)
 
     def let_policy_go(self, holder: str) -> None:
         """Records that this process holds no policy."""

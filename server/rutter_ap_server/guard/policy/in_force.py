@@ -89,6 +89,8 @@ class PolicyFile:
             await self.leave()
             raise
         self._holds = True
+        if await self.store.read(lambda tx: self._stands(tx, found)):
+            return found or Policy()
         error = await self.store.write(lambda tx: self._take(tx, found))
         if error is not None:
             raise error
@@ -133,6 +135,18 @@ class PolicyFile:
             with suppress(ApError):
                 await self.store.write(lambda tx: tx.controls.let_policy_go(self._holder))
             self._holds = False
+
+    def _stands(self, tx: Tx, found: Policy | None) -> bool:
+        """Whether `_take` would change nothing and find nothing wrong, as for most writes."""
+        before, held = tx.controls.policy_in_force(), tx.controls.policies_held()
+        version, place = (found or Policy()).version, self._place()
+        return (
+            before is not None
+            and (before.version, before.from_file) == (version, found is not None)
+            and self._missing(before, found) is None
+            and all(one.version == version for one in held.values())
+            and tx.controls.holds_policy(self._holder, place)
+        )
 
     def _take(self, tx: Tx, found: Policy | None) -> PolicyError | None:
         """Notes what this process holds, and puts it in force unless others hold another; else says what is wrong."""

@@ -16,6 +16,7 @@ from rutter_ap_server.interaction import NO_INTERACTION
 from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.rutter.models.payments import BillPayment
 from rutter_ap_server.settings import read_settings
+from rutter_ap_server.store.engine import Store
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import IN_FLIGHT_STATES, State
 from rutter_ap_tools.accounts import LinkAccount
@@ -129,17 +130,13 @@ async def _outcome(app: App) -> Outcome:
     still_open = [p for p in proposals if p.state in IN_FLIGHT_STATES]
     problems = [*_disagreements(bills, posted), *_over_limits(ledger, await app.policy.read())]
     problems += [f"proposal {p.id} is stuck as {p.state}" for p in still_open]
-    began, postponed = (
-        app.store.read_now(lambda tx, kind=kind: [entry.proposal_id or "" for entry in tx.audit.of_kind(kind)])  # type: ignore[misc]
-        for kind in ("attempt", "postponed")
-    )
+    began, postponed = _tried(app.store, "attempt"), set(_tried(app.store, "postponed"))
+    proposed_for = Counter(p.bill_id for p in payments)
     runs = [p for p in proposals if isinstance(p.fields.get("lines"), list)]
     for run in runs:
         lines = [p for p in payments if p.run_id == run.id]
-        problems += [
-            *_unsettled(run, lines),
-            *_out_of_order(run, [one for one in lines if one.id not in postponed], began),
-        ]
+        in_turn = [p for p in lines if p.id not in postponed and proposed_for[p.bill_id] == 1]
+        problems += [*_unsettled(run, lines), *_out_of_order(run, in_turn, began)]
     chain = app.store.read_now(lambda tx: tx.audit.verify())
     if not chain.holds:
         problems.append(f"the audit chain is broken at {chain.broken_at}")
@@ -152,6 +149,11 @@ async def _outcome(app: App) -> Outcome:
         limited=sum(1 for p in proposals if any(one.code.startswith("amount.over_") for one in p.findings)),
         problems=tuple(problems),
     )
+
+
+def _tried(store: Store, kind: str) -> list[str]:
+    """The proposals of every entry of that kind, in the order in which they were made."""
+    return store.read_now(lambda tx: [entry.proposal_id or "" for entry in tx.audit.of_kind(kind)])
 
 
 def _disagreements(bills: list[Bill], posted: list[Proposal]) -> Iterator[str]:
@@ -185,7 +187,8 @@ def _unsettled(run: Proposal, lines: list[Proposal]) -> Iterator[str]:
 def _out_of_order(run: Proposal, lines: list[Proposal], began: list[str]) -> Iterator[str]:
     """Payments to one vendor must have been tried in the order of the run's bills; `began` is every attempt in turn.
 
-    Not those that were postponed, since the ledger could not be read or a process ended: the others did not wait.
+    Not those that were postponed, since the ledger could not be read or a process ended, nor those whose bill another
+    proposal pays, which may be on its way: the others did not wait.
     """
     places = {line["bill_id"]: place for place, line in enumerate(run.fields["lines"])}
     of_vendor: dict[str | None, list[int]] = {}

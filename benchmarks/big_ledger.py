@@ -274,11 +274,11 @@ def compare(bills: int, rounds: int) -> int:
         ("budget: first page of list_bills, round trips", first["call"] * 1000 / DELAY_MS, ROUND_TRIPS_MAX, ""),
         ("budget: first page of list_bills", first["call"] * 1000, FIRST_PAGE_MS_MAX, " ms"),
         ("budget: first page of list_bills, requests", first["requests"], 2 * ROUND_TRIPS_MAX, ""),
-        ("ratio of a first page of list_bills to a bare GET", first["call"] / first["get"], ROUND_TRIPS_MAX, ""),
+        ("ratio: first page of list_bills to a bare GET", first["call"] / first["get"], ROUND_TRIPS_MAX, ""),
         ("budget: summarize_payables when current, requests", large["requests"], REQUESTS_MAX, ""),
-        ("ratio of summarize_payables when current to a bare GET", large["call"] / large["get"], CURRENT_MAX, ""),
-        ("ratio of summarize_payables to that of a hundredth", large["call"] / small["call"], GROWTH_MAX, ""),
-        ("ratio of peak memory to that of a tenth", peaks[0] / peaks[1], MEMORY_MAX, ""),
+        ("ratio: summarize_payables when current to a bare GET", large["call"] / large["get"], CURRENT_MAX, ""),
+        ("ratio: summarize_payables to that of a hundredth", large["call"] / small["call"], GROWTH_MAX, ""),
+        ("ratio: peak memory to that of a tenth", peaks[0] / peaks[1], MEMORY_MAX, ""),
     )
     for words, value, most, unit in figures:
         print(f"  {words} {value:.2f}{unit} (at most {most:g}{unit})")

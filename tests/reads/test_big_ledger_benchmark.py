@@ -13,7 +13,7 @@ def test_a_large_ledger_costs_no_more_requests_than_promised() -> None:
     command = [sys.executable, str(BENCHMARKS / "big_ledger.py"), "--bills", "10000", "--rounds", "1"]
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=300)
     lines = [line.strip() for line in done.stdout.splitlines()]
-    figures = [line for line in lines if line.startswith(("budget: ", "ratio of "))]
+    figures = [line for line in lines if line.startswith(("budget: ", "ratio: "))]
     assert len(figures) == 8, done.stdout + done.stderr
     # How long it takes is for a quiet machine to say.
     asked = [line for line in figures if "requests" in line]

@@ -45,7 +45,7 @@ _READ_AGAIN = timedelta(hours=24)
 # Where nobody tells of deletions, only reading every bill again finds them.
 _READ_AGAIN_UNTOLD = timedelta(hours=6)
 # A client waits for a minute: what is not read by then is read by the next call.
-_READING_SECONDS = 25.0
+_READING_SECONDS = 20.0
 # More changes than that, and reading what is unpaid is quicker.
 _CHANGES_PAGES_MAX = 20
 _LEG_PAGES_MAX = 2_000

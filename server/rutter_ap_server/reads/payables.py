@@ -281,7 +281,7 @@ async def _walk_all(company: Company, vendor_id: str | None, read: _Read, pages_
     if ignores_filters(company.platform):
         await _read_everything(company, vendor_id, read, pages_max)
         return
-    await _read_recent(company, vendor_id, read)
+    await _read_recent(company, vendor_id, read, pages_max)
     # Of one whose status Rutter does not know, it must be said that something may be owed.
     for status in (*UNPAID, "unknown"):
         async for bill in _walk(company, vendor_id, equal("status", status), pages_max):
@@ -300,13 +300,15 @@ async def _read_everything(company: Company, vendor_id: str | None, read: _Read,
             read.drop(bill)
 
 
-async def _read_recent(company: Company, vendor_id: str | None, read: _Read) -> None:
+async def _read_recent(company: Company, vendor_id: str | None, read: _Read, pages_max: int) -> None:
     """Reads paid bills first: one that becomes unpaid before the next walk is then seen as unpaid."""
     chosen = equal("status", "paid") & above("updated_at", recent_since(company.clock.today()))
     try:
-        async for bill in _walk(company, vendor_id, chosen, RECENT_PAGES_MAX):
+        async for bill in _walk(company, vendor_id, chosen, min(pages_max, RECENT_PAGES_MAX)):
             read.keep(bill)
     except WalkTooLong:
+        if pages_max < RECENT_PAGES_MAX:
+            raise
         read.clear(_NO_RECENT)
 
 

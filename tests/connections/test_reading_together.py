@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import httpx
 import pytest
 
@@ -61,11 +62,21 @@ async def test_bills_asked_for_together_are_read_by_one_page(home: Path) -> None
         assert asked.paths == ["bills"]
 
 
-async def test_one_bill_alone_is_asked_for_by_itself(home: Path) -> None:
+async def test_one_bill_that_was_paid_is_asked_for_by_itself(home: Path) -> None:
     async with open_bills(home) as (bench, [first, *_]):
         asked = Asked(bench)
-        assert (await as_they_are(bench.company.rutter).get("bills", first)).id == first
+        reads = just_changed(bench.company.rutter, anyio.lowlevel.checkpoint)
+        assert (await reads.get("bills", first)).id == first
         assert asked.paths == [f"bills/{first}"]
+
+
+async def test_a_page_answers_who_asks_a_moment_later(home: Path) -> None:
+    async with open_bills(home) as (bench, ids):
+        asked, reads = Asked(bench), as_they_are(bench.company.rutter)
+        await reads.get("bills", ids[0])
+        reads._round_trip_seconds = 60.0
+        assert [(await reads.get("bills", one)).id for one in ids] == ids
+        assert asked.paths == ["bills"]
 
 
 async def test_what_no_page_shows_is_asked_for_by_itself(home: Path) -> None:
@@ -95,7 +106,7 @@ async def test_a_page_that_fails_leaves_each_to_itself(home: Path) -> None:
 
 async def test_a_bill_that_was_just_paid_is_read_as_it_is(home: Path) -> None:
     async with open_bills(home) as (bench, ids):
-        reads = just_changed(bench.company.rutter)
+        reads = just_changed(bench.company.rutter, anyio.lowlevel.checkpoint)
         before = await together(reads, "bills", ids)
         paid = await bench.pay_by_hand(OPEN[0], "684.20")
         after = await together(reads, "bills", ids)
@@ -107,7 +118,7 @@ async def test_a_payment_is_found_on_the_page_of_the_latest(home: Path) -> None:
     async with open_bills(home) as (bench, _):
         paid = [await bench.pay_by_hand(number, "10.00", key=number) for number in OPEN[:2]]
         asked = Asked(bench)
-        found = await together(just_changed(bench.company.rutter), "bill_payments", paid)
+        found = await together(just_changed(bench.company.rutter, anyio.lowlevel.checkpoint), "bill_payments", paid)
         assert [found[one].id for one in paid] == paid
         assert asked.paths == ["bill_payments"]
 
@@ -125,7 +136,7 @@ async def test_an_answer_is_as_old_as_a_round_trip_or_two(home: Path, slowly: bo
 
 async def test_what_was_cut_off_is_read_by_the_next_one(home: Path) -> None:
     async with open_bills(home) as (bench, [first, second, *_]):
-        reads, found = as_they_are(bench.company.rutter), list[str]()
+        reads, found = just_changed(bench.company.rutter, anyio.lowlevel.checkpoint), list[str]()
         gate = bench.wire.gate(lambda request: request.url.path.endswith(f"/bills/{first}"))
 
         async def ask(record_id: str) -> None:

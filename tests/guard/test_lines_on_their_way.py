@@ -69,7 +69,18 @@ class Upstream:
         return self.goes_on
 
 
-def a_run(vendors: Sequence[str], reads: Any = None) -> list[Line]:
+class Reads:
+    """Keeps which lines were begun."""
+
+    def __init__(self) -> None:
+        self.begun: list[Line] = []
+
+    def begins(self, line: Line) -> None:
+        self.begun.append(line)
+
+
+def a_run(vendors: Sequence[str]) -> list[Line]:
+    reads: Any = Reads()
     proposals = [
         a_proposal(id=f"line-{number}", vendor_id=vendor, state=State.RELEASED) for number, vendor in enumerate(vendors)
     ]

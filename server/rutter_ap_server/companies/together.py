@@ -7,7 +7,7 @@ just before, within a round trip or two: the facts of a payment on its own are a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,16 +47,23 @@ class _Wish:
 class Together:
     """Reads single records for several callers; `lists` says where to look for many of them at once.
 
-    For others to ask as well, `waits` of the last round trip is waited. An answer may have been read `before` of it
-    before it was asked for.
+    So many round trips are waited for others to ask as well, `waits`, or until `nobody_else` says that none will. An
+    answer may have been read `before` round trips before it was asked for.
     """
 
     def __init__(
-        self, rutter: CompanyClient, lists: dict[RecordsOf, Shows], *, waits: float, before: float = 0.0
+        self,
+        rutter: CompanyClient,
+        lists: dict[RecordsOf, Shows],
+        *,
+        waits: float,
+        before: float = 0.0,
+        nobody_else: Callable[[], Awaitable[None]] = anyio.sleep_forever,
     ) -> None:
         self._rutter = rutter
         self._lists = dict(lists)
         self._waits, self._before = waits, before
+        self._nobody_else = nobody_else
         self._wishes: defaultdict[RecordsOf, dict[str, _Wish]] = defaultdict(dict)
         self._turns: defaultdict[RecordsOf, anyio.Lock] = defaultdict(anyio.Lock)
         self._seen: dict[tuple[RecordsOf, str], tuple[float, Any]] = {}
@@ -69,13 +76,17 @@ class Together:
             if not wish.is_answered:
                 self._answer_what_was_seen(many)
             if not wish.is_answered:
-                await anyio.sleep(min(self._round_trip_seconds * self._waits, _SECONDS_MAX))
+                await self._wait_for_others()
                 # Not there any more where somebody took it along and was cancelled.
                 wish = self._wishes[many].setdefault(record_id, wish)
                 await self._answer(many, self._wishes.pop(many))
         if wish.error is not None:
             raise wish.error.with_traceback(None)
         return wish.record
+
+    async def _wait_for_others(self) -> None:
+        with anyio.move_on_after(min(self._round_trip_seconds * self._waits, _SECONDS_MAX)):
+            await self._nobody_else()
 
     def _answer_what_was_seen(self, many: RecordsOf) -> None:
         """Answers what was read a moment ago, if that is as good."""
@@ -88,7 +99,8 @@ class Together:
 
     async def _answer(self, many: RecordsOf, wishes: dict[str, _Wish]) -> None:
         began = anyio.current_time()
-        if len(wishes) > 1 and many in self._lists:
+        # A page that may answer the next ones as well is worth a request for one record.
+        if many in self._lists and (len(wishes) > 1 or self._before):
             await self._look_them_up(many, wishes)
         async with anyio.create_task_group() as tasks:
             for record_id, wish in wishes.items():
@@ -134,9 +146,9 @@ def _readable(records: Iterable[Any]) -> Iterable[Any]:
 
 def as_they_are(rutter: CompanyClient) -> Together:
     """For records that nobody need have changed."""
-    return Together(rutter, _AS_THEY_ARE, waits=0.25, before=1.5)
+    return Together(rutter, _AS_THEY_ARE, waits=0.2, before=1.5)
 
 
-def just_changed(rutter: CompanyClient) -> Together:
-    """For records that were written a moment ago."""
-    return Together(rutter, _JUST_CHANGED, waits=1.0)
+def just_changed(rutter: CompanyClient, nobody_else: Callable[[], Awaitable[None]]) -> Together:
+    """For records that were written a moment ago; `nobody_else` returns once no other is being written."""
+    return Together(rutter, _JUST_CHANGED, waits=2.0, nobody_else=nobody_else)

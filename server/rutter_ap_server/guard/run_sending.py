@@ -69,7 +69,8 @@ class RunReading:
         self._lists = lists
         self._renewing = anyio.Lock()
         self._as_they_are = as_they_are(company.rutter)
-        self._just_changed = just_changed(company.rutter)
+        self._under_way: list[Line] = []
+        self._just_changed = just_changed(company.rutter, self._all_are_answered)
 
     async def facts_of(self, company: Company) -> Company:
         """The company with the run's lists, read again when they are old, and single records as they are now."""
@@ -79,6 +80,17 @@ class RunReading:
                 await anew.ahead(lambda: self._batch.read_ahead(self._members, anew))
                 self._lists = anew.reading
         return company.unread().read_once(self._as_they_are, lists=self._lists)
+
+    def begins(self, line: Line) -> None:
+        """A line that will be answered, and then read back."""
+        self._under_way.append(line)
+
+    async def _all_are_answered(self) -> None:
+        """Returns once no line is under way that was not answered: such a one will be read back soon, too."""
+        while self._under_way:
+            line = self._under_way[0]
+            await line.is_answered.wait()
+            self._under_way = [one for one in self._under_way if not one.is_answered.is_set()]
 
     def outcome_of(self, company: Company) -> Company:
         """The company, with records as they are a moment after they were written."""
@@ -97,13 +109,21 @@ class Line(Alone):
     proposal: Proposal
     reads: RunReading
     before: Line | None
+    has_begun: bool = False
     has_left: anyio.Event = field(default_factory=anyio.Event)
     is_answered: anyio.Event = field(default_factory=anyio.Event)
 
     @property
     def may_begin(self) -> bool:
-        """Whether it may be read for: the one before it is on its way."""
-        return self.before is None or self.before.has_left.is_set()
+        """Whether it may be read for: the one before it is read too, and the one before that is on its way."""
+        if self.before is None or self.before.has_left.is_set():
+            return True
+        return self.before.has_begun and (self.before.before is None or self.before.before.has_left.is_set())
+
+    def begins(self) -> None:
+        """It is read for, and sent when its turn comes."""
+        self.has_begun = True
+        self.reads.begins(self)
 
     async def facts_of(self, company: Company) -> Company:
         return await self.reads.facts_of(company)
@@ -176,6 +196,7 @@ class RunSending:
                     await self._changed.wait()
                     continue
                 self._waiting.remove(line)
+                line.begins()
                 self._under_way += 1
                 tasks.start_soon(self._one, line)
         if self._failure is not None:

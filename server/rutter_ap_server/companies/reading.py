@@ -54,11 +54,12 @@ class _Answer:
 class Reading:
     """What was read of one ledger since one moment; an error is an answer too.
 
-    `lists` is an earlier reading whose lists still count: only single records are then read again.
+    `lists` is an earlier reading whose lists still count: only single records are then read again. `began` is when the
+    oldest of it was read.
     """
 
     def __init__(self, records: Records, *, lists: Reading | None = None) -> None:
-        self.began = anyio.current_time()
+        self.began: float = anyio.current_time() if lists is None else lists.began
         self._records = records
         self._lists = lists
         self._answers: dict[Hashable, _Answer] = {}

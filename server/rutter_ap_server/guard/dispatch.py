@@ -12,6 +12,7 @@ from typing import Any
 import anyio
 
 from rutter_ap_server.companies.company import Company
+from rutter_ap_server.companies.together import as_they_are
 from rutter_ap_server.guard import journal
 from rutter_ap_server.guard.authorize import authorize, claim, is_permanent, may_still_leave, return_to_queue
 from rutter_ap_server.guard.batches import settle_batch
@@ -66,6 +67,8 @@ class Dispatcher:
         self.processes = processes
         self._sleep = sleep
         self.is_stopping = False
+        # The run that was judged last, by its digest, with what was read for it.
+        self._run_read: tuple[str, Company] | None = None
         self._in_flight = 0
         self._idle: anyio.Event | None = None
         # What tasks of this process are sending now, by proposal id; the event is set when it is done.
@@ -195,7 +198,17 @@ class Dispatcher:
         self, write: Write[Any] | Batch, prepared: PreparedWrite, company: Company
     ) -> Facts[Any] | BatchFacts:
         """The facts of a write as of now, once they show what this store wrote before."""
+        if isinstance(write, Batch):
+            company = company if company.reading is not None else company.read_once()
+            self._run_read = (prepared.digest, company)
         return await current_facts(self.store, write, prepared, company, self._sleep)
+
+    def _as_read_lately(self, prepared: PreparedWrite, company: Company) -> Company:
+        """A run that is looked at again within a minute: its lists are not read anew, which its release does."""
+        digest, read = self._run_read or ("", company)
+        if company.reading is not None or read.reading is None or (digest, read.id) != (prepared.digest, company.id):
+            return company
+        return company if is_old(read.reading) else company.read_once(as_they_are(company.rutter), lists=read.reading)
 
     async def read_ahead(self, proposal: Proposal, company: Company) -> None:
         """Reads into the company's reading what the proposal will be judged by."""
@@ -208,6 +221,7 @@ class Dispatcher:
             return proposal
         await self.store.read(lambda tx: journal.sound(tx, proposal_id))
         write, prepared, policy = proposed_by(proposal.tool), PreparedWrite.of(proposal), await self.policy.read()
+        company = self._as_read_lately(prepared, company)
         facts = await self.facts(write, prepared, company)
 
         def note(tx: Tx) -> Proposal:

@@ -198,11 +198,10 @@ async def _every(company: Company, collection: Reads[R], vendor_id: str | None) 
     return await company.once(("every", many, vendor_id), read)
 
 
-async def read_whole_lists(company: Company, payments: int) -> list[Bill]:
+async def read_whole_lists(company: Company, payments: int) -> None:
     """Reads the bills, payments and credits of all vendors into the company's reading, where that is cheaper.
 
-    `payments` is how many are to be made: about as many requests would be needed for their vendors one by one. The
-    bills are returned, none if there are too many.
+    `payments` is how many are to be made: about as many requests would be needed for their vendors one by one.
     """
     pages_max = max(2, payments // PAYMENTS_A_PAGE)
 
@@ -219,6 +218,9 @@ async def read_whole_lists(company: Company, payments: int) -> list[Bill]:
         except WalkTooLong:
             company.directory.pages_more_than[many] = pages_max
             return None
+        if many == "bills":
+            for record in found.values():
+                company.know("bills", record)
         by_vendor: dict[str | None, list[R]] = {}
         for record in found.values():
             by_vendor.setdefault(getattr(record, "vendor_id", None), []).append(record)
@@ -229,8 +231,6 @@ async def read_whole_lists(company: Company, payments: int) -> list[Bill]:
 
     ledger = company.rutter
     await company.ahead(whole(ledger.bills), whole(ledger.bill_payments), whole(ledger.bill_credit_memos))
-    bills: dict[str | None, list[Bill]] = company.known(("whole list", "bills")) or {}
-    return [bill for each in bills.values() for bill in each]
 
 
 async def _read(walk: AsyncIterator[R], found: dict[str, R]) -> None:

@@ -85,7 +85,7 @@ class PaymentRun(Batch):
     async def read_ahead(self, members: Sequence[PreparedWrite], company: Company) -> None:
         """The lists of the whole ledger that show bills and histories, and the vendors, where they are not too long."""
         await company.ahead(
-            partial(_bills_ahead, company, len(members)), partial(_vendors_ahead, company, len(members))
+            partial(read_whole_lists, company, len(members)), partial(_vendors_ahead, company, len(members))
         )
 
     def settled(self, facts: Facts[Any]) -> str | None:
@@ -124,7 +124,7 @@ class PaymentRun(Batch):
 async def _asked_for(request: ProposePaymentRun, company: Company) -> list[Bill]:
     """The named bills in the given order, or the unpaid bills that are due, earliest due date first."""
     if request.bill_ids:
-        await _bills_ahead(company, len(request.bill_ids))
+        await read_whole_lists(company, len(request.bill_ids))
         await company.ahead(*(partial(ledger_bill, company, bill_id) for bill_id in request.bill_ids))
         return [await ledger_bill(company, bill_id) for bill_id in request.bill_ids]
     vendor_id = (await company.directory.vendor(request.vendor)).id if request.vendor else None
@@ -164,12 +164,6 @@ async def _unpaid(company: Company, status: str | None, vendor_id: str | None, d
         return list(found.values())
 
     return await company.once(("unpaid", status, vendor_id), read)
-
-
-async def _bills_ahead(company: Company, payments: int) -> None:
-    """Reads the lists that the bills and their vendors' histories are on, and knows the bills from there."""
-    for bill in await read_whole_lists(company, payments):
-        company.know("bills", bill)
 
 
 async def _vendors_ahead(company: Company, payments: int) -> None:

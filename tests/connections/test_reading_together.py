@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from rutter_ap_server.companies.together import Together, as_they_are, just_changed
-from rutter_ap_server.rutter.errors import NotFoundUpstream
+from rutter_ap_server.rutter.errors import NotFoundUpstream, UpstreamUnavailable
 from support.bench import Bench, a_bench
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -88,13 +88,29 @@ async def test_what_no_page_shows_is_asked_for_by_itself(home: Path) -> None:
         assert asked.paths == ["bills", f"bills/{NOBODY}"]
 
 
-async def test_a_page_that_shows_little_is_asked_once(home: Path) -> None:
-    async with open_bills(home) as (bench, [first, *_]):
+@pytest.mark.parametrize(("many", "times"), [("vendors", 1), ("bills", 2)])
+async def test_a_page_that_shows_little_is_asked_for_news_alone(home: Path, many: str, times: int) -> None:
+    async with open_bills(home) as (bench, _):
         asked, reads = Asked(bench), as_they_are(bench.company.rutter)
         unknown = [NOBODY.replace("8", str(number)) for number in range(5)]
         for _ in range(2):
-            await together(reads, "bills", [first, *unknown])
-        assert asked.paths.count("bills") == 1
+            await together(reads, many, unknown)
+        assert asked.paths.count(many) == times
+
+
+async def test_bills_that_are_new_are_shown_with_those_asked_for(home: Path) -> None:
+    async with open_bills(home) as (bench, [first, *others]):
+        reads = as_they_are(bench.company.rutter)
+        await reads.get("bills", first)
+        assert {one.id for one in reads.lately("bills")} >= {first, *others}
+        assert reads.lately("vendors") == []
+
+
+async def test_without_its_news_no_bill_is_answered(home: Path) -> None:
+    async with open_bills(home) as (bench, [first, *_]):
+        bench.wire.read_faults = {"/bills": "error_500"}
+        with pytest.raises(UpstreamUnavailable):
+            await as_they_are(bench.company.rutter).get("bills", first)
 
 
 async def test_a_page_that_fails_leaves_each_to_itself(home: Path) -> None:

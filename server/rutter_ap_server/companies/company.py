@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Hashable, Iterator
+from collections.abc import Awaitable, Callable, Collection, Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -93,6 +93,10 @@ class Company:
     async def once(self, key: Hashable, read: Callable[[], Awaitable[T]]) -> T:
         """What `read` returns or raises, which is called once for a key in each reading."""
         return await read() if self.reading is None else await self.reading.once(key, read)
+
+    def lately(self, many: RecordsOf) -> Sequence[Any]:
+        """Records that were shown after the lists of this reading were read; they count before those."""
+        return () if self.reading is None else self.reading.lately(many)
 
     def know(self, many: RecordsOf, record: Record) -> None:
         """Keeps a record that a list showed for this reading; one that cannot be read whole is asked for by itself."""

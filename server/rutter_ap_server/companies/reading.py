@@ -5,7 +5,7 @@ Made for one judgement and thrown away with it: nothing in a reading is newer th
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar
@@ -26,6 +26,9 @@ class Records(Protocol):
     async def get(self, many: RecordsOf, record_id: str) -> Any:
         """The record of that collection as the ledger shows it now. Raises `RutterError`."""
 
+    def lately(self, many: RecordsOf) -> Sequence[Any]:
+        """Other records of it that were shown meanwhile, each as it was shown last."""
+
 
 @dataclass(frozen=True, slots=True)
 class OneByOne:
@@ -36,6 +39,10 @@ class OneByOne:
     async def get(self, many: RecordsOf, record_id: str) -> Any:
         """The record as the ledger shows it now. Raises `RutterError`."""
         return await getattr(self.rutter, many).get(record_id)
+
+    def lately(self, many: RecordsOf) -> Sequence[Any]:
+        """Nothing else is shown."""
+        return ()
 
 
 @dataclass(slots=True)
@@ -78,6 +85,10 @@ class Reading:
         """The same, whatever an earlier reading has of it."""
         found: T = await self._once(key, read)
         return found
+
+    def lately(self, many: RecordsOf) -> Sequence[Any]:
+        """Records of a collection that were shown after its lists were read."""
+        return self._records.lately(many)
 
     def known(self, key: Hashable) -> Any:
         """What was read under a key; None if nothing was."""

@@ -7,14 +7,15 @@ just before, within a round trip or two: the facts of a payment on its own are a
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import anyio
 
 from rutter_ap_server.companies.reading import RecordsOf
 from rutter_ap_server.rutter import CompanyClient
+from rutter_ap_server.rutter.errors import BadRequest, NotSupportedHere
 from rutter_ap_server.rutter.filters import Filter, equal
 from rutter_ap_server.rutter.paging import PAGE_OBJECTS_MAX
 from rutter_ap_tools.errors import ApError
@@ -24,16 +25,20 @@ _SECONDS_MAX = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Shows:
-    """A page that may show many of the records asked for."""
+    """A page that may show many of the records asked for; with `news` it is asked for what is new as well."""
 
     sort: str | None = None
     filter: Filter | None = None
     records_max: int = PAGE_OBJECTS_MAX
+    news: bool = False
 
 
-_AS_THEY_ARE: dict[RecordsOf, Shows] = {"bills": Shows(filter=equal("status", "open")), "vendors": Shows()}
+# Somebody may enter a bill again while the first one is being paid.
+_OPEN = Shows(sort="last_synced_at DESC", filter=equal("status", "open"), news=True)
+_AS_THEY_ARE: dict[RecordsOf, Shows] = {"bills": _OPEN, "vendors": Shows()}
 # More than are written at once, whoever else is at work.
-_CHANGED = Shows(sort="last_synced_at DESC", records_max=100)
+_LATEST_MAX = 100
+_CHANGED = Shows(sort="last_synced_at DESC", records_max=_LATEST_MAX)
 _JUST_CHANGED: dict[RecordsOf, Shows] = {"bills": _CHANGED, "bill_payments": _CHANGED}
 
 
@@ -88,6 +93,10 @@ class Together:
         with anyio.move_on_after(min(self._round_trip_seconds * self._waits, _SECONDS_MAX)):
             await self._nobody_else()
 
+    def lately(self, many: RecordsOf) -> Sequence[Any]:
+        """The records of a collection that were shown since it was made."""
+        return [record for (of, _), (_, record) in self._seen.items() if of == many]
+
     def _answer_what_was_seen(self, many: RecordsOf) -> None:
         """Answers what was read a moment ago, if that is as good."""
         since = anyio.current_time() - min(self._round_trip_seconds * self._before, _SECONDS_MAX)
@@ -109,13 +118,12 @@ class Together:
         self._round_trip_seconds = anyio.current_time() - began
 
     async def _look_them_up(self, many: RecordsOf, wishes: dict[str, _Wish]) -> None:
-        """Answers what one page shows. A page that shows less than half is not asked for again."""
+        """Answers what one page shows. One that shows less than half of it is asked for its news alone, if at all."""
         shows, began = self._lists[many], anyio.current_time()
         try:
             page = await getattr(self._rutter, many).list(filter=shows.filter, sort=shows.sort, limit=shows.records_max)
-        except ApError:
-            # Each is asked for by itself, and told what is wrong.
-            del self._lists[many]
+        except ApError as error:
+            self._page_failed(many, wishes, error)
             return
         for record in _readable(page.items):
             self._note(many, record.id, began, record)
@@ -124,6 +132,19 @@ class Together:
                 wish.record, wish.is_answered = record, True
         shown = sum(wish.is_answered for wish in wishes.values())
         if shown * 2 < len(wishes):
+            self._ask_for_news(many)
+
+    def _ask_for_news(self, many: RecordsOf) -> None:
+        shows = self._lists.pop(many)
+        if shows.news:
+            self._lists[many] = replace(shows, records_max=_LATEST_MAX)
+
+    def _page_failed(self, many: RecordsOf, wishes: dict[str, _Wish], error: ApError) -> None:
+        """Each is asked for by itself; but where news were asked for, and may be there, nothing is answered."""
+        if self._lists[many].news and not isinstance(error, BadRequest | NotSupportedHere):
+            for wish in wishes.values():
+                wish.error, wish.is_answered = error, True
+        else:
             del self._lists[many]
 
     def _note(self, many: RecordsOf, record_id: str, began: float, record: Any) -> None:

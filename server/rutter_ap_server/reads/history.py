@@ -175,6 +175,14 @@ async def _of_vendor(
 
 async def _every(company: Company, collection: Reads[R], vendor_id: str | None) -> list[R] | None:
     """Every record of a vendor, or of all of them; None if there are more than can be read."""
+    found = await _listed(company, collection, vendor_id)
+    if found is None or collection.endpoint.many != "bills":
+        return found
+    shown = {one.id: one for one in company.lately("bills") if vendor_id in (None, one.vendor_id)}
+    return list({**{one.id: one for one in found}, **shown}.values()) if shown else found
+
+
+async def _listed(company: Company, collection: Reads[R], vendor_id: str | None) -> list[R] | None:
     many = collection.endpoint.many
 
     async def read() -> list[R] | None:

@@ -108,14 +108,23 @@ async def test_bills_that_are_new_are_shown_with_those_asked_for(home: Path) -> 
 
 async def test_without_its_news_no_bill_is_answered(home: Path) -> None:
     async with open_bills(home) as (bench, [first, *_]):
-        bench.wire.read_faults = {"/bills": "error_500"}
+
+        def silent(request: httpx.Request, response: httpx.Response) -> httpx.Response:
+            raise httpx.ReadTimeout("no answer")
+
+        bench.wire.answers = silent
         with pytest.raises(UpstreamUnavailable):
             await as_they_are(bench.company.rutter).get("bills", first)
 
 
 async def test_a_page_that_fails_leaves_each_to_itself(home: Path) -> None:
     async with open_bills(home) as (bench, ids):
-        bench.wire.read_faults = {"/bills": "error_400"}
+
+        def refused(request: httpx.Request, response: httpx.Response) -> httpx.Response:
+            is_list = request.url.path.endswith("/bills")
+            return httpx.Response(400, json={"error_code": "BAD_REQUEST"}, request=request) if is_list else response
+
+        bench.wire.answers = refused
         found = await together(as_they_are(bench.company.rutter), "bills", ids)
         assert [found[one].id for one in ids] == ids
 

@@ -134,7 +134,7 @@ def _first_goes_alone_until_one_is_clear(upstream: Upstream, ends: Sequence[str]
             open_lines.add(number)
         elif what == "ends":
             open_lines.discard(number)
-            if ends[number] not in DOUBTFUL:
+            if ends[number] == "posted":
                 return
 
 

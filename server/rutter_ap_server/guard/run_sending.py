@@ -233,21 +233,20 @@ class RunSending:
     async def _sent(self, line: Line) -> None:
         try:
             outcome = await self._send(line)
-            self._note(in_doubt=outcome.state == State.UNKNOWN)
+            self._is_clear = outcome.state != State.UNKNOWN
+            self._doubtful_in_a_row = 0 if self._is_clear else self._doubtful_in_a_row + 1
         except OF_ONE_BILL:
-            self._note(in_doubt=False)
+            # It says nothing of the others, either way.
+            self._doubtful_in_a_row = 0
         except ApError:
-            self._note(in_doubt=True)
+            self._is_clear = False
+            self._doubtful_in_a_row += 1
         except anyio.get_cancelled_exc_class():
             raise
         except BaseException as error:  # noqa: BLE001 - re-raised outside the group, once the others have their outcome
             self._failure, self._is_over = error, True
         if not await self._may_go_on():
             self._is_over = True
-
-    def _note(self, *, in_doubt: bool) -> None:
-        self._is_clear = not in_doubt
-        self._doubtful_in_a_row = self._doubtful_in_a_row + 1 if in_doubt else 0
 
     async def _report(self) -> None:
         # The caller may have gone in the meantime; what was released is paid all the same.

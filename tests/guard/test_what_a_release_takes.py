@@ -53,6 +53,15 @@ SHOWN = sealed(())
 NO_COMPANY: Any = None
 
 
+class Unread:
+    """A company that is read while a release is proved, and shows nothing."""
+
+    reading = None
+
+    def read_once(self) -> Unread:
+        return self
+
+
 def refused_as(code: str) -> AbstractContextManager[Any]:
     """What is done inside is refused with that code, or done if there is none."""
     return pytest.raises(ApError, check=lambda error: error.error_code == code) if code else nullcontext()
@@ -500,8 +509,9 @@ async def test_what_was_signed_otherwise_releases_and_declines_nothing(store: St
         by = signed("decline", proposal.id, reason="another")
         await approvals.decline(proposal.id, by=by, channel="desk", reason="this one")
     # What fits is refused only for its ticket, which nobody gave out.
+    company: Any = Unread()
     with refused_as("approval.stale_signature"):
-        await approvals.approve(shown, NO_COMPANY, by=signed("release", proposal.id, **right), channel="desk")
+        await approvals.approve(shown, company, by=signed("release", proposal.id, **right), channel="desk")
     with refused_as("approval.stale_signature"):
         by = signed("decline", proposal.id, reason="this one")
         await approvals.decline(proposal.id, by=by, channel="desk", reason="this one")

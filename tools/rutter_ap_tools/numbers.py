@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from rutter_ap_tools.names import plain_letters, read_alike
 
 KEY_CHARACTERS_MAX = 200
+# A payment is held against all bills of its vendor, again at each judgement.
+_KEYS_CACHED_MAX = 20_000
 
 # What people and machines write where there is no number, and the words that only announce one.
 _WORDS = """
@@ -19,6 +22,7 @@ invoice invoices inv bill number num nr nro rechnung facture factura fattura fat
 _NO_NUMBER = frozenset(_WORDS.split())
 
 
+@lru_cache(maxsize=_KEYS_CACHED_MAX)
 def number_key(number: str | None) -> str:
     """The number for comparison: two with one key are one number. Empty if it is none, such as "N/A" or "000".
 

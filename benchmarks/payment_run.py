@@ -179,11 +179,12 @@ class Program:
     async def phase(self, name: str) -> AsyncIterator[None]:
         """Measures one phase: its time, and the requests in it."""
         seen = self.wire.seen = Seen()
-        began = time.perf_counter()
+        began, worked = time.perf_counter(), time.process_time()
         try:
             yield
         finally:
             self.phases[name] = (time.perf_counter() - began, seen.kinds)
+            self.worked[name] = time.process_time() - worked
             self.posts += seen.posts
 
     async def propose(self, request: ProposePaymentRun) -> str:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import anyio
+import httpx
 import pytest
 
 from rutter_ap_server.guard.approvals import NotReleased
@@ -270,14 +271,13 @@ async def test_a_process_whose_claim_was_taken_over_sends_nothing(home: Path) ->
         async def pay() -> None:
             results.append((await bench.pay("NW-2291", "100.00")).status)
 
-        # The first reading is the freezing's, the second the judging's, the third the one before sending.
+        # The first reading is what it is prepared and judged by, the second the one before sending.
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(pay)
-            for _ in range(2):
-                await slow.reached.wait()
-                after = bench.wire.gate(lambda request: "/accounts/" in request.url.path)
-                slow.go.set()
-                slow = after
+            await slow.reached.wait()
+            after = bench.wire.gate(lambda request: "/accounts/" in request.url.path)
+            slow.go.set()
+            slow = after
             await slow.reached.wait()
             [claimed] = await bench.proposals()
             assert claimed.state == "dispatching"
@@ -507,6 +507,11 @@ async def test_a_call_overtaken_by_recovery_waits_for_it(home: Path) -> None:
         assert await bench.paid("NW-2291") == [Decimal("100.00")]
 
 
+def unreachable(request: httpx.Request, response: httpx.Response) -> httpx.Response:
+    """What was on its way when Rutter went down."""
+    raise httpx.ConnectError("nobody answers")
+
+
 async def test_a_call_that_waited_in_vain_tries_for_itself(home: Path) -> None:
     async with a_bench(home) as bench:
         released = await _released_while_rutter_was_down(bench)
@@ -524,11 +529,12 @@ async def test_a_call_that_waited_in_vain_tries_for_itself(home: Path) -> None:
             await looking.reached.wait()
             tasks.start_soon(the_call_goes_on)
             await anyio.wait_all_tasks_blocked()
-            bench.wire.is_down = True
+            bench.wire.is_down, answers = True, bench.wire.answers
+            bench.wire.answers = unreachable
             looking.go.set()
 
         assert [error.error_code for error in errors] == ["rutter_unavailable"]
-        bench.wire.is_down = False
+        bench.wire.is_down, bench.wire.answers = False, answers
         assert (await bench.proposal(released.id)).state == "released"
         await bench.app.recover()
         assert (await bench.proposal(released.id)).state == "posted"

@@ -57,12 +57,12 @@ class Crowd(httpx.AsyncBaseTransport):
         return answer(200, {"bill": bill()})
 
 
-async def test_at_most_eight_requests_are_in_the_air() -> None:
+async def test_at_most_sixteen_requests_are_in_the_air() -> None:
     crowd = Crowd()
     async with client_for(crowd) as client, anyio.create_task_group() as group:
         for _ in range(40):
             group.start_soon(client.connection(TOKEN).bills.get, "b-1")
-    assert crowd.most == 8
+    assert crowd.most == 16
 
 
 async def test_a_cancelled_call_gives_its_place_back() -> None:

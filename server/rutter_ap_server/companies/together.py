@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import anyio
@@ -42,11 +42,18 @@ _CHANGED = Shows(sort="last_synced_at DESC", records_max=_LATEST_MAX)
 _JUST_CHANGED: dict[RecordsOf, Shows] = {"bills": _CHANGED, "bill_payments": _CHANGED}
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, slots=True)
 class _Wish:
+    is_taken: bool = False
     is_answered: bool = False
     record: Any = None
     error: ApError | None = None
+    # Set as well when whoever took it was cut off.
+    is_over: anyio.Event = field(default_factory=anyio.Event)
+
+    def answer(self, record: Any = None, error: ApError | None = None) -> None:
+        self.record, self.error, self.is_answered = record, error, True
+        self.is_over.set()
 
 
 class Together:
@@ -76,18 +83,31 @@ class Together:
 
     async def get(self, many: RecordsOf, record_id: str) -> Any:
         """The record as the ledger shows it now. Raises `RutterError`."""
-        wish = self._wishes[many].setdefault(record_id, _Wish())
+        while True:
+            wish = self._wishes[many].setdefault(record_id, _Wish())
+            await self._granted(many, wish)
+            if wish.error is not None:
+                raise wish.error.with_traceback(None)
+            if wish.is_answered:
+                return wish.record
+
+    async def _granted(self, many: RecordsOf, wish: _Wish) -> None:
+        """Reads all that is wished for now, unless somebody else took this wish along."""
+        taken: dict[str, _Wish] = {}
         async with self._turns[many]:
-            if not wish.is_answered:
+            if not wish.is_taken:
                 self._answer_what_was_seen(many)
-            if not wish.is_answered:
+            if not wish.is_taken and not wish.is_answered:
                 await self._wait_for_others()
-                # Not there any more where somebody took it along and was cancelled.
-                wish = self._wishes[many].setdefault(record_id, wish)
-                await self._answer(many, self._wishes.pop(many))
-        if wish.error is not None:
-            raise wish.error.with_traceback(None)
-        return wish.record
+                taken = self._wishes.pop(many)
+                for one in taken.values():
+                    one.is_taken = True
+                if self._before:
+                    # Whoever asks meanwhile may find its answer there, too.
+                    await self._answer(many, taken)
+        if not self._before:
+            await self._answer(many, taken)
+        await wish.is_over.wait()
 
     async def _wait_for_others(self) -> None:
         with anyio.move_on_after(min(self._round_trip_seconds * self._waits, _SECONDS_MAX)):
@@ -103,18 +123,24 @@ class Together:
         for record_id, wish in list(self._wishes[many].items()):
             began, record = self._seen.get((many, record_id), (0.0, None))
             if record is not None and began > since:
-                wish.record, wish.is_answered = record, True
+                wish.answer(record)
                 del self._wishes[many][record_id]
 
     async def _answer(self, many: RecordsOf, wishes: dict[str, _Wish]) -> None:
+        if not wishes:
+            return
         began = anyio.current_time()
-        # A page that may answer the next ones as well is worth a request for one record.
-        if many in self._lists and (len(wishes) > 1 or self._before):
-            await self._look_them_up(many, wishes)
-        async with anyio.create_task_group() as tasks:
-            for record_id, wish in wishes.items():
-                if not wish.is_answered:
-                    tasks.start_soon(self._ask, many, record_id, wish)
+        try:
+            # A page that may answer the next ones as well is worth a request for one record.
+            if many in self._lists and (len(wishes) > 1 or self._before):
+                await self._look_them_up(many, wishes)
+            async with anyio.create_task_group() as tasks:
+                for record_id, wish in wishes.items():
+                    if not wish.is_answered:
+                        tasks.start_soon(self._ask, many, record_id, wish)
+        finally:
+            for wish in wishes.values():
+                wish.is_over.set()
         self._round_trip_seconds = anyio.current_time() - began
 
     async def _look_them_up(self, many: RecordsOf, wishes: dict[str, _Wish]) -> None:
@@ -129,7 +155,7 @@ class Together:
             self._note(many, record.id, began, record)
             wish = wishes.get(record.id)
             if wish is not None:
-                wish.record, wish.is_answered = record, True
+                wish.answer(record)
         shown = sum(wish.is_answered for wish in wishes.values())
         if shown * 2 < len(wishes):
             self._ask_for_news(many)
@@ -143,7 +169,7 @@ class Together:
         """Each is asked for by itself; but where news were asked for, and may be there, nothing is answered."""
         if self._lists[many].news and not isinstance(error, BadRequest | NotSupportedHere):
             for wish in wishes.values():
-                wish.error, wish.is_answered = error, True
+                wish.answer(error=error)
         else:
             del self._lists[many]
 
@@ -154,11 +180,12 @@ class Together:
     async def _ask(self, many: RecordsOf, record_id: str, wish: _Wish) -> None:
         began = anyio.current_time()
         try:
-            wish.record = await getattr(self._rutter, many).get(record_id)
-            self._note(many, record_id, began, wish.record)
+            record = await getattr(self._rutter, many).get(record_id)
         except ApError as error:
-            wish.error = error
-        wish.is_answered = True
+            wish.answer(error=error)
+        else:
+            self._note(many, record_id, began, record)
+            wish.answer(record)
 
 
 def _readable(records: Iterable[Any]) -> Iterable[Any]:
@@ -167,7 +194,7 @@ def _readable(records: Iterable[Any]) -> Iterable[Any]:
 
 def as_they_are(rutter: CompanyClient) -> Together:
     """For records that nobody need have changed."""
-    return Together(rutter, _AS_THEY_ARE, waits=0.2, before=1.5)
+    return Together(rutter, _AS_THEY_ARE, waits=0.2, before=2.0)
 
 
 def just_changed(rutter: CompanyClient, nobody_else: Callable[[], Awaitable[None]]) -> Together:

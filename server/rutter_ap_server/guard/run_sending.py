@@ -32,6 +32,7 @@ DOUBTFUL_MAX = 2
 OF_ONE_BILL = (NotFoundUpstream, LedgerDataError)
 # How old what a run was authorized on may be when a line of it is authorized.
 RUN_READ_SECONDS_MAX = 60
+_READINGS = 3
 # A line whose turn comes later than this after it was read is read again.
 _TURN_SECONDS_MAX = 2
 
@@ -65,8 +66,9 @@ class RunReading:
     """What the lines of one run read: lists once for all of them, and single records when each is authorized."""
 
     def __init__(self, batch: Batch, members: Sequence[PreparedWrite], company: Company, lists: Reading | None) -> None:
-        self._batch, self._members, self._company = batch, members, company
+        self._batch, self._members, self._company = batch, list(members), company
         self._lists = lists
+        self._took_seconds = 0.0
         self._renewing = anyio.Lock()
         self._as_they_are = as_they_are(company.rutter)
         self._under_way: list[Line] = []
@@ -75,15 +77,17 @@ class RunReading:
     async def facts_of(self, company: Company) -> Company:
         """The company with the run's lists, read again when they are old, and single records as they are now."""
         async with self._renewing:
-            if self._lists is None or is_old(self._lists):
-                anew = self._company.unread().read_once()
+            # Where Rutter is slow, they may be older: they would be read all the time else.
+            if self._lists is None or is_old(self._lists, _READINGS * self._took_seconds):
+                anew, began = self._company.unread().read_once(), anyio.current_time()
                 await anew.ahead(lambda: self._batch.read_ahead(self._members, anew))
-                self._lists = anew.reading
+                self._lists, self._took_seconds = anew.reading, anyio.current_time() - began
         return company.unread().read_once(self._as_they_are, lists=self._lists)
 
     def begins(self, line: Line) -> None:
-        """A line that will be answered, and then read back."""
+        """A line that will be answered, and then read back; what it needs is read for it alone from now on."""
         self._under_way.append(line)
+        self._members = [one for one in self._members if one.bill_id != line.proposal.bill_id]
 
     async def _all_are_answered(self) -> None:
         """Returns once no line is under way that was not answered: such a one will be read back soon, too."""
@@ -97,9 +101,9 @@ class RunReading:
         return company.unread().read_once(self._just_changed)
 
 
-def is_old(reading: Reading) -> bool:
-    """Whether a run may not be authorized, nor a line of it, on what was read then."""
-    return anyio.current_time() - reading.began > RUN_READ_SECONDS_MAX
+def is_old(reading: Reading, seconds_min: float = 0.0) -> bool:
+    """Whether a run may not be authorized, nor a line of it, on what was read then; never younger than that."""
+    return anyio.current_time() - reading.began > max(RUN_READ_SECONDS_MAX, seconds_min)
 
 
 @dataclass(eq=False)

@@ -47,7 +47,7 @@ class Limits:
     job_wait_seconds: float = 90.0
     body_bytes_max: int = 32 * 1024 * 1024
     attachment_bytes_max: int = 20 * 1024 * 1024
-    concurrency: int = 8
+    concurrency: int = 16
     downloads: int = 2
     requests_max: int = 500
     window_seconds: float = 10.0

@@ -24,7 +24,7 @@ from rutter_ap_server.guard.writes.parties import (
     vendor_fact,
 )
 from rutter_ap_server.guard.writes.pay_bill import Funding, PayBillWrite, Payee, funding_account, prepared_payment
-from rutter_ap_server.guard.writes.pay_bill_facts import paid_on
+from rutter_ap_server.guard.writes.pay_bill_facts import files_on, paid_on
 from rutter_ap_server.guard.writes.payment_run_words import describe_run
 from rutter_ap_server.guard.writes.wording import Description
 from rutter_ap_server.reads.amounts import LedgerDataError, is_unclear
@@ -83,9 +83,13 @@ class PaymentRun(Batch):
         return _prepared(request, company, account, choice, currency)
 
     async def read_ahead(self, members: Sequence[PreparedWrite], company: Company) -> None:
-        """The lists of the whole ledger that show bills and histories, and the vendors, where they are not too long."""
+        """Lists of the whole ledger that show bills, histories and vendors, if they are short, and the bills' files."""
+        accounts = {member.fields["account_id"] for member in members}
         await company.ahead(
-            partial(read_whole_lists, company, len(members)), partial(_vendors_ahead, company, len(members))
+            partial(read_whole_lists, company, len(members)),
+            partial(_vendors_ahead, company, len(members)),
+            *(partial(read_account, company, account_id) for account_id in accounts),
+            *(partial(files_on, company, member.fields["bill_id"]) for member in members),
         )
 
     def settled(self, facts: Facts[Any]) -> str | None:

@@ -199,4 +199,4 @@ def as_they_are(rutter: CompanyClient) -> Together:
 
 def just_changed(rutter: CompanyClient, nobody_else: Callable[[], Awaitable[None]]) -> Together:
     """For records that were written a moment ago; `nobody_else` returns once no other is being written."""
-    return Together(rutter, _JUST_CHANGED, waits=2.0, nobody_else=nobody_else)
+    return Together(rutter, _JUST_CHANGED, waits=3.0, nobody_else=nobody_else)

@@ -206,7 +206,11 @@ class Dispatcher:
     def _as_read_lately(self, prepared: PreparedWrite, company: Company) -> Company:
         """A run that is looked at again within a minute: its lists are not read anew, which its release does."""
         digest, read = self._run_read or ("", company)
-        if company.reading is not None or read.reading is None or (digest, read.id) != (prepared.digest, company.id):
+        if (
+            company.reading is not None
+            or read.reading is None
+            or (digest, read.identity) != (prepared.digest, company.identity)
+        ):
             return company
         return company if is_old(read.reading) else company.read_once(as_they_are(company.rutter), lists=read.reading)
 

@@ -160,15 +160,19 @@ class Dispatcher:
         is_read = isinstance(write, Batch) and company.reading is not None and not is_old(company.reading)
         company = company if is_read else company.unread()
         try:
-            policy = await self.policy.read()
             facts = await self.facts(write, prepared, await line.facts_of(company))
             while not await line.turn():
                 facts = await self.facts(write, prepared, await line.facts_of(company))
+            # Only now: what was authorized under a policy that has changed by then would not leave, and count as failed.
+            policy = await self.policy.read()
         except ApError:
             # Nothing was sent. The release stays valid, and a later attempt may find Rutter or the policy working
             # again.
             await self.store.write(lambda tx: return_to_queue(tx, lease))
             raise
+        if not line.may_leave():
+            await self.store.write(lambda tx: return_to_queue(tx, lease))
+            return await self._current(lease.proposal_id)
         if not await self.store.write(lambda tx: authorize(tx, write, prepared, facts, policy, lease)):
             return await self._current(lease.proposal_id)
         if isinstance(write, Batch):
@@ -309,11 +313,11 @@ class Dispatcher:
             if isinstance(error, NothingSent) or (isinstance(error, ApError) and not drafted):
                 return await self._not_sent(lease, error, again=again)
             return await self.settler.unknown(lease, f"an unexpected {type(error).__name__}")
-        finally:
-            line.answered()
         if isinstance(outcome, Rejected):
             return await self.refused(write, prepared, company, lease, before, outcome)
         if isinstance(outcome, Done):
+            # The next one need not wait until it is read back, as it must for what may be in doubt.
+            line.answered()
             return await self.read_back(write, prepared, company, lease, before, outcome, line=line)
         return await self.settler.unknown(lease, outcome.reason, job_id=outcome.job_id)
 

@@ -163,7 +163,7 @@ class Dispatcher:
             facts = await self.facts(write, prepared, await line.facts_of(company))
             while not await line.turn():
                 facts = await self.facts(write, prepared, await line.facts_of(company))
-            # Only now: what was authorized under a policy that has changed by then would not leave, and count as failed.
+            # Only now: what is authorized under a policy that has changed since would not leave, and count as failed.
             policy = await self.policy.read()
         except ApError:
             # Nothing was sent. The release stays valid, and a later attempt may find Rutter or the policy working

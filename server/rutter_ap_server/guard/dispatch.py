@@ -202,10 +202,13 @@ class Dispatcher:
         self, write: Write[Any] | Batch, prepared: PreparedWrite, company: Company
     ) -> Facts[Any] | BatchFacts:
         """The facts of a write as of now, once they show what this store wrote before."""
+        if isinstance(write, Batch) and company.reading is None:
+            company = company.read_once()
+        facts = await current_facts(self.store, write, prepared, company, self._sleep)
         if isinstance(write, Batch):
-            company = company if company.reading is not None else company.read_once()
+            # Not one that failed: its errors would be said again and again.
             self._run_read = (prepared.digest, company)
-        return await current_facts(self.store, write, prepared, company, self._sleep)
+        return facts
 
     def _as_read_lately(self, prepared: PreparedWrite, company: Company) -> Company:
         """A run that is looked at again within a minute: its lists are not read anew, which its release does."""
@@ -426,6 +429,10 @@ class Dispatcher:
         return await self.settler.fail(
             lease, error.error_code, message, said=said, job_id=job_id, may_be_booked=may_be_booked
         )
+
+    async def resume_lines(self, lease: Lease, company: Company) -> Proposal:
+        """As `send_lines`, for a run that was taken over: its lease is renewed meanwhile, as that of a dispatch is."""
+        return await self._keeping(lease, partial(self.send_lines, lease, company, NO_INTERACTION))
 
     async def send_lines(self, lease: Lease, company: Company, interaction: Interaction) -> Proposal:
         """Sends every line of a run that is released but not sent; returns the run's state afterwards.

@@ -16,6 +16,8 @@ from rutter_ap_server.companies.together import Together, as_they_are, just_chan
 from rutter_ap_server.rutter.errors import NotFoundUpstream, UpstreamUnavailable
 from support.bench import Bench, a_bench
 
+# The page of open bills, and beside it that of what changed last.
+OPEN_AND_NEWS = ["bills", "bills"]
 NOBODY = "00000000-0000-4000-8000-000000000000"
 OPEN = ("NW-2291", "NW-2304", "BH-5520")
 
@@ -54,12 +56,12 @@ async def open_bills(home: Path) -> AsyncIterator[tuple[Bench, list[str]]]:
         yield bench, [(await bench.bill(number)).id for number in OPEN]
 
 
-async def test_bills_asked_for_together_are_read_by_one_page(home: Path) -> None:
+async def test_bills_asked_for_together_are_read_by_a_page(home: Path) -> None:
     async with open_bills(home) as (bench, ids):
         asked = Asked(bench)
         found = await together(as_they_are(bench.company.rutter), "bills", ids)
         assert [found[one].id for one in ids] == ids
-        assert asked.paths == ["bills"]
+        assert asked.paths == OPEN_AND_NEWS
 
 
 async def test_one_bill_that_was_paid_is_asked_for_by_itself(home: Path) -> None:
@@ -76,7 +78,7 @@ async def test_a_page_answers_who_asks_a_moment_later(home: Path) -> None:
         await reads.get("bills", ids[0])
         reads._round_trip_seconds = 60.0
         assert [(await reads.get("bills", one)).id for one in ids] == ids
-        assert asked.paths == ["bills"]
+        assert asked.paths == OPEN_AND_NEWS
 
 
 async def test_what_no_page_shows_is_asked_for_by_itself(home: Path) -> None:
@@ -85,10 +87,10 @@ async def test_what_no_page_shows_is_asked_for_by_itself(home: Path) -> None:
         found = await together(as_they_are(bench.company.rutter), "bills", [*ids, NOBODY])
         assert isinstance(found[NOBODY], NotFoundUpstream)
         assert [found[one].id for one in ids] == ids
-        assert asked.paths == ["bills", f"bills/{NOBODY}"]
+        assert asked.paths == [*OPEN_AND_NEWS, f"bills/{NOBODY}"]
 
 
-@pytest.mark.parametrize(("many", "times"), [("vendors", 1), ("bills", 2)])
+@pytest.mark.parametrize(("many", "times"), [("vendors", 1), ("bills", 3)])
 async def test_a_page_that_shows_little_is_asked_for_news_alone(home: Path, many: str, times: int) -> None:
     async with open_bills(home) as (bench, _):
         asked, reads = Asked(bench), as_they_are(bench.company.rutter)

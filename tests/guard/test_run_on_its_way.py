@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -140,3 +141,24 @@ async def test_a_vendor_changed_since_people_looked_is_seen(
         with pytest.raises(NotReleased, match="something changed"):
             await approvals.approve(seen, company, by=Proof("Ana", PASSCODE), channel="terminal")
         assert await run.paid() == [[]] * BILLS
+
+
+@pytest.mark.parametrize("status", ["open", "partially_paid", "paid"])
+async def test_a_bill_entered_again_on_the_way_is_not_paid(home: Path, status: str) -> None:
+    """Whatever became of the other one by then: paid as well, it would be paid twice."""
+    async with long_run(home, BILLS) as run:
+        held = await run.propose()
+
+        async def entered_again() -> None:
+            with run.bench.sandbox._database.writing() as tx:
+                company = company_by(tx.sql, "id", run.bench.company.id)
+                assert company is not None
+                books = Books(tx, company)
+                books.save("bill", books.get("bill", run.bills[LAST].id) | {"id": str(uuid4()), "status": status})
+
+        run.wire.at[1] = entered_again
+        await run.release(held.proposal_id)
+        line = (await run.lines(held.proposal_id))[run.bills[LAST].id]
+        assert line.state == "held"
+        assert "bill.duplicate" in {one.code for one in line.findings}
+        assert await run.paid() == run.due(but=[LAST])

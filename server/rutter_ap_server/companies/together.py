@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import anyio
@@ -25,7 +25,7 @@ _SECONDS_MAX = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Shows:
-    """A page that may show many of the records asked for; with `news` it is asked for what is new as well."""
+    """A page that may show many of the records asked for; with `news`, what changed last is to be shown as well."""
 
     sort: str | None = None
     filter: Filter | None = None
@@ -39,6 +39,8 @@ _AS_THEY_ARE: dict[RecordsOf, Shows] = {"bills": _OPEN, "vendors": Shows()}
 # More than are written at once, whoever else is at work.
 _LATEST_MAX = 100
 _CHANGED = Shows(sort="last_synced_at DESC", records_max=_LATEST_MAX)
+# Whatever became of it by then: what was paid twice already is no longer open.
+_NEWS = Shows(sort="last_synced_at DESC", records_max=_LATEST_MAX, news=True)
 _JUST_CHANGED: dict[RecordsOf, Shows] = {"bills": _CHANGED, "bill_payments": _CHANGED}
 
 
@@ -120,12 +122,23 @@ class Together:
     async def _look_them_up(self, many: RecordsOf, wishes: dict[str, _Wish]) -> None:
         """Answers what one page shows. One that shows less than half of it is asked for its news alone, if at all."""
         shows, began = self._lists[many], anyio.current_time()
-        try:
-            page = await getattr(self._rutter, many).list(filter=shows.filter, sort=shows.sort, limit=shows.records_max)
-        except ApError as error:
-            self._page_failed(many, wishes, error)
+        pages = [shows, _NEWS] if shows.news and shows.filter is not None else [shows]
+        records, failures = list[Any](), list[ApError]()
+
+        async def look(page: Shows) -> None:
+            asked = getattr(self._rutter, many).list(filter=page.filter, sort=page.sort, limit=page.records_max)
+            try:
+                records.extend((await asked).items)
+            except ApError as error:
+                failures.append(error)
+
+        async with anyio.create_task_group() as tasks:
+            for page in pages:
+                tasks.start_soon(look, page)
+        if failures:
+            self._page_failed(many, wishes, failures[0])
             return
-        for record in _readable(page.items):
+        for record in _readable(records):
             self._note(many, record.id, began, record)
             wish = wishes.get(record.id)
             if wish is not None:
@@ -135,9 +148,8 @@ class Together:
             self._ask_for_news(many)
 
     def _ask_for_news(self, many: RecordsOf) -> None:
-        shows = self._lists.pop(many)
-        if shows.news:
-            self._lists[many] = replace(shows, records_max=_LATEST_MAX)
+        if self._lists.pop(many).news:
+            self._lists[many] = _NEWS
 
     def _page_failed(self, many: RecordsOf, wishes: dict[str, _Wish], error: ApError) -> None:
         """Each is asked for by itself; but where news were asked for, and may be there, nothing is answered."""

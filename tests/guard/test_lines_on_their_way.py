@@ -129,7 +129,7 @@ def test_every_order_of_events_keeps_the_promises(made: list[tuple[str, str]], s
     _one_vendor_goes_in_order(upstream, vendors)
     in_a_row = _doubtful_in_a_row(upstream, ends)
     assert len(begun) == len(made) or in_a_row >= DOUBTFUL_MAX
-    _none_overtakes_what_stays(upstream)
+    _none_overtakes_what_stays(upstream, vendors)
 
 
 def _first_goes_alone_until_one_is_clear(upstream: Upstream, ends: Sequence[str]) -> None:
@@ -153,10 +153,13 @@ def _one_vendor_goes_in_order(upstream: Upstream, vendors: Sequence[str]) -> Non
         assert mine == [(what, number) for number in left for what in ("leaves", "answered")]
 
 
-def _none_overtakes_what_stays(upstream: Upstream) -> None:
-    whats = [what for what, _ in upstream.log]
-    if "stays" in whats:
-        assert not {"begins", "leaves"} & set(whats[whats.index("stays") :])
+def _none_overtakes_what_stays(upstream: Upstream, vendors: Sequence[str]) -> None:
+    stayed = set[str]()
+    for what, number in upstream.log:
+        assert not (stayed and what == "begins")
+        assert not (what == "leaves" and vendors[number] in stayed)
+        if what == "stays":
+            stayed.add(vendors[number])
 
 
 def _doubtful_in_a_row(upstream: Upstream, ends: Sequence[str]) -> int:

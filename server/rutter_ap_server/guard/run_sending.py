@@ -144,7 +144,8 @@ class Line(Alone):
         return anyio.current_time() - began <= _TURN_SECONDS_MAX
 
     def may_leave(self) -> bool:
-        return not self.must_stop()
+        # Who waited for nobody was on its way beside the others.
+        return self.before is None or not self.must_stop()
 
     def leaves(self) -> None:
         self.has_left.set()
@@ -170,8 +171,8 @@ class RunSending:
     """Sends lines with `send`; after each, `may_go_on` says whether others may follow, and before, `is_stopping`.
 
     The first goes alone: what is wrong with all of them shows there, at the cost of one. While the last outcome is in
-    doubt no other begins beside it, and after some in a row that are, none does, nor is any sent that had begun: they
-    stay released for later.
+    doubt no other begins beside it, and after some in a row that are, none does, nor is any sent that waited for
+    one of its vendor: they stay released for later.
     """
 
     def __init__(

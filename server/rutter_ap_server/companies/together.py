@@ -123,20 +123,24 @@ class Together:
         """Answers what one page shows. One that shows less than half of it is asked for its news alone, if at all."""
         shows, began = self._lists[many], anyio.current_time()
         pages = [shows, _NEWS] if shows.news and shows.filter is not None else [shows]
-        records, failures = list[Any](), list[ApError]()
+        records, failures = list[Any](), list[BaseException]()
 
         async def look(page: Shows) -> None:
             asked = getattr(self._rutter, many).list(filter=page.filter, sort=page.sort, limit=page.records_max)
             try:
                 records.extend((await asked).items)
-            except ApError as error:
+            except anyio.get_cancelled_exc_class():
+                raise
+            except BaseException as error:  # noqa: BLE001 - raised outside the group, which would wrap it
                 failures.append(error)
 
         async with anyio.create_task_group() as tasks:
             for page in pages:
                 tasks.start_soon(look, page)
-        if failures:
-            self._page_failed(many, wishes, failures[0])
+        for failure in failures:
+            if not isinstance(failure, ApError):
+                raise failure
+            self._page_failed(many, wishes, failure)
             return
         for record in _readable(records):
             self._note(many, record.id, began, record)

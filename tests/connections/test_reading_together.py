@@ -16,6 +16,7 @@ from rutter_ap_server.companies.together import Together, as_they_are, just_chan
 from rutter_ap_server.rutter.errors import NotFoundUpstream, UpstreamUnavailable
 from support.bench import Bench, a_bench
 
+# The page of open bills, and beside it that of what changed last.
 NOBODY = "00000000-0000-4000-8000-000000000000"
 OPEN = ("NW-2291", "NW-2304", "BH-5520")
 
@@ -54,7 +55,7 @@ async def open_bills(home: Path) -> AsyncIterator[tuple[Bench, list[str]]]:
         yield bench, [(await bench.bill(number)).id for number in OPEN]
 
 
-async def test_bills_asked_for_together_are_read_by_one_page(home: Path) -> None:
+async def test_bills_asked_for_together_are_read_by_a_page(home: Path) -> None:
     async with open_bills(home) as (bench, ids):
         asked = Asked(bench)
         found = await together(as_they_are(bench.company.rutter), "bills", ids)
@@ -88,7 +89,7 @@ async def test_what_no_page_shows_is_asked_for_by_itself(home: Path) -> None:
         assert asked.paths == ["bills", f"bills/{NOBODY}"]
 
 
-@pytest.mark.parametrize(("many", "times"), [("vendors", 1), ("bills", 2)])
+@pytest.mark.parametrize(("many", "times"), [("vendors", 1), ("bills", 3)])
 async def test_a_page_that_shows_little_is_asked_for_news_alone(home: Path, many: str, times: int) -> None:
     async with open_bills(home) as (bench, _):
         asked, reads = Asked(bench), as_they_are(bench.company.rutter)

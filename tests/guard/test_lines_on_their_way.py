@@ -15,6 +15,7 @@ from hypothesis import strategies as some
 
 from rutter_ap_server.guard.run_sending import DOUBTFUL_MAX, LINES_AT_ONCE, Line, RunReading, RunSending, lines_of
 from rutter_ap_server.rutter.errors import NotFoundUpstream, UpstreamUnavailable
+from rutter_ap_server.store.errors import StoreError
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import State
 from support.people import HearsProgress
@@ -46,11 +47,15 @@ class Upstream:
             await self._moments()
             while not await line.turn():
                 pass
+            if not line.may_leave():
+                self.log.append(("stays", number))
+                return a_proposal(state=State.RELEASED)
             self.log.append(("leaves", number))
             line.leaves()
             await self._moments()
             self.log.append(("answered", number))
-            line.answered()
+            if self.ends[number] not in DOUBTFUL:
+                line.answered()
             await self._moments()
         finally:
             self.under_way -= 1
@@ -124,6 +129,7 @@ def test_every_order_of_events_keeps_the_promises(made: list[tuple[str, str]], s
     _one_vendor_goes_in_order(upstream, vendors)
     in_a_row = _doubtful_in_a_row(upstream, ends)
     assert len(begun) == len(made) or in_a_row >= DOUBTFUL_MAX
+    _none_overtakes_what_stays(upstream, vendors)
 
 
 def _first_goes_alone_until_one_is_clear(upstream: Upstream, ends: Sequence[str]) -> None:
@@ -147,10 +153,20 @@ def _one_vendor_goes_in_order(upstream: Upstream, vendors: Sequence[str]) -> Non
         assert mine == [(what, number) for number in left for what in ("leaves", "answered")]
 
 
+def _none_overtakes_what_stays(upstream: Upstream, vendors: Sequence[str]) -> None:
+    stayed = set[str]()
+    for what, number in upstream.log:
+        assert not (stayed and what == "begins")
+        assert not (what == "leaves" and vendors[number] in stayed)
+        if what == "stays":
+            stayed.add(vendors[number])
+
+
 def _doubtful_in_a_row(upstream: Upstream, ends: Sequence[str]) -> int:
     most = in_a_row = 0
+    stayed = {number for what, number in upstream.log if what == "stays"}
     for what, number in upstream.log:
-        if what == "ends":
+        if what == "ends" and number not in stayed:
             in_a_row = in_a_row + 1 if ends[number] in DOUBTFUL else 0
             most = max(most, in_a_row)
     return most
@@ -175,6 +191,19 @@ async def test_nothing_begins_once_the_process_stops() -> None:
 
 async def test_nothing_follows_once_the_lease_is_lost() -> None:
     upstream = await sent(a_run(["a", "b"]), ["posted"] * 2, goes_on=False)
+    assert {number for _, number in upstream.log} == {0}
+
+
+async def test_a_store_that_fails_between_lines_is_said_as_it_is() -> None:
+    class Unreadable(Upstream):
+        async def may_go_on(self) -> bool:
+            raise StoreError("the store could not be read or written")
+
+    lines = a_run(["a", "b"])
+    upstream = Unreadable(["posted"] * 2, Random(0), numbers={line.proposal.id: n for n, line in enumerate(lines)})
+    sending = RunSending(lines, upstream.send, upstream.may_go_on, lambda: False, HearsProgress(), done=0)
+    with pytest.raises(StoreError):
+        await sending.run()
     assert {number for _, number in upstream.log} == {0}
 
 

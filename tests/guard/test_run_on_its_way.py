@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 
+from rutter_ap_server.companies import directory
+from rutter_ap_server.companies.directory import CachedList
+from rutter_ap_server.guard.approvals import NotReleased
+from rutter_ap_server.guard.approvers import Proof
 from rutter_ap_server.rutter import Credentials, RutterClient
 from rutter_ap_server.rutter.models.payments import AllocationDraft, BillPaymentCreate
+from rutter_ap_server.rutter.models.vendors import Vendor
 from rutter_ap_server.rutter.outcomes import Done
 from rutter_sandbox.companies import company_by
 from rutter_sandbox.records import Books
-from support.bench import START
+from support.bench import PASSCODE, START
 from support.long_runs import ACCOUNT, LongRun, long_run
 
 BILLS = 12
@@ -112,3 +120,45 @@ async def test_a_bill_changed_before_its_turn_with_its_vendor(
         assert states[:3] == ["posted"] * 3
         assert states[:sent] == ["posted"] * sent
         assert set(states[sent:]) <= {"held", "refused"}
+
+
+@pytest.mark.parametrize("lists_all", [True, False])
+async def test_a_vendor_changed_since_people_looked_is_seen(
+    home: Path, monkeypatch: pytest.MonkeyPatch, lists_all: bool
+) -> None:
+    """Also where there are so many vendors that a part of them is listed, which is kept for minutes."""
+
+    def listed(read_at: datetime, by_id: dict[str, Any], whole: bool, nameless: int) -> CachedList:
+        is_part = not lists_all and any(isinstance(one, Vendor) for one in by_id.values())
+        return CachedList(read_at, by_id, whole and not is_part, nameless)
+
+    monkeypatch.setattr(directory, "CachedList", listed)
+    async with long_run(home, BILLS) as run:
+        held = await run.propose()
+        approvals, company = run.bench.app.approvals, run.bench.company
+        seen = await approvals.preview(str(held.proposal_id), company)
+        await another_bank_account(run)
+        with pytest.raises(NotReleased, match="something changed"):
+            await approvals.approve(seen, company, by=Proof("Ana", PASSCODE), channel="terminal")
+        assert await run.paid() == [[]] * BILLS
+
+
+@pytest.mark.parametrize("status", ["open", "partially_paid", "paid"])
+async def test_a_bill_entered_again_on_the_way_is_not_paid(home: Path, status: str) -> None:
+    """Whatever became of the other one by then: paid as well, it would be paid twice."""
+    async with long_run(home, BILLS) as run:
+        held = await run.propose()
+
+        async def entered_again() -> None:
+            with run.bench.sandbox._database.writing() as tx:
+                company = company_by(tx.sql, "id", run.bench.company.id)
+                assert company is not None
+                books = Books(tx, company)
+                books.save("bill", books.get("bill", run.bills[LAST].id) | {"id": str(uuid4()), "status": status})
+
+        run.wire.at[1] = entered_again
+        await run.release(held.proposal_id)
+        line = (await run.lines(held.proposal_id))[run.bills[LAST].id]
+        assert line.state == "held"
+        assert "bill.duplicate" in {one.code for one in line.findings}
+        assert await run.paid() == run.due(but=[LAST])

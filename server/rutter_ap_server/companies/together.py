@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
@@ -25,21 +25,26 @@ _SECONDS_MAX = 1.5
 
 @dataclass(frozen=True, slots=True)
 class Shows:
-    """A page that may show many of the records asked for; with `news` it is asked for what is new as well."""
+    """A page of a list."""
 
     sort: str | None = None
     filter: Filter | None = None
     records_max: int = PAGE_OBJECTS_MAX
-    news: bool = False
 
 
-# Somebody may enter a bill again while the first one is being paid.
-_OPEN = Shows(sort="last_synced_at DESC", filter=equal("status", "open"), news=True)
-_AS_THEY_ARE: dict[RecordsOf, Shows] = {"bills": _OPEN, "vendors": Shows()}
+Pages = tuple[Shows, ...]
+_BY_CHANGE = "last_synced_at DESC"
+_NEWEST = Shows(sort=_BY_CHANGE)
+_OPEN = Shows(sort=_BY_CHANGE, filter=equal("status", "open"))
 # More than are written at once, whoever else is at work.
-_LATEST_MAX = 100
-_CHANGED = Shows(sort="last_synced_at DESC", records_max=_LATEST_MAX)
-_JUST_CHANGED: dict[RecordsOf, Shows] = {"bills": _CHANGED, "bill_payments": _CHANGED}
+_LATEST = Shows(sort=_BY_CHANGE, records_max=100)
+# What to look at for many records at once. Where that shows less than half of them, the next is looked at from then on.
+# Each step of the bills shows those that changed last: somebody may enter a bill again while the first is being paid.
+_AS_THEY_ARE: dict[RecordsOf, tuple[Pages, ...]] = {
+    "bills": ((_NEWEST,), (_OPEN, _LATEST), (_LATEST,)),
+    "vendors": ((Shows(),), ()),
+}
+_JUST_CHANGED: dict[RecordsOf, tuple[Pages, ...]] = {"bills": ((_LATEST,), ()), "bill_payments": ((_LATEST,), ())}
 
 
 @dataclass(eq=False, slots=True)
@@ -57,7 +62,7 @@ class _Wish:
 
 
 class Together:
-    """Reads single records for several callers; `lists` says where to look for many of them at once.
+    """Reads single records for several callers; `pages` says where to look for many of them at once, step by step.
 
     So many round trips are waited for others to ask as well, `waits`, or until `nobody_else` says that none will. An
     answer may have been read `before` round trips before it was asked for.
@@ -66,14 +71,14 @@ class Together:
     def __init__(
         self,
         rutter: CompanyClient,
-        lists: dict[RecordsOf, Shows],
+        pages: dict[RecordsOf, tuple[Pages, ...]],
         *,
         waits: float,
         before: float = 0.0,
         nobody_else: Callable[[], Awaitable[None]] = anyio.sleep_forever,
     ) -> None:
         self._rutter = rutter
-        self._lists = dict(lists)
+        self._pages = dict(pages)
         self._waits, self._before = waits, before
         self._nobody_else = nobody_else
         self._wishes: defaultdict[RecordsOf, dict[str, _Wish]] = defaultdict(dict)
@@ -132,7 +137,7 @@ class Together:
         began = anyio.current_time()
         try:
             # A page that may answer the next ones as well is worth a request for one record.
-            if many in self._lists and (len(wishes) > 1 or self._before):
+            if self._steps(many)[0] and (len(wishes) > 1 or self._before):
                 await self._look_them_up(many, wishes)
             async with anyio.create_task_group() as tasks:
                 for record_id, wish in wishes.items():
@@ -143,35 +148,47 @@ class Together:
                 wish.is_over.set()
         self._round_trip_seconds = anyio.current_time() - began
 
+    def _steps(self, many: RecordsOf) -> tuple[Pages, ...]:
+        return self._pages.get(many, ((),))
+
     async def _look_them_up(self, many: RecordsOf, wishes: dict[str, _Wish]) -> None:
-        """Answers what one page shows. One that shows less than half of it is asked for its news alone, if at all."""
-        shows, began = self._lists[many], anyio.current_time()
-        try:
-            page = await getattr(self._rutter, many).list(filter=shows.filter, sort=shows.sort, limit=shows.records_max)
-        except ApError as error:
-            self._page_failed(many, wishes, error)
+        """Answers what the pages of this step show, and goes on to the next step where that is too little."""
+        began = anyio.current_time()
+        records, failures = list[Any](), list[BaseException]()
+
+        async def look(page: Shows) -> None:
+            asked = getattr(self._rutter, many).list(filter=page.filter, sort=page.sort, limit=page.records_max)
+            try:
+                records.extend((await asked).items)
+            except anyio.get_cancelled_exc_class():
+                raise
+            except BaseException as error:  # noqa: BLE001 - raised outside the group, which would wrap it
+                failures.append(error)
+
+        async with anyio.create_task_group() as tasks:
+            for page in self._steps(many)[0]:
+                tasks.start_soon(look, page)
+        for failure in failures:
+            if not isinstance(failure, ApError):
+                raise failure
+            self._page_failed(many, wishes, failure)
             return
-        for record in _readable(page.items):
+        for record in _readable(records):
             self._note(many, record.id, began, record)
             wish = wishes.get(record.id)
             if wish is not None:
                 wish.answer(record)
         shown = sum(wish.is_answered for wish in wishes.values())
         if shown * 2 < len(wishes):
-            self._ask_for_news(many)
-
-    def _ask_for_news(self, many: RecordsOf) -> None:
-        shows = self._lists.pop(many)
-        if shows.news:
-            self._lists[many] = replace(shows, records_max=_LATEST_MAX)
+            self._pages[many] = self._steps(many)[1:] or self._steps(many)
 
     def _page_failed(self, many: RecordsOf, wishes: dict[str, _Wish], error: ApError) -> None:
-        """Each is asked for by itself; but where news were asked for, and may be there, nothing is answered."""
-        if self._lists[many].news and not isinstance(error, BadRequest | NotSupportedHere):
+        """Each is asked for by itself; but where what is new is always to be seen, nothing is answered without it."""
+        if self._steps(many)[-1] and not isinstance(error, BadRequest | NotSupportedHere):
             for wish in wishes.values():
                 wish.answer(error=error)
         else:
-            del self._lists[many]
+            self._pages[many] = ((),)
 
     def _note(self, many: RecordsOf, record_id: str, began: float, record: Any) -> None:
         if self._before:

@@ -160,15 +160,19 @@ class Dispatcher:
         is_read = isinstance(write, Batch) and company.reading is not None and not is_old(company.reading)
         company = company if is_read else company.unread()
         try:
-            policy = await self.policy.read()
             facts = await self.facts(write, prepared, await line.facts_of(company))
             while not await line.turn():
                 facts = await self.facts(write, prepared, await line.facts_of(company))
+            # Only now: what is authorized under a policy that has changed since would not leave, and count as failed.
+            policy = await self.policy.read()
         except ApError:
             # Nothing was sent. The release stays valid, and a later attempt may find Rutter or the policy working
             # again.
             await self.store.write(lambda tx: return_to_queue(tx, lease))
             raise
+        if not line.may_leave():
+            await self.store.write(lambda tx: return_to_queue(tx, lease))
+            return await self._current(lease.proposal_id)
         if not await self.store.write(lambda tx: authorize(tx, write, prepared, facts, policy, lease)):
             return await self._current(lease.proposal_id)
         if isinstance(write, Batch):
@@ -198,10 +202,13 @@ class Dispatcher:
         self, write: Write[Any] | Batch, prepared: PreparedWrite, company: Company
     ) -> Facts[Any] | BatchFacts:
         """The facts of a write as of now, once they show what this store wrote before."""
+        if isinstance(write, Batch) and company.reading is None:
+            company = company.read_once()
+        facts = await current_facts(self.store, write, prepared, company, self._sleep)
         if isinstance(write, Batch):
-            company = company if company.reading is not None else company.read_once()
+            # Not one that failed: its errors would be said again and again.
             self._run_read = (prepared.digest, company)
-        return await current_facts(self.store, write, prepared, company, self._sleep)
+        return facts
 
     def _as_read_lately(self, prepared: PreparedWrite, company: Company) -> Company:
         """A run that is looked at again within a minute: its lists are not read anew, which its release does."""
@@ -313,11 +320,11 @@ class Dispatcher:
             if isinstance(error, NothingSent) or (isinstance(error, ApError) and not drafted):
                 return await self._not_sent(lease, error, again=again)
             return await self.settler.unknown(lease, f"an unexpected {type(error).__name__}")
-        finally:
-            line.answered()
         if isinstance(outcome, Rejected):
             return await self.refused(write, prepared, company, lease, before, outcome)
         if isinstance(outcome, Done):
+            # The next one need not wait until it is read back, as it must for what may be in doubt.
+            line.answered()
             return await self.read_back(write, prepared, company, lease, before, outcome, line=line)
         return await self.settler.unknown(lease, outcome.reason, job_id=outcome.job_id)
 
@@ -426,6 +433,10 @@ class Dispatcher:
         return await self.settler.fail(
             lease, error.error_code, message, said=said, job_id=job_id, may_be_booked=may_be_booked
         )
+
+    async def resume_lines(self, lease: Lease, company: Company) -> Proposal:
+        """As `send_lines`, for a run that was taken over: its lease is renewed meanwhile, as that of a dispatch is."""
+        return await self._keeping(lease, partial(self.send_lines, lease, company, NO_INTERACTION))
 
     async def send_lines(self, lease: Lease, company: Company, interaction: Interaction) -> Proposal:
         """Sends every line of a run that is released but not sent; returns the run's state afterwards.

@@ -25,7 +25,6 @@ from rutter_ap_server.guard.shown import shown, why_unseen
 from rutter_ap_server.guard.store_facts import blocked_by_other_write
 from rutter_ap_server.guard.writes.base import Batch, Facts, Write
 from rutter_ap_server.guard.writes.registry import proposed_by, write_named
-from rutter_ap_server.interaction import NO_INTERACTION
 from rutter_ap_server.rutter.outcomes import Done, Rejected
 from rutter_ap_server.store.attempts import Attempt
 from rutter_ap_server.store.engine import Store, Tx
@@ -170,7 +169,7 @@ class Recovery:
                 if not await self._store.write(lease.renew):
                     return
         if doubtful_in_a_row < DOUBTFUL_MAX:
-            await self._dispatcher.send_lines(lease, company, NO_INTERACTION)
+            await self._dispatcher.resume_lines(lease, company)
         else:
             await self._store.write(lambda tx: settle_batch(tx, run.id))
 

@@ -52,6 +52,10 @@ class Alone:
         """Waits until it may be authorized; False if it waited so long that its facts are to be read again."""
         return True
 
+    def may_leave(self) -> bool:
+        """Whether it may still be sent, asked once its turn has come."""
+        return True
+
     def leaves(self) -> None:
         """It is authorized, and is being sent."""
 
@@ -116,6 +120,7 @@ class Line(Alone):
     has_begun: bool = False
     has_left: anyio.Event = field(default_factory=anyio.Event)
     is_answered: anyio.Event = field(default_factory=anyio.Event)
+    must_stop: Callable[[], bool] = lambda: False
 
     @property
     def may_begin(self) -> bool:
@@ -124,9 +129,9 @@ class Line(Alone):
             return True
         return self.before.has_begun and (self.before.before is None or self.before.before.has_left.is_set())
 
-    def begins(self) -> None:
-        """It is read for, and sent when its turn comes."""
-        self.has_begun = True
+    def begins(self, must_stop: Callable[[], bool]) -> None:
+        """It is read for, and sent when its turn comes, unless the run must stop by then."""
+        self.has_begun, self.must_stop = True, must_stop
         self.reads.begins(self)
 
     async def facts_of(self, company: Company) -> Company:
@@ -141,6 +146,10 @@ class Line(Alone):
         began = anyio.current_time()
         await self.before.is_answered.wait()
         return anyio.current_time() - began <= _TURN_SECONDS_MAX
+
+    def may_leave(self) -> bool:
+        # Who waited for nobody was on its way beside the others.
+        return self.before is None or not self.must_stop()
 
     def leaves(self) -> None:
         self.has_left.set()
@@ -166,7 +175,8 @@ class RunSending:
     """Sends lines with `send`; after each, `may_go_on` says whether others may follow, and before, `is_stopping`.
 
     The first goes alone: what is wrong with all of them shows there, at the cost of one. While the last outcome is in
-    doubt no other begins beside it, and after some in a row that are, none does: they stay released for later.
+    doubt no other begins beside it, and after some in a row that are, none does, nor is any sent that waited for
+    one of its vendor: they stay released for later.
     """
 
     def __init__(
@@ -200,7 +210,7 @@ class RunSending:
                     await self._changed.wait()
                     continue
                 self._waiting.remove(line)
-                line.begins()
+                line.begins(self._holds_back)
                 self._under_way += 1
                 tasks.start_soon(self._one, line)
         if self._failure is not None:
@@ -209,6 +219,11 @@ class RunSending:
     @property
     def _must_stop(self) -> bool:
         return self._is_over or self._is_stopping() or self._doubtful_in_a_row >= DOUBTFUL_MAX
+
+    def _holds_back(self) -> bool:
+        """Whether a line that has begun stays behind. Then all that follow do, so that none overtakes it."""
+        self._is_over = self._must_stop
+        return self._is_over
 
     def _next(self) -> Line | None:
         """The first that may begin now; if there is none, `_changed` is set once there may be."""
@@ -237,8 +252,9 @@ class RunSending:
     async def _sent(self, line: Line) -> None:
         try:
             outcome = await self._send(line)
-            self._is_clear = outcome.state != State.UNKNOWN
-            self._doubtful_in_a_row = 0 if self._is_clear else self._doubtful_in_a_row + 1
+            if outcome.state != State.RELEASED:
+                self._is_clear = outcome.state != State.UNKNOWN
+                self._doubtful_in_a_row = 0 if self._is_clear else self._doubtful_in_a_row + 1
         except OF_ONE_BILL:
             # It says nothing of the others, either way.
             self._doubtful_in_a_row = 0
@@ -249,8 +265,11 @@ class RunSending:
             raise
         except BaseException as error:  # noqa: BLE001 - re-raised outside the group, once the others have their outcome
             self._failure, self._is_over = error, True
-        if not await self._may_go_on():
-            self._is_over = True
+        try:
+            self._is_over = not await self._may_go_on() or self._is_over
+        except ApError as error:
+            # Raised here, it would end the others on their way before the run could be settled.
+            self._failure, self._is_over = self._failure or error, True
 
     async def _report(self) -> None:
         # The caller may have gone in the meantime; what was released is paid all the same.

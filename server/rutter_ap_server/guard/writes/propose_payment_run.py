@@ -174,9 +174,12 @@ async def _vendors_ahead(company: Company, payments: int) -> None:
     """Reads the vendors as they are now, where one list takes fewer requests than one for each."""
     known = company.directory.count("vendor")
     if known is None or known <= PAGE_OBJECTS_MAX * max(1, payments // PAYMENTS_A_PAGE):
+        asked_at = company.clock.now()
         listed = await company.directory.cached_list("vendor", refresh=known is not None)
-        for vendor in listed.by_id.values():
-            company.know("vendors", vendor)
+        # A list of some of them is not read anew, and another call may have begun to read this one before.
+        if listed.whole and listed.read_at >= asked_at:
+            for vendor in listed.by_id.values():
+                company.know("vendors", vendor)
 
 
 async def _due_first(company: Company, chosen: Filter | None, due_to: date) -> dict[str, Bill]:

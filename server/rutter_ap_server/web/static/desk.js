@@ -43,7 +43,8 @@ for (const button of document.querySelectorAll("button[data-passkey]")) {
 async function follow(going, looks = 600) {
   const response = await fetch(going.dataset.going).catch(() => null);
   const said = response?.ok ? await response.json().catch(() => ({})) : {};
-  if (response && !said.is_going) {
+  // An error says nothing of the run: to show the page again each time would go on for ever.
+  if (response?.ok && !said.is_going) {
     location.reload();
   } else if (looks > 0) {
     going.textContent = said.words ?? going.textContent;

@@ -243,7 +243,12 @@ class RunSending:
             self._under_way -= 1
             self._done += 1
             self._changed.set()
-        await self._report()
+        try:
+            await self._report()
+        except anyio.get_cancelled_exc_class():
+            raise
+        except BaseException as error:  # noqa: BLE001 - as in `_sent`
+            self._failure, self._is_over = error, True
 
     async def _tell_when_it_left(self, line: Line) -> None:
         await line.has_left.wait()

@@ -57,7 +57,8 @@ async def test_what_waits_is_not_sent_after_some_in_doubt(home: Path, vendors: i
         await run.release(held.proposal_id)
         assert await run.disagreements(held.proposal_id) == []
         if vendors:
-            assert (await states(run, held.proposal_id)).count("unknown") <= 2
+            # One that was paid before them may be read back between the first two.
+            assert (await states(run, held.proposal_id)).count("unknown") <= 3
 
         run.wire.faults_at.clear()
         for _ in range(3):

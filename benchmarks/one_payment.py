@@ -44,11 +44,12 @@ async def compare(payments: int, delay_seconds: float) -> int:
                     words = ", ".join(f"{phase} {count:.1f}" for phase, count in waited.items())
                     print(f"round trips of {delay_seconds * 1000:.0f} ms; the first payment of a process: {words}")
                     continue
-                for phase, count in waited.items():
-                    trips[phase].append(count)
+                for phase, counts in trips.items():
+                    counts.append(waited[phase])
             print(f"{payments} payments, medians; the last one asked")
-            for phase, (_, kinds) in ours.phases.items():
-                print(f"    {phase:8} {statistics.median(trips[phase]):5.1f} round trips, {kinds.total()} requests")
+            for phase, counts in trips.items():
+                kinds = ours.phases[phase][1]
+                print(f"    {phase:8} {statistics.median(counts):5.1f} round trips, {kinds.total()} requests")
                 for kind, count in kinds.most_common():
                     print(f"      {count:5}  {kind}")
     proposing, releasing = (statistics.median(trips[phase]) for phase in ("propose", "release"))

@@ -120,7 +120,7 @@ class PreparedPages(walk.Server):
         command = [sys.executable, __file__, "--serve", str(pages)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
-        self.base_url = f"http://127.0.0.1:{int(self.process.stdout.readline())}"
+        self.base_url = f"http://127.0.0.1:{int(self.process.stdout.readline())}/versioned"
 
 
 def main() -> int:

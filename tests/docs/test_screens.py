@@ -22,7 +22,13 @@ ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "docs" / "images"
 # These are no pages: what leads to the first one, and files.
 _DOCUMENT = "/approvals/{id}/bills/{bill}/documents/{document}"
-NO_PAGES = {"/", "/approvals/{id}/evidence.json", f"{_DOCUMENT}/file", f"{_DOCUMENT}/pages/{{page}}.png"}
+NO_PAGES = {
+    "/",
+    "/approvals/{id}/evidence.json",
+    "/approvals/{id}/progress",
+    f"{_DOCUMENT}/file",
+    f"{_DOCUMENT}/pages/{{page}}.png",
+}
 
 
 @pytest.fixture

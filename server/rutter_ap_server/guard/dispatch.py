@@ -176,6 +176,8 @@ class Dispatcher:
         if not await self.store.write(lambda tx: authorize(tx, write, prepared, facts, policy, lease)):
             return await self._current(lease.proposal_id)
         if isinstance(write, Batch):
+            # Nobody looks at it as one that is held any more, and what was read for it may be large.
+            self._run_read = None
             return await self.send_lines(lease, company, interaction)
         assert isinstance(facts, Facts)
         line.leaves()

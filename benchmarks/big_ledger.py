@@ -25,7 +25,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
-from walk import CLIENT_ID, CLIENT_SECRET, TOKEN, ZERO, bill, own_peak_mib
+from walk import CLIENT_ID, CLIENT_SECRET, TOKEN, ZERO, Server, bill, own_peak_mib
 
 from rutter_ap_server.clock import Clock
 from rutter_ap_server.companies.company import Company, CompanyIdentity
@@ -115,22 +115,6 @@ async def serve() -> None:
     server = await asyncio.start_server(handle, "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)
     await asyncio.to_thread(sys.stdin.read)
-
-
-class Server:
-    """The server process."""
-
-    def __init__(self) -> None:
-        command = [sys.executable, __file__, "--serve"]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout is not None
-        self.origin = f"http://127.0.0.1:{int(self.process.stdout.readline())}"
-
-    def __enter__(self) -> str:
-        return self.origin
-
-    def __exit__(self, *_: object) -> None:
-        self.process.communicate()
 
 
 class Counting(httpx.AsyncHTTPTransport):
@@ -256,7 +240,7 @@ def measured(what: str, origin: str, bills: int, rounds: int, home: Path) -> dic
 def compare(bills: int, rounds: int) -> int:
     """Measures, prints, and says whether every promise is kept."""
     sizes = (bills, bills // 10, bills // 100)
-    with tempfile.TemporaryDirectory() as folder, Server() as origin:
+    with tempfile.TemporaryDirectory() as folder, Server(__file__, "--serve") as origin:
         homes = {size: Path(folder, str(size)) for size in sizes}
         for size, home in homes.items():
             home.mkdir()

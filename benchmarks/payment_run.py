@@ -46,6 +46,8 @@ from rutter_ap_tools.bills import ListBills
 from rutter_ap_tools.errors import RetryError
 from rutter_ap_tools.payments import ProposePaymentRun
 from rutter_ap_tools.wire import WriteResult
+from rutter_sandbox import load
+from rutter_sandbox.serve import serve as serve_sandbox
 
 RATIO_MAX = 1.5
 REQUESTS_MAX = 6
@@ -133,9 +135,6 @@ class Upstream:
 
 def serve(bills: int, vendors: int) -> int:
     """The upstream's process: each bill follows a paid one of the same vendor, so that every vendor has a past."""
-    from rutter_sandbox import load  # noqa: PLC0415 - this process alone needs it
-    from rutter_sandbox.serve import serve as serve_sandbox  # noqa: PLC0415
-
     load._RUN, load._PAID_HALVES = 2, {1: 2}
     load._VENDORS_MAX, load._BILLS_PER_VENDOR = vendors, 1
     # No amount may become unusual by what the run itself has paid.

@@ -97,30 +97,20 @@ def compare(bills: int, rounds: int) -> int:
     pages = bills // PAGE_SIZE
     walk.PAGE_SIZE = PAGE_SIZE
     ours, clients = [], []
-    with Sandbox(bills) as place, PreparedPages(pages) as base_url:
+    with Sandbox(bills) as place, walk.Server(__file__, "--serve", str(pages)) as origin:
         pull(place, min(pages, 20))
         for round_number in range(rounds):
             for name in ("sandbox", "client")[:: -1 if round_number % 2 else 1]:
                 if name == "sandbox":
                     ours.append(pages / pull(place, pages))
                 else:
-                    clients.append(pages / walk.timed("client", base_url, pages * PAGE_SIZE)[0])
+                    clients.append(pages / walk.timed("client", f"{origin}/versioned", pages * PAGE_SIZE)[0])
     ratio = statistics.median(served / taken for served, taken in zip(ours, clients, strict=True))
     print(f"{pages} pages of {PAGE_SIZE} bills, {rounds} rounds, medians")
     print(f"  the sandbox serves  {statistics.median(ours):6.0f} pages/s, one after the other")
     print(f"  the client takes    {statistics.median(clients):6.0f} pages/s of prepared ones")
     print(f"  ratio to the client's walk {ratio:.2f} (at least {RATIO_MIN})")
     return 0 if ratio >= RATIO_MIN else 1
-
-
-class PreparedPages(walk.Server):
-    """The prepared pages of the other benchmark, in the size used here."""
-
-    def __init__(self, pages: int) -> None:
-        command = [sys.executable, __file__, "--serve", str(pages)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout is not None
-        self.base_url = f"http://127.0.0.1:{int(self.process.stdout.readline())}/versioned"
 
 
 def main() -> int:

@@ -154,16 +154,16 @@ def timed(name: str, base_url: str, bills: int) -> tuple[float, float]:
 
 
 class Server:
-    """The server process for a number of pages."""
+    """A server process, which a benchmark is when it is called so; where it answers."""
 
-    def __init__(self, pages: int) -> None:
-        command = [sys.executable, __file__, "--serve", str(pages)]
+    def __init__(self, *called: str) -> None:
+        command = [sys.executable, *called]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
-        self.base_url = f"http://127.0.0.1:{int(self.process.stdout.readline())}/versioned"
+        self.origin = f"http://127.0.0.1:{int(self.process.stdout.readline())}"
 
     def __enter__(self) -> str:
-        return self.base_url
+        return self.origin
 
     def __exit__(self, *_: object) -> None:
         self.process.communicate()
@@ -180,19 +180,28 @@ def own_peak_mib() -> float:
 
 def peak_mib(name: str, pages: int) -> float:
     """The peak resident size of a fresh process that walks so many pages."""
-    with Server(pages) as base_url:
-        command = [sys.executable, __file__, "--peak", name, "--at", base_url, "--bills", str(pages * PAGE_SIZE)]
+    with Server(__file__, "--serve", str(pages)) as origin:
+        command = [
+            sys.executable,
+            __file__,
+            "--peak",
+            name,
+            "--at",
+            f"{origin}/versioned",
+            "--bills",
+            str(pages * PAGE_SIZE),
+        ]
         return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def compare(bills: int, rounds: int) -> int:
     pages = bills // PAGE_SIZE
     seconds: dict[str, list[tuple[float, float]]] = {name: [] for name in WALKS}
-    with Server(pages) as base_url:
+    with Server(__file__, "--serve", str(pages)) as origin:
         for round_number in range(rounds):
             # In turn, and each first every other time, so that whatever else the machine does falls on both.
             for name in sorted(WALKS, reverse=bool(round_number % 2)):
-                seconds[name].append(timed(name, base_url, pages * PAGE_SIZE))
+                seconds[name].append(timed(name, f"{origin}/versioned", pages * PAGE_SIZE))
     clock, work = (
         {name: statistics.median(each[at] for each in runs) for name, runs in seconds.items()} for at in (0, 1)
     )

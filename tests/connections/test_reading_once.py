@@ -7,7 +7,8 @@ from typing import Any
 import anyio
 import pytest
 
-from rutter_ap_server.companies.reading import Reading, RecordsOf, side_by_side
+from rutter_ap_server.at_once import side_by_side
+from rutter_ap_server.companies.reading import Reading, RecordsOf
 from rutter_ap_server.rutter.errors import NotFoundUpstream, UpstreamUnavailable
 
 

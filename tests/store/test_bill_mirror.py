@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from rutter_ap_server.store.engine import Store, Tx
 from support.store_rows import START
 
 
-def a_mirror(ledger_id: str = "ledger-1", **changed: object) -> Mirror:
+def a_mirror(ledger_id: str = "ledger-1", **changed: Any) -> Mirror:
     made = Mirror(
         ledger_id=ledger_id,
         connection_id=ledger_id,
@@ -28,10 +29,10 @@ def a_mirror(ledger_id: str = "ledger-1", **changed: object) -> Mirror:
         newest_id="b1",
         events_since=stamp(START),
     )
-    return replace(made, **changed)  # type: ignore[arg-type]
+    return replace(made, **changed)
 
 
-def a_bill(bill_id: str, vendor_id: str = "v1", **changed: object) -> MirroredBill:
+def a_bill(bill_id: str, vendor_id: str = "v1", **changed: Any) -> MirroredBill:
     made = MirroredBill(
         bill_id=bill_id,
         vendor_id=vendor_id,
@@ -47,7 +48,7 @@ def a_bill(bill_id: str, vendor_id: str = "v1", **changed: object) -> MirroredBi
         updated_at=stamp(START),
         last_synced_at=stamp(START),
     )
-    return replace(made, **changed)  # type: ignore[arg-type]
+    return replace(made, **changed)
 
 
 def begun(store: Store, *bills: MirroredBill, ledger_id: str = "ledger-1") -> Mirror:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal, TypeVar
 
+from rutter_ap_server.at_once import side_by_side
 from rutter_ap_server.clock import Clock
 from rutter_ap_server.companies.directory import Directory
-from rutter_ap_server.companies.reading import OneByOne, Reading, Records, RecordsOf, side_by_side
+from rutter_ap_server.companies.reading import OneByOne, Reading, Records, RecordsOf
 from rutter_ap_server.documents.files import Documents
 from rutter_ap_server.rutter import CompanyClient
 from rutter_ap_server.rutter.errors import NotFoundUpstream

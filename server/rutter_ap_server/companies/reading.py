@@ -6,7 +6,6 @@ Made for one judgement and thrown away with it: nothing in a reading is newer th
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Hashable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -120,16 +119,3 @@ class Reading:
                 del self._answers[key]
             answer.is_there.set()
         return answer.result()
-
-
-async def side_by_side(*reads: Callable[[], Awaitable[object]]) -> None:
-    """Reads what will be needed together, into a reading. What one of them raises is raised to whoever needs it."""
-
-    async def ahead(read: Callable[[], Awaitable[object]]) -> None:
-        # Not even a bug here may hide what the ledger says to whoever asks for it.
-        with suppress(Exception):
-            await read()
-
-    async with anyio.create_task_group() as tasks:
-        for read in reads:
-            tasks.start_soon(ahead, read)

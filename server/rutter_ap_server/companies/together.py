@@ -13,6 +13,7 @@ from typing import Any
 
 import anyio
 
+from rutter_ap_server.at_once import both
 from rutter_ap_server.companies.reading import RecordsOf
 from rutter_ap_server.rutter import CompanyClient
 from rutter_ap_server.rutter.errors import BadRequest, NotSupportedHere
@@ -154,24 +155,10 @@ class Together:
     async def _look_them_up(self, many: RecordsOf, wishes: dict[str, _Wish]) -> None:
         """Answers what the pages of this step show, and goes on to the next step where that is too little."""
         began = anyio.current_time()
-        records, failures = list[Any](), list[BaseException]()
-
-        async def look(page: Shows) -> None:
-            asked = getattr(self._rutter, many).list(filter=page.filter, sort=page.sort, limit=page.records_max)
-            try:
-                records.extend((await asked).items)
-            except anyio.get_cancelled_exc_class():
-                raise
-            except BaseException as error:  # noqa: BLE001 - raised outside the group, which would wrap it
-                failures.append(error)
-
-        async with anyio.create_task_group() as tasks:
-            for page in self._steps(many)[0]:
-                tasks.start_soon(look, page)
-        for failure in failures:
-            if not isinstance(failure, ApError):
-                raise failure
-            self._page_failed(many, wishes, failure)
+        try:
+            records = await self._shown_by(many, *self._steps(many)[0])
+        except ApError as error:
+            self._page_failed(many, wishes, error)
             return
         for record in _readable(records):
             self._note(many, record.id, began, record)
@@ -181,6 +168,13 @@ class Together:
         shown = sum(wish.is_answered for wish in wishes.values())
         if shown * 2 < len(wishes):
             self._pages[many] = self._steps(many)[1:] or self._steps(many)
+
+    async def _shown_by(self, many: RecordsOf, page: Shows, *more: Shows) -> list[Any]:
+        if more:
+            first, others = await both(lambda: self._shown_by(many, page), lambda: self._shown_by(many, *more))
+            return [*first, *others]
+        asked = getattr(self._rutter, many).list(filter=page.filter, sort=page.sort, limit=page.records_max)
+        return list((await asked).items)
 
     def _page_failed(self, many: RecordsOf, wishes: dict[str, _Wish], error: ApError) -> None:
         """Each is asked for by itself; but where what is new is always to be seen, nothing is answered without it."""

@@ -9,10 +9,8 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-import anyio
-
+from rutter_ap_server.at_once import both, side_by_side
 from rutter_ap_server.companies.company import Company
-from rutter_ap_server.companies.reading import side_by_side
 from rutter_ap_server.guard import journal
 from rutter_ap_server.guard.approvers import Approvers, By, NotReleased, Proof, Proven, still_active
 from rutter_ap_server.guard.authorize import people_of, prepared_by, release_lease, valid_approvals
@@ -33,7 +31,6 @@ from rutter_ap_server.store.approvers import Approver
 from rutter_ap_server.store.engine import Tx
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import State
-from rutter_ap_tools.errors import ApError
 from rutter_ap_tools.findings import Severity
 from rutter_ap_tools.names import canonical_name
 from rutter_ap_tools.statement import Statement
@@ -97,27 +94,15 @@ class Approvals(Approvers):
         """
         check_signed_for(by, "release", seen.proposal.id, {"digest": seen.statement.digest, "facts": seen.facts})
         company = company.read_once()
-        person = await self._prove_meanwhile(seen, company, by, channel)
+        # What it is judged by is read while the passcode is checked, which takes as long on purpose.
+        reading = partial(side_by_side, partial(self.dispatcher.read_ahead, seen.proposal, company))
+        person, _ = await both(partial(self.prove, by, channel=channel), reading)
         await self.dispatcher.reassess(seen.proposal.id, company)
         policy = await self.dispatcher.policy.read()
         released = await self.store.write(lambda tx: _approve(tx, seen, person, channel, policy))
         if released.state == State.RELEASED:
             return await self.dispatcher.dispatch(seen.proposal.id, company, interaction)
         return released
-
-    async def _prove_meanwhile(self, seen: Preview, company: Company, by: By, channel: str) -> Proven:
-        """Who it is; what it is judged by is read while the passcode is checked, which takes as long on purpose."""
-        failure: ApError | None = None
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(side_by_side, partial(self.dispatcher.read_ahead, seen.proposal, company))
-            try:
-                person = await self.prove(by, channel=channel)
-            except ApError as error:
-                failure = error
-                tasks.cancel_scope.cancel()
-        if failure is not None:
-            raise failure
-        return person
 
     async def decline(self, proposal_id: str, *, by: By, channel: str, reason: str = "") -> Proposal:
         """Declines a held proposal for good; the assistant hears the reason."""

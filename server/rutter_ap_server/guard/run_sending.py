@@ -121,6 +121,7 @@ class Line(Alone):
     has_left: anyio.Event = field(default_factory=anyio.Event)
     is_answered: anyio.Event = field(default_factory=anyio.Event)
     must_stop: Callable[[], bool] = lambda: False
+    changed: Callable[[], None] = lambda: None
 
     @property
     def may_begin(self) -> bool:
@@ -129,9 +130,9 @@ class Line(Alone):
             return True
         return self.before.has_begun and (self.before.before is None or self.before.before.has_left.is_set())
 
-    def begins(self, must_stop: Callable[[], bool]) -> None:
-        """It is read for, and sent when its turn comes, unless the run must stop by then."""
-        self.has_begun, self.must_stop = True, must_stop
+    def begins(self, must_stop: Callable[[], bool], changed: Callable[[], None]) -> None:
+        """It is read for, and sent when its turn comes, unless the run must stop by then; `changed` is told of both."""
+        self.has_begun, self.must_stop, self.changed = True, must_stop, changed
         self.reads.begins(self)
 
     async def facts_of(self, company: Company) -> Company:
@@ -153,10 +154,12 @@ class Line(Alone):
 
     def leaves(self) -> None:
         self.has_left.set()
+        self.changed()
 
     def answered(self) -> None:
         self.has_left.set()
         self.is_answered.set()
+        self.changed()
 
 
 def lines_of(proposals: Sequence[Proposal], reads: RunReading) -> list[Line]:
@@ -210,7 +213,7 @@ class RunSending:
                     await self._changed.wait()
                     continue
                 self._waiting.remove(line)
-                line.begins(self._holds_back)
+                line.begins(self._holds_back, self._wake)
                 self._under_way += 1
                 tasks.start_soon(self._one, line)
         if self._failure is not None:
@@ -232,27 +235,22 @@ class RunSending:
             return None
         return next((one for one in self._waiting if one.may_begin), None)
 
+    def _wake(self) -> None:
+        self._changed.set()
+
     async def _one(self, line: Line) -> None:
         try:
-            async with anyio.create_task_group() as beside:
-                beside.start_soon(self._tell_when_it_left, line)
+            try:
                 await self._sent(line)
-                beside.cancel_scope.cancel()
-        finally:
-            line.answered()
-            self._under_way -= 1
-            self._done += 1
-            self._changed.set()
-        try:
+            finally:
+                self._under_way -= 1
+                self._done += 1
+                line.answered()
             await self._report()
         except anyio.get_cancelled_exc_class():
             raise
-        except BaseException as error:  # noqa: BLE001 - as in `_sent`
-            self._failure, self._is_over = error, True
-
-    async def _tell_when_it_left(self, line: Line) -> None:
-        await line.has_left.wait()
-        self._changed.set()
+        except BaseException as error:  # noqa: BLE001 - raised outside the group, once the others have their outcome
+            self._failure, self._is_over = self._failure or error, True
 
     async def _sent(self, line: Line) -> None:
         try:
@@ -266,15 +264,8 @@ class RunSending:
         except ApError:
             self._is_clear = False
             self._doubtful_in_a_row += 1
-        except anyio.get_cancelled_exc_class():
-            raise
-        except BaseException as error:  # noqa: BLE001 - re-raised outside the group, once the others have their outcome
-            self._failure, self._is_over = error, True
-        try:
-            self._is_over = not await self._may_go_on() or self._is_over
-        except ApError as error:
-            # Raised here, it would end the others on their way before the run could be settled.
-            self._failure, self._is_over = self._failure or error, True
+        if not await self._may_go_on():
+            self._is_over = True
 
     async def _report(self) -> None:
         # The caller may have gone in the meantime; what was released is paid all the same.

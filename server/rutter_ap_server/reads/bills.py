@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
+from rutter_ap_server.at_once import both
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import NameResolver
 from rutter_ap_server.reads.amounts import (
@@ -20,7 +21,6 @@ from rutter_ap_server.reads.amounts import (
 from rutter_ap_server.reads.doubts import doubt_about, not_known
 from rutter_ap_server.reads.history import all_or_latest
 from rutter_ap_server.reads.paging import NOT_ALL_SEEN, PAGE_SIZE, PAGES_MAX, Stream, pack, resume
-from rutter_ap_server.reads.together import together
 from rutter_ap_server.rutter.filters import Filter, above, equal
 from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.rutter.paging import PAGE_OBJECTS_MAX, Page
@@ -46,7 +46,7 @@ async def list_bills(company: Company, query: ListBills) -> BillList:
     wanted = BillQuery.of(query, vendor_id, company.clock.today())
     names = NameResolver(company.directory)
     # The names of vendors are read beside the first page, not after it.
-    stream, _ = await together(
+    stream, _ = await both(
         lambda: open_stream(company, wanted, query.cursor), lambda: names.named("vendor", query.vendor)
     )
     aside, notes = SetAside("Bill"), [stream.note] if stream.note else []
@@ -323,7 +323,7 @@ class BillStream:
             if len(waiting) == 1:
                 await waiting[0].fill()
             else:
-                await together(waiting[0].fill, waiting[1].fill)
+                await both(waiting[0].fill, waiting[1].fill)
 
     async def next(self) -> Bill | None:
         """The next matching bill; None at the end and when stuck."""

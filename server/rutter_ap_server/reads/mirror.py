@@ -18,12 +18,12 @@ from weakref import WeakKeyDictionary
 
 import anyio
 
+from rutter_ap_server.at_once import both
 from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.reads.amounts import LedgerDataError
 from rutter_ap_server.reads.kept_bills import id_of, kept, owed_of, stamp_of
 from rutter_ap_server.reads.owed import Payables
-from rutter_ap_server.reads.together import together
 from rutter_ap_server.rutter.errors import BadRequest, NotFoundUpstream, NotSupportedHere, UpstreamNonsense, WalkTooLong
 from rutter_ap_server.rutter.filters import Filter, above, ascending, descending, equal
 from rutter_ap_server.rutter.models.bills import Bill
@@ -313,7 +313,7 @@ class BillMirror:
 
     async def _follow(self, mirror: Mirror) -> tuple[Mirror, bool]:
         """The copy with what has changed and what was deleted, and whether Rutter tells of deletions."""
-        seen, (events, told) = await together(lambda: self._changes(mirror), lambda: self._deletions(mirror))
+        seen, (events, told) = await both(lambda: self._changes(mirror), lambda: self._deletions(mirror))
         deleted = {event.object_id: stamp_of(event) for event in events if event.object_id}
         asked = seen.bills.keys() | deleted.keys()
         if mirror.newest_id is not None and mirror.newest_id not in asked:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
 
+from rutter_ap_server.at_once import both
 from rutter_ap_server.companies.company import Company
 from rutter_ap_server.companies.directory import NameResolver
 from rutter_ap_server.reads.aging import Owed, Pair, Tally
@@ -15,7 +16,6 @@ from rutter_ap_server.reads.history import open_credits
 from rutter_ap_server.reads.mirror import RECENT_PAGES_MAX, BillMirror, NoCopy, recent_since
 from rutter_ap_server.reads.owed import Payables, judged
 from rutter_ap_server.reads.paging import WALK_PAGES_MAX
-from rutter_ap_server.reads.together import together
 from rutter_ap_server.rutter.errors import WalkTooLong
 from rutter_ap_server.rutter.filters import Filter, above, equal
 from rutter_ap_server.rutter.models.bills import Bill
@@ -161,7 +161,7 @@ async def _read(company: Company, store: Store | None, as_of: date, vendor_id: s
         await _read_credits(company, vendor_id, found)
         return found
 
-    found, beside = await together(lambda: _read_bills(company, store, as_of, vendor_id), credits_left)
+    found, beside = await both(lambda: _read_bills(company, store, as_of, vendor_id), credits_left)
     if not found.bills and (doubt := await doubt_about(company, "bills")) is not None:
         found.complete = False
         found.notes.append(not_known(_ANY_BILLS, doubt))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import anyio
 import pytest
 
 from rutter_ap_server.guard import lease
+from rutter_ap_server.store.engine import Tx
 from rutter_ap_tools.errors import ApError
 from support.long_runs import PLENTY, LongRun, long_run
 
@@ -68,9 +70,17 @@ async def test_what_waits_is_not_sent_after_some_in_doubt(home: Path, vendors: i
 
 async def test_a_run_taken_up_again_stays_its_own_for_long(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes longer than its lease, which is renewed meanwhile."""
-    passed = 0.0
+    passed, renewed = 0.0, 0
+    renew = lease.Lease.renew
+
+    def counted(its: lease.Lease, tx: Tx) -> bool:
+        nonlocal renewed
+        renewed += its.proposal_id == held.proposal_id
+        return renew(its, tx)
+
     monkeypatch.setattr(lease, "elapsed_seconds", lambda: passed)
     monkeypatch.setattr(lease.Lease, "renewed_every_seconds", 0.0)
+    monkeypatch.setattr(lease.Lease, "renew", counted)
 
     async def stops() -> None:
         run.bench.app.dispatcher.is_stopping = True
@@ -78,6 +88,10 @@ async def test_a_run_taken_up_again_stays_its_own_for_long(home: Path, monkeypat
     async def time_passes() -> None:
         nonlocal passed
         passed += lease.LEASE_SECONDS * 0.7
+        # Leases take turns at the store, so the run's second renewal follows one of each line under way.
+        seen = renewed
+        while renewed < seen + 2:
+            await anyio.lowlevel.checkpoint()
 
     async with long_run(home, BILLS, 1) as run:
         held = await run.propose()

@@ -57,6 +57,10 @@ async def test_a_bill_in_two_runs_and_a_payment_is_paid_once(home: Path) -> None
             tasks.start_soon(release, others[1], single.proposal_id, "Cy")
         for process in (bench, *others):
             await process.app.recover()
+        # Each of two may have seen the other's release first, so that people are asked about both again.
+        assert await bench.paid(SECOND) in ([], [Decimal("630.00")], [Decimal("100.00")])
+        for held in [p for p in await bench.proposals() if p.state == "held"]:
+            await release(bench, held.id, "Ana")
 
         assert await bench.paid(SECOND) in ([Decimal("630.00")], [Decimal("100.00")])
         booked = sum((sum(paid) for paid in (await paid_on(bench, PLAIN)).values()), Decimal(0))

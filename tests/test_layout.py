@@ -35,6 +35,7 @@ ROOMS = {
     "rutter_ap_prompts": 0,
     "rutter_sandbox": 0,
     f"{SERVER}.secret": 0,
+    f"{SERVER}.at_once": 0,
     f"{SERVER}.clock": 1,
     f"{SERVER}.processes": 1,
     f"{SERVER}.installed": 1,
@@ -55,9 +56,10 @@ ROOMS = {
     f"{SERVER}.mcp": 9,
     f"{SERVER}.web": 9,
     f"{SERVER}.app": 10,
-    f"{SERVER}.stdio": 11,
-    f"{SERVER}.cli": 12,
-    f"{SERVER}.__main__": 13,
+    f"{SERVER}.serving": 11,
+    f"{SERVER}.stdio": 12,
+    f"{SERVER}.cli": 13,
+    f"{SERVER}.__main__": 14,
 }
 # Rooms that a room must not import although they lie lower: the client and the store are usable alone.
 FORBIDDEN = {f"{SERVER}.rutter": {f"{SERVER}.settings", f"{SERVER}.clock"}, f"{SERVER}.store": {f"{SERVER}.settings"}}

@@ -25,9 +25,6 @@ from rutter_ap_server.guard.reports.proposal import find_proposal
 from rutter_ap_server.guard.views import Views
 from rutter_ap_server.guard.writes.registry import shown_abilities
 from rutter_ap_server.interaction import Interaction
-from rutter_ap_server.mcp.context import Context, OfferedTo
-from rutter_ap_server.mcp.handlers import Handlers
-from rutter_ap_server.mcp.live_data import LiveData
 from rutter_ap_server.notices.notifier import Notifier
 from rutter_ap_server.notices.words import where_to_decide
 from rutter_ap_server.processes import Processes
@@ -41,7 +38,6 @@ from rutter_ap_server.web.desk import desk_app
 from rutter_ap_server.web.frame import PREFIX
 from rutter_ap_server.web.hosting import LocalDesk, open_in_browser
 from rutter_ap_server.web.proposal_run import RELEASE_SECONDS
-from rutter_ap_tools.backend import Backend
 from rutter_ap_tools.errors import ApError
 
 logger = logging.getLogger("rutter_ap")
@@ -140,14 +136,6 @@ class App:
 
     async def _where_to_decide(self) -> str:
         return where_to_decide(await self.desk_address())
-
-    async def opened(self) -> App:
-        """The app itself; an MCP server may also be given an app that is loaded later."""
-        return self
-
-    def handlers(self, offered_to: OfferedTo, backend_of: Callable[[Context], Backend]) -> Handlers:
-        """The MCP handlers that need the whole app: resources, subscriptions, completion."""
-        return Handlers(offered_to, backend_of, LiveData(self.companies, self.store, self.policy))
 
     async def company_of(self, proposal: Proposal) -> Company:
         """The company of a proposal."""

@@ -29,7 +29,7 @@ from rutter_ap_tools.wire import build_models
 
 if TYPE_CHECKING:
     # Behind the lazy seam.
-    from rutter_ap_server.app import App
+    from rutter_ap_server.serving import ServingApp
 
 _DRAIN_SECONDS = 10
 _FIRST_RECOVERY_SECONDS = 2
@@ -47,11 +47,11 @@ class LazyApp:
     """The app, loaded and made when it is first needed. `app` is None until then."""
 
     def __init__(self, settings: Settings) -> None:
-        self.app: App | None = None
+        self.app: ServingApp | None = None
         self._settings = settings
         self._loading = anyio.Lock()
 
-    async def opened(self) -> App:
+    async def opened(self) -> ServingApp:
         """The app; loading it leaves the event loop free."""
         async with self._loading:
             if self.app is None:
@@ -67,17 +67,17 @@ class LazyApp:
             await self.opened()
 
 
-def _load() -> type[App]:
+def _load() -> type[ServingApp]:
     # Importing makes hundreds of thousands of objects that all stay: collecting among them only costs time.
     gc.disable()
     try:
-        from rutter_ap_server.app import App  # noqa: PLC0415 - the one lazy seam of serving
+        from rutter_ap_server.serving import ServingApp  # noqa: PLC0415 - the one lazy seam of serving
 
         build_models()
     finally:
         gc.freeze()
         gc.enable()
-    return App
+    return ServingApp
 
 
 async def serve_stdio(settings: Settings) -> None:

@@ -180,6 +180,13 @@ def test_help_imports_no_command() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_a_command_loads_nothing_of_mcp() -> None:
+    """Which takes nearly as long to load as all that a command needs."""
+    code = "import sys, rutter_ap_server.cli.proposals\nprint([name for name in sys.modules if name.startswith('mcp')])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["[]"]
+
+
 def test_the_command_tries_each_channel(home: Path, rutter_ap: Terminal) -> None:
     assert rutter_ap("notices", "test").status == 1
     with running_chat_tool() as tool:

@@ -15,8 +15,8 @@ import uvicorn
 from mcp.server.transport_security import TransportSecuritySettings
 
 from rutter_ap_prompts import instructions
-from rutter_ap_server.app import App
 from rutter_ap_server.mcp.server import build_server
+from rutter_ap_server.serving import ServingApp
 from rutter_ap_server.settings import read_settings
 from rutter_ap_tools.catalogue import CATALOGUE
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def app_at(port: int, home: str) -> Starlette:
     """The whole server, guarded as a served one is: only this address's own Host and Origin are let in."""
-    app = App(read_settings({"RUTTER_AP_HOME": home}))
+    app = ServingApp(read_settings({"RUTTER_AP_HOME": home}))
     hosts = [f"127.0.0.1:{port}", f"localhost:{port}"]
     security = TransportSecuritySettings(
         enable_dns_rebinding_protection=True,

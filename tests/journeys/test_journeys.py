@@ -15,10 +15,10 @@ import pytest
 from mcp.client import Client
 
 from rutter_ap_prompts import instructions
-from rutter_ap_server.app import App
 from rutter_ap_server.clock import FixedClock
 from rutter_ap_server.guard.approvers import Proof
 from rutter_ap_server.mcp.server import build_server
+from rutter_ap_server.serving import ServingApp
 from rutter_ap_server.settings import read_settings
 from rutter_ap_tools.catalogue import CATALOGUE
 from rutter_sandbox import open_sandbox
@@ -38,11 +38,11 @@ _SCHEMAS = {tool.name: json.dumps(tool.input_schema()) for tool in CATALOGUE}
 
 
 @asynccontextmanager
-async def company(home: Path, mode: str) -> AsyncIterator[tuple[Client, App]]:
+async def company(home: Path, mode: str) -> AsyncIterator[tuple[Client, ServingApp]]:
     """The practice company on the day the journeys are told, behind a server that offers everything."""
     home.mkdir(mode=0o700)
     open_sandbox(home / "sandbox.db", today=TODAY).close()
-    app = App(read_settings({"RUTTER_AP_HOME": str(home)}), FixedClock(NOON))
+    app = ServingApp(read_settings({"RUTTER_AP_HOME": str(home)}), FixedClock(NOON))
     server = build_server(app, CATALOGUE, instructions=instructions())
     try:
         async with Client(server, mode=mode) as client:
@@ -56,7 +56,7 @@ class Assistant:
     """Walks a journey: it knows what the person said and what it was answered, and nothing else."""
 
     client: Client
-    app: App
+    app: ServingApp
     given: dict[str, str]
     known: str
     answers: dict[str, Any] = field(default_factory=dict)

@@ -220,7 +220,11 @@ def _run(name: str, part: dict[str, list[str]], asked: argparse.Namespace) -> bo
         mutants = [
             mutant
             for module in part["modules"]
-            for mutant in mutants_of(module, (scratch / SOURCES / module).read_text(encoding="utf-8"), asked.function)
+            for mutant in mutants_of(
+                module,
+                (scratch / SOURCES / module).read_text(encoding="utf-8"),
+                lambda function: asked.function in function,
+            )
             if not (asked.again and mutant.digest in last.killers)
         ]
         _say(f"{name}: {len(mutants)} mutants, {len(known.seconds)} tests")

@@ -15,7 +15,6 @@ import anyio
 import anyio.lowlevel
 import httpx
 
-from rutter_ap_server.app import App
 from rutter_ap_server.backend import AppBackend
 from rutter_ap_server.clock import FixedClock
 from rutter_ap_server.companies.company import Company, CompanyIdentity
@@ -30,6 +29,7 @@ from rutter_ap_server.rutter.models.bills import Bill
 from rutter_ap_server.rutter.models.payments import AllocationDraft, BillPayment, BillPaymentCreate
 from rutter_ap_server.rutter.outcomes import Done
 from rutter_ap_server.rutter.request import Limits
+from rutter_ap_server.serving import ServingApp
 from rutter_ap_server.settings import Settings, read_settings
 from rutter_ap_server.store.engine import Store
 from rutter_ap_server.store.proposals import Proposal
@@ -234,7 +234,7 @@ class Bench:
             written_here=self._written_here,
         )
         companies = OneCompany(settings, clock, client, self.company)
-        self.app = App(settings, clock, companies=companies, sleep=no_time)
+        self.app = ServingApp(settings, clock, companies=companies, sleep=no_time)
 
     async def _written_here(self, ledger_id: str, ids: Collection[str]) -> int:
         return await self.app.store.read(lambda tx: tx.attempts.may_have_written(ledger_id, ids))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -163,10 +163,10 @@ class Mutant:
         return hashlib.sha256("\0".join(self.key).encode()).hexdigest()[:16]
 
 
-def mutants_of(module: str, source: str, function: str = "") -> Iterator[Mutant]:
+def mutants_of(module: str, source: str, is_wanted: Callable[[str], bool] = lambda function: True) -> Iterator[Mutant]:
     """Every change of a module, in the order of its lines; two operators that make the same change count once.
 
-    `function` leaves only those in functions whose name contains it.
+    `is_wanted` leaves only those in functions of such names.
     """
     tree, found = ast.parse(source), dict[str, Mutant]()
     left_out, statements = list(_left_out(tree)), [one for one in ast.walk(tree) if isinstance(one, ast.stmt)]
@@ -179,7 +179,7 @@ def mutants_of(module: str, source: str, function: str = "") -> Iterator[Mutant]
             positions = [position for node in nodes for position in each.mutation_positions(node)]
             for occurrence, (start, stop) in enumerate(positions):
                 name = _function(statements, start[0])
-                if function not in name or any(first <= start and stop <= last for first, last in left_out):
+                if not is_wanted(name) or any(first <= start and stop <= last for first, last in left_out):
                     continue
                 changed = _changed(codes[at], each, occurrence)
                 whole = "".join([*codes[:at], changed or "", *codes[at + 1 :]])

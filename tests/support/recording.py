@@ -21,9 +21,9 @@ import vcr
 import yaml
 from mcp.client import Client
 
-from rutter_ap_server.app import App
 from rutter_ap_server.clock import FixedClock
 from rutter_ap_server.mcp.server import build_server
+from rutter_ap_server.serving import ServingApp
 from rutter_ap_server.settings import read_settings
 from rutter_ap_tools.catalogue import CATALOGUE
 from support.sandbox_server import first_token, sandbox_server, settings_of
@@ -57,13 +57,15 @@ def marked(name: str) -> str:
 @asynccontextmanager
 async def recorded(
     name: str, home: Path, *, record: bool, outside: Mapping[str, str]
-) -> AsyncIterator[tuple[Client, App]]:
+) -> AsyncIterator[tuple[Client, ServingApp]]:
     """A client in front of an app whose Rutter is the cassette of that name."""
     files = home.parent / "files"
     files.mkdir()
     with _answering(record=record, outside=outside) as (environ, today):
         settings = read_settings({"RUTTER_AP_HOME": str(home), "RUTTER_AP_FILES": str(files)} | environ)
-        app = App(settings, FixedClock(datetime.combine(today, datetime.min.time(), tzinfo=UTC).replace(hour=12)))
+        app = ServingApp(
+            settings, FixedClock(datetime.combine(today, datetime.min.time(), tzinfo=UTC).replace(hour=12))
+        )
         with _cassette(name, record=record):
             try:
                 async with Client(build_server(app, CATALOGUE, instructions="")) as client:

@@ -17,9 +17,9 @@ from mcp.server.apps import APP_MIME_TYPE, EXTENSION_ID
 from mcp.types import CallToolResult, TextContent
 
 from rutter_ap_prompts import instructions
-from rutter_ap_server.app import App
 from rutter_ap_server.clock import Clock
 from rutter_ap_server.mcp.server import build_server
+from rutter_ap_server.serving import ServingApp
 from rutter_ap_server.settings import read_settings
 from rutter_ap_tools.catalogue import narrowed
 from support.seeded import STORE, practice_home
@@ -29,9 +29,9 @@ CARDS = advertise(EXTENSION_ID, {"mimeTypes": [APP_MIME_TYPE]})
 PASSCODE = "a passcode only Dana knows"
 
 
-def app_in(home: Path, environ: Mapping[str, str] | None = None, clock: Clock | None = None) -> App:
+def app_in(home: Path, environ: Mapping[str, str] | None = None, clock: Clock | None = None) -> ServingApp:
     """An app over the embedded sandbox whose books and store are in `home`."""
-    return App(read_settings({"RUTTER_AP_HOME": str(home), **(environ or {})}), clock)
+    return ServingApp(read_settings({"RUTTER_AP_HOME": str(home), **(environ or {})}), clock)
 
 
 @asynccontextmanager
@@ -43,7 +43,7 @@ async def serving(
     environ: Mapping[str, str] | None = None,
     clock: Clock | None = None,
     cards: bool = False,
-) -> AsyncIterator[tuple[Client, App]]:
+) -> AsyncIterator[tuple[Client, ServingApp]]:
     """A client connected in process to a server of its own, in a home that was used before; `cards`: it shows them."""
     if not (home / STORE).exists():
         practice_home(home)

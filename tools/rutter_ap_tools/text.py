@@ -37,9 +37,9 @@ def clean(text: str | None, limit: int = 120) -> str:
 
 def visible(text: str) -> str:
     """The whole text in its lines, without what could hide or reorder any of it."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(c for c in text if c in "\n\t" or not _is_hidden(c))
+    # A page has many characters, but few that differ.
+    hidden = [ord(c) for c in set(text) if c not in "\n\t" and _is_hidden(c)]
+    return text.translate(dict.fromkeys(hidden)) if hidden else text
 
 
 def quote(text: str | None, limit: int = 120) -> str:

@@ -175,7 +175,9 @@ def row_of(p: Proposal) -> dict[str, Any]:
     }
 
 
+@lru_cache(maxsize=256)
 def proposal_in(row: Any) -> Proposal:
+    """The proposal that a row says, with what its entry says. Each row is read once: a payment looks at many again."""
     damaged = damage(row)
     try:
         found = _as_stored(row)

@@ -41,6 +41,7 @@ ROOMS = {
     f"{SERVER}.installed": 1,
     f"{SERVER}.local_server": 1,
     f"{SERVER}.time_zones": 1,
+    f"{SERVER}.listening": 1,
     f"{SERVER}.notices.addresses": 1,
     f"{SERVER}.settings": 2,
     f"{SERVER}.interaction": 1,
@@ -57,7 +58,9 @@ ROOMS = {
     f"{SERVER}.web": 9,
     f"{SERVER}.app": 10,
     f"{SERVER}.serving": 11,
+    f"{SERVER}.looking_after": 11,
     f"{SERVER}.stdio": 12,
+    f"{SERVER}.http": 12,
     f"{SERVER}.cli": 13,
     f"{SERVER}.__main__": 14,
 }
@@ -68,7 +71,12 @@ IMPORT_NOTHING_OF_OURS = {"rutter_ap_tools", "rutter_ap_prompts", "rutter_sandbo
 
 # The registry of companies sends nothing: it hands the client a transport that leads to the embedded sandbox. Notices
 # go to chat tools, never to Rutter.
-NAMES_HTTPX = (f"{SERVER}.rutter", f"{SERVER}.companies.registry", f"{SERVER}.notices.channels")
+NAMES_HTTPX = (
+    f"{SERVER}.rutter",
+    f"{SERVER}.companies.registry",
+    f"{SERVER}.notices.channels",
+    f"{SERVER}.http",
+)
 READS_ENVIRONMENT = f"{SERVER}.settings"
 
 # Programs that are started by hand or by one test, not helpers of other tests.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 
 import anyio
@@ -136,6 +137,20 @@ class App:
 
     async def _where_to_decide(self) -> str:
         return where_to_decide(await self.desk_address())
+
+    async def keep_desk(self) -> None:
+        """Takes the desk over from a process that served it and has ended."""
+        if self.desk is not None:
+            await self.desk.keep()
+
+    async def hold_policy(self) -> None:
+        """Tells the store which policy this process holds. Whatever is wrong with it is said by the first write."""
+        with suppress(ApError):
+            await self.policy.read()
+
+    async def tell_people(self) -> None:
+        """Tells those who want to know that a person is needed."""
+        await self.notifier.tell()
 
     async def company_of(self, proposal: Proposal) -> Company:
         """The company of a proposal."""

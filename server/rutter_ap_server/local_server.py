@@ -93,6 +93,27 @@ def listen(port: int) -> list[socket.socket] | None:
     return [first, second]
 
 
+def listen_at(host: str, port: int) -> list[socket.socket]:
+    """Sockets on every address of that name here; none if another program holds one, or there is no such address."""
+    listening: list[socket.socket] = []
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError:
+        return []
+    for family, address in dict.fromkeys((one[0], str(one[4][0])) for one in found):
+        try:
+            one = _bound(family, address, port)
+        except OSError:
+            # A name may have addresses that this machine has not.
+            continue
+        if one is None:
+            for other in listening:
+                other.close()
+            return []
+        listening.append(one)
+    return listening
+
+
 def _bound(family: socket.AddressFamily, host: str, port: int) -> socket.socket | None:
     """A listening socket; None if the port is taken. Raises `OSError` if there is no such address."""
     # Said to be TCP, so that the event loop sends small answers at once.

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, cast
 
+from rutter_ap_server.listening import DEFAULT_HOST, DEFAULT_PORT, Listening, read_listening
 from rutter_ap_server.notices.addresses import Address, AddressUnreadable, read_addresses
 from rutter_ap_server.secret import Secret
 from rutter_ap_server.time_zones import TimeZones, ZonesUnreadable, read_time_zones
@@ -45,6 +46,13 @@ KNOWN = {
     'takes {"text": …}), smtp://USER:PASSWORD@HOST?from=…&to=…, apprise+…',
     "RUTTER_AP_TIME_ZONE": "whose date is today: a zone for all companies, then any of their own by name or id "
     "(America/New_York, Northwind=Europe/Berlin); the machine's own by default",
+    "RUTTER_AP_HOST": f"the address on which `rutter-ap serve` listens; {DEFAULT_HOST}, this machine alone, by default",
+    "RUTTER_AP_PORT": f"its port; {DEFAULT_PORT} by default",
+    "RUTTER_AP_ALLOWED_HOSTS": "the hosts by which requests may reach `rutter-ap serve`, as in their Host header, "
+    "separated by commas; needed on any address but this machine's own",
+    "RUTTER_AP_ISSUER": "whose access tokens `rutter-ap serve` takes: the address of an OAuth 2.1 or OpenID server; "
+    "needed on any address but this machine's own",
+    "RUTTER_AP_RESOURCE": "where clients reach `rutter-ap serve`, as tokens name it: https://ap.example.com/mcp",
     "RUTTER_AP_ENV_FILE": "a file of NAME=value lines that sets any of these",
 }
 
@@ -80,6 +88,7 @@ class Settings:
     secret_keys: tuple[Secret, ...] = ()
     time_zones: TimeZones = field(default_factory=TimeZones)
     notify: tuple[Address, ...] = ()
+    listening: Listening = field(default_factory=Listening)
 
     @property
     def shared_store(self) -> bool:
@@ -125,6 +134,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
     time_zones = _time_zones(given, problems)
     notify = _notify(given, problems)
     desk_port = _desk_port(given, problems)
+    listening = read_listening(given, problems)
     unknown = [name for name in given if name.startswith("RUTTER_AP_") and name not in KNOWN]
     problems += [f"{name} is not a setting of this program" for name in sorted(unknown)]
     if problems:
@@ -149,6 +159,7 @@ def read_settings(environ: Mapping[str, str] | None = None) -> Settings:
         secret_keys=secret_keys,
         time_zones=time_zones,
         notify=notify,
+        listening=listening,
     )
 
 

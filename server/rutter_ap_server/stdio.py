@@ -20,11 +20,11 @@ from mcp.server.lowlevel import Server
 from mcp.server.stdio import stdio_server
 
 from rutter_ap_prompts import instructions
+from rutter_ap_server.looking_after import look_after
 from rutter_ap_server.mcp.server import build_server
 from rutter_ap_server.mcp.unreadable import AnsweredStream, claimed_stdin
 from rutter_ap_server.settings import Settings
 from rutter_ap_tools.catalogue import narrowed
-from rutter_ap_tools.errors import ApError
 from rutter_ap_tools.wire import build_models
 
 if TYPE_CHECKING:
@@ -32,15 +32,8 @@ if TYPE_CHECKING:
     from rutter_ap_server.serving import ServingApp
 
 _DRAIN_SECONDS = 10
-_FIRST_RECOVERY_SECONDS = 2
-_RECOVERY_SECONDS = 60
-_DESK_SECONDS = 2
-# Well within what the store counts as a sign of life.
-_HOLD_SECONDS = 20
-_TELL_SECONDS = 10
 # Long enough for the list of tools to have left before loading competes with it for the processor.
 _WARM_UP_AFTER_SECONDS = 0.05
-logger = logging.getLogger("rutter_ap")
 
 
 class LazyApp:
@@ -92,13 +85,7 @@ async def serve_stdio(settings: Settings) -> None:
         if sys.platform != "win32":
             # Windows has no signals to receive: there a client closes stdin, and what is on its way is still recorded.
             tasks.start_soon(_stop_when_told, lazy)
-        if not settings.read_only:
-            tasks.start_soon(_recover_now_and_then, lazy)
-            tasks.start_soon(_hold_policy, lazy)
-        if settings.hosts_desk:
-            tasks.start_soon(_look_after_desk, lazy)
-        if settings.notify:
-            tasks.start_soon(_tell_people, lazy)
+        look_after(lazy.opened, settings, tasks)
         await _run(server)
         tasks.cancel_scope.cancel()
     if lazy.app is not None:
@@ -121,51 +108,3 @@ async def _stop_when_told(lazy: LazyApp) -> None:
                     await lazy.app.dispatcher.drain()
                     await lazy.app.policy.leave()
             os._exit(0)
-
-
-async def _recover_now_and_then(lazy: LazyApp) -> None:
-    """Takes up what an earlier process left open; first a moment after the start, so as not to slow it."""
-    pause = _FIRST_RECOVERY_SECONDS
-    while True:
-        await anyio.sleep(pause)
-        pause = _RECOVERY_SECONDS
-        try:
-            await (await lazy.opened()).recover()
-        except ApError as error:
-            logger.warning("recovery: %s", error.error_code)
-
-
-async def _hold_policy(lazy: LazyApp) -> None:
-    """Tells the store again and again which policy this server holds, so that those beside it can compare."""
-    pause = _FIRST_RECOVERY_SECONDS
-    while True:
-        await anyio.sleep(pause)
-        app = await lazy.opened()
-        pause = _HOLD_SECONDS
-        # Whatever is wrong with the policy is said by the first write.
-        with suppress(ApError):
-            await app.policy.read()
-
-
-async def _look_after_desk(lazy: LazyApp) -> None:
-    """Keeps the desk of this home at its address, whichever of its servers end or start again."""
-    await anyio.sleep(_FIRST_RECOVERY_SECONDS)
-    app = await lazy.opened()
-    try:
-        await app.reopen_desk()
-    except ApError as error:
-        logger.warning("desk: %s", error.error_code)
-    while app.desk is not None:
-        await anyio.sleep(_DESK_SECONDS)
-        await app.desk.keep()
-
-
-async def _tell_people(lazy: LazyApp) -> None:
-    """Tells those who want to know that a person is needed. No call waits for it."""
-    while True:
-        await anyio.sleep(_TELL_SECONDS)
-        app = await lazy.opened()
-        try:
-            await app.notifier.tell()
-        except Exception as error:  # noqa: BLE001 - a convenience must not take the server down, and its text may hold anything
-            logger.warning("notices: %s", type(error).__name__)

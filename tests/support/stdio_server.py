@@ -19,12 +19,12 @@ OUR_SERVER = (sys.executable, "-m", "rutter_ap_server", "stdio")
 LINES_UNASKED_MAX = 1000
 _HURRIED = """
 import sys
-from rutter_ap_server import stdio
+from rutter_ap_server import looking_after
 from rutter_ap_server.cli.main import main
 from rutter_ap_server.guard import judge, lease
 judge.CHAT_LINES_MAX = int(sys.argv.pop())
 lease.LEASE_SECONDS = float(sys.argv.pop())
-stdio._FIRST_RECOVERY_SECONDS = stdio._RECOVERY_SECONDS = 1
+looking_after.FIRST_RECOVERY_SECONDS = looking_after.RECOVERY_SECONDS = 1
 sys.exit(main())
 """
 

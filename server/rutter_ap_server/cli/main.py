@@ -39,6 +39,7 @@ GROUPS = {
 }
 COMMANDS = (
     Entry("stdio", "serve one assistant over stdio (what Claude Desktop starts)", "stdio:stdio"),
+    Entry("serve", "serve many assistants over HTTP, at /mcp", "serve:serve"),
     Entry("sandbox", "serve a practice Rutter API on its own port", "sandbox:sandbox"),
     Entry("demo", "run the scripted demo", "demo.demo:demo"),
     Entry("install", "add this server to an MCP client's configuration", "install:install"),

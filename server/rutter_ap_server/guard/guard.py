@@ -47,6 +47,7 @@ from rutter_ap_server.guard.views import Views, nothing_recorded, run_result
 from rutter_ap_server.guard.writes.base import Batch, Write
 from rutter_ap_server.guard.writes.registry import proposed_by, write_for
 from rutter_ap_server.interaction import Interaction, Question, Reply, is_amount
+from rutter_ap_server.store.canonical import digest
 from rutter_ap_server.store.engine import Store, Tx
 from rutter_ap_server.store.proposals import Proposal
 from rutter_ap_server.store.states import IN_FLIGHT_STATES, State
@@ -111,7 +112,7 @@ class Guard:
         proposal = await self._hold(prepared, judgement, company, policy, preparer, request.reason)
         on_proposal(proposal)
         if proposal.state == State.HELD:
-            proposal = await self._release(proposal, policy, interaction)  # 4. release
+            proposal = await self._release(proposal, policy, interaction, preparer)  # 4. release
         if proposal.state == State.RELEASED:
             # 5. reserve  6. dispatch  7. read back  8. settle; 9. every step is audited in its own transaction.
             proposal = await self.dispatcher.dispatch(proposal.id, company, interaction)
@@ -205,45 +206,47 @@ class Guard:
             raise _refused(judgement)
         return proposal
 
-    async def _release(self, proposal: Proposal, policy: Policy, interaction: Interaction) -> Proposal:
+    async def _release(self, proposal: Proposal, policy: Policy, interaction: Interaction, asked: str) -> Proposal:
         """`allow` needs no release, `ask` may be answered in the chat; anything above waits for a named approver."""
         if proposal.verdict is Severity.ALLOW:
             return await self.store.write(lambda tx: _released(tx, proposal, "policy"))
         if proposal.verdict is not Severity.ASK or not interaction.can_ask:
             return proposal
+        bound = _bound_to(proposal, asked)
         brought = interaction.pending_answer()
         if brought is not None:
             answer = brought.reply
             if policy.asking.must_be_typed(proposal.money) and answer is Reply.ACCEPTED:
                 assert proposal.money is not None
                 answer = answer if is_amount(brought.typed, proposal.money) else Reply.NONE
-            consumed, current = await self._consume(proposal, brought.question_id, answer)
+            consumed, current = await self._consume(proposal, brought.question_id, bound, answer)
             if consumed:
                 return current
             if current.state != State.HELD:
                 return current
         valid = policy.asking.valid_seconds
+        # Put into words before the lock is taken: whatever changes meanwhile is judged once more before it is sent.
+        shown = await self.store.read(lambda tx: statement_of(tx, proposal, policy))
 
-        def note(tx: Tx) -> tuple[Statement, str]:
-            shown = statement_of(tx, proposal, policy)
+        def note(tx: Tx) -> str:
             tx.proposals.keep_statement(proposal.id, shown.digest, body_of(shown))
-            return shown, tx.questions.ask(proposal.id, proposal.bound_to, valid, statement=shown.digest)
+            return tx.questions.ask(proposal.id, bound, valid, statement=shown.digest)
 
-        shown, question_id = await self.store.write(note)
+        question_id = await self.store.write(note)
         typed = proposal.money if policy.asking.must_be_typed(proposal.money) else None
         question = Question(question_id, _question(proposal, shown), policy.asking.timeout_seconds, typed)
         answer = await interaction.ask(question)
-        _, current = await self._consume(proposal, question_id, answer)
+        _, current = await self._consume(proposal, question_id, bound, answer)
         return current
 
-    async def _consume(self, proposal: Proposal, question_id: str, answer: Reply) -> tuple[bool, Proposal]:
+    async def _consume(self, proposal: Proposal, question_id: str, bound: str, answer: Reply) -> tuple[bool, Proposal]:
         """Accepts an answer once: a yes releases, a no declines, and anything else leaves the proposal held.
 
         Some clients decline on their own. What was declined may be proposed again, and then needs an approver.
         """
 
         def consume(tx: Tx) -> tuple[bool, Proposal]:
-            taken = tx.questions.answer(question_id, proposal.id, proposal.bound_to, answer.value)
+            taken = tx.questions.answer(question_id, proposal.id, bound, answer.value)
             if not taken:
                 return False, journal.get(tx, proposal.id)
             statement = tx.questions.statement(question_id)
@@ -263,6 +266,11 @@ class Guard:
             return True, journal.get(tx, proposal.id)
 
         return await self.store.write(consume)
+
+
+def _bound_to(proposal: Proposal, asked: str) -> str:
+    """What an answer must fit: all that a release covers, and whose client was asked, so that no other answers it."""
+    return digest([proposal.bound_to, asked])
 
 
 def _refused(judgement: Judgement) -> Refused:

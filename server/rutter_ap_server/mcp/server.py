@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import anyio
 import mcp_types as types
 from anyio.abc import TaskGroup
+from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.caching import CacheableMethod, CacheHint
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
@@ -261,7 +262,10 @@ async def call(
 
 
 def preparer_of(ctx: Context) -> str:
-    """Who made a call: over stdio the client's name, which is only what it claims."""
+    """Who made a call: whom its token is of; over stdio the client's name, which is only what it claims."""
+    token = get_access_token()
+    if token is not None:
+        return f"assistant ({clean(token.subject or token.client_id, 80)})"
     client = ctx.session.client_params
     name = clean(client.client_info.name, 80) if client else ""
     return f"assistant ({name})" if name else "assistant"

@@ -9,6 +9,9 @@ from typing import Any
 
 import msgspec
 
+# Made once: it is asked for with every entry of the audit chain.
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+
 
 def canonical(value: Any) -> str:
     """JSON with sorted keys, no spaces, ASCII only. Takes strings, ints, bools, None, lists and objects; never a float.
@@ -16,7 +19,7 @@ def canonical(value: Any) -> str:
     Amounts and dates are passed as strings, so that no number format can change a digest.
     """
     _refuse_floats(value)
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return _ENCODER.encode(value)
 
 
 def digest(value: Any) -> str:

@@ -139,6 +139,7 @@ SLOW = (
     "sandbox/test_faulty_bodies.py",
     "sandbox/test_spec.py",
     "sandbox/test_webhooks.py",
+    "serving/",
     "stdio/",
     "store/test_concurrency.py",
     "store/test_edits_by_hand.py",

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import anyio
@@ -42,9 +42,19 @@ logger = logging.getLogger("rutter_ap.http")
 
 @dataclass(slots=True)
 class Leaving:
-    """Whether this process is about to end, so that a proxy sends its requests elsewhere."""
+    """Whether this process is about to end, so that a proxy sends its requests elsewhere.
+
+    A client of the older protocol keeps a stream open on which it only listens, for as long as it is there: nobody waits
+    for these.
+    """
 
     is_leaving: bool = False
+    listening: set[anyio.CancelScope] = field(default_factory=set)
+
+    def end_streams(self) -> None:
+        """Ends the streams on which nothing is being answered; their clients open others, at another process."""
+        for one in self.listening:
+            one.cancel()
 
 
 def http_app(app: ServingApp, tokens: Tokens | None, leaving: Leaving) -> ASGIApp:
@@ -65,7 +75,7 @@ def http_app(app: ServingApp, tokens: Tokens | None, leaving: Leaving) -> ASGIAp
     routes = [
         Route("/healthz", _healthz, methods=["GET"]),
         Route("/readyz", _readyz(app, leaving), methods=["GET"]),
-        Route(MCP_PATH, _Endpoint(mcp), methods=["GET", "POST", "DELETE"]),
+        Route(MCP_PATH, _Endpoint(mcp, leaving), methods=["GET", "POST", "DELETE"]),
     ]
     if tokens is not None:
         routes += [Route(path, _metadata(listening), methods=["GET"]) for path in metadata_paths(listening)]
@@ -96,11 +106,29 @@ def _sessions(server: Server[Any], listening: Listening) -> StreamableHTTPSessio
 class _Endpoint:
     """An ASGI app as a route takes it: a class is given the whole request, and its streams."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, leaving: Leaving) -> None:
         self._app = app
+        self._leaving = leaving
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._app(scope, receive, send)
+        if scope["method"] != "GET":
+            await self._app(scope, receive, send)
+            return
+        is_open = False
+
+        async def noted(message: Message) -> None:
+            nonlocal is_open
+            is_open = message["type"] == "http.response.start" or message.get("more_body", False)
+            await send(message)
+
+        with anyio.CancelScope() as ends:
+            self._leaving.listening.add(ends)
+            try:
+                await self._app(scope, receive, noted)
+            finally:
+                self._leaving.listening.discard(ends)
+        if ends.cancelled_caught and is_open:
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def _healthz(_: Request) -> Response:

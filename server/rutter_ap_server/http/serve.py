@@ -68,23 +68,30 @@ async def serve_http(settings: Settings) -> None:
         logger.info("serving MCP at %s", listening.resource or f"http://{listening.host}:{listening.port}/mcp")
         await server.serve(sockets=sockets)
         tasks.cancel_scope.cancel()
-    await app.dispatcher.drain()
+    if not server.force_exit:
+        await app.dispatcher.drain()
     await app.aclose()
 
 
 async def _stop_when_told(server: uvicorn.Server, app: ServingApp, leaving: Leaving) -> None:
     """On the first signal new requests go elsewhere and those on their way are answered; on the second all ends now."""
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as told:
-        async for _ in told:
-            if leaving.is_leaving:
-                server.force_exit = True
-                return
-            leaving.is_leaving = True
-            async with anyio.create_task_group() as tasks:
+    async with anyio.create_task_group() as tasks:
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as told:
+            async for _ in told:
+                if leaving.is_leaving:
+                    server.should_exit = server.force_exit = True
+                    return
+                leaving.is_leaving = True
                 # A run stops after the payment that is on its way; another process goes on with it.
                 tasks.start_soon(app.dispatcher.drain)
-                await anyio.sleep(LOOK_AWAY_SECONDS)
-                server.should_exit = True
+                tasks.start_soon(_look_away, server, leaving)
+
+
+async def _look_away(server: uvicorn.Server, leaving: Leaving) -> None:
+    """A proxy that asks whether this process is ready is given the time to notice."""
+    await anyio.sleep(LOOK_AWAY_SECONDS)
+    server.should_exit = True
+    leaving.end_streams()
 
 
 class _Server(uvicorn.Server):

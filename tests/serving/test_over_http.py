@@ -171,6 +171,16 @@ def test_a_session_belongs_to_whoever_began_it(server: HttpServer, issuer: Issue
     assert post(server, "", asked, **session).status_code == 401
 
 
+def test_a_narrower_token_sees_less_of_a_session(server: HttpServer, issuer: Issuer) -> None:
+    begun = post(server, issuer.token(server.resource))
+    session = {"mcp-session-id": begun.headers["mcp-session-id"], "mcp-protocol-version": "2025-11-25"}
+    asked = {"jsonrpc": "2.0", "id": 2, "method": "tools/list"}
+    assert '"pay_bill"' in post(server, issuer.token(server.resource), asked, **session).text
+    narrow = post(server, issuer.token(server.resource, scope="ap:read"), asked | {"id": 3}, **session).text
+    assert '"list_bills"' in narrow
+    assert '"pay_bill"' not in narrow
+
+
 @pytest.mark.parametrize(
     ("headers", "status"),
     [

@@ -44,8 +44,8 @@ logger = logging.getLogger("rutter_ap.http")
 class Leaving:
     """Whether this process is about to end, so that a proxy sends its requests elsewhere.
 
-    A client of the older protocol keeps a stream open on which it only listens, for as long as it is there: nobody waits
-    for these.
+    A client of the older protocol keeps a stream open on which it only listens, for as long as it is there. Nobody
+    waits for these.
     """
 
     is_leaving: bool = False

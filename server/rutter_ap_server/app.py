@@ -162,9 +162,18 @@ class App:
 
     async def recover(self) -> None:
         """Tries once to resolve every proposal with an open outcome, and looks again for what may not have failed."""
+        await self._recover(lambda proposal: True)
+
+    async def recover_of(self, company: Company) -> None:
+        """The same for one company, as soon as something is heard of its ledger."""
+        await self._recover(lambda proposal: proposal.company_id == company.ledger_id)
+
+    async def _recover(self, is_meant: Callable[[Proposal], bool]) -> None:
         recovery = self.recovery
         open_ones = [(one, recovery.resolve) for one in await recovery.waiting()]
         for proposal, take_up in (*open_ones, *((one, recovery.look_again) for one in await recovery.doubted())):
+            if not is_meant(proposal):
+                continue
             try:
                 await take_up(proposal, await self.company_of(proposal))
             except ApError:

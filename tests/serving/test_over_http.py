@@ -220,6 +220,8 @@ def test_its_log_says_no_token_query_or_unknown_path(server: HttpServer, issuer:
     post(server, token)
     httpx.get(f"{server.address}/healthz?access_token={token}")
     httpx.get(f"{server.address}/s3cret/path")
+    post(server, token, host="s3cret.example.com")
+    post(server, "s3cret")
     log = server.log()
     assert "GET /healthz 200" in log
     assert "POST /mcp 200" in log

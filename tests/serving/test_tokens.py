@@ -95,6 +95,10 @@ BAD: dict[str, Callable[[Issuer], str]] = {
     "with a key of its own": lambda issuer: by_hand(
         {"alg": "ES256", "typ": "at+jwt", "jwk": Key("own").public}, issuer.claims(US), b"x" * 64
     ),
+    "with a header deeper than any parser": lambda issuer: (
+        base64.urlsafe_b64encode(b"[" * 5000).rstrip(b"=").decode() + ".e30.eA"
+    ),
+    "with a header of no text": lambda issuer: base64.urlsafe_b64encode(b"\xff\xfe").decode() + ".e30.eA",
     "with a list for a key": lambda issuer: by_hand({"alg": "ES256", "kid": ["first"]}, issuer.claims(US)),
 }
 
@@ -170,6 +174,8 @@ async def test_an_issuer_out_of_reach_is_trusted_for_a_day(issuer: Issuer, token
         {"jwks_uri": "file:///etc/passwd"},
         {"jwks_uri": 7},
         {"jwks_uri": None},
+        {"jwks_uri": "http://127.0.0.1:99999999/keys"},
+        {"jwks_uri": "http://[::1/keys"},
     ],
 )
 async def test_metadata_that_leads_elsewhere_is_not_followed(
@@ -178,6 +184,21 @@ async def test_metadata_that_leads_elsewhere_is_not_followed(
     issuer.metadata = metadata
     assert await tokens.verify_token(issuer.token(US)) is None
     assert issuer.asked == 0
+
+
+async def test_a_set_with_strange_keys_still_has_the_good_one(issuer: Issuer, tokens: Tokens) -> None:
+    own = issuer.keys[0].public
+    issuer.strange = [
+        7,
+        None,
+        {"kid": "first"},
+        {"kty": 7, "kid": "first"},
+        {"kty": "RSA", "kid": "first", "n": 5, "e": []},
+        own | {"crv": "P-999"},
+        {key: value for key, value in own.items() if key != "kid"},
+        Key("first").public | {"use": "enc"},
+    ]
+    assert await tokens.verify_token(issuer.token(US)) is not None
 
 
 async def test_a_withdrawn_key_opens_nothing_once_keys_are_renewed(issuer: Issuer, passing: Time) -> None:

@@ -37,6 +37,8 @@ class Issuer:
         self.address = ""
         self.keys = [Key("first")]
         self.metadata: dict[str, Any] = {}
+        # What else is in its set of keys.
+        self.strange: list[Any] = []
         self.is_down = False
         self.asked = 0
 
@@ -69,7 +71,7 @@ class Issuer:
             return {"issuer": self.address, "jwks_uri": f"{self.address}/keys", **self.metadata}
         if path == "/keys":
             self.asked += 1
-            return {"keys": [key.public for key in self.keys]}
+            return {"keys": [*self.strange, *(key.public for key in self.keys)]}
         return None
 
 

@@ -7,9 +7,11 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import anyio
+import anyio.to_thread
 from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.lowlevel import Server
 from mcp.server.streamable_http_manager import StreamableHTTPSessionManager
@@ -23,6 +25,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from rutter_ap_prompts import instructions
 from rutter_ap_server.http.door import behind_door, metadata_answer, metadata_paths
 from rutter_ap_server.http.tokens import Tokens
+from rutter_ap_server.http.webhooks import PATH as WEBHOOKS
+from rutter_ap_server.http.webhooks import Webhooks
 from rutter_ap_server.listening import MCP_PATH, Listening
 from rutter_ap_server.mcp.context import Context
 from rutter_ap_server.mcp.server import build_server, everything
@@ -49,16 +53,19 @@ class Leaving:
     """
 
     is_leaving: bool = False
-    listening: set[anyio.CancelScope] = field(default_factory=set)
+    streams: set[anyio.CancelScope] = field(default_factory=set)
 
     def end_streams(self) -> None:
         """Ends the streams on which nothing is being answered; their clients open others, at another process."""
-        for one in self.listening:
+        for one in self.streams:
             one.cancel()
 
 
-def http_app(app: ServingApp, tokens: Tokens | None, leaving: Leaving) -> ASGIApp:
-    """All that this process serves over HTTP. Without `tokens`, whoever can reach it may ask."""
+def http_app(app: ServingApp, tokens: Tokens | None, webhooks: Webhooks | None, leaving: Leaving) -> ASGIApp:
+    """All that this process serves over HTTP. Without `tokens`, whoever can reach it may ask.
+
+    There are `webhooks` where there is a client secret, with which Rutter signs them.
+    """
     settings, listening = app.settings, app.settings.listening
     tools = narrowed(toolsets=settings.toolsets, read_only=settings.read_only)
     allowed = everything if tokens is None else granted
@@ -79,6 +86,8 @@ def http_app(app: ServingApp, tokens: Tokens | None, leaving: Leaving) -> ASGIAp
     ]
     if tokens is not None:
         routes += [Route(path, _metadata(listening), methods=["GET"]) for path in metadata_paths(listening)]
+    if webhooks is not None:
+        routes.append(Route(WEBHOOKS, webhooks.receive, methods=["POST"]))
     return _Logged(Starlette(routes=routes, lifespan=life), {route.path for route in routes})
 
 
@@ -122,11 +131,11 @@ class _Endpoint:
             await send(message)
 
         with anyio.CancelScope() as ends:
-            self._leaving.listening.add(ends)
+            self._leaving.streams.add(ends)
             try:
                 await self._app(scope, receive, noted)
             finally:
-                self._leaving.listening.discard(ends)
+                self._leaving.streams.discard(ends)
         if ends.cancelled_caught and is_open:
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -143,7 +152,9 @@ def _readyz(app: ServingApp, leaving: Leaving) -> Callable[[Request], Any]:
             return PlainTextResponse("leaving", 503, _PLAIN)
         try:
             with anyio.fail_after(_READY_SECONDS):
-                await app.store.read(lambda tx: tx.controls.frozen_by())
+                # It is left behind when it takes too long: nothing of it is needed.
+                look = partial(app.store.read_now, lambda tx: tx.controls.frozen_by())
+                await anyio.to_thread.run_sync(look, abandon_on_cancel=True)
         except (StoreError, TimeoutError):
             return PlainTextResponse("the store does not answer", 503, _PLAIN)
         return PlainTextResponse("ready", headers=_PLAIN)

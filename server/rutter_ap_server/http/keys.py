@@ -6,6 +6,7 @@ import json
 import logging
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -70,8 +71,8 @@ class IssuerKeys:
         try:
             self._keys = await self._fetched()
             self._fetched_at = self._monotonic()
-        except (NoKeys, httpx.HTTPError, jwt.PyJWTError, ValueError) as error:
-            # Those that are known stay for a while. What the issuer said may be anything, so only its kind is told.
+        except Exception as error:  # noqa: BLE001 - what an issuer says may be anything, and ends nothing here
+            # Those that are known stay for a while. Only the kind of what went wrong is told.
             logger.warning("the issuer's keys could not be read: %s", type(error).__name__)
 
     async def _fetched(self) -> dict[str, jwt.PyJWK]:
@@ -85,10 +86,8 @@ class IssuerKeys:
         for one in keys:
             # A set may hold keys for other uses, and kinds that nobody here knows.
             if isinstance(one, dict) and one.get("use", "sig") == "sig" and isinstance(one.get("kid"), str):
-                try:
+                with suppress(Exception):
                     found[one["kid"]] = jwt.PyJWK(one)
-                except jwt.PyJWTError:
-                    continue
         if not found:
             raise NoKeys
         return found
@@ -103,7 +102,7 @@ class IssuerKeys:
         for address in well_known:
             try:
                 found = await self._json(address)
-            except (NoKeys, ValueError):
+            except (NoKeys, ValueError, RecursionError):
                 continue
             # Metadata of another issuer is none of ours (RFC 8414, section 3.3).
             if found.get("issuer") == self._issuer:

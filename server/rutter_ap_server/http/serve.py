@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import signal
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, TextIO
 
 import anyio
 import httpx
@@ -15,6 +17,7 @@ import uvicorn
 from rutter_ap_server.http.app import Leaving, http_app
 from rutter_ap_server.http.keys import IssuerKeys
 from rutter_ap_server.http.tokens import Tokens
+from rutter_ap_server.http.webhooks import Webhooks
 from rutter_ap_server.local_server import listen_at
 from rutter_ap_server.looking_after import look_after
 from rutter_ap_server.serving import ServingApp
@@ -32,8 +35,7 @@ async def serve_http(settings: Settings) -> None:
     listening = settings.listening
     if problems := listening.problems():
         raise SettingsError("; ".join(problems))
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(name)s %(levelname)s %(message)s")
-    logger.setLevel(logging.INFO)
+    _log_to(sys.stderr)
     sockets = listen_at(listening.host, listening.port)
     if not sockets:
         raise OperatorError(
@@ -49,9 +51,12 @@ async def serve_http(settings: Settings) -> None:
             keys = IssuerKeys(listening.issuer, client)
             tokens = Tokens(keys, issuer=listening.issuer, resource=listening.resource)
             tasks.start_soon(keys.keep_fresh)
+        webhooks = Webhooks(app) if settings.client_secret.reveal() else None
+        if webhooks is not None:
+            tasks.start_soon(webhooks.work)
         server = _Server(
             uvicorn.Config(
-                http_app(app, tokens, leaving),
+                http_app(app, tokens, webhooks, leaving),
                 log_config=None,
                 access_log=False,
                 lifespan="on",
@@ -71,6 +76,23 @@ async def serve_http(settings: Settings) -> None:
     if not server.force_exit:
         await app.dispatcher.drain()
     await app.aclose()
+
+
+class _WithoutTexts(logging.Formatter):
+    """Says of an exception its kind and where it was raised: its text may hold anything."""
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - the name that `logging` gives it
+        kind, _, trace = ei
+        return "".join([*traceback.format_tb(trace), kind.__name__ if kind is not None else ""])
+
+
+def _log_to(stream: TextIO) -> None:
+    """Warnings of all, and a line of ours for each request. The SDK's quote what a request says, so it says nothing."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(_WithoutTexts("%(name)s %(levelname)s %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.getLogger("mcp").setLevel(logging.CRITICAL)
+    logger.setLevel(logging.INFO)
 
 
 async def _stop_when_told(server: uvicorn.Server, app: ServingApp, leaving: Leaving) -> None:

@@ -16,8 +16,9 @@ from rutter_ap_server.clock import stamp, unstamp
 from rutter_ap_server.store.changes import Recorded
 from rutter_ap_server.store.schema import tickets
 
-# An act that is to be signed, a sign-in, a passkey to be made, an approver to be enrolled, or codes to be set up.
-Kind = Literal["decision", "sign_in", "passkey", "enrolment", "codes"]
+# An act that is to be signed, a sign-in, a passkey to be made, an approver to be enrolled, codes to be set up, or a
+# delivery of Rutter's that is taken once.
+Kind = Literal["decision", "sign_in", "passkey", "enrolment", "codes", "webhook"]
 
 
 class Tickets:
@@ -42,6 +43,16 @@ class Tickets:
         expires_at = stamp(self._now + timedelta(seconds=seconds))
         self._connection.execute(insert(tickets).values(expires_at=expires_at, **values))
         return secret
+
+    def is_first(self, kind: Kind, key: str, *, seconds: int) -> bool:
+        """Whether nothing of that key came for as long, whoever asks at the same time; from now on something did."""
+        self._connection.execute(delete(tickets).where(tickets.c.expires_at < stamp(self._now)))
+        seen = tickets.c.hash == hash_of(key)
+        if self._connection.execute(select(tickets.c.hash).where(seen)).first() is not None:
+            return False
+        expires_at = stamp(self._now + timedelta(seconds=seconds))
+        self._connection.execute(insert(tickets).values(hash=hash_of(key), kind=kind, about="", expires_at=expires_at))
+        return True
 
     def about(self, kind: Kind, secret: str) -> str | None:
         """What it is for, as long as it was not taken and its time is not over."""

@@ -161,6 +161,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.relative_to(folder).as_posix().startswith(SLOW) or "postgres" in item.name:
             item.add_marker("slow")
+    # What one worker must do alone comes first: at the end the others would wait for it.
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -28,7 +29,7 @@ PROGRAM = ".venv/bin/rutter-ap "
 # What each target of the README runs, among others; the demo and the suite themselves run elsewhere.
 TARGETS = {
     "make demo": {".venv/bin/rutter-ap demo"},
-    "make test": {".venv/bin/python -m pytest -n auto --dist loadgroup"},
+    "make test": {f".venv/bin/python -m pytest -n {(os.cpu_count() or 1) + 1} --dist loadgroup"},
     "make check": {".venv/bin/ruff check .", ".venv/bin/mypy", ".venv/bin/python scripts/docs.py --check"},
 }
 

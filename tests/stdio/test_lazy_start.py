@@ -41,9 +41,8 @@ def test_listing_tools_and_prompts_loads_no_app(home: Path) -> None:
     ran = subprocess.run(
         [sys.executable, "-c", _LISTS, str(home)], capture_output=True, text=True, timeout=60, check=False
     )
-    assert ran.stdout.splitlines() == ["installed interaction mcp notices secret settings stdio time_zones", ""], (
-        ran.stderr
-    )
+    loaded = "installed interaction listening looking_after mcp notices secret settings stdio time_zones"
+    assert ran.stdout.splitlines() == [loaded, ""], ran.stderr
     assert not home.exists()
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -543,3 +544,20 @@ async def test_a_signature_is_kept_with_what_it_decided(store: Store, approvals:
         decision = json.loads(entry.body)["signature"]["decision"]
         assert (decision["about"], decision["approver_id"]) == (proposal.id, ana.id)
         assert decision["act"] == {"approved": "release", "declined": "decline"}[kind]
+
+
+async def test_what_is_sent_is_judged_on_what_is_read_then(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not on what its release was judged by, a moment before."""
+    dispatch = Dispatcher.dispatch
+
+    async with a_bench(home) as bench:
+        await bench.approver("Ana")
+        held = await bench.pay("NW-2291", "10.00")
+
+        async def once_somebody_paid(self: Dispatcher, *given: Any, **named: Any) -> Proposal:
+            await bench.pay_by_hand("NW-2291", "10.00")
+            return await dispatch(self, *given, **named)
+
+        monkeypatch.setattr(Dispatcher, "dispatch", once_somebody_paid)
+        assert (await bench.approve(held.proposal_id)).state == "held"
+        assert await bench.paid("NW-2291") == [Decimal("10.00")]

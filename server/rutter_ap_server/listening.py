@@ -55,6 +55,8 @@ class Listening:
             found.append(
                 "RUTTER_AP_HOST is not of this machine alone, so RUTTER_AP_ISSUER must say whose tokens are taken"
             )
+        elif not self.issuer and not all(map(_is_of_this_machine, self.allowed_hosts)):
+            found.append("RUTTER_AP_ALLOWED_HOSTS names more than this machine, so RUTTER_AP_ISSUER must be set")
         if not self.is_loopback and not self.allowed_hosts:
             found.append("RUTTER_AP_HOST is not of this machine alone, so RUTTER_AP_ALLOWED_HOSTS must name its hosts")
         return found
@@ -74,6 +76,10 @@ def read_listening(given: Mapping[str, str], problems: list[str]) -> Listening:
 def is_private_to_this_machine(parts: SplitResult) -> bool:
     """Whether an address may do without TLS, because nothing of it leaves the machine."""
     return parts.scheme == "http" and _is_loopback(parts.hostname or "")
+
+
+def _is_of_this_machine(host: str) -> bool:
+    return _is_loopback(urlsplit(f"//{host}").hostname or "")
 
 
 def _is_loopback(host: str) -> bool:

@@ -171,6 +171,19 @@ def test_a_session_belongs_to_whoever_began_it(server: HttpServer, issuer: Issue
     assert post(server, "", asked, **session).status_code == 401
 
 
+async def test_subjects_that_begin_alike_are_two_callers(server: HttpServer, issuer: Issuer) -> None:
+    """Each may take back what it proposed itself, and nothing else."""
+    subject = "spiffe://example.com/" + "assistant/" * 10
+    async with over_http(server, issuer.token(server.resource, sub=f"{subject}one")) as client:
+        bill = await bill_numbered(client, "FT-778")
+        held = await done(client, "pay_bill", bill_id=bill["id"], amount="1.00", account="Operating Checking")
+    async with over_http(server, issuer.token(server.resource, sub=f"{subject}other")) as client:
+        asked = await client.call_tool("withdraw_proposal", {"proposal_id": held["proposal_id"], "reason": "not mine"})
+        assert asked.is_error
+    async with over_http(server, issuer.token(server.resource, sub=f"{subject}one")) as client:
+        assert await done(client, "withdraw_proposal", proposal_id=held["proposal_id"], reason="mine")
+
+
 def test_a_narrower_token_sees_less_of_a_session(server: HttpServer, issuer: Issuer) -> None:
     begun = post(server, issuer.token(server.resource))
     session = {"mcp-session-id": begun.headers["mcp-session-id"], "mcp-protocol-version": "2025-11-25"}
@@ -254,6 +267,7 @@ def ready(server: HttpServer) -> int:
         ({"RUTTER_AP_HOST": "0.0.0.0"}, "RUTTER_AP_ISSUER must say whose tokens"),
         ({"RUTTER_AP_HOST": "ap.example.com"}, "RUTTER_AP_ISSUER must say whose tokens"),
         ({"RUTTER_AP_HOST": "::"}, "RUTTER_AP_ALLOWED_HOSTS must name"),
+        ({"RUTTER_AP_ALLOWED_HOSTS": "localhost:8080,ap.example.com"}, "names more than this machine"),
         ({"RUTTER_AP_ISSUER": "https://id.example.com"}, "need each other"),
         ({"RUTTER_AP_RESOURCE": "https://ap.example.com/mcp"}, "need each other"),
         ({"RUTTER_AP_ISSUER": "http://id.example.com"}, "RUTTER_AP_ISSUER must be an https://"),

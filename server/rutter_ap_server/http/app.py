@@ -23,7 +23,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from rutter_ap_prompts import instructions
-from rutter_ap_server.http.door import behind_door, metadata_answer, metadata_paths
+from rutter_ap_server.http.door import behind_door, metadata_routes
 from rutter_ap_server.http.tokens import Tokens
 from rutter_ap_server.http.webhooks import PATH as WEBHOOKS
 from rutter_ap_server.http.webhooks import Webhooks
@@ -85,7 +85,7 @@ def http_app(app: ServingApp, tokens: Tokens | None, webhooks: Webhooks | None, 
         Route(MCP_PATH, _Endpoint(mcp, leaving), methods=["GET", "POST", "DELETE"]),
     ]
     if tokens is not None:
-        routes += [Route(path, _metadata(listening), methods=["GET"]) for path in metadata_paths(listening)]
+        routes += metadata_routes(listening)
     if webhooks is not None:
         routes.append(Route(WEBHOOKS, webhooks.receive, methods=["POST"]))
     return _Logged(Starlette(routes=routes, lifespan=life), {route.path for route in routes})
@@ -160,13 +160,6 @@ def _readyz(app: ServingApp, leaving: Leaving) -> Callable[[Request], Any]:
         return PlainTextResponse("ready", headers=_PLAIN)
 
     return readyz
-
-
-def _metadata(listening: Listening) -> Callable[[Request], Any]:
-    async def metadata(_: Request) -> Response:
-        return metadata_answer(listening)
-
-    return metadata
 
 
 class _Logged:

@@ -10,6 +10,7 @@ from pydantic import AnyHttpUrl
 from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from rutter_ap_server.http.tokens import Tokens
@@ -33,14 +34,12 @@ def metadata_address(listening: Listening) -> str:
     return f"{parts.scheme}://{parts.netloc}{_WELL_KNOWN}{parts.path}"
 
 
-def metadata_paths(listening: Listening) -> tuple[str, str]:
-    """The paths at which clients look for it: the right one, and the one that some try first."""
-    return f"{_WELL_KNOWN}{urlsplit(listening.resource).path}", _WELL_KNOWN
+def metadata_routes(listening: Listening) -> list[Route]:
+    """What a client must know to get a token (RFC 9728, section 2), for pages of any origin: nothing in it is secret.
 
-
-def metadata_of(listening: Listening) -> dict[str, object]:
-    """What a client must know to get a token (RFC 9728, section 2)."""
-    return {
+    At the path that is right, and at the one that some try first.
+    """
+    metadata = {
         "resource": listening.resource,
         "authorization_servers": [listening.issuer],
         "scopes_supported": list(SCOPES),
@@ -48,10 +47,11 @@ def metadata_of(listening: Listening) -> dict[str, object]:
         "resource_name": "Accounts payable over Rutter",
     }
 
+    async def told(_: Request) -> Response:
+        return JSONResponse(metadata, headers=_OPEN)
 
-def metadata_answer(listening: Listening) -> Response:
-    """The metadata as a page of any origin may read it: nothing in it is secret."""
-    return JSONResponse(metadata_of(listening), headers=_OPEN)
+    paths = (f"{_WELL_KNOWN}{urlsplit(listening.resource).path}", _WELL_KNOWN)
+    return [Route(path, told, methods=["GET"]) for path in paths]
 
 
 class _Door:

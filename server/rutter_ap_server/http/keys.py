@@ -22,6 +22,8 @@ KEPT_SECONDS = 24 * 3600
 # A token with a key nobody knows makes us ask again, but never more often than this.
 AGAIN_SECONDS = 10
 _TIMEOUT_SECONDS = 5
+# An issuer that answers a byte at a time must not keep the tokens of its next key waiting.
+_ALL_SECONDS = 15
 _BYTES_MAX = 256 * 1024
 logger = logging.getLogger("rutter_ap.http")
 
@@ -69,7 +71,8 @@ class IssuerKeys:
     async def _renew(self) -> None:
         self._asked_at = self._monotonic()
         try:
-            self._keys = await self._fetched()
+            with anyio.fail_after(_ALL_SECONDS):
+                self._keys = await self._fetched()
             self._fetched_at = self._monotonic()
         except Exception as error:  # noqa: BLE001 - what an issuer says may be anything, and ends nothing here
             # Those that are known stay for a while. Only the kind of what went wrong is told.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -265,10 +266,16 @@ def preparer_of(ctx: Context) -> str:
     """Who made a call: whom its token is of; over stdio the client's name, which is only what it claims."""
     token = get_access_token()
     if token is not None:
-        return f"assistant ({clean(token.subject or token.client_id, 80)})"
+        return f"assistant ({_named(token.subject or token.client_id)})"
     client = ctx.session.client_params
     name = clean(client.client_info.name, 80) if client else ""
     return f"assistant ({name})" if name else "assistant"
+
+
+def _named(subject: str) -> str:
+    """A subject as people read it. One that had to be cut or cleaned for that is told from its like by a hash."""
+    shown = clean(subject, 80)
+    return shown if shown == subject else f"{clean(subject, 60)} {hashlib.sha256(subject.encode()).hexdigest()[:16]}"
 
 
 def error_result(error: ApError) -> types.CallToolResult:

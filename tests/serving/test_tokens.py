@@ -201,6 +201,18 @@ async def test_a_set_with_strange_keys_still_has_the_good_one(issuer: Issuer, to
     assert await tokens.verify_token(issuer.token(US)) is not None
 
 
+async def test_a_shared_secret_among_the_keys_proves_nothing(issuer: Issuer, tokens: Tokens) -> None:
+    """Whoever reads the set could sign with it, whatever algorithm the token says."""
+    secret = b"s" * 32
+    encoded = jwt.utils.base64url_encode(secret).decode()
+    issuer.strange = [{"kty": "oct", "kid": "shared", "use": "sig", "alg": "HS256", "k": encoded}]
+    for algorithm in ("ES256", "HS256"):
+        signed = by_hand({"alg": algorithm, "typ": "at+jwt", "kid": "shared"}, issuer.claims(US))[:-1]
+        signature = jwt.get_algorithm_by_name("HS256").sign(signed.encode(), secret)
+        assert await tokens.verify_token(f"{signed}.{jwt.utils.base64url_encode(signature).decode()}") is None
+    assert await tokens.verify_token(issuer.token(US)) is not None
+
+
 async def test_a_withdrawn_key_opens_nothing_once_keys_are_renewed(issuer: Issuer, passing: Time) -> None:
     async with httpx.AsyncClient() as client:
         keys = IssuerKeys(issuer.address, client, passing)

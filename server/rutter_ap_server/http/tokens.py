@@ -32,16 +32,16 @@ class Tokens:
             return None
         try:
             header = jwt.get_unverified_header(token)
-            algorithm, key_id = header.get("alg"), header.get("kid")
-            if str(header.get("typ", "jwt")).lower() not in _TYPES or algorithm not in ALGORITHMS:
+            if str(header.get("typ", "jwt")).lower() not in _TYPES:
                 return None
+            key_id = header.get("kid")
             key = await self._keys.find(key_id) if isinstance(key_id, str) else None
-            if key is None or key.algorithm_name != algorithm:
+            if key is None:
                 return None
             claims = jwt.decode(
                 token,
                 key,
-                algorithms=[algorithm],
+                algorithms=ALGORITHMS,
                 audience=self._resource,
                 issuer=self._issuer,
                 leeway=LEEWAY_SECONDS,
